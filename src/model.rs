@@ -1,0 +1,19 @@
+//! What every other module speaks in: ids, emails, what is desired and what was observed.
+//!
+//! Nothing here knows where its values came from. Collections are ordered, so that nothing printed, hashed or
+//! sent ever depends on hashing or timing.
+
+mod current;
+mod desired;
+mod email;
+mod id;
+mod origin;
+
+pub use current::{Current, GroupSummary, Member, Membership, Person, PersonStatus, Status};
+pub use desired::{
+    Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Setting, Settings,
+    Terms, Unmanaged, Window,
+};
+pub use email::{Email, EmailError};
+pub use id::{AccountId, GroupId, IdError, MemberId};
+pub use origin::{Origin, RosterUse};

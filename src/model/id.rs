@@ -1,0 +1,128 @@
+//! The ids of accounts, groups and members: one type each, so that none can be passed for another.
+
+use std::fmt;
+
+/// The characters of every id of the API.
+const LENGTH: usize = 32;
+
+/// Why a text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text does not have 32 characters.
+    #[error("an id has 32 characters, this has {0}")]
+    Length(usize),
+    /// The text holds something besides letters and digits.
+    #[error("an id has only letters and digits, this has {0:?}")]
+    Character(char),
+}
+
+/// 32 ASCII letters and digits, in lower case: safe as a path segment, compared without regard to case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Id([u8; LENGTH]);
+
+impl Id {
+    fn parse(text: &str) -> Result<Self, IdError> {
+        if let Some(odd) = text.chars().find(|c| !c.is_ascii_alphanumeric()) {
+            return Err(IdError::Character(odd));
+        }
+        let bytes = <[u8; LENGTH]>::try_from(text.as_bytes()).map_err(|_| IdError::Length(text.len()))?;
+        Ok(Self(bytes.map(|byte| byte.to_ascii_lowercase())))
+    }
+
+    fn as_str(&self) -> &str {
+        // Only ASCII gets in, so this never falls back.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Id);
+
+        impl $name {
+            /// The id in lower case.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Id::parse(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": "^[0-9A-Za-z]{32}$" })
+            }
+        }
+    };
+}
+
+id_type!(
+    /// The id of an account.
+    AccountId
+);
+id_type!(
+    /// The id of a user group.
+    GroupId
+);
+id_type!(
+    /// The id of an account member: of somebody's membership in the account, not of the user behind it.
+    MemberId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_compared_without_regard_to_case() {
+        let lower: MemberId = "4f5f0c14a2a41d5063dd301b2f829f04".parse().unwrap();
+        let upper: MemberId = "4F5F0C14A2A41D5063DD301B2F829F04".parse().unwrap();
+        assert_eq!(lower, upper);
+        assert_eq!(upper.as_str(), "4f5f0c14a2a41d5063dd301b2f829f04");
+    }
+
+    #[test]
+    fn what_could_escape_a_path_is_no_id() {
+        assert_eq!("../../user".parse::<GroupId>(), Err(IdError::Character('.')));
+        assert_eq!("abc".parse::<GroupId>(), Err(IdError::Length(3)));
+        assert!("é".repeat(16).parse::<GroupId>().is_err());
+    }
+}
