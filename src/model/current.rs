@@ -13,7 +13,9 @@ pub struct Current {
     pub groups: BTreeMap<GroupId, GroupSummary>,
     /// The members of each group that was read. A group that is missing here was not read: nothing may be
     /// concluded about it.
-    pub memberships: BTreeMap<GroupId, Membership>,
+    pub memberships: BTreeMap<GroupId, Arc<Membership>>,
+    /// Why the API refused to list a group's members, for each group where it did.
+    pub unreadable: BTreeMap<GroupId, String>,
     /// Account members by id, as far as they were looked up beyond the groups' own lists.
     pub people: BTreeMap<MemberId, Person>,
 }

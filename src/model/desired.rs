@@ -134,7 +134,10 @@ pub enum Unmanaged {
 }
 
 /// The name of a user group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(transparent)]
 pub struct GroupName(pub Arc<str>);
 
 impl GroupName {
@@ -203,7 +206,10 @@ impl fmt::Display for Mode {
 }
 
 /// A person as a file names them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum PersonRef {
     /// By email address.
     Email(Email),

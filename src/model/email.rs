@@ -30,23 +30,23 @@ pub enum EmailError {
 
 /// An email address as it was written. Equality, order and hash disregard case.
 #[derive(Clone)]
-pub struct Email(Arc<str>);
+pub struct Email {
+    text: Arc<str>,
+    /// The text in lower case, where that is another text: comparing must not fold again and again.
+    folded: Option<Arc<str>>,
+}
 
 impl Email {
     /// The address as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The address in lower case: what two spellings of one address have in common.
+    /// The address in lower case: what all spellings of one address have in common.
     #[must_use]
-    pub fn folded(&self) -> String {
-        self.folded_chars().collect()
-    }
-
-    fn folded_chars(&self) -> impl Iterator<Item = char> {
-        self.0.chars().flat_map(char::to_lowercase)
+    pub fn folded(&self) -> &str {
+        self.folded.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -74,13 +74,15 @@ impl std::str::FromStr for Email {
         if domain.is_empty() {
             return Err(EmailError::EmptySide("after"));
         }
-        Ok(Self(text.into()))
+        let lower = text.to_lowercase();
+        let folded = (lower != text).then(|| lower.into());
+        Ok(Self { text: text.into(), folded })
     }
 }
 
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        self.folded() == other.folded()
     }
 }
 
@@ -94,38 +96,31 @@ impl PartialOrd for Email {
 
 impl Ord for Email {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) {
-            return Ordering::Equal;
-        }
-        if self.0.is_ascii() && other.0.is_ascii() {
-            let (mine, theirs) = (self.0.bytes(), other.0.bytes());
-            return mine.map(|b| b.to_ascii_lowercase()).cmp(theirs.map(|b| b.to_ascii_lowercase()));
-        }
-        self.folded_chars().cmp(other.folded_chars())
+        self.folded().cmp(other.folded())
     }
 }
 
 impl Hash for Email {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.folded_chars().for_each(|c| c.hash(state));
+        self.folded().hash(state);
     }
 }
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Email({:?})", &*self.0)
+        write!(f, "Email({:?})", &*self.text)
     }
 }
 
 impl serde::Serialize for Email {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 

@@ -1,0 +1,126 @@
+//! Names a set of members, and a whole plan, by a hash.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Action, GroupPlan};
+use crate::model::{AccountId, MemberId, Mode};
+
+/// A SHA-256, shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+/// A text is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 hexadecimal digits")]
+pub struct DigestError;
+
+impl Digest {
+    /// Hashes bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl std::str::FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(DigestError);
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let digit = |at: usize| pair.get(at).and_then(|c| char::from(*c).to_digit(16)).ok_or(DigestError);
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).map_err(|_| DigestError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Digest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+    }
+}
+
+/// The hash of a set of members: equal sets, equal fingerprints. The ids must come in order.
+pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Digest {
+    let mut hash = Sha256::new();
+    for id in members {
+        hash.update(id.as_str());
+        hash.update(b"\n");
+    }
+    Digest(hash.finalize().into())
+}
+
+/// Names a plan: covers the account, the members each group was observed to have, and the changes; not times, names,
+/// places in files or the order of groups. Whether a group is only observed counts, since that decides whether its
+/// changes are made.
+pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan]) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(format!("convoke plan 1\naccount {account_id}\n"));
+    let mut by_id: Vec<&GroupPlan> = groups.iter().collect();
+    by_id.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
+    for group in by_id {
+        let kind = if group.mode == Mode::Observe { "observed" } else { "group" };
+        hash.update(format!("{kind} {} {}\n", group.id, group.fingerprint));
+        let mut changes: Vec<_> = group.changes.iter().map(|change| (change.action, change.member.id)).collect();
+        changes.sort_unstable();
+        for (action, id) in changes {
+            let sign = match action {
+                Action::Add => "+",
+                Action::Remove => "-",
+            };
+            hash.update(sign);
+            hash.update(id.as_str());
+            hash.update(b"\n");
+        }
+    }
+    Digest(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_reads_back_what_it_shows() {
+        let digest = Digest::of(b"convoke");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!("+1".repeat(32).parse::<Digest>(), Err(DigestError));
+        assert_eq!("é".repeat(32).parse::<Digest>(), Err(DigestError));
+        assert_eq!("".parse::<Digest>(), Err(DigestError));
+    }
+}

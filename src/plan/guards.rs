@@ -1,0 +1,315 @@
+//! The guards: named checks that look at a finished plan and may refuse it.
+//!
+//! A guard never changes a plan. What it counts is what the operations would do: neither held removals nor groups
+//! that are only observed.
+
+use std::collections::BTreeMap;
+
+use super::people::People;
+use super::{Change, GroupPlan, Plan, Target};
+use crate::model::{
+    Current, Desired, DesiredGroup, Email, GroupName, Limit, MemberId, Origin, PersonRef, Protected, Setting, Settings,
+    Unmanaged,
+};
+
+/// A percentage of one group's members never comes to less than this many removals.
+const LEAST_GROUP_REMOVALS: u64 = 1;
+
+/// A percentage of all memberships never comes to less than this many removals.
+const LEAST_TOTAL_REMOVALS: u64 = 5;
+
+/// The checks.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// More removals from one group than its limit allows.
+    GroupRemovals,
+    /// More removals in all than the limit allows.
+    TotalRemovals,
+    /// Somebody protected would be removed.
+    Protected,
+    /// A group would be left with fewer members than it must have.
+    MinMembers,
+    /// A group would become empty.
+    AllowEmpty,
+    /// The account has groups that no file declares.
+    UnmanagedGroups,
+    /// A pinned group has another name than the file says.
+    PinnedName,
+    /// The person the token acts for would be removed.
+    Oneself,
+}
+
+impl Guard {
+    /// Whether accepting a plan by its digest lifts the refusal.
+    #[must_use]
+    pub const fn is_limit(self) -> bool {
+        matches!(self, Self::GroupRemovals | Self::TotalRemovals)
+    }
+
+    /// The guard's name, as in the files where it has one there.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GroupRemovals => "group_removals",
+            Self::TotalRemovals => "total_removals",
+            Self::Protected => "protected",
+            Self::MinMembers => "min_members",
+            Self::AllowEmpty => "allow_empty",
+            Self::UnmanagedGroups => "unmanaged_groups",
+            Self::PinnedName => "pinned_name",
+            Self::Oneself => "oneself",
+        }
+    }
+}
+
+/// A guard's objection to a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which guard.
+    pub guard: Guard,
+    /// The group, where it is about one.
+    pub group: Option<GroupName>,
+    /// What it objects to, with the figures.
+    pub message: String,
+    /// The figures, where the guard compares two.
+    pub figures: Option<Figures>,
+    /// Where the bound was set; nothing for a default.
+    pub origin: Option<Origin>,
+    /// How to proceed.
+    pub help: String,
+}
+
+/// What a guard compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Figures {
+    /// What the plan comes to.
+    pub planned: u64,
+    /// What is allowed: the most for removals, the least for members.
+    pub allowed: u64,
+    /// The memberships a share was taken of, or that are there now.
+    pub present: u64,
+}
+
+/// The guards over what the operations would do.
+pub(super) fn check_operations(plan: &mut Plan, desired: &Desired, people: &People<'_>) {
+    let settings = &desired.settings;
+    let mut refusals = protected(plan, settings, people);
+    refusals.extend(total_removals(plan, settings));
+    for group in &plan.groups {
+        let declared = desired.groups.get(&group.name);
+        refusals.extend(group_removals(group, declared, settings));
+        if let Some(declared) = declared {
+            refusals.extend(min_members(group, declared));
+            refusals.extend(allow_empty(group, declared));
+        }
+    }
+    plan.refusals.extend(refusals);
+    sort(plan);
+}
+
+/// The guards over how the files and the account fit together.
+pub(super) fn check_account(
+    plan: &mut Plan,
+    desired: &Desired,
+    current: &Current,
+    targets: &BTreeMap<GroupName, Target>,
+) {
+    plan.refusals.extend(pinned_names(desired, current, targets));
+    plan.refusals.extend(unmanaged_groups(plan, desired));
+    sort(plan);
+}
+
+/// Refuses to remove the person that the token acts for.
+pub(super) fn check_owner(plan: &mut Plan, owner: &Email, people: &People<'_>) {
+    let is_owner =
+        |change: &Change| change.member.email.as_ref() == Some(owner) || people.has_email(change.member.id, owner);
+    let removed_from = plan.groups.iter().filter(|group| group.removals().any(is_owner));
+    let refusals: Vec<Refusal> = removed_from
+        .map(|group| Refusal {
+            guard: Guard::Oneself,
+            group: Some(group.name.clone()),
+            message: format!("{owner}, whom the token acts for, would be removed"),
+            figures: None,
+            origin: Some(group.origin.clone()),
+            help: "run with somebody else's token or an account-owned one, or say --accept-self".into(),
+        })
+        .collect();
+    plan.refusals.extend(refusals);
+    sort(plan);
+}
+
+/// What is about one group stands with it, in the order of names; what is about the account comes last.
+fn sort(plan: &mut Plan) {
+    plan.refusals.sort_by(|a, b| {
+        let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
+        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+    });
+}
+
+fn group_removals(group: &GroupPlan, declared: Option<&DesiredGroup>, settings: &Settings) -> Option<Refusal> {
+    let own = declared.and_then(|declared| declared.group_removals.as_ref());
+    let limit = own.unwrap_or(&settings.limits.group_removals);
+    let figures = exceeded(limit, group.removals().count(), group.observed.len(), LEAST_GROUP_REMOVALS)?;
+    Some(Refusal {
+        guard: Guard::GroupRemovals,
+        group: Some(group.name.clone()),
+        message: format!(
+            "{} of {} members would be removed, at most {} may be ({})",
+            figures.planned,
+            figures.present,
+            figures.allowed,
+            source(limit)
+        ),
+        figures: Some(figures),
+        origin: limit.origin.clone(),
+        help: "if every one of these removals is meant, accept this very plan by its digest".into(),
+    })
+}
+
+fn total_removals(plan: &Plan, settings: &Settings) -> Option<Refusal> {
+    let limit = &settings.limits.total_removals;
+    let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
+    let present = plan.groups.iter().map(|group| group.observed.len()).sum();
+    let figures = exceeded(limit, removals, present, LEAST_TOTAL_REMOVALS)?;
+    Some(Refusal {
+        guard: Guard::TotalRemovals,
+        group: None,
+        message: format!(
+            "{} of {} memberships would be removed in all, at most {} may be ({})",
+            figures.planned,
+            figures.present,
+            figures.allowed,
+            source(limit)
+        ),
+        figures: Some(figures),
+        origin: limit.origin.clone(),
+        help: "if every one of these removals is meant, accept this very plan by its digest".into(),
+    })
+}
+
+fn exceeded(limit: &Setting<Limit>, removals: usize, present: usize, least: u64) -> Option<Figures> {
+    let (planned, present) = (removals as u64, present as u64);
+    let allowed = limit.value.allows(present, least);
+    (planned > allowed).then_some(Figures { planned, allowed, present })
+}
+
+fn source(limit: &Setting<Limit>) -> String {
+    match &limit.origin {
+        Some(origin) => format!("the limit is {}, set at {origin}", limit.value),
+        None => format!("the limit is {}, the default", limit.value),
+    }
+}
+
+fn protected(plan: &Plan, settings: &Settings, people: &People<'_>) -> Vec<Refusal> {
+    let mut protected: BTreeMap<MemberId, &Protected> = BTreeMap::new();
+    for entry in &settings.protected {
+        let ids = match &entry.person {
+            PersonRef::Id(id) => vec![*id],
+            PersonRef::Email(email) => people.with_email(email),
+        };
+        ids.into_iter().for_each(|id| {
+            protected.entry(id).or_insert(entry);
+        });
+    }
+    let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
+    removed
+        .filter_map(|(group, change)| Some((group, change, *protected.get(&change.member.id)?)))
+        .map(|(group, change, entry)| protected_removal(group, change, entry))
+        .collect()
+}
+
+fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) -> Refusal {
+    let subject = match &change.member.email {
+        Some(email) if PersonRef::Email(email.clone()) != protected.person => {
+            format!("{email} (protected as {})", protected.person)
+        }
+        _ => protected.person.to_string(),
+    };
+    Refusal {
+        guard: Guard::Protected,
+        group: Some(group.name.clone()),
+        message: format!("{subject} would be removed, and is protected at {}", protected.origin),
+        figures: None,
+        origin: Some(protected.origin.clone()),
+        help: "keep them in the group's list, or take them off settings.protected first".into(),
+    }
+}
+
+fn min_members(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
+    let least = declared.min_members.as_ref()?;
+    let (left, present) = (group.target().len() as u64, group.observed.len() as u64);
+    if group.operations.is_empty() || left >= least.value {
+        return None;
+    }
+    let place = least.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
+    Some(Refusal {
+        guard: Guard::MinMembers,
+        group: Some(group.name.clone()),
+        message: format!("{left} members would be left, at least {} must be{place}", least.value),
+        figures: Some(Figures { planned: left, allowed: least.value, present }),
+        origin: least.origin.clone(),
+        help: "declare more members, or lower min_members".into(),
+    })
+}
+
+fn allow_empty(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
+    if declared.allow_empty.value || group.operations.is_empty() || !group.target().is_empty() {
+        return None;
+    }
+    let present = group.observed.len() as u64;
+    Some(Refusal {
+        guard: Guard::AllowEmpty,
+        group: Some(group.name.clone()),
+        message: format!("nobody would be left of {present} members"),
+        figures: Some(Figures { planned: 0, allowed: 1, present }),
+        origin: Some(declared.members_origin.clone()),
+        help: "if the group is to be empty, say so: allow_empty: true".into(),
+    })
+}
+
+/// Looks at every pinned group, also one whose members could not be read.
+fn pinned_names(desired: &Desired, current: &Current, targets: &BTreeMap<GroupName, Target>) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for name in targets.keys() {
+        let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };
+        let Some(present) = current.groups.get(&pin.value).map(|group| &group.name) else { continue };
+        if present != name {
+            refusals.push(Refusal {
+                guard: Guard::PinnedName,
+                group: Some(name.clone()),
+                message: format!("the pinned group {} is called {:?} in the account", pin.value, present.as_str()),
+                figures: None,
+                origin: pin.origin.clone(),
+                help: "make sure that it is the group you mean, then rename it in the file or in the account".into(),
+            });
+        }
+    }
+    refusals
+}
+
+fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
+    /// More names than this would drown the message; the plan lists them all.
+    const NAMED: usize = 5;
+    let setting = &desired.settings.unmanaged_groups;
+    if setting.value != Unmanaged::Refuse || plan.unmanaged_groups.is_empty() {
+        return None;
+    }
+    let count = plan.unmanaged_groups.len();
+    let mut names: Vec<String> =
+        plan.unmanaged_groups.iter().take(NAMED).map(|group| format!("{:?}", group.name.as_str())).collect();
+    if count > NAMED {
+        names.push(format!("{} more", count - NAMED));
+    }
+    let noun = if count == 1 { "group of the account is" } else { "groups of the account are" };
+    Some(Refusal {
+        guard: Guard::UnmanagedGroups,
+        group: None,
+        message: format!("{count} {noun} declared in no file: {}", names.join(", ")),
+        figures: None,
+        origin: setting.origin.clone(),
+        help: "declare them (export writes them as files), or set unmanaged_groups to report".into(),
+    })
+}

@@ -1,0 +1,59 @@
+//! Decides by which requests each group's changes are made.
+//!
+//! Over the whole plan, what adds comes before what removes: every POST is done before the first PUT or DELETE.
+//! Somebody who moves between groups is thus never without both.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Change, GroupPlan, Method, Operation};
+use crate::model::{MemberId, Mode};
+
+/// Where changing a group one by one would take more requests than this, the whole set is replaced.
+const MAX_SINGLE_REQUESTS: usize = 3;
+
+/// Fills in the operations of every group.
+pub(super) fn decide(groups: &mut [GroupPlan]) {
+    let leaving: BTreeSet<MemberId> =
+        groups.iter().flat_map(GroupPlan::removals).map(|change| change.member.id).collect();
+    for group in groups {
+        group.operations = match group.mode {
+            Mode::Observe => Vec::new(),
+            Mode::Additive => one_by_one(&group.changes),
+            Mode::Exact if single_requests(&group.changes) > MAX_SINGLE_REQUESTS => replacing(group, &leaving),
+            Mode::Exact => one_by_one(&group.changes),
+        };
+    }
+}
+
+fn single_requests(changes: &[Change]) -> usize {
+    let removals = of(changes, Action::Remove).count();
+    match removals {
+        // One POST adds any number.
+        0 => 1,
+        _ => removals + usize::from(of(changes, Action::Add).next().is_some()),
+    }
+}
+
+fn one_by_one(changes: &[Change]) -> Vec<Operation> {
+    let joining: Vec<MemberId> = of(changes, Action::Add).collect();
+    let removals = of(changes, Action::Remove);
+    posting(joining)
+        .into_iter()
+        .chain(removals.map(|id| Operation { method: Method::Delete, members: vec![id] }))
+        .collect()
+}
+
+/// One PUT; before it a POST for those it would bring in while another group loses them.
+fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> {
+    let moving: Vec<MemberId> = of(&group.changes, Action::Add).filter(|id| leaving.contains(id)).collect();
+    let put = Operation { method: Method::Put, members: group.target().into_iter().collect() };
+    posting(moving).into_iter().chain([put]).collect()
+}
+
+fn posting(members: Vec<MemberId>) -> Option<Operation> {
+    (!members.is_empty()).then_some(Operation { method: Method::Post, members })
+}
+
+fn of(changes: &[Change], action: Action) -> impl Iterator<Item = MemberId> {
+    changes.iter().filter(move |change| change.action == action).map(|change| change.member.id)
+}

@@ -1,0 +1,70 @@
+//! Which group of the account each declared group means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{BlockedReason, UnmanagedGroup};
+use crate::model::{Current, Desired, DesiredGroup, GroupId, GroupName, Unmanaged};
+
+/// What a declared group comes to in the account: a group's id, or why there is none.
+pub type Target = Result<GroupId, BlockedReason>;
+
+/// Finds the account's group for each declared group that is planned. A pin decides alone; else the name does, if it
+/// names one group.
+#[must_use]
+pub fn targets(desired: &Desired, current: &Current, only: &BTreeSet<GroupName>) -> BTreeMap<GroupName, Target> {
+    let by_name = groups_by_name(current);
+    let planned = desired.groups.iter().filter(|(name, _)| only.is_empty() || only.contains(*name));
+    planned.map(|(name, group)| (name.clone(), target(name, group, current, &by_name))).collect()
+}
+
+fn groups_by_name(current: &Current) -> BTreeMap<&GroupName, Vec<GroupId>> {
+    let mut by_name: BTreeMap<&GroupName, Vec<GroupId>> = BTreeMap::new();
+    for (id, group) in &current.groups {
+        by_name.entry(&group.name).or_default().push(*id);
+    }
+    by_name
+}
+
+fn target(
+    name: &GroupName,
+    group: &DesiredGroup,
+    current: &Current,
+    by_name: &BTreeMap<&GroupName, Vec<GroupId>>,
+) -> Target {
+    let namesakes = by_name.get(name).map_or(&[][..], Vec::as_slice);
+    if let Some(pin) = &group.pin {
+        return match current.groups.contains_key(&pin.value) {
+            true => Ok(pin.value),
+            false => Err(BlockedReason::UnknownPin { pin: pin.value, namesake: namesakes.first().copied() }),
+        };
+    }
+    match namesakes {
+        [id] => Ok(*id),
+        [] => Err(BlockedReason::UnknownGroup { nearest: nearest_name(name, by_name) }),
+        several => Err(BlockedReason::AmbiguousGroup { candidates: several.to_vec() }),
+    }
+}
+
+fn nearest_name(name: &GroupName, by_name: &BTreeMap<&GroupName, Vec<GroupId>>) -> Option<GroupName> {
+    /// Below this similarity a suggestion confuses more than it helps.
+    const SIMILAR: f64 = 0.8;
+    let folded = name.as_str().to_lowercase();
+    let scored = by_name.keys().map(|other| (strsim::jaro_winkler(&folded, &other.as_str().to_lowercase()), *other));
+    let best = scored.filter(|(score, _)| *score >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    best.map(|(_, name)| name.clone())
+}
+
+/// The groups that no file declares, by name, where the settings want them told. All declared groups count, not only
+/// those that are planned.
+pub(super) fn unmanaged(desired: &Desired, current: &Current) -> Vec<UnmanagedGroup> {
+    if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
+        return Vec::new();
+    }
+    let declared = targets(desired, current, &BTreeSet::new());
+    let managed: BTreeSet<GroupId> = declared.into_values().filter_map(Result::ok).collect();
+    let others = current.groups.iter().filter(|(id, _)| !managed.contains(id));
+    let mut unmanaged: Vec<_> =
+        others.map(|(id, group)| UnmanagedGroup { id: *id, name: group.name.clone() }).collect();
+    unmanaged.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    unmanaged
+}
