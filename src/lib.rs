@@ -4,5 +4,7 @@
 //! HTTP into [`model::Current`]; a pure function compares the two into a plan that decides everything; and applying
 //! carries that plan out.
 
+pub mod cli;
 pub mod model;
 pub mod plan;
+pub mod render;

@@ -1,0 +1,51 @@
+//! Removes a member by DELETE.
+
+use super::Shared;
+use super::run::GroupRun;
+use super::send::{Write, Written};
+use crate::cloudflare::ApiErrorKind;
+use crate::model::MemberId;
+use crate::plan::{Action, Method};
+
+impl GroupRun<'_> {
+    /// Removes the member, or notes why not.
+    pub async fn remove(&mut self, member: MemberId, shared: &Shared<'_>) {
+        if !self.present.contains(&member) {
+            return;
+        }
+        if let Some(group) = shared.kept_for(member) {
+            let reason = format!("stays, because adding them to {:?} failed", group.as_str());
+            return self.skip(Action::Remove, member, &reason, shared);
+        }
+        if shared.stopped() {
+            return self.skip(Action::Remove, member, "interrupted before it was begun", shared);
+        }
+        let write =
+            Write { method: Method::Delete, members: vec![member], adds: Vec::new(), removes: vec![member] };
+        match self.send_until_settled(&write, shared).await {
+            Written::Done(members) => {
+                self.present.remove(&member);
+                self.proven = members.is_some();
+            }
+            Written::Refused(error) if matches!(error.kind(), ApiErrorKind::Refused | ApiErrorKind::NotFound) => {
+                self.refused_removal(member, &error.reason(), shared).await;
+            }
+            Written::Refused(error) | Written::NotSent(error) | Written::Lost(error) => {
+                self.fail(Action::Remove, member, &error.reason(), shared);
+            }
+            Written::GivenUp(reason) => self.fail(Action::Remove, member, &reason, shared),
+        }
+    }
+
+    /// The API refuses to remove somebody who is not there: that is as good as done, once it is seen to be so.
+    async fn refused_removal(&mut self, member: MemberId, reason: &str, shared: &Shared<'_>) {
+        match self.read(shared).await {
+            Ok(()) if !self.present.contains(&member) => {}
+            Ok(()) => self.fail(Action::Remove, member, reason, shared),
+            Err(error) => {
+                let reason = format!("{reason}, and the group cannot be read: {}", error.reason());
+                self.fail(Action::Remove, member, &reason, shared);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What came of carrying out a plan.
+
+use std::collections::BTreeSet;
+
+use crate::model::{GroupId, GroupName, MemberId};
+use crate::plan::{Action, Subject};
+
+/// What came of a plan.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Every group of the plan, by name.
+    pub groups: Vec<GroupReport>,
+    /// How many declared things could not be applied to begin with.
+    pub blocked: u64,
+    /// Whether the run was told to stop.
+    pub interrupted: bool,
+    /// Why the end of the run could not be recorded, where it could not.
+    pub journal_failed: Option<String>,
+}
+
+/// What came of one group.
+#[derive(Clone, Debug)]
+pub struct GroupReport {
+    /// The group's id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: GroupName,
+    /// Whether the plan had operations for it.
+    pub planned: bool,
+    /// Whether the plan found nothing to do or to tell.
+    pub in_sync_before: bool,
+    /// Who joined.
+    pub added: Vec<Subject>,
+    /// Who left.
+    pub removed: Vec<Subject>,
+    /// What was tried in vain.
+    pub failed: Vec<Failed>,
+    /// What was not tried.
+    pub skipped: Vec<Skipped>,
+    /// Who had come and who had gone, where the group was no longer what the plan saw.
+    pub stale: Option<(BTreeSet<MemberId>, BTreeSet<MemberId>)>,
+    /// Anything else that went wrong.
+    pub trouble: Option<String>,
+}
+
+/// A change that was tried in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Joining or leaving.
+    pub action: Action,
+    /// Who.
+    pub member: Subject,
+    /// Why.
+    pub reason: String,
+}
+
+/// A change that was not tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Joining or leaving.
+    pub action: Action,
+    /// Who.
+    pub member: Subject,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of a group, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// There was nothing to do.
+    InSync,
+    /// Everything was done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// Somebody changed the group meanwhile.
+    Stale,
+    /// Something was not tried.
+    Skipped,
+    /// The plan held something back, or only observes.
+    Differs,
+}
+
+impl GroupReport {
+    /// What came of the group.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if !self.failed.is_empty() || self.trouble.is_some() {
+            Outcome::Failed
+        } else if self.stale.is_some() {
+            Outcome::Stale
+        } else if !self.skipped.is_empty() {
+            Outcome::Skipped
+        } else if self.planned {
+            Outcome::Done
+        } else if self.in_sync_before {
+            Outcome::InSync
+        } else {
+            Outcome::Differs
+        }
+    }
+}
+
+impl Report {
+    /// Whether everything the plan and the files ask for is now so.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let fine = |group: &GroupReport| !matches!(group.outcome(), Outcome::Failed | Outcome::Stale | Outcome::Skipped);
+        self.blocked == 0 && !self.interrupted && self.journal_failed.is_none() && self.groups.iter().all(fine)
+    }
+
+    /// How many memberships were added and removed.
+    #[must_use]
+    pub fn changed(&self) -> (u64, u64) {
+        let count = |of: fn(&GroupReport) -> usize| self.groups.iter().map(of).sum::<usize>() as u64;
+        (count(|group| group.added.len()), count(|group| group.removed.len()))
+    }
+}

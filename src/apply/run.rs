@@ -1,0 +1,152 @@
+//! One group while its part of a plan is carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::report::{Failed, GroupReport, Skipped};
+use super::{Shared, changed};
+use crate::cloudflare::{ApiError, GroupRef};
+use crate::model::MemberId;
+use crate::plan::{Action, GroupPlan, Subject};
+
+/// A group, what is known of it and what became of each of its changes so far.
+pub(super) struct GroupRun<'a> {
+    pub plan: &'a GroupPlan,
+    pub target: GroupRef,
+    /// The members as last known: read, answered, or follows from what was done.
+    pub present: BTreeSet<MemberId>,
+    /// Whether the last write's result is proven by an answer or by reading.
+    pub proven: bool,
+    pub written: bool,
+    failed: BTreeMap<(Action, MemberId), String>,
+    skipped: BTreeMap<(Action, MemberId), String>,
+    pub stale: Option<Stale>,
+    pub trouble: Option<String>,
+}
+
+/// Who came and went behind the plan's back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stale {
+    pub added: BTreeSet<MemberId>,
+    pub removed: BTreeSet<MemberId>,
+}
+
+impl<'a> GroupRun<'a> {
+    pub fn new(plan: &'a GroupPlan, present: BTreeSet<MemberId>) -> Self {
+        Self {
+            plan,
+            target: GroupRef { id: plan.id, name: plan.name.clone() },
+            present,
+            proven: true,
+            written: false,
+            failed: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            stale: None,
+            trouble: None,
+        }
+    }
+
+    /// Notes a change that was tried in vain. Who could not be added here is kept elsewhere.
+    pub fn fail(&mut self, action: Action, member: MemberId, reason: &str, shared: &Shared<'_>) {
+        self.failed.insert((action, member), reason.into());
+        self.keep_elsewhere(action, member, shared);
+    }
+
+    /// Notes a change that was not tried.
+    pub fn skip(&mut self, action: Action, member: MemberId, reason: &str, shared: &Shared<'_>) {
+        self.skipped.insert((action, member), reason.into());
+        self.keep_elsewhere(action, member, shared);
+    }
+
+    fn keep_elsewhere(&self, action: Action, member: MemberId, shared: &Shared<'_>) {
+        if action == Action::Add {
+            shared.cannot_add(member, &self.plan.name);
+        }
+    }
+
+    /// Whether the change was tried in vain, or not tried.
+    pub fn gave_up(&self, action: Action, member: MemberId) -> bool {
+        self.failed.contains_key(&(action, member)) || self.skipped.contains_key(&(action, member))
+    }
+
+    /// The plan's changes of one kind that are neither made nor given up.
+    pub fn outstanding(&self, action: Action) -> BTreeSet<MemberId> {
+        let open = changed(self, action).into_iter().filter(|id| !self.gave_up(action, *id));
+        open.filter(|id| self.present.contains(id) == (action == Action::Remove)).collect()
+    }
+
+    /// Reads the group's members as they are now.
+    pub async fn read(&mut self, shared: &Shared<'_>) -> Result<(), ApiError> {
+        let members = shared.means.client.group_members(&self.target).await?;
+        self.present = members.keys().copied().collect();
+        self.proven = true;
+        Ok(())
+    }
+
+    /// Makes sure that what was written is there, where no answer has proven it.
+    pub async fn read_back(&mut self, shared: &Shared<'_>) {
+        if !self.written || self.proven || shared.stopped() {
+            return;
+        }
+        if let Err(error) = self.read(shared).await {
+            self.trouble = Some(format!("what was written could not be read back: {}", error.reason()));
+            return;
+        }
+        for (action, what) in [(Action::Add, "is not there"), (Action::Remove, "is still there")] {
+            for member in self.outstanding(action) {
+                let reason = format!("the API accepted the change, and yet the member {what}");
+                self.fail(action, member, &reason, shared);
+            }
+        }
+    }
+
+    pub fn into_report(self) -> GroupReport {
+        let subject = |action: Action, id: MemberId| {
+            let mut changes = self.plan.changes.iter();
+            let change = changes.find(|change| (change.action, change.member.id) == (action, id));
+            change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
+        };
+        let done = |action| {
+            let made = changed(&self, action).into_iter().filter(move |id| !self.gave_up(action, *id));
+            let made = made.filter(|id| self.present.contains(id) == (action == Action::Add));
+            // A change that an earlier run, or somebody else, had made already counts as made.
+            made.map(|id| subject(action, id)).collect::<Vec<_>>()
+        };
+        let (added, removed) = (done(Action::Add), done(Action::Remove));
+        let failed = self.failed.iter().map(|((action, id), reason)| Failed {
+            action: *action,
+            member: subject(*action, *id),
+            reason: reason.clone(),
+        });
+        let mut skipped: Vec<Skipped> = self
+            .skipped
+            .iter()
+            .map(|((action, id), reason)| Skipped {
+                action: *action,
+                member: subject(*action, *id),
+                reason: reason.clone(),
+            })
+            .collect();
+        if self.stale.is_some() {
+            for action in [Action::Add, Action::Remove] {
+                let open = self.outstanding(action).into_iter();
+                skipped.extend(open.map(|id| Skipped {
+                    action,
+                    member: subject(action, id),
+                    reason: "the group is no longer what the plan saw".into(),
+                }));
+            }
+        }
+        GroupReport {
+            id: self.plan.id,
+            name: self.plan.name.clone(),
+            planned: !self.plan.operations.is_empty(),
+            in_sync_before: self.plan.in_sync(),
+            added,
+            removed,
+            failed: failed.collect(),
+            skipped,
+            stale: self.stale.map(|stale| (stale.added, stale.removed)),
+            trouble: self.trouble,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Sends one write, records it, and settles by reading what a lost answer leaves open.
+
+use std::collections::BTreeSet;
+
+use super::Shared;
+use super::run::GroupRun;
+use crate::cloudflare::{ApiError, ApiErrorKind, WriteAnswer, WriteError};
+use crate::journal::{Effect, Outcome};
+use crate::model::MemberId;
+use crate::plan::Method;
+
+/// How often a write is sent before its group is given up.
+pub(super) const MAX_SENDS: usize = 4;
+
+/// A write as it goes out.
+pub(super) struct Write {
+    pub method: Method,
+    /// What the request names.
+    pub members: Vec<MemberId>,
+    /// Whom it brings in, given the members now.
+    pub adds: Vec<MemberId>,
+    /// Whom it takes out, given the members now.
+    pub removes: Vec<MemberId>,
+}
+
+/// What came of a write.
+pub(super) enum Written {
+    /// It was carried out; with the group's members where the answer gives them.
+    Done(Option<BTreeSet<MemberId>>),
+    /// The API refused it.
+    Refused(ApiError),
+    /// It was certainly not carried out, or is not known to have been, and trying again is of no use.
+    GivenUp(String),
+    /// It was certainly not carried out; trying again may help.
+    NotSent(ApiError),
+    /// Its answer was lost.
+    Lost(ApiError),
+}
+
+impl GroupRun<'_> {
+    /// Sends a write once.
+    pub async fn send(&mut self, write: &Write, shared: &Shared<'_>) -> (Written, Option<crate::journal::Announced>) {
+        let journal = shared.means.journal;
+        let effect = Effect {
+            group_id: self.plan.id,
+            group: self.plan.name.clone(),
+            method: write.method,
+            adds: write.adds.clone(),
+            removes: write.removes.clone(),
+        };
+        let announced = match journal.announce(effect) {
+            Ok(announced) => announced,
+            Err(error) => return (Written::GivenUp(format!("the journal cannot be written: {error}")), None),
+        };
+        let answer = self.request(write, shared).await;
+        let (outcome, ray, error) = match &answer {
+            Ok(answer) => (Outcome::Done, answer.ray.as_deref(), None),
+            Err(WriteError::Refused(error)) => (Outcome::Refused, error.ray(), Some(error.reason())),
+            Err(WriteError::NotSent(error)) => (Outcome::NotDone, error.ray(), Some(error.reason())),
+            Err(WriteError::Unknown(error)) => (Outcome::Unknown, error.ray(), Some(error.reason())),
+        };
+        if let Err(error) = journal.answered(announced, outcome, ray, error) {
+            // The next write cannot be announced either, and is then not sent.
+            self.trouble = Some(format!("the journal cannot be written: {error}"));
+        }
+        let written = match answer {
+            Ok(WriteAnswer { members, .. }) => {
+                self.written = true;
+                self.proven = false;
+                Written::Done(members)
+            }
+            Err(WriteError::Refused(error)) => Written::Refused(error),
+            Err(WriteError::NotSent(error)) => Written::NotSent(error),
+            Err(WriteError::Unknown(error)) => Written::Lost(error),
+        };
+        (written, Some(announced))
+    }
+
+    async fn request(&self, write: &Write, shared: &Shared<'_>) -> Result<WriteAnswer, WriteError> {
+        let client = shared.means.client;
+        match (write.method, write.members.as_slice()) {
+            (Method::Post, members) => client.add_members(&self.target, members).await,
+            (Method::Put, members) => client.replace_members(&self.target, members).await,
+            (Method::Delete, members) => {
+                // The plan gives a DELETE one member.
+                let mut last = Ok(WriteAnswer { members: None, ray: None });
+                for member in members {
+                    last = client.remove_member(&self.target, *member).await;
+                }
+                last
+            }
+        }
+    }
+
+    /// Sends a POST or a DELETE until it is known what came of it. A lost answer is settled by reading.
+    pub async fn send_until_settled(&mut self, write: &Write, shared: &Shared<'_>) -> Written {
+        let mut lost = None;
+        for _ in 0..MAX_SENDS {
+            if lost.is_some() && shared.stopped() {
+                break;
+            }
+            let (error, announced) = match self.send(write, shared).await {
+                (Written::Lost(error), announced) => (error, announced),
+                (Written::NotSent(error), _) => return Written::GivenUp(error.reason()),
+                (written, _) => return written,
+            };
+            let reason = error.reason();
+            if let Err(error) = self.read(shared).await {
+                return Written::GivenUp(format!(
+                    "it is not known whether it was carried out ({reason}), nor can the group be read: {}",
+                    error.reason()
+                ));
+            }
+            let made = write.adds.iter().all(|id| self.present.contains(id))
+                && !write.removes.iter().any(|id| self.present.contains(id));
+            if let Some(announced) = announced
+                && let Err(error) = shared.means.journal.settled(announced, made)
+            {
+                self.trouble = Some(format!("the journal cannot be written: {error}"));
+            }
+            if made {
+                self.written = true;
+                return Written::Done(Some(self.present.clone()));
+            }
+            lost = Some(reason);
+        }
+        Written::GivenUp(lost.unwrap_or_default())
+    }
+}
+
+/// Whether a refusal is about the group or the caller rather than about one of the members named.
+pub(super) fn concerns_group(error: &ApiError) -> bool {
+    let about_group = !matches!(error.kind(), ApiErrorKind::Refused);
+    about_group || error.messages().iter().any(|message| message.message.to_lowercase().contains("scim"))
+}

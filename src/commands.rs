@@ -1,0 +1,35 @@
+//! The commands: each puts the other modules to work in order, and holds no rules of its own.
+
+mod apply;
+mod context;
+mod drift;
+mod failure;
+mod output;
+mod plan;
+mod progress;
+mod sandbox;
+mod schema;
+mod signals;
+mod validate;
+
+pub use failure::{Exit, Failure};
+pub use output::Output;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command and says how it ended.
+///
+/// # Errors
+///
+/// Says what went wrong, with what to do about it and the exit code that tells it.
+pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
+    let shared = &cli.shared;
+    match &cli.command {
+        Command::Validate => validate::run(shared, output),
+        Command::Plan(args) => plan::run(shared, args, output).await,
+        Command::Apply(args) => apply::run(shared, args, output).await,
+        Command::Drift(args) => drift::run(shared, args, output).await,
+        Command::Sandbox(args) => sandbox::run(args, output).await,
+        Command::Schema(args) => schema::run(args, output),
+    }
+}

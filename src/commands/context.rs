@@ -1,0 +1,187 @@
+//! What the commands that speak to the API have in common: the files, the account, the client and the time.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use super::{Exit, Failure};
+use crate::cli::Shared;
+use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
+use crate::config;
+use crate::model::{AccountId, Current, Desired, GroupName};
+use crate::observe;
+use crate::plan::{Plan, Policy};
+use crate::sandbox::{Sandbox, Seed};
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "convoke.yaml";
+
+/// The longest token that is read from a file, in bytes: more is no token.
+const MAX_TOKEN_FILE: u64 = 64 * 1024;
+
+/// A connection to the API, or to a sandbox that lives as long as this does.
+pub struct Connection {
+    /// Speaks to the API.
+    pub client: Client,
+    /// The account.
+    pub account_id: AccountId,
+    _sandbox: Option<Sandbox>,
+}
+
+/// Reads the declared files.
+pub fn load(shared: &Shared) -> Result<Desired, Failure> {
+    let default = [PathBuf::from(DEFAULT_FILE)];
+    let files = if shared.files.is_empty() { &default[..] } else { &shared.files };
+    Ok(config::load(files)?)
+}
+
+/// The policy that the command line and the files come to.
+pub fn policy(shared: &Shared, desired: &Desired, account_id: AccountId) -> Result<Policy, Failure> {
+    let only = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    if let Some(unknown) = shared.only.iter().find(|name| !desired.groups.contains_key(&GroupName::from(name.as_str())))
+    {
+        let names = desired.groups.keys().map(GroupName::as_str);
+        let nearest = names.max_by(|a, b| strsim::jaro(unknown, a).total_cmp(&strsim::jaro(unknown, b)));
+        let failure = Failure::message(Exit::Usage, format!("--only names {unknown:?}, which no file declares"));
+        return Err(match nearest {
+            Some(nearest) => failure.with_help(format!("did you mean {nearest:?}?")),
+            None => failure,
+        });
+    }
+    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
+    Ok(Policy { account_id, only, expiring_within })
+}
+
+/// The time to plan for.
+pub fn time(shared: &Shared) -> Timestamp {
+    shared.at.unwrap_or_else(Timestamp::now)
+}
+
+/// Connects to the API, or to a sandbox of its own.
+pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Connection, Failure> {
+    if let Some(seed) = &shared.sandbox {
+        return connect_to_sandbox(shared, seed, declared).await;
+    }
+    let account_id = declared.ok_or_else(|| {
+        Failure::message(Exit::Data, "no account is named")
+            .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
+    })?;
+    let base_url = BaseUrl::parse(shared.api_url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
+    let client = client(shared, base_url, credentials(shared)?, account_id)?;
+    Ok(Connection { client, account_id, _sandbox: None })
+}
+
+async fn connect_to_sandbox(
+    shared: &Shared,
+    seed: &std::path::Path,
+    declared: Option<AccountId>,
+) -> Result<Connection, Failure> {
+    let seed = Seed::load(seed).map_err(|error| Failure::new(Exit::Data, error))?;
+    let account_id = match (seed.account_id, declared) {
+        (Some(seeded), Some(declared)) if seeded != declared => {
+            let message = format!("the seed is of account {seeded}, the files are for {declared}");
+            return Err(Failure::message(Exit::Data, message).with_help("leave account_id out of the seed"));
+        }
+        (seeded, declared) => declared.or(seeded).unwrap_or(Sandbox::ACCOUNT_ID),
+    };
+    let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
+    let token = seed.token.as_deref().unwrap_or("sandbox");
+    let client =
+        client(shared, BaseUrl::parse(&sandbox.base_url())?, Credentials::Token(token.into()), account_id)?;
+    Ok(Connection { client, account_id, _sandbox: Some(sandbox) })
+}
+
+fn client(
+    shared: &Shared,
+    base_url: BaseUrl,
+    credentials: Credentials,
+    account_id: AccountId,
+) -> Result<Client, Failure> {
+    let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
+    Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
+}
+
+/// The account that the files and the command line agree on.
+pub fn account(shared: &Shared, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+    match (shared.account_id, &desired.account_id) {
+        (Some(given), Some(declared)) if given != declared.value => {
+            let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
+            let message = format!(
+                "two accounts are named: {} by the files{place}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID",
+                declared.value
+            );
+            Err(Failure::message(Exit::Data, message).with_help("make sure which account is meant, and drop the other"))
+        }
+        (given, declared) => Ok(given.or(declared.as_ref().map(|declared| declared.value))),
+    }
+}
+
+/// The credentials: from the file that is named, else from the environment.
+fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
+    if let Some(path) = &shared.token_file {
+        return token_file(path).map(Credentials::Token);
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    if let Some(token) = variable("CLOUDFLARE_API_TOKEN") {
+        return Ok(Credentials::Token(token.trim().into()));
+    }
+    if let (Some(email), Some(key)) = (variable("CLOUDFLARE_EMAIL"), variable("CLOUDFLARE_API_KEY")) {
+        return Ok(Credentials::Key { email: email.trim().into(), key: key.trim().into() });
+    }
+    Err(Failure::message(Exit::Credentials, "there are no credentials").with_help(
+        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; \
+         to try the files without an account, give --sandbox",
+    ))
+}
+
+fn token_file(path: &std::path::Path) -> Result<SecretString, Failure> {
+    let shown = path.display();
+    let failed = |error: std::io::Error| {
+        let error = anyhow::Error::new(error).context(format!("the token file {shown} cannot be read"));
+        Failure::new(Exit::Credentials, error)
+    };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_TOKEN_FILE {
+        return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large to be a token")));
+    }
+    let token = std::fs::read_to_string(path).map_err(failed)?;
+    match token.trim() {
+        "" => Err(Failure::message(Exit::Credentials, format!("the token file {shown} is empty"))),
+        token => Ok(token.into()),
+    }
+}
+
+/// The files, the account as it is, and the plan between the two.
+pub struct Planned {
+    /// What the files declare.
+    pub desired: Desired,
+    /// What was observed.
+    pub current: Current,
+    /// The difference.
+    pub plan: Plan,
+    /// The policy it was made under.
+    pub policy: Policy,
+    /// The time it was made for.
+    pub time: Timestamp,
+}
+
+/// Loads the files, reads the account and plans.
+pub async fn make_plan(
+    shared: &Shared,
+    progress: &super::progress::Progress,
+) -> Result<(Connection, Planned), Failure> {
+    let desired = load(shared)?;
+    let account_id = account(shared, &desired)?;
+    // The names on the command line are checked before anything is asked of the API.
+    let placeholder = account_id.unwrap_or(Sandbox::ACCOUNT_ID);
+    let mut policy = policy(shared, &desired, placeholder)?;
+    let connection = connect(shared, account_id).await?;
+    policy.account_id = connection.account_id;
+    let time = time(shared);
+    let watching = progress.watch(&connection.client, "reading the account");
+    let mut current = observe::read(&connection.client, &desired, &policy).await?;
+    let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
+    drop(watching);
+    Ok((connection, Planned { desired, current, plan, policy, time }))
+}

@@ -1,0 +1,127 @@
+//! How a command ends.
+
+use std::fmt;
+
+use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError, ClientError};
+use crate::config::Problems;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; in sync, or a plan was made.
+    Done,
+    /// Anything that has no code of its own.
+    Other,
+    /// There are differences.
+    Differences,
+    /// Refused by a guard, or something declared cannot be applied. Nothing was changed.
+    Refused,
+    /// The account is not what the plan was made from. Nothing was changed.
+    Stale,
+    /// Applied in part.
+    Partial,
+    /// The command line is wrong.
+    Usage,
+    /// A file is wrong.
+    Data,
+    /// The API cannot be reached, or misbehaves.
+    Unavailable,
+    /// The credentials are refused.
+    Credentials,
+}
+
+impl Exit {
+    /// The code as the operating system gets it.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Other => 1,
+            Self::Differences => 2,
+            Self::Refused => 3,
+            Self::Stale => 4,
+            Self::Partial => 5,
+            Self::Usage => 64,
+            Self::Data => 65,
+            Self::Unavailable => 69,
+            Self::Credentials => 77,
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What went wrong, with its causes.
+    pub error: anyhow::Error,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure with an exit code.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into(), help: None }
+    }
+
+    /// A failure that is told in a sentence.
+    pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
+        Self::new(exit, anyhow::anyhow!("{message}"))
+    }
+
+    /// The failure with what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::new(Exit::Data, problems)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let exit = match error.kind() {
+            ApiErrorKind::Credentials => Exit::Credentials,
+            ApiErrorKind::NotFound => Exit::Data,
+            _ => Exit::Unavailable,
+        };
+        let help = error.help();
+        Self::new(exit, error).with_help(help)
+    }
+}
+
+impl From<BaseUrlError> for Failure {
+    fn from(error: BaseUrlError) -> Self {
+        let error = anyhow::Error::new(error).context("the API's address cannot be used");
+        Self::new(Exit::Usage, error).with_help("see --api-url and CLOUDFLARE_BASE_URL")
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::NoCredential(_) | ClientError::OddCredential(_) => Exit::Credentials,
+            ClientError::Setup(_) => Exit::Other,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Other, anyhow::Error::new(error).context("cannot write the result"))
+    }
+}

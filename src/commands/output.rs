@@ -1,0 +1,95 @@
+//! The one place that writes to the terminal: results to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::Failure;
+use crate::cli::{Color, Shared};
+use crate::render::text::{Layout, Paint, Style};
+use crate::render::clean;
+
+/// The columns where nothing tells how many there are.
+const DEFAULT_WIDTH: usize = 100;
+
+/// Where a command writes.
+#[derive(Debug)]
+pub struct Output {
+    layout: Layout,
+    messages: Paint,
+    quiet: bool,
+}
+
+impl Output {
+    /// An output as the command line asks for it.
+    #[must_use]
+    pub fn new(shared: &Shared) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = |terminal: bool| match shared.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !plain,
+        };
+        Self {
+            layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
+            messages: Paint::new(color(io::stderr().is_terminal())),
+            quiet: shared.quiet,
+        }
+    }
+
+    /// How text results are laid out.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether only what matters is wanted.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Writes a result.
+    ///
+    /// # Errors
+    ///
+    /// Fails where stdout cannot be written, such as when it is closed.
+    pub fn result(&mut self, text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// Writes a message for whoever watches, unless only what matters is wanted. Nothing hangs on its arriving.
+    pub fn note(&mut self, message: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{message}");
+        }
+    }
+
+    /// Writes a warning.
+    pub fn warn(&mut self, message: &str) {
+        let label = self.messages.paint(Style::Warn, "warning:");
+        let _ = writeln!(io::stderr(), "{label} {message}");
+    }
+
+    /// Writes why a command failed and what to do about it.
+    pub fn failure(&mut self, failure: &Failure) {
+        let label = self.messages.paint(Style::Remove, "error:");
+        let mut text = format!("{label} {}\n", clean_lines(&failure.to_string()));
+        if let Some(help) = &failure.help {
+            let label = self.messages.paint(Style::Add, "help:");
+            text.push_str(&format!("{label} {}\n", clean_lines(help)));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// The columns of the terminal, or as the environment says.
+fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    said.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(DEFAULT_WIDTH)
+}
+
+/// Cleans each line, and keeps the lines.
+fn clean_lines(text: &str) -> String {
+    text.trim_end().split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}

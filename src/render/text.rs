@@ -1,0 +1,238 @@
+//! A plan for a person at a terminal.
+
+mod paint;
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
+
+pub use paint::{Paint, Style};
+
+use super::{clean, counted};
+use crate::model::{Mode, Origin, Status};
+use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+
+/// How the text is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The columns there are.
+    pub width: usize,
+    /// Whether to colour.
+    pub color: bool,
+}
+
+/// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
+#[must_use]
+pub fn plan(plan: &Plan, layout: Layout) -> String {
+    let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
+    let shown = plan.groups.iter().filter(|group| !group.in_sync());
+    shown.for_each(|group| page.group(group));
+    page.blocked(plan);
+    page.unmanaged(plan);
+    page.expiring(plan);
+    page.summary(plan);
+    page.refusals(plan);
+    page.text
+}
+
+struct Page {
+    text: String,
+    layout: Layout,
+    paint: Paint,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn section(&mut self, style: Style, title: &str) {
+        let title = self.paint.paint(style, title);
+        self.line(&title);
+    }
+
+    fn end_section(&mut self) {
+        self.line("");
+    }
+
+    fn group(&mut self, group: &GroupPlan) {
+        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
+        let note = match group.mode {
+            Mode::Observe => ", observed only: nothing is written".into(),
+            Mode::Additive => ", additive".into(),
+            Mode::Exact => String::new(),
+        };
+        let count = counted(group.observed.len() as u64, "member");
+        let note = self.paint.paint(Style::Dim, &format!("({count}{note})"));
+        self.line(&format!("{title} {note}"));
+        let who: Vec<String> = group.changes.iter().chain(&group.held).map(subject).collect();
+        let longest = who.iter().map(|who| who.width()).max().unwrap_or(0);
+        let (changes, held) = who.split_at(group.changes.len().min(who.len()));
+        for (change, who) in group.changes.iter().zip(changes) {
+            let (sign, style) = match change.action {
+                Action::Add => ("+", Style::Add),
+                Action::Remove => ("-", Style::Remove),
+            };
+            self.change(sign, style, who, longest, change);
+        }
+        if !held.is_empty() {
+            let waiting = counted(held.len() as u64, "removal");
+            let held_back = format!("  {waiting} held until what is blocked is resolved:");
+            self.section(Style::Warn, &held_back);
+        }
+        for (change, who) in group.held.iter().zip(held) {
+            self.change("~", Style::Warn, who, longest, change);
+        }
+        self.end_section();
+    }
+
+    fn change(&mut self, sign: &str, style: Style, who: &str, longest: usize, change: &Change) {
+        let place = place(change);
+        // The places stand in a column of their own where the terminal is wide enough for both.
+        let room = self.layout.width.saturating_sub(place.width() + 6);
+        let gap = " ".repeat(longest.min(room).saturating_sub(who.width()) + 2);
+        let entry = self.paint.paint(style, &format!("{sign} {who}"));
+        let place = self.paint.paint(Style::Dim, &place);
+        self.line(&format!("  {entry}{gap}{place}"));
+    }
+
+    fn blocked(&mut self, plan: &Plan) {
+        if plan.blocked.is_empty() {
+            return;
+        }
+        self.section(Style::Warn, "Blocked: declared, and cannot be applied");
+        for blocked in &plan.blocked {
+            let place = self.paint.paint(Style::Dim, &clean(&blocked.origin.to_string()));
+            let (group, what) = (clean(blocked.group.as_str()), clean(&blocked.to_string()));
+            let since = blocked.since.map_or_else(String::new, since);
+            self.line(&format!("  {place}  {group}: {what}{since}"));
+        }
+        self.end_section();
+    }
+
+    fn unmanaged(&mut self, plan: &Plan) {
+        if plan.unmanaged_groups.is_empty() {
+            return;
+        }
+        self.section(Style::Title, "Groups of the account that no file declares");
+        for group in &plan.unmanaged_groups {
+            let id = self.paint.paint(Style::Dim, group.id.as_str());
+            self.line(&format!("  {}  {id}", clean(group.name.as_str())));
+        }
+        self.end_section();
+    }
+
+    fn expiring(&mut self, plan: &Plan) {
+        if plan.expiring.is_empty() {
+            return;
+        }
+        self.section(Style::Title, "Ending soon");
+        for expiring in &plan.expiring {
+            let (who, group) = (clean(&expiring.person.to_string()), clean(expiring.group.as_str()));
+            let (until, origin) = (instant(expiring.until), clean(&expiring.origin.to_string()));
+            let place = self.paint.paint(Style::Dim, &origin);
+            self.line(&format!("  {who} in {group} until {until}  {place}"));
+        }
+        self.end_section();
+    }
+
+    fn summary(&mut self, plan: &Plan) {
+        for line in summary(plan) {
+            let line = self.paint.paint(Style::Title, &line);
+            self.line(&line);
+        }
+    }
+
+    fn refusals(&mut self, plan: &Plan) {
+        if plan.refusals.is_empty() {
+            return;
+        }
+        self.end_section();
+        self.section(Style::Remove, "Refused");
+        for refusal in &plan.refusals {
+            let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
+            let guard = self.paint.paint(Style::Remove, refusal.guard.name());
+            self.line(&format!("  {guard}  {group}{}", clean(&refusal.message)));
+            let help = self.paint.paint(Style::Dim, &format!("to proceed: {}", clean(&refusal.help)));
+            self.line(&format!("    {help}"));
+        }
+        self.end_section();
+        self.line(&format!("Digest: {}", plan.digest));
+        if plan.refusals_beyond_limits().next().is_none() {
+            self.line("To accept the limits for exactly this plan:");
+            self.line(&format!("  convoke apply --accept {}", plan.digest));
+        }
+    }
+}
+
+/// The figures of a plan in a line, and what else there is to say in further lines.
+#[must_use]
+pub fn summary(plan: &Plan) -> Vec<String> {
+    let summary = plan.summary();
+    let groups = counted(summary.groups, "group");
+    if !plan.has_differences() && plan.blocked.is_empty() {
+        return vec![format!("No changes. {groups} in sync.")];
+    }
+    let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
+    let mut lines = vec![format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}")];
+    if summary.blocked > 0 {
+        lines.push(format!("{} blocked", summary.blocked));
+    }
+    if summary.held > 0 {
+        lines.push(format!("{} held", counted(summary.held, "removal")));
+    }
+    if summary.observed_only > 0 {
+        lines.push(format!("{} in groups that are only observed", counted(summary.observed_only, "difference")));
+    }
+    lines
+}
+
+/// Who, as a plan's line names them.
+fn subject(change: &Change) -> String {
+    let member = &change.member;
+    let who = member.email.as_ref().map_or_else(|| member.id.to_string(), |email| clean(email.as_str()));
+    match member.status {
+        Some(Status::Pending) => format!("{who} (pending)"),
+        Some(Status::Accepted) | None => who,
+    }
+}
+
+/// Where a change is declared and what the file says of it.
+fn place(change: &Change) -> String {
+    let mut place = origin(&change.origin);
+    for used in change.via.iter().flat_map(|via| via.iter()) {
+        let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
+    }
+    if let Some(expired) = change.expired {
+        let _ = write!(place, ", ended {}", instant(expired));
+    }
+    if let Some(reason) = &change.reason {
+        let _ = write!(place, ", {}", clean(reason));
+    }
+    if let Some(label) = change.since {
+        place.push_str(&since(label));
+    }
+    place
+}
+
+fn origin(origin: &Origin) -> String {
+    clean(&origin.to_string())
+}
+
+fn since(since: Since) -> String {
+    match since {
+        Since::Change => " [this change]".into(),
+        Since::Before => " [already there]".into(),
+    }
+}
+
+/// An instant in UTC without fractions: a date where it is midnight.
+fn instant(time: Timestamp) -> String {
+    let civil = time.to_zoned(jiff::tz::TimeZone::UTC);
+    match civil.time() == jiff::civil::Time::midnight() {
+        true => civil.date().to_string(),
+        false => time.to_string(),
+    }
+}
