@@ -1,10 +1,21 @@
 //! Keeps the membership of Cloudflare user groups in Git.
 //!
-//! Files declare who belongs to each group (as [`model::Desired`]); the account is read over
-//! HTTP into [`model::Current`]; a pure function compares the two into a plan that decides everything; and applying
-//! carries that plan out.
+//! Files declare who belongs to each group ([`config`] reads them into [`model::Desired`]); [`observe`] reads the
+//! account over HTTP ([`cloudflare`]) into [`model::Current`]; [`plan`] compares the two, purely, into a plan that
+//! decides everything; [`render`] shows it; and [`apply`] carries it out, with a [`journal`]. [`commands`] puts these
+//! to work for the command line ([`cli`]), and [`sandbox`] stands in for the API.
+//!
+//! The core ([`model`], [`config`] but for loading, [`plan`], [`render`]) knows no network, clock, environment or
+//! file system.
 
+pub mod apply;
 pub mod cli;
+pub mod cloudflare;
+pub mod commands;
+pub mod config;
+pub mod journal;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod render;
+pub mod sandbox;

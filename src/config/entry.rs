@@ -1,0 +1,243 @@
+//! Reads the entries of a list of people: of a group, of a roster, of the protected.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::sync::Arc;
+
+use super::keys;
+use super::node::{Node, Value};
+use super::problem::{Position, quoted};
+use super::reader::{Field, Reader};
+use super::value::looks_like_id;
+use crate::model::{Email, EmailError, MemberId, PersonRef, Terms};
+
+/// An entry of a group's or a roster's own list.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Person { person: PersonRef, at: Position, terms: Option<Box<Terms>> },
+    Roster { name: Arc<str>, at: Position },
+}
+
+impl Entry {
+    const fn at(&self) -> Position {
+        match self {
+            Self::Person { at, .. } | Self::Roster { at, .. } => *at,
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Reads a list of people and rosters; reports who is in it twice.
+    pub fn entries(&mut self, whose: &str, items: Vec<Node<'_>>) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(items.len());
+        for item in items {
+            if self.report.is_full() {
+                break;
+            }
+            entries.extend(self.entry(item));
+        }
+        self.report_repeated(whose, &entries);
+        entries
+    }
+
+    fn entry(&mut self, node: Node<'_>) -> Option<Entry> {
+        let at = node.at;
+        match node.value {
+            Value::Text(text) | Value::Typed(text) => {
+                let person = self.bare_person(at, &text)?;
+                Some(Entry::Person { person, at, terms: None })
+            }
+            Value::Mapping(entries) => self.detailed_entry(at, entries),
+            Value::Null(_) => {
+                self.refuse(at, "this entry is empty", "write an email address, or take the line out");
+                None
+            }
+            Value::Sequence(_) => {
+                let help = "write each person on a line of their own: `- alice@example.com`";
+                self.refuse(at, "this entry is a list in a list", help);
+                None
+            }
+        }
+    }
+
+    fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
+        let before = self.report.len();
+        let [email, id, roster, from, until, reason] = self.fields("an entry", entries, keys::ENTRY);
+        let person = match (email, id, roster) {
+            (Some(email), None, None) => self.email(&email).map(PersonRef::Email),
+            (None, Some(id), None) => self.id::<MemberId>(&id).map(PersonRef::Id),
+            (None, None, Some(roster)) => return self.roster_use(at, &roster, [from, until, reason]),
+            (None, None, None) => {
+                // Whoever mistyped the key that names the person need not hear of it twice.
+                if self.report.len() == before {
+                    self.refuse(at, "this entry names nobody", "give it one of the keys email, id and roster");
+                }
+                None
+            }
+            _ => {
+                let help = "make an entry of its own for each of them";
+                self.refuse(at, "an entry names one of email, id and roster, this has several", help);
+                None
+            }
+        };
+        let terms = self.terms(from.as_ref(), until.as_ref(), reason.as_ref());
+        Some(Entry::Person { person: person?, at, terms })
+    }
+
+    fn terms(
+        &mut self,
+        from: Option<&Field<'_>>,
+        until: Option<&Field<'_>>,
+        reason: Option<&Field<'_>>,
+    ) -> Option<Box<Terms>> {
+        if from.is_none() && until.is_none() && reason.is_none() {
+            return None;
+        }
+        let window = self.window(from, until);
+        let reason = reason.and_then(|field| {
+            let help = "say in a few words why, or leave the key out";
+            let text = self.text("`reason`", field, help)?;
+            if text.trim().is_empty() {
+                self.refuse(field.node.at, "`reason` is empty", help);
+            }
+            Some(text.into())
+        });
+        Some(Box::new(Terms { window, reason }))
+    }
+
+    fn roster_use(&mut self, at: Position, roster: &Field<'_>, terms: [Option<Field<'_>>; 3]) -> Option<Entry> {
+        for field in terms.into_iter().flatten() {
+            let help = "give it to the people in the roster, or list them here by email";
+            self.refuse(field.key, "from, until and reason go with a person, not with a roster", help);
+        }
+        let name = self.text("`roster`", roster, "write the name of one roster: `- roster: NAME`")?;
+        Some(Entry::Roster { name: name.into(), at })
+    }
+
+    fn email(&mut self, field: &Field<'_>) -> Option<Email> {
+        let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
+        match text.parse() {
+            Ok(email) => Some(email),
+            Err(_) if looks_like_id(text) => {
+                let message = format!("{} is an id, not an email address", quoted(text));
+                self.refuse(field.node.at, message, format!("write `id: {text}`"));
+                None
+            }
+            Err(error) => {
+                let message = format!("{} is not an email address: {error}", quoted(text));
+                self.refuse(field.node.at, message, remedy(text, error));
+                None
+            }
+        }
+    }
+
+    /// Reads an entry that is no mapping.
+    fn bare_person(&mut self, at: Position, text: &str) -> Option<PersonRef> {
+        match text.parse() {
+            Ok(email) => Some(PersonRef::Email(email)),
+            Err(_) if looks_like_id(text) => {
+                let message = format!("{} is an id, not an email address", quoted(text));
+                self.refuse(at, message, format!("write `- id: {text}`"));
+                None
+            }
+            Err(error) => {
+                let message = format!("{} is not an email address: {error}", quoted(text));
+                let problem = self.problem(at, message).help(remedy(text, error));
+                self.report.push_perhaps_roster(problem, text);
+                None
+            }
+        }
+    }
+
+    fn report_repeated(&mut self, whose: &str, entries: &[Entry]) {
+        let mut people: HashMap<&PersonRef, Position> = HashMap::with_capacity(entries.len());
+        let mut rosters: HashMap<&str, Position> = HashMap::new();
+        for entry in entries {
+            let (first, message) = match entry {
+                Entry::Person { person, at, .. } => match people.entry(person) {
+                    Slot::Vacant(slot) => {
+                        slot.insert(*at);
+                        continue;
+                    }
+                    Slot::Occupied(first) => (*first.get(), format!("{person} is in the list of {whose} twice")),
+                },
+                Entry::Roster { name, at } => match rosters.entry(name) {
+                    Slot::Vacant(slot) => {
+                        slot.insert(*at);
+                        continue;
+                    }
+                    Slot::Occupied(first) => {
+                        (*first.get(), format!("roster {} is in the list of {whose} twice", quoted(name)))
+                    }
+                },
+            };
+            self.refuse_again(entry.at(), message, first, "it is listed here first");
+        }
+    }
+
+    /// Reads `protected`: emails and ids, with or without their key.
+    pub fn protected(&mut self, items: Vec<Node<'_>>) -> Vec<(PersonRef, Position)> {
+        let mut protected = Vec::with_capacity(items.len());
+        let mut seen: HashMap<PersonRef, Position> = HashMap::new();
+        for item in items {
+            if self.report.is_full() {
+                break;
+            }
+            let at = item.at;
+            let Some(person) = self.protected_person(item) else { continue };
+            if let Some(&first) = seen.get(&person) {
+                self.refuse_again(at, format!("{person} is in `protected` twice"), first, "it is listed here first");
+                continue;
+            }
+            seen.insert(person.clone(), at);
+            protected.push((person, at));
+        }
+        protected
+    }
+
+    fn protected_person(&mut self, node: Node<'_>) -> Option<PersonRef> {
+        let help = "list email addresses and member ids";
+        match node.value {
+            Value::Text(text) | Value::Typed(text) => {
+                if looks_like_id(&text) {
+                    return text.parse().ok().map(PersonRef::Id);
+                }
+                match text.parse() {
+                    Ok(email) => Some(PersonRef::Email(email)),
+                    Err(error) => {
+                        let message = format!("{} is neither an email address nor an id: {error}", quoted(&text));
+                        self.refuse(node.at, message, help);
+                        None
+                    }
+                }
+            }
+            Value::Mapping(entries) => {
+                let before = self.report.len();
+                match self.fields("an entry of `protected`", entries, keys::PROTECTED) {
+                    [Some(email), None] => self.email(&email).map(PersonRef::Email),
+                    [None, Some(id)] => self.id::<MemberId>(&id).map(PersonRef::Id),
+                    _ if self.report.len() > before => None,
+                    _ => {
+                        self.refuse(node.at, "an entry of `protected` names one person by email or id", help);
+                        None
+                    }
+                }
+            }
+            Value::Null(_) | Value::Sequence(_) => {
+                self.refuse(node.at, "an entry of `protected` must be an email address or an id", help);
+                None
+            }
+        }
+    }
+}
+
+/// What to do about a text that is no email address.
+fn remedy(text: &str, error: EmailError) -> String {
+    match error {
+        EmailError::Character(_) if text.trim().parse::<Email>().is_ok() => format!("write {}", text.trim()),
+        EmailError::Character('<' | '>' | ' ') if text.contains('<') => {
+            "write the address alone, without a name".into()
+        }
+        _ => "write one address: `- alice@example.com`".into(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Finds and reads the files: the only part of the configuration that touches the file system.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::problem::{Problem, Problems, Report};
+use super::{LARGEST_FILE, Source, file, parse_into};
+use crate::model::Desired;
+
+/// Reads and merges files, and all `*.yaml` and `*.yml` files below folders, in path order.
+///
+/// Below a folder, files and folders whose name begins with a `.` are passed over, as are other files. Links are
+/// followed. A file that can be reached in several ways is read once, under the first of its names.
+///
+/// # Errors
+/// If a file or folder cannot be read, or if anything is wrong with what the files say: all of it.
+pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
+    let mut search = Search::default();
+    for path in paths {
+        search.add(path);
+    }
+    let Search { mut report, files, .. } = search;
+    let mut sources = Vec::with_capacity(files.len());
+    for path in files {
+        match read(&path) {
+            Ok(bytes) => sources.push(Source { path: shown(&path), bytes }),
+            Err(problem) => report.push(*problem),
+        }
+    }
+    parse_into(report, &sources)
+}
+
+/// Collects the files to read.
+#[derive(Default)]
+struct Search {
+    files: Vec<PathBuf>,
+    /// How many files were found, counting those that are among the files already.
+    found: usize,
+    /// The real paths of the files and folders seen so far: neither a link nor a repeated path counts twice.
+    seen: BTreeSet<PathBuf>,
+    report: Report,
+}
+
+impl Search {
+    /// Adds a path that was asked for.
+    fn add(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Err(error) => self.report.push(unreadable(path, &error)),
+            Ok(metadata) if metadata.is_dir() => {
+                if !self.is_new(path) {
+                    return;
+                }
+                let before = (self.found, self.report.len());
+                self.add_below(path);
+                if before == (self.found, self.report.len()) {
+                    let message = "there is no *.yaml or *.yml file below this folder";
+                    let problem = Problem::new(shown(path).into(), None, message);
+                    self.report.push(problem.help("name the folder that holds the groups with --file"));
+                }
+            }
+            Ok(_) => self.add_file(path.to_owned()),
+        }
+    }
+
+    fn add_file(&mut self, path: PathBuf) {
+        self.found += 1;
+        if self.is_new(&path) {
+            self.files.push(path);
+        }
+    }
+
+    /// Adds what is below a folder. Links in a circle end where they lead to what was seen.
+    fn add_below(&mut self, folder: &Path) {
+        let mut entries: Vec<PathBuf> = match fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>())
+        {
+            Ok(entries) => entries,
+            Err(error) => return self.report.push(unreadable(folder, &error)),
+        };
+        entries.retain(|path| !is_hidden(path));
+        entries.sort();
+        for path in entries {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    if self.is_new(&path) {
+                        self.add_below(&path);
+                    }
+                }
+                _ if !is_yaml(&path) => {}
+                Ok(metadata) if metadata.is_file() => self.add_file(path),
+                Ok(_) => self.report.push(Problem::new(shown(&path).into(), None, "this is not a regular file")),
+                Err(error) => self.report.push(unreadable(&path, &error)),
+            }
+        }
+    }
+
+    fn is_new(&mut self, path: &Path) -> bool {
+        // What has no real path (a pipe, say) stands for itself.
+        self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Reads a file, but no more of it than is of any use.
+fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+    let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| Box::new(unreadable(path, &error)))?;
+    if bytes.len() > LARGEST_FILE {
+        return Err(Box::new(file::too_large(shown(path).into())));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(Arc::from(shown(path)), None, format!("cannot be read: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => problem.help("name the file or folder that holds the groups with --file"),
+        _ => problem,
+    }
+}
+
+/// A path as it is shown: with `/` between its parts, and without a `./` in front.
+fn shown(path: &Path) -> String {
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    let plain = if plain.as_os_str().is_empty() { path } else { &plain };
+    let text = plain.to_string_lossy();
+    if std::path::MAIN_SEPARATOR == '/' { text.into_owned() } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+}

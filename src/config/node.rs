@@ -1,0 +1,228 @@
+//! One file as a tree of spanned nodes, before anything is read into it.
+//!
+//! Deserialising straight into typed structs would stop at the first mistake and would turn a group called `123` or
+//! `null` into something else. The tree keeps every scalar's text as it was written, every entry of a mapping
+//! (duplicates too) and where each of them stands, so that what walks it can report all that is wrong.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
+use serde_saphyr::{MessageFormatter as _, UserMessageFormatter};
+
+use super::problem::Position;
+
+/// The deepest that lists and mappings may be nested in each other: the format itself needs six levels.
+const DEEPEST: usize = 32;
+
+/// The most nodes in a file: enough for a million members with all that can be said of each.
+const MOST_NODES: usize = 12_000_000;
+
+/// The most nodes that aliases may stand for.
+const MOST_ALIASED_NODES: usize = 2_000_000;
+
+/// A value and where it stands: for one that an alias stands for, where it is written out.
+#[derive(Debug)]
+pub(super) struct Node<'s> {
+    pub at: Position,
+    pub value: Value<'s>,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(super) enum Value<'s> {
+    /// Text: in quotes, or something that YAML takes for nothing else.
+    Text(Cow<'s, str>),
+    /// Something without quotes that YAML takes for a number or a boolean, as it was written.
+    Typed(Cow<'s, str>),
+    /// Nothing, `~` or `null`, as it was written.
+    Null(Cow<'s, str>),
+    Sequence(Vec<Node<'s>>),
+    /// The entries in the order of the file; a key can be there more than once.
+    Mapping(Vec<(Node<'s>, Node<'s>)>),
+}
+
+/// Why a file could not be read as a tree.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    pub at: Option<Position>,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// Reads a file as a tree.
+///
+/// # Errors
+/// If it is not one YAML document within the limits.
+pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
+    let spanned: Unsettled = serde_saphyr::from_str_with_options(text, options()).map_err(|e| syntax_error(&e))?;
+    Ok(spanned.settle(text))
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEEPEST,
+            flow_nesting_limit: DEEPEST,
+            max_nodes: MOST_NODES,
+            max_events: 2 * MOST_NODES,
+            max_aliases: MOST_ALIASED_NODES,
+            // One anchor for a person who is in a hundred groups is nothing odd; what aliases cost is bounded below.
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MOST_ALIASED_NODES,
+            max_replay_stack_depth: DEEPEST,
+        },
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+fn syntax_error(error: &Error) -> SyntaxError {
+    let at = error.location().map(position);
+    let (message, help) = match error.without_snippet() {
+        Error::MultipleDocuments { .. } => {
+            ("a second YAML document begins here".into(), Some("put it into a file of its own".into()))
+        }
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
+            let reason = UserMessageFormatter.format_message(error);
+            (format!("the file asks too much of whoever reads it: {reason}"), Some("split it, or nest it less".into()))
+        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => ("this alias stands inside of what it stands for".into(), None),
+        Error::UnknownAnchor { .. } => {
+            let help = "text that begins with \"*\" needs quotes; an alias needs its \"&\" further up";
+            ("no anchor of this name stands further up".into(), Some(help.into()))
+        }
+        other => (
+            format!("this is not YAML: {}", UserMessageFormatter.format_message(other)),
+            Some("look for wrong indentation, and for text that needs quotes: with \": \" or \" #\" in it, or with one of @`*&!%|>[]{},?\"' in front".into()),
+        ),
+    };
+    SyntaxError { at, message, help }
+}
+
+fn position(location: Location) -> Position {
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
+    Position { line: number(location.line()), column: number(location.column()) }
+}
+
+/// A node while the parser runs, which does not say how a number, a boolean or a null was written, only where.
+struct Unsettled<'s> {
+    at: Position,
+    bytes: (usize, usize),
+    value: Parsed<'s>,
+}
+
+enum Parsed<'s> {
+    Text(Cow<'s, str>),
+    Typed,
+    Null,
+    Sequence(Vec<Unsettled<'s>>),
+    Mapping(Vec<(Unsettled<'s>, Unsettled<'s>)>),
+}
+
+impl<'s> Unsettled<'s> {
+    fn settle(self, source: &'s str) -> Node<'s> {
+        let (start, end) = self.bytes;
+        let written = || Cow::Borrowed(source.get(start..end).unwrap_or_default());
+        let value = match self.value {
+            Parsed::Text(text) => Value::Text(text),
+            Parsed::Typed => Value::Typed(written()),
+            Parsed::Null => Value::Null(written()),
+            Parsed::Sequence(items) => Value::Sequence(items.into_iter().map(|item| item.settle(source)).collect()),
+            Parsed::Mapping(entries) => Value::Mapping(
+                entries.into_iter().map(|(key, value)| (key.settle(source), value.settle(source))).collect(),
+            ),
+        };
+        Node { at: self.at, value }
+    }
+}
+
+impl<'de> Deserialize<'de> for Unsettled<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, defined, .. } = Spanned::deserialize(deserializer)?;
+        let span = defined.span();
+        let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+        let start = number(span.byte_offset());
+        let bytes = (start, start.saturating_add(number(span.byte_len())));
+        Ok(Self { at: position(defined), bytes, value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Parsed<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParsedVisitor)
+    }
+}
+
+struct ParsedVisitor;
+
+impl<'de> Visitor<'de> for ParsedVisitor {
+    type Value = Parsed<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Typed)
+    }
+
+    fn visit_unit<E>(self) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Null)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::Text(Cow::Owned(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Parsed<'de>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Parsed::Sequence(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Parsed<'de>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Parsed::Mapping(entries))
+    }
+}

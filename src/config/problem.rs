@@ -1,0 +1,266 @@
+//! What is wrong with the files: collected while they are read, shown in one go.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::Source;
+use crate::model::Origin;
+
+/// Reading stops after so many problems: nobody reads on, and a hostile file must not fill the memory with them.
+const MOST_PROBLEMS: usize = 10_000;
+
+/// A source line with more characters than this is not shown.
+const LONGEST_LINE: usize = 200;
+
+/// A text with more characters than this is shown shortened.
+const LONGEST_QUOTE: usize = 100;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The file's path as it was named, with `/` between its parts.
+    pub file: Arc<str>,
+    /// Where in the file; nothing where the file could not be read at all.
+    pub position: Option<Position>,
+    /// The line at that position; nothing where it is too long to be shown.
+    pub source_line: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// Other places that have to do with it, and what stands there.
+    pub related: Vec<(Origin, String)>,
+}
+
+impl Problem {
+    pub(super) fn new(file: Arc<str>, position: Option<Position>, message: impl Into<String>) -> Self {
+        Self { file, position, source_line: None, message: message.into(), help: None, related: Vec::new() }
+    }
+
+    pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
+        let position = Position { line: origin.line, column: origin.column };
+        Self::new(Arc::clone(&origin.file), Some(position), message)
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    pub(super) fn related(mut self, origin: Origin, label: impl Into<String>) -> Self {
+        self.related.push((origin, label.into()));
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escaped(&self.file))?;
+        if let Some(Position { line, column }) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        writeln!(f, ": {}", escaped(&self.message))?;
+        if let (Some(line), Some(position)) = (&self.source_line, self.position) {
+            let before = usize::try_from(position.column).unwrap_or(usize::MAX).saturating_sub(1);
+            let indent = escaped(&line.chars().take(before).collect::<String>()).width();
+            writeln!(f, "  | {}", escaped(line))?;
+            writeln!(f, "  | {:indent$}^", "")?;
+        }
+        for (origin, label) in &self.related {
+            writeln!(f, "  {}:{}:{}: {}", escaped(&origin.file), origin.line, origin.column, escaped(label))?;
+        }
+        match &self.help {
+            Some(help) => writeln!(f, "  help: {}", escaped(help)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that is wrong with the files, by file and position; at least one problem.
+#[derive(Clone, Debug)]
+pub struct Problems {
+    list: Vec<Problem>,
+    cut: bool,
+}
+
+impl Problems {
+    /// The problems, by file and position.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.list.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in self {
+            writeln!(f, "{problem}")?;
+        }
+        match self.list.len() {
+            1 => f.write_str("1 problem"),
+            count if self.cut => write!(f, "{count} problems; reading stopped there, and there may be more"),
+            count => write!(f, "{count} problems"),
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Collects problems while the files are read.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    found: Vec<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    problem: Problem,
+    /// What stands where a person should, in case it turns out to be the name of a roster.
+    instead: Option<Box<str>>,
+}
+
+impl Report {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.add(problem, None);
+    }
+
+    /// Takes a problem about a text that is no person, but perhaps a roster.
+    pub(super) fn push_perhaps_roster(&mut self, problem: Problem, text: &str) {
+        let instead = (text.chars().count() <= LONGEST_QUOTE).then(|| text.into());
+        self.add(problem, instead);
+    }
+
+    fn add(&mut self, problem: Problem, instead: Option<Box<str>>) {
+        if !self.is_full() {
+            self.found.push(Found { problem, instead });
+        }
+    }
+
+    /// Whether there is no point in reading on.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= MOST_PROBLEMS
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Tells whoever wrote a roster's name in the place of a person how to write it, now that the rosters are known.
+    pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
+        for found in &mut self.found {
+            if let Some(name) = found.instead.take_if(|name| is_roster(name)) {
+                found.problem.help =
+                    Some(format!("{} is a roster: write `- roster: {}`", quoted(&name), shortened(&name)));
+            }
+        }
+    }
+
+    /// Orders the problems and gives them their source lines.
+    ///
+    /// # Errors
+    /// If there is any problem.
+    pub(super) fn finish(self, sources: &[Source]) -> Result<(), Problems> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        let cut = self.is_full();
+        let mut list: Vec<Problem> = self.found.into_iter().map(|found| found.problem).collect();
+        list.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+        let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
+        for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
+            if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {
+                attach_source_lines(of_file, bytes);
+            }
+        }
+        Err(Problems { list, cut })
+    }
+}
+
+/// Gives the problems of one file, which are in order, their lines: one pass over the file for all of them.
+fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let mut lines = (1u32..).zip(Lines(Some(bytes)));
+    let mut current = lines.next();
+    for problem in problems {
+        let Some(position) = problem.position else { continue };
+        while current.is_some_and(|(number, _)| number < position.line) {
+            current = lines.next();
+        }
+        problem.source_line = current.and_then(|(_, line)| shown_line(line));
+    }
+}
+
+fn shown_line(line: &[u8]) -> Option<String> {
+    // No character takes more than four bytes.
+    if line.len() > 4 * LONGEST_LINE {
+        return None;
+    }
+    let text = String::from_utf8_lossy(line);
+    (text.chars().count() <= LONGEST_LINE).then(|| text.trim_end().to_owned())
+}
+
+/// The lines of a text as YAML counts them: they end with a line feed, a carriage return, or both.
+pub(super) struct Lines<'a>(pub Option<&'a [u8]>);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0.take()?;
+        let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            return Some(rest);
+        };
+        let (line, tail) = rest.split_at_checked(end)?;
+        self.0 = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..));
+        Some(line)
+    }
+}
+
+/// A text from a file in quotes: shortened where it is long, and with nothing in it that a terminal would obey.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", escape_all_but(&shortened(text), &['\'']))
+}
+
+/// A text from a file, shortened where it is long.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+/// A text with everything escaped that a terminal would obey; a tab becomes a blank.
+fn escaped(text: &str) -> String {
+    escape_all_but(text, &['"', '\'', '\\', '\t']).replace('\t', " ")
+}
+
+/// Escapes what is not printable, quotes and backslashes, except for these.
+fn escape_all_but(text: &str, kept: &[char]) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for piece in text.split_inclusive(kept) {
+        let inner = piece.strip_suffix(kept).unwrap_or(piece);
+        escaped.extend(inner.escape_debug());
+        escaped.extend(piece.chars().next_back().filter(|last| kept.contains(last)));
+    }
+    escaped
+}

@@ -1,0 +1,144 @@
+//! What reading any part of a file needs: the file's name, the report, and how to take a mapping apart.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::nearest::did_you_mean;
+use super::node::{Node, Value};
+use super::problem::{Position, Problem, Report, quoted, shortened};
+use crate::model::{Origin, Setting};
+
+/// Reads one file's tree into the report and into what the caller makes of it.
+pub(super) struct Reader<'r> {
+    pub file: Arc<str>,
+    pub report: &'r mut Report,
+}
+
+/// A key's value, and where the key stands.
+pub(super) struct Field<'s> {
+    pub key: Position,
+    pub node: Node<'s>,
+}
+
+impl Reader<'_> {
+    pub fn origin(&self, at: Position) -> Origin {
+        Origin { file: Arc::clone(&self.file), line: at.line, column: at.column }
+    }
+
+    pub fn setting<T>(&self, at: Position, value: T) -> Setting<T> {
+        Setting { value, origin: Some(self.origin(at)) }
+    }
+
+    pub fn problem(&self, at: Position, message: impl Into<String>) -> Problem {
+        Problem::new(Arc::clone(&self.file), Some(at), message)
+    }
+
+    /// Reports what is wrong at a place and what would be right.
+    pub fn refuse(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
+        let problem = self.problem(at, message).help(help);
+        self.report.push(problem);
+    }
+
+    /// Reports that something at a place was already said at another.
+    pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
+        let problem = self.problem(at, message).related(self.origin(first), label).help("take one of the two out");
+        self.report.push(problem);
+    }
+
+    /// Takes a mapping apart into the values of these keys, in this order. Reports every other key, and those that
+    /// are there twice.
+    pub fn fields<'s, const N: usize>(
+        &mut self,
+        what: &str,
+        entries: Vec<(Node<'s>, Node<'s>)>,
+        known: [&'static str; N],
+    ) -> [Option<Field<'s>>; N] {
+        let mut found: [Option<Field<'s>>; N] = std::array::from_fn(|_| None);
+        for (key, node) in entries {
+            if self.report.is_full() {
+                break;
+            }
+            let at = key.at;
+            let Some(name) = self.key(key) else { continue };
+            match found.iter_mut().zip(known).find(|(_, known)| *known == name) {
+                None => {
+                    self.refuse(at, format!("unknown key {} in {what}", quoted(&name)), did_you_mean(&name, &known))
+                }
+                Some((slot @ None, _)) => *slot = Some(Field { key: at, node }),
+                Some((Some(first), _)) => {
+                    let first = first.key;
+                    self.refuse_again(at, format!("\"{name}\" stands in {what} twice"), first, "it stands here first");
+                }
+            }
+        }
+        found
+    }
+
+    /// The text of a key; reports one that is no text, and the merge key.
+    pub fn key<'s>(&mut self, key: Node<'s>) -> Option<Cow<'s, str>> {
+        match key.value {
+            Value::Text(text) if text == "<<" => {
+                let help = "name people once in `rosters`, and use them with `- roster: NAME`";
+                self.refuse(key.at, "merge keys are not supported", help);
+                None
+            }
+            Value::Text(text) | Value::Typed(text) | Value::Null(text) => Some(text),
+            Value::Sequence(_) | Value::Mapping(_) => {
+                self.refuse(key.at, "a list or a mapping cannot be a key", "write plain text in front of the \":\"");
+                None
+            }
+        }
+    }
+
+    /// The entries of a mapping; reports any other value.
+    pub fn mapping<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<(Node<'s>, Node<'s>)>> {
+        match field.node.value {
+            Value::Mapping(entries) => Some(entries),
+            _ => {
+                self.refuse_kind(what, &field, "a mapping", help);
+                None
+            }
+        }
+    }
+
+    /// The items of a list; reports any other value.
+    pub fn sequence<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<Node<'s>>> {
+        match field.node.value {
+            Value::Sequence(items) => Some(items),
+            _ => {
+                self.refuse_kind(what, &field, "a list", help);
+                None
+            }
+        }
+    }
+
+    /// The text of a scalar, however YAML would take it; reports any other value.
+    pub fn text<'f>(&mut self, what: &str, field: &'f Field<'_>, help: &str) -> Option<&'f str> {
+        match &field.node.value {
+            Value::Text(text) | Value::Typed(text) => Some(text),
+            _ => {
+                self.refuse_kind(what, field, "text", help);
+                None
+            }
+        }
+    }
+
+    /// Reports a value of the wrong kind.
+    pub fn refuse_kind(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) {
+        match &field.node.value {
+            // The place of a value that is not there says nothing.
+            Value::Null(_) => self.refuse(field.key, format!("{what} has no value"), help),
+            other => self.refuse(field.node.at, format!("{what} must be {wanted}, this is {}", kind(other)), help),
+        }
+    }
+}
+
+fn kind(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(text) => format!("the text {}", quoted(text)),
+        Value::Typed(text) => format!("{} without quotes", shortened(text)),
+        Value::Null(_) => "nothing".into(),
+        Value::Sequence(_) => "a list".into(),
+        Value::Mapping(_) => "a mapping".into(),
+    }
+}

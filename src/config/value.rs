@@ -1,0 +1,224 @@
+//! Reads single values: ids, numbers, limits, choices, names.
+
+use std::str::FromStr;
+
+use super::nearest::did_you_mean;
+use super::node::Value;
+use super::problem::{Position, quoted, shortened};
+use super::reader::{Field, Reader};
+use crate::model::{AccountId, GroupId, IdError, Limit, MemberId, Mode, Unmanaged};
+
+const MODES: [(&str, Mode); 3] = [("exact", Mode::Exact), ("additive", Mode::Additive), ("observe", Mode::Observe)];
+
+const UNMANAGED: [(&str, Unmanaged); 3] =
+    [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
+
+/// An id of the API.
+pub(super) trait ApiId: FromStr<Err = IdError> {
+    const WHAT: &'static str;
+}
+
+impl ApiId for AccountId {
+    const WHAT: &'static str = "an account id";
+}
+
+impl ApiId for GroupId {
+    const WHAT: &'static str = "a group id";
+}
+
+impl ApiId for MemberId {
+    const WHAT: &'static str = "a member id";
+}
+
+/// Whether a text has the shape of an id.
+pub(super) fn looks_like_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Reader<'_> {
+    pub fn id<T: ApiId>(&mut self, field: &Field<'_>) -> Option<T> {
+        let help = format!("{} is 32 of the characters 0-9 and a-f", T::WHAT);
+        let text = self.text("an id", field, &help)?;
+        let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
+        if parsed.is_none() {
+            let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
+                Some('@') => "it is an email address".to_owned(),
+                Some(odd) => format!("it holds {}", quoted(odd.encode_utf8(&mut [0; 4]))),
+                None => format!("it has {} characters", text.len()),
+            };
+            let help =
+                if reason.contains("email") && T::WHAT == MemberId::WHAT { "write `email:`".into() } else { help };
+            self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);
+        }
+        parsed
+    }
+
+    pub fn version(&mut self, field: &Field<'_>) {
+        match &field.node.value {
+            Value::Typed(text) if text == "1" => {}
+            Value::Text(text) if text == "1" => {
+                self.refuse(
+                    field.node.at,
+                    "the version is a number, this is text",
+                    "write `version: 1`, without quotes",
+                );
+            }
+            Value::Typed(text) | Value::Text(text) => {
+                let message = format!("version {} of the file format is not known", quoted(text));
+                self.refuse(field.node.at, message, "this release reads `version: 1`");
+            }
+            _ => self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
+        }
+    }
+
+    pub fn whole_number(&mut self, key: &str, field: &Field<'_>) -> Option<u64> {
+        let help = format!("write a whole number, for example `{key}: 2`");
+        match &field.node.value {
+            Value::Typed(text) => match whole(text) {
+                Ok(number) => Some(number),
+                Err(reason) => {
+                    self.refuse(field.node.at, format!("{} is not a whole number: {reason}", shortened(text)), help);
+                    None
+                }
+            },
+            Value::Text(text) if whole(text).is_ok() => {
+                self.refuse(field.node.at, format!("`{key}` must be a number, this is text"), "take the quotes off");
+                None
+            }
+            _ => {
+                self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help);
+                None
+            }
+        }
+    }
+
+    pub fn boolean(&mut self, key: &str, field: &Field<'_>) -> Option<bool> {
+        match &field.node.value {
+            Value::Typed(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::Typed(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            other => {
+                let help = match other {
+                    Value::Text(text) if matches!(&*text.to_lowercase(), "yes" | "on" | "y") => {
+                        format!("write `{key}: true`")
+                    }
+                    Value::Text(text) if matches!(&*text.to_lowercase(), "no" | "off" | "n") => {
+                        format!("write `{key}: false`")
+                    }
+                    Value::Text(text) if matches!(&**text, "true" | "false") => "take the quotes off".into(),
+                    _ => format!("write `{key}: true` or `{key}: false`"),
+                };
+                self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
+                None
+            }
+        }
+    }
+
+    pub fn mode(&mut self, field: &Field<'_>) -> Option<Mode> {
+        self.choice("mode", field, &MODES)
+    }
+
+    pub fn unmanaged_groups(&mut self, field: &Field<'_>) -> Option<Unmanaged> {
+        self.choice("unmanaged_groups", field, &UNMANAGED)
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            self.refuse(field.node.at, format!("unknown {key} {}", quoted(text)), did_you_mean(text, &words));
+        }
+        chosen
+    }
+
+    pub fn limit(&mut self, key: &str, field: &Field<'_>) -> Option<Limit> {
+        let help = format!("write a number of removals (`{key}: 5`) or a percentage (`{key}: 25%`)");
+        let (text, parsed) = match &field.node.value {
+            Value::Typed(text) => (text, whole(text).map(Limit::Count).map_err(|reason| count_error(text, reason))),
+            Value::Text(text) if whole(text).is_ok() => {
+                (text, Err(("it is text".into(), Some("take the quotes off, or add a \"%\"".into()))))
+            }
+            Value::Text(text) => (text, percentage(text)),
+            _ => {
+                self.refuse_kind(&format!("`{key}`"), field, "a limit", &help);
+                return None;
+            }
+        };
+        match parsed {
+            Ok(limit) => Some(limit),
+            Err((reason, remedy)) => {
+                let message = format!("{} is not a limit: {reason}", quoted(text));
+                self.refuse(field.node.at, message, remedy.unwrap_or(help));
+                None
+            }
+        }
+    }
+
+    /// Checks the name of a group or a roster.
+    pub fn check_name(&mut self, what: &str, at: Position, name: &str) {
+        let trimmed = name.trim();
+        if trimmed.is_empty() {
+            self.refuse(at, format!("the name of a {what} is empty"), "write the name in front of the \":\"");
+        } else if let Some(odd) = name.chars().find(|c| c.is_control()) {
+            let odd = odd.escape_default();
+            let message = format!("the name of {what} {} holds the control character {odd}", quoted(name));
+            self.refuse(at, message, "take it out");
+        } else if trimmed.len() != name.len() {
+            let message = format!("the name of {what} {} begins or ends with a blank", quoted(name));
+            self.refuse(at, message, format!("write {}", quoted(trimmed)));
+        }
+    }
+}
+
+/// Reads a whole number without sign, leading zeros or anything else YAML allows.
+fn whole(text: &str) -> Result<u64, &'static str> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(if text.starts_with('-') { "it is less than 0" } else { "it is not only digits" });
+    }
+    if text.len() > 1 && text.starts_with('0') {
+        return Err("it begins with a zero");
+    }
+    text.parse().map_err(|_| "it is too large")
+}
+
+/// Why a text is no limit, and what would be right, where that can be guessed.
+type LimitError = (String, Option<String>);
+
+fn count_error(text: &str, reason: &str) -> LimitError {
+    let help = match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => {
+            Some(format!("for that share write {}%", (share * 10_000.0).round() / 100.0))
+        }
+        Ok(number) if number < 0.0 => Some("write 0 to allow no removals at all".into()),
+        _ => None,
+    };
+    (reason.into(), help)
+}
+
+fn percentage(text: &str) -> Result<Limit, LimitError> {
+    let Some(number) = text.strip_suffix('%') else {
+        return Err(("it is neither a number nor a percentage".into(), None));
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        let trimmed = number.trim();
+        return Err(match trimmed {
+            _ if trimmed.starts_with('-') => {
+                ("it is less than 0".into(), Some("write 0% or more; 0 allows no removals at all".into()))
+            }
+            _ if trimmed.len() != number.len() => {
+                ("there is a blank in it".into(), Some(format!("write {}", quoted(&format!("{trimmed}%")))))
+            }
+            _ => ("a percentage is a number followed by \"%\"".into(), None),
+        });
+    }
+    if part.len() > 2 {
+        return Err(("a percentage has at most two decimals".into(), None));
+    }
+    let hundredths = whole.parse::<u32>().ok().and_then(|n| n.checked_mul(100)).zip(format!("{part:0<2}").parse().ok());
+    match hundredths.and_then(|(whole, part): (u32, u32)| whole.checked_add(part)) {
+        Some(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
+        _ => Err(("it is more than 100%".into(), Some("write 100% to set no limit".into()))),
+    }
+}
