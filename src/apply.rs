@@ -7,23 +7,23 @@ mod add;
 mod recheck;
 mod remove;
 mod replace;
-mod report;
 mod run;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use crate::cloudflare::Client;
+use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::journal::Journal;
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::{Action, Method, Plan};
+use crate::report::Report;
 
-pub use recheck::{Gone, Recheck, StaleGroup, recheck};
-pub use report::{Failed, GroupReport, Outcome, Report, Skipped};
+pub use recheck::{Recheck, recheck};
 
 use run::GroupRun;
 
@@ -48,11 +48,12 @@ struct Shared<'a> {
     /// Who could not be added, and to which group: they are not removed from another.
     unadded: Mutex<BTreeMap<MemberId, GroupName>>,
     finished: Mutex<u64>,
+    credentials_refused: AtomicBool,
 }
 
 /// Carries out a plan on groups that have the given members, and says what came of it.
 pub async fn apply(plan: &Plan, present: Present, means: Means<'_>) -> Report {
-    let shared = Shared { means, unadded: Mutex::default(), finished: Mutex::default() };
+    let shared = Shared { means, unadded: Mutex::default(), finished: Mutex::default(), credentials_refused: AtomicBool::new(false) };
     let mut present = present;
     let mut runs: Vec<GroupRun<'_>> = plan
         .groups
@@ -64,10 +65,17 @@ pub async fn apply(plan: &Plan, present: Present, means: Means<'_>) -> Report {
     join_all(runs.iter_mut().map(|run| run.read_back(&shared))).await;
     let interrupted = *shared.means.stop.borrow();
     let groups = runs.into_iter().map(GroupRun::into_report).collect();
-    let mut report = Report { groups, blocked: plan.blocked.len() as u64, interrupted, journal_failed: None };
+    let credentials_refused = shared.credentials_refused.load(Ordering::Relaxed);
+    let blocked = plan.blocked.len() as u64;
+    let mut report = Report { digest: plan.digest, groups, blocked, interrupted, credentials_refused, journal_failed: None };
     let ended = shared.means.journal.end(report.is_complete());
     report.journal_failed = ended.err().map(|error| error.to_string());
     report
+}
+
+/// A panic while the lock was held leaves these plain values as sound as they were.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn observed(group: &crate::plan::GroupPlan) -> BTreeSet<MemberId> {
@@ -108,20 +116,22 @@ impl Shared<'_> {
     }
 
     fn finish_one(&self) {
-        let mut finished = self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut finished = locked(&self.finished);
         *finished += 1;
         (self.means.progress)(*finished);
     }
 
     fn cannot_add(&self, member: MemberId, group: &GroupName) {
-        let mut unadded = self.unadded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        unadded.entry(member).or_insert_with(|| group.clone());
+        locked(&self.unadded).entry(member).or_insert_with(|| group.clone());
+    }
+
+    fn note_failure(&self, error: &ApiError) {
+        self.credentials_refused.fetch_or(error.kind() == ApiErrorKind::Credentials, Ordering::Relaxed);
     }
 
     /// The group that the member could not be added to, if there is one.
     fn kept_for(&self, member: MemberId) -> Option<GroupName> {
-        let unadded = self.unadded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        unadded.get(&member).cloned()
+        locked(&self.unadded).get(&member).cloned()
     }
 }
 

@@ -181,6 +181,8 @@ pub enum SchemaOf {
     Config,
     /// A saved plan
     Plan,
+    /// A line of a journal
+    Journal,
     /// The sandbox's seed
     Seed,
 }

@@ -4,11 +4,14 @@ mod apply;
 mod context;
 mod drift;
 mod failure;
+mod files;
+mod identity;
 mod output;
 mod plan;
 mod progress;
 mod sandbox;
 mod schema;
+mod show;
 mod signals;
 mod validate;
 

@@ -18,4 +18,5 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 pub mod render;
+pub mod report;
 pub mod sandbox;

@@ -4,6 +4,7 @@
 //! through what its format needs besides.
 
 pub mod json;
+pub mod report;
 pub mod text;
 
 use std::fmt::Write as _;

@@ -1,13 +1,11 @@
 //! Reads every group of a saved plan again before the first write.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::join_all;
 
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client, GroupRef};
-use crate::model::{GroupName, MemberId};
 use crate::plan::{Freshness, Plan};
+use crate::report::{Difference, StaleGroup};
 
 /// Whether a saved plan can still be carried out.
 #[derive(Clone, Debug)]
@@ -17,19 +15,6 @@ pub enum Recheck {
     /// Some groups are not.
     Stale(Vec<StaleGroup>),
 }
-
-/// A group that is no longer what the plan saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StaleGroup {
-    /// The group.
-    pub name: GroupName,
-    /// How it differs.
-    pub difference: Result<(BTreeSet<MemberId>, BTreeSet<MemberId>), Gone>,
-}
-
-/// The group is not there any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
 
 /// Reads every group of the plan and compares it with what the plan saw.
 ///
@@ -44,18 +29,20 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     let answers = join_all(reading).await;
     let (mut present, mut stale) = (Present::new(), Vec::new());
     for (group, answer) in plan.groups.iter().zip(answers) {
-        let members: BTreeSet<MemberId> = match answer {
-            Ok(members) => members.into_keys().collect(),
+        let members = match answer {
+            Ok(members) => members,
             Err(error) if error.kind() == ApiErrorKind::NotFound => {
-                stale.push(StaleGroup { name: group.name.clone(), difference: Err(Gone) });
+                stale.push(StaleGroup { name: group.name.clone(), difference: None });
                 continue;
             }
             Err(error) => return Err(error),
         };
-        if let Freshness::Stale { added, removed } = group.freshness(&members) {
-            stale.push(StaleGroup { name: group.name.clone(), difference: Ok((added, removed)) });
+        let ids = members.keys().copied().collect();
+        if let Freshness::Stale { added, removed } = group.freshness(&ids) {
+            let difference = Some(Difference::new(group, &members, &added, &removed));
+            stale.push(StaleGroup { name: group.name.clone(), difference });
         }
-        present.insert(group.id, members);
+        present.insert(group.id, ids);
     }
     Ok(if stale.is_empty() { Recheck::Fresh(present) } else { Recheck::Stale(stale) })
 }

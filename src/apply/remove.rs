@@ -40,8 +40,8 @@ impl GroupRun<'_> {
     /// The API refuses to remove somebody who is not there: that is as good as done, once it is seen to be so.
     async fn refused_removal(&mut self, member: MemberId, reason: &str, shared: &Shared<'_>) {
         match self.read(shared).await {
-            Ok(()) if !self.present.contains(&member) => {}
-            Ok(()) => self.fail(Action::Remove, member, reason, shared),
+            Ok(_) if !self.present.contains(&member) => {}
+            Ok(_) => self.fail(Action::Remove, member, reason, shared),
             Err(error) => {
                 let reason = format!("{reason}, and the group cannot be read: {}", error.reason());
                 self.fail(Action::Remove, member, &reason, shared);

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::Shared;
-use super::run::{GroupRun, Stale};
+use super::run::GroupRun;
 use super::send::{MAX_SENDS, Write, Written, concerns_group};
 use crate::model::MemberId;
 use crate::plan::{Action, Freshness, Method};
+use crate::report::Difference;
 
 /// What to do after a PUT was sent.
 enum Next {
@@ -27,11 +28,12 @@ impl GroupRun<'_> {
             if shared.stopped() {
                 return self.skip_rest("interrupted before it was begun", shared);
             }
-            if let Err(error) = self.read(shared).await {
-                return self.fail_rest(&format!("the group cannot be read: {}", error.reason()), shared);
-            }
+            let members = match self.read(shared).await {
+                Ok(members) => members,
+                Err(error) => return self.fail_rest(&format!("the group cannot be read: {}", error.reason()), shared),
+            };
             if let Freshness::Stale { added, removed } = self.plan.freshness(&self.present) {
-                self.stale = Some(Stale { added, removed });
+                self.stale = Some(Difference::new(self.plan, &members, &added, &removed));
                 return;
             }
             let body = self.body(shared);

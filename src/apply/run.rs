@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::report::{Failed, GroupReport, Skipped};
 use super::{Shared, changed};
 use crate::cloudflare::{ApiError, GroupRef};
-use crate::model::MemberId;
+use crate::model::{MemberId, Membership};
 use crate::plan::{Action, GroupPlan, Subject};
+use crate::report::{Difference, Failed, GroupReport, Skipped};
 
 /// A group, what is known of it and what became of each of its changes so far.
 pub(super) struct GroupRun<'a> {
@@ -19,15 +19,8 @@ pub(super) struct GroupRun<'a> {
     pub written: bool,
     failed: BTreeMap<(Action, MemberId), String>,
     skipped: BTreeMap<(Action, MemberId), String>,
-    pub stale: Option<Stale>,
+    pub stale: Option<Difference>,
     pub trouble: Option<String>,
-}
-
-/// Who came and went behind the plan's back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stale {
-    pub added: BTreeSet<MemberId>,
-    pub removed: BTreeSet<MemberId>,
 }
 
 impl<'a> GroupRun<'a> {
@@ -75,11 +68,11 @@ impl<'a> GroupRun<'a> {
     }
 
     /// Reads the group's members as they are now.
-    pub async fn read(&mut self, shared: &Shared<'_>) -> Result<(), ApiError> {
+    pub async fn read(&mut self, shared: &Shared<'_>) -> Result<Membership, ApiError> {
         let members = shared.means.client.group_members(&self.target).await?;
         self.present = members.keys().copied().collect();
         self.proven = true;
-        Ok(())
+        Ok(members)
     }
 
     /// Makes sure that what was written is there, where no answer has proven it.
@@ -145,7 +138,7 @@ impl<'a> GroupRun<'a> {
             removed,
             failed: failed.collect(),
             skipped,
-            stale: self.stale.map(|stale| (stale.added, stale.removed)),
+            stale: self.stale,
             trouble: self.trouble,
         }
     }

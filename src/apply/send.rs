@@ -63,6 +63,9 @@ impl GroupRun<'_> {
             // The next write cannot be announced either, and is then not sent.
             self.trouble = Some(format!("the journal cannot be written: {error}"));
         }
+        if let Err(WriteError::Refused(error) | WriteError::NotSent(error) | WriteError::Unknown(error)) = &answer {
+            shared.note_failure(error);
+        }
         let written = match answer {
             Ok(WriteAnswer { members, .. }) => {
                 self.written = true;

@@ -1,6 +1,7 @@
 //! A plan for a person at a terminal.
 
 mod paint;
+mod report;
 
 use std::fmt::Write as _;
 
@@ -8,10 +9,11 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 pub use paint::{Paint, Style};
+pub use report::{report, stale};
 
 use super::{clean, counted};
 use crate::model::{Mode, Origin, Status};
-use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, Change, GroupPlan, Plan, Since, Subject};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl Page {
         let count = counted(group.observed.len() as u64, "member");
         let note = self.paint.paint(Style::Dim, &format!("({count}{note})"));
         self.line(&format!("{title} {note}"));
-        let who: Vec<String> = group.changes.iter().chain(&group.held).map(subject).collect();
+        let who: Vec<String> = group.changes.iter().chain(&group.held).map(|change| subject(&change.member)).collect();
         let longest = who.iter().map(|who| who.width()).max().unwrap_or(0);
         let (changes, held) = who.split_at(group.changes.len().min(who.len()));
         for (change, who) in group.changes.iter().zip(changes) {
@@ -131,9 +133,9 @@ impl Page {
         self.section(Style::Title, "Ending soon");
         for expiring in &plan.expiring {
             let (who, group) = (clean(&expiring.person.to_string()), clean(expiring.group.as_str()));
-            let (until, origin) = (instant(expiring.until), clean(&expiring.origin.to_string()));
+            let (until, origin) = (ending(expiring.until), clean(&expiring.origin.to_string()));
             let place = self.paint.paint(Style::Dim, &origin);
-            self.line(&format!("  {who} in {group} until {until}  {place}"));
+            self.line(&format!("  {who} in {group} until the {until}  {place}"));
         }
         self.end_section();
     }
@@ -190,8 +192,7 @@ pub fn summary(plan: &Plan) -> Vec<String> {
 }
 
 /// Who, as a plan's line names them.
-fn subject(change: &Change) -> String {
-    let member = &change.member;
+fn subject(member: &Subject) -> String {
     let who = member.email.as_ref().map_or_else(|| member.id.to_string(), |email| clean(email.as_str()));
     match member.status {
         Some(Status::Pending) => format!("{who} (pending)"),
@@ -206,7 +207,7 @@ fn place(change: &Change) -> String {
         let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
     }
     if let Some(expired) = change.expired {
-        let _ = write!(place, ", ended {}", instant(expired));
+        let _ = write!(place, ", ended at the {}", ending(expired));
     }
     if let Some(reason) = &change.reason {
         let _ = write!(place, ", {}", clean(reason));
@@ -228,11 +229,11 @@ fn since(since: Since) -> String {
     }
 }
 
-/// An instant in UTC without fractions: a date where it is midnight.
-fn instant(time: Timestamp) -> String {
-    let civil = time.to_zoned(jiff::tz::TimeZone::UTC);
-    match civil.time() == jiff::civil::Time::midnight() {
-        true => civil.date().to_string(),
-        false => time.to_string(),
+/// When something ends, as the files say it: the day whose end it is, or an instant.
+fn ending(until: Timestamp) -> String {
+    let civil = until.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+    match civil.date().yesterday() {
+        Ok(last_day) if civil.time() == jiff::civil::Time::midnight() => format!("end of {last_day}"),
+        _ => format!("instant {until}"),
     }
 }

@@ -1,19 +1,23 @@
-//! What came of carrying out a plan.
+//! What came of carrying out a plan: values that apply fills in and the renderers show.
 
 use std::collections::BTreeSet;
 
-use crate::model::{GroupId, GroupName, MemberId};
-use crate::plan::{Action, Subject};
+use crate::model::{GroupId, GroupName, MemberId, Membership};
+use crate::plan::{Action, Digest, GroupPlan, Subject};
 
 /// What came of a plan.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// The plan's digest.
+    pub digest: Digest,
     /// Every group of the plan, by name.
     pub groups: Vec<GroupReport>,
     /// How many declared things could not be applied to begin with.
     pub blocked: u64,
     /// Whether the run was told to stop.
     pub interrupted: bool,
+    /// Whether the credentials were refused on the way.
+    pub credentials_refused: bool,
     /// Why the end of the run could not be recorded, where it could not.
     pub journal_failed: Option<String>,
 }
@@ -37,10 +41,49 @@ pub struct GroupReport {
     pub failed: Vec<Failed>,
     /// What was not tried.
     pub skipped: Vec<Skipped>,
-    /// Who had come and who had gone, where the group was no longer what the plan saw.
-    pub stale: Option<(BTreeSet<MemberId>, BTreeSet<MemberId>)>,
+    /// Who had come and gone, where the group was no longer what the plan saw.
+    pub stale: Option<Difference>,
     /// Anything else that went wrong.
     pub trouble: Option<String>,
+}
+
+/// A group that is no longer what a saved plan saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleGroup {
+    /// The group.
+    pub name: GroupName,
+    /// Who came and went; nothing where the group itself is gone.
+    pub difference: Option<Difference>,
+}
+
+/// Who came to and went from a group behind a plan's back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Who is there, and was not and is not to be.
+    pub added: Vec<Subject>,
+    /// Who is gone, and was there and is to be.
+    pub removed: Vec<Subject>,
+}
+
+impl Difference {
+    /// Names those who came as the group lists them now, and those who went as the plan saw them.
+    #[must_use]
+    pub fn new(
+        group: &GroupPlan,
+        present: &Membership,
+        added: &BTreeSet<MemberId>,
+        removed: &BTreeSet<MemberId>,
+    ) -> Self {
+        let name = |ids: &BTreeSet<MemberId>, members: &Membership| {
+            let subject = |id: &MemberId| {
+                let member = members.get(id);
+                let (email, status) = member.map_or((None, None), |member| (member.email.clone(), member.status));
+                Subject { id: *id, email, status }
+            };
+            ids.iter().map(subject).collect()
+        };
+        Self { added: name(added, present), removed: name(removed, &group.observed) }
+    }
 }
 
 /// A change that was tried in vain.

@@ -1,0 +1,181 @@
+//! `apply`: makes the account what the files, or a saved plan, say.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use super::context::{self, Connection};
+use super::plan::protect_owner;
+use super::{Exit, Failure, Output, files, identity, progress::Progress, show, signals};
+use crate::apply::{self, Means, Present, Recheck};
+use crate::cli::{ApplyArgs, Format, Shared};
+use crate::journal::Journal;
+use crate::model::Current;
+use crate::plan::Plan;
+use crate::render::text;
+use crate::report::Report;
+
+/// A plan that is ready to be carried out.
+struct Ready {
+    connection: Connection,
+    plan: Plan,
+    /// The members of groups that were read anew since the plan was made.
+    present: Present,
+}
+
+pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
+    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
+        return Err(failure.with_help("say --yes to apply without being asked"));
+    }
+    let progress = Progress::new(output);
+    let ready = match &args.plan {
+        Some(path) => prepare_saved(shared, args, path, &progress, output).await?,
+        None => prepare_fresh(shared, args, &progress, output).await?,
+    };
+    let Ready { connection, plan, present } = match ready {
+        Ok(ready) => ready,
+        Err(exit) => return Ok(exit),
+    };
+    if plan.summary().requests > 0 && !args.yes && !confirmed(&plan)? {
+        output.warn("not confirmed: nothing was changed");
+        return Ok(Exit::Other);
+    }
+    let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
+    show::report(&report, shared, output)?;
+    output.note(&show::cost(&connection.client));
+    Ok(exit(&report))
+}
+
+/// Plans anew, shows the plan, and asks the guards.
+async fn prepare_fresh(
+    shared: &Shared,
+    args: &ApplyArgs,
+    progress: &Progress,
+    output: &mut Output,
+) -> Result<Result<Ready, Exit>, Failure> {
+    let (connection, mut planned) = context::make_plan(shared, progress).await?;
+    protect_owner(&connection.client, &mut planned, args.accept_self).await?;
+    let plan = planned.plan;
+    if let Some(exit) = judge(&plan, shared, args, output)? {
+        return Ok(Err(exit));
+    }
+    Ok(Ok(Ready { connection, plan, present: Present::new() }))
+}
+
+/// Reads a saved plan, shows it, asks the guards, and makes sure that the account is what it was made from.
+async fn prepare_saved(
+    shared: &Shared,
+    args: &ApplyArgs,
+    path: &Path,
+    progress: &Progress,
+    output: &mut Output,
+) -> Result<Result<Ready, Exit>, Failure> {
+    let mut plan = files::read_plan(path)?;
+    if let Some(given) = shared.account_id.filter(|given| *given != plan.account_id) {
+        let message = format!("the plan is of account {}, {given} is asked for", plan.account_id);
+        return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
+    }
+    let connection = context::connect(shared, Some(plan.account_id)).await?;
+    if !args.accept_self && plan.removes_anybody() {
+        let owner = connection.client.token_owner().await?;
+        if let Some(email) = owner.and_then(|owner| owner.email) {
+            plan.protect_owner(&email, &Current::default());
+        }
+    }
+    if let Some(exit) = judge(&plan, shared, args, output)? {
+        return Ok(Err(exit));
+    }
+    let watching = progress.watch(&connection.client, "reading the account again");
+    let rechecked = apply::recheck(&connection.client, &plan).await?;
+    drop(watching);
+    match rechecked {
+        Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, present })),
+        Recheck::Stale(groups) => {
+            output.result(&text::stale(&groups, output.layout()))?;
+            Ok(Err(Exit::Stale))
+        }
+    }
+}
+
+/// Shows the plan, and says with which exit code it is not to be applied, if so.
+fn judge(plan: &Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
+    let exit = verdict(plan, args, output);
+    // As JSON there is one document: the report, or the plan that there is no report of.
+    if shared.format == Format::Text || exit.is_some() {
+        show::plan(plan, shared, output)?;
+    }
+    Ok(exit)
+}
+
+fn verdict(plan: &Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {
+    if let Some(expected) = args.expect.filter(|expected| *expected != plan.digest) {
+        output.warn(&format!("the plan is not the expected one: its digest is {}, not {expected}", plan.digest));
+        output.warn("the account or the files have changed since; nothing was changed. Look at the plan anew");
+        return Some(Exit::Stale);
+    }
+    if let Some(accepted) = args.accept.filter(|accepted| *accepted != plan.digest) {
+        output.warn(&format!("--accept names another plan: this one's digest is {}, not {accepted}", plan.digest));
+        output.warn("nothing was changed. Look at the plan anew before you accept it");
+        return Some(Exit::Refused);
+    }
+    let lifted = args.accept.is_some();
+    let refused = plan.refusals.iter().any(|refusal| !(lifted && refusal.guard.is_limit()));
+    refused.then(|| {
+        output.warn("the plan is refused: nothing was changed");
+        Exit::Refused
+    })
+}
+
+fn confirmed(plan: &Plan) -> Result<bool, Failure> {
+    let mut stderr = io::stderr().lock();
+    for line in text::summary(plan) {
+        writeln!(stderr, "{line}")?;
+    }
+    write!(stderr, "Apply this to account {}? Only \"yes\" does: ", plan.account_id)?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn carry_out(
+    connection: &Connection,
+    plan: &Plan,
+    present: Present,
+    args: &ApplyArgs,
+    progress: &Progress,
+    output: &mut Output,
+) -> Result<Report, Failure> {
+    let journal = match &args.journal {
+        None => Journal::none(),
+        Some(path) => Journal::create(path, identity::run_entry(plan)).map_err(|error| {
+            let context = format!("the journal {} cannot be made; nothing was changed", path.display());
+            let failure = Failure::new(Exit::Other, anyhow::Error::new(error).context(context));
+            failure.with_help("give each run a journal of its own: one that is there is never overwritten")
+        })?,
+    };
+    let stop = signals::stop(&connection.client)?;
+    let watching = progress.watch_operations(&connection.client, plan.summary().requests);
+    let means = Means {
+        client: &connection.client,
+        journal: &journal,
+        stop,
+        progress: &|finished| watching.finished(finished),
+    };
+    let report = apply::apply(plan, present, means).await;
+    drop(watching);
+    if let Some(error) = &report.journal_failed {
+        output.warn(&format!("the journal does not tell how the run ended: {error}"));
+    }
+    Ok(report)
+}
+
+fn exit(report: &Report) -> Exit {
+    if report.is_complete() {
+        Exit::Done
+    } else if report.changed() == (0, 0) && report.credentials_refused {
+        Exit::Credentials
+    } else {
+        Exit::Partial
+    }
+}

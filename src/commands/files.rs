@@ -1,0 +1,59 @@
+//! Reads and writes plans and other files: written whole or not at all, read up to a bound.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use super::{Exit, Failure};
+use crate::plan::Plan;
+use crate::plan::document::PlanDocument;
+
+/// The most bytes of a plan that is read: a million memberships with room to spare.
+const LARGEST_PLAN: u64 = 512 << 20;
+
+/// Writes a file that its owner alone may read, replacing one that is there only once the new one is whole.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write(path, bytes, 0o600)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let write = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".convoke-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        #[cfg(not(unix))]
+        let _ = mode;
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error: std::io::Error| {
+        let context = format!("{} cannot be written", path.display());
+        Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
+    })
+}
+
+/// Reads a saved plan and checks it.
+pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    let wrong = |error: anyhow::Error| {
+        let context = format!("{} is no plan that can be used", path.display());
+        Failure::new(Exit::Data, error.context(context)).with_help("make the plan anew: convoke plan --out FILE")
+    };
+    let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
+    let document = PlanDocument::parse(&bytes).map_err(|error| wrong(error.into()))?;
+    document.into_plan().map_err(|error| wrong(error.into()))
+}
+
+/// Reads a file, but no more than so many bytes.
+fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > largest {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {largest} bytes"))),
+        false => Ok(bytes),
+    }
+}

@@ -1,0 +1,59 @@
+//! `plan`: reads the account and shows what would change.
+
+use std::path::Path;
+
+use super::context::{self, Planned};
+use super::{Exit, Failure, Output, files, progress::Progress, show};
+use crate::cli::{PlanArgs, Shared};
+use crate::cloudflare::Client;
+use crate::config;
+use crate::observe;
+use crate::plan::Plan;
+use crate::plan::document::PlanDocument;
+use crate::render::json;
+
+pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let base = (!args.base.is_empty()).then(|| config::load(&args.base)).transpose()?;
+    let progress = Progress::new(output);
+    let (connection, mut planned) = context::make_plan(shared, &progress).await?;
+    protect_owner(&connection.client, &mut planned, args.accept_self).await?;
+    if let Some(base) = base {
+        let Planned { current, policy, time, .. } = &mut planned;
+        let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
+        planned.plan.label_since(&before);
+    }
+    if let Some(path) = &args.out {
+        save(&planned.plan, path)?;
+    }
+    show::plan(&planned.plan, shared, output)?;
+    output.note(&show::cost(&connection.client));
+    Ok(exit(&planned.plan, args.detailed_exitcode))
+}
+
+/// The exit code that tells what a plan holds: what cannot be applied outranks differences.
+pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
+    if !plan.refusals.is_empty() || !plan.blocked.is_empty() {
+        Exit::Refused
+    } else if tell_differences && plan.has_differences() {
+        Exit::Differences
+    } else {
+        Exit::Done
+    }
+}
+
+/// Asks once whom the token acts for, where there is anybody to remove, and refuses to remove that person.
+pub async fn protect_owner(client: &Client, planned: &mut Planned, accept_self: bool) -> Result<(), Failure> {
+    if accept_self || !planned.plan.removes_anybody() {
+        return Ok(());
+    }
+    let owner = client.token_owner().await?;
+    if let Some(email) = owner.and_then(|owner| owner.email) {
+        planned.plan.protect_owner(&email, &planned.current);
+    }
+    Ok(())
+}
+
+fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let text = json::render(&PlanDocument::new(plan)).map_err(|error| Failure::new(Exit::Other, error))?;
+    files::write_private(path, text.as_bytes())
+}

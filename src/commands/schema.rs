@@ -1,0 +1,19 @@
+//! `schema`: prints the JSON Schema of a file that convoke reads or writes.
+
+use super::{Exit, Failure, Output};
+use crate::cli::{SchemaArgs, SchemaOf};
+use crate::plan::document::PlanDocument;
+use crate::render::json;
+use crate::{config, journal, sandbox};
+
+pub fn run(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let schema = match args.of {
+        SchemaOf::Config => config::schema(),
+        SchemaOf::Plan => schemars::schema_for!(PlanDocument),
+        SchemaOf::Journal => journal::schema(),
+        SchemaOf::Seed => sandbox::Seed::schema(),
+    };
+    let text = json::render(&schema).map_err(|error| Failure::new(Exit::Other, error))?;
+    output.result(&text)?;
+    Ok(Exit::Done)
+}

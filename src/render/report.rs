@@ -1,0 +1,118 @@
+//! What came of a plan, as JSON that others read.
+
+use serde::Serialize;
+
+use crate::report::{Difference, Failed, GroupReport, Outcome, Report, Skipped};
+use crate::model::{Email, GroupId, GroupName, MemberId};
+use crate::plan::{Action, Digest, Subject};
+
+/// The version of the format.
+const FORMAT_VERSION: u32 = 1;
+
+/// What came of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportDocument {
+    format_version: u32,
+    /// The plan's digest.
+    digest: Digest,
+    /// Whether everything is now as the files, or the plan, ask for.
+    complete: bool,
+    /// Whether the run was told to stop.
+    interrupted: bool,
+    added: u64,
+    removed: u64,
+    blocked: u64,
+    groups: Vec<GroupDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct GroupDocument {
+    id: GroupId,
+    name: GroupName,
+    outcome: Outcome,
+    added: Vec<SubjectDocument>,
+    removed: Vec<SubjectDocument>,
+    failed: Vec<UndoneDocument>,
+    skipped: Vec<UndoneDocument>,
+    stale: Option<StaleDocument>,
+    trouble: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SubjectDocument {
+    id: MemberId,
+    email: Option<Email>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct UndoneDocument {
+    action: Action,
+    member: SubjectDocument,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct StaleDocument {
+    added: Vec<SubjectDocument>,
+    removed: Vec<SubjectDocument>,
+}
+
+impl ReportDocument {
+    /// The document of a report.
+    #[must_use]
+    pub fn new(report: &Report) -> Self {
+        let (added, removed) = report.changed();
+        Self {
+            format_version: FORMAT_VERSION,
+            digest: report.digest,
+            complete: report.is_complete(),
+            interrupted: report.interrupted,
+            added,
+            removed,
+            blocked: report.blocked,
+            groups: report.groups.iter().map(GroupDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&GroupReport> for GroupDocument {
+    fn from(group: &GroupReport) -> Self {
+        let undone = |action, member: &Subject, reason: &str| UndoneDocument {
+            action,
+            member: member.into(),
+            reason: reason.into(),
+        };
+        Self {
+            id: group.id,
+            name: group.name.clone(),
+            outcome: group.outcome(),
+            added: subjects(&group.added),
+            removed: subjects(&group.removed),
+            failed: group
+                .failed
+                .iter()
+                .map(|Failed { action, member, reason }| undone(*action, member, reason))
+                .collect(),
+            skipped: group
+                .skipped
+                .iter()
+                .map(|Skipped { action, member, reason }| undone(*action, member, reason))
+                .collect(),
+            stale: group.stale.as_ref().map(|Difference { added, removed }| StaleDocument {
+                added: subjects(added),
+                removed: subjects(removed),
+            }),
+            trouble: group.trouble.clone(),
+        }
+    }
+}
+
+impl From<&Subject> for SubjectDocument {
+    fn from(subject: &Subject) -> Self {
+        Self { id: subject.id, email: subject.email.clone() }
+    }
+}
+
+fn subjects(subjects: &[Subject]) -> Vec<SubjectDocument> {
+    subjects.iter().map(SubjectDocument::from).collect()
+}
