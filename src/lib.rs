@@ -4,4 +4,5 @@
 //! HTTP into [`model::Current`]; a pure function compares the two into a plan that decides everything; and applying
 //! carries that plan out.
 
+pub mod cloudflare;
 pub mod model;
