@@ -1,0 +1,30 @@
+//! The API of Cloudflare, as far as the membership of user groups needs it: the only place that speaks HTTP.
+//!
+//! From the outside in: [`Client`] names the operations; `listing` and `people` turn pages into whole lists; `call`
+//! sends one request until it is answered or given up, with `pacer` deciding when the next may go; `verdict` turns
+//! an answer into what it means; `http` is one exchange; `wire` is the shape of the bodies.
+
+mod backoff;
+mod call;
+mod client;
+mod config;
+mod error;
+mod headers;
+mod http;
+mod listing;
+mod notice;
+mod pacer;
+mod people;
+mod text;
+mod verdict;
+mod wire;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{AccountMember, Client, MemberDetail, TokenOwner, UserGroup};
+pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
+pub use error::{ApiError, ApiErrorKind, ApiMessage, GroupRef, Operation};
+pub use notice::{Wait, WaitReason};
+pub use write::{WriteAnswer, WriteError};

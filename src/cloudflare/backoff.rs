@@ -1,0 +1,86 @@
+//! How long to wait before asking again: growing, jittered, and bounded in sum.
+
+use std::time::{Duration, Instant};
+
+/// The first wait, where there is patience enough for it.
+const FIRST: Duration = Duration::from_millis(250);
+/// No single wait is longer, where the other side does not ask for it.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Growing waits: each is twice the one before, and then shortened by up to half at random, so that clients that
+/// failed together do not come back together.
+#[derive(Clone, Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// Waits that fit, several of them, into `max_wait`.
+    pub(super) fn within(max_wait: Duration) -> Self {
+        Self { next: FIRST.min(max_wait / 32), longest: LONGEST.min(max_wait / 4) }
+    }
+
+    /// The next wait.
+    pub(super) fn next(&mut self) -> Duration {
+        let wait = self.next;
+        self.next = wait.saturating_mul(2).min(self.longest);
+        wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// What is left of the time that one call may spend on anything but its first try.
+#[derive(Clone, Debug)]
+pub(super) struct Patience {
+    max_wait: Duration,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    pub(super) fn new(max_wait: Duration) -> Self {
+        Self { max_wait, since: None }
+    }
+
+    /// Begins to count at `now`, unless it has begun.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// What is left at `now`.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.max_wait.saturating_sub(self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_their_bound_and_never_beyond() {
+        let mut backoff = Backoff::within(Duration::from_secs(300));
+        for expected in [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
+            let full = Duration::from_millis(expected);
+            let wait = backoff.next();
+            assert!(full / 2 <= wait && wait <= full, "{wait:?} of {full:?}");
+        }
+    }
+
+    #[test]
+    fn little_patience_makes_for_short_waits() {
+        let mut backoff = Backoff::within(Duration::from_millis(320));
+        assert!(backoff.next() <= Duration::from_millis(10));
+        assert_eq!(Backoff::within(Duration::ZERO).next(), Duration::ZERO);
+    }
+
+    #[test]
+    fn patience_runs_from_the_first_wait() {
+        let start = Instant::now();
+        let mut patience = Patience::new(Duration::from_secs(10));
+        assert_eq!(patience.left(start + Duration::from_secs(60)), Duration::from_secs(10));
+        patience.begin(start);
+        patience.begin(start + Duration::from_secs(1));
+        assert_eq!(patience.left(start + Duration::from_secs(4)), Duration::from_secs(6));
+        assert_eq!(patience.left(start + Duration::from_secs(60)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,243 @@
+//! One request, sent until it is answered for good or given up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::backoff::{Backoff, Patience};
+use super::config::{BaseUrl, ClientConfig, ClientError};
+use super::error::{ApiError, ApiErrorKind, GroupRef, Operation, Report};
+use super::http::{Http, Message};
+use super::notice::{Notices, Wait, WaitReason};
+use super::pacer::{Pace, Pacer, Ticket, TooLong};
+use super::verdict::{Failure, Fate, Judge};
+
+/// A request that has waited longer than this says nothing any more of what its sender knew.
+const FRESH: Duration = Duration::from_secs(1);
+/// How often a read that may soon be allowed or make sense is tried again: a token just created is refused for some
+/// seconds, a cut body looks malformed.
+const BRIEF: u32 = 2;
+/// How often a read of what may soon be there is tried again: a group just created has no members for some seconds.
+const SOON_THERE: u32 = 4;
+
+/// A request with what is needed to repeat it and to speak of it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub operation: Operation,
+    pub group: Option<GroupRef>,
+    pub message: Message,
+    pub retry: Retry,
+}
+
+/// When a request that failed is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// It changes nothing: whenever that may help.
+    Read,
+    /// So does this, and what it asks for is known to exist: also if it is not found.
+    ReadExisting,
+    /// It changes nothing, and may well be forbidden: as a read, but not then.
+    ReadIfAllowed,
+    /// It changes something: only while it was certainly not carried out.
+    Unsent,
+    /// What it rests on ages: never.
+    Never,
+}
+
+/// A call that failed for good.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub error: ApiError,
+    pub fate: Fate,
+}
+
+impl From<Failed> for ApiError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// A result with what identifies the answer that held it.
+#[derive(Debug)]
+pub(super) struct Answered<T> {
+    pub result: T,
+    pub ray: Option<String>,
+}
+
+/// What all requests of a client share.
+#[derive(Debug)]
+pub(super) struct Caller {
+    http: Http,
+    judge: Judge,
+    pacer: Pacer,
+    notices: Notices,
+    on_their_way: Semaphore,
+    requests: AtomicU64,
+    max_wait: Duration,
+    pub base_url: BaseUrl,
+    /// How many requests can be on their way at once.
+    pub concurrency: usize,
+}
+
+impl Caller {
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        let notices = Notices::new();
+        let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            http: Http::new(config)?,
+            judge: Judge::new(config.credentials.clone()),
+            pacer: Pacer::new(notices.clone()),
+            notices,
+            on_their_way: Semaphore::new(concurrency),
+            requests: AtomicU64::new(0),
+            max_wait: config.max_wait,
+            base_url: config.base_url.clone(),
+            concurrency,
+        })
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    /// Growing waits that suit this client's patience.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::within(self.max_wait)
+    }
+
+    /// Waits before another try, and lets it be seen.
+    pub(super) async fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let _announced = self.notices.announce(Wait { until: until.into_std(), why: WaitReason::Retry });
+        tokio::time::sleep_until(until).await;
+    }
+
+    /// Sends a request until it is answered for good, or given up.
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, Failed> {
+        let mut patience = Patience::new(self.max_wait);
+        let mut backoff = self.backoff();
+        let mut attempts = 0;
+        let mut last = None;
+        loop {
+            let failure = match self.attempt(call, &mut patience, &mut attempts).await {
+                Ok(Ok(answered)) => return Ok(answered),
+                Ok(Err(failure)) => failure,
+                Err(TooLong { wait }) => {
+                    let held = last.filter(|failure: &Failure| failure.kind == ApiErrorKind::RateLimited);
+                    return Err(call.fail(held.unwrap_or_else(Failure::held_back), attempts, Some(wait)));
+                }
+            };
+            patience.begin(std_now());
+            if !call.retry.allows(&failure, attempts) {
+                return Err(call.fail(failure, attempts, None));
+            }
+            // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.
+            if failure.kind != ApiErrorKind::RateLimited {
+                let wait = backoff.next().max(failure.retry_after.unwrap_or_default());
+                if wait > patience.left(std_now()) || wait.is_zero() {
+                    let retry_in = failure.retry_after.filter(|after| *after > Duration::ZERO);
+                    return Err(call.fail(failure, attempts, retry_in));
+                }
+                tracing::warn!(
+                    operation = %call.operation, kind = %failure.kind, status = failure.status, attempts, ?wait,
+                    "trying again"
+                );
+                self.pause(wait).await;
+            }
+            last = Some(failure);
+        }
+    }
+
+    /// Sends a request once, when it may go.
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        patience: &mut Patience,
+        attempts: &mut u32,
+    ) -> Result<Result<Answered<T>, Failure>, TooLong> {
+        // The semaphore is never closed; if it were, the pacer would still keep order.
+        let _permit = self.on_their_way.acquire().await.ok();
+        let ticket = self.admit(call, patience).await?;
+        *attempts += 1;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let start = Instant::now();
+        let reply = self.http.exchange(&call.message).await;
+        match &reply {
+            Ok(answer) if answer.status == 429 => ticket.refused(answer.retry_after, &answer.allowances),
+            Ok(answer) => ticket.answered(&answer.allowances),
+            Err(_) => drop(ticket),
+        }
+        tracing::debug!(
+            method = %call.message.method,
+            path = call.message.url.path(),
+            query = call.message.url.query(),
+            status = reply.as_ref().ok().map(|answer| answer.status),
+            ray = reply.as_ref().ok().and_then(|answer| answer.ray.as_deref()),
+            attempt = *attempts,
+            ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request"
+        );
+        Ok(self.judge.judge(reply).map(|(result, ray)| Answered { result, ray }))
+    }
+
+    async fn admit(&self, call: &Call, patience: &mut Patience) -> Result<Ticket<'_>, TooLong> {
+        let asked = std_now();
+        let left = patience.left(asked);
+        let (pace, left) = match call.retry {
+            Retry::Never => (Pace::Pressing, left.min(FRESH)),
+            Retry::Read | Retry::ReadExisting | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
+        };
+        let ticket = self.pacer.admit(pace, left).await?;
+        if ticket.waited {
+            patience.begin(asked);
+        }
+        Ok(ticket)
+    }
+}
+
+fn std_now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl Retry {
+    fn allows(self, failure: &Failure, attempts: u32) -> bool {
+        let reads = matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed);
+        if failure.lasting || self == Self::Never {
+            return false;
+        }
+        match failure.kind {
+            ApiErrorKind::Unreachable | ApiErrorKind::RateLimited => reads || failure.fate == Fate::NotSent,
+            ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => reads,
+            ApiErrorKind::Malformed => reads && attempts <= BRIEF,
+            ApiErrorKind::Credentials => {
+                reads && self != Self::ReadIfAllowed && failure.status == Some(403) && attempts <= BRIEF
+            }
+            ApiErrorKind::NotFound => self == Self::ReadExisting && attempts <= SOON_THERE,
+            ApiErrorKind::Incomplete | ApiErrorKind::Redirected | ApiErrorKind::Refused => false,
+        }
+    }
+}
+
+impl Call {
+    fn fail(&self, failure: Failure, attempts: u32, retry_in: Option<Duration>) -> Failed {
+        let Failure { kind, fate, status, messages, detail, ray, retry_after: _, lasting: _ } = failure;
+        let (operation, group) = (self.operation, self.group.clone());
+        let report = Report { operation, group, kind, status, messages, detail, ray, attempts, retry_in };
+        Failed { error: report.into(), fate }
+    }
+
+    /// The error of a list that was read so often and never came to be whole.
+    pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
+        let (operation, group, kind) = (self.operation, self.group.clone(), ApiErrorKind::Incomplete);
+        let (status, messages, ray, retry_in) = (None, Vec::new(), None, None);
+        let report = Report { operation, group, kind, status, messages, detail: Some(why), ray, attempts, retry_in };
+        report.into()
+    }
+}

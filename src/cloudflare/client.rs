@@ -1,0 +1,261 @@
+//! The operations of the API that convoke needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reqwest::Method;
+use tokio::sync::watch;
+
+use super::call::{Call, Caller, Retry};
+use super::config::{ClientConfig, ClientError};
+use super::error::{ApiError, ApiErrorKind, GroupRef, Operation};
+use super::http::Message;
+use super::listing::Listing;
+use super::notice::Wait;
+use super::people;
+use super::wire::{self, Single};
+use super::write::{self, WriteAnswer, WriteError};
+use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Person};
+
+/// The most groups, or members of a group, on a page.
+const GROUPS_PER_PAGE: u32 = 500;
+/// The most account members on a page.
+const PEOPLE_PER_PAGE: u32 = 50;
+
+/// A user group of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserGroup {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: GroupName,
+}
+
+impl From<UserGroup> for GroupRef {
+    fn from(UserGroup { id, name }: UserGroup) -> Self {
+        Self { id, name }
+    }
+}
+
+/// A member of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountMember {
+    /// The id of the membership.
+    pub id: MemberId,
+    /// The person behind it.
+    pub person: Person,
+}
+
+/// What the API knows of one member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDetail {
+    /// As in the group's list.
+    pub member: Member,
+    /// When the member was added to the group.
+    pub created_at: Option<Timestamp>,
+}
+
+/// The user a token acts for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOwner {
+    /// The user's id, which is not a member's id.
+    pub id: String,
+    /// The user's address.
+    pub email: Option<Email>,
+}
+
+/// Speaks to the API about one account. Clones share connections, limits and counts.
+#[derive(Clone)]
+pub struct Client {
+    caller: Arc<Caller>,
+    account: AccountId,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    ///
+    /// # Errors
+    ///
+    /// Credentials that cannot be sent; a system on which TLS cannot be set up.
+    pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        Ok(Self { caller: Arc::new(Caller::new(config)?), account: config.account_id })
+    }
+
+    /// How many HTTP requests were sent so far, repeated ones included.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.caller.requests()
+    }
+
+    /// Follows what the client is waiting for, if anything.
+    #[must_use]
+    pub fn wait_notice(&self) -> watch::Receiver<Option<Wait>> {
+        self.caller.notices().watch()
+    }
+
+    /// All groups of the account, by id.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    pub async fn user_groups(&self) -> Result<Vec<UserGroup>, ApiError> {
+        let call = self.read(Operation::ListGroups, None, &["iam", "user_groups"]);
+        let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
+        let group = |group: wire::Group| UserGroup { id: group.id, name: GroupName(group.name.into()) };
+        Ok(groups.into_values().map(group).collect())
+    }
+
+    /// All members of a group. The group is expected to exist: one that is not found is asked for again for some
+    /// seconds, as one just created can take that long to have members.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
+        let path = ["iam", "user_groups", group.id.as_str(), "members"];
+        let call = Call { retry: Retry::ReadExisting, ..self.read(Operation::ListGroupMembers, Some(group), &path) };
+        let members = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
+        Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
+    }
+
+    /// All members of the account, by id.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    pub async fn account_members(&self) -> Result<Vec<AccountMember>, ApiError> {
+        let members = self.people().read().await?;
+        Ok(members.into_iter().map(|(id, member)| AccountMember { id, person: member.into_person() }).collect())
+    }
+
+    /// The account members that have these addresses or ids, with as few requests as it takes, and whoever else was
+    /// seen on the way. Who is not among them was looked for in the whole list.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]; `Incomplete` if the whole list was needed and never came to be whole.
+    pub async fn find_account_members(
+        &self,
+        emails: &BTreeSet<Email>,
+        ids: &BTreeSet<MemberId>,
+    ) -> Result<BTreeMap<MemberId, Person>, ApiError> {
+        people::find(&self.people(), emails, ids).await
+    }
+
+    /// One member of a group; nothing if the API finds no such member, or no such group.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`] but `NotFound`.
+    pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
+        let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
+        let call = self.read(Operation::ReadGroupMember(member), Some(group), &path);
+        match self.caller.call::<Single<wire::GroupMember>>(&call).await {
+            Ok(answered) => {
+                let wire = answered.result.result;
+                Ok(Some(MemberDetail { created_at: wire.created_at(), member: wire.into() }))
+            }
+            Err(failed) if failed.error.kind() == ApiErrorKind::NotFound => Ok(None),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    /// The user the credentials act for; nothing if they act for none, or may not know.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`] but those by which the API declines to say.
+    pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
+        let url = self.caller.base_url.join(["user"]);
+        let call = Call {
+            operation: Operation::ReadTokenOwner,
+            group: None,
+            message: Message { method: Method::GET, url, body: None },
+            retry: Retry::ReadIfAllowed,
+        };
+        match self.caller.call::<Single<wire::User>>(&call).await {
+            Ok(answered) => {
+                let wire::User { id, email } = answered.result.result;
+                Ok(Some(TokenOwner { id, email }))
+            }
+            Err(failed) => match failed.error.kind() {
+                ApiErrorKind::Credentials | ApiErrorKind::NotFound | ApiErrorKind::Refused => Ok(None),
+                _ => Err(failed.error),
+            },
+        }
+    }
+
+    /// Adds members to a group. Those who are in it already do no harm.
+    ///
+    /// # Errors
+    ///
+    /// See [`WriteError`]. One bad member makes the API refuse all of them.
+    pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
+        let operation = Operation::AddMembers(members.len());
+        let call = self.write(operation, Method::POST, group, None, Some(members));
+        write::send(&self.caller, &call).await
+    }
+
+    /// Makes these the group's only members. It is tried once and not held back for long: what the caller has read
+    /// before ages, and is to be read again before another try.
+    ///
+    /// # Errors
+    ///
+    /// See [`WriteError`]. One bad member makes the API refuse all of them.
+    pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
+        let operation = Operation::ReplaceMembers(members.len());
+        let call = self.write(operation, Method::PUT, group, None, Some(members));
+        write::send(&self.caller, &call).await
+    }
+
+    /// Removes a member from a group.
+    ///
+    /// # Errors
+    ///
+    /// See [`WriteError`]. The API refuses to remove who is not in the group.
+    pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> Result<WriteAnswer, WriteError> {
+        let call = self.write(Operation::RemoveMember(member), Method::DELETE, group, Some(member), None);
+        write::send(&self.caller, &call).await
+    }
+
+    /// The account's members, in the order of their addresses.
+    fn people(&self) -> Listing<'_, wire::AccountMember> {
+        let mut call = self.read(Operation::ListAccountMembers, None, &["members"]);
+        call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
+        Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
+    }
+
+    fn read(&self, operation: Operation, group: Option<&GroupRef>, path: &[&str]) -> Call {
+        let message = self.message(Method::GET, path, None);
+        Call { operation, group: group.cloned(), message, retry: Retry::Read }
+    }
+
+    fn write(
+        &self,
+        operation: Operation,
+        method: Method,
+        group: &GroupRef,
+        member: Option<MemberId>,
+        members: Option<&[MemberId]>,
+    ) -> Call {
+        let mut path = vec!["iam", "user_groups", group.id.as_str(), "members"];
+        path.extend(member.as_ref().map(MemberId::as_str));
+        let retry = if method == Method::PUT { Retry::Never } else { Retry::Unsent };
+        let message = self.message(method, &path, members.map(write::body));
+        Call { operation, group: Some(group.clone()), message, retry }
+    }
+
+    /// A message about what lies below the account at this path.
+    fn message(&self, method: Method, path: &[&str], body: Option<Vec<u8>>) -> Message {
+        let segments = ["accounts", self.account.as_str()].into_iter().chain(path.iter().copied());
+        Message { method, url: self.caller.base_url.join(segments), body }
+    }
+}

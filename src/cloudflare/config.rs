@@ -1,0 +1,243 @@
+//! What a client is made from: where the API is, who asks, and how patiently.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use crate::model::AccountId;
+
+/// What a client is made from.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Where the API is.
+    pub base_url: BaseUrl,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// The account that every operation is about.
+    pub account_id: AccountId,
+    /// The most requests on their way at once.
+    pub concurrency: NonZeroUsize,
+    /// How long one request may take, answer included.
+    pub timeout: Duration,
+    /// How long one request may be held back or repeated in all before it is given up.
+    pub max_wait: Duration,
+}
+
+/// The address below which the API's paths begin: `https`, or `http` on a loopback address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+/// Why a text is no address of the API. The text itself is not repeated: it might hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlError {
+    /// No URL at all.
+    #[error("it is not a URL ({0}): write it like {default}", default = BaseUrl::DEFAULT)]
+    Syntax(#[source] url::ParseError),
+    /// Neither `https` nor `http`.
+    #[error("its scheme is neither https nor http")]
+    Scheme,
+    /// `http` to another machine: the credentials would travel in the clear.
+    #[error("http is allowed to a loopback address only, or the credentials could be read on the way: use https")]
+    Insecure,
+    /// It holds what a base address must not.
+    #[error("it has {0}: leave that out")]
+    Excess(&'static str),
+}
+
+impl BaseUrl {
+    /// Where the API of Cloudflare is.
+    pub const DEFAULT: &'static str = "https://api.cloudflare.com/client/v4";
+
+    /// Reads an address.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `https`, or `http` to a loopback address; a user name or password, a query or a fragment.
+    pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        let url = Url::parse(text.trim()).map_err(BaseUrlError::Syntax)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(BaseUrlError::Insecure),
+            _ => return Err(BaseUrlError::Scheme),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BaseUrlError::Excess("a user name or password"));
+        }
+        if url.query().is_some() {
+            return Err(BaseUrlError::Excess("a query"));
+        }
+        if url.fragment().is_some() {
+            return Err(BaseUrlError::Excess("a fragment"));
+        }
+        Ok(Self(url))
+    }
+
+    /// Whether the address is on this machine and spoken to without TLS.
+    pub(super) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// Whether the address is on this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// The address of what lies below at these segments.
+    pub(super) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.0.clone();
+        // Only a URL without a host has no path segments, and neither scheme allows that.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl std::str::FromStr for BaseUrl {
+    type Err = BaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
+        Self::parse(text)
+    }
+}
+
+/// Who asks. The secret part cannot be printed.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// An API token.
+    Token(SecretString),
+    /// A user's email with their global API key.
+    Key {
+        /// The user's email.
+        email: String,
+        /// The key.
+        key: SecretString,
+    },
+}
+
+impl Credentials {
+    /// The headers that carry them.
+    pub(super) fn headers(&self) -> Result<HeaderMap, ClientError> {
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::Token(token) => {
+                let value = secret_value("the API token", token.expose_secret(), "Bearer ")?;
+                headers.insert(AUTHORIZATION, value);
+            }
+            Self::Key { email, key } => {
+                let email = secret_value("the API key's email", email, "")?;
+                headers.insert(HeaderName::from_static("x-auth-email"), email);
+                let key = secret_value("the API key", key.expose_secret(), "")?;
+                headers.insert(HeaderName::from_static("x-auth-key"), key);
+            }
+        }
+        Ok(headers)
+    }
+
+    /// The text without the secret, should the other side have echoed it.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let (Self::Token(secret) | Self::Key { key: secret, .. }) = self;
+        text.replace(secret.expose_secret(), "[redacted]")
+    }
+}
+
+fn secret_value(what: &'static str, text: &str, prefix: &str) -> Result<HeaderValue, ClientError> {
+    if text.is_empty() {
+        return Err(ClientError::NoCredential(what));
+    }
+    let mut value = HeaderValue::from_str(&format!("{prefix}{text}")).map_err(|_| ClientError::OddCredential(what))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Why no client could be made. It never holds the credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// An empty token, key or email.
+    #[error("{0} is empty")]
+    NoCredential(&'static str),
+    /// A token, key or email that no header can carry.
+    #[error("{0} holds characters that cannot be sent, a line break perhaps: copy it again")]
+    OddCredential(&'static str),
+    /// TLS or the HTTP client could not be set up.
+    #[error("cannot set up TLS: are the system's root certificates installed?")]
+    Setup(#[source] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_plain_loopback_addresses_are_taken() {
+        for good in [
+            BaseUrl::DEFAULT,
+            "http://127.0.0.1:8080/client/v4",
+            "http://127.9.9.9",
+            "http://[::1]:80/",
+            "http://LOCALHOST:3/x",
+        ] {
+            assert!(BaseUrl::parse(good).is_ok(), "{good}");
+        }
+        for insecure in ["http://api.cloudflare.com", "http://localhost.example.com", "http://10.0.0.1", "http://[::2]"]
+        {
+            assert_eq!(BaseUrl::parse(insecure), Err(BaseUrlError::Insecure), "{insecure}");
+        }
+        assert_eq!(BaseUrl::parse("ftp://127.0.0.1"), Err(BaseUrlError::Scheme));
+        assert_eq!(BaseUrl::parse("data:text,x"), Err(BaseUrlError::Scheme));
+        assert!(matches!(BaseUrl::parse("api.cloudflare.com"), Err(BaseUrlError::Syntax(_))));
+        for excess in ["https://u@h/", "https://:hunter2@h/", "https://h/?a", "https://h/#a"] {
+            assert!(matches!(BaseUrl::parse(excess), Err(BaseUrlError::Excess(_))), "{excess}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_appended_with_or_without_a_slash_at_the_end() {
+        for base in ["https://h/client/v4", "https://h/client/v4/"] {
+            let url = BaseUrl::parse(base).unwrap();
+            assert_eq!(url.join(["accounts", "a"]).as_str(), "https://h/client/v4/accounts/a");
+            assert_eq!(url.to_string(), "https://h/client/v4");
+        }
+    }
+
+    #[test]
+    fn a_secret_shows_nowhere() {
+        for credentials in [
+            Credentials::Token("hunter2hunter2".into()),
+            Credentials::Key { email: "a@example.com".into(), key: "hunter2hunter2".into() },
+        ] {
+            let headers = credentials.headers().unwrap();
+            assert!(headers.values().all(HeaderValue::is_sensitive));
+            let shown = format!("{credentials:?} {headers:?} {}", credentials.redact("not hunter2hunter2!"));
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_refused_without_showing_it() {
+        let error = Credentials::Token("hunter2\n".into()).headers().unwrap_err();
+        assert!(matches!(error, ClientError::OddCredential(_)));
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        assert!(matches!(Credentials::Token("".into()).headers(), Err(ClientError::NoCredential(_))));
+    }
+}

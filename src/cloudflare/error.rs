@@ -1,0 +1,293 @@
+//! What can go wrong with an operation, in words that outlive the HTTP answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::{GroupId, GroupName, MemberId};
+
+/// A group as errors name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRef {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: GroupName,
+}
+
+impl fmt::Display for GroupRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {:?} ({})", self.name.as_str(), self.id)
+    }
+}
+
+/// What was asked of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Listing the account's user groups.
+    ListGroups,
+    /// Listing a group's members.
+    ListGroupMembers,
+    /// Listing the account's members.
+    ListAccountMembers,
+    /// Reading one member of a group.
+    ReadGroupMember(MemberId),
+    /// Reading the user a token acts for.
+    ReadTokenOwner,
+    /// Adding so many members to a group.
+    AddMembers(usize),
+    /// Replacing a group's members by so many.
+    ReplaceMembers(usize),
+    /// Removing a member from a group.
+    RemoveMember(MemberId),
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListGroups => f.write_str("list the account's user groups"),
+            Self::ListGroupMembers => f.write_str("list the members"),
+            Self::ListAccountMembers => f.write_str("list the account's members"),
+            Self::ReadGroupMember(member) => write!(f, "read member {member}"),
+            Self::ReadTokenOwner => f.write_str("read whom the token belongs to"),
+            Self::AddMembers(1) => f.write_str("add 1 member"),
+            Self::AddMembers(count) => write!(f, "add {count} members"),
+            Self::ReplaceMembers(count) => write!(f, "set the members to {count}"),
+            Self::RemoveMember(member) => write!(f, "remove member {member}"),
+        }
+    }
+}
+
+/// What kind of failure it was: what a caller branches on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiErrorKind {
+    /// No connection could be made.
+    Unreachable,
+    /// The connection broke, or what came was no HTTP, before the answer was complete.
+    Interrupted,
+    /// No answer came in time.
+    TimedOut,
+    /// The API allows no further request for longer than may be waited.
+    RateLimited,
+    /// The API, or what stands before it, failed.
+    ServerFault,
+    /// The answer is not what the API is documented to say: another format, another shape, too large.
+    Malformed,
+    /// A list that never came to be whole.
+    Incomplete,
+    /// The credentials are refused, or do not allow this.
+    Credentials,
+    /// What was asked about is not there.
+    NotFound,
+    /// The answer points elsewhere, and credentials are not taken there.
+    Redirected,
+    /// The API understood and refused.
+    Refused,
+}
+
+impl ApiErrorKind {
+    /// What the person at the other end of the error can do.
+    const fn help(self) -> &'static str {
+        match self {
+            Self::Unreachable => "check the network, the proxy settings and the API's address (--api-url)",
+            Self::Interrupted | Self::ServerFault => {
+                "try again later; https://www.cloudflarestatus.com tells of outages. A longer --max-wait rides out more"
+            }
+            Self::TimedOut => "try again, or allow a request more time with --timeout",
+            Self::RateLimited => {
+                "run again once the limit has passed, or allow a longer wait with --max-wait; \
+                 other programs and the dashboard share the limit of the token's user"
+            }
+            Self::Malformed => "check the API's address (--api-url) and any proxy on the way to it",
+            Self::Incomplete => {
+                "try again when nobody is changing the account; nothing was concluded from the part read"
+            }
+            Self::Credentials => {
+                "check that the token is the right one, active, for this account, and carries \"Account Settings Read\" \
+                 (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
+            }
+            Self::NotFound => "check the account's id and that the group still exists",
+            Self::Redirected => "give the API's final address (--api-url): redirects are not followed",
+            Self::Refused => {
+                "see the message of the API; a group synchronised by SCIM takes no changes (mode: observe)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for ApiErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unreachable => "no connection to the API",
+            Self::Interrupted => "the connection broke before the answer was complete",
+            Self::TimedOut => "no answer in time",
+            Self::RateLimited => "the API's rate limit is reached",
+            Self::ServerFault => "the API failed",
+            Self::Malformed => "the answer is not what the API is documented to say",
+            Self::Incomplete => "the list could not be read whole",
+            Self::Credentials => "the credentials are refused or do not allow this",
+            Self::NotFound => "not found",
+            Self::Redirected => "the API's address redirects elsewhere",
+            Self::Refused => "the API refused",
+        })
+    }
+}
+
+/// A message of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiMessage {
+    /// Its code; 0 where it has none.
+    pub code: i64,
+    /// Its text, fit to be shown.
+    pub message: String,
+}
+
+/// An operation that failed. Its text is fit to be shown, whatever the other side said, and never holds credentials.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Report>);
+
+/// The parts of an [`ApiError`].
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub operation: Operation,
+    pub group: Option<GroupRef>,
+    pub kind: ApiErrorKind,
+    pub status: Option<u16>,
+    pub messages: Vec<ApiMessage>,
+    /// What is known beyond the messages, fit to be shown.
+    pub detail: Option<String>,
+    pub ray: Option<String>,
+    pub attempts: u32,
+    pub retry_in: Option<Duration>,
+}
+
+impl ApiError {
+    /// What was asked.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// The group it was about.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupRef> {
+        self.0.group.as_ref()
+    }
+
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ApiErrorKind {
+        self.0.kind
+    }
+
+    /// The status of the last answer, for printing.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The messages of the last answer.
+    #[must_use]
+    pub fn messages(&self) -> &[ApiMessage] {
+        &self.0.messages
+    }
+
+    /// What identifies the last answer to Cloudflare's support.
+    #[must_use]
+    pub fn ray(&self) -> Option<&str> {
+        self.0.ray.as_deref()
+    }
+
+    /// How often it was tried.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// After how long the API would have allowed the next request, where that was too long to wait.
+    #[must_use]
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.0.retry_in
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        self.0.kind.help()
+    }
+
+    /// What went wrong without what was asked: for a report that names the operation and the group itself.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.0.reason()
+    }
+}
+
+impl From<Report> for ApiError {
+    fn from(report: Report) -> Self {
+        Self(Box::new(report))
+    }
+}
+
+impl Report {
+    fn reason(&self) -> String {
+        let mut reason = self.kind.to_string();
+        if let Some(wait) = self.retry_in {
+            reason.push_str(&format!(", the next request would be allowed in {} s", wait.as_secs_f64().ceil()));
+        }
+        for ApiMessage { code, message } in &self.messages {
+            reason.push_str(&format!(": {message} (code {code})"));
+        }
+        if let Some(detail) = &self.detail {
+            reason.push_str(&format!(": {detail}"));
+        }
+        let mut facts = Vec::new();
+        facts.extend(self.status.map(|status| format!("status {status}")));
+        facts.extend(self.ray.as_ref().map(|ray| format!("cf-ray {ray}")));
+        facts.extend((self.attempts > 1).then(|| format!("{} attempts", self.attempts)));
+        if !facts.is_empty() {
+            reason.push_str(&format!(" [{}]", facts.join(", ")));
+        }
+        reason
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}", self.0.operation)?;
+        if let Some(group) = &self.0.group {
+            let link = match self.0.operation {
+                Operation::AddMembers(_) => "to",
+                Operation::RemoveMember(_) => "from",
+                _ => "of",
+            };
+            write!(f, " {link} {group}")?;
+        }
+        write!(f, ": {}", self.0.reason())
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_where_why_and_how_often() {
+        let error = ApiError::from(Report {
+            operation: Operation::ListGroupMembers,
+            group: Some(GroupRef {
+                id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(),
+                name: "Ad\u{1b}mins".into(),
+            }),
+            kind: ApiErrorKind::Credentials,
+            status: Some(403),
+            messages: vec![ApiMessage { code: 9109, message: "Unauthorized".into() }],
+            detail: None,
+            ray: Some("8a1".into()),
+            attempts: 3,
+            retry_in: None,
+        });
+        insta::assert_snapshot!(error, @r#"cannot list the members of group "Ad\u{1b}mins" (6d7f2f5f5b1d4a0e9081fdc98d432fd1): the credentials are refused or do not allow this: Unauthorized (code 9109) [status 403, cf-ray 8a1, 3 attempts]"#);
+    }
+}

@@ -1,0 +1,145 @@
+//! One HTTP exchange: a request goes out, an answer of bounded size comes back, or it is told how that failed.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, redirect};
+use url::Url;
+
+use super::config::{ClientConfig, ClientError};
+use super::headers::{self, Allowance};
+
+/// The most bytes of an answer's body, unpacked. A page of 500 members takes some 100 KB.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// A connection that takes longer than this will not come.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends requests, knows nothing of their meaning.
+#[derive(Debug)]
+pub(super) struct Http {
+    client: reqwest::Client,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub method: Method,
+    pub url: Url,
+    /// A JSON text.
+    pub body: Option<Vec<u8>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub ray: Option<String>,
+    pub allowances: Vec<Allowance>,
+    pub retry_after: Option<Duration>,
+    pub body: Result<Vec<u8>, Loss>,
+}
+
+/// Why an answer, or its body, did not come.
+#[derive(Debug)]
+pub(super) enum Loss {
+    /// Nothing was sent: there was no connection.
+    NotConnected {
+        /// Another try cannot help: the other side's certificate is not accepted.
+        lasting: bool,
+        /// The cause in the words of whoever found it.
+        detail: String,
+    },
+    /// Time ran out.
+    TimedOut,
+    /// The connection broke, or what came was no HTTP.
+    Cut(String),
+    /// The body is larger than anything the API says.
+    TooLarge,
+}
+
+impl Http {
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        // Whoever installed a provider before knows why; both do.
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("convoke/", env!("CARGO_PKG_VERSION")))
+            .default_headers(config.credentials.headers()?)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+            .timeout(config.timeout);
+        if config.base_url.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        builder = if config.base_url.is_plain() {
+            // No TLS will be spoken: the system's root certificates need not be there, nor be read.
+            builder.tls_certs_only([])
+        } else {
+            builder.https_only(true)
+        };
+        Ok(Self { client: builder.build().map_err(ClientError::Setup)? })
+    }
+
+    pub(super) async fn exchange(&self, message: &Message) -> Result<Answer, Loss> {
+        let mut request = self.client.request(message.method.clone(), message.url.clone());
+        if let Some(body) = &message.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let mut response = request.send().await.map_err(Loss::from)?;
+        let headers = response.headers();
+        let (status, ray) = (response.status().as_u16(), ray(headers));
+        let allowances = headers::allowances(headers);
+        let retry_after = headers::retry_after(headers, Timestamp::now());
+        let body = read(&mut response).await;
+        Ok(Answer { status, ray, allowances, retry_after, body })
+    }
+}
+
+async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Loss> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Loss::from)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Loss::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn ray(headers: &HeaderMap) -> Option<String> {
+    const LONGEST: usize = 64;
+    let ray = headers.get("cf-ray")?.to_str().ok()?;
+    let plain = ray.len() <= LONGEST && ray.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !ray.is_empty()).then(|| ray.to_owned())
+}
+
+impl From<reqwest::Error> for Loss {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() {
+            return Self::NotConnected { lasting: distrusts_certificate(&error), detail: root_cause(&error) };
+        }
+        if error.is_timeout() { Self::TimedOut } else { Self::Cut(root_cause(&error)) }
+    }
+}
+
+/// The errors from the outermost to the innermost.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (**error).source())
+}
+
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().unwrap_or(error).to_string()
+}
+
+fn distrusts_certificate(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        // An I/O error does not name the error it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = error.downcast_ref::<rustls::Error>().or_else(|| wrapped?.downcast_ref());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    })
+}

@@ -1,0 +1,174 @@
+//! Decides when the next request may go, for all requests of a client together.
+
+mod limiter;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::limiter::{Limiter, Stamp, Turn};
+use super::headers::Allowance;
+use super::notice::{Notices, Wait};
+
+pub(super) use self::limiter::Pace;
+
+/// The wait that was asked for is longer than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLong {
+    /// How long the wait would have been.
+    pub wait: Duration,
+}
+
+/// Lets requests go one by one, in the order they came.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    limiter: Mutex<Limiter>,
+    /// Whoever holds it is next.
+    turnstile: tokio::sync::Mutex<()>,
+    /// Something is known that was not known before.
+    changed: Notify,
+    notices: Notices,
+}
+
+impl Pacer {
+    pub(super) fn new(notices: Notices) -> Self {
+        let (limiter, turnstile, changed) = Default::default();
+        Self { limiter, turnstile, changed, notices }
+    }
+
+    /// Waits for the next request's turn, for at most `patience`.
+    pub(super) async fn admit(&self, pace: Pace, patience: Duration) -> Result<Ticket<'_>, TooLong> {
+        let asked = Instant::now();
+        let _next = self.turnstile.lock().await;
+        let mut waited = false;
+        loop {
+            let changed = self.changed.notified();
+            let now = Instant::now();
+            let left = patience.saturating_sub(now - asked);
+            let turn = self.limiter().turn(now.into_std(), pace);
+            match turn {
+                Turn::Go(stamp) => return Ok(Ticket { pacer: self, stamp: Some(stamp), waited }),
+                Turn::Wait { until, why } => {
+                    let wait = until.saturating_duration_since(now.into_std());
+                    if wait > left {
+                        return Err(TooLong { wait });
+                    }
+                    waited = true;
+                    let _announced = self.notices.announce(Wait { until, why });
+                    let _either = tokio::time::timeout_at(Instant::from_std(until), changed).await;
+                }
+                Turn::AwaitAnswer => {
+                    waited = true;
+                    if tokio::time::timeout(left, changed).await.is_err() {
+                        return Err(TooLong { wait: left });
+                    }
+                }
+            }
+        }
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request on its way. Dropped without an answer, it counts as lost.
+#[derive(Debug)]
+pub(super) struct Ticket<'a> {
+    pacer: &'a Pacer,
+    stamp: Option<Stamp>,
+    /// Whether the request had to wait for its turn.
+    pub(super) waited: bool,
+}
+
+impl Ticket<'_> {
+    /// The request was answered with these headers.
+    pub(super) fn answered(mut self, allowances: &[Allowance]) {
+        if let Some(stamp) = self.stamp.take() {
+            self.pacer.limiter().answered(Instant::now().into_std(), stamp, allowances);
+            self.pacer.changed.notify_waiters();
+        }
+    }
+
+    /// The request was refused because of the rate limit.
+    pub(super) fn refused(mut self, retry_after: Option<Duration>, allowances: &[Allowance]) {
+        if let Some(stamp) = self.stamp.take() {
+            self.pacer.limiter().refused(Instant::now().into_std(), stamp, retry_after, allowances);
+            self.pacer.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if self.stamp.take().is_some() {
+            self.pacer.limiter().lost();
+            self.pacer.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(remaining: u64, reset: u64) -> [Allowance; 1] {
+        [Allowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_holds_every_request_until_the_time_it_names() {
+        let pacer = Pacer::new(Notices::new());
+        let start = Instant::now();
+        let patience = Duration::from_secs(60);
+        pacer.admit(Pace::Even, patience).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let probe = pacer.admit(Pace::Even, patience).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 30);
+        probe.answered(&left(1000, 300));
+        pacer.admit(Pace::Even, patience).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_too_long_is_said_at_once() {
+        let pacer = Pacer::new(Notices::new());
+        let start = Instant::now();
+        pacer.admit(Pace::Even, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let error = pacer.admit(Pace::Even, Duration::from_secs(29)).await.unwrap_err();
+        assert_eq!(error.wait, Duration::from_secs(30));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_announced_while_it_lasts() {
+        let notices = Notices::new();
+        let mut watched = notices.watch();
+        let pacer = Pacer::new(notices);
+        pacer.admit(Pace::Even, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
+        let (admitted, seen) = tokio::join!(pacer.admit(Pace::Even, Duration::from_secs(10)), async {
+            watched.changed().await.unwrap();
+            *watched.borrow_and_update()
+        });
+        admitted.unwrap();
+        assert_eq!(seen.unwrap().why, super::super::WaitReason::RateLimit);
+        assert_eq!(*watched.borrow(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_given_up_makes_room_for_the_next() {
+        let pacer = Pacer::new(Notices::new());
+        let patience = Duration::from_secs(60);
+        pacer.admit(Pace::Even, patience).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
+        let probe = pacer.admit(Pace::Even, patience).await.unwrap();
+        let (_, next) = tokio::join!(
+            async {
+                tokio::task::yield_now().await;
+                drop(probe);
+            },
+            pacer.admit(Pace::Even, patience)
+        );
+        assert!(next.is_ok());
+    }
+}
