@@ -5,3 +5,4 @@
 //! carries that plan out.
 
 pub mod model;
+pub mod sandbox;
