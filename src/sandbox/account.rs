@@ -82,6 +82,11 @@ impl Account {
         self.edit(&Edit::remove(group, member))
     }
 
+    /// Somebody joins the account; says whether they were not in it.
+    pub fn add_person(&self, email: &str) -> bool {
+        self.edit(&Edit::AddPerson(email.into()))
+    }
+
     /// Somebody leaves the account; says whether they were in it.
     pub fn remove_person(&self, who: &str) -> bool {
         self.edit(&Edit::RemovePerson(who.into()))

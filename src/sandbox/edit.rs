@@ -20,6 +20,8 @@ pub enum Edit {
     DeleteGroup(String),
     /// Somebody's address changes.
     ChangeEmail(Readdressing),
+    /// Somebody with that email joins the account.
+    AddPerson(String),
     /// Somebody leaves the account, and every group with it.
     RemovePerson(String),
     /// The token is revoked.

@@ -23,6 +23,7 @@ use super::request::{Incoming, MAX_BODY};
 use super::routes::{self, Settings};
 use super::seed::{Problem, Seed};
 use super::state::State;
+use crate::model::MemberId;
 
 /// Everything a sandbox holds.
 #[derive(Debug)]
@@ -37,6 +38,15 @@ pub(crate) struct Server {
     latency: Duration,
     page_size_cap: Option<NonZeroU32>,
     result_info: bool,
+}
+
+/// What is decided about a request when it arrives.
+struct Arrival {
+    number: u64,
+    quota: Quota,
+    latency: Duration,
+    /// What goes wrong with it, unless the rate limit refuses it.
+    admitted: Result<Option<Fault>, Refusal>,
 }
 
 /// An answer before it is bytes.
@@ -66,15 +76,21 @@ pub(crate) async fn exchange(account: Account, request: axum::extract::Request) 
     let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
     let incoming = Incoming::new(head, body);
 
-    let (number, fault, latency) = account.lock().arrival(&incoming);
+    let Arrival { number, quota, latency, admitted } = account.lock().arrival(&incoming);
     wait(latency).await;
-    if let Some(Fault::Latency(more)) = fault {
-        wait(more.0).await;
-    }
-    let (outcome, quota) = account.lock().answer(number, &incoming, fault.as_ref());
-    if let Some(Fault::Stall(more)) = fault {
-        wait(more.0).await;
-    }
+    let outcome = match admitted {
+        Err(refusal) => account.lock().refuse(number, &refusal),
+        Ok(fault) => {
+            if let Some(Fault::Latency(more)) = fault {
+                wait(more.0).await;
+            }
+            let outcome = account.lock().answer(number, &incoming, fault.as_ref());
+            if let Some(Fault::Stall(more)) = fault {
+                wait(more.0).await;
+            }
+            outcome
+        }
+    };
     response(outcome, number, quota)
 }
 
@@ -109,11 +125,32 @@ impl Server {
     }
 
     /// Notes a request, and decides what goes wrong with it.
-    fn arrival(&mut self, incoming: &Incoming) -> (u64, Option<Fault>, Duration) {
+    fn arrival(&mut self, incoming: &Incoming) -> Arrival {
         let (group, member, body_ids) = (incoming.group(), incoming.member(), incoming.body_ids());
+        let (admitted, quota) = self.limiter.count(Instant::now());
+        let admitted = admitted.map(|()| self.fault(incoming, &body_ids));
+        let number = self.log.arrived(Request {
+            number: 0,
+            method: incoming.method.clone(),
+            path: incoming.path.clone(),
+            query: incoming.query.clone(),
+            operation: incoming.operation(),
+            group,
+            member,
+            body_ids,
+            fault: admitted.as_ref().ok().cloned().flatten(),
+            status_sent: None,
+            effect: false,
+        });
+        Arrival { number, quota, latency: self.latency, admitted }
+    }
+
+    /// What goes wrong with a request: by rule, or else by chance.
+    fn fault(&mut self, incoming: &Incoming, body_ids: &[MemberId]) -> Option<Fault> {
+        let group = incoming.group();
         let mut members = Vec::new();
         if self.rules.name_members() {
-            for id in body_ids.iter().copied().chain(member) {
+            for id in body_ids.iter().copied().chain(incoming.member()) {
                 members.push(id.to_string());
                 members.extend(self.state.person(id).map(|person| person.email.folded()));
             }
@@ -128,37 +165,26 @@ impl Server {
         // Chance counts every request, so that a rule that fires does not shift what chance has in store.
         let by_rule = self.rules.choose(&subject);
         let by_chance = self.fate.as_mut().and_then(|fate| fate.choose(&incoming.said(), group));
-        let fault = by_rule.or(by_chance);
-        let number = self.log.arrived(Request {
-            number: 0,
-            method: incoming.method.clone(),
-            path: incoming.path.clone(),
-            query: incoming.query.clone(),
-            operation: incoming.operation(),
-            group,
-            member,
-            body_ids,
-            fault: fault.clone(),
-            status_sent: None,
-            effect: false,
-        });
-        (number, fault, self.latency)
+        by_rule.or(by_chance)
+    }
+
+    /// Refuses a request that was not let in.
+    fn refuse(&mut self, number: u64, refusal: &Refusal) -> Outcome {
+        self.log.answered(number, Some(refusal.status.as_u16()), false);
+        Outcome::Whole(Reply::refusal(refusal))
     }
 
     /// Carries a request out as far as nothing goes wrong, and says what to answer.
-    fn answer(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> (Outcome, Quota) {
-        let (admitted, quota) = self.limiter.count(Instant::now());
-        if let Err(refusal) = admitted {
-            self.log.answered(number, Some(refusal.status.as_u16()), false);
-            return (Outcome::Whole(Reply::refusal(&refusal)), quota);
-        }
+    fn answer(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> Outcome {
         let (outcome, effect) = self.faulty(incoming, fault);
         let status = match &outcome {
             Outcome::Whole(reply) | Outcome::Half(reply) => Some(reply.status.as_u16()),
             Outcome::Nothing => None,
         };
+        let Incoming { method, path, .. } = incoming;
+        tracing::debug!(number, method, path, status, effect, ?fault, "the sandbox answers");
         self.log.answered(number, status, effect);
-        (outcome, quota)
+        outcome
     }
 
     /// The answer with what goes wrong, and whether the request changed anything.
@@ -230,7 +256,9 @@ impl Reply {
     /// The answer that a fault gives in place of the API's own.
     fn other(respond: &Respond) -> Self {
         let Respond { status, retry_after, location, html, after: _ } = respond;
-        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // A status below 200 would not end the exchange.
+        let ending = Some(*status).filter(|status| *status >= 200).and_then(|status| StatusCode::from_u16(status).ok());
+        let status = ending.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let reason = status.canonical_reason().unwrap_or("Unknown Error");
         let content = match html {
             true => Content::Html(format!(

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::edit::Edit;
 use super::operation::Operation;
@@ -40,6 +41,7 @@ pub enum Fault {
 #[serde(deny_unknown_fields)]
 pub struct Respond {
     /// The status.
+    #[serde(deserialize_with = "answerable")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
     /// The seconds in `Retry-After`. A 429 has it always: 1, where nothing is said.
@@ -54,6 +56,14 @@ pub struct Respond {
     /// Whether the request is carried out nevertheless.
     #[serde(default)]
     pub after: bool,
+}
+
+/// A status that ends an exchange.
+fn answerable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        status @ 200..=599 => Ok(status),
+        other => Err(D::Error::custom(format!("{other} is no status to answer with: it is 200 to 599"))),
+    }
 }
 
 /// When a connection is closed.
@@ -178,15 +188,6 @@ impl FaultRule {
     #[must_use]
     pub const fn always(on: Match, fault: Fault) -> Self {
         Self { on, fault, times: u32::MAX }
-    }
-
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match &self.fault {
-            Fault::Respond(Respond { status, .. }) if !(200..=599).contains(status) => {
-                Err(format!("a fault cannot answer with status {status}: it is 200 to 599"))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

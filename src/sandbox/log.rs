@@ -27,7 +27,8 @@ pub struct Request {
     pub body_ids: Vec<MemberId>,
     /// What was made to go wrong.
     pub fault: Option<Fault>,
-    /// The status sent; nothing while there is no answer, or where the connection was cut before one.
+    /// The status of the answer, received or not; nothing while there is none, or where the connection was cut
+    /// before a byte of it.
     pub status_sent: Option<u16>,
     /// Whether the request itself changed the account.
     pub effect: bool,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::chance::Chance;
@@ -35,6 +36,7 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 #[schemars(title = "convoke sandbox seed")]
 pub struct Seed {
     /// The format's version.
+    #[serde(deserialize_with = "known_version")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u64,
     /// The account's id. Without it any well-formed id is served.
@@ -159,12 +161,12 @@ impl Seed {
         self.token = Some(Token::from(token));
         self
     }
+}
 
-    pub(crate) fn check_version(&self) -> Result<(), Problem> {
-        match self.version {
-            VERSION => Ok(()),
-            other => Err(problem(None, format!("version {other} is not known: this convoke reads version {VERSION}"))),
-        }
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        other => Err(D::Error::custom(format!("version {other} is not known: this convoke reads version {VERSION}"))),
     }
 }
 

@@ -293,6 +293,7 @@ impl State {
                 (Some(member), Ok(email)) => self.change_email(member, email),
                 _ => false,
             },
+            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
             Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
             Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
         }

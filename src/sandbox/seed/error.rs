@@ -73,8 +73,8 @@ pub(crate) fn problem(place: Option<Place>, message: impl Into<String>) -> Probl
 impl SeedError {
     pub(super) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
         let place = error.location().map(Place::from);
-        let whole = error.without_snippet().to_string();
-        // The library repeats the place at the end of its text.
+        let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        // The library may repeat the place at the end of its text.
         let said = place.and_then(|Place { line, column }| {
             let suffix = format!(" at line {line}, column {column}");
             whole.strip_suffix(&suffix).map(String::from)

@@ -14,7 +14,6 @@ const EPOCH: i64 = 1_767_225_600;
 
 /// The account as the seed describes it.
 pub(super) fn state(seed: &Seed) -> Result<State, Problem> {
-    seed.check_version()?;
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
     let mut state = State {
         people: BTreeMap::new(),
@@ -39,9 +38,6 @@ pub(super) fn state(seed: &Seed) -> Result<State, Problem> {
     }
     if let Some(chance) = &seed.chance {
         chance.check().map_err(|message| problem(None, message))?;
-    }
-    for rule in &seed.faults {
-        rule.check().map_err(|message| problem(None, message))?;
     }
     Ok(state)
 }

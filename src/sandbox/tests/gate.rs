@@ -85,6 +85,17 @@ async fn past_the_rate_limit_every_call_is_refused_for_the_rest_of_the_window() 
     assert_eq!(got[2..], [refused.clone(), refused]);
 }
 
+#[tokio::test]
+async fn what_the_rate_limit_refuses_meets_no_fault() {
+    let limit = RateLimit { requests: 1, window: Wait(std::time::Duration::from_secs(3600)), spent: 0 };
+    let rule = FaultRule::once(Match::any().nth(2), Fault::EditBefore(Edit::DeleteGroup("Admins".into())));
+    let given = given(Seed { rate_limit: Some(limit), ..small() }.fault(rule)).await;
+    given.get(&given.groups("")).await;
+    assert_eq!(given.get(&given.groups("")).await.refusal().0, 429);
+    assert_eq!(given.account.requests()[1].fault, None);
+    assert!(given.account.group_id("Admins").is_some());
+}
+
 #[test]
 fn a_new_window_lets_requests_in_again() {
     use tokio::time::{Duration, Instant};

@@ -65,3 +65,17 @@ async fn a_token_s_user_is_told_and_an_account_owned_token_has_none() {
     let given = super::given(small()).await;
     assert_eq!(given.get("/user").await.refusal(), (403, 9109));
 }
+
+#[tokio::test]
+async fn who_joins_the_account_can_be_added_and_who_leaves_it_is_in_no_group() {
+    let given = given(small()).await;
+    given.get(&path("")).await;
+    assert!(given.account.add_person("new@example.com"));
+    assert!(!given.account.add_person("NEW@example.com"));
+    assert_eq!(given.get(&path("?order=user.email")).await.emails().len(), 4);
+    let got = given.write(Method::POST, &given.members("Admins", ""), &given.body(&["new@example.com"])).await;
+    assert_eq!(got.emails().last().unwrap(), "new@example.com");
+    assert!(given.account.remove_person("new@example.com"));
+    assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["Alice@example.com", "bob@example.com"]);
+    assert_eq!(given.get(&path("?order=user.email")).await.emails().len(), 3);
+}

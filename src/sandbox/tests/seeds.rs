@@ -94,18 +94,45 @@ fn what_a_seed_leaves_to_chance_is_the_same_in_every_run() {
 
 #[test]
 fn an_error_names_the_place_and_shows_the_line() {
-    insta::assert_snapshot!(error("people:\n  - alice@example.com\nbroups: {}\n"), @"");
-    insta::assert_snapshot!(error("people:\n  - alice@example.com\n  - ALICE@example.com\n"), @"");
-    insta::assert_snapshot!(error("people:\n  - { email: alice@example.com, staus: pending }\n"), @"");
-    insta::assert_snapshot!(error("people:\n  - 12\n"), @"");
-    insta::assert_snapshot!(error("groups:\n  Admins:\n    members:\n      - alice\n"), @"");
-    insta::assert_snapshot!(error("groups:\n  Admins:\n    members: [a@example.com, A@example.com]\n"), @"");
-    insta::assert_snapshot!(error("groups:\n  Admins: {}\n  Admins: {}\n"), @"");
-    insta::assert_snapshot!(error("latency: soon\n"), @"");
-    insta::assert_snapshot!(error("version: 2\n"), @"");
-    insta::assert_snapshot!(error("faults: [{ do: { respond: { status: 99 } } }]\n"), @"");
-    insta::assert_snapshot!(error("chance: { edit: 60%, html: 41% }\n"), @"");
-    insta::assert_snapshot!(error("people: [\n"), @"");
+    let texts = [
+        "people:\n  - alice@example.com\nbroups: {}\n",
+        "people:\n  - alice@example.com\n  - ALICE@example.com\n",
+        "people:\n  - { email: alice@example.com, staus: pending }\n",
+        "people:\n  - 12\n",
+        "groups:\n  Admins:\n    members:\n      - alice\n",
+        "groups:\n  Admins:\n    members: [a@example.com, A@example.com]\n",
+        "groups:\n  Admins: {}\n  Admins: {}\n",
+        "latency: soon\n",
+        "version: 2\n",
+        "faults: [{ do: { respond: { status: 99 } } }]\n",
+        "chance: { edit: 60%, html: 41% }\n",
+        "people: [\n",
+    ];
+    insta::assert_snapshot!(texts.map(error).join("\n"), @r#"
+    seed.yaml:3:1: unknown field `broups`, expected one of version, account_id, token, token_owner, token_access, token_settles, people, groups, new_groups_settle, latency, page_size_cap, result_info, member_status, rate_limit, faults, chance
+      3 | broups: {}
+    seed.yaml:3:5: ALICE@example.com is listed twice: addresses are compared without case
+      3 |   - ALICE@example.com
+    seed.yaml:2:33: unknown field `staus`, expected one of email, id, status, joinable, user_email, group_email
+      2 |   - { email: alice@example.com, staus: pending }
+    seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
+      2 |   - 12
+    seed.yaml:4:9: "alice" is no email address: it has 0 "@", an address has one
+      4 |       - alice
+    seed.yaml:3:30: group "Admins" lists the same person twice
+      3 |     members: [a@example.com, A@example.com]
+    seed.yaml:3:3: duplicate mapping key `Admins` is not allowed here
+      3 |   Admins: {}
+    seed.yaml:1:10: "soon" is no duration: write it like 50ms or 2s
+      1 | latency: soon
+    seed.yaml:1:10: version 2 is not known: this convoke reads version 1
+      1 | version: 2
+    seed.yaml:1:37: 99 is no status to answer with: it is 200 to 599
+      1 | faults: [{ do: { respond: { status: 99 } } }]
+    seed.yaml: chance: the shares come to more than 100%
+    seed.yaml:1:9: unclosed bracket '['
+      1 | people: [
+    "#);
 }
 
 #[test]
