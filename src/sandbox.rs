@@ -1,0 +1,217 @@
+//! A local stand-in for the API: a real HTTP server on a loopback address, in memory, started from a seed.
+//!
+//! One model behind a mutex, real HTTP in front. Who runs it in a test mutates the model in-process through
+//! [`Account`], and asserts on its final state and on what was and was not requested. It is strict: a request that
+//! the API's reference does not allow is refused.
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle as Task;
+
+mod account;
+mod answer;
+mod chance;
+mod edit;
+mod exchange;
+mod fault;
+mod gate;
+mod log;
+mod operation;
+mod request;
+mod routes;
+mod seed;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use account::Account;
+pub use chance::Chance;
+pub use edit::{Edit, InGroup, Readdressing, Renaming};
+pub use fault::{Cut, Fault, FaultRule, Match, Respond};
+pub use log::Request;
+pub use operation::Operation;
+pub use seed::{
+    Access, Entry, GroupSeed, Invitation, MemberSeed, PersonSeed, Place, RateLimit, Seed, SeedError, Share, Token, Wait,
+};
+
+/// Why a sandbox cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address can be reached from elsewhere.
+    #[error("the sandbox takes any client's word: it listens on a loopback address like 127.0.0.1:0 alone, not on {0}")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: choose another port, or 0 for any that is free")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The seed contradicts itself.
+    #[error("the seed cannot be used: {0}")]
+    Seed(String),
+    /// The server stopped by itself.
+    #[error("the sandbox stopped serving")]
+    Stopped(#[source] io::Error),
+}
+
+/// A running sandbox. Dropping it stops it.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    account: Account,
+    stop: oneshot::Sender<()>,
+    serving: Task<io::Result<()>>,
+}
+
+impl Sandbox {
+    /// Starts a sandbox within the present tokio runtime. Port 0 means any that is free.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is no loopback address or is taken, or the seed contradicts itself.
+    pub async fn start(seed: &Seed, listen: SocketAddr) -> Result<Self, SandboxError> {
+        if !listen.ip().is_loopback() {
+            return Err(SandboxError::NotLoopback(listen));
+        }
+        let server = exchange::Server::new(seed).map_err(|problem| SandboxError::Seed(problem.message))?;
+        let failed = |source| SandboxError::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let account = Account::new(server);
+
+        let handle = account.clone();
+        let router = Router::new().fallback(move |request| exchange::exchange(handle.clone(), request));
+        let listener = listener.tap_io(|stream| {
+            // Without this answers can wait for the client's acknowledgement of earlier ones. Failing is harmless.
+            let _ = stream.set_nodelay(true);
+        });
+        let (stop, stopped) = oneshot::channel();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+            // An error means that the sender was dropped, which stops the server as well.
+            let _ = stopped.await;
+        });
+        let serving = tokio::spawn(async move { serving.await });
+        Ok(Self { address, account, stop, serving })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to give a client as the API's URL.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        base_url(self.address)
+    }
+
+    /// A handle on the account.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.account.clone()
+    }
+
+    /// Serves until the given future is done, then finishes the requests in flight.
+    ///
+    /// # Errors
+    ///
+    /// Where the server stops by itself.
+    pub async fn serve_until(mut self, done: impl Future<Output = ()>) -> Result<(), SandboxError> {
+        tokio::select! {
+            () = done => self.shutdown().await,
+            ended = &mut self.serving => stopped(ended),
+        }
+    }
+
+    /// Takes no more requests, and finishes those in flight.
+    ///
+    /// # Errors
+    ///
+    /// Where the server had stopped by itself.
+    pub async fn shutdown(self) -> Result<(), SandboxError> {
+        // An error means that the server is gone already.
+        let _ = self.stop.send(());
+        stopped(self.serving.await)
+    }
+}
+
+fn base_url(address: SocketAddr) -> String {
+    format!("http://{address}/client/v4")
+}
+
+fn stopped(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), SandboxError> {
+    match ended {
+        Ok(result) => result.map_err(SandboxError::Stopped),
+        Err(error) => Err(SandboxError::Stopped(io::Error::other(error))),
+    }
+}
+
+/// A sandbox on a thread of its own, for who is not async. Dropping it stops it.
+#[derive(Debug)]
+pub struct BlockingSandbox {
+    address: SocketAddr,
+    account: Account,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BlockingSandbox {
+    /// Starts a sandbox on any free loopback port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::start`].
+    pub fn start(seed: &Seed) -> Result<Self, SandboxError> {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| SandboxError::Listen { address: listen, source })?;
+        let sandbox = runtime.block_on(Sandbox::start(seed, listen))?;
+        let (address, account) = (sandbox.address(), sandbox.account());
+        let (stop, stopped) = oneshot::channel();
+        // When the thread ends, the runtime ends with it and with every connection.
+        let thread = std::thread::spawn(move || {
+            let _ = runtime.block_on(stopped);
+            drop(sandbox);
+        });
+        Ok(Self { address, account, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to give a client as the API's URL.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        base_url(self.address)
+    }
+
+    /// A handle on the account.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.account.clone()
+    }
+}
+
+impl Drop for BlockingSandbox {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server has been shown by its thread.
+            let _ = thread.join();
+        }
+    }
+}

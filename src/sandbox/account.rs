@@ -1,0 +1,164 @@
+//! A handle on a running sandbox's account: what is in it, what somebody else does to it, and what was requested.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::edit::Edit;
+use super::exchange::Server;
+use super::fault::FaultRule;
+use super::log::Request;
+use super::operation::Operation;
+use super::state::State;
+use crate::model::{GroupId, MemberId};
+
+/// The account of a running sandbox. Clones are handles on the same account; it outlives the server.
+///
+/// Groups go by name and people by email or id; of groups with the same name, any one is meant.
+#[derive(Clone, Debug)]
+pub struct Account(Arc<Mutex<Server>>);
+
+impl Account {
+    pub(crate) fn new(server: Server) -> Self {
+        Self(Arc::new(Mutex::new(server)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Server> {
+        // What panicked did not leave the account half changed: every change is made in one step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
+        read(&mut self.lock().state)
+    }
+
+    /// Every group's members by email, in order; by id for who has no email.
+    #[must_use]
+    pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
+        self.read(|state| {
+            let groups: Vec<(GroupId, String)> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
+            groups.into_iter().map(|(id, name)| (name, emails(state, id))).collect()
+        })
+    }
+
+    /// The group's members by email, in order; nothing where there is no such group.
+    #[must_use]
+    pub fn members_of(&self, group: &str) -> Vec<String> {
+        self.read(|state| state.group_named(group).map(|id| emails(state, id)).unwrap_or_default())
+    }
+
+    /// The ids of the group's members; nothing where there is no such group.
+    #[must_use]
+    pub fn member_ids_of(&self, group: &str) -> BTreeSet<MemberId> {
+        self.read(|state| {
+            let group = state.group_named(group).and_then(|id| state.group(id));
+            group.map(|group| group.member_ids().collect()).unwrap_or_default()
+        })
+    }
+
+    /// The group's id.
+    #[must_use]
+    pub fn group_id(&self, name: &str) -> Option<GroupId> {
+        self.read(|state| state.group_named(name))
+    }
+
+    /// The person's id.
+    #[must_use]
+    pub fn person_id(&self, email: &str) -> Option<MemberId> {
+        self.read(|state| state.find_person(email))
+    }
+
+    /// Makes a change as somebody else would; says whether it changed anything.
+    pub fn edit(&self, edit: &Edit) -> bool {
+        self.read(|state| state.edit(edit))
+    }
+
+    /// Somebody joins a group; says whether that changed anything.
+    pub fn add(&self, group: &str, member: &str) -> bool {
+        self.edit(&Edit::add(group, member))
+    }
+
+    /// Somebody leaves a group; says whether that changed anything.
+    pub fn remove(&self, group: &str, member: &str) -> bool {
+        self.edit(&Edit::remove(group, member))
+    }
+
+    /// Somebody joins the account; says whether they were not in it.
+    pub fn add_person(&self, email: &str) -> bool {
+        self.edit(&Edit::AddPerson(email.into()))
+    }
+
+    /// Somebody leaves the account; says whether they were in it.
+    pub fn remove_person(&self, who: &str) -> bool {
+        self.edit(&Edit::RemovePerson(who.into()))
+    }
+
+    /// Somebody's address changes; says whether it did.
+    pub fn change_email(&self, who: &str, to: &str) -> bool {
+        self.edit(&Edit::change_email(who, to))
+    }
+
+    /// A group is created, even where another has the name.
+    pub fn create_group(&self, name: &str) -> GroupId {
+        self.read(|state| state.create_group(name))
+    }
+
+    /// A group is renamed; says whether that changed anything.
+    pub fn rename_group(&self, name: &str, to: &str) -> bool {
+        self.edit(&Edit::rename_group(name, to))
+    }
+
+    /// A group is deleted; says whether there was one.
+    pub fn delete_group(&self, name: &str) -> bool {
+        self.edit(&Edit::DeleteGroup(name.into()))
+    }
+
+    /// The token is revoked; says whether it was good until then.
+    pub fn revoke_token(&self) -> bool {
+        self.edit(&Edit::RevokeToken)
+    }
+
+    /// Adds a rule for something that goes wrong, after those there are.
+    pub fn push_fault(&self, rule: FaultRule) {
+        self.lock().rules.push(rule);
+    }
+
+    /// From now on nothing goes wrong, neither by rule nor by chance.
+    pub fn clear_faults(&self) {
+        let mut server = self.lock();
+        server.rules.clear();
+        server.fate = None;
+    }
+
+    /// Everything requested, in the order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.lock().log.requests().cloned().collect()
+    }
+
+    /// How many requests there were for each operation.
+    #[must_use]
+    pub fn request_counts(&self) -> BTreeMap<Operation, usize> {
+        let server = self.lock();
+        let operations = server.log.requests().filter_map(|request| request.operation);
+        operations.fold(BTreeMap::new(), |mut counts, operation| {
+            *counts.entry(operation).or_default() += 1;
+            counts
+        })
+    }
+
+    /// Forgets what was requested.
+    pub fn clear_requests(&self) {
+        self.lock().log.clear();
+    }
+}
+
+fn emails(state: &mut State, group: GroupId) -> Vec<String> {
+    let mut people: Vec<(String, String)> = state
+        .members_by_email(group)
+        .iter()
+        .map(|id| state.person(*id).map_or_else(|| id.to_string(), |person| person.email.to_string()))
+        .map(|email| (email.to_lowercase(), email))
+        .collect();
+    people.sort_unstable();
+    people.into_iter().map(|(_, email)| email).collect()
+}

@@ -1,0 +1,139 @@
+//! Answers as the API words them: the envelope, the refusals and their codes.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+/// What a list says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResultInfo {
+    pub(crate) page: usize,
+    pub(crate) per_page: usize,
+    pub(crate) count: usize,
+    pub(crate) total_count: usize,
+}
+
+/// A request that was carried out.
+#[derive(Debug)]
+pub(crate) struct Success {
+    pub(crate) result: Value,
+    pub(crate) info: Option<ResultInfo>,
+    /// Whether anything changed.
+    pub(crate) effect: bool,
+}
+
+impl Success {
+    /// Something that was read.
+    pub(crate) const fn read(result: Value) -> Self {
+        Self { result, info: None, effect: false }
+    }
+
+    /// Something that was written, changed or not.
+    pub(crate) const fn written(result: Value, effect: bool) -> Self {
+        Self { result, info: None, effect }
+    }
+
+    /// A page of a list.
+    pub(crate) const fn page(entries: Vec<Value>, info: ResultInfo) -> Self {
+        Self { result: Value::Array(entries), info: Some(info), effect: false }
+    }
+
+    /// The envelope around it.
+    pub(crate) fn envelope(self) -> Value {
+        let mut envelope = json!({ "success": true, "errors": [], "messages": [], "result": self.result });
+        if let (Some(info), Some(fields)) = (self.info, envelope.as_object_mut()) {
+            let ResultInfo { page, per_page, count, total_count } = info;
+            let total_pages = total_count.div_ceil(per_page.max(1));
+            fields.insert(
+                "result_info".into(),
+                json!({ "page": page, "per_page": per_page, "count": count, "total_count": total_count, "total_pages": total_pages }),
+            );
+        }
+        envelope
+    }
+}
+
+/// A request that was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: u32,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    pub(crate) fn bad_request(code: u32, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// The path names nothing there is.
+    pub(crate) fn no_route(path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            7003,
+            format!("Could not route to {path}, perhaps your object identifier is invalid?"),
+        )
+    }
+
+    /// An id in the path is no id.
+    pub(crate) fn bad_id(id: &str) -> Self {
+        Self::bad_request(7003, format!("Could not route to {id}, perhaps your object identifier is invalid?"))
+    }
+
+    /// Something well named that is not there.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, 7003, format!("{what} not found"))
+    }
+
+    /// The path does not take the method.
+    pub(crate) fn wrong_method(method: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, 7001, format!("Method {method} not available for that URI."))
+    }
+
+    /// A query or a body that breaks the reference.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::bad_request(1001, message)
+    }
+
+    /// A member that a write cannot take.
+    pub(crate) fn invalid_member(message: impl Into<String>) -> Self {
+        Self::bad_request(400, message)
+    }
+
+    /// SCIM has the say over the group.
+    pub(crate) fn scim() -> Self {
+        Self::bad_request(400, "the user group is synchronized by SCIM: its name and members cannot be changed here")
+    }
+
+    /// The credentials are no good.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
+    }
+
+    /// The credentials are good, and not for this.
+    pub(crate) fn forbidden(code: u32, message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    /// Too many requests.
+    pub(crate) fn rate_limited(retry_after: u64) -> Self {
+        let mut refusal =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, 971, "Please wait and consider throttling your request speed");
+        refusal.retry_after = Some(retry_after);
+        refusal
+    }
+
+    /// The envelope around it.
+    pub(crate) fn envelope(&self) -> Value {
+        json!({
+            "success": false,
+            "errors": [{ "code": self.code, "message": self.message }],
+            "messages": [],
+            "result": null,
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Changes that somebody else makes to the account.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A change of the account that no request asked for. Groups go by name, people by email or id; an edit that finds
+/// nothing to change changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Edit {
+    /// Somebody joins a group; who is no account member yet becomes one.
+    Add(InGroup),
+    /// Somebody leaves a group.
+    Remove(InGroup),
+    /// A group is created.
+    CreateGroup(String),
+    /// A group is renamed.
+    RenameGroup(Renaming),
+    /// A group is deleted.
+    DeleteGroup(String),
+    /// Somebody's address changes.
+    ChangeEmail(Readdressing),
+    /// Somebody with that email joins the account.
+    AddPerson(String),
+    /// Somebody leaves the account, and every group with it.
+    RemovePerson(String),
+    /// The token is revoked.
+    RevokeToken,
+}
+
+/// Somebody in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InGroup {
+    /// The group's name.
+    pub group: String,
+    /// The person's email or id.
+    pub member: String,
+}
+
+/// A group's new name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Renaming {
+    /// The group's name until now.
+    pub group: String,
+    /// The new name.
+    pub to: String,
+}
+
+/// Somebody's new address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Readdressing {
+    /// The person's email until now, or id.
+    pub member: String,
+    /// The new address.
+    pub to: String,
+}
+
+impl Edit {
+    /// Somebody joins a group.
+    #[must_use]
+    pub fn add(group: &str, member: &str) -> Self {
+        Self::Add(InGroup { group: group.into(), member: member.into() })
+    }
+
+    /// Somebody leaves a group.
+    #[must_use]
+    pub fn remove(group: &str, member: &str) -> Self {
+        Self::Remove(InGroup { group: group.into(), member: member.into() })
+    }
+
+    /// A group is renamed.
+    #[must_use]
+    pub fn rename_group(group: &str, to: &str) -> Self {
+        Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
+    }
+
+    /// Somebody's address changes.
+    #[must_use]
+    pub fn change_email(member: &str, to: &str) -> Self {
+        Self::ChangeEmail(Readdressing { member: member.into(), to: to.into() })
+    }
+}

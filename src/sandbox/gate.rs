@@ -1,0 +1,152 @@
+//! Who is let in: credentials, and the rate limit with its headers.
+
+use std::time::Duration;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+use super::answer::Refusal;
+use super::operation::Operation;
+use super::seed::{Access, RateLimit, Seed, Token};
+
+/// What the live API allows, shown where the seed sets no limit.
+const USUAL: RateLimit = RateLimit { requests: 1200, window: super::seed::Wait(Duration::from_secs(300)), spent: 0 };
+
+/// Checks credentials.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    token: Option<Token>,
+    access: Access,
+    /// How many more requests find the token unknown.
+    settles: u32,
+}
+
+impl Credentials {
+    pub(crate) fn new(seed: &Seed) -> Self {
+        Self { token: seed.token.clone(), access: seed.token_access, settles: seed.token_settles }
+    }
+
+    /// Lets a request in or refuses it.
+    pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Operation, revoked: bool) -> Result<(), Refusal> {
+        let known = self.knows(headers)?;
+        if !known || revoked {
+            return Err(match headers.contains_key(AUTHORIZATION) {
+                true => Refusal::unauthorized(),
+                false => Refusal::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
+            });
+        }
+        if self.settles > 0 {
+            self.settles -= 1;
+            return Err(Refusal::forbidden(10000, "Authentication error"));
+        }
+        if operation.writes() && self.access == Access::Read {
+            return Err(Refusal::forbidden(10000, "Authentication error"));
+        }
+        Ok(())
+    }
+
+    fn knows(&self, headers: &HeaderMap) -> Result<bool, Refusal> {
+        let malformed = || Refusal::bad_request(6003, "Invalid request headers");
+        let text = |value: &HeaderValue| match value.to_str() {
+            Ok(text) if !text.is_empty() && !text.contains(' ') => Ok(String::from(text)),
+            _ => Err(malformed()),
+        };
+        let shown = match (headers.get(AUTHORIZATION), headers.get("x-auth-email"), headers.get("x-auth-key")) {
+            (Some(value), _, _) => {
+                let value = value.to_str().map_err(|_| malformed())?;
+                let (scheme, token) = value.split_once(' ').ok_or_else(malformed)?;
+                if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
+                    return Err(malformed());
+                }
+                String::from(token)
+            }
+            (None, Some(email), Some(key)) => {
+                text(email)?;
+                text(key)?
+            }
+            (None, None, None) => {
+                let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
+                return Err(Refusal::bad_request(9106, message));
+            }
+            _ => return Err(malformed()),
+        };
+        Ok(self.token.as_ref().is_none_or(|token| token.is(&shown)))
+    }
+}
+
+/// What an answer says about the rate limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota {
+    requests: u32,
+    window: u64,
+    remaining: u32,
+    reset: u64,
+}
+
+impl Quota {
+    pub(crate) fn headers(self) -> [(&'static str, String); 2] {
+        let Self { requests, window, remaining, reset } = self;
+        [
+            ("ratelimit", format!("\"default\";r={remaining};t={reset}")),
+            ("ratelimit-policy", format!("\"default\";q={requests};w={window}")),
+        ]
+    }
+}
+
+/// Counts requests against the limit.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limit: RateLimit,
+    enforced: bool,
+    ends: Option<Instant>,
+    spent: u32,
+}
+
+impl Limiter {
+    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+        let enforced = limit.is_some();
+        let limit = limit.unwrap_or(USUAL);
+        Self { limit, enforced, ends: None, spent: limit.spent }
+    }
+
+    /// Counts a request: whether it is let in, and what the answer says.
+    pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Refusal>, Quota) {
+        let RateLimit { requests, window, .. } = self.limit;
+        if !self.enforced {
+            return (Ok(()), self.quota(window.0));
+        }
+        let ends = match self.ends {
+            Some(ends) if now < ends => ends,
+            over => {
+                // The seed's spent requests belong to the first window alone.
+                if over.is_some() {
+                    self.spent = 0;
+                }
+                now + window.0
+            }
+        };
+        self.ends = Some(ends);
+        let left = ends.saturating_duration_since(now);
+        if self.spent >= requests {
+            return (Err(Refusal::rate_limited(whole_seconds(left))), self.quota(left));
+        }
+        self.spent += 1;
+        (Ok(()), self.quota(left))
+    }
+
+    fn quota(&self, left: Duration) -> Quota {
+        let RateLimit { requests, window, .. } = self.limit;
+        Quota {
+            requests,
+            window: whole_seconds(window.0),
+            remaining: requests.saturating_sub(self.spent),
+            reset: whole_seconds(left),
+        }
+    }
+}
+
+/// The seconds, rounded up: who waits for that long has waited enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

@@ -1,0 +1,68 @@
+//! What was requested, and what became of it.
+
+use std::collections::BTreeMap;
+
+use super::fault::Fault;
+use super::operation::Operation;
+use crate::model::{GroupId, MemberId};
+
+/// A request that reached the sandbox.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its number, from 1 in the order of arrival; the same number is in the answer's `cf-ray`.
+    pub number: u64,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The query as it was sent, without the `?`.
+    pub query: Option<String>,
+    /// The operation; nothing where there is none of that method and path.
+    pub operation: Option<Operation>,
+    /// The group in the path.
+    pub group: Option<GroupId>,
+    /// The member in the path.
+    pub member: Option<MemberId>,
+    /// The ids in the body, in its order.
+    pub body_ids: Vec<MemberId>,
+    /// What was made to go wrong.
+    pub fault: Option<Fault>,
+    /// The status of the answer, received or not; nothing while there is none, or where the connection was cut
+    /// before a byte of it.
+    pub status_sent: Option<u16>,
+    /// Whether the request itself changed the account.
+    pub effect: bool,
+}
+
+/// Everything requested since the log was cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    requests: BTreeMap<u64, Request>,
+    last: u64,
+}
+
+impl Log {
+    /// Notes a request on arrival; the number it gets.
+    pub(crate) fn arrived(&mut self, mut request: Request) -> u64 {
+        self.last += 1;
+        request.number = self.last;
+        self.requests.insert(self.last, request);
+        self.last
+    }
+
+    /// Notes what became of it.
+    pub(crate) fn answered(&mut self, number: u64, status_sent: Option<u16>, effect: bool) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.status_sent = status_sent;
+            request.effect = effect;
+        }
+    }
+
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.values()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.requests.clear();
+    }
+}

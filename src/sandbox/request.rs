@@ -1,0 +1,227 @@
+//! Strict reading of requests: what the reference does not allow is refused.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use super::answer::Refusal;
+use super::operation::{Operation, Route, route};
+use crate::model::{AccountId, GroupId, MemberId};
+
+/// The most bytes a body may have.
+pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// A request as it arrived.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) route: Result<Route, Refusal>,
+    /// Nothing where the body was too large or broke off.
+    pub(crate) body: Option<Bytes>,
+}
+
+impl Incoming {
+    pub(crate) fn new(head: Parts, body: Option<Bytes>) -> Self {
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        Self {
+            route: route(method, path),
+            method: method.into(),
+            path: path.into(),
+            query: head.uri.query().map(String::from),
+            headers: head.headers,
+            body,
+        }
+    }
+
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        self.route.as_ref().ok().map(|route| route.operation)
+    }
+
+    /// The group in the path, where it is one.
+    pub(crate) fn group(&self) -> Option<GroupId> {
+        self.route.as_ref().ok()?.group.as_ref()?.parse().ok()
+    }
+
+    /// The member in the path, where it is one.
+    pub(crate) fn member(&self) -> Option<MemberId> {
+        self.route.as_ref().ok()?.member.as_ref()?.parse().ok()
+    }
+
+    /// The ids in the body, where it is a list of members.
+    pub(crate) fn body_ids(&self) -> Vec<MemberId> {
+        match self.operation() {
+            Some(Operation::AddMembers | Operation::ReplaceMembers) => self.member_list().unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The page asked for, where the request is for a list.
+    pub(crate) fn page(&self) -> Option<u64> {
+        use Operation as Op;
+        let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.operation()? else { return None };
+        match Query::of(self).ok()?.take("page") {
+            Some(page) => page.parse().ok(),
+            None => Some(1),
+        }
+    }
+
+    /// All that the request asks for, as one text.
+    pub(crate) fn said(&self) -> String {
+        let Self { method, path, query, body, .. } = self;
+        let query = query.as_deref().unwrap_or_default();
+        let body = body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        format!("{method} {path}?{query} {body}")
+    }
+
+    /// The body as the operation takes it.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let Some(body) = &self.body else {
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
+        };
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let message = "Invalid request headers: Content-Type must be application/json";
+            return Err(Refusal::bad_request(6003, message));
+        }
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Refusal::invalid(format!("invalid request body: {error}")),
+            _ => Refusal::bad_request(6007, "Malformed JSON in request body"),
+        })
+    }
+
+    /// The body as a bare list of members, in its order.
+    pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Listed {
+            id: String,
+        }
+        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, Refusal::invalid_id)).collect()
+    }
+}
+
+impl Refusal {
+    fn invalid_id(id: &str) -> Self {
+        Self::invalid(format!("invalid request body: {id:?} is no identifier"))
+    }
+}
+
+fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> Refusal) -> Result<T, Refusal> {
+    let hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit());
+    text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
+}
+
+/// The ids in a path. Those that the operation's path does not have are never asked for.
+pub(crate) struct Ids {
+    account: Option<AccountId>,
+    group: Option<GroupId>,
+    member: Option<MemberId>,
+}
+
+impl Ids {
+    pub(crate) fn read(route: &Route) -> Result<Self, Refusal> {
+        fn id<T: std::str::FromStr>(text: &Option<String>) -> Result<Option<T>, Refusal> {
+            text.as_deref().map(|text| hexadecimal(text, Refusal::bad_id)).transpose()
+        }
+        let Route { operation: _, account, group, member } = route;
+        Ok(Self { account: id(account)?, group: id(group)?, member: id(member)? })
+    }
+
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    pub(crate) fn group(&self) -> Result<GroupId, Refusal> {
+        self.group.ok_or_else(|| Refusal::not_found("user group"))
+    }
+
+    pub(crate) fn member(&self) -> Result<MemberId, Refusal> {
+        self.member.ok_or_else(|| Refusal::not_found("member"))
+    }
+}
+
+/// The parameters of a query, each of which must be taken by somebody.
+#[derive(Debug, Default)]
+pub(crate) struct Query(BTreeMap<String, String>);
+
+impl Query {
+    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Refusal> {
+        let text = incoming.query.as_deref().unwrap_or_default();
+        let mut parameters = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(text.as_bytes()).into_owned() {
+            if parameters.insert(key.clone(), value).is_some() {
+                return Err(Refusal::invalid(format!("the query parameter {key:?} is given twice")));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key)
+    }
+
+    /// A parameter that is one of a few words.
+    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Refusal> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        match words.iter().find(|(word, _)| *word == value) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => Err(Refusal::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+        }
+    }
+
+    /// A parameter that is an id.
+    pub(crate) fn take_id<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, Refusal> {
+        let refusal = |id: &str| Refusal::invalid(format!("the query parameter {key:?} cannot be {id:?}"));
+        self.take(key).map(|value| hexadecimal(&value, refusal)).transpose()
+    }
+
+    fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Refusal::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+        }
+    }
+
+    /// The parameters that every list takes.
+    pub(crate) fn take_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Refusal> {
+        Ok(Paging {
+            page: self.take_number("page", 1, usize::MAX)?.unwrap_or(1),
+            per_page: self.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual),
+            descending: self.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false),
+        })
+    }
+
+    /// Refuses what nobody took.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        match self.0.into_keys().next() {
+            Some(key) => Err(Refusal::invalid(format!("the query parameter {key:?} is not known"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The page sizes a list allows.
+pub(crate) struct PageSizes {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+    pub(crate) usual: usize,
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paging {
+    pub(crate) page: usize,
+    pub(crate) per_page: usize,
+    pub(crate) descending: bool,
+}

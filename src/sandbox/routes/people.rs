@@ -1,0 +1,64 @@
+//! The account's members, and the user a token acts for.
+
+use serde_json::{Value, json};
+
+use super::{Call, page};
+use crate::model::MemberId;
+use crate::sandbox::answer::{Refusal, Success};
+use crate::sandbox::request::PageSizes;
+use crate::sandbox::seed::Invitation;
+use crate::sandbox::state::{Order, Person, user_id};
+
+const PAGE_SIZES: PageSizes = PageSizes { least: 5, most: 50, usual: 20 };
+
+/// The orders a list can have. The sandbox knows nobody's name: by name everybody is equal.
+const ORDERS: [(&str, Order); 4] = [
+    ("user.first_name", Order::Id),
+    ("user.last_name", Order::Id),
+    ("user.email", Order::Email),
+    ("status", Order::Status),
+];
+
+const STATUSES: [(&str, Invitation); 3] =
+    [("accepted", Invitation::Accepted), ("pending", Invitation::Pending), ("rejected", Invitation::Rejected)];
+
+fn shown(id: MemberId, person: &Person) -> Value {
+    let accepted = person.status == Invitation::Accepted;
+    json!({
+        "id": id,
+        "email": person.email,
+        "status": person.status.as_str(),
+        "roles": [],
+        "policies": [],
+        "user": {
+            "id": accepted.then(|| user_id(id)),
+            "email": person.user_email,
+            "first_name": null,
+            "last_name": null,
+            "two_factor_authentication_enabled": false,
+        },
+    })
+}
+
+pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
+    let order = call.query.take_word("order", &ORDERS)?.unwrap_or(Order::Id);
+    let status = call.query.take_word("status", &STATUSES)?;
+    let paging = call.query.take_paging(&PAGE_SIZES)?;
+    call.query.finish()?;
+    let sorted = call.state.people_sorted(order, status);
+    let (ids, info) = page(&sorted, paging, call.page_size_cap);
+    let people = ids.into_iter().filter_map(|id| Some(shown(id, call.state.person(id)?)));
+    Ok(Success::page(people.collect(), info))
+}
+
+pub(super) fn user(call: Call<'_>) -> Result<Success, Refusal> {
+    call.query.finish()?;
+    let owner = call.settings.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
+    let (id, person) = owner.ok_or_else(|| Refusal::forbidden(9109, "Valid user-level authentication not found"))?;
+    Ok(Success::read(json!({
+        "id": user_id(id),
+        "email": person.user_email,
+        "first_name": null,
+        "last_name": null,
+    })))
+}

@@ -1,0 +1,406 @@
+//! The seed a sandbox starts from: its YAML shape, and builders for tests.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::chance::Chance;
+use super::fault::FaultRule;
+use super::state::State;
+use crate::model::{AccountId, GroupId, MemberId};
+
+mod entry;
+mod error;
+mod values;
+
+pub use entry::{Entry, Place};
+pub use error::SeedError;
+pub(crate) use error::{Problem, problem};
+pub use values::{Share, Wait};
+
+/// The format this version reads.
+const VERSION: u64 = 1;
+
+/// The most bytes a seed may have.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a sandbox starts from. Everything is optional: an empty seed is an empty account that takes any credentials.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "convoke sandbox seed")]
+pub struct Seed {
+    /// The format's version.
+    #[serde(deserialize_with = "known_version")]
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u64,
+    /// The account's id. Without it any well-formed id is served.
+    pub account_id: Option<AccountId>,
+    /// The only token (or API key) that is let in. Without it any is.
+    pub token: Option<Token>,
+    /// The email or id of the person the token acts for. Without it the token belongs to the account.
+    pub token_owner: Option<String>,
+    /// What the token may do.
+    pub token_access: Access,
+    /// How many requests are answered with 403 before the token works, as for one just created.
+    pub token_settles: u32,
+    /// The account's members. Whoever is in a group and not listed here is an accepted member too.
+    pub people: Vec<Entry<PersonSeed>>,
+    /// The user groups by name.
+    pub groups: BTreeMap<String, GroupSeed>,
+    /// How many requests to a new group's members are answered with 404 after its creation.
+    pub new_groups_settle: u32,
+    /// How long every request takes.
+    pub latency: Wait,
+    /// The most entries a page holds, whatever was asked for.
+    pub page_size_cap: Option<NonZeroU32>,
+    /// Whether lists carry `result_info`.
+    pub result_info: bool,
+    /// Whether group members carry their `status`.
+    pub member_status: bool,
+    /// How many requests are let in. Without it all are.
+    pub rate_limit: Option<RateLimit>,
+    /// What goes wrong, by rule. Of the rules that are due, the first fires.
+    pub faults: Vec<FaultRule>,
+    /// What goes wrong, by seeded chance, where no rule fires.
+    pub chance: Option<Chance>,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            account_id: None,
+            token: None,
+            token_owner: None,
+            token_access: Access::default(),
+            token_settles: 0,
+            people: Vec::new(),
+            groups: BTreeMap::new(),
+            new_groups_settle: 0,
+            latency: Wait::default(),
+            page_size_cap: None,
+            result_info: true,
+            member_status: true,
+            rate_limit: None,
+            faults: Vec::new(),
+            chance: None,
+        }
+    }
+}
+
+impl Seed {
+    /// Reads a seed from text; the path only serves the messages.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not YAML, not of this shape, or contradicts itself.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let seed: Self = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::from_yaml(path, text, &error))?;
+        State::new(&seed).map_err(|problem| SeedError::from_problem(path, text, problem))?;
+        Ok(seed)
+    }
+
+    /// Reads a seed from a file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, is too large, or is no seed (see [`Self::parse`]).
+    pub fn load(path: &Path) -> Result<Self, SeedError> {
+        let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
+        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+        if bytes > MAX_BYTES {
+            return Err(SeedError::TooLarge { path: path.into(), bytes, most: MAX_BYTES });
+        }
+        Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// The JSON schema of the format.
+    #[must_use]
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+
+    /// With this person in the account.
+    #[must_use]
+    pub fn person(mut self, person: impl Into<PersonSeed>) -> Self {
+        self.people.push(Entry::from(person.into()));
+        self
+    }
+
+    /// With these people in the account.
+    #[must_use]
+    pub fn people<P: Into<PersonSeed>>(self, people: impl IntoIterator<Item = P>) -> Self {
+        people.into_iter().fold(self, Self::person)
+    }
+
+    /// With this group: a [`GroupSeed`], or a list of its members.
+    #[must_use]
+    pub fn group(mut self, name: &str, group: impl Into<GroupSeed>) -> Self {
+        self.groups.insert(name.into(), group.into());
+        self
+    }
+
+    /// With this rule for something that goes wrong.
+    #[must_use]
+    pub fn fault(mut self, rule: FaultRule) -> Self {
+        self.faults.push(rule);
+        self
+    }
+
+    /// With this token as the only one that is let in.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(Token::from(token));
+        self
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        other => Err(D::Error::custom(format!("version {other} is not known: this convoke reads version {VERSION}"))),
+    }
+}
+
+/// An account member.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonSeed {
+    /// The address.
+    pub email: String,
+    /// The id; without it one is derived from the address.
+    pub id: Option<MemberId>,
+    /// The state of the invitation.
+    #[serde(default)]
+    pub status: Invitation,
+    /// Whether the person can be added to groups.
+    #[serde(default = "yes")]
+    pub joinable: bool,
+    /// The address of the user behind the membership, where it differs.
+    pub user_email: Option<String>,
+    /// The address in lists of groups, where it differs; null: there is none.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<String>")]
+    pub group_email: Option<Option<String>>,
+}
+
+/// Tells a null that is given from a field that is missing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl PersonSeed {
+    /// With this id.
+    #[must_use]
+    pub fn id(mut self, id: MemberId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// With an invitation in this state.
+    #[must_use]
+    pub fn status(mut self, status: Invitation) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Somebody who cannot be added to groups.
+    #[must_use]
+    pub fn not_joinable(mut self) -> Self {
+        self.joinable = false;
+        self
+    }
+}
+
+impl From<String> for PersonSeed {
+    fn from(email: String) -> Self {
+        Self { email, id: None, status: Invitation::default(), joinable: true, user_email: None, group_email: None }
+    }
+}
+
+impl From<&str> for PersonSeed {
+    fn from(email: &str) -> Self {
+        Self::from(String::from(email))
+    }
+}
+
+/// The state of an account member's invitation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Invitation {
+    /// The person has joined.
+    #[default]
+    Accepted,
+    /// The person has not answered.
+    Pending,
+    /// The person has declined.
+    Rejected,
+}
+
+impl Invitation {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Pending => "pending",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A user group.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSeed {
+    /// The id; without it one is derived from the name.
+    pub id: Option<GroupId>,
+    /// Whether SCIM manages it: then its name and members cannot be changed through the API.
+    pub scim: bool,
+    /// Who is in it.
+    pub members: Vec<Entry<MemberSeed>>,
+    /// Whether listing its members fails with "Policy validation failed".
+    pub policy_invalid: bool,
+    /// How many requests to its members are answered with 404, as for a group just created.
+    pub settling: u32,
+}
+
+impl GroupSeed {
+    /// With this id.
+    #[must_use]
+    pub fn id(mut self, id: GroupId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// A group that SCIM manages.
+    #[must_use]
+    pub fn scim(mut self) -> Self {
+        self.scim = true;
+        self
+    }
+}
+
+impl<M: Into<MemberSeed>, const N: usize> From<[M; N]> for GroupSeed {
+    fn from(members: [M; N]) -> Self {
+        members.into_iter().collect()
+    }
+}
+
+impl<M: Into<MemberSeed>> From<Vec<M>> for GroupSeed {
+    fn from(members: Vec<M>) -> Self {
+        members.into_iter().collect()
+    }
+}
+
+impl<M: Into<MemberSeed>> FromIterator<M> for GroupSeed {
+    fn from_iter<I: IntoIterator<Item = M>>(members: I) -> Self {
+        Self { members: members.into_iter().map(|member| Entry::from(member.into())).collect(), ..Self::default() }
+    }
+}
+
+/// Somebody's membership in a group: the email, or the id.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemberSeed {
+    /// The address of an account member.
+    pub email: Option<String>,
+    /// The id of an account member.
+    pub id: Option<MemberId>,
+    /// When the membership began, as an RFC 3339 instant.
+    #[schemars(extend("format" = "date-time"))]
+    pub since: Option<String>,
+}
+
+impl From<String> for MemberSeed {
+    fn from(who: String) -> Self {
+        match who.parse() {
+            Ok(id) => Self { id: Some(id), ..Self::default() },
+            Err(_) => Self { email: Some(who), ..Self::default() },
+        }
+    }
+}
+
+impl From<&str> for MemberSeed {
+    fn from(who: &str) -> Self {
+        Self::from(String::from(who))
+    }
+}
+
+impl From<MemberId> for MemberSeed {
+    fn from(id: MemberId) -> Self {
+        Self { id: Some(id), ..Self::default() }
+    }
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Read and write.
+    #[default]
+    Write,
+    /// Read alone.
+    Read,
+}
+
+/// How many requests are let in.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// In each window, so many.
+    pub requests: u32,
+    /// The window's length, from its first request on.
+    pub window: Wait,
+    /// So many are spent already when the first window begins.
+    #[serde(default)]
+    pub spent: u32,
+}
+
+/// A token that is never shown.
+#[derive(Clone)]
+pub struct Token(SecretString);
+
+impl Token {
+    pub(crate) fn is(&self, other: &str) -> bool {
+        self.0.expose_secret() == other
+    }
+}
+
+impl From<&str> for Token {
+    fn from(token: &str) -> Self {
+        Self(SecretString::from(token))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|token| Self(SecretString::from(token)))
+    }
+}
+
+impl JsonSchema for Token {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Token".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}

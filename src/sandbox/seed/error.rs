@@ -1,0 +1,93 @@
+//! What can be wrong with a seed, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::Place;
+
+/// Why a seed cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The file cannot be read.
+    #[error("cannot read the seed {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is larger than a seed may be.
+    #[error("the seed {} has {bytes} bytes, at most {most} are read", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The largest size.
+        most: u64,
+    },
+    /// The text is no seed.
+    #[error("{0}")]
+    Invalid(Box<Invalid>),
+}
+
+/// What is wrong in a seed's text.
+#[derive(Debug)]
+pub struct Invalid {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it is wrong, as far as that is one place.
+    pub place: Option<Place>,
+    /// The line it stands on.
+    pub source_line: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, place, source_line, message } = self;
+        write!(f, "{}:", path.display())?;
+        if let Some(Place { line, column }) = place {
+            write!(f, "{line}:{column}:")?;
+        }
+        write!(f, " {message}")?;
+        if let (Some(Place { line, .. }), Some(source_line)) = (place, source_line) {
+            write!(f, "\n  {line} | {source_line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Something in a seed that contradicts the rest of it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) place: Option<Place>,
+    pub(crate) message: String,
+}
+
+pub(crate) fn problem(place: Option<Place>, message: impl Into<String>) -> Problem {
+    Problem { place, message: message.into() }
+}
+
+impl SeedError {
+    pub(super) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
+        let place = error.location().map(Place::from);
+        let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        // The library may repeat the place at the end of its text.
+        let said = place.and_then(|Place { line, column }| {
+            let suffix = format!(" at line {line}, column {column}");
+            whole.strip_suffix(&suffix).map(String::from)
+        });
+        Self::from_problem(path, text, problem(place, said.unwrap_or(whole)))
+    }
+
+    pub(super) fn from_problem(path: &Path, text: &str, Problem { place, message }: Problem) -> Self {
+        let source_line = place.and_then(|place| {
+            let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
+            let shown = text.lines().nth(line)?.chars().filter(|c| !c.is_control()).take(160);
+            Some(shown.collect())
+        });
+        Self::Invalid(Box::new(Invalid { path: path.into(), place, source_line, message }))
+    }
+}

@@ -1,0 +1,97 @@
+//! The seed's durations and percentages, as people write them.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+
+/// A duration, written like `50ms` or `2s`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait(pub Duration);
+
+impl Wait {
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+}
+
+impl FromStr for Wait {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let signed: jiff::SignedDuration =
+            text.parse().map_err(|_| format!("{text:?} is no duration: write it like 50ms or 2s"))?;
+        Duration::try_from(signed).map(Self).map_err(|_| format!("{text:?} is negative"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Wait {
+    fn schema_name() -> Cow<'static, str> {
+        "Wait".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": "a duration like 50ms or 2s" })
+    }
+}
+
+/// How likely something is, written as a percentage like `5%` or `0.5%`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    millionths: u32,
+}
+
+impl Share {
+    /// The certain event.
+    pub(crate) const WHOLE: u32 = 1_000_000;
+
+    /// So many percent.
+    #[must_use]
+    pub const fn percent(percent: u32) -> Self {
+        Self { millionths: percent.saturating_mul(Self::WHOLE / 100) }
+    }
+
+    pub(crate) const fn millionths(self) -> u32 {
+        self.millionths
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+        match percent {
+            Some(percent) if (0.0..=100.0).contains(&percent) => {
+                Ok(Self { millionths: (percent * f64::from(Self::WHOLE / 100)).round() as u32 })
+            }
+            _ => Err(format!("{text:?} is no share: write a percentage from 0% to 100%")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *%$" })
+    }
+}

@@ -1,0 +1,306 @@
+//! The account itself: people, groups and who is in which, and how each may change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::edit::{Edit, InGroup, Readdressing, Renaming};
+use super::seed::{Invitation, Seed};
+use crate::model::{Email, GroupId, MemberId};
+
+mod build;
+mod id;
+
+pub(crate) use id::of_user as user_id;
+
+/// An account member.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) email: Email,
+    /// The address of the user behind the membership.
+    pub(crate) user_email: Email,
+    /// The address in lists of groups.
+    pub(crate) group_email: Option<Email>,
+    pub(crate) status: Invitation,
+    pub(crate) joinable: bool,
+}
+
+impl Person {
+    fn new(email: Email) -> Self {
+        Self {
+            user_email: email.clone(),
+            group_email: Some(email.clone()),
+            email,
+            status: Invitation::Accepted,
+            joinable: true,
+        }
+    }
+}
+
+/// A user group.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) created_on: Timestamp,
+    pub(crate) modified_on: Timestamp,
+    pub(crate) scim: bool,
+    pub(crate) policy_invalid: bool,
+    /// How many more requests to the members are answered with 404.
+    pub(crate) settling: u32,
+    members: BTreeMap<MemberId, Timestamp>,
+    /// The members by address, once somebody asked.
+    sorted: Option<Arc<[MemberId]>>,
+}
+
+impl Group {
+    fn new(name: String, created_on: Timestamp) -> Self {
+        Self {
+            name,
+            created_on,
+            modified_on: created_on,
+            scim: false,
+            policy_invalid: false,
+            settling: 0,
+            members: BTreeMap::new(),
+            sorted: None,
+        }
+    }
+
+    pub(crate) fn has(&self, member: MemberId) -> bool {
+        self.members.contains_key(&member)
+    }
+
+    pub(crate) fn member_ids(&self) -> impl Iterator<Item = MemberId> {
+        self.members.keys().copied()
+    }
+
+    /// When the member was added.
+    pub(crate) fn since(&self, member: MemberId) -> Option<Timestamp> {
+        self.members.get(&member).copied()
+    }
+}
+
+/// How a list of people is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Order {
+    /// By id: what a list has that asks for no order.
+    Id,
+    Email,
+    Status,
+}
+
+/// The account.
+#[derive(Debug)]
+pub(crate) struct State {
+    people: BTreeMap<MemberId, Person>,
+    by_email: BTreeMap<Email, MemberId>,
+    groups: BTreeMap<GroupId, Group>,
+    /// Lists of people that somebody asked for, until people change.
+    sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
+    new_groups_settle: u32,
+    pub(crate) token_revoked: bool,
+    now: Timestamp,
+    created_groups: u64,
+}
+
+impl State {
+    pub(crate) fn person(&self, id: MemberId) -> Option<&Person> {
+        self.people.get(&id)
+    }
+
+    pub(crate) fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(&id)
+    }
+
+    pub(crate) fn group_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+        self.groups.get_mut(&id)
+    }
+
+    /// The groups by id.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// The first group of that name.
+    pub(crate) fn group_named(&self, name: &str) -> Option<GroupId> {
+        self.groups.iter().find(|(_, group)| group.name == name).map(|(id, _)| *id)
+    }
+
+    /// The person with that email or id.
+    pub(crate) fn find_person(&self, who: &str) -> Option<MemberId> {
+        let by_id = || who.parse().ok().filter(|id| self.people.contains_key(id));
+        who.parse().ok().and_then(|email: Email| self.by_email.get(&email).copied()).or_else(by_id)
+    }
+
+    /// The group's members by address; those without one come first.
+    pub(crate) fn members_by_email(&mut self, id: GroupId) -> Arc<[MemberId]> {
+        let people = &self.people;
+        let Some(group) = self.groups.get_mut(&id) else { return Arc::new([]) };
+        let members = &group.members;
+        Arc::clone(group.sorted.get_or_insert_with(|| {
+            let mut sorted: Vec<MemberId> = members.keys().copied().collect();
+            sorted
+                .sort_by_cached_key(|id| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded())));
+            sorted.into()
+        }))
+    }
+
+    /// The account's members, all or those with that status, in that order.
+    pub(crate) fn people_sorted(&mut self, order: Order, status: Option<Invitation>) -> Arc<[MemberId]> {
+        let people = &self.people;
+        let sort = || {
+            let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.status == status));
+            let mut sorted: Vec<(&MemberId, &Person)> = chosen.collect();
+            match order {
+                Order::Id => {}
+                Order::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
+                Order::Status => sorted.sort_by_key(|(_, person)| person.status.as_str()),
+            }
+            sorted.into_iter().map(|(id, _)| *id).collect()
+        };
+        Arc::clone(self.sorted_people.entry((order, status)).or_insert_with(sort))
+    }
+
+    /// The time of the next change: no clock, so that the same changes give the same times.
+    fn tick(&mut self) -> Timestamp {
+        self.now = self.now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(self.now);
+        self.now
+    }
+
+    /// Makes these the group's members; says whether that changed anything. Who stays keeps the time they were added.
+    pub(crate) fn set_members(&mut self, id: GroupId, wanted: &BTreeSet<MemberId>) -> bool {
+        let unchanged = |group: &Group| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));
+        if self.groups.get(&id).is_none_or(unchanged) {
+            return false;
+        }
+        let now = self.tick();
+        let Some(group) = self.groups.get_mut(&id) else { return false };
+        let since = |member: &MemberId| (*member, group.since(*member).unwrap_or(now));
+        group.members = wanted.iter().map(since).collect();
+        group.modified_on = now;
+        group.sorted = None;
+        true
+    }
+
+    /// Adds to the group's members; says whether that changed anything.
+    pub(crate) fn add_members(&mut self, id: GroupId, added: &BTreeSet<MemberId>) -> bool {
+        let Some(group) = self.groups.get(&id) else { return false };
+        let wanted = group.member_ids().chain(added.iter().copied()).collect();
+        self.set_members(id, &wanted)
+    }
+
+    /// Ends a membership; says whether there was one.
+    pub(crate) fn remove_member(&mut self, id: GroupId, member: MemberId) -> bool {
+        if !self.groups.get(&id).is_some_and(|group| group.has(member)) {
+            return false;
+        }
+        let now = self.tick();
+        let Some(group) = self.groups.get_mut(&id) else { return false };
+        group.members.remove(&member);
+        group.modified_on = now;
+        group.sorted = None;
+        true
+    }
+
+    /// Creates a group that settles as a new one does.
+    pub(crate) fn create_group(&mut self, name: &str) -> GroupId {
+        self.created_groups += 1;
+        let id = id::of_new_group(name, self.created_groups);
+        let mut group = Group::new(name.into(), self.tick());
+        group.settling = self.new_groups_settle;
+        self.groups.insert(id, group);
+        id
+    }
+
+    /// Renames a group; says whether that changed anything.
+    pub(crate) fn rename_group(&mut self, id: GroupId, name: &str) -> bool {
+        if self.groups.get(&id).is_none_or(|group| group.name == name) {
+            return false;
+        }
+        let now = self.tick();
+        let Some(group) = self.groups.get_mut(&id) else { return false };
+        group.name = name.into();
+        group.modified_on = now;
+        true
+    }
+
+    /// Deletes a group; says whether there was one.
+    pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
+        self.groups.remove(&id).is_some()
+    }
+
+    /// The person with that email or id; an address nobody has becomes an accepted member.
+    fn find_or_add_person(&mut self, who: &str) -> Option<MemberId> {
+        self.find_person(who).or_else(|| {
+            let email: Email = who.parse().ok()?;
+            let id = id::of_person(&email);
+            self.insert_person(id, Person::new(email));
+            Some(id)
+        })
+    }
+
+    fn insert_person(&mut self, id: MemberId, person: Person) {
+        self.by_email.insert(person.email.clone(), id);
+        self.people.insert(id, person);
+        self.sorted_people.clear();
+    }
+
+    fn remove_person(&mut self, id: MemberId) -> bool {
+        let Some(person) = self.people.remove(&id) else { return false };
+        self.by_email.remove(&person.email);
+        self.sorted_people.clear();
+        let in_groups: Vec<GroupId> = self.groups().filter(|(_, group)| group.has(id)).map(|(id, _)| id).collect();
+        for group in in_groups {
+            self.remove_member(group, id);
+        }
+        true
+    }
+
+    fn change_email(&mut self, id: MemberId, email: Email) -> bool {
+        let (Some(person), false) = (self.people.get_mut(&id), self.by_email.contains_key(&email)) else {
+            return false;
+        };
+        self.by_email.remove(&person.email);
+        *person = Person { status: person.status, joinable: person.joinable, ..Person::new(email.clone()) };
+        self.by_email.insert(email, id);
+        self.sorted_people.clear();
+        self.groups.values_mut().for_each(|group| group.sorted = None);
+        true
+    }
+
+    /// Makes somebody else's change; says whether it changed anything.
+    pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
+        match edit {
+            Edit::Add(InGroup { group, member }) => {
+                let Some(group) = self.group_named(group) else { return false };
+                let Some(member) = self.find_or_add_person(member) else { return false };
+                self.add_members(group, &BTreeSet::from([member]))
+            }
+            Edit::Remove(InGroup { group, member }) => match (self.group_named(group), self.find_person(member)) {
+                (Some(group), Some(member)) => self.remove_member(group, member),
+                _ => false,
+            },
+            Edit::CreateGroup(name) => {
+                self.create_group(name);
+                true
+            }
+            Edit::RenameGroup(Renaming { group, to }) => {
+                self.group_named(group).is_some_and(|group| self.rename_group(group, to))
+            }
+            Edit::DeleteGroup(name) => self.group_named(name).is_some_and(|group| self.delete_group(group)),
+            Edit::ChangeEmail(Readdressing { member, to }) => match (self.find_person(member), to.parse()) {
+                (Some(member), Ok(email)) => self.change_email(member, email),
+                _ => false,
+            },
+            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
+            Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
+            Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
+        }
+    }
+
+    /// The account as the seed describes it.
+    pub(crate) fn new(seed: &Seed) -> Result<Self, super::seed::Problem> {
+        build::state(seed)
+    }
+}

@@ -1,0 +1,35 @@
+//! Ids for what a seed gives none: derived, so that they are the same in every run.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::{Email, GroupId, MemberId};
+
+/// The id of an account member with that address.
+pub(crate) fn of_person(email: &Email) -> MemberId {
+    derive("member", &email.folded())
+}
+
+/// The id of a seed's group.
+pub(crate) fn of_group(name: &str) -> GroupId {
+    derive("group", name)
+}
+
+/// The id of a group created later: another one, even where the name has been taken before.
+pub(crate) fn of_new_group(name: &str, nth: u64) -> GroupId {
+    derive("new group", &format!("{nth} {name}"))
+}
+
+/// The id of the user behind an account member.
+pub(crate) fn of_user(member: MemberId) -> String {
+    hex("user", member.as_str())
+}
+
+fn hex(kind: &str, text: &str) -> String {
+    let digest = Sha256::digest(format!("convoke sandbox {kind}\n{text}"));
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[expect(clippy::expect_used, reason = "sixteen bytes in hex are an id, whatever the bytes")]
+fn derive<T: std::str::FromStr<Err: std::fmt::Debug>>(kind: &str, text: &str) -> T {
+    hex(kind, text).parse().expect("sixteen bytes in hex")
+}

@@ -1,0 +1,90 @@
+use super::*;
+
+/// An account where half of all requests meet something.
+fn rough(seed: u64) -> Seed {
+    let share = Share::percent(5);
+    let chance = Chance {
+        seed,
+        rate_limited: share,
+        server_error: share,
+        html: share,
+        cut_before: share,
+        cut_after: share,
+        cut_body: share,
+        clamp: share,
+        omit_result_info: share,
+        edit: share,
+        unsuccessful: share,
+        ..Chance::default()
+    };
+    let groups = (0..20).map(|n| format!("Group {n:02}"));
+    let seed = groups.fold(Seed::default(), |seed, name| seed.group(&name, ["a@example.com", "b@example.com"]));
+    Seed { chance: Some(chance), ..seed }
+}
+
+/// What each group's list meets, when they are read in this order.
+async fn schedule(seed: Seed, order: impl Iterator<Item = usize>) -> Vec<(String, Option<Fault>)> {
+    let given = given(seed).await;
+    for group in order {
+        // Whether there is an answer is up to chance.
+        let _ = given.send(given.request(Method::GET, &given.members(&format!("Group {group:02}"), ""))).await;
+    }
+    let mut met: Vec<_> = given.account.requests().into_iter().map(|request| (request.path, request.fault)).collect();
+    met.sort_by(|(a, _), (b, _)| a.cmp(b));
+    met
+}
+
+#[tokio::test]
+async fn the_order_of_the_requests_does_not_change_what_each_meets() {
+    let forth = schedule(rough(7), 0..20).await;
+    let back = schedule(rough(7), (0..20).rev()).await;
+    assert_eq!(forth, back);
+    let met = forth.iter().filter(|(_, fault)| fault.is_some()).count();
+    assert!((3..=17).contains(&met), "{met} of 20");
+    assert_ne!(schedule(rough(8), 0..20).await, forth);
+}
+
+#[tokio::test]
+async fn who_repeats_a_request_gets_through() {
+    let chance = Chance { server_error: Share::percent(100), per_request: 2, ..Chance::default() };
+    let given = given(Seed { chance: Some(chance), ..small() }).await;
+    let mut failed = Vec::new();
+    for _ in 0..4 {
+        failed.push(given.get(&given.groups("")).await.status.is_server_error());
+    }
+    assert_eq!(failed, [true, true, false, false]);
+    assert!(given.get(&given.groups("?page=2")).await.status.is_server_error());
+}
+
+#[tokio::test]
+async fn faults_can_be_limited_in_all() {
+    let chance = Chance { rate_limited: Share::percent(100), limit: Some(3), retry_after: 0, ..Chance::default() };
+    let given = given(Seed { chance: Some(chance), ..small() }).await;
+    let mut refused = 0;
+    for page in 1..=10 {
+        refused += u32::from(given.get(&given.groups(&format!("?page={page}"))).await.status.as_u16() == 429);
+    }
+    assert_eq!(refused, 3);
+}
+
+#[tokio::test]
+async fn what_has_no_share_never_happens() {
+    let given = given(Seed { chance: Some(Chance::default()), ..small() }).await;
+    for page in 1..=50 {
+        assert_eq!(given.get(&given.groups(&format!("?page={page}"))).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn edits_by_chance_are_about_the_seed_s_people_and_the_request_s_group() {
+    let chance = Chance { edit: Share::percent(100), ..Chance::default() };
+    let given = given(Seed { chance: Some(chance), ..small().group("Others", GroupSeed::default()) }).await;
+    given.get(&given.members("Admins", "")).await;
+    let fault = given.account.requests()[0].fault.clone();
+    let Some(Fault::EditBefore(edit) | Fault::EditAfter(edit)) = fault else { panic!("no edit: {fault:?}") };
+    let (Edit::Add(InGroup { group, member }) | Edit::Remove(InGroup { group, member })) = edit else {
+        panic!("another edit: {edit:?}")
+    };
+    assert_eq!(group, "Admins");
+    assert!(given.account.person_id(&member).is_some());
+}

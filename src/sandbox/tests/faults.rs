@@ -1,0 +1,196 @@
+use super::*;
+
+/// Adds carol to the small account's group.
+async fn add_carol(given: &Given) -> Result<Got, reqwest::Error> {
+    given.try_write(Method::POST, &given.members("Admins", ""), &given.body(&["carol@example.com"])).await
+}
+
+async fn given_fault(fault: Fault) -> Given {
+    given(small().fault(FaultRule::once(Match::any(), fault))).await
+}
+
+fn has_carol(given: &Given) -> bool {
+    given.account.members_of("Admins").contains(&"carol@example.com".into())
+}
+
+#[tokio::test]
+async fn a_connection_cut_before_leaves_no_answer_and_no_change() {
+    let given = given_fault(Fault::Cut(Cut::Before)).await;
+    assert!(add_carol(&given).await.is_err_and(|error| error.is_request()));
+    assert!(!has_carol(&given));
+    let request = &given.account.requests()[0];
+    assert_eq!((request.status_sent, request.effect), (None, false));
+    assert!(add_carol(&given).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_cut_after_leaves_no_answer_and_the_change() {
+    let given = given_fault(Fault::Cut(Cut::After)).await;
+    assert!(add_carol(&given).await.is_err_and(|error| error.is_request()));
+    assert!(has_carol(&given));
+    let request = &given.account.requests()[0];
+    assert_eq!((request.status_sent, request.effect), (None, true));
+}
+
+#[tokio::test]
+async fn a_cut_body_breaks_off_after_the_status() {
+    let given = given_fault(Fault::Cut(Cut::Body)).await;
+    let request = given.request(Method::GET, &given.members("Admins", ""));
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let whole = response.content_length().unwrap();
+    let mut seen = Vec::new();
+    let ended = loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) => seen.extend(bytes),
+            other => break other,
+        }
+    };
+    assert!(ended.is_err());
+    assert_eq!(seen.len() as u64, whole / 2);
+    assert!(seen.starts_with(b"{"));
+}
+
+#[tokio::test]
+async fn another_answer_is_given_without_or_with_the_change() {
+    let given = given_fault(Fault::status(503)).await;
+    assert_eq!(add_carol(&given).await.unwrap().refusal(), (503, 1000));
+    assert!(!has_carol(&given));
+
+    let given =
+        given_fault(Fault::Respond(Respond { status: 502, html: true, after: true, ..Respond::default() })).await;
+    let got = add_carol(&given).await.unwrap();
+    assert_eq!((got.status.as_u16(), got.header("content-type")), (502, "text/html; charset=UTF-8"));
+    assert!(got.text.contains("<h1>"));
+    assert!(has_carol(&given));
+}
+
+#[tokio::test]
+async fn statuses_of_the_edge_and_redirects_can_be_answered() {
+    let given = given_fault(Fault::html(520)).await;
+    assert_eq!(given.get("/user").await.status.as_u16(), 520);
+    let location = Some("http://127.0.0.1:9/".into());
+    let given = given_fault(Fault::Respond(Respond { status: 307, location, ..Respond::default() })).await;
+    assert_eq!(given.get("/user").await.header("location"), "http://127.0.0.1:9/");
+}
+
+#[tokio::test]
+async fn a_429_always_says_when_to_come_back() {
+    let given = given_fault(Fault::rate_limited(7)).await;
+    assert_eq!(given.get("/user").await.header("retry-after"), "7");
+    let given = given_fault(Fault::status(429)).await;
+    assert_eq!(given.get("/user").await.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_success_can_be_none() {
+    let given = given_fault(Fault::Unsuccessful).await;
+    assert_eq!(add_carol(&given).await.unwrap().refusal().0, 200);
+    assert!(!has_carol(&given));
+
+    let given = given_fault(Fault::OmitResult).await;
+    let got = add_carol(&given).await.unwrap().json();
+    assert_eq!(got, json!({ "success": true, "errors": [], "messages": [] }));
+    assert!(has_carol(&given));
+}
+
+#[tokio::test]
+async fn a_page_can_be_clamped_and_its_result_info_left_out() {
+    let given = given_yaml(
+        "groups: { Admins: { members: [a@example.com, b@example.com, c@example.com] } }\nfaults:\n  - { on: { page: 1 }, do: { clamp: 2 } }\n  - { on: { page: 2 }, do: omit_result_info }\n",
+    )
+    .await;
+    let first = given.get(&given.members("Admins", "?per_page=500")).await.json();
+    assert_eq!((&first["result_info"]["per_page"], &first["result_info"]["total_pages"]), (&json!(2), &json!(2)));
+    let second = given.get(&given.members("Admins", "?per_page=2&page=2")).await;
+    assert_eq!(second.emails(), ["c@example.com"]);
+    assert!(second.json().get("result_info").is_none());
+}
+
+#[tokio::test]
+async fn somebody_else_can_be_just_before_or_just_after() {
+    let given = given_fault(Fault::EditBefore(Edit::remove("Admins", "alice@example.com"))).await;
+    assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["bob@example.com"]);
+
+    let given = given_fault(Fault::EditAfter(Edit::remove("Admins", "alice@example.com"))).await;
+    assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["Alice@example.com", "bob@example.com"]);
+    assert_eq!(given.account.members_of("Admins"), ["bob@example.com"]);
+}
+
+#[tokio::test]
+async fn a_token_can_be_revoked_in_the_middle() {
+    let given = given_yaml("faults: [{ on: { nth: 2 }, do: { edit_before: revoke_token } }]").await;
+    assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
+    assert_eq!(given.get(&given.groups("")).await.refusal(), (401, 1000));
+}
+
+#[tokio::test]
+async fn a_rule_fires_for_the_requests_that_meet_all_its_conditions_and_then_is_spent() {
+    let on = Match::operation(Operation::AddMembers).group("Admins").member("CAROL@example.com").nth(2);
+    let seed = small().group("Others", ["dora@example.com"]);
+    let given = given(seed.fault(FaultRule { times: 2, ..FaultRule::once(on, Fault::status(500)) })).await;
+    let mut statuses = Vec::new();
+    for (group, email) in [
+        ("Admins", "carol@example.com"),
+        ("Others", "carol@example.com"),
+        ("Admins", "dora@example.com"),
+        ("Admins", "carol@example.com"),
+        ("Admins", "carol@example.com"),
+        ("Admins", "carol@example.com"),
+    ] {
+        let got = given.write(Method::POST, &given.members(group, ""), &given.body(&[email])).await;
+        statuses.push(got.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 200, 500, 500, 200]);
+}
+
+#[tokio::test]
+async fn of_the_rules_that_are_due_the_first_fires_and_the_next_waits_its_turn() {
+    let given = given(small()).await;
+    given.account.push_fault(FaultRule::once(Match::any(), Fault::status(500)));
+    given.account.push_fault(FaultRule::always(Match::any(), Fault::status(503)));
+    assert_eq!(given.get("/user").await.status.as_u16(), 500);
+    assert_eq!(given.get("/user").await.status.as_u16(), 503);
+    assert_eq!(given.get("/user").await.status.as_u16(), 503);
+    given.account.clear_faults();
+    assert_eq!(given.get("/user").await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn who_gives_up_on_a_slow_request_has_changed_nothing_and_on_a_stalled_answer_has() {
+    for (fault, changed) in
+        [(Fault::Latency(Wait::millis(600_000)), false), (Fault::Stall(Wait::millis(600_000)), true)]
+    {
+        let given = given_fault(fault).await;
+        let arrived = async {
+            while given.account.requests().first().is_none_or(|request| changed && request.status_sent.is_none()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = add_carol(&given) => panic!("an answer came"),
+            () = arrived => {}
+        }
+        assert_eq!(has_carol(&given), changed);
+    }
+}
+
+#[tokio::test]
+async fn edits_that_find_nothing_to_change_change_nothing() {
+    let given = given(small()).await;
+    let before = given.account.memberships();
+    let edits = [
+        Edit::add("Nowhere", "alice@example.com"),
+        Edit::add("Admins", "alice@example.com"),
+        Edit::add("Admins", "no address"),
+        Edit::remove("Admins", "carol@example.com"),
+        Edit::rename_group("Nowhere", "Somewhere"),
+        Edit::change_email("alice@example.com", "bob@example.com"),
+        Edit::RemovePerson("nobody@example.com".into()),
+        Edit::DeleteGroup("Nowhere".into()),
+    ];
+    for edit in edits {
+        assert!(!given.account.edit(&edit), "{edit:?}");
+    }
+    assert_eq!(given.account.memberships(), before);
+}

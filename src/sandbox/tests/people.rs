@@ -1,0 +1,81 @@
+use super::*;
+
+fn mixed() -> Seed {
+    Seed::default()
+        .person(PersonSeed::from("pending@example.com").status(Invitation::Pending))
+        .person(PersonSeed::from("rejected@example.com").status(Invitation::Rejected))
+        .people(["dora@example.com", "Carl@example.com"])
+}
+
+fn path(query: &str) -> String {
+    format!("/accounts/{ACCOUNT}/members{query}")
+}
+
+#[tokio::test]
+async fn account_members_carry_the_address_twice_and_a_pending_one_has_no_user_id() {
+    let given = given(mixed()).await;
+    let got = given.get(&path("?status=pending")).await.json();
+    let person = &got["result"][0];
+    assert_eq!(
+        (&person["email"], &person["user"]["email"]),
+        (&json!("pending@example.com"), &json!("pending@example.com"))
+    );
+    assert_eq!((&person["status"], &person["user"]["id"]), (&json!("pending"), &json!(null)));
+    assert_eq!(
+        got["result_info"],
+        json!({ "page": 1, "per_page": 20, "count": 1, "total_count": 1, "total_pages": 1 })
+    );
+}
+
+#[tokio::test]
+async fn account_members_can_be_ordered() {
+    let given = given(mixed()).await;
+    let emails = async |query: &str| given.get(&path(query)).await.emails();
+    let by_email = ["Carl@example.com", "dora@example.com", "pending@example.com", "rejected@example.com"];
+    assert_eq!(emails("?order=user.email").await, by_email);
+    assert_eq!(
+        emails("?order=user.email&direction=desc").await,
+        by_email.map(String::from).into_iter().rev().collect::<Vec<_>>()
+    );
+    assert_eq!(emails("?order=status&per_page=50").await.last().unwrap(), "rejected@example.com");
+}
+
+#[tokio::test]
+async fn a_changed_address_shows_everywhere() {
+    let given = given(small()).await;
+    given.get(&path("?order=user.email")).await;
+    given.get(&given.members("Admins", "")).await;
+    assert!(given.account.change_email("alice@example.com", "zoe@example.com"));
+    assert_eq!(given.get(&path("?order=user.email")).await.emails().last().unwrap(), "zoe@example.com");
+    assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["bob@example.com", "zoe@example.com"]);
+}
+
+#[tokio::test]
+async fn an_account_s_and_a_user_s_address_can_differ() {
+    let given = given_yaml("people: [{ email: a@example.com, user_email: b@example.com }]").await;
+    let got = given.get(&path("")).await.json();
+    assert_eq!(got["result"][0]["email"], "a@example.com");
+    assert_eq!(got["result"][0]["user"]["email"], "b@example.com");
+}
+
+#[tokio::test]
+async fn a_token_s_user_is_told_and_an_account_owned_token_has_none() {
+    let given = given_yaml("token_owner: alice@example.com").await;
+    assert_eq!(given.get("/user").await.json()["result"]["email"], "alice@example.com");
+    let given = super::given(small()).await;
+    assert_eq!(given.get("/user").await.refusal(), (403, 9109));
+}
+
+#[tokio::test]
+async fn who_joins_the_account_can_be_added_and_who_leaves_it_is_in_no_group() {
+    let given = given(small()).await;
+    given.get(&path("")).await;
+    assert!(given.account.add_person("new@example.com"));
+    assert!(!given.account.add_person("NEW@example.com"));
+    assert_eq!(given.get(&path("?order=user.email")).await.emails().len(), 4);
+    let got = given.write(Method::POST, &given.members("Admins", ""), &given.body(&["new@example.com"])).await;
+    assert_eq!(got.emails().last().unwrap(), "new@example.com");
+    assert!(given.account.remove_person("new@example.com"));
+    assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["Alice@example.com", "bob@example.com"]);
+    assert_eq!(given.get(&path("?order=user.email")).await.emails().len(), 3);
+}

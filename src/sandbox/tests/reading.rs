@@ -1,0 +1,171 @@
+use super::*;
+
+fn staff(count: usize) -> Seed {
+    Seed::default().group("Staff", (0..count).map(|n| format!("p{n:04}@example.com")).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn an_empty_group_lists_as_null_without_result_info() {
+    let given = given(Seed::default().group("Nobody", GroupSeed::default())).await;
+    let got = given.get(&given.members("Nobody", "")).await;
+    assert_eq!(got.json(), json!({ "success": true, "errors": [], "messages": [], "result": null }));
+}
+
+#[tokio::test]
+async fn members_come_sorted_by_email_without_regard_to_case() {
+    let given = given(small()).await;
+    let got = given.get(&given.members("Admins", "")).await;
+    assert_eq!(got.emails(), ["Alice@example.com", "bob@example.com"]);
+    let json = got.json();
+    assert_eq!(json["result"][0]["status"], "accepted");
+    assert_eq!(
+        json["result_info"],
+        json!({ "page": 1, "per_page": 100, "count": 2, "total_count": 2, "total_pages": 1 })
+    );
+}
+
+#[tokio::test]
+async fn pages_hold_every_member_once_and_the_last_what_is_left() {
+    let given = given(staff(1200)).await;
+    let mut all = Vec::new();
+    for (page, count) in [(1, 500), (2, 500), (3, 200)] {
+        let got = given.get(&given.members("Staff", &format!("?page={page}&per_page=500"))).await;
+        assert_eq!(got.json()["result_info"]["count"], count);
+        assert_eq!(got.json()["result_info"]["total_pages"], 3);
+        all.extend(got.emails());
+    }
+    assert_eq!(all, given.account.members_of("Staff"));
+    let beyond = given.get(&given.members("Staff", "?page=4&per_page=500")).await;
+    assert_eq!(beyond.json()["result"], json!([]));
+    assert_eq!(beyond.json()["result_info"]["total_count"], 1200);
+    let last = given.get(&given.members("Staff", "?direction=desc&per_page=1")).await;
+    assert_eq!(last.emails(), ["p1199@example.com"]);
+}
+
+#[tokio::test]
+async fn a_server_may_answer_with_a_smaller_page_than_was_asked() {
+    let mut seed = staff(45);
+    seed.page_size_cap = std::num::NonZeroU32::new(20);
+    let given = given(seed).await;
+    let got = given.get(&given.members("Staff", "?per_page=500&page=3")).await;
+    assert_eq!(
+        got.json()["result_info"],
+        json!({ "page": 3, "per_page": 20, "count": 5, "total_count": 45, "total_pages": 3 })
+    );
+}
+
+#[tokio::test]
+async fn members_are_found_by_a_part_of_their_email() {
+    let given = given(small()).await;
+    assert_eq!(given.get(&given.members("Admins", "?fuzzyEmail=ALICE%40")).await.emails(), ["Alice@example.com"]);
+    assert_eq!(given.get(&given.members("Admins", "?fuzzyEmail=zoe")).await.json()["result"], json!(null));
+}
+
+#[tokio::test]
+async fn groups_come_sorted_by_name_and_are_found_by_id_name_and_part_of_name() {
+    let given = given(small().group("Zoo", ["z@example.com"]).group("Boat Admins", GroupSeed::default())).await;
+    let names = async |query: &str| {
+        let json = given.get(&given.groups(query)).await.json();
+        let groups = json["result"].as_array().unwrap().clone();
+        groups.iter().map(|group| group["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("").await, ["Admins", "Boat Admins", "Zoo"]);
+    assert_eq!(names("?direction=desc&per_page=2").await, ["Zoo", "Boat Admins"]);
+    assert_eq!(names("?name=Admins").await, ["Admins"]);
+    assert_eq!(names("?fuzzyName=admin").await, ["Admins", "Boat Admins"]);
+    let id = given.account.group_id("Zoo").unwrap();
+    assert_eq!(names(&format!("?id={id}")).await, ["Zoo"]);
+}
+
+#[tokio::test]
+async fn a_group_tells_its_id_name_and_times() {
+    let given = given(small()).await;
+    let got = given.get(&given.group("Admins")).await.json();
+    assert_eq!(
+        got["result"],
+        json!({
+            "id": given.account.group_id("Admins").unwrap(),
+            "name": "Admins",
+            "created_on": "2026-01-01T00:00:00Z",
+            "modified_on": "2026-01-01T00:00:00Z",
+            "policies": [],
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_membership_tells_since_when() {
+    let given = given_yaml(
+        "groups:\n  Admins:\n    members:\n      - { email: alice@example.com, since: 2026-01-05T10:00:00Z }\n",
+    )
+    .await;
+    let got = given.get(&given.member("Admins", "alice@example.com")).await.json();
+    assert_eq!(got["result"]["created_at"], "2026-01-05T10:00:00Z");
+    assert_eq!(got["result"]["user"]["email"], "alice@example.com");
+    given.account.add("Admins", "bob@example.com");
+    let got = given.get(&given.member("Admins", "bob@example.com")).await.json();
+    assert_eq!(got["result"]["created_at"], "2026-01-01T00:00:01Z");
+}
+
+#[tokio::test]
+async fn a_membership_that_is_not_there_is_not_found() {
+    let given = given(small()).await;
+    assert_eq!(given.get(&given.member("Admins", "carol@example.com")).await.refusal(), (404, 7003));
+}
+
+#[tokio::test]
+async fn a_pending_member_has_no_user_yet() {
+    let person = PersonSeed::from("new@example.com").status(Invitation::Pending);
+    let given = given(Seed::default().person(person).group("Admins", ["new@example.com"])).await;
+    assert_eq!(given.get(&given.members("Admins", "")).await.json()["result"][0]["status"], "pending");
+    let user = &given.get(&given.member("Admins", "new@example.com")).await.json()["result"]["user"];
+    assert!(user.get("id").is_none());
+}
+
+#[tokio::test]
+async fn status_and_email_can_be_missing() {
+    let given = given_yaml(
+        "member_status: false\npeople: [{ email: alice@example.com, group_email: null }]\ngroups: { Admins: { members: [alice@example.com] } }",
+    )
+    .await;
+    let got = given.get(&given.members("Admins", "")).await.json();
+    assert_eq!(got["result"], json!([{ "id": given.id("alice@example.com") }]));
+}
+
+#[tokio::test]
+async fn result_info_can_be_missing_everywhere() {
+    let given = given(Seed { result_info: false, ..small() }).await;
+    assert!(given.get(&given.members("Admins", "")).await.json().get("result_info").is_none());
+    assert!(given.get(&given.groups("")).await.json().get("result_info").is_none());
+}
+
+#[tokio::test]
+async fn a_group_whose_policy_cannot_be_validated_does_not_list_its_members() {
+    let given = given_yaml("groups: { Odd: { policy_invalid: true, members: [alice@example.com] } }").await;
+    let got = given.get(&given.members("Odd", "")).await;
+    assert_eq!((got.refusal(), got.message()), ((400, 400), "Policy validation failed".into()));
+}
+
+#[tokio::test]
+async fn a_group_just_created_has_no_members_path_for_a_while() {
+    let given = given(Seed { new_groups_settle: 2, ..Seed::default() }).await;
+    let got = given.write(Method::POST, &given.groups(""), &json!({ "name": "New" })).await;
+    assert_eq!(got.status, StatusCode::OK);
+    for _ in 0..2 {
+        assert_eq!(given.get(&given.members("New", "")).await.refusal(), (404, 7003));
+        assert_eq!(given.get(&given.group("New")).await.status, StatusCode::OK);
+    }
+    assert_eq!(given.get(&given.members("New", "")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_memberships_are_served_in_order() {
+    let people: Vec<String> = (0..2000).map(|n| format!("p{n:04}@example.com")).collect();
+    let groups = (0..200).map(|g| (format!("Group {g:03}"), people.iter().skip(g * 7).take(500).cloned()));
+    let seed = groups.fold(Seed::default(), |seed, (name, members)| seed.group(&name, members.collect::<Vec<_>>()));
+    let given = given(seed).await;
+    for (name, members) in given.account.memberships() {
+        assert_eq!(given.get(&given.members(&name, "?per_page=500")).await.emails(), members);
+    }
+    assert_eq!(given.account.request_counts(), [(Operation::ListMembers, 200)].into());
+}

@@ -1,0 +1,147 @@
+use super::*;
+
+const FULL: &str = r"
+version: 1
+account_id: 023e105f4ecef8ad9ca31a8372d0c353
+token: secret
+token_owner: alice@example.com
+token_access: read
+token_settles: 1
+people:
+  - alice@example.com
+  - email: bob@example.com
+    id: 4f5f0c14a2a41d5063dd301b2f829f04
+    status: pending
+    joinable: false
+    user_email: robert@example.com
+    group_email: null
+groups:
+  Platform Admins:
+    id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1
+    scim: true
+    settling: 1
+    policy_invalid: true
+    members:
+      - alice@example.com
+      - 4f5f0c14a2a41d5063dd301b2f829f04
+      - { email: carol@example.com, since: 2026-01-05T10:00:00Z }
+  Empty: {}
+new_groups_settle: 1
+latency: 1ms
+page_size_cap: 100
+result_info: false
+member_status: false
+rate_limit: { requests: 40, window: 4s, spent: 0 }
+faults:
+  - on: { operation: add-members, method: POST, group: Platform Admins, member: carol@example.com, page: 2, nth: 3 }
+    do: { respond: { status: 429, retry_after: 1 } }
+    times: 2
+  - do: { latency: 2s }
+  - do: { cut: after }
+  - do: { edit_before: { rename_group: { group: Empty, to: Full } } }
+  - do: omit_result
+chance: { seed: 7, latency: 5%, edit: 0.5 %, limit: 100 }
+";
+
+fn parse(text: &str) -> Result<Seed, SeedError> {
+    Seed::parse("seed.yaml".as_ref(), text)
+}
+
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_seed_says_all_there_is_to_say() {
+    let seed = parse(FULL).unwrap();
+    assert_eq!(seed.faults[0].on.nth, std::num::NonZeroU32::new(3));
+    assert_eq!(seed.faults[1].fault, Fault::Latency(Wait::millis(2000)));
+    assert_eq!(seed.chance.as_ref().unwrap().latency, Share::percent(5));
+    let given = given(seed).await;
+    assert_eq!(
+        given.account.members_of("Platform Admins"),
+        ["alice@example.com", "bob@example.com", "carol@example.com"]
+    );
+    assert_eq!(given.id("bob@example.com"), "4f5f0c14a2a41d5063dd301b2f829f04");
+    assert_eq!(given.account.group_id("Platform Admins").unwrap().as_str(), "6d7f2f5f5b1d4a0e9081fdc98d432fd1");
+    assert!(given.account.members_of("Empty").is_empty());
+}
+
+#[test]
+fn a_seed_meets_its_own_schema() {
+    let schema = serde_json::to_value(Seed::schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let full: Value = serde_saphyr::from_str(FULL).unwrap();
+    if let Err(error) = validator.validate(&full) {
+        panic!("{error} at {}", error.instance_path());
+    }
+    assert!(!validator.is_valid(&json!({ "peeple": [] })));
+    assert!(!validator.is_valid(&json!({ "groups": { "A": { "members": [5] } } })));
+}
+
+#[test]
+fn an_empty_seed_is_an_empty_account() {
+    assert!(parse("{}").is_ok());
+    assert!(parse("").is_ok());
+    assert!(parse("# nothing yet\n").is_ok());
+}
+
+#[test]
+fn what_a_seed_leaves_to_chance_is_the_same_in_every_run() {
+    let id = || BlockingSandbox::start(&small()).unwrap().account().person_id("alice@example.com").unwrap();
+    assert_eq!(id(), id());
+}
+
+#[test]
+fn an_error_names_the_place_and_shows_the_line() {
+    let texts = [
+        "people:\n  - alice@example.com\nbroups: {}\n",
+        "people:\n  - alice@example.com\n  - ALICE@example.com\n",
+        "people:\n  - { email: alice@example.com, staus: pending }\n",
+        "people:\n  - 12\n",
+        "groups:\n  Admins:\n    members:\n      - alice\n",
+        "groups:\n  Admins:\n    members: [a@example.com, A@example.com]\n",
+        "groups:\n  Admins: {}\n  Admins: {}\n",
+        "latency: soon\n",
+        "version: 2\n",
+        "faults: [{ do: { respond: { status: 99 } } }]\n",
+        "chance: { edit: 60%, html: 41% }\n",
+        "people: [\n",
+    ];
+    insta::assert_snapshot!(texts.map(error).join("\n"), @r#"
+    seed.yaml:3:1: unknown field `broups`, expected one of version, account_id, token, token_owner, token_access, token_settles, people, groups, new_groups_settle, latency, page_size_cap, result_info, member_status, rate_limit, faults, chance
+      3 | broups: {}
+    seed.yaml:3:5: ALICE@example.com is listed twice: addresses are compared without case
+      3 |   - ALICE@example.com
+    seed.yaml:2:33: unknown field `staus`, expected one of email, id, status, joinable, user_email, group_email
+      2 |   - { email: alice@example.com, staus: pending }
+    seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
+      2 |   - 12
+    seed.yaml:4:9: "alice" is no email address: it has 0 "@", an address has one
+      4 |       - alice
+    seed.yaml:3:30: group "Admins" lists the same person twice
+      3 |     members: [a@example.com, A@example.com]
+    seed.yaml:3:3: duplicate mapping key `Admins` is not allowed here
+      3 |   Admins: {}
+    seed.yaml:1:10: "soon" is no duration: write it like 50ms or 2s
+      1 | latency: soon
+    seed.yaml:1:10: version 2 is not known: this convoke reads version 1
+      1 | version: 2
+    seed.yaml:1:37: 99 is no status to answer with: it is 200 to 599
+      1 | faults: [{ do: { respond: { status: 99 } } }]
+    seed.yaml: chance: the shares come to more than 100%
+    seed.yaml:1:9: unclosed bracket '['
+      1 | people: [
+    "#);
+}
+
+#[test]
+fn a_seed_that_cannot_be_read_is_named() {
+    let missing = Seed::load("no/such/seed.yaml".as_ref()).unwrap_err();
+    assert_eq!(missing.to_string(), "cannot read the seed no/such/seed.yaml");
+}
+
+#[test]
+fn a_seed_never_shows_its_token() {
+    assert!(!format!("{:?}", parse(FULL).unwrap()).contains("secret"));
+}

@@ -1,0 +1,82 @@
+use super::*;
+
+#[tokio::test]
+async fn only_a_loopback_address_is_listened_on() {
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let refused = Sandbox::start(&Seed::default(), everywhere).await;
+    assert!(matches!(refused, Err(SandboxError::NotLoopback(address)) if address == everywhere));
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let first = Sandbox::start(&Seed::default(), any_port()).await.unwrap();
+    let error = Sandbox::start(&Seed::default(), first.address()).await.unwrap_err();
+    assert!(error.to_string().contains(&first.address().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_seed_that_contradicts_itself_is_an_error() {
+    let twice = Seed::default().people(["a@example.com", "A@example.com"]);
+    assert!(matches!(Sandbox::start(&twice, any_port()).await, Err(SandboxError::Seed(_))));
+}
+
+#[tokio::test]
+async fn shutting_down_finishes_the_requests_in_flight() {
+    let given = given(Seed { latency: Wait::millis(50), ..small() }).await;
+    let path = given.members("Admins", "");
+    let Given { sandbox, account, http } = given;
+    let request = tokio::spawn(http.get(format!("{}{path}", sandbox.base_url())).bearer_auth("token").send());
+    while account.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    sandbox.shutdown().await.unwrap();
+    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn serving_ends_when_what_it_waits_for_is_done() {
+    let given = given(small()).await;
+    let url = given.sandbox.base_url();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(given.sandbox.serve_until(async { drop(stopped.await) }));
+    assert!(given.http.get(&url).send().await.is_ok());
+    drop(stop);
+    serving.await.unwrap().unwrap();
+    assert!(given.http.get(&url).send().await.is_err_and(|error| error.is_connect()));
+}
+
+#[test]
+fn a_sandbox_serves_who_is_not_async_and_stops_when_dropped() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    let sandbox = BlockingSandbox::start(&small()).unwrap();
+    let (address, account) = (sandbox.address(), sandbox.account());
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!("GET /client/v4/accounts/{ACCOUNT}/iam/user_groups HTTP/1.1\r\nhost: {address}\r\n");
+    write!(stream, "{head}authorization: Bearer token\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(sandbox);
+    assert!(TcpStream::connect(address).is_err());
+    assert_eq!(account.request_counts(), [(Operation::ListGroups, 1)].into());
+}
+
+#[tokio::test]
+async fn the_log_tells_what_was_requested() {
+    let given = given(small()).await;
+    let path = given.members("Admins", "");
+    given.write(Method::POST, &path, &given.body(&["carol@example.com"])).await;
+    let request = &given.account.requests()[0];
+    assert_eq!((request.number, request.method.as_str(), request.operation), (1, "POST", Some(Operation::AddMembers)));
+    assert_eq!(request.path, format!("/client/v4{path}"));
+    assert_eq!(request.group, given.account.group_id("Admins"));
+    assert_eq!(request.body_ids, [given.account.person_id("carol@example.com").unwrap()]);
+    assert_eq!((request.status_sent, request.effect), (Some(200), true));
+    given.account.clear_requests();
+    assert!(given.account.requests().is_empty());
+    given.get(&format!("{path}?page=2")).await;
+    let request = &given.account.requests()[0];
+    assert_eq!((request.number, request.query.as_deref()), (2, Some("page=2")));
+}

@@ -1,0 +1,117 @@
+use super::*;
+
+#[tokio::test]
+async fn a_query_that_the_reference_does_not_allow_is_refused() {
+    let given = given(small()).await;
+    let members = given.members("Admins", "");
+    let people = format!("/accounts/{ACCOUNT}/members");
+    let refused = [
+        (&members, "per_page=501"),
+        (&members, "per_page=0"),
+        (&members, "per_page=many"),
+        (&members, "per_page=1e2"),
+        (&members, "page=0"),
+        (&members, "page=-1"),
+        (&members, "page=1&page=2"),
+        (&members, "direction=up"),
+        (&members, "perPage=10"),
+        (&members, "order=status"),
+        (&people, "per_page=51"),
+        (&people, "per_page=4"),
+        (&people, "order=email"),
+        (&people, "status=gone"),
+        (&people, "fuzzyEmail=a"),
+        (&given.groups(""), "id=abc"),
+        (&given.group("Admins"), "page=1"),
+    ];
+    for (path, query) in refused {
+        assert_eq!(given.get(&format!("{path}?{query}")).await.refusal(), (400, 1001), "{path}?{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_bare_list_of_ids_is_refused() {
+    let given = given(small()).await;
+    let id = given.id("carol@example.com");
+    let bodies = [
+        json!({ "members": [{ "id": id }] }),
+        json!([id]),
+        json!([{ "id": 5 }]),
+        json!([{ "id": null }]),
+        json!([{ "id": "carol@example.com" }]),
+        json!([{ "id": "z".repeat(32) }]),
+        json!([{ "id": id, "email": "carol@example.com" }]),
+        json!([{}]),
+        json!(null),
+    ];
+    for body in bodies {
+        for method in [Method::POST, Method::PUT] {
+            let got = given.write(method, &given.members("Admins", ""), &body).await;
+            assert_eq!(got.refusal(), (400, 1001), "{body}");
+        }
+    }
+    assert_eq!(given.account.members_of("Admins").len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_or_says_it_is_something_else_is_refused() {
+    let given = given(small()).await;
+    let post = |content_type: &str, body: &str| {
+        let request = given.request(Method::POST, &given.members("Admins", ""));
+        given.send(request.header("content-type", content_type).body(String::from(body)))
+    };
+    assert_eq!(post("application/json", "[{").await.unwrap().refusal(), (400, 6007));
+    assert_eq!(post("application/json", "").await.unwrap().refusal(), (400, 6007));
+    assert_eq!(post("text/plain", "[]").await.unwrap().refusal(), (400, 6003));
+    assert_eq!(post("application/json; charset=utf-8", "[]").await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_body_past_all_measure_is_refused() {
+    let given = given(small()).await;
+    let request = given.request(Method::PUT, &given.members("Admins", "")).header("content-type", "application/json");
+    // The server may close while the client still sends: then there is no answer to look at.
+    if let Ok(got) = given.send(request.body(" ".repeat(5 * 1024 * 1024))).await {
+        assert_eq!(got.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    assert_eq!(given.account.members_of("Admins").len(), 2);
+}
+
+#[tokio::test]
+async fn a_group_needs_a_name() {
+    let given = given(Seed::default()).await;
+    for body in [json!({}), json!({ "name": "" }), json!({ "name": 7 }), json!({ "name": "A", "size": 1 }), json!([])] {
+        assert_eq!(given.write(Method::POST, &given.groups(""), &body).await.refusal(), (400, 1001), "{body}");
+    }
+    assert_eq!(given.account.memberships(), [].into());
+}
+
+#[tokio::test]
+async fn a_path_that_leads_nowhere_is_refused() {
+    let given = given(small()).await;
+    let unknown = "0".repeat(32);
+    assert_eq!(given.get("/accounts").await.refusal(), (404, 7003));
+    assert_eq!(given.get(&given.groups("/")).await.refusal(), (400, 7003));
+    assert_eq!(given.get(&given.groups("/admins")).await.refusal(), (400, 7003));
+    assert_eq!(given.get(&given.groups(&format!("/{unknown}"))).await.refusal(), (404, 7003));
+    assert_eq!(given.get(&given.groups(&format!("/{unknown}/members"))).await.refusal(), (404, 7003));
+    assert_eq!(given.get(&given.members("Admins", "/me")).await.refusal(), (400, 7003));
+    assert_eq!(given.get("/accounts/mine/members").await.refusal(), (400, 7003));
+}
+
+#[tokio::test]
+async fn a_method_that_the_path_does_not_take_is_refused() {
+    let given = given(small()).await;
+    let patched = given.send(given.request(Method::PATCH, &given.members("Admins", ""))).await.unwrap();
+    assert_eq!(patched.refusal(), (405, 7001));
+    assert_eq!(given.delete(&given.members("Admins", "")).await.refusal(), (405, 7001));
+    assert_eq!(given.account.requests()[0].operation, None);
+}
+
+#[tokio::test]
+async fn another_account_is_out_of_bounds() {
+    let given = given_yaml(&format!("account_id: {ACCOUNT}")).await;
+    assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
+    let other = format!("/accounts/{}/iam/user_groups", "1".repeat(32));
+    assert_eq!(given.get(&other).await.refusal(), (403, 9109));
+}
