@@ -53,7 +53,12 @@ struct Shared<'a> {
 
 /// Carries out a plan on groups that have the given members, and says what came of it.
 pub async fn apply(plan: &Plan, present: Present, means: Means<'_>) -> Report {
-    let shared = Shared { means, unadded: Mutex::default(), finished: Mutex::default(), credentials_refused: AtomicBool::new(false) };
+    let shared = Shared {
+        means,
+        unadded: Mutex::default(),
+        finished: Mutex::default(),
+        credentials_refused: AtomicBool::new(false),
+    };
     let mut present = present;
     let mut runs: Vec<GroupRun<'_>> = plan
         .groups
@@ -67,7 +72,8 @@ pub async fn apply(plan: &Plan, present: Present, means: Means<'_>) -> Report {
     let groups = runs.into_iter().map(GroupRun::into_report).collect();
     let credentials_refused = shared.credentials_refused.load(Ordering::Relaxed);
     let blocked = plan.blocked.len() as u64;
-    let mut report = Report { digest: plan.digest, groups, blocked, interrupted, credentials_refused, journal_failed: None };
+    let mut report =
+        Report { digest: plan.digest, groups, blocked, interrupted, credentials_refused, journal_failed: None };
     let ended = shared.means.journal.end(report.is_complete());
     report.journal_failed = ended.err().map(|error| error.to_string());
     report

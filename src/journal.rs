@@ -68,7 +68,13 @@ impl Journal {
     /// # Errors
     ///
     /// Fails where the entry does not reach the disk.
-    pub fn answered(&self, operation: Announced, outcome: Outcome, ray: Option<&str>, error: Option<String>) -> io::Result<()> {
+    pub fn answered(
+        &self,
+        operation: Announced,
+        outcome: Outcome,
+        ray: Option<&str>,
+        error: Option<String>,
+    ) -> io::Result<()> {
         let ray = ray.map(Into::into);
         self.write(|_| Entry::Answered { seq: operation.0, time: Timestamp::now(), outcome, ray, error }).map(drop)
     }

@@ -61,11 +61,7 @@ pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, 
 /// # Errors
 ///
 /// As [`read`].
-pub async fn read_members(
-    client: &Client,
-    current: &mut Current,
-    wanted: &BTreeSet<GroupId>,
-) -> Result<(), ApiError> {
+pub async fn read_members(client: &Client, current: &mut Current, wanted: &BTreeSet<GroupId>) -> Result<(), ApiError> {
     let reading = wanted.iter().map(async |id| {
         let name = current.groups.get(id).map_or_else(|| GroupName::from(""), |group| group.name.clone());
         (*id, client.group_members(&GroupRef { id: *id, name }).await)

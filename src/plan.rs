@@ -74,7 +74,7 @@ pub struct GroupPlan {
     pub observed: Arc<Membership>,
     /// A hash of the observed members' ids.
     pub fingerprint: Digest,
-    /// Who joins and who leaves, additions first, each in the order of ids.
+    /// Who joins and who leaves, additions first, each in the order of addresses.
     pub changes: Vec<Change>,
     /// Removals that wait until what is blocked is resolved: no operation carries them out.
     pub held: Vec<Change>,

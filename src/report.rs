@@ -150,7 +150,8 @@ impl Report {
     /// Whether everything the plan and the files ask for is now so.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let fine = |group: &GroupReport| !matches!(group.outcome(), Outcome::Failed | Outcome::Stale | Outcome::Skipped);
+        let fine =
+            |group: &GroupReport| !matches!(group.outcome(), Outcome::Failed | Outcome::Stale | Outcome::Skipped);
         self.blocked == 0 && !self.interrupted && self.journal_failed.is_none() && self.groups.iter().all(fine)
     }
 

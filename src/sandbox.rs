@@ -5,7 +5,7 @@
 //! the API's reference does not allow is refused.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -72,6 +72,9 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// Any free port of a loopback address.
+    pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
     /// Starts a sandbox within the present tokio runtime. Port 0 means any that is free.
     ///
     /// # Errors
@@ -171,7 +174,7 @@ impl BlockingSandbox {
     ///
     /// As [`Sandbox::start`].
     pub fn start(seed: &Seed) -> Result<Self, SandboxError> {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listen = Sandbox::ANY_PORT;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

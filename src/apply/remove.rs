@@ -20,8 +20,7 @@ impl GroupRun<'_> {
         if shared.stopped() {
             return self.skip(Action::Remove, member, "interrupted before it was begun", shared);
         }
-        let write =
-            Write { method: Method::Delete, members: vec![member], adds: Vec::new(), removes: vec![member] };
+        let write = Write { method: Method::Delete, members: vec![member], adds: Vec::new(), removes: vec![member] };
         match self.send_until_settled(&write, shared).await {
             Written::Done(members) => {
                 self.present.remove(&member);

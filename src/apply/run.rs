@@ -99,10 +99,10 @@ impl<'a> GroupRun<'a> {
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
-            let made = changed(&self, action).into_iter().filter(move |id| !self.gave_up(action, *id));
-            let made = made.filter(|id| self.present.contains(id) == (action == Action::Add));
             // A change that an earlier run, or somebody else, had made already counts as made.
-            made.map(|id| subject(action, id)).collect::<Vec<_>>()
+            let made =
+                |id: &MemberId| !self.gave_up(action, *id) && self.present.contains(id) == (action == Action::Add);
+            changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
         };
         let (added, removed) = (done(Action::Add), done(Action::Remove));
         let failed = self.failed.iter().map(|((action, id), reason)| Failed {

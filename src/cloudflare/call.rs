@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, Patience};
@@ -75,6 +75,8 @@ pub(super) struct Caller {
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
+    /// Turns true when nothing further is to be sent.
+    stopped: watch::Sender<bool>,
     requests: AtomicU64,
     max_wait: Duration,
     pub base_url: BaseUrl,
@@ -92,6 +94,7 @@ impl Caller {
             pacer: Pacer::new(notices.clone()),
             notices,
             on_their_way: Semaphore::new(concurrency),
+            stopped: watch::Sender::new(false),
             requests: AtomicU64::new(0),
             max_wait: config.max_wait,
             base_url: config.base_url.clone(),
@@ -107,6 +110,18 @@ impl Caller {
         &self.notices
     }
 
+    /// Ends all waiting: what was not sent by now is not sent any more.
+    pub(super) fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Resolves once nothing further is to be sent.
+    async fn stopped(&self) {
+        let mut stopped = self.stopped.subscribe();
+        // The sender lives as long as this does.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
     /// Growing waits that suit this client's patience.
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::within(self.max_wait)
@@ -116,7 +131,10 @@ impl Caller {
     pub(super) async fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let _announced = self.notices.announce(Wait { until: until.into_std(), why: WaitReason::Retry });
-        tokio::time::sleep_until(until).await;
+        tokio::select! {
+            () = self.stopped() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
     }
 
     /// Sends a request until it is answered for good, or given up.
@@ -126,6 +144,9 @@ impl Caller {
         let mut attempts = 0;
         let mut last = None;
         loop {
+            if *self.stopped.borrow() {
+                return Err(call.fail(last.unwrap_or_else(Failure::stopped), attempts, None));
+            }
             let failure = match self.attempt(call, &mut patience, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failure)) => failure,
@@ -163,8 +184,15 @@ impl Caller {
         attempts: &mut u32,
     ) -> Result<Result<Answered<T>, Failure>, TooLong> {
         // The semaphore is never closed; if it were, the pacer would still keep order.
-        let _permit = self.on_their_way.acquire().await.ok();
-        let ticket = self.admit(call, patience).await?;
+        let admitted = async {
+            let permit = self.on_their_way.acquire().await.ok();
+            Ok::<_, TooLong>((permit, self.admit(call, patience).await?))
+        };
+        let (_permit, ticket) = tokio::select! {
+            biased;
+            () = self.stopped() => return Ok(Err(Failure::stopped())),
+            admitted = admitted => admitted?,
+        };
         *attempts += 1;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
@@ -220,7 +248,9 @@ impl Retry {
                 reads && self != Self::ReadIfAllowed && failure.status == Some(403) && attempts <= BRIEF
             }
             ApiErrorKind::NotFound => self == Self::ReadExisting && attempts <= SOON_THERE,
-            ApiErrorKind::Incomplete | ApiErrorKind::Redirected | ApiErrorKind::Refused => false,
+            ApiErrorKind::Stopped | ApiErrorKind::Incomplete | ApiErrorKind::Redirected | ApiErrorKind::Refused => {
+                false
+            }
         }
     }
 }

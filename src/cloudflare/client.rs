@@ -101,6 +101,11 @@ impl Client {
         self.caller.notices().watch()
     }
 
+    /// Ends all waiting: requests in flight are finished, none is begun any more.
+    pub fn stop(&self) {
+        self.caller.stop();
+    }
+
     /// All groups of the account, by id.
     ///
     /// # Errors

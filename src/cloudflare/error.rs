@@ -72,6 +72,8 @@ pub enum ApiErrorKind {
     ServerFault,
     /// The answer is not what the API is documented to say: another format, another shape, too large.
     Malformed,
+    /// The program was told to stop before the request was sent.
+    Stopped,
     /// A list that never came to be whole.
     Incomplete,
     /// The credentials are refused, or do not allow this.
@@ -98,6 +100,7 @@ impl ApiErrorKind {
                  other programs and the dashboard share the limit of the token's user"
             }
             Self::Malformed => "check the API's address (--api-url) and any proxy on the way to it",
+            Self::Stopped => "run again",
             Self::Incomplete => {
                 "try again when nobody is changing the account; nothing was concluded from the part read"
             }
@@ -123,6 +126,7 @@ impl fmt::Display for ApiErrorKind {
             Self::RateLimited => "the API's rate limit is reached",
             Self::ServerFault => "the API failed",
             Self::Malformed => "the answer is not what the API is documented to say",
+            Self::Stopped => "stopped before it was sent",
             Self::Incomplete => "the list could not be read whole",
             Self::Credentials => "the credentials are refused or do not allow this",
             Self::NotFound => "not found",

@@ -63,6 +63,11 @@ impl Failure {
         Self::new(ApiErrorKind::RateLimited, Fate::NotSent)
     }
 
+    /// Nothing further is to be sent.
+    pub(super) fn stopped() -> Self {
+        Self::new(ApiErrorKind::Stopped, Fate::NotSent)
+    }
+
     fn because(mut self, detail: String) -> Self {
         self.detail = Some(detail);
         self

@@ -23,7 +23,8 @@ struct Ready {
 }
 
 pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
-    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !args.yes && !can_ask {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("say --yes to apply without being asked"));
     }

@@ -1,6 +1,7 @@
 //! What the commands that speak to the API have in common: the files, the account, the client and the time.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -12,7 +13,7 @@ use crate::config;
 use crate::model::{AccountId, Current, Desired, GroupName};
 use crate::observe;
 use crate::plan::{Plan, Policy};
-use crate::sandbox::{Sandbox, Seed};
+use crate::sandbox::{Sandbox, Seed, Token};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "convoke.yaml";
@@ -36,21 +37,17 @@ pub fn load(shared: &Shared) -> Result<Desired, Failure> {
     Ok(config::load(files)?)
 }
 
-/// The policy that the command line and the files come to.
-pub fn policy(shared: &Shared, desired: &Desired, account_id: AccountId) -> Result<Policy, Failure> {
-    let only = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    if let Some(unknown) = shared.only.iter().find(|name| !desired.groups.contains_key(&GroupName::from(name.as_str())))
-    {
-        let names = desired.groups.keys().map(GroupName::as_str);
-        let nearest = names.max_by(|a, b| strsim::jaro(unknown, a).total_cmp(&strsim::jaro(unknown, b)));
-        let failure = Failure::message(Exit::Usage, format!("--only names {unknown:?}, which no file declares"));
-        return Err(match nearest {
-            Some(nearest) => failure.with_help(format!("did you mean {nearest:?}?")),
-            None => failure,
-        });
-    }
-    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
-    Ok(Policy { account_id, only, expiring_within })
+/// The groups that the command line narrows the plan to.
+fn only(shared: &Shared, desired: &Desired) -> Result<BTreeSet<GroupName>, Failure> {
+    let only: BTreeSet<GroupName> = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let Some(unknown) = only.iter().find(|name| !desired.groups.contains_key(*name)) else { return Ok(only) };
+    let failure = Failure::message(Exit::Usage, format!("--only names {:?}, which no file declares", unknown.as_str()));
+    let similarity = |name: &GroupName| strsim::jaro(unknown.as_str(), name.as_str());
+    let nearest = desired.groups.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    Err(match nearest {
+        Some(nearest) => failure.with_help(format!("did you mean {:?}?", nearest.as_str())),
+        None => failure,
+    })
 }
 
 /// The time to plan for.
@@ -72,23 +69,19 @@ pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Con
     Ok(Connection { client, account_id, _sandbox: None })
 }
 
-async fn connect_to_sandbox(
-    shared: &Shared,
-    seed: &std::path::Path,
-    declared: Option<AccountId>,
-) -> Result<Connection, Failure> {
+async fn connect_to_sandbox(shared: &Shared, seed: &Path, declared: Option<AccountId>) -> Result<Connection, Failure> {
     let seed = Seed::load(seed).map_err(|error| Failure::new(Exit::Data, error))?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
             let message = format!("the seed is of account {seeded}, the files are for {declared}");
             return Err(Failure::message(Exit::Data, message).with_help("leave account_id out of the seed"));
         }
-        (seeded, declared) => declared.or(seeded).unwrap_or(Sandbox::ACCOUNT_ID),
+        (seeded, declared) => declared.or(seeded).unwrap_or(AccountId::SANDBOX),
     };
     let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let token = seed.token.as_deref().unwrap_or("sandbox");
-    let client =
-        client(shared, BaseUrl::parse(&sandbox.base_url())?, Credentials::Token(token.into()), account_id)?;
+    let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), Token::secret);
+    let base_url = BaseUrl::parse(&sandbox.base_url())?;
+    let client = client(shared, base_url, Credentials::Token(token), account_id)?;
     Ok(Connection { client, account_id, _sandbox: Some(sandbox) })
 }
 
@@ -99,7 +92,7 @@ fn client(
     account_id: AccountId,
 ) -> Result<Client, Failure> {
     let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
-    Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
+    Ok(Client::new(&ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
 }
 
 /// The account that the files and the command line agree on.
@@ -135,7 +128,7 @@ fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
     ))
 }
 
-fn token_file(path: &std::path::Path) -> Result<SecretString, Failure> {
+fn token_file(path: &Path) -> Result<SecretString, Failure> {
     let shown = path.display();
     let failed = |error: std::io::Error| {
         let error = anyhow::Error::new(error).context(format!("the token file {shown} cannot be read"));
@@ -174,10 +167,10 @@ pub async fn make_plan(
     let desired = load(shared)?;
     let account_id = account(shared, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
-    let placeholder = account_id.unwrap_or(Sandbox::ACCOUNT_ID);
-    let mut policy = policy(shared, &desired, placeholder)?;
+    let only = only(shared, &desired)?;
     let connection = connect(shared, account_id).await?;
-    policy.account_id = connection.account_id;
+    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
+    let policy = Policy { account_id: connection.account_id, only, expiring_within };
     let time = time(shared);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use super::Failure;
 use crate::cli::{Color, Shared};
-use crate::render::text::{Layout, Paint, Style};
 use crate::render::clean;
+use crate::render::text::{Layout, Paint, Style};
 
 /// The columns where nothing tells how many there are.
 const DEFAULT_WIDTH: usize = 100;

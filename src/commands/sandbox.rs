@@ -11,7 +11,9 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
     })?;
     output.result(&format!("{}\n", sandbox.base_url()))?;
     let token = if seed.token.is_some() { "the seed's token" } else { "any token" };
-    output.note(&format!("serving a sandbox; use it with --api-url and {token} in CLOUDFLARE_API_TOKEN. Ctrl-C stops it"));
+    output.note(&format!(
+        "serving a sandbox; use it with --api-url and {token} in CLOUDFLARE_API_TOKEN. Ctrl-C stops it"
+    ));
     signals::stopped().await?;
     Ok(Exit::Done)
 }

@@ -21,9 +21,7 @@ pub fn plan(plan: &Plan, shared: &Shared, output: &mut Output) -> Result<(), Fai
 pub fn report(report: &Report, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
     let shown = match shared.format {
         Format::Text => text::report(report, output.layout()),
-        Format::Json => {
-            json::render(&ReportDocument::new(report)).map_err(|error| Failure::new(Exit::Other, error))?
-        }
+        Format::Json => json::render(&ReportDocument::new(report)).map_err(|error| Failure::new(Exit::Other, error))?,
     };
     Ok(output.result(&shown)?)
 }

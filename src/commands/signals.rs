@@ -14,8 +14,8 @@ pub fn stop(client: &Client) -> io::Result<watch::Receiver<bool>> {
     tokio::spawn(async move {
         signals.next().await;
         tracing::warn!("told to stop: finishing what is in flight; once more ends at once");
-        client.stop_waiting();
         let _ = sender.send(true);
+        client.stop();
         signals.next().await;
         std::process::exit(super::Exit::Partial.code().into());
     });

@@ -50,7 +50,8 @@ fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> 
     posting(moving).into_iter().chain([put]).collect()
 }
 
-fn posting(members: Vec<MemberId>) -> Option<Operation> {
+fn posting(mut members: Vec<MemberId>) -> Option<Operation> {
+    members.sort_unstable();
     (!members.is_empty()).then_some(Operation { method: Method::Post, members })
 }
 

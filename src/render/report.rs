@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::report::{Difference, Failed, GroupReport, Outcome, Report, Skipped};
 use crate::model::{Email, GroupId, GroupName, MemberId};
 use crate::plan::{Action, Digest, Subject};
+use crate::report::{Difference, Failed, GroupReport, Outcome, Report, Skipped};
 
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;

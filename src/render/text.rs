@@ -92,9 +92,9 @@ impl Page {
 
     fn change(&mut self, sign: &str, style: Style, who: &str, longest: usize, change: &Change) {
         let place = place(change);
-        // The places stand in a column of their own where the terminal is wide enough for both.
-        let room = self.layout.width.saturating_sub(place.width() + 6);
-        let gap = " ".repeat(longest.min(room).saturating_sub(who.width()) + 2);
+        /// Addresses longer than this push their places to the right, and nobody else's.
+        const COLUMN: usize = 44;
+        let gap = " ".repeat(longest.min(COLUMN).saturating_sub(who.width()) + 2);
         let entry = self.paint.paint(style, &format!("{sign} {who}"));
         let place = self.paint.paint(Style::Dim, &place);
         self.line(&format!("  {entry}{gap}{place}"));

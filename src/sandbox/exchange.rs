@@ -152,7 +152,7 @@ impl Server {
         if self.rules.name_members() {
             for id in body_ids.iter().copied().chain(incoming.member()) {
                 members.push(id.to_string());
-                members.extend(self.state.person(id).map(|person| person.email.folded()));
+                members.extend(self.state.person(id).map(|person| person.email.folded().to_owned()));
             }
         }
         let subject = Subject {

@@ -375,6 +375,12 @@ impl Token {
     pub(crate) fn is(&self, other: &str) -> bool {
         self.0.expose_secret() == other
     }
+
+    /// The token for a client that is to be let in.
+    #[must_use]
+    pub fn secret(&self) -> SecretString {
+        self.0.clone()
+    }
 }
 
 impl From<&str> for Token {

@@ -86,7 +86,8 @@ fn sum(report: &Report) -> Vec<String> {
 #[must_use]
 pub fn stale(groups: &[StaleGroup], layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    let mut lines = vec![String::new(), paint.paint(Style::Warn, "Stale: the account has changed since the plan was made")];
+    let mut lines =
+        vec![String::new(), paint.paint(Style::Warn, "Stale: the account has changed since the plan was made")];
     for group in groups {
         lines.push(format!("  {}", clean(group.name.as_str())));
         match &group.difference {

@@ -6,7 +6,7 @@ use crate::model::{Email, GroupId, MemberId};
 
 /// The id of an account member with that address.
 pub(crate) fn of_person(email: &Email) -> MemberId {
-    derive("member", &email.folded())
+    derive("member", email.folded())
 }
 
 /// The id of a seed's group.
