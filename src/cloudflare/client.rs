@@ -85,8 +85,9 @@ impl Client {
     /// # Errors
     ///
     /// Credentials that cannot be sent; a system on which TLS cannot be set up.
-    pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self { caller: Arc::new(Caller::new(config)?), account: config.account_id })
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let account = config.account_id;
+        Ok(Self { caller: Arc::new(Caller::new(config)?), account })
     }
 
     /// How many HTTP requests were sent so far, repeated ones included.
