@@ -55,7 +55,8 @@ async fn a_clamped_page_size_is_followed() {
         members[&id(249)],
         Member { email: Some(email(249).parse().unwrap()), status: Some(crate::model::Status::Accepted) }
     );
-    assert_eq!(server.seen().len(), 3);
+    let asked: Vec<_> = server.seen().iter().map(|request| request.number("per_page").unwrap()).collect();
+    assert_eq!(asked, [500, 100, 100]);
 }
 
 #[tokio::test]
