@@ -189,7 +189,8 @@ impl Caller {
             ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
-        Ok(self.judge.judge(reply).map(|(result, ray)| Answered { result, ray }))
+        let judged = self.judge.judge(reply).map(|(result, ray)| Answered { result, ray });
+        Ok(judged.map_err(|failure| call.retry.interpret(failure)))
     }
 
     async fn admit(&self, call: &Call, patience: &mut Patience) -> Result<Ticket<'_>, TooLong> {
@@ -212,9 +213,21 @@ fn std_now() -> std::time::Instant {
 }
 
 impl Retry {
+    fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed)
+    }
+
+    /// A change can be forbidden for the group's sake; a read only for the credentials'.
+    fn interpret(self, failure: Failure) -> Failure {
+        if self.reads() && failure.status == Some(403) {
+            return Failure { kind: ApiErrorKind::Credentials, ..failure };
+        }
+        failure
+    }
+
     /// Whether to send again after such a failure, where there were `before` of its kind before.
     fn allows(self, failure: &Failure, before: u32) -> bool {
-        let reads = matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed);
+        let reads = self.reads();
         if failure.lasting || self == Self::Never {
             return false;
         }

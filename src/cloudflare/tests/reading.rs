@@ -182,7 +182,7 @@ async fn an_endless_body_is_cut_off() {
 
 #[tokio::test]
 async fn bad_credentials_fail_soon_and_never_show() {
-    for (status, code, requests) in [(400, 9106, 1), (401, 10_000, 1), (403, 9109, 3)] {
+    for (status, code, requests) in [(400, 9106, 1), (401, 10_000, 1), (403, 9109, 3), (403, 1234, 3)] {
         let server = Server::start(move |_, _| Reply::error(status, code, &format!("{TOKEN} is wrong"))).await;
         let error = server.client().user_groups().await.unwrap_err();
         assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Credentials, requests), "{status} {code}");
