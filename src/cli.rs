@@ -91,7 +91,7 @@ pub struct Shared {
     #[arg(hide_short_help = true)]
     pub timeout: Duration,
     /// The longest to wait in all before one request succeeds, such as 5m
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, global = true)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
     #[arg(hide_short_help = true)]
     pub max_wait: Duration,
     /// When to colour

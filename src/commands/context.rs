@@ -92,7 +92,7 @@ fn client(
     account_id: AccountId,
 ) -> Result<Client, Failure> {
     let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
-    Ok(Client::new(&ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
+    Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
 }
 
 /// The account that the files and the command line agree on.
