@@ -185,7 +185,9 @@ impl Report {
         }
         let cut = self.is_full();
         let mut list: Vec<Problem> = self.found.into_iter().map(|found| found.problem).collect();
-        list.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+        list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
+        // What an alias repeats is wrong once.
+        list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
         let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
         for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
             if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {

@@ -41,8 +41,12 @@ impl Reader<'_> {
 
     /// Reports that something at a place was already said at another.
     pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
-        let problem = self.problem(at, message).related(self.origin(first), label).help("take one of the two out");
-        self.report.push(problem);
+        let problem = self.problem(at, message);
+        self.report.push(if at == first {
+            problem.help("an alias repeats it: take the alias out")
+        } else {
+            problem.related(self.origin(first), label).help("take one of the two out")
+        });
     }
 
     /// Takes a mapping apart into the values of these keys, in this order. Reports every other key, and those that
