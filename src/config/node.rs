@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
-use serde_saphyr::{MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
+use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
 
 use super::problem::Position;
 
@@ -96,7 +97,9 @@ fn syntax_error(error: &Error) -> SyntaxError {
         }
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
         // The scanner, which looks ahead, has its own way to say so.
-        Error::Message { msg, .. } if msg == "recursion limit exceeded" => too_deep(),
+        Error::ExternalMessage { source, .. } if matches!(&**source, ExternalMessageSource::Parser(e) if *e.kind() == ErrorKind::RecursionLimitExceeded) => {
+            too_deep()
+        }
         Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
             ("there is too much in this file".into(), "split it into several files, and name their folder")
         }
