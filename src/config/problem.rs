@@ -35,7 +35,7 @@ pub struct Problem {
     pub file: Arc<str>,
     /// Where in the file; nothing where the file could not be read at all.
     pub position: Option<Position>,
-    /// The line at that position; nothing where it is too long to be shown.
+    /// The line at that position; nothing where it is blank, or too long to be shown.
     pub source_line: Option<String>,
     /// What is wrong.
     pub message: String,
@@ -218,7 +218,8 @@ fn shown_line(line: &[u8]) -> Option<String> {
         return None;
     }
     let text = String::from_utf8_lossy(line);
-    (text.chars().count() <= LONGEST_LINE).then(|| text.trim_end().to_owned())
+    let text = text.trim_end();
+    (!text.is_empty() && text.chars().count() <= LONGEST_LINE).then(|| text.to_owned())
 }
 
 /// The lines of a text as YAML counts them: they end with a line feed, a carriage return, or both.

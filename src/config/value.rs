@@ -210,6 +210,9 @@ fn percentage(text: &str) -> Result<Limit, LimitError> {
             _ => ("a percentage is a number followed by \"%\"".into(), None),
         });
     }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(("it begins with a zero".into(), None));
+    }
     if part.len() > 2 {
         return Err(("a percentage has at most two decimals".into(), None));
     }

@@ -198,8 +198,21 @@ fn what_is_no_limit_is_told_apart() {
         let problem = problems.iter().next().unwrap().clone();
         format!("{} ({})", problem.message, problem.help.unwrap())
     };
-    let wrong =
-        ["-1", "110%", "12.345%", "1e2", "'5'", "lots", "%", "-5%", "010", "0.005", "18446744073709551616", "[]"];
+    let wrong = [
+        "-1",
+        "110%",
+        "12.345%",
+        "1e2",
+        "'5'",
+        "lots",
+        "%",
+        "-5%",
+        "010",
+        "025%",
+        "0.005",
+        "18446744073709551616",
+        "[]",
+    ];
     insta::assert_snapshot!(wrong.map(limit).join("\n"), @r#"
     "-1" is not a limit: it is less than 0 (write 0 to allow no removals at all)
     "110%" is not a limit: it is more than 100% (write 100% to set no limit)
@@ -210,6 +223,7 @@ fn what_is_no_limit_is_told_apart() {
     this cannot be read as YAML: unexpected character: `%' (check the indentation, and quote text that begins with a special character or holds ": ")
     "-5%" is not a limit: it is less than 0 (write 0% or more; 0 allows no removals at all)
     "010" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
+    "025%" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
     "0.005" is not a limit: it is not only digits (for that share write 0.5%)
     "18446744073709551616" is not a limit: it is too large (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
     `total_removals` must be a limit, this is a list (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
