@@ -26,6 +26,9 @@ const MOST_ALIASED_NODES: usize = 1_000_000;
 /// The most nodes that are kept for aliases.
 const MOST_ANCHORED_NODES: usize = 200_000;
 
+/// The key that merges other mappings into a mapping, in YAML 1.1.
+pub(super) const MERGE_KEY: &str = "<<";
+
 /// A value and where it stands: for one that an alias stands for, where it is written out.
 #[derive(Debug)]
 pub(super) struct Node<'s> {
@@ -38,7 +41,7 @@ pub(super) struct Node<'s> {
 pub(super) enum Value<'s> {
     /// Text: in quotes, or something that YAML takes for nothing else.
     Text(Cow<'s, str>),
-    /// Something without quotes that YAML takes for a number or a boolean, as it was written.
+    /// Something without quotes that YAML takes for a number, a boolean or a merge key, as it was written.
     Typed(Cow<'s, str>),
     /// Nothing, `~` or `null`, as it was written.
     Null(Cow<'s, str>),
@@ -158,6 +161,8 @@ impl<'s> Unsettled<'s> {
         let (start, end) = self.bytes;
         let written = || Cow::Borrowed(source.get(start..end).unwrap_or_default());
         let value = match self.value {
+            // Only without quotes does it mean a merge.
+            Parsed::Text(text) if text == MERGE_KEY && written() == MERGE_KEY => Value::Typed(text),
             Parsed::Text(text) => Value::Text(text),
             Parsed::Typed => Value::Typed(written()),
             Parsed::Null => Value::Null(written()),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::nearest::did_you_mean;
-use super::node::{Node, Value};
+use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Position, Problem, Report, quoted, shortened};
 use crate::model::{Origin, Setting};
 
@@ -81,7 +81,7 @@ impl Reader<'_> {
     /// The text of a key; reports one that is no text, and the merge key.
     pub fn key<'s>(&mut self, key: Node<'s>) -> Option<Cow<'s, str>> {
         match key.value {
-            Value::Text(text) if text == "<<" => {
+            Value::Typed(text) if text == MERGE_KEY => {
                 let help = "name people once in `rosters`, and use them with `- roster: NAME`";
                 self.refuse(key.at, "merge keys are not supported", help);
                 None

@@ -128,6 +128,12 @@ fn a_name_is_taken_as_it_is_written() {
 }
 
 #[test]
+fn a_name_in_quotes_can_be_anything_visible() {
+    let desired = parse_one("version: 1\ngroups: {'<<': {members: []}, \"a: #b\": {members: []}}\n").unwrap();
+    assert_eq!(desired.groups.keys().map(GroupName::as_str).collect::<Vec<_>>(), ["<<", "a: #b"]);
+}
+
+#[test]
 fn an_id_of_digits_needs_no_quotes() {
     let ids =
         ["12345678901234567890123456789012", "00000000000000000000000000000001", "123456789012345678901234567890e1"];
