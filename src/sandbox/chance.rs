@@ -206,9 +206,7 @@ impl Fate {
         match kind {
             Kind::Latency => Fault::Latency(self.chance.latency_time),
             Kind::RateLimited => Fault::rate_limited(self.chance.retry_after),
-            Kind::RateLimitedBare => {
-                Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() })
-            }
+            Kind::RateLimitedBare => Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() }),
             Kind::ServerError => Fault::status(one_of([500, 502, 503])),
             Kind::Html => Fault::html(one_of([502, 520, 524])),
             Kind::LateHtml => Fault::Respond(Respond {
