@@ -38,7 +38,8 @@ fn whatever_goes_wrong_nobody_loses_what_they_are_to_keep_and_every_run_tells_th
     let next = AtomicU64::new(first);
     let (figures, failed) = (Mutex::new(Figures::default()), Mutex::new(None::<(u64, Violation)>));
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        // Most of a schedule's time is spent waiting.
+        for _ in 0..4 * std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -56,9 +57,7 @@ fn whatever_goes_wrong_nobody_loses_what_they_are_to_keep_and_every_run_tells_th
     println!("{}", figures.into_inner().unwrap());
     if let Some((seed, violation)) = failed.into_inner().unwrap() {
         let (shortest, violation) = shrink(Scenario::new(seed), violation);
-        panic!(
-            "seed {seed}: {violation}\n\nthe shortest history found:\n{shortest:#?}\n\nCONVOKE_SEED={seed} repeats it"
-        );
+        panic!("seed {seed}: {violation}\n\nthe shortest history found:\n{shortest}\nCONVOKE_SEED={seed} repeats it");
     }
 }
 

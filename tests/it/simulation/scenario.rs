@@ -1,5 +1,6 @@
 //! A scenario: an account, what goes wrong in it, and a history of steps; all of it follows from one number.
 
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use convoke::sandbox::{Chance, GroupSeed, Invitation, PersonSeed, Seed, Share, Wait};
@@ -17,6 +18,17 @@ pub struct Scenario {
     pub cast: Cast,
     pub luck: Luck,
     pub steps: Vec<Step>,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, concurrency, cast, luck, steps } = self;
+        let Cast { people, groups, page_size_cap, token_settles } = cast;
+        writeln!(f, "seed {seed}, concurrency {concurrency}, {page_size_cap:?}, {token_settles}, {luck:?}")?;
+        people.iter().enumerate().try_for_each(|(index, person)| writeln!(f, "  {index}: {person:?}"))?;
+        groups.iter().try_for_each(|group| writeln!(f, "  {group:?}"))?;
+        steps.iter().try_for_each(|step| writeln!(f, "- {step:?}"))
+    }
 }
 
 /// Who and what is in the account at first.

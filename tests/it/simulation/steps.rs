@@ -45,8 +45,8 @@ pub enum Cut {
 
 impl Run {
     fn random(rng: &mut Rng) -> Self {
-        let at = rng.usize(1..5);
-        let cut = match rng.u8(0..10) {
+        let at = pick(rng, &[1, 1, 1, 2, 2, 3, 5]);
+        let cut = match rng.u8(0..8) {
             0..2 => Cut::Killed(at),
             2 => Cut::Stopped(at),
             _ => Cut::Never,

@@ -12,6 +12,8 @@ use super::scenario::Cast;
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
     addresses: BTreeMap<MemberId, BTreeSet<String>>,
+    /// Every address that anybody ever had.
+    known: BTreeSet<String>,
 }
 
 impl Truth {
@@ -22,28 +24,30 @@ impl Truth {
             let known = truth.addresses.entry(person.id.parse().unwrap()).or_default();
             known.extend([person.email.clone()].into_iter().chain(others.into_iter().flatten()));
         }
+        truth.known = truth.addresses.values().flatten().cloned().collect();
         truth
     }
 
     /// Makes a change as somebody else would.
     pub fn edit(&mut self, account: &Account, edit: &Edit) {
-        let readdressed = match edit {
-            Edit::ChangeEmail(change) => account.person_id(&change.member).map(|id| (id, change.to.clone())),
+        let about = match edit {
+            Edit::ChangeEmail(change) => account.person_id(&change.member).map(|id| (id, Some(change.to.clone()))),
+            Edit::RemovePerson(who) => account.person_id(who).map(|id| (id, None)),
             _ => None,
         };
         if account.edit(edit)
-            && let Some((id, address)) = readdressed
+            && let Some((id, address)) = about
         {
-            self.addresses.insert(id, BTreeSet::from([address]));
+            self.known.extend(address.clone());
+            self.addresses.insert(id, address.into_iter().collect());
         }
     }
 
     /// Learns who came back to the account under another id.
     pub fn refresh(&mut self, account: &Account) {
-        let addresses: BTreeSet<String> = self.addresses.values().flatten().cloned().collect();
-        for address in addresses {
-            if let Some(id) = account.person_id(&address) {
-                self.addresses.entry(id).or_default().insert(address);
+        for address in &self.known {
+            if let Some(id) = account.person_id(address) {
+                self.addresses.entry(id).or_default().insert(address.clone());
             }
         }
     }
