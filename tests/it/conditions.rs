@@ -1,0 +1,100 @@
+//! What a list means: modes, times, rosters, and removals that are held.
+
+use convoke::sandbox::Seed;
+use insta::assert_snapshot;
+
+use crate::harness::given;
+
+fn admins() -> Seed {
+    Seed::default().people(["bob@example.com", "carol@example.com"]).group(
+        "Admins",
+        ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"],
+    )
+}
+
+fn file(group: &str) -> String {
+    format!("version: 1\nsettings: {{ limits: {{ group_removals: 100%, total_removals: 100% }} }}\ngroups:\n  Admins:\n{group}")
+}
+
+#[test]
+fn an_additive_group_gains_and_never_loses() {
+    let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan"), @"");
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+    world.run("plan --detailed-exitcode").exits(0).says("No changes. 1 group in sync.");
+}
+
+#[test]
+fn an_observed_group_is_compared_and_never_written() {
+    let text = file("    mode: observe\n    members: [alice@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan --detailed-exitcode"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
+    let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+}
+
+#[test]
+fn times_decide_at_the_instant_that_is_asked_for() {
+    let text = file(
+        "    members:
+      - alice@example.com
+      - trent@example.com
+      - victor@example.com
+      - email: bob@example.com
+        from: 2026-12-01
+      - email: mallory@example.com
+        until: 2026-12-31
+        reason: INC-4821 cover
+",
+    );
+    let world = given(admins()).file("convoke.yaml", text);
+    world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"");
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"");
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @"");
+}
+
+#[test]
+fn a_member_through_rosters_is_shown_with_the_way_there() {
+    let text = "version: 1
+rosters:
+  leads: [carol@example.com]
+  sre:
+    - bob@example.com
+    - roster: leads
+groups:
+  Admins:
+    mode: additive
+    members:
+      - roster: sre
+";
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan"), @"");
+}
+
+#[test]
+fn somebody_is_named_by_id_as_well_as_by_address() {
+    let world = given(admins());
+    let id = world.account().person_id("bob@example.com").unwrap();
+    world.write("convoke.yaml", file(&format!("    mode: additive\n    members: [{{ id: {id} }}]\n")));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+}
+
+#[test]
+fn an_address_that_has_changed_is_found_under_its_old_name_and_its_new() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "robert@example.com"])]);
+    world.run("plan").exits(3);
+    world.account().change_email("bob@example.com", "robert@example.com");
+    world.run("plan").exits(0).says("+ robert@example.com");
+}

@@ -1,0 +1,155 @@
+//! Servers that are dead, wrong, slow or lying, and credentials that are refused: what is said, and that nothing is
+//! concluded from half an answer.
+
+use std::net::TcpListener;
+
+use convoke::sandbox::{Access, Fault, FaultRule, Match, Operation, RateLimit, Respond, Seed, Wait};
+use insta::assert_snapshot;
+
+use crate::harness::{TOKEN, World, given};
+
+fn admins() -> Seed {
+    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"])
+}
+
+/// The account, something that goes wrong, and files that ask for one addition.
+fn with(rule: FaultRule) -> World {
+    joining(admins().fault(rule))
+}
+
+fn joining(seed: Seed) -> World {
+    given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+#[test]
+fn a_dead_server_is_told_with_what_to_check() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
+    let outcome = world.run("plan --max-wait 200ms").exits(69);
+    assert_snapshot!(outcome.to_string().replace(&port.to_string(), "[port]"), @"");
+}
+
+#[test]
+fn a_wrong_token_is_told_without_showing_it() {
+    assert_snapshot!(joining(admins().token("another-token-0123456789-0123456789-012")).run("plan"), @"");
+}
+
+#[test]
+fn a_token_that_may_only_read_plans_and_cannot_apply() {
+    let world = joining(Seed { token_access: Access::Read, ..admins() });
+    world.run("plan").exits(0).says("+ bob@example.com");
+    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_eq!(world.members("Admins"), ["alice@example.com"]);
+}
+
+#[test]
+fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
+    let world = joining(admins().token(TOKEN)).without("CLOUDFLARE_API_TOKEN");
+    world.run("plan").exits(77).warns("there are no credentials");
+    world.write("token", format!("{TOKEN}\n"));
+    world.run("plan --token-file token").exits(0);
+    world.write("token", "\n");
+    world.run("plan --token-file token").exits(77).warns("is empty");
+    world.run("plan --token-file missing").exits(77).warns("cannot be read");
+    let world = world.env("CLOUDFLARE_EMAIL", "alice@example.com").env("CLOUDFLARE_API_KEY", TOKEN);
+    world.run("plan").exits(0);
+}
+
+#[test]
+fn an_account_that_is_not_there_is_a_wrong_file() {
+    let world = joining(Seed { account_id: Some("f".repeat(32).parse().unwrap()), ..admins() });
+    assert_snapshot!(world.run("plan"), @"");
+}
+
+#[test]
+fn an_error_of_the_edge_passes() {
+    with(FaultRule::once(Match::any(), Fault::html(502))).run("plan").exits(0).says("+ bob@example.com");
+}
+
+#[test]
+fn an_edge_that_goes_on_failing_is_told_with_its_status() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::html(502)));
+    assert_snapshot!(world.run("plan --max-wait 200ms"), @"");
+}
+
+#[test]
+fn an_exhausted_limit_is_waited_out() {
+    let world = with(FaultRule::once(Match::operation(Operation::ListMembers), Fault::rate_limited(1)));
+    world.run("plan").exits(0).says("+ bob@example.com");
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_told_and_not_waited() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::rate_limited(250)));
+    let outcome = world.run("plan --max-wait 2s").exits(69);
+    assert!(outcome.stderr.contains("the next request would be allowed in"), "{outcome}");
+    assert!(outcome.stderr.contains("--max-wait"), "{outcome}");
+}
+
+#[test]
+fn a_window_that_others_have_nearly_used_up_is_not_run_into() {
+    let limit = RateLimit { requests: 1200, window: Wait::millis(300_000), spent: 1190 };
+    let world = joining(Seed { rate_limit: Some(limit), ..admins() });
+    world.run("plan").exits(0);
+    assert!(world.account().requests().iter().all(|request| request.status_sent == Some(200)));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let elsewhere = Respond { status: 302, location: Some("http://127.0.0.1:1/".into()), ..Respond::default() };
+    let world = with(FaultRule::always(Match::any(), Fault::Respond(elsewhere)));
+    assert_snapshot!(world.run("plan"), @"");
+    assert_eq!(world.request_count(), 1);
+}
+
+#[test]
+fn an_answer_that_denies_its_success_is_no_success() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListGroups), Fault::Unsuccessful));
+    let outcome = world.run("apply --yes --max-wait 200ms").exits(69);
+    assert!(outcome.stderr.contains("cannot list the account's user groups"), "{outcome}");
+}
+
+#[test]
+fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
+    let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
+    let omitted = FaultRule::always(Match::operation(Operation::ListMembers), Fault::OmitResult);
+    let world = given(seed.fault(omitted)).groups(&[("Admins", &["alice@example.com"])]);
+    let outcome = world.run("apply --yes --max-wait 200ms");
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_list_that_is_cut_short_removes_nobody() {
+    let members: Vec<String> = (0..20).map(|number| format!("p{number:02}@example.com")).collect();
+    let names: Vec<&str> = members.iter().map(String::as_str).collect();
+    let cut = FaultRule::always(
+        Match::operation(Operation::ListMembers),
+        Fault::Cut(convoke::sandbox::Cut::Body),
+    );
+    let world = given(Seed::default().group("Admins", members.clone()).fault(cut)).groups(&[("Admins", &names[..5])]);
+    world.run("apply --yes --max-wait 200ms").exits(69);
+    assert_eq!(world.members("Admins").len(), 20);
+}
+
+#[test]
+fn no_answer_in_time_is_told_with_what_may_help() {
+    let world = with(FaultRule::always(Match::any(), Fault::Latency(Wait::millis(60_000))));
+    let outcome = world.run("plan --timeout 100ms --max-wait 200ms").exits(69);
+    assert!(outcome.stderr.contains("no answer in time"), "{outcome}");
+    assert!(outcome.stderr.contains("--timeout"), "{outcome}");
+}
+
+#[test]
+fn a_group_just_created_settles() {
+    let world = joining(Seed { new_groups_settle: 2, ..admins() });
+    world.account().create_group("New");
+    world.write("convoke.yaml", crate::harness::config(&[("New", &["bob@example.com"])]));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.members("New"), ["bob@example.com"]);
+}
+
+#[test]
+fn a_token_just_created_settles() {
+    joining(Seed { token_settles: 2, ..admins() }).run("plan").exits(0);
+}
