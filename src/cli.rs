@@ -45,6 +45,9 @@ pub enum Command {
     /// Tell whether the account still is what the files say: exit 2 if not
     #[command(after_help = "Example:\n  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom")]
     Drift(DriftArgs),
+    /// Plan the inverse of what a journal says was done
+    #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
+    Undo(UndoArgs),
     /// Serve a local stand-in for the API until stopped
     #[command(after_help = "Example:\n  convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787")]
     Sandbox(SandboxArgs),
@@ -91,7 +94,7 @@ pub struct Shared {
     #[arg(hide_short_help = true)]
     pub timeout: Duration,
     /// The longest to wait in all before one request succeeds, such as 5m
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, global = true)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
     #[arg(hide_short_help = true)]
     pub max_wait: Duration,
     /// When to colour
@@ -154,6 +157,17 @@ pub struct DriftArgs {
     /// Write figures for Prometheus here
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+}
+
+/// The arguments of `undo`.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArgs {
+    /// What an apply recorded with --journal
+    #[arg(value_name = "JOURNAL")]
+    pub journal: PathBuf,
+    /// Save the plan here, for apply and show
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// The arguments of `sandbox`.

@@ -13,6 +13,7 @@ mod sandbox;
 mod schema;
 mod show;
 mod signals;
+mod undo;
 mod validate;
 
 pub use failure::{Exit, Failure};
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(shared, args, output).await,
         Command::Apply(args) => apply::run(shared, args, output).await,
         Command::Drift(args) => drift::run(shared, args, output).await,
+        Command::Undo(args) => undo::run(shared, args, output).await,
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => schema::run(args, output),
     }

@@ -1,5 +1,6 @@
 //! One request, sent until it is answered for good or given up.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use super::verdict::{Failure, Fate, Judge};
 
 /// A request that has waited longer than this says nothing any more of what its sender knew.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often a read that may soon be allowed or make sense is tried again: a token just created is refused for some
-/// seconds, a cut body looks malformed.
-const BRIEF: u32 = 2;
-/// How often a read of what may soon be there is tried again: a group just created has no members for some seconds.
-const SOON_THERE: u32 = 4;
+/// How often a forbidden read is tried again: a token just created is refused for a moment.
+const FORBIDDEN_AGAIN: u32 = 2;
+/// How often a read is tried again whose answer makes no sense: a body cut short looks like that.
+const MALFORMED_AGAIN: u32 = 3;
+/// How often a read of what exists is tried again: a group just created has no members for some seconds.
+const NOT_FOUND_AGAIN: u32 = 4;
 
 /// A request with what is needed to repeat it and to speak of it.
 #[derive(Clone, Debug)]
@@ -85,19 +87,19 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+    pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let notices = Notices::new();
         let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
         Ok(Self {
-            http: Http::new(config)?,
-            judge: Judge::new(config.credentials.clone()),
+            http: Http::new(&config)?,
+            judge: Judge::new(config.credentials),
             pacer: Pacer::new(notices.clone()),
             notices,
             on_their_way: Semaphore::new(concurrency),
             stopped: watch::Sender::new(false),
             requests: AtomicU64::new(0),
             max_wait: config.max_wait,
-            base_url: config.base_url.clone(),
+            base_url: config.base_url,
             concurrency,
         })
     }
@@ -143,6 +145,7 @@ impl Caller {
         let mut backoff = self.backoff();
         let mut attempts = 0;
         let mut last = None;
+        let mut times: BTreeMap<ApiErrorKind, u32> = BTreeMap::new();
         loop {
             if *self.stopped.borrow() {
                 return Err(call.fail(last.unwrap_or_else(Failure::stopped), attempts, None));
@@ -156,9 +159,15 @@ impl Caller {
                 }
             };
             patience.begin(std_now());
-            if !call.retry.allows(&failure, attempts) {
+            let before = times.entry(failure.kind).or_default();
+            let again = call.retry.allows(&failure, *before);
+            *before += 1;
+            if !again {
                 return Err(call.fail(failure, attempts, None));
             }
+            tracing::warn!(
+                operation = %call.operation, kind = %failure.kind, status = failure.status, attempts, "trying again"
+            );
             // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.
             if failure.kind != ApiErrorKind::RateLimited {
                 let wait = backoff.next().max(failure.retry_after.unwrap_or_default());
@@ -166,10 +175,6 @@ impl Caller {
                     let retry_in = failure.retry_after.filter(|after| *after > Duration::ZERO);
                     return Err(call.fail(failure, attempts, retry_in));
                 }
-                tracing::warn!(
-                    operation = %call.operation, kind = %failure.kind, status = failure.status, attempts, ?wait,
-                    "trying again"
-                );
                 self.pause(wait).await;
             }
             last = Some(failure);
@@ -212,7 +217,8 @@ impl Caller {
             ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
-        Ok(self.judge.judge(reply).map(|(result, ray)| Answered { result, ray }))
+        let judged = self.judge.judge(reply).map(|(result, ray)| Answered { result, ray });
+        Ok(judged.map_err(|failure| call.retry.interpret(failure)))
     }
 
     async fn admit(&self, call: &Call, patience: &mut Patience) -> Result<Ticket<'_>, TooLong> {
@@ -235,19 +241,32 @@ fn std_now() -> std::time::Instant {
 }
 
 impl Retry {
-    fn allows(self, failure: &Failure, attempts: u32) -> bool {
-        let reads = matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed);
+    fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed)
+    }
+
+    /// A change can be forbidden for the group's sake; a read only for the credentials'.
+    fn interpret(self, failure: Failure) -> Failure {
+        if self.reads() && failure.status == Some(403) {
+            return Failure { kind: ApiErrorKind::Credentials, ..failure };
+        }
+        failure
+    }
+
+    /// Whether to send again after such a failure, where there were `before` of its kind before.
+    fn allows(self, failure: &Failure, before: u32) -> bool {
+        let reads = self.reads();
         if failure.lasting || self == Self::Never {
             return false;
         }
         match failure.kind {
             ApiErrorKind::Unreachable | ApiErrorKind::RateLimited => reads || failure.fate == Fate::NotSent,
             ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => reads,
-            ApiErrorKind::Malformed => reads && attempts <= BRIEF,
+            ApiErrorKind::Malformed => reads && before < MALFORMED_AGAIN,
             ApiErrorKind::Credentials => {
-                reads && self != Self::ReadIfAllowed && failure.status == Some(403) && attempts <= BRIEF
+                reads && self != Self::ReadIfAllowed && failure.status == Some(403) && before < FORBIDDEN_AGAIN
             }
-            ApiErrorKind::NotFound => self == Self::ReadExisting && attempts <= SOON_THERE,
+            ApiErrorKind::NotFound => self == Self::ReadExisting && before < NOT_FOUND_AGAIN,
             ApiErrorKind::Stopped | ApiErrorKind::Incomplete | ApiErrorKind::Redirected | ApiErrorKind::Refused => {
                 false
             }

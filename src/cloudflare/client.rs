@@ -15,14 +15,17 @@ use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
 use super::people;
+use super::text::shown;
 use super::wire::{self, Single};
 use super::write::{self, WriteAnswer, WriteError};
 use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Person};
 
 /// The most groups, or members of a group, on a page.
-const GROUPS_PER_PAGE: u32 = 500;
+const GROUPS_PER_PAGE: u64 = 500;
 /// The most account members on a page.
-const PEOPLE_PER_PAGE: u32 = 50;
+const PEOPLE_PER_PAGE: u64 = 50;
+/// No id of a user is longer.
+const LONGEST_USER_ID: usize = 64;
 
 /// A user group of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +63,16 @@ pub struct MemberDetail {
 /// The user a token acts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenOwner {
-    /// The user's id, which is not a member's id.
+    /// The user's id, which is not a member's id; fit to be shown.
     pub id: String,
     /// The user's address.
     pub email: Option<Email>,
 }
 
 /// Speaks to the API about one account. Clones share connections, limits and counts.
+///
+/// Requests wait for each other's answers, so operations begun must be driven on together: join them, and do not set
+/// one aside half-done while awaiting another.
 #[derive(Clone)]
 pub struct Client {
     caller: Arc<Caller>,
@@ -85,8 +91,9 @@ impl Client {
     /// # Errors
     ///
     /// Credentials that cannot be sent; a system on which TLS cannot be set up.
-    pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self { caller: Arc::new(Caller::new(config)?), account: config.account_id })
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let account = config.account_id;
+        Ok(Self { caller: Arc::new(Caller::new(config)?), account })
     }
 
     /// How many HTTP requests were sent so far, repeated ones included.
@@ -189,7 +196,7 @@ impl Client {
         match self.caller.call::<Single<wire::User>>(&call).await {
             Ok(answered) => {
                 let wire::User { id, email } = answered.result.result;
-                Ok(Some(TokenOwner { id, email }))
+                Ok(Some(TokenOwner { id: shown(&id, LONGEST_USER_ID), email }))
             }
             Err(failed) => match failed.error.kind() {
                 ApiErrorKind::Credentials | ApiErrorKind::NotFound | ApiErrorKind::Refused => Ok(None),

@@ -58,7 +58,7 @@ impl fmt::Display for Operation {
 }
 
 /// What kind of failure it was: what a caller branches on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ApiErrorKind {
     /// No connection could be made.
     Unreachable,

@@ -128,7 +128,11 @@ impl From<reqwest::Error> for Loss {
 
 /// The errors from the outermost to the innermost.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
+    std::iter::successors(Some(error), |error| {
+        // An I/O error names what the error it wraps comes from, and passes over that error itself.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|error| error as &(dyn Error + 'static)).or_else(|| (**error).source())
+    })
 }
 
 fn root_cause(error: &(dyn Error + 'static)) -> String {
@@ -136,10 +140,19 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 fn distrusts_certificate(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(|error| {
-        // An I/O error does not name the error it wraps as its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| wrapped?.downcast_ref());
-        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
-    })
+    chain(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distrusted_certificate_is_found_however_deep_it_lies() {
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(distrusts_certificate(&wrapped));
+        assert_eq!(root_cause(&wrapped), "invalid peer certificate: Expired");
+        assert!(!distrusts_certificate(&io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused))));
+    }
 }

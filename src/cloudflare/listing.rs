@@ -19,6 +19,8 @@ use super::wire::{self, Page};
 
 /// How often a list that is not whole is read again.
 const REREADS: u32 = 3;
+/// The smallest page that can be asked for of every list.
+const LEAST_PER_PAGE: u64 = 5;
 /// A list that claims more entries is not believed.
 const MOST_ENTRIES: u64 = 1_000_000;
 
@@ -76,14 +78,15 @@ pub(super) struct Listing<'a, T> {
     caller: &'a Caller,
     /// The call without its page.
     call: Call,
+    /// How many entries are asked for, where no page has come yet.
+    per_page: u64,
     entries: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: Entry> Listing<'a, T> {
     /// The list that `call` reads, with `per_page` entries on a page.
-    pub(super) fn new(caller: &'a Caller, mut call: Call, per_page: u32) -> Self {
-        call.message.url.query_pairs_mut().append_pair("per_page", &per_page.to_string());
-        Self { caller, call, entries: PhantomData }
+    pub(super) fn new(caller: &'a Caller, call: Call, per_page: u64) -> Self {
+        Self { caller, call, per_page, entries: PhantomData }
     }
 
     /// The whole list by id.
@@ -105,9 +108,14 @@ impl<'a, T: Entry> Listing<'a, T> {
     }
 
     async fn read_once(&self) -> Result<BTreeMap<T::Id, T>, Broken> {
-        let mut pages = Pages::new(self.page(1).await?)?;
+        let mut pages = self.begin().await?;
         self.complete(&mut pages).await?;
         pages.into_whole()
+    }
+
+    /// Reads the first page.
+    pub(super) async fn begin(&self) -> Result<Pages<T>, Broken> {
+        Pages::new(self.page(1, None).await?)
     }
 
     /// Reads the pages that are missing.
@@ -126,10 +134,11 @@ impl<'a, T: Entry> Listing<'a, T> {
     ) -> Result<(), Broken> {
         let mut wanted = numbers.into_iter();
         let mut under_way = FuturesUnordered::new();
+        let layout = pages.layout;
         loop {
             while under_way.len() < self.caller.concurrency {
                 let Some(number) = wanted.by_ref().find(|number| !pages.has(*number)) else { break };
-                under_way.push(async move { (number, self.page(number).await) });
+                under_way.push(async move { (number, self.page(number, layout).await) });
             }
             let Some((number, page)) = under_way.next().await else { return Ok(()) };
             pages.add(number, page?)?;
@@ -142,17 +151,21 @@ impl<'a, T: Entry> Listing<'a, T> {
             if empty {
                 break;
             }
-            let page = self.page(number).await?;
+            let page = self.page(number, None).await?;
             empty = page.entries.is_empty();
             pages.add(number, page)?;
         }
         Ok(())
     }
 
-    /// One page.
-    pub(super) async fn page(&self, number: u64) -> Result<Page<T>, ApiError> {
+    /// One page; of the size that the first one had, if that is known and not smaller than the API allows to ask for.
+    async fn page(&self, number: u64, layout: Option<Layout>) -> Result<Page<T>, ApiError> {
+        let per_page = layout.map_or(self.per_page, |layout| layout.per_page);
+        let per_page = if per_page < LEAST_PER_PAGE { self.per_page } else { per_page };
         let mut call = self.call.clone();
-        call.message.url.query_pairs_mut().append_pair("page", &number.to_string());
+        let mut query = call.message.url.query_pairs_mut();
+        query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
+        drop(query);
         Ok(self.caller.call(&call).await?.result)
     }
 }

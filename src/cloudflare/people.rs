@@ -37,7 +37,7 @@ async fn search(
     emails: &BTreeSet<Email>,
     ids: &BTreeSet<MemberId>,
 ) -> Result<BTreeMap<MemberId, AccountMember>, Broken> {
-    let mut pages = Pages::new(listing.page(1).await?)?;
+    let mut pages = listing.begin().await?;
     if ids.is_empty()
         && let Some(last) = pages.layout.map(|layout| layout.pages)
         && is_worth_searching(emails.len(), last)
@@ -49,7 +49,7 @@ async fn search(
     pages.into_whole()
 }
 
-/// Whether searching costs less than reading all pages.
+/// Whether searching costs less than reading all pages, if every address takes as many steps as it can.
 fn is_worth_searching(sought: usize, pages: u64) -> bool {
     let steps = u64::from(u64::BITS - pages.leading_zeros());
     (sought as u64).saturating_mul(steps) < pages.saturating_sub(1)

@@ -1,6 +1,5 @@
 //! What the commands that speak to the API have in common: the files, the account, the client and the time.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -37,12 +36,19 @@ pub fn load(shared: &Shared) -> Result<Desired, Failure> {
     Ok(config::load(files)?)
 }
 
-/// The groups that the command line narrows the plan to.
-fn only(shared: &Shared, desired: &Desired) -> Result<BTreeSet<GroupName>, Failure> {
-    let only: BTreeSet<GroupName> = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let Some(unknown) = only.iter().find(|name| !desired.groups.contains_key(*name)) else { return Ok(only) };
-    let failure = Failure::message(Exit::Usage, format!("--only names {:?}, which no file declares", unknown.as_str()));
-    let similarity = |name: &GroupName| strsim::jaro(unknown.as_str(), name.as_str());
+/// The policy that the command line asks for.
+pub fn policy(shared: &Shared, account_id: AccountId) -> Policy {
+    let only = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
+    Policy { account_id, only, expiring_within }
+}
+
+/// Makes sure that the groups the command line narrows the plan to are declared.
+fn check_only(shared: &Shared, desired: &Desired) -> Result<(), Failure> {
+    let declared = |name: &&String| desired.groups.contains_key(&GroupName::from(name.as_str()));
+    let Some(unknown) = shared.only.iter().find(|name| !declared(name)) else { return Ok(()) };
+    let failure = Failure::message(Exit::Usage, format!("--only names {unknown:?}, which no file declares"));
+    let similarity = |name: &GroupName| strsim::jaro(unknown, name.as_str());
     let nearest = desired.groups.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
     Err(match nearest {
         Some(nearest) => failure.with_help(format!("did you mean {:?}?", nearest.as_str())),
@@ -92,7 +98,7 @@ fn client(
     account_id: AccountId,
 ) -> Result<Client, Failure> {
     let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
-    Ok(Client::new(&ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
+    Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
 }
 
 /// The account that the files and the command line agree on.
@@ -167,10 +173,9 @@ pub async fn make_plan(
     let desired = load(shared)?;
     let account_id = account(shared, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
-    let only = only(shared, &desired)?;
+    check_only(shared, &desired)?;
     let connection = connect(shared, account_id).await?;
-    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
-    let policy = Policy { account_id: connection.account_id, only, expiring_within };
+    let policy = policy(shared, connection.account_id);
     let time = time(shared);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;

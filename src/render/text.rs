@@ -27,7 +27,7 @@ pub struct Layout {
 /// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
 #[must_use]
 pub fn plan(plan: &Plan, layout: Layout) -> String {
-    let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
+    let mut page = Page { text: String::new(), paint: Paint::new(layout.color) };
     let shown = plan.groups.iter().filter(|group| !group.in_sync());
     shown.for_each(|group| page.group(group));
     page.blocked(plan);
@@ -40,7 +40,6 @@ pub fn plan(plan: &Plan, layout: Layout) -> String {
 
 struct Page {
     text: String,
-    layout: Layout,
     paint: Paint,
 }
 

@@ -58,9 +58,9 @@ fn add_person(state: &mut State, entry: &Entry<PersonSeed>) -> Result<(), Proble
     let Entry { value, place } = entry;
     let PersonSeed { email: address, id, status, joinable, user_email, group_email } = value;
     let address = email(address, *place)?;
-    let id = id.unwrap_or_else(|| id::of_person(&address));
+    let id = id.unwrap_or_else(|| id::of_person(&address, |id| !state.people.contains_key(&id)));
     hexadecimal(id.as_str(), *place)?;
-    if state.by_email.contains_key(&address) {
+    if state.person_with(&address).is_some() {
         return Err(problem(*place, format!("{address} is listed twice: addresses are compared without case")));
     }
     if let Some(other) = state.people.get(&id) {
@@ -110,8 +110,7 @@ fn find_member(state: &mut State, seed: &MemberSeed, place: Option<Place>) -> Re
     match (&seed.email, seed.id) {
         (Some(text), None) => {
             let address = email(text, place)?;
-            let found = state.find_or_add_person(address.as_str());
-            found.ok_or_else(|| problem(place, format!("{address} cannot be added to the account")))
+            Ok(state.person_with_or_new(&address))
         }
         (None, Some(id)) if state.people.contains_key(&id) => Ok(id),
         (None, Some(id)) => Err(problem(place, format!("nobody among the people has the id {id}"))),

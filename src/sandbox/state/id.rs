@@ -4,9 +4,14 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{Email, GroupId, MemberId};
 
-/// The id of an account member with that address.
-pub(crate) fn of_person(email: &Email) -> MemberId {
-    derive("member", email.folded())
+/// The id of an account member with that address: the first of its ids that is free.
+pub(crate) fn of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
+    let address = email.folded();
+    let mut id = derive("member", address);
+    while !free(id) {
+        id = derive("next member", id.as_str());
+    }
+    id
 }
 
 /// The id of a seed's group.

@@ -33,6 +33,17 @@ async fn a_connection_cut_after_leaves_no_answer_and_the_change() {
 }
 
 #[tokio::test]
+async fn a_connection_that_served_before_is_cut_like_a_new_one() {
+    for cut in [Cut::Before, Cut::After] {
+        let given = given(small().fault(FaultRule::once(Match::any().nth(2), Fault::Cut(cut)))).await;
+        assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
+        assert!(add_carol(&given).await.is_err());
+        assert_eq!(given.account.requests().len(), 2);
+        assert_eq!(has_carol(&given), cut == Cut::After);
+    }
+}
+
+#[tokio::test]
 async fn a_cut_body_breaks_off_after_the_status() {
     let given = given_fault(Fault::Cut(Cut::Body)).await;
     let request = given.request(Method::GET, &given.members("Admins", ""));

@@ -79,3 +79,15 @@ async fn who_joins_the_account_can_be_added_and_who_leaves_it_is_in_no_group() {
     assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["Alice@example.com", "bob@example.com"]);
     assert_eq!(given.get(&path("?order=user.email")).await.emails().len(), 3);
 }
+
+#[tokio::test]
+async fn an_address_given_up_can_be_taken_by_somebody_else() {
+    let given = given(small()).await;
+    let alice = given.id("alice@example.com");
+    assert!(given.account.change_email("alice@example.com", "ALICE@example.com"));
+    assert!(given.account.change_email("alice@example.com", "zoe@example.com"));
+    assert!(given.account.add("Admins", "alice@example.com"));
+    assert_eq!(given.id("zoe@example.com"), alice);
+    assert_ne!(given.id("alice@example.com"), alice);
+    assert_eq!(given.account.members_of("Admins"), ["alice@example.com", "bob@example.com", "zoe@example.com"]);
+}

@@ -1,0 +1,107 @@
+//! Whatever the other side says, the client answers with a value or an error.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::config::Credentials;
+use super::super::http::Answer;
+use super::super::listing::{Entry, Pages};
+use super::super::text::shown;
+use super::super::verdict::Judge;
+use super::super::wire::{AccountMember, Group, GroupMember, Page, Single, User, Written};
+use super::{TOKEN, id};
+
+/// Texts that mean something to the client, and others.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(id(7).to_string()),
+        Just("accepted".to_owned()),
+        Just("a@example.com".to_owned()),
+        Just("2026-08-01T10:00:00Z".to_owned()),
+        any::<String>(),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        Just("id"),
+        Just("name"),
+        Just("email"),
+        Just("status"),
+        Just("user"),
+        Just("created_at"),
+        Just("code"),
+        Just("message"),
+        Just("total_count"),
+        Just("result"),
+        Just("result_info"),
+        Just("errors"),
+        Just("success"),
+    ];
+    leaf.prop_recursive(4, 48, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec((key.clone(), inner), 0..6)
+                .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+fn judge_list<T: Entry>(status: u16, body: &[u8]) {
+    let judge = Judge::new(Credentials::Token(TOKEN.into()));
+    let answer = || Answer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
+    if let Ok((page, _)) = judge.judge::<Page<T>>(Ok(answer()))
+        && let Ok(pages) = Pages::new(page)
+    {
+        let _whole_or_not = pages.into_whole();
+    }
+    if let Err(failure) = judge.judge::<Single<User>>(Ok(answer())) {
+        let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
+        for text in texts {
+            assert!(text.chars().all(|character| !character.is_control()), "{text:?}");
+            assert!(text.chars().count() < 5000);
+        }
+    }
+    if let Ok((Value::Object(written), _)) = judge.judge::<Value>(Ok(answer()))
+        && let Ok(written) = serde_json::from_value::<Written>(written.into())
+    {
+        written.members();
+    }
+}
+
+fn judge_all(status: u16, body: &[u8]) {
+    judge_list::<Group>(status, body);
+    judge_list::<GroupMember>(status, body);
+    judge_list::<AccountMember>(status, body);
+}
+
+proptest! {
+    #[test]
+    fn no_json_makes_it_panic(status in 100_u16..600, value in value()) {
+        judge_all(status, value.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_result_makes_it_panic(result in value(), info in value(), errors in value(), success: bool) {
+        let body = json!({ "success": success, "errors": errors, "result": result, "result_info": info });
+        judge_all(200, body.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..4096)) {
+        judge_all(status, &body);
+    }
+
+    #[test]
+    fn no_text_is_shown_as_more_than_one_line(text: String, most in 0_usize..50) {
+        prop_assert!(shown(&text, most).chars().all(|character| !character.is_control()));
+    }
+}

@@ -1,0 +1,102 @@
+//! The rate limit holds all requests of a client together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::super::{ApiErrorKind, WaitReason};
+use super::server::{Reply, Server, paged};
+use super::{client, group};
+
+#[tokio::test]
+async fn a_refusal_holds_back_every_request_until_its_time() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::error(429, 10_429, "slow down").with("retry-after", "1"),
+        _ => paged(request, 3, 500),
+    });
+    let server = server.await;
+    let client = server.patient_client(Duration::from_secs(20));
+    let mut notice = client.wait_notice();
+    let held = client.user_groups();
+    let others = async {
+        notice.changed().await.unwrap();
+        let wait = notice.borrow_and_update().unwrap();
+        let group = group();
+        let all = join_all((0..5).map(|_| client.group_members(&group))).await;
+        assert!(all.iter().all(Result::is_ok));
+        wait
+    };
+    let (groups, wait) = tokio::join!(held, others);
+    // Group members are no groups: what counts is that it was answered.
+    assert_eq!(groups.unwrap_err().kind(), ApiErrorKind::Malformed);
+    assert_eq!(wait.why, WaitReason::RateLimit);
+    let seen = server.seen();
+    let refused_at = seen[0].at;
+    assert!(seen[1..].iter().all(|request| request.at >= refused_at + Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_wait_beyond_what_is_allowed_is_told_at_once() {
+    let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "290")).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status(), error.attempts()), (ApiErrorKind::RateLimited, Some(429), 1));
+    let wait = error.retry_in().unwrap();
+    assert!(wait > Duration::from_secs(280) && wait <= Duration::from_secs(290), "{wait:?}");
+    assert!(error.to_string().contains("would be allowed in 290 s"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fault_that_names_a_time_is_asked_again_no_sooner() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::status(503, "").with("retry-after", "1"),
+        _ => paged(request, 3, 500),
+    });
+    let server = server.await;
+    server.patient_client(Duration::from_secs(20)).group_members(&group()).await.unwrap();
+    let seen = server.seen();
+    assert!(seen[1].at >= seen[0].at + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_spent_quota_is_waited_out_before_the_server_has_to_refuse() {
+    let server = Server::start(|_, request| {
+        paged(request, 3, 500)
+            .with("ratelimit", "\"default\";r=0;t=250")
+            .with("ratelimit-policy", "\"default\";q=1200;w=300")
+    });
+    let server = server.await;
+    let client = server.client();
+    client.group_members(&group()).await.unwrap();
+    let error = client.group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::RateLimited, 0));
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn no_more_requests_are_under_way_than_allowed() {
+    // Answers are given only once as many requests are there as may be at once: more would be seen, fewer would wait
+    // for ever.
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::new(tokio::sync::Barrier::new(8));
+    let (count, peak) = (Arc::clone(&under_way), Arc::clone(&most));
+    let app = axum::Router::new().fallback(move || {
+        let (count, peak, gate) = (Arc::clone(&count), Arc::clone(&peak), Arc::clone(&gate));
+        async move {
+            peak.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            gate.wait().await;
+            count.fetch_sub(1, Ordering::SeqCst);
+            r#"{"success":true,"result":null}"#
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let group = group();
+    let all = join_all((0..32).map(|_| client.group_members(&group))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(most.load(Ordering::SeqCst), 8);
+}

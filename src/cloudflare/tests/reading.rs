@@ -1,0 +1,271 @@
+//! Lists are believed only if they are whole, and read through whatever stands in the way.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::{ApiErrorKind, Client};
+use super::server::{Reply, Server, page, paged};
+use super::{ACCOUNT, GROUP, TOKEN, client, config, email, group, id};
+use crate::model::Member;
+
+#[tokio::test]
+async fn an_empty_group_may_be_null_in_any_way() {
+    for body in [
+        r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":null}"#,
+        r#"{"success":true,"result":null}"#,
+        r#"{"success":true,"errors":null}"#,
+        r#"{"success":true,"result":[],"result_info":{"total_count":0.0,"per_page":null}}"#,
+    ] {
+        let server = Server::start(move |_, _| Reply::status(200, body)).await;
+        assert!(server.client().group_members(&group()).await.unwrap().is_empty());
+        assert_eq!(server.seen().len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_costs_as_many_requests_as_it_has_pages() {
+    let cost = async |total: usize| {
+        let server = Server::start(move |_, request| paged(request, total, 500)).await;
+        let client = server.client();
+        assert_eq!(client.group_members(&group()).await.unwrap().len(), total);
+        assert_eq!(client.requests(), server.seen().len() as u64);
+        server.seen().len()
+    };
+    assert_eq!([cost(0).await, cost(1).await, cost(500).await, cost(501).await, cost(1500).await], [1, 1, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_request_says_what_it_should_and_carries_the_credentials() {
+    let server = Server::start(|_, request| paged(request, 3, 500)).await;
+    server.client().group_members(&group()).await.unwrap();
+    let request = server.seen().remove(0);
+    assert_eq!(request.line, format!("GET /accounts/{ACCOUNT}/iam/user_groups/{GROUP}/members?per_page=500&page=1"));
+    assert!(request.headers.contains(&format!("authorization: bearer {TOKEN}\r\n")));
+    assert!(request.headers.contains(concat!("user-agent: convoke/", env!("CARGO_PKG_VERSION"), "\r\n")));
+    assert!(request.headers.contains("accept-encoding: gzip\r\n"));
+}
+
+#[tokio::test]
+async fn a_clamped_page_size_is_followed() {
+    let server = Server::start(|_, request| paged(request, 250, 100)).await;
+    let members = server.client().group_members(&group()).await.unwrap();
+    assert_eq!(members.len(), 250);
+    assert_eq!(
+        members[&id(249)],
+        Member { email: Some(email(249).parse().unwrap()), status: Some(crate::model::Status::Accepted) }
+    );
+    let asked: Vec<_> = server.seen().iter().map(|request| request.number("per_page").unwrap()).collect();
+    assert_eq!(asked, [500, 100, 100]);
+}
+
+#[tokio::test]
+async fn without_any_counts_pages_are_read_until_an_empty_one() {
+    let server = Server::start(|_, request| match request.page() {
+        1 => page(0..3, Value::Null),
+        2 => page(3..5, json!({})),
+        _ => Reply::status(200, r#"{"success":true,"result":null}"#),
+    })
+    .await;
+    assert_eq!(server.client().group_members(&group()).await.unwrap().len(), 5);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_a_page_for_ever_is_left() {
+    let server = Server::start(|_, _| page(0..3, Value::Null)).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Incomplete);
+    assert!(server.seen().len() <= 8);
+}
+
+#[tokio::test]
+async fn a_list_that_changed_while_it_was_read_is_read_again() {
+    let server = Server::start(|before, request| paged(request, if before < 1 { 501 } else { 502 }, 500)).await;
+    assert_eq!(server.client().group_members(&group()).await.unwrap().len(), 502);
+    assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_list_that_never_is_whole_is_an_error() {
+    let total = json!({ "total_count": 4 });
+    let twice = json!({ "total_count": 3 });
+    for (numbers, info) in [(vec![0, 1, 2], total.clone()), (vec![0, 1, 1], twice), (vec![], total)] {
+        let first = numbers.len();
+        let server = Server::start(move |_, request| match request.page() {
+            1 => page(numbers.clone(), info.clone()),
+            _ => page([], info.clone()),
+        })
+        .await;
+        let error = server.client().group_members(&group()).await.unwrap_err();
+        assert_eq!(error.kind(), ApiErrorKind::Incomplete, "{first} entries");
+        assert_eq!(error.attempts(), 4);
+        assert_eq!(error.group(), Some(&group()));
+    }
+}
+
+#[tokio::test]
+async fn an_absurd_length_asks_for_no_further_page() {
+    let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
+    let error = server.client().user_groups().await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Malformed);
+
+    let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Incomplete);
+    assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn an_entry_without_a_valid_id_fails_the_read_and_a_bad_address_does_not() {
+    let with = |id: String| {
+        let body = json!({ "success": true, "result": [{ "id": id, "email": "no address", "status": "new" }] });
+        Reply::json(&body)
+    };
+    let server = Server::start(move |_, _| with("../../user".to_owned())).await;
+    assert_eq!(server.client().group_members(&group()).await.unwrap_err().kind(), ApiErrorKind::Malformed);
+
+    let server =
+        Server::start(move |before, _| if before == 0 { with(id(1).to_string()) } else { page([], json!({})) });
+    let members = server.await.client().group_members(&group()).await.unwrap();
+    assert_eq!(members[&id(1)], Member { email: None, status: None });
+}
+
+#[tokio::test]
+async fn faults_of_the_edge_are_ridden_out() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::status(502, "<html><title>Bad gateway</title></html>"),
+        1 => Reply::Cut,
+        2 => Reply::CutBody { status: 200, body: r#"{"success":true,"result":["#.to_owned() },
+        3 => Reply::status(200, "<html>not the API</html>"),
+        4 => Reply::status(520, ""),
+        _ => paged(request, 3, 500),
+    });
+    let server = server.await;
+    let client = server.patient_client(Duration::from_secs(2));
+    assert_eq!(client.group_members(&group()).await.unwrap().len(), 3);
+    assert_eq!(client.requests(), 6);
+}
+
+#[tokio::test]
+async fn a_fault_that_lasts_is_told_with_what_the_server_said() {
+    let server = Server::start(|_, _| Reply::status(502, "<html>\n\u{1b}[2J Bad gateway</html>")).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status(), error.ray()), (ApiErrorKind::ServerFault, Some(502), Some("8f00-AMS")));
+    assert_eq!(u64::from(error.attempts()), server.seen().len() as u64);
+    let text = error.to_string();
+    assert!(text.starts_with(&format!(r#"cannot list the members of group "Platform Admins" ({GROUP}): "#)), "{text}");
+    assert!(text.contains("<html> \\u{1b}[2J Bad gateway</html>"), "{text}");
+}
+
+#[tokio::test]
+async fn a_refusal_with_status_200_is_a_refusal() {
+    let server = Server::start(|_, _| Reply::error(200, 1234, "Policy validation failed")).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Refused, 1));
+    assert!(error.to_string().contains("Policy validation failed (code 1234)"));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let server = Server::start(|_, _| Reply::status(302, "").with("location", "http://127.0.0.1:1/")).await;
+    let error = server.client().user_groups().await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Redirected, 1));
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_off() {
+    let server = Server::start(|_, _| Reply::status(200, &" ".repeat(17 * 1024 * 1024))).await;
+    let error = server.client().user_groups().await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Malformed, 1));
+}
+
+#[tokio::test]
+async fn bad_credentials_fail_soon_and_never_show() {
+    for (status, code, requests) in [(400, 9106, 1), (401, 10_000, 1), (403, 9109, 3), (403, 1234, 3)] {
+        let server = Server::start(move |_, _| Reply::error(status, code, &format!("{TOKEN} is wrong"))).await;
+        let error = server.client().user_groups().await.unwrap_err();
+        assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Credentials, requests), "{status} {code}");
+        let shown = format!("{error} {error:?} {} {:?}", error.help(), server.client());
+        assert!(!shown.contains(TOKEN), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_created_is_waited_for() {
+    let server = Server::start(|before, request| match before {
+        0 | 1 => Reply::error(403, 10_000, "not yet"),
+        2 | 3 => Reply::error(404, 1003, "not found"),
+        _ => paged(request, 3, 500),
+    });
+    assert_eq!(server.await.client().group_members(&group()).await.unwrap().len(), 3);
+
+    let server = Server::start(|_, _| Reply::error(404, 1003, "not found")).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::NotFound, 5));
+}
+
+#[tokio::test]
+async fn where_nothing_listens_nothing_is_reached() {
+    let error = client(&unused_address()).user_groups().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ApiErrorKind::Unreachable, None));
+    assert!(error.attempts() > 1);
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_silent_times_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let config = super::ClientConfig { timeout: Duration::from_millis(20), ..config(&url, Duration::ZERO) };
+    let error = Client::new(config).unwrap().user_groups().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::TimedOut, 1));
+}
+
+#[tokio::test]
+async fn groups_keep_their_names_whatever_these_are() {
+    let server = Server::start(|_, _| {
+        let groups = json!([{ "id": id(2), "name": "B\u{1b}" }, { "id": id(1), "name": "A" }]);
+        Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 2 } }))
+    });
+    let groups = server.await.client().user_groups().await.unwrap();
+    let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["A", "B\u{1b}"]);
+}
+
+#[tokio::test]
+async fn a_member_tells_since_when() {
+    let server = Server::start(|before, _| match before {
+        0 => Reply::json(&json!({
+            "success": true,
+            "result": { "id": id(1), "email": email(1), "created_at": "2026-08-01T10:00:00Z", "user": {} },
+        })),
+        _ => Reply::error(404, 1003, "not found"),
+    })
+    .await;
+    let client = server.client();
+    let detail = client.group_member(&group(), id(1)).await.unwrap().unwrap();
+    assert_eq!(detail.created_at, Some("2026-08-01T10:00:00Z".parse().unwrap()));
+    assert_eq!(client.group_member(&group(), id(1)).await.unwrap(), None);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_without_a_user_is_no_error() {
+    for reply in [Reply::error(401, 10_000, "no"), Reply::error(403, 9109, "no"), Reply::error(404, 1003, "no")] {
+        let server = Server::start(move |_, _| reply.clone()).await;
+        assert_eq!(server.client().token_owner().await.unwrap(), None);
+        assert_eq!(server.lines(), ["GET /user"]);
+    }
+    let server = Server::start(|_, _| {
+        Reply::json(&json!({ "success": true, "result": { "id": "u1", "email": "a@example.com" } }))
+    });
+    let owner = server.await.client().token_owner().await.unwrap().unwrap();
+    assert_eq!((owner.id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
+}
+
+/// An address where nothing listens.
+pub(super) fn unused_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

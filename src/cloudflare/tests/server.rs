@@ -1,0 +1,181 @@
+//! A server that answers each request as a closure says, and remembers what it was asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::super::Client;
+use super::{client, email, id, patient_client};
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Method and target, as in `GET /path?query`.
+    pub line: String,
+    pub headers: String,
+    pub body: String,
+    pub at: Instant,
+}
+
+impl Request {
+    /// A number in the query.
+    pub fn number(&self, key: &str) -> Option<usize> {
+        let (_, query) = self.line.split_once('?')?;
+        query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
+    }
+
+    pub fn page(&self) -> usize {
+        self.number("page").expect("a page")
+    }
+}
+
+/// What the server does about a request.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    /// It answers.
+    Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    /// It closes the connection.
+    Cut,
+    /// It promises a body and closes the connection in its midst.
+    CutBody { status: u16, body: String },
+}
+
+impl Reply {
+    pub fn json(body: &Value) -> Self {
+        Self::status(200, &body.to_string())
+    }
+
+    pub fn status(status: u16, body: &str) -> Self {
+        Self::Answer { status, headers: vec![("cf-ray", "8f00-AMS".to_owned())], body: body.to_owned() }
+    }
+
+    pub fn error(status: u16, code: i64, message: &str) -> Self {
+        let errors = json!([{ "code": code, "message": message }]);
+        let body = json!({ "success": false, "errors": errors, "messages": [], "result": null });
+        Self::status(status, &body.to_string())
+    }
+
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.push((name, value.to_owned()));
+        }
+        self
+    }
+}
+
+/// A page of the people with these numbers, as group members and account members alike.
+pub(super) fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Reply {
+    let entry = |number| {
+        let email = email(number);
+        json!({ "id": id(number), "email": email, "status": "accepted", "user": { "email": email } })
+    };
+    let entries: Vec<_> = numbers.into_iter().map(entry).collect();
+    Reply::json(&json!({
+        "success": true, "errors": [], "messages": [], "result": entries, "result_info": info,
+    }))
+}
+
+/// The page that a request asks for, of so many people; at most `most` a page.
+pub(super) fn paged(request: &Request, total: usize, most: usize) -> Reply {
+    let per_page = request.number("per_page").expect("a page size").min(most);
+    let from = (request.page() - 1) * per_page;
+    let numbers = from.min(total)..(from + per_page).min(total);
+    let info = json!({
+        "page": request.page(), "per_page": per_page, "count": numbers.len(), "total_count": total,
+    });
+    page(numbers, info)
+}
+
+/// A running server; it stops with the test's runtime.
+pub(super) struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// Answers each request as `script` says; it is also told how many came before.
+    pub async fn start(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let (script, log) = (Arc::new(script), Arc::clone(&seen));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                tokio::spawn(async move {
+                    let reply = |request: Request| {
+                        let mut log = log.lock().unwrap();
+                        let reply = script(log.len(), &request);
+                        log.push(request);
+                        reply
+                    };
+                    serve(stream, reply).await
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/client/v4", self.address)
+    }
+
+    pub fn client(&self) -> Client {
+        client(&self.url())
+    }
+
+    pub fn patient_client(&self, max_wait: Duration) -> Client {
+        patient_client(&self.url(), max_wait)
+    }
+
+    pub fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.seen().into_iter().map(|request| request.line).collect()
+    }
+}
+
+/// Answers the requests of one connection until it ends.
+async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream).await? {
+        match reply(request) {
+            Reply::Answer { status, headers, body } => {
+                let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
+                for (name, value) in headers {
+                    head.push_str(&format!("{name}: {value}\r\n"));
+                }
+                stream.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
+            }
+            Reply::Cut => break,
+            Reply::CutBody { status, body } => {
+                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", body.len() + 1);
+                stream.write_all(format!("{head}{body}").as_bytes()).await?;
+                break;
+            }
+        }
+    }
+    stream.shutdown().await
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).await? == 0 {
+            return Ok(None);
+        }
+    }
+    let (line, headers) = head.split_once("\r\n").unwrap_or_default();
+    let headers = headers.to_ascii_lowercase();
+    let length = headers.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    let line = line.trim_end_matches(" HTTP/1.1").replace("/client/v4", "");
+    Ok(Some(Request { line, headers, body: String::from_utf8_lossy(&body).into_owned(), at: Instant::now() }))
+}
