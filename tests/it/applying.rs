@@ -24,7 +24,21 @@ fn additions_alone_take_one_post() {
     let members = ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"];
     let all = [&members[..], &["bob@example.com", "carol@example.com"]].concat();
     let world = given(team()).groups(&[("Admins", &all)]);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com    convoke.yaml:11
+      + carol@example.com  convoke.yaml:12
+
+    Plan: 2 to add, 0 to remove in 1 of 1 group
+    done Admins: 2 added, 0 removed
+
+    Applied: 2 added, 0 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    4 requests to the API
+    ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com carol@example.com"]);
     converges(&world);
 }
@@ -32,7 +46,22 @@ fn additions_alone_take_one_post() {
 #[test]
 fn few_removals_take_deletes_after_the_additions() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "bob@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:8
+      - mallory@example.com  convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 1 to add, 2 to remove in 1 of 1 group
+    done Admins: 1 added, 2 removed
+
+    Applied: 1 added, 2 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    8 requests to the API
+    ");
     let mut writes = world.writes();
     assert_eq!(writes.remove(0), "POST Admins: bob@example.com");
     writes.sort_unstable();
@@ -44,7 +73,24 @@ fn few_removals_take_deletes_after_the_additions() {
 #[test]
 fn more_than_three_requests_become_one_put() {
     let world = given(team()).groups(&[("Admins", &["bob@example.com", "carol@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:7
+      + carol@example.com    convoke.yaml:8
+      - alice@example.com    convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 2 to add, 3 to remove in 1 of 1 group
+    done Admins: 2 added, 3 removed
+
+    Applied: 2 added, 3 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    6 requests to the API
+    ");
     assert_eq!(world.writes(), ["PUT Admins: bob@example.com carol@example.com trent@example.com"]);
     converges(&world);
 }
@@ -53,7 +99,25 @@ fn more_than_three_requests_become_one_put() {
 fn a_group_is_emptied_only_where_the_file_says_so() {
     let refused = "version: 1\nsettings: { limits: { group_removals: 100%, total_removals: 100% } }\ngroups:\n  Admins:\n    members: []\n";
     let world = given(team()).file("convoke.yaml", refused);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - alice@example.com    convoke.yaml:5
+      - mallory@example.com  convoke.yaml:5
+      - trent@example.com    convoke.yaml:5
+      - victor@example.com   convoke.yaml:5
+
+    Plan: 0 to add, 4 to remove in 1 of 1 group
+
+    Refused
+      allow_empty  Admins: nobody would be left of 4 members
+        to proceed: if the group is to be empty, say so: allow_empty: true
+
+    Digest: 370a7382112e177fa8b6e9e7bb24ad7fa86af7cfe3364eede8e34a1feceb928b
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
     assert_eq!(world.members("Admins").len(), 4);
 
     world.write("convoke.yaml", refused.replace("    members", "    allow_empty: true\n    members"));
@@ -92,7 +156,10 @@ fn the_expected_digest_applies_and_another_does_not() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     let digest = world.run("plan --format json").json()["digest"].as_str().unwrap().to_owned();
     world.account().remove("Admins", "victor@example.com");
-    assert_snapshot!(redact_digests(&world.run(&format!("apply --yes --expect {digest}")).stderr), @"");
+    assert_snapshot!(redact_digests(&world.run(&format!("apply --yes --expect {digest}")).stderr), @"
+    warning: the plan is not the expected one: its digest is [digest], not [digest]
+    warning: the account or the files have changed since; nothing was changed. Look at the plan anew
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
 
     world.account().add("Admins", "victor@example.com");
@@ -114,7 +181,25 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
     let refused = world.run("apply --yes").exits(3);
-    assert_snapshot!(refused, @"");
+    assert_snapshot!(refused, @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:4
+      - victor@example.com   convoke.yaml:4
+
+    Plan: 0 to add, 2 to remove in 1 of 1 group
+
+    Refused
+      group_removals  Admins: 2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+        to proceed: if every one of these removals is meant, accept this very plan by its digest
+
+    Digest: ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
+    To accept the limits for exactly this plan:
+      convoke apply --accept ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
 
     let digest = world.run("plan --format json").exits(3).json()["digest"].as_str().unwrap().to_owned();
@@ -126,7 +211,22 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
 fn who_is_protected_is_not_removed() {
     let file = "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\n  protected: [MALLORY@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com, victor@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:7
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Refused
+      protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
+        to proceed: keep them in the group's list, or take them off settings.protected first
+
+    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
@@ -134,7 +234,22 @@ fn who_is_protected_is_not_removed() {
 fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
     let seed = Seed { token_owner: Some("mallory@example.com".into()), ..team() };
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:6
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Refused
+      oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+        to proceed: run with somebody else's token or an account-owned one, or say --accept-self
+
+    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
     world.run("apply --yes --accept-self").exits(0);
     assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
@@ -167,7 +282,19 @@ fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.account().add("Admins", "carol@example.com");
-    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @"");
+    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @"
+    exit 4
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:6
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Stale: the account has changed since the plan was made
+      Admins
+        was added: carol@example.com
+    Nothing was changed. Make the plan anew and look at it again.
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
@@ -176,6 +303,11 @@ fn an_edited_plan_is_refused() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.write("plan.json", world.read("plan.json").replace("mallory@", "malice@"));
-    assert_snapshot!(world.run("apply plan.json --yes").exits(65), @"");
+    assert_snapshot!(world.run("apply plan.json --yes").exits(65), @"
+    exit 65
+    -- stderr
+    error: plan.json is no plan that can be used: it was damaged or edited after it was made: its checksum does not match
+    help: make the plan anew: convoke plan --out FILE
+    ");
     assert_eq!(world.request_count(), 3);
 }

@@ -6,21 +6,31 @@ use insta::assert_snapshot;
 use crate::harness::given;
 
 fn admins() -> Seed {
-    Seed::default().people(["bob@example.com", "carol@example.com"]).group(
-        "Admins",
-        ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"],
-    )
+    Seed::default()
+        .people(["bob@example.com", "carol@example.com"])
+        .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
 }
 
 fn file(group: &str) -> String {
-    format!("version: 1\nsettings: {{ limits: {{ group_removals: 100%, total_removals: 100% }} }}\ngroups:\n  Admins:\n{group}")
+    format!(
+        "version: 1\nsettings: {{ limits: {{ group_removals: 100%, total_removals: 100% }} }}\ngroups:\n  Admins:\n{group}"
+    )
 }
 
 #[test]
 fn an_additive_group_gains_and_never_loses() {
     let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"");
+    assert_snapshot!(world.run("plan"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, additive)
+      + bob@example.com  convoke.yaml:6
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
     world.run("apply --yes").exits(0);
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
     world.run("plan --detailed-exitcode").exits(0).says("No changes. 1 group in sync.");
@@ -30,8 +40,37 @@ fn an_additive_group_gains_and_never_loses() {
 fn an_observed_group_is_compared_and_never_written() {
     let text = file("    mode: observe\n    members: [alice@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan --detailed-exitcode"), @"");
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("plan --detailed-exitcode"), @"
+    exit 2
+    -- stdout
+    Admins (4 members, observed only: nothing is written)
+      + bob@example.com      convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - trent@example.com    convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 0 to add, 0 to remove in 0 of 1 group
+    4 differences in groups that are only observed
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, observed only: nothing is written)
+      + bob@example.com      convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - trent@example.com    convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 0 to add, 0 to remove in 0 of 1 group
+    4 differences in groups that are only observed
+    Applied: 0 added, 0 removed.
+    0 of 1 group in sync.
+    1 held or only observed
+    -- stderr
+    3 requests to the API
+    ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
@@ -39,7 +78,31 @@ fn an_observed_group_is_compared_and_never_written() {
 fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("apply --yes"), @"");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:5
+      3 removals held until what is blocked is resolved:
+      ~ mallory@example.com  convoke.yaml:5
+      ~ trent@example.com    convoke.yaml:5
+      ~ victor@example.com   convoke.yaml:5
+
+    Blocked: declared, and cannot be applied
+      convoke.yaml:5  Admins: malory@example.com: no member of the account; did you mean mallory@example.com?
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    1 blocked
+    3 removals held
+    done Admins: 1 added, 0 removed
+
+    Applied: 1 added, 0 removed.
+    1 of 1 group in sync.
+    1 blocked
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    4 requests to the API
+    ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
 }
 
@@ -59,9 +122,40 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     );
     let world = given(admins()).file("convoke.yaml", text);
     world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
-    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"");
-    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"");
-    assert_snapshot!(world.run("plan --at 2027-01-01"), @"");
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com  convoke.yaml:9
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com  convoke.yaml:9
+
+    Ending soon
+      mallory@example.com in Admins until the end of 2026-12-31  convoke.yaml:11
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:9
+      - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
+
+    Plan: 1 to add, 1 to remove in 1 of 1 group
+    -- stderr
+    4 requests to the API
+    ");
 }
 
 #[test]
@@ -79,7 +173,17 @@ groups:
       - roster: sre
 ";
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"");
+    assert_snapshot!(world.run("plan"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, additive)
+      + bob@example.com    convoke.yaml:5 via sre (convoke.yaml:11)
+      + carol@example.com  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
+
+    Plan: 2 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
 }
 
 #[test]

@@ -9,8 +9,10 @@ struct Example {
     seed: &'static str,
 }
 
-const QUICKSTART: Example = Example { files: "examples/quickstart/convoke.yaml", seed: "examples/quickstart/seed.yaml" };
-const ORGANISATION: Example = Example { files: "examples/organisation/groups", seed: "examples/organisation/seed.yaml" };
+const QUICKSTART: Example =
+    Example { files: "examples/quickstart/convoke.yaml", seed: "examples/quickstart/seed.yaml" };
+const ORGANISATION: Example =
+    Example { files: "examples/organisation/groups", seed: "examples/organisation/seed.yaml" };
 
 /// The examples know of people who come and go; this is between.
 const TIME: &str = "2026-12-15T12:00:00Z";

@@ -57,9 +57,8 @@ pub fn nothing() -> World {
 
 /// A file that declares these groups by their members, and allows any number of removals.
 pub fn config(groups: &[(&str, &[&str])]) -> String {
-    let mut text = String::from(
-        "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\ngroups:\n",
-    );
+    let mut text =
+        String::from("version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\ngroups:\n");
     for (name, members) in groups {
         let empty = if members.is_empty() { "    allow_empty: true\n" } else { "" };
         let _ = write!(text, "  {name}:\n{empty}    members:{}\n", if members.is_empty() { " []" } else { "" });

@@ -13,9 +13,9 @@
 
 mod harness;
 
-mod applying;
 mod apply_refusals;
 mod apply_settling;
+mod applying;
 mod conditions;
 mod drift;
 mod examples;

@@ -32,7 +32,8 @@ const IMPURE: [&str; 15] = [
 
 #[test]
 fn the_core_knows_no_network_clock_environment_file_system_or_chance() {
-    let core = sources().into_iter().filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
+    let core =
+        sources().into_iter().filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
     let mut found = BTreeSet::new();
     let mut looked_at = 0;
     for path in core {

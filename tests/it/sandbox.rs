@@ -16,20 +16,47 @@ fn world() -> World {
 #[test]
 fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
     let world = world();
-    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"");
+    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
+    exit 0
+    -- stdout
+    Admins (1 member)
+      + bob@example.com  convoke.yaml:8
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    done Admins: 1 added, 0 removed
+
+    Applied: 1 added, 0 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    4 requests to the API
+    ");
     world.run("drift --sandbox seed.yaml").exits(2);
 }
 
 #[test]
 fn a_seed_that_cannot_be_used_is_told_with_its_place() {
     let world = world().file("seed.yaml", "version: 1\ngroups:\n  Admins:\n    member: [alice@example.com]\n");
-    assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"");
-    assert_snapshot!(world.run("plan --sandbox missing.yaml"), @"");
+    assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"
+    exit 65
+    -- stderr
+    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, members, policy_invalid, settling
+      4 |     member: [alice@example.com]
+    ");
+    assert_snapshot!(world.run("plan --sandbox missing.yaml"), @"
+    exit 65
+    -- stderr
+    error: cannot read the seed missing.yaml: No such file or directory (os error 2)
+    ");
 }
 
 #[test]
 fn a_sandbox_listens_to_nobody_from_elsewhere() {
-    assert_snapshot!(world().run("sandbox --seed seed.yaml --listen 0.0.0.0:0"), @"");
+    assert_snapshot!(world().run("sandbox --seed seed.yaml --listen 0.0.0.0:0"), @"
+    exit 64
+    -- stderr
+    error: the sandbox takes any client's word: it listens on a loopback address like 127.0.0.1:0 alone, not on 0.0.0.0:0
+    help: listen on a free port of a loopback address, such as 127.0.0.1:0
+    ");
 }
 
 #[cfg(unix)]

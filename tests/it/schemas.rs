@@ -49,10 +49,8 @@ fn every_example_of_groups_or_seeds_names_a_schema() {
 #[test]
 fn a_printed_plan_keeps_to_its_schema() {
     let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"]);
-    let world = given(seed).groups(&[
-        ("Admins", &["alice@example.com", "bob@example.com"]),
-        ("Unknown", &["alice@example.com"]),
-    ]);
+    let world = given(seed)
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Unknown", &["alice@example.com"])]);
     let plan = world.run("plan --format json").exits(3).json();
     keeps_to(&schema("plan"), &plan, Path::new("the plan"));
 }

@@ -13,7 +13,9 @@ fn world(seed: Seed) -> World {
 fn the_token_is_in_no_output_and_no_file_however_much_is_said() {
     let flaky = FaultRule::once(Match::operation(Operation::ListMembers), Fault::html(502));
     let world = world(Seed::default().fault(flaky));
-    for arguments in ["plan -vv --out plan.json", "plan -vvv --log-format json", "apply --yes -vv --journal journal.jsonl"] {
+    for arguments in
+        ["plan -vv --out plan.json", "plan -vvv --log-format json", "apply --yes -vv --journal journal.jsonl"]
+    {
         let outcome = world.run(arguments).exits(0);
         assert!(outcome.stderr.len() > 200, "little was said: {outcome}");
         assert!(!outcome.to_string().contains(TOKEN), "{outcome}");

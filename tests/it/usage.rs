@@ -42,19 +42,40 @@ fn help_and_version_are_results_and_succeed() {
 
 #[test]
 fn a_mistyped_flag_is_told_with_the_nearest() {
-    assert_snapshot!(nothing().run("plan --onyl Admins"), @"");
+    assert_snapshot!(nothing().run("plan --onyl Admins"), @"
+    exit 64
+    -- stderr
+    error: unexpected argument '--onyl' found
+
+      tip: a similar argument exists: '--only'
+
+    Usage: convoke plan --only <GROUP>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
-    assert_snapshot!(nothing().run("plan --at yesterday"), @"");
+    assert_snapshot!(nothing().run("plan --at yesterday"), @"
+    exit 64
+    -- stderr
+    error: invalid value 'yesterday' for '--at <TIME>': write a date such as 2026-12-01 or an instant such as 2026-12-01T09:00:00Z
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn apply_without_a_terminal_needs_to_be_told_yes_and_asks_nothing_of_the_api() {
     let world = given(Seed::default().group("Admins", ["alice@example.com"]))
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
-    assert_snapshot!(world.run("apply"), @"");
+    assert_snapshot!(world.run("apply"), @"
+    exit 64
+    -- stderr
+    error: there is no terminal to ask on
+    help: say --yes to apply without being asked
+    ");
     assert_eq!(world.request_count(), 0);
 }
 
@@ -64,7 +85,12 @@ fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
         .groups(&[("Admins", &["alice@example.com"])])
         .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT)
         .env("CLOUDFLARE_API_TOKEN", crate::harness::TOKEN);
-    assert_snapshot!(world.run("plan --api-url http://api.example.com/client/v4"), @"");
+    assert_snapshot!(world.run("plan --api-url http://api.example.com/client/v4"), @"
+    exit 64
+    -- stderr
+    error: the API's address cannot be used: http is allowed to a loopback address only, or the credentials could be read on the way: use https
+    help: see --api-url and CLOUDFLARE_BASE_URL
+    ");
 }
 
 #[cfg(unix)]

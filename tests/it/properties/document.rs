@@ -91,7 +91,8 @@ fn no_edit_of_a_single_field_gets_through() {
 #[test]
 fn a_plan_of_another_version_says_so() {
     let (_, text) = saved(&rich());
-    let error = PlanDocument::parse(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes()).unwrap_err();
+    let error =
+        PlanDocument::parse(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "it has format version 9, this version of convoke reads 1");
 }
 
@@ -115,7 +116,8 @@ fn edits(value: &Value) -> Vec<Value> {
             all
         }
         Value::Object(fields) => {
-            let mut all = vec![Value::Object(fields.clone().into_iter().chain([("more".into(), Value::from(1))]).collect())];
+            let mut all =
+                vec![Value::Object(fields.clone().into_iter().chain([("more".into(), Value::from(1))]).collect())];
             for (name, field) in fields {
                 for edited in edits(field) {
                     let mut fields = fields.clone();
