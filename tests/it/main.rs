@@ -12,4 +12,27 @@
     reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
 )]
 
+mod harness;
+
+mod apply_refusals;
+mod apply_settling;
+mod applying;
+mod conditions;
+mod drift;
+mod examples;
+mod failures;
+mod guarded;
+mod journals;
+mod planning;
+mod properties;
+mod purity;
+mod readme;
+mod requests;
+mod sandbox;
+mod saved_plans;
+mod scale;
+mod schemas;
+mod secrets;
 mod simulation;
+mod usage;
+mod validate;

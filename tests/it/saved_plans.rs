@@ -1,0 +1,171 @@
+//! Saved plans: bound to what they were made from, resumed where they were cut off, refused where anything else is so.
+
+use convoke::sandbox::{Edit, Fault, FaultRule, InGroup, Match, Operation, Seed};
+
+use crate::harness::{World, given};
+
+fn seed() -> Seed {
+    Seed::default()
+        .person("new@example.com")
+        .person("other@example.com")
+        .group("Ops", ["alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com"])
+        .group("Dev", ["alice@example.com", "bob@example.com"])
+}
+
+/// Ops loses dave and gains new; Dev stays as it is.
+fn world() -> World {
+    given(seed()).groups(&[
+        ("Ops", &["alice@example.com", "bob@example.com", "carol@example.com", "new@example.com"]),
+        ("Dev", &["alice@example.com", "bob@example.com"]),
+    ])
+}
+
+const WRITES: [&str; 2] = ["POST Ops: new@example.com", "DELETE Ops: dave@example.com"];
+
+#[test]
+fn a_saved_plan_is_carried_out_exactly() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.write("convoke.yaml", "version: 1\ngroups: {}\n");
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.writes(), WRITES);
+}
+
+#[test]
+fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.run("apply plan.json --yes").exits(0);
+    world.forget_requests();
+    let again = world.run("apply plan.json --yes").exits(0);
+    again.says("Applied: 0 added, 0 removed.\nThe account is in sync: 2 groups.\n");
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_saved_plan_goes_on_where_an_earlier_run_was_cut_off() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().add("Ops", "new@example.com");
+    world.run("apply plan.json --yes").exits(0).says("Applied: 0 added, 1 removed.");
+    assert_eq!(world.writes(), ["DELETE Ops: dave@example.com"]);
+}
+
+#[test]
+fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
+    for group in ["Ops", "Dev"] {
+        let world = world();
+        world.run("plan --out plan.json").exits(0);
+        world.account().add(group, "other@example.com");
+        world.account().remove(group, "alice@example.com");
+        world.forget_requests();
+        let stale = world.run("apply plan.json --yes").exits(4);
+        assert!(world.writes().is_empty());
+        if group == "Dev" {
+            insta::assert_snapshot!(stale.stdout, @"");
+        }
+    }
+}
+
+#[test]
+fn a_group_that_is_gone_makes_a_saved_plan_stale() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().delete_group("Dev");
+    world.run("apply plan.json --yes").exits(4).says("  Dev\n    the group is gone\n");
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_group_that_was_only_renamed_is_still_the_group_of_the_plan() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().rename_group("Ops", "Operations");
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.members("Operations").len(), 4);
+}
+
+#[test]
+fn an_edited_a_cut_and_an_empty_plan_are_refused() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    let whole = world.read("plan.json");
+    for (damage, text) in [
+        ("edited", whole.replace("dave@", "carol@")),
+        ("cut", whole[..whole.len() / 2].to_owned()),
+        ("empty", String::new()),
+        ("not JSON", "plan".into()),
+    ] {
+        world.write("plan.json", text);
+        let refused = world.run("apply plan.json --yes").exits(65);
+        if damage == "edited" {
+            insta::assert_snapshot!(refused.stderr, @"");
+        }
+        world.run("show plan.json").exits(65);
+    }
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_plan_of_another_account_is_refused() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    let elsewhere = world.env("CLOUDFLARE_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff");
+    insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @"");
+}
+
+#[test]
+fn the_expected_digest_needs_no_file_and_fails_closed() {
+    let world = world();
+    let plan = world.run("plan --format json").exits(0).json();
+    let digest = plan["digest"].as_str().unwrap();
+    world.account().add("Dev", "other@example.com");
+    let stale = world.run(&format!("apply --yes --expect {digest}")).exits(4);
+    insta::assert_snapshot!(stale.stderr, @"");
+    assert!(world.writes().is_empty());
+    world.account().remove("Dev", "other@example.com");
+    world.run(&format!("apply --yes --expect {digest}")).exits(0);
+    assert_eq!(world.writes(), WRITES);
+}
+
+#[test]
+fn the_digest_is_the_same_for_a_plan_made_elsewhere_and_later() {
+    let world = world();
+    let digest = |arguments: &str| world.run(arguments).exits(0).json()["digest"].clone();
+    let first = digest("plan --format json");
+    world.write("elsewhere/groups.yaml", format!("# moved\n{}", world.read("convoke.yaml")));
+    assert_eq!(digest("plan --format json -f elsewhere --at 2030-01-01"), first);
+}
+
+#[test]
+fn a_put_is_not_sent_over_somebody_elses_change() {
+    // Five leave, so that the group is replaced.
+    let people =
+        ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "stay@example.com"];
+    let edit = Edit::Add(InGroup { group: "Ops".into(), member: "other@example.com".into() });
+    let seed = Seed::default()
+        .person("other@example.com")
+        .group("Ops", people)
+        .group("Dev", ["a@example.com"])
+        // The first listing is the plan's, the second the one before the PUT.
+        .fault(FaultRule::once(Match::operation(Operation::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
+    let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
+    let stale = world.run("apply --yes").exits(5);
+    insta::assert_snapshot!(stale.stdout, @"");
+    assert_eq!(world.writes(), ["POST Dev: stay@example.com"]);
+    assert_eq!(world.members("Ops").len(), 7);
+}
+
+#[test]
+fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
+    let world = given(
+        Seed::default()
+            .person(convoke::sandbox::PersonSeed::from("mover@example.com").not_joinable())
+            .group("From", ["mover@example.com", "stay@example.com"])
+            .group("To", ["stay@example.com"]),
+    )
+    .groups(&[("From", &["stay@example.com"]), ("To", &["stay@example.com", "mover@example.com"])]);
+    let report = world.run("apply --yes").exits(5);
+    insta::assert_snapshot!(report.stdout, @"");
+    assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
+}
