@@ -100,6 +100,8 @@ pub struct Change {
     pub expired: Option<Timestamp>,
     /// Whether the change under review causes the difference, where that was asked.
     pub since: Option<Since>,
+    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    pub added_at: Option<Timestamp>,
 }
 
 /// Joining or leaving.
