@@ -12,6 +12,7 @@ mod operations;
 mod people;
 mod since;
 mod targets;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,6 +29,7 @@ pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
 pub use targets::{Target, targets};
+pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// What governs a plan besides the files.
 #[derive(Clone, Debug)]

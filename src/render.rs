@@ -3,13 +3,19 @@
 //! Names, addresses and messages come from outside. Everything that is shown goes through [`clean`] first, and then
 //! through what its format needs besides.
 
+pub mod export;
+pub mod failure;
+pub mod github;
 pub mod json;
 pub mod markdown;
+pub mod metrics;
 pub mod report;
 #[cfg(test)]
 mod samples;
 pub mod text;
+pub mod why;
 mod words;
+mod yaml;
 
 use std::fmt::Write as _;
 

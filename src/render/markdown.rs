@@ -86,7 +86,7 @@ fn foot(plan: &Plan) -> String {
     let digest = plan.digest;
     let command = |text: &str, flag: &str| format!("\n{text}\n\n```sh\nconvoke apply --yes {flag} {digest}\n```\n");
     let how = if plan.refusals_beyond_limits().next().is_some() {
-        "\nNothing lifts these refusals: what they name has to be changed first.\n".into()
+        "\nNo digest lifts these refusals: what they name has to be resolved first.\n".into()
     } else if !plan.refusals.is_empty() {
         command("If every one of these removals is meant, accept the limits for exactly this plan:", "--accept")
     } else if plan.summary().requests > 0 {

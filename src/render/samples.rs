@@ -140,7 +140,7 @@ pub fn blocked() -> Plan {
 /// Everything that comes from outside is hostile.
 pub fn hostile() -> Plan {
     let mut plan = blocked();
-    let email = "<b>|`@admin`[x](//e.vil)\u{202e}@e.vil";
+    let email = "<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil";
     let small = small();
     plan.groups.extend(small.groups.into_iter().take(1));
     plan.expiring = small.expiring;

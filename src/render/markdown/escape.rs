@@ -58,7 +58,7 @@ fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
 /// Whether a word can stand in Markdown as it is: letters or a number, with punctuation that means nothing there.
 fn is_plain(word: &str) -> bool {
     let core = word.trim_start_matches(['(', '"']).trim_end_matches([',', ';', ':', '.', '?', ')', '"', '%']);
-    let letters = !core.is_empty() && core.chars().all(char::is_alphabetic);
+    let letters = !core.is_empty() && core.chars().all(|c| c.is_alphabetic() || c == '\'');
     let number = !core.is_empty() && core.chars().all(|c| c.is_ascii_digit());
     // Long hexadecimal words become links to commits.
     let commit = core.len() >= 7 && core.chars().all(|c| c.is_ascii_hexdigit());

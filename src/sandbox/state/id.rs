@@ -7,7 +7,7 @@ use crate::model::{Email, GroupId, MemberId};
 /// The id of an account member with that address: the first of its ids that is free.
 pub(crate) fn of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
     let address = email.folded();
-    let mut id = derive("member", &address);
+    let mut id = derive("member", address);
     while !free(id) {
         id = derive("next member", id.as_str());
     }
