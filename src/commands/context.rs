@@ -156,10 +156,8 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
     }
 }
 
-/// The files, the account as it is, and the plan between the two.
+/// The account as it is, and the plan between the files and it.
 pub struct Planned {
-    /// What the files declare.
-    pub desired: Desired,
     /// What was observed.
     pub current: Current,
     /// The difference.
@@ -186,5 +184,5 @@ pub async fn make_plan(
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
     drop(watching);
-    Ok((connection, Planned { desired, current, plan, policy, time }))
+    Ok((connection, Planned { current, plan, policy, time }))
 }
