@@ -21,7 +21,31 @@ fn digest(text: &str) -> String {
 fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
     let world = ten(6..10, "");
     let refused = world.run("apply --yes").exits(3);
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @r"
+    exit 3
+    -- stdout
+    Ops (10 members)
+      - p0@example.com  convoke.yaml:4
+      - p1@example.com  convoke.yaml:4
+      - p2@example.com  convoke.yaml:4
+      - p3@example.com  convoke.yaml:4
+      - p4@example.com  convoke.yaml:4
+      - p5@example.com  convoke.yaml:4
+
+    Plan: 0 to add, 6 to remove in 1 of 1 group
+    Digest: d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+
+    Refused
+      group_removals  Ops: 6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
+        to proceed: if every one of these removals is meant, accept this very plan by its digest
+      total_removals  6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
+        to proceed: if every one of these removals is meant, accept this very plan by its digest
+
+    To accept the limits for exactly this plan:
+      convoke apply --accept d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
     assert!(world.writes().is_empty());
 }
 
@@ -31,11 +55,36 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
     let shown = digest(&world.run("plan").exits(3).stdout);
     world.account().add("Ops", "late@example.com");
     let other = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(other.stderr, @"");
+    insta::assert_snapshot!(other.stderr, @r"
+    warning: --accept names another plan: this one's digest is 7ea8459b39695aa0d8464f485857a5c9b512f2fb7e1071defe71b3ba7ccc5b04, not d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+    warning: nothing was changed. Look at the plan anew before you accept it
+    ");
     assert!(world.writes().is_empty());
     let shown = digest(&other.stdout);
     let accepted = world.run(&format!("apply --yes --accept {shown}")).exits(0);
-    insta::assert_snapshot!(accepted, @"");
+    insta::assert_snapshot!(accepted, @r"
+    exit 0
+    -- stdout
+    Ops (11 members)
+      - late@example.com  convoke.yaml:4
+      - p0@example.com    convoke.yaml:4
+      - p1@example.com    convoke.yaml:4
+      - p2@example.com    convoke.yaml:4
+      - p3@example.com    convoke.yaml:4
+      - p4@example.com    convoke.yaml:4
+      - p5@example.com    convoke.yaml:4
+
+    Plan: 0 to add, 7 to remove in 1 of 1 group
+    Digest: 7ea8459b39695aa0d8464f485857a5c9b512f2fb7e1071defe71b3ba7ccc5b04
+
+    done Ops: 0 added, 7 removed
+
+    Applied: 0 added, 7 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    accepted for exactly this plan: 2 limits lifted
+    5 requests to the API
+    ");
     assert_eq!(world.members("Ops").len(), 4);
 }
 
@@ -44,7 +93,28 @@ fn accepting_lifts_limits_and_nothing_else() {
     let world = ten(6..10, "settings: {protected: [p0@example.com]}\n");
     let shown = digest(&world.run("plan").exits(3).stdout);
     let refused = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @r"
+    exit 3
+    -- stdout
+    Ops (10 members)
+      - p0@example.com  convoke.yaml:5
+      - p1@example.com  convoke.yaml:5
+      - p2@example.com  convoke.yaml:5
+      - p3@example.com  convoke.yaml:5
+      - p4@example.com  convoke.yaml:5
+      - p5@example.com  convoke.yaml:5
+
+    Plan: 0 to add, 6 to remove in 1 of 1 group
+    Digest: d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+
+    Refused
+      protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
+        to proceed: keep them in the group's list, or take them off settings.protected first
+
+    -- stderr
+    accepted for exactly this plan: 2 limits lifted
+    warning: the plan is refused: nothing was changed
+    ");
     assert!(world.writes().is_empty());
 }
 
@@ -88,7 +158,17 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
     let seed = Seed { token_owner: Some("p0@example.com".into()), ..Seed::default() }.group("Ops", people);
     let world = given(seed).file("convoke.yaml", format!("version: 1\ngroups:\n  Ops:\n    members:\n{listed}"));
     let refused = world.run("apply --yes").exits(3);
-    insta::assert_snapshot!(refused.stdout, @"");
+    insta::assert_snapshot!(refused.stdout, @r"
+    Ops (10 members)
+      - p0@example.com  convoke.yaml:4
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+    Digest: b8d3c7d2989a9b0b629668acbefa6b6484c5c6979d0146bd0461f00aecc35bb6
+
+    Refused
+      oneself  Ops: p0@example.com, whom the token acts for, would be removed
+        to proceed: run with somebody else's token or an account-owned one, or say --accept-self
+    ");
     world.run("plan --out plan.json").exits(3);
     world.run("plan --accept-self --out plan.json").exits(0);
     world.run("apply plan.json --yes").exits(3);
@@ -112,11 +192,28 @@ fn who_the_token_acts_for_is_asked_once_and_only_before_removals() {
 fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     let world = ten(0..10, "settings: {unmanaged_groups: refuse}\n");
     world.account().create_group("Shadow IT");
-    insta::assert_snapshot!(world.run("plan").exits(3).stdout, @"");
+    insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
+    Groups of the account that no file declares
+      Shadow IT  665ee15fae12d69b8aa1aa7bd4cc9664
+
+    No changes. 1 group in sync.
+    Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
+
+    Refused
+      unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
+        to proceed: declare them (export writes them as files), or set unmanaged_groups to report
+    "#);
     let id = world.account().group_id("Ops").unwrap();
     let pinned = format!("version: 1\ngroups:\n  Ops:\n    id: \"{id}\"\n    mode: additive\n    members: []\n");
     let world = world.file("convoke.yaml", pinned);
     world.run("plan").exits(0);
     world.account().rename_group("Ops", "Operations");
-    insta::assert_snapshot!(world.run("plan").exits(3).stdout, @"");
+    insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
+    No changes. 1 group in sync.
+    Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
+
+    Refused
+      pinned_name  Ops: the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
+        to proceed: make sure that it is the group you mean, then rename it in the file or in the account
+    "#);
 }

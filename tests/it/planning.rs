@@ -22,7 +22,7 @@ fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
         ("Billing", &["frank@example.com"]),
         ("Empty", &[]),
     ]);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 0
     -- stdout
     Admins (2 members)
@@ -31,6 +31,7 @@ fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
       - carol@example.com           convoke.yaml:6
 
     Plan: 2 to add, 1 to remove in 1 of 3 groups
+    Digest: 1112135e091b7d37278d8418140b1dea530d5fcd1b7b9dbd1229ffa0a68fd368
     -- stderr
     6 requests to the API
     ");
@@ -86,6 +87,7 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
     Plan: 2 to add, 0 to remove in 2 of 2 groups
     3 blocked
     1 removal held
+    Digest: e8ec89df366f4774aa8f68ffaf4ed4caffb60938e4e5f44dc6375a1daef41353
     -- stderr
     4 requests to the API
     "#);
@@ -249,12 +251,12 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
     exit 3
     -- stdout
     No changes. 1 group in sync.
+    Digest: 80baa97223d70c01ed6d5c2d73eaba6c53aeba93ffc42c8e63890b98e14a84fb
 
     Refused
       pinned_name  Admins: the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
 
-    Digest: 80baa97223d70c01ed6d5c2d73eaba6c53aeba93ffc42c8e63890b98e14a84fb
     -- stderr
     2 requests to the API
     "#);
@@ -273,7 +275,7 @@ fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() 
     let broken = GroupSeed { policy_invalid: true, ..GroupSeed::from(["alice@example.com"]) };
     let world = given(organisation().group("Broken", broken))
         .groups(&[("Broken", &["alice@example.com"]), ("Billing", &["frank@example.com", "erin@example.com"])]);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 3
     -- stdout
     Billing (1 member)
@@ -284,6 +286,7 @@ fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() 
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
+    Digest: 96ccd583f2bd4c76ce4b0272c3c1e6a08a148da4c491b09493a267ab6f2b763f
     -- stderr
     4 requests to the API
     ");
