@@ -85,7 +85,10 @@ pub fn summary(report: &Report) -> Vec<String> {
     if report.interrupted {
         lines.push("Interrupted: what was in flight is finished, nothing further was begun.".into());
     }
-    if !report.is_complete() {
+    if report.journal_failed.is_some() {
+        lines.push("The journal does not tell all of this run: undo cannot rely on it.".into());
+    }
+    if !report.is_applied() {
         lines.push("Run apply again to do what is left; see above for what stands in its way.".into());
     }
     lines
