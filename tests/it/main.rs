@@ -23,6 +23,7 @@ mod examples;
 mod failures;
 mod guarded;
 mod journals;
+mod killed;
 mod planning;
 mod properties;
 mod purity;

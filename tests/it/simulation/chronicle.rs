@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use convoke::apply::Present;
 use convoke::journal::Record;
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, GroupPlan, Plan};
@@ -45,6 +46,8 @@ pub struct Chronicle {
 pub struct Carried {
     pub made: Made,
     pub accepted: bool,
+    /// The members of groups that were read anew before the first write.
+    pub before: Present,
     /// What it said; nothing where it was killed.
     pub report: Option<Report>,
     /// What its journal says.

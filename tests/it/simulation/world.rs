@@ -285,6 +285,7 @@ impl World {
         let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
         let journal = Journal::create(&path, RunEntry::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
         self.journals.push(path.clone());
+        let before = present.clone();
         let report = self.carry_out(client, &journal, &made.plan, present, run.cut).await;
         self.figures.ended(match &report {
             None => "killed",
@@ -292,7 +293,7 @@ impl World {
             Some(report) if report.is_complete() => "complete",
             Some(_) => "in part",
         });
-        Some(Carried { made, accepted: run.accept, report, record: read(&path).unwrap() })
+        Some(Carried { made, accepted: run.accept, before, report, record: read(&path).unwrap() })
     }
 
     async fn carry_out(
