@@ -191,7 +191,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
         let world = world();
         let write = &writes()[0];
         world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Wait::millis(400))));
-        let mut child = applying(&world, "journal.jsonl").spawn().unwrap();
+        let child = applying(&world, "journal.jsonl").spawn().unwrap();
         arrived(&world, write, true);
         signal(&child, name);
         let output = child.wait_with_output().unwrap();

@@ -22,6 +22,7 @@ mod drift;
 mod examples;
 mod failures;
 mod guarded;
+mod hostile;
 mod journals;
 mod killed;
 mod planning;
