@@ -124,6 +124,11 @@ impl World {
         self.account().members_of(group)
     }
 
+    /// What the program finds in its environment.
+    pub fn process_env(&self, name: &str) -> String {
+        self.environment[name].clone()
+    }
+
     /// The program as a process that can be watched and killed.
     pub fn process(&self) -> std::process::Command {
         let mut command = std::process::Command::new(binary());

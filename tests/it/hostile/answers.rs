@@ -118,10 +118,10 @@ fn odd(rng: &mut Rng) -> Value {
         5 => json!(true),
         6 => json!([]),
         7 => json!({}),
-        8 => json!("\u{1b}[31m\u{202e}\0"),
+        8 => json!(["../../../user/tokens", "\u{1b}[31m\u{202e}\0", "%2e%2e%2f"][rng.usize(..3)]),
         9 => json!("x".repeat(10_000)),
         10 => (0..100).fold(Value::Null, |inner, _| json!([inner])),
-        _ => json!([{ "id": GROUP, "id2": [] }]),
+        _ => json!([{ "id": 7, "email": [] }]),
     }
 }
 
@@ -180,6 +180,9 @@ impl Peer {
         let asked = self.asked.lock().unwrap();
         let removal = asked.iter().find(|(method, _)| *method == Method::DELETE || *method == Method::PUT);
         assert!(removal.is_none(), "{why:?} led to {removal:?}");
+        let ours = |path: &str| path.starts_with(&format!("/client/v4/accounts/{}/", AccountId::SANDBOX));
+        let astray = asked.iter().find(|(_, path)| !ours(path) || path.contains(".."));
+        assert!(astray.is_none(), "{why:?} led to {astray:?}");
         assert!(asked.len() < MOST_REQUESTS, "{why:?} led to {} requests", asked.len());
     }
 }
