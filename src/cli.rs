@@ -77,8 +77,8 @@ pub struct Shared {
     /// The account's id
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", global = true, hide_short_help = true)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL
-    #[arg(long, value_name = "URL", env = "CLOUDFLARE_BASE_URL", global = true, hide_short_help = true)]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL, else Cloudflare's]
+    #[arg(long, value_name = "URL", global = true, hide_short_help = true)]
     pub api_url: Option<String>,
     /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, hide_short_help = true)]

@@ -96,9 +96,11 @@ impl<'a> GroupRun<'a> {
     }
 
     pub fn into_report(self) -> GroupReport {
+        let changes = self.plan.changes.iter().enumerate();
+        let places: BTreeMap<(Action, MemberId), usize> =
+            changes.map(|(place, change)| ((change.action, change.member.id), place)).collect();
         let subject = |action: Action, id: MemberId| {
-            let mut changes = self.plan.changes.iter();
-            let change = changes.find(|change| (change.action, change.member.id) == (action, id));
+            let change = places.get(&(action, id)).and_then(|place| self.plan.changes.get(*place));
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
@@ -106,14 +108,21 @@ impl<'a> GroupRun<'a> {
                 let joined = action == Action::Add;
                 !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
             };
-            changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
+            let made = changed(&self, action).into_iter().filter(made);
+            let mut made: Vec<Subject> = made.map(|id| subject(action, id)).collect();
+            made.sort_by_key(|member| places.get(&(action, member.id)));
+            made
         };
         let (added, removed) = (done(Action::Add), done(Action::Remove));
-        let failed = self.failed.iter().map(|((action, id), reason)| Failed {
-            action: *action,
-            member: subject(*action, *id),
-            reason: reason.clone(),
-        });
+        let mut failed: Vec<Failed> = self
+            .failed
+            .iter()
+            .map(|((action, id), reason)| Failed {
+                action: *action,
+                member: subject(*action, *id),
+                reason: reason.clone(),
+            })
+            .collect();
         let mut skipped: Vec<Skipped> = self
             .skipped
             .iter()
@@ -133,13 +142,15 @@ impl<'a> GroupRun<'a> {
                 }));
             }
         }
+        failed.sort_by_key(|failed| places.get(&(failed.action, failed.member.id)));
+        skipped.sort_by_key(|skipped| places.get(&(skipped.action, skipped.member.id)));
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),
             differs: !self.plan.held.is_empty() || self.plan.carried_out().count() < self.plan.changes.len(),
             added,
             removed,
-            failed: failed.collect(),
+            failed,
             skipped,
             stale: self.stale,
             trouble: self.trouble,

@@ -70,7 +70,9 @@ pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Con
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
     })?;
-    let base_url = BaseUrl::parse(shared.api_url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
+    // Not left to the command line: there a variable that is set would stand against --sandbox.
+    let base_url = shared.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
+    let base_url = BaseUrl::parse(base_url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
     let client = client(shared, base_url, credentials(shared)?, account_id)?;
     Ok(Connection { client, account_id, _sandbox: None })
 }
@@ -116,12 +118,16 @@ pub fn account(shared: &Shared, desired: &Desired) -> Result<Option<AccountId>, 
     }
 }
 
+/// A variable of the environment that says something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 /// The credentials: from the file that is named, else from the environment.
 fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
     if let Some(path) = &shared.token_file {
         return token_file(path).map(Credentials::Token);
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     if let Some(token) = variable("CLOUDFLARE_API_TOKEN") {
         return Ok(Credentials::Token(token.trim().into()));
     }

@@ -28,6 +28,7 @@ fn an_additive_group_gains_and_never_loses() {
       + bob@example.com  convoke.yaml:6
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
@@ -65,6 +66,7 @@ fn an_observed_group_is_compared_and_never_written() {
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     4 differences in groups that are only observed
+
     Applied: 0 added, 0 removed.
     0 of 1 group in sync.
     1 held or only observed
@@ -94,10 +96,13 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
     3 removals held
+    Digest: b28da1ec112422aa27815dc7f6db9b1d6e4600729d5ceb30fc1793b7d60e0651
+
     done Admins: 1 added, 0 removed
 
     Applied: 1 added, 0 removed.
-    1 of 1 group in sync.
+    0 of 1 group in sync.
+    1 held or only observed
     1 blocked
     Run apply again to do what is left; see above for what stands in its way.
     -- stderr
@@ -129,6 +134,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       + bob@example.com  convoke.yaml:9
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
@@ -142,6 +148,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       mallory@example.com in Admins until the end of 2026-12-31  convoke.yaml:11
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
@@ -153,6 +160,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     4 requests to the API
     ");
@@ -181,6 +189,7 @@ groups:
       + carol@example.com  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");

@@ -9,14 +9,15 @@ use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup};
 #[must_use]
 pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    let mut lines = Vec::new();
+    // What stands above is the plan.
+    let mut lines = vec![String::new()];
     let told = report.groups.iter().filter(|group| match group.outcome() {
         Outcome::InSync => false,
         Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
         Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
     });
     told.for_each(|group| tell_group(group, paint, &mut lines));
-    if !lines.is_empty() {
+    if lines.len() > 1 {
         lines.push(String::new());
     }
     lines.extend(sum(report).into_iter().map(|line| paint.paint(Style::Title, &line)));
@@ -79,6 +80,9 @@ fn sum(report: &Report) -> Vec<String> {
     lines.extend(further.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     if report.interrupted {
         lines.push("Interrupted: what was in flight is finished, nothing further was begun.".into());
+    }
+    if report.credentials_refused {
+        lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
     }
     if !report.is_complete() {
         lines.push("Run apply again to do what is left; see above for what stands in its way.".into());
