@@ -339,8 +339,13 @@ pub fn plan(desired: &Desired, current: &Current, policy: &Policy, time: Timesta
     plan
 }
 
-/// Makes a plan of compared groups: decides the operations and names the plan.
+/// Makes a plan of compared groups: orders the changes, decides the operations and names the plan.
 fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>) -> Plan {
+    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
+    for group in &mut groups {
+        group.changes.sort_by_cached_key(by_email);
+        group.held.sort_by_cached_key(by_email);
+    }
     operations::decide(&mut groups);
     let digest = digest::digest(account_id, &groups);
     Plan {

@@ -36,9 +36,9 @@ pub struct GroupReport {
     /// Who left.
     pub removed: Vec<Subject>,
     /// What was tried in vain.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Undone>,
     /// What was not tried.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Undone>,
     /// Who had come and gone, where the group was no longer what the plan saw.
     pub stale: Option<Difference>,
     /// Anything else that went wrong.
@@ -84,20 +84,9 @@ impl Difference {
     }
 }
 
-/// A change that was tried in vain.
+/// A change that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
-    /// Joining or leaving.
-    pub action: Action,
-    /// Who.
-    pub member: Subject,
-    /// Why.
-    pub reason: String,
-}
-
-/// A change that was not tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct Undone {
     /// Joining or leaving.
     pub action: Action,
     /// Who.

@@ -6,7 +6,7 @@ use super::{Shared, changed};
 use crate::cloudflare::{ApiError, GroupRef};
 use crate::model::{MemberId, Membership};
 use crate::plan::{Action, GroupPlan, Subject};
-use crate::report::{Difference, Failed, GroupReport, Skipped};
+use crate::report::{Difference, GroupReport, Undone};
 
 /// A group, what is known of it and what became of each of its changes so far.
 pub(super) struct GroupRun<'a> {
@@ -113,37 +113,22 @@ impl<'a> GroupRun<'a> {
             made.sort_by_key(|member| places.get(&(action, member.id)));
             made
         };
+        let undone = |(action, id): &(Action, MemberId), reason: &str| Undone {
+            action: *action,
+            member: subject(*action, *id),
+            reason: reason.into(),
+        };
         let (added, removed) = (done(Action::Add), done(Action::Remove));
-        let mut failed: Vec<Failed> = self
-            .failed
-            .iter()
-            .map(|((action, id), reason)| Failed {
-                action: *action,
-                member: subject(*action, *id),
-                reason: reason.clone(),
-            })
-            .collect();
-        let mut skipped: Vec<Skipped> = self
-            .skipped
-            .iter()
-            .map(|((action, id), reason)| Skipped {
-                action: *action,
-                member: subject(*action, *id),
-                reason: reason.clone(),
-            })
-            .collect();
+        let mut failed: Vec<Undone> = self.failed.iter().map(|(key, reason)| undone(key, reason)).collect();
+        let mut skipped: Vec<Undone> = self.skipped.iter().map(|(key, reason)| undone(key, reason)).collect();
         if self.stale.is_some() {
             for action in [Action::Add, Action::Remove] {
-                let open = self.outstanding(action).into_iter();
-                skipped.extend(open.map(|id| Skipped {
-                    action,
-                    member: subject(action, id),
-                    reason: "the group is no longer what the plan saw".into(),
-                }));
+                let reason = "the group is no longer what the plan saw";
+                skipped.extend(self.outstanding(action).into_iter().map(|id| undone(&(action, id), reason)));
             }
         }
-        failed.sort_by_key(|failed| places.get(&(failed.action, failed.member.id)));
-        skipped.sort_by_key(|skipped| places.get(&(skipped.action, skipped.member.id)));
+        failed.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
+        skipped.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),

@@ -115,21 +115,17 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
       - m3@example.com   convoke.yaml:11
 
     Plan: 3 to add, 4 to remove in 3 of 3 groups
-    Digest: f31460ebf63a7723b827a43c8edf5b513ea0519da1cff1eb5b07ed017ce0233f
+    Digest: [digest]
 
     done Added: 2 added, 0 removed
     done Deleted: 0 added, 1 removed
     stale Replaced: 0 added, 0 removed
-      skipped: not added: bob@example.com: the group is no longer what the plan saw
-      skipped: not removed: m1@example.com: the group is no longer what the plan saw
-      skipped: not removed: m2@example.com: the group is no longer what the plan saw
-      skipped: not removed: m3@example.com: the group is no longer what the plan saw
-      somebody changed the group after the plan was made; it was left as it is:
+      somebody changed the group after the plan was made; 4 changes left undone:
         was added: carol@example.com
 
     Applied: 2 added, 1 removed.
     2 of 3 groups in sync.
-    1 changed meanwhile
+    1 group changed meanwhile
     Run apply again to do what is left; see above for what stands in its way.
     -- stderr
     10 requests to the API

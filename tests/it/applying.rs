@@ -32,7 +32,7 @@ fn additions_alone_take_one_post() {
       + carol@example.com  convoke.yaml:12
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
-    Digest: 2f25f6d51270594bd43a1e357d395c16dd3eff5990bf4b4f2c435d7d3dabd746
+    Digest: [digest]
 
     done Admins: 2 added, 0 removed
 
@@ -57,7 +57,7 @@ fn few_removals_take_deletes_after_the_additions() {
       - victor@example.com   convoke.yaml:6
 
     Plan: 1 to add, 2 to remove in 1 of 1 group
-    Digest: c8d3957d6283a7402ea07f4ae4b97e996efc10370f045e727441bdfd94d386bd
+    Digest: [digest]
 
     done Admins: 1 added, 2 removed
 
@@ -88,7 +88,7 @@ fn more_than_three_requests_become_one_put() {
       - victor@example.com   convoke.yaml:6
 
     Plan: 2 to add, 3 to remove in 1 of 1 group
-    Digest: 3b3c93634186ece37d32fb12b8e6f33184eb8873d3dcce6bbc7a7997c45c4e47
+    Digest: [digest]
 
     done Admins: 2 added, 3 removed
 
@@ -115,7 +115,7 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
       - victor@example.com   convoke.yaml:5
 
     Plan: 0 to add, 4 to remove in 1 of 1 group
-    Digest: 370a7382112e177fa8b6e9e7bb24ad7fa86af7cfe3364eede8e34a1feceb928b
+    Digest: [digest]
 
     Refused
       allow_empty  Admins: nobody would be left of 4 members
@@ -172,7 +172,7 @@ fn the_expected_digest_applies_and_another_does_not() {
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
     -- stderr
-    warning: the plan is not the expected one: its digest is [digest], not 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    warning: the plan is not the expected one: its digest is [digest], not [digest]
     warning: the account or the files have changed since; nothing was changed. Look at the plan anew
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -195,7 +195,7 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
       - victor@example.com   convoke.yaml:4
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
-    Digest: ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
+    Digest: [digest]
 
     Refused
       group_removals  Admins: 2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
@@ -224,7 +224,7 @@ fn who_is_protected_is_not_removed() {
       - mallory@example.com  convoke.yaml:7
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
-    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    Digest: [digest]
 
     Refused
       protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
@@ -247,7 +247,7 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
       - mallory@example.com  convoke.yaml:6
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
-    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    Digest: [digest]
 
     Refused
       oneself  Admins: mallory@example.com, whom the token acts for, would be removed
@@ -295,7 +295,7 @@ fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
       - mallory@example.com  convoke.yaml:6
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
-    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    Digest: [digest]
 
     Stale: the account has changed since the plan was made
       Admins

@@ -69,7 +69,7 @@ fn an_observed_group_is_compared_and_never_written() {
 
     Applied: 0 added, 0 removed.
     0 of 1 group in sync.
-    1 held or only observed
+    1 group still different: held, or only observed
     -- stderr
     3 requests to the API
     ");
@@ -96,13 +96,13 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
     3 removals held
-    Digest: b28da1ec112422aa27815dc7f6db9b1d6e4600729d5ceb30fc1793b7d60e0651
+    Digest: [digest]
 
     done Admins: 1 added, 0 removed
 
     Applied: 1 added, 0 removed.
     0 of 1 group in sync.
-    1 held or only observed
+    1 group still different: held, or only observed
     1 blocked
     Run apply again to do what is left; see above for what stands in its way.
     -- stderr

@@ -55,14 +55,14 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
       + bob@example.com  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
-    Digest: f44e76d7ece56aabc599f95a9a6ec85d136abaa527eacd811dd45880a3a75294
+    Digest: [digest]
 
     failed Admins: 0 added, 0 removed
       not added: bob@example.com: the credentials are refused or do not allow this: Authentication error (code 10000) [status 403, cf-ray [ray]]
 
     Applied: 0 added, 0 removed.
     0 of 1 group in sync.
-    1 failed
+    1 group failed
     To apply, the token needs "Account Settings Write" or "SCIM Provisioning".
     Run apply again to do what is left; see above for what stands in its way.
     -- stderr
