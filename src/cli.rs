@@ -11,13 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{AccountId, PersonRef};
 use crate::plan::Digest;
 
+mod examples;
+
 /// Keeps the membership of Cloudflare user groups in Git.
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, about, max_term_width = 100, propagate_version = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 2 differences, 3 refused or blocked, 4 stale, 5 applied in part, 64 usage, \
-    65 a file is wrong,\n69 the API cannot be reached, 77 credentials refused, 1 anything else."
-)]
+#[command(after_help = examples::EXIT_CODES, after_long_help = examples::TOP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -31,29 +30,41 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the files offline
+    #[command(after_help = examples::VALIDATE)]
     Validate,
     /// Read the account and show what would change
-    #[command(after_help = "Examples:\n  convoke plan\n  convoke plan --out plan.json\n  \
-        convoke plan --base main/groups --format markdown")]
+    #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Make the account what the files say
-    #[command(
-        after_help = "Examples:\n  convoke apply\n  convoke apply --yes --expect DIGEST --journal journal.jsonl\n  \
-        convoke apply plan.json --yes"
-    )]
+    /// Make the account what the files, or a saved plan, say
+    #[command(after_help = examples::APPLY)]
     Apply(ApplyArgs),
     /// Tell whether the account still is what the files say: exit 2 if not
-    #[command(after_help = "Example:\n  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom")]
+    #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
     /// Plan the inverse of what a journal says was done
     #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
     Undo(UndoArgs),
+    /// Show a saved plan in any format
+    #[command(after_help = examples::SHOW)]
+    Show(ShowArgs),
+    /// Tell which groups somebody is in or should be in, and the lines that say so
+    #[command(after_help = examples::WHY)]
+    Why(WhyArgs),
+    /// Write the account's present membership as files ready to commit
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Serve a local stand-in for the API until stopped
-    #[command(after_help = "Example:\n  convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787")]
+    #[command(after_help = examples::SANDBOX)]
     Sandbox(SandboxArgs),
     /// Print the JSON Schema of a file that convoke reads or writes
-    #[command(after_help = "Example:\n  convoke schema config > config.schema.json")]
+    #[command(after_help = examples::SCHEMA)]
     Schema(SchemaArgs),
+    /// Print completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print a page of the manual
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// What all commands share.
@@ -77,7 +88,7 @@ pub struct Shared {
     /// The account's id
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", global = true, hide_short_help = true)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL, else Cloudflare's]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL, or Cloudflare's]
     #[arg(long, value_name = "URL", global = true, hide_short_help = true)]
     pub api_url: Option<String>,
     /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
@@ -170,6 +181,39 @@ pub struct UndoArgs {
     pub out: PathBuf,
 }
 
+/// The arguments of `show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+/// The arguments of `why`.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// Whom: an email address, or an account member's id
+    #[arg(value_name = "EMAIL-OR-ID", value_parser = parse_person)]
+    pub person: PersonRef,
+    /// Look at this group only
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
+}
+
+/// The arguments of `export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The groups to write [default: all]
+    #[arg(value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// Write a file for each group into this folder, instead of one document to stdout
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+    /// Overwrite files that are there and hold something else
+    #[arg(long, requires = "out_dir")]
+    pub force: bool,
+}
+
 /// The arguments of `sandbox`.
 #[derive(Clone, Debug, Args)]
 pub struct SandboxArgs {
@@ -186,6 +230,21 @@ pub struct SandboxArgs {
 pub struct SchemaArgs {
     /// Which file's
     pub of: SchemaOf,
+}
+
+/// The arguments of `completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// The arguments of `man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// The command to print the page of [default: the program's]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
 }
 
 /// The files that have a schema.
@@ -207,8 +266,12 @@ pub enum Format {
     /// For a person at a terminal
     #[default]
     Text,
+    /// For a comment on a pull request
+    Markdown,
     /// For programs
     Json,
+    /// For a workflow of GitHub Actions: annotations, a job summary and the text
+    Github,
 }
 
 /// When to colour.

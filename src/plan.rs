@@ -16,6 +16,7 @@ mod undo;
 
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +34,7 @@ pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
 pub use targets::{Target, targets};
 pub use undo::{Before, Reversal, undo};
+pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// What governs a plan besides the files.
 #[derive(Clone, Debug)]
@@ -105,6 +107,8 @@ pub struct Change {
     pub expired: Option<Timestamp>,
     /// Whether the change under review causes the difference, where that was asked.
     pub since: Option<Since>,
+    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    pub added_at: Option<Timestamp>,
 }
 
 /// Joining or leaving.

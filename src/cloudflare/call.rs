@@ -165,7 +165,7 @@ impl Caller {
             if !again {
                 return Err(call.fail(failure, attempts, None));
             }
-            tracing::warn!(
+            tracing::info!(
                 operation = %call.operation,
                 group = call.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
                 kind = %failure.kind,

@@ -176,6 +176,7 @@ fn additions(list: &Resolved<'_>, observed: &Membership, people: &People<'_>) ->
             reason: member.entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
             expired: None,
             since: None,
+            added_at: None,
         })
         .collect()
 }
@@ -199,6 +200,7 @@ fn removals(list: &Resolved<'_>, observed: &Membership, people: &People<'_>, tim
                 reason: None,
                 expired: entry.map(|(_, until)| *until),
                 since: None,
+                added_at: None,
             }
         })
         .collect()

@@ -15,7 +15,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     let mut desired = vec!["alice@example.com"];
     desired.extend(people.iter().map(String::as_str));
     let world = given(seed).groups(&[("Admins", &desired)]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)
@@ -53,7 +53,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
         .person(PersonSeed::from("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com", "dora@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (4 members)
@@ -141,7 +141,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
         ("Admins", &["alice@example.com", "bob@example.com"]),
         ("From SCIM", &["alice@example.com", "bob@example.com"]),
     ]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)
@@ -187,7 +187,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
     );
     let world =
         given(seed.fault(leaves)).groups(&[("Admins", &["alice@example.com", "bob@example.com", "carol@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)

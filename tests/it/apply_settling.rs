@@ -98,7 +98,7 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
         Fault::EditBefore(Edit::add("Replaced", "carol@example.com")),
     );
     let world = post_put_and_delete([joins]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Added (1 member)

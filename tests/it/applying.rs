@@ -24,7 +24,7 @@ fn additions_alone_take_one_post() {
     let members = ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"];
     let all = [&members[..], &["bob@example.com", "carol@example.com"]].concat();
     let world = given(team()).groups(&[("Admins", &all)]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -48,7 +48,7 @@ fn additions_alone_take_one_post() {
 #[test]
 fn few_removals_take_deletes_after_the_additions() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "bob@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -77,7 +77,7 @@ fn few_removals_take_deletes_after_the_additions() {
 #[test]
 fn more_than_three_requests_become_one_put() {
     let world = given(team()).groups(&[("Admins", &["bob@example.com", "carol@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -119,6 +119,7 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
 
     Refused
       allow_empty  Admins: nobody would be left of 4 members
+        at convoke.yaml:5
         to proceed: if the group is to be empty, say so: allow_empty: true
 
     -- stderr
@@ -187,7 +188,7 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
     let refused = world.run("apply --yes").exits(3);
-    assert_snapshot!(refused, @"
+    assert_snapshot!(refused, @r"
     exit 3
     -- stdout
     Admins (4 members)
@@ -217,7 +218,7 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
 fn who_is_protected_is_not_removed() {
     let file = "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\n  protected: [MALLORY@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com, victor@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 3
     -- stdout
     Admins (4 members)
@@ -251,6 +252,7 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
 
     Refused
       oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+        at convoke.yaml:5
         to proceed: run with somebody else's token or an account-owned one, or say --accept-self
 
     -- stderr
@@ -288,7 +290,7 @@ fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.account().add("Admins", "carol@example.com");
-    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @"
+    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @r"
     exit 4
     -- stdout
     Admins (4 members)

@@ -21,7 +21,7 @@ fn file(group: &str) -> String {
 fn an_additive_group_gains_and_never_loses() {
     let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 0
     -- stdout
     Admins (4 members, additive)
@@ -55,7 +55,7 @@ fn an_observed_group_is_compared_and_never_written() {
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 0
     -- stdout
     Admins (4 members, observed only: nothing is written)
@@ -91,7 +91,8 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
       ~ victor@example.com   convoke.yaml:5
 
     Blocked: declared, and cannot be applied
-      convoke.yaml:5  Admins: malory@example.com: no member of the account; did you mean mallory@example.com?
+      convoke.yaml:5  Admins:
+          malory@example.com: no member of the account; did you mean mallory@example.com?
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
@@ -127,7 +128,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     );
     let world = given(admins()).file("convoke.yaml", text);
     world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
-    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -138,7 +139,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -181,7 +182,7 @@ groups:
       - roster: sre
 ";
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 0
     -- stdout
     Admins (4 members, additive)

@@ -21,7 +21,7 @@ fn digest(text: &str) -> String {
 fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
     let world = ten(6..10, "");
     let refused = world.run("apply --yes").exits(3);
-    insta::assert_snapshot!(refused, @"
+    insta::assert_snapshot!(refused, @r"
     exit 3
     -- stdout
     Ops (10 members)
@@ -55,14 +55,14 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
     let shown = digest(&world.run("plan").exits(3).stdout);
     world.account().add("Ops", "late@example.com");
     let other = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(other.stderr, @"
+    insta::assert_snapshot!(other.stderr, @r"
     warning: --accept names another plan: this one's digest is 7ea8459b39695aa0d8464f485857a5c9b512f2fb7e1071defe71b3ba7ccc5b04, not d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
     warning: nothing was changed. Look at the plan anew before you accept it
     ");
     assert!(world.writes().is_empty());
     let shown = digest(&other.stdout);
     let accepted = world.run(&format!("apply --yes --accept {shown}")).exits(0);
-    insta::assert_snapshot!(accepted, @"
+    insta::assert_snapshot!(accepted, @r"
     exit 0
     -- stdout
     Ops (11 members)
@@ -93,7 +93,7 @@ fn accepting_lifts_limits_and_nothing_else() {
     let world = ten(6..10, "settings: {protected: [p0@example.com]}\n");
     let shown = digest(&world.run("plan").exits(3).stdout);
     let refused = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(refused, @"
+    insta::assert_snapshot!(refused, @r"
     exit 3
     -- stdout
     Ops (10 members)
@@ -167,6 +167,7 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
 
     Refused
       oneself  Ops: p0@example.com, whom the token acts for, would be removed
+        at convoke.yaml:3
         to proceed: run with somebody else's token or an account-owned one, or say --accept-self
     ");
     world.run("plan --out plan.json").exits(3);
@@ -201,6 +202,7 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
 
     Refused
       unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
+        at convoke.yaml:2
         to proceed: declare them (export writes them as files), or set unmanaged_groups to report
     "#);
     let id = world.account().group_id("Ops").unwrap();
@@ -214,6 +216,7 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
 
     Refused
       pinned_name  Ops: the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
+        at convoke.yaml:4
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
     "#);
 }

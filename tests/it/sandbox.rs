@@ -16,7 +16,7 @@ fn world() -> World {
 #[test]
 fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
     let world = world();
-    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
+    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @r"
     exit 0
     -- stdout
     Admins (1 member)

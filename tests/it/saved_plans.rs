@@ -62,7 +62,7 @@ fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
         let stale = world.run("apply plan.json --yes").exits(4);
         assert!(world.writes().is_empty());
         if group == "Dev" {
-            insta::assert_snapshot!(stale.stdout, @"
+            insta::assert_snapshot!(stale.stdout, @r"
             Ops (4 members)
               + new@example.com   convoke.yaml:10
               - dave@example.com  convoke.yaml:6
@@ -112,7 +112,7 @@ fn an_edited_a_cut_and_an_empty_plan_are_refused() {
         world.write("plan.json", text);
         let refused = world.run("apply plan.json --yes").exits(65);
         if damage == "edited" {
-            insta::assert_snapshot!(refused.stderr, @"
+            insta::assert_snapshot!(refused.stderr, @r"
             error: plan.json is no plan that can be used: it was damaged or edited after it was made: its checksum does not match
             help: make the plan anew: convoke plan --out FILE
             ");
@@ -127,7 +127,7 @@ fn a_plan_of_another_account_is_refused() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     let elsewhere = world.env("CLOUDFLARE_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff");
-    insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @"
+    insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @r"
     error: the plan is of account 023e105f4ecef8ad9ca31a8372d0c353, ffffffffffffffffffffffffffffffff is asked for
     help: apply it with the account that it was made for
     ");
@@ -140,7 +140,7 @@ fn the_expected_digest_needs_no_file_and_fails_closed() {
     let digest = plan["digest"].as_str().unwrap();
     world.account().add("Dev", "other@example.com");
     let stale = world.run(&format!("apply --yes --expect {digest}")).exits(4);
-    insta::assert_snapshot!(stale.stderr, @"
+    insta::assert_snapshot!(stale.stderr, @r"
     warning: the plan is not the expected one: its digest is 73c62173cc072d3bfda5dba540cbf4d47bc6532a57610052ec7b375595573fa2, not 9de4d85d2e16e17be51d5c845e5b504e8722b16c83912f99d9d6e296b8b236b7
     warning: the account or the files have changed since; nothing was changed. Look at the plan anew
     ");
@@ -173,7 +173,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
         .fault(FaultRule::once(Match::operation(Operation::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
     let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
     let stale = world.run("apply --yes").exits(5);
-    insta::assert_snapshot!(stale.stdout, @"
+    insta::assert_snapshot!(stale.stdout, @r"
     Dev (1 member)
       + stay@example.com  convoke.yaml:10
 

@@ -1,7 +1,8 @@
 //! What came of a plan, for a person at a terminal.
 
-use super::{Layout, Paint, Style, subject};
+use super::{Layout, Paint, Style};
 use crate::plan::Action;
+use crate::render::words::subject;
 use crate::render::{clean, counted};
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
@@ -20,7 +21,7 @@ pub fn report(report: &Report, layout: Layout) -> String {
     if lines.len() > 1 {
         lines.push(String::new());
     }
-    lines.extend(sum(report).into_iter().map(|line| paint.paint(Style::Title, &line)));
+    lines.extend(summary(report).into_iter().map(|line| paint.paint(Style::Title, &line)));
     lines.join("\n") + "\n"
 }
 
@@ -59,7 +60,8 @@ fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
     lines.extend(removed.iter().map(|member| format!("    was removed: {}", subject(member))));
 }
 
-fn sum(report: &Report) -> Vec<String> {
+/// The figures of a report in a line, and what else there is to say in further lines.
+pub fn summary(report: &Report) -> Vec<String> {
     let (added, removed) = report.changed();
     let total = report.groups.len() as u64;
     let count = |outcome| report.groups.iter().filter(|group| group.outcome() == outcome).count() as u64;
