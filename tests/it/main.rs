@@ -27,6 +27,7 @@ mod properties;
 mod purity;
 mod readme;
 mod requests;
+mod safety;
 mod sandbox;
 mod saved_plans;
 mod scale;
