@@ -120,7 +120,8 @@ pub struct Shared {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// How to write the log
-    #[arg(long, value_enum, default_value_t, global = true, help_heading = MORE)]
+    #[arg(long, value_enum, default_value_t, value_name = "text|json", hide_possible_values = true)]
+    #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
 }
 

@@ -244,7 +244,7 @@ groups:
     #[test]
     fn every_group_of_a_person_is_shown_with_the_lines_that_say_so() {
         insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @r#"
-    alice@example.com, id b0000000000000000000000000000001: in 5 groups, declared for 4 groups
+    alice@example.com, id b0000000000000000000000000000001: in 4 groups, declared for 4 groups
 
     Admins: declared, to be added
       groups.yaml:3 via sre (groups.yaml:7)
