@@ -44,6 +44,9 @@ pub enum Command {
     /// Tell whether the account still is what the files say: exit 2 if not
     #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
+    /// Plan the inverse of what a journal says was done
+    #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
+    Undo(UndoArgs),
     /// Show a saved plan in any format
     #[command(after_help = examples::SHOW)]
     Show(ShowArgs),
@@ -89,8 +92,8 @@ pub struct Shared {
     /// The account's id
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", hide_env_values = true, global = true, help_heading = MORE)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL
-    #[arg(long, value_name = "URL", env = "CLOUDFLARE_BASE_URL", hide_env_values = true, global = true, help_heading = MORE)]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL, or Cloudflare's]
+    #[arg(long, value_name = "URL", global = true, help_heading = MORE)]
     pub api_url: Option<String>,
     /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, help_heading = MORE)]
@@ -171,6 +174,17 @@ pub struct DriftArgs {
     /// Write figures for Prometheus here
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+}
+
+/// The arguments of `undo`.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArgs {
+    /// What an apply recorded with --journal
+    #[arg(value_name = "JOURNAL")]
+    pub journal: PathBuf,
+    /// Save the plan here, for apply and show
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// The arguments of `show`.

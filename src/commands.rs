@@ -16,6 +16,7 @@ mod schema;
 mod show;
 mod signals;
 mod step_summary;
+mod undo;
 mod validate;
 mod why;
 
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(shared, args, output).await,
         Command::Apply(args) => apply::run(shared, args, output).await,
         Command::Drift(args) => drift::run(shared, args, output).await,
+        Command::Undo(args) => undo::run(shared, args, output).await,
         Command::Show(args) => show::run(shared, args, output),
         Command::Why(args) => why::run(shared, args, output).await,
         Command::Export(args) => export::run(shared, args, output).await,

@@ -1,8 +1,8 @@
 //! Reads the files: YAML becomes [`Desired`], or a list of all that is wrong with it.
 //!
-//! Each file is read as a tree in which everything knows its place ([`node`]); the tree is walked into what the file
-//! declares ([`file`], with [`entry`], [`time`] and [`value`]); and what all files declare is merged ([`merge`],
-//! [`rosters`]). No step stops at a mistake: whatever is wrong goes to one report. Only [`load`] touches the file
+//! Each file is read as a tree in which everything knows its place (`node`); the tree is walked into what the file
+//! declares (`file`, with `entry`, `time` and `value`); and what all files declare is merged (`merge`,
+//! `rosters`). No step stops at a mistake: whatever is wrong goes to one report. Only [`load`] touches the file
 //! system.
 
 mod entry;

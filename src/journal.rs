@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-pub use record::{Effect, Entry, JournalError, Outcome, Record, RunEntry, parse, schema};
+pub use record::{Effect, Entry, JournalError, Operation, Outcome, Record, RunEntry, parse, schema};
 
 /// Where entries go.
 #[derive(Debug)]

@@ -37,13 +37,27 @@ pub async fn plan(
     policy: &Policy,
     time: Timestamp,
 ) -> Result<Plan, ApiError> {
-    let plan = plan::plan(desired, current, policy, time);
+    resolve(client, desired, current, |current| plan::plan(desired, current, policy, time)).await
+}
+
+/// Makes a plan, and makes it again once those it could not find have been looked for among the account's members.
+///
+/// # Errors
+///
+/// Fails where the account's members are needed and cannot be read whole.
+pub async fn resolve(
+    client: &Client,
+    desired: &Desired,
+    current: &mut Current,
+    make: impl Fn(&Current) -> Plan,
+) -> Result<Plan, ApiError> {
+    let plan = make(current);
     let sought = plan.sought(&desired.settings, current);
     if sought.is_empty() {
         return Ok(plan);
     }
-    current.people = client.find_account_members(&sought.emails, &sought.ids).await?;
-    Ok(plan::plan(desired, current, policy, time))
+    current.people.extend(client.find_account_members(&sought.emails, &sought.ids).await?);
+    Ok(make(current))
 }
 
 /// Every group of the account.

@@ -12,6 +12,10 @@ mod operations;
 mod people;
 mod since;
 mod targets;
+mod undo;
+
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +33,7 @@ pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
 pub use targets::{Target, targets};
+pub use undo::{Before, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// What governs a plan besides the files.
@@ -338,8 +343,13 @@ pub fn plan(desired: &Desired, current: &Current, policy: &Policy, time: Timesta
     plan
 }
 
-/// Makes a plan of compared groups: decides the operations and names the plan.
+/// Makes a plan of compared groups: orders the changes, decides the operations and names the plan.
 fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>) -> Plan {
+    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
+    for group in &mut groups {
+        group.changes.sort_by_cached_key(by_email);
+        group.held.sort_by_cached_key(by_email);
+    }
     operations::decide(&mut groups);
     let digest = digest::digest(account_id, &groups);
     Plan {
@@ -459,6 +469,13 @@ impl Plan {
     /// Refuses to remove the person a token acts for.
     pub fn protect_owner(&mut self, owner: &Email, current: &Current) {
         guards::check_owner(self, owner, &people::People::of(current));
+    }
+
+    /// Lifts what the limits refuse, and nothing else. Says how many refusals that were.
+    pub fn lift_limits(&mut self) -> u64 {
+        let before = self.refusals.len();
+        self.refusals.retain(|refusal| !refusal.guard.is_limit());
+        (before - self.refusals.len()) as u64
     }
 
     /// The refusals that stand although the limits are lifted.

@@ -29,18 +29,16 @@ pub struct GroupReport {
     pub id: GroupId,
     /// Its name.
     pub name: GroupName,
-    /// Whether the plan had operations for it.
-    pub planned: bool,
-    /// Whether the plan found nothing to do or to tell.
-    pub in_sync_before: bool,
+    /// Whether the plan itself leaves a difference: what is held, or only observed.
+    pub differs: bool,
     /// Who joined.
     pub added: Vec<Subject>,
     /// Who left.
     pub removed: Vec<Subject>,
     /// What was tried in vain.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Undone>,
     /// What was not tried.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Undone>,
     /// Who had come and gone, where the group was no longer what the plan saw.
     pub stale: Option<Difference>,
     /// Anything else that went wrong.
@@ -86,20 +84,9 @@ impl Difference {
     }
 }
 
-/// A change that was tried in vain.
+/// A change that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
-    /// Joining or leaving.
-    pub action: Action,
-    /// Who.
-    pub member: Subject,
-    /// Why.
-    pub reason: String,
-}
-
-/// A change that was not tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct Undone {
     /// Joining or leaving.
     pub action: Action,
     /// Who.
@@ -112,7 +99,7 @@ pub struct Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// There was nothing to do.
+    /// There was nothing to do, or nothing left to do.
     InSync,
     /// Everything was done.
     Done,
@@ -122,7 +109,7 @@ pub enum Outcome {
     Stale,
     /// Something was not tried.
     Skipped,
-    /// The plan held something back, or only observes.
+    /// What the plan does was done; something is held, or the group is only observed.
     Differs,
 }
 
@@ -136,12 +123,12 @@ impl GroupReport {
             Outcome::Stale
         } else if !self.skipped.is_empty() {
             Outcome::Skipped
-        } else if self.planned {
-            Outcome::Done
-        } else if self.in_sync_before {
+        } else if self.differs {
+            Outcome::Differs
+        } else if self.added.is_empty() && self.removed.is_empty() {
             Outcome::InSync
         } else {
-            Outcome::Differs
+            Outcome::Done
         }
     }
 }

@@ -6,12 +6,14 @@ use super::{Shared, changed};
 use crate::cloudflare::{ApiError, GroupRef};
 use crate::model::{MemberId, Membership};
 use crate::plan::{Action, GroupPlan, Subject};
-use crate::report::{Difference, Failed, GroupReport, Skipped};
+use crate::report::{Difference, GroupReport, Undone};
 
 /// A group, what is known of it and what became of each of its changes so far.
 pub(super) struct GroupRun<'a> {
     pub plan: &'a GroupPlan,
     pub target: GroupRef,
+    /// The members before this run.
+    before: BTreeSet<MemberId>,
     /// The members as last known: read, answered, or follows from what was done.
     pub present: BTreeSet<MemberId>,
     /// Whether the last write's result is proven by an answer or by reading.
@@ -28,6 +30,7 @@ impl<'a> GroupRun<'a> {
         Self {
             plan,
             target: GroupRef { id: plan.id, name: plan.name.clone() },
+            before: present.clone(),
             present,
             proven: true,
             written: false,
@@ -99,44 +102,36 @@ impl<'a> GroupRun<'a> {
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
-            // A change that an earlier run, or somebody else, had made already counts as made.
-            let made =
-                |id: &MemberId| !self.gave_up(action, *id) && self.present.contains(id) == (action == Action::Add);
+            let made = |id: &MemberId| {
+                let joined = action == Action::Add;
+                !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
+            };
             changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
         };
-        let (added, removed) = (done(Action::Add), done(Action::Remove));
-        let failed = self.failed.iter().map(|((action, id), reason)| Failed {
+        let undone = |(action, id): &(Action, MemberId), reason: &str| Undone {
             action: *action,
             member: subject(*action, *id),
-            reason: reason.clone(),
-        });
-        let mut skipped: Vec<Skipped> = self
-            .skipped
-            .iter()
-            .map(|((action, id), reason)| Skipped {
-                action: *action,
-                member: subject(*action, *id),
-                reason: reason.clone(),
-            })
-            .collect();
+            reason: reason.into(),
+        };
+        let (added, removed) = (done(Action::Add), done(Action::Remove));
+        let mut failed: Vec<Undone> = self.failed.iter().map(|(key, reason)| undone(key, reason)).collect();
+        let mut skipped: Vec<Undone> = self.skipped.iter().map(|(key, reason)| undone(key, reason)).collect();
         if self.stale.is_some() {
             for action in [Action::Add, Action::Remove] {
-                let open = self.outstanding(action).into_iter();
-                skipped.extend(open.map(|id| Skipped {
-                    action,
-                    member: subject(action, id),
-                    reason: "the group is no longer what the plan saw".into(),
-                }));
+                let reason = "the group is no longer what the plan saw";
+                skipped.extend(self.outstanding(action).into_iter().map(|id| undone(&(action, id), reason)));
             }
         }
+        let by_email = |undone: &Undone| (undone.action, undone.member.email.clone(), undone.member.id);
+        failed.sort_by_cached_key(by_email);
+        skipped.sort_by_cached_key(by_email);
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),
-            planned: !self.plan.operations.is_empty(),
-            in_sync_before: self.plan.in_sync(),
+            differs: !self.plan.held.is_empty() || self.plan.carried_out().count() < self.plan.changes.len(),
             added,
             removed,
-            failed: failed.collect(),
+            failed,
             skipped,
             stale: self.stale,
             trouble: self.trouble,

@@ -165,7 +165,7 @@ impl Caller {
             if !again {
                 return Err(call.fail(failure, attempts, None));
             }
-            tracing::warn!(
+            tracing::info!(
                 operation = %call.operation, kind = %failure.kind, status = failure.status, attempts, "trying again"
             );
             // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.

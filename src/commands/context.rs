@@ -1,6 +1,5 @@
 //! What the commands that speak to the API have in common: the files, the account, the client and the time.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -37,12 +36,19 @@ pub fn load(shared: &Shared) -> Result<Desired, Failure> {
     Ok(config::load(files)?)
 }
 
-/// The groups that the command line narrows the plan to.
-fn only(shared: &Shared, desired: &Desired) -> Result<BTreeSet<GroupName>, Failure> {
-    let only: BTreeSet<GroupName> = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let Some(unknown) = only.iter().find(|name| !desired.groups.contains_key(*name)) else { return Ok(only) };
-    let failure = Failure::message(Exit::Usage, format!("--only names {:?}, which no file declares", unknown.as_str()));
-    let similarity = |name: &GroupName| strsim::jaro(unknown.as_str(), name.as_str());
+/// The policy that the command line asks for.
+pub fn policy(shared: &Shared, account_id: AccountId) -> Policy {
+    let only = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
+    Policy { account_id, only, expiring_within }
+}
+
+/// Makes sure that the groups the command line narrows the plan to are declared.
+fn check_only(shared: &Shared, desired: &Desired) -> Result<(), Failure> {
+    let declared = |name: &&String| desired.groups.contains_key(&GroupName::from(name.as_str()));
+    let Some(unknown) = shared.only.iter().find(|name| !declared(name)) else { return Ok(()) };
+    let failure = Failure::message(Exit::Usage, format!("--only names {unknown:?}, which no file declares"));
+    let similarity = |name: &GroupName| strsim::jaro(unknown, name.as_str());
     let nearest = desired.groups.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
     Err(match nearest {
         Some(nearest) => failure.with_help(format!("did you mean {:?}?", nearest.as_str())),
@@ -64,7 +70,9 @@ pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Con
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
     })?;
-    let base_url = BaseUrl::parse(shared.api_url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
+    // Not read by the command line: there a variable that happens to be set would contradict --sandbox.
+    let url = shared.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
+    let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
     let client = client(shared, base_url, credentials(shared)?, account_id)?;
     Ok(Connection { client, account_id, _sandbox: None })
 }
@@ -115,7 +123,6 @@ fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
     if let Some(path) = &shared.token_file {
         return token_file(path).map(Credentials::Token);
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     if let Some(token) = variable("CLOUDFLARE_API_TOKEN") {
         return Ok(Credentials::Token(token.trim().into()));
     }
@@ -126,6 +133,10 @@ fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
         "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; \
          to try the files without an account, give --sandbox",
     ))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn token_file(path: &Path) -> Result<SecretString, Failure> {
@@ -165,10 +176,9 @@ pub async fn make_plan(
     let desired = load(shared)?;
     let account_id = account(shared, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
-    let only = only(shared, &desired)?;
+    check_only(shared, &desired)?;
     let connection = connect(shared, account_id).await?;
-    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
-    let policy = Policy { account_id: connection.account_id, only, expiring_within };
+    let policy = policy(shared, connection.account_id);
     let time = time(shared);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;

@@ -5,11 +5,16 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::{Exit, Failure};
+use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
+use crate::render::json;
 
 /// The most bytes of a plan that is read: a million memberships with room to spare.
 const LARGEST_PLAN: u64 = 512 << 20;
+
+/// The most bytes of a journal that is read.
+const LARGEST_JOURNAL: u64 = 256 << 20;
 
 /// Writes a file that its owner alone may read, replacing one that is there only once the new one is whole.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
@@ -57,6 +62,22 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
     let document = PlanDocument::parse(&bytes).map_err(|error| wrong(error.into()))?;
     document.into_plan().map_err(|error| wrong(error.into()))
+}
+
+/// Saves a plan.
+pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let text = json::render(&PlanDocument::new(plan)).map_err(|error| Failure::new(Exit::Other, error))?;
+    write_private(path, text.as_bytes())
+}
+
+/// Reads a journal.
+pub fn read_journal(path: &Path) -> Result<Record, Failure> {
+    let wrong = |error: anyhow::Error| {
+        let context = format!("{} is no journal that can be used", path.display());
+        Failure::new(Exit::Data, error.context(context))
+    };
+    let bytes = read(path, LARGEST_JOURNAL).map_err(|error| wrong(error.into()))?;
+    journal::parse(&bytes).map_err(|error| wrong(error.into()))
 }
 
 /// Reads a file, but no more than so many bytes.

@@ -1,7 +1,5 @@
 //! `plan`: reads the account and shows what would change.
 
-use std::path::Path;
-
 use super::context::{self, Planned};
 use super::{Exit, Failure, Output, files, progress::Progress, show};
 use crate::cli::{PlanArgs, Shared};
@@ -9,8 +7,6 @@ use crate::cloudflare::Client;
 use crate::config;
 use crate::observe;
 use crate::plan::Plan;
-use crate::plan::document::PlanDocument;
-use crate::render::json;
 
 pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
     let base = (!args.base.is_empty()).then(|| config::load(&args.base)).transpose()?;
@@ -23,7 +19,7 @@ pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Resul
         planned.plan.label_since(&before);
     }
     if let Some(path) = &args.out {
-        save(&planned.plan, path)?;
+        files::save_plan(&planned.plan, path)?;
     }
     show::plan(&planned.plan, shared, output)?;
     output.note(&show::cost(&connection.client));
@@ -51,9 +47,4 @@ pub async fn protect_owner(client: &Client, planned: &mut Planned, accept_self: 
         planned.plan.protect_owner(&email, &planned.current);
     }
     Ok(())
-}
-
-fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    let text = json::render(&PlanDocument::new(plan)).map_err(|error| Failure::new(Exit::Other, error))?;
-    files::write_private(path, text.as_bytes())
 }

@@ -65,7 +65,7 @@ impl Reader<'_> {
         let [email, id, roster, from, until, reason] = self.fields("an entry", entries, keys::ENTRY);
         let person = match (email, id, roster) {
             (Some(email), None, None) => self.email(&email).map(PersonRef::Email),
-            (None, Some(id), None) => self.id::<MemberId>(&id).map(PersonRef::Id),
+            (None, Some(id), None) => self.member_id(&id).map(PersonRef::Id),
             (None, None, Some(roster)) => return self.roster_use(at, &roster, [from, until, reason]),
             (None, None, None) => {
                 // Whoever mistyped the key that names the person need not hear of it twice.
@@ -112,6 +112,17 @@ impl Reader<'_> {
         }
         let name = self.text("`roster`", roster, "write the name of one roster: `- roster: NAME`")?;
         Some(Entry::Roster { name: name.into(), at })
+    }
+
+    fn member_id(&mut self, field: &Field<'_>) -> Option<MemberId> {
+        if let Value::Text(text) = &field.node.value
+            && text.parse::<Email>().is_ok()
+        {
+            let message = format!("{} is an email address, not an id", quoted(text));
+            self.refuse(field.node.at, message, format!("write `email: {text}`"));
+            return None;
+        }
+        self.id(field)
     }
 
     fn email(&mut self, field: &Field<'_>) -> Option<Email> {
@@ -215,7 +226,7 @@ impl Reader<'_> {
                 let before = self.report.len();
                 match self.fields("an entry of `protected`", entries, keys::PROTECTED) {
                     [Some(email), None] => self.email(&email).map(PersonRef::Email),
-                    [None, Some(id)] => self.id::<MemberId>(&id).map(PersonRef::Id),
+                    [None, Some(id)] => self.member_id(&id).map(PersonRef::Id),
                     _ if self.report.len() > before => None,
                     _ => {
                         self.refuse(node.at, "an entry of `protected` names one person by email or id", help);

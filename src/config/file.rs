@@ -67,7 +67,7 @@ pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
 }
 
 fn tree<'s>(file: &Arc<str>, source: &'s Source) -> Result<Node<'s>, Box<Problem>> {
-    let problem = |at, message: &str| Box::new(Problem::new(Arc::clone(file), at, message));
+    let problem = |at, message: &str| Problem::new(Arc::clone(file), at, message);
     if source.bytes.len() > LARGEST_FILE {
         return Err(Box::new(too_large(Arc::clone(file))));
     }
@@ -75,11 +75,7 @@ fn tree<'s>(file: &Arc<str>, source: &'s Source) -> Result<Node<'s>, Box<Problem
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
         Box::new(problem(Some(end_of(good)), "this byte is not UTF-8").help("save the file as UTF-8"))
     })?;
-    node::parse(text).map_err(|error| {
-        let mut problem = problem(error.at, &error.message);
-        problem.help = error.help;
-        problem
-    })
+    node::parse(text).map_err(|error| Box::new(problem(error.at, &error.message).help(error.help)))
 }
 
 /// The problem of a file that is larger than any is read.

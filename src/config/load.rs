@@ -91,7 +91,10 @@ impl Search {
                 }
                 _ if !is_yaml(&path) => {}
                 Ok(metadata) if metadata.is_file() => self.add_file(path),
-                Ok(_) => self.report.push(Problem::new(shown(&path).into(), None, "this is not a regular file")),
+                Ok(_) => {
+                    let problem = Problem::new(shown(&path).into(), None, "this is not a regular file");
+                    self.report.push(problem.help("take it out of the folder, or name it with --file"));
+                }
                 Err(error) => self.report.push(unreadable(&path, &error)),
             }
         }
@@ -138,4 +141,114 @@ fn shown(path: &Path) -> String {
     let plain = if plain.as_os_str().is_empty() { path } else { &plain };
     let text = plain.to_string_lossy();
     if std::path::MAIN_SEPARATOR == '/' { text.into_owned() } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GroupName;
+
+    /// A folder with these files, each with a group of the same name.
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("version: 1\ngroups: {{{name}: {{members: []}}}}\n")).unwrap();
+        }
+        folder
+    }
+
+    fn names(desired: &Desired) -> Vec<&str> {
+        desired.groups.keys().map(GroupName::as_str).collect()
+    }
+
+    /// What is wrong, with the folder's own path taken out.
+    fn shown_below(folder: &Path, problems: &Problems) -> String {
+        problems.to_string().replace(&shown(folder), "FOLDER")
+    }
+
+    #[test]
+    fn a_folder_means_all_yaml_below_it_but_what_is_hidden() {
+        let folder = folder(&["b.yaml", "a/x.yml", "a/b/c.yaml", ".git/d.yaml", ".e.yaml", "f.json", "g.yaml.bak"]);
+        assert_eq!(names(&load(&[folder.path().into()]).unwrap()), ["a/b/c.yaml", "a/x.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn files_are_found_in_path_order() {
+        let folder = folder(&["b.yaml", "a.yaml", "a/z.yaml", "a-b.yaml"]);
+        let mut search = Search::default();
+        search.add(folder.path());
+        let mut sorted = search.files.clone();
+        sorted.sort();
+        assert_eq!(search.files, sorted);
+        assert_eq!(sorted.len(), 4);
+    }
+
+    #[test]
+    fn a_file_named_twice_is_read_once() {
+        let folder = folder(&["a.yaml", "b.yaml"]);
+        let path = folder.path();
+        let paths = [path.join("b.yaml"), path.into(), path.join("./a.yaml"), path.into()];
+        assert_eq!(names(&load(&paths).unwrap()), ["a.yaml", "b.yaml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_may_lead_in_a_circle() {
+        let folder = folder(&["a.yaml", "sub/b.yaml"]);
+        let elsewhere = self::folder(&["c.yaml"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("sub/up")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("c.yaml"), folder.path().join("link.yaml")).unwrap();
+        assert_eq!(names(&load(&[folder.path().into()]).unwrap()), ["a.yaml", "c.yaml", "sub/b.yaml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_read_is_told_together_with_what_is_wrong_elsewhere() {
+        let folder = folder(&["a.yaml", "empty/x.txt"]);
+        let path = folder.path();
+        fs::write(path.join("b.yaml"), "version: 1\ngroups: {B: {members: [roster: gone]}}\nx: 1\n").unwrap();
+        std::os::unix::fs::symlink("nowhere", path.join("c.yaml")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path.join("d.yaml")).unwrap();
+        let problems = load(&[path.into(), path.join("missing"), path.join("empty")]).unwrap_err();
+        insta::assert_snapshot!(shown_below(path, &problems), @r#"
+    FOLDER/b.yaml:3:1: unknown key "x" in the file
+      | x: 1
+      | ^
+      help: what can stand here: version, account_id, settings, rosters, groups
+
+    FOLDER/c.yaml: cannot be read: No such file or directory (os error 2)
+      help: name the file or folder that holds the groups with --file
+
+    FOLDER/d.yaml: this is not a regular file
+      help: take it out of the folder, or name it with --file
+
+    FOLDER/missing: cannot be read: No such file or directory (os error 2)
+      help: name the file or folder that holds the groups with --file
+
+    4 problems
+    "#);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.yaml");
+        File::create(&path).unwrap().set_len(u64::try_from(LARGEST_FILE).unwrap() + 1).unwrap();
+        insta::assert_snapshot!(shown_below(folder.path(), &load(&[path]).unwrap_err()), @r#"
+    FOLDER/large.yaml: the file is larger than 64 MiB
+      help: split it into several files, and name their folder
+
+    1 problem
+    "#);
+    }
+
+    #[test]
+    fn a_path_is_shown_without_what_says_nothing() {
+        assert_eq!(shown(Path::new("./groups/./a.yaml")), "groups/a.yaml");
+        assert_eq!(shown(Path::new("../a.yaml")), "../a.yaml");
+        assert_eq!(shown(Path::new("/a.yaml")), "/a.yaml");
+        assert_eq!(shown(Path::new(".")), ".");
+    }
 }

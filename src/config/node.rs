@@ -8,19 +8,26 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
-use serde_saphyr::{MessageFormatter as _, UserMessageFormatter};
+use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
 
 use super::problem::Position;
 
 /// The deepest that lists and mappings may be nested in each other: the format itself needs six levels.
 const DEEPEST: usize = 32;
 
-/// The most nodes in a file: enough for a million members with all that can be said of each.
-const MOST_NODES: usize = 12_000_000;
+/// The most nodes in a file: enough for a million members and some words on many of them.
+const MOST_NODES: usize = 4_000_000;
 
 /// The most nodes that aliases may stand for.
-const MOST_ALIASED_NODES: usize = 2_000_000;
+const MOST_ALIASED_NODES: usize = 1_000_000;
+
+/// The most nodes that are kept for aliases.
+const MOST_ANCHORED_NODES: usize = 200_000;
+
+/// The key that merges other mappings into a mapping, in YAML 1.1.
+pub(super) const MERGE_KEY: &str = "<<";
 
 /// A value and where it stands: for one that an alias stands for, where it is written out.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ pub(super) struct Node<'s> {
 pub(super) enum Value<'s> {
     /// Text: in quotes, or something that YAML takes for nothing else.
     Text(Cow<'s, str>),
-    /// Something without quotes that YAML takes for a number or a boolean, as it was written.
+    /// Something without quotes that YAML takes for a number, a boolean or a merge key, as it was written.
     Typed(Cow<'s, str>),
     /// Nothing, `~` or `null`, as it was written.
     Null(Cow<'s, str>),
@@ -48,7 +55,7 @@ pub(super) enum Value<'s> {
 pub(super) struct SyntaxError {
     pub at: Option<Position>,
     pub message: String,
-    pub help: Option<String>,
+    pub help: String,
 }
 
 /// Reads a file as a tree.
@@ -68,6 +75,7 @@ fn options() -> Options {
             max_nodes: MOST_NODES,
             max_events: 2 * MOST_NODES,
             max_aliases: MOST_ALIASED_NODES,
+            max_recorded_anchor_events: MOST_ANCHORED_NODES,
             // One anchor for a person who is in a hundred groups is nothing odd; what aliases cost is bounded below.
             enforce_alias_anchor_ratio: false,
         },
@@ -86,25 +94,46 @@ fn options() -> Options {
 
 fn syntax_error(error: &Error) -> SyntaxError {
     let at = error.location().map(position);
-    let (message, help) = match error.without_snippet() {
+    let (message, help) = match cause(error) {
         Error::MultipleDocuments { .. } => {
-            ("a second YAML document begins here".into(), Some("put it into a file of its own".into()))
+            ("a second YAML document begins here".into(), "put it into a file of its own")
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
+        // The scanner, which looks ahead, has its own way to say so.
+        Error::ExternalMessage { source, .. } if matches!(&**source, ExternalMessageSource::Parser(e) if *e.kind() == ErrorKind::RecursionLimitExceeded) => {
+            too_deep()
+        }
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
+            ("there is too much in this file".into(), "split it into several files, and name their folder")
         }
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            let reason = UserMessageFormatter.format_message(error);
-            (format!("the file asks too much of whoever reads it: {reason}"), Some("split it, or nest it less".into()))
+            ("aliases repeat too much".into(), "name people once in `rosters`, and use them with `- roster: NAME`")
         }
-        Error::RecursiveReferencesRequireWeakTypes { .. } => ("this alias stands inside of what it stands for".into(), None),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            ("this alias stands inside of what it stands for".into(), "take it out")
+        }
         Error::UnknownAnchor { .. } => {
             let help = "text that begins with \"*\" needs quotes; an alias needs its \"&\" further up";
-            ("no anchor of this name stands further up".into(), Some(help.into()))
+            ("no anchor of this name stands further up".into(), help)
         }
-        other => (
-            format!("this is not YAML: {}", UserMessageFormatter.format_message(other)),
-            Some("look for wrong indentation, and for text that needs quotes: with \": \" or \" #\" in it, or with one of @`*&!%|>[]{},?\"' in front".into()),
-        ),
+        other => {
+            let help = "check the indentation, and quote text that begins with a special character or holds \": \"";
+            (format!("this cannot be read as YAML: {}", UserMessageFormatter.format_message(other)), help)
+        }
     };
-    SyntaxError { at, message, help }
+    SyntaxError { at, message, help: help.into() }
+}
+
+fn too_deep() -> (String, &'static str) {
+    ("lists and mappings are nested too deep".into(), "nothing in the file format is nested so deep")
+}
+
+/// What went wrong, without what led there.
+fn cause(mut error: &Error) -> &Error {
+    while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
+        error = inner;
+    }
+    error
 }
 
 fn position(location: Location) -> Position {
@@ -132,6 +161,8 @@ impl<'s> Unsettled<'s> {
         let (start, end) = self.bytes;
         let written = || Cow::Borrowed(source.get(start..end).unwrap_or_default());
         let value = match self.value {
+            // Only without quotes does it mean a merge.
+            Parsed::Text(text) if text == MERGE_KEY && written() == MERGE_KEY => Value::Typed(text),
             Parsed::Text(text) => Value::Text(text),
             Parsed::Typed => Value::Typed(written()),
             Parsed::Null => Value::Null(written()),

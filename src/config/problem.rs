@@ -35,7 +35,7 @@ pub struct Problem {
     pub file: Arc<str>,
     /// Where in the file; nothing where the file could not be read at all.
     pub position: Option<Position>,
-    /// The line at that position; nothing where it is too long to be shown.
+    /// The line at that position; nothing where it is blank, or too long to be shown.
     pub source_line: Option<String>,
     /// What is wrong.
     pub message: String,
@@ -185,7 +185,9 @@ impl Report {
         }
         let cut = self.is_full();
         let mut list: Vec<Problem> = self.found.into_iter().map(|found| found.problem).collect();
-        list.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+        list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
+        // What an alias repeats is wrong once.
+        list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
         let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
         for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
             if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {
@@ -216,7 +218,8 @@ fn shown_line(line: &[u8]) -> Option<String> {
         return None;
     }
     let text = String::from_utf8_lossy(line);
-    (text.chars().count() <= LONGEST_LINE).then(|| text.trim_end().to_owned())
+    let text = text.trim_end();
+    (!text.is_empty() && text.chars().count() <= LONGEST_LINE).then(|| text.to_owned())
 }
 
 /// The lines of a text as YAML counts them: they end with a line feed, a carriage return, or both.

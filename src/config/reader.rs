@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::nearest::did_you_mean;
-use super::node::{Node, Value};
+use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Position, Problem, Report, quoted, shortened};
 use crate::model::{Origin, Setting};
 
@@ -41,8 +41,12 @@ impl Reader<'_> {
 
     /// Reports that something at a place was already said at another.
     pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
-        let problem = self.problem(at, message).related(self.origin(first), label).help("take one of the two out");
-        self.report.push(problem);
+        let problem = self.problem(at, message);
+        self.report.push(if at == first {
+            problem.help("an alias repeats it: take the alias out")
+        } else {
+            problem.related(self.origin(first), label).help("take one of the two out")
+        });
     }
 
     /// Takes a mapping apart into the values of these keys, in this order. Reports every other key, and those that
@@ -77,7 +81,7 @@ impl Reader<'_> {
     /// The text of a key; reports one that is no text, and the merge key.
     pub fn key<'s>(&mut self, key: Node<'s>) -> Option<Cow<'s, str>> {
         match key.value {
-            Value::Text(text) if text == "<<" => {
+            Value::Typed(text) if text == MERGE_KEY => {
                 let help = "name people once in `rosters`, and use them with `- roster: NAME`";
                 self.refuse(key.at, "merge keys are not supported", help);
                 None

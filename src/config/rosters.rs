@@ -17,7 +17,7 @@ const DEEPEST: usize = 64;
 const MOST_MEMBERSHIPS: u64 = 5_000_000;
 
 /// Looking for the name somebody meant stops after so many comparisons.
-const MOST_COMPARISONS: usize = 1_000_000;
+const MOST_COMPARISONS: usize = 200_000;
 
 /// All rosters by name.
 #[derive(Debug, Default)]

@@ -1,10 +1,14 @@
 //! Tests of the whole way from files to what they declare, or to what is wrong with them.
 
 mod accepted;
+mod arbitrary;
+mod hostile;
 mod rendered;
+mod rendered_entries;
+mod rendered_files;
 
 use super::{Problems, Source, parse};
-use crate::model::Desired;
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName};
 
 /// Reads one file.
 fn parse_one(text: &str) -> Result<Desired, Problems> {
@@ -19,4 +23,32 @@ fn parse_all(files: &[(&str, &str)]) -> Result<Desired, Problems> {
 /// What is wrong with one file, as it is shown.
 fn problems(text: &str) -> String {
     parse_one(text).unwrap_err().to_string()
+}
+
+/// What is wrong with a group's list, as it is shown.
+fn entry_problems(entries: &str) -> String {
+    problems(&format!("version: 1\ngroups:\n  Ops:\n    members:{entries}"))
+}
+
+/// What is wrong, in one line for each problem.
+fn summary(text: &str) -> Vec<String> {
+    let line = |problem: &super::Problem| {
+        let position = problem.position.map_or(String::new(), |at| format!("{}:{} ", at.line, at.column));
+        format!("{position}{}", problem.message)
+    };
+    parse_one(text).unwrap_err().iter().map(line).collect()
+}
+
+fn group<'d>(desired: &'d Desired, name: &str) -> &'d DesiredGroup {
+    &desired.groups[&GroupName::from(name)]
+}
+
+/// The people of a group, with where they stand and the rosters that lead there.
+fn members(desired: &Desired, name: &str) -> Vec<String> {
+    let describe = |member: &DesiredMember| {
+        let via = member.via.iter().flat_map(|via| via.iter());
+        let via: String = via.map(|used| format!(" via {} at {}", used.roster, used.origin)).collect();
+        format!("{} at {}{via}", member.person, member.origin)
+    };
+    group(desired, name).members.iter().map(describe).collect()
 }

@@ -38,16 +38,13 @@ pub(super) fn looks_like_id(text: &str) -> bool {
 impl Reader<'_> {
     pub fn id<T: ApiId>(&mut self, field: &Field<'_>) -> Option<T> {
         let help = format!("{} is 32 of the characters 0-9 and a-f", T::WHAT);
-        let text = self.text("an id", field, &help)?;
+        let text = self.text("the id", field, &help)?;
         let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
         if parsed.is_none() {
             let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
-                Some('@') => "it is an email address".to_owned(),
                 Some(odd) => format!("it holds {}", quoted(odd.encode_utf8(&mut [0; 4]))),
-                None => format!("it has {} characters", text.len()),
+                None => format!("its length is {}", text.len()),
             };
-            let help =
-                if reason.contains("email") && T::WHAT == MemberId::WHAT { "write `email:`".into() } else { help };
             self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);
         }
         parsed
@@ -212,6 +209,9 @@ fn percentage(text: &str) -> Result<Limit, LimitError> {
             }
             _ => ("a percentage is a number followed by \"%\"".into(), None),
         });
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(("it begins with a zero".into(), None));
     }
     if part.len() > 2 {
         return Err(("a percentage has at most two decimals".into(), None));

@@ -1,13 +1,14 @@
 //! The entries of a journal, and what they prove.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountId, GroupId, GroupName, MemberId};
-use crate::plan::{Digest, Method};
+use crate::model::{AccountId, GroupId, GroupName, MemberId, Origin};
+use crate::plan::{Before, Digest, Method, Reversal};
 
 /// The version of the format that this program writes, and the only one it reads.
 const FORMAT_VERSION: u32 = 1;
@@ -133,14 +134,46 @@ pub enum Outcome {
     Unknown,
 }
 
-/// What a journal proves: who may have joined and left which group through the run.
+/// What a journal holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The run.
     pub run: RunEntry,
-    /// Each operation with what came of it, in the order of sending. One that was never answered is
-    /// [`Outcome::Unknown`].
-    pub operations: Vec<(Effect, Outcome)>,
+    /// Each operation, in the order of sending.
+    pub operations: Vec<Operation>,
+}
+
+/// An operation with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The line that announces it, from 1.
+    pub line: u32,
+    /// What it does.
+    pub effect: Effect,
+    /// What came of it; [`Outcome::Unknown`] where no line says.
+    pub outcome: Outcome,
+}
+
+impl Record {
+    /// What the run did, or may have done, to each group: for everybody it touched, whether they were in the group
+    /// before.
+    #[must_use]
+    pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
+        let mut reversals: BTreeMap<GroupId, Reversal> = BTreeMap::new();
+        let happened = |operation: &&Operation| matches!(operation.outcome, Outcome::Done | Outcome::Unknown);
+        for Operation { line, effect, .. } in self.operations.iter().filter(happened) {
+            let reversal = reversals
+                .entry(effect.group_id)
+                .or_insert_with(|| Reversal { name: effect.group.clone(), before: BTreeMap::new() });
+            let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
+            let joined = effect.adds.iter().map(|id| (id, false));
+            for (id, was_member) in joined.chain(effect.removes.iter().map(|id| (id, true))) {
+                // The first operation that touches somebody tells how it was before the run.
+                reversal.before.entry(*id).or_insert_with(|| Before { was_member, origin: origin.clone() });
+            }
+        }
+        reversals
+    }
 }
 
 /// Why a file is no journal.
@@ -177,7 +210,7 @@ pub enum JournalError {
 /// Says which line is wrong, and how.
 pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
     let mut run = None;
-    let mut operations: BTreeMap<u64, (Effect, Outcome)> = BTreeMap::new();
+    let mut operations: BTreeMap<u64, Operation> = BTreeMap::new();
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
         let entry = match serde_json::from_slice::<Entry>(line) {
@@ -190,11 +223,12 @@ pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
             (Entry::Run(entry), None) => return Err(JournalError::Version(entry.format_version)),
             (_, None) => return Err(JournalError::NoRun),
             (Entry::Sending { seq, effect, .. }, Some(_)) => {
-                operations.insert(seq, (effect, Outcome::Unknown));
+                let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                operations.insert(seq, Operation { line, effect, outcome: Outcome::Unknown });
             }
             (Entry::Answered { seq, outcome, .. } | Entry::Settled { seq, outcome, .. }, Some(_)) => {
                 let operation = operations.get_mut(&seq);
-                operation.ok_or(JournalError::Unannounced { line: index + 1, seq })?.1 = outcome;
+                operation.ok_or(JournalError::Unannounced { line: index + 1, seq })?.outcome = outcome;
             }
             (Entry::Run(_) | Entry::End { .. }, Some(_)) => {}
         }

@@ -152,9 +152,6 @@ fn compare_group(
             if holds { &mut held } else { &mut changes }.push(change);
         }
     }
-    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
-    changes.sort_by_cached_key(by_email);
-    held.sort_by_cached_key(by_email);
     Some(GroupPlan {
         id,
         name: list.name.clone(),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{Email, GroupId, GroupName, MemberId};
 use crate::plan::{Action, Digest, Subject};
-use crate::report::{Difference, Failed, GroupReport, Outcome, Report, Skipped, StaleGroup};
+use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
@@ -109,10 +109,10 @@ impl ReportDocument {
 
 impl From<&GroupReport> for GroupDocument {
     fn from(group: &GroupReport) -> Self {
-        let undone = |action, member: &Subject, reason: &str| UndoneDocument {
-            action,
+        let undone = |Undone { action, member, reason }: &Undone| UndoneDocument {
+            action: *action,
             member: member.into(),
-            reason: reason.into(),
+            reason: reason.clone(),
         };
         Self {
             id: group.id,
@@ -120,16 +120,8 @@ impl From<&GroupReport> for GroupDocument {
             outcome: group.outcome(),
             added: subjects(&group.added),
             removed: subjects(&group.removed),
-            failed: group
-                .failed
-                .iter()
-                .map(|Failed { action, member, reason }| undone(*action, member, reason))
-                .collect(),
-            skipped: group
-                .skipped
-                .iter()
-                .map(|Skipped { action, member, reason }| undone(*action, member, reason))
-                .collect(),
+            failed: group.failed.iter().map(undone).collect(),
+            skipped: group.skipped.iter().map(undone).collect(),
             stale: group.stale.as_ref().map(DifferenceDocument::from),
             trouble: group.trouble.clone(),
         }

@@ -1,17 +1,17 @@
 //! What is accepted, and what it means.
 
 use super::*;
-use crate::model::{GroupName, Limit, Mode, PersonRef, Unmanaged};
+use crate::model::{Limit, Mode, Unmanaged};
 
-const EXAMPLE: &str = "\
+const EVERYTHING: &str = "\
 version: 1
-account_id: 023e105f4ecef8ad9ca31a8372d0c353
+account_id: 023E105f4ecef8ad9ca31a8372d0c353
 
 settings:
   limits:
     group_removals: 12.5%
     total_removals: 7
-  protected: [root@example.com, 4f5f0c14a2a41d5063dd301b2f829f04]
+  protected: [root@example.com, 4f5f0c14a2a41d5063dd301b2f829f04, {email: a@b.c}]
   unmanaged_groups: report
 
 rosters:
@@ -33,42 +33,149 @@ groups:
         until: 2026-12-31
         reason: INC-4821 cover
       - id: 4F5F0C14A2A41D5063DD301B2F829F04
-        until: 2026-12-31T18:00:00+01:00
+        until: 2026-12-31T18:00:00.5+01:00
     min_members: 2
     allow_empty: true
     group_removals: 50%
 ";
 
-fn group<'d>(desired: &'d Desired, name: &str) -> &'d crate::model::DesiredGroup {
-    &desired.groups[&GroupName::from(name)]
-}
-
-/// The people of a group with where they stand and the rosters that lead there.
-fn members(desired: &Desired, name: &str) -> Vec<String> {
-    let describe = |member: &crate::model::DesiredMember| {
-        let via: Vec<String> = member
-            .via
-            .iter()
-            .flat_map(|via| via.iter())
-            .map(|used| format!(" via {}@{}", used.roster, used.origin))
-            .collect();
-        format!("{} {}{}", member.person, member.origin, via.concat())
-    };
-    group(desired, name).members.iter().map(describe).collect()
+#[test]
+fn the_settings_are_read_with_their_places() {
+    let desired = parse_one(EVERYTHING).unwrap();
+    assert_eq!(desired.account_id.unwrap().value.as_str(), "023e105f4ecef8ad9ca31a8372d0c353");
+    let settings = desired.settings;
+    assert_eq!(settings.limits.group_removals.value, Limit::Percent { hundredths: 1250 });
+    assert_eq!(settings.limits.total_removals.value, Limit::Count(7));
+    assert_eq!(settings.limits.total_removals.origin.unwrap().to_string(), "convoke.yaml:7");
+    assert_eq!(settings.unmanaged_groups.value, Unmanaged::Report);
+    let protected: Vec<String> = settings.protected.iter().map(|p| format!("{} at {}", p.person, p.origin)).collect();
+    assert_eq!(
+        protected,
+        [
+            "root@example.com at convoke.yaml:8",
+            "4f5f0c14a2a41d5063dd301b2f829f04 at convoke.yaml:8",
+            "a@b.c at convoke.yaml:8"
+        ]
+    );
 }
 
 #[test]
-fn everything_the_format_knows_is_read() {
-    let desired = parse_one(EXAMPLE).unwrap();
-    assert_eq!(desired.account_id.as_ref().unwrap().value.as_str(), "023e105f4ecef8ad9ca31a8372d0c353");
-    let settings = &desired.settings;
-    assert_eq!(settings.limits.group_removals.value, Limit::Percent { hundredths: 1250 });
-    assert_eq!(settings.limits.total_removals.value, Limit::Count(7));
-    assert_eq!(settings.limits.total_removals.origin.as_ref().unwrap().to_string(), "convoke.yaml:7");
-    assert_eq!(settings.unmanaged_groups.value, Unmanaged::Report);
-    let protected: Vec<String> = settings.protected.iter().map(|p| p.person.to_string()).collect();
-    assert_eq!(protected, ["root@example.com", "4f5f0c14a2a41d5063dd301b2f829f04"]);
-    assert_eq!(members(&desired, "Platform Admins").len(), 5);
-    assert_eq!(group(&desired, "Platform Admins").mode, Mode::Additive);
-    assert!(matches!(group(&desired, "Platform Admins").members[0].person, PersonRef::Email(_)));
+fn a_group_is_read_with_all_that_is_said_of_it() {
+    let desired = parse_one(EVERYTHING).unwrap();
+    let group = group(&desired, "Platform Admins");
+    assert_eq!(group.origin.to_string(), "convoke.yaml:19");
+    assert_eq!(group.pin.as_ref().unwrap().value.as_str(), "6d7f2f5f5b1d4a0e9081fdc98d432fd1");
+    assert_eq!(group.mode, Mode::Additive);
+    assert_eq!(group.members_origin.to_string(), "convoke.yaml:22");
+    assert_eq!(group.min_members.as_ref().unwrap().value, 2);
+    assert!(group.allow_empty.value);
+    assert_eq!(group.group_removals.as_ref().unwrap().value, Limit::Percent { hundredths: 5000 });
+}
+
+#[test]
+fn each_membership_remembers_where_it_was_declared_through_rosters_too() {
+    let desired = parse_one(EVERYTHING).unwrap();
+    assert_eq!(
+        members(&desired, "Platform Admins"),
+        [
+            "dave@example.com at convoke.yaml:23",
+            "alice@example.com at convoke.yaml:15 via sre at convoke.yaml:24",
+            "carol@example.com at convoke.yaml:13 via sre at convoke.yaml:24 via leads at convoke.yaml:16",
+            "erin@example.com at convoke.yaml:25",
+            "4f5f0c14a2a41d5063dd301b2f829f04 at convoke.yaml:29",
+        ]
+    );
+}
+
+#[test]
+fn a_day_counts_whole_at_both_ends_and_an_instant_as_it_is() {
+    let desired = parse_one(EVERYTHING).unwrap();
+    let members = &group(&desired, "Platform Admins").members;
+    let terms = members[3].terms.as_deref().unwrap();
+    assert_eq!(terms.window.from.unwrap().to_string(), "2026-12-01T00:00:00Z");
+    assert_eq!(terms.window.until.unwrap().to_string(), "2027-01-01T00:00:00Z");
+    assert_eq!(terms.reason.as_deref(), Some("INC-4821 cover"));
+    let terms = members[4].terms.as_deref().unwrap();
+    assert_eq!((terms.window.from, terms.window.until.unwrap().to_string()), (None, "2026-12-31T17:00:00.5Z".into()));
+}
+
+#[test]
+fn one_day_can_be_both_ends() {
+    let text = "version: 1\ngroups: {A: {members: [{email: a@b.c, from: 2026-12-01, until: 2026-12-01}]}}";
+    assert!(parse_one(text).is_ok());
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let desired = parse_one("version: 1\ngroups: {A: {members: []}}\n").unwrap();
+    assert!(desired.account_id.is_none());
+    assert_eq!(desired.settings.limits.group_removals.value.to_string(), "25%");
+    assert_eq!(desired.settings.limits.total_removals.value.to_string(), "10%");
+    assert_eq!(desired.settings.unmanaged_groups.value, Unmanaged::Ignore);
+    let group = group(&desired, "A");
+    assert_eq!((group.mode, group.allow_empty.value, group.members.len()), (Mode::Exact, false, 0));
+    assert!(group.pin.is_none() && group.min_members.is_none() && group.group_removals.is_none());
+}
+
+#[test]
+fn a_name_is_taken_as_it_is_written() {
+    let names = ["123", "0123", "1e3", "no", "null", "true", "~", "2026-12-01", "0x1F", ".nan", "-0", "Ünï çøde 👩‍💻"];
+    let groups: String = names.iter().map(|name| format!("  {name}: {{members: []}}\n")).collect();
+    let desired = parse_one(&format!("version: 1\ngroups:\n{groups}")).unwrap();
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(desired.groups.keys().map(GroupName::as_str).collect::<Vec<_>>(), sorted);
+}
+
+#[test]
+fn a_name_in_quotes_can_be_anything_visible() {
+    let desired = parse_one("version: 1\ngroups: {'<<': {members: []}, \"a: #b\": {members: []}}\n").unwrap();
+    assert_eq!(desired.groups.keys().map(GroupName::as_str).collect::<Vec<_>>(), ["<<", "a: #b"]);
+}
+
+#[test]
+fn an_id_of_digits_needs_no_quotes() {
+    let ids =
+        ["12345678901234567890123456789012", "00000000000000000000000000000001", "123456789012345678901234567890e1"];
+    let entries: String = ids.iter().map(|id| format!("  - id: {id}\n")).collect();
+    let desired = parse_one(&format!("version: 1\ngroups: {{A: {{members: *m}}}}\nrosters:\n x: &m\n{entries}"));
+    assert!(desired.is_err(), "an alias does not look ahead");
+    let desired =
+        parse_one(&format!("version: 1\nrosters:\n x: &m\n{entries}groups: {{A: {{members: *m}}}}\n")).unwrap();
+    let found: Vec<String> = group(&desired, "A").members.iter().map(|member| member.person.to_string()).collect();
+    assert_eq!(found, ids);
+}
+
+#[test]
+fn byte_order_marks_and_line_ends_of_any_kind_are_no_obstacle() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = "\u{feff}version: 1\ngroups:\n  Ä:\n    members:\n      - a@b.c\n".replace('\n', end);
+        assert_eq!(members(&parse_one(&text).unwrap(), "Ä"), ["a@b.c at convoke.yaml:5"]);
+    }
+}
+
+#[test]
+fn files_are_merged_and_share_their_rosters() {
+    let account = "account_id: 023e105f4ecef8ad9ca31a8372d0c353";
+    let desired = parse_all(&[
+        ("a.yaml", &format!("version: 1\n{account}\ngroups: {{A: {{members: [roster: all]}}}}")),
+        ("b.yaml", &format!("version: 1\n{account}\ngroups: {{B: {{members: [roster: all]}}}}")),
+        ("c.yaml", "version: 1\nrosters: {all: [a@b.c]}"),
+        ("d.yaml", "version: 1\nsettings: {unmanaged_groups: refuse}"),
+    ])
+    .unwrap();
+    assert_eq!(members(&desired, "A"), ["a@b.c at c.yaml:2 via all at a.yaml:3"]);
+    assert_eq!(members(&desired, "B"), ["a@b.c at c.yaml:2 via all at b.yaml:3"]);
+    assert_eq!(desired.settings.unmanaged_groups.value, Unmanaged::Refuse);
+}
+
+#[test]
+fn a_person_can_come_through_several_rosters() {
+    let text = "version: 1\nrosters: {x: [a@b.c], y: [A@B.C]}\ngroups: {A: {members: [a@b.c, roster: x, roster: y]}}";
+    assert_eq!(members(&parse_one(text).unwrap(), "A").len(), 3);
+}
+
+#[test]
+fn names_that_differ_only_in_case_are_two_names() {
+    assert_eq!(parse_one("version: 1\ngroups: {a: {members: []}, A: {members: []}}").unwrap().groups.len(), 2);
 }

@@ -1,0 +1,34 @@
+//! `undo`: the inverse of what a journal says was done, as a plan.
+
+use super::context::{self, Connection};
+use super::{Exit, Failure, Output, files, plan, progress::Progress, show};
+use crate::cli::{Shared, UndoArgs};
+use crate::model::Current;
+use crate::observe;
+use crate::plan::{Plan, Policy};
+
+pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let record = files::read_journal(&args.journal)?;
+    // The files are read for their guards: what is protected stays so.
+    let desired = context::load(shared)?;
+    let account_id = record.run.account_id;
+    if let Some(other) = context::account(shared, &desired)?.filter(|other| *other != account_id) {
+        let message = format!("the journal is of account {account_id}, the files are for {other}");
+        return Err(Failure::message(Exit::Data, message));
+    }
+    let Connection { client, .. } = &context::connect(shared, Some(account_id)).await?;
+    let file = args.journal.display().to_string().into();
+    let reversals = record.reversals(&file);
+    let policy = Policy { account_id, ..context::policy(shared, account_id) };
+    let watching = Progress::new(output).watch(client, "reading the account");
+    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
+    observe::read_members(client, &mut current, &present).await?;
+    let make = |current: &Current| crate::plan::undo(&reversals, &desired, current, &policy);
+    let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
+    drop(watching);
+    files::save_plan(&undoing, &args.out)?;
+    show::plan(&undoing, shared, output)?;
+    output.note(&show::cost(client));
+    Ok(plan::exit(&undoing, false))
+}
