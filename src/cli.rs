@@ -79,8 +79,8 @@ pub struct Shared {
     /// Plan this group only; repeatable
     #[arg(long, value_name = "GROUP", global = true)]
     pub only: Vec<String>,
-    /// How to show results
-    #[arg(long, value_enum, default_value_t, value_name = "text|markdown|json|github", hide_possible_values = true)]
+    /// How to show results: text, markdown, json or github
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     #[arg(global = true)]
     pub format: Format,
     /// Run against an in-process stand-in for the API, started from this seed
@@ -92,10 +92,10 @@ pub struct Shared {
     /// The account's id
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", hide_env_values = true, global = true, help_heading = MORE)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL, or Cloudflare's]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL]
     #[arg(long, value_name = "URL", global = true, help_heading = MORE)]
     pub api_url: Option<String>,
-    /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
+    /// Plan for this date or RFC 3339 instant [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, help_heading = MORE)]
     pub at: Option<Timestamp>,
     /// Tell memberships that end within so many days
@@ -108,12 +108,12 @@ pub struct Shared {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, global = true)]
     #[arg(help_heading = MORE)]
     pub timeout: Duration,
-    /// The longest to wait in all before one request succeeds, such as 5m
+    /// The longest to wait for one request in all, such as 5m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
     #[arg(help_heading = MORE)]
     pub max_wait: Duration,
-    /// When to colour
-    #[arg(long, value_enum, default_value_t, value_name = "auto|always|never", hide_possible_values = true)]
+    /// When to colour: auto, always or never
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub color: Color,
     /// Say more; -vv says most
@@ -122,8 +122,8 @@ pub struct Shared {
     /// Say only what matters
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How to write the log
-    #[arg(long, value_enum, default_value_t, value_name = "text|json", hide_possible_values = true)]
+    /// How to write the log: text or json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
 }
