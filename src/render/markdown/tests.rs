@@ -228,13 +228,13 @@ fn nothing_hostile_is_anything_but_text() {
 
     **Who gains and who loses**
 
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` keeps, until what is blocked is resolved, `b0000000000000000000000000000000`
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` gains `b0000000000000000000000000000006`, `b0000000000000000000000000000005` (pending); loses `b0000000000000000000000000000003`, `b0000000000000000000000000000002`, `b0000000000000000000000000000004`
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` keeps, until what is blocked is resolved, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` gains ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` (pending); loses ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
 
     **Refused**
 
-    - **protected** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`@admin`[x](//e.vil)\u{202e}@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":3````). To proceed: keep them in the group's list, or take them off `settings.protected` first
-    - **allow empty** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`@admin`[x](//e.vil)\u{202e}@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":6````). To proceed: if the group is to be empty, say so: `allow_empty`: true
+    - **protected** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":3````). To proceed: keep them in the group's list, or take them off `settings.protected` first
+    - **allow empty** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":6````). To proceed: if the group is to be empty, say so: `allow_empty`: true
 
     **Blocked**: declared, and cannot be applied
 
@@ -247,10 +247,10 @@ fn nothing_hostile_is_anything_but_text() {
 
     ````diff
     @@ -1,5 +1,4 @@
+    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (pending)  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5 via sre (groups.yaml:9), \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
      alice@example.com
     -b0000000000000000000000000000003  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    +b0000000000000000000000000000005 (pending)  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    +b0000000000000000000000000000006  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5 via sre (groups.yaml:9), \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
      carol@example.com
     -gone@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":14, ended at the end of 2026-11-01, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
     -mallory@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
