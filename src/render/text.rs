@@ -27,8 +27,9 @@ pub struct Layout {
 }
 
 /// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
+/// `apply` is the command line that applies it.
 #[must_use]
-pub fn plan(plan: &Plan, layout: Layout) -> String {
+pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
     let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
     let shown = plan.groups.iter().filter(|group| !group.in_sync());
     shown.for_each(|group| page.group(group));
@@ -36,7 +37,7 @@ pub fn plan(plan: &Plan, layout: Layout) -> String {
     page.unmanaged(plan);
     page.expiring(plan);
     page.summary(plan);
-    page.refusals(plan);
+    page.refusals(plan, apply);
     page.text
 }
 
@@ -161,7 +162,7 @@ impl Page {
         }
     }
 
-    fn refusals(&mut self, plan: &Plan) {
+    fn refusals(&mut self, plan: &Plan, apply: &str) {
         if plan.refusals.is_empty() {
             return;
         }
@@ -181,7 +182,7 @@ impl Page {
         self.end_section();
         if plan.refusals_beyond_limits().next().is_none() {
             self.line("To accept the limits for exactly this plan:");
-            self.line(&format!("  convoke apply --accept {}", plan.digest));
+            self.line(&format!("  {} --accept {}", clean(apply), plan.digest));
         }
     }
 }

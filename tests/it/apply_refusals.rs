@@ -38,7 +38,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     Applied: 8 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     10 requests to the API
     ");
@@ -72,7 +72,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
     Applied: 1 added, 3 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     11 requests to the API
     ");
@@ -109,7 +109,7 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
     0 of 2 groups in sync.
     1 group failed
     1 group skipped
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     7 requests to the API
     "#);
@@ -160,7 +160,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
     Applied: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group failed
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     6 requests to the API
     ");
@@ -203,7 +203,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
     Applied: 1 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     6 requests to the API
     ");

@@ -126,7 +126,7 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
     Applied: 2 added, 1 removed.
     2 of 3 groups in sync.
     1 group changed meanwhile
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     10 requests to the API
     ");

@@ -80,7 +80,7 @@ fn an_observed_group_is_compared_and_never_written() {
 fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (4 members)
@@ -105,7 +105,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     0 of 1 group in sync.
     1 group still different: held, or only observed
     1 blocked
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     4 requests to the API
     ");

@@ -90,7 +90,7 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
     }
     if !report.is_complete() {
-        lines.push("Run apply again to do what is left; see above for what stands in its way.".into());
+        lines.push("Run apply again for the rest, once what stands in its way is resolved.".into());
     }
     lines
 }
