@@ -48,6 +48,13 @@ Examples:
   convoke why alice@example.com
   convoke why alice@example.com 'Platform Admins'";
 
+pub const UNDO: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json
+
+The files named with --file are read for their guards: what is protected stays so.";
+
 pub const EXPORT: &str = "\
 Examples:
   convoke export > convoke.yaml
