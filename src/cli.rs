@@ -45,7 +45,7 @@ pub enum Command {
     #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
     /// Plan the inverse of what a journal says was done
-    #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
+    #[command(after_help = examples::UNDO)]
     Undo(UndoArgs),
     /// Show a saved plan in any format
     #[command(after_help = examples::SHOW)]

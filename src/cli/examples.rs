@@ -57,6 +57,11 @@ Examples:
 A plan of what was exported is empty. Groups are pinned by id; members that no address names are
 written by id.";
 
+pub const UNDO: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json";
+
 pub const SANDBOX: &str = "\
 Examples:
   convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787

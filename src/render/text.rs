@@ -2,6 +2,8 @@
 
 mod paint;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use unicode_width::UnicodeWidthStr;
 

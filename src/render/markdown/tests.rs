@@ -276,7 +276,7 @@ fn what_came_of_a_plan_shows_what_went_wrong_first() {
     <!-- convoke:apply -->
     ### Applied: 1 added, 0 removed.
 
-    1 of 5 groups in sync. · 2 failed · 1 changed meanwhile · 1 skipped · 1 blocked · Interrupted: what was in flight is finished, nothing further was begun. · Run apply again to do what is left; see above for what stands in its way.
+    1 of 5 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group skipped · 1 blocked · Interrupted: what was in flight is finished, nothing further was begun. · Run apply again to do what is left; see above for what stands in its way.
 
     **Not all done**
 
