@@ -39,7 +39,7 @@ pub fn plan(plan: &Plan, layout: Layout) -> String {
     page.expiring(plan);
     page.summary(plan);
     page.refusals(plan);
-    page.text
+    page.text.trim_end().to_owned() + "\n"
 }
 
 struct Page {
@@ -172,7 +172,10 @@ impl Page {
         for refusal in &plan.refusals {
             let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
-            self.line(&format!("  {guard}  {group}{}", clean(&refusal.message)));
+            let message = clean(&refusal.message);
+            let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
+            let space = if long { "\n    " } else { "" };
+            self.line(&format!("  {guard}  {group}{space}{message}"));
             if let Some(bound) = untold_origin(refusal) {
                 let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
                 self.line(&format!("    {place}"));

@@ -88,7 +88,8 @@ fn refused_and_blocked_plans_say_where_and_what_to_do() {
     Digest: c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
 
     Refused
-      group_removals  Developers: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
+      group_removals  Developers:
+        2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
@@ -101,12 +102,12 @@ fn refused_and_blocked_plans_say_where_and_what_to_do() {
     Digest: 87d493c2cbcbd8c1951be4e1cf821753a64a019813a104135ea43778d606cf8d
 
     Refused
-      protected  Developers: root@example.com would be removed, and is protected at groups.yaml:3
+      protected  Developers:
+        root@example.com would be removed, and is protected at groups.yaml:3
         to proceed: keep them in the group's list, or take them off settings.protected first
       allow_empty  Developers: nobody would be left of 1 members
         at groups.yaml:6
         to proceed: if the group is to be empty, say so: allow_empty: true
-
     =====
     Developers (1 member)
       1 removal held until what is blocked is resolved:
