@@ -4,13 +4,11 @@ pub const TOP: &str = "\
 Begin with:
   convoke export --out-dir groups    what the account has, as files
   convoke plan -f groups             what would change
-  convoke plan --help                a command's flags, with examples
 
 Exit codes:
   0  done, or in sync      4  stale: look again   69  the API cannot be reached
   2  differences           5  applied in part     77  credentials refused
-  3  refused or blocked   64  usage                1  anything else
-                          65  a file is wrong";
+  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
 
 pub const VALIDATE: &str = "\
 Examples:

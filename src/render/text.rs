@@ -174,8 +174,13 @@ impl Page {
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
             let message = clean(&refusal.message);
             let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
-            let space = if long { "\n    " } else { "" };
-            self.line(&format!("  {guard}  {group}{space}{message}"));
+            let title = format!("  {guard}  {group}");
+            let space = if long { "\n    " } else { " " };
+            self.line(&format!(
+                "{}{}{message}",
+                title.trim_end(),
+                if group.is_empty() && !long { "  " } else { space }
+            ));
             if let Some(bound) = untold_origin(refusal) {
                 let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
                 self.line(&format!("    {place}"));

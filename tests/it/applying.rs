@@ -119,8 +119,8 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
 
     Refused
       allow_empty  Admins: nobody would be left of 4 members
+        at convoke.yaml:5
         to proceed: if the group is to be empty, say so: allow_empty: true
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -198,7 +198,8 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     Digest: ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
 
     Refused
-      group_removals  Admins: 2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+      group_removals  Admins:
+        2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
@@ -229,7 +230,6 @@ fn who_is_protected_is_not_removed() {
     Refused
       protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
         to proceed: keep them in the group's list, or take them off settings.protected first
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -251,8 +251,8 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
 
     Refused
       oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+        at convoke.yaml:5
         to proceed: run with somebody else's token or an account-owned one, or say --accept-self
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");

@@ -91,7 +91,8 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
       ~ victor@example.com   convoke.yaml:5
 
     Blocked: declared, and cannot be applied
-      convoke.yaml:5  Admins: malory@example.com: no member of the account; did you mean mallory@example.com?
+      convoke.yaml:5  Admins:
+          malory@example.com: no member of the account; did you mean mallory@example.com?
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
@@ -152,7 +153,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -160,6 +161,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
+    Digest: ec6cf72f770f05d8c96ba28188bca9ba5174b7eec66a33afba31f0c9daa4ba9c
     -- stderr
     4 requests to the API
     ");

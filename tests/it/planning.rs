@@ -254,9 +254,10 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
     Digest: 80baa97223d70c01ed6d5c2d73eaba6c53aeba93ffc42c8e63890b98e14a84fb
 
     Refused
-      pinned_name  Admins: the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
+      pinned_name  Admins:
+        the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
+        at convoke.yaml:4
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
-
     -- stderr
     2 requests to the API
     "#);
@@ -282,7 +283,8 @@ fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() 
       + erin@example.com  convoke.yaml:11
 
     Blocked: declared, and cannot be applied
-      convoke.yaml:5  Broken: its members cannot be read: the API refused: Policy validation failed (code 400) [status 400, cf-ray [ray]]
+      convoke.yaml:5  Broken:
+          its members cannot be read: the API refused: Policy validation failed (code 400) [status 400, cf-ray [ray]]
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked

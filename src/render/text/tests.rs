@@ -13,7 +13,7 @@ fn a_plan_without_changes_is_a_line() {
 
 #[test]
 fn a_small_plan_fits_a_narrow_terminal() {
-    insta::assert_snapshot!(plan(&samples::small(), NARROW), @r#"
+    insta::assert_snapshot!(plan(&samples::small(), NARROW), @r"
     Developers (5 members)
       + bob@example.com                   groups.yaml:5 via sre (groups.yaml:9)
       + dave@example.com (pending)        groups.yaml:11, INC-4821 cover
@@ -35,12 +35,12 @@ fn a_small_plan_fits_a_narrow_terminal() {
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     2 differences in groups that are only observed
     Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
-    "#);
+    ");
 }
 
 #[test]
 fn labels_and_places_share_a_line_on_a_wide_terminal() {
-    insta::assert_snapshot!(plan(&samples::labelled(), WIDE), @r#"
+    insta::assert_snapshot!(plan(&samples::labelled(), WIDE), @r"
     Developers (5 members)
       + bob@example.com                   groups.yaml:5 via sre (groups.yaml:9) [already there]
       + dave@example.com (pending)        groups.yaml:11, INC-4821 cover [this change]
@@ -61,7 +61,7 @@ fn labels_and_places_share_a_line_on_a_wide_terminal() {
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     2 differences in groups that are only observed
     Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
-    "#);
+    ");
 }
 
 #[test]
