@@ -4,13 +4,11 @@ pub const TOP: &str = "\
 Begin with:
   convoke export --out-dir groups    what the account has, as files
   convoke plan -f groups             what would change
-  convoke plan --help                a command's flags, with examples
 
 Exit codes:
   0  done, or in sync      4  stale: look again   69  the API cannot be reached
   2  differences           5  applied in part     77  credentials refused
-  3  refused or blocked   64  usage                1  anything else
-                          65  a file is wrong";
+  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
 
 pub const VALIDATE: &str = "\
 Examples:
@@ -48,13 +46,6 @@ Examples:
   convoke why alice@example.com
   convoke why alice@example.com 'Platform Admins'";
 
-pub const UNDO: &str = "\
-Examples:
-  convoke undo journal.jsonl --out undo.json
-  convoke apply undo.json
-
-The files named with --file are read for their guards: what is protected stays so.";
-
 pub const EXPORT: &str = "\
 Examples:
   convoke export > convoke.yaml
@@ -63,6 +54,11 @@ Examples:
 
 A plan of what was exported is empty. Groups are pinned by id; members that no address names are
 written by id.";
+
+pub const UNDO: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json";
 
 pub const SANDBOX: &str = "\
 Examples:

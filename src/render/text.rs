@@ -2,6 +2,8 @@
 
 mod paint;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -38,7 +40,9 @@ pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
     page.expiring(plan);
     page.summary(plan);
     page.refusals(plan, apply);
-    page.text
+    page.text.trim_end().to_owned()
+        + "
+"
 }
 
 struct Page {
@@ -171,7 +175,15 @@ impl Page {
         for refusal in &plan.refusals {
             let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
-            self.line(&format!("  {guard}  {group}{}", clean(&refusal.message)));
+            let message = clean(&refusal.message);
+            let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
+            let title = format!("  {guard}  {group}");
+            let space = if long { "\n    " } else { " " };
+            self.line(&format!(
+                "{}{}{message}",
+                title.trim_end(),
+                if group.is_empty() && !long { "  " } else { space }
+            ));
             if let Some(bound) = untold_origin(refusal) {
                 let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
                 self.line(&format!("    {place}"));

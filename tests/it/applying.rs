@@ -121,7 +121,6 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
       allow_empty  Admins: nobody would be left of 4 members
         at convoke.yaml:5
         to proceed: if the group is to be empty, say so: allow_empty: true
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -199,7 +198,8 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     Digest: [digest]
 
     Refused
-      group_removals  Admins: 2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+      group_removals  Admins:
+        2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
@@ -230,7 +230,6 @@ fn who_is_protected_is_not_removed() {
     Refused
       protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
         to proceed: keep them in the group's list, or take them off settings.protected first
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -254,7 +253,6 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
       oneself  Admins: mallory@example.com, whom the token acts for, would be removed
         at convoke.yaml:5
         to proceed: run with somebody else's token or an account-owned one, or say --accept-self
-
     -- stderr
     warning: the plan is refused: nothing was changed
     ");

@@ -153,7 +153,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @r"
     exit 0
     -- stdout
     Admins (4 members)

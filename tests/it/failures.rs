@@ -26,7 +26,7 @@ fn a_dead_server_is_told_with_what_to_check() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
     let outcome = world.run("plan --max-wait 200ms").exits(69);
-    assert_snapshot!(outcome.to_string().replace(&port.to_string(), "[port]"), @"
+    assert_snapshot!(outcome.to_string().replace(&port.to_string(), "[port]"), @r"
     exit 69
     -- stderr
     error: cannot list the account's user groups: no connection to the API: Connection refused (os error 111) [[n] attempts]

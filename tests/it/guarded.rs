@@ -36,9 +36,11 @@ fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
     Digest: [digest]
 
     Refused
-      group_removals  Ops: 6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
+      group_removals  Ops:
+        6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
-      total_removals  6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
+      total_removals
+        6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
@@ -110,7 +112,6 @@ fn accepting_lifts_limits_and_nothing_else() {
     Refused
       protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
         to proceed: keep them in the group's list, or take them off settings.protected first
-
     -- stderr
     accepted for exactly this plan: 2 limits lifted
     warning: the plan is refused: nothing was changed
@@ -215,7 +216,8 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
 
     Refused
-      pinned_name  Ops: the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
+      pinned_name  Ops:
+        the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
         at convoke.yaml:4
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
     "#);

@@ -254,10 +254,10 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
     Digest: [digest]
 
     Refused
-      pinned_name  Admins: the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
+      pinned_name  Admins:
+        the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
         at convoke.yaml:4
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
-
     -- stderr
     2 requests to the API
     "#);
