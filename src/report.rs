@@ -134,12 +134,18 @@ impl GroupReport {
 }
 
 impl Report {
-    /// Whether everything the plan and the files ask for is now so.
+    /// Whether everything the plan and the files ask for is now so, and the journal tells of all of it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.is_applied() && self.journal_failed.is_none()
+    }
+
+    /// Whether everything the plan and the files ask for is now so.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
         let fine =
             |group: &GroupReport| !matches!(group.outcome(), Outcome::Failed | Outcome::Stale | Outcome::Skipped);
-        self.blocked == 0 && !self.interrupted && self.journal_failed.is_none() && self.groups.iter().all(fine)
+        self.blocked == 0 && !self.interrupted && self.groups.iter().all(fine)
     }
 
     /// How many memberships were added and removed.

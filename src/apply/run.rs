@@ -121,10 +121,17 @@ impl<'a> GroupRun<'a> {
         let (added, removed) = (done(Action::Add), done(Action::Remove));
         let mut failed: Vec<Undone> = self.failed.iter().map(|(key, reason)| undone(key, reason)).collect();
         let mut skipped: Vec<Undone> = self.skipped.iter().map(|(key, reason)| undone(key, reason)).collect();
-        if self.stale.is_some() {
-            for action in [Action::Add, Action::Remove] {
-                let reason = "the group is no longer what the plan saw";
-                skipped.extend(self.outstanding(action).into_iter().map(|id| undone(&(action, id), reason)));
+        for action in [Action::Add, Action::Remove] {
+            let outstanding = self.outstanding(action).into_iter();
+            match self.stale {
+                Some(_) => {
+                    let reason = "the group is no longer what the plan saw";
+                    skipped.extend(outstanding.map(|id| undone(&(action, id), reason)));
+                }
+                None => {
+                    let reason = "it was made, and somebody else has unmade it since";
+                    failed.extend(outstanding.map(|id| undone(&(action, id), reason)));
+                }
             }
         }
         failed.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));

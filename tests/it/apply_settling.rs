@@ -160,3 +160,23 @@ fn a_refused_token_half_way_is_told_as_such() {
     assert!(matches!(outcome.code, Some(5 | 77)), "{outcome}");
     assert!(outcome.stdout.contains("the credentials are refused"), "{outcome}");
 }
+
+#[test]
+fn a_change_that_somebody_else_unmakes_meanwhile_is_told_as_missing() {
+    let seed = Seed::default()
+        .person("bob@example.com")
+        .group("Team", ["alice@example.com", "mallory@example.com"])
+        .fault(FaultRule::once(
+            Match::operation(Operation::AddMembers),
+            Fault::EditAfter(Edit::remove("Team", "bob@example.com")),
+        ))
+        // The API refuses to remove who is gone already: so the group is read again.
+        .fault(FaultRule::once(
+            Match::operation(Operation::RemoveMember),
+            Fault::EditBefore(Edit::remove("Team", "mallory@example.com")),
+        ));
+    let world = given(seed).groups(&[("Team", &["alice@example.com", "bob@example.com"])]);
+    world.run("apply --yes").exits(5).says("somebody else has unmade it since");
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.members("Team"), ["alice@example.com", "bob@example.com"]);
+}

@@ -124,6 +124,18 @@ impl World {
         self.account().members_of(group)
     }
 
+    /// What the program finds in its environment.
+    pub fn process_env(&self, name: &str) -> String {
+        self.environment[name].clone()
+    }
+
+    /// The program as a process that can be watched and killed.
+    pub fn process(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(binary());
+        command.env_clear().envs(&self.environment).current_dir(self.folder.path());
+        command
+    }
+
     /// The program with a clean environment, in the folder.
     pub fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::new(binary());

@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
@@ -18,13 +19,16 @@ mod apply_settling;
 mod applying;
 mod ci_examples;
 mod conditions;
+mod dependencies;
 mod drift;
 mod drift_figures;
 mod examples;
 mod exporting;
 mod failures;
 mod guarded;
+mod hostile;
 mod journals;
+mod killed;
 mod planning;
 mod properties;
 mod purity;
@@ -36,6 +40,8 @@ mod saved_plans;
 mod scale;
 mod schemas;
 mod secrets;
+mod security;
 mod showing;
+mod simulation;
 mod usage;
 mod validate;

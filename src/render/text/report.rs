@@ -89,7 +89,10 @@ pub fn summary(report: &Report) -> Vec<String> {
     if report.credentials_refused {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
     }
-    if !report.is_complete() {
+    if report.journal_failed.is_some() {
+        lines.push("The journal does not tell all of this run: undo cannot rely on it.".into());
+    }
+    if !report.is_applied() {
         lines.push("Run apply again for the rest, once what stands in its way is resolved.".into());
     }
     lines
