@@ -29,10 +29,8 @@ pub struct GroupReport {
     pub id: GroupId,
     /// Its name.
     pub name: GroupName,
-    /// Whether the plan had operations for it.
-    pub planned: bool,
-    /// Whether the plan found nothing to do or to tell.
-    pub in_sync_before: bool,
+    /// Whether the plan itself leaves a difference: what is held, or only observed.
+    pub differs: bool,
     /// Who joined.
     pub added: Vec<Subject>,
     /// Who left.
@@ -112,7 +110,7 @@ pub struct Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// There was nothing to do.
+    /// There was nothing to do, or nothing left to do.
     InSync,
     /// Everything was done.
     Done,
@@ -122,7 +120,7 @@ pub enum Outcome {
     Stale,
     /// Something was not tried.
     Skipped,
-    /// The plan held something back, or only observes.
+    /// What the plan does was done; something is held, or the group is only observed.
     Differs,
 }
 
@@ -136,12 +134,12 @@ impl GroupReport {
             Outcome::Stale
         } else if !self.skipped.is_empty() {
             Outcome::Skipped
-        } else if self.planned {
-            Outcome::Done
-        } else if self.in_sync_before {
+        } else if self.differs {
+            Outcome::Differs
+        } else if self.added.is_empty() && self.removed.is_empty() {
             Outcome::InSync
         } else {
-            Outcome::Differs
+            Outcome::Done
         }
     }
 }

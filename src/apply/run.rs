@@ -12,6 +12,8 @@ use crate::report::{Difference, Failed, GroupReport, Skipped};
 pub(super) struct GroupRun<'a> {
     pub plan: &'a GroupPlan,
     pub target: GroupRef,
+    /// The members before this run.
+    before: BTreeSet<MemberId>,
     /// The members as last known: read, answered, or follows from what was done.
     pub present: BTreeSet<MemberId>,
     /// Whether the last write's result is proven by an answer or by reading.
@@ -28,6 +30,7 @@ impl<'a> GroupRun<'a> {
         Self {
             plan,
             target: GroupRef { id: plan.id, name: plan.name.clone() },
+            before: present.clone(),
             present,
             proven: true,
             written: false,
@@ -99,9 +102,10 @@ impl<'a> GroupRun<'a> {
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
-            // A change that an earlier run, or somebody else, had made already counts as made.
-            let made =
-                |id: &MemberId| !self.gave_up(action, *id) && self.present.contains(id) == (action == Action::Add);
+            let made = |id: &MemberId| {
+                let joined = action == Action::Add;
+                !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
+            };
             changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
         };
         let (added, removed) = (done(Action::Add), done(Action::Remove));
@@ -132,8 +136,7 @@ impl<'a> GroupRun<'a> {
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),
-            planned: !self.plan.operations.is_empty(),
-            in_sync_before: self.plan.in_sync(),
+            differs: !self.plan.held.is_empty() || self.plan.carried_out().count() < self.plan.changes.len(),
             added,
             removed,
             failed: failed.collect(),

@@ -11,7 +11,7 @@ use crate::cli::{ApplyArgs, Format, Shared};
 use crate::journal::Journal;
 use crate::model::Current;
 use crate::plan::Plan;
-use crate::render::text;
+use crate::render::{counted, text};
 use crate::report::Report;
 
 /// A plan that is ready to be carried out.
@@ -56,8 +56,8 @@ async fn prepare_fresh(
 ) -> Result<Result<Ready, Exit>, Failure> {
     let (connection, mut planned) = context::make_plan(shared, progress).await?;
     protect_owner(&connection.client, &mut planned, args.accept_self).await?;
-    let plan = planned.plan;
-    if let Some(exit) = judge(&plan, shared, args, output)? {
+    let mut plan = planned.plan;
+    if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
     }
     Ok(Ok(Ready { connection, plan, present: Present::new() }))
@@ -83,7 +83,7 @@ async fn prepare_saved(
             plan.protect_owner(&email, &Current::default());
         }
     }
-    if let Some(exit) = judge(&plan, shared, args, output)? {
+    if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
     }
     let watching = progress.watch(&connection.client, "reading the account again");
@@ -99,7 +99,7 @@ async fn prepare_saved(
 }
 
 /// Shows the plan, and says with which exit code it is not to be applied, if so.
-fn judge(plan: &Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
+fn judge(plan: &mut Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
     let exit = verdict(plan, args, output);
     // As JSON there is one document: the report, or the plan that there is no report of.
     if shared.format == Format::Text || exit.is_some() {
@@ -108,7 +108,7 @@ fn judge(plan: &Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) ->
     Ok(exit)
 }
 
-fn verdict(plan: &Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {
+fn verdict(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {
     if let Some(expected) = args.expect.filter(|expected| *expected != plan.digest) {
         output.warn(&format!("the plan is not the expected one: its digest is {}, not {expected}", plan.digest));
         output.warn("the account or the files have changed since; nothing was changed. Look at the plan anew");
@@ -119,9 +119,11 @@ fn verdict(plan: &Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {
         output.warn("nothing was changed. Look at the plan anew before you accept it");
         return Some(Exit::Refused);
     }
-    let lifted = args.accept.is_some();
-    let refused = plan.refusals.iter().any(|refusal| !(lifted && refusal.guard.is_limit()));
-    refused.then(|| {
+    if args.accept.is_some() {
+        let lifted = plan.lift_limits();
+        output.note(&format!("accepted for exactly this plan: {} lifted", counted(lifted, "limit")));
+    }
+    (!plan.refusals.is_empty()).then(|| {
         output.warn("the plan is refused: nothing was changed");
         Exit::Refused
     })

@@ -161,13 +161,19 @@ impl<'a> Suggestions<'a> {
 
     /// The most similar address and whose it is, if any is similar enough.
     pub fn nearest(&mut self, person: &PersonRef) -> Option<(&'a Email, MemberId)> {
-        /// Further apart, two addresses are two people's rather than a typo.
-        const MAX_DISTANCE: usize = 3;
         let PersonRef::Email(email) = person else { return None };
         self.left = self.left.checked_sub(1)?;
-        let close = self.known.iter().filter(|(other, _)| other.len().abs_diff(email.folded().len()) <= MAX_DISTANCE);
+        let most = likely_typos(email.folded());
+        let close = self.known.iter().filter(|(other, _)| other.len().abs_diff(email.folded().len()) <= most);
         let measured = close.map(|(other, found)| (strsim::osa_distance(email.folded(), other), *found));
-        let best = measured.filter(|(distance, _)| *distance <= MAX_DISTANCE).min_by(|a, b| a.0.cmp(&b.0));
+        let best = measured.filter(|(distance, _)| *distance <= most).min_by(|a, b| a.0.cmp(&b.0));
         best.map(|(_, found)| found)
     }
+}
+
+/// How many characters may differ before two addresses are two people's rather than one's with a typo: the shorter
+/// the name, the fewer.
+fn likely_typos(address: &str) -> usize {
+    let name = address.split('@').next().unwrap_or_default();
+    (1 + name.chars().count() / 6).min(3)
 }

@@ -144,6 +144,10 @@ impl Page {
             let line = self.paint.paint(Style::Title, &line);
             self.line(&line);
         }
+        if plan.summary().requests > 0 || !plan.refusals.is_empty() {
+            let digest = self.paint.paint(Style::Dim, &format!("Digest: {}", plan.digest));
+            self.line(&digest);
+        }
     }
 
     fn refusals(&mut self, plan: &Plan) {
@@ -160,7 +164,6 @@ impl Page {
             self.line(&format!("    {help}"));
         }
         self.end_section();
-        self.line(&format!("Digest: {}", plan.digest));
         if plan.refusals_beyond_limits().next().is_none() {
             self.line("To accept the limits for exactly this plan:");
             self.line(&format!("  convoke apply --accept {}", plan.digest));

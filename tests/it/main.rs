@@ -1,1 +1,33 @@
-//! t
+//! The program from outside: the real binary over real HTTP against the sandbox, and the pure core under properties.
+//!
+//! A test reads as given (an account and files), when (a command line), then (what it said, what it did).
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
+)]
+
+mod harness;
+
+mod apply_refusals;
+mod apply_settling;
+mod applying;
+mod conditions;
+mod drift;
+mod examples;
+mod failures;
+mod planning;
+mod properties;
+mod purity;
+mod readme;
+mod requests;
+mod sandbox;
+mod scale;
+mod schemas;
+mod secrets;
+mod usage;
+mod validate;

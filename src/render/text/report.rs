@@ -10,7 +10,11 @@ use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup};
 pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
     let mut lines = Vec::new();
-    let told = report.groups.iter().filter(|group| !matches!(group.outcome(), Outcome::InSync | Outcome::Differs));
+    let told = report.groups.iter().filter(|group| match group.outcome() {
+        Outcome::InSync => false,
+        Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
+        Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
+    });
     told.for_each(|group| tell_group(group, paint, &mut lines));
     if !lines.is_empty() {
         lines.push(String::new());

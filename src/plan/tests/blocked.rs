@@ -1,0 +1,112 @@
+use super::*;
+use crate::plan::BlockedReason;
+
+fn reasons(plan: &Plan) -> Vec<String> {
+    plan.blocked.iter().map(|blocked| format!("{} {}: {blocked}", blocked.origin, blocked.group)).collect()
+}
+
+#[test]
+fn an_unknown_address_keeps_the_additions_and_holds_the_removals_of_its_group_alone() {
+    let account = Account::default().group("G", [1, 2]).group("H", [1, 2]).accepted([3]);
+    let plan = account.plan(
+        "groups:\n  G:\n    members:\n      - p1@example.com\n      - p22@example.com\n      - p3@example.com\n  \
+         H: {members: [p1@example.com]}\n",
+    );
+    assert_eq!(changes(&plan, "G"), (vec![email(3)], vec![]));
+    assert_eq!(plan.groups[0].held.len(), 1);
+    assert_eq!(operations(&plan, "G"), [(Method::Post, 1)]);
+    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:6 G: p22@example.com: no member of the account; did you mean p2@example.com?");
+}
+
+#[test]
+fn who_was_probably_meant_by_a_typo_is_not_removed_elsewhere() {
+    // p2 moves from H to G, and G's file misspells them.
+    let account = Account::default().group("G", [1]).group("H", [1, 2]);
+    let plan =
+        account.plan("groups:\n  G: {members: [p1@example.com, pp2@example.com]}\n  H: {members: [p1@example.com]}\n");
+    assert_eq!(changes(&plan, "H"), (vec![], vec![]));
+    assert_eq!(plan.groups[1].held[0].member.id, member_id(2));
+}
+
+#[test]
+fn who_belongs_to_a_group_that_cannot_be_found_or_read_is_not_removed_elsewhere() {
+    let account = Account::default().group("H", [1, 2]);
+    let plan = account.plan("groups:\n  Gone: {members: [p2@example.com]}\n  H: {members: [p1@example.com]}\n");
+    assert_eq!(plan.summary().held, 1);
+    assert!(plan.groups[0].operations.is_empty());
+}
+
+#[test]
+fn a_rejected_invitation_blocks_unless_the_person_was_invited_again() {
+    let account = Account::default().group("G", [1]).person(2, "p2@example.com", PersonStatus::Rejected);
+    let files = "groups:\n  G: {members: [p1@example.com, p2@example.com]}\n";
+    assert_eq!(account.plan(files).blocked[0].reason, BlockedReason::RejectedInvitation);
+    let again = account.person(3, "P2@example.com", PersonStatus::Known(Status::Pending));
+    let plan = again.plan(files);
+    assert_eq!((plan.blocked.len(), plan.groups[0].changes[0].member.id), (0, member_id(3)));
+}
+
+#[test]
+fn an_address_of_several_members_blocks_and_names_their_ids() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account =
+        Account::default().group("G", []).person(2, "x@example.com", known.clone()).person(3, "X@example.com", known);
+    let plan = account.plan("groups:\n  G: {members: [x@example.com]}\n");
+    let candidates = vec![member_id(2), member_id(3)];
+    assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
+}
+
+#[test]
+fn a_group_is_blocked_when_its_name_or_pin_is_unknown_or_ambiguous_or_it_cannot_be_read() {
+    let mut account =
+        Account::default().group("Platform Admins", []).group("Twin", []).group("Twin", []).group("Shut", []);
+    let shut: GroupId = id(4);
+    account.0.memberships.remove(&shut);
+    account.0.unreadable.insert(shut, "the API refused: Policy validation failed (code 400)".into());
+    let plan = account.plan(
+        "groups:\n  Platfrom Admins: {members: []}\n  Twin: {members: []}\n  Shut: {members: []}\n  \
+         Pinned: {id: ffffffffffffffffffffffffffffffff, members: []}\n",
+    );
+    insta::assert_snapshot!(reasons(&plan).join("\n"), @r#"
+    convoke.yaml:6 Pinned: the account has no group with the pinned id ffffffffffffffffffffffffffffffff
+    convoke.yaml:3 Platfrom Admins: the account has no group of this name; did you mean "Platform Admins"?
+    convoke.yaml:5 Shut: its members cannot be read: the API refused: Policy validation failed (code 400)
+    convoke.yaml:4 Twin: several groups of the account have this name; pin one by id: 00000000000000000000000000000002, 00000000000000000000000000000003
+    "#);
+}
+
+#[test]
+fn entries_outside_their_time_need_nobody_to_exist() {
+    let account = Account::default().group("G", [1]);
+    let plan = account.plan(
+        "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: later@example.com, from: 2026-07-01}\n      \
+         - {email: gone@example.com, until: 2026-06-01}\n",
+    );
+    assert_eq!((plan.blocked.len(), plan.has_differences()), (0, false));
+}
+
+#[test]
+fn what_ends_within_the_time_asked_for_is_told_unless_another_entry_goes_on() {
+    let account = Account::default().group("G", [1, 2]).group("H", [1]);
+    let files = "rosters:\n  sre: [p2@example.com]\ngroups:\n  G:\n    members:\n      \
+                 - {email: p1@example.com, until: 2026-06-20}\n      \
+                 - {email: p2@example.com, until: 2026-06-20}\n      - roster: sre\n  \
+                 H:\n    members:\n      - {email: p1@example.com, until: 2026-08-01}\n";
+    let plan = account.plan(files);
+    let told: Vec<String> = plan
+        .expiring
+        .iter()
+        .map(|expiring| format!("{} {} {}", expiring.group, expiring.person, expiring.until))
+        .collect();
+    assert_eq!(told, ["G p1@example.com 2026-06-21T00:00:00Z"]);
+}
+
+#[test]
+fn a_removal_names_the_entry_that_ran_out() {
+    let account = Account::default().group("G", [1, 2]);
+    let plan = account.plan(
+        "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: p2@example.com, until: 2026-06-01}\n",
+    );
+    let change = &plan.groups[0].changes[0];
+    assert_eq!((change.origin.line, change.expired), (6, Some(time("2026-06-02T00:00:00Z"))));
+}

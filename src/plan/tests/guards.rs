@@ -1,0 +1,262 @@
+use super::*;
+
+/// Limits that do not get in the way of the guard under test.
+const NO_LIMITS: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
+
+/// Plans a group of `present` members down to what is left after `removals`, with no limit on the total.
+fn shrink(present: u64, removals: u64, settings: &str, extra: &str) -> Plan {
+    let account = Account::default().group("G", 0..present);
+    let text = format!("{settings}groups:\n{}", listing("G", extra, removals..present));
+    account.plan(&text)
+}
+
+const FREE_TOTAL: &str = "settings:\n  limits: {total_removals: 100%}\n";
+
+#[test]
+fn a_quarter_of_a_group_may_leave_by_default_and_not_one_more() {
+    for (present, allowed) in [(2, 1), (4, 1), (7, 1), (8, 2), (11, 2), (12, 3), (100, 25)] {
+        assert_eq!(refused(&shrink(present, allowed - 1, FREE_TOTAL, "")), [], "{present}, one below");
+        assert_eq!(refused(&shrink(present, allowed, FREE_TOTAL, "")), [], "{present}, at the limit");
+        let above = shrink(present, allowed + 1, FREE_TOTAL, "    allow_empty: true\n");
+        assert_eq!(refused(&above), [Guard::GroupRemovals], "{present}, one above");
+        let figures = above.refusals[0].figures.unwrap();
+        assert_eq!((figures.planned, figures.allowed, figures.present), (allowed + 1, allowed, present));
+    }
+}
+
+#[test]
+fn the_last_member_of_a_group_may_leave_within_the_limit_but_emptiness_must_be_allowed() {
+    assert_eq!(refused(&shrink(1, 1, FREE_TOTAL, "")), [Guard::AllowEmpty]);
+    assert_eq!(refused(&shrink(1, 1, FREE_TOTAL, "    allow_empty: true\n")), []);
+}
+
+#[test]
+fn a_group_that_is_empty_already_stays_so_in_peace() {
+    assert_eq!(refused(&shrink(0, 0, "", "")), []);
+    assert_eq!(
+        refused(&Account::default().group("G", []).accepted([1]).plan("groups:\n  G: {members: [p1@example.com]}\n")),
+        []
+    );
+}
+
+#[test]
+fn a_limit_can_be_a_number_and_a_group_can_have_its_own() {
+    let number = "settings:\n  limits: {group_removals: 2, total_removals: 100%}\n";
+    assert_eq!(refused(&shrink(100, 2, number, "")), []);
+    assert_eq!(refused(&shrink(100, 3, number, "")), [Guard::GroupRemovals]);
+    assert_eq!(refused(&shrink(100, 3, number, "    group_removals: 3\n")), []);
+    assert_eq!(refused(&shrink(100, 3, number, "    group_removals: 3%\n")), []);
+    assert_eq!(refused(&shrink(100, 4, number, "    group_removals: 3%\n")), [Guard::GroupRemovals]);
+    assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0\n")), [Guard::GroupRemovals]);
+    assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0%\n")), [], "a percentage allows one");
+}
+
+#[test]
+fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
+    // Groups of 10, one removal each: never against a group's own limit.
+    let plan = |groups: u64, removals: u64| {
+        let mut account = Account::default();
+        let mut text = String::from("groups:\n");
+        for group in 0..groups {
+            let (name, first) = (format!("G{group}"), 10 * group);
+            account = account.group(&name, first..first + 10);
+            text += &listing(&name, "", first + u64::from(group < removals)..first + 10);
+        }
+        account.plan(&text)
+    };
+    for (groups, allowed) in [(3, 3), (5, 5), (6, 6), (12, 12)] {
+        let removals = refused(&plan(groups, allowed));
+        assert_eq!(removals, [], "{groups} groups, at the limit");
+    }
+    let few = Account::default().group("G", 0..24);
+    let settings = "settings:\n  limits: {group_removals: 100%}\n";
+    let to = |left| format!("{settings}groups:\n{}", listing("G", "", left));
+    assert_eq!(refused(&few.plan(&to(4..24))), []);
+    assert_eq!(refused(&few.plan(&to(5..24))), [], "five always may");
+    assert_eq!(refused(&few.plan(&to(6..24))), [Guard::TotalRemovals]);
+    let many = Account::default().group("G", 0..70);
+    assert_eq!(refused(&many.plan(&to(6..70))), []);
+    assert_eq!(refused(&many.plan(&to(7..70))), [], "a tenth");
+    assert_eq!(refused(&many.plan(&to(8..70))), [Guard::TotalRemovals]);
+}
+
+#[test]
+fn limits_count_alike_what_single_deletes_and_a_replacement_end() {
+    let settings = "settings:\n  limits: {group_removals: 3, total_removals: 100%}\n";
+    let deletes = shrink(20, 3, settings, "");
+    assert_eq!((operations(&deletes, "G"), refused(&deletes)), (vec![(Method::Delete, 1); 3], vec![]));
+    let account = Account::default().group("G", 0..20).accepted([50, 51]);
+    let replacing =
+        |left| account.plan(&format!("{settings}groups:\n{}", listing("G", "", (left..20).chain([50, 51]))));
+    let at = replacing(3);
+    assert_eq!((operations(&at, "G"), refused(&at)), (vec![(Method::Put, 19)], vec![]));
+    let above = replacing(4);
+    assert_eq!((operations(&above, "G"), refused(&above)), (vec![(Method::Put, 18)], vec![Guard::GroupRemovals]));
+    assert_eq!(above.refusals[0].figures.unwrap().planned, 4);
+}
+
+#[test]
+fn additions_never_count_against_a_limit() {
+    let account = Account::default().group("G", [1]).accepted(2..500);
+    let settings = "settings:\n  limits: {group_removals: 0, total_removals: 0}\n";
+    let plan = account.plan(&format!("{settings}groups:\n{}", listing("G", "", 1..500)));
+    assert_eq!((operations(&plan, "G"), refused(&plan)), (vec![(Method::Post, 498)], vec![]));
+}
+
+#[test]
+fn what_is_held_or_only_observed_counts_against_no_limit() {
+    let account = Account::default().group("G", 0..10);
+    let settings = "settings:\n  limits: {group_removals: 0, total_removals: 0}\n";
+    let held = account.plan(&format!("{settings}groups:\n  G: {{members: [nobody@example.com]}}\n"));
+    assert_eq!((held.summary().held, refused(&held)), (10, vec![]));
+    let observed = account.plan(&format!("{settings}groups:\n  G: {{mode: observe, members: []}}\n"));
+    assert_eq!((observed.summary().observed_only, refused(&observed)), (10, vec![]));
+    let additive = account.plan(&format!("{settings}groups:\n  G: {{mode: additive, members: []}}\n"));
+    assert_eq!((additive.has_differences(), refused(&additive)), (false, vec![]));
+}
+
+#[test]
+fn nobody_protected_is_removed_whether_named_by_address_or_id_in_any_spelling() {
+    let account = Account::default().group("G", 0..10);
+    let without = |who: u64| listing("G", "", (0..10).filter(move |number| *number != who));
+    for entry in ["P3@EXAMPLE.com".to_owned(), member_id(3).to_string()] {
+        let settings = format!("settings:\n  protected: [\"{entry}\"]\n");
+        let plan = account.plan(&format!("{settings}groups:\n{}", without(3)));
+        assert_eq!(refused(&plan), [Guard::Protected], "{entry}");
+        assert_eq!(refused(&account.plan(&format!("{settings}groups:\n{}", without(4)))), []);
+    }
+}
+
+#[test]
+fn somebody_protected_stays_so_when_the_group_lists_them_by_another_address() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let files = format!(
+        "settings:\n  protected: [boss@example.com]\ngroups:\n{}",
+        listing("G", "", (0..10).filter(|number| *number != 3))
+    );
+    let unaware = Account::default().group("G", 0..10);
+    let settings = desired(&files).settings;
+    let sought = unaware.plan(&files).sought(&settings, &unaware.0);
+    assert!(sought.emails.contains(&"boss@example.com".parse().unwrap()), "the account is asked who that is");
+    let aware = unaware.person(3, "boss@example.com", known);
+    let plan = aware.plan(&files);
+    assert_eq!(refused(&plan), [Guard::Protected]);
+    assert!(plan.refusals[0].message.contains("p3@example.com (protected as boss@example.com)"));
+}
+
+#[test]
+fn nobody_is_looked_up_for_their_protection_while_nobody_is_removed() {
+    let account = Account::default().group("G", 0..10);
+    let files = format!("settings:\n  protected: [boss@example.com]\ngroups:\n{}", listing("G", "", 0..10));
+    let plan = account.plan(&files);
+    assert!(plan.sought(&desired(&files).settings, &account.0).is_empty());
+}
+
+#[test]
+fn a_group_is_never_left_with_fewer_members_than_it_must_have() {
+    let least = "    min_members: 4\n";
+    assert_eq!(refused(&shrink(6, 1, NO_LIMITS, least)), []);
+    assert_eq!(refused(&shrink(6, 2, NO_LIMITS, least)), [], "just enough are left");
+    assert_eq!(refused(&shrink(6, 3, NO_LIMITS, least)), [Guard::MinMembers]);
+    assert_eq!(refused(&shrink(3, 0, NO_LIMITS, least)), [], "what the plan does not touch it does not leave");
+}
+
+#[test]
+fn emptying_a_group_must_be_allowed_however_it_is_emptied() {
+    for present in [1, 3, 40] {
+        assert_eq!(refused(&shrink(present, present, NO_LIMITS, "")), [Guard::AllowEmpty], "{present} members");
+        assert_eq!(refused(&shrink(present, present, NO_LIMITS, "    allow_empty: true\n")), []);
+        if present > 1 {
+            assert_eq!(refused(&shrink(present, present - 1, NO_LIMITS, "")), [], "one is left");
+        }
+    }
+}
+
+#[test]
+fn a_group_whose_members_have_all_expired_is_not_emptied_unasked() {
+    let account = Account::default().group("G", [1, 2]);
+    let files = format!(
+        "{NO_LIMITS}groups:\n  G:\n    members:\n      - {{email: p1@example.com, until: 2026-05-31}}\n      \
+         - {{email: p2@example.com, until: 2026-06-14}}\n"
+    );
+    assert_eq!(refused(&account.plan_at(&files, "2026-06-14T23:59:59Z")), []);
+    assert_eq!(refused(&account.plan_at(&files, "2026-06-15T00:00:00Z")), [Guard::AllowEmpty]);
+}
+
+#[test]
+fn groups_that_no_file_declares_are_ignored_reported_or_refused() {
+    let account = Account::default().group("G", [1]).group("Other", [1]).group("Third", []);
+    let plan = |setting: &str| account.plan(&format!("{setting}groups:\n{}", listing("G", "", [1])));
+    let ignored = plan("");
+    assert_eq!((ignored.unmanaged_groups.len(), refused(&ignored)), (0, vec![]));
+    let reported = plan("settings: {unmanaged_groups: report}\n");
+    assert_eq!((reported.unmanaged_groups.len(), refused(&reported)), (2, vec![]));
+    let objected = plan("settings: {unmanaged_groups: refuse}\n");
+    assert_eq!((objected.unmanaged_groups.len(), refused(&objected)), (2, vec![Guard::UnmanagedGroups]));
+    assert!(objected.refusals[0].message.contains("\"Other\", \"Third\""));
+}
+
+#[test]
+fn a_pinned_group_that_was_renamed_is_refused_and_not_guessed_around() {
+    let account = Account::default().group("New Name", 0..4).group("Old Name", 0..4);
+    let pin: GroupId = id(1);
+    let files = |name: &str| format!("groups:\n{}", listing(name, &format!("    id: \"{pin}\"\n"), 0..4));
+    assert_eq!(refused(&account.plan(&files("New Name"))), []);
+    let renamed = account.plan(&files("Old Name"));
+    assert_eq!(refused(&renamed), [Guard::PinnedName]);
+    assert_eq!(renamed.groups[0].id, pin, "the pin decides, not the namesake");
+}
+
+#[test]
+fn the_owner_of_the_token_is_not_removed_by_their_own_hand() {
+    let account = Account::default().group("G", 0..10);
+    let mut plan = account.plan(&format!("groups:\n{}", listing("G", "", 1..10)));
+    assert_eq!(refused(&plan), []);
+    plan.protect_owner(&"P5@example.com".parse().unwrap(), &account.0);
+    assert_eq!(refused(&plan), [], "somebody who stays");
+    plan.protect_owner(&"P0@Example.com".parse().unwrap(), &account.0);
+    assert_eq!(refused(&plan), [Guard::Oneself]);
+}
+
+#[test]
+fn only_limits_can_be_accepted() {
+    let all = [
+        Guard::GroupRemovals,
+        Guard::TotalRemovals,
+        Guard::Protected,
+        Guard::MinMembers,
+        Guard::AllowEmpty,
+        Guard::UnmanagedGroups,
+        Guard::PinnedName,
+        Guard::Oneself,
+    ];
+    let limits: Vec<Guard> = all.into_iter().filter(|guard| guard.is_limit()).collect();
+    assert_eq!(limits, [Guard::GroupRemovals, Guard::TotalRemovals]);
+}
+
+#[test]
+fn every_refusal_says_the_group_the_figures_the_limit_its_place_and_what_to_do() {
+    let account = Account::default().group("Admins", 0..10).group("Ops", 0..10);
+    let files = format!(
+        "settings:\n  limits:\n    group_removals: 20%\n    total_removals: 5\n  protected:\n    - p0@example.com\ngroups:\n{}{}",
+        listing("Admins", "    min_members: 9\n", 4..10),
+        listing("Ops", "    group_removals: 1\n", 2..10)
+    );
+    let plan = account.plan(&files);
+    let shown: Vec<String> = plan
+        .refusals
+        .iter()
+        .map(|refusal| {
+            let group = refusal.group.as_ref().map_or("-", GroupName::as_str);
+            format!("{} [{group}] {} / {}", refusal.guard.name(), refusal.message, refusal.help)
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    group_removals [Admins] 4 of 10 members would be removed, at most 2 may be (the limit is 20%, set at convoke.yaml:4) / if every one of these removals is meant, accept this very plan by its digest
+    protected [Admins] p0@example.com would be removed, and is protected at convoke.yaml:7 / keep them in the group's list, or take them off settings.protected first
+    min_members [Admins] 6 members would be left, at least 9 must be, set at convoke.yaml:11 / declare more members, or lower min_members
+    group_removals [Ops] 2 of 10 members would be removed, at most 1 may be (the limit is 1, set at convoke.yaml:14) / if every one of these removals is meant, accept this very plan by its digest
+    protected [Ops] p0@example.com would be removed, and is protected at convoke.yaml:7 / keep them in the group's list, or take them off settings.protected first
+    total_removals [-] 6 of 20 memberships would be removed in all, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if every one of these removals is meant, accept this very plan by its digest
+    ");
+}

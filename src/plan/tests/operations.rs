@@ -1,0 +1,53 @@
+use super::*;
+
+const FREE: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
+
+/// What brings a group from one set to another.
+fn between(present: &[u64], wanted: &[u64], extra: &str) -> Vec<(Method, usize)> {
+    let account = Account::default().group("G", present.iter().copied()).accepted(wanted.iter().copied());
+    let files =
+        format!("{FREE}groups:\n{}", listing("G", &format!("    allow_empty: true\n{extra}"), wanted.iter().copied()));
+    operations(&account.plan(&files), "G")
+}
+
+#[test]
+fn any_number_of_additions_is_one_post() {
+    assert_eq!(between(&[1], &[1, 2], ""), [(Method::Post, 1)]);
+    assert_eq!(between(&[], &(0..300).collect::<Vec<_>>(), ""), [(Method::Post, 300)]);
+}
+
+#[test]
+fn few_removals_are_single_deletes_and_many_are_one_put() {
+    assert_eq!(between(&[1, 2, 3, 4, 5], &[4, 5], ""), [(Method::Delete, 1); 3]);
+    assert_eq!(between(&[1, 2, 3, 4, 5], &[5], ""), [(Method::Put, 1)]);
+    assert_eq!(between(&[1, 2, 3, 4, 5], &[], ""), [(Method::Put, 0)]);
+}
+
+#[test]
+fn an_addition_counts_as_a_request_beside_the_removals() {
+    let (two, three) = (between(&[1, 2, 3], &[3, 9], ""), between(&[1, 2, 3, 4], &[4, 9], ""));
+    assert_eq!(two, [(Method::Post, 1), (Method::Delete, 1), (Method::Delete, 1)]);
+    assert_eq!(three, [(Method::Put, 2)]);
+}
+
+#[test]
+fn a_group_in_sync_needs_nothing() {
+    assert_eq!(between(&[1, 2], &[2, 1], ""), []);
+}
+
+#[test]
+fn an_additive_group_is_only_added_to_and_an_observed_one_left_alone() {
+    assert_eq!(between(&[1, 2, 3, 4, 5], &[9], "    mode: additive\n"), [(Method::Post, 1)]);
+    assert_eq!(between(&[1, 2, 3, 4, 5], &[9], "    mode: observe\n"), []);
+}
+
+#[test]
+fn who_moves_into_a_group_that_is_replaced_is_added_to_it_first() {
+    let account = Account::default().group("From", [1, 2, 9]).group("To", [3, 4, 5, 6]).accepted([8]);
+    let files = format!("{FREE}groups:\n{}{}", listing("From", "", [1, 2]), listing("To", "", [8, 9]));
+    let plan = account.plan(&files);
+    assert_eq!(operations(&plan, "From"), [(Method::Delete, 1)]);
+    assert_eq!(operations(&plan, "To"), [(Method::Post, 1), (Method::Put, 2)]);
+    let to = &plan.groups[1];
+    assert_eq!(to.operations[0].members, [member_id(9)], "only who another group loses");
+}

@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::plan::Freshness;
+use crate::plan::document::{DocumentError, PlanDocument};
+
+fn some_plan() -> Plan {
+    let account = Account::default().group("G", 0..10).group("H", [1]).accepted([20]);
+    account.plan(&format!(
+        "groups:\n{}{}",
+        listing("G", "", (1..10).chain([20])),
+        "  H: {members: [p1@example.com, typo@example.com]}\n"
+    ))
+}
+
+fn json(plan: &Plan) -> serde_json::Value {
+    serde_json::to_value(PlanDocument::new(plan)).unwrap()
+}
+
+fn read(value: &serde_json::Value) -> Result<Plan, DocumentError> {
+    PlanDocument::parse(&serde_json::to_vec(value).unwrap())?.into_plan()
+}
+
+#[test]
+fn a_plan_is_read_back_as_it_was_saved() {
+    let plan = some_plan();
+    let again = read(&json(&plan)).unwrap();
+    assert_eq!(json(&again), json(&plan));
+    assert_eq!(again.digest, plan.digest);
+}
+
+#[test]
+fn an_edit_of_any_value_of_a_saved_plan_is_noticed() {
+    fn edits(value: &serde_json::Value) -> Vec<serde_json::Value> {
+        match value {
+            serde_json::Value::Object(fields) => fields
+                .iter()
+                .flat_map(|(key, inner)| {
+                    edits(inner).into_iter().map(move |edited| {
+                        let mut fields = fields.clone();
+                        fields.insert(key.clone(), edited);
+                        fields.into()
+                    })
+                })
+                .collect(),
+            serde_json::Value::Array(items) => {
+                let shorter = (0..items.len()).map(|index| {
+                    let mut items = items.clone();
+                    items.remove(index);
+                    items.into()
+                });
+                let inner = items.iter().enumerate().flat_map(|(index, item)| {
+                    edits(item).into_iter().map(move |edited| {
+                        let mut items = items.clone();
+                        items[index] = edited;
+                        items.into()
+                    })
+                });
+                shorter.chain(inner).collect()
+            }
+            serde_json::Value::String(text) => {
+                vec![text.replacen(|_: char| true, "0", 1).into(), format!("{text}0").into()]
+                    .into_iter()
+                    .filter(|edited: &serde_json::Value| edited != value)
+                    .collect()
+            }
+            serde_json::Value::Number(number) => vec![(number.as_u64().unwrap() + 1).into()],
+            serde_json::Value::Null => vec!["change".into()],
+            serde_json::Value::Bool(truth) => vec![(!truth).into()],
+        }
+    }
+    let edited = edits(&json(&some_plan()));
+    assert!(edited.len() > 100, "{} edits", edited.len());
+    for edit in edited {
+        assert!(read(&edit).is_err(), "{edit:#}");
+    }
+}
+
+#[test]
+fn an_edit_with_its_checksum_made_anew_is_noticed_where_operations_no_longer_follow() {
+    let document = PlanDocument::new(&some_plan());
+    let mut plan = document.into_plan().unwrap();
+    plan.groups[0].operations[0].members.push(member_id(5));
+    assert!(matches!(read(&json(&plan)), Err(DocumentError::Edited(_))));
+}
+
+#[test]
+fn a_plan_of_another_format_or_cut_short_is_refused() {
+    let mut other = json(&some_plan());
+    other["format_version"] = 2.into();
+    assert!(matches!(read(&other), Err(DocumentError::Version(2))));
+    let whole = serde_json::to_vec(&json(&some_plan())).unwrap();
+    for length in 0..whole.len() {
+        assert!(PlanDocument::parse(&whole[..length]).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn the_digest_disregards_names_places_and_time_and_nothing_else() {
+    let account = Account::default().group("G", 0..10);
+    let files = format!("groups:\n{}", listing("G", "", 1..10));
+    let digest = account.plan(&files).digest;
+    assert_eq!(account.plan_at(&files, "2027-01-01T00:00:00Z").digest, digest);
+    assert_eq!(account.plan(&format!("# moved down\n\n{files}")).digest, digest);
+    assert_ne!(account.plan(&format!("groups:\n{}", listing("G", "", 2..10))).digest, digest, "another change");
+    let grown = Account::default().group("G", 0..11);
+    assert_ne!(grown.plan(&format!("groups:\n{}", listing("G", "", 1..11))).digest, digest, "other members");
+    let observing = format!("groups:\n{}", listing("G", "    mode: observe\n", 1..10));
+    assert_ne!(account.plan(&observing).digest, digest, "nothing would be written");
+}
+
+#[test]
+fn a_group_is_fresh_wherever_the_plan_itself_would_take_it() {
+    let plan = some_plan();
+    let group = &plan.groups[0];
+    let members = |numbers: &[u64]| numbers.iter().map(|number| member_id(*number)).collect::<BTreeSet<_>>();
+    let mut present: BTreeSet<MemberId> = group.observed.keys().copied().collect();
+    assert_eq!(group.freshness(&present), Freshness::Fresh, "as seen");
+    present.insert(member_id(20));
+    assert_eq!(group.freshness(&present), Freshness::Fresh, "one change made");
+    present.remove(&member_id(0));
+    assert_eq!(group.freshness(&present), Freshness::Fresh, "all changes made");
+    present.insert(member_id(30));
+    present.remove(&member_id(4));
+    assert_eq!(group.freshness(&present), Freshness::Stale { added: members(&[30]), removed: members(&[4]) });
+}

@@ -1,0 +1,217 @@
+//! `apply` where the API refuses: who is refused is named with the API's reason, and hinders nobody else.
+
+use convoke::sandbox::{Fault, FaultRule, GroupSeed, Match, Operation, PersonSeed, Seed};
+use insta::assert_snapshot;
+
+use crate::harness::given;
+
+#[test]
+fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
+    let people: Vec<String> = (0..9).map(|number| format!("p{number}@example.com")).collect();
+    let seed = people.iter().fold(Seed::default().group("Admins", ["alice@example.com"]), |seed, email| {
+        let person = PersonSeed::from(email.as_str());
+        seed.person(if email.starts_with("p5") { person.not_joinable() } else { person })
+    });
+    let mut desired = vec!["alice@example.com"];
+    desired.extend(people.iter().map(String::as_str));
+    let world = given(seed).groups(&[("Admins", &desired)]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (1 member)
+      + p0@example.com  convoke.yaml:8
+      + p1@example.com  convoke.yaml:9
+      + p2@example.com  convoke.yaml:10
+      + p3@example.com  convoke.yaml:11
+      + p4@example.com  convoke.yaml:12
+      + p5@example.com  convoke.yaml:13
+      + p6@example.com  convoke.yaml:14
+      + p7@example.com  convoke.yaml:15
+      + p8@example.com  convoke.yaml:16
+
+    Plan: 9 to add, 0 to remove in 1 of 1 group
+    failed Admins: 8 added, 0 removed
+      not added: p5@example.com: the API refused: members p5@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 8 added, 0 removed.
+    0 of 1 group in sync.
+    1 failed
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    10 requests to the API
+    ");
+    assert_eq!(world.members("Admins").len(), 9);
+    assert!(!world.members("Admins").contains(&"p5@example.com".into()));
+}
+
+#[test]
+fn a_refused_replacement_is_carried_out_for_all_others() {
+    let seed = Seed::default()
+        .person("bob@example.com")
+        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .group("Admins", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"]);
+    let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com", "dora@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (4 members)
+      + bob@example.com   convoke.yaml:8
+      + dora@example.com  convoke.yaml:9
+      - m1@example.com    convoke.yaml:6
+      - m2@example.com    convoke.yaml:6
+      - m3@example.com    convoke.yaml:6
+
+    Plan: 2 to add, 3 to remove in 1 of 1 group
+    failed Admins: 1 added, 3 removed
+      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 1 added, 3 removed.
+    0 of 1 group in sync.
+    1 failed
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    11 requests to the API
+    ");
+    assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+}
+
+#[test]
+fn who_could_not_be_added_to_one_group_stays_in_the_other() {
+    let seed = Seed::default()
+        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .group("Admins", ["alice@example.com", "dora@example.com", "mallory@example.com"])
+        .group("Operators", ["bob@example.com"]);
+    let world = given(seed)
+        .groups(&[("Admins", &["alice@example.com"]), ("Operators", &["bob@example.com", "dora@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @r#"
+    exit 5
+    -- stdout
+    Admins (3 members)
+      - dora@example.com     convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+
+    Operators (1 member)
+      + dora@example.com  convoke.yaml:11
+
+    Plan: 1 to add, 2 to remove in 2 of 2 groups
+    skipped Admins: 0 added, 1 removed
+      skipped: not removed: dora@example.com: stays, because adding them to "Operators" failed
+    failed Operators: 0 added, 0 removed
+      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 0 added, 1 removed.
+    0 of 2 groups in sync.
+    1 failed
+    1 skipped
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    7 requests to the API
+    "#);
+    assert_eq!(world.members("Admins"), ["alice@example.com", "dora@example.com"]);
+}
+
+#[test]
+fn who_could_not_be_added_stays_in_a_group_that_is_replaced_too() {
+    let seed = Seed::default()
+        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .group(
+            "Admins",
+            ["alice@example.com", "dora@example.com", "m1@example.com", "m2@example.com", "m3@example.com"],
+        )
+        .group("Operators", ["bob@example.com"]);
+    let world = given(seed)
+        .groups(&[("Admins", &["alice@example.com"]), ("Operators", &["bob@example.com", "dora@example.com"])]);
+    world.run("apply --yes").exits(5);
+    assert_eq!(world.members("Admins"), ["alice@example.com", "dora@example.com"]);
+}
+
+#[test]
+fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
+    let seed = Seed::default()
+        .person("bob@example.com")
+        .group("Admins", ["alice@example.com"])
+        .group("From SCIM", GroupSeed::from(["alice@example.com"]).scim());
+    let world = given(seed).groups(&[
+        ("Admins", &["alice@example.com", "bob@example.com"]),
+        ("From SCIM", &["alice@example.com", "bob@example.com"]),
+    ]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (1 member)
+      + bob@example.com  convoke.yaml:8
+
+    From SCIM (1 member)
+      + bob@example.com  convoke.yaml:12
+
+    Plan: 2 to add, 0 to remove in 2 of 2 groups
+    done Admins: 1 added, 0 removed
+    failed From SCIM: 0 added, 0 removed
+      not added: bob@example.com: the API refused: the user group is synchronized by SCIM: its name and members cannot be changed here (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 1 added, 0 removed.
+    1 of 2 groups in sync.
+    1 failed
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    6 requests to the API
+    ");
+    assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+}
+
+#[test]
+fn somebody_who_left_meanwhile_is_removed_all_the_same() {
+    let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]).fault(FaultRule::once(
+        Match::operation(Operation::RemoveMember),
+        Fault::EditBefore(convoke::sandbox::Edit::RemovePerson("mallory@example.com".into())),
+    ));
+    let world = given(seed).groups(&[("Admins", &["alice@example.com"])]);
+    world.run("apply --yes").exits(0).says("Applied: 0 added, 1 removed.");
+    assert_eq!(world.members("Admins"), ["alice@example.com"]);
+}
+
+#[test]
+fn somebody_who_left_the_account_before_they_were_added_is_named() {
+    let seed = Seed::default().people(["bob@example.com", "carol@example.com"]).group("Admins", ["alice@example.com"]);
+    let leaves = FaultRule::once(
+        Match::operation(Operation::AddMembers),
+        Fault::EditBefore(convoke::sandbox::Edit::RemovePerson("bob@example.com".into())),
+    );
+    let world =
+        given(seed.fault(leaves)).groups(&[("Admins", &["alice@example.com", "bob@example.com", "carol@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (1 member)
+      + bob@example.com    convoke.yaml:8
+      + carol@example.com  convoke.yaml:9
+
+    Plan: 2 to add, 0 to remove in 1 of 1 group
+    failed Admins: 1 added, 0 removed
+      not added: bob@example.com: the API refused: invalid member: ef03408d6402ce5765a60dd5b18d8bae is not a member of the account (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 1 added, 0 removed.
+    0 of 1 group in sync.
+    1 failed
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    6 requests to the API
+    ");
+    assert_eq!(world.members("Admins"), ["alice@example.com", "carol@example.com"]);
+}
+
+#[test]
+fn a_group_that_is_deleted_meanwhile_is_told_and_the_others_go_on() {
+    let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"]);
+    let deleted = FaultRule::once(
+        Match::operation(Operation::AddMembers).group("Doomed"),
+        Fault::EditBefore(convoke::sandbox::Edit::DeleteGroup("Doomed".into())),
+    );
+    let world = given(seed.group("Doomed", ["alice@example.com"]).fault(deleted)).groups(&[
+        ("Admins", &["alice@example.com", "bob@example.com"]),
+        ("Doomed", &["alice@example.com", "bob@example.com"]),
+    ]);
+    let outcome = world.run("apply --yes --max-wait 1s").exits(5);
+    assert!(outcome.stdout.contains("failed Doomed: 0 added, 0 removed"), "{outcome}");
+    assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+}

@@ -1,0 +1,164 @@
+//! `apply` where answers are lost or others change the account: settled by reading, never by hoping.
+
+use convoke::sandbox::{Cut, Edit, Fault, FaultRule, Match, Operation, Seed};
+use insta::assert_snapshot;
+
+use crate::harness::{World, given};
+
+const WRITES: [Operation; 3] = [Operation::AddMembers, Operation::ReplaceMembers, Operation::RemoveMember];
+
+/// An account and files whose plan holds a POST, a PUT and a DELETE, each to a group of its own.
+fn post_put_and_delete(rules: impl IntoIterator<Item = FaultRule>) -> World {
+    let seed = Seed::default()
+        .people(["bob@example.com", "carol@example.com"])
+        .group("Added", ["alice@example.com"])
+        .group("Replaced", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"])
+        .group("Deleted", ["alice@example.com", "mallory@example.com"]);
+    given(rules.into_iter().fold(seed, Seed::fault)).groups(&[
+        ("Added", &["alice@example.com", "bob@example.com", "carol@example.com"]),
+        ("Replaced", &["alice@example.com", "bob@example.com"]),
+        ("Deleted", &["alice@example.com"]),
+    ])
+}
+
+#[track_caller]
+fn in_sync(world: &World) {
+    assert_eq!(world.members("Added"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
+    assert_eq!(world.members("Replaced"), ["alice@example.com", "bob@example.com"]);
+    assert_eq!(world.members("Deleted"), ["alice@example.com"]);
+}
+
+#[test]
+fn each_kind_of_write_is_sent_once_where_nothing_goes_wrong() {
+    let world = post_put_and_delete([]);
+    world.run("apply --yes").exits(0).says("Applied: 3 added, 4 removed.");
+    let mut writes = world.writes();
+    writes.sort_unstable();
+    assert_eq!(
+        writes,
+        [
+            "DELETE Deleted: mallory@example.com",
+            "POST Added: bob@example.com carol@example.com",
+            "PUT Replaced: alice@example.com bob@example.com",
+        ]
+    );
+    in_sync(&world);
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_settled_by_reading_and_not_sent_again() {
+    for cut in [Cut::After, Cut::Body] {
+        let world = post_put_and_delete(WRITES.map(|write| FaultRule::once(Match::operation(write), Fault::Cut(cut))));
+        world.run("apply --yes --max-wait 5s").exits(0).says("Applied: 3 added, 4 removed.");
+        assert_eq!(world.writes().len(), 3, "{cut:?}: {:#?}", world.writes());
+        in_sync(&world);
+    }
+}
+
+#[test]
+fn a_write_that_never_arrived_is_sent_again_once_that_is_seen() {
+    let world =
+        post_put_and_delete(WRITES.map(|write| FaultRule::once(Match::operation(write), Fault::Cut(Cut::Before))));
+    world.run("apply --yes --max-wait 5s").exits(0).says("Applied: 3 added, 4 removed.");
+    in_sync(&world);
+}
+
+#[test]
+fn an_error_of_the_edge_after_a_write_was_carried_out_is_settled_too() {
+    let late = |write| {
+        let respond = convoke::sandbox::Respond { status: 502, html: true, after: true, ..Default::default() };
+        FaultRule::once(Match::operation(write), Fault::Respond(respond))
+    };
+    let world = post_put_and_delete(WRITES.map(late));
+    world.run("apply --yes --max-wait 5s").exits(0);
+    assert_eq!(world.writes().len(), 3, "{:#?}", world.writes());
+    in_sync(&world);
+}
+
+#[test]
+fn a_write_that_never_gets_through_is_reported_and_the_others_are_done() {
+    let added = Match::operation(Operation::AddMembers).group("Added");
+    let world = post_put_and_delete([FaultRule::always(added, Fault::Cut(Cut::Before))]);
+    let outcome = world.run("apply --yes --max-wait 1s").exits(5);
+    assert!(outcome.stdout.contains("failed Added: 0 added, 0 removed"), "{outcome}");
+    assert!(outcome.stdout.contains("not added: bob@example.com: "), "{outcome}");
+    assert_eq!(world.members("Deleted"), ["alice@example.com"]);
+    assert_eq!(world.members("Added"), ["alice@example.com"]);
+    // Run again once the network is whole, it converges.
+    world.account().clear_faults();
+    world.run("apply --yes").exits(0);
+    in_sync(&world);
+}
+
+#[test]
+fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
+    // The group is read for the plan, and once more before the PUT: by then somebody has joined.
+    let joins = FaultRule::once(
+        Match::operation(Operation::ListMembers).group("Replaced").nth(2),
+        Fault::EditBefore(Edit::add("Replaced", "carol@example.com")),
+    );
+    let world = post_put_and_delete([joins]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Added (1 member)
+      + bob@example.com    convoke.yaml:8
+      + carol@example.com  convoke.yaml:9
+
+    Deleted (2 members)
+      - mallory@example.com  convoke.yaml:15
+
+    Replaced (4 members)
+      + bob@example.com  convoke.yaml:13
+      - m1@example.com   convoke.yaml:11
+      - m2@example.com   convoke.yaml:11
+      - m3@example.com   convoke.yaml:11
+
+    Plan: 3 to add, 4 to remove in 3 of 3 groups
+    done Added: 2 added, 0 removed
+    done Deleted: 0 added, 1 removed
+    stale Replaced: 0 added, 0 removed
+      skipped: not added: bob@example.com: the group is no longer what the plan saw
+      skipped: not removed: m3@example.com: the group is no longer what the plan saw
+      skipped: not removed: m1@example.com: the group is no longer what the plan saw
+      skipped: not removed: m2@example.com: the group is no longer what the plan saw
+      somebody changed the group after the plan was made; it was left as it is:
+        was added: carol@example.com
+
+    Applied: 2 added, 1 removed.
+    2 of 3 groups in sync.
+    1 changed meanwhile
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    10 requests to the API
+    ");
+    assert!(!world.writes().iter().any(|write| write.starts_with("PUT")), "{:#?}", world.writes());
+    assert!(world.members("Replaced").contains(&"carol@example.com".into()));
+    assert_eq!(world.members("Added"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
+    assert_eq!(world.members("Deleted"), ["alice@example.com"]);
+    // Run again, the plan knows of it.
+    world.run("apply --yes").exits(0);
+    in_sync(&world);
+}
+
+#[test]
+fn a_change_that_somebody_else_has_made_already_is_no_conflict() {
+    let leaves = FaultRule::once(
+        Match::operation(Operation::ListMembers).group("Replaced").nth(2),
+        Fault::EditBefore(Edit::remove("Replaced", "m1@example.com")),
+    );
+    let world = post_put_and_delete([leaves]);
+    world.run("apply --yes").exits(0);
+    in_sync(&world);
+}
+
+#[test]
+fn a_refused_token_half_way_is_told_as_such() {
+    let world = post_put_and_delete([FaultRule::once(
+        Match::operation(Operation::AddMembers),
+        Fault::EditBefore(Edit::RevokeToken),
+    )]);
+    let outcome = world.run("apply --yes --max-wait 1s");
+    assert!(matches!(outcome.code, Some(5 | 77)), "{outcome}");
+    assert!(outcome.stdout.contains("the credentials are refused"), "{outcome}");
+}

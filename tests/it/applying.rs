@@ -1,0 +1,313 @@
+//! `apply`: by which requests, in which order, and that a second run has nothing left to do.
+
+use convoke::sandbox::{GroupSeed, Seed};
+use insta::assert_snapshot;
+
+use crate::harness::{World, given};
+
+fn team() -> Seed {
+    Seed::default()
+        .people(["bob@example.com", "carol@example.com"])
+        .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
+}
+
+/// Applies, and applies again: the second time there is nothing to write.
+#[track_caller]
+fn converges(world: &World) {
+    world.forget_requests();
+    world.run("apply --yes").exits(0).says("No changes.");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn additions_alone_take_one_post() {
+    let members = ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"];
+    let all = [&members[..], &["bob@example.com", "carol@example.com"]].concat();
+    let world = given(team()).groups(&[("Admins", &all)]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com    convoke.yaml:11
+      + carol@example.com  convoke.yaml:12
+
+    Plan: 2 to add, 0 to remove in 1 of 1 group
+    done Admins: 2 added, 0 removed
+
+    Applied: 2 added, 0 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    4 requests to the API
+    ");
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com carol@example.com"]);
+    converges(&world);
+}
+
+#[test]
+fn few_removals_take_deletes_after_the_additions() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "bob@example.com", "trent@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:8
+      - mallory@example.com  convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 1 to add, 2 to remove in 1 of 1 group
+    done Admins: 1 added, 2 removed
+
+    Applied: 1 added, 2 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    8 requests to the API
+    ");
+    let mut writes = world.writes();
+    assert_eq!(writes.remove(0), "POST Admins: bob@example.com");
+    writes.sort_unstable();
+    assert_eq!(writes, ["DELETE Admins: mallory@example.com", "DELETE Admins: victor@example.com"]);
+    assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com", "trent@example.com"]);
+    converges(&world);
+}
+
+#[test]
+fn more_than_three_requests_become_one_put() {
+    let world = given(team()).groups(&[("Admins", &["bob@example.com", "carol@example.com", "trent@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:7
+      + carol@example.com    convoke.yaml:8
+      - alice@example.com    convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 2 to add, 3 to remove in 1 of 1 group
+    done Admins: 2 added, 3 removed
+
+    Applied: 2 added, 3 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    6 requests to the API
+    ");
+    assert_eq!(world.writes(), ["PUT Admins: bob@example.com carol@example.com trent@example.com"]);
+    converges(&world);
+}
+
+#[test]
+fn a_group_is_emptied_only_where_the_file_says_so() {
+    let refused = "version: 1\nsettings: { limits: { group_removals: 100%, total_removals: 100% } }\ngroups:\n  Admins:\n    members: []\n";
+    let world = given(team()).file("convoke.yaml", refused);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - alice@example.com    convoke.yaml:5
+      - mallory@example.com  convoke.yaml:5
+      - trent@example.com    convoke.yaml:5
+      - victor@example.com   convoke.yaml:5
+
+    Plan: 0 to add, 4 to remove in 1 of 1 group
+
+    Refused
+      allow_empty  Admins: nobody would be left of 4 members
+        to proceed: if the group is to be empty, say so: allow_empty: true
+
+    Digest: 370a7382112e177fa8b6e9e7bb24ad7fa86af7cfe3364eede8e34a1feceb928b
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
+    assert_eq!(world.members("Admins").len(), 4);
+
+    world.write("convoke.yaml", refused.replace("    members", "    allow_empty: true\n    members"));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["PUT Admins:"]);
+    converges(&world);
+}
+
+#[test]
+fn who_moves_between_groups_is_added_before_they_are_removed() {
+    let world = given(team().group("Operators", GroupSeed::default())).groups(&[
+        ("Admins", &["alice@example.com", "mallory@example.com", "trent@example.com"]),
+        ("Operators", &["victor@example.com"]),
+    ]);
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Operators: victor@example.com", "DELETE Admins: victor@example.com"]);
+}
+
+#[test]
+fn who_moves_into_a_group_that_is_replaced_is_brought_there_first() {
+    let seed = team().group("Operators", ["o1@example.com", "o2@example.com", "o3@example.com"]);
+    let world = given(seed).groups(&[
+        ("Admins", &["alice@example.com", "mallory@example.com", "trent@example.com"]),
+        ("Operators", &["victor@example.com"]),
+    ]);
+    world.run("apply --yes").exits(0);
+    let writes = world.writes();
+    assert_eq!(writes[0], "POST Operators: victor@example.com");
+    let mut rest = writes[1..].to_vec();
+    rest.sort_unstable();
+    assert_eq!(rest, ["DELETE Admins: victor@example.com", "PUT Operators: victor@example.com"]);
+}
+
+#[test]
+fn the_expected_digest_applies_and_another_does_not() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    let digest = world.run("plan --format json").json()["digest"].as_str().unwrap().to_owned();
+    world.account().remove("Admins", "victor@example.com");
+    assert_snapshot!(redact_digests(&world.run(&format!("apply --yes --expect {digest}")).stderr), @"
+    warning: the plan is not the expected one: its digest is [digest], not [digest]
+    warning: the account or the files have changed since; nothing was changed. Look at the plan anew
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+
+    world.account().add("Admins", "victor@example.com");
+    world.run(&format!("apply --yes --expect {digest}")).exits(0);
+    assert_eq!(world.members("Admins"), ["alice@example.com", "trent@example.com", "victor@example.com"]);
+}
+
+/// The account's new member has an id of chance, and so the digest.
+fn redact_digests(text: &str) -> String {
+    let redact = |word: &str| {
+        let hex = word.trim_matches(|c: char| !c.is_ascii_hexdigit());
+        if hex.len() == 64 { word.replace(hex, "[digest]") } else { word.into() }
+    };
+    text.lines().map(|line| line.split(' ').map(redact).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
+    let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
+    let world = given(team()).file("convoke.yaml", file);
+    let refused = world.run("apply --yes").exits(3);
+    assert_snapshot!(refused, @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:4
+      - victor@example.com   convoke.yaml:4
+
+    Plan: 0 to add, 2 to remove in 1 of 1 group
+
+    Refused
+      group_removals  Admins: 2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+        to proceed: if every one of these removals is meant, accept this very plan by its digest
+
+    Digest: ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
+    To accept the limits for exactly this plan:
+      convoke apply --accept ea56d2248face7edbc4cf8d7ea211f309933593a63d185c16f7d7ca0b6c6c771
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+
+    let digest = world.run("plan --format json").exits(3).json()["digest"].as_str().unwrap().to_owned();
+    world.run(&format!("apply --yes --accept {digest}")).exits(0);
+    assert_eq!(world.members("Admins"), ["alice@example.com", "trent@example.com"]);
+}
+
+#[test]
+fn who_is_protected_is_not_removed() {
+    let file = "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\n  protected: [MALLORY@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com, victor@example.com]\n";
+    let world = given(team()).file("convoke.yaml", file);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:7
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Refused
+      protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
+        to proceed: keep them in the group's list, or take them off settings.protected first
+
+    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
+    let seed = Seed { token_owner: Some("mallory@example.com".into()), ..team() };
+    let world = given(seed).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 3
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:6
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Refused
+      oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+        to proceed: run with somebody else's token or an account-owned one, or say --accept-self
+
+    Digest: 39a657a36578ceee3ad48192ea07986a7ed6f7f32c8f5b8c54284236b7f2e96e
+    -- stderr
+    warning: the plan is refused: nothing was changed
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.run("apply --yes --accept-self").exits(0);
+    assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
+}
+
+#[test]
+fn a_report_as_json_is_one_document() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    let report = world.run("apply --yes --format json").exits(0).json();
+    assert_eq!(report["complete"], true);
+    assert_eq!(report["removed"], 1);
+    assert_eq!(report["groups"][0]["outcome"], "done");
+    assert_eq!(report["groups"][0]["removed"][0]["email"], "mallory@example.com");
+}
+
+#[test]
+fn a_saved_plan_is_applied_as_it_was_seen() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    world.run("plan --out plan.json").exits(0);
+    world.write("convoke.yaml", "this is not read any more");
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
+    // An earlier run may have got all of the way.
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
+}
+
+#[test]
+fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    world.run("plan --out plan.json").exits(0);
+    world.account().add("Admins", "carol@example.com");
+    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @"
+    exit 4
+    -- stdout
+    Admins (4 members)
+      - mallory@example.com  convoke.yaml:6
+
+    Plan: 0 to add, 1 to remove in 1 of 1 group
+
+    Stale: the account has changed since the plan was made
+      Admins
+        was added: carol@example.com
+    Nothing was changed. Make the plan anew and look at it again.
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_edited_plan_is_refused() {
+    let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
+    world.run("plan --out plan.json").exits(0);
+    world.write("plan.json", world.read("plan.json").replace("mallory@", "malice@"));
+    assert_snapshot!(world.run("apply plan.json --yes").exits(65), @"
+    exit 65
+    -- stderr
+    error: plan.json is no plan that can be used: it was damaged or edited after it was made: its checksum does not match
+    help: make the plan anew: convoke plan --out FILE
+    ");
+    assert_eq!(world.request_count(), 3);
+}

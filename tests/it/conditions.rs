@@ -1,0 +1,204 @@
+//! What a list means: modes, times, rosters, and removals that are held.
+
+use convoke::sandbox::Seed;
+use insta::assert_snapshot;
+
+use crate::harness::given;
+
+fn admins() -> Seed {
+    Seed::default()
+        .people(["bob@example.com", "carol@example.com"])
+        .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
+}
+
+fn file(group: &str) -> String {
+    format!(
+        "version: 1\nsettings: {{ limits: {{ group_removals: 100%, total_removals: 100% }} }}\ngroups:\n  Admins:\n{group}"
+    )
+}
+
+#[test]
+fn an_additive_group_gains_and_never_loses() {
+    let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, additive)
+      + bob@example.com  convoke.yaml:6
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+    world.run("plan --detailed-exitcode").exits(0).says("No changes. 1 group in sync.");
+}
+
+#[test]
+fn an_observed_group_is_compared_and_never_written() {
+    let text = file("    mode: observe\n    members: [alice@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan --detailed-exitcode"), @"
+    exit 2
+    -- stdout
+    Admins (4 members, observed only: nothing is written)
+      + bob@example.com      convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - trent@example.com    convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 0 to add, 0 to remove in 0 of 1 group
+    4 differences in groups that are only observed
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, observed only: nothing is written)
+      + bob@example.com      convoke.yaml:6
+      - mallory@example.com  convoke.yaml:6
+      - trent@example.com    convoke.yaml:6
+      - victor@example.com   convoke.yaml:6
+
+    Plan: 0 to add, 0 to remove in 0 of 1 group
+    4 differences in groups that are only observed
+    Applied: 0 added, 0 removed.
+    0 of 1 group in sync.
+    1 held or only observed
+    -- stderr
+    3 requests to the API
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
+    let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 5
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:5
+      3 removals held until what is blocked is resolved:
+      ~ mallory@example.com  convoke.yaml:5
+      ~ trent@example.com    convoke.yaml:5
+      ~ victor@example.com   convoke.yaml:5
+
+    Blocked: declared, and cannot be applied
+      convoke.yaml:5  Admins: malory@example.com: no member of the account; did you mean mallory@example.com?
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    1 blocked
+    3 removals held
+    done Admins: 1 added, 0 removed
+
+    Applied: 1 added, 0 removed.
+    1 of 1 group in sync.
+    1 blocked
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    4 requests to the API
+    ");
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+}
+
+#[test]
+fn times_decide_at_the_instant_that_is_asked_for() {
+    let text = file(
+        "    members:
+      - alice@example.com
+      - trent@example.com
+      - victor@example.com
+      - email: bob@example.com
+        from: 2026-12-01
+      - email: mallory@example.com
+        until: 2026-12-31
+        reason: INC-4821 cover
+",
+    );
+    let world = given(admins()).file("convoke.yaml", text);
+    world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com  convoke.yaml:9
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com  convoke.yaml:9
+
+    Ending soon
+      mallory@example.com in Admins until the end of 2026-12-31  convoke.yaml:11
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
+    exit 0
+    -- stdout
+    Admins (4 members)
+      + bob@example.com      convoke.yaml:9
+      - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
+
+    Plan: 1 to add, 1 to remove in 1 of 1 group
+    -- stderr
+    4 requests to the API
+    ");
+}
+
+#[test]
+fn a_member_through_rosters_is_shown_with_the_way_there() {
+    let text = "version: 1
+rosters:
+  leads: [carol@example.com]
+  sre:
+    - bob@example.com
+    - roster: leads
+groups:
+  Admins:
+    mode: additive
+    members:
+      - roster: sre
+";
+    let world = given(admins()).file("convoke.yaml", text);
+    assert_snapshot!(world.run("plan"), @"
+    exit 0
+    -- stdout
+    Admins (4 members, additive)
+      + bob@example.com    convoke.yaml:5 via sre (convoke.yaml:11)
+      + carol@example.com  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
+
+    Plan: 2 to add, 0 to remove in 1 of 1 group
+    -- stderr
+    3 requests to the API
+    ");
+}
+
+#[test]
+fn somebody_is_named_by_id_as_well_as_by_address() {
+    let world = given(admins());
+    let id = world.account().person_id("bob@example.com").unwrap();
+    world.write("convoke.yaml", file(&format!("    mode: additive\n    members: [{{ id: {id} }}]\n")));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
+}
+
+#[test]
+fn an_address_that_has_changed_is_found_under_its_old_name_and_its_new() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "robert@example.com"])]);
+    world.run("plan").exits(3);
+    world.account().change_email("bob@example.com", "robert@example.com");
+    world.run("plan").exits(0).says("+ robert@example.com");
+}

@@ -1,0 +1,57 @@
+//! `drift` for cron: its exit codes, and what it says.
+
+use convoke::sandbox::Seed;
+
+use crate::harness::given;
+
+fn admins() -> Seed {
+    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"])
+}
+
+#[test]
+fn an_account_in_sync_exits_with_0_and_says_nothing_when_quiet() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);
+    world.run("drift").exits(0).says("No changes. 1 group in sync.");
+    let quiet = world.run("drift --quiet").exits(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_difference_exits_with_2_and_changes_nothing() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    let outcome = world.run("drift").exits(2);
+    assert!(outcome.stdout.contains("+ bob@example.com"), "{outcome}");
+    assert!(outcome.stdout.contains("- mallory@example.com"), "{outcome}");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn drift_in_a_group_that_is_only_observed_is_drift() {
+    let observed = "version: 1\ngroups:\n  Admins:\n    mode: observe\n    members: [alice@example.com]\n";
+    given(admins()).file("convoke.yaml", observed).run("drift").exits(2).says("- mallory@example.com");
+}
+
+#[test]
+fn something_that_cannot_be_applied_exits_with_3_even_beside_differences() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "nobody@example.com"])]);
+    world.run("drift").exits(3).says("nobody@example.com");
+}
+
+#[test]
+fn groups_that_no_file_declares_are_told_and_can_be_refused() {
+    let file = |unmanaged: &str| {
+        format!(
+            "version: 1\nsettings: {{ unmanaged_groups: {unmanaged} }}\n\
+             groups:\n  Admins:\n    members: [alice@example.com, mallory@example.com]\n"
+        )
+    };
+    let world = given(admins().group("Shadow", ["mallory@example.com"])).file("convoke.yaml", file("ignore"));
+    let ignored = world.run("drift").exits(0);
+    assert!(!ignored.stdout.contains("Shadow"), "{ignored}");
+
+    world.write("convoke.yaml", file("report"));
+    world.run("drift").exits(0).says("Shadow");
+
+    world.write("convoke.yaml", file("refuse"));
+    world.run("drift").exits(3).says("1 group of the account is declared in no file: \"Shadow\"");
+}

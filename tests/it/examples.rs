@@ -1,0 +1,64 @@
+//! The examples work: each is planned, applied and then in sync.
+
+use convoke::sandbox::{BlockingSandbox, Seed};
+
+use crate::harness::{Outcome, nothing, repository};
+
+struct Example {
+    files: &'static str,
+    seed: &'static str,
+}
+
+const QUICKSTART: Example =
+    Example { files: "examples/quickstart/convoke.yaml", seed: "examples/quickstart/seed.yaml" };
+const ORGANISATION: Example =
+    Example { files: "examples/organisation/groups", seed: "examples/organisation/seed.yaml" };
+
+/// The examples know of people who come and go; this is between.
+const TIME: &str = "2026-12-15T12:00:00Z";
+
+impl Example {
+    fn run(&self, sandbox: &BlockingSandbox, arguments: &str) -> Outcome {
+        let files = repository(self.files);
+        let world = nothing()
+            .env("CLOUDFLARE_BASE_URL", &sandbox.base_url())
+            .env("CLOUDFLARE_API_TOKEN", "any")
+            .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
+        world.run(&format!("{arguments} --at {TIME} -f {}", files.display()))
+    }
+
+    fn start(&self) -> BlockingSandbox {
+        BlockingSandbox::start(&Seed::load(&repository(self.seed)).unwrap()).unwrap()
+    }
+
+    #[track_caller]
+    fn works(&self) {
+        let sandbox = self.start();
+        self.run(&sandbox, "validate").exits(0);
+        self.run(&sandbox, "plan --detailed-exitcode").exits(2);
+        self.run(&sandbox, "apply --yes").exits(0).says("Applied: ");
+        sandbox.account().clear_requests();
+        self.run(&sandbox, "apply --yes").exits(0);
+        assert!(sandbox.account().requests().iter().all(|request| request.method == "GET"));
+    }
+}
+
+#[test]
+fn the_quickstart_works() {
+    QUICKSTART.works();
+}
+
+#[test]
+fn the_organisation_works() {
+    ORGANISATION.works();
+}
+
+#[test]
+fn the_organisation_shows_what_the_format_can_do() {
+    let plan = ORGANISATION.run(&ORGANISATION.start(), "plan --format json").json();
+    assert!(plan["summary"]["groups"].as_u64().unwrap() >= 24, "{}", plan["summary"]);
+    let modes: std::collections::BTreeSet<&str> =
+        plan["groups"].as_array().unwrap().iter().map(|group| group["mode"].as_str().unwrap()).collect();
+    assert_eq!(modes.into_iter().collect::<Vec<_>>(), ["additive", "exact", "observe"]);
+    assert_ne!(plan["expiring"].as_array().unwrap().len(), 0);
+}

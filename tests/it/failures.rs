@@ -1,0 +1,210 @@
+//! Servers that are dead, wrong, slow or lying, and credentials that are refused: what is said, and that nothing is
+//! concluded from half an answer.
+
+use std::net::TcpListener;
+
+use convoke::sandbox::{Access, Fault, FaultRule, Match, Operation, RateLimit, Respond, Seed, Wait};
+use insta::assert_snapshot;
+
+use crate::harness::{TOKEN, World, given};
+
+fn admins() -> Seed {
+    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"])
+}
+
+/// The account, something that goes wrong, and files that ask for one addition.
+fn with(rule: FaultRule) -> World {
+    joining(admins().fault(rule))
+}
+
+fn joining(seed: Seed) -> World {
+    given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+#[test]
+fn a_dead_server_is_told_with_what_to_check() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
+    let outcome = world.run("plan --max-wait 200ms").exits(69);
+    assert_snapshot!(outcome.to_string().replace(&port.to_string(), "[port]"), @"
+    exit 69
+    -- stderr
+    2026-11-22T14:46:33.206911Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=1
+    2026-11-22T14:46:33.215118Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=2
+    2026-11-22T14:46:33.232936Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=3
+    2026-11-22T14:46:33.250497Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=4
+    2026-11-22T14:46:33.280971Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=5
+    2026-11-22T14:46:33.316036Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=6
+    2026-11-22T14:46:33.350819Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=7
+    2026-11-22T14:46:33.401119Z  WARN trying again operation=list the account's user groups kind=no connection to the API[n] attempts=8
+    error: cannot list the account's user groups: no connection to the API: Connection refused (os error 111) [[n] attempts]
+    help: check the network, the proxy settings and the API's address (--api-url)
+    ");
+}
+
+#[test]
+fn a_wrong_token_is_told_without_showing_it() {
+    assert_snapshot!(joining(admins().token("another-token-0123456789-0123456789-012")).run("plan"), @r#"
+    exit 77
+    -- stderr
+    error: cannot list the account's user groups: the credentials are refused or do not allow this: Invalid API Token (code 1000) [status 401, cf-ray [ray]]
+    help: check that the token is the right one, active, for this account, and carries "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
+    "#);
+}
+
+#[test]
+fn a_token_that_may_only_read_plans_and_cannot_apply() {
+    let world = joining(Seed { token_access: Access::Read, ..admins() });
+    world.run("plan").exits(0).says("+ bob@example.com");
+    assert_snapshot!(world.run("apply --yes"), @"
+    exit 77
+    -- stdout
+    Admins (1 member)
+      + bob@example.com  convoke.yaml:8
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    failed Admins: 0 added, 0 removed
+      not added: bob@example.com: the credentials are refused or do not allow this: Authentication error (code 10000) [status 403, cf-ray [ray]]
+
+    Applied: 0 added, 0 removed.
+    0 of 1 group in sync.
+    1 failed
+    Run apply again to do what is left; see above for what stands in its way.
+    -- stderr
+    4 requests to the API
+    ");
+    assert_eq!(world.members("Admins"), ["alice@example.com"]);
+}
+
+#[test]
+fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
+    let world = joining(admins().token(TOKEN)).without("CLOUDFLARE_API_TOKEN");
+    world.run("plan").exits(77).warns("there are no credentials");
+    world.write("token", format!("{TOKEN}\n"));
+    world.run("plan --token-file token").exits(0);
+    world.write("token", "\n");
+    world.run("plan --token-file token").exits(77).warns("is empty");
+    world.run("plan --token-file missing").exits(77).warns("cannot be read");
+    let world = world.env("CLOUDFLARE_EMAIL", "alice@example.com").env("CLOUDFLARE_API_KEY", TOKEN);
+    world.run("plan").exits(0);
+}
+
+#[test]
+fn an_account_that_is_not_there_is_a_wrong_file() {
+    let world = joining(Seed { account_id: Some("f".repeat(32).parse().unwrap()), ..admins() });
+    assert_snapshot!(world.run("plan"), @r#"
+    exit 77
+    -- stderr
+    2026-11-22T14:46:34.615101Z  WARN trying again operation=list the account's user groups kind=the credentials are refused or do not allow this status=[n] attempts=1
+    2026-11-22T14:46:34.812746Z  WARN trying again operation=list the account's user groups kind=the credentials are refused or do not allow this status=[n] attempts=2
+    error: cannot list the account's user groups: the credentials are refused or do not allow this: Unauthorized to access requested resource (code 9109) [status 403, cf-ray [ray], [n] attempts]
+    help: check that the token is the right one, active, for this account, and carries "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
+    "#);
+}
+
+#[test]
+fn an_error_of_the_edge_passes() {
+    with(FaultRule::once(Match::any(), Fault::html(502))).run("plan").exits(0).says("+ bob@example.com");
+}
+
+#[test]
+fn an_edge_that_goes_on_failing_is_told_with_its_status() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::html(502)));
+    assert_snapshot!(world.run("plan --max-wait 200ms"), @r#"
+    exit 69
+    -- stderr
+    2026-11-22T14:46:35.288966Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=1
+    2026-11-22T14:46:35.300997Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=2
+    2026-11-22T14:46:35.316982Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=3
+    2026-11-22T14:46:35.337170Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=4
+    2026-11-22T14:46:35.370121Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=5
+    2026-11-22T14:46:35.409358Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=6
+    2026-11-22T14:46:35.460812Z  WARN trying again operation=list the members kind=the API failed status=[n] attempts=7
+    error: cannot list the members of group "Admins" (98e0c7c51bc3ae1007232bdfe3a34776): the API failed: <!DOCTYPE html> <html><head><title>502 Bad Gateway</title></head><body><h1>Error 502 Bad Gateway</h1></body></html> [status 502, cf-ray [ray], [n] attempts]
+    help: try again later; https://www.cloudflarestatus.com tells of outages. A longer --max-wait rides out more
+    "#);
+}
+
+#[test]
+fn an_exhausted_limit_is_waited_out() {
+    let world = with(FaultRule::once(Match::operation(Operation::ListMembers), Fault::rate_limited(1)));
+    world.run("plan").exits(0).says("+ bob@example.com");
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_told_and_not_waited() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::rate_limited(250)));
+    let outcome = world.run("plan --max-wait 2s").exits(69);
+    assert!(outcome.stderr.contains("the next request would be allowed in"), "{outcome}");
+    assert!(outcome.stderr.contains("--max-wait"), "{outcome}");
+}
+
+#[test]
+fn a_window_that_others_have_nearly_used_up_is_not_run_into() {
+    let limit = RateLimit { requests: 1200, window: Wait::millis(300_000), spent: 1190 };
+    let world = joining(Seed { rate_limit: Some(limit), ..admins() });
+    world.run("plan").exits(0);
+    assert!(world.account().requests().iter().all(|request| request.status_sent == Some(200)));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let elsewhere = Respond { status: 302, location: Some("http://127.0.0.1:1/".into()), ..Respond::default() };
+    let world = with(FaultRule::always(Match::any(), Fault::Respond(elsewhere)));
+    assert_snapshot!(world.run("plan"), @"
+    exit 69
+    -- stderr
+    error: cannot list the account's user groups: the API's address redirects elsewhere: Found (code 1000) [status 302, cf-ray [ray]]
+    help: give the API's final address (--api-url): redirects are not followed
+    ");
+    assert_eq!(world.request_count(), 1);
+}
+
+#[test]
+fn an_answer_that_denies_its_success_is_no_success() {
+    let world = with(FaultRule::always(Match::operation(Operation::ListGroups), Fault::Unsuccessful));
+    let outcome = world.run("apply --yes --max-wait 200ms").exits(69);
+    assert!(outcome.stderr.contains("cannot list the account's user groups"), "{outcome}");
+}
+
+#[test]
+fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
+    let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
+    let omitted = FaultRule::always(Match::operation(Operation::ListMembers), Fault::OmitResult);
+    let world = given(seed.fault(omitted)).groups(&[("Admins", &["alice@example.com"])]);
+    let outcome = world.run("apply --yes --max-wait 200ms");
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_list_that_is_cut_short_removes_nobody() {
+    let members: Vec<String> = (0..20).map(|number| format!("p{number:02}@example.com")).collect();
+    let names: Vec<&str> = members.iter().map(String::as_str).collect();
+    let cut = FaultRule::always(Match::operation(Operation::ListMembers), Fault::Cut(convoke::sandbox::Cut::Body));
+    let world = given(Seed::default().group("Admins", members.clone()).fault(cut)).groups(&[("Admins", &names[..5])]);
+    world.run("apply --yes --max-wait 200ms").exits(69);
+    assert_eq!(world.members("Admins").len(), 20);
+}
+
+#[test]
+fn no_answer_in_time_is_told_with_what_may_help() {
+    let world = with(FaultRule::always(Match::any(), Fault::Latency(Wait::millis(60_000))));
+    let outcome = world.run("plan --timeout 100ms --max-wait 200ms").exits(69);
+    assert!(outcome.stderr.contains("no answer in time"), "{outcome}");
+    assert!(outcome.stderr.contains("--timeout"), "{outcome}");
+}
+
+#[test]
+fn a_group_just_created_settles() {
+    let world = joining(Seed { new_groups_settle: 2, ..admins() });
+    world.account().create_group("New");
+    world.write("convoke.yaml", crate::harness::config(&[("New", &["bob@example.com"])]));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.members("New"), ["bob@example.com"]);
+}
+
+#[test]
+fn a_token_just_created_settles() {
+    joining(Seed { token_settles: 2, ..admins() }).run("plan").exits(0);
+}

@@ -1,0 +1,268 @@
+//! One harness for all tests: an account in a sandbox, files in a folder, and the program run between the two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use convoke::model::{GroupId, MemberId};
+use convoke::sandbox::{Account, BlockingSandbox, Request, Seed};
+use tempfile::TempDir;
+
+/// The account that the files are for, as far as a test does not say otherwise.
+pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+
+/// The token that the program is given. No output may hold it.
+pub const TOKEN: &str = "v1.0-e24fd090c02efcfecb4de8f4ff246fd5";
+
+/// No command may take longer: a test that hangs fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Files, and the account that they are about.
+pub struct World {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+    server: Option<Server>,
+}
+
+struct Server {
+    sandbox: BlockingSandbox,
+    /// Who was there at first: they keep their names in what is told of requests.
+    names: BTreeMap<MemberId, String>,
+}
+
+/// An account.
+pub fn given(seed: Seed) -> World {
+    let people = seed.people.iter().map(|person| person.value.email.clone());
+    let members = seed.groups.values().flat_map(|group| &group.members).filter_map(|member| member.value.email.clone());
+    let emails: BTreeSet<String> = people.chain(members).collect();
+    let sandbox = BlockingSandbox::start(&seed).unwrap();
+    let account = sandbox.account();
+    let names = emails.into_iter().filter_map(|email| Some((account.person_id(&email)?, email))).collect();
+    let mut world = nothing();
+    world.environment.extend([
+        ("CLOUDFLARE_ACCOUNT_ID".into(), ACCOUNT.into()),
+        ("CLOUDFLARE_API_TOKEN".into(), TOKEN.into()),
+        ("CLOUDFLARE_BASE_URL".into(), sandbox.base_url()),
+    ]);
+    world.server = Some(Server { sandbox, names });
+    world
+}
+
+/// No account: what is done offline.
+pub fn nothing() -> World {
+    let environment = BTreeMap::from([("NO_COLOR".into(), "1".into()), ("COLUMNS".into(), "100".into())]);
+    World { folder: tempfile::tempdir().unwrap(), environment, server: None }
+}
+
+/// A file that declares these groups by their members, and allows any number of removals.
+pub fn config(groups: &[(&str, &[&str])]) -> String {
+    let mut text =
+        String::from("version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\ngroups:\n");
+    for (name, members) in groups {
+        let empty = if members.is_empty() { "    allow_empty: true\n" } else { "" };
+        let _ = write!(text, "  {name}:\n{empty}    members:{}\n", if members.is_empty() { " []" } else { "" });
+        for member in *members {
+            let _ = writeln!(text, "      - {member}");
+        }
+    }
+    text
+}
+
+impl World {
+    /// With this file in the folder that the program runs in.
+    pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// With `convoke.yaml` declaring these groups.
+    pub fn groups(self, groups: &[(&str, &[&str])]) -> Self {
+        self.file("convoke.yaml", config(groups))
+    }
+
+    /// With this environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Without this environment variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Reads a file of the folder.
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("the test has an account")
+    }
+
+    /// The account as it is now.
+    pub fn account(&self) -> Account {
+        self.server().sandbox.account()
+    }
+
+    /// The group's members by email.
+    pub fn members(&self, group: &str) -> Vec<String> {
+        self.account().members_of(group)
+    }
+
+    /// The program with a clean environment, in the folder.
+    pub fn command(&self) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::new(binary());
+        command.env_clear().envs(&self.environment).current_dir(self.folder.path()).timeout(PATIENCE);
+        command
+    }
+
+    /// Runs the program with arguments that blanks part.
+    pub fn run(&self, arguments: &str) -> Outcome {
+        self.run_with(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs the program.
+    pub fn run_with(&self, arguments: &[&str]) -> Outcome {
+        let output = self.command().args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| self.redacted(&String::from_utf8(bytes).expect("output is UTF-8"));
+        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// What is requested from now on.
+    pub fn forget_requests(&self) {
+        self.account().clear_requests();
+    }
+
+    /// How many requests there were.
+    pub fn request_count(&self) -> usize {
+        self.account().requests().len()
+    }
+
+    /// The writing requests in the order of their arrival, in words.
+    pub fn writes(&self) -> Vec<String> {
+        let groups: BTreeMap<GroupId, String> = self
+            .account()
+            .memberships()
+            .into_keys()
+            .filter_map(|name| Some((self.account().group_id(&name)?, name)))
+            .collect();
+        let requests = self.account().requests();
+        let writing = requests.iter().filter(|request| request.method != "GET");
+        writing.map(|request| self.told(request, &groups)).collect()
+    }
+
+    fn told(&self, request: &Request, groups: &BTreeMap<GroupId, String>) -> String {
+        let group = request.group.and_then(|id| groups.get(&id)).map_or("a group that is gone", String::as_str);
+        let named = |id: &MemberId| self.server().names.get(id).cloned().unwrap_or_else(|| id.to_string());
+        let mut members: Vec<String> = request.body_ids.iter().chain(&request.member).map(named).collect();
+        members.sort_unstable();
+        format!("{} {group}: {}", request.method, members.join(" ")).trim_end().into()
+    }
+
+    /// The text without what differs from run to run.
+    fn redacted(&self, text: &str) -> String {
+        let mut text = text.replace(&*self.folder.path().to_string_lossy(), "[folder]");
+        if let Some(server) = &self.server {
+            text = text.replace(&server.sandbox.address().port().to_string(), "[port]");
+        }
+        let text = replace_after(&text, "cf-ray ", "[ray]", |c| c.is_ascii_alphanumeric() || c == '-');
+        replace_before(&text, " attempts", "[n]")
+    }
+}
+
+/// The program under test.
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_convoke"))
+}
+
+/// A path in the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Replaces what follows each occurrence of a prefix, as long as it is of these characters.
+fn replace_after(text: &str, prefix: &str, by: &str, of: impl Fn(char) -> bool) -> String {
+    let mut parts = text.split(prefix);
+    let mut replaced = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        replaced.extend([prefix, by, part.trim_start_matches(&of)]);
+    }
+    replaced
+}
+
+/// Replaces the number before each occurrence of a suffix.
+fn replace_before(text: &str, suffix: &str, by: &str) -> String {
+    let mut parts: Vec<String> = text.split(suffix).map(String::from).collect();
+    let last = parts.len() - 1;
+    for part in &mut parts[..last] {
+        let kept = part.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        part.replace_range(kept.., by);
+    }
+    parts.join(suffix)
+}
+
+/// How a run of the program ended, and what it said.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// The run must have ended with this code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// The result must hold this.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "stdout lacks {text:?}:\n{self}");
+        self
+    }
+
+    /// The messages must hold this.
+    #[track_caller]
+    pub fn warns(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "stderr lacks {text:?}:\n{self}");
+        self
+    }
+
+    /// The result as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON: {error}\n{self}"))
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.code {
+            Some(code) => writeln!(f, "exit {code}")?,
+            None => writeln!(f, "ended by a signal")?,
+        }
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                write!(f, "-- {name}\n{text}")?;
+            }
+        }
+        Ok(())
+    }
+}

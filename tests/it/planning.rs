@@ -1,0 +1,299 @@
+//! `plan`: what it shows, what it asks, and how it ends.
+
+use convoke::sandbox::{GroupSeed, Invitation, PersonSeed, Seed};
+use insta::assert_snapshot;
+
+use crate::harness::{given, nothing};
+
+fn organisation() -> Seed {
+    Seed::default()
+        .people(["Bob@Example.com", "erin@example.com"])
+        .person(PersonSeed::from("dave@example.com").status(Invitation::Pending))
+        .person(PersonSeed::from("zoe@example.com").status(Invitation::Rejected))
+        .group("Admins", ["alice@example.com", "carol@example.com"])
+        .group("Billing", ["Frank@example.com"])
+        .group("Empty", GroupSeed::default())
+}
+
+#[test]
+fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
+    let world = given(organisation()).groups(&[
+        ("Admins", &["ALICE@example.com", "bob@example.com", "dave@example.com"]),
+        ("Billing", &["frank@example.com"]),
+        ("Empty", &[]),
+    ]);
+    assert_snapshot!(world.run("plan"), @"
+    exit 0
+    -- stdout
+    Admins (2 members)
+      + Bob@Example.com             convoke.yaml:8
+      + dave@example.com (pending)  convoke.yaml:9
+      - carol@example.com           convoke.yaml:6
+
+    Plan: 2 to add, 1 to remove in 1 of 3 groups
+    -- stderr
+    6 requests to the API
+    ");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_in_sync_is_told_in_a_line() {
+    let world = given(organisation()).groups(&[
+        ("Admins", &["ALICE@EXAMPLE.COM", "Carol@Example.Com"]),
+        ("Billing", &["frank@example.com"]),
+        ("Empty", &[]),
+    ]);
+    assert_snapshot!(world.run("plan --detailed-exitcode"), @"
+    exit 0
+    -- stdout
+    No changes. 3 groups in sync.
+    -- stderr
+    4 requests to the API
+    ");
+}
+
+#[test]
+fn differences_exit_with_2_only_where_that_is_asked_for() {
+    let world = given(organisation()).groups(&[("Billing", &["frank@example.com", "erin@example.com"])]);
+    world.run("plan").exits(0);
+    world.run("plan --detailed-exitcode").exits(2);
+}
+
+#[test]
+fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_else_up() {
+    let world = given(organisation()).groups(&[
+        ("Admins", &["alice@example.com", "bbo@example.com", "erin@example.com"]),
+        ("Biling", &["frank@example.com"]),
+        ("Empty", &["zoe@example.com", "dave@example.com"]),
+    ]);
+    assert_snapshot!(world.run("plan --detailed-exitcode"), @r#"
+    exit 3
+    -- stdout
+    Admins (2 members)
+      + erin@example.com   convoke.yaml:9
+      1 removal held until what is blocked is resolved:
+      ~ carol@example.com  convoke.yaml:6
+
+    Empty (0 members)
+      + dave@example.com (pending)  convoke.yaml:16
+
+    Blocked: declared, and cannot be applied
+      convoke.yaml:8  Admins: bbo@example.com: no member of the account; did you mean Bob@Example.com?
+      convoke.yaml:10  Biling: the account has no group of this name; did you mean "Billing"?
+      convoke.yaml:15  Empty: zoe@example.com: declined the invitation to the account; invite them again
+
+    Plan: 2 to add, 0 to remove in 2 of 2 groups
+    3 blocked
+    1 removal held
+    -- stderr
+    4 requests to the API
+    "#);
+}
+
+#[test]
+fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
+    let world = given(organisation()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    let outcome = world.run("plan --format json").exits(0);
+    assert_snapshot!(outcome.stdout, @r#"
+    {
+      "format_version": 1,
+      "account_id": "023e105f4ecef8ad9ca31a8372d0c353",
+      "digest": "1d4af64e67e4a21576b8cd4517a1675ac48d6fe825ec329bffa8ff55d2e1afac",
+      "summary": {
+        "groups": 1,
+        "changed": 1,
+        "adds": 1,
+        "removes": 1,
+        "observed_only": 0,
+        "held": 0,
+        "blocked": 0,
+        "refused": 0,
+        "requests": 2
+      },
+      "groups": [
+        {
+          "id": "98e0c7c51bc3ae1007232bdfe3a34776",
+          "name": "Admins",
+          "mode": "exact",
+          "origin": {
+            "file": "convoke.yaml",
+            "line": 5,
+            "column": 3
+          },
+          "fingerprint": "8cc15d1ffcd3d923c22363a598771ab32ba6f1b0b1aba0d6ef68407c72c224d4",
+          "changes": [
+            {
+              "action": "add",
+              "member": {
+                "id": "ef03408d6402ce5765a60dd5b18d8bae",
+                "email": "Bob@Example.com",
+                "status": "accepted"
+              },
+              "origin": {
+                "file": "convoke.yaml",
+                "line": 8,
+                "column": 9
+              },
+              "since": null
+            },
+            {
+              "action": "remove",
+              "member": {
+                "id": "bd44bb56158b0b1a9fcc1d5e36a7b48d",
+                "email": "carol@example.com",
+                "status": "accepted"
+              },
+              "origin": {
+                "file": "convoke.yaml",
+                "line": 6,
+                "column": 5
+              },
+              "since": null
+            }
+          ],
+          "held": [],
+          "operations": [
+            {
+              "method": "POST",
+              "members": [
+                "ef03408d6402ce5765a60dd5b18d8bae"
+              ]
+            },
+            {
+              "method": "DELETE",
+              "members": [
+                "bd44bb56158b0b1a9fcc1d5e36a7b48d"
+              ]
+            }
+          ],
+          "observed": [
+            {
+              "id": "886ffe2eb149460063af60ee416b3bec",
+              "email": "alice@example.com",
+              "status": "accepted"
+            },
+            {
+              "id": "bd44bb56158b0b1a9fcc1d5e36a7b48d",
+              "email": "carol@example.com",
+              "status": "accepted"
+            }
+          ]
+        }
+      ],
+      "blocked": [],
+      "refusals": [],
+      "unmanaged_groups": [],
+      "expiring": [],
+      "checksum": "fa40d859aa6da6edbdc81d637738945e6c633a63d350dc8f51c131a694b5c406"
+    }
+    "#);
+}
+
+#[test]
+fn only_narrows_the_plan_to_the_groups_that_are_named() {
+    let world = given(organisation()).groups(&[
+        ("Admins", &["alice@example.com", "bob@example.com"]),
+        ("Billing", &["frank@example.com", "erin@example.com"]),
+    ]);
+    let outcome = world.run("plan --only Billing").exits(0);
+    assert!(outcome.stdout.contains("Plan: 1 to add, 0 to remove in 1 of 1 group"), "{outcome}");
+    assert!(!outcome.stdout.contains("Admins"), "{outcome}");
+}
+
+#[test]
+fn a_group_that_no_file_declares_cannot_be_asked_for() {
+    let world = given(organisation()).groups(&[("Billing", &["frank@example.com"])]);
+    assert_snapshot!(world.run("plan --only Biling"), @r#"
+    exit 64
+    -- stderr
+    error: --only names "Biling", which no file declares
+    help: did you mean "Billing"?
+    "#);
+    assert_eq!(world.request_count(), 0);
+}
+
+#[test]
+fn without_an_account_or_credentials_nothing_is_asked() {
+    let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
+    assert_snapshot!(world.run("plan"), @"
+    exit 65
+    -- stderr
+    error: no account is named
+    help: write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id
+    ");
+    let world = world.env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
+    assert_snapshot!(world.run("plan"), @"
+    exit 77
+    -- stderr
+    error: there are no credentials
+    help: set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; to try the files without an account, give --sandbox
+    ");
+}
+
+#[test]
+fn an_account_that_the_files_and_the_command_line_disagree_on_is_refused() {
+    let file = format!("version: 1\naccount_id: {}\ngroups: {{}}\n", "f".repeat(32));
+    let world = given(organisation()).file("convoke.yaml", file);
+    world.run("plan").exits(65).warns("two accounts are named");
+    assert_eq!(world.request_count(), 0);
+}
+
+#[test]
+fn a_group_is_found_by_its_pin_whatever_it_is_called() {
+    let id = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
+    let seed = Seed::default().group("Renamed", GroupSeed::from(["alice@example.com"]).id(id.parse().unwrap()));
+    let file = format!("version: 1\ngroups:\n  Admins:\n    id: {id}\n    members: [alice@example.com]\n");
+    let world = given(seed).file("convoke.yaml", file);
+    assert_snapshot!(world.run("plan"), @r#"
+    exit 3
+    -- stdout
+    No changes. 1 group in sync.
+
+    Refused
+      pinned_name  Admins: the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
+        to proceed: make sure that it is the group you mean, then rename it in the file or in the account
+
+    Digest: 80baa97223d70c01ed6d5c2d73eaba6c53aeba93ffc42c8e63890b98e14a84fb
+    -- stderr
+    2 requests to the API
+    "#);
+}
+
+#[test]
+fn two_groups_of_one_name_are_told_with_their_ids() {
+    let world = given(Seed::default().group("Admins", ["alice@example.com"])).groups(&[("Admins", &[])]);
+    world.account().create_group("Admins");
+    let outcome = world.run("plan").exits(3);
+    assert!(outcome.stdout.contains("several groups of the account have this name; pin one by id: "), "{outcome}");
+}
+
+#[test]
+fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() {
+    let broken = GroupSeed { policy_invalid: true, ..GroupSeed::from(["alice@example.com"]) };
+    let world = given(organisation().group("Broken", broken))
+        .groups(&[("Broken", &["alice@example.com"]), ("Billing", &["frank@example.com", "erin@example.com"])]);
+    assert_snapshot!(world.run("plan"), @"
+    exit 3
+    -- stdout
+    Billing (1 member)
+      + erin@example.com  convoke.yaml:11
+
+    Blocked: declared, and cannot be applied
+      convoke.yaml:5  Broken: its members cannot be read: the API refused: Policy validation failed (code 400) [status 400, cf-ray [ray]]
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    1 blocked
+    -- stderr
+    4 requests to the API
+    ");
+}
+
+#[test]
+fn names_from_the_account_cannot_steer_the_terminal() {
+    let seed = Seed::default().group("Admins", ["alice@example.com", "mal\u{9b}31mlory\u{200b}@example.com"]);
+    let world = given(seed.group("Ad\u{1b}[2Jmins", ["alice@example.com"]))
+        .file("convoke.yaml", "version: 1\nsettings: { unmanaged_groups: report, limits: { group_removals: 2 } }\ngroups:\n  Admins:\n    members: [alice@example.com]\n");
+    let outcome = world.run("plan").exits(0);
+    assert!(!outcome.stdout.contains(['\u{1b}', '\u{9b}', '\u{200b}']), "{outcome:?}");
+}

@@ -1,0 +1,134 @@
+//! A saved plan comes back as it was, and no edit of it gets through.
+
+use convoke::plan::document::PlanDocument;
+use convoke::render::json;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::world::{Case, GroupCase, cases};
+use convoke::model::Mode;
+
+/// A plan with something of everything.
+fn rich() -> Case {
+    let group = |mode, desired: &[u8], present: &[u8], stranger| GroupCase {
+        mode,
+        desired: desired.iter().copied().collect(),
+        present: present.iter().copied().collect(),
+        stranger,
+    };
+    Case {
+        groups: vec![
+            group(Mode::Exact, &[1, 2], &[1, 3], false),
+            group(Mode::Exact, &[1], &[2, 3, 4, 5], true),
+            group(Mode::Observe, &[], &[6], false),
+        ],
+    }
+}
+
+fn saved(case: &Case) -> (PlanDocument, String) {
+    let document = PlanDocument::new(&case.plan());
+    let text = json::render(&document).unwrap();
+    (document, text)
+}
+
+/// What a text is read as, where it is taken for a plan.
+fn accepted(text: &[u8]) -> Option<PlanDocument> {
+    let document = PlanDocument::parse(text).ok()?;
+    document.clone().into_plan().ok()?;
+    Some(document)
+}
+
+proptest! {
+    #[test]
+    fn a_saved_plan_comes_back_as_it_was(case in cases()) {
+        let (document, text) = saved(&case);
+        let plan = PlanDocument::parse(text.as_bytes()).unwrap().into_plan().unwrap();
+        prop_assert_eq!(PlanDocument::new(&plan), document);
+    }
+
+    #[test]
+    fn a_plan_that_is_cut_short_is_refused(case in cases(), at in any::<prop::sample::Index>()) {
+        let (_, text) = saved(&case);
+        let cut = at.index(text.trim_end().len());
+        prop_assert!(accepted(&text.as_bytes()[..cut]).is_none());
+    }
+
+    #[test]
+    fn no_bytes_whatever_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(accepted(&bytes).is_none());
+    }
+}
+
+#[test]
+fn no_edit_of_a_single_byte_changes_what_a_saved_plan_says() {
+    let (document, text) = saved(&rich());
+    for at in 0..text.len() {
+        for by in [b'0', b'7', b'a', b' ', b'"', 0xff] {
+            let mut edited = text.clone().into_bytes();
+            edited[at] = by;
+            // A blank for a blank changes nothing, nor does a capital in an id.
+            if let Some(read) = accepted(&edited) {
+                assert_eq!(read, document, "byte {at}: {}", String::from_utf8_lossy(&edited));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_edit_of_a_single_field_gets_through() {
+    let (document, text) = saved(&rich());
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let mut tried = 0;
+    for edited in edits(&whole) {
+        tried += 1;
+        let read = accepted(edited.to_string().as_bytes());
+        // What was left out and what is null are one to the reader: then nothing was edited.
+        assert!(read.is_none_or(|read| read == document), "{edited:#}");
+    }
+    assert!(tried > 300, "only {tried} edits were tried");
+}
+
+#[test]
+fn a_plan_of_another_version_says_so() {
+    let (_, text) = saved(&rich());
+    let error =
+        PlanDocument::parse(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "it has format version 9, this version of convoke reads 1");
+}
+
+/// The value with one thing in it changed, in every way there is.
+fn edits(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Null => vec![Value::from("accepted"), Value::from(1)],
+        Value::Bool(is) => vec![Value::from(!is)],
+        Value::Number(number) => vec![Value::from(number.as_u64().unwrap() + 1), Value::Null],
+        Value::String(text) => vec![Value::from(format!("{text}0")), Value::from(text.replace(['a', 'e', '0'], "1"))]
+            .into_iter()
+            .filter(|edited| edited != value)
+            .collect(),
+        Value::Array(items) => {
+            let mut all = Vec::new();
+            for (at, item) in items.iter().enumerate() {
+                let with = |by: &[Value]| Value::from([&items[..at], by, &items[at + 1..]].concat());
+                all.extend(edits(item).into_iter().map(|edited| with(&[edited])));
+                all.extend([with(&[]), with(&[item.clone(), item.clone()])]);
+            }
+            all
+        }
+        Value::Object(fields) => {
+            let mut all =
+                vec![Value::Object(fields.clone().into_iter().chain([("more".into(), Value::from(1))]).collect())];
+            for (name, field) in fields {
+                for edited in edits(field) {
+                    let mut fields = fields.clone();
+                    fields.insert(name.clone(), edited);
+                    all.push(Value::Object(fields));
+                }
+                let mut fields = fields.clone();
+                fields.remove(name);
+                all.push(Value::Object(fields));
+            }
+            all
+        }
+    }
+}

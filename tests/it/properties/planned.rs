@@ -1,0 +1,128 @@
+//! What a plan does, whatever the files and the account.
+
+use std::collections::BTreeSet;
+
+use convoke::model::Mode;
+use convoke::plan::{Action, Digest};
+use proptest::prelude::*;
+
+use super::world::{Spelling, carry_out, cases, group, ids, member, steps, time};
+
+proptest! {
+    #[test]
+    fn carrying_out_a_plan_makes_the_account_what_the_files_say(case in cases(), rotation in 0..8_usize) {
+        let plan = case.plan();
+        let mut present = case.present();
+        for (group, operation) in steps(&plan, rotation) {
+            carry_out(operation, present.get_mut(&group.id).unwrap());
+        }
+        for (number, case) in case.groups.iter().enumerate() {
+            let (desired, before) = (ids(&case.desired), ids(&case.present));
+            let expected = match case.mode {
+                Mode::Exact if !case.stranger => desired,
+                // Additive, or removals are held: who is there stays.
+                Mode::Exact | Mode::Additive => &desired | &before,
+                Mode::Observe => before,
+            };
+            prop_assert_eq!(&present[&group(number)], &expected);
+        }
+    }
+
+    #[test]
+    fn planning_again_gives_nothing_to_do(case in cases()) {
+        let plan = case.plan();
+        let mut present = case.present();
+        for (group, operation) in steps(&plan, 0) {
+            carry_out(operation, present.get_mut(&group.id).unwrap());
+        }
+        let again = case.with_present(&present).plan();
+        prop_assert_eq!(again.summary().requests, 0);
+        prop_assert_eq!(again.summary().adds + again.summary().removes, 0);
+        let unresolved = case.groups.iter().any(|case| case.stranger || case.mode == Mode::Observe);
+        prop_assert!(unresolved || !again.has_differences());
+    }
+
+    #[test]
+    fn nobody_who_is_in_both_the_old_and_the_new_list_is_ever_out(case in cases(), rotation in 0..8_usize) {
+        let plan = case.plan();
+        let mut present = case.present();
+        for (group, operation) in steps(&plan, rotation) {
+            let members = present.get_mut(&group.id).unwrap();
+            carry_out(operation, members);
+            let stay = group.target().into_iter().filter(|id| group.observed.contains_key(id));
+            prop_assert!(stay.into_iter().all(|id| members.contains(&id)), "{:?} of {}", operation, group.name.as_str());
+        }
+    }
+
+    #[test]
+    fn who_moves_between_groups_is_never_without_all_of_the_new_and_all_of_the_old(case in cases(), rotation in 0..8_usize) {
+        let plan = case.plan();
+        let mut present = case.present();
+        for (changed, operation) in steps(&plan, rotation) {
+            carry_out(operation, present.get_mut(&changed.id).unwrap());
+            for leaving in plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change))) {
+                let (left, person) = (leaving.0, leaving.1.member.id);
+                let joined = plan.groups.iter().filter(|group| group.additions().any(|change| change.member.id == person));
+                let arrived = joined.into_iter().all(|group| present[&group.id].contains(&person));
+                prop_assert!(arrived || present[&left.id].contains(&person));
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_with_an_unresolved_entry_loses_nobody(case in cases()) {
+        let plan = case.plan();
+        for (number, case) in case.groups.iter().enumerate().filter(|(_, case)| case.stranger) {
+            let planned = plan.groups.iter().find(|planned| planned.id == group(number)).unwrap();
+            prop_assert_eq!(planned.removals().count(), 0);
+            prop_assert!(ids(&case.present).is_subset(&planned.target()));
+            prop_assert!(plan.blocked.iter().any(|blocked| blocked.group == planned.name));
+        }
+    }
+
+    #[test]
+    fn every_change_has_one_place_in_the_operations(case in cases()) {
+        for planned in &case.plan().groups {
+            let mut members: BTreeSet<_> = planned.observed.keys().copied().collect();
+            planned.operations.iter().for_each(|operation| carry_out(operation, &mut members));
+            prop_assert_eq!(members, planned.target());
+            let added = planned.changes.iter().filter(|change| change.action == Action::Add);
+            prop_assert!(added.into_iter().all(|change| !planned.observed.contains_key(&change.member.id)));
+        }
+    }
+
+    #[test]
+    fn no_group_takes_more_requests_than_replacing_it_would(case in cases()) {
+        for planned in &case.plan().groups {
+            let most = if planned.mode == Mode::Additive { 1 } else { 3 };
+            prop_assert!(planned.operations.len() <= most, "{:?}", planned.operations);
+        }
+    }
+
+    #[test]
+    fn the_digest_is_of_the_world_and_not_of_how_the_files_tell_it(
+        case in cases(), rotation in 0..5_usize, further_files in 0..3_usize, shouting: bool, later in 0..100_000_i64,
+    ) {
+        let spelling = Spelling { rotation, further_files, shouting, prefix: "renamed " };
+        let later = time() + jiff::SignedDuration::from_secs(later);
+        prop_assert_eq!(case.plan().digest, case.plan_as(&spelling, later).digest);
+    }
+
+    #[test]
+    fn another_world_has_another_digest(case in cases(), at in any::<prop::sample::Index>(), person in 0..9_u8) {
+        let digest = |case: &super::world::Case| -> Digest { case.plan().digest };
+        let mut other = case.clone();
+        let number = at.index(other.groups.len());
+        let present = &mut other.groups[number].present;
+        if !present.remove(&person) {
+            present.insert(person);
+        }
+        prop_assert_ne!(digest(&case), digest(&other), "{} in group {}", member(person), number);
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_plan(case in cases()) {
+        let document = |case: &super::world::Case| convoke::plan::document::PlanDocument::new(&case.plan());
+        prop_assert_eq!(document(&case), document(&case));
+    }
+}

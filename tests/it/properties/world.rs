@@ -1,0 +1,186 @@
+//! Files and accounts as chance makes them, and carrying out a plan on paper.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use convoke::config::{self, Source};
+use convoke::model::{Current, Desired, GroupId, GroupSummary, Member, MemberId, Mode, Person, PersonStatus, Status};
+use convoke::plan::{GroupPlan, Method, Operation, Plan, Policy, plan};
+use jiff::{SignedDuration, Timestamp};
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+/// The people there are, by number.
+const PEOPLE: u8 = 9;
+
+/// A group: what the file wants of it and who is in it.
+#[derive(Clone, Debug)]
+pub struct GroupCase {
+    pub mode: Mode,
+    pub desired: BTreeSet<u8>,
+    pub present: BTreeSet<u8>,
+    /// Whether the list also names somebody who is no account member.
+    pub stranger: bool,
+}
+
+/// Files and an account.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub groups: Vec<GroupCase>,
+}
+
+pub fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![4 => Just(Mode::Exact), 1 => Just(Mode::Additive), 1 => Just(Mode::Observe)]
+}
+
+pub fn cases() -> impl Strategy<Value = Case> {
+    let people = || btree_set(0..PEOPLE, 0..=usize::from(PEOPLE));
+    let group = (mode(), people(), people(), prop::bool::weighted(0.15))
+        .prop_map(|(mode, desired, present, stranger)| GroupCase { mode, desired, present, stranger });
+    vec(group, 1..5).prop_map(|groups| Case { groups })
+}
+
+/// The account member of this number.
+pub fn member(person: u8) -> MemberId {
+    format!("{:032x}", 0xa0 + u32::from(person)).parse().unwrap()
+}
+
+/// The group of this number.
+pub fn group(number: usize) -> GroupId {
+    format!("{:032x}", 0x9000 + number).parse().unwrap()
+}
+
+pub fn ids(people: &BTreeSet<u8>) -> BTreeSet<MemberId> {
+    people.iter().copied().map(member).collect()
+}
+
+/// How the files say what they say: it must make no difference.
+#[derive(Clone, Debug, Default)]
+pub struct Spelling {
+    /// Begins the lists and the groups at another place.
+    pub rotation: usize,
+    /// Spreads the groups over so many more files.
+    pub further_files: usize,
+    /// Writes addresses in capitals.
+    pub shouting: bool,
+    /// Comes before the groups' names.
+    pub prefix: &'static str,
+}
+
+impl Case {
+    pub fn desired(&self, spelling: &Spelling) -> Desired {
+        let files = spelling.further_files + 1;
+        let mut texts = vec![String::from("version: 1\ngroups:\n"); files];
+        let rotated = |count: usize| (0..count).map(move |at| (at + spelling.rotation) % count);
+        for number in rotated(self.groups.len()) {
+            let case = &self.groups[number];
+            let people: Vec<u8> = case.desired.iter().copied().collect();
+            let mut members: Vec<String> = rotated(people.len()).map(|at| address(people[at])).collect();
+            members.extend(case.stranger.then(|| "stranger@example.com".into()));
+            if spelling.shouting {
+                members.iter_mut().for_each(|address| address.make_ascii_uppercase());
+            }
+            let _ = write!(
+                texts[(number + spelling.rotation) % files],
+                "  {}group {number}:\n    mode: {}\n    allow_empty: true\n    members: [{}]\n",
+                spelling.prefix,
+                case.mode,
+                members.join(", ")
+            );
+        }
+        let sources: Vec<Source> = texts
+            .into_iter()
+            .enumerate()
+            .map(|(at, text)| Source { path: format!("{at}.yaml"), bytes: finished(text).into_bytes() })
+            .collect();
+        config::parse(&sources).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    pub fn current(&self, spelling: &Spelling) -> Current {
+        let mut current = Current::default();
+        for (number, case) in self.groups.iter().enumerate() {
+            let name = format!("{}group {number}", spelling.prefix);
+            current.groups.insert(group(number), GroupSummary { name: name.as_str().into() });
+            let members = case.present.iter().map(|person| {
+                let email = Some(address(*person).parse().unwrap());
+                (member(*person), Member { email, status: Some(Status::Accepted) })
+            });
+            current.memberships.insert(group(number), Arc::new(members.collect()));
+        }
+        let people = (0..PEOPLE).map(|person| {
+            let emails = BTreeSet::from([address(person).parse().unwrap()]);
+            (member(person), Person { emails, status: PersonStatus::Known(Status::Accepted) })
+        });
+        current.people = people.collect();
+        current
+    }
+
+    pub fn plan(&self) -> Plan {
+        self.plan_as(&Spelling::default(), time())
+    }
+
+    pub fn plan_as(&self, spelling: &Spelling, time: Timestamp) -> Plan {
+        plan(&self.desired(spelling), &self.current(spelling), &policy(), time)
+    }
+
+    /// The groups as they are.
+    pub fn present(&self) -> BTreeMap<GroupId, BTreeSet<MemberId>> {
+        self.groups.iter().enumerate().map(|(number, case)| (group(number), ids(&case.present))).collect()
+    }
+
+    /// The same files with the account that a run has left behind.
+    pub fn with_present(&self, present: &BTreeMap<GroupId, BTreeSet<MemberId>>) -> Self {
+        let groups = self.groups.iter().enumerate().map(|(number, case)| {
+            let there = |person: &u8| present[&group(number)].contains(&member(*person));
+            GroupCase { present: (0..PEOPLE).filter(there).collect(), ..case.clone() }
+        });
+        Self { groups: groups.collect() }
+    }
+}
+
+/// A file to which no group has come has none.
+fn finished(text: String) -> String {
+    if text.ends_with("groups:\n") { text.replace("groups:\n", "groups: {}\n") } else { text }
+}
+
+fn address(person: u8) -> String {
+    format!("Person.{person}@example.com")
+}
+
+pub fn time() -> Timestamp {
+    "2026-12-01T00:00:00Z".parse().unwrap()
+}
+
+pub fn policy() -> Policy {
+    Policy {
+        account_id: crate::harness::ACCOUNT.parse().unwrap(),
+        only: BTreeSet::new(),
+        expiring_within: SignedDuration::from_hours(24 * 7),
+    }
+}
+
+/// One request of a plan and the group it goes to.
+pub type Step<'a> = (&'a GroupPlan, &'a Operation);
+
+/// The requests of a plan: first every POST, then the rest. In each half any group may come before any other.
+pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
+    let all = || plan.groups.iter().flat_map(|group| group.operations.iter().map(move |operation| (group, operation)));
+    let half = |posts: bool| {
+        let mut half: Vec<Step<'_>> =
+            all().filter(|(_, operation)| (operation.method == Method::Post) == posts).collect();
+        let middle = rotation % half.len().max(1);
+        half.rotate_left(middle);
+        half
+    };
+    half(true).into_iter().chain(half(false)).collect()
+}
+
+/// What a request does to a group's members.
+pub fn carry_out(operation: &Operation, members: &mut BTreeSet<MemberId>) {
+    match operation.method {
+        Method::Post => members.extend(&operation.members),
+        Method::Put => *members = operation.members.iter().copied().collect(),
+        Method::Delete => members.retain(|id| !operation.members.contains(id)),
+    }
+}

@@ -1,0 +1,116 @@
+//! The core knows no network, clock, environment, file system or chance, and only one module speaks HTTP: as the
+//! sources say.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::harness::repository;
+
+/// What decides and shows, and does nothing.
+const CORE: [&str; 6] = ["src/model", "src/config", "src/plan", "src/render", "src/report", "src/export"];
+
+/// Of these, what reads files.
+const LOADING: &str = "src/config/load.rs";
+
+const IMPURE: [&str; 15] = [
+    "tokio",
+    "reqwest",
+    "axum",
+    "rand",
+    "fastrand",
+    "std::env",
+    "std::fs",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::net",
+    "std::process",
+    "Instant",
+    "SystemTime",
+    "Timestamp::now",
+    "Zoned::now",
+];
+
+#[test]
+fn the_core_knows_no_network_clock_environment_file_system_or_chance() {
+    let core =
+        sources().into_iter().filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
+    let mut found = BTreeSet::new();
+    let mut looked_at = 0;
+    for path in core {
+        looked_at += 1;
+        let code = code(&path);
+        found.extend(IMPURE.iter().filter(|name| names(&code, name)).map(|name| format!("{}: {name}", path.display())));
+    }
+    assert!(looked_at > 20, "only {looked_at} files were looked at");
+    assert_eq!(found, BTreeSet::new());
+}
+
+#[test]
+fn one_module_alone_speaks_http_to_the_api() {
+    let users: BTreeSet<PathBuf> = sources().into_iter().filter(|path| names(&code(path), "reqwest")).collect();
+    assert!(!users.is_empty());
+    let others: Vec<&PathBuf> = users.iter().filter(|path| !is_of(path, "src/cloudflare")).collect();
+    assert_eq!(others, Vec::<&PathBuf>::new());
+}
+
+#[test]
+fn one_module_alone_writes_to_the_terminal() {
+    let writers: Vec<PathBuf> = sources()
+        .into_iter()
+        .filter(|path| ["println!", "eprintln!", "print!", "eprint!"].iter().any(|print| names(&code(path), print)))
+        .collect();
+    assert_eq!(writers, Vec::<PathBuf>::new(), "these print; Output of the commands does");
+}
+
+#[test]
+fn a_name_is_found_however_it_is_imported() {
+    assert!(names("use std::fs;", "std::fs"));
+    assert!(names("use std::{env, fmt::Display};", "std::env"));
+    assert!(names("use tokio::sync::watch;", "tokio"));
+    assert!(!names("use std::fmt;", "std::fs"));
+    assert!(!names("let operand = 1;", "rand"));
+}
+
+/// Whether a source belongs to a module: its file, or one in its folder.
+fn is_of(path: &Path, module: &str) -> bool {
+    let module = repository(module);
+    path.starts_with(&module) || path == module.with_extension("rs")
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut folders = vec![repository("src")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => sources.push(path),
+            }
+        }
+    }
+    sources.sort();
+    sources
+}
+
+/// A source without its comments, as far as they stand on lines of their own.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether code names something: by its path, or in a list of imports.
+fn names(code: &str, name: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let stands_alone = |(at, _): (usize, &str)| {
+        !code[..at].ends_with(word) && (name.ends_with('!') || !code[at + name.len()..].starts_with(word))
+    };
+    let listed = || {
+        let Some((root, item)) = name.split_once("::") else { return false };
+        code.split(&format!("{root}::{{")).skip(1).any(|list| {
+            let list = list.split(';').next().unwrap_or_default();
+            list.split(|c: char| !word(c)).any(|listed| item.split("::").next() == Some(listed))
+        })
+    };
+    code.match_indices(name).any(stands_alone) || listed()
+}

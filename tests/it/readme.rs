@@ -1,0 +1,97 @@
+//! The README keeps its word: its commands run, and what it names is there.
+
+use std::collections::BTreeMap;
+
+use convoke::sandbox::{BlockingSandbox, Seed};
+
+use crate::harness::{nothing, repository};
+
+/// The commands of the README, as they are given to a shell.
+fn commands(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line.strip_prefix("```") {
+            Some(language) => inside = !inside && ["sh", "console"].contains(&language),
+            None if inside => commands.extend(line.strip_prefix("$ ").or((!line.trim().is_empty()).then_some(line))),
+            None => {}
+        }
+    }
+    commands.into_iter().map(String::from).collect()
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(repository("README.md")).unwrap()
+}
+
+#[test]
+fn the_first_two_commands_need_nothing_but_rust() {
+    let commands = commands(&readme());
+    assert!(commands[0].starts_with("cargo run --release -- apply "), "{}", commands[0]);
+    assert!(commands[0].contains("--sandbox"), "{}", commands[0]);
+    assert_eq!(commands[1], "cargo test");
+}
+
+#[test]
+fn every_command_of_the_readme_works() {
+    let seed = Seed::load(&repository("examples/quickstart/seed.yaml")).unwrap();
+    let sandbox = BlockingSandbox::start(&seed).unwrap();
+    // The README works from the repository's folder; what it writes goes to another.
+    let mut world = nothing().env("CLOUDFLARE_BASE_URL", &sandbox.base_url());
+    copy(&repository("examples"), &world.path("examples"));
+    let mut ran = BTreeMap::new();
+    for command in commands(&readme()) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        match words.as_slice() {
+            ["export", assignment] => {
+                let (name, value) = assignment.split_once('=').unwrap();
+                let value = if name == "CLOUDFLARE_ACCOUNT_ID" { crate::harness::ACCOUNT } else { value };
+                world = world.env(name, value);
+            }
+            ["cargo", "run", "--release", "--", arguments @ ..] | ["convoke", arguments @ ..] => {
+                world.run_with(arguments).exits(0);
+                *ran.entry(arguments[0].to_owned()).or_insert(0) += 1;
+            }
+            ["cargo", "test"] | ["cargo", "install", ..] | ["git", ..] => {}
+            other => panic!("the test does not know how to try {other:?}"),
+        }
+    }
+    for command in ["apply", "plan", "export"] {
+        assert!(ran.contains_key(command), "the README does not show {command}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_the_readme_links_to_is_there() {
+    let text = readme();
+    let links: Vec<&str> = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|link| !link.is_empty() && !link.contains("://"))
+        .collect();
+    assert!(links.len() > 3, "{links:?}");
+    for link in links {
+        assert!(repository(link).exists(), "{link}");
+    }
+}
+
+#[test]
+fn what_the_package_names_is_there() {
+    for path in ["README.md", "LICENSE-MIT", "LICENSE-APACHE", ".ci/run", ".gitignore"] {
+        assert!(repository(path).is_file(), "{path}");
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

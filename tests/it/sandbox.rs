@@ -1,0 +1,101 @@
+//! The sandbox as its users meet it: `--sandbox` beside any command, and `convoke sandbox` until stopped.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use insta::assert_snapshot;
+
+use crate::harness::{World, binary, nothing};
+
+const SEED: &str = "version: 1\npeople: [bob@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com]\n";
+
+fn world() -> World {
+    nothing().file("seed.yaml", SEED).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+#[test]
+fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
+    let world = world();
+    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
+    exit 0
+    -- stdout
+    Admins (1 member)
+      + bob@example.com  convoke.yaml:8
+
+    Plan: 1 to add, 0 to remove in 1 of 1 group
+    done Admins: 1 added, 0 removed
+
+    Applied: 1 added, 0 removed.
+    The account is in sync: 1 group.
+    -- stderr
+    4 requests to the API
+    ");
+    world.run("drift --sandbox seed.yaml").exits(2);
+}
+
+#[test]
+fn a_seed_that_cannot_be_used_is_told_with_its_place() {
+    let world = world().file("seed.yaml", "version: 1\ngroups:\n  Admins:\n    member: [alice@example.com]\n");
+    assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"
+    exit 65
+    -- stderr
+    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, members, policy_invalid, settling
+      4 |     member: [alice@example.com]
+    ");
+    assert_snapshot!(world.run("plan --sandbox missing.yaml"), @"
+    exit 65
+    -- stderr
+    error: cannot read the seed missing.yaml: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_sandbox_listens_to_nobody_from_elsewhere() {
+    assert_snapshot!(world().run("sandbox --seed seed.yaml --listen 0.0.0.0:0"), @"
+    exit 64
+    -- stderr
+    error: the sandbox takes any client's word: it listens on a loopback address like 127.0.0.1:0 alone, not on 0.0.0.0:0
+    help: listen on a free port of a loopback address, such as 127.0.0.1:0
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sandbox_tells_its_address_first_serves_and_ends_when_told_to() {
+    for signal in ["TERM", "INT"] {
+        let world = world();
+        let mut sandbox = start(&world);
+        let mut stdout = BufReader::new(sandbox.stdout.take().unwrap());
+        let mut url = String::new();
+        stdout.read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+
+        let world = world
+            .env("CLOUDFLARE_BASE_URL", url.trim_end())
+            .env("CLOUDFLARE_API_TOKEN", "any")
+            .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
+        world.run("apply --yes").exits(0);
+        world.run("drift").exits(0).says("No changes. 1 group in sync.");
+
+        let told = Command::new("kill").args(["-s", signal, &sandbox.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let status = sandbox.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}");
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
+}
+
+#[cfg(unix)]
+fn start(world: &World) -> Child {
+    Command::new(binary())
+        .args(["sandbox", "--seed", "seed.yaml"])
+        .env_clear()
+        .current_dir(world.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}

@@ -1,0 +1,71 @@
+//! An account of some size: planned, applied, and then in sync.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use convoke::sandbox::{Invitation, PersonSeed, Seed};
+
+use crate::harness::{World, config, given};
+
+const GROUPS: usize = 40;
+const LARGE: usize = 1200;
+
+/// Whom the files want in each group, as the files spell them.
+fn desired() -> BTreeMap<String, Vec<String>> {
+    let small = (0..GROUPS - 2).map(|group| {
+        let members = (0..12).map(|member| format!("User.{}@Example.com", group * 5 + member)).collect();
+        (format!("Team {group:02}"), members)
+    });
+    let large = (0..LARGE).map(|number| format!("everyone-{number}@EXAMPLE.com")).collect();
+    small.chain([("Everyone".to_owned(), large), ("Nobody".to_owned(), Vec::new())]).collect()
+}
+
+/// The account: everybody is there, some have not answered yet, and no group is as it should be but the empty one.
+fn account(desired: &BTreeMap<String, Vec<String>>) -> Seed {
+    let everybody: BTreeSet<String> = desired.values().flatten().map(|email| email.to_lowercase()).collect();
+    let people = everybody.iter().enumerate().map(|(at, email)| {
+        let person = PersonSeed::from(email.as_str());
+        person.status(if at % 7 == 0 { Invitation::Pending } else { Invitation::Accepted })
+    });
+    let seed = Seed::default().people(people);
+    desired.iter().enumerate().fold(seed, |seed, (at, (name, members))| {
+        // Of some groups one member is missing, of others three; in all but the empty one there is a stranger or four.
+        let missing = if at % 2 == 0 { 1 } else { 3 };
+        let strangers = if members.is_empty() { 0 } else { 1 + at % 4 };
+        let present = members.iter().skip(missing).map(|email| email.to_lowercase());
+        let strangers = (0..strangers).map(|number| format!("stranger-{at}-{number}@example.com"));
+        seed.group(name, present.chain(strangers).collect::<Vec<_>>())
+    })
+}
+
+fn world() -> World {
+    let desired = desired();
+    let lists: Vec<(&str, Vec<&str>)> =
+        desired.iter().map(|(name, members)| (name.as_str(), members.iter().map(String::as_str).collect())).collect();
+    let lists: Vec<(&str, &[&str])> = lists.iter().map(|(name, members)| (*name, members.as_slice())).collect();
+    given(account(&desired)).file("convoke.yaml", config(&lists))
+}
+
+#[test]
+fn forty_groups_are_planned_applied_and_then_in_sync_at_the_price_of_reading() {
+    let world = world();
+    let planned = world.run("plan --format json").exits(0).json();
+    assert_eq!(planned["summary"]["groups"], 40);
+    assert_eq!(planned["summary"]["changed"], 39);
+    assert_eq!(world.writes(), Vec::<String>::new());
+
+    let requests = planned["summary"]["requests"].as_u64().unwrap();
+    world.forget_requests();
+    world.run("apply --yes").exits(0).says("The account is in sync: 40 groups.");
+    assert_eq!(world.writes().len() as u64, requests);
+    for (group, members) in desired() {
+        let wanted: BTreeSet<String> = members.iter().map(|email| email.to_lowercase()).collect();
+        assert_eq!(world.members(&group).into_iter().collect::<BTreeSet<_>>(), wanted, "{group}");
+    }
+
+    world.forget_requests();
+    let again = world.run("plan --detailed-exitcode").exits(0);
+    assert_eq!(again.stdout, "No changes. 40 groups in sync.\n");
+    let pages = LARGE.div_ceil(500);
+    assert_eq!(world.request_count(), 1 + (GROUPS - 1) + pages);
+    assert!(world.account().requests().iter().all(|request| request.method == "GET"));
+}

@@ -1,0 +1,118 @@
+//! The committed schemas are what the program prints, and the examples keep to them.
+
+use std::path::{Path, PathBuf};
+
+use convoke::config;
+use serde_json::Value;
+
+use crate::harness::{given, nothing, repository};
+use convoke::sandbox::Seed;
+
+const KINDS: [&str; 4] = ["config", "plan", "journal", "seed"];
+
+#[test]
+fn the_committed_schemas_are_current() {
+    for kind in KINDS {
+        let path = repository(&format!("schemas/{kind}.schema.json"));
+        let committed = std::fs::read_to_string(&path).unwrap();
+        let current = nothing().run(&format!("schema {kind}")).exits(0).stdout;
+        assert_eq!(committed, current, "run: cargo run -- schema {kind} > schemas/{kind}.schema.json");
+    }
+}
+
+#[test]
+fn the_examples_keep_to_the_schemas_they_name() {
+    let mut named = 0;
+    for path in yaml_files(&repository("examples")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let Some(schema) = text.lines().find_map(|line| line.strip_prefix("# yaml-language-server: $schema=")) else {
+            continue;
+        };
+        named += 1;
+        let schema = path.parent().unwrap().join(schema);
+        let schema = std::fs::read_to_string(&schema).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
+        keeps_to(&serde_json::from_str(&schema).unwrap(), &yaml(&text), &path);
+    }
+    assert!(named > 5, "only {named} examples name a schema");
+}
+
+#[test]
+fn every_example_of_groups_or_seeds_names_a_schema() {
+    for path in yaml_files(&repository("examples")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.lines().any(|line| line == "version: 1") {
+            assert!(text.starts_with("# yaml-language-server: $schema="), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_printed_plan_keeps_to_its_schema() {
+    let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"]);
+    let world = given(seed)
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Unknown", &["alice@example.com"])]);
+    let plan = world.run("plan --format json").exits(3).json();
+    keeps_to(&schema("plan"), &plan, Path::new("the plan"));
+}
+
+#[test]
+fn every_line_of_a_journal_keeps_to_its_schema() {
+    let world = given(Seed::default().group("Admins", ["alice@example.com"]).person("bob@example.com"))
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let journal = world.read("journal.jsonl");
+    assert!(journal.lines().count() >= 4, "{journal}");
+    for line in journal.lines() {
+        keeps_to(&schema("journal"), &serde_json::from_str(line).unwrap(), Path::new("the journal"));
+    }
+}
+
+#[test]
+fn what_the_reader_refuses_the_schema_refuses_too() {
+    let refused = [
+        "version: 2\n",
+        "version: 1\ngruops: {}\n",
+        "version: 1\ngroups: { A: {} }\n",
+        "version: 1\ngroups: { A: { members: [nobody] } }\n",
+        "version: 1\ngroups: { A: { members: [{ email: a@b, untill: 2026-01-01 }] } }\n",
+        "version: 1\ngroups: { A: { members: [], mode: strict } }\n",
+        "version: 1\nsettings: { limits: { total_removals: 101% } }\n",
+    ];
+    let schema = jsonschema::validator_for(&schema("config")).unwrap();
+    for text in refused {
+        let source = config::Source { path: "convoke.yaml".into(), bytes: text.into() };
+        assert!(config::parse(&[source]).is_err(), "{text}");
+        assert!(!schema.is_valid(&yaml(text)), "{text}");
+    }
+}
+
+fn schema(kind: &str) -> Value {
+    let path = repository(&format!("schemas/{kind}.schema.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[track_caller]
+fn keeps_to(schema: &Value, value: &Value, what: &Path) {
+    let schema = jsonschema::validator_for(schema).unwrap();
+    let wrong: Vec<String> =
+        schema.iter_errors(value).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", what.display());
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(yaml_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

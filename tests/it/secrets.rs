@@ -1,0 +1,57 @@
+//! The token is in no output, however much is said, and in no file that is written.
+
+use convoke::sandbox::{Fault, FaultRule, Match, Operation, Seed};
+
+use crate::harness::{TOKEN, World, given};
+
+fn world(seed: Seed) -> World {
+    given(seed.token(TOKEN).person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"]))
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+#[test]
+fn the_token_is_in_no_output_and_no_file_however_much_is_said() {
+    let flaky = FaultRule::once(Match::operation(Operation::ListMembers), Fault::html(502));
+    let world = world(Seed::default().fault(flaky));
+    for arguments in
+        ["plan -vv --out plan.json", "plan -vvv --log-format json", "apply --yes -vv --journal journal.jsonl"]
+    {
+        let outcome = world.run(arguments).exits(0);
+        assert!(outcome.stderr.len() > 200, "little was said: {outcome}");
+        assert!(!outcome.to_string().contains(TOKEN), "{outcome}");
+    }
+    for file in ["plan.json", "journal.jsonl"] {
+        assert!(!world.read(file).contains(TOKEN), "{file}");
+    }
+}
+
+#[test]
+fn the_token_is_in_no_error() {
+    let world = world(Seed::default().fault(FaultRule::always(Match::any(), Fault::status(403))));
+    for arguments in ["plan -vv", "apply --yes -vv", "drift -vv"] {
+        let outcome = world.run(arguments).exits(77);
+        assert!(!outcome.to_string().contains(TOKEN), "{outcome}");
+    }
+}
+
+#[test]
+fn a_token_that_is_no_header_is_refused_without_being_shown() {
+    let world = world(Seed::default()).env("CLOUDFLARE_API_TOKEN", "secret\u{7}secret");
+    let outcome = world.run("plan -vv").exits(77);
+    assert!(!outcome.to_string().contains("secret\u{7}"), "{outcome}");
+    assert!(!outcome.to_string().contains("secretsecret"), "{outcome}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_saved_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = world(Seed::default());
+    world.run("plan --out plan.json").exits(0);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    for file in ["plan.json", "journal.jsonl"] {
+        let mode = std::fs::metadata(world.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}: {mode:o}");
+    }
+}

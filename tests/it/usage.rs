@@ -1,0 +1,120 @@
+//! The command line: what it refuses, and with which exit code.
+
+use insta::assert_snapshot;
+
+use crate::harness::{given, nothing};
+use convoke::sandbox::Seed;
+
+#[test]
+fn a_wrong_command_line_exits_with_64_and_never_with_2() {
+    let wrong = [
+        "",
+        "plam",
+        "plan --onyl Admins",
+        "plan extra",
+        "plan --concurrency 0",
+        "plan --timeout never",
+        "plan --timeout 0",
+        "plan --at yesterday",
+        "plan --format xml",
+        "plan --account-id 123",
+        "plan -v -q",
+        "plan --sandbox seed.yaml --api-url http://127.0.0.1:1",
+        "apply --expect abc",
+        "sandbox",
+        "sandbox --seed seed.yaml --listen everywhere",
+        "schema nothing",
+    ];
+    for arguments in wrong {
+        let outcome = nothing().run(arguments).exits(64);
+        assert_eq!(outcome.stdout, "", "{arguments}");
+        assert_ne!(outcome.stderr, "", "{arguments}");
+    }
+}
+
+#[test]
+fn help_and_version_are_results_and_succeed() {
+    nothing().run("--version").exits(0).says("convoke 0.");
+    for arguments in ["--help", "-h", "plan --help", "apply --help", "help drift"] {
+        nothing().run(arguments).exits(0).says("Usage: convoke");
+    }
+}
+
+#[test]
+fn a_mistyped_flag_is_told_with_the_nearest() {
+    assert_snapshot!(nothing().run("plan --onyl Admins"), @"
+    exit 64
+    -- stderr
+    error: unexpected argument '--onyl' found
+
+      tip: a similar argument exists: '--only'
+
+    Usage: convoke plan --only <GROUP>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
+    assert_snapshot!(nothing().run("plan --at yesterday"), @"
+    exit 64
+    -- stderr
+    error: invalid value 'yesterday' for '--at <TIME>': write a date such as 2026-12-01 or an instant such as 2026-12-01T09:00:00Z
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn apply_without_a_terminal_needs_to_be_told_yes_and_asks_nothing_of_the_api() {
+    let world = given(Seed::default().group("Admins", ["alice@example.com"]))
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    assert_snapshot!(world.run("apply"), @"
+    exit 64
+    -- stderr
+    error: there is no terminal to ask on
+    help: say --yes to apply without being asked
+    ");
+    assert_eq!(world.request_count(), 0);
+}
+
+#[test]
+fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
+    let world = nothing()
+        .groups(&[("Admins", &["alice@example.com"])])
+        .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT)
+        .env("CLOUDFLARE_API_TOKEN", crate::harness::TOKEN);
+    assert_snapshot!(world.run("plan --api-url http://api.example.com/client/v4"), @"
+    exit 64
+    -- stderr
+    error: the API's address cannot be used: http is allowed to a loopback address only, or the credentials could be read on the way: use https
+    help: see --api-url and CLOUDFLARE_BASE_URL
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_stdout_is_an_error_and_no_panic() {
+    use std::process::{Command, Stdio};
+
+    let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
+    let closed = |redirection: &str, arguments: &str| {
+        let script = format!("exec {} {arguments} {redirection}", crate::harness::binary().display());
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .env_clear()
+            .current_dir(world.path(""))
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in ["validate", "schema config"] {
+        let (code, stderr) = closed(">/dev/full", arguments);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("cannot write the result"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+}
