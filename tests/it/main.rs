@@ -20,6 +20,7 @@ mod conditions;
 mod drift;
 mod examples;
 mod failures;
+mod pacing;
 mod planning;
 mod properties;
 mod purity;
