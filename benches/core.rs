@@ -19,8 +19,8 @@ const GROUP: usize = 500;
 const GROUPS_EACH: usize = 5;
 /// One of so many memberships is missing from the account, and as many of the account's are in no file.
 const DIFFERENT: usize = 100;
-/// Each figure is the best of so many runs: what disturbs a run only ever makes it slower.
-const RUNS: usize = 5;
+/// Each figure is the mean of as many runs as come to so many memberships, but never of fewer than three.
+const ENOUGH: usize = 300_000;
 
 fn main() -> Result<()> {
     println!("memberships  differences  reading the files  per membership     planning  per membership");
@@ -38,10 +38,10 @@ fn measure(memberships: usize) -> Result<()> {
         only: BTreeSet::new(),
         expiring_within: SignedDuration::from_hours(24 * 14),
     };
-    let (desired, reading) = best(|| config::parse(&sources));
+    let (desired, reading) = timed(memberships, || config::parse(&sources));
     let desired = desired?;
     let time = Timestamp::UNIX_EPOCH;
-    let (plan, planning) = best(|| plan::plan(&desired, &current, &policy, time));
+    let (plan, planning) = timed(memberships, || plan::plan(&desired, &current, &policy, time));
     let summary = plan.summary();
     ensure!(summary.blocked == 0 && summary.adds > 0 && summary.removes > 0, "the plan is not the one meant");
     println!(
@@ -55,19 +55,22 @@ fn measure(memberships: usize) -> Result<()> {
     Ok(())
 }
 
-/// The last result, and the time of the fastest run.
-fn best<T>(run: impl Fn() -> T) -> (T, Duration) {
-    let timed = || {
-        let start = Instant::now();
-        let result = run();
-        (result, start.elapsed())
-    };
-    let (mut result, mut best) = timed();
-    for _ in 1..RUNS {
-        let (next, time) = timed();
-        (result, best) = (next, best.min(time));
+/// The result, and how long it takes on the mean.
+fn timed<T>(memberships: usize, run: impl Fn() -> T) -> (T, Duration) {
+    let runs = u32::try_from(ENOUGH / memberships).unwrap_or_default().max(3);
+    let mut result = run();
+    let (start, before) = (Instant::now(), on_processor());
+    for _ in 0..runs {
+        result = run();
     }
-    (result, best)
+    let spent = before.zip(on_processor()).map(|(before, after)| after.saturating_sub(before));
+    (result, spent.unwrap_or_else(|| start.elapsed()) / runs)
+}
+
+/// How long this thread has had a processor, where the system tells: on a busy machine that is less than has passed.
+fn on_processor() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn milliseconds(time: Duration) -> f64 {
