@@ -29,6 +29,7 @@ mod guarded;
 mod hostile;
 mod journals;
 mod killed;
+mod pacing;
 mod planning;
 mod properties;
 mod purity;
