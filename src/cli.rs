@@ -13,10 +13,13 @@ use crate::plan::Digest;
 
 mod examples;
 
+/// The heading of the flags that few need.
+const MORE: &str = "Account, time, pace and output";
+
 /// Keeps the membership of Cloudflare user groups in Git.
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, about, max_term_width = 100, propagate_version = true)]
-#[command(after_help = examples::EXIT_CODES, after_long_help = examples::TOP)]
+#[command(after_help = examples::TOP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -42,7 +45,7 @@ pub enum Command {
     #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
     /// Plan the inverse of what a journal says was done
-    #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
+    #[command(after_help = examples::UNDO)]
     Undo(UndoArgs),
     /// Show a saved plan in any format
     #[command(after_help = examples::SHOW)]
@@ -76,8 +79,9 @@ pub struct Shared {
     /// Plan this group only; repeatable
     #[arg(long, value_name = "GROUP", global = true)]
     pub only: Vec<String>,
-    /// How to show results
-    #[arg(long, value_enum, default_value_t, global = true)]
+    /// How to show results: text, markdown, json or github
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(global = true)]
     pub format: Format,
     /// Run against an in-process stand-in for the API, started from this seed
     #[arg(long, value_name = "SEED", global = true, conflicts_with = "api_url")]
@@ -86,30 +90,31 @@ pub struct Shared {
     #[arg(long, value_name = "PATH", global = true)]
     pub token_file: Option<PathBuf>,
     /// The account's id
-    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", hide_env_values = true, global = true, help_heading = MORE)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL, or Cloudflare's]
-    #[arg(long, value_name = "URL", global = true, hide_short_help = true)]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL]
+    #[arg(long, value_name = "URL", global = true, help_heading = MORE)]
     pub api_url: Option<String>,
-    /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
-    #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, hide_short_help = true)]
+    /// Plan for this date or RFC 3339 instant [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, help_heading = MORE)]
     pub at: Option<Timestamp>,
     /// Tell memberships that end within so many days
-    #[arg(long, value_name = "DAYS", default_value_t = 7, global = true, hide_short_help = true)]
+    #[arg(long, value_name = "DAYS", default_value_t = 7, global = true, help_heading = MORE)]
     pub expiring: u16,
     /// Requests under way at once
-    #[arg(long, value_name = "N", default_value = "8", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value = "8", global = true, help_heading = MORE)]
     pub concurrency: NonZeroUsize,
     /// The longest one request may take, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, global = true)]
-    #[arg(hide_short_help = true)]
+    #[arg(help_heading = MORE)]
     pub timeout: Duration,
-    /// The longest to wait in all before one request succeeds, such as 5m
+    /// The longest to wait for one request in all, such as 5m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
-    #[arg(hide_short_help = true)]
+    #[arg(help_heading = MORE)]
     pub max_wait: Duration,
-    /// When to colour
-    #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
+    /// When to colour: auto, always or never
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(global = true, help_heading = MORE)]
     pub color: Color,
     /// Say more; -vv says most
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
@@ -117,8 +122,9 @@ pub struct Shared {
     /// Say only what matters
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How to write the log
-    #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
+    /// How to write the log: text or json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
 }
 
@@ -228,7 +234,8 @@ pub struct SandboxArgs {
 /// The arguments of `schema`.
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// Which file's
+    /// Which file's: config, plan, journal or seed
+    #[arg(value_enum, value_name = "FILE", hide_possible_values = true)]
     pub of: SchemaOf,
 }
 

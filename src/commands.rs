@@ -7,6 +7,7 @@ mod export;
 mod failure;
 mod files;
 mod identity;
+mod invocation;
 mod manual;
 mod output;
 mod plan;

@@ -96,9 +96,11 @@ impl<'a> GroupRun<'a> {
     }
 
     pub fn into_report(self) -> GroupReport {
+        let changes = self.plan.changes.iter().enumerate();
+        let places: BTreeMap<(Action, MemberId), usize> =
+            changes.map(|(place, change)| ((change.action, change.member.id), place)).collect();
         let subject = |action: Action, id: MemberId| {
-            let mut changes = self.plan.changes.iter();
-            let change = changes.find(|change| (change.action, change.member.id) == (action, id));
+            let change = places.get(&(action, id)).and_then(|place| self.plan.changes.get(*place));
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
@@ -106,7 +108,10 @@ impl<'a> GroupRun<'a> {
                 let joined = action == Action::Add;
                 !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
             };
-            changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
+            let made = changed(&self, action).into_iter().filter(made);
+            let mut made: Vec<Subject> = made.map(|id| subject(action, id)).collect();
+            made.sort_by_key(|member| places.get(&(action, member.id)));
+            made
         };
         let undone = |(action, id): &(Action, MemberId), reason: &str| Undone {
             action: *action,
@@ -129,9 +134,8 @@ impl<'a> GroupRun<'a> {
                 }
             }
         }
-        let by_email = |undone: &Undone| (undone.action, undone.member.email.clone(), undone.member.id);
-        failed.sort_by_cached_key(by_email);
-        skipped.sort_by_cached_key(by_email);
+        failed.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
+        skipped.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),

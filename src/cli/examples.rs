@@ -1,37 +1,14 @@
 //! What stands at the end of each command's help.
 
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0  done, or in sync         4  stale: the account has changed   69  the API cannot be reached
-  1  anything else            5  applied in part                  77  credentials refused
-  2  differences             64  the command line is wrong
-  3  refused, or blocked     65  a file is wrong
-
-Begin with:
-  convoke export --out-dir groups      what the account has, as files
-  convoke plan -f groups               what would change
-  convoke COMMAND --help               all flags of a command, with examples";
-
 pub const TOP: &str = "\
-Exit codes:
-   0  done; in sync, or a plan was made
-   1  anything else
-   2  differences (drift, plan --detailed-exitcode)
-   3  refused by a guard, or something declared cannot be applied; nothing was changed
-   4  stale: the account is not what the plan was made from; nothing was changed
-   5  applied in part: the report says what failed or was blocked
-  64  the command line is wrong
-  65  a file is wrong
-  69  the API cannot be reached, or misbehaves
-  77  credentials refused
+Begin with:
+  convoke export --out-dir groups    what the account has, as files
+  convoke plan -f groups             what would change
 
-Environment:
-  CLOUDFLARE_API_TOKEN                   the token; or:
-  CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY   a user and their global key
-  CLOUDFLARE_ACCOUNT_ID                  as --account-id
-  CLOUDFLARE_BASE_URL                    as --api-url
-  GITHUB_STEP_SUMMARY                    the job summary that --format github appends to
-  NO_COLOR, COLUMNS                      no colour; the width of the text";
+Exit codes:
+  0  done, or in sync      4  stale: look again   69  the API cannot be reached
+  2  differences           5  applied in part     77  credentials refused
+  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
 
 pub const VALIDATE: &str = "\
 Examples:
@@ -77,6 +54,11 @@ Examples:
 
 A plan of what was exported is empty. Groups are pinned by id; members that no address names are
 written by id.";
+
+pub const UNDO: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json";
 
 pub const SANDBOX: &str = "\
 Examples:

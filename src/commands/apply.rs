@@ -103,7 +103,7 @@ fn judge(plan: &mut Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output
     let exit = verdict(plan, args, output);
     // Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
     if matches!(shared.format, Format::Text | Format::Github) || exit.is_some() {
-        show::plan(plan, shared, output)?;
+        show::plan(plan, args.plan.as_deref(), shared, output)?;
     }
     Ok(exit)
 }

@@ -39,7 +39,7 @@ pub async fn run(shared: &Shared, args: &DriftArgs, output: &mut Output) -> Resu
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        show::plan(&plan, shared, output)?;
+        show::plan(&plan, None, shared, output)?;
     }
     output.note(&format!("{} to the API", counted(requests, "request")));
     Ok(exit)

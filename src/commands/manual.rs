@@ -28,7 +28,7 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
         }
     };
     let mut roff = Vec::new();
-    page.render(&mut roff)?;
+    page.source(concat!("convoke ", env!("CARGO_PKG_VERSION"))).render(&mut roff)?;
     output.result(&String::from_utf8_lossy(&roff))?;
     Ok(Exit::Done)
 }

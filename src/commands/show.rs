@@ -1,8 +1,10 @@
 //! Shows plans and reports in the format that is asked for; and `show`, which does so with a saved plan.
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::{Exit, Failure, Output, files, step_summary};
+use super::{Exit, Failure, Output, files, invocation, step_summary};
 use crate::cli::{Format, Shared, ShowArgs};
 use crate::cloudflare::Client;
 use crate::plan::Plan;
@@ -13,19 +15,20 @@ use crate::report::{Report, StaleGroup};
 
 /// Shows a saved plan.
 pub fn run(shared: &Shared, args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
-    plan(&files::read_plan(&args.plan)?, shared, output)?;
+    plan(&files::read_plan(&args.plan)?, Some(&args.plan), shared, output)?;
     Ok(Exit::Done)
 }
 
-/// Shows a plan.
-pub fn plan(plan: &Plan, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
+/// Shows a plan, which is saved in a file or not.
+pub fn plan(plan: &Plan, saved: Option<&Path>, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
+    let apply = invocation::apply(saved, shared);
     let shown = match shared.format {
-        Format::Text => text::plan(plan, output.layout()),
-        Format::Markdown => markdown::plan(plan),
+        Format::Text => text::plan(plan, &apply, output.layout()),
+        Format::Markdown => markdown::plan(plan, &apply),
         Format::Json => to_json(&PlanDocument::new(plan))?,
         Format::Github => {
-            step_summary::append(&markdown::plan(plan), output);
-            github::plan(plan, &text::plan(plan, output.layout()))
+            step_summary::append(&markdown::plan(plan, &apply), output);
+            github::plan(plan, &text::plan(plan, &apply, output.layout()))
         }
     };
     Ok(output.result(&shown)?)

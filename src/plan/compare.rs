@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::people::{People, Suggestions};
+use super::people::{Nearby, People, Suggestions};
 use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupPlan, Policy, Target, fingerprint};
 use crate::model::{Current, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode};
 
@@ -49,7 +49,8 @@ pub(super) fn compare(
     for (name, target) in targets {
         let Some(group) = desired.groups.get(name) else { continue };
         let found = find(name, group, target, current, &mut blocked);
-        let (members, unresolved) = resolve(group, people, time);
+        let nearby = Nearby::new(people, found.map(|(_, observed)| &**observed));
+        let (members, unresolved) = resolve(group, &nearby, time);
         for (entry, reason) in &unresolved {
             let mut reason = reason.clone();
             if let BlockedReason::UnknownPerson { nearest } = &mut reason {
@@ -98,7 +99,11 @@ fn find<'a>(
 type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 
 /// Looks for everybody who belongs to the group now.
-fn resolve<'a>(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
+fn resolve<'a>(
+    group: &'a DesiredGroup,
+    people: &Nearby<'_, '_>,
+    time: Timestamp,
+) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
     let mut members = Vec::with_capacity(group.members.len());
     let mut unresolved: Unresolved<'a> = Vec::new();
     let mut told = BTreeSet::new();
@@ -166,7 +171,8 @@ fn compare_group(
 }
 
 fn additions(list: &Resolved<'_>, observed: &Membership, people: &People<'_>) -> Vec<Change> {
-    let missing = list.members.iter().filter(|member| !observed.contains_key(&member.id));
+    let mut is_there = among(observed.keys().copied());
+    let missing = list.members.iter().filter(|member| !is_there(member.id));
     missing
         .map(|member| Change {
             action: Action::Add,
@@ -182,8 +188,8 @@ fn additions(list: &Resolved<'_>, observed: &Membership, people: &People<'_>) ->
 }
 
 fn removals(list: &Resolved<'_>, observed: &Membership, people: &People<'_>, time: Timestamp) -> Vec<Change> {
-    let belongs = |id: &MemberId| list.members.binary_search_by_key(id, |member| member.id).is_ok();
-    let leaving: Vec<MemberId> = observed.keys().copied().filter(|id| !belongs(id)).collect();
+    let mut belongs = among(list.members.iter().map(|member| member.id));
+    let leaving: Vec<MemberId> = observed.keys().copied().filter(|id| !belongs(*id)).collect();
     if leaving.is_empty() {
         return Vec::new();
     }
@@ -204,6 +210,15 @@ fn removals(list: &Resolved<'_>, observed: &Membership, people: &People<'_>, tim
             }
         })
         .collect()
+}
+
+/// Tells of one id after the other, in order, whether it is among others that come in order too.
+fn among(others: impl Iterator<Item = MemberId>) -> impl FnMut(MemberId) -> bool {
+    let mut others = others.peekable();
+    move |id| {
+        while others.next_if(|other| *other < id).is_some() {}
+        others.peek() == Some(&id)
+    }
 }
 
 /// The entry of each person whose time has run out; the latest where there are several.

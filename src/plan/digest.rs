@@ -1,6 +1,6 @@
 //! Names a set of members, and a whole plan, by a hash.
 
-use std::fmt;
+use std::{fmt, io};
 
 use sha2::{Digest as _, Sha256};
 
@@ -21,6 +21,28 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Hashes a value as compact JSON, without holding all of the text at once.
+    pub(super) fn of_json(value: &impl serde::Serialize) -> Self {
+        let mut text = Hashing(Sha256::new());
+        // What has no JSON has a hash all the same, which only fails the comparison.
+        let _ = serde_json::to_writer(&mut text, value);
+        Self(text.0.finalize().into())
+    }
+}
+
+/// A hash that can be written to.
+struct Hashing(Sha256);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

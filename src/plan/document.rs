@@ -6,6 +6,7 @@
 
 mod convert;
 
+use std::mem;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -259,7 +260,7 @@ impl PlanDocument {
             expiring: plan.expiring.iter().map(ExpiringDocument::from).collect(),
             checksum: Digest::of(b""),
         };
-        document.checksum = document.compute_checksum();
+        document.checksum = Digest::of_json(&document);
         document
     }
 
@@ -277,10 +278,13 @@ impl PlanDocument {
         if format_version != FORMAT_VERSION {
             return Err(DocumentError::Version(format_version));
         }
-        let document: Self = serde_json::from_slice(bytes)?;
-        if document.checksum != document.compute_checksum() {
+        let mut document: Self = serde_json::from_slice(bytes)?;
+        // The checksum was made while there was none.
+        let checksum = mem::replace(&mut document.checksum, Digest::of(b""));
+        if checksum != Digest::of_json(&document) {
             return Err(DocumentError::Edited("its checksum does not match"));
         }
+        document.checksum = checksum;
         Ok(document)
     }
 
@@ -302,13 +306,6 @@ impl PlanDocument {
         };
         check(&plan, &summary)?;
         Ok(plan)
-    }
-
-    fn compute_checksum(&self) -> Digest {
-        let mut unsigned = self.clone();
-        unsigned.checksum = Digest::of(b"");
-        // Serialising these types to memory has no way to fail; an empty text would only fail the comparison.
-        Digest::of(&serde_json::to_vec(&unsigned).unwrap_or_default())
     }
 }
 

@@ -3,67 +3,86 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{BlockedReason, Subject};
-use crate::model::{Current, Email, MemberId, PersonRef, PersonStatus, Status};
+use crate::model::{Current, Email, MemberId, Membership, PersonRef, PersonStatus, Status};
 
 /// How many unknown addresses get a suggestion: each costs a comparison with everybody.
 const MAX_SUGGESTIONS: usize = 50;
 
 /// Everybody the account was seen to have.
 ///
-/// The maps are hashed for speed: they are only asked, never walked.
+/// The maps that everybody is in are hashed for speed: no order shows, as they are only asked. What is rare has maps
+/// of its own, so that everybody's entry stays small.
 pub struct People<'a> {
-    by_email: HashMap<&'a Email, Candidates>,
+    /// The first member that was seen with each address.
+    by_email: HashMap<&'a Email, MemberId>,
     by_id: HashMap<MemberId, Known<'a>>,
+    /// All members of each address that was seen with several.
+    shared: BTreeMap<&'a Email, BTreeSet<MemberId>>,
+    /// The further addresses of each member that was seen with several.
+    further: BTreeMap<MemberId, Vec<&'a Email>>,
+    /// Who declined the invitation.
+    rejected: BTreeSet<MemberId>,
 }
 
-/// The members that were seen with one address. Nearly always there is one.
-#[derive(Clone, Debug)]
-enum Candidates {
-    One(MemberId),
-    Several(BTreeSet<MemberId>),
-}
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Known<'a> {
     /// The first address seen: the one a group lists comes before the account's.
     email: Option<&'a Email>,
-    /// Any further addresses.
-    others: Vec<&'a Email>,
     status: Option<Status>,
-    rejected: bool,
 }
 
 impl<'a> People<'a> {
     /// Gathers all that was read: the groups' lists first, then the account's members.
     pub fn of(current: &'a Current) -> Self {
-        let mut people = Self { by_email: HashMap::new(), by_id: HashMap::new() };
+        let mut people = Self {
+            by_email: HashMap::new(),
+            by_id: HashMap::new(),
+            shared: BTreeMap::new(),
+            further: BTreeMap::new(),
+            rejected: BTreeSet::new(),
+        };
         for membership in current.memberships.values() {
             for (id, member) in membership.iter() {
-                people.learn(*id, member.email.as_ref(), member.status, false);
+                people.learn(*id, member.email.as_ref(), member.status);
             }
         }
         for (id, person) in &current.people {
-            let (status, rejected) = match &person.status {
-                PersonStatus::Known(status) => (Some(*status), false),
-                PersonStatus::Rejected => (None, true),
-                PersonStatus::Other(_) => (None, false),
+            let status = match &person.status {
+                PersonStatus::Known(status) => Some(*status),
+                PersonStatus::Rejected => {
+                    // Whoever stands in a group has not declined, whatever the account's list says.
+                    if !people.by_id.contains_key(id) {
+                        people.rejected.insert(*id);
+                    }
+                    None
+                }
+                PersonStatus::Other(_) => None,
             };
-            people.learn(*id, None, status, rejected);
-            person.emails.iter().for_each(|email| people.learn(*id, Some(email), status, rejected));
+            people.learn(*id, None, status);
+            person.emails.iter().for_each(|email| people.learn(*id, Some(email), status));
         }
         people
     }
 
-    fn learn(&mut self, id: MemberId, email: Option<&'a Email>, status: Option<Status>, rejected: bool) {
-        let known = self.by_id.entry(id).or_insert(Known { email: None, others: Vec::new(), status, rejected });
+    fn learn(&mut self, id: MemberId, email: Option<&'a Email>, status: Option<Status>) {
+        let known = self.by_id.entry(id).or_insert(Known { email: None, status });
         known.status = known.status.or(status);
         let Some(email) = email else { return };
         match known.email {
             None => known.email = Some(email),
-            Some(first) if first == email || known.others.contains(&email) => return,
-            Some(_) => known.others.push(email),
+            Some(first) if first == email => return,
+            Some(_) => {
+                let further = self.further.entry(id).or_default();
+                if further.contains(&email) {
+                    return;
+                }
+                further.push(email);
+            }
         }
-        self.by_email.entry(email).and_modify(|candidates| candidates.insert(id)).or_insert(Candidates::One(id));
+        let first = *self.by_email.entry(email).or_insert(id);
+        if first != id {
+            self.shared.entry(email).or_insert_with(|| BTreeSet::from([first])).insert(id);
+        }
     }
 
     /// Whether anybody was seen with this address.
@@ -73,16 +92,16 @@ impl<'a> People<'a> {
 
     /// Every member that was seen with this address.
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
-        match self.by_email.get(email) {
-            None => Vec::new(),
-            Some(Candidates::One(id)) => vec![*id],
-            Some(Candidates::Several(ids)) => ids.iter().copied().collect(),
+        match self.shared.get(email) {
+            Some(ids) => ids.iter().copied().collect(),
+            None => self.by_email.get(email).copied().into_iter().collect(),
         }
     }
 
     /// Whether this member was seen with this address.
     pub fn has_email(&self, id: MemberId, email: &Email) -> bool {
-        self.by_id.get(&id).is_some_and(|known| known.email == Some(email) || known.others.contains(&email))
+        self.by_id.get(&id).is_some_and(|known| known.email == Some(email))
+            || self.further.get(&id).is_some_and(|further| further.contains(&email))
     }
 
     /// The member a person comes to.
@@ -91,33 +110,28 @@ impl<'a> People<'a> {
     ///
     /// Says why there is none. The nearest address is left out: see [`Suggestions`].
     pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
-        match person {
-            PersonRef::Id(id) => match self.by_id.get(id) {
-                None => Err(BlockedReason::UnknownPerson { nearest: None }),
-                Some(known) if known.rejected => Err(BlockedReason::RejectedInvitation),
-                Some(_) => Ok(*id),
+        let id = match person {
+            PersonRef::Id(id) => self.by_id.contains_key(id).then_some(*id),
+            PersonRef::Email(email) => match self.shared.get(email) {
+                Some(ids) => return self.choose(ids),
+                None => self.by_email.get(email).copied(),
             },
-            PersonRef::Email(email) => match self.by_email.get(email) {
-                None => Err(BlockedReason::UnknownPerson { nearest: None }),
-                Some(Candidates::One(id)) if self.is_rejected(*id) => Err(BlockedReason::RejectedInvitation),
-                Some(Candidates::One(id)) => Ok(*id),
-                Some(Candidates::Several(ids)) => self.choose(ids),
-            },
+        };
+        match id {
+            None => Err(BlockedReason::UnknownPerson { nearest: None }),
+            Some(id) if self.rejected.contains(&id) => Err(BlockedReason::RejectedInvitation),
+            Some(id) => Ok(id),
         }
     }
 
     /// An invitation that was rejected and sent anew leaves two members with one address: the living one is meant.
     fn choose(&self, ids: &BTreeSet<MemberId>) -> Result<MemberId, BlockedReason> {
-        let living: Vec<MemberId> = ids.iter().copied().filter(|id| !self.is_rejected(*id)).collect();
+        let living: Vec<MemberId> = ids.difference(&self.rejected).copied().collect();
         match living.as_slice() {
             [] => Err(BlockedReason::RejectedInvitation),
             [id] => Ok(*id),
             _ => Err(BlockedReason::AmbiguousPerson { candidates: living }),
         }
-    }
-
-    fn is_rejected(&self, id: MemberId) -> bool {
-        self.by_id.get(&id).is_some_and(|known| known.rejected)
     }
 
     /// A member as a plan names them.
@@ -131,14 +145,33 @@ impl<'a> People<'a> {
     }
 }
 
-impl Candidates {
-    fn insert(&mut self, id: MemberId) {
-        match self {
-            Self::One(first) if *first == id => {}
-            Self::One(first) => *self = Self::Several(BTreeSet::from([*first, id])),
-            Self::Several(ids) => {
-                ids.insert(id);
-            }
+/// Everybody, with the members of one group at hand: most of whom its list names are there already, and a small map
+/// is far quicker to ask than that of a large account.
+pub struct Nearby<'p, 'a> {
+    people: &'p People<'a>,
+    here: HashMap<&'p Email, MemberId>,
+}
+
+impl<'p, 'a> Nearby<'p, 'a> {
+    /// Everybody, with these at hand. They must be among those the people were gathered from.
+    pub fn new(people: &'p People<'a>, members: Option<&'p Membership>) -> Self {
+        let members = members.into_iter().flatten();
+        let here = members.filter_map(|(id, member)| Some((member.email.as_ref()?, *id))).collect();
+        Self { people, here }
+    }
+
+    /// The member a person comes to.
+    ///
+    /// # Errors
+    ///
+    /// As [`People::resolve`].
+    pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
+        match person {
+            PersonRef::Email(email) if !self.people.shared.contains_key(email) => match self.here.get(email) {
+                Some(id) => Ok(*id),
+                None => self.people.resolve(person),
+            },
+            PersonRef::Email(_) | PersonRef::Id(_) => self.people.resolve(person),
         }
     }
 }
@@ -152,11 +185,8 @@ pub struct Suggestions<'a> {
 impl<'a> Suggestions<'a> {
     /// Suggests among everybody that was seen.
     pub fn among(people: &People<'a>) -> Self {
-        let known = people.by_email.iter().filter_map(|(email, candidates)| match candidates {
-            Candidates::One(id) => Some((email.folded(), (*email, *id))),
-            Candidates::Several(_) => None,
-        });
-        Self { known: known.collect(), left: MAX_SUGGESTIONS }
+        let known = people.by_email.iter().filter(|(email, _)| !people.shared.contains_key(*email));
+        Self { known: known.map(|(email, id)| (email.folded(), (*email, *id))).collect(), left: MAX_SUGGESTIONS }
     }
 
     /// The most similar address and whose it is, if any is similar enough.

@@ -104,6 +104,23 @@ mod tests {
     fn every_problem_says_where_it_is_and_what_would_be_right() {
         let source = Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
         let document = FailureDocument::of_files(65, &parse(&[source]).unwrap_err());
-        insta::assert_snapshot!(json::render(&document).unwrap(), @"");
+        insta::assert_snapshot!(json::render(&document).unwrap(), @r#"
+    {
+      "format_version": 1,
+      "exit_code": 65,
+      "error": "the files are wrong",
+      "help": null,
+      "problems": [
+        {
+          "file": "a.yaml",
+          "line": 2,
+          "column": 1,
+          "message": "unknown key \"group\" in the file",
+          "help": "did you mean \"groups\"?",
+          "related": []
+        }
+      ]
+    }
+    "#);
     }
 }

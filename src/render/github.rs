@@ -247,24 +247,54 @@ mod tests {
 
     #[test]
     fn changes_stand_on_the_lines_that_cause_them() {
-        insta::assert_snapshot!(annotations(&samples::small()), @"");
+        insta::assert_snapshot!(annotations(&samples::small()), @r#"
+    ::warning file=groups.yaml,line=11,col=9,title=Ending soon%3A Developers::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=groups.yaml,line=5,col=28,title=Added%3A Developers::bob@example.com
+    ::notice file=groups.yaml,line=8,col=5,title=Removed%3A Developers::b0000000000000000000000000000003, mallory@example.com
+    ::notice file=groups.yaml,line=11,col=9,title=Added%3A Developers::dave@example.com
+    ::notice file=groups.yaml,line=14,col=9,title=Removed%3A Developers::gone@example.com
+    ::notice file=groups.yaml,line=19,col=5,title=Not declared%2C and observed only%3A Watched::dave@example.com
+    ::notice file=groups.yaml,line=19,col=15,title=Missing%2C and observed only%3A Watched::alice@example.com
+    "#);
     }
 
     #[test]
     fn what_was_there_before_is_no_annotation() {
-        insta::assert_snapshot!(annotations(&samples::labelled()), @"");
+        insta::assert_snapshot!(annotations(&samples::labelled()), @r#"
+    ::warning file=groups.yaml,line=11,col=9,title=Ending soon%3A Developers::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=groups.yaml,line=11,col=9,title=Added%3A Developers::dave@example.com
+    "#);
     }
 
     #[test]
     fn refused_and_blocked_entries_are_errors() {
         let both = annotations(&samples::refused()) + &annotations(&samples::blocked());
-        insta::assert_snapshot!(both, @"");
+        insta::assert_snapshot!(both, @r#"
+    ::error file=groups.yaml,line=3,col=15,title=Refused%3A Developers::root@example.com would be removed, and is protected at groups.yaml:3. To proceed: keep them in the group's list, or take them off settings.protected first
+    ::error file=groups.yaml,line=6,col=5,title=Refused%3A Developers::nobody would be left of 1 members. To proceed: if the group is to be empty, say so: allow_empty: true
+    ::notice file=groups.yaml,line=6,col=5,title=Removed%3A Developers::root@example.com
+    ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group of this name; did you mean "Developers"?
+    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: no member of the account; did you mean alice@example.com?
+    "#);
     }
 
     #[test]
     fn nothing_hostile_is_a_command_of_its_own() {
         let shown = plan(&samples::hostile(), "::error::x\n");
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r#"
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". To proceed: keep them in the group's list, or take them off settings.protected first
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". To proceed: if the group is to be empty, say so: allow_empty: true
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Ending soon%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=28,title=Added%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=8,col=5,title=Removed%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil, <b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Added%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=14,col=9,title=Removed%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::stop-commands::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15
+    ::error::x
+    ::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15::
+    "#);
     }
 
     #[test]
@@ -278,12 +308,27 @@ mod tests {
     #[test]
     fn failures_and_stale_groups_are_errors() {
         let both = report(&samples::partial_report(), "TEXT") + &stale(&samples::stale_groups(), "TEXT");
-        insta::assert_snapshot!(both, @"");
+        insta::assert_snapshot!(both, @r#"
+    ::error title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
+    ::error title=Apply%3A Admins::somebody changed the group after the plan was made; it was left as it is
+    ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::warning title=Apply%3A Leads::1 change not tried; the log says why
+    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+    TEXT
+    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+    ::error title=Stale%3A Developers::the group has changed since the plan was made; nothing was changed
+    ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made; nothing was changed
+    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+    TEXT
+    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+    "#);
     }
 
     #[test]
     fn what_is_wrong_with_a_file_stands_on_its_line() {
         let source = Source { path: "a,b:c.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
-        insta::assert_snapshot!(problems(&parse(&[source]).unwrap_err()), @"");
+        insta::assert_snapshot!(problems(&parse(&[source]).unwrap_err()), @r#"
+    ::error file=a%2Cb%3Ac.yaml,line=2,col=1,title=A file is wrong::unknown key "group" in the file. Help: did you mean "groups"?
+    "#);
     }
 }

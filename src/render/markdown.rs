@@ -15,9 +15,9 @@ pub use report::{report, stale};
 
 use std::fmt::Write as _;
 
-use super::counted;
 use super::text::summary;
 use super::words::{ending, since, untold_origin};
+use super::{clean, counted};
 use crate::model::{Mode, Status};
 use crate::plan::{Action, Blocked, Change, GroupPlan, Plan, Refusal, Since, Subject};
 use diff::diff;
@@ -42,10 +42,10 @@ const FRAME: usize = 900;
 /// The bytes kept free for what is said of diffs that have no room.
 const REST: usize = 200;
 
-/// The plan, on a page that GitHub takes whatever its size.
+/// The plan, on a page that GitHub takes whatever its size. `apply` is the command line that applies it.
 #[must_use]
-pub fn plan(plan: &Plan) -> String {
-    let mut page = Page::new(head(plan), foot(plan));
+pub fn plan(plan: &Plan, apply: &str) -> String {
+    let mut page = Page::new(head(plan), foot(plan, apply));
     let room = page.room();
     // Each list has a share of its own, so that a long one drowns none of the others; the diffs take the rest.
     let before = [
@@ -82,9 +82,13 @@ fn head(plan: &Plan) -> String {
 }
 
 /// The digest, and how to apply exactly this plan.
-fn foot(plan: &Plan) -> String {
+fn foot(plan: &Plan, apply: &str) -> String {
     let digest = plan.digest;
-    let command = |text: &str, flag: &str| format!("\n{text}\n\n```sh\nconvoke apply --yes {flag} {digest}\n```\n");
+    let command = |text: &str, flag: &str| {
+        let line = format!("{} --yes {flag} {digest}", clean(apply));
+        let fence = fence([line.as_str()].into_iter());
+        format!("\n{text}\n\n{fence}sh\n{line}\n{fence}\n")
+    };
     let how = if plan.refusals_beyond_limits().next().is_some() {
         "\nNo digest lifts these refusals: what they name has to be resolved first.\n".into()
     } else if !plan.refusals.is_empty() {

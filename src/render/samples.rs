@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::{self, Source};
 use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Status};
 use crate::plan::{self, Action, Plan, Policy, Subject};
-use crate::report::{Difference, Failed, GroupReport, Report, Skipped, StaleGroup};
+use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
 
 /// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
 pub const HOSTILE: &str =
@@ -205,8 +205,7 @@ pub fn partial_report() -> Report {
     let empty = |name: &str| GroupReport {
         id: group_id(1),
         name: name.into(),
-        planned: true,
-        in_sync_before: false,
+        differs: false,
         added: Vec::new(),
         removed: Vec::new(),
         failed: Vec::new(),
@@ -219,7 +218,7 @@ pub fn partial_report() -> Report {
     let groups = vec![
         GroupReport { added: vec![alice.clone()], ..empty("Developers") },
         GroupReport {
-            failed: vec![Failed {
+            failed: vec![Undone {
                 action: Action::Add,
                 member: bob.clone(),
                 reason: reason("bob does not have DSR enabled (400)"),
@@ -227,7 +226,7 @@ pub fn partial_report() -> Report {
             ..empty("Operators")
         },
         GroupReport {
-            skipped: vec![Skipped {
+            skipped: vec![Undone {
                 action: Action::Remove,
                 member: bob.clone(),
                 reason: reason("not added elsewhere"),

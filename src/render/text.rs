@@ -2,6 +2,8 @@
 
 mod paint;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -27,8 +29,9 @@ pub struct Layout {
 }
 
 /// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
+/// `apply` is the command line that applies it.
 #[must_use]
-pub fn plan(plan: &Plan, layout: Layout) -> String {
+pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
     let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
     let shown = plan.groups.iter().filter(|group| !group.in_sync());
     shown.for_each(|group| page.group(group));
@@ -36,8 +39,10 @@ pub fn plan(plan: &Plan, layout: Layout) -> String {
     page.unmanaged(plan);
     page.expiring(plan);
     page.summary(plan);
-    page.refusals(plan);
-    page.text
+    page.refusals(plan, apply);
+    page.text.trim_end().to_owned()
+        + "
+"
 }
 
 struct Page {
@@ -161,7 +166,7 @@ impl Page {
         }
     }
 
-    fn refusals(&mut self, plan: &Plan) {
+    fn refusals(&mut self, plan: &Plan, apply: &str) {
         if plan.refusals.is_empty() {
             return;
         }
@@ -170,7 +175,15 @@ impl Page {
         for refusal in &plan.refusals {
             let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
-            self.line(&format!("  {guard}  {group}{}", clean(&refusal.message)));
+            let message = clean(&refusal.message);
+            let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
+            let title = format!("  {guard}  {group}");
+            let space = if long { "\n    " } else { " " };
+            self.line(&format!(
+                "{}{}{message}",
+                title.trim_end(),
+                if group.is_empty() && !long { "  " } else { space }
+            ));
             if let Some(bound) = untold_origin(refusal) {
                 let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
                 self.line(&format!("    {place}"));
@@ -181,7 +194,7 @@ impl Page {
         self.end_section();
         if plan.refusals_beyond_limits().next().is_none() {
             self.line("To accept the limits for exactly this plan:");
-            self.line(&format!("  convoke apply --accept {}", plan.digest));
+            self.line(&format!("  {} --accept {}", clean(apply), plan.digest));
         }
     }
 }

@@ -38,24 +38,23 @@ pub fn text(why: &Why, layout: Layout) -> String {
 
 fn who(why: &Why) -> String {
     let person = clean(&why.person.to_string());
-    let groups = why.groups.len() as u64;
-    match (why.members.as_slice(), groups) {
-        ([], 0) => format!("{person} is no member of the account, and no file names them"),
-        ([], _) => format!("{person} is no member of the account; files name them for {}", counted(groups, "group")),
-        ([member], 0) => {
-            format!("{} is a member of the account, in no group, and no file names them", identity(member))
-        }
-        ([member], _) => format!("{} in {}", identity(member), counted(groups, "group")),
-        (several, _) => {
+    let groups = |is_meant: fn(&&WhyGroup) -> bool| counted(why.groups.iter().filter(is_meant).count() as u64, "group");
+    let present = groups(|group| group.present);
+    let declared = groups(|group| !group.claims.is_empty());
+    match why.members.as_slice() {
+        [] if why.groups.is_empty() => format!("{person}: no member of the account, and no file names them"),
+        [] => format!("{person}: no member of the account, declared for {declared}"),
+        [member] => format!("{}: in {present}, declared for {declared}", identity(member)),
+        several => {
             let ids: Vec<&str> = several.iter().map(|member| member.id.as_str()).collect();
-            format!("{person} is the address of several members: {}", ids.join(", "))
+            format!("{person}: the address of several members: {}", ids.join(", "))
         }
     }
 }
 
 fn identity(member: &crate::plan::Subject) -> String {
     match member.email {
-        Some(_) => format!("{}, {}", subject(member), member.id),
+        Some(_) => format!("{}, id {}", subject(member), member.id),
         None => subject(member),
     }
 }
@@ -244,16 +243,45 @@ groups:
 
     #[test]
     fn every_group_of_a_person_is_shown_with_the_lines_that_say_so() {
-        insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @"");
+        insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @r#"
+    alice@example.com, id b0000000000000000000000000000001: in 4 groups, declared for 4 groups
+
+    Admins: declared, to be added
+      groups.yaml:3 via sre (groups.yaml:7)
+
+    Developers: a member, not declared; kept until what is blocked in the group is resolved
+      groups.yaml:10, until the end of 2026-11-01, not now, INC-1
+
+    Gone: declared, and cannot be applied: the account has no group of this name; create it first, or pin its id
+      groups.yaml:24
+
+    Later: declared for another time, and no member now
+      groups.yaml:15, from 2026-12-24T00:00:00Z, not now
+
+    Open (additive): a member and not declared, which an additive group allows
+      no line names them
+
+    Others: a member; no file declares the group
+
+    Typo: a member, not declared; kept until what is blocked in the group is resolved
+      no line names them
+    "#);
     }
 
     #[test]
     fn somebody_nobody_knows_is_called_unknown() {
-        insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @"");
+        insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
+    nobody@example.com: no member of the account, and no file names them
+    "#);
     }
 
     #[test]
     fn somebody_only_the_files_name_is_shown_with_what_blocks_them() {
-        insta::assert_snapshot!(text(&asked("alcie@example.com"), LAYOUT), @"");
+        insta::assert_snapshot!(text(&asked("alcie@example.com"), LAYOUT), @r#"
+    alcie@example.com: no member of the account, declared for 1 group
+
+    Typo: declared, and cannot be applied: no member of the account; did you mean alice@example.com?
+      groups.yaml:22
+    "#);
     }
 }

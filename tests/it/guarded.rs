@@ -33,16 +33,18 @@ fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
       - p5@example.com  convoke.yaml:4
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
-    Digest: d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+    Digest: [digest]
 
     Refused
-      group_removals  Ops: 6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
+      group_removals  Ops:
+        6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
-      total_removals  6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
+      total_removals
+        6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
         to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
-      convoke apply --accept d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+      convoke apply --accept [digest]
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -75,7 +77,7 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
       - p5@example.com    convoke.yaml:4
 
     Plan: 0 to add, 7 to remove in 1 of 1 group
-    Digest: 7ea8459b39695aa0d8464f485857a5c9b512f2fb7e1071defe71b3ba7ccc5b04
+    Digest: [digest]
 
     done Ops: 0 added, 7 removed
 
@@ -105,12 +107,11 @@ fn accepting_lifts_limits_and_nothing_else() {
       - p5@example.com  convoke.yaml:5
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
-    Digest: d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
+    Digest: [digest]
 
     Refused
       protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
         to proceed: keep them in the group's list, or take them off settings.protected first
-
     -- stderr
     accepted for exactly this plan: 2 limits lifted
     warning: the plan is refused: nothing was changed
@@ -158,7 +159,7 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
     let seed = Seed { token_owner: Some("p0@example.com".into()), ..Seed::default() }.group("Ops", people);
     let world = given(seed).file("convoke.yaml", format!("version: 1\ngroups:\n  Ops:\n    members:\n{listed}"));
     let refused = world.run("apply --yes").exits(3);
-    insta::assert_snapshot!(refused.stdout, @r"
+    insta::assert_snapshot!(refused.stdout, @"
     Ops (10 members)
       - p0@example.com  convoke.yaml:4
 
@@ -167,6 +168,7 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
 
     Refused
       oneself  Ops: p0@example.com, whom the token acts for, would be removed
+        at convoke.yaml:3
         to proceed: run with somebody else's token or an account-owned one, or say --accept-self
     ");
     world.run("plan --out plan.json").exits(3);
@@ -201,6 +203,7 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
 
     Refused
       unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
+        at convoke.yaml:2
         to proceed: declare them (export writes them as files), or set unmanaged_groups to report
     "#);
     let id = world.account().group_id("Ops").unwrap();
@@ -213,7 +216,9 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
 
     Refused
-      pinned_name  Ops: the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
+      pinned_name  Ops:
+        the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
+        at convoke.yaml:4
         to proceed: make sure that it is the group you mean, then rename it in the file or in the account
     "#);
 }

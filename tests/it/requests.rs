@@ -56,9 +56,10 @@ fn pages_smaller_than_asked_for_are_read_to_the_end() {
 }
 
 #[test]
-fn lists_that_tell_nothing_of_their_length_are_read_to_the_end() {
+fn lists_that_tell_nothing_of_their_length_are_read_until_a_page_is_empty() {
     let world = in_sync(&[501, 0], |seed| Seed { result_info: false, ..seed });
     world.run("plan").exits(0).says("No changes. 2 groups in sync.");
+    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 2), ("list-members", 3 + 1)]));
 }
 
 #[test]
@@ -102,4 +103,97 @@ fn a_list_that_never_comes_to_be_whole_is_an_error_and_removes_nobody() {
     assert!(outcome.stderr.contains("group \"Admins\""), "{outcome}");
     assert_eq!(world.members("Admins").len(), 600);
     assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+/// An account of 2,000, on 40 pages, of whom only one is in the group.
+fn large_account() -> Seed {
+    Seed::default().people(people("p", 2000)).group("Admins", ["p-0000@example.com"])
+}
+
+#[test]
+fn one_newcomer_is_searched_in_a_large_account_and_costs_a_few_pages_of_it() {
+    let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234@example.com"])]);
+    world.run("plan").exits(0).says("+ p-1234@example.com");
+    let people = counts(&world)["list-people"];
+    // The first page tells how many there are; six halvings of the other 39 leave none.
+    assert!(people <= 1 + 6, "{people} pages");
+    assert_eq!(world.request_count(), 2 + people);
+}
+
+#[test]
+fn nobody_is_called_unknown_before_every_page_of_the_account_was_read_once() {
+    let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234x@example.com"])]);
+    world.run("plan").exits(3).says("did you mean p-1234@example.com?");
+    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
+}
+
+#[test]
+fn many_newcomers_cost_each_page_of_the_account_once() {
+    let everybody = people("p", 2000);
+    let everybody: Vec<&str> = everybody.iter().map(String::as_str).collect();
+    let world = given(large_account()).groups(&[("Admins", &everybody)]);
+    world.run("plan").exits(0).says("1999 to add");
+    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
+}
+
+/// An account with one group of eight, two of whom may be replaced by the others of the account.
+fn eight() -> Seed {
+    Seed::default().group("Admins", people("a", 8)).group("Others", people("b", 8))
+}
+
+fn admins(world: &World, members: &[&str]) {
+    let members: Vec<&str> = members.iter().flat_map(|members| members.split_whitespace()).collect();
+    let others = people("b", 8);
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    world.write("convoke.yaml", config(&[("Admins", &members), ("Others", &others)]));
+}
+
+const A0_TO_3: &str = "a-0000@example.com a-0001@example.com a-0002@example.com a-0003@example.com";
+const A4_AND_5: &str = "a-0004@example.com a-0005@example.com";
+const A6_AND_7: &str = "a-0006@example.com a-0007@example.com";
+const B0_AND_1: &str = "b-0000@example.com b-0001@example.com";
+
+#[test]
+fn applying_additions_adds_one_request_as_its_answer_proves_the_result() {
+    let world = given(eight());
+    admins(&world, &[A0_TO_3, A4_AND_5, A6_AND_7, B0_AND_1]);
+    world.run("apply --yes").exits(0);
+    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 2), ("add-members", 1)]));
+}
+
+#[test]
+fn applying_removals_adds_a_request_for_each_and_one_to_read_the_group_back() {
+    let world = given(eight());
+    admins(&world, &[A0_TO_3, A4_AND_5]);
+    world.run("apply --yes").exits(0);
+    let expected = [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("remove-member", 2)];
+    assert_eq!(counts(&world), BTreeMap::from(expected));
+}
+
+#[test]
+fn applying_additions_and_removals_reads_the_group_back_once_for_all_of_them() {
+    let world = given(eight());
+    admins(&world, &[A0_TO_3, A4_AND_5, B0_AND_1]);
+    world.run("apply --yes").exits(0);
+    let expected =
+        [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("add-members", 1), ("remove-member", 2)];
+    assert_eq!(counts(&world), BTreeMap::from(expected));
+}
+
+#[test]
+fn replacing_reads_the_group_right_before_and_not_after_as_the_answer_proves_the_result() {
+    let world = given(eight());
+    admins(&world, &[A0_TO_3, B0_AND_1]);
+    world.run("apply --yes").exits(0);
+    let expected = [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("replace-members", 1)];
+    assert_eq!(counts(&world), BTreeMap::from(expected));
+}
+
+#[test]
+fn reading_commands_tell_what_they_cost_unless_only_what_matters_is_wanted() {
+    let world = in_sync(&[3, 700], |seed| seed);
+    for command in ["plan", "drift"] {
+        world.run(command).exits(0).warns("4 requests to the API");
+        assert_eq!(world.run(&format!("{command} --quiet")).exits(0).stderr, "", "{command}");
+    }
 }

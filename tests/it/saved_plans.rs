@@ -195,7 +195,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
     Applied: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group changed meanwhile
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     ");
     assert_eq!(world.writes(), ["POST Dev: stay@example.com"]);
     assert_eq!(world.members("Ops").len(), 7);
@@ -230,7 +230,7 @@ fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
     0 of 2 groups in sync.
     1 group failed
     1 group skipped
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     "#);
     assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
 }

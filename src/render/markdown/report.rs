@@ -3,9 +3,9 @@
 use super::escape::{code, prose};
 use super::page::{Page, list};
 use super::{APPLY_MARKER, who};
-use crate::plan::{Action, Subject};
+use crate::plan::Action;
 use crate::render::text::report_summary;
-use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup};
+use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, after the sum.
 #[must_use]
@@ -18,13 +18,22 @@ pub fn report(report: &Report) -> String {
     let (done, wrong): (Vec<&GroupReport>, Vec<&GroupReport>) = report
         .groups
         .iter()
-        .filter(|group| !matches!(group.outcome(), Outcome::InSync | Outcome::Differs))
-        .partition(|group| group.outcome() == Outcome::Done);
+        .filter(|group| is_told(group))
+        .partition(|group| matches!(group.outcome(), Outcome::Done | Outcome::Differs));
     let room = page.room();
     page.push(&list("**Not all done**", wrong.into_iter().map(|group| told(group, room / 4)), room / 2));
     let room = page.room();
     page.push(&list("**Done**", done.into_iter().map(|group| told(group, room)), room));
     page.finish()
+}
+
+/// Whether anything came of a group.
+fn is_told(group: &GroupReport) -> bool {
+    match group.outcome() {
+        Outcome::InSync => false,
+        Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
+        Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
+    }
 }
 
 fn told(group: &GroupReport, most: usize) -> String {
@@ -40,15 +49,13 @@ fn told(group: &GroupReport, most: usize) -> String {
         text.push_str(": ");
         text.push_str(&prose(trouble));
     }
-    let failed = group.failed.iter().map(|failed| undone(failed.action, &failed.member, &failed.reason));
-    let skipped = group.skipped.iter().map(|skipped| undone(skipped.action, &skipped.member, &skipped.reason));
-    let mut details: Vec<String> = failed.chain(skipped).collect();
+    let mut details: Vec<String> = group.failed.iter().chain(&group.skipped).map(undone).collect();
     details.extend(group.stale.iter().flat_map(difference));
     sublist(&mut text, &details, most);
     text
 }
 
-fn undone(action: Action, member: &Subject, reason: &str) -> String {
+fn undone(Undone { action, member, reason }: &Undone) -> String {
     let done = match action {
         Action::Add => "added",
         Action::Remove => "removed",

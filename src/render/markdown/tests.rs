@@ -6,7 +6,7 @@ use crate::render::samples;
 
 #[test]
 fn a_plan_without_changes_is_a_line() {
-    insta::assert_snapshot!(plan(&samples::in_sync()), @r#"
+    insta::assert_snapshot!(plan(&samples::in_sync(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### No changes. 1 group in sync.
 
@@ -16,7 +16,7 @@ fn a_plan_without_changes_is_a_line() {
 
 #[test]
 fn a_small_plan_says_who_gains_and_who_loses_before_the_diffs() {
-    insta::assert_snapshot!(plan(&samples::small()), @r#"
+    insta::assert_snapshot!(plan(&samples::small(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 2 to add, 3 to remove in 1 of 2 groups
 
@@ -68,7 +68,7 @@ fn a_small_plan_says_who_gains_and_who_loses_before_the_diffs() {
 
 #[test]
 fn what_was_there_before_stands_apart_from_the_change_under_review() {
-    insta::assert_snapshot!(plan(&samples::labelled()), @r#"
+    insta::assert_snapshot!(plan(&samples::labelled(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 2 to add, 3 to remove in 1 of 2 groups
 
@@ -132,7 +132,7 @@ fn what_was_there_before_stands_apart_from_the_change_under_review() {
 
 #[test]
 fn limits_can_be_accepted_for_exactly_this_plan() {
-    insta::assert_snapshot!(plan(&samples::refused_by_limits()), @r#"
+    insta::assert_snapshot!(plan(&samples::refused_by_limits(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 2 to remove in 1 of 1 group
 
@@ -167,7 +167,7 @@ fn limits_can_be_accepted_for_exactly_this_plan() {
 
 #[test]
 fn a_refusal_that_no_digest_lifts_shows_no_command() {
-    insta::assert_snapshot!(plan(&samples::refused()), @r#"
+    insta::assert_snapshot!(plan(&samples::refused(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 1 to remove in 1 of 1 group
 
@@ -197,7 +197,7 @@ fn a_refusal_that_no_digest_lifts_shows_no_command() {
 
 #[test]
 fn blocked_entries_are_shown_with_their_lines() {
-    insta::assert_snapshot!(plan(&samples::blocked()), @r#"
+    insta::assert_snapshot!(plan(&samples::blocked(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 0 to remove in 0 of 1 group
 
@@ -220,7 +220,7 @@ fn blocked_entries_are_shown_with_their_lines() {
 
 #[test]
 fn nothing_hostile_is_anything_but_text() {
-    insta::assert_snapshot!(plan(&samples::hostile()), @r#"
+    insta::assert_snapshot!(plan(&samples::hostile(), "convoke apply"), @r#"
     <!-- convoke:plan -->
     ### Plan: 2 to add, 3 to remove in 1 of 2 groups
 
@@ -228,13 +228,13 @@ fn nothing_hostile_is_anything_but_text() {
 
     **Who gains and who loses**
 
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` keeps, until what is blocked is resolved, `b0000000000000000000000000000000`
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` gains `b0000000000000000000000000000006`, `b0000000000000000000000000000005` (pending); loses `b0000000000000000000000000000003`, `b0000000000000000000000000000002`, `b0000000000000000000000000000004`
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` keeps, until what is blocked is resolved, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` gains ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` (pending); loses ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
 
     **Refused**
 
-    - **protected** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`@admin`[x](//e.vil)\u{202e}@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":3````). To proceed: keep them in the group's list, or take them off `settings.protected` first
-    - **allow empty** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`@admin`[x](//e.vil)\u{202e}@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":6````). To proceed: if the group is to be empty, say so: `allow_empty`: true
+    - **protected** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":3````). To proceed: keep them in the group's list, or take them off `settings.protected` first
+    - **allow empty** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":6````). To proceed: if the group is to be empty, say so: `allow_empty`: true
 
     **Blocked**: declared, and cannot be applied
 
@@ -247,10 +247,10 @@ fn nothing_hostile_is_anything_but_text() {
 
     ````diff
     @@ -1,5 +1,4 @@
+    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (pending)  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5 via sre (groups.yaml:9), \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
      alice@example.com
     -b0000000000000000000000000000003  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    +b0000000000000000000000000000005 (pending)  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    +b0000000000000000000000000000006  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5 via sre (groups.yaml:9), \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
      carol@example.com
     -gone@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":14, ended at the end of 2026-11-01, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
     -mallory@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
@@ -276,7 +276,7 @@ fn what_came_of_a_plan_shows_what_went_wrong_first() {
     <!-- convoke:apply -->
     ### Applied: 1 added, 0 removed.
 
-    1 of 5 groups in sync. · 2 failed · 1 changed meanwhile · 1 skipped · 1 blocked · Interrupted: what was in flight is finished, nothing further was begun. · Run apply again to do what is left; see above for what stands in its way.
+    1 of 5 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group skipped · 1 blocked · Interrupted: what was in flight is finished, nothing further was begun. · Run apply again for the rest, once what stands in its way is resolved.
 
     **Not all done**
 
@@ -316,7 +316,7 @@ fn a_stale_plan_says_who_came_and_went() {
 
 #[test]
 fn three_thousand_changes_in_a_group_are_cut_and_counted() {
-    let page = plan(&samples::large_group());
+    let page = plan(&samples::large_group(), "convoke apply");
     assert!(page.len() <= MOST_BYTES && page.len() > MOST_BYTES - 2000, "{}", page.len());
     assert!(page.starts_with(PLAN_MARKER));
     let shown = page.lines().filter(|line| line.starts_with("-person")).count();
@@ -328,7 +328,7 @@ fn three_thousand_changes_in_a_group_are_cut_and_counted() {
 
 #[test]
 fn three_hundred_groups_are_cut_and_counted() {
-    let page = plan(&samples::many_groups());
+    let page = plan(&samples::many_groups(), "convoke apply");
     assert!(page.len() <= MOST_BYTES, "{}", page.len());
     let shown = page.matches("```diff").count();
     let rest = format!("… {} more diffs with {} differences, not shown here.", 300 - shown, 2 * (300 - shown));

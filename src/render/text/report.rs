@@ -10,6 +10,7 @@ use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone
 #[must_use]
 pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
+    // What stands above is the plan.
     let mut lines = vec![String::new()];
     let told = report.groups.iter().filter(|group| match group.outcome() {
         Outcome::InSync => false,
@@ -85,11 +86,14 @@ pub fn summary(report: &Report) -> Vec<String> {
     if report.interrupted {
         lines.push("Interrupted: what was in flight is finished, nothing further was begun.".into());
     }
+    if report.credentials_refused {
+        lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
+    }
     if report.journal_failed.is_some() {
         lines.push("The journal does not tell all of this run: undo cannot rely on it.".into());
     }
     if !report.is_applied() {
-        lines.push("Run apply again to do what is left; see above for what stands in its way.".into());
+        lines.push("Run apply again for the rest, once what stands in its way is resolved.".into());
     }
     lines
 }

@@ -1,0 +1,132 @@
+//! How long reading the files and planning take as the number of memberships grows: no network, no clock but the
+//! bench's own. `cargo bench --bench core` prints one line a size.
+#![expect(clippy::print_stdout, reason = "a bench is there to print")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use convoke::config::{self, Source};
+use convoke::model::{Current, GroupId, GroupName, GroupSummary, Member, MemberId, Status};
+use convoke::plan::{self, Policy};
+use jiff::{SignedDuration, Timestamp};
+
+/// How many members a group has.
+const GROUP: usize = 500;
+/// How many groups a person is in.
+const GROUPS_EACH: usize = 5;
+/// One of so many memberships is missing from the account, and as many of the account's are in no file.
+const DIFFERENT: usize = 100;
+/// Each figure is the mean of as many runs as come to so many memberships, but never of fewer than three.
+const ENOUGH: usize = 300_000;
+
+fn main() -> Result<()> {
+    println!("memberships  differences  reading the files  per membership     planning  per membership");
+    for size in [1_000, 10_000, 100_000, 1_000_000] {
+        measure(size)?;
+    }
+    Ok(())
+}
+
+fn measure(memberships: usize) -> Result<()> {
+    let sources = [Source { path: "convoke.yaml".into(), bytes: file(memberships)?.into_bytes() }];
+    let current = account(memberships)?;
+    let policy = Policy {
+        account_id: id(0).parse()?,
+        only: BTreeSet::new(),
+        expiring_within: SignedDuration::from_hours(24 * 14),
+    };
+    let (desired, reading) = timed(memberships, || config::parse(&sources));
+    let desired = desired?;
+    let time = Timestamp::UNIX_EPOCH;
+    let (plan, planning) = timed(memberships, || plan::plan(&desired, &current, &policy, time));
+    let summary = plan.summary();
+    ensure!(summary.blocked == 0 && summary.adds > 0 && summary.removes > 0, "the plan is not the one meant");
+    println!(
+        "{memberships:>11}  {:>11}  {:>14.1} ms  {:>11} ns  {:>8.1} ms  {:>11} ns",
+        summary.adds + summary.removes,
+        milliseconds(reading),
+        each(reading, memberships),
+        milliseconds(planning),
+        each(planning, memberships),
+    );
+    Ok(())
+}
+
+/// The result, and how long it takes on the mean.
+fn timed<T>(memberships: usize, run: impl Fn() -> T) -> (T, Duration) {
+    let runs = u32::try_from(ENOUGH / memberships).unwrap_or_default().max(3);
+    let mut result = run();
+    let (start, before) = (Instant::now(), on_processor());
+    for _ in 0..runs {
+        result = run();
+    }
+    let spent = before.zip(on_processor()).map(|(before, after)| after.saturating_sub(before));
+    (result, spent.unwrap_or_else(|| start.elapsed()) / runs)
+}
+
+/// How long this thread has had a processor, where the system tells: on a busy machine that is less than has passed.
+fn on_processor() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn each(time: Duration, memberships: usize) -> u128 {
+    time.as_nanos() / memberships as u128
+}
+
+/// Who stands at a place in a group's list.
+fn person(group: usize, place: usize, memberships: usize) -> usize {
+    (group * GROUP + place) % (memberships / GROUPS_EACH).max(2 * GROUP)
+}
+
+fn email(person: usize) -> String {
+    format!("person.{person}@example.com")
+}
+
+/// 32 digits without any order, as the API's are.
+fn id(number: usize) -> String {
+    let mixed = |salt: u64| {
+        let mut bits = (number as u64).wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    };
+    format!("{:016x}{:016x}", mixed(1), mixed(2))
+}
+
+fn file(memberships: usize) -> Result<String> {
+    let mut text = String::from("version: 1\ngroups:\n");
+    for group in 0..memberships.div_ceil(GROUP) {
+        write!(text, "  Group {group}:\n    members:\n")?;
+        for place in 0..GROUP {
+            writeln!(text, "      - {}", email(person(group, place, memberships)))?;
+        }
+    }
+    Ok(text)
+}
+
+/// The account: each group lacks some members of its list and has some others.
+fn account(memberships: usize) -> Result<Current> {
+    let mut current = Current::default();
+    for group in 0..memberships.div_ceil(GROUP) {
+        let group_id: GroupId = id(usize::MAX - group).parse()?;
+        current.groups.insert(group_id, GroupSummary { name: GroupName::from(&*format!("Group {group}")) });
+        let mut members = BTreeMap::new();
+        for place in 0..GROUP {
+            let place = if place % DIFFERENT == 0 { place + GROUP } else { place };
+            let person = person(group, place, memberships);
+            let member = Member { email: Some(email(person).parse()?), status: Some(Status::Accepted) };
+            let id: MemberId = id(person).parse().context("an id of a member")?;
+            members.insert(id, member);
+        }
+        current.memberships.insert(group_id, Arc::new(members));
+    }
+    Ok(current)
+}

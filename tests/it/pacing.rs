@@ -1,0 +1,60 @@
+//! Staying within the rate limit: no request more than it grants, and one refusal at most where others spend it.
+
+use std::time::Duration;
+
+use convoke::sandbox::{Fault, FaultRule, Match, Operation, RateLimit, Seed, Wait};
+
+use crate::harness::{World, config, given};
+
+/// Enough groups for three windows of the limit below.
+const GROUPS: usize = 100;
+
+/// A limit that is renewed every second.
+const fn limit(spent: u32) -> RateLimit {
+    RateLimit { requests: 40, window: Wait(Duration::from_secs(1)), spent }
+}
+
+/// An account of many groups, and files that say the same.
+fn in_sync(seed: Seed) -> World {
+    let names: Vec<String> = (0..GROUPS).map(|number| format!("g{number}")).collect();
+    let seed = names.iter().fold(seed, |seed, name| seed.group(name, ["alice@example.com"]));
+    let lists: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &["alice@example.com"][..])).collect();
+    given(seed).file("convoke.yaml", config(&lists))
+}
+
+/// How many requests were refused for the limit's sake.
+fn refused(world: &World) -> usize {
+    world.account().requests().iter().filter(|request| request.status_sent == Some(429)).count()
+}
+
+#[test]
+fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal() {
+    for concurrency in [1, 8, 32] {
+        let world = in_sync(Seed { rate_limit: Some(limit(0)), ..Seed::default() });
+        world.run(&format!("plan --concurrency {concurrency}")).exits(0).says("No changes. 100 groups in sync.");
+        assert_eq!((refused(&world), world.request_count()), (0, 1 + GROUPS), "concurrency {concurrency}");
+    }
+}
+
+#[test]
+fn a_budget_that_others_have_spent_costs_one_refusal_and_then_time() {
+    let world = in_sync(Seed { rate_limit: Some(limit(40)), ..Seed::default() });
+    world.run("plan").exits(0).says("No changes. 100 groups in sync.");
+    assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));
+}
+
+#[test]
+fn a_refusal_in_the_middle_is_waited_out_by_all_and_only_its_own_request_is_sent_again() {
+    let amid = Match::operation(Operation::ListMembers).nth(30);
+    let world = in_sync(Seed::default().fault(FaultRule::once(amid, Fault::rate_limited(1))));
+    world.run("plan --concurrency 8").exits(0).says("No changes. 100 groups in sync.");
+    assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));
+}
+
+#[test]
+fn a_refusal_longer_than_the_user_will_wait_ends_the_run_at_once_and_says_when_to_come_back() {
+    let world = in_sync(Seed::default().fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
+    let outcome = world.run("plan --max-wait 2s").exits(69);
+    assert!(outcome.stderr.contains("250"), "{outcome}");
+    assert_eq!(world.request_count(), 1);
+}
