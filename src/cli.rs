@@ -11,13 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{AccountId, PersonRef};
 use crate::plan::Digest;
 
+mod examples;
+
+/// The heading of the flags that few need.
+const MORE: &str = "Account, time, pace and output";
+
 /// Keeps the membership of Cloudflare user groups in Git.
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, about, max_term_width = 100, propagate_version = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 2 differences, 3 refused or blocked, 4 stale, 5 applied in part, 64 usage, \
-    65 a file is wrong,\n69 the API cannot be reached, 77 credentials refused, 1 anything else."
-)]
+#[command(after_help = examples::TOP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -31,29 +33,41 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the files offline
+    #[command(after_help = examples::VALIDATE)]
     Validate,
     /// Read the account and show what would change
-    #[command(after_help = "Examples:\n  convoke plan\n  convoke plan --out plan.json\n  \
-        convoke plan --base main/groups --format markdown")]
+    #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Make the account what the files say
-    #[command(
-        after_help = "Examples:\n  convoke apply\n  convoke apply --yes --expect DIGEST --journal journal.jsonl\n  \
-        convoke apply plan.json --yes"
-    )]
+    /// Make the account what the files, or a saved plan, say
+    #[command(after_help = examples::APPLY)]
     Apply(ApplyArgs),
     /// Tell whether the account still is what the files say: exit 2 if not
-    #[command(after_help = "Example:\n  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom")]
+    #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
     /// Plan the inverse of what a journal says was done
-    #[command(after_help = "Example:\n  convoke undo journal.jsonl --out undo.json\n  convoke apply undo.json")]
+    #[command(after_help = examples::UNDO)]
     Undo(UndoArgs),
+    /// Show a saved plan in any format
+    #[command(after_help = examples::SHOW)]
+    Show(ShowArgs),
+    /// Tell which groups somebody is in or should be in, and the lines that say so
+    #[command(after_help = examples::WHY)]
+    Why(WhyArgs),
+    /// Write the account's present membership as files ready to commit
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Serve a local stand-in for the API until stopped
-    #[command(after_help = "Example:\n  convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787")]
+    #[command(after_help = examples::SANDBOX)]
     Sandbox(SandboxArgs),
     /// Print the JSON Schema of a file that convoke reads or writes
-    #[command(after_help = "Example:\n  convoke schema config > config.schema.json")]
+    #[command(after_help = examples::SCHEMA)]
     Schema(SchemaArgs),
+    /// Print completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print a page of the manual
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// What all commands share.
@@ -65,8 +79,9 @@ pub struct Shared {
     /// Plan this group only; repeatable
     #[arg(long, value_name = "GROUP", global = true)]
     pub only: Vec<String>,
-    /// How to show results
-    #[arg(long, value_enum, default_value_t, global = true)]
+    /// How to show results: text, markdown, json or github
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(global = true)]
     pub format: Format,
     /// Run against an in-process stand-in for the API, started from this seed
     #[arg(long, value_name = "SEED", global = true, conflicts_with = "api_url")]
@@ -75,30 +90,31 @@ pub struct Shared {
     #[arg(long, value_name = "PATH", global = true)]
     pub token_file: Option<PathBuf>,
     /// The account's id
-    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", hide_env_values = true, global = true, help_heading = MORE)]
     pub account_id: Option<AccountId>,
-    /// The API's base URL
-    #[arg(long, value_name = "URL", env = "CLOUDFLARE_BASE_URL", global = true, hide_short_help = true)]
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL]
+    #[arg(long, value_name = "URL", global = true, help_heading = MORE)]
     pub api_url: Option<String>,
-    /// Evaluate from and until at this time: a date or an RFC 3339 instant [default: now]
-    #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, hide_short_help = true)]
+    /// Plan for this date or RFC 3339 instant [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, help_heading = MORE)]
     pub at: Option<Timestamp>,
     /// Tell memberships that end within so many days
-    #[arg(long, value_name = "DAYS", default_value_t = 7, global = true, hide_short_help = true)]
+    #[arg(long, value_name = "DAYS", default_value_t = 7, global = true, help_heading = MORE)]
     pub expiring: u16,
     /// Requests under way at once
-    #[arg(long, value_name = "N", default_value = "8", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value = "8", global = true, help_heading = MORE)]
     pub concurrency: NonZeroUsize,
     /// The longest one request may take, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, global = true)]
-    #[arg(hide_short_help = true)]
+    #[arg(help_heading = MORE)]
     pub timeout: Duration,
-    /// The longest to wait in all before one request succeeds, such as 5m
+    /// The longest to wait for one request in all, such as 5m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
-    #[arg(hide_short_help = true)]
+    #[arg(help_heading = MORE)]
     pub max_wait: Duration,
-    /// When to colour
-    #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
+    /// When to colour: auto, always or never
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(global = true, help_heading = MORE)]
     pub color: Color,
     /// Say more; -vv says most
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
@@ -106,8 +122,9 @@ pub struct Shared {
     /// Say only what matters
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How to write the log
-    #[arg(long, value_enum, default_value_t, global = true, hide_short_help = true)]
+    /// How to write the log: text or json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
 }
 
@@ -170,6 +187,39 @@ pub struct UndoArgs {
     pub out: PathBuf,
 }
 
+/// The arguments of `show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+/// The arguments of `why`.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// Whom: an email address, or an account member's id
+    #[arg(value_name = "EMAIL-OR-ID", value_parser = parse_person)]
+    pub person: PersonRef,
+    /// Look at this group only
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
+}
+
+/// The arguments of `export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The groups to write [default: all]
+    #[arg(value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// Write a file for each group into this folder, instead of one document to stdout
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+    /// Overwrite files that are there and hold something else
+    #[arg(long, requires = "out_dir")]
+    pub force: bool,
+}
+
 /// The arguments of `sandbox`.
 #[derive(Clone, Debug, Args)]
 pub struct SandboxArgs {
@@ -184,8 +234,24 @@ pub struct SandboxArgs {
 /// The arguments of `schema`.
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// Which file's
+    /// Which file's: config, plan, journal or seed
+    #[arg(value_enum, value_name = "FILE", hide_possible_values = true)]
     pub of: SchemaOf,
+}
+
+/// The arguments of `completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// The arguments of `man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// The command to print the page of [default: the program's]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
 }
 
 /// The files that have a schema.
@@ -207,8 +273,12 @@ pub enum Format {
     /// For a person at a terminal
     #[default]
     Text,
+    /// For a comment on a pull request
+    Markdown,
     /// For programs
     Json,
+    /// For a workflow of GitHub Actions: annotations, a job summary and the text
+    Github,
 }
 
 /// When to colour.

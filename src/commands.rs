@@ -3,9 +3,12 @@
 mod apply;
 mod context;
 mod drift;
+mod export;
 mod failure;
 mod files;
 mod identity;
+mod invocation;
+mod manual;
 mod output;
 mod plan;
 mod progress;
@@ -13,8 +16,10 @@ mod sandbox;
 mod schema;
 mod show;
 mod signals;
+mod step_summary;
 mod undo;
 mod validate;
+mod why;
 
 pub use failure::{Exit, Failure};
 pub use output::Output;
@@ -34,7 +39,12 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(shared, args, output).await,
         Command::Drift(args) => drift::run(shared, args, output).await,
         Command::Undo(args) => undo::run(shared, args, output).await,
+        Command::Show(args) => show::run(shared, args, output),
+        Command::Why(args) => why::run(shared, args, output).await,
+        Command::Export(args) => export::run(shared, args, output).await,
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => schema::run(args, output),
+        Command::Completions(args) => manual::completions(args, output),
+        Command::Man(args) => manual::man(args, output),
     }
 }

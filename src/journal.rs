@@ -24,6 +24,8 @@ pub struct Journal {
 struct Sink {
     file: File,
     next: u64,
+    /// Whether an entry failed to reach the disk: it may be torn, and what came after it could not be read.
+    broken: bool,
 }
 
 /// The number of an announced operation.
@@ -48,7 +50,7 @@ impl Journal {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let sink = Sink { file: options.open(path)?, next: 1 };
+        let sink = Sink { file: options.open(path)?, next: 1, broken: false };
         let journal = Self { sink: Some(Mutex::new(sink)) };
         journal.write(|_| Entry::Run(run))?;
         Ok(journal)
@@ -104,9 +106,14 @@ impl Journal {
         let seq = sink.next;
         let mut line = serde_json::to_vec(&entry(seq))?;
         line.push(b'\n');
+        if sink.broken {
+            return Err(io::Error::other("an entry before this one could not be written"));
+        }
+        sink.broken = true;
         // One write a line: a kill leaves whole lines, but for perhaps the last.
         sink.file.write_all(&line)?;
         sink.file.sync_data()?;
+        sink.broken = false;
         sink.next += 1;
         Ok(seq)
     }

@@ -16,6 +16,7 @@ mod undo;
 
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +34,7 @@ pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
 pub use targets::{Target, targets};
 pub use undo::{Before, Reversal, undo};
+pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// What governs a plan besides the files.
 #[derive(Clone, Debug)]
@@ -105,6 +107,8 @@ pub struct Change {
     pub expired: Option<Timestamp>,
     /// Whether the change under review causes the difference, where that was asked.
     pub since: Option<Since>,
+    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    pub added_at: Option<Timestamp>,
 }
 
 /// Joining or leaving.
@@ -339,8 +343,13 @@ pub fn plan(desired: &Desired, current: &Current, policy: &Policy, time: Timesta
     plan
 }
 
-/// Makes a plan of compared groups: decides the operations and names the plan.
+/// Makes a plan of compared groups: orders the changes, decides the operations and names the plan.
 fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>) -> Plan {
+    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
+    for group in &mut groups {
+        group.changes.sort_by_cached_key(by_email);
+        group.held.sort_by_cached_key(by_email);
+    }
     operations::decide(&mut groups);
     let digest = digest::digest(account_id, &groups);
     Plan {

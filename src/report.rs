@@ -36,9 +36,9 @@ pub struct GroupReport {
     /// Who left.
     pub removed: Vec<Subject>,
     /// What was tried in vain.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Undone>,
     /// What was not tried.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Undone>,
     /// Who had come and gone, where the group was no longer what the plan saw.
     pub stale: Option<Difference>,
     /// Anything else that went wrong.
@@ -84,20 +84,9 @@ impl Difference {
     }
 }
 
-/// A change that was tried in vain.
+/// A change that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
-    /// Joining or leaving.
-    pub action: Action,
-    /// Who.
-    pub member: Subject,
-    /// Why.
-    pub reason: String,
-}
-
-/// A change that was not tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct Undone {
     /// Joining or leaving.
     pub action: Action,
     /// Who.
@@ -145,12 +134,18 @@ impl GroupReport {
 }
 
 impl Report {
-    /// Whether everything the plan and the files ask for is now so.
+    /// Whether everything the plan and the files ask for is now so, and the journal tells of all of it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.is_applied() && self.journal_failed.is_none()
+    }
+
+    /// Whether everything the plan and the files ask for is now so.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
         let fine =
             |group: &GroupReport| !matches!(group.outcome(), Outcome::Failed | Outcome::Stale | Outcome::Skipped);
-        self.blocked == 0 && !self.interrupted && self.journal_failed.is_none() && self.groups.iter().all(fine)
+        self.blocked == 0 && !self.interrupted && self.groups.iter().all(fine)
     }
 
     /// How many memberships were added and removed.

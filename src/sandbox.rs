@@ -21,6 +21,7 @@ mod edit;
 mod exchange;
 mod fault;
 mod gate;
+mod history;
 mod log;
 mod operation;
 mod request;
@@ -34,6 +35,7 @@ pub use account::Account;
 pub use chance::Chance;
 pub use edit::{Edit, InGroup, Readdressing, Renaming};
 pub use fault::{Cut, Fault, FaultRule, Match, Respond};
+pub use history::MembershipChange;
 pub use log::Request;
 pub use operation::Operation;
 pub use seed::{

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::run::GroupRun;
-use super::send::{Write, Written, concerns_group};
+use super::send::{Write, Written, concerns_group, refusal};
 use crate::model::MemberId;
 use crate::plan::{Action, Method};
 
@@ -27,7 +27,7 @@ impl GroupRun<'_> {
                     batches.extend([second.to_vec(), first.to_vec()]);
                 }
                 Written::Refused(error) => {
-                    batch.iter().for_each(|id| self.fail(Action::Add, *id, &error.reason(), shared));
+                    batch.iter().for_each(|id| self.fail(Action::Add, *id, &refusal(&error), shared));
                 }
                 Written::GivenUp(reason) => {
                     batch.iter().for_each(|id| self.fail(Action::Add, *id, &reason, shared));

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::run::GroupRun;
-use super::send::{Write, Written};
+use super::send::{Write, Written, refusal};
 use crate::cloudflare::ApiErrorKind;
 use crate::model::MemberId;
 use crate::plan::{Action, Method};
@@ -27,7 +27,7 @@ impl GroupRun<'_> {
                 self.proven = members.is_some();
             }
             Written::Refused(error) if matches!(error.kind(), ApiErrorKind::Refused | ApiErrorKind::NotFound) => {
-                self.refused_removal(member, &error.reason(), shared).await;
+                self.refused_removal(member, &refusal(&error), shared).await;
             }
             Written::Refused(error) | Written::NotSent(error) | Written::Lost(error) => {
                 self.fail(Action::Remove, member, &error.reason(), shared);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Shared;
 use super::run::GroupRun;
-use super::send::{MAX_SENDS, Write, Written, concerns_group};
+use super::send::{MAX_SENDS, Write, Written, concerns_group, refusal};
 use crate::model::MemberId;
 use crate::plan::{Action, Freshness, Method};
 use crate::report::Difference;
@@ -86,7 +86,7 @@ impl GroupRun<'_> {
                 Next::Finished
             }
             Written::Refused(error) if concerns_group(&error) => {
-                self.fail_rest(&error.reason(), shared);
+                self.fail_rest(&refusal(&error), shared);
                 Next::Finished
             }
             Written::Refused(_) => Next::InParts,

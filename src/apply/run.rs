@@ -6,7 +6,7 @@ use super::{Shared, changed};
 use crate::cloudflare::{ApiError, GroupRef};
 use crate::model::{MemberId, Membership};
 use crate::plan::{Action, GroupPlan, Subject};
-use crate::report::{Difference, Failed, GroupReport, Skipped};
+use crate::report::{Difference, GroupReport, Undone};
 
 /// A group, what is known of it and what became of each of its changes so far.
 pub(super) struct GroupRun<'a> {
@@ -96,9 +96,11 @@ impl<'a> GroupRun<'a> {
     }
 
     pub fn into_report(self) -> GroupReport {
+        let changes = self.plan.changes.iter().enumerate();
+        let places: BTreeMap<(Action, MemberId), usize> =
+            changes.map(|(place, change)| ((change.action, change.member.id), place)).collect();
         let subject = |action: Action, id: MemberId| {
-            let mut changes = self.plan.changes.iter();
-            let change = changes.find(|change| (change.action, change.member.id) == (action, id));
+            let change = places.get(&(action, id)).and_then(|place| self.plan.changes.get(*place));
             change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
@@ -106,40 +108,41 @@ impl<'a> GroupRun<'a> {
                 let joined = action == Action::Add;
                 !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
             };
-            changed(&self, action).into_iter().filter(made).map(|id| subject(action, id)).collect::<Vec<_>>()
+            let made = changed(&self, action).into_iter().filter(made);
+            let mut made: Vec<Subject> = made.map(|id| subject(action, id)).collect();
+            made.sort_by_key(|member| places.get(&(action, member.id)));
+            made
         };
-        let (added, removed) = (done(Action::Add), done(Action::Remove));
-        let failed = self.failed.iter().map(|((action, id), reason)| Failed {
+        let undone = |(action, id): &(Action, MemberId), reason: &str| Undone {
             action: *action,
             member: subject(*action, *id),
-            reason: reason.clone(),
-        });
-        let mut skipped: Vec<Skipped> = self
-            .skipped
-            .iter()
-            .map(|((action, id), reason)| Skipped {
-                action: *action,
-                member: subject(*action, *id),
-                reason: reason.clone(),
-            })
-            .collect();
-        if self.stale.is_some() {
-            for action in [Action::Add, Action::Remove] {
-                let open = self.outstanding(action).into_iter();
-                skipped.extend(open.map(|id| Skipped {
-                    action,
-                    member: subject(action, id),
-                    reason: "the group is no longer what the plan saw".into(),
-                }));
+            reason: reason.into(),
+        };
+        let (added, removed) = (done(Action::Add), done(Action::Remove));
+        let mut failed: Vec<Undone> = self.failed.iter().map(|(key, reason)| undone(key, reason)).collect();
+        let mut skipped: Vec<Undone> = self.skipped.iter().map(|(key, reason)| undone(key, reason)).collect();
+        for action in [Action::Add, Action::Remove] {
+            let outstanding = self.outstanding(action).into_iter();
+            match self.stale {
+                Some(_) => {
+                    let reason = "the group is no longer what the plan saw";
+                    skipped.extend(outstanding.map(|id| undone(&(action, id), reason)));
+                }
+                None => {
+                    let reason = "it was made, and somebody else has unmade it since";
+                    failed.extend(outstanding.map(|id| undone(&(action, id), reason)));
+                }
             }
         }
+        failed.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
+        skipped.sort_by_key(|undone| places.get(&(undone.action, undone.member.id)));
         GroupReport {
             id: self.plan.id,
             name: self.plan.name.clone(),
             differs: !self.plan.held.is_empty() || self.plan.carried_out().count() < self.plan.changes.len(),
             added,
             removed,
-            failed: failed.collect(),
+            failed,
             skipped,
             stale: self.stale,
             trouble: self.trouble,

@@ -134,5 +134,17 @@ impl GroupRun<'_> {
 /// Whether a refusal is about the group or the caller rather than about one of the members named.
 pub(super) fn concerns_group(error: &ApiError) -> bool {
     let about_group = !matches!(error.kind(), ApiErrorKind::Refused);
-    about_group || error.messages().iter().any(|message| message.message.to_lowercase().contains("scim"))
+    about_group || speaks_of_scim(error)
+}
+
+fn speaks_of_scim(error: &ApiError) -> bool {
+    error.messages().iter().any(|message| message.message.to_lowercase().contains("scim"))
+}
+
+/// Why a write was refused, with what to do about it where the API's words do not say it.
+pub(super) fn refusal(error: &ApiError) -> String {
+    match speaks_of_scim(error) {
+        true => format!("{}; declare the group with mode: observe", error.reason()),
+        false => error.reason(),
+    }
 }

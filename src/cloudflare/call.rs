@@ -165,8 +165,13 @@ impl Caller {
             if !again {
                 return Err(call.fail(failure, attempts, None));
             }
-            tracing::warn!(
-                operation = %call.operation, kind = %failure.kind, status = failure.status, attempts, "trying again"
+            tracing::info!(
+                operation = %call.operation,
+                group = call.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
+                kind = %failure.kind,
+                status = failure.status,
+                attempts,
+                "trying again"
             );
             // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.
             if failure.kind != ApiErrorKind::RateLimited {

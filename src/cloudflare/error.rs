@@ -105,8 +105,8 @@ impl ApiErrorKind {
                 "try again when nobody is changing the account; nothing was concluded from the part read"
             }
             Self::Credentials => {
-                "check that the token is the right one, active, for this account, and carries \"Account Settings Read\" \
-                 (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
+                "check that the token is active and for this account, that the account's id is the one you mean, and that \
+                 the token carries \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
             }
             Self::NotFound => "check the account's id and that the group still exists",
             Self::Redirected => "give the API's final address (--api-url): redirects are not followed",

@@ -23,6 +23,10 @@ const REREADS: u32 = 3;
 const LEAST_PER_PAGE: u64 = 5;
 /// A list that claims more entries is not believed.
 const MOST_ENTRIES: u64 = 1_000_000;
+/// Nor is one that claims more pages.
+const MOST_PAGES: u64 = 20_000;
+/// No more pages are read where nothing says how many there are.
+const MOST_PAGES_UNTOLD: u64 = 2_000;
 
 /// An entry of a list, told from others by its id.
 pub(super) trait Entry: DeserializeOwned {
@@ -64,6 +68,8 @@ pub(super) enum Broken {
     Page(ApiError),
     /// The pages do not fit together, in words.
     NotWhole(String),
+    /// It claims to be longer than any list can be, in words: no use to read it again.
+    Absurd(String),
 }
 
 impl From<ApiError> for Broken {
@@ -97,6 +103,7 @@ impl<'a, T: Entry> Listing<'a, T> {
             match self.read_once().await {
                 Ok(entries) => return Ok(entries),
                 Err(Broken::Page(error)) => return Err(error),
+                Err(Broken::Absurd(why)) => return Err(self.call.incomplete(why, reads)),
                 Err(Broken::NotWhole(why)) if reads > REREADS => return Err(self.call.incomplete(why, reads)),
                 Err(Broken::NotWhole(why)) => {
                     tracing::warn!(operation = %self.call.operation, why, "the list is not whole: reading it again");
@@ -105,6 +112,11 @@ impl<'a, T: Entry> Listing<'a, T> {
             }
             reads += 1;
         }
+    }
+
+    /// The error of a list that claims to be longer than any can be.
+    pub(super) fn absurd(&self, why: String) -> ApiError {
+        self.call.incomplete(why, 1)
     }
 
     async fn read_once(&self) -> Result<BTreeMap<T::Id, T>, Broken> {
@@ -150,6 +162,9 @@ impl<'a, T: Entry> Listing<'a, T> {
         for number in 2.. {
             if empty {
                 break;
+            }
+            if number > MOST_PAGES_UNTOLD {
+                return Err(Broken::Absurd(format!("it does not end after {MOST_PAGES_UNTOLD} pages")));
             }
             let page = self.page(number, None).await?;
             empty = page.entries.is_empty();
@@ -205,10 +220,13 @@ impl<T: Entry> Pages<T> {
         let layout = match total {
             None => None,
             Some(total) if total > MOST_ENTRIES => {
-                return Err(Broken::NotWhole(format!("it claims to have {total} entries")));
+                return Err(Broken::Absurd(format!("it claims to have {total} entries")));
             }
             Some(total) if total > 0 && per_page == 0 => {
                 return Err(Broken::NotWhole(format!("its first page is empty where it should have {total} entries")));
+            }
+            Some(total) if total.div_ceil(per_page.max(1)) > MOST_PAGES => {
+                return Err(Broken::Absurd(format!("it claims to have {total} entries, {per_page} on a page")));
             }
             Some(total) => Some(Layout { total, per_page, pages: total.div_ceil(per_page.max(1)).max(1) }),
         };
@@ -240,7 +258,7 @@ impl<T: Entry> Pages<T> {
             }
         }
         if self.entries.len() as u64 > MOST_ENTRIES {
-            return Err(Broken::NotWhole(format!("it has more than {MOST_ENTRIES} entries")));
+            return Err(Broken::Absurd(format!("it has more than {MOST_ENTRIES} entries")));
         }
         self.by_number.insert(number, ids);
         Ok(())
@@ -289,7 +307,7 @@ mod tests {
 
     fn why(broken: Result<impl fmt::Debug, Broken>) -> String {
         match broken.unwrap_err() {
-            Broken::NotWhole(why) => why,
+            Broken::NotWhole(why) | Broken::Absurd(why) => why,
             Broken::Page(error) => panic!("{error}"),
         }
     }
@@ -306,6 +324,7 @@ mod tests {
             why(Pages::new(page(0..3, Some(1_000_000_000_000_000_000)))),
             "it claims to have 1000000000000000000 entries"
         );
+        assert_eq!(why(Pages::new(page(0..1, Some(50_000)))), "it claims to have 50000 entries, 1 on a page");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) async fn find(
     let found = match search(listing, emails, ids).await {
         Ok(found) => found,
         Err(Broken::Page(error)) => return Err(error),
+        Err(Broken::Absurd(why)) => return Err(listing.absurd(why)),
         // The list changes while it is read: what a second reading in one go may escape.
         Err(Broken::NotWhole(why)) => {
             tracing::debug!(why, "the account's members do not fit together: reading all of them");

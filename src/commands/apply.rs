@@ -92,7 +92,7 @@ async fn prepare_saved(
     match rechecked {
         Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, present })),
         Recheck::Stale(groups) => {
-            output.result(&text::stale(&groups, output.layout()))?;
+            show::stale(&groups, shared, output)?;
             Ok(Err(Exit::Stale))
         }
     }
@@ -101,9 +101,9 @@ async fn prepare_saved(
 /// Shows the plan, and says with which exit code it is not to be applied, if so.
 fn judge(plan: &mut Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
     let exit = verdict(plan, args, output);
-    // As JSON there is one document: the report, or the plan that there is no report of.
-    if shared.format == Format::Text || exit.is_some() {
-        show::plan(plan, shared, output)?;
+    // Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
+    if matches!(shared.format, Format::Text | Format::Github) || exit.is_some() {
+        show::plan(plan, args.plan.as_deref(), shared, output)?;
     }
     Ok(exit)
 }

@@ -70,7 +70,9 @@ pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Con
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
     })?;
-    let base_url = BaseUrl::parse(shared.api_url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
+    // Not read by the command line: there a variable that happens to be set would contradict --sandbox.
+    let url = shared.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
+    let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
     let client = client(shared, base_url, credentials(shared)?, account_id)?;
     Ok(Connection { client, account_id, _sandbox: None })
 }
@@ -121,7 +123,6 @@ fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
     if let Some(path) = &shared.token_file {
         return token_file(path).map(Credentials::Token);
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     if let Some(token) = variable("CLOUDFLARE_API_TOKEN") {
         return Ok(Credentials::Token(token.trim().into()));
     }
@@ -132,6 +133,10 @@ fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
         "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; \
          to try the files without an account, give --sandbox",
     ))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn token_file(path: &Path) -> Result<SecretString, Failure> {
@@ -151,10 +156,8 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
     }
 }
 
-/// The files, the account as it is, and the plan between the two.
+/// The account as it is, and the plan between the files and it.
 pub struct Planned {
-    /// What the files declare.
-    pub desired: Desired,
     /// What was observed.
     pub current: Current,
     /// The difference.
@@ -181,5 +184,5 @@ pub async fn make_plan(
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
     drop(watching);
-    Ok((connection, Planned { desired, current, plan, policy, time }))
+    Ok((connection, Planned { current, plan, policy, time }))
 }

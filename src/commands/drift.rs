@@ -1,15 +1,91 @@
-//! `drift`: tells whether the account still is what the files say.
+//! `drift`: tells whether the account still is what the files say, for a job that runs by the clock.
 
-use super::{Exit, Failure, Output, context, plan, progress::Progress, show};
+use std::path::Path;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::{Exit, Failure, Output, context, files, plan, progress::Progress, show};
 use crate::cli::{DriftArgs, Shared};
+use crate::cloudflare::{Client, GroupRef};
+use crate::plan::{Action, Change, Plan};
+use crate::render::counted;
+use crate::render::metrics::{Found, Run, metrics};
 
-pub async fn run(shared: &Shared, _args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
+/// The most members that are asked about one by one: further ones would use up the API's rate limit.
+const MOST_LOOKUPS: usize = 200;
+
+/// What a run found.
+struct Drift {
+    plan: Plan,
+    exit: Exit,
+    requests: u64,
+}
+
+pub async fn run(shared: &Shared, args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let (began, clock) = (Timestamp::now(), Instant::now());
+    let examined = examine(shared, output).await;
+    if let Some(path) = &args.metrics_file {
+        let exit = examined.as_ref().map_or_else(|failure| failure.exit, |drift| drift.exit);
+        let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
+        let written = write_metrics(path, &run, examined.as_ref().ok());
+        // Why the run failed matters more than why that could not be recorded.
+        match (written, &examined) {
+            (Err(failure), Ok(_)) => return Err(failure),
+            (Err(failure), Err(_)) => output.warn(&failure.to_string()),
+            (Ok(()), _) => {}
+        }
+    }
+    let Drift { plan, exit, requests } = examined?;
+    if has_something_to_say(&plan) || !output.is_quiet() {
+        show::plan(&plan, None, shared, output)?;
+    }
+    output.note(&format!("{} to the API", counted(requests, "request")));
+    Ok(exit)
+}
+
+fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Failure> {
+    let found = drift.map(|drift| Found { plan: &drift.plan, requests: drift.requests });
+    files::write_public(path, metrics(run, found).as_bytes())
+}
+
+/// Whether anything is not as it should be, or soon will not be.
+fn has_something_to_say(plan: &Plan) -> bool {
+    let Plan { account_id: _, digest: _, groups: _, blocked, refusals, unmanaged_groups, expiring } = plan;
+    plan.has_differences()
+        || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
+}
+
+async fn examine(shared: &Shared, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
     let (connection, planned) = context::make_plan(shared, &progress).await?;
-    let exit = plan::exit(&planned.plan, true);
-    if exit != Exit::Done || !planned.plan.expiring.is_empty() || !output.is_quiet() {
-        show::plan(&planned.plan, shared, output)?;
+    let mut plan = planned.plan;
+    let watching = progress.watch(&connection.client, "asking since when");
+    let unknown = date_removals(&connection.client, &mut plan).await;
+    drop(watching);
+    if unknown > 0 {
+        output.note(&format!("for {} it is not known when they were added", counted(unknown, "unexpected member")));
     }
-    output.note(&show::cost(&connection.client));
-    Ok(exit)
+    let exit = plan::exit(&plan, true);
+    Ok(Drift { plan, exit, requests: connection.client.requests() })
+}
+
+/// Asks for each unexpected member when they were added, side by side, and says for how many there was no answer. The
+/// difference itself is known without it, so nothing fails here.
+async fn date_removals(client: &Client, plan: &mut Plan) -> u64 {
+    let unexpected = plan.groups.iter_mut().flat_map(|group| {
+        let name = GroupRef { id: group.id, name: group.name.clone() };
+        let changes = group.changes.iter_mut().chain(&mut group.held);
+        changes.filter(|change| change.action == Action::Remove).map(move |change| (name.clone(), change))
+    });
+    let mut unexpected: Vec<(GroupRef, &mut Change)> = unexpected.collect();
+    let asking = unexpected.iter_mut().take(MOST_LOOKUPS).map(async |(group, change)| {
+        match client.group_member(group, change.member.id).await {
+            Ok(detail) => change.added_at = detail.and_then(|detail| detail.created_at),
+            Err(error) => tracing::info!(%error, "cannot tell when a member was added"),
+        }
+    });
+    join_all(asking).await;
+    unexpected.iter().filter(|(_, change)| change.added_at.is_none()).count() as u64
 }

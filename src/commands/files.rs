@@ -21,17 +21,28 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write(path, bytes, 0o600)
 }
 
+/// Writes a file that everybody may read, in the same way.
+pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write(path, bytes, 0o644)
+}
+
+/// Whether a file is there and holds exactly this.
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
+}
+
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let write = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".convoke-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-        #[cfg(not(unix))]
-        let _ = mode;
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
+        // Set on the file itself: what it is created with would be narrowed by the umask.
+        #[cfg(unix)]
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        #[cfg(not(unix))]
+        let _ = mode;
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())

@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::Failure;
-use crate::cli::{Color, Shared};
-use crate::render::clean;
+use crate::cli::{Color, Format, Shared};
+use crate::config::Problems;
+use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
+use crate::render::{clean, github, json};
 
 /// The columns where nothing tells how many there are.
 const DEFAULT_WIDTH: usize = 100;
@@ -16,6 +18,7 @@ pub struct Output {
     layout: Layout,
     messages: Paint,
     quiet: bool,
+    format: Format,
 }
 
 impl Output {
@@ -32,6 +35,7 @@ impl Output {
             layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
             messages: Paint::new(color(io::stderr().is_terminal())),
             quiet: shared.quiet,
+            format: shared.format,
         }
     }
 
@@ -71,8 +75,11 @@ impl Output {
         let _ = writeln!(io::stderr(), "{label} {message}");
     }
 
-    /// Writes why a command failed and what to do about it.
+    /// Writes why a command failed and what to do about it; also to stdout where a program reads that.
     pub fn failure(&mut self, failure: &Failure) {
+        if let Some(result) = self.failed_result(failure) {
+            let _ = self.result(&result);
+        }
         let label = self.messages.paint(Style::Remove, "error:");
         let mut text = format!("{label} {}\n", clean_lines(&failure.to_string()));
         if let Some(help) = &failure.help {
@@ -80,6 +87,22 @@ impl Output {
             text.push_str(&format!("{label} {}\n", clean_lines(help)));
         }
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+impl Output {
+    fn failed_result(&self, failure: &Failure) -> Option<String> {
+        let (message, help) = (failure.to_string(), failure.help.as_deref());
+        let problems = failure.error.downcast_ref::<Problems>();
+        match (self.format, problems) {
+            (Format::Text | Format::Markdown, _) => None,
+            (Format::Github, Some(problems)) => Some(github::problems(problems)),
+            (Format::Github, None) => Some(github::failure(&message, help)),
+            (Format::Json, Some(problems)) => {
+                json::render(&FailureDocument::of_files(failure.exit.code(), problems)).ok()
+            }
+            (Format::Json, None) => json::render(&FailureDocument::new(failure.exit.code(), &message, help)).ok(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Resul
     if let Some(path) = &args.out {
         files::save_plan(&planned.plan, path)?;
     }
-    show::plan(&planned.plan, shared, output)?;
+    show::plan(&planned.plan, args.out.as_deref(), shared, output)?;
     output.note(&show::cost(&connection.client));
     Ok(exit(&planned.plan, args.detailed_exitcode))
 }

@@ -1,18 +1,35 @@
-//! Shows plans and reports in the format that is asked for.
+//! Shows plans and reports in the format that is asked for; and `show`, which does so with a saved plan.
 
-use super::{Exit, Failure, Output};
-use crate::cli::{Format, Shared};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Exit, Failure, Output, files, invocation, step_summary};
+use crate::cli::{Format, Shared, ShowArgs};
 use crate::cloudflare::Client;
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
-use crate::render::{counted, json, report::ReportDocument, text};
-use crate::report::Report;
+use crate::render::report::{ReportDocument, StaleDocument};
+use crate::render::{counted, github, json, markdown, text};
+use crate::report::{Report, StaleGroup};
 
-/// Shows a plan.
-pub fn plan(plan: &Plan, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
+/// Shows a saved plan.
+pub fn run(shared: &Shared, args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
+    plan(&files::read_plan(&args.plan)?, Some(&args.plan), shared, output)?;
+    Ok(Exit::Done)
+}
+
+/// Shows a plan, which is saved in a file or not.
+pub fn plan(plan: &Plan, saved: Option<&Path>, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
+    let apply = invocation::apply(saved, shared);
     let shown = match shared.format {
-        Format::Text => text::plan(plan, output.layout()),
-        Format::Json => json::render(&PlanDocument::new(plan)).map_err(|error| Failure::new(Exit::Other, error))?,
+        Format::Text => text::plan(plan, &apply, output.layout()),
+        Format::Markdown => markdown::plan(plan, &apply),
+        Format::Json => to_json(&PlanDocument::new(plan))?,
+        Format::Github => {
+            step_summary::append(&markdown::plan(plan, &apply), output);
+            github::plan(plan, &text::plan(plan, &apply, output.layout()))
+        }
     };
     Ok(output.result(&shown)?)
 }
@@ -21,9 +38,33 @@ pub fn plan(plan: &Plan, shared: &Shared, output: &mut Output) -> Result<(), Fai
 pub fn report(report: &Report, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
     let shown = match shared.format {
         Format::Text => text::report(report, output.layout()),
-        Format::Json => json::render(&ReportDocument::new(report)).map_err(|error| Failure::new(Exit::Other, error))?,
+        Format::Markdown => markdown::report(report),
+        Format::Json => to_json(&ReportDocument::new(report))?,
+        Format::Github => {
+            step_summary::append(&markdown::report(report), output);
+            github::report(report, &text::report(report, output.layout()))
+        }
     };
     Ok(output.result(&shown)?)
+}
+
+/// Shows why a saved plan is stale.
+pub fn stale(groups: &[StaleGroup], shared: &Shared, output: &mut Output) -> Result<(), Failure> {
+    let shown = match shared.format {
+        Format::Text => text::stale(groups, output.layout()),
+        Format::Markdown => markdown::stale(groups),
+        Format::Json => to_json(&StaleDocument::new(groups))?,
+        Format::Github => {
+            step_summary::append(&markdown::stale(groups), output);
+            github::stale(groups, &text::stale(groups, output.layout()))
+        }
+    };
+    Ok(output.result(&shown)?)
+}
+
+/// A document as JSON.
+fn to_json(document: &impl Serialize) -> Result<String, Failure> {
+    json::render(document).map_err(|error| Failure::new(Exit::Other, error))
 }
 
 /// What a run has cost the API.

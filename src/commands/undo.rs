@@ -28,7 +28,7 @@ pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Resul
     let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
-    show::plan(&undoing, shared, output)?;
+    show::plan(&undoing, Some(&args.out), shared, output)?;
     output.note(&show::cost(client));
     Ok(plan::exit(&undoing, false))
 }

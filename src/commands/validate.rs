@@ -1,16 +1,22 @@
 //! `validate`: checks the files offline.
 
 use super::{Exit, Failure, Output, context};
-use crate::cli::Shared;
-use crate::render::counted;
+use crate::cli::{Format, Shared};
+use crate::render::failure::ValidDocument;
+use crate::render::{counted, json};
 
 pub fn run(shared: &Shared, output: &mut Output) -> Result<Exit, Failure> {
     let desired = context::load(shared)?;
     context::account(shared, &desired)?;
-    let groups = counted(desired.groups.len() as u64, "group");
+    let groups = desired.groups.len() as u64;
     let memberships: usize = desired.groups.values().map(|group| group.members.len()).sum();
-    if !output.is_quiet() {
-        output.result(&format!("Valid: {groups}, {}\n", counted(memberships as u64, "declared membership")))?;
+    let memberships = memberships as u64;
+    if shared.format == Format::Json {
+        let document = ValidDocument::new(groups, memberships);
+        output.result(&json::render(&document).map_err(|error| Failure::new(Exit::Other, error))?)?;
+    } else if !output.is_quiet() {
+        let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
+        output.result(&format!("Valid: {groups}, {memberships}\n"))?;
     }
     Ok(Exit::Done)
 }

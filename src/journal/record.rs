@@ -193,6 +193,20 @@ pub enum JournalError {
     /// Another version of the format.
     #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
     Version(u32),
+    /// A second run begins, as where journals are put one after the other.
+    #[error("line {line} begins another run: a journal is of one")]
+    SecondRun {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Two lines announce an operation with the same number.
+    #[error("line {line} announces operation {seq}, as a line before it does")]
+    Announced {
+        /// The line, from 1.
+        line: usize,
+        /// The operation's number.
+        seq: u64,
+    },
     /// An entry speaks of an operation that no line announced.
     #[error("line {line} speaks of operation {seq}, which no line before it announces")]
     Unannounced {
@@ -224,13 +238,17 @@ pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
             (_, None) => return Err(JournalError::NoRun),
             (Entry::Sending { seq, effect, .. }, Some(_)) => {
                 let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                operations.insert(seq, Operation { line, effect, outcome: Outcome::Unknown });
+                let operation = Operation { line, effect, outcome: Outcome::Unknown };
+                if operations.insert(seq, operation).is_some() {
+                    return Err(JournalError::Announced { line: index + 1, seq });
+                }
             }
             (Entry::Answered { seq, outcome, .. } | Entry::Settled { seq, outcome, .. }, Some(_)) => {
                 let operation = operations.get_mut(&seq);
                 operation.ok_or(JournalError::Unannounced { line: index + 1, seq })?.outcome = outcome;
             }
-            (Entry::Run(_) | Entry::End { .. }, Some(_)) => {}
+            (Entry::Run(_), Some(_)) => return Err(JournalError::SecondRun { line: index + 1 }),
+            (Entry::End { .. }, Some(_)) => {}
         }
     }
     let run = run.ok_or(JournalError::NoRun)?;

@@ -157,9 +157,6 @@ fn compare_group(
             if holds { &mut held } else { &mut changes }.push(change);
         }
     }
-    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
-    changes.sort_by_cached_key(by_email);
-    held.sort_by_cached_key(by_email);
     Some(GroupPlan {
         id,
         name: list.name.clone(),
@@ -185,6 +182,7 @@ fn additions(list: &Resolved<'_>, observed: &Membership, people: &People<'_>) ->
             reason: member.entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
             expired: None,
             since: None,
+            added_at: None,
         })
         .collect()
 }
@@ -208,6 +206,7 @@ fn removals(list: &Resolved<'_>, observed: &Membership, people: &People<'_>, tim
                 reason: None,
                 expired: entry.map(|(_, until)| *until),
                 since: None,
+                added_at: None,
             }
         })
         .collect()

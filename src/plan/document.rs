@@ -119,6 +119,10 @@ pub struct ChangeDocument {
     pub expired: Option<Timestamp>,
     /// Whether the change under review causes it; null where that was not asked.
     pub since: Option<Since>,
+    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub added_at: Option<Timestamp>,
 }
 
 /// An account member.

@@ -79,6 +79,7 @@ fn reverse(
             via: None,
             reason: None,
             expired: None,
+            added_at: None,
             since: None,
         };
         match (before.was_member, observed.contains_key(member)) {

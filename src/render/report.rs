@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{Email, GroupId, GroupName, MemberId};
 use crate::plan::{Action, Digest, Subject};
-use crate::report::{Difference, Failed, GroupReport, Outcome, Report, Skipped};
+use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
@@ -34,7 +34,7 @@ struct GroupDocument {
     removed: Vec<SubjectDocument>,
     failed: Vec<UndoneDocument>,
     skipped: Vec<UndoneDocument>,
-    stale: Option<StaleDocument>,
+    stale: Option<DifferenceDocument>,
     trouble: Option<String>,
 }
 
@@ -52,9 +52,41 @@ struct UndoneDocument {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct StaleDocument {
+struct DifferenceDocument {
     added: Vec<SubjectDocument>,
     removed: Vec<SubjectDocument>,
+}
+
+/// Why a saved plan is stale.
+#[derive(Clone, Debug, Serialize)]
+pub struct StaleDocument {
+    format_version: u32,
+    stale: Vec<StaleGroupDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct StaleGroupDocument {
+    name: GroupName,
+    /// Who came and went since; null where the group is gone.
+    difference: Option<DifferenceDocument>,
+}
+
+impl StaleDocument {
+    /// The document of groups that have changed since a plan was made.
+    #[must_use]
+    pub fn new(groups: &[StaleGroup]) -> Self {
+        let group = |group: &StaleGroup| StaleGroupDocument {
+            name: group.name.clone(),
+            difference: group.difference.as_ref().map(DifferenceDocument::from),
+        };
+        Self { format_version: FORMAT_VERSION, stale: groups.iter().map(group).collect() }
+    }
+}
+
+impl From<&Difference> for DifferenceDocument {
+    fn from(Difference { added, removed }: &Difference) -> Self {
+        Self { added: subjects(added), removed: subjects(removed) }
+    }
 }
 
 impl ReportDocument {
@@ -77,10 +109,10 @@ impl ReportDocument {
 
 impl From<&GroupReport> for GroupDocument {
     fn from(group: &GroupReport) -> Self {
-        let undone = |action, member: &Subject, reason: &str| UndoneDocument {
-            action,
+        let undone = |Undone { action, member, reason }: &Undone| UndoneDocument {
+            action: *action,
             member: member.into(),
-            reason: reason.into(),
+            reason: reason.clone(),
         };
         Self {
             id: group.id,
@@ -88,20 +120,9 @@ impl From<&GroupReport> for GroupDocument {
             outcome: group.outcome(),
             added: subjects(&group.added),
             removed: subjects(&group.removed),
-            failed: group
-                .failed
-                .iter()
-                .map(|Failed { action, member, reason }| undone(*action, member, reason))
-                .collect(),
-            skipped: group
-                .skipped
-                .iter()
-                .map(|Skipped { action, member, reason }| undone(*action, member, reason))
-                .collect(),
-            stale: group.stale.as_ref().map(|Difference { added, removed }| StaleDocument {
-                added: subjects(added),
-                removed: subjects(removed),
-            }),
+            failed: group.failed.iter().map(undone).collect(),
+            skipped: group.skipped.iter().map(undone).collect(),
+            stale: group.stale.as_ref().map(DifferenceDocument::from),
             trouble: group.trouble.clone(),
         }
     }

@@ -2,18 +2,22 @@
 
 mod paint;
 mod report;
+#[cfg(test)]
+mod tests;
 
-use std::fmt::Write as _;
-
-use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 pub use paint::{Paint, Style};
+pub(super) use report::summary as report_summary;
 pub use report::{report, stale};
 
+use super::words::{ending, origin, place, since, subject, untold_origin};
 use super::{clean, counted};
-use crate::model::{Mode, Origin, Status};
-use crate::plan::{Action, Change, GroupPlan, Plan, Since, Subject};
+use crate::model::Mode;
+use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+
+/// The columns in front of what belongs to a heading.
+const INDENT: usize = 2;
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,21 +29,25 @@ pub struct Layout {
 }
 
 /// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
+/// `apply` is the command line that applies it.
 #[must_use]
-pub fn plan(plan: &Plan, layout: Layout) -> String {
-    let mut page = Page { text: String::new(), paint: Paint::new(layout.color) };
+pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
+    let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
     let shown = plan.groups.iter().filter(|group| !group.in_sync());
     shown.for_each(|group| page.group(group));
     page.blocked(plan);
     page.unmanaged(plan);
     page.expiring(plan);
     page.summary(plan);
-    page.refusals(plan);
-    page.text
+    page.refusals(plan, apply);
+    page.text.trim_end().to_owned()
+        + "
+"
 }
 
 struct Page {
     text: String,
+    layout: Layout,
     paint: Paint,
 }
 
@@ -90,13 +98,18 @@ impl Page {
     }
 
     fn change(&mut self, sign: &str, style: Style, who: &str, longest: usize, change: &Change) {
-        let place = place(change);
+        let place = place(change) + &change.since.map_or_else(String::new, label);
         /// Addresses longer than this push their places to the right, and nobody else's.
         const COLUMN: usize = 44;
-        let gap = " ".repeat(longest.min(COLUMN).saturating_sub(who.width()) + 2);
+        let gap = longest.min(COLUMN).saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));
-        let place = self.paint.paint(Style::Dim, &place);
-        self.line(&format!("  {entry}{gap}{place}"));
+        let dim = self.paint.paint(Style::Dim, &place);
+        if INDENT + 2 + who.width() + gap + place.width() > self.layout.width {
+            self.line(&format!("  {entry}"));
+            self.line(&format!("      {dim}"));
+        } else {
+            self.line(&format!("  {entry}{}{dim}", " ".repeat(gap)));
+        }
     }
 
     fn blocked(&mut self, plan: &Plan) {
@@ -105,10 +118,13 @@ impl Page {
         }
         self.section(Style::Warn, "Blocked: declared, and cannot be applied");
         for blocked in &plan.blocked {
-            let place = self.paint.paint(Style::Dim, &clean(&blocked.origin.to_string()));
+            let place = origin(&blocked.origin);
             let (group, what) = (clean(blocked.group.as_str()), clean(&blocked.to_string()));
-            let since = blocked.since.map_or_else(String::new, since);
-            self.line(&format!("  {place}  {group}: {what}{since}"));
+            let since = blocked.since.map_or_else(String::new, label);
+            let long = INDENT + place.width() + group.width() + what.width() + since.len() + 4 > self.layout.width;
+            let place = self.paint.paint(Style::Dim, &place);
+            let space = if long { "\n      " } else { " " };
+            self.line(&format!("  {place}  {group}:{space}{what}{since}"));
         }
         self.end_section();
     }
@@ -150,7 +166,7 @@ impl Page {
         }
     }
 
-    fn refusals(&mut self, plan: &Plan) {
+    fn refusals(&mut self, plan: &Plan, apply: &str) {
         if plan.refusals.is_empty() {
             return;
         }
@@ -159,14 +175,26 @@ impl Page {
         for refusal in &plan.refusals {
             let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
-            self.line(&format!("  {guard}  {group}{}", clean(&refusal.message)));
+            let message = clean(&refusal.message);
+            let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
+            let title = format!("  {guard}  {group}");
+            let space = if long { "\n    " } else { " " };
+            self.line(&format!(
+                "{}{}{message}",
+                title.trim_end(),
+                if group.is_empty() && !long { "  " } else { space }
+            ));
+            if let Some(bound) = untold_origin(refusal) {
+                let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
+                self.line(&format!("    {place}"));
+            }
             let help = self.paint.paint(Style::Dim, &format!("to proceed: {}", clean(&refusal.help)));
             self.line(&format!("    {help}"));
         }
         self.end_section();
         if plan.refusals_beyond_limits().next().is_none() {
             self.line("To accept the limits for exactly this plan:");
-            self.line(&format!("  convoke apply --accept {}", plan.digest));
+            self.line(&format!("  {} --accept {}", clean(apply), plan.digest));
         }
     }
 }
@@ -193,49 +221,7 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Who, as a plan's line names them.
-fn subject(member: &Subject) -> String {
-    let who = member.email.as_ref().map_or_else(|| member.id.to_string(), |email| clean(email.as_str()));
-    match member.status {
-        Some(Status::Pending) => format!("{who} (pending)"),
-        Some(Status::Accepted) | None => who,
-    }
-}
-
-/// Where a change is declared and what the file says of it.
-fn place(change: &Change) -> String {
-    let mut place = origin(&change.origin);
-    for used in change.via.iter().flat_map(|via| via.iter()) {
-        let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
-    }
-    if let Some(expired) = change.expired {
-        let _ = write!(place, ", ended at the {}", ending(expired));
-    }
-    if let Some(reason) = &change.reason {
-        let _ = write!(place, ", {}", clean(reason));
-    }
-    if let Some(label) = change.since {
-        place.push_str(&since(label));
-    }
-    place
-}
-
-fn origin(origin: &Origin) -> String {
-    clean(&origin.to_string())
-}
-
-fn since(since: Since) -> String {
-    match since {
-        Since::Change => " [this change]".into(),
-        Since::Before => " [already there]".into(),
-    }
-}
-
-/// When something ends, as the files say it: the day whose end it is, or an instant.
-fn ending(until: Timestamp) -> String {
-    let civil = until.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-    match civil.date().yesterday() {
-        Ok(last_day) if civil.time() == jiff::civil::Time::midnight() => format!("end of {last_day}"),
-        _ => format!("instant {until}"),
-    }
+/// A difference's label.
+fn label(label: Since) -> String {
+    format!(" [{}]", since(label))
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::edit::Edit;
 use super::exchange::Server;
 use super::fault::FaultRule;
+use super::history::MembershipChange;
 use super::log::Request;
 use super::operation::Operation;
 use super::state::State;
@@ -115,6 +116,17 @@ impl Account {
     /// The token is revoked; says whether it was good until then.
     pub fn revoke_token(&self) -> bool {
         self.edit(&Edit::RevokeToken)
+    }
+
+    /// The token is good again.
+    pub fn restore_token(&self) {
+        self.lock().state.token_revoked = false;
+    }
+
+    /// Who joined and left what since the sandbox started, in order.
+    #[must_use]
+    pub fn history(&self) -> Vec<MembershipChange> {
+        self.read(|state| state.history.changes().to_vec())
     }
 
     /// Adds a rule for something that goes wrong, after those there are.

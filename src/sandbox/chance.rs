@@ -26,6 +26,8 @@ pub struct Chance {
     pub rate_limited: Share,
     /// The seconds in `Retry-After`.
     pub retry_after: u64,
+    /// 429 without `Retry-After`.
+    pub rate_limited_bare: Share,
     /// A 5xx in JSON.
     pub server_error: Share,
     /// A 5xx in HTML, as from the edge.
@@ -48,6 +50,10 @@ pub struct Chance {
     pub unsuccessful: Share,
     /// Somebody adds somebody to a group or removes them, just before or just after.
     pub edit: Share,
+    /// A group is renamed or deleted, just before.
+    pub regroup: Share,
+    /// The token is revoked, just before.
+    pub revoke_token: Share,
     /// How many times the very same request can meet a fault; after that it is left alone, so that who repeats a
     /// request gets through.
     pub per_request: u32,
@@ -64,6 +70,7 @@ impl Default for Chance {
             latency_time: Wait::millis(20),
             rate_limited: never,
             retry_after: 1,
+            rate_limited_bare: never,
             server_error: never,
             html: never,
             late_html: never,
@@ -75,6 +82,8 @@ impl Default for Chance {
             omit_result: never,
             unsuccessful: never,
             edit: never,
+            regroup: never,
+            revoke_token: never,
             per_request: 2,
             limit: None,
         }
@@ -86,6 +95,7 @@ impl Default for Chance {
 enum Kind {
     Latency,
     RateLimited,
+    RateLimitedBare,
     ServerError,
     Html,
     LateHtml,
@@ -95,10 +105,12 @@ enum Kind {
     OmitResult,
     Unsuccessful,
     Edit,
+    Regroup,
+    RevokeToken,
 }
 
 impl Chance {
-    fn shares(&self) -> [(Share, Kind); 13] {
+    fn shares(&self) -> [(Share, Kind); 16] {
         [
             (self.latency, Kind::Latency),
             (self.rate_limited, Kind::RateLimited),
@@ -113,6 +125,9 @@ impl Chance {
             (self.omit_result, Kind::OmitResult),
             (self.unsuccessful, Kind::Unsuccessful),
             (self.edit, Kind::Edit),
+            (self.rate_limited_bare, Kind::RateLimitedBare),
+            (self.regroup, Kind::Regroup),
+            (self.revoke_token, Kind::RevokeToken),
         ]
     }
 
@@ -191,6 +206,7 @@ impl Fate {
         match kind {
             Kind::Latency => Fault::Latency(self.chance.latency_time),
             Kind::RateLimited => Fault::rate_limited(self.chance.retry_after),
+            Kind::RateLimitedBare => Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() }),
             Kind::ServerError => Fault::status(one_of([500, 502, 503])),
             Kind::Html => Fault::html(one_of([502, 520, 524])),
             Kind::LateHtml => Fault::Respond(Respond {
@@ -208,15 +224,29 @@ impl Fate {
             Kind::OmitResult => Fault::OmitResult,
             Kind::Unsuccessful => Fault::Unsuccessful,
             Kind::Edit => self.edit(dice, group),
+            Kind::Regroup => self.regroup(dice, group),
+            Kind::RevokeToken => Fault::EditBefore(Edit::RevokeToken),
         }
+    }
+
+    /// A group is renamed or deleted: the one that the request is about, or any.
+    fn regroup(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
+        let group = self.group(dice, group);
+        Fault::EditBefore(match dice.below(3, 2) {
+            0 => Edit::rename_group(group, &format!("{group} renamed")),
+            _ => Edit::DeleteGroup(group.into()),
+        })
+    }
+
+    fn group(&self, dice: &Dice, group: Option<GroupId>) -> &str {
+        let any_group = || self.groups.get(dice.below(1, self.groups.len()));
+        group.and_then(|id| self.names.get(&id)).or_else(any_group).map_or("", String::as_str)
     }
 
     /// Somebody joins or leaves: the group the request is about, or any.
     fn edit(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
-        let any_group = || self.groups.get(dice.below(1, self.groups.len()));
-        let group = group.and_then(|id| self.names.get(&id)).or_else(any_group);
-        let person = self.people.get(dice.below(2, self.people.len()));
-        let (group, person) = (group.map_or("", String::as_str), person.map_or("", String::as_str));
+        let group = self.group(dice, group);
+        let person = self.people.get(dice.below(2, self.people.len())).map_or("", String::as_str);
         match dice.below(3, 4) {
             0 => Fault::EditBefore(Edit::add(group, person)),
             1 => Fault::EditBefore(Edit::remove(group, person)),

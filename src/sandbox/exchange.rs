@@ -142,6 +142,7 @@ impl Server {
             status_sent: None,
             effect: false,
         });
+        self.state.history.arrived(number);
         Arrival { number, quota, latency: self.latency, admitted }
     }
 
@@ -176,7 +177,7 @@ impl Server {
 
     /// Carries a request out as far as nothing goes wrong, and says what to answer.
     fn answer(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> Outcome {
-        let (outcome, effect) = self.faulty(incoming, fault);
+        let (outcome, effect) = self.faulty(number, incoming, fault);
         let status = match &outcome {
             Outcome::Whole(reply) | Outcome::Half(reply) => Some(reply.status.as_u16()),
             Outcome::Nothing => None,
@@ -188,7 +189,7 @@ impl Server {
     }
 
     /// The answer with what goes wrong, and whether the request changed anything.
-    fn faulty(&mut self, incoming: &Incoming, fault: Option<&Fault>) -> (Outcome, bool) {
+    fn faulty(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> (Outcome, bool) {
         match fault {
             Some(Fault::Cut(Cut::Before)) => return (Outcome::Nothing, false),
             Some(Fault::Respond(respond)) if !respond.after => return (Outcome::Whole(Reply::other(respond)), false),
@@ -202,7 +203,9 @@ impl Server {
             Some(Fault::Clamp(most)) => Some(self.page_size_cap.map_or(*most, |cap| cap.min(*most))),
             _ => self.page_size_cap,
         };
+        self.state.history.attribute(Some(number));
         let result = self.carry_out(incoming, cap);
+        self.state.history.attribute(None);
         let effect = result.as_ref().is_ok_and(|success| success.effect);
         let mut reply = match result {
             Ok(success) => Reply::success(success),
@@ -255,7 +258,7 @@ impl Reply {
 
     /// The answer that a fault gives in place of the API's own.
     fn other(respond: &Respond) -> Self {
-        let Respond { status, retry_after, location, html, after: _ } = respond;
+        let Respond { status, retry_after, location, html, bare, after: _ } = respond;
         // A status below 200 would not end the exchange.
         let ending = Some(*status).filter(|status| *status >= 200).and_then(|status| StatusCode::from_u16(status).ok());
         let status = ending.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -266,7 +269,7 @@ impl Reply {
             )),
             false => Content::Json(Refusal::new(status, 1000, reason).envelope()),
         };
-        let limited = (status == StatusCode::TOO_MANY_REQUESTS).then_some(1);
+        let limited = (status == StatusCode::TOO_MANY_REQUESTS && !bare).then_some(1);
         let mut extra = Vec::new();
         extra.extend(retry_after.or(limited).map(|seconds| (RETRY_AFTER, seconds.to_string())));
         extra.extend(location.clone().map(|location| (LOCATION, location)));

@@ -44,12 +44,15 @@ pub struct Respond {
     #[serde(deserialize_with = "answerable")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// The seconds in `Retry-After`. A 429 has it always: 1, where nothing is said.
+    /// The seconds in `Retry-After`. A 429 has it unless it is bare: 1, where nothing is said.
     #[serde(default)]
     pub retry_after: Option<u64>,
     /// Where `Location` points.
     #[serde(default)]
     pub location: Option<String>,
+    /// Whether a 429 comes without `Retry-After`.
+    #[serde(default)]
+    pub bare: bool,
     /// Whether the body is HTML, as from the edge, in place of JSON.
     #[serde(default)]
     pub html: bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::edit::{Edit, InGroup, Readdressing, Renaming};
+use super::history::History;
 use super::seed::{Invitation, Seed};
 use crate::model::{Email, GroupId, MemberId};
 
@@ -101,6 +102,8 @@ pub(crate) struct State {
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     new_groups_settle: u32,
     pub(crate) token_revoked: bool,
+    /// Who joined and left what, since the beginning.
+    pub(crate) history: History,
     now: Timestamp,
     created_groups: u64,
 }
@@ -183,7 +186,9 @@ impl State {
         let now = self.tick();
         let Some(group) = self.groups.get_mut(&id) else { return false };
         let since = |member: &MemberId| (*member, group.since(*member).unwrap_or(now));
-        group.members = wanted.iter().map(since).collect();
+        let members: BTreeMap<MemberId, Timestamp> = wanted.iter().map(since).collect();
+        self.history.replaced(id, &group.members, &members);
+        group.members = members;
         group.modified_on = now;
         group.sorted = None;
         true
@@ -206,6 +211,7 @@ impl State {
         group.members.remove(&member);
         group.modified_on = now;
         group.sorted = None;
+        self.history.note(id, member, false);
         true
     }
 
@@ -233,7 +239,9 @@ impl State {
 
     /// Deletes a group; says whether there was one.
     pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
-        self.groups.remove(&id).is_some()
+        let Some(group) = self.groups.remove(&id) else { return false };
+        self.history.replaced(id, &group.members, &BTreeMap::new());
+        true
     }
 
     /// The person with that email or id; an address nobody has becomes an accepted member.

@@ -15,7 +15,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     let mut desired = vec!["alice@example.com"];
     desired.extend(people.iter().map(String::as_str));
     let world = given(seed).groups(&[("Admins", &desired)]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)
@@ -30,13 +30,15 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
       + p8@example.com  convoke.yaml:16
 
     Plan: 9 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
+
     failed Admins: 8 added, 0 removed
       not added: p5@example.com: the API refused: members p5@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
     Applied: 8 added, 0 removed.
     0 of 1 group in sync.
-    1 failed
-    Run apply again to do what is left; see above for what stands in its way.
+    1 group failed
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     10 requests to the API
     ");
@@ -51,7 +53,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
         .person(PersonSeed::from("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com", "dora@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (4 members)
@@ -62,13 +64,15 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
       - m3@example.com    convoke.yaml:6
 
     Plan: 2 to add, 3 to remove in 1 of 1 group
+    Digest: [digest]
+
     failed Admins: 1 added, 3 removed
       not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
     Applied: 1 added, 3 removed.
     0 of 1 group in sync.
-    1 failed
-    Run apply again to do what is left; see above for what stands in its way.
+    1 group failed
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     11 requests to the API
     ");
@@ -94,6 +98,8 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
       + dora@example.com  convoke.yaml:11
 
     Plan: 1 to add, 2 to remove in 2 of 2 groups
+    Digest: [digest]
+
     skipped Admins: 0 added, 1 removed
       skipped: not removed: dora@example.com: stays, because adding them to "Operators" failed
     failed Operators: 0 added, 0 removed
@@ -101,9 +107,9 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
 
     Applied: 0 added, 1 removed.
     0 of 2 groups in sync.
-    1 failed
-    1 skipped
-    Run apply again to do what is left; see above for what stands in its way.
+    1 group failed
+    1 group skipped
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     7 requests to the API
     "#);
@@ -135,7 +141,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
         ("Admins", &["alice@example.com", "bob@example.com"]),
         ("From SCIM", &["alice@example.com", "bob@example.com"]),
     ]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)
@@ -145,14 +151,16 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
       + bob@example.com  convoke.yaml:12
 
     Plan: 2 to add, 0 to remove in 2 of 2 groups
+    Digest: [digest]
+
     done Admins: 1 added, 0 removed
     failed From SCIM: 0 added, 0 removed
-      not added: bob@example.com: the API refused: the user group is synchronized by SCIM: its name and members cannot be changed here (code 400) [status 400, cf-ray [ray]]
+      not added: bob@example.com: the API refused: the user group is synchronized by SCIM: its name and members cannot be changed here (code 400) [status 400, cf-ray [ray]]; declare the group with mode: observe
 
     Applied: 1 added, 0 removed.
     1 of 2 groups in sync.
-    1 failed
-    Run apply again to do what is left; see above for what stands in its way.
+    1 group failed
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     6 requests to the API
     ");
@@ -179,7 +187,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
     );
     let world =
         given(seed.fault(leaves)).groups(&[("Admins", &["alice@example.com", "bob@example.com", "carol@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (1 member)
@@ -187,13 +195,15 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
       + carol@example.com  convoke.yaml:9
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
+
     failed Admins: 1 added, 0 removed
       not added: bob@example.com: the API refused: invalid member: ef03408d6402ce5765a60dd5b18d8bae is not a member of the account (code 400) [status 400, cf-ray [ray]]
 
     Applied: 1 added, 0 removed.
     0 of 1 group in sync.
-    1 failed
-    Run apply again to do what is left; see above for what stands in its way.
+    1 group failed
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     6 requests to the API
     ");

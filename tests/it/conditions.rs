@@ -21,13 +21,14 @@ fn file(group: &str) -> String {
 fn an_additive_group_gains_and_never_loses() {
     let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 0
     -- stdout
     Admins (4 members, additive)
       + bob@example.com  convoke.yaml:6
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
@@ -54,7 +55,7 @@ fn an_observed_group_is_compared_and_never_written() {
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 0
     -- stdout
     Admins (4 members, observed only: nothing is written)
@@ -65,9 +66,10 @@ fn an_observed_group_is_compared_and_never_written() {
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     4 differences in groups that are only observed
+
     Applied: 0 added, 0 removed.
     0 of 1 group in sync.
-    1 held or only observed
+    1 group still different: held, or only observed
     -- stderr
     3 requests to the API
     ");
@@ -78,7 +80,7 @@ fn an_observed_group_is_compared_and_never_written() {
 fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("apply --yes"), @"
+    assert_snapshot!(world.run("apply --yes"), @r"
     exit 5
     -- stdout
     Admins (4 members)
@@ -89,17 +91,21 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
       ~ victor@example.com   convoke.yaml:5
 
     Blocked: declared, and cannot be applied
-      convoke.yaml:5  Admins: malory@example.com: no member of the account; did you mean mallory@example.com?
+      convoke.yaml:5  Admins:
+          malory@example.com: no member of the account; did you mean mallory@example.com?
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
     3 removals held
+    Digest: [digest]
+
     done Admins: 1 added, 0 removed
 
     Applied: 1 added, 0 removed.
-    1 of 1 group in sync.
+    0 of 1 group in sync.
+    1 group still different: held, or only observed
     1 blocked
-    Run apply again to do what is left; see above for what stands in its way.
+    Run apply again for the rest, once what stands in its way is resolved.
     -- stderr
     4 requests to the API
     ");
@@ -122,17 +128,18 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     );
     let world = given(admins()).file("convoke.yaml", text);
     world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
-    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @r"
     exit 0
     -- stdout
     Admins (4 members)
       + bob@example.com  convoke.yaml:9
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -142,10 +149,11 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       mallory@example.com in Admins until the end of 2026-12-31  convoke.yaml:11
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");
-    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @r"
     exit 0
     -- stdout
     Admins (4 members)
@@ -153,6 +161,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
       - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     4 requests to the API
     ");
@@ -173,7 +182,7 @@ groups:
       - roster: sre
 ";
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @"
+    assert_snapshot!(world.run("plan"), @r"
     exit 0
     -- stdout
     Admins (4 members, additive)
@@ -181,6 +190,7 @@ groups:
       + carol@example.com  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
     -- stderr
     3 requests to the API
     ");

@@ -124,6 +124,18 @@ impl World {
         self.account().members_of(group)
     }
 
+    /// What the program finds in its environment.
+    pub fn process_env(&self, name: &str) -> String {
+        self.environment[name].clone()
+    }
+
+    /// The program as a process that can be watched and killed.
+    pub fn process(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(binary());
+        command.env_clear().envs(&self.environment).current_dir(self.folder.path());
+        command
+    }
+
     /// The program with a clean environment, in the folder.
     pub fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::new(binary());
@@ -140,7 +152,8 @@ impl World {
     pub fn run_with(&self, arguments: &[&str]) -> Outcome {
         let output = self.command().args(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| self.redacted(&String::from_utf8(bytes).expect("output is UTF-8"));
-        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let (log, stderr) = text(output.stderr).split_inclusive('\n').map(String::from).partition(|line| is_log(line));
+        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr, log }
     }
 
     /// What is requested from now on.
@@ -185,6 +198,22 @@ impl World {
     }
 }
 
+/// The text without digests: what they are made of has its own tests.
+fn without_digests(text: &str) -> String {
+    let other = |c: char| !c.is_ascii_hexdigit();
+    let redact = |part: &str| match part.trim_end_matches(other) {
+        hex if hex.len() == 64 => part.replace(hex, "[digest]"),
+        _ => part.into(),
+    };
+    text.split_inclusive(other).map(redact).collect()
+}
+
+/// Whether a line is of the log: it tells its time, first or as JSON.
+fn is_log(line: &str) -> bool {
+    let line = line.trim_start_matches("{\"timestamp\":\"");
+    line.starts_with("20") && line.get(4..5) == Some("-") && line.get(10..11) == Some("T")
+}
+
 /// The program under test.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_convoke"))
@@ -216,19 +245,22 @@ fn replace_before(text: &str, suffix: &str, by: &str) -> String {
     parts.join(suffix)
 }
 
-/// How a run of the program ended, and what it said.
+/// How a run of the program ended, and what it said. It is shown without what has no meaning of its own.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
     pub stdout: String,
+    /// What was said besides, without the log.
     pub stderr: String,
+    /// The log: how often something is tried again is a matter of time.
+    pub log: String,
 }
 
 impl Outcome {
     /// The run must have ended with this code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self}");
+        assert_eq!(self.code, Some(code), "{self}-- log\n{}", self.log);
         self
     }
 
@@ -260,7 +292,7 @@ impl std::fmt::Display for Outcome {
         }
         for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !text.is_empty() {
-                write!(f, "-- {name}\n{text}")?;
+                write!(f, "-- {name}\n{}", without_digests(text))?;
             }
         }
         Ok(())

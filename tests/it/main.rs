@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
@@ -16,19 +17,32 @@ mod harness;
 mod apply_refusals;
 mod apply_settling;
 mod applying;
+mod ci_examples;
 mod conditions;
+mod dependencies;
 mod drift;
+mod drift_figures;
 mod examples;
+mod exporting;
 mod failures;
+mod guarded;
+mod hostile;
+mod journals;
+mod killed;
 mod pacing;
 mod planning;
 mod properties;
 mod purity;
 mod readme;
 mod requests;
+mod safety;
 mod sandbox;
+mod saved_plans;
 mod scale;
 mod schemas;
 mod secrets;
+mod security;
+mod showing;
+mod simulation;
 mod usage;
 mod validate;

@@ -16,13 +16,15 @@ fn world() -> World {
 #[test]
 fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
     let world = world();
-    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
+    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @r"
     exit 0
     -- stdout
     Admins (1 member)
       + bob@example.com  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
+    Digest: [digest]
+
     done Admins: 1 added, 0 removed
 
     Applied: 1 added, 0 removed.
@@ -31,6 +33,12 @@ fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
     4 requests to the API
     ");
     world.run("drift --sandbox seed.yaml").exits(2);
+}
+
+#[test]
+fn an_address_in_the_environment_does_not_stand_against_a_sandbox() {
+    let world = world().env("CLOUDFLARE_BASE_URL", "https://api.example.com/client/v4");
+    world.run("plan --sandbox seed.yaml").exits(0).says("+ bob@example.com");
 }
 
 #[test]

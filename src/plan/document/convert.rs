@@ -69,7 +69,7 @@ impl From<GroupDocument> for GroupPlan {
 
 impl From<&Change> for ChangeDocument {
     fn from(change: &Change) -> Self {
-        let Change { action, member, origin, via, reason, expired, since } = change;
+        let Change { action, member, origin, via, reason, expired, since, added_at } = change;
         Self {
             action: *action,
             member: MemberDocument { id: member.id, email: member.email.clone(), status: member.status },
@@ -78,13 +78,14 @@ impl From<&Change> for ChangeDocument {
             reason: reason.clone(),
             expired: *expired,
             since: *since,
+            added_at: *added_at,
         }
     }
 }
 
 impl From<ChangeDocument> for Change {
     fn from(document: ChangeDocument) -> Self {
-        let ChangeDocument { action, member, origin, via, reason, expired, since } = document;
+        let ChangeDocument { action, member, origin, via, reason, expired, since, added_at } = document;
         let via: Vec<RosterUse> = via.into_iter().map(RosterUse::from).collect();
         Self {
             action,
@@ -94,6 +95,7 @@ impl From<ChangeDocument> for Change {
             reason,
             expired,
             since,
+            added_at,
         }
     }
 }

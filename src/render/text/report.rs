@@ -1,25 +1,27 @@
 //! What came of a plan, for a person at a terminal.
 
-use super::{Layout, Paint, Style, subject};
-use crate::plan::{Action, Subject};
+use super::{Layout, Paint, Style};
+use crate::plan::Action;
+use crate::render::words::subject;
 use crate::render::{clean, counted};
-use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup};
+use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, then the sum.
 #[must_use]
 pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    let mut lines = Vec::new();
+    // What stands above is the plan.
+    let mut lines = vec![String::new()];
     let told = report.groups.iter().filter(|group| match group.outcome() {
         Outcome::InSync => false,
         Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
         Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
     });
     told.for_each(|group| tell_group(group, paint, &mut lines));
-    if !lines.is_empty() {
+    if lines.len() > 1 {
         lines.push(String::new());
     }
-    lines.extend(sum(report).into_iter().map(|line| paint.paint(Style::Title, &line)));
+    lines.extend(summary(report).into_iter().map(|line| paint.paint(Style::Title, &line)));
     lines.join("\n") + "\n"
 }
 
@@ -32,25 +34,24 @@ fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
     };
     let figures = format!("{} added, {} removed", group.added.len(), group.removed.len());
     lines.push(format!("{} {}: {figures}", paint.paint(style, word), clean(group.name.as_str())));
-    for failed in &group.failed {
-        lines.push(undone("not", failed.action, &failed.member, &failed.reason));
-    }
-    for skipped in &group.skipped {
-        lines.push(undone("skipped: not", skipped.action, &skipped.member, &skipped.reason));
-    }
-    if let Some(difference) = &group.stale {
-        lines.push("  somebody changed the group after the plan was made; it was left as it is:".into());
-        tell_difference(difference, lines);
+    lines.extend(group.failed.iter().map(|failed| undone("not", failed)));
+    match &group.stale {
+        None => lines.extend(group.skipped.iter().map(|skipped| undone("skipped: not", skipped))),
+        Some(difference) => {
+            let left = counted(group.skipped.len() as u64, "change");
+            lines.push(format!("  somebody changed the group after the plan was made; {left} left undone:"));
+            tell_difference(difference, lines);
+        }
     }
     lines.extend(group.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))));
 }
 
-fn undone(not: &str, action: Action, member: &Subject, reason: &str) -> String {
-    let done = match action {
+fn undone(not: &str, undone: &Undone) -> String {
+    let done = match undone.action {
         Action::Add => "added",
         Action::Remove => "removed",
     };
-    format!("  {not} {done}: {}: {}", subject(member), clean(reason))
+    format!("  {not} {done}: {}: {}", subject(&undone.member), clean(&undone.reason))
 }
 
 fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
@@ -59,7 +60,8 @@ fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
     lines.extend(removed.iter().map(|member| format!("    was removed: {}", subject(member))));
 }
 
-fn sum(report: &Report) -> Vec<String> {
+/// The figures of a report in a line, and what else there is to say in further lines.
+pub fn summary(report: &Report) -> Vec<String> {
     let (added, removed) = report.changed();
     let total = report.groups.len() as u64;
     let count = |outcome| report.groups.iter().filter(|group| group.outcome() == outcome).count() as u64;
@@ -70,18 +72,28 @@ fn sum(report: &Report) -> Vec<String> {
         false => format!("{in_sync} of {} in sync.", counted(total, "group")),
     });
     let further = [
-        (count(Outcome::Failed), "failed"),
-        (count(Outcome::Stale), "changed meanwhile"),
-        (count(Outcome::Skipped), "skipped"),
-        (count(Outcome::Differs), "held or only observed"),
-        (report.blocked, "blocked"),
+        (Outcome::Failed, "failed"),
+        (Outcome::Stale, "changed meanwhile"),
+        (Outcome::Skipped, "skipped"),
+        (Outcome::Differs, "still different: held, or only observed"),
     ];
-    lines.extend(further.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    for (outcome, what) in further.into_iter().filter(|(outcome, _)| count(*outcome) > 0) {
+        lines.push(format!("{} {what}", counted(count(outcome), "group")));
+    }
+    if report.blocked > 0 {
+        lines.push(format!("{} blocked", report.blocked));
+    }
     if report.interrupted {
         lines.push("Interrupted: what was in flight is finished, nothing further was begun.".into());
     }
-    if !report.is_complete() {
-        lines.push("Run apply again to do what is left; see above for what stands in its way.".into());
+    if report.credentials_refused {
+        lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
+    }
+    if report.journal_failed.is_some() {
+        lines.push("The journal does not tell all of this run: undo cannot rely on it.".into());
+    }
+    if !report.is_applied() {
+        lines.push("Run apply again for the rest, once what stands in its way is resolved.".into());
     }
     lines
 }

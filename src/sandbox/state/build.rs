@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Group, Person, State, id};
 use crate::model::{Email, GroupId, MemberId};
+use crate::sandbox::history::History;
 use crate::sandbox::seed::{Entry, GroupSeed, MemberSeed, PersonSeed, Place, Problem, Seed, problem};
 
 /// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
@@ -22,6 +23,7 @@ pub(super) fn state(seed: &Seed) -> Result<State, Problem> {
         sorted_people: BTreeMap::new(),
         new_groups_settle: seed.new_groups_settle,
         token_revoked: false,
+        history: History::default(),
         now: epoch,
         created_groups: 0,
     };

@@ -1,0 +1,8 @@
+//! Files that declare groups: `cargo +nightly fuzz run config`.
+#![no_main]
+
+use convoke::config::{Source, parse};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = parse(&[Source { path: "convoke.yaml".into(), bytes: bytes.to_vec() }]);
+});

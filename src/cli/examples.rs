@@ -1,0 +1,80 @@
+//! What stands at the end of each command's help.
+
+pub const TOP: &str = "\
+Begin with:
+  convoke export --out-dir groups    what the account has, as files
+  convoke plan -f groups             what would change
+
+Exit codes:
+  0  done, or in sync      4  stale: look again   69  the API cannot be reached
+  2  differences           5  applied in part     77  credentials refused
+  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
+
+pub const VALIDATE: &str = "\
+Examples:
+  convoke validate
+  convoke validate -f groups --format github";
+
+pub const PLAN: &str = "\
+Examples:
+  convoke plan
+  convoke plan --out plan.json
+  convoke plan -f groups --base main/groups --format markdown
+  convoke plan --sandbox seed.yaml";
+
+pub const APPLY: &str = "\
+Examples:
+  convoke apply
+  convoke apply --yes --expect DIGEST --journal journal.jsonl
+  convoke apply plan.json --yes
+
+DIGEST is what plan prints. The same account and files give the same digest, so a plan that was
+reviewed needs no file to be applied exactly.";
+
+pub const DRIFT: &str = "\
+Examples:
+  convoke drift
+  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom";
+
+pub const SHOW: &str = "\
+Examples:
+  convoke show plan.json
+  convoke show plan.json --format markdown > comment.md";
+
+pub const WHY: &str = "\
+Examples:
+  convoke why alice@example.com
+  convoke why alice@example.com 'Platform Admins'";
+
+pub const EXPORT: &str = "\
+Examples:
+  convoke export > convoke.yaml
+  convoke export --out-dir groups
+  convoke export Developers 'Platform Admins'
+
+A plan of what was exported is empty. Groups are pinned by id; members that no address names are
+written by id.";
+
+pub const UNDO: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json";
+
+pub const SANDBOX: &str = "\
+Examples:
+  convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787
+  CLOUDFLARE_API_TOKEN=any convoke plan --api-url http://127.0.0.1:8787/client/v4";
+
+pub const SCHEMA: &str = "\
+Examples:
+  convoke schema config > config.schema.json";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  convoke completions bash > /etc/bash_completion.d/convoke
+  convoke completions zsh > ~/.zfunc/_convoke";
+
+pub const MAN: &str = "\
+Examples:
+  convoke man | man -l -
+  convoke man plan > convoke-plan.1";

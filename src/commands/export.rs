@@ -1,0 +1,86 @@
+//! `export`: writes the account's present membership as files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Failure, Output, context, files, progress::Progress, show};
+use crate::cli::{ExportArgs, Shared};
+use crate::model::{AccountId, Current, GroupId};
+use crate::observe;
+use crate::render::{clean, counted, export};
+
+pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
+    // There may be no files yet: where some are named, they name the account.
+    let account_id = match shared.files.is_empty() {
+        true => shared.account_id,
+        false => context::account(shared, &context::load(shared)?)?,
+    };
+    let connection = context::connect(shared, account_id).await?;
+    let client = &connection.client;
+    let watching = Progress::new(output).watch(client, "reading the account");
+    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let wanted = wanted(&current, args.groups.iter().chain(&shared.only))?;
+    observe::read_members(client, &mut current, &wanted).await?;
+    drop(watching);
+    let export = export::export(&current, &wanted);
+    match &args.out_dir {
+        None => output.result(&export::document(&export, connection.account_id))?,
+        Some(folder) => write(&export, connection.account_id, folder, args.force, output)?,
+    }
+    for warning in &export.warnings {
+        output.warn(&clean(warning));
+    }
+    output.note(&show::cost(client));
+    Ok(Exit::Done)
+}
+
+/// The groups that are named, or all.
+fn wanted<'a>(current: &Current, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
+    let mut wanted = BTreeSet::new();
+    let mut is_narrowed = false;
+    for name in names {
+        is_narrowed = true;
+        let before = wanted.len();
+        wanted.extend(current.groups.iter().filter(|(_, group)| group.name.as_str() == name).map(|(id, _)| *id));
+        if wanted.len() == before && !current.groups.values().any(|group| group.name.as_str() == name) {
+            let failure = Failure::message(Exit::Usage, format!("the account has no group {name:?}"));
+            return Err(failure.with_help("leave the names out to export all groups"));
+        }
+    }
+    Ok(if is_narrowed { wanted } else { current.groups.keys().copied().collect() })
+}
+
+/// Writes a file for each group. Nothing is written where a file is there that would be lost.
+fn write(
+    export: &export::Export,
+    account_id: AccountId,
+    folder: &Path,
+    force: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let names = export::file_names(&export.groups);
+    let texts = export.groups.values().filter_map(|group| {
+        let path = folder.join(names.get(&group.id)?);
+        Some((path, export::group_document(group, account_id)))
+    });
+    let (same, new): (Vec<_>, Vec<_>) = texts.partition(|(path, text)| files::holds(path, text.as_bytes()));
+    let lost: Vec<&PathBuf> = new.iter().map(|(path, _)| path).filter(|path| path.symlink_metadata().is_ok()).collect();
+    if let Some(first) = lost.first()
+        && !force
+    {
+        let others = lost.len() - 1;
+        let more = if others > 0 { format!(" and {}", counted(others as u64, "more file")) } else { String::new() };
+        let message = format!("{}{more} would be overwritten with something else", first.display());
+        return Err(Failure::message(Exit::Other, message).with_help("say --force, or export into another folder"));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let context = format!("the folder {} cannot be made", folder.display());
+        Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
+    })?;
+    for (path, text) in &new {
+        files::write_public(path, text.as_bytes())?;
+    }
+    let (written, unchanged) = (counted(new.len() as u64, "file"), same.len());
+    output.note(&format!("{written} written to {}, {unchanged} unchanged", clean(&folder.display().to_string())));
+    Ok(())
+}

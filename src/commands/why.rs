@@ -1,0 +1,80 @@
+//! `why`: every group a person is in or should be in, and the lines that say so.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::{Exit, Failure, Output, context, progress::Progress};
+use crate::cli::{Format, Shared, WhyArgs};
+use crate::cloudflare::Client;
+use crate::model::{Current, Desired, GroupId, GroupName, PersonRef};
+use crate::observe;
+use crate::plan::{self, Policy};
+use crate::render::{json, why};
+
+pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let desired = context::load(shared)?;
+    let account_id = context::account(shared, &desired)?;
+    let connection = context::connect(shared, account_id).await?;
+    let client = &connection.client;
+    let watching = Progress::new(output).watch(client, "reading the account");
+    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let asked = args.group.as_deref().map(GroupName::from);
+    let wanted = wanted(&desired, &current, asked.as_ref())?;
+    observe::read_members(client, &mut current, &wanted).await?;
+    // Of a group that no file declares there is nothing to plan.
+    let only = asked.iter().filter(|name| desired.groups.contains_key(*name)).cloned().collect();
+    let policy = Policy { account_id: connection.account_id, only, expiring_within: SignedDuration::ZERO };
+    let time = context::time(shared);
+    let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
+    find_person(client, &mut current, &args.person).await?;
+    drop(watching);
+    let why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
+    let shown = match shared.format {
+        Format::Json => json::render(&why::WhyDocument::new(&why)).map_err(|error| Failure::new(Exit::Other, error))?,
+        Format::Text | Format::Markdown | Format::Github => why::text(&why, output.layout()),
+    };
+    output.result(&shown)?;
+    for (id, cause) in &current.unreadable {
+        let name = current.groups.get(id).map_or("", |group| group.name.as_str());
+        output.warn(&format!("the members of {name:?} cannot be read, and are not told here: {cause}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// The groups to read: all of the account, or those that the one asked for may mean.
+fn wanted(desired: &Desired, current: &Current, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
+    let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
+    let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
+    let declared = plan::targets(desired, current, &BTreeSet::from([asked.clone()]));
+    let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
+    match wanted.is_empty() && !desired.groups.contains_key(asked) {
+        true => Err(Failure::message(
+            Exit::Usage,
+            format!("neither the files nor the account have a group {:?}", asked.as_str()),
+        )
+        .with_help("leave the group out to see all groups of the person")),
+        false => Ok(wanted),
+    }
+}
+
+/// Looks among the account's members for somebody whom no list has shown.
+async fn find_person(client: &Client, current: &mut Current, person: &PersonRef) -> Result<(), Failure> {
+    let listed = current.memberships.values().flat_map(|members| members.iter());
+    let known = match person {
+        PersonRef::Id(id) => current.people.contains_key(id) || listed.map(|(id, _)| id).any(|listed| listed == id),
+        PersonRef::Email(email) => {
+            current.people.values().any(|person| person.emails.contains(email))
+                || listed.map(|(_, member)| &member.email).any(|listed| listed.as_ref() == Some(email))
+        }
+    };
+    if known {
+        return Ok(());
+    }
+    let (emails, ids) = match person {
+        PersonRef::Email(email) => (BTreeSet::from([email.clone()]), BTreeSet::new()),
+        PersonRef::Id(id) => (BTreeSet::new(), BTreeSet::from([*id])),
+    };
+    current.people.extend(client.find_account_members(&emails, &ids).await?);
+    Ok(())
+}

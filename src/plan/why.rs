@@ -1,0 +1,183 @@
+//! Why somebody is in a group, should be, or is not: the person's groups with the lines that speak of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::people::People;
+use super::{Action, GroupPlan, Plan, Subject, targets};
+use crate::model::{
+    Current, Desired, DesiredGroup, GroupId, GroupName, MemberId, Mode, Origin, PersonRef, RosterUse, Window,
+};
+
+/// All that files and account say of a person.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// Who was asked about.
+    pub person: PersonRef,
+    /// The account members this comes to: none, or several where an address is ambiguous.
+    pub members: Vec<Subject>,
+    /// Every group the person is in or is declared for, by name.
+    pub groups: Vec<WhyGroup>,
+}
+
+/// A group that a person is in or is declared for.
+#[derive(Clone, Debug)]
+pub struct WhyGroup {
+    /// Its name.
+    pub name: GroupName,
+    /// Its id, where the account has it.
+    pub id: Option<GroupId>,
+    /// What the group's list means; nothing where no file declares the group.
+    pub mode: Option<Mode>,
+    /// Whether the person is in it now.
+    pub present: bool,
+    /// What becomes of that.
+    pub standing: Standing,
+    /// The lines that name the person.
+    pub claims: Vec<Claim>,
+}
+
+/// What becomes of a person's membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In the group, and declared.
+    Member,
+    /// Declared, and to be added.
+    Joins,
+    /// Declared and not in the group, which is only observed.
+    Missing,
+    /// Not declared, and to be removed.
+    Leaves,
+    /// Not declared and in the group, which is only observed.
+    Unexpected,
+    /// Not declared, and in the group until what is blocked is resolved.
+    Held,
+    /// Not declared, and left alone: the group is additive.
+    Additional,
+    /// In a group that no file declares.
+    Unmanaged,
+    /// Declared for another time.
+    NotNow,
+    /// Declared, and cannot be applied.
+    Blocked(String),
+}
+
+/// A line that names a person.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The rosters between the group and the line.
+    pub via: Option<Arc<[RosterUse]>>,
+    /// When it holds.
+    pub window: Window,
+    /// Why, in the words of the file.
+    pub reason: Option<Arc<str>>,
+    /// Whether it holds at the time that was asked about.
+    pub holds: bool,
+}
+
+/// Gathers what there is to say of a person, in these groups or in all that were read.
+#[must_use]
+pub fn why(
+    person: &PersonRef,
+    desired: &Desired,
+    current: &Current,
+    plan: &Plan,
+    only: Option<&GroupName>,
+    time: Timestamp,
+) -> Why {
+    let people = People::of(current);
+    let ids: BTreeSet<MemberId> = match person {
+        PersonRef::Email(email) => people.with_email(email).into_iter().collect(),
+        PersonRef::Id(id) => people.resolve(person).is_ok().then_some(*id).into_iter().collect(),
+    };
+    let known = |id: &MemberId| current.memberships.values().any(|members| members.contains_key(id));
+    let is_meant = |entry: &PersonRef| entry == person || people.resolve(entry).is_ok_and(|id| ids.contains(&id));
+    let asked = |name: &GroupName| only.is_none_or(|only| only == name);
+    let targets = targets(desired, current, &BTreeSet::new());
+    let mut groups = Vec::new();
+    let mut declared_ids = BTreeSet::new();
+    for (name, group) in &desired.groups {
+        let id = targets.get(name).and_then(|target| target.as_ref().ok()).copied();
+        declared_ids.extend(id);
+        let present = id.is_some_and(|id| is_in(current, id, &ids));
+        let claims = claims(group, time, is_meant);
+        if asked(name) && (present || !claims.is_empty()) {
+            let standing = standing(plan, name, group.mode, &ids, present, &claims, is_meant);
+            groups.push(WhyGroup { name: name.clone(), id, mode: Some(group.mode), present, standing, claims });
+        }
+    }
+    for (id, group) in current.groups.iter().filter(|(id, _)| !declared_ids.contains(id)) {
+        if asked(&group.name) && is_in(current, *id, &ids) {
+            groups.push(WhyGroup {
+                name: group.name.clone(),
+                id: Some(*id),
+                mode: None,
+                present: true,
+                standing: Standing::Unmanaged,
+                claims: Vec::new(),
+            });
+        }
+    }
+    groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    let members = ids.iter().filter(|id| known(id) || current.people.contains_key(id));
+    Why { person: person.clone(), members: members.map(|id| people.subject(*id)).collect(), groups }
+}
+
+fn is_in(current: &Current, group: GroupId, ids: &BTreeSet<MemberId>) -> bool {
+    current.memberships.get(&group).is_some_and(|members| ids.iter().any(|id| members.contains_key(id)))
+}
+
+fn claims(group: &DesiredGroup, time: Timestamp, is_meant: impl Fn(&PersonRef) -> bool) -> Vec<Claim> {
+    let entries = group.members.iter().filter(|entry| is_meant(&entry.person));
+    let claim = |entry: &crate::model::DesiredMember| {
+        let terms = entry.terms.as_deref().cloned().unwrap_or_default();
+        Claim {
+            origin: entry.origin.clone(),
+            via: entry.via.clone(),
+            window: terms.window,
+            reason: terms.reason,
+            holds: entry.belongs_at(time),
+        }
+    };
+    entries.map(claim).collect()
+}
+
+fn standing(
+    plan: &Plan,
+    name: &GroupName,
+    mode: Mode,
+    ids: &BTreeSet<MemberId>,
+    present: bool,
+    claims: &[Claim],
+    is_meant: impl Fn(&PersonRef) -> bool,
+) -> Standing {
+    let group = plan.groups.iter().find(|group| group.name == *name);
+    let is_held = |group: &GroupPlan| group.held.iter().any(|change| ids.contains(&change.member.id));
+    let change = group.and_then(|group| group.changes.iter().find(|change| ids.contains(&change.member.id)));
+    if let Some(change) = change {
+        return match (change.action, mode) {
+            (Action::Add, Mode::Observe) => Standing::Missing,
+            (Action::Remove, Mode::Observe) => Standing::Unexpected,
+            (Action::Add, _) => Standing::Joins,
+            (Action::Remove, _) => Standing::Leaves,
+        };
+    }
+    if group.is_some_and(is_held) {
+        return Standing::Held;
+    }
+    let holds = claims.iter().any(|claim| claim.holds);
+    match (present, holds) {
+        (true, true) => Standing::Member,
+        (true, false) => Standing::Additional,
+        (false, false) => Standing::NotNow,
+        (false, true) => {
+            let of_group = plan.blocked.iter().filter(|blocked| blocked.group == *name);
+            let mut of_person = of_group.filter(|blocked| blocked.entry.as_ref().is_none_or(&is_meant));
+            Standing::Blocked(of_person.next().map(|blocked| blocked.reason.to_string()).unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The account's present membership as files: what is declared in them is what is there.
+//!
+//! The same account gives the same bytes. Whoever cannot be named by an address is named by id; what cannot be
+//! declared at all is told in a comment and in the warnings, and never left out in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{clean, counted, yaml};
+use crate::model::{AccountId, Current, Email, GroupId, GroupName, Member, MemberId, Membership, Status};
+
+mod file_name;
+
+pub use file_name::file_names;
+
+/// A longer key has to be marked as one.
+const LONGEST_KEY: usize = 1000;
+
+/// What can be exported.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// The groups that can be declared, by name.
+    pub groups: BTreeMap<GroupName, Exported>,
+    /// What cannot be declared, and why, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// A group as a file declares it.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Its id.
+    pub id: GroupId,
+    /// Its entry in `groups`, indented, with a line end.
+    pub yaml: String,
+}
+
+/// Writes these groups of the account.
+#[must_use]
+pub fn export(current: &Current, wanted: &BTreeSet<GroupId>) -> Export {
+    let owners = owners(current);
+    let mut export = Export::default();
+    for (id, group) in current.groups.iter().filter(|(id, _)| wanted.contains(id)) {
+        let mut warn =
+            |why: &str| export.warnings.push(format!("{:?} ({id}) is not exported: {why}", group.name.as_str()));
+        if let Some(why) = undeclarable(&group.name) {
+            warn(why);
+        } else if let Some(membership) = current.memberships.get(id) {
+            if let Some(first) = export.groups.get(&group.name) {
+                let why = format!("group {} has the same name; give one of them another name", first.id);
+                warn(&why);
+            } else {
+                let yaml = entry(*id, &group.name, membership, &owners);
+                export.groups.insert(group.name.clone(), Exported { id: *id, yaml });
+            }
+        } else {
+            let cause = current.unreadable.get(id).map_or("they were not read", String::as_str);
+            warn(&format!("its members cannot be read: {cause}"));
+        }
+    }
+    export
+}
+
+/// Why no file can declare a group of this name.
+fn undeclarable(name: &GroupName) -> Option<&'static str> {
+    let name = name.as_str();
+    if name.trim().is_empty() {
+        Some("its name is empty; give it a name in the account")
+    } else if name.trim() != name {
+        Some("its name begins or ends with a blank; change it in the account")
+    } else if name.chars().any(char::is_control) {
+        Some("its name holds a control character; change it in the account")
+    } else if name == "<<" {
+        Some("its name is a key that means something else in YAML; change it in the account")
+    } else {
+        None
+    }
+}
+
+/// Everybody who was seen with each address.
+type Owners<'a> = BTreeMap<&'a Email, BTreeSet<MemberId>>;
+
+fn owners(current: &Current) -> Owners<'_> {
+    let mut owners = Owners::new();
+    for membership in current.memberships.values() {
+        for (id, member) in membership.iter() {
+            if let Some(email) = &member.email {
+                owners.entry(email).or_default().insert(*id);
+            }
+        }
+    }
+    owners
+}
+
+fn entry(id: GroupId, name: &GroupName, membership: &Membership, owners: &Owners<'_>) -> String {
+    let key = yaml::scalar(name.as_str());
+    let mut text = match key.len() > LONGEST_KEY {
+        true => format!("  ? {key}\n  :\n"),
+        false => format!("  {key}:\n"),
+    };
+    let _ = writeln!(text, "    id: {}", yaml::scalar(id.as_str()));
+    if membership.is_empty() {
+        text.push_str("    members: []\n    allow_empty: true\n");
+        return text;
+    }
+    text.push_str("    members:\n");
+    let mut members: Vec<(&MemberId, &Member)> = membership.iter().collect();
+    members.sort_by_key(|(id, member)| (member.email.is_none(), member.email.as_ref(), **id));
+    members.into_iter().for_each(|(id, member)| text.push_str(&line(*id, member, owners)));
+    text
+}
+
+fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
+    let mut notes = Vec::new();
+    let alone = |email: &&Email| owners.get(email).is_some_and(|ids| ids.len() == 1);
+    let entry = match member.email.as_ref().filter(alone) {
+        Some(email) => yaml::scalar(email.as_str()),
+        None => {
+            notes.push(match &member.email {
+                Some(email) => format!("one of several members with the address {}", comment(email.as_str())),
+                None => "no address".into(),
+            });
+            format!("id: {}", yaml::scalar(id.as_str()))
+        }
+    };
+    if member.status == Some(Status::Pending) {
+        notes.push("has not answered the invitation yet".into());
+    }
+    match notes.is_empty() {
+        true => format!("      - {entry}\n"),
+        false => format!("      - {entry}  # {}\n", notes.join("; ")),
+    }
+}
+
+/// Text from outside in a comment, where it must neither end the line nor be unprintable.
+fn comment(text: &str) -> String {
+    let printable = |c: char| if c.is_ascii() || c.is_alphanumeric() { c } else { '?' };
+    clean(text).chars().map(printable).collect()
+}
+
+/// What every file begins with.
+fn head(account_id: Option<AccountId>) -> String {
+    let account = account_id.map(|id| format!("account_id: {}\n", yaml::scalar(id.as_str()))).unwrap_or_default();
+    format!("version: 1\n{account}")
+}
+
+/// All groups in one file.
+#[must_use]
+pub fn document(export: &Export, account_id: AccountId) -> String {
+    let count = counted(export.groups.len() as u64, "group");
+    let mut text = format!("# The membership of {count} as the account has it.\n{}", head(Some(account_id)));
+    text.push_str(&warnings(export));
+    if export.groups.is_empty() {
+        text.push_str("\ngroups: {}\n");
+        return text;
+    }
+    text.push_str("\ngroups:\n");
+    let entries: Vec<&str> = export.groups.values().map(|group| group.yaml.as_str()).collect();
+    text.push_str(&entries.join("\n"));
+    text
+}
+
+/// One group in a file of its own.
+#[must_use]
+pub fn group_document(group: &Exported, account_id: AccountId) -> String {
+    format!("{}\ngroups:\n{}", head(Some(account_id)), group.yaml)
+}
+
+fn warnings(export: &Export) -> String {
+    export.warnings.iter().map(|warning| format!("# {}\n", comment(warning))).collect()
+}
+
+#[cfg(test)]
+mod tests;

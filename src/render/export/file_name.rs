@@ -1,0 +1,99 @@
+//! The names of the files that groups are written to: safe on every file system, and stable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Exported;
+use crate::model::{GroupId, GroupName};
+
+/// The most characters of a group's name in a file's name.
+const LONGEST: usize = 60;
+
+/// Names that Windows keeps for itself, whatever follows behind a dot.
+const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+
+/// The file of each group. A name that several groups would share, or that is not the group's own any more, gets
+/// the group's id, so that a group's file does not depend on which others there are.
+#[must_use]
+pub fn file_names(groups: &BTreeMap<GroupName, Exported>) -> BTreeMap<GroupId, String> {
+    let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
+    for name in groups.keys() {
+        *wanted.entry(slug(name.as_str())).or_default() += 1;
+    }
+    let shared = |slug: &str| wanted.get(slug).is_some_and(|count| *count > 1);
+    let mut taken: BTreeSet<String> = wanted.keys().filter(|slug| !shared(slug)).cloned().collect();
+    let mut names = BTreeMap::new();
+    for (name, group) in groups {
+        let slug = slug(name.as_str());
+        let mut unique = slug.clone();
+        while shared(&slug) && (unique == slug || taken.contains(&unique)) {
+            unique = format!("{unique}-{}", group.id);
+        }
+        taken.insert(unique.clone());
+        names.insert(group.id, format!("{unique}.yaml"));
+    }
+    names
+}
+
+/// The name in lower-case letters and digits, with hyphens for all the rest.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for character in name.chars() {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= LONGEST {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    let stem = slug.trim_end_matches(|c: char| c.is_ascii_digit());
+    match slug {
+        "" => "group".into(),
+        _ if RESERVED.contains(&stem) => format!("group-{slug}"),
+        _ => slug.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples::group_id;
+
+    fn names(of: &[&str]) -> Vec<String> {
+        let exported = |number| Exported { id: group_id(number), yaml: String::new() };
+        let groups = of.iter().enumerate().map(|(number, name)| (GroupName::from(*name), exported(number))).collect();
+        file_names(&groups).into_values().collect()
+    }
+
+    #[test]
+    fn a_name_becomes_a_file_name_that_is_safe_everywhere() {
+        let long = "x".repeat(500);
+        let shown = names(&["Platform Admins", "../../etc/passwd", "NUL", "COM1", ".hidden", "日本", &long]);
+        let long = format!("{}.yaml", "x".repeat(60));
+        assert_eq!(
+            shown,
+            [
+                "platform-admins.yaml",
+                "etc-passwd.yaml",
+                "group-nul.yaml",
+                "group-com1.yaml",
+                "hidden.yaml",
+                "group.yaml",
+                &long
+            ]
+        );
+    }
+
+    #[test]
+    fn names_that_would_collide_get_the_ids_of_their_groups() {
+        let (first, second) = (group_id(0), group_id(1));
+        let odd = format!("a-b-{first}");
+        let shown = names(&["A B", "a/b", &odd]);
+        assert_eq!(
+            shown,
+            [format!("a-b-{first}-{first}.yaml"), format!("a-b-{second}.yaml"), format!("a-b-{first}.yaml")]
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! A plan, or what came of one, for GitHub Actions: annotations on the lines that declare what is told, then the text
+//! for whoever reads the log.
+//!
+//! The log obeys commands that stand in it. So everything in an annotation is escaped as the runner unescapes it, and
+//! while the text runs commands are switched off.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::words::{ending, name};
+use super::{clean, counted};
+use crate::config::Problems;
+use crate::model::{GroupName, Mode, Origin};
+use crate::plan::{Action, Change, Digest, Plan, Since};
+use crate::report::{Report, StaleGroup};
+
+/// GitHub shows so many annotations of a level for a step.
+const MOST: usize = 10;
+
+/// The most people named in one annotation.
+const NAMED: usize = 10;
+
+/// How much an annotation matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Error,
+    Warning,
+    Notice,
+}
+
+impl Level {
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Annotation {
+    level: Level,
+    place: Option<Place>,
+    title: String,
+    message: String,
+}
+
+/// Where an annotation goes: a file, and where in it.
+#[derive(Debug)]
+struct Place {
+    file: String,
+    position: Option<(u32, u32)>,
+}
+
+impl From<&Origin> for Place {
+    fn from(origin: &Origin) -> Self {
+        Self { file: origin.file.to_string(), position: Some((origin.line, origin.column)) }
+    }
+}
+
+/// A plan: its annotations, then its text. What was there before the change under review is in the text alone.
+#[must_use]
+pub fn plan(plan: &Plan, text: &str) -> String {
+    let mut annotations: Vec<Annotation> = Vec::new();
+    annotations.extend(plan.refusals.iter().map(|refusal| Annotation {
+        level: Level::Error,
+        place: refusal.origin.as_ref().map(Place::from),
+        title: titled("Refused", refusal.group.as_ref()),
+        message: format!("{}. To proceed: {}", refusal.message, refusal.help),
+    }));
+    annotations.extend(plan.blocked.iter().map(|blocked| Annotation {
+        level: if blocked.since == Some(Since::Before) { Level::Warning } else { Level::Error },
+        place: Some((&blocked.origin).into()),
+        title: titled("Blocked", Some(&blocked.group)),
+        message: blocked.to_string(),
+    }));
+    annotations.extend(plan.expiring.iter().map(|expiring| Annotation {
+        level: Level::Warning,
+        place: Some((&expiring.origin).into()),
+        title: titled("Ending soon", Some(&expiring.group)),
+        message: format!("{} belongs until the {}", expiring.person, ending(expiring.until)),
+    }));
+    annotations.extend(changes(plan));
+    written(&annotations) + &inert(text)
+}
+
+/// One annotation for all that a line does to a group in the same way.
+fn changes(plan: &Plan) -> Vec<Annotation> {
+    let mut by_line: BTreeMap<(&Origin, &GroupName, Action), (Mode, Vec<&Change>)> = BTreeMap::new();
+    for group in &plan.groups {
+        for change in group.changes.iter().filter(|change| change.since != Some(Since::Before)) {
+            let key = (&change.origin, &group.name, change.action);
+            by_line.entry(key).or_insert((group.mode, Vec::new())).1.push(change);
+        }
+    }
+    let annotation = |((origin, group, action), (mode, changes)): (_, (Mode, Vec<&Change>))| {
+        let mut names: Vec<String> = changes.iter().take(NAMED).map(|change| name(&change.member)).collect();
+        if changes.len() > NAMED {
+            names.push(format!("{} more", changes.len() - NAMED));
+        }
+        let what = match (mode, action) {
+            (Mode::Observe, Action::Add) => "Missing, and observed only",
+            (Mode::Observe, Action::Remove) => "Not declared, and observed only",
+            (_, Action::Add) => "Added",
+            (_, Action::Remove) => "Removed",
+        };
+        Annotation {
+            level: Level::Notice,
+            place: Some(Place::from(origin)),
+            title: titled(what, Some(group)),
+            message: names.join(", "),
+        }
+    };
+    by_line.into_iter().map(annotation).collect()
+}
+
+fn titled(what: &str, group: Option<&GroupName>) -> String {
+    match group {
+        Some(group) => format!("{what}: {}", group.as_str()),
+        None => what.into(),
+    }
+}
+
+/// What came of a plan: what went wrong as annotations, then the text.
+#[must_use]
+pub fn report(report: &Report, text: &str) -> String {
+    let mut annotations = Vec::new();
+    for group in &report.groups {
+        let mut add = |level, message| {
+            let title = titled("Apply", Some(&group.name));
+            annotations.push(Annotation { level, place: None, title, message });
+        };
+        for failed in &group.failed {
+            let done = if failed.action == Action::Add { "added" } else { "removed" };
+            add(Level::Error, format!("{} was not {done}: {}", name(&failed.member), failed.reason));
+        }
+        if let Some(trouble) = &group.trouble {
+            add(Level::Error, trouble.clone());
+        }
+        if group.stale.is_some() {
+            add(Level::Error, "somebody changed the group after the plan was made; it was left as it is".into());
+        }
+        if !group.skipped.is_empty() {
+            let skipped = counted(group.skipped.len() as u64, "change");
+            add(Level::Warning, format!("{skipped} not tried; the log says why"));
+        }
+    }
+    written(&annotations) + &inert(text)
+}
+
+/// A stale plan: an annotation for each group that has changed, then the text.
+#[must_use]
+pub fn stale(groups: &[StaleGroup], text: &str) -> String {
+    let annotation = |group: &StaleGroup| Annotation {
+        level: Level::Error,
+        place: None,
+        title: titled("Stale", Some(&group.name)),
+        message: "the group has changed since the plan was made; nothing was changed".into(),
+    };
+    written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
+}
+
+/// What is wrong with the files, each thing on its line.
+#[must_use]
+pub fn problems(problems: &Problems) -> String {
+    let annotations = problems.iter().map(|problem| Annotation {
+        level: Level::Error,
+        place: Some(Place {
+            file: problem.file.to_string(),
+            position: problem.position.map(|position| (position.line, position.column)),
+        }),
+        title: "A file is wrong".into(),
+        message: match &problem.help {
+            Some(help) => format!("{}. Help: {help}", problem.message),
+            None => problem.message.clone(),
+        },
+    });
+    written(&annotations.collect::<Vec<_>>())
+}
+
+/// Why a command failed.
+#[must_use]
+pub fn failure(message: &str, help: Option<&str>) -> String {
+    let message = help.map_or_else(|| message.to_owned(), |help| format!("{message}. Help: {help}"));
+    written(&[Annotation { level: Level::Error, place: None, title: "convoke failed".into(), message }])
+}
+
+/// The annotations of each level, as many as GitHub shows; the last tells how many more there are.
+fn written(annotations: &[Annotation]) -> String {
+    let mut text = String::new();
+    for level in [Level::Error, Level::Warning, Level::Notice] {
+        let of_level: Vec<&Annotation> = annotations.iter().filter(|annotation| annotation.level == level).collect();
+        let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
+        of_level.iter().take(shown).for_each(|annotation| write(&mut text, annotation));
+        if shown < of_level.len() {
+            let message = format!("{} more, which the log tells", of_level.len() - shown);
+            write(&mut text, &Annotation { level, place: None, title: "convoke".into(), message });
+        }
+    }
+    text
+}
+
+fn write(text: &mut String, annotation: &Annotation) {
+    let Annotation { level, place, title, message } = annotation;
+    let _ = write!(text, "::{} ", level.command());
+    if let Some(Place { file, position }) = place {
+        let _ = write!(text, "file={},", property(file));
+        if let Some((line, column)) = position {
+            let _ = write!(text, "line={line},col={column},");
+        }
+    }
+    let _ = writeln!(text, "title={}::{}", property(title), data(message));
+}
+
+/// The text as the runner takes it behind the second `::`.
+fn data(text: &str) -> String {
+    clean(text).replace('%', "%25")
+}
+
+/// The text as the runner takes it for a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The text with commands switched off until its end. The word that switches them on again is a hash of the text:
+/// nothing in the text can have known it.
+fn inert(text: &str) -> String {
+    let word = Digest::of(text.as_bytes());
+    format!("::stop-commands::{word}\n{}\n::{word}::\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, parse};
+    use crate::render::samples;
+
+    fn annotations(of: &Plan) -> String {
+        plan(of, "TEXT\n").split("::stop-commands::").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_plan_without_changes_has_no_annotations() {
+        assert_eq!(annotations(&samples::in_sync()), "");
+    }
+
+    #[test]
+    fn changes_stand_on_the_lines_that_cause_them() {
+        insta::assert_snapshot!(annotations(&samples::small()), @r#"
+    ::warning file=groups.yaml,line=11,col=9,title=Ending soon%3A Developers::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=groups.yaml,line=5,col=28,title=Added%3A Developers::bob@example.com
+    ::notice file=groups.yaml,line=8,col=5,title=Removed%3A Developers::b0000000000000000000000000000003, mallory@example.com
+    ::notice file=groups.yaml,line=11,col=9,title=Added%3A Developers::dave@example.com
+    ::notice file=groups.yaml,line=14,col=9,title=Removed%3A Developers::gone@example.com
+    ::notice file=groups.yaml,line=19,col=5,title=Not declared%2C and observed only%3A Watched::dave@example.com
+    ::notice file=groups.yaml,line=19,col=15,title=Missing%2C and observed only%3A Watched::alice@example.com
+    "#);
+    }
+
+    #[test]
+    fn what_was_there_before_is_no_annotation() {
+        insta::assert_snapshot!(annotations(&samples::labelled()), @r#"
+    ::warning file=groups.yaml,line=11,col=9,title=Ending soon%3A Developers::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=groups.yaml,line=11,col=9,title=Added%3A Developers::dave@example.com
+    "#);
+    }
+
+    #[test]
+    fn refused_and_blocked_entries_are_errors() {
+        let both = annotations(&samples::refused()) + &annotations(&samples::blocked());
+        insta::assert_snapshot!(both, @r#"
+    ::error file=groups.yaml,line=3,col=15,title=Refused%3A Developers::root@example.com would be removed, and is protected at groups.yaml:3. To proceed: keep them in the group's list, or take them off settings.protected first
+    ::error file=groups.yaml,line=6,col=5,title=Refused%3A Developers::nobody would be left of 1 members. To proceed: if the group is to be empty, say so: allow_empty: true
+    ::notice file=groups.yaml,line=6,col=5,title=Removed%3A Developers::root@example.com
+    ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group of this name; did you mean "Developers"?
+    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: no member of the account; did you mean alice@example.com?
+    "#);
+    }
+
+    #[test]
+    fn nothing_hostile_is_a_command_of_its_own() {
+        let shown = plan(&samples::hostile(), "::error::x\n");
+        insta::assert_snapshot!(shown, @r#"
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". To proceed: keep them in the group's list, or take them off settings.protected first
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". To proceed: if the group is to be empty, say so: allow_empty: true
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Ending soon%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::dave@example.com belongs until the end of 2026-12-03
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=28,title=Added%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=8,col=5,title=Removed%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil, <b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Added%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=14,col=9,title=Removed%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+    ::stop-commands::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15
+    ::error::x
+    ::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15::
+    "#);
+    }
+
+    #[test]
+    fn more_annotations_than_github_shows_are_counted() {
+        let shown = annotations(&samples::many_groups());
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 10);
+        assert_eq!(lines[9], "::notice title=convoke::291 more, which the log tells");
+    }
+
+    #[test]
+    fn failures_and_stale_groups_are_errors() {
+        let both = report(&samples::partial_report(), "TEXT") + &stale(&samples::stale_groups(), "TEXT");
+        insta::assert_snapshot!(both, @r#"
+    ::error title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
+    ::error title=Apply%3A Admins::somebody changed the group after the plan was made; it was left as it is
+    ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+    ::warning title=Apply%3A Leads::1 change not tried; the log says why
+    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+    TEXT
+    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+    ::error title=Stale%3A Developers::the group has changed since the plan was made; nothing was changed
+    ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made; nothing was changed
+    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+    TEXT
+    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+    "#);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_stands_on_its_line() {
+        let source = Source { path: "a,b:c.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
+        insta::assert_snapshot!(problems(&parse(&[source]).unwrap_err()), @r#"
+    ::error file=a%2Cb%3Ac.yaml,line=2,col=1,title=A file is wrong::unknown key "group" in the file. Help: did you mean "groups"?
+    "#);
+    }
+}

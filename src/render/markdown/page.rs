@@ -1,0 +1,92 @@
+//! A Markdown page that never grows beyond what GitHub takes, and says what it leaves out.
+
+/// The most bytes of a page. GitHub refuses a comment of more than 65,536 characters; whichever way it counts them,
+/// there are never more than bytes. The rest is left to a workflow that adds a line of its own.
+pub const MOST_BYTES: usize = 65_000;
+
+/// The bytes kept free in each cut list for the line that tells how much is missing.
+const REST: usize = 60;
+
+/// A page as far as it is written.
+#[derive(Debug)]
+pub struct Page {
+    text: String,
+    foot: String,
+}
+
+impl Page {
+    /// A page that begins and ends with these.
+    pub fn new(head: String, foot: String) -> Self {
+        Self { text: head, foot }
+    }
+
+    /// The bytes that are left.
+    pub fn room(&self) -> usize {
+        MOST_BYTES.saturating_sub(self.text.len() + self.foot.len())
+    }
+
+    /// Adds a block, if there is room for it.
+    pub fn push(&mut self, block: &str) -> bool {
+        let fits = block.len() <= self.room();
+        if fits {
+            self.text.push_str(block);
+        }
+        fits
+    }
+
+    /// The whole page.
+    pub fn finish(self) -> String {
+        self.text.trim_end().to_owned() + "\n" + &self.foot
+    }
+}
+
+/// A title with a list of items below it, in no more than so many bytes; nothing where there are no items.
+pub fn list(title: &str, items: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+    let total = items.len();
+    if total == 0 {
+        return String::new();
+    }
+    let mut text = format!("{title}\n\n");
+    let mut shown = 0;
+    for item in items {
+        if text.len() + item.len() + REST > most {
+            break;
+        }
+        text.push_str("- ");
+        text.push_str(&item);
+        text.push('\n');
+        shown += 1;
+    }
+    if shown < total {
+        text.push_str(&format!("- … {} more, not shown here\n", total - shown));
+    }
+    text.push('\n');
+    text
+}
+
+/// A block that is folded away until somebody opens it. The title is HTML.
+pub fn folded(title: &str, content: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n\n", content.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_room_says_how_much_is_missing() {
+        let items = || (0..10).map(|n| format!("item {n}"));
+        assert_eq!(list("Title", items().take(2), 1000), "Title\n\n- item 0\n- item 1\n\n");
+        assert_eq!(list("Title", items(), 90), "Title\n\n- item 0\n- item 1\n- … 8 more, not shown here\n\n");
+        assert_eq!(list("Title", items().take(0), 1000), "");
+    }
+
+    #[test]
+    fn a_page_takes_what_fits_and_keeps_its_end() {
+        let mut page = Page::new("head\n".into(), "foot\n".into());
+        assert!(!page.push(&"x".repeat(MOST_BYTES)));
+        assert!(page.push(&"y".repeat(page.room())));
+        assert_eq!(page.room(), 0);
+        assert!(page.finish().ends_with("y\nfoot\n"));
+    }
+}

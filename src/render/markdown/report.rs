@@ -1,0 +1,100 @@
+//! What came of a plan, as a comment on the pull request.
+
+use super::escape::{code, prose};
+use super::page::{Page, list};
+use super::{APPLY_MARKER, who};
+use crate::plan::Action;
+use crate::render::text::report_summary;
+use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
+
+/// What came of each group that did not stay as it was, after the sum.
+#[must_use]
+pub fn report(report: &Report) -> String {
+    let mut lines = report_summary(report).into_iter();
+    let title = lines.next().unwrap_or_default();
+    let head = format!("{APPLY_MARKER}\n### {title}\n\n{}\n\n", lines.collect::<Vec<_>>().join(" · "));
+    let mut page = Page::new(head, format!("\nDigest: `{}`\n", report.digest));
+    // What went wrong comes first, and has room before what went well.
+    let (done, wrong): (Vec<&GroupReport>, Vec<&GroupReport>) = report
+        .groups
+        .iter()
+        .filter(|group| is_told(group))
+        .partition(|group| matches!(group.outcome(), Outcome::Done | Outcome::Differs));
+    let room = page.room();
+    page.push(&list("**Not all done**", wrong.into_iter().map(|group| told(group, room / 4)), room / 2));
+    let room = page.room();
+    page.push(&list("**Done**", done.into_iter().map(|group| told(group, room)), room));
+    page.finish()
+}
+
+/// Whether anything came of a group.
+fn is_told(group: &GroupReport) -> bool {
+    match group.outcome() {
+        Outcome::InSync => false,
+        Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
+        Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
+    }
+}
+
+fn told(group: &GroupReport, most: usize) -> String {
+    let word = match group.outcome() {
+        Outcome::Failed => "failed",
+        Outcome::Stale => "changed by somebody else meanwhile, left as it is",
+        Outcome::Skipped => "skipped",
+        Outcome::Done | Outcome::InSync | Outcome::Differs => "done",
+    };
+    let (added, removed) = (group.added.len(), group.removed.len());
+    let mut text = format!("{}: {word}; {added} added, {removed} removed", code(group.name.as_str()));
+    if let Some(trouble) = &group.trouble {
+        text.push_str(": ");
+        text.push_str(&prose(trouble));
+    }
+    let mut details: Vec<String> = group.failed.iter().chain(&group.skipped).map(undone).collect();
+    details.extend(group.stale.iter().flat_map(difference));
+    sublist(&mut text, &details, most);
+    text
+}
+
+fn undone(Undone { action, member, reason }: &Undone) -> String {
+    let done = match action {
+        Action::Add => "added",
+        Action::Remove => "removed",
+    };
+    format!("not {done}: {}: {}", who(member), prose(reason))
+}
+
+fn difference(difference: &Difference) -> Vec<String> {
+    let Difference { added, removed } = difference;
+    let added = added.iter().map(|member| format!("was added: {}", who(member)));
+    added.chain(removed.iter().map(|member| format!("was removed: {}", who(member)))).collect()
+}
+
+/// Adds details below an item, as many as have room.
+fn sublist(text: &mut String, details: &[String], most: usize) {
+    for (index, detail) in details.iter().enumerate() {
+        if text.len() + detail.len() + 60 > most {
+            text.push_str(&format!("\n  - … {} more, not shown here", details.len() - index));
+            return;
+        }
+        text.push_str("\n  - ");
+        text.push_str(detail);
+    }
+}
+
+/// Why a saved plan is stale: who came and went in which group since it was made.
+#[must_use]
+pub fn stale(groups: &[StaleGroup]) -> String {
+    let head = format!("{APPLY_MARKER}\n### Stale: the account has changed since the plan was made\n\n");
+    let mut page = Page::new(head, "\nNothing was changed. Make the plan anew and look at it again.\n".into());
+    let room = page.room();
+    let item = |group: &StaleGroup| {
+        let mut text = code(group.name.as_str());
+        match &group.difference {
+            Some(changed) => sublist(&mut text, &difference(changed), room / 4),
+            None => text.push_str(": the group is gone"),
+        }
+        text
+    };
+    page.push(&list("**What changed meanwhile**", groups.iter().map(item), room));
+    page.finish()
+}

@@ -1,0 +1,256 @@
+//! Plans and reports that the tests of every format show.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::{self, Source};
+use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Status};
+use crate::plan::{self, Action, Plan, Policy, Subject};
+use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
+
+/// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
+pub const HOSTILE: &str =
+    "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"";
+
+/// The account of the samples.
+pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+
+/// A group's id made of a number.
+pub fn group_id(number: usize) -> GroupId {
+    format!("a{number:031}").parse().unwrap()
+}
+
+/// A member's id made of a number.
+pub fn member_id(number: usize) -> MemberId {
+    format!("b{number:031}").parse().unwrap()
+}
+
+/// An account with these groups; a member named `?` has no address, one with `~` in front is pending.
+pub fn account(groups: &[(&str, &[&str])]) -> Current {
+    let mut current = Current::default();
+    let mut seen: Vec<String> = Vec::new();
+    for (number, (name, members)) in groups.iter().enumerate() {
+        let id = group_id(number);
+        current.groups.insert(id, GroupSummary { name: GroupName::from(*name) });
+        let mut membership = Membership::new();
+        for member in *members {
+            let index = seen.iter().position(|known| known == member).unwrap_or_else(|| {
+                seen.push((*member).into());
+                seen.len() - 1
+            });
+            let status = if member.starts_with('~') { Status::Pending } else { Status::Accepted };
+            let email = member.trim_start_matches('~').parse().ok();
+            membership.insert(member_id(index), Member { email, status: Some(status) });
+        }
+        current.memberships.insert(id, Arc::new(membership));
+    }
+    current
+}
+
+/// What a file declares.
+pub fn desired(yaml: &str) -> Desired {
+    config::parse(&[Source { path: "groups.yaml".into(), bytes: yaml.into() }]).unwrap()
+}
+
+/// The plan of a file for an account, at the start of December 2026.
+pub fn plan(yaml: &str, current: &Current) -> Plan {
+    let time: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+    let expiring_within = SignedDuration::from_hours(24 * 7);
+    let policy = Policy { account_id: ACCOUNT.parse().unwrap(), only: Default::default(), expiring_within };
+    plan::plan(&desired(yaml), current, &policy, time)
+}
+
+/// Nothing to do.
+pub fn in_sync() -> Plan {
+    plan(
+        "version: 1\ngroups:\n  Developers:\n    members: [alice@example.com]\n",
+        &account(&[("Developers", &["alice@example.com"])]),
+    )
+}
+
+const SMALL: &str = "\
+version: 1
+settings:
+  unmanaged_groups: report
+rosters:
+  sre: [alice@example.com, bob@example.com]
+groups:
+  Developers:
+    members:
+      - roster: sre
+      - carol@example.com
+      - email: dave@example.com
+        until: 2026-12-03
+        reason: INC-4821 cover
+      - email: gone@example.com
+        until: 2026-11-01
+    group_removals: 100%
+  Watched:
+    mode: observe
+    members: [alice@example.com]
+";
+
+/// A small plan, with something of everything but refusals and blocked entries.
+pub fn small() -> Plan {
+    plan(SMALL, &small_account())
+}
+
+fn small_account() -> Current {
+    account(&[
+        ("Developers", &["alice@example.com", "carol@example.com", "gone@example.com", "?", "mallory@example.com"]),
+        ("Watched", &["~dave@example.com"]),
+        ("Others", &["bob@example.com"]),
+    ])
+}
+
+/// The small plan, where the change under review adds Dave and nothing else.
+pub fn labelled() -> Plan {
+    let before = SMALL
+        .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
+    let mut plan = small();
+    plan.label_since(&super::samples::plan(&before, &small_account()));
+    plan
+}
+
+/// A plan that the limits alone refuse.
+pub fn refused_by_limits() -> Plan {
+    plan(
+        "version: 1\ngroups:\n  Developers:\n    members: [alice@example.com]\n",
+        &account(&[("Developers", &["alice@example.com", "bob@example.com", "carol@example.com"])]),
+    )
+}
+
+/// A plan that no digest lifts the refusal of.
+pub fn refused() -> Plan {
+    plan(
+        "version: 1\nsettings:\n  protected: [root@example.com]\ngroups:\n  Developers:\n    members: []\n",
+        &account(&[("Developers", &["root@example.com"])]),
+    )
+}
+
+/// A plan with entries that cannot be applied, and a removal that waits for them.
+pub fn blocked() -> Plan {
+    plan(
+        "version: 1\ngroups:\n  Developers:\n    members: [alcie@example.com]\n  Developer:\n    members: []\n",
+        &account(&[("Developers", &["alice@example.com"])]),
+    )
+}
+
+/// Everything that comes from outside is hostile.
+pub fn hostile() -> Plan {
+    let mut plan = blocked();
+    let email = "<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil";
+    let small = small();
+    plan.groups.extend(small.groups.into_iter().take(1));
+    plan.expiring = small.expiring;
+    plan.unmanaged_groups = small.unmanaged_groups;
+    plan.refusals = refused().refusals;
+    let name = GroupName::from(HOSTILE);
+    plan.groups.iter_mut().for_each(|group| {
+        group.name = name.clone();
+        for change in group.changes.iter_mut().chain(&mut group.held) {
+            change.member.email = email.parse().ok();
+            change.origin.file = HOSTILE.into();
+            change.reason = Some(HOSTILE.into());
+        }
+    });
+    plan.unmanaged_groups.iter_mut().for_each(|group| group.name = name.clone());
+    plan.blocked.iter_mut().for_each(|blocked| {
+        blocked.group = name.clone();
+        blocked.origin.file = HOSTILE.into();
+        blocked.reason = plan::BlockedReason::UnreadableGroup { cause: HOSTILE.into() };
+    });
+    plan.refusals.iter_mut().for_each(|refusal| {
+        refusal.group = Some(name.clone());
+        refusal.message = format!("{email} is protected in {HOSTILE}");
+        refusal.origin.iter_mut().for_each(|origin| origin.file = HOSTILE.into());
+    });
+    plan.expiring.iter_mut().for_each(|expiring| {
+        expiring.group = name.clone();
+        expiring.origin.file = HOSTILE.into();
+    });
+    plan
+}
+
+/// Three thousand changes in one group.
+pub fn large_group() -> Plan {
+    let members: Vec<String> = (0..3000).map(|n| format!("person{n:04}@example.com")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    plan(
+        "version: 1\ngroups:\n  Everybody:\n    members: []\n    allow_empty: true\n    group_removals: 100%\nsettings:\n  limits: { total_removals: 100% }\n",
+        &account(&[("Everybody", &members)]),
+    )
+}
+
+/// Three hundred groups, each with a change.
+pub fn many_groups() -> Plan {
+    let names: Vec<String> = (0..300).map(|n| format!("Group {n:03}")).collect();
+    let mut yaml = String::from("version: 1\nsettings: { limits: { total_removals: 100% } }\ngroups:\n");
+    for name in &names {
+        yaml.push_str(&format!("  {name}:\n    members: [alice@example.com]\n    group_removals: 100%\n"));
+    }
+    let members = ["alice@example.com", "bob@example.com", "carol@example.com"];
+    let groups: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &members[..])).collect();
+    plan(&yaml, &account(&groups))
+}
+
+/// A subject with an address.
+fn subject(email: &str) -> Subject {
+    Subject { id: member_id(1), email: email.parse().ok(), status: Some(Status::Accepted) }
+}
+
+/// An apply that did part of it.
+pub fn partial_report() -> Report {
+    let empty = |name: &str| GroupReport {
+        id: group_id(1),
+        name: name.into(),
+        differs: false,
+        added: Vec::new(),
+        removed: Vec::new(),
+        failed: Vec::new(),
+        skipped: Vec::new(),
+        stale: None,
+        trouble: None,
+    };
+    let (alice, bob) = (subject("alice@example.com"), subject("bob@example.com"));
+    let reason = |reason: &str| String::from(reason);
+    let groups = vec![
+        GroupReport { added: vec![alice.clone()], ..empty("Developers") },
+        GroupReport {
+            failed: vec![Undone {
+                action: Action::Add,
+                member: bob.clone(),
+                reason: reason("bob does not have DSR enabled (400)"),
+            }],
+            ..empty("Operators")
+        },
+        GroupReport {
+            skipped: vec![Undone {
+                action: Action::Remove,
+                member: bob.clone(),
+                reason: reason("not added elsewhere"),
+            }],
+            ..empty("Leads")
+        },
+        GroupReport { stale: Some(Difference { added: vec![alice], removed: vec![bob] }), ..empty("Admins") },
+        GroupReport { trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
+    ];
+    Report {
+        digest: in_sync().digest,
+        groups,
+        blocked: 1,
+        interrupted: true,
+        credentials_refused: false,
+        journal_failed: None,
+    }
+}
+
+/// Groups that have changed since a plan was saved.
+pub fn stale_groups() -> Vec<StaleGroup> {
+    let difference = Difference { added: vec![subject("new@example.com")], removed: vec![subject("old@example.com")] };
+    vec![
+        StaleGroup { name: "Developers".into(), difference: Some(difference) },
+        StaleGroup { name: HOSTILE.into(), difference: None },
+    ]
+}

@@ -1,0 +1,287 @@
+//! What files and account say of a person: for people, and as JSON that others read.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::text::{Layout, Paint, Style};
+use super::words::{ending, origin, subject};
+use super::{clean, counted};
+use crate::model::{Email, GroupId, GroupName, MemberId, Mode, Status};
+use crate::plan::{Claim, Standing, Why, WhyGroup};
+
+/// The version of the JSON format.
+const FORMAT_VERSION: u32 = 1;
+
+/// The person's groups, each with what becomes of the membership and the lines that say so.
+#[must_use]
+pub fn text(why: &Why, layout: Layout) -> String {
+    let paint = Paint::new(layout.color);
+    let mut lines = vec![paint.paint(Style::Title, &who(why))];
+    for group in &why.groups {
+        let (word, style) = word(&group.standing);
+        lines.push(String::new());
+        let mode = match group.mode {
+            Some(Mode::Exact) | None => String::new(),
+            Some(mode) => format!(" ({mode})"),
+        };
+        let title = paint.paint(Style::Title, &clean(group.name.as_str()));
+        lines.push(format!("{title}{mode}: {}", paint.paint(style, &clean(&word))));
+        for claim in &group.claims {
+            lines.push(format!("  {}", self::claim(claim)));
+        }
+        if group.claims.is_empty() && group.mode.is_some() {
+            lines.push("  no line names them".into());
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn who(why: &Why) -> String {
+    let person = clean(&why.person.to_string());
+    let groups = |is_meant: fn(&&WhyGroup) -> bool| counted(why.groups.iter().filter(is_meant).count() as u64, "group");
+    let present = groups(|group| group.present);
+    let declared = groups(|group| !group.claims.is_empty());
+    match why.members.as_slice() {
+        [] if why.groups.is_empty() => format!("{person}: no member of the account, and no file names them"),
+        [] => format!("{person}: no member of the account, declared for {declared}"),
+        [member] => format!("{}: in {present}, declared for {declared}", identity(member)),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|member| member.id.as_str()).collect();
+            format!("{person}: the address of several members: {}", ids.join(", "))
+        }
+    }
+}
+
+fn identity(member: &crate::plan::Subject) -> String {
+    match member.email {
+        Some(_) => format!("{}, id {}", subject(member), member.id),
+        None => subject(member),
+    }
+}
+
+fn word(standing: &Standing) -> (String, Style) {
+    let (word, style) = match standing {
+        Standing::Member => ("a member, as declared", Style::Add),
+        Standing::Joins => ("declared, to be added", Style::Add),
+        Standing::Missing => ("declared and missing; the group is only observed", Style::Warn),
+        Standing::Leaves => ("a member, to be removed", Style::Remove),
+        Standing::Unexpected => ("a member and not declared; the group is only observed", Style::Warn),
+        Standing::Held => ("a member, not declared; kept until what is blocked in the group is resolved", Style::Warn),
+        Standing::Additional => ("a member and not declared, which an additive group allows", Style::Dim),
+        Standing::Unmanaged => ("a member; no file declares the group", Style::Dim),
+        Standing::NotNow => ("declared for another time, and no member now", Style::Dim),
+        Standing::Blocked(why) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
+    };
+    (word.into(), style)
+}
+
+fn claim(claim: &Claim) -> String {
+    let mut text = origin(&claim.origin);
+    for used in claim.via.iter().flat_map(|via| via.iter()) {
+        text.push_str(&format!(" via {} ({})", clean(&used.roster), origin(&used.origin)));
+    }
+    if let Some(from) = claim.window.from {
+        text.push_str(&format!(", from {from}"));
+    }
+    if let Some(until) = claim.window.until {
+        text.push_str(&format!(", until the {}", ending(until)));
+    }
+    if !claim.holds {
+        text.push_str(", not now");
+    }
+    if let Some(reason) = &claim.reason {
+        text.push_str(&format!(", {}", clean(reason)));
+    }
+    text
+}
+
+/// The same as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhyDocument {
+    format_version: u32,
+    person: String,
+    members: Vec<MemberDocument>,
+    groups: Vec<GroupDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct MemberDocument {
+    id: MemberId,
+    email: Option<Email>,
+    status: Option<Status>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct GroupDocument {
+    name: GroupName,
+    id: Option<GroupId>,
+    mode: Option<Mode>,
+    present: bool,
+    standing: &'static str,
+    blocked: Option<String>,
+    claims: Vec<ClaimDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ClaimDocument {
+    file: String,
+    line: u32,
+    via: Vec<String>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    reason: Option<String>,
+    holds: bool,
+}
+
+impl WhyDocument {
+    /// The document of what there is to say.
+    #[must_use]
+    pub fn new(why: &Why) -> Self {
+        let member = |member: &crate::plan::Subject| MemberDocument {
+            id: member.id,
+            email: member.email.clone(),
+            status: member.status,
+        };
+        Self {
+            format_version: FORMAT_VERSION,
+            person: why.person.to_string(),
+            members: why.members.iter().map(member).collect(),
+            groups: why.groups.iter().map(GroupDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&WhyGroup> for GroupDocument {
+    fn from(group: &WhyGroup) -> Self {
+        let WhyGroup { name, id, mode, present, standing, claims } = group;
+        let (standing, blocked) = match standing {
+            Standing::Member => ("member", None),
+            Standing::Joins => ("joins", None),
+            Standing::Missing => ("missing", None),
+            Standing::Leaves => ("leaves", None),
+            Standing::Unexpected => ("unexpected", None),
+            Standing::Held => ("held", None),
+            Standing::Additional => ("additional", None),
+            Standing::Unmanaged => ("unmanaged", None),
+            Standing::NotNow => ("not_now", None),
+            Standing::Blocked(why) => ("blocked", Some(why.clone())),
+        };
+        let claims = claims.iter().map(ClaimDocument::from).collect();
+        Self { name: name.clone(), id: *id, mode: *mode, present: *present, standing, blocked, claims }
+    }
+}
+
+impl From<&Claim> for ClaimDocument {
+    fn from(claim: &Claim) -> Self {
+        let Claim { origin, via, window, reason, holds } = claim;
+        Self {
+            file: origin.file.to_string(),
+            line: origin.line,
+            via: via.iter().flat_map(|via| via.iter()).map(|used| used.roster.to_string()).collect(),
+            from: window.from,
+            until: window.until,
+            reason: reason.as_deref().map(Into::into),
+            holds: *holds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Policy, plan, why};
+    use crate::render::samples::{ACCOUNT, account, desired};
+
+    const FILE: &str = "\
+version: 1
+rosters:
+  sre: [alice@example.com]
+groups:
+  Admins:
+    members:
+      - roster: sre
+  Developers:
+    members:
+      - email: alice@example.com
+        until: 2026-11-01
+        reason: INC-1
+  Later:
+    members:
+      - email: alice@example.com
+        from: 2026-12-24
+    allow_empty: true
+  Open:
+    mode: additive
+    members: []
+  Typo:
+    members: [alcie@example.com]
+  Gone:
+    members: [alice@example.com]
+";
+
+    fn asked(person: &str) -> Why {
+        let current = account(&[
+            ("Admins", &["bob@example.com"]),
+            ("Developers", &["alice@example.com"]),
+            ("Later", &[]),
+            ("Open", &["alice@example.com"]),
+            ("Typo", &["alice@example.com"]),
+            ("Others", &["alice@example.com"]),
+        ]);
+        let desired = desired(FILE);
+        let time = "2026-12-01T00:00:00Z".parse().unwrap();
+        let policy = Policy {
+            account_id: ACCOUNT.parse().unwrap(),
+            only: Default::default(),
+            expiring_within: jiff::SignedDuration::ZERO,
+        };
+        let plan = plan(&desired, &current, &policy, time);
+        why(&crate::cli::parse_person(person).unwrap(), &desired, &current, &plan, None, time)
+    }
+
+    const LAYOUT: Layout = Layout { width: 100, color: false };
+
+    #[test]
+    fn every_group_of_a_person_is_shown_with_the_lines_that_say_so() {
+        insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @r#"
+    alice@example.com, id b0000000000000000000000000000001: in 4 groups, declared for 4 groups
+
+    Admins: declared, to be added
+      groups.yaml:3 via sre (groups.yaml:7)
+
+    Developers: a member, not declared; kept until what is blocked in the group is resolved
+      groups.yaml:10, until the end of 2026-11-01, not now, INC-1
+
+    Gone: declared, and cannot be applied: the account has no group of this name; create it first, or pin its id
+      groups.yaml:24
+
+    Later: declared for another time, and no member now
+      groups.yaml:15, from 2026-12-24T00:00:00Z, not now
+
+    Open (additive): a member and not declared, which an additive group allows
+      no line names them
+
+    Others: a member; no file declares the group
+
+    Typo: a member, not declared; kept until what is blocked in the group is resolved
+      no line names them
+    "#);
+    }
+
+    #[test]
+    fn somebody_nobody_knows_is_called_unknown() {
+        insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
+    nobody@example.com: no member of the account, and no file names them
+    "#);
+    }
+
+    #[test]
+    fn somebody_only_the_files_name_is_shown_with_what_blocks_them() {
+        insta::assert_snapshot!(text(&asked("alcie@example.com"), LAYOUT), @r#"
+    alcie@example.com: no member of the account, declared for 1 group
+
+    Typo: declared, and cannot be applied: no member of the account; did you mean alice@example.com?
+      groups.yaml:22
+    "#);
+    }
+}

@@ -1,0 +1,49 @@
+//! Every direct dependency has its reason in writing, and none is written down that is not there.
+
+use std::collections::BTreeSet;
+
+use crate::harness::repository;
+
+#[test]
+fn each_direct_dependency_has_a_reason_and_each_reason_a_dependency() {
+    let manifest = std::fs::read_to_string(repository("Cargo.toml")).unwrap();
+    let document = std::fs::read_to_string(repository("docs/dependencies.md")).unwrap();
+    let declared =
+        |table: &str| names(section(&manifest, table, "["), |line| line.split_once(" = ").map(|(name, _)| name));
+    let explained = |heading: &str| {
+        names(section(&document, heading, "## "), |line| {
+            line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)
+        })
+    };
+    let program = declared("[dependencies]");
+    assert!(program.len() > 20, "{program:?}");
+    assert_eq!(explained("## In the program"), program);
+    // What tests use besides with other features has its reason already.
+    let tests: BTreeSet<String> = declared("[dev-dependencies]").difference(&program).cloned().collect();
+    assert_eq!(explained("## In tests"), tests);
+}
+
+#[test]
+fn whatever_the_lock_file_has_twice_is_explained() {
+    let lock = std::fs::read_to_string(repository("Cargo.lock")).unwrap();
+    let document = std::fs::read_to_string(repository("docs/dependencies.md")).unwrap();
+    let mut seen = BTreeSet::new();
+    let packages = lock.split("[[package]]").skip(1);
+    let named = packages.filter_map(|package| package.lines().find_map(|line| line.strip_prefix("name = ")));
+    let twice: BTreeSet<String> =
+        named.filter(|name| !seen.insert(*name)).map(|name| name.trim_matches('"').to_owned()).collect();
+    let explained = names(section(&document, "## Two versions of one crate", "## "), |line| {
+        line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)
+    });
+    assert_eq!(explained, twice);
+}
+
+/// The lines below a heading, up to the next.
+fn section<'a>(text: &'a str, heading: &str, next: &'a str) -> impl Iterator<Item = &'a str> {
+    let below = text.lines().skip_while(move |line| *line != heading).skip(1).collect::<Vec<_>>();
+    below.into_iter().take_while(move |line| !line.starts_with(next))
+}
+
+fn names<'a>(lines: impl Iterator<Item = &'a str>, name: impl Fn(&'a str) -> Option<&'a str>) -> BTreeSet<String> {
+    lines.filter_map(name).map(String::from).collect()
+}

@@ -1,0 +1,81 @@
+//! What `drift` asks about strangers, and the figures it leaves for Prometheus.
+
+use convoke::sandbox::Seed;
+
+use crate::harness::{World, given, nothing};
+
+fn admins() -> Seed {
+    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"])
+}
+
+fn metric<'a>(text: &'a str, name: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+}
+
+fn figures(world: &World) -> String {
+    world.read("convoke.prom")
+}
+
+#[test]
+fn a_stranger_is_shown_with_the_time_they_were_added_and_nobody_else_is_asked_about() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    world.run("plan").exits(0);
+    let without = world.request_count();
+    world.forget_requests();
+    let drift = world.run("drift --format json").exits(2);
+    assert_eq!(world.account().requests().iter().filter(|request| request.member.is_some()).count(), 1);
+    assert!(world.request_count() <= without + 1);
+    let changes = drift.json()["groups"][0]["changes"].clone();
+    assert_eq!(changes[0].get("added_at"), None, "{changes}");
+    assert!(changes[1]["added_at"].is_string(), "{changes}");
+    world.run("drift").exits(2).says("mallory@example.com  convoke.yaml:6, added 20");
+    world.run("drift --format markdown").exits(2).says(", added 20");
+}
+
+#[test]
+fn an_account_in_sync_costs_no_further_request() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);
+    world.run("drift").exits(0);
+    assert_eq!(world.request_count(), 2);
+}
+
+#[test]
+fn the_figures_say_what_the_run_found() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    let quiet = world.run("drift --quiet --metrics-file convoke.prom").exits(2);
+    assert!(quiet.stdout.contains("- mallory@example.com"), "{quiet}");
+    let figures = figures(&world);
+    assert_eq!(metric(&figures, "convoke_drift_success"), "1");
+    assert_eq!(metric(&figures, "convoke_drift_exit_code"), "2");
+    assert_eq!(metric(&figures, "convoke_drift_memberships"), "2");
+    assert_eq!(metric(&figures, "convoke_drift_differences{kind=\"missing\"}"), "1");
+    assert_eq!(metric(&figures, "convoke_drift_differences{kind=\"unexpected\"}"), "1");
+    assert_eq!(metric(&figures, "convoke_drift_requests"), world.request_count().to_string());
+}
+
+#[test]
+fn a_run_that_fails_leaves_figures_that_say_so() {
+    let world = given(Seed::default()).file("convoke.yaml", "version: 2\n");
+    world.run("drift --metrics-file convoke.prom").exits(65);
+    assert_eq!(metric(&figures(&world), "convoke_drift_success"), "0");
+    assert_eq!(metric(&figures(&world), "convoke_drift_exit_code"), "65");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_figures_can_be_read_by_everybody_and_replace_the_old_ones_whole() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);
+    world.write("convoke.prom", "old");
+    world.run("drift --metrics-file convoke.prom").exits(0);
+    assert!(!figures(&world).contains("old"));
+    assert_eq!(world.path("convoke.prom").metadata().unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn figures_that_cannot_be_written_fail_the_run() {
+    let world = nothing().file("convoke.yaml", "version: 1\ngroups: {}\n").file("seed.yaml", "version: 1\n");
+    world.run("drift --sandbox seed.yaml --metrics-file nowhere/convoke.prom").exits(1).warns("cannot be written");
+}

@@ -1,0 +1,49 @@
+//! `export`: what it writes is what is there.
+
+use convoke::sandbox::Seed;
+
+use crate::harness::given;
+
+fn account() -> Seed {
+    Seed::default()
+        .group("Admins", ["alice@example.com", "Bob@Example.com"])
+        .group("on: \"call\"", ["alice@example.com"])
+        .group("A/B", ["carol@example.com"])
+        .group("a b", Vec::<String>::new())
+}
+
+#[test]
+fn a_plan_of_what_was_exported_is_empty_and_stays_so() {
+    let world = given(account());
+    let first = world.run("export").exits(0).stdout;
+    world.write("convoke.yaml", &first);
+    world.run("plan --detailed-exitcode").exits(0).says("No changes. 4 groups in sync.");
+    assert_eq!(world.run("export").exits(0).stdout, first);
+}
+
+#[test]
+fn one_file_a_group_is_a_folder_that_plans_to_nothing() {
+    let world = given(account());
+    world.run("export --out-dir groups").exits(0).warns("4 files written to groups, 0 unchanged");
+    world.run("plan -f groups --detailed-exitcode").exits(0).says("No changes. 4 groups in sync.");
+    world.run("export --out-dir groups").exits(0).warns("0 files written to groups, 4 unchanged");
+}
+
+#[test]
+fn a_file_that_holds_something_else_is_not_overwritten_unasked() {
+    let world = given(account()).file("groups/admins.yaml", "mine\n");
+    world.run("export --out-dir groups").exits(1).warns("would be overwritten").warns("--force");
+    assert_eq!(world.read("groups/admins.yaml"), "mine\n");
+    assert!(!world.path("groups/on-call.yaml").exists());
+    world.run("export --out-dir groups --force").exits(0);
+    assert!(world.read("groups/admins.yaml").contains("alice@example.com"));
+}
+
+#[test]
+fn only_the_groups_that_are_named_are_read_and_written() {
+    let world = given(account());
+    let one = world.run("export Admins").exits(0).stdout;
+    assert!(one.contains("Admins:") && !one.contains("carol"), "{one}");
+    assert_eq!(world.request_count(), 2);
+    world.run("export Nobody").exits(64).warns("the account has no group \"Nobody\"");
+}

@@ -1,0 +1,314 @@
+//! An API that answers anything: what the program makes of it, and that it removes nobody for it.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
+use convoke::apply::{self, Means, Present};
+use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
+use convoke::config::{self, Source};
+use convoke::journal::Journal;
+use convoke::model::{AccountId, Current, Desired, GroupSummary, Member, MemberId};
+use convoke::observe;
+use convoke::plan::document::PlanDocument;
+use convoke::plan::{self, Plan, Policy};
+use fastrand::Rng;
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Whoever is in the group, and is to be.
+const MEMBERS: usize = 7;
+const GROUP: &str = "0123456789abcdef0123456789abcdef";
+
+/// What the program may send before it must have come to an end.
+const MOST_REQUESTS: usize = 3_000;
+
+fn id(number: usize) -> String {
+    format!("{:032x}", 0xa_bcde_0000 + number)
+}
+
+fn email(number: usize) -> String {
+    format!("person{number}@example.com")
+}
+
+/// Files that declare the group as it is.
+fn desired() -> Desired {
+    let members: Vec<String> = (0..MEMBERS).map(email).collect();
+    let text = format!(
+        "version: 1\nsettings: {{ limits: {{ group_removals: 100%, total_removals: 100% }} }}\n\
+         groups:\n  Ops:\n    allow_empty: true\n    members: [{}]\n",
+        members.join(", ")
+    );
+    config::parse(&[Source { path: "convoke.yaml".into(), bytes: text.into() }]).unwrap()
+}
+
+fn policy() -> Policy {
+    Policy { account_id: AccountId::SANDBOX, only: BTreeSet::new(), expiring_within: SignedDuration::ZERO }
+}
+
+/// A plan as it is saved.
+pub fn a_plan() -> String {
+    let desired = desired();
+    let group = GROUP.parse().unwrap();
+    let member = |number: usize| Member { email: Some(email(number).parse().unwrap()), status: None };
+    let observed = (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), member(number))).collect();
+    let current = Current {
+        groups: [(group, GroupSummary { name: "Ops".into() })].into(),
+        memberships: [(group, Arc::new(observed))].into(),
+        ..Current::default()
+    };
+    let plan = plan::plan(&desired, &current, &policy(), Timestamp::UNIX_EPOCH);
+    serde_json::to_string(&PlanDocument::new(&plan)).unwrap()
+}
+
+/// The truth about each path.
+fn sound(path: &str) -> Value {
+    let person = |number: usize| json!({ "id": id(number), "email": email(number), "status": "accepted", "user": { "email": email(number) } });
+    let result: Vec<Value> = match path {
+        path if path.ends_with("/user_groups") => vec![json!({ "id": GROUP, "name": "Ops" })],
+        _ => (0..MEMBERS).map(person).collect(),
+    };
+    let count = result.len();
+    json!({
+        "success": true, "errors": [], "messages": [], "result": result,
+        "result_info": { "page": 1, "per_page": count, "count": count, "total_count": count, "total_pages": 1 },
+    })
+}
+
+/// Somewhere in the value something else stands. Whole new ids are never made up: a list that names a stranger is a
+/// list that names a stranger.
+fn spoil(value: &mut Value, rng: &mut Rng) {
+    match value {
+        Value::Array(items) if !items.is_empty() && rng.u8(0..4) > 0 => {
+            let at = rng.usize(..items.len());
+            match rng.u8(0..6) {
+                0 => drop(items.remove(at)),
+                1 => items.push(items[at].clone()),
+                2 => *items = items.iter().flat_map(|item| vec![item.clone(); 40]).collect(),
+                _ => spoil(&mut items[at], rng),
+            }
+        }
+        Value::Object(fields) if !fields.is_empty() && rng.u8(0..6) > 0 => {
+            let key = fields.keys().nth(rng.usize(..fields.len())).unwrap().clone();
+            match rng.u8(0..6) {
+                0 => drop(fields.remove(&key)),
+                _ => spoil(fields.get_mut(&key).unwrap(), rng),
+            }
+        }
+        Value::String(text) if rng.bool() => *text = text.to_uppercase(),
+        other => *other = odd(rng),
+    }
+}
+
+fn odd(rng: &mut Rng) -> Value {
+    match rng.u8(0..12) {
+        0 => Value::Null,
+        1 => json!(-1),
+        2 => json!(u64::MAX),
+        3 => json!(1e300),
+        4 => json!(0),
+        5 => json!(true),
+        6 => json!([]),
+        7 => json!({}),
+        8 => json!(["../../../user/tokens", "\u{1b}[31m\u{202e}\0", "%2e%2e%2f"][rng.usize(..3)]),
+        9 => json!("x".repeat(10_000)),
+        10 => (0..100).fold(Value::Null, |inner, _| json!([inner])),
+        _ => json!([{ "id": 7, "email": [] }]),
+    }
+}
+
+/// A server that answers as a closure says and remembers what it was asked.
+struct Peer {
+    url: String,
+    asked: Arc<Mutex<Vec<(Method, String)>>>,
+}
+
+impl Peer {
+    async fn start(answer: impl Fn(usize, &str) -> Response<Body> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/client/v4", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<(Method, String)>>> = Arc::default();
+        let (seen, answer) = (Arc::clone(&asked), Arc::new(answer));
+        let router = Router::new().fallback(move |request: Request<Body>| {
+            let number = {
+                let mut seen = seen.lock().unwrap();
+                seen.push((request.method().clone(), request.uri().to_string()));
+                seen.len()
+            };
+            let answer = answer(number, request.uri().path());
+            async move { answer }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, asked }
+    }
+
+    fn client(&self) -> Client {
+        let (timeout, max_wait) = (Duration::from_secs(30), Duration::from_millis(60));
+        let credentials = Credentials::Token("a-token-of-the-tests".into());
+        let (base_url, concurrency) = (BaseUrl::parse(&self.url).unwrap(), NonZeroUsize::new(4).unwrap());
+        let account_id = AccountId::SANDBOX;
+        Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait }).unwrap()
+    }
+
+    /// Plans and carries out whatever the plan says; the plan, if there is one.
+    async fn converge(&self) -> Result<Plan, String> {
+        let (client, desired) = (self.client(), desired());
+        let mut current = observe::read(&client, &desired, &policy()).await.map_err(|error| error.to_string())?;
+        let plan = observe::plan(&client, &desired, &mut current, &policy(), Timestamp::UNIX_EPOCH).await;
+        let plan = plan.map_err(|error| error.to_string())?;
+        let (_stop, stopped) = watch::channel(false);
+        let journal = Journal::none();
+        let means = Means { client: &client, journal: &journal, stop: stopped, progress: &|_| {} };
+        apply::apply(&plan, Present::new(), means).await;
+        Ok(plan)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
+    #[track_caller]
+    fn removed_nobody(&self, why: &dyn std::fmt::Debug) {
+        let asked = self.asked.lock().unwrap();
+        let removal = asked.iter().find(|(method, _)| *method == Method::DELETE || *method == Method::PUT);
+        assert!(removal.is_none(), "{why:?} led to {removal:?}");
+        let ours = |path: &str| path.starts_with(&format!("/client/v4/accounts/{}/", AccountId::SANDBOX));
+        let astray = asked.iter().find(|(_, path)| !ours(path) || path.contains(".."));
+        assert!(astray.is_none(), "{why:?} led to {astray:?}");
+        assert!(asked.len() < MOST_REQUESTS, "{why:?} led to {} requests", asked.len());
+    }
+}
+
+fn json_answer(value: &Value) -> Response<Body> {
+    Response::builder().header("content-type", "application/json").body(Body::from(value.to_string())).unwrap()
+}
+
+/// Answers with everything: JSON spoilt in many ways, bytes, odd statuses and headers.
+fn anything(rng: &mut Rng, path: &str) -> Response<Body> {
+    let mut value = sound(path);
+    match rng.u8(0..10) {
+        0..3 => json_answer(&value),
+        3..8 => {
+            (0..rng.u8(1..4)).for_each(|_| spoil(&mut value, rng));
+            json_answer(&value)
+        }
+        8 => {
+            let bytes: Vec<u8> = (0..rng.usize(0..3000)).map(|_| rng.u8(..)).collect();
+            Response::new(Body::from(bytes))
+        }
+        _ => {
+            let statuses = [200, 201, 204, 206, 301, 304, 400, 401, 403, 404, 409, 418, 429, 500, 503, 599];
+            let headers =
+                ["0", "-1", "99999999999999999999", "soon", "Wed, 21 Oct 2065 07:28:00 GMT", "\"d\";r=0;t=99999999999"];
+            let header = |rng: &mut Rng| headers[rng.usize(..headers.len())];
+            let answer = Response::builder().status(statuses[rng.usize(..statuses.len())]);
+            let answer = answer.header("retry-after", header(rng)).header("ratelimit", header(rng));
+            answer.body(Body::from(value.to_string())).unwrap()
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_spoilt_in_any_way_never_lead_to_a_removal() {
+    let mut planned = 0;
+    for seed in 0..200 {
+        let rng = Mutex::new(Rng::with_seed(seed));
+        let peer = Peer::start(move |_, path| anything(&mut rng.lock().unwrap(), path)).await;
+        planned += usize::from(peer.converge().await.is_ok());
+        peer.removed_nobody(&seed);
+    }
+    assert!(planned > 20, "only {planned} times anything was planned");
+}
+
+#[tokio::test]
+async fn the_truth_is_in_sync() {
+    let peer = Peer::start(|_, path| json_answer(&sound(path))).await;
+    let plan = peer.converge().await.unwrap();
+    assert!(!plan.has_differences() && plan.blocked.is_empty(), "{plan:?}");
+    assert_eq!(peer.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_left_alone_after_its_bound() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let peer = Peer::start(move |_, _| {
+        let count = Arc::clone(&count);
+        let chunk = vec![b' '; 64 * 1024];
+        let endless = stream::iter(std::iter::repeat_with(move || {
+            count.fetch_add(chunk.len(), Ordering::Relaxed);
+            Ok::<_, std::io::Error>(chunk.clone())
+        }));
+        Response::new(Body::from_stream(endless))
+    })
+    .await;
+    let error = peer.converge().await.unwrap_err();
+    assert!(error.contains("larger than anything the API says"), "{error}");
+    let megabytes = sent.load(Ordering::Relaxed) >> 20;
+    assert!(megabytes < 50, "{megabytes} MB were taken");
+}
+
+#[tokio::test]
+async fn a_list_without_an_end_is_given_up() {
+    for per_page in [1, 10] {
+        let next = AtomicUsize::new(0);
+        let peer = Peer::start(move |_, path| {
+            if path.ends_with("/user_groups") {
+                return json_answer(&sound(path));
+            }
+            let from = next.fetch_add(per_page, Ordering::Relaxed);
+            let entries: Vec<Value> = (from..from + per_page).map(|number| json!({ "id": id(number) })).collect();
+            json_answer(&json!({ "success": true, "result": entries }))
+        })
+        .await;
+        let error = peer.converge().await.unwrap_err();
+        // The bound that is met first: on the pages, on the entries, or on the requests in five minutes.
+        let bounds = ["does not end", "more than", "rate limit is reached"];
+        assert!(bounds.iter().any(|bound| error.contains(bound)), "{error}");
+        peer.removed_nobody(&per_page);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_claims_to_be_huge_is_given_up_at_once() {
+    for total in [json!(u64::MAX), json!(1_000_001), json!(900_000)] {
+        let claimed = total.clone();
+        let peer = Peer::start(move |_, path| {
+            let mut value = sound(path);
+            if !path.ends_with("/user_groups") {
+                value["result_info"]["total_count"] = claimed.clone();
+            }
+            json_answer(&value)
+        })
+        .await;
+        let error = peer.converge().await.unwrap_err();
+        assert!(error.contains("it claims to have"), "{total}: {error}");
+        assert!(peer.asked() <= 3, "{total}: {} requests", peer.asked());
+    }
+}
+
+#[tokio::test]
+async fn a_member_listed_twice_or_in_another_case_is_no_list() {
+    for again in [id(1), id(1).to_uppercase()] {
+        let peer = Peer::start(move |_, path| {
+            let mut value = sound(path);
+            if !path.ends_with("/user_groups") {
+                // The figures fit, and yet one is missing.
+                value["result"][2] = json!({ "id": again, "email": email(1) });
+            }
+            json_answer(&value)
+        })
+        .await;
+        let error = peer.converge().await.unwrap_err();
+        assert!(error.contains("twice"), "{error}");
+        peer.removed_nobody(&"a member listed twice");
+    }
+}

@@ -1,0 +1,325 @@
+//! Runs that are cut off: killed before and after every single write, told to stop, out of disk or of a listener.
+
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use convoke::journal::{self, Outcome};
+use convoke::sandbox::{Fault, FaultRule, Match, Operation, Request, Seed, Wait};
+
+use crate::harness::{World, binary, given};
+
+/// Longer than any test waits: what is held for so long is never let go.
+const FOREVER: Wait = Wait::millis(600_000);
+
+/// What must happen within this time happens at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The memberships before and as declared.
+const BEFORE: [(&str, &[&str]); 3] = [
+    (
+        "Large",
+        &["a1@example.com", "a2@example.com", "a3@example.com", "a4@example.com", "a5@example.com", "both@example.com"],
+    ),
+    ("Other", &["c1@example.com"]),
+    ("Small", &["b1@example.com", "b2@example.com", "b3@example.com"]),
+];
+const AFTER: [(&str, &[&str]); 3] = [
+    ("Large", &["a5@example.com", "both@example.com", "new1@example.com"]),
+    ("Other", &["a1@example.com", "c1@example.com"]),
+    ("Small", &["b3@example.com", "new2@example.com"]),
+];
+
+/// A plan with every kind of write, and somebody who moves from one group to another.
+fn world() -> World {
+    let seed = Seed::default().people(["new1@example.com", "new2@example.com"]);
+    let group = |seed: Seed, (name, members): (&str, &[&str])| seed.group(name, members.to_vec());
+    given(BEFORE.into_iter().fold(seed, group)).groups(&AFTER)
+}
+
+fn applying(world: &World, journal: &str) -> Command {
+    let mut command = world.process();
+    command.args(["apply", "--yes", "--concurrency", "1", "--journal", journal]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The requests that write, as a run sends them that nobody cuts off.
+fn writes() -> Vec<Request> {
+    let world = world();
+    world.run("apply --yes --concurrency 1").exits(0);
+    let requests = world.account().requests().into_iter();
+    requests.filter(|request| request.method != "GET").collect()
+}
+
+/// The requests that are the same as this one.
+fn same(world: &World, write: &Request) -> Match {
+    let group = BEFORE.iter().find(|(name, _)| world.account().group_id(name) == write.group).unwrap().0;
+    let on = Match::operation(write.operation.unwrap()).group(group);
+    write.member.map_or(on.clone(), |member| on.member(member.as_str()))
+}
+
+/// Waits until a request of this operation and about this member has arrived, and done its work if it is to.
+fn arrived(world: &World, write: &Request, effect: bool) {
+    let same = |request: &Request| {
+        (request.operation, request.group, request.member) == (write.operation, write.group, write.member)
+            && request.effect == effect
+    };
+    until("the write arrives", || world.account().requests().iter().any(same));
+}
+
+fn until(what: &str, happened: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < PATIENCE, "it takes too long until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Waits for the process to end by itself.
+fn ended(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(start.elapsed() < PATIENCE, "the program does not end");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Nobody who was to stay in a group ever left it.
+#[track_caller]
+fn nobody_to_stay_ever_left(world: &World) {
+    for ((name, before), (_, after)) in BEFORE.iter().zip(AFTER) {
+        let staying: BTreeSet<_> = before.iter().filter(|email| after.contains(email)).collect();
+        for email in staying {
+            let (group, member) = (world.account().group_id(name).unwrap(), world.account().person_id(email).unwrap());
+            let left =
+                world.account().history().into_iter().any(|change| (change.group, change.member) == (group, member));
+            assert!(!left, "{email} was not left alone in {name}");
+        }
+    }
+    // Who moves is in the one before leaving the other.
+    let mover = world.account().person_id("a1@example.com").unwrap();
+    let moves: Vec<bool> =
+        world.account().history().iter().filter(|change| change.member == mover).map(|change| change.joined).collect();
+    assert!(moves.is_empty() || moves[0], "a1 left before joining");
+}
+
+/// What the journal says was done is what the account saw, but for the one write that was under way.
+#[track_caller]
+fn journal_is_true(world: &World, path: &str, under_way: &Request) {
+    let bytes = std::fs::read(world.path(path)).unwrap();
+    let record = journal::parse(&bytes).unwrap();
+    let effects = world.account().requests().iter().filter(|request| request.effect).count();
+    let done = record.operations.iter().filter(|operation| operation.outcome == Outcome::Done).count();
+    let unknown: Vec<_> = record.operations.iter().filter(|operation| operation.outcome == Outcome::Unknown).collect();
+    // Others may have been announced and wait for their turn.
+    let unknown_groups = unknown.iter().map(|operation| Some(operation.effect.group_id));
+    assert!(unknown_groups.into_iter().any(|group| group == under_way.group), "{record:#?}");
+    assert!((done..=done + 1).contains(&effects), "{effects} effects, {record:#?}");
+    // Wherever the last line is torn, the journal can be read.
+    let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    for end in last + 1..bytes.len() {
+        journal::parse(&bytes[..end]).unwrap_or_else(|error| panic!("torn at {end}: {error}"));
+    }
+}
+
+#[test]
+fn a_run_killed_before_or_after_any_write_loses_nothing_and_the_next_converges() {
+    let writes = writes();
+    let kinds: BTreeSet<Operation> = writes.iter().filter_map(|write| write.operation).collect();
+    assert_eq!(kinds.len(), 3, "the plan is to hold every kind of write: {writes:#?}");
+    for write in &writes {
+        for after in [false, true] {
+            let world = world();
+            let fault = if after { Fault::Stall(FOREVER) } else { Fault::Latency(FOREVER) };
+            world.account().push_fault(FaultRule::once(same(&world, write), fault));
+            let mut child = applying(&world, "first.jsonl").spawn().unwrap();
+            arrived(&world, write, after);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            journal_is_true(&world, "first.jsonl", write);
+            nobody_to_stay_ever_left(&world);
+
+            world.account().clear_faults();
+            world.run("apply --yes --journal second.jsonl").exits(0);
+            for (name, members) in AFTER {
+                assert_eq!(world.members(name), members, "killed {write:?}, after its effect: {after}");
+            }
+            nobody_to_stay_ever_left(&world);
+            world.forget_requests();
+            world.run("apply --yes").exits(0);
+            assert_eq!(world.writes(), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn a_saved_plan_whose_run_was_killed_is_carried_on_and_not_stale() {
+    for write in &writes() {
+        let world = world();
+        world.run("plan --out plan.json").exits(0);
+        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(FOREVER)));
+        let mut command = world.process();
+        command.args(["apply", "plan.json", "--yes", "--concurrency", "1"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        arrived(&world, write, true);
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        world.account().clear_faults();
+        world.run("apply plan.json --yes").exits(0);
+        for (name, members) in AFTER {
+            assert_eq!(world.members(name), members, "killed {write:?}");
+        }
+        nobody_to_stay_ever_left(&world);
+    }
+}
+
+#[test]
+fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
+    for name in ["INT", "TERM"] {
+        let world = world();
+        let write = &writes()[0];
+        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Wait::millis(400))));
+        let child = applying(&world, "journal.jsonl").spawn().unwrap();
+        arrived(&world, write, true);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
+        assert!(stdout.contains("interrupted before it was begun"), "{stdout}{stderr}");
+        assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
+        let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
+        let outcomes: Vec<Outcome> = record.operations.iter().map(|operation| operation.outcome).collect();
+        assert_eq!(outcomes.first(), Some(&Outcome::Done), "{record:#?}");
+        assert!(outcomes[1..].iter().all(|outcome| *outcome == Outcome::NotDone), "{record:#?}");
+        world.run("apply --yes").exits(0);
+        for (name, members) in AFTER {
+            assert_eq!(world.members(name), members);
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let world = world();
+    let write = &writes()[0];
+    world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(FOREVER)));
+    let mut child = applying(&world, "journal.jsonl").arg("-v").spawn().unwrap();
+    arrived(&world, write, true);
+    signal(&child, "INT");
+    // Signals of one kind that come together are one: the other kind is told apart.
+    signal(&child, "TERM");
+    let mut again = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        again += 1;
+        assert!(again < 60_000, "the program does not end");
+        std::thread::sleep(Duration::from_millis(1));
+        if again % 100 == 0 {
+            signal(&child, "INT");
+        }
+    };
+    assert_eq!(status.code(), Some(5));
+    journal_is_true(&world, "journal.jsonl", write);
+}
+
+/// Runs the program from a shell that sets the scene for it.
+fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
+    let script = format!("{scene} exec {} {arguments} {redirection}", binary().display());
+    let mut command = Command::new("/bin/sh");
+    let environment = world.process();
+    let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.args(["-c", &script]).env_clear().envs(variables).current_dir(world.path(""));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (output.status.code(), stdout, stderr)
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_before_anything_is_changed() {
+    let world = world();
+    for arguments in ["plan", "plan --format json", "drift", "apply --yes"] {
+        let (code, _, stderr) = from_shell(&world, "", arguments, ">/dev/full");
+        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains("cannot write the result"), "{arguments}: {stderr}");
+    }
+    assert_eq!(world.writes(), Vec::<String>::new());
+    // Closed from the beginning, the standard library opens it on nothing.
+    let (code, _, stderr) = from_shell(&world, "", "plan", ">&-");
+    assert!(matches!(code, Some(0 | 1)), "{stderr}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_an_error_and_no_panic() {
+    let world = world();
+    let mut child = world.process().arg("plan").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let status = ended(&mut child);
+    let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
+    let full = (0..12).map(|blocks| {
+        let world = world();
+        // Files cannot grow beyond so many blocks: the write that would is cut off in its midst.
+        let scene = format!("trap '' XFSZ; ulimit -f {blocks};");
+        let (code, stdout, stderr) = from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
+        let effects = world.account().requests().iter().filter(|request| request.effect).count();
+        if code == Some(0) {
+            return false;
+        }
+        let text = std::fs::read(world.path("j.jsonl")).unwrap_or_default();
+        match journal::parse(&text) {
+            Ok(record) => {
+                assert_eq!(code, Some(5), "{stdout}{stderr}");
+                let said = ["the journal cannot be written", "The journal does not tell all of this run"];
+                assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
+                let told = record.operations.iter().filter(|operation| operation.outcome != Outcome::NotDone).count();
+                assert!(effects <= told, "{effects} effects, {record:#?}");
+            }
+            // Not even the first line has room: nothing is begun.
+            Err(error) => {
+                assert_eq!((code, effects), (Some(1), 0), "{error}: {stdout}{stderr}");
+            }
+        }
+        nobody_to_stay_ever_left(&world);
+        world.run("apply --yes").exits(0);
+        true
+    });
+    let full = full.filter(|full| *full).count();
+    assert!(full > 3, "the disk was full {full} times only");
+}
+
+#[test]
+fn what_cannot_be_written_whole_leaves_what_was_there() {
+    let world = world();
+    world.write("plan.json", "the plan before");
+    world.write("metrics.prom", "the metrics before");
+    for arguments in ["plan --out plan.json", "drift --metrics-file metrics.prom"] {
+        let (code, _, stderr) = from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
+        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains("cannot be written"), "{stderr}");
+    }
+    assert_eq!(world.read("plan.json"), "the plan before");
+    assert_eq!(world.read("metrics.prom"), "the metrics before");
+    let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "something was left behind: {left:?}");
+}

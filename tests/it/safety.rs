@@ -1,0 +1,64 @@
+//! The page on safety names tests: each of them exists.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::harness::repository;
+
+/// The names of all functions below a folder that are tests.
+fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_below(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut is_test = false;
+            for line in text.lines().map(str::trim) {
+                if let Some((_, rest)) = line.split_once("fn ")
+                    && is_test
+                {
+                    names.insert(rest.split(['(', '<']).next().unwrap().to_owned());
+                    is_test = false;
+                } else if line.starts_with("#[") {
+                    is_test |= line.contains("test]") || line.contains("test(");
+                } else if text.contains("proptest!") {
+                    is_test |= line.ends_with("test]");
+                }
+            }
+        }
+    }
+}
+
+/// What a page puts in backquotes, as far as it can be the name of a test.
+fn named_tests(page: &str) -> Vec<&str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_name = |name: &&str| {
+        name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    quoted.filter(is_name).collect()
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut tests = BTreeSet::new();
+    tests_below(&repository("tests"), &mut tests);
+    tests_below(&repository("src"), &mut tests);
+    for page in ["docs/safety.md", "docs/reliability.md"].map(repository).into_iter().filter(|page| page.exists()) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let missing: Vec<&str> = named_tests(&text).into_iter().filter(|name| !tests.contains(*name)).collect();
+        assert!(missing.is_empty(), "{} names tests that are not there: {missing:#?}", page.display());
+        if page.ends_with("safety.md") {
+            assert!(named_tests(&text).len() > 40, "{} tests are named", named_tests(&text).len());
+        }
+    }
+}
+
+#[test]
+fn every_accident_on_the_page_on_safety_names_a_test() {
+    let text = std::fs::read_to_string(repository("docs/safety.md")).unwrap();
+    let rows =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| accident") && !line.contains("---"));
+    let unproven: Vec<&str> = rows.filter(|row| named_tests(row).is_empty()).collect();
+    assert!(unproven.is_empty(), "{unproven:#?}");
+}

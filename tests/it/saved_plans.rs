@@ -1,0 +1,236 @@
+//! Saved plans: bound to what they were made from, resumed where they were cut off, refused where anything else is so.
+
+use convoke::sandbox::{Edit, Fault, FaultRule, InGroup, Match, Operation, Seed};
+
+use crate::harness::{World, given};
+
+fn seed() -> Seed {
+    Seed::default()
+        .person("new@example.com")
+        .person("other@example.com")
+        .group("Ops", ["alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com"])
+        .group("Dev", ["alice@example.com", "bob@example.com"])
+}
+
+/// Ops loses dave and gains new; Dev stays as it is.
+fn world() -> World {
+    given(seed()).groups(&[
+        ("Ops", &["alice@example.com", "bob@example.com", "carol@example.com", "new@example.com"]),
+        ("Dev", &["alice@example.com", "bob@example.com"]),
+    ])
+}
+
+const WRITES: [&str; 2] = ["POST Ops: new@example.com", "DELETE Ops: dave@example.com"];
+
+#[test]
+fn a_saved_plan_is_carried_out_exactly() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.write("convoke.yaml", "version: 1\ngroups: {}\n");
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.writes(), WRITES);
+}
+
+#[test]
+fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.run("apply plan.json --yes").exits(0);
+    world.forget_requests();
+    let again = world.run("apply plan.json --yes").exits(0);
+    again.says("Applied: 0 added, 0 removed.\nThe account is in sync: 2 groups.\n");
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_saved_plan_goes_on_where_an_earlier_run_was_cut_off() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().add("Ops", "new@example.com");
+    world.run("apply plan.json --yes").exits(0).says("Applied: 0 added, 1 removed.");
+    assert_eq!(world.writes(), ["DELETE Ops: dave@example.com"]);
+}
+
+#[test]
+fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
+    for group in ["Ops", "Dev"] {
+        let world = world();
+        world.run("plan --out plan.json").exits(0);
+        world.account().add(group, "other@example.com");
+        world.account().remove(group, "alice@example.com");
+        world.forget_requests();
+        let stale = world.run("apply plan.json --yes").exits(4);
+        assert!(world.writes().is_empty());
+        if group == "Dev" {
+            insta::assert_snapshot!(stale.stdout, @r"
+            Ops (4 members)
+              + new@example.com   convoke.yaml:10
+              - dave@example.com  convoke.yaml:6
+
+            Plan: 1 to add, 1 to remove in 1 of 2 groups
+            Digest: 9de4d85d2e16e17be51d5c845e5b504e8722b16c83912f99d9d6e296b8b236b7
+
+            Stale: the account has changed since the plan was made
+              Dev
+                was added: other@example.com
+                was removed: alice@example.com
+            Nothing was changed. Make the plan anew and look at it again.
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_group_that_is_gone_makes_a_saved_plan_stale() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().delete_group("Dev");
+    world.run("apply plan.json --yes").exits(4).says("  Dev\n    the group is gone\n");
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_group_that_was_only_renamed_is_still_the_group_of_the_plan() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().rename_group("Ops", "Operations");
+    world.run("apply plan.json --yes").exits(0);
+    assert_eq!(world.members("Operations").len(), 4);
+}
+
+#[test]
+fn an_edited_a_cut_and_an_empty_plan_are_refused() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    let whole = world.read("plan.json");
+    for (damage, text) in [
+        ("edited", whole.replace("dave@", "carol@")),
+        ("cut", whole[..whole.len() / 2].to_owned()),
+        ("empty", String::new()),
+        ("not JSON", "plan".into()),
+    ] {
+        world.write("plan.json", text);
+        let refused = world.run("apply plan.json --yes").exits(65);
+        if damage == "edited" {
+            insta::assert_snapshot!(refused.stderr, @r"
+            error: plan.json is no plan that can be used: it was damaged or edited after it was made: its checksum does not match
+            help: make the plan anew: convoke plan --out FILE
+            ");
+        }
+        world.run("show plan.json").exits(65);
+    }
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_plan_of_another_account_is_refused() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    let elsewhere = world.env("CLOUDFLARE_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff");
+    insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @r"
+    error: the plan is of account 023e105f4ecef8ad9ca31a8372d0c353, ffffffffffffffffffffffffffffffff is asked for
+    help: apply it with the account that it was made for
+    ");
+}
+
+#[test]
+fn the_expected_digest_needs_no_file_and_fails_closed() {
+    let world = world();
+    let plan = world.run("plan --format json").exits(0).json();
+    let digest = plan["digest"].as_str().unwrap();
+    world.account().add("Dev", "other@example.com");
+    let stale = world.run(&format!("apply --yes --expect {digest}")).exits(4);
+    insta::assert_snapshot!(stale.stderr, @r"
+    warning: the plan is not the expected one: its digest is 73c62173cc072d3bfda5dba540cbf4d47bc6532a57610052ec7b375595573fa2, not 9de4d85d2e16e17be51d5c845e5b504e8722b16c83912f99d9d6e296b8b236b7
+    warning: the account or the files have changed since; nothing was changed. Look at the plan anew
+    ");
+    assert!(world.writes().is_empty());
+    world.account().remove("Dev", "other@example.com");
+    world.run(&format!("apply --yes --expect {digest}")).exits(0);
+    assert_eq!(world.writes(), WRITES);
+}
+
+#[test]
+fn the_digest_is_the_same_for_a_plan_made_elsewhere_and_later() {
+    let world = world();
+    let digest = |arguments: &str| world.run(arguments).exits(0).json()["digest"].clone();
+    let first = digest("plan --format json");
+    world.write("elsewhere/groups.yaml", format!("# moved\n{}", world.read("convoke.yaml")));
+    assert_eq!(digest("plan --format json -f elsewhere --at 2030-01-01"), first);
+}
+
+#[test]
+fn a_put_is_not_sent_over_somebody_elses_change() {
+    // Five leave, so that the group is replaced.
+    let people =
+        ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "stay@example.com"];
+    let edit = Edit::Add(InGroup { group: "Ops".into(), member: "other@example.com".into() });
+    let seed = Seed::default()
+        .person("other@example.com")
+        .group("Ops", people)
+        .group("Dev", ["a@example.com"])
+        // The first listing is the plan's, the second the one before the PUT.
+        .fault(FaultRule::once(Match::operation(Operation::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
+    let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
+    let stale = world.run("apply --yes").exits(5);
+    insta::assert_snapshot!(stale.stdout, @r"
+    Dev (1 member)
+      + stay@example.com  convoke.yaml:10
+
+    Ops (6 members)
+      - a@example.com  convoke.yaml:6
+      - b@example.com  convoke.yaml:6
+      - c@example.com  convoke.yaml:6
+      - d@example.com  convoke.yaml:6
+      - e@example.com  convoke.yaml:6
+
+    Plan: 1 to add, 5 to remove in 2 of 2 groups
+    Digest: fc95ee46358d71f616d145671c5d62da40d87301f982796da9600b9b9cc1a6f4
+
+    done Dev: 1 added, 0 removed
+    stale Ops: 0 added, 0 removed
+      somebody changed the group after the plan was made; 5 changes left undone:
+        was added: other@example.com
+
+    Applied: 1 added, 0 removed.
+    1 of 2 groups in sync.
+    1 group changed meanwhile
+    Run apply again for the rest, once what stands in its way is resolved.
+    ");
+    assert_eq!(world.writes(), ["POST Dev: stay@example.com"]);
+    assert_eq!(world.members("Ops").len(), 7);
+}
+
+#[test]
+fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
+    let world = given(
+        Seed::default()
+            .person(convoke::sandbox::PersonSeed::from("mover@example.com").not_joinable())
+            .group("From", ["mover@example.com", "stay@example.com"])
+            .group("To", ["stay@example.com"]),
+    )
+    .groups(&[("From", &["stay@example.com"]), ("To", &["stay@example.com", "mover@example.com"])]);
+    let report = world.run("apply --yes").exits(5);
+    insta::assert_snapshot!(report.stdout, @r#"
+    From (2 members)
+      - mover@example.com  convoke.yaml:6
+
+    To (1 member)
+      + mover@example.com  convoke.yaml:11
+
+    Plan: 1 to add, 1 to remove in 2 of 2 groups
+    Digest: 4f40ef02c3aed586d93f29df2e572090ca976f1b57663e0a67a9ed1fdcb7b4d2
+
+    skipped From: 0 added, 0 removed
+      skipped: not removed: mover@example.com: stays, because adding them to "To" failed
+    failed To: 0 added, 0 removed
+      not added: mover@example.com: the API refused: members mover@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+
+    Applied: 0 added, 0 removed.
+    0 of 2 groups in sync.
+    1 group failed
+    1 group skipped
+    Run apply again for the rest, once what stands in its way is resolved.
+    "#);
+    assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
+}

@@ -1,0 +1,177 @@
+//! What keeps the token where it belongs: in each way it can be given, on the way to the API alone.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use convoke::sandbox::{Fault, FaultRule, Match, Respond, Seed};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::{Outcome, TOKEN, World, given};
+
+/// A certificate for localhost that nobody signed, and its key; worth nothing elsewhere.
+const CERTIFICATE: &[u8] = include_bytes!("security/localhost.der");
+const KEY: &[u8] = include_bytes!("security/localhost.key.der");
+
+/// An account whose API says back whatever it was told, as far as it can.
+fn world() -> World {
+    let seed = Seed::default().token(TOKEN).person("bob@example.com");
+    given(seed.group("Admins", ["alice@example.com", "mallory@example.com"]))
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+/// The ways to give the token.
+fn ways() -> Vec<(&'static str, World)> {
+    let by_key = world()
+        .without("CLOUDFLARE_API_TOKEN")
+        .env("CLOUDFLARE_EMAIL", "owner@example.com")
+        .env("CLOUDFLARE_API_KEY", TOKEN);
+    let by_file = world().without("CLOUDFLARE_API_TOKEN").file("token", format!("{TOKEN}\n"));
+    vec![("", world()), ("", by_key), ("--token-file token", by_file)]
+}
+
+#[track_caller]
+fn silent(outcome: &Outcome) {
+    assert!(!outcome.to_string().contains(TOKEN), "{outcome}");
+}
+
+#[test]
+fn however_the_token_is_given_nothing_that_is_said_or_written_holds_it() {
+    for (flag, world) in ways() {
+        for (arguments, code) in [
+            ("plan -vv --out plan.json", 0),
+            ("plan -vv --log-format json --format json", 0),
+            ("show plan.json -vv", 0),
+            ("apply --yes -vv --log-format json --journal journal.jsonl", 0),
+            ("drift -vv", 0),
+            ("undo journal.jsonl --out undo.json -vv", 0),
+            ("plan -vv --only Nobody", 64),
+            ("plan -vv -f missing.yaml", 65),
+            ("apply journal.jsonl --yes -vv", 65),
+        ] {
+            silent(&world.run(&format!("{arguments} {flag}")).exits(code));
+        }
+        for file in ["plan.json", "journal.jsonl", "undo.json"] {
+            assert!(!world.read(file).contains(TOKEN), "{file}");
+        }
+        world.account().revoke_token();
+        silent(&world.run(&format!("plan -vv {flag}")).exits(77));
+    }
+}
+
+#[test]
+fn a_token_given_as_the_address_s_password_or_an_argument_is_refused_without_being_shown() {
+    let world = world();
+    for arguments in [
+        format!("plan --api-url https://user:{TOKEN}@api.example.com/client/v4"),
+        format!("plan --api-url https://api.example.com/client/v4?token={TOKEN}"),
+        format!("plan --api-url ftp://{TOKEN}/"),
+    ] {
+        silent(&world.run(&arguments).exits(64));
+    }
+    world.run("plan --token abc").exits(64);
+}
+
+#[test]
+fn a_token_file_that_is_none_is_told_without_what_it_holds() {
+    for text in [format!("{TOKEN}\n{TOKEN}\n"), format!("\u{0}{TOKEN}"), String::new(), TOKEN.repeat(9999)] {
+        let world = world().without("CLOUDFLARE_API_TOKEN").file("token", text);
+        silent(&world.run("plan -vv --token-file token").exits(77));
+        assert_eq!(world.request_count(), 0);
+    }
+}
+
+#[test]
+fn plain_http_is_spoken_to_this_machine_alone() {
+    for address in [
+        "http://api.cloudflare.com/client/v4",
+        "http://localhost.example.com/",
+        "http://127.0.0.1.example.com/",
+        "http://127.0.0.1@example.com/",
+        "http://[::ffff:8.8.8.8]/",
+        "http://0.0.0.0/",
+        "http://10.0.0.1/",
+        "http://169.254.169.254/",
+        "HTTP://EXAMPLE.COM/",
+        "file:///etc/passwd",
+        "unix:/run/api.sock",
+    ] {
+        let world = world();
+        let outcome = world.run(&format!("plan --api-url {address}")).exits(64);
+        silent(&outcome);
+    }
+}
+
+#[test]
+fn no_redirect_takes_the_token_elsewhere() {
+    let elsewhere = world();
+    for status in [301, 302, 303, 307, 308] {
+        let location = Some(elsewhere.process_env("CLOUDFLARE_BASE_URL"));
+        let respond = Respond { status, location, ..Respond::default() };
+        let world = world();
+        world.account().push_fault(FaultRule::always(Match::any(), Fault::Respond(respond)));
+        silent(&world.run("plan").exits(69));
+    }
+    assert_eq!(elsewhere.request_count(), 0);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_an_error_and_gets_no_token() {
+    let (address, greeted) = unvouched();
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}/client/v4", address.port());
+        let outcome = world().run(&format!("plan --api-url {url} --max-wait 5s")).exits(69);
+        assert!(outcome.stderr.contains("certificate"), "{outcome}");
+    }
+    assert_eq!(greeted.load(Ordering::Relaxed), 0, "a handshake was completed");
+}
+
+/// A TLS server on this machine with a certificate of its own making, and how many handshakes were completed.
+fn unvouched() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let greeted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&greeted);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::try_from(KEY).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![CertificateDer::from(CERTIFICATE)], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    // The thread ends with the tests.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                if acceptor.accept(stream).await.is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    });
+    (address, greeted)
+}
+
+#[cfg(unix)]
+#[test]
+fn saved_files_are_for_their_owner_alone_whatever_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = world();
+    world.write("plan.json", "what others may read");
+    for arguments in ["plan --out plan.json", "apply --yes --journal journal.jsonl"] {
+        let script = format!("umask 000; exec {} {arguments}", crate::harness::binary().display());
+        let mut command = std::process::Command::new("/bin/sh");
+        let environment = world.process();
+        let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let output = command.args(["-c", &script]).envs(variables).current_dir(world.path("")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    for file in ["plan.json", "journal.jsonl"] {
+        let mode = std::fs::metadata(world.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}: {mode:o}");
+    }
+}

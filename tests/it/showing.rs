@@ -1,0 +1,144 @@
+//! The formats, `--base`, `show`, `why`, and what the command line says of itself.
+
+use convoke::sandbox::Seed;
+
+use crate::harness::{World, given, nothing};
+
+fn team() -> Seed {
+    Seed::default()
+        .person("bob@example.com")
+        .person("dave@example.com")
+        .group("Admins", ["alice@example.com"])
+        .group("Developers", ["alice@example.com", "mallory@example.com"])
+}
+
+const BEFORE: &str = "\
+version: 1
+settings: { limits: { group_removals: 100%, total_removals: 100% } }
+rosters:
+  sre: [alice@example.com]
+groups:
+  Admins:
+    members: [roster: sre]
+  Developers:
+    members: [alice@example.com, dave@example.com]
+";
+
+/// A pull request that adds Bob to a roster, and an account in which Developers had drifted before it.
+fn pull_request() -> World {
+    let after = BEFORE.replace("sre: [alice@example.com]", "sre: [alice@example.com, bob@example.com]");
+    given(team()).file("base/groups.yaml", BEFORE).file("groups/groups.yaml", after)
+}
+
+/// The label of each change by group and address.
+fn labels(plan: &serde_json::Value) -> Vec<String> {
+    let groups = plan["groups"].as_array().unwrap();
+    let changes = groups.iter().flat_map(|group| {
+        let changes = group["changes"].as_array().unwrap();
+        changes.iter().map(|change| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            format!("{} {}: {}", text(&group["name"]), text(&change["member"]["email"]), text(&change["since"]))
+        })
+    });
+    changes.collect()
+}
+
+#[test]
+fn each_difference_is_labelled_as_this_changes_or_as_there_before() {
+    let plan = pull_request().run("plan -f groups --base base --format json").exits(0).json();
+    assert_eq!(
+        labels(&plan),
+        [
+            "Admins bob@example.com: change",
+            "Developers dave@example.com: before",
+            "Developers mallory@example.com: before",
+        ]
+    );
+}
+
+#[test]
+fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
+    let moved = BEFORE
+        .replace(
+            "  sre: [alice@example.com]",
+            "  sre: [alice@example.com]\n  devs: [alice@example.com, dave@example.com]",
+        )
+        .replace("members: [alice@example.com, dave@example.com]", "members: [roster: devs]");
+    let world = given(team()).file("base/old.yaml", BEFORE).file("groups/new.yaml", moved);
+    let plan = world.run("plan -f groups --base base --format json").exits(0).json();
+    let expected = ["Developers dave@example.com: before", "Developers mallory@example.com: before"];
+    assert_eq!(labels(&plan), expected);
+    world.run("plan -f groups --base base --format markdown").exits(0).says("This change itself makes no difference.");
+}
+
+#[test]
+fn a_saved_plan_is_shown_in_every_format_as_it_was() {
+    let world = pull_request();
+    let made = world.run("plan -f groups --base base --out plan.json --format markdown").exits(0).stdout;
+    assert_eq!(world.run("show plan.json --format markdown").exits(0).stdout, made);
+    assert_eq!(world.run("show plan.json --format json").exits(0).stdout, world.read("plan.json"));
+    world.run("show plan.json").exits(0).says("+ bob@example.com").says("[this change]");
+    world.run("show groups/groups.yaml").exits(65);
+}
+
+#[test]
+fn annotations_come_with_a_job_summary() {
+    let summary = pull_request();
+    let path = summary.path("summary.md");
+    let world = summary.file("summary.md", "before\n").env("GITHUB_STEP_SUMMARY", path.to_str().unwrap());
+    let shown = world.run("plan -f groups --base base --format github").exits(0);
+    assert!(shown.stdout.starts_with("::notice file=groups/groups.yaml,line=4,"), "{shown}");
+    assert!(!shown.stdout.contains("::notice file=groups/groups.yaml,line=9"), "{shown}");
+    assert!(world.read("summary.md").starts_with("before\n<!-- convoke:plan -->\n### Plan: "));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_in_the_format_that_is_asked_for() {
+    let world = nothing().file("convoke.yaml", "version: 1\ngroups: { A: {} }\n");
+    let github = world.run("validate --format github").exits(65);
+    assert!(github.stdout.starts_with("::error file=convoke.yaml,line=2,col="), "{github}");
+    let json = world.run("plan --format json").exits(65).json();
+    assert_eq!((&json["exit_code"], &json["problems"][0]["line"]), (&65.into(), &2.into()));
+}
+
+#[test]
+fn a_failure_that_is_no_files_fault_is_a_document_too() {
+    let world = nothing().file("convoke.yaml", "version: 1\ngroups: {}\n");
+    assert_eq!(world.run("plan --format json").exits(65).json()["problems"], serde_json::json!([]));
+    world.run("plan --format github").exits(65).says("::error title=convoke failed::no account is named");
+}
+
+#[test]
+fn why_finds_everybody_and_says_who_is_unknown() {
+    let world = given(team()).file("convoke.yaml", BEFORE);
+    world.run("why ALICE@example.com").exits(0).says("in 2 groups").says("convoke.yaml:4 via sre (convoke.yaml:7)");
+    world.run("why mallory@example.com Developers").exits(0).says("Developers: a member, to be removed");
+    world.run("why bob@example.com").exits(0).says("in 0 groups, declared for 0 groups");
+    world.run("why nobody@example.com").exits(0).says("no member of the account, and no file names them");
+    world.run("why alice@example.com Nowhere").exits(64);
+    world.run("why alice").exits(64);
+}
+
+#[test]
+fn the_help_of_every_command_fits_a_screen() {
+    let world = nothing();
+    let commands = "plan apply drift show why export undo validate sandbox schema completions man";
+    for command in commands.split(' ').chain([""]) {
+        let help = world.run(&format!("{command} --help")).exits(0);
+        let lines: Vec<&str> = help.stdout.lines().collect();
+        assert!(lines.len() <= 50, "{command}: {} lines", lines.len());
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{help}");
+        assert!(command.is_empty() || help.stdout.contains("Examples:\n  convoke "), "{help}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_name_every_command() {
+    let world = nothing();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        world.run(&format!("completions {shell}")).exits(0).says("export");
+    }
+    world.run("man").exits(0).says("convoke\\-export(1)");
+    world.run("man export").exits(0).says("convoke\\-export \\- Write");
+    world.run("man nothing").exits(64);
+}

@@ -1,0 +1,95 @@
+//! Whole histories under seeded faults: random accounts and files; plans, applies, undoing, edits by others and runs
+//! cut off in their midst; and after every step, what must hold whatever happens.
+//!
+//! `CONVOKE_SCHEDULES` says how many schedules are run, `CONVOKE_SEED` names the first. A failure prints its seed
+//! and the shortest history that still fails.
+
+mod checks;
+mod chronicle;
+mod figures;
+mod files;
+mod scenario;
+mod steps;
+mod truth;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use figures::Figures;
+use scenario::Scenario;
+use world::World;
+
+/// How many schedules are run where nothing else is asked for.
+const SCHEDULES: u64 = 200;
+
+/// No schedule takes longer, or something does not end.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What must hold and did not.
+type Violation = String;
+
+#[test]
+fn whatever_goes_wrong_nobody_loses_what_they_are_to_keep_and_every_run_tells_the_truth() {
+    let first = number("CONVOKE_SEED").unwrap_or(1);
+    let count = number("CONVOKE_SCHEDULES").unwrap_or(if number("CONVOKE_SEED").is_some() { 1 } else { SCHEDULES });
+    let next = AtomicU64::new(first);
+    let (figures, failed) = (Mutex::new(Figures::default()), Mutex::new(None::<(u64, Violation)>));
+    std::thread::scope(|scope| {
+        // Most of a schedule's time is spent waiting.
+        for _ in 0..4 * std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || failed.lock().unwrap().is_some() {
+                        break;
+                    }
+                    match run(&Scenario::new(seed)) {
+                        Ok(counted) => figures.lock().unwrap().add(counted),
+                        Err(violation) => *failed.lock().unwrap() = Some((seed, violation)),
+                    }
+                }
+            });
+        }
+    });
+    println!("{}", figures.into_inner().unwrap());
+    if let Some((seed, violation)) = failed.into_inner().unwrap() {
+        let (shortest, violation) = shrink(Scenario::new(seed), violation);
+        panic!("seed {seed}: {violation}\n\nthe shortest history found:\n{shortest}\nCONVOKE_SEED={seed} repeats it");
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value:?}")))
+}
+
+/// Lives through a scenario.
+fn run(scenario: &Scenario) -> Result<Figures, Violation> {
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let life = async { tokio::time::timeout(PATIENCE, World::live(scenario)).await };
+        runtime.block_on(life).unwrap_or_else(|_| Err(format!("it did not end within {PATIENCE:?}")))
+    }));
+    lived.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")))
+    })
+}
+
+/// Leaves out step after step as long as the scenario fails without it.
+fn shrink(scenario: Scenario, violation: Violation) -> (Scenario, Violation) {
+    let (mut shortest, mut violation) = (scenario, violation);
+    let mut at = 0;
+    while at < shortest.steps.len() {
+        let mut shorter = shortest.clone();
+        shorter.steps.remove(at);
+        match run(&shorter) {
+            Ok(_) => at += 1,
+            Err(still) => (shortest, violation) = (shorter, still),
+        }
+    }
+    (shortest, violation)
+}

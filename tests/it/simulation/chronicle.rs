@@ -1,0 +1,89 @@
+//! What a run set out to do, what it said, and what it asked of the API.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use convoke::apply::Present;
+use convoke::journal::Record;
+use convoke::model::{GroupId, MemberId};
+use convoke::plan::{Action, GroupPlan, Plan};
+use convoke::report::Report;
+use convoke::sandbox::{MembershipChange, Request};
+
+/// The bounds that a plan is to keep, as the files set them when it was made.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    pub protected: BTreeSet<MemberId>,
+    /// The most removals of each group.
+    pub group_removals: BTreeMap<GroupId, u64>,
+    pub total_removals: u64,
+    /// The least members of each group.
+    pub least: BTreeMap<GroupId, u64>,
+    /// Everybody on each group's list: nobody of them is to be removed. Nothing for a plan that undoes.
+    pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
+}
+
+/// A plan with the bounds it is to keep.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub plan: Plan,
+    pub bounds: Bounds,
+    /// How many changes of memberships there had been when the account was read for it.
+    pub seen: usize,
+}
+
+/// A run that carried out a plan, or was not allowed to.
+#[derive(Clone, Debug)]
+pub struct Chronicle {
+    /// The numbers of its requests.
+    pub numbers: Range<u64>,
+    pub requests: Vec<Request>,
+    /// What it carried out; nothing where it was refused, stale or could not read.
+    pub carried: Option<Carried>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub made: Made,
+    pub accepted: bool,
+    /// The members of groups that were read anew before the first write.
+    pub before: Present,
+    /// What it said; nothing where it was killed.
+    pub report: Option<Report>,
+    /// What its journal says.
+    pub record: Record,
+}
+
+impl Chronicle {
+    /// What it did to memberships.
+    pub fn did<'a>(&'a self, history: &'a [MembershipChange]) -> impl Iterator<Item = &'a MembershipChange> {
+        history.iter().filter(|change| change.request.is_some_and(|number| self.numbers.contains(&number)))
+    }
+
+    /// Whether somebody else touched this membership since the account was read for the plan.
+    pub fn meddled(&self, history: &[MembershipChange], seen: usize, group: GroupId, member: MemberId) -> bool {
+        let by_others =
+            |change: &&MembershipChange| change.request.is_none_or(|number| !self.numbers.contains(&number));
+        let mut since = history[seen..].iter().filter(by_others);
+        since.any(|change| (change.group, change.member) == (group, member))
+    }
+}
+
+impl Made {
+    pub fn group(&self, id: GroupId) -> Option<&GroupPlan> {
+        self.plan.groups.iter().find(|group| group.id == id)
+    }
+
+    /// Every change that operations are to carry out.
+    pub fn changes(&self) -> impl Iterator<Item = (GroupId, Action, MemberId)> {
+        self.plan
+            .groups
+            .iter()
+            .flat_map(|group| group.carried_out().map(|change| (group.id, change.action, change.member.id)))
+    }
+}
+
+/// Whether the change is one of those who bring somebody in, or take somebody out.
+pub fn is(change: &MembershipChange, group: GroupId, member: MemberId, joined: bool) -> bool {
+    (change.group, change.member, change.joined) == (group, member, joined)
+}

@@ -1,0 +1,181 @@
+//! The files of a scenario: what they declare, as YAML and in the simulation's own terms.
+
+use std::fmt::Write as _;
+
+use convoke::config::{self, Source};
+use convoke::model::Desired;
+use convoke::sandbox::Invitation;
+use fastrand::Rng;
+
+use super::scenario::{Cast, pick};
+
+/// What the files declare.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub groups: Vec<Group>,
+    pub group_removals: Limit,
+    pub total_removals: Limit,
+    pub protected: Vec<String>,
+    pub refuses_unmanaged: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    pub mode: &'static str,
+    pub members: Vec<String>,
+    pub min_members: Option<u64>,
+    pub allow_empty: bool,
+    pub group_removals: Option<Limit>,
+}
+
+/// A bound on removals.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    Count(u64),
+    Percent(u64),
+}
+
+impl Limit {
+    /// What the contract says it comes to.
+    pub fn allows(self, present: u64, least: u64) -> u64 {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => (present * percent / 100).max(least),
+        }
+    }
+
+    fn random(rng: &mut Rng) -> Self {
+        match rng.u8(0..4) {
+            0 => Self::Count(rng.u64(0..6)),
+            1 => Self::Percent(rng.u64(0..60)),
+            _ => Self::Percent(100),
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl Files {
+    /// Files somewhere near to what the account is.
+    pub fn random(rng: &mut Rng, cast: &Cast) -> Self {
+        let groups = cast.groups.iter().filter(|_| rng.u8(0..10) > 0).map(|group| group.name.clone());
+        let mut names: Vec<String> = groups.collect();
+        if rng.u8(0..40) == 0 {
+            names.push("Nowhere".into());
+        }
+        let groups: Vec<Group> = names.into_iter().map(|name| Group::random(rng, cast, name)).collect();
+        let protected = cast.people.iter().filter_map(|person| (rng.u8(0..20) == 0).then(|| person.named(rng)));
+        let protected = protected.collect();
+        Self {
+            groups,
+            group_removals: Limit::random(rng),
+            total_removals: Limit::random(rng),
+            protected,
+            refuses_unmanaged: rng.u8(0..25) == 0,
+        }
+    }
+
+    /// The same lists with nothing that could refuse them.
+    pub fn unguarded(&self) -> Self {
+        let groups = self.groups.iter().map(|group| Group {
+            min_members: None,
+            allow_empty: true,
+            group_removals: None,
+            ..group.clone()
+        });
+        Self {
+            groups: groups.collect(),
+            group_removals: Limit::Percent(100),
+            total_removals: Limit::Percent(100),
+            protected: Vec::new(),
+            refuses_unmanaged: false,
+        }
+    }
+
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// The files as the program reads them.
+    pub fn desired(&self) -> Desired {
+        let source = Source { path: "convoke.yaml".into(), bytes: self.yaml().into_bytes() };
+        config::parse(&[source]).unwrap_or_else(|problems| panic!("{problems}\n{}", self.yaml()))
+    }
+
+    fn yaml(&self) -> String {
+        let mut yaml = format!(
+            "version: 1\nsettings:\n  limits: {{ group_removals: {}, total_removals: {} }}\n  protected: {:?}\n",
+            self.group_removals, self.total_removals, self.protected
+        );
+        if self.refuses_unmanaged {
+            yaml.push_str("  unmanaged_groups: refuse\n");
+        }
+        yaml.push_str("groups:\n");
+        if self.groups.is_empty() {
+            yaml = yaml.replace("groups:\n", "groups: {}\n");
+        }
+        for Group { name, mode, members, min_members, allow_empty, group_removals } in &self.groups {
+            let _ = writeln!(yaml, "  {name}:\n    mode: {mode}\n    allow_empty: {allow_empty}");
+            if let Some(least) = min_members {
+                let _ = writeln!(yaml, "    min_members: {least}");
+            }
+            if let Some(limit) = group_removals {
+                let _ = writeln!(yaml, "    group_removals: {limit}");
+            }
+            let entry = |member: &String| match member.contains('@') {
+                true => format!("{member:?}"),
+                false => format!("{{ id: {member:?} }}"),
+            };
+            let _ = writeln!(yaml, "    members: [{}]", members.iter().map(entry).collect::<Vec<_>>().join(", "));
+        }
+        yaml
+    }
+}
+
+impl Group {
+    fn random(rng: &mut Rng, cast: &Cast, name: String) -> Self {
+        let present = cast.groups.iter().find(|group| group.name == name).map_or(&[][..], |group| &group.members);
+        let kept = match rng.u8(0..6) {
+            0 => 0,
+            1 => 50,
+            2 => 75,
+            _ => 92,
+        };
+        let joining = match rng.u8(0..3) {
+            0 => 30,
+            _ => 6,
+        };
+        let belongs = |index: &usize| {
+            let percent = match cast.people[*index].status {
+                // A list with somebody who has declined holds its removals: there are to be others.
+                Invitation::Rejected => 2,
+                _ if present.contains(index) => kept,
+                _ => joining,
+            };
+            rng.u8(0..100) < percent
+        };
+        let chosen: Vec<usize> = (0..cast.people.len()).filter(belongs).collect();
+        let mut members: Vec<String> = chosen.into_iter().map(|index| cast.people[index].named(rng)).collect();
+        if rng.u8(0..24) == 0 {
+            members.push("nobody-at-all@elsewhere.example".into());
+        }
+        rng.shuffle(&mut members);
+        let least = rng.u64(0..=members.len() as u64);
+        Self {
+            name,
+            mode: pick(rng, &["exact", "exact", "exact", "exact", "additive", "observe"]),
+            min_members: (rng.u8(0..8) == 0).then_some(least),
+            allow_empty: rng.u8(0..3) > 0,
+            group_removals: (rng.u8(0..8) == 0).then(|| Limit::random(rng)),
+            members,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A scenario: an account, what goes wrong in it, and a history of steps; all of it follows from one number.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use convoke::sandbox::{Chance, GroupSeed, Invitation, PersonSeed, Seed, Share, Wait};
+use fastrand::Rng;
+
+use super::steps::Step;
+
+/// How long a request takes that takes long.
+pub const LATENCY: Wait = Wait::millis(2);
+
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub concurrency: NonZeroUsize,
+    pub cast: Cast,
+    pub luck: Luck,
+    pub steps: Vec<Step>,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, concurrency, cast, luck, steps } = self;
+        let Cast { people, groups, page_size_cap, token_settles } = cast;
+        writeln!(f, "seed {seed}, concurrency {concurrency}, {page_size_cap:?}, {token_settles}, {luck:?}")?;
+        people.iter().enumerate().try_for_each(|(index, person)| writeln!(f, "  {index}: {person:?}"))?;
+        groups.iter().try_for_each(|group| writeln!(f, "  {group:?}"))?;
+        steps.iter().try_for_each(|step| writeln!(f, "- {step:?}"))
+    }
+}
+
+/// Who and what is in the account at first.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    pub people: Vec<Somebody>,
+    pub groups: Vec<Gathering>,
+    pub page_size_cap: Option<NonZeroU32>,
+    pub token_settles: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Somebody {
+    pub id: String,
+    pub email: String,
+    pub user_email: Option<String>,
+    pub group_email: Option<Option<String>>,
+    pub status: Invitation,
+    pub joinable: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Gathering {
+    pub name: String,
+    /// Indices of people.
+    pub members: Vec<usize>,
+    pub scim: bool,
+    pub settling: u32,
+}
+
+/// How much goes wrong, in hundredths of a percent for each kind of fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Luck {
+    pub fault: u32,
+    pub edit: u32,
+    pub regroup: u32,
+    pub revoke_token: u32,
+}
+
+/// One of these.
+pub fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+    of[rng.usize(..of.len())]
+}
+
+impl Scenario {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let cast = Cast::random(&mut rng);
+        let luck = Luck::random(&mut rng);
+        let concurrency = NonZeroUsize::new(pick(&mut rng, &[1, 1, 4])).unwrap();
+        let steps = Step::history(&mut rng, &cast);
+        Self { seed, concurrency, cast, luck, steps }
+    }
+
+    /// The account as the sandbox starts it.
+    pub fn sandbox_seed(&self) -> Seed {
+        let Cast { people, groups, page_size_cap, token_settles } = &self.cast;
+        let mut seed = Seed {
+            page_size_cap: *page_size_cap,
+            token_settles: *token_settles,
+            chance: Some(self.luck.chance(self.seed)),
+            ..Seed::default().people(people.iter().map(Somebody::seed))
+        };
+        for Gathering { name, members, scim, settling } in groups {
+            let members: Vec<&str> = members.iter().map(|index| people[*index].email.as_str()).collect();
+            seed = seed.group(name, GroupSeed { scim: *scim, settling: *settling, ..GroupSeed::from(members) });
+        }
+        seed
+    }
+}
+
+impl Luck {
+    fn random(rng: &mut Rng) -> Self {
+        let often = |rng: &mut Rng, basis_points: u32| if rng.u8(0..4) == 0 { basis_points } else { 0 };
+        let fault = pick(rng, &[0, 60, 150, 300]);
+        Self { fault, edit: pick(rng, &[0, 0, 200, 800]), regroup: often(rng, 100), revoke_token: often(rng, 50) }
+    }
+
+    fn chance(self, seed: u64) -> Chance {
+        let share = |basis_points: u32| format!("{}.{:02}%", basis_points / 100, basis_points % 100).parse().unwrap();
+        let fault: Share = share(self.fault);
+        Chance {
+            seed,
+            latency: fault,
+            latency_time: LATENCY,
+            rate_limited: fault,
+            retry_after: 0,
+            rate_limited_bare: share(self.fault / 10),
+            server_error: fault,
+            html: fault,
+            late_html: fault,
+            cut_before: fault,
+            cut_after: fault,
+            cut_body: fault,
+            clamp: fault,
+            omit_result_info: fault,
+            omit_result: fault,
+            unsuccessful: share(self.fault / 3),
+            edit: share(self.edit),
+            regroup: share(self.regroup),
+            revoke_token: share(self.revoke_token),
+            per_request: u32::MAX,
+            limit: None,
+        }
+    }
+}
+
+impl Cast {
+    fn random(rng: &mut Rng) -> Self {
+        let people: Vec<Somebody> = (0..rng.usize(4..24)).map(|number| Somebody::random(rng, number)).collect();
+        let groups = (0..rng.usize(1..6)).map(|number| {
+            let percent = pick(rng, &[0, 20, 40, 80]);
+            let in_it = |index: &usize| people[*index].status != Invitation::Rejected && rng.u8(0..100) < percent;
+            let members = (0..people.len()).filter(in_it).collect();
+            let name = format!("Group {}", char::from(b'A' + number as u8));
+            Gathering { name, members, scim: rng.u8(0..20) == 0, settling: u32::from(rng.u8(0..20) == 0) }
+        });
+        let groups = groups.collect();
+        let page_size_cap = pick(rng, &[None, None, NonZeroU32::new(1), NonZeroU32::new(3), NonZeroU32::new(7)]);
+        Self { people, groups, page_size_cap, token_settles: u32::from(rng.u8(0..12) == 0) }
+    }
+}
+
+impl Somebody {
+    fn random(rng: &mut Rng, number: usize) -> Self {
+        let email = format!("person{number}@example.com");
+        let seldom = |rng: &mut Rng| rng.u8(0..24) == 0;
+        Self {
+            id: format!("{:032x}", (number as u128 + 1) * 0x0123_4567_89ab_cdef_0011),
+            user_email: seldom(rng).then(|| format!("user{number}@example.org")),
+            group_email: match rng.u8(0..16) {
+                0 => Some(None),
+                1 => Some(Some(format!("old{number}@example.net"))),
+                _ => None,
+            },
+            status: match rng.u8(0..16) {
+                0 => Invitation::Rejected,
+                1 | 2 => Invitation::Pending,
+                _ => Invitation::Accepted,
+            },
+            joinable: !seldom(rng),
+            email,
+        }
+    }
+
+    fn seed(&self) -> PersonSeed {
+        let Self { id, email, user_email, group_email, status, joinable } = self.clone();
+        let id = Some(id.parse().unwrap());
+        PersonSeed { email, id, status, joinable, user_email, group_email }
+    }
+
+    /// The person as a file may name them.
+    pub fn named(&self, rng: &mut Rng) -> String {
+        match rng.u8(0..12) {
+            0 => self.id.clone(),
+            1 => self.email.to_uppercase(),
+            2 => self.user_email.clone().unwrap_or_else(|| self.email.clone()),
+            _ => self.email.clone(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The steps of a history.
+
+use convoke::sandbox::Edit;
+use fastrand::Rng;
+
+use super::files::Files;
+use super::scenario::{Cast, pick};
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The files change.
+    Declare(Files),
+    /// Somebody else changes the account.
+    Edit(Edit),
+    /// A plan is made and saved.
+    Plan,
+    /// A plan is made and carried out.
+    Apply(Run),
+    /// A saved plan is carried out: the latest, or one so many before it.
+    ApplySaved { back: usize, run: Run },
+    /// What the last run with a journal did is undone.
+    Undo(Run),
+    /// The token is good again.
+    RestoreToken,
+}
+
+/// How a plan is carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Whether the limits are lifted.
+    pub accept: bool,
+    pub cut: Cut,
+}
+
+/// How a run comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut {
+    /// By itself.
+    Never,
+    /// It is killed when its so-manieth write has arrived.
+    Killed(usize),
+    /// It is told to stop when its so-manieth write has arrived.
+    Stopped(usize),
+}
+
+impl Run {
+    fn random(rng: &mut Rng) -> Self {
+        let at = pick(rng, &[1, 1, 1, 2, 2, 3, 5]);
+        let cut = match rng.u8(0..8) {
+            0..2 => Cut::Killed(at),
+            2 => Cut::Stopped(at),
+            _ => Cut::Never,
+        };
+        Self { accept: rng.u8(0..3) == 0, cut }
+    }
+}
+
+impl Step {
+    /// A history that begins with files.
+    pub fn history(rng: &mut Rng, cast: &Cast) -> Vec<Self> {
+        let mut steps = vec![Self::Declare(Files::random(rng, cast))];
+        for _ in 0..rng.usize(3..10) {
+            let step = Self::random(rng, cast);
+            // An older plan is more telling after a newer one.
+            if matches!(step, Self::ApplySaved { .. }) && rng.bool() {
+                steps.push(Self::Plan);
+                steps.push(Self::random(rng, cast));
+            }
+            steps.push(step);
+        }
+        steps
+    }
+
+    fn random(rng: &mut Rng, cast: &Cast) -> Self {
+        match rng.u8(0..20) {
+            0..2 => Self::Declare(Files::random(rng, cast)),
+            2..5 => Self::Edit(edit(rng, cast)),
+            5..7 => Self::Plan,
+            7..13 => Self::Apply(Run::random(rng)),
+            13..16 => Self::ApplySaved { back: pick(rng, &[0, 0, 0, 1, 2]), run: Run::random(rng) },
+            16..19 => Self::Undo(Run::random(rng)),
+            _ => Self::RestoreToken,
+        }
+    }
+}
+
+fn edit(rng: &mut Rng, cast: &Cast) -> Edit {
+    let person = cast.people[rng.usize(..cast.people.len())].email.clone();
+    let group = cast.groups[rng.usize(..cast.groups.len())].name.clone();
+    match rng.u8(0..16) {
+        0..5 => Edit::add(&group, &person),
+        5..10 => Edit::remove(&group, &person),
+        10 => Edit::rename_group(&group, &format!("{group} renamed")),
+        11 => Edit::rename_group(&format!("{group} renamed"), &group),
+        12 => Edit::DeleteGroup(group),
+        13 => Edit::CreateGroup(group),
+        14 => Edit::change_email(&person, &format!("new-{person}")),
+        _ => Edit::RemovePerson(person),
+    }
+}

@@ -1,0 +1,72 @@
+//! Who is who, as the account itself knows it: apart from how the program finds people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use convoke::model::MemberId;
+use convoke::sandbox::{Account, Edit};
+
+use super::files::{Files, Group};
+use super::scenario::Cast;
+
+/// The addresses that each member has, in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    addresses: BTreeMap<MemberId, BTreeSet<String>>,
+    /// Every address that anybody ever had.
+    known: BTreeSet<String>,
+}
+
+impl Truth {
+    pub fn of(cast: &Cast) -> Self {
+        let mut truth = Self::default();
+        for person in &cast.people {
+            let others = [person.user_email.clone(), person.group_email.clone().flatten()];
+            let known = truth.addresses.entry(person.id.parse().unwrap()).or_default();
+            known.extend([person.email.clone()].into_iter().chain(others.into_iter().flatten()));
+        }
+        truth.known = truth.addresses.values().flatten().cloned().collect();
+        truth
+    }
+
+    /// Makes a change as somebody else would.
+    pub fn edit(&mut self, account: &Account, edit: &Edit) {
+        let about = match edit {
+            Edit::ChangeEmail(change) => account.person_id(&change.member).map(|id| (id, Some(change.to.clone()))),
+            Edit::RemovePerson(who) => account.person_id(who).map(|id| (id, None)),
+            _ => None,
+        };
+        if account.edit(edit)
+            && let Some((id, address)) = about
+        {
+            self.known.extend(address.clone());
+            self.addresses.insert(id, address.into_iter().collect());
+        }
+    }
+
+    /// Learns who came back to the account under another id.
+    pub fn refresh(&mut self, account: &Account) {
+        for address in &self.known {
+            if let Some(id) = account.person_id(address) {
+                self.addresses.entry(id).or_default().insert(address.clone());
+            }
+        }
+    }
+
+    /// Everybody whom this address or id may mean.
+    fn meant(&self, named: &str) -> BTreeSet<MemberId> {
+        if let Ok(id) = named.parse() {
+            return BTreeSet::from([id]);
+        }
+        let named = named.to_lowercase();
+        self.addresses.iter().filter(|(_, addresses)| addresses.contains(&named)).map(|(id, _)| *id).collect()
+    }
+
+    pub fn protected(&self, files: &Files) -> BTreeSet<MemberId> {
+        files.protected.iter().flat_map(|named| self.meant(named)).collect()
+    }
+
+    /// Everybody on the group's list.
+    pub fn listed(&self, group: &Group) -> BTreeSet<MemberId> {
+        group.members.iter().flat_map(|named| self.meant(named)).collect()
+    }
+}

@@ -1,0 +1,393 @@
+//! Lives through a scenario: carries out its steps one after the other, and checks after each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use convoke::apply::{self, Means, Present, Recheck};
+use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
+use convoke::journal::{self, Journal, Record, RunEntry};
+use convoke::model::{AccountId, Current, GroupId, MemberId};
+use convoke::observe;
+use convoke::plan::document::PlanDocument;
+use convoke::plan::{self, Action, Before, Plan, Policy};
+use convoke::report::Report;
+use convoke::sandbox::{Account, Sandbox};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::Violation;
+use super::checks::{self, Memberships};
+use super::chronicle::{Bounds, Carried, Chronicle, Made};
+use super::figures::Figures;
+use super::files::Files;
+use super::scenario::{LATENCY, Scenario};
+use super::steps::{Cut, Run, Step};
+use super::truth::Truth;
+
+/// How long a call is repeated: short, so that giving up is lived through as well.
+const MAX_WAIT: Duration = Duration::from_millis(250);
+
+/// No schedule stalls a request longer than this.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+pub struct World {
+    sandbox: Sandbox,
+    account: Account,
+    scenario: Scenario,
+    truth: Truth,
+    files: Files,
+    folder: TempDir,
+    /// Saved plans as they were written, with what they are to keep to.
+    saved: Vec<(Vec<u8>, Made)>,
+    journals: Vec<PathBuf>,
+    chronicles: Vec<Chronicle>,
+    /// The number of the last request that any run sent.
+    last_request: u64,
+    figures: Figures,
+}
+
+/// What came of asking to carry out a plan.
+type Attempt = Result<Option<Carried>, ApiError>;
+
+impl World {
+    /// Lives through the scenario to its end, and then through calm.
+    pub async fn live(scenario: &Scenario) -> Result<Figures, Violation> {
+        let sandbox = Sandbox::start(&scenario.sandbox_seed(), Sandbox::ANY_PORT).await.unwrap();
+        let mut world = Self {
+            account: sandbox.account(),
+            sandbox,
+            scenario: scenario.clone(),
+            truth: Truth::of(&scenario.cast),
+            files: nothing_declared(),
+            folder: tempfile::tempdir().unwrap(),
+            saved: Vec::new(),
+            journals: Vec::new(),
+            chronicles: Vec::new(),
+            last_request: 0,
+            figures: Figures { schedules: 1, ..Figures::default() },
+        };
+        for (at, step) in scenario.steps.iter().enumerate() {
+            world.step(step).await.map_err(|violation| format!("step {}, {step:?}: {violation}", at + 1))?;
+        }
+        world.calm().await.map_err(|violation| format!("once the faults had stopped: {violation}"))?;
+        Ok(world.figures)
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), Violation> {
+        self.figures.steps += 1;
+        self.truth.refresh(&self.account);
+        match step {
+            Step::Declare(files) => self.files = files.clone(),
+            Step::Edit(edit) => self.truth.edit(&self.account, edit),
+            Step::RestoreToken => self.account.restore_token(),
+            Step::Plan => {
+                let client = self.client();
+                let made = self.make_plan(&client).await;
+                if let Ok(made) = &made {
+                    let document = serde_json::to_vec(&PlanDocument::new(&made.plan)).unwrap();
+                    self.saved.push((document, made.clone()));
+                }
+                self.close(made.map(|_| None), "planned")?;
+            }
+            Step::Apply(run) => self.apply(*run).await.map(drop)?,
+            Step::ApplySaved { back, run } => {
+                if let Some(at) = self.saved.len().checked_sub(back + 1) {
+                    let attempt = self.apply_saved(at, *run).await;
+                    self.close(attempt, "stale or refused")?;
+                }
+            }
+            Step::Undo(run) => self.undo(*run).await?,
+        }
+        Ok(())
+    }
+
+    /// Without faults, one more run converges and the next has nothing to do.
+    async fn calm(&mut self) -> Result<(), Violation> {
+        self.account.clear_faults();
+        self.account.restore_token();
+        self.files = self.files.unguarded();
+        self.truth.refresh(&self.account);
+        let run = Run { accept: false, cut: Cut::Never };
+        self.apply(run).await?;
+        let Some(first) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+            return Err("a plan without guards was refused, or the account could not be read".into());
+        };
+        self.converged(&first)?;
+        let before = self.memberships();
+        self.apply(run).await?;
+        if self.memberships() != before {
+            return Err("the second run changed the account".into());
+        }
+        let Some(second) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+            return Err("the second run did not take place".into());
+        };
+        let again: Vec<_> = second.made.changes().filter(|change| !refused(&first, *change)).collect();
+        match again.is_empty() {
+            true => Ok(()),
+            false => Err(format!("the second plan still has changes that nobody refused: {again:?}")),
+        }
+    }
+
+    /// Whether every group is what the files say, as far as the API lets it be.
+    fn converged(&self, run: &Carried) -> Result<(), Violation> {
+        for group in &run.made.plan.groups {
+            let Some(declared) = self.files.group(group.name.as_str()) else { continue };
+            if declared.mode == "observe" {
+                continue;
+            }
+            let present = self.account.member_ids_of(group.name.as_str());
+            let listed = self.truth.listed(declared);
+            let excused = |id: &&MemberId| {
+                let refusal = |action| refused(run, (group.id, action, **id));
+                let blocked = run.made.plan.blocked.iter().any(|blocked| blocked.group == group.name);
+                refusal(Action::Add) || refusal(Action::Remove) || blocked
+            };
+            if let Some(missing) = listed.difference(&present).find(|id| !excused(id)) {
+                return Err(format!("{missing} is on the list of {:?} and not in it", group.name));
+            }
+            let holds = run.made.plan.blocked.is_empty() && declared.mode == "exact";
+            if let Some(extra) = present.difference(&listed).find(|id| holds && !excused(id)) {
+                return Err(format!("{extra} is in {:?} and not on its list", group.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Client {
+        let config = ClientConfig {
+            base_url: BaseUrl::parse(&self.sandbox.base_url()).unwrap(),
+            credentials: Credentials::Token("a-token-of-the-simulation".into()),
+            account_id: AccountId::SANDBOX,
+            concurrency: self.scenario.concurrency,
+            timeout: TIMEOUT,
+            max_wait: MAX_WAIT,
+        };
+        Client::new(config).unwrap()
+    }
+
+    async fn make_plan(&self, client: &Client) -> Result<Made, ApiError> {
+        let desired = self.files.desired();
+        let seen = self.account.history().len();
+        let mut current = observe::read(client, &desired, &policy()).await?;
+        let plan = observe::plan(client, &desired, &mut current, &policy(), Timestamp::UNIX_EPOCH).await?;
+        let bounds = self.bounds(&plan, true);
+        Ok(Made { plan, bounds, seen })
+    }
+
+    /// The bounds that the files set for these groups.
+    fn bounds(&self, plan: &Plan, by_lists: bool) -> Bounds {
+        let mut bounds = Bounds { protected: self.truth.protected(&self.files), ..Bounds::default() };
+        let mut all = 0;
+        for group in &plan.groups {
+            let declared = self.files.group(group.name.as_str());
+            let present = group.observed.len() as u64;
+            all += present;
+            let limit = declared.and_then(|declared| declared.group_removals).unwrap_or(self.files.group_removals);
+            bounds.group_removals.insert(group.id, limit.allows(present, 1));
+            let Some(declared) = declared else { continue };
+            let least = declared.min_members.unwrap_or(0).max(u64::from(!declared.allow_empty));
+            bounds.least.insert(group.id, least);
+            if by_lists {
+                bounds.listed.insert(group.id, self.truth.listed(declared));
+            }
+        }
+        bounds.total_removals = self.files.total_removals.allows(all, 5);
+        bounds
+    }
+
+    async fn apply(&mut self, run: Run) -> Result<(), Violation> {
+        let client = self.client();
+        let attempt = match self.make_plan(&client).await {
+            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Present::new(), run).await),
+            Err(error) => Err(error),
+        };
+        self.close(attempt, "refused")
+    }
+
+    async fn apply_saved(&mut self, at: usize, run: Run) -> Attempt {
+        let (document, made) = self.saved[at].clone();
+        let plan = PlanDocument::parse(&document).unwrap().into_plan().unwrap();
+        let client = self.client();
+        match apply::recheck(&client, &plan).await? {
+            Recheck::Stale(_) => Ok(None),
+            Recheck::Fresh(present) => Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, present, run).await),
+        }
+    }
+
+    /// Undoes what the last journal tells, and looks whether everything is as it was.
+    async fn undo(&mut self, run: Run) -> Result<(), Violation> {
+        let Some(path) = self.journals.last().cloned() else { return Ok(()) };
+        let reversals = read(&path)?.reversals(&Arc::from("journal"));
+        let client = self.client();
+        let attempt = match self.plan_undoing(&client, &reversals).await {
+            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Present::new(), run).await),
+            Err(error) => Err(error),
+        };
+        self.close(attempt, "refused")?;
+        let Some(undone) = self.chronicles.last().and_then(|run| run.carried.as_ref().map(|carried| (run, carried)))
+        else {
+            return Ok(());
+        };
+        let (chronicle, Carried { made, report, .. }) = undone;
+        if !report.as_ref().is_some_and(Report::is_complete) {
+            return Ok(());
+        }
+        let (history, now) = (self.account.history(), self.memberships());
+        for (group, reversal) in &reversals {
+            let Some(present) = now.get(group).filter(|_| made.group(*group).is_some()) else { continue };
+            for (member, Before { was_member, .. }) in &reversal.before {
+                let observed = made.group(*group).is_some_and(|group| group.mode == convoke::model::Mode::Observe);
+                let meddled = chronicle.meddled(&history, made.seen, *group, *member);
+                if !observed && !meddled && present.contains(member) != *was_member {
+                    return Err(format!("undone, and yet {member} is not as before in {:?}", reversal.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan_undoing(
+        &self,
+        client: &Client,
+        reversals: &BTreeMap<GroupId, plan::Reversal>,
+    ) -> Result<Made, ApiError> {
+        let desired = self.files.desired();
+        let seen = self.account.history().len();
+        let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+        let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
+        observe::read_members(client, &mut current, &present).await?;
+        let make = |current: &Current| plan::undo(reversals, &desired, current, &policy());
+        let plan = observe::resolve(client, &desired, &mut current, make).await?;
+        let bounds = self.bounds(&plan, false);
+        Ok(Made { plan, bounds, seen })
+    }
+
+    /// Carries out the plan unless its guards refuse it.
+    async fn judge_and_carry_out(
+        &mut self,
+        client: &Client,
+        made: Made,
+        present: Present,
+        run: Run,
+    ) -> Option<Carried> {
+        let refused = match run.accept {
+            true => made.plan.refusals_beyond_limits().next().is_some(),
+            false => !made.plan.refusals.is_empty(),
+        };
+        if refused {
+            return None;
+        }
+        let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
+        let journal = Journal::create(&path, RunEntry::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
+        self.journals.push(path.clone());
+        let before = present.clone();
+        let report = self.carry_out(client, &journal, &made.plan, present, run.cut).await;
+        self.figures.ended(match &report {
+            None => "killed",
+            Some(report) if report.interrupted => "told to stop",
+            Some(report) if report.is_complete() => "complete",
+            Some(_) => "in part",
+        });
+        Some(Carried { made, accepted: run.accept, before, report, record: read(&path).unwrap() })
+    }
+
+    async fn carry_out(
+        &self,
+        client: &Client,
+        journal: &Journal,
+        plan: &Plan,
+        present: Present,
+        cut: Cut,
+    ) -> Option<Report> {
+        let (stop, stopped) = watch::channel(false);
+        let means = Means { client, journal, stop: stopped, progress: &|_| {} };
+        let mut applying = pin!(apply::apply(plan, present, means));
+        let report = std::future::poll_fn(|context| {
+            let polled = applying.as_mut().poll(context).map(Some);
+            match cut {
+                Cut::Killed(at) if polled.is_pending() && self.writes_arrived() >= at => Poll::Ready(None),
+                Cut::Stopped(at) if polled.is_pending() && self.writes_arrived() >= at && !*stop.borrow() => {
+                    stop.send_replace(true);
+                    client.stop();
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                _ => polled,
+            }
+        })
+        .await;
+        if report.is_none() {
+            // What a killed run has sent may still arrive; nothing tells when it no longer can.
+            tokio::time::sleep(LATENCY.0 * 3).await;
+        }
+        report
+    }
+
+    fn writes_arrived(&self) -> usize {
+        self.account.requests().iter().filter(|request| request.method != "GET").count()
+    }
+
+    /// Notes a run, and checks what must hold of it and of all runs before.
+    fn close(&mut self, attempt: Attempt, otherwise: &'static str) -> Result<(), Violation> {
+        let requests = self.account.requests();
+        self.account.clear_requests();
+        self.figures.count(&requests);
+        let first = self.last_request + 1;
+        self.last_request = requests.last().map_or(self.last_request, |request| request.number);
+        let carried = match attempt {
+            Ok(carried) => {
+                if carried.is_none() {
+                    self.figures.ended(otherwise);
+                }
+                carried
+            }
+            Err(_) => {
+                self.figures.ended("could not read the account");
+                None
+            }
+        };
+        let history = self.account.history();
+        let run = Chronicle { numbers: first..self.last_request + 1, requests, carried };
+        checks::ended(&run, &history, &self.memberships())?;
+        self.chronicles.push(run);
+        self.chronicles.iter().try_for_each(|run| checks::lasting(run, &history))
+    }
+
+    fn memberships(&self) -> Memberships {
+        let names = self.account.memberships().into_keys();
+        names.filter_map(|name| Some((self.account.group_id(&name)?, self.account.member_ids_of(&name)))).collect()
+    }
+}
+
+/// Whether the run tried the change and the API would not have it, or the run left it out for such a one's sake.
+fn refused(run: &Carried, (group, action, member): (GroupId, Action, MemberId)) -> bool {
+    let report = run.report.iter().flat_map(|report| &report.groups).find(|told| told.id == group);
+    report.is_some_and(|told| {
+        let failed = told.failed.iter().map(|failed| (failed.action, failed.member.id));
+        let skipped = told.skipped.iter().map(|skipped| (skipped.action, skipped.member.id));
+        failed.chain(skipped).any(|change| change == (action, member))
+    })
+}
+
+fn read(path: &Path) -> Result<Record, Violation> {
+    journal::parse(&std::fs::read(path).unwrap()).map_err(|error| format!("the journal cannot be read: {error}"))
+}
+
+fn policy() -> Policy {
+    Policy { account_id: AccountId::SANDBOX, only: [].into(), expiring_within: SignedDuration::ZERO }
+}
+
+fn nothing_declared() -> Files {
+    Files {
+        groups: Vec::new(),
+        group_removals: super::files::Limit::Percent(100),
+        total_removals: super::files::Limit::Percent(100),
+        protected: Vec::new(),
+        refuses_unmanaged: false,
+    }
+}
