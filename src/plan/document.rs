@@ -6,6 +6,7 @@
 
 mod convert;
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
 
@@ -310,6 +311,9 @@ impl PlanDocument {
 }
 
 fn check(plan: &Plan, summary: &SummaryDocument) -> Result<(), DocumentError> {
+    if plan.by_id().len() != plan.groups.len() {
+        return Err(DocumentError::Edited("it has a group twice"));
+    }
     let mut decided = plan.groups.clone();
     operations::decide(&mut decided);
     for (group, decided) in plan.groups.iter().zip(&decided) {
@@ -318,7 +322,9 @@ fn check(plan: &Plan, summary: &SummaryDocument) -> Result<(), DocumentError> {
         }
         let sound =
             |change: &Change| group.observed.contains_key(&change.member.id) == (change.action == Action::Remove);
-        if !group.changes.iter().chain(&group.held).all(sound) {
+        let mut seen = BTreeSet::new();
+        let mut once = |change: &Change| seen.insert(change.member.id);
+        if !group.changes.iter().chain(&group.held).all(|change| sound(change) && once(change)) {
             return Err(DocumentError::Edited("a group's changes do not match its members"));
         }
         if group.operations != decided.operations {

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::plan::Freshness;
 use crate::plan::document::{DocumentError, PlanDocument};
+use crate::plan::{Freshness, assemble};
 
 fn some_plan() -> Plan {
     let account = Account::default().group("G", 0..10).group("H", [1]).accepted([20]);
@@ -82,6 +82,23 @@ fn an_edit_with_its_checksum_made_anew_is_noticed_where_operations_no_longer_fol
     let mut plan = document.into_plan().unwrap();
     plan.groups[0].operations[0].members.push(member_id(5));
     assert!(matches!(read(&json(&plan)), Err(DocumentError::Edited(_))));
+}
+
+#[test]
+fn a_group_or_a_change_that_is_there_twice_is_noticed_under_a_checksum_made_anew() {
+    let twice = |edit: fn(&mut Plan)| {
+        let mut plan = some_plan();
+        edit(&mut plan);
+        let plan = assemble(plan.account_id, plan.groups);
+        read(&json(&plan)).unwrap_err().to_string()
+    };
+    let group = |plan: &mut Plan| plan.groups.push(plan.groups[0].clone());
+    assert!(twice(group).contains("it has a group twice"));
+    let change = |plan: &mut Plan| {
+        let again = plan.groups[0].changes[0].clone();
+        plan.groups[0].changes.push(again);
+    };
+    assert!(twice(change).contains("a group's changes do not match its members"));
 }
 
 #[test]

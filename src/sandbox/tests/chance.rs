@@ -88,3 +88,35 @@ async fn edits_by_chance_are_about_the_seed_s_people_and_the_request_s_group() {
     assert_eq!(group, "Admins");
     assert!(given.account.person_id(&member).is_some());
 }
+
+#[tokio::test]
+async fn chance_can_rename_or_delete_the_group_that_a_request_is_about() {
+    let chance = Chance { regroup: Share::percent(100), ..Chance::default() };
+    let (mut renamed, mut deleted) = (false, false);
+    for seed in 0..20 {
+        let given = given(Seed { chance: Some(Chance { seed, ..chance.clone() }), ..small() }).await;
+        given.get(&given.members("Admins", "")).await;
+        let names = given.account.memberships();
+        match names.contains_key("Admins renamed") {
+            true => renamed = true,
+            false => deleted |= !names.contains_key("Admins"),
+        }
+    }
+    assert!(renamed && deleted);
+}
+
+#[tokio::test]
+async fn chance_can_revoke_the_token_and_leave_out_when_to_come_back() {
+    let chance = Chance { revoke_token: Share::percent(100), ..Chance::default() };
+    let revoked = given(Seed { chance: Some(chance), ..small() }).await;
+    assert_eq!(revoked.get(&revoked.groups("")).await.status, StatusCode::UNAUTHORIZED);
+    revoked.account.clear_faults();
+    revoked.account.restore_token();
+    assert_eq!(revoked.get(&revoked.groups("")).await.status, StatusCode::OK);
+
+    let chance = Chance { rate_limited_bare: Share::percent(100), ..Chance::default() };
+    let bare = given(Seed { chance: Some(chance), ..small() }).await;
+    let refused = bare.get(&bare.groups("")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(!refused.headers.contains_key("retry-after"));
+}

@@ -115,3 +115,18 @@ async fn a_group_is_created_renamed_and_deleted() {
     assert_eq!(given.delete(&path).await.json()["result"], json!({ "id": created["result"]["id"] }));
     assert_eq!(given.get(&path).await.refusal(), (404, 7003));
 }
+
+#[tokio::test]
+async fn the_history_tells_who_joined_and_left_and_by_whose_doing() {
+    let given = given(small()).await;
+    let account = &given.account;
+    account.add("Admins", "dave@example.com");
+    given.write(Method::PUT, &given.members("Admins", ""), &given.body(&["carol@example.com"])).await;
+    account.delete_group("Admins");
+    let told: Vec<_> = account.history().iter().map(|change| (change.joined, change.request, change.after)).collect();
+    let by_put = |joined| (joined, Some(1), 1);
+    let mut replaced = vec![by_put(false); account.history().len() - 3];
+    replaced.insert(0, (true, None, 0));
+    replaced.extend([by_put(true), (false, None, 1)]);
+    assert_eq!(told, replaced);
+}

@@ -218,7 +218,8 @@ fn report_tells(
         let told_once = done + failed.len() == 1;
         let was_so =
             carried.before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add));
-        if !told_once && !(was_so && done + failed.len() == 0) {
+        let rightly_untold = was_so && done + failed.len() == 0;
+        if !told_once && !rightly_untold {
             return Err(format!("{action:?} {member} in {group} is told {done} times done and {failed:?}"));
         }
         let Some(present) = now.get(&group) else { continue };

@@ -72,8 +72,8 @@ impl Files {
             names.push("Nowhere".into());
         }
         let groups: Vec<Group> = names.into_iter().map(|name| Group::random(rng, cast, name)).collect();
-        let protected = cast.people.iter().filter_map(|person| (rng.u8(0..20) == 0).then(|| person.named(rng)));
-        let protected = protected.collect();
+        let precious: Vec<_> = cast.people.iter().filter(|_| rng.u8(0..20) == 0).collect();
+        let protected = precious.into_iter().map(|person| person.named(rng)).collect();
         Self {
             groups,
             group_removals: Limit::random(rng),

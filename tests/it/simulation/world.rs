@@ -322,8 +322,11 @@ impl World {
         })
         .await;
         if report.is_none() {
-            // What a killed run has sent may still arrive; nothing tells when it no longer can.
-            tokio::time::sleep(LATENCY.0 * 3).await;
+            // What a killed run has sent may still arrive, and nothing tells when it no longer can. Each sleep lets
+            // the server, which shares this thread, take what has come, however late the thread gets its turn.
+            for _ in 0..10 {
+                tokio::time::sleep(LATENCY.0).await;
+            }
         }
         report
     }
