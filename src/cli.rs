@@ -89,8 +89,8 @@ pub struct Shared {
     /// Read the API token from this file [default: CLOUDFLARE_API_TOKEN]
     #[arg(long, value_name = "PATH", global = true)]
     pub token_file: Option<PathBuf>,
-    /// The account's id
-    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID", hide_env_values = true, global = true, help_heading = MORE)]
+    /// The account's id [default: CLOUDFLARE_ACCOUNT_ID]
+    #[arg(long, value_name = "ID", global = true, help_heading = MORE)]
     pub account_id: Option<AccountId>,
     /// The API's base URL [default: CLOUDFLARE_BASE_URL]
     #[arg(long, value_name = "URL", global = true, help_heading = MORE)]

@@ -392,6 +392,12 @@ impl GroupPlan {
         target
     }
 
+    /// How many members the group has once the operations are carried out: those of the target.
+    #[must_use]
+    pub fn members_left(&self) -> usize {
+        (self.observed.len() + self.additions().count()).saturating_sub(self.removals().count())
+    }
+
     /// Whether the group is as it should be.
     #[must_use]
     pub fn in_sync(&self) -> bool {

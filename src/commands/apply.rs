@@ -72,7 +72,7 @@ async fn prepare_saved(
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
     let mut plan = files::read_plan(path)?;
-    if let Some(given) = shared.account_id.filter(|given| *given != plan.account_id) {
+    if let Some(given) = context::given_account(shared)?.filter(|given| *given != plan.account_id) {
         let message = format!("the plan is of account {}, {given} is asked for", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }

@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 use crate::cli::Shared;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
-use crate::model::{AccountId, Current, Desired, GroupName};
+use crate::model::{AccountId, Current, Desired, GroupName, IdError};
 use crate::observe;
 use crate::plan::{Plan, Policy};
 use crate::sandbox::{Sandbox, Seed, Token};
@@ -103,9 +103,26 @@ fn client(
     Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
 }
 
-/// The account that the files and the command line agree on.
+/// The account that the command line and the environment name. A variable without a value names none: CI sets one for
+/// a secret that is missing.
+pub fn given_account(shared: &Shared) -> Result<Option<AccountId>, Failure> {
+    let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(shared.account_id) };
+    let named: AccountId = text.trim().parse().map_err(|error: IdError| {
+        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is no account's id");
+        Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
+    })?;
+    match shared.account_id {
+        Some(given) if given != named => {
+            let message = format!("two accounts are named: {given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID");
+            Err(Failure::message(Exit::Data, message).with_help("make sure which account is meant, and drop the other"))
+        }
+        _ => Ok(Some(named)),
+    }
+}
+
+/// The account that the files, the command line and the environment agree on.
 pub fn account(shared: &Shared, desired: &Desired) -> Result<Option<AccountId>, Failure> {
-    match (shared.account_id, &desired.account_id) {
+    match (given_account(shared)?, &desired.account_id) {
         (Some(given), Some(declared)) if given != declared.value => {
             let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
             let message = format!(

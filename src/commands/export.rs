@@ -12,7 +12,7 @@ use crate::render::{clean, counted, export};
 pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // There may be no files yet: where some are named, they name the account.
     let account_id = match shared.files.is_empty() {
-        true => shared.account_id,
+        true => context::given_account(shared)?,
         false => context::account(shared, &context::load(shared)?)?,
     };
     let connection = context::connect(shared, account_id).await?;

@@ -1,6 +1,7 @@
 //! Names a set of members, and a whole plan, by a hash.
 
-use std::{fmt, io};
+use std::fmt;
+use std::io::{Result as Written, Write};
 
 use sha2::{Digest as _, Sha256};
 
@@ -35,13 +36,13 @@ impl Digest {
 /// A hash that can be written to.
 struct Hashing(Sha256);
 
-impl io::Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> Written<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Written<()> {
         Ok(())
     }
 }

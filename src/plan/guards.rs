@@ -240,7 +240,7 @@ fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) 
 
 fn min_members(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
     let least = declared.min_members.as_ref()?;
-    let (left, present) = (group.target().len() as u64, group.observed.len() as u64);
+    let (left, present) = (group.members_left() as u64, group.observed.len() as u64);
     if group.operations.is_empty() || left >= least.value {
         return None;
     }
@@ -256,7 +256,7 @@ fn min_members(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
 }
 
 fn allow_empty(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
-    if declared.allow_empty.value || group.operations.is_empty() || !group.target().is_empty() {
+    if declared.allow_empty.value || group.operations.is_empty() || group.members_left() > 0 {
         return None;
     }
     let present = group.observed.len() as u64;

@@ -8,14 +8,17 @@ use crate::model::{Current, Email, MemberId, Membership, PersonRef, PersonStatus
 /// How many unknown addresses get a suggestion: each costs a comparison with everybody.
 const MAX_SUGGESTIONS: usize = 50;
 
+/// A map by hash, seeded at random: quicker for short keys than the one of the standard library.
+type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Everybody the account was seen to have.
 ///
 /// The maps that everybody is in are hashed for speed: no order shows, as they are only asked. What is rare has maps
 /// of its own, so that everybody's entry stays small.
 pub struct People<'a> {
     /// The first member that was seen with each address.
-    by_email: HashMap<&'a Email, MemberId>,
-    by_id: HashMap<MemberId, Known<'a>>,
+    by_email: Hashed<&'a Email, MemberId>,
+    by_id: Hashed<MemberId, Known<'a>>,
     /// All members of each address that was seen with several.
     shared: BTreeMap<&'a Email, BTreeSet<MemberId>>,
     /// The further addresses of each member that was seen with several.
@@ -35,8 +38,8 @@ impl<'a> People<'a> {
     /// Gathers all that was read: the groups' lists first, then the account's members.
     pub fn of(current: &'a Current) -> Self {
         let mut people = Self {
-            by_email: HashMap::new(),
-            by_id: HashMap::new(),
+            by_email: Hashed::default(),
+            by_id: Hashed::default(),
             shared: BTreeMap::new(),
             further: BTreeMap::new(),
             rejected: BTreeSet::new(),
@@ -149,14 +152,16 @@ impl<'a> People<'a> {
 /// is far quicker to ask than that of a large account.
 pub struct Nearby<'p, 'a> {
     people: &'p People<'a>,
-    here: HashMap<&'p Email, MemberId>,
+    here: Hashed<&'p Email, MemberId>,
 }
 
 impl<'p, 'a> Nearby<'p, 'a> {
     /// Everybody, with these at hand. They must be among those the people were gathered from.
     pub fn new(people: &'p People<'a>, members: Option<&'p Membership>) -> Self {
+        let mut here = Hashed::default();
+        here.reserve(members.map_or(0, BTreeMap::len));
         let members = members.into_iter().flatten();
-        let here = members.filter_map(|(id, member)| Some((member.email.as_ref()?, *id))).collect();
+        here.extend(members.filter_map(|(id, member)| Some((member.email.as_ref()?, *id))));
         Self { people, here }
     }
 

@@ -118,3 +118,21 @@ fn a_closed_stdout_is_an_error_and_no_panic() {
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
 }
+
+#[test]
+fn an_account_in_the_environment_may_be_empty_but_not_malformed_or_another() {
+    let world =
+        given(Seed::default().group("Admins", ["alice@example.com"])).groups(&[("Admins", &["alice@example.com"])]);
+    let empty = world.env("CLOUDFLARE_ACCOUNT_ID", "");
+    empty.run("plan").exits(65).warns("no account is named");
+    let world = empty.env("CLOUDFLARE_ACCOUNT_ID", "production");
+    assert_snapshot!(world.run("plan").exits(64).stderr, @r"
+    error: CLOUDFLARE_ACCOUNT_ID is no account's id: an id has 32 characters, this has 10
+    help: copy the id from the dashboard: 32 hexadecimal digits
+    ");
+    let world = world.env("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef");
+    assert_snapshot!(world.run("plan --account-id ffffffffffffffffffffffffffffffff").exits(65).stderr, @r"
+    error: two accounts are named: ffffffffffffffffffffffffffffffff by --account-id, 0123456789abcdef0123456789abcdef by CLOUDFLARE_ACCOUNT_ID
+    help: make sure which account is meant, and drop the other
+    ");
+}

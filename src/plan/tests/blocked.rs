@@ -57,6 +57,22 @@ fn an_address_of_several_members_blocks_and_names_their_ids() {
 }
 
 #[test]
+fn an_address_that_others_have_too_is_ambiguous_though_the_group_has_only_one_of_them() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = Account::default().group("G", [1]).person(2, "P1@example.com", known);
+    let plan = account.plan(&format!("groups:\n{}", listing("G", "", [1])));
+    let candidates = vec![member_id(1), member_id(2)];
+    assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
+    assert_eq!(plan.summary().removes, 0);
+}
+
+#[test]
+fn whoever_is_in_a_group_has_not_declined_whatever_the_accounts_list_says() {
+    let account = Account::default().group("G", [1]).person(1, "p1@example.com", PersonStatus::Rejected);
+    assert!(!account.plan(&format!("groups:\n{}", listing("G", "", [1]))).has_differences());
+}
+
+#[test]
 fn a_group_is_blocked_when_its_name_or_pin_is_unknown_or_ambiguous_or_it_cannot_be_read() {
     let mut account =
         Account::default().group("Platform Admins", []).group("Twin", []).group("Twin", []).group("Shut", []);
