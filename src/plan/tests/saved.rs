@@ -127,6 +127,18 @@ fn the_digest_disregards_names_places_and_time_and_nothing_else() {
 }
 
 #[test]
+fn the_same_groups_of_another_account_make_another_digest() {
+    let account = Account::default().group("G", 0..10);
+    let files = desired(&format!("groups:\n{}", listing("G", "", 1..10)));
+    let digest = |number: u64| {
+        let policy = Policy { account_id: id(number), ..policy() };
+        plan(&files, &account.0, &policy, Timestamp::UNIX_EPOCH).digest
+    };
+    assert_ne!(digest(1), digest(2), "a plan of one account is accepted for another");
+    assert_eq!(digest(1), digest(1));
+}
+
+#[test]
 fn a_group_is_fresh_wherever_the_plan_itself_would_take_it() {
     let plan = some_plan();
     let group = &plan.groups[0];

@@ -49,6 +49,9 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
             return Err(format!("somebody was removed from a group that is not planned: {left:?}"));
         };
         if group.removals().any(|change| change.member.id == left.member) {
+            if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) {
+                return Err(format!("somebody was removed while an entry of the group's list is unresolved: {left:?}"));
+            }
             let listed = carried.made.bounds.listed.get(&left.group);
             if listed.is_some_and(|listed| listed.contains(&left.member)) {
                 return Err(format!("somebody was removed who is on the group's list: {left:?}"));
@@ -58,29 +61,28 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
         if group.observed.contains_key(&left.member) {
             return Err(format!("somebody lost access who was in the group and is to stay: {left:?}"));
         }
-        let came_in_between = came_after_reading(run, history, left);
-        if !came_in_between {
+        if !crossed(run, history, left) {
             return Err(format!("a PUT removed somebody whom the reading before it had shown: {left:?}"));
         }
     }
     Ok(())
 }
 
-/// Whether the member came in after the last whole reading of the group before the request that removed them.
-fn came_after_reading(run: &Chronicle, history: &[MembershipChange], left: &MembershipChange) -> bool {
-    let number = left.request.unwrap_or_default();
-    let before: Vec<&MembershipChange> = history.iter().take_while(|change| change.request != Some(number)).collect();
-    let Some(joined) = before.iter().rev().find(|change| is(change, left.group, left.member, true)) else {
-        return false;
-    };
+/// Whether somebody else had done the opposite after the last whole reading of the group before the request that did
+/// this: a PUT takes back what nothing has told it of.
+fn crossed(run: &Chronicle, history: &[MembershipChange], change: &MembershipChange) -> bool {
+    let number = change.request.unwrap_or_default();
+    let before: Vec<&MembershipChange> = history.iter().take_while(|other| other.request != Some(number)).collect();
+    let opposite = |other: &&&MembershipChange| is(other, change.group, change.member, !change.joined);
+    let Some(opposite) = before.iter().rev().find(opposite) else { return false };
     let reads = |request: &&Request| {
         request.operation == Some(Operation::ListMembers)
-            && request.group == Some(left.group)
+            && request.group == Some(change.group)
             && request.number < number
     };
     // Several pages make a reading: one that began before somebody came may not show them.
     let last = run.requests.iter().filter(reads).filter(|request| is_first_page(request)).map(|request| request.number);
-    last.max().is_none_or(|read| joined.after >= read)
+    last.max().is_none_or(|read| opposite.after >= read)
 }
 
 fn is_first_page(request: &Request) -> bool {
@@ -157,12 +159,10 @@ fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
 fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
     let operations = &carried.record.operations;
     for change in run.did(history) {
-        let raced = carried.made.group(change.group).is_some_and(|group| {
-            !change.joined
-                && !group.observed.contains_key(&change.member)
-                && !group.removals().any(|removal| removal.member.id == change.member)
+        let planned = carried.made.changes().any(|(group, action, member)| {
+            (group, action == Action::Add, member) == (change.group, change.joined, change.member)
         });
-        if raced {
+        if !planned && crossed(run, history, change) {
             continue;
         }
         let mut told = operations.iter().filter(|operation| {
