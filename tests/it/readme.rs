@@ -27,7 +27,7 @@ fn readme() -> String {
 #[test]
 fn the_first_two_commands_need_nothing_but_rust() {
     let commands = commands(&readme());
-    assert!(commands[0].starts_with("cargo run --release -- apply "), "{}", commands[0]);
+    assert!(commands[0].starts_with("cargo run -- apply "), "{}", commands[0]);
     assert!(commands[0].contains("--sandbox"), "{}", commands[0]);
     assert_eq!(commands[1], "cargo test");
 }
@@ -48,7 +48,7 @@ fn every_command_of_the_readme_works() {
                 let value = if name == "CLOUDFLARE_ACCOUNT_ID" { crate::harness::ACCOUNT } else { value };
                 world = world.env(name, value);
             }
-            ["cargo", "run", "--release", "--", arguments @ ..] | ["convoke", arguments @ ..] => {
+            ["cargo", "run", "--", arguments @ ..] | ["convoke", arguments @ ..] => {
                 world.run_with(arguments).exits(0);
                 *ran.entry(arguments[0].to_owned()).or_insert(0) += 1;
             }
