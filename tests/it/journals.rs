@@ -197,3 +197,18 @@ fn a_file_that_is_no_journal_is_refused() {
     }
     world.run("undo missing.jsonl --out undo.json").exits(65).warns("missing.jsonl");
 }
+
+#[test]
+fn two_journals_in_one_file_and_two_operations_with_one_number_are_refused() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let whole = world.read("journal.jsonl");
+    let announced = whole.lines().find(|line| line.contains("\"sending\"")).unwrap();
+    for (text, says) in [
+        (format!("{whole}{whole}"), "begins another run: a journal is of one"),
+        (format!("{whole}{announced}\n"), "as a line before it does"),
+    ] {
+        world.write("journal.jsonl", text);
+        world.run("undo journal.jsonl --out undo.json").exits(65).warns(says);
+    }
+}
