@@ -72,6 +72,30 @@ fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
 }
 
 #[test]
+fn renaming_a_group_or_a_roster_does_not_make_its_drift_this_changes() {
+    let world = given(team());
+    let id = world.account().group_id("Developers").unwrap();
+    world.account().rename_group("Developers", "Engineers");
+    let before = BEFORE.replace("  Developers:\n", &format!("  Developers:\n    id: \"{id}\"\n"));
+    let after = before
+        .replace("  Developers:", "  Engineers:")
+        .replace("sre", "reliability")
+        .replace("dave@example.com]", "dave@example.com, bob@example.com]");
+    let world = world.file("base/groups.yaml", &before).file("groups/groups.yaml", after);
+    // Before the change the pin named a group that is called otherwise: refused, and compared all the same.
+    world.run("plan -f base").exits(3);
+    let plan = world.run("plan -f groups --base base --format json").exits(0).json();
+    assert_eq!(
+        labels(&plan),
+        [
+            "Engineers bob@example.com: change",
+            "Engineers dave@example.com: before",
+            "Engineers mallory@example.com: before",
+        ]
+    );
+}
+
+#[test]
 fn a_saved_plan_is_shown_in_every_format_as_it_was() {
     let world = pull_request();
     let made = world.run("plan -f groups --base base --out plan.json --format markdown").exits(0).stdout;
