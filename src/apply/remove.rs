@@ -13,9 +13,8 @@ impl GroupRun<'_> {
         if !self.present.contains(&member) {
             return;
         }
-        if let Some(group) = shared.kept_for(member) {
-            let reason = format!("stays, because adding them to {:?} failed", group.as_str());
-            return self.skip(Action::Remove, member, &reason, shared);
+        if self.keep(member, shared) {
+            return;
         }
         if shared.stopped() {
             return self.skip(Action::Remove, member, "interrupted before it was begun", shared);
@@ -34,6 +33,14 @@ impl GroupRun<'_> {
             }
             Written::GivenUp(reason) => self.fail(Action::Remove, member, &reason, shared),
         }
+    }
+
+    /// Keeps somebody here who could not be added elsewhere, and notes that. Says whether it is so.
+    pub fn keep(&mut self, member: MemberId, shared: &Shared<'_>) -> bool {
+        let Some(group) = shared.kept_for(member) else { return false };
+        let reason = format!("stays, because adding them to {:?} failed", group.as_str());
+        self.skip(Action::Remove, member, &reason, shared);
+        true
     }
 
     /// The API refuses to remove somebody who is not there: that is as good as done, once it is seen to be so.

@@ -58,10 +58,7 @@ impl GroupRun<'_> {
     /// could not be added elsewhere. It never removes more than the plan does.
     fn body(&mut self, shared: &Shared<'_>) -> BTreeSet<MemberId> {
         for member in self.outstanding(Action::Remove) {
-            if let Some(group) = shared.kept_for(member) {
-                let reason = format!("stays, because adding them to {:?} failed", group.as_str());
-                self.skip(Action::Remove, member, &reason, shared);
-            }
+            self.keep(member, shared);
         }
         let mut body = self.present.clone();
         body.extend(self.outstanding(Action::Add));
@@ -95,23 +92,14 @@ impl GroupRun<'_> {
                 Next::Finished
             }
             Written::NotSent(error) => Next::Again(error.reason()),
-            Written::Lost(error) => {
-                let reason = error.reason();
-                if let Err(error) = self.read(shared).await {
-                    let unknown = "it is not known whether it was carried out";
-                    let reason = format!("{unknown} ({reason}), nor can the group be read: {}", error.reason());
-                    self.fail_rest(&reason, shared);
-                    return Next::Finished;
+            Written::Lost(error) => match self.settle(&error, announced, |present| *present == body, shared).await {
+                Err(unknown) => {
+                    self.fail_rest(&unknown, shared);
+                    Next::Finished
                 }
-                let made = self.present == body;
-                self.written |= made;
-                if let Some(announced) = announced
-                    && let Err(error) = shared.means.journal.settled(announced, made)
-                {
-                    self.trouble = Some(format!("the journal cannot be written: {error}"));
-                }
-                if made { Next::Finished } else { Next::Again(reason) }
-            }
+                Ok(true) => Next::Finished,
+                Ok(false) => Next::Again(error.reason()),
+            },
         }
     }
 

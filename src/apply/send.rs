@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Shared;
 use super::run::GroupRun;
 use crate::cloudflare::{ApiError, ApiErrorKind, WriteAnswer, WriteError};
-use crate::journal::{Effect, Outcome};
+use crate::journal::{Announced, Effect, Outcome};
 use crate::model::MemberId;
 use crate::plan::Method;
 
@@ -39,7 +39,7 @@ pub(super) enum Written {
 
 impl GroupRun<'_> {
     /// Sends a write once.
-    pub async fn send(&mut self, write: &Write, shared: &Shared<'_>) -> (Written, Option<crate::journal::Announced>) {
+    pub async fn send(&mut self, write: &Write, shared: &Shared<'_>) -> (Written, Option<Announced>) {
         let journal = shared.means.journal;
         let effect = Effect {
             group_id: self.plan.id,
@@ -50,7 +50,7 @@ impl GroupRun<'_> {
         };
         let announced = match journal.announce(effect) {
             Ok(announced) => announced,
-            Err(error) => return (Written::GivenUp(format!("the journal cannot be written: {error}")), None),
+            Err(error) => return (Written::GivenUp(unrecorded(&error)), None),
         };
         let answer = self.request(write, shared).await;
         let (outcome, ray, error) = match &answer {
@@ -61,7 +61,7 @@ impl GroupRun<'_> {
         };
         if let Err(error) = journal.answered(announced, outcome, ray, error) {
             // The next write cannot be announced either, and is then not sent.
-            self.trouble = Some(format!("the journal cannot be written: {error}"));
+            self.trouble = Some(unrecorded(&error));
         }
         if let Err(WriteError::Refused(error) | WriteError::NotSent(error) | WriteError::Unknown(error)) = &answer {
             shared.note_failure(error);
@@ -107,28 +107,49 @@ impl GroupRun<'_> {
                 (Written::NotSent(error), _) => return Written::GivenUp(error.reason()),
                 (written, _) => return written,
             };
-            let reason = error.reason();
-            if let Err(error) = self.read(shared).await {
-                return Written::GivenUp(format!(
-                    "it is not known whether it was carried out ({reason}), nor can the group be read: {}",
-                    error.reason()
-                ));
+            let made = |present: &BTreeSet<MemberId>| {
+                write.adds.iter().all(|id| present.contains(id)) && !write.removes.iter().any(|id| present.contains(id))
+            };
+            match self.settle(&error, announced, made, shared).await {
+                Err(unknown) => return Written::GivenUp(unknown),
+                Ok(true) => return Written::Done(Some(self.present.clone())),
+                Ok(false) => lost = Some(error.reason()),
             }
-            let made = write.adds.iter().all(|id| self.present.contains(id))
-                && !write.removes.iter().any(|id| self.present.contains(id));
-            if let Some(announced) = announced
-                && let Err(error) = shared.means.journal.settled(announced, made)
-            {
-                self.trouble = Some(format!("the journal cannot be written: {error}"));
-            }
-            if made {
-                self.written = true;
-                return Written::Done(Some(self.present.clone()));
-            }
-            lost = Some(reason);
         }
         Written::GivenUp(lost.unwrap_or_default())
     }
+
+    /// Reads what became of a write whose answer was lost, and records it. Says whether it was carried out.
+    ///
+    /// # Errors
+    ///
+    /// Says that this is not known, where the group cannot be read.
+    pub async fn settle(
+        &mut self,
+        lost: &ApiError,
+        announced: Option<Announced>,
+        made: impl Fn(&BTreeSet<MemberId>) -> bool,
+        shared: &Shared<'_>,
+    ) -> Result<bool, String> {
+        if let Err(error) = self.read(shared).await {
+            let (lost, unread) = (lost.reason(), error.reason());
+            return Err(format!(
+                "it is not known whether it was carried out ({lost}), nor can the group be read: {unread}"
+            ));
+        }
+        let made = made(&self.present);
+        self.written |= made;
+        if let Some(announced) = announced
+            && let Err(error) = shared.means.journal.settled(announced, made)
+        {
+            self.trouble = Some(unrecorded(&error));
+        }
+        Ok(made)
+    }
+}
+
+fn unrecorded(error: &std::io::Error) -> String {
+    format!("the journal cannot be written: {error}")
 }
 
 /// Whether a refusal is about the group or the caller rather than about one of the members named.

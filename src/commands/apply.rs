@@ -43,7 +43,7 @@ pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Resu
     }
     let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
     show::report(&report, shared, output)?;
-    output.note(&show::cost(&connection.client));
+    output.note(&show::cost(connection.client.requests()));
     Ok(exit(&report))
 }
 
@@ -55,7 +55,7 @@ async fn prepare_fresh(
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
     let (connection, mut planned) = context::make_plan(shared, progress).await?;
-    protect_owner(&connection.client, &mut planned, args.accept_self).await?;
+    protect_owner(&connection.client, &mut planned.plan, &planned.current, args.accept_self).await?;
     let mut plan = planned.plan;
     if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
@@ -77,12 +77,8 @@ async fn prepare_saved(
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
     let connection = context::connect(shared, Some(plan.account_id)).await?;
-    if !args.accept_self && plan.removes_anybody() {
-        let owner = connection.client.token_owner().await?;
-        if let Some(email) = owner.and_then(|owner| owner.email) {
-            plan.protect_owner(&email, &Current::default());
-        }
-    }
+    // The plan itself names those it removes.
+    protect_owner(&connection.client, &mut plan, &Current::default(), args.accept_self).await?;
     if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
     }

@@ -41,7 +41,7 @@ pub async fn run(shared: &Shared, args: &DriftArgs, output: &mut Output) -> Resu
     if has_something_to_say(&plan) || !output.is_quiet() {
         show::plan(&plan, None, shared, output)?;
     }
-    output.note(&format!("{} to the API", counted(requests, "request")));
+    output.note(&show::cost(requests));
     Ok(exit)
 }
 

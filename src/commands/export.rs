@@ -30,7 +30,7 @@ pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Res
     for warning in &export.warnings {
         output.warn(&clean(warning));
     }
-    output.note(&show::cost(client));
+    output.note(&show::cost(client.requests()));
     Ok(Exit::Done)
 }
 

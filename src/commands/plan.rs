@@ -5,6 +5,7 @@ use super::{Exit, Failure, Output, files, progress::Progress, show};
 use crate::cli::{PlanArgs, Shared};
 use crate::cloudflare::Client;
 use crate::config;
+use crate::model::Current;
 use crate::observe;
 use crate::plan::Plan;
 
@@ -12,7 +13,7 @@ pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Resul
     let base = (!args.base.is_empty()).then(|| config::load(&args.base)).transpose()?;
     let progress = Progress::new(output);
     let (connection, mut planned) = context::make_plan(shared, &progress).await?;
-    protect_owner(&connection.client, &mut planned, args.accept_self).await?;
+    protect_owner(&connection.client, &mut planned.plan, &planned.current, args.accept_self).await?;
     if let Some(base) = base {
         let Planned { current, policy, time, .. } = &mut planned;
         let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
@@ -22,7 +23,7 @@ pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Resul
         files::save_plan(&planned.plan, path)?;
     }
     show::plan(&planned.plan, args.out.as_deref(), shared, output)?;
-    output.note(&show::cost(&connection.client));
+    output.note(&show::cost(connection.client.requests()));
     Ok(exit(&planned.plan, args.detailed_exitcode))
 }
 
@@ -38,13 +39,18 @@ pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
 }
 
 /// Asks once whom the token acts for, where there is anybody to remove, and refuses to remove that person.
-pub async fn protect_owner(client: &Client, planned: &mut Planned, accept_self: bool) -> Result<(), Failure> {
-    if accept_self || !planned.plan.removes_anybody() {
+pub async fn protect_owner(
+    client: &Client,
+    plan: &mut Plan,
+    current: &Current,
+    accept_self: bool,
+) -> Result<(), Failure> {
+    if accept_self || !plan.removes_anybody() {
         return Ok(());
     }
     let owner = client.token_owner().await?;
     if let Some(email) = owner.and_then(|owner| owner.email) {
-        planned.plan.protect_owner(&email, &planned.current);
+        plan.protect_owner(&email, current);
     }
     Ok(())
 }

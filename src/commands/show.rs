@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::{Exit, Failure, Output, files, invocation, step_summary};
 use crate::cli::{Format, Shared, ShowArgs};
-use crate::cloudflare::Client;
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
 use crate::render::report::{ReportDocument, StaleDocument};
@@ -68,6 +67,6 @@ fn to_json(document: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// What a run has cost the API.
-pub fn cost(client: &Client) -> String {
-    format!("{} to the API", counted(client.requests(), "request"))
+pub fn cost(requests: u64) -> String {
+    format!("{} to the API", counted(requests, "request"))
 }

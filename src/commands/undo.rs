@@ -29,6 +29,6 @@ pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Resul
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
     show::plan(&undoing, Some(&args.out), shared, output)?;
-    output.note(&show::cost(client));
+    output.note(&show::cost(client.requests()));
     Ok(plan::exit(&undoing, false))
 }
