@@ -1,6 +1,8 @@
 //! The ids of accounts, groups and members: one type each, so that none can be passed for another.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The characters of every id of the API.
 const LENGTH: usize = 32;
@@ -17,7 +19,7 @@ pub enum IdError {
 }
 
 /// 32 ASCII letters and digits, in lower case: safe as a path segment, compared without regard to case.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Id([u8; LENGTH]);
 
 impl Id {
@@ -32,6 +34,31 @@ impl Id {
     fn as_str(&self) -> &str {
         // Only ASCII gets in, so this never falls back.
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The id as two numbers in the same order, which are compared and hashed far quicker than so many bytes.
+    fn halves(&self) -> (u128, u128) {
+        let (first, second) = self.0.split_at(LENGTH / 2);
+        let number = |half: &[u8]| half.try_into().map(u128::from_be_bytes).unwrap_or_default();
+        (number(first), number(second))
+    }
+}
+
+impl Ord for Id {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.halves().cmp(&other.halves())
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.halves().hash(state);
     }
 }
 
@@ -122,6 +149,13 @@ mod tests {
         let upper: MemberId = "4F5F0C14A2A41D5063DD301B2F829F04".parse().unwrap();
         assert_eq!(lower, upper);
         assert_eq!(upper.as_str(), "4f5f0c14a2a41d5063dd301b2f829f04");
+    }
+
+    #[test]
+    fn ids_come_in_the_order_of_their_text() {
+        let texts = ["0".repeat(32), format!("{:032}", 1), "9".repeat(32), "a".repeat(32), "A".repeat(31) + "b"];
+        let ids = texts.each_ref().map(|text| text.parse::<MemberId>().unwrap());
+        assert!(ids.is_sorted_by(|a, b| a < b));
     }
 
     #[test]
