@@ -2,14 +2,14 @@
 //! bench's own. `cargo bench --bench core` prints one line a size.
 #![expect(clippy::print_stdout, reason = "a bench is there to print")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use convoke::config::{self, Source};
-use convoke::model::{Current, GroupId, GroupName, GroupSummary, Member, MemberId, Status};
+use convoke::model::{Current, GroupId, GroupName, GroupSummary, Member, MemberId, Sharing, Status};
 use convoke::plan::{self, Policy};
 use jiff::{SignedDuration, Timestamp};
 
@@ -115,18 +115,19 @@ fn file(memberships: usize) -> Result<String> {
 /// The account: each group lacks some members of its list and has some others.
 fn account(memberships: usize) -> Result<Current> {
     let mut current = Current::default();
+    let mut sharing = Sharing::default();
     for group in 0..memberships.div_ceil(GROUP) {
         let group_id: GroupId = id(usize::MAX - group).parse()?;
         current.groups.insert(group_id, GroupSummary { name: GroupName::from(&*format!("Group {group}")) });
-        let mut members = BTreeMap::new();
-        for place in 0..GROUP {
+        let member = |place| {
             let place = if place % DIFFERENT == 0 { place + GROUP } else { place };
             let person = person(group, place, memberships);
             let member = Member { email: Some(email(person).parse()?), status: Some(Status::Accepted) };
             let id: MemberId = id(person).parse().context("an id of a member")?;
-            members.insert(id, member);
-        }
-        current.memberships.insert(group_id, Arc::new(members));
+            anyhow::Ok((id, Arc::new(member)))
+        };
+        let members = (0..GROUP).map(member).collect::<Result<_>>()?;
+        current.memberships.insert(group_id, Arc::new(sharing.share(members)));
     }
     Ok(current)
 }

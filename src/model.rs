@@ -9,7 +9,7 @@ mod email;
 mod id;
 mod origin;
 
-pub use current::{Current, GroupSummary, Member, Membership, Person, PersonStatus, Status};
+pub use current::{Current, GroupSummary, Member, Membership, Person, PersonStatus, Sharing, Status};
 pub use desired::{
     Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Setting, Settings,
     Terms, Unmanaged, Window,

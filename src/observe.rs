@@ -1,5 +1,6 @@
 //! Reads what a plan needs to know of the account.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client, GroupRef};
-use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Membership};
+use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Membership, Sharing};
 use crate::plan::{self, Plan, Policy};
 
 /// Reads the list of groups and the members of every group that the policy plans.
@@ -76,9 +77,11 @@ pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, 
 ///
 /// As [`read`].
 pub async fn read_members(client: &Client, current: &mut Current, wanted: &BTreeSet<GroupId>) -> Result<(), ApiError> {
+    let shared = RefCell::new(Sharing::default());
     let reading = wanted.iter().map(async |id| {
         let name = current.groups.get(id).map_or_else(|| GroupName::from(""), |group| group.name.clone());
-        (*id, client.group_members(&GroupRef { id: *id, name }).await)
+        let answer = client.group_members(&GroupRef { id: *id, name }).await;
+        (*id, answer.map(|members| shared.borrow_mut().share(members)))
     });
     let answers: Vec<(GroupId, Result<Membership, ApiError>)> = join_all(reading).await;
     for (id, answer) in answers {

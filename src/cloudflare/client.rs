@@ -135,7 +135,7 @@ impl Client {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
         let call = Call { retry: Retry::ReadExisting, ..self.read(Operation::ListGroupMembers, Some(group), &path) };
         let members = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
-        Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
+        Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
     }
 
     /// All members of the account, by id.

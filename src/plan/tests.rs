@@ -49,7 +49,7 @@ impl Account {
         let group: GroupId = id(self.0.groups.len() as u64 + 1);
         let member = |number| {
             let status = Some(Status::Accepted);
-            (member_id(number), Member { email: email(number).parse().ok(), status })
+            (member_id(number), Arc::new(Member { email: email(number).parse().ok(), status }))
         };
         self.0.groups.insert(group, GroupSummary { name: name.into() });
         self.0.memberships.insert(group, Arc::new(members.into_iter().map(member).collect()));

@@ -103,7 +103,7 @@ fn entry(id: GroupId, name: &GroupName, membership: &Membership, owners: &Owners
         return text;
     }
     text.push_str("    members:\n");
-    let mut members: Vec<(&MemberId, &Member)> = membership.iter().collect();
+    let mut members: Vec<_> = membership.iter().collect();
     members.sort_by_key(|(id, member)| (member.email.is_none(), member.email.as_ref(), **id));
     members.into_iter().for_each(|(id, member)| text.push_str(&line(*id, member, owners)));
     text

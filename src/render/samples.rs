@@ -41,7 +41,7 @@ pub fn account(groups: &[(&str, &[&str])]) -> Current {
             });
             let status = if member.starts_with('~') { Status::Pending } else { Status::Accepted };
             let email = member.trim_start_matches('~').parse().ok();
-            membership.insert(member_id(index), Member { email, status: Some(status) });
+            membership.insert(member_id(index), Arc::new(Member { email, status: Some(status) }));
         }
         current.memberships.insert(id, Arc::new(membership));
     }

@@ -1,14 +1,13 @@
 //! Turns a plan into its document and back. Every struct is taken apart whole: a field that is added to one side
 //! cannot be forgotten on the other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
     BlockedDocument, ChangeDocument, ExpiringDocument, GroupDocument, MemberDocument, OperationDocument,
     OriginDocument, RefusalDocument, RosterUseDocument, SummaryDocument, UnmanagedDocument,
 };
-use crate::model::{Member, MemberId, Origin, RosterUse};
+use crate::model::{Member, MemberId, Membership, Origin, RosterUse};
 use crate::plan::{Blocked, Change, Expiring, GroupPlan, Operation, Refusal, Subject, Summary, UnmanagedGroup};
 
 impl From<Summary> for SummaryDocument {
@@ -21,7 +20,7 @@ impl From<Summary> for SummaryDocument {
 impl From<&GroupPlan> for GroupDocument {
     fn from(group: &GroupPlan) -> Self {
         let GroupPlan { id, name, mode, origin, observed, fingerprint, changes, held, operations } = group;
-        let member = |(id, member): (&MemberId, &Member)| MemberDocument {
+        let member = |(id, member): (&MemberId, &Arc<Member>)| MemberDocument {
             id: *id,
             email: member.email.clone(),
             status: member.status,
@@ -46,9 +45,9 @@ impl From<&GroupPlan> for GroupDocument {
 impl From<GroupDocument> for GroupPlan {
     fn from(document: GroupDocument) -> Self {
         let GroupDocument { id, name, mode, origin, fingerprint, changes, held, operations, observed } = document;
-        let observed: BTreeMap<MemberId, Member> = observed
+        let observed: Membership = observed
             .into_iter()
-            .map(|member| (member.id, Member { email: member.email, status: member.status }))
+            .map(|member| (member.id, Arc::new(Member { email: member.email, status: member.status })))
             .collect();
         Self {
             id,

@@ -76,7 +76,7 @@ fn what_cannot_be_declared_is_told_and_not_left_out_in_silence() {
 #[test]
 fn two_members_with_one_address_are_told_apart_by_id() {
     let mut current = account(&[("A", &["alice@example.com"]), ("B", &["x@example.com"])]);
-    let member = Member { email: "ALICE@example.com".parse().ok(), status: None };
+    let member = Arc::new(Member { email: "ALICE@example.com".parse().ok(), status: None });
     current.memberships.insert(group_id(1), Arc::new(Membership::from([(member_id(7), member)])));
     insta::assert_snapshot!(whole(&current), @r#"
     # The membership of 2 groups as the account has it.
@@ -129,7 +129,7 @@ prop_compose! {
                 let index = index.index(people.len());
                 let (email, pending) = &people[index];
                 let status = Some(if *pending { Status::Pending } else { Status::Accepted });
-                (member_id(index), Member { email: email.as_deref().and_then(|email| email.parse().ok()), status })
+                (member_id(index), Arc::new(Member { email: email.as_deref().and_then(|email| email.parse().ok()), status }))
             });
             current.memberships.insert(group_id(number), Arc::new(members.collect()));
         }

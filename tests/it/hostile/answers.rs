@@ -59,7 +59,8 @@ pub fn a_plan() -> String {
     let desired = desired();
     let group = GROUP.parse().unwrap();
     let member = |number: usize| Member { email: Some(email(number).parse().unwrap()), status: None };
-    let observed = (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), member(number))).collect();
+    let observed =
+        (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), Arc::new(member(number)))).collect();
     let current = Current {
         groups: [(group, GroupSummary { name: "Ops".into() })].into(),
         memberships: [(group, Arc::new(observed))].into(),

@@ -104,7 +104,7 @@ impl Case {
             current.groups.insert(group(number), GroupSummary { name: name.as_str().into() });
             let members = case.present.iter().map(|person| {
                 let email = Some(address(*person).parse().unwrap());
-                (member(*person), Member { email, status: Some(Status::Accepted) })
+                (member(*person), Arc::new(Member { email, status: Some(Status::Accepted) }))
             });
             current.memberships.insert(group(number), Arc::new(members.collect()));
         }
