@@ -11,12 +11,14 @@ mod guards;
 mod operations;
 mod people;
 mod since;
+mod standings;
+mod suggestions;
 mod targets;
 mod undo;
+mod why;
 
 #[cfg(test)]
 mod tests;
-mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -245,6 +245,12 @@ impl DesiredMember {
     pub fn belongs_at(&self, time: Timestamp) -> bool {
         self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
     }
+
+    /// The first instant after the membership, where the file ends it.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        self.terms.as_deref().and_then(|terms| terms.window.until)
+    }
 }
 
 /// The conditions of a membership.

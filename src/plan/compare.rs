@@ -5,34 +5,24 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::people::{Nearby, People, Suggestions};
+use super::people::{Number, People};
+use super::standings::Standings;
+use super::suggestions::Suggestions;
 use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupPlan, Policy, Target, fingerprint};
 use crate::model::{Current, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode};
 
 /// What comparing all groups comes to.
+#[derive(Default)]
 pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
     pub blocked: Vec<Blocked>,
     pub expiring: Vec<Expiring>,
 }
 
-/// One group's list once everybody on it has been looked for.
-struct Resolved<'a> {
-    name: &'a GroupName,
-    group: &'a DesiredGroup,
-    /// The group in the account and its members; nothing where the group itself is blocked.
-    found: Option<(GroupId, &'a Arc<Membership>)>,
-    /// Who belongs now, ordered by id; nobody twice.
-    members: Vec<Belonging<'a>>,
-    has_blocked_entry: bool,
-}
+/// Somebody who belongs to a group now, and an entry that says so.
+pub(super) type Belonging<'a> = (Number, &'a DesiredMember);
 
-struct Belonging<'a> {
-    id: MemberId,
-    entry: &'a DesiredMember,
-    /// The latest end of all entries that name the person; nothing where one of them has none.
-    until: Option<Timestamp>,
-}
+type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 
 pub(super) fn compare(
     desired: &Desired,
@@ -42,183 +32,187 @@ pub(super) fn compare(
     policy: &Policy,
     time: Timestamp,
 ) -> Compared {
-    let mut blocked = Vec::new();
-    let mut endangered = BTreeSet::new();
-    let mut suggestions = None;
-    let mut lists = Vec::with_capacity(targets.len());
-    for (name, target) in targets {
-        let Some(group) = desired.groups.get(name) else { continue };
-        let found = find(name, group, target, current, &mut blocked);
-        let nearby = Nearby::new(people, found.map(|(_, observed)| &**observed));
-        let (members, unresolved) = resolve(group, &nearby, time);
-        for (entry, reason) in &unresolved {
-            let mut reason = reason.clone();
-            if let BlockedReason::UnknownPerson { nearest } = &mut reason {
-                let suggestions = suggestions.get_or_insert_with(|| Suggestions::among(people));
-                if let Some((email, id)) = suggestions.nearest(&entry.person) {
-                    *nearest = Some(email.clone());
-                    // Most likely a typo for this person, who may be moving here from another group.
-                    endangered.insert(id);
-                }
-            }
-            let (entry, origin) = (Some(entry.person.clone()), entry.origin.clone());
-            blocked.push(Blocked { group: name.clone(), entry, origin, reason, since: None });
-        }
-        if found.is_none() {
-            endangered.extend(members.iter().map(|member| member.id));
-        }
-        lists.push(Resolved { name, group, found, members, has_blocked_entry: !unresolved.is_empty() });
-    }
-    let soon = time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX);
-    let expiring = lists.iter().flat_map(|list| expiring(list, soon)).collect();
-    let groups = lists.iter().filter_map(|list| compare_group(list, people, &endangered, time)).collect();
-    Compared { groups, blocked, expiring }
-}
-
-/// The group in the account with its members, or a blocked entry that says why there is none.
-fn find<'a>(
-    name: &GroupName,
-    group: &DesiredGroup,
-    target: &Target,
-    current: &'a Current,
-    blocked: &mut Vec<Blocked>,
-) -> Option<(GroupId, &'a Arc<Membership>)> {
-    let reason = match target {
-        Err(reason) => reason.clone(),
-        Ok(id) => match current.memberships.get(id) {
-            Some(observed) => return Some((*id, observed)),
-            None => BlockedReason::UnreadableGroup {
-                cause: current.unreadable.get(id).cloned().unwrap_or_else(|| "its members were not read".into()),
-            },
-        },
+    let mut comparison = Comparison {
+        current,
+        people,
+        time,
+        soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
+        suggestions: None,
+        standings: Standings::of(people),
+        endangered: BTreeSet::new(),
+        compared: Compared::default(),
     };
-    blocked.push(Blocked { group: name.clone(), entry: None, origin: group.origin.clone(), reason, since: None });
-    None
+    for (name, target) in targets {
+        if let Some(group) = desired.groups.get(name) {
+            comparison.add(name, group, target);
+        }
+    }
+    comparison.finish()
 }
 
-type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
-
-/// Looks for everybody who belongs to the group now.
-fn resolve<'a>(
-    group: &'a DesiredGroup,
-    people: &Nearby<'_, '_>,
+/// A comparison under way, group by group.
+struct Comparison<'p, 'a> {
+    current: &'p Current,
+    people: &'p People<'a>,
     time: Timestamp,
-) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
+    /// Memberships that end until then are told.
+    soon: Timestamp,
+    suggestions: Option<Suggestions<'a>>,
+    standings: Standings,
+    /// Who may be about to join a group by an entry that cannot be applied: they are removed from none.
+    endangered: BTreeSet<MemberId>,
+    compared: Compared,
+}
+
+impl<'p> Comparison<'p, '_> {
+    fn add(&mut self, name: &GroupName, group: &DesiredGroup, target: &Target) {
+        let found = self.find(name, group, target);
+        let (members, unresolved) = resolve(group, self.people, self.time);
+        let has_blocked_entry = !unresolved.is_empty();
+        self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
+        unresolved.into_iter().for_each(|(entry, reason)| self.block(name, entry, reason));
+        let Some((id, observed)) = found else {
+            self.endangered.extend(members.iter().map(|(number, _)| self.people.id(*number)));
+            return;
+        };
+        let (missing, leaving) = self.standings.differ(self.people.members(id), &members);
+        let mut changes = additions(&missing, self.people);
+        let mut held = Vec::new();
+        if group.mode != Mode::Additive {
+            let removals = removals(group, &leaving, self.people, self.time);
+            if has_blocked_entry { &mut held } else { &mut changes }.extend(removals);
+        }
+        self.compared.groups.push(GroupPlan {
+            id,
+            name: name.clone(),
+            mode: group.mode,
+            origin: group.origin.clone(),
+            observed: Arc::clone(observed),
+            fingerprint: fingerprint(observed.keys()),
+            changes,
+            held,
+            operations: Vec::new(),
+        });
+    }
+
+    /// The group in the account with its members; where there is none, it is blocked.
+    fn find(
+        &mut self,
+        name: &GroupName,
+        group: &DesiredGroup,
+        target: &Target,
+    ) -> Option<(GroupId, &'p Arc<Membership>)> {
+        let reason = match target {
+            Err(reason) => reason.clone(),
+            Ok(id) => match (self.current.memberships.get(id), self.current.unreadable.get(id)) {
+                (Some(observed), _) => return Some((*id, observed)),
+                (None, Some(cause)) => BlockedReason::UnreadableGroup { cause: cause.clone() },
+                (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
+            },
+        };
+        let (name, origin) = (name.clone(), group.origin.clone());
+        self.compared.blocked.push(Blocked { group: name, entry: None, origin, reason, since: None });
+        None
+    }
+
+    /// Blocks an entry, and suggests whom it probably means.
+    fn block(&mut self, name: &GroupName, entry: &DesiredMember, mut reason: BlockedReason) {
+        if let BlockedReason::UnknownPerson { nearest } = &mut reason {
+            let suggestions = self.suggestions.get_or_insert_with(|| Suggestions::among(self.people));
+            if let Some((email, number)) = suggestions.nearest(&entry.person) {
+                *nearest = Some(email.clone());
+                // Most likely a typo for this person, who may be moving here from another group.
+                self.endangered.insert(self.people.id(number));
+            }
+        }
+        let (group, person, origin) = (name.clone(), Some(entry.person.clone()), entry.origin.clone());
+        self.compared.blocked.push(Blocked { group, entry: person, origin, reason, since: None });
+    }
+
+    /// Holds the removals of all who may be about to join elsewhere, now that all of them are known.
+    fn finish(mut self) -> Compared {
+        if !self.endangered.is_empty() {
+            for group in &mut self.compared.groups {
+                let holds = |change: &mut Change| {
+                    change.action == Action::Remove && self.endangered.contains(&change.member.id)
+                };
+                group.held.extend(group.changes.extract_if(.., holds));
+            }
+        }
+        self.compared
+    }
+}
+
+/// Looks for everybody who belongs to the group now. Somebody whom several entries name is there several times.
+fn resolve<'a>(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
     let mut members = Vec::with_capacity(group.members.len());
     let mut unresolved: Unresolved<'a> = Vec::new();
     let mut told = BTreeSet::new();
     for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-        match people.resolve(&entry.person) {
-            Ok(id) => {
-                let until = entry.terms.as_deref().and_then(|terms| terms.window.until);
-                members.push(Belonging { id, entry, until });
-            }
+        match people.find(&entry.person) {
+            Ok(number) => members.push((number, entry)),
             Err(reason) if told.insert(&entry.person) => unresolved.push((entry, reason)),
             Err(_) => {}
         }
     }
-    // Stable: of several entries for one person, the first of the file speaks for them.
-    members.sort_by_key(|member| member.id);
-    members.dedup_by(|later, first| {
-        let same = later.id == first.id;
-        if same {
-            first.until = first.until.zip(later.until).map(|(a, b)| a.max(b));
-        }
-        same
-    });
     (members, unresolved)
 }
 
-fn expiring<'a>(list: &'a Resolved<'a>, soon: Timestamp) -> impl Iterator<Item = Expiring> + 'a {
-    let ending = list.members.iter().filter_map(move |member| {
-        let until = member.until.filter(|until| *until <= soon)?;
-        Some((member, until))
-    });
-    ending.map(|(member, until)| Expiring {
-        group: list.name.clone(),
-        person: member.entry.person.clone(),
-        until,
-        origin: member.entry.origin.clone(),
-    })
-}
-
-fn compare_group(
-    list: &Resolved<'_>,
-    people: &People<'_>,
-    endangered: &BTreeSet<MemberId>,
-    time: Timestamp,
-) -> Option<GroupPlan> {
-    let (id, observed) = list.found?;
-    let mut changes = additions(list, observed, people);
-    let mut held = Vec::new();
-    if list.group.mode != Mode::Additive {
-        for change in removals(list, observed, people, time) {
-            let holds = list.has_blocked_entry || endangered.contains(&change.member.id);
-            if holds { &mut held } else { &mut changes }.push(change);
-        }
+/// The memberships that end soon, unless another entry for the same person goes on.
+fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, soon: Timestamp) -> Vec<Expiring> {
+    if members.iter().all(|(_, entry)| entry.until().is_none()) {
+        return Vec::new();
     }
-    Some(GroupPlan {
-        id,
-        name: list.name.clone(),
-        mode: list.group.mode,
-        origin: list.group.origin.clone(),
-        observed: Arc::clone(observed),
-        fingerprint: fingerprint(observed.keys()),
-        changes,
-        held,
-        operations: Vec::new(),
-    })
+    // Of several entries for one person, the first speaks for them.
+    let mut ends: BTreeMap<MemberId, (&DesiredMember, Option<Timestamp>)> = BTreeMap::new();
+    for (number, entry) in members {
+        let end = ends.entry(people.id(*number)).or_insert((entry, entry.until()));
+        end.1 = end.1.zip(entry.until()).map(|(a, b)| a.max(b));
+    }
+    let ending = ends.into_values().filter_map(|(entry, until)| Some((entry, until.filter(|until| *until <= soon)?)));
+    let told = ending.map(|(entry, until)| Expiring {
+        group: name.clone(),
+        person: entry.person.clone(),
+        until,
+        origin: entry.origin.clone(),
+    });
+    told.collect()
 }
 
-fn additions(list: &Resolved<'_>, observed: &Membership, people: &People<'_>) -> Vec<Change> {
-    let mut is_there = among(observed.keys().copied());
-    let missing = list.members.iter().filter(|member| !is_there(member.id));
-    missing
-        .map(|member| Change {
-            action: Action::Add,
-            member: people.subject(member.id),
-            origin: member.entry.origin.clone(),
-            via: member.entry.via.clone(),
-            reason: member.entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
-            expired: None,
-            since: None,
-            added_at: None,
-        })
-        .collect()
+fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
+    let addition = |(number, entry): &Belonging<'_>| Change {
+        action: Action::Add,
+        member: people.subject(*number),
+        origin: entry.origin.clone(),
+        via: entry.via.clone(),
+        reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
+        expired: None,
+        since: None,
+        added_at: None,
+    };
+    missing.iter().map(addition).collect()
 }
 
-fn removals(list: &Resolved<'_>, observed: &Membership, people: &People<'_>, time: Timestamp) -> Vec<Change> {
-    let mut belongs = among(list.members.iter().map(|member| member.id));
-    let leaving: Vec<MemberId> = observed.keys().copied().filter(|id| !belongs(*id)).collect();
+fn removals(group: &DesiredGroup, leaving: &[Number], people: &People<'_>, time: Timestamp) -> Vec<Change> {
     if leaving.is_empty() {
         return Vec::new();
     }
-    let expired = expired_entries(list.group, people, time);
-    leaving
-        .into_iter()
-        .map(|id| {
-            let entry = expired.get(&id);
-            Change {
-                action: Action::Remove,
-                member: people.subject(id),
-                origin: entry.map_or(&list.group.members_origin, |(entry, _)| &entry.origin).clone(),
-                via: entry.and_then(|(entry, _)| entry.via.clone()),
-                reason: None,
-                expired: entry.map(|(_, until)| *until),
-                since: None,
-                added_at: None,
-            }
-        })
-        .collect()
-}
-
-/// Tells of one id after the other, in order, whether it is among others that come in order too.
-fn among(others: impl Iterator<Item = MemberId>) -> impl FnMut(MemberId) -> bool {
-    let mut others = others.peekable();
-    move |id| {
-        while others.next_if(|other| *other < id).is_some() {}
-        others.peek() == Some(&id)
-    }
+    let expired = expired_entries(group, people, time);
+    let removal = |number: &Number| {
+        let member = people.subject(*number);
+        let entry = expired.get(&member.id);
+        Change {
+            action: Action::Remove,
+            origin: entry.map_or(&group.members_origin, |(entry, _)| &entry.origin).clone(),
+            via: entry.and_then(|(entry, _)| entry.via.clone()),
+            reason: None,
+            expired: entry.map(|(_, until)| *until),
+            since: None,
+            added_at: None,
+            member,
+        }
+    };
+    leaving.iter().map(removal).collect()
 }
 
 /// The entry of each person whose time has run out; the latest where there are several.
@@ -229,7 +223,7 @@ fn expired_entries<'a>(
 ) -> BTreeMap<MemberId, (&'a DesiredMember, Timestamp)> {
     let mut expired: BTreeMap<MemberId, (&DesiredMember, Timestamp)> = BTreeMap::new();
     for entry in &group.members {
-        let Some(until) = entry.terms.as_deref().and_then(|terms| terms.window.until) else { continue };
+        let Some(until) = entry.until() else { continue };
         if until > time {
             continue;
         }

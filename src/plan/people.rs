@@ -3,24 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{BlockedReason, Subject};
-use crate::model::{Current, Email, MemberId, Membership, PersonRef, PersonStatus, Status};
-
-/// How many unknown addresses get a suggestion: each costs a comparison with everybody.
-const MAX_SUGGESTIONS: usize = 50;
+use crate::model::{Current, Email, GroupId, Member, MemberId, PersonRef, PersonStatus, Status};
 
 /// A map by hash, seeded at random: quicker for short keys than the one of the standard library.
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Somebody's place among everybody: what a large account is compared by, as ids and addresses are long and lie
+/// scattered in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(usize);
+
+impl Number {
+    /// The number as a place in a list of everybody.
+    pub const fn place(self) -> usize {
+        self.0
+    }
+}
 
 /// Everybody the account was seen to have.
 ///
 /// The maps that everybody is in are hashed for speed: no order shows, as they are only asked. What is rare has maps
 /// of its own, so that everybody's entry stays small.
 pub struct People<'a> {
-    /// The first member that was seen with each address.
-    by_email: Hashed<&'a Email, MemberId>,
-    by_id: Hashed<MemberId, Known<'a>>,
-    /// All members of each address that was seen with several.
-    shared: BTreeMap<&'a Email, BTreeSet<MemberId>>,
+    everybody: Vec<Known<'a>>,
+    by_id: Hashed<MemberId, Met<'a>>,
+    /// The first member that was seen with each address, by the address in lower case.
+    by_email: Hashed<&'a str, Number>,
+    /// The members of each group that was read, in the order of their ids.
+    groups: BTreeMap<GroupId, Vec<Number>>,
+    /// All members of each address that was seen with several, by the address in lower case.
+    shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     /// The further addresses of each member that was seen with several.
     further: BTreeMap<MemberId, Vec<&'a Email>>,
     /// Who declined the invitation.
@@ -29,25 +41,34 @@ pub struct People<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Known<'a> {
+    id: MemberId,
     /// The first address seen: the one a group lists comes before the account's.
     email: Option<&'a Email>,
     status: Option<Status>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Met<'a> {
+    number: Number,
+    /// What the first group tells of them. Where another shares it, it has nothing to add.
+    told: Option<&'a Member>,
 }
 
 impl<'a> People<'a> {
     /// Gathers all that was read: the groups' lists first, then the account's members.
     pub fn of(current: &'a Current) -> Self {
         let mut people = Self {
-            by_email: Hashed::default(),
+            everybody: Vec::new(),
             by_id: Hashed::default(),
+            by_email: Hashed::default(),
+            groups: BTreeMap::new(),
             shared: BTreeMap::new(),
             further: BTreeMap::new(),
             rejected: BTreeSet::new(),
         };
-        for membership in current.memberships.values() {
-            for (id, member) in membership.iter() {
-                people.learn(*id, member.email.as_ref(), member.status);
-            }
+        for (group, membership) in &current.memberships {
+            let numbers = membership.iter().map(|(id, member)| people.meet(*id, member)).collect();
+            people.groups.insert(*group, numbers);
         }
         for (id, person) in &current.people {
             let status = match &person.status {
@@ -61,16 +82,36 @@ impl<'a> People<'a> {
                 }
                 PersonStatus::Other(_) => None,
             };
-            people.learn(*id, None, status);
-            person.emails.iter().for_each(|email| people.learn(*id, Some(email), status));
+            let number = people.number(*id).number;
+            people.learn(number, None, status);
+            person.emails.iter().for_each(|email| people.learn(number, Some(email), status));
         }
         people
     }
 
-    fn learn(&mut self, id: MemberId, email: Option<&'a Email>, status: Option<Status>) {
-        let known = self.by_id.entry(id).or_insert(Known { email: None, status });
+    /// Takes in what a group tells of a member.
+    fn meet(&mut self, id: MemberId, member: &'a Member) -> Number {
+        let met = self.number(id);
+        let number = met.number;
+        if !met.told.is_some_and(|told| std::ptr::eq(told, member)) {
+            met.told.get_or_insert(member);
+            self.learn(number, member.email.as_ref(), member.status);
+        }
+        number
+    }
+
+    /// The entry of somebody with this id, who gets the next number if they are new.
+    fn number(&mut self, id: MemberId) -> &mut Met<'a> {
+        self.by_id.entry(id).or_insert_with(|| {
+            self.everybody.push(Known { id, email: None, status: None });
+            Met { number: Number(self.everybody.len() - 1), told: None }
+        })
+    }
+
+    fn learn(&mut self, number: Number, email: Option<&'a Email>, status: Option<Status>) {
+        let Some(known) = self.everybody.get_mut(number.0) else { return };
         known.status = known.status.or(status);
-        let Some(email) = email else { return };
+        let (id, Some(email)) = (known.id, email) else { return };
         match known.email {
             None => known.email = Some(email),
             Some(first) if first == email => return,
@@ -82,28 +123,57 @@ impl<'a> People<'a> {
                 further.push(email);
             }
         }
-        let first = *self.by_email.entry(email).or_insert(id);
-        if first != id {
-            self.shared.entry(email).or_insert_with(|| BTreeSet::from([first])).insert(id);
+        let first = *self.by_email.entry(email.folded()).or_insert(number);
+        if first != number {
+            let first = self.known(first).id;
+            self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([first])).insert(id);
         }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a number is a place in this very list, which only grows")]
+    fn known(&self, number: Number) -> &Known<'a> {
+        &self.everybody[number.0]
+    }
+
+    /// Their id.
+    pub fn id(&self, number: Number) -> MemberId {
+        self.known(number).id
+    }
+
+    /// How many there are: every number is below.
+    pub const fn len(&self) -> usize {
+        self.everybody.len()
+    }
+
+    /// The members of a group, in the order of their ids; nobody where the group was not read.
+    pub fn members(&self, group: GroupId) -> &[Number] {
+        self.groups.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether anybody was seen with this address.
     pub fn knows(&self, email: &Email) -> bool {
-        self.by_email.contains_key(email)
+        self.by_email.contains_key(email.folded())
+    }
+
+    /// Every address that was seen with one member alone.
+    pub fn unshared(&self) -> impl Iterator<Item = (&'a Email, Number)> {
+        let first = self.everybody.iter().filter_map(|known| Some((known.id, known.email?)));
+        let further = self.further.iter().flat_map(|(id, emails)| emails.iter().map(|email| (*id, *email)));
+        let all = first.chain(further).filter(|(_, email)| !self.shared.contains_key(email.folded()));
+        all.filter_map(|(id, email)| Some((email, self.by_id.get(&id)?.number)))
     }
 
     /// Every member that was seen with this address.
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
-        match self.shared.get(email) {
+        match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
-            None => self.by_email.get(email).copied().into_iter().collect(),
+            None => self.by_email.get(email.folded()).map(|number| self.known(*number).id).into_iter().collect(),
         }
     }
 
     /// Whether this member was seen with this address.
     pub fn has_email(&self, id: MemberId, email: &Email) -> bool {
-        self.by_id.get(&id).is_some_and(|known| known.email == Some(email))
+        self.by_id.get(&id).is_some_and(|met| self.known(met.number).email == Some(email))
             || self.further.get(&id).is_some_and(|further| further.contains(&email))
     }
 
@@ -111,20 +181,31 @@ impl<'a> People<'a> {
     ///
     /// # Errors
     ///
-    /// Says why there is none. The nearest address is left out: see [`Suggestions`].
-    pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
-        let id = match person {
-            PersonRef::Id(id) => self.by_id.contains_key(id).then_some(*id),
-            PersonRef::Email(email) => match self.shared.get(email) {
-                Some(ids) => return self.choose(ids),
-                None => self.by_email.get(email).copied(),
+    /// Says why there is none. The nearest address is left out: see [`Suggestions`](super::suggestions::Suggestions).
+    pub fn find(&self, person: &PersonRef) -> Result<Number, BlockedReason> {
+        let found = match person {
+            PersonRef::Id(id) => self.by_id.get(id).map(|met| met.number),
+            PersonRef::Email(email) => match self.shared.get(email.folded()) {
+                Some(ids) => self.by_id.get(&self.choose(ids)?).map(|met| met.number),
+                None => self.by_email.get(email.folded()).copied(),
             },
         };
-        match id {
+        match found {
             None => Err(BlockedReason::UnknownPerson { nearest: None }),
-            Some(id) if self.rejected.contains(&id) => Err(BlockedReason::RejectedInvitation),
-            Some(id) => Ok(id),
+            Some(number) if !self.rejected.is_empty() && self.rejected.contains(&self.known(number).id) => {
+                Err(BlockedReason::RejectedInvitation)
+            }
+            Some(number) => Ok(number),
         }
+    }
+
+    /// The id of the member a person comes to.
+    ///
+    /// # Errors
+    ///
+    /// As [`People::find`].
+    pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
+        self.find(person).map(|number| self.id(number))
     }
 
     /// An invitation that was rejected and sent anew leaves two members with one address: the living one is meant.
@@ -138,77 +219,14 @@ impl<'a> People<'a> {
     }
 
     /// A member as a plan names them.
-    pub fn subject(&self, id: MemberId) -> Subject {
-        let known = self.by_id.get(&id);
-        Subject {
-            id,
-            email: known.and_then(|known| known.email).cloned(),
-            status: known.and_then(|known| known.status),
-        }
-    }
-}
-
-/// Everybody, with the members of one group at hand: most of whom its list names are there already, and a small map
-/// is far quicker to ask than that of a large account.
-pub struct Nearby<'p, 'a> {
-    people: &'p People<'a>,
-    here: Hashed<&'p Email, MemberId>,
-}
-
-impl<'p, 'a> Nearby<'p, 'a> {
-    /// Everybody, with these at hand. They must be among those the people were gathered from.
-    pub fn new(people: &'p People<'a>, members: Option<&'p Membership>) -> Self {
-        let mut here = Hashed::default();
-        here.reserve(members.map_or(0, BTreeMap::len));
-        let members = members.into_iter().flatten();
-        here.extend(members.filter_map(|(id, member)| Some((member.email.as_ref()?, *id))));
-        Self { people, here }
+    pub fn subject(&self, number: Number) -> Subject {
+        let Known { id, email, status } = *self.known(number);
+        Subject { id, email: email.cloned(), status }
     }
 
-    /// The member a person comes to.
-    ///
-    /// # Errors
-    ///
-    /// As [`People::resolve`].
-    pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
-        match person {
-            PersonRef::Email(email) if !self.people.shared.contains_key(email) => match self.here.get(email) {
-                Some(id) => Ok(*id),
-                None => self.people.resolve(person),
-            },
-            PersonRef::Email(_) | PersonRef::Id(_) => self.people.resolve(person),
-        }
+    /// A member as a plan names them, who may be somebody that was never seen.
+    pub fn subject_with_id(&self, id: MemberId) -> Subject {
+        let known = self.by_id.get(&id).map(|met| self.subject(met.number));
+        known.unwrap_or(Subject { id, email: None, status: None })
     }
-}
-
-/// Finds the address that was probably meant, for the first few unknown ones.
-pub struct Suggestions<'a> {
-    known: BTreeMap<&'a str, (&'a Email, MemberId)>,
-    left: usize,
-}
-
-impl<'a> Suggestions<'a> {
-    /// Suggests among everybody that was seen.
-    pub fn among(people: &People<'a>) -> Self {
-        let known = people.by_email.iter().filter(|(email, _)| !people.shared.contains_key(*email));
-        Self { known: known.map(|(email, id)| (email.folded(), (*email, *id))).collect(), left: MAX_SUGGESTIONS }
-    }
-
-    /// The most similar address and whose it is, if any is similar enough.
-    pub fn nearest(&mut self, person: &PersonRef) -> Option<(&'a Email, MemberId)> {
-        let PersonRef::Email(email) = person else { return None };
-        self.left = self.left.checked_sub(1)?;
-        let most = likely_typos(email.folded());
-        let close = self.known.iter().filter(|(other, _)| other.len().abs_diff(email.folded().len()) <= most);
-        let measured = close.map(|(other, found)| (strsim::osa_distance(email.folded(), other), *found));
-        let best = measured.filter(|(distance, _)| *distance <= most).min_by(|a, b| a.0.cmp(&b.0));
-        best.map(|(_, found)| found)
-    }
-}
-
-/// How many characters may differ before two addresses are two people's rather than one's with a typo: the shorter
-/// the name, the fewer.
-fn likely_typos(address: &str) -> usize {
-    let name = address.split('@').next().unwrap_or_default();
-    (1 + name.chars().count() / 6).min(3)
 }

@@ -74,7 +74,7 @@ fn reverse(
     for (member, before) in &reversal.before {
         let change = |action| Change {
             action,
-            member: people.subject(*member),
+            member: people.subject_with_id(*member),
             origin: before.origin.clone(),
             via: None,
             reason: None,

@@ -124,7 +124,7 @@ pub fn why(
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let members = ids.iter().filter(|id| known(id) || current.people.contains_key(id));
-    Why { person: person.clone(), members: members.map(|id| people.subject(*id)).collect(), groups }
+    Why { person: person.clone(), members: members.map(|id| people.subject_with_id(*id)).collect(), groups }
 }
 
 fn is_in(current: &Current, group: GroupId, ids: &BTreeSet<MemberId>) -> bool {
