@@ -1,7 +1,7 @@
 //! Reads and writes plans and other files: written whole or not at all, read up to a bound.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::{Exit, Failure};
@@ -16,14 +16,15 @@ const LARGEST_PLAN: u64 = 512 << 20;
 /// The most bytes of a journal that is read.
 const LARGEST_JOURNAL: u64 = 256 << 20;
 
-/// Writes a file that its owner alone may read, replacing one that is there only once the new one is whole.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write(path, bytes, 0o600)
+/// Saves a plan in a file that its owner alone may read.
+pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let document = PlanDocument::new(plan);
+    write(path, 0o600, |file| json::write(file, &document))
 }
 
-/// Writes a file that everybody may read, in the same way.
+/// Writes a file that everybody may read.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write(path, bytes, 0o644)
+    write(path, 0o644, |file| file.write_all(bytes))
 }
 
 /// Whether a file is there and holds exactly this.
@@ -31,13 +32,17 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+/// Writes a file, and replaces one that is there only once the new one is whole.
+fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let write = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".convoke-");
         let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
+        let mut buffer = BufWriter::new(&mut file);
+        content(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
         // Set on the file itself: what it is created with would be narrowed by the umask.
         #[cfg(unix)]
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
@@ -62,12 +67,6 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
     let document = PlanDocument::parse(&bytes).map_err(|error| wrong(error.into()))?;
     document.into_plan().map_err(|error| wrong(error.into()))
-}
-
-/// Saves a plan.
-pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    let text = json::render(&PlanDocument::new(plan)).map_err(|error| Failure::new(Exit::Other, error))?;
-    write_private(path, text.as_bytes())
 }
 
 /// Reads a journal.

@@ -1,6 +1,8 @@
 //! The one place that writes to the terminal: results to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
 
 use super::Failure;
 use crate::cli::{Color, Format, Shared};
@@ -62,6 +64,17 @@ impl Output {
         stdout.flush()
     }
 
+    /// Writes a result as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::result`].
+    pub fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
+        let mut stdout = BufWriter::new(io::stdout().lock());
+        json::write(&mut stdout, document)?;
+        stdout.flush()
+    }
+
     /// Writes a message for whoever watches, unless only what matters is wanted. Nothing hangs on its arriving.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {
@@ -77,9 +90,7 @@ impl Output {
 
     /// Writes why a command failed and what to do about it; also to stdout where a program reads that.
     pub fn failure(&mut self, failure: &Failure) {
-        if let Some(result) = self.failed_result(failure) {
-            let _ = self.result(&result);
-        }
+        self.failed_result(failure);
         let label = self.messages.paint(Style::Remove, "error:");
         let mut text = format!("{label} {}\n", clean_lines(&failure.to_string()));
         if let Some(help) = &failure.help {
@@ -91,18 +102,17 @@ impl Output {
 }
 
 impl Output {
-    fn failed_result(&self, failure: &Failure) -> Option<String> {
+    /// Writes a failure where a program reads the result. That it failed is told all the same if this cannot be written.
+    fn failed_result(&mut self, failure: &Failure) {
         let (message, help) = (failure.to_string(), failure.help.as_deref());
         let problems = failure.error.downcast_ref::<Problems>();
-        match (self.format, problems) {
-            (Format::Text | Format::Markdown, _) => None,
-            (Format::Github, Some(problems)) => Some(github::problems(problems)),
-            (Format::Github, None) => Some(github::failure(&message, help)),
-            (Format::Json, Some(problems)) => {
-                json::render(&FailureDocument::of_files(failure.exit.code(), problems)).ok()
-            }
-            (Format::Json, None) => json::render(&FailureDocument::new(failure.exit.code(), &message, help)).ok(),
-        }
+        let _ = match (self.format, problems) {
+            (Format::Text | Format::Markdown, _) => Ok(()),
+            (Format::Github, Some(problems)) => self.result(&github::problems(problems)),
+            (Format::Github, None) => self.result(&github::failure(&message, help)),
+            (Format::Json, Some(problems)) => self.json(&FailureDocument::of_files(failure.exit.code(), problems)),
+            (Format::Json, None) => self.json(&FailureDocument::new(failure.exit.code(), &message, help)),
+        };
     }
 }
 

@@ -10,11 +10,16 @@ use crate::observe;
 use crate::plan::Plan;
 
 pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let base = (!args.base.is_empty()).then(|| config::load(&args.base)).transpose()?;
+    if !args.base.is_empty() {
+        // What is wrong with these files is told before the API is asked. They are read again once the others are
+        // done with: both at once would take twice the memory.
+        config::load(&args.base)?;
+    }
     let progress = Progress::new(output);
     let (connection, mut planned) = context::make_plan(shared, &progress).await?;
     protect_owner(&connection.client, &mut planned.plan, &planned.current, args.accept_self).await?;
-    if let Some(base) = base {
+    if !args.base.is_empty() {
+        let base = config::load(&args.base)?;
         let Planned { current, policy, time, .. } = &mut planned;
         let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
         planned.plan.label_since(&before);

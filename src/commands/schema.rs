@@ -3,7 +3,6 @@
 use super::{Exit, Failure, Output};
 use crate::cli::{SchemaArgs, SchemaOf};
 use crate::plan::document::PlanDocument;
-use crate::render::json;
 use crate::{config, journal, sandbox};
 
 pub fn run(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -13,7 +12,6 @@ pub fn run(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
         SchemaOf::Journal => journal::schema(),
         SchemaOf::Seed => sandbox::Seed::schema(),
     };
-    let text = json::render(&schema).map_err(|error| Failure::new(Exit::Other, error))?;
-    output.result(&text)?;
+    output.json(&schema)?;
     Ok(Exit::Done)
 }

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::{Exit, Failure, Output, files, invocation, step_summary};
 use crate::cli::{Format, Shared, ShowArgs};
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
 use crate::render::report::{ReportDocument, StaleDocument};
-use crate::render::{counted, github, json, markdown, text};
+use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup};
 
 /// Shows a saved plan.
@@ -24,7 +22,7 @@ pub fn plan(plan: &Plan, saved: Option<&Path>, shared: &Shared, output: &mut Out
     let shown = match shared.format {
         Format::Text => text::plan(plan, &apply, output.layout()),
         Format::Markdown => markdown::plan(plan, &apply),
-        Format::Json => to_json(&PlanDocument::new(plan))?,
+        Format::Json => return Ok(output.json(&PlanDocument::new(plan))?),
         Format::Github => {
             step_summary::append(&markdown::plan(plan, &apply), output);
             github::plan(plan, &text::plan(plan, &apply, output.layout()))
@@ -38,7 +36,7 @@ pub fn report(report: &Report, shared: &Shared, output: &mut Output) -> Result<(
     let shown = match shared.format {
         Format::Text => text::report(report, output.layout()),
         Format::Markdown => markdown::report(report),
-        Format::Json => to_json(&ReportDocument::new(report))?,
+        Format::Json => return Ok(output.json(&ReportDocument::new(report))?),
         Format::Github => {
             step_summary::append(&markdown::report(report), output);
             github::report(report, &text::report(report, output.layout()))
@@ -52,18 +50,13 @@ pub fn stale(groups: &[StaleGroup], shared: &Shared, output: &mut Output) -> Res
     let shown = match shared.format {
         Format::Text => text::stale(groups, output.layout()),
         Format::Markdown => markdown::stale(groups),
-        Format::Json => to_json(&StaleDocument::new(groups))?,
+        Format::Json => return Ok(output.json(&StaleDocument::new(groups))?),
         Format::Github => {
             step_summary::append(&markdown::stale(groups), output);
             github::stale(groups, &text::stale(groups, output.layout()))
         }
     };
     Ok(output.result(&shown)?)
-}
-
-/// A document as JSON.
-fn to_json(document: &impl Serialize) -> Result<String, Failure> {
-    json::render(document).map_err(|error| Failure::new(Exit::Other, error))
 }
 
 /// What a run has cost the API.

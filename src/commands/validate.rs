@@ -2,8 +2,8 @@
 
 use super::{Exit, Failure, Output, context};
 use crate::cli::{Format, Shared};
+use crate::render::counted;
 use crate::render::failure::ValidDocument;
-use crate::render::{counted, json};
 
 pub fn run(shared: &Shared, output: &mut Output) -> Result<Exit, Failure> {
     let desired = context::load(shared)?;
@@ -12,8 +12,7 @@ pub fn run(shared: &Shared, output: &mut Output) -> Result<Exit, Failure> {
     let memberships: usize = desired.groups.values().map(|group| group.members.len()).sum();
     let memberships = memberships as u64;
     if shared.format == Format::Json {
-        let document = ValidDocument::new(groups, memberships);
-        output.result(&json::render(&document).map_err(|error| Failure::new(Exit::Other, error))?)?;
+        output.json(&ValidDocument::new(groups, memberships))?;
     } else if !output.is_quiet() {
         let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
         output.result(&format!("Valid: {groups}, {memberships}\n"))?;

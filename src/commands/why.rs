@@ -10,7 +10,7 @@ use crate::cloudflare::Client;
 use crate::model::{Current, Desired, GroupId, GroupName, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
-use crate::render::{json, why};
+use crate::render::why;
 
 pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let desired = context::load(shared)?;
@@ -30,11 +30,10 @@ pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result
     find_person(client, &mut current, &args.person).await?;
     drop(watching);
     let why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
-    let shown = match shared.format {
-        Format::Json => json::render(&why::WhyDocument::new(&why)).map_err(|error| Failure::new(Exit::Other, error))?,
-        Format::Text | Format::Markdown | Format::Github => why::text(&why, output.layout()),
-    };
-    output.result(&shown)?;
+    match shared.format {
+        Format::Json => output.json(&why::WhyDocument::new(&why))?,
+        Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout()))?,
+    }
     for (id, cause) in &current.unreadable {
         let name = current.groups.get(id).map_or("", |group| group.name.as_str());
         output.warn(&format!("the members of {name:?} cannot be read, and are not told here: {cause}"));

@@ -10,7 +10,7 @@ type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Somebody's place among everybody: what a large account is compared by, as ids and addresses are long and lie
 /// scattered in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(usize);
 
 impl Number {
@@ -34,14 +34,14 @@ pub struct People<'a> {
     /// All members of each address that was seen with several, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     /// The further addresses of each member that was seen with several.
-    further: BTreeMap<MemberId, Vec<&'a Email>>,
+    further: BTreeMap<Number, Vec<&'a Email>>,
     /// Who declined the invitation.
     rejected: BTreeSet<MemberId>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known<'a> {
-    id: MemberId,
+    id: &'a MemberId,
     /// The first address seen: the one a group lists comes before the account's.
     email: Option<&'a Email>,
     status: Option<Status>,
@@ -67,7 +67,7 @@ impl<'a> People<'a> {
             rejected: BTreeSet::new(),
         };
         for (group, membership) in &current.memberships {
-            let numbers = membership.iter().map(|(id, member)| people.meet(*id, member)).collect();
+            let numbers = membership.iter().map(|(id, member)| people.meet(id, member)).collect();
             people.groups.insert(*group, numbers);
         }
         for (id, person) in &current.people {
@@ -82,7 +82,7 @@ impl<'a> People<'a> {
                 }
                 PersonStatus::Other(_) => None,
             };
-            let number = people.number(*id).number;
+            let number = people.number(id).number;
             people.learn(number, None, status);
             person.emails.iter().for_each(|email| people.learn(number, Some(email), status));
         }
@@ -90,7 +90,7 @@ impl<'a> People<'a> {
     }
 
     /// Takes in what a group tells of a member.
-    fn meet(&mut self, id: MemberId, member: &'a Member) -> Number {
+    fn meet(&mut self, id: &'a MemberId, member: &'a Member) -> Number {
         let met = self.number(id);
         let number = met.number;
         if !met.told.is_some_and(|told| std::ptr::eq(told, member)) {
@@ -101,8 +101,8 @@ impl<'a> People<'a> {
     }
 
     /// The entry of somebody with this id, who gets the next number if they are new.
-    fn number(&mut self, id: MemberId) -> &mut Met<'a> {
-        self.by_id.entry(id).or_insert_with(|| {
+    fn number(&mut self, id: &'a MemberId) -> &mut Met<'a> {
+        self.by_id.entry(*id).or_insert_with(|| {
             self.everybody.push(Known { id, email: None, status: None });
             Met { number: Number(self.everybody.len() - 1), told: None }
         })
@@ -111,12 +111,12 @@ impl<'a> People<'a> {
     fn learn(&mut self, number: Number, email: Option<&'a Email>, status: Option<Status>) {
         let Some(known) = self.everybody.get_mut(number.0) else { return };
         known.status = known.status.or(status);
-        let (id, Some(email)) = (known.id, email) else { return };
+        let (id, Some(email)) = (*known.id, email) else { return };
         match known.email {
             None => known.email = Some(email),
             Some(first) if first == email => return,
             Some(_) => {
-                let further = self.further.entry(id).or_default();
+                let further = self.further.entry(number).or_default();
                 if further.contains(&email) {
                     return;
                 }
@@ -125,7 +125,7 @@ impl<'a> People<'a> {
         }
         let first = *self.by_email.entry(email.folded()).or_insert(number);
         if first != number {
-            let first = self.known(first).id;
+            let first = self.id(first);
             self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([first])).insert(id);
         }
     }
@@ -137,7 +137,7 @@ impl<'a> People<'a> {
 
     /// Their id.
     pub fn id(&self, number: Number) -> MemberId {
-        self.known(number).id
+        *self.known(number).id
     }
 
     /// How many there are: every number is below.
@@ -157,24 +157,25 @@ impl<'a> People<'a> {
 
     /// Every address that was seen with one member alone.
     pub fn unshared(&self) -> impl Iterator<Item = (&'a Email, Number)> {
-        let first = self.everybody.iter().filter_map(|known| Some((known.id, known.email?)));
-        let further = self.further.iter().flat_map(|(id, emails)| emails.iter().map(|email| (*id, *email)));
-        let all = first.chain(further).filter(|(_, email)| !self.shared.contains_key(email.folded()));
-        all.filter_map(|(id, email)| Some((email, self.by_id.get(&id)?.number)))
+        let first = self.everybody.iter().enumerate().filter_map(|(place, known)| Some((known.email?, Number(place))));
+        let further = self.further.iter().flat_map(|(number, emails)| emails.iter().map(|email| (*email, *number)));
+        first.chain(further).filter(|(email, _)| !self.shared.contains_key(email.folded()))
     }
 
     /// Every member that was seen with this address.
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
         match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
-            None => self.by_email.get(email.folded()).map(|number| self.known(*number).id).into_iter().collect(),
+            None => self.by_email.get(email.folded()).map(|number| self.id(*number)).into_iter().collect(),
         }
     }
 
     /// Whether this member was seen with this address.
     pub fn has_email(&self, id: MemberId, email: &Email) -> bool {
-        self.by_id.get(&id).is_some_and(|met| self.known(met.number).email == Some(email))
-            || self.further.get(&id).is_some_and(|further| further.contains(&email))
+        self.by_id.get(&id).is_some_and(|met| {
+            let further = self.further.get(&met.number);
+            self.known(met.number).email == Some(email) || further.is_some_and(|further| further.contains(&email))
+        })
     }
 
     /// The member a person comes to.
@@ -192,7 +193,7 @@ impl<'a> People<'a> {
         };
         match found {
             None => Err(BlockedReason::UnknownPerson { nearest: None }),
-            Some(number) if !self.rejected.is_empty() && self.rejected.contains(&self.known(number).id) => {
+            Some(number) if !self.rejected.is_empty() && self.rejected.contains(self.known(number).id) => {
                 Err(BlockedReason::RejectedInvitation)
             }
             Some(number) => Ok(number),
@@ -221,7 +222,7 @@ impl<'a> People<'a> {
     /// A member as a plan names them.
     pub fn subject(&self, number: Number) -> Subject {
         let Known { id, email, status } = *self.known(number);
-        Subject { id, email: email.cloned(), status }
+        Subject { id: *id, email: email.cloned(), status }
     }
 
     /// A member as a plan names them, who may be somebody that was never seen.

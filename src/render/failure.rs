@@ -104,7 +104,9 @@ mod tests {
     fn every_problem_says_where_it_is_and_what_would_be_right() {
         let source = Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
         let document = FailureDocument::of_files(65, &parse(&[source]).unwrap_err());
-        insta::assert_snapshot!(json::render(&document).unwrap(), @r#"
+        let mut text = Vec::new();
+        json::write(&mut text, &document).unwrap();
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
     {
       "format_version": 1,
       "exit_code": 65,

@@ -1,14 +1,16 @@
 //! A plan, or a report, as JSON.
 
+use std::io::{Result, Write};
+
 use serde::Serialize;
 
-/// The value as indented JSON with a line end.
+/// Writes the value as indented JSON with a line end, without holding all of the text at once: that of a large plan is
+/// several times as long as the plan itself.
 ///
 /// # Errors
 ///
-/// Fails where the value cannot be JSON, which the documents of this crate always can.
-pub fn render(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    let mut json = serde_json::to_string_pretty(value)?;
-    json.push('\n');
-    Ok(json)
+/// Fails where it cannot be written, or where the value cannot be JSON, which the documents of this crate always can.
+pub fn write(mut to: impl Write, value: &impl Serialize) -> Result<()> {
+    serde_json::to_writer_pretty(&mut to, value)?;
+    to.write_all(b"\n")
 }

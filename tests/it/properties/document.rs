@@ -27,8 +27,9 @@ fn rich() -> Case {
 
 fn saved(case: &Case) -> (PlanDocument, String) {
     let document = PlanDocument::new(&case.plan());
-    let text = json::render(&document).unwrap();
-    (document, text)
+    let mut text = Vec::new();
+    json::write(&mut text, &document).unwrap();
+    (document, String::from_utf8(text).unwrap())
 }
 
 /// What a text is read as, where it is taken for a plan.
