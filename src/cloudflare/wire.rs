@@ -152,7 +152,11 @@ impl AccountMember {
 
     /// The person.
     pub(super) fn into_person(self) -> Person {
-        Person { status: self.status(), emails: self.user_email.into_iter().chain(self.email).collect() }
+        let status = self.status();
+        let mut emails: Vec<Email> = self.user_email.into_iter().chain(self.email).collect();
+        emails.sort();
+        emails.dedup();
+        Person { emails: emails.into(), status }
     }
 
     fn status(&self) -> PersonStatus {

@@ -1,6 +1,6 @@
 //! What was observed of the account.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,8 +92,8 @@ impl fmt::Display for Status {
 /// An account member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// Every address the API gave for the member: its own and its user's.
-    pub emails: BTreeSet<Email>,
+    /// Every address the API gave for the member, its own and its user's: in order, none twice.
+    pub emails: Box<[Email]>,
     /// The state of the invitation.
     pub status: PersonStatus,
 }

@@ -58,7 +58,7 @@ impl Account {
 
     /// Somebody who was looked up among the account's members.
     fn person(mut self, number: u64, address: &str, status: PersonStatus) -> Self {
-        let emails = BTreeSet::from([address.parse().unwrap()]);
+        let emails = [address.parse().unwrap()].into();
         self.0.people.insert(member_id(number), Person { emails, status });
         self
     }

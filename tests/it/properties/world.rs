@@ -109,7 +109,7 @@ impl Case {
             current.memberships.insert(group(number), Arc::new(members.collect()));
         }
         let people = (0..PEOPLE).map(|person| {
-            let emails = BTreeSet::from([address(person).parse().unwrap()]);
+            let emails = [address(person).parse().unwrap()].into();
             (member(person), Person { emails, status: PersonStatus::Known(Status::Accepted) })
         });
         current.people = people.collect();
