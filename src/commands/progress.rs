@@ -1,4 +1,4 @@
-//! What somebody watching a terminal sees while a command works.
+//! What somebody watching a terminal sees while a command works, and what a log says where nobody watches.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -8,67 +8,110 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::Output;
-use crate::cloudflare::Client;
+use crate::cloudflare::{Client, Wait};
 use crate::render::counted;
 
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Draws progress, or nothing where nobody watches.
+/// Without a terminal, shorter waits pass without a word.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Tells how a command gets on.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    shown: bool,
+pub struct Progress(Audience);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// Somebody watches a terminal.
+    Terminal,
+    /// What is written is read later, if at all.
+    Log,
+    /// Only what matters is wanted.
+    Nobody,
 }
 
-/// A line of progress that is drawn while this lives.
+/// Progress is told while this lives.
 pub struct Watching {
     bar: ProgressBar,
-    ticking: Option<JoinHandle<()>>,
+    telling: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Draws on a terminal, unless only what matters is wanted.
+    /// Draws on a terminal, or logs long waits; does neither if only what matters is wanted.
     pub fn new(output: &Output) -> Self {
-        Self { shown: !output.is_quiet() && std::io::stderr().is_terminal() }
+        Self(match (output.is_quiet(), std::io::stderr().is_terminal()) {
+            (true, _) => Audience::Nobody,
+            (false, true) => Audience::Terminal,
+            (false, false) => Audience::Log,
+        })
     }
 
-    /// Draws that the client is at work on something.
+    /// Tells that the client is at work on something.
     pub fn watch(self, client: &Client, what: &'static str) -> Watching {
         self.start(client, what.into(), ProgressBar::no_length(), "{spinner} {msg}")
     }
 
-    /// Draws how many of a plan's operations are done with.
+    /// Tells how many of a plan's operations are done with.
     pub fn watch_operations(self, client: &Client, total: u64) -> Watching {
         let template = "{spinner} {bar:30} {pos}/{len} {msg}";
         self.start(client, "applying".into(), ProgressBar::new(total), template)
     }
 
     fn start(self, client: &Client, what: Cow<'static, str>, bar: ProgressBar, template: &str) -> Watching {
-        if !self.shown {
-            return Watching { bar: ProgressBar::hidden(), ticking: None };
+        let client = client.clone();
+        match self.0 {
+            Audience::Terminal => {}
+            Audience::Log => {
+                let logging = tokio::spawn(async move { log_long_waits(&what, &client).await });
+                return Watching { bar: ProgressBar::hidden(), telling: Some(logging) };
+            }
+            Audience::Nobody => return Watching { bar: ProgressBar::hidden(), telling: None },
         }
         bar.set_draw_target(ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        let (drawn, client) = (bar.clone(), client.clone());
+        let drawn = bar.clone();
         let ticking = tokio::spawn(async move {
             loop {
-                drawn.set_message(message(&what, &client));
+                let wait = *client.wait_notice().borrow();
+                drawn.set_message(message(&what, client.requests(), wait, Instant::now()));
                 drawn.tick();
                 tokio::time::sleep(TICK).await;
             }
         });
-        Watching { bar, ticking: Some(ticking) }
+        Watching { bar, telling: Some(ticking) }
     }
 }
 
-fn message(what: &str, client: &Client) -> String {
-    let requests = counted(client.requests(), "request");
-    match *client.wait_notice().borrow() {
+/// Logs each long wait once, as it begins.
+async fn log_long_waits(what: &str, client: &Client) {
+    let mut notice = client.wait_notice();
+    let mut told: Option<Wait> = None;
+    loop {
+        let (wait, now) = (*notice.borrow_and_update(), Instant::now());
+        if wait.is_some_and(|wait| is_news(wait, told, now)) {
+            tracing::warn!("{}", message(what, client.requests(), wait, now));
+            told = wait;
+        }
+        if notice.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether a wait is long, and not the one that was told and goes on: requests side by side wait for the same thing.
+fn is_news(wait: Wait, told: Option<Wait>, now: Instant) -> bool {
+    wait.until.saturating_duration_since(now) >= LONG && told.is_none_or(|told| told.until <= now)
+}
+
+fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> String {
+    let requests = counted(requests, "request");
+    match wait {
         None => format!("{what}, {requests}"),
         Some(wait) => {
-            let left = wait.until.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
+            let left = wait.until.saturating_duration_since(now).as_secs_f64().ceil();
             format!("{what}, {requests}, waiting {left} s: {}", wait.why)
         }
     }
@@ -83,9 +126,40 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(ticking) = &self.ticking {
-            ticking.abort();
+        if let Some(telling) = &self.telling {
+            telling.abort();
         }
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudflare::WaitReason;
+
+    #[test]
+    fn the_line_says_what_goes_on_and_what_is_waited_for() {
+        let now = Instant::now();
+        let wait = |why| Some(Wait { until: now + Duration::from_millis(11_200), why });
+        assert_eq!(message("reading the account", 0, None, now), "reading the account, 0 requests");
+        assert_eq!(
+            message("reading the account", 1, wait(WaitReason::RateLimit), now),
+            "reading the account, 1 request, waiting 12 s: rate limit"
+        );
+        assert_eq!(
+            message("applying", 1100, wait(WaitReason::Pacing), now),
+            "applying, 1100 requests, waiting 12 s: pacing, to stay within the rate limit"
+        );
+    }
+
+    #[test]
+    fn a_log_hears_of_each_long_wait_once() {
+        let now = Instant::now();
+        let wait = |seconds| Wait { until: now + Duration::from_secs(seconds), why: WaitReason::Retry };
+        assert!(!is_news(wait(9), None, now));
+        assert!(is_news(wait(10), None, now));
+        assert!(!is_news(wait(12), Some(wait(10)), now + Duration::from_secs(1)));
+        assert!(is_news(wait(30), Some(wait(10)), now + Duration::from_secs(10)));
     }
 }

@@ -1,5 +1,7 @@
 //! Staying within the rate limit: no request more than it grants, and one refusal at most where others spend it.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use convoke::sandbox::{Fault, FaultRule, Match, Operation, RateLimit, Seed, Wait};
@@ -16,7 +18,11 @@ const fn limit(spent: u32) -> RateLimit {
 
 /// An account of many groups, and files that say the same.
 fn in_sync(seed: Seed) -> World {
-    let names: Vec<String> = (0..GROUPS).map(|number| format!("g{number}")).collect();
+    groups_in_sync(GROUPS, seed)
+}
+
+fn groups_in_sync(count: usize, seed: Seed) -> World {
+    let names: Vec<String> = (0..count).map(|number| format!("g{number}")).collect();
     let seed = names.iter().fold(seed, |seed, name| seed.group(name, ["alice@example.com"]));
     let lists: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &["alice@example.com"][..])).collect();
     given(seed).file("convoke.yaml", config(&lists))
@@ -34,6 +40,46 @@ fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal(
         world.run(&format!("plan --concurrency {concurrency}")).exits(0).says("No changes. 100 groups in sync.");
         assert_eq!((refused(&world), world.request_count()), (0, 1 + GROUPS), "concurrency {concurrency}");
     }
+}
+
+#[test]
+fn a_window_of_seconds_is_kept_to_as_one_of_a_second_is() {
+    let limit = RateLimit { window: Wait(Duration::from_secs(4)), ..limit(0) };
+    let world = groups_in_sync(50, Seed { rate_limit: Some(limit), ..Seed::default() });
+    world.run("plan").exits(0).says("No changes. 50 groups in sync.");
+    assert_eq!((refused(&world), world.request_count()), (0, 1 + 50));
+}
+
+#[test]
+fn two_runs_that_spend_one_budget_both_come_to_their_end() {
+    let world = in_sync(Seed { rate_limit: Some(limit(0)), ..Seed::default() });
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| world.run("plan").exits(0).says("No changes. 100 groups in sync."));
+        }
+    });
+    assert_eq!(world.request_count(), 2 * (1 + GROUPS) + refused(&world));
+}
+
+#[test]
+fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
+    let world = in_sync(Seed::default().fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
+    let logged = |options: &[&str]| {
+        let mut command = world.process();
+        let mut run = command.arg("plan").args(options).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(run.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        run.kill().unwrap();
+        run.wait().unwrap();
+        line
+    };
+    let tells =
+        |text: &str| text.contains("reading the account, 1 request, waiting ") && text.ends_with(" s: rate limit");
+    let line = logged(&[]);
+    assert!(tells(line.trim_end()) && line.contains("WARN"), "{line:?}");
+    let line = logged(&["--log-format", "json"]);
+    let log: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(tells(log["fields"]["message"].as_str().unwrap()), "{line:?}");
 }
 
 #[test]
