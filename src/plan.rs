@@ -34,7 +34,7 @@ use crate::model::{
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
-pub use targets::{Target, targets};
+pub use targets::{Target, nearest_name, targets};
 pub use undo::{Before, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};
 

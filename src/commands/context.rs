@@ -11,7 +11,7 @@ use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
 use crate::model::{AccountId, Current, Desired, GroupName, IdError};
 use crate::observe;
-use crate::plan::{Plan, Policy};
+use crate::plan::{Plan, Policy, nearest_name};
 use crate::sandbox::{Sandbox, Seed, Token};
 
 /// The file that is read where none is named.
@@ -45,15 +45,26 @@ pub fn policy(shared: &Shared, account_id: AccountId) -> Policy {
 
 /// Makes sure that the groups the command line narrows the plan to are declared.
 fn check_only(shared: &Shared, desired: &Desired) -> Result<(), Failure> {
-    let declared = |name: &&String| desired.groups.contains_key(&GroupName::from(name.as_str()));
-    let Some(unknown) = shared.only.iter().find(|name| !declared(name)) else { return Ok(()) };
-    let failure = Failure::message(Exit::Usage, format!("--only names {unknown:?}, which no file declares"));
-    let similarity = |name: &GroupName| strsim::jaro(unknown, name.as_str());
-    let nearest = desired.groups.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    Err(match nearest {
-        Some(nearest) => failure.with_help(format!("did you mean {:?}?", nearest.as_str())),
-        None => failure,
-    })
+    let mut named = shared.only.iter().map(|name| GroupName::from(name.as_str()));
+    let Some(unknown) = named.find(|name| !desired.groups.contains_key(name)) else { return Ok(()) };
+    let message = format!("--only names {:?}, which no file declares", unknown.as_str());
+    let help = "name a group as the files do; without --only all of them are planned";
+    Err(unknown_group(message, &unknown, desired.groups.keys(), help))
+}
+
+/// The failure of a command that is asked for a group there is not: suggests the one that was probably meant, or
+/// helps otherwise.
+pub fn unknown_group<'n>(
+    message: String,
+    unknown: &GroupName,
+    known: impl IntoIterator<Item = &'n GroupName>,
+    help: &str,
+) -> Failure {
+    let help = match nearest_name(unknown, known) {
+        Some(nearest) => format!("did you mean {:?}?", nearest.as_str()),
+        None => help.into(),
+    };
+    Failure::message(Exit::Usage, message).with_help(help)
 }
 
 /// The time to plan for.

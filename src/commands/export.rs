@@ -43,8 +43,9 @@ fn wanted<'a>(current: &Current, names: impl Iterator<Item = &'a String>) -> Res
         let before = wanted.len();
         wanted.extend(current.groups.iter().filter(|(_, group)| group.name.as_str() == name).map(|(id, _)| *id));
         if wanted.len() == before && !current.groups.values().any(|group| group.name.as_str() == name) {
-            let failure = Failure::message(Exit::Usage, format!("the account has no group {name:?}"));
-            return Err(failure.with_help("leave the names out to export all groups"));
+            let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
+            let help = "leave the names out to export all groups";
+            return Err(context::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
         }
     }
     Ok(if is_narrowed { wanted } else { current.groups.keys().copied().collect() })

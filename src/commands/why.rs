@@ -47,14 +47,13 @@ fn wanted(desired: &Desired, current: &Current, asked: Option<&GroupName>) -> Re
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
     let declared = plan::targets(desired, current, &BTreeSet::from([asked.clone()]));
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
-    match wanted.is_empty() && !desired.groups.contains_key(asked) {
-        true => Err(Failure::message(
-            Exit::Usage,
-            format!("neither the files nor the account have a group {:?}", asked.as_str()),
-        )
-        .with_help("leave the group out to see all groups of the person")),
-        false => Ok(wanted),
+    if wanted.is_empty() && !desired.groups.contains_key(asked) {
+        let message = format!("neither the files nor the account have a group {:?}", asked.as_str());
+        let known = desired.groups.keys().chain(current.groups.values().map(|group| &group.name));
+        let help = "leave the group out to see all groups of the person";
+        return Err(context::unknown_group(message, asked, known, help));
     }
+    Ok(wanted)
 }
 
 /// Looks among the account's members for somebody whom no list has shown.

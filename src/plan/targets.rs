@@ -40,18 +40,20 @@ fn target(
     }
     match namesakes {
         [id] => Ok(*id),
-        [] => Err(BlockedReason::UnknownGroup { nearest: nearest_name(name, by_name) }),
+        [] => Err(BlockedReason::UnknownGroup { nearest: nearest_name(name, by_name.keys().copied()).cloned() }),
         several => Err(BlockedReason::AmbiguousGroup { candidates: several.to_vec() }),
     }
 }
 
-fn nearest_name(name: &GroupName, by_name: &BTreeMap<&GroupName, Vec<GroupId>>) -> Option<GroupName> {
+/// The name that was probably meant by one that is unknown, if any is similar enough.
+pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n GroupName>) -> Option<&'n GroupName> {
     /// Below this similarity a suggestion confuses more than it helps.
     const SIMILAR: f64 = 0.8;
-    let folded = name.as_str().to_lowercase();
-    let scored = by_name.keys().map(|other| (strsim::jaro_winkler(&folded, &other.as_str().to_lowercase()), *other));
-    let best = scored.filter(|(score, _)| *score >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
-    best.map(|(_, name)| name.clone())
+    let folded = unknown.as_str().to_lowercase();
+    let likeness = |other: &GroupName| strsim::jaro_winkler(&folded, &other.as_str().to_lowercase());
+    let similar = known.into_iter().map(|other| (likeness(other), other)).filter(|(score, _)| *score >= SIMILAR);
+    // Of several that are as similar, the first in the order of names.
+    similar.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1))).map(|(_, name)| name)
 }
 
 /// The groups that no file declares, by name, where the settings want them told. All declared groups count, not only

@@ -212,6 +212,12 @@ fn a_group_that_no_file_declares_cannot_be_asked_for() {
     error: --only names "Biling", which no file declares
     help: did you mean "Billing"?
     "#);
+    assert_snapshot!(world.run("plan --only Sales"), @r#"
+    exit 64
+    -- stderr
+    error: --only names "Sales", which no file declares
+    help: name a group as the files do; without --only all of them are planned
+    "#);
     assert_eq!(world.request_count(), 0);
 }
 
