@@ -86,17 +86,20 @@ fn memory(folder: &Path) -> Result<()> {
         fs::write(&file, account.file()?)?;
         let sandbox = BlockingSandbox::start(&account.seed())?;
         let report = folder.join("peak");
-        let output = convoke(GNU_TIME, &sandbox)
-            .args(["--format", "%M", "--output"])
-            .arg(&report)
-            .args([CONVOKE, "plan", "--file"])
-            .arg(&file)
-            .arg("--out")
-            .arg(&plan)
-            .output()?;
-        ensure!(output.status.success(), "the plan failed: {output:?}");
-        let peak: f64 = fs::read_to_string(&report)?.trim().parse()?;
-        println!("plan --out, 100000 memberships of {people} people: {:.1} MiB (bound 64 MiB)", peak / 1024.0);
+        for (option, path) in [("--out", &plan), ("--base", &file)] {
+            let output = convoke(GNU_TIME, &sandbox)
+                .args(["--format", "%M", "--output"])
+                .arg(&report)
+                .args([CONVOKE, "plan", "--file"])
+                .arg(&file)
+                .arg(option)
+                .arg(path)
+                .output()?;
+            ensure!(output.status.success(), "the plan failed: {output:?}");
+            let peak: f64 = fs::read_to_string(&report)?.trim().parse()?;
+            let peak = peak / 1024.0;
+            println!("plan {option}, 100000 memberships of {people} people: {peak:.1} MiB (bound 64 MiB)");
+        }
     }
     Ok(())
 }
