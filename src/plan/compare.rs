@@ -20,7 +20,7 @@ pub(super) struct Compared {
 }
 
 /// Somebody who belongs to a group now, and an entry that says so.
-pub(super) type Belonging<'a> = (Number, &'a DesiredMember);
+type Belonging<'a> = (Number, &'a DesiredMember);
 
 type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 

@@ -1,6 +1,5 @@
 //! Tells who is missing from a group and who is too many, in one go over the list and one over the group.
 
-use super::compare::Belonging;
 use super::people::{Number, People};
 
 /// How everybody stands to the group that is being compared. One list serves all groups: what is marked for one is
@@ -25,7 +24,7 @@ impl Standings {
 
     /// Who is on the list and not present, with their first entry, in the order of the list; and who is present and
     /// not on the list, in the order of those present.
-    pub fn differ<'a>(&mut self, present: &[Number], list: &[Belonging<'a>]) -> (Vec<Belonging<'a>>, Vec<Number>) {
+    pub fn differ<E: Copy>(&mut self, present: &[Number], list: &[(Number, E)]) -> (Vec<(Number, E)>, Vec<Number>) {
         let (mut missing, mut leaving) = (Vec::new(), Vec::new());
         for number in present {
             self.mark(*number, Standing::Present);
