@@ -22,7 +22,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use load::load;
+pub use load::{load, load_with_sources};
 pub use problem::{Position, Problem, Problems};
 pub use schema::schema;
 

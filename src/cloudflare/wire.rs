@@ -153,7 +153,8 @@ impl AccountMember {
     /// The person.
     pub(super) fn into_person(self) -> Person {
         let status = self.status();
-        let mut emails: Vec<Email> = self.user_email.into_iter().chain(self.email).collect();
+        // Where the two differ in case alone, the member's own spelling stands.
+        let mut emails: Vec<Email> = self.email.into_iter().chain(self.user_email).collect();
         emails.sort();
         emails.dedup();
         Person { emails: emails.into(), status }
@@ -269,6 +270,9 @@ mod tests {
         assert!(invited.answers_to(&email("a@x")) && invited.answers_to(&email("B@x")));
         let person = invited.into_person();
         assert_eq!((person.emails.len(), person.status), (2, PersonStatus::Known(Status::Pending)));
+
+        let twice = member(r#","email":"A@x","user":{"email":"a@X"}"#).into_person();
+        assert_eq!(twice.emails.iter().map(Email::as_str).collect::<Vec<_>>(), ["A@x"]);
 
         let rejected = member(r#","email":"a@x","status":"rejected","user":3"#);
         assert!(!rejected.answers_to(&email("a@x")));

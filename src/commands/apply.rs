@@ -55,7 +55,7 @@ async fn prepare_fresh(
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
     let (connection, mut planned) = context::make_plan(shared, progress).await?;
-    protect_owner(&connection.client, &mut planned.plan, &planned.current, args.accept_self).await?;
+    protect_owner(&connection.client, *progress, &mut planned.plan, &planned.current, args.accept_self).await?;
     let mut plan = planned.plan;
     if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
@@ -78,7 +78,7 @@ async fn prepare_saved(
     }
     let connection = context::connect(shared, Some(plan.account_id)).await?;
     // The plan itself names those it removes.
-    protect_owner(&connection.client, &mut plan, &Current::default(), args.accept_self).await?;
+    protect_owner(&connection.client, *progress, &mut plan, &Current::default(), args.accept_self).await?;
     if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
     }

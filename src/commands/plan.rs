@@ -10,16 +10,18 @@ use crate::observe;
 use crate::plan::Plan;
 
 pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    if !args.base.is_empty() {
-        // What is wrong with these files is told before the API is asked. They are read again once the others are
-        // done with: both at once would take twice the memory.
-        config::load(&args.base)?;
-    }
+    // What is wrong with the files before the change is told before the API is asked. Until the others are done with,
+    // their text alone is kept: the memberships of both at once would take twice the memory.
+    let base = match args.base.as_slice() {
+        [] => None,
+        paths => Some(config::load_with_sources(paths)?.1),
+    };
     let progress = Progress::new(output);
     let (connection, mut planned) = context::make_plan(shared, &progress).await?;
-    protect_owner(&connection.client, &mut planned.plan, &planned.current, args.accept_self).await?;
-    if !args.base.is_empty() {
-        let base = config::load(&args.base)?;
+    protect_owner(&connection.client, progress, &mut planned.plan, &planned.current, args.accept_self).await?;
+    if let Some(sources) = base {
+        let base = config::parse(&sources)?;
+        let _watching = progress.watch(&connection.client, "reading the account");
         let Planned { current, policy, time, .. } = &mut planned;
         let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
         planned.plan.label_since(&before);
@@ -46,6 +48,7 @@ pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
 /// Asks once whom the token acts for, where there is anybody to remove, and refuses to remove that person.
 pub async fn protect_owner(
     client: &Client,
+    progress: Progress,
     plan: &mut Plan,
     current: &Current,
     accept_self: bool,
@@ -53,6 +56,7 @@ pub async fn protect_owner(
     if accept_self || !plan.removes_anybody() {
         return Ok(());
     }
+    let _watching = progress.watch(client, "asking whom the token acts for");
     let owner = client.token_owner().await?;
     if let Some(email) = owner.and_then(|owner| owner.email) {
         plan.protect_owner(&email, current);

@@ -101,9 +101,10 @@ async fn log_long_waits(what: &str, client: &Client) {
     }
 }
 
-/// Whether a wait is long, and not the one that was told and goes on: requests side by side wait for the same thing.
+/// Whether a wait is long, and goes on long after the one that was told: requests side by side wait for the same thing.
 fn is_news(wait: Wait, told: Option<Wait>, now: Instant) -> bool {
-    wait.until.saturating_duration_since(now) >= LONG && told.is_none_or(|told| told.until <= now)
+    let since = told.map_or(now, |told| told.until.max(now));
+    wait.until.saturating_duration_since(since) >= LONG
 }
 
 fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> String {
@@ -161,5 +162,6 @@ mod tests {
         assert!(is_news(wait(10), None, now));
         assert!(!is_news(wait(12), Some(wait(10)), now + Duration::from_secs(1)));
         assert!(is_news(wait(30), Some(wait(10)), now + Duration::from_secs(10)));
+        assert!(is_news(wait(250), Some(wait(12)), now + Duration::from_secs(5)));
     }
 }

@@ -18,6 +18,14 @@ use crate::model::Desired;
 /// # Errors
 /// If a file or folder cannot be read, or if anything is wrong with what the files say: all of it.
 pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
+    load_with_sources(paths).map(|(desired, _)| desired)
+}
+
+/// Reads and merges files as [`load`] does, and hands on what they hold: some, such as pipes, can be read only once.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Problems> {
     let mut search = Search::default();
     for path in paths {
         search.add(path);
@@ -30,7 +38,8 @@ pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
             Err(problem) => report.push(*problem),
         }
     }
-    parse_into(report, &sources)
+    let desired = parse_into(report, &sources)?;
+    Ok((desired, sources))
 }
 
 /// Collects the files to read.

@@ -62,7 +62,8 @@ impl Member {
     /// Whether nothing tells the two apart, not even the case of the addresses.
     fn is_written_like(&self, other: &Self) -> bool {
         fn written(member: &Member) -> (Option<&str>, Option<Status>) {
-            (member.email.as_ref().map(Email::as_str), member.status)
+            let Member { email, status } = member;
+            (email.as_ref().map(Email::as_str), *status)
         }
         written(self) == written(other)
     }

@@ -153,9 +153,12 @@ mod tests {
 
     #[test]
     fn ids_come_in_the_order_of_their_text() {
-        let texts = ["0".repeat(32), format!("{:032}", 1), "9".repeat(32), "a".repeat(32), "A".repeat(31) + "b"];
-        let ids = texts.each_ref().map(|text| text.parse::<MemberId>().unwrap());
-        assert!(ids.is_sorted_by(|a, b| a < b));
+        let at = |place: usize, digit: &str| "5".repeat(place) + digit + &"5".repeat(31 - place);
+        let mut texts: Vec<String> = (0..32).flat_map(|place| ["4", "6", "z"].map(|digit| at(place, digit))).collect();
+        let mut ids: Vec<MemberId> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        texts.sort();
+        ids.sort();
+        assert_eq!(ids.iter().map(MemberId::as_str).collect::<Vec<_>>(), texts);
     }
 
     #[test]

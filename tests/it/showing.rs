@@ -57,6 +57,22 @@ fn each_difference_is_labelled_as_this_changes_or_as_there_before() {
 }
 
 #[test]
+#[cfg(unix)]
+fn the_files_before_a_change_may_come_through_a_pipe_and_are_checked_before_the_api_is_asked() {
+    let world = pull_request();
+    let piped = |text: &str| {
+        let mut command = world.command();
+        command.args("plan -f groups --base /dev/stdin --format json".split(' ')).write_stdin(text);
+        command.output().unwrap()
+    };
+    let plan = serde_json::from_slice(&piped(BEFORE).stdout).unwrap();
+    assert_eq!(labels(&plan).first().unwrap(), "Admins bob@example.com: change");
+    world.forget_requests();
+    let wrong = piped("version: 1\ngroup: {}\n");
+    assert_eq!((wrong.status.code(), world.request_count()), (Some(65), 0));
+}
+
+#[test]
 fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
     let moved = BEFORE
         .replace(
