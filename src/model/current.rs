@@ -1,6 +1,6 @@
 //! What was observed of the account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,9 +24,10 @@ pub struct Current {
 pub type Membership = BTreeMap<MemberId, Arc<Member>>;
 
 /// Keeps what several groups tell alike of a member once. The same people are in many groups, so this saves most of
-/// the memory an account takes, and a plan sees at a glance that it has met somebody before.
+/// the memory an account takes, and a plan sees at a glance that it has met somebody before. What is kept is only
+/// asked and never walked, so no order of hashing shows.
 #[derive(Debug, Default)]
-pub struct Sharing(BTreeMap<MemberId, Arc<Member>>);
+pub struct Sharing(HashMap<MemberId, Arc<Member>, foldhash::fast::RandomState>);
 
 impl Sharing {
     /// The same members, shared with those seen before that are the same to the letter.
