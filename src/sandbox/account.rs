@@ -141,7 +141,7 @@ impl Account {
         server.fate = None;
     }
 
-    /// Everything requested, in the order of arrival.
+    /// Everything requested, in the order of arrival: the latest 100,000 requests at most.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.lock().log.requests().cloned().collect()

@@ -6,6 +6,9 @@ use super::fault::Fault;
 use super::operation::Operation;
 use crate::model::{GroupId, MemberId};
 
+/// The most requests that are remembered: a sandbox may be served for weeks.
+const MOST: usize = 100_000;
+
 /// A request that reached the sandbox.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -34,7 +37,7 @@ pub struct Request {
     pub effect: bool,
 }
 
-/// Everything requested since the log was cleared.
+/// Everything requested since the log was cleared, as far as it is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     requests: BTreeMap<u64, Request>,
@@ -47,6 +50,9 @@ impl Log {
         self.last += 1;
         request.number = self.last;
         self.requests.insert(self.last, request);
+        if self.requests.len() > MOST {
+            self.requests.pop_first();
+        }
         self.last
     }
 
@@ -64,5 +70,32 @@ impl Log {
 
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_requests_are_remembered() {
+        let request = Request {
+            number: 0,
+            method: "GET".into(),
+            path: String::new(),
+            query: None,
+            operation: None,
+            group: None,
+            member: None,
+            body_ids: Vec::new(),
+            fault: None,
+            status_sent: None,
+            effect: false,
+        };
+        let mut log = Log::default();
+        let last = (0..=MOST).map(|_| log.arrived(request.clone())).last();
+        log.answered(1, Some(200), true);
+        let numbers: Vec<u64> = log.requests().map(|request| request.number).collect();
+        assert_eq!((numbers.len(), numbers.first(), numbers.last().copied()), (MOST, Some(&2), last));
     }
 }
