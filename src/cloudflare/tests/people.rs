@@ -84,7 +84,7 @@ async fn who_declined_and_was_invited_again_is_found() {
     let server = Server::start(|_, request| {
         let reply = paged(request, 2000, 50);
         let Reply::Answer { status, headers, body } = reply else { panic!("{reply:?}") };
-        let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         for entry in body["result"].as_array_mut().unwrap() {
             if entry["email"] == email(0) {
                 entry["status"] = "rejected".into();
@@ -93,7 +93,7 @@ async fn who_declined_and_was_invited_again_is_found() {
                 entry["email"] = email(0).into();
             }
         }
-        Reply::Answer { status, headers, body: body.to_string() }
+        Reply::Answer { status, headers, body: body.to_string().into_bytes() }
     });
     let server = server.await;
     let found = find(&server, &[0], &[]).await;

@@ -47,6 +47,29 @@ async fn a_request_says_what_it_should_and_carries_the_credentials() {
 }
 
 #[tokio::test]
+async fn compressed_answers_are_read_and_connections_are_kept() {
+    let server = Server::start(|_, request| paged(request, 1500, 500).gzipped()).await;
+    let client = server.client();
+    assert_eq!(client.group_members(&group()).await.unwrap().len(), 1500);
+    for _ in 0..5 {
+        client.group_members(&group()).await.unwrap();
+    }
+    // Two pages are read side by side; a connection may still be on its way back when the next request goes.
+    assert_eq!(server.seen().len(), 18);
+    assert!(server.connections() <= 4, "{} connections", server.connections());
+}
+
+#[tokio::test]
+async fn an_answer_that_swells_beyond_measure_is_given_up() {
+    let blanks = " ".repeat(64 << 20);
+    let swollen = Reply::status(200, &blanks).gzipped();
+    let server = Server::start(move |_, _| swollen.clone()).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Malformed, 1));
+    assert!(error.to_string().contains("larger than anything the API says"), "{error}");
+}
+
+#[tokio::test]
 async fn a_clamped_page_size_is_followed() {
     let server = Server::start(|_, request| paged(request, 250, 100)).await;
     let members = server.client().group_members(&group()).await.unwrap();

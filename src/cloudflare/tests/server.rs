@@ -1,6 +1,8 @@
 //! A server that answers each request as a closure says, and remembers what it was asked.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,7 +39,7 @@ impl Request {
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     /// It answers.
-    Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// It closes the connection.
     Cut,
     /// It promises a body and closes the connection in its midst.
@@ -50,13 +52,24 @@ impl Reply {
     }
 
     pub fn status(status: u16, body: &str) -> Self {
-        Self::Answer { status, headers: vec![("cf-ray", "8f00-AMS".to_owned())], body: body.to_owned() }
+        Self::Answer { status, headers: vec![("cf-ray", "8f00-AMS".to_owned())], body: body.as_bytes().to_vec() }
     }
 
     pub fn error(status: u16, code: i64, message: &str) -> Self {
         let errors = json!([{ "code": code, "message": message }]);
         let body = json!({ "success": false, "errors": errors, "messages": [], "result": null });
         Self::status(status, &body.to_string())
+    }
+
+    /// The same answer with its body compressed.
+    pub fn gzipped(mut self) -> Self {
+        if let Self::Answer { headers, body, .. } = &mut self {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(body).unwrap();
+            *body = packed.finish().unwrap();
+            headers.push(("content-encoding", "gzip".to_owned()));
+        }
+        self
     }
 
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -94,6 +107,7 @@ pub(super) fn paged(request: &Request, total: usize, most: usize) -> Reply {
 pub(super) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -102,9 +116,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (script, log) = (Arc::new(script), Arc::clone(&seen));
+        let connections = Arc::<AtomicUsize>::default();
+        let (script, log, count) = (Arc::new(script), Arc::clone(&seen), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
                 let (script, log) = (Arc::clone(&script), Arc::clone(&log));
                 tokio::spawn(async move {
                     let reply = |request: Request| {
@@ -117,7 +133,7 @@ impl Server {
                 });
             }
         });
-        Self { address, seen }
+        Self { address, seen, connections }
     }
 
     pub fn url(&self) -> String {
@@ -136,6 +152,11 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     pub fn lines(&self) -> Vec<String> {
         self.seen().into_iter().map(|request| request.line).collect()
     }
@@ -151,7 +172,8 @@ async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::
                 for (name, value) in headers {
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
-                stream.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
+                stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+                stream.write_all(&body).await?;
             }
             Reply::Cut => break,
             Reply::CutBody { status, body } => {
