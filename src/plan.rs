@@ -447,23 +447,27 @@ impl Plan {
     #[must_use]
     pub fn sought(&self, settings: &Settings, current: &Current) -> Sought {
         let mut sought = Sought::default();
-        let mut seek = |person: &PersonRef| match person {
-            PersonRef::Email(email) => sought.emails.insert(email.clone()),
-            PersonRef::Id(id) => sought.ids.insert(*id),
-        };
         for blocked in &self.blocked {
-            if let (Some(person), BlockedReason::UnknownPerson { .. }) = (&blocked.entry, &blocked.reason) {
-                seek(person);
+            match (&blocked.entry, &blocked.reason) {
+                (Some(PersonRef::Email(email)), BlockedReason::UnknownPerson { .. }) => {
+                    sought.emails.insert(email.clone());
+                }
+                (Some(PersonRef::Id(id)), BlockedReason::UnknownPerson { .. }) => {
+                    sought.ids.insert(*id);
+                }
+                _ => {}
             }
         }
-        if self.removes_anybody() || self.groups.iter().any(|group| !group.held.is_empty()) {
+        let protected = settings.protected.iter().filter_map(|protected| match &protected.person {
+            PersonRef::Email(email) => Some(email),
+            PersonRef::Id(_) => None,
+        });
+        let protected: Vec<&Email> = protected.collect();
+        let removes = self.removes_anybody() || self.groups.iter().any(|group| !group.held.is_empty());
+        // Gathering everybody takes a good part of the time of planning: only where there is somebody to look for.
+        if removes && !protected.is_empty() {
             let people = people::People::of(current);
-            let emails = settings.protected.iter().map(|protected| &protected.person);
-            emails.filter(|person| matches!(person, PersonRef::Email(email) if !people.knows(email))).for_each(
-                |person| {
-                    seek(person);
-                },
-            );
+            sought.emails.extend(protected.into_iter().filter(|email| !people.knows(email)).cloned());
         }
         sought
     }
