@@ -124,8 +124,7 @@ pub fn given_account(shared: &Shared) -> Result<Option<AccountId>, Failure> {
     })?;
     match shared.account_id {
         Some(given) if given != named => {
-            let message = format!("two accounts are named: {given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID");
-            Err(Failure::message(Exit::Data, message).with_help("make sure which account is meant, and drop the other"))
+            Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID")))
         }
         _ => Ok(Some(named)),
     }
@@ -136,14 +135,16 @@ pub fn account(shared: &Shared, desired: &Desired) -> Result<Option<AccountId>, 
     match (given_account(shared)?, &desired.account_id) {
         (Some(given), Some(declared)) if given != declared.value => {
             let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
-            let message = format!(
-                "two accounts are named: {} by the files{place}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID",
-                declared.value
-            );
-            Err(Failure::message(Exit::Data, message).with_help("make sure which account is meant, and drop the other"))
+            let declared = format!("{} by the files{place}", declared.value);
+            Err(two_accounts(&format!("{declared}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID")))
         }
         (given, declared) => Ok(given.or(declared.as_ref().map(|declared| declared.value))),
     }
+}
+
+fn two_accounts(named: &str) -> Failure {
+    Failure::message(Exit::Data, format!("two accounts are named: {named}"))
+        .with_help("make sure which account is meant, and drop the other")
 }
 
 /// The credentials: from the file that is named, else from the environment.

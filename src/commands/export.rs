@@ -37,18 +37,17 @@ pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Res
 /// The groups that are named, or all.
 fn wanted<'a>(current: &Current, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
     let mut wanted = BTreeSet::new();
-    let mut is_narrowed = false;
     for name in names {
-        is_narrowed = true;
-        let before = wanted.len();
-        wanted.extend(current.groups.iter().filter(|(_, group)| group.name.as_str() == name).map(|(id, _)| *id));
-        if wanted.len() == before && !current.groups.values().any(|group| group.name.as_str() == name) {
+        let mut named = current.groups.iter().filter(|(_, group)| group.name.as_str() == name).peekable();
+        if named.peek().is_none() {
             let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
             let help = "leave the names out to export all groups";
             return Err(context::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
         }
+        wanted.extend(named.map(|(id, _)| *id));
     }
-    Ok(if is_narrowed { wanted } else { current.groups.keys().copied().collect() })
+    // Every name added a group: there are none where no name was given.
+    Ok(if wanted.is_empty() { current.groups.keys().copied().collect() } else { wanted })
 }
 
 /// Writes a file for each group. Nothing is written where a file is there that would be lost.

@@ -1,6 +1,5 @@
 //! What somebody watching a terminal sees while a command works, and what a log says where nobody watches.
 
-use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -49,44 +48,45 @@ impl Progress {
 
     /// Tells that the client is at work on something.
     pub fn watch(self, client: &Client, what: &'static str) -> Watching {
-        self.start(client, what.into(), ProgressBar::no_length(), "{spinner} {msg}")
+        self.start(client, what, ProgressBar::no_length(), "{spinner} {msg}")
     }
 
     /// Tells how many of a plan's operations are done with.
     pub fn watch_operations(self, client: &Client, total: u64) -> Watching {
         let template = "{spinner} {bar:30} {pos}/{len} {msg}";
-        self.start(client, "applying".into(), ProgressBar::new(total), template)
+        self.start(client, "applying", ProgressBar::new(total), template)
     }
 
-    fn start(self, client: &Client, what: Cow<'static, str>, bar: ProgressBar, template: &str) -> Watching {
+    fn start(self, client: &Client, what: &'static str, bar: ProgressBar, template: &str) -> Watching {
         let client = client.clone();
-        match self.0 {
-            Audience::Terminal => {}
-            Audience::Log => {
-                let logging = tokio::spawn(async move { log_long_waits(&what, &client).await });
-                return Watching { bar: ProgressBar::hidden(), telling: Some(logging) };
+        let (bar, telling) = match self.0 {
+            Audience::Nobody => (ProgressBar::hidden(), None),
+            Audience::Log => (ProgressBar::hidden(), Some(tokio::spawn(log_long_waits(what, client)))),
+            Audience::Terminal => {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+                if let Ok(style) = ProgressStyle::with_template(template) {
+                    bar.set_style(style);
+                }
+                let drawing = tokio::spawn(draw(bar.clone(), what, client));
+                (bar, Some(drawing))
             }
-            Audience::Nobody => return Watching { bar: ProgressBar::hidden(), telling: None },
-        }
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        let drawn = bar.clone();
-        let ticking = tokio::spawn(async move {
-            loop {
-                let wait = *client.wait_notice().borrow();
-                drawn.set_message(message(&what, client.requests(), wait, Instant::now()));
-                drawn.tick();
-                tokio::time::sleep(TICK).await;
-            }
-        });
-        Watching { bar, telling: Some(ticking) }
+        };
+        Watching { bar, telling }
+    }
+}
+
+/// Draws the line again and again.
+async fn draw(bar: ProgressBar, what: &str, client: Client) {
+    loop {
+        let wait = *client.wait_notice().borrow();
+        bar.set_message(message(what, client.requests(), wait, Instant::now()));
+        bar.tick();
+        tokio::time::sleep(TICK).await;
     }
 }
 
 /// Logs each long wait once, as it begins.
-async fn log_long_waits(what: &str, client: &Client) {
+async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
     let mut told: Option<Wait> = None;
     loop {

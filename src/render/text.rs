@@ -40,9 +40,7 @@ pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
     page.expiring(plan);
     page.summary(plan);
     page.refusals(plan, apply);
-    page.text.trim_end().to_owned()
-        + "
-"
+    format!("{}\n", page.text.trim_end())
 }
 
 struct Page {
@@ -173,17 +171,13 @@ impl Page {
         self.end_section();
         self.section(Style::Remove, "Refused");
         for refusal in &plan.refusals {
-            let group = refusal.group.as_ref().map(|group| format!("{}: ", clean(group.as_str()))).unwrap_or_default();
+            let group = refusal.group.as_ref().map(|group| format!("  {}:", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
             let message = clean(&refusal.message);
-            let long = INDENT + refusal.guard.name().len() + group.width() + message.width() + 2 > self.layout.width;
-            let title = format!("  {guard}  {group}");
-            let space = if long { "\n    " } else { " " };
-            self.line(&format!(
-                "{}{}{message}",
-                title.trim_end(),
-                if group.is_empty() && !long { "  " } else { space }
-            ));
+            let gap = if group.is_empty() { "  " } else { " " };
+            let width = INDENT + refusal.guard.name().len() + group.width() + gap.len() + message.width();
+            let gap = if width > self.layout.width { "\n    " } else { gap };
+            self.line(&format!("  {guard}{group}{gap}{message}"));
             if let Some(bound) = untold_origin(refusal) {
                 let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
                 self.line(&format!("    {place}"));
