@@ -69,6 +69,22 @@ pub fn config(groups: &[(&str, &[&str])]) -> String {
     text
 }
 
+/// `count` people, named after the group.
+pub fn people(group: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{group}-{number:04}@example.com")).collect()
+}
+
+/// An account with groups of these sizes, and files that say the same.
+pub fn in_sync(sizes: &[usize], change: impl FnOnce(Seed) -> Seed) -> World {
+    let groups: Vec<(String, Vec<String>)> =
+        sizes.iter().enumerate().map(|(at, size)| (format!("g{at}"), people(&format!("g{at}"), *size))).collect();
+    let seed = groups.iter().fold(Seed::default(), |seed, (name, members)| seed.group(name, members.clone()));
+    let lists: Vec<(&str, Vec<&str>)> =
+        groups.iter().map(|(name, members)| (name.as_str(), members.iter().map(String::as_str).collect())).collect();
+    let lists: Vec<(&str, &[&str])> = lists.iter().map(|(name, members)| (*name, members.as_slice())).collect();
+    given(change(seed)).file("convoke.yaml", config(&lists))
+}
+
 impl World {
     /// With this file in the folder that the program runs in.
     pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {

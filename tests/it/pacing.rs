@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use convoke::sandbox::{Fault, FaultRule, Match, Operation, RateLimit, Seed, Wait};
 
-use crate::harness::{World, config, given};
+use crate::harness::{World, in_sync};
 
 /// Enough groups for three windows of the limit below.
 const GROUPS: usize = 100;
@@ -14,18 +14,6 @@ const GROUPS: usize = 100;
 /// A limit that is renewed every second.
 const fn limit(spent: u32) -> RateLimit {
     RateLimit { requests: 40, window: Wait(Duration::from_secs(1)), spent }
-}
-
-/// An account of many groups, and files that say the same.
-fn in_sync(seed: Seed) -> World {
-    groups_in_sync(GROUPS, seed)
-}
-
-fn groups_in_sync(count: usize, seed: Seed) -> World {
-    let names: Vec<String> = (0..count).map(|number| format!("g{number}")).collect();
-    let seed = names.iter().fold(seed, |seed, name| seed.group(name, ["alice@example.com"]));
-    let lists: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &["alice@example.com"][..])).collect();
-    given(seed).file("convoke.yaml", config(&lists))
 }
 
 /// How many requests were refused for the limit's sake.
@@ -36,7 +24,7 @@ fn refused(world: &World) -> usize {
 #[test]
 fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal() {
     for concurrency in [1, 8, 32] {
-        let world = in_sync(Seed { rate_limit: Some(limit(0)), ..Seed::default() });
+        let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(0)), ..seed });
         world.run(&format!("plan --concurrency {concurrency}")).exits(0).says("No changes. 100 groups in sync.");
         assert_eq!((refused(&world), world.request_count()), (0, 1 + GROUPS), "concurrency {concurrency}");
     }
@@ -45,14 +33,14 @@ fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal(
 #[test]
 fn a_window_of_seconds_is_kept_to_as_one_of_a_second_is() {
     let limit = RateLimit { window: Wait(Duration::from_secs(4)), ..limit(0) };
-    let world = groups_in_sync(50, Seed { rate_limit: Some(limit), ..Seed::default() });
+    let world = in_sync(&[1; 50], |seed| Seed { rate_limit: Some(limit), ..seed });
     world.run("plan").exits(0).says("No changes. 50 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (0, 1 + 50));
 }
 
 #[test]
 fn two_runs_that_spend_one_budget_both_come_to_their_end() {
-    let world = in_sync(Seed { rate_limit: Some(limit(0)), ..Seed::default() });
+    let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(0)), ..seed });
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| world.run("plan").exits(0).says("No changes. 100 groups in sync."));
@@ -63,7 +51,7 @@ fn two_runs_that_spend_one_budget_both_come_to_their_end() {
 
 #[test]
 fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
-    let world = in_sync(Seed::default().fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
+    let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
     let logged = |options: &[&str]| {
         let mut command = world.process();
         let mut run = command.arg("plan").args(options).stderr(Stdio::piped()).spawn().unwrap();
@@ -84,7 +72,7 @@ fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
 
 #[test]
 fn a_budget_that_others_have_spent_costs_one_refusal_and_then_time() {
-    let world = in_sync(Seed { rate_limit: Some(limit(40)), ..Seed::default() });
+    let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(40)), ..seed });
     world.run("plan").exits(0).says("No changes. 100 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));
 }
@@ -92,14 +80,14 @@ fn a_budget_that_others_have_spent_costs_one_refusal_and_then_time() {
 #[test]
 fn a_refusal_in_the_middle_is_waited_out_by_all_and_only_its_own_request_is_sent_again() {
     let amid = Match::operation(Operation::ListMembers).nth(30);
-    let world = in_sync(Seed::default().fault(FaultRule::once(amid, Fault::rate_limited(1))));
+    let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::once(amid, Fault::rate_limited(1))));
     world.run("plan --concurrency 8").exits(0).says("No changes. 100 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));
 }
 
 #[test]
 fn a_refusal_longer_than_the_user_will_wait_ends_the_run_at_once_and_says_when_to_come_back() {
-    let world = in_sync(Seed::default().fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
+    let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
     let outcome = world.run("plan --max-wait 2s").exits(69);
     assert!(outcome.stderr.contains("250"), "{outcome}");
     assert_eq!(world.request_count(), 1);

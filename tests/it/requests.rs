@@ -5,23 +5,7 @@ use std::num::NonZeroU32;
 
 use convoke::sandbox::{Fault, FaultRule, GroupSeed, Match, Operation, Seed};
 
-use crate::harness::{World, config, given};
-
-/// `count` people, named after the group.
-fn people(group: &str, count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{group}-{number:04}@example.com")).collect()
-}
-
-/// An account with groups of these sizes, and files that say the same.
-fn in_sync(sizes: &[usize], change: impl FnOnce(Seed) -> Seed) -> World {
-    let groups: Vec<(String, Vec<String>)> =
-        sizes.iter().enumerate().map(|(at, size)| (format!("g{at}"), people(&format!("g{at}"), *size))).collect();
-    let seed = groups.iter().fold(Seed::default(), |seed, (name, members)| seed.group(name, members.clone()));
-    let lists: Vec<(&str, Vec<&str>)> =
-        groups.iter().map(|(name, members)| (name.as_str(), members.iter().map(String::as_str).collect())).collect();
-    let lists: Vec<(&str, &[&str])> = lists.iter().map(|(name, members)| (*name, members.as_slice())).collect();
-    given(change(seed)).file("convoke.yaml", config(&lists))
-}
+use crate::harness::{World, config, given, in_sync, people};
 
 fn counts(world: &World) -> BTreeMap<&'static str, usize> {
     world.account().request_counts().into_iter().map(|(operation, count)| (operation.as_str(), count)).collect()
