@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use convoke::config::{self, Source};
-use convoke::model::{Current, GroupId, GroupName, GroupSummary, Member, MemberId, Sharing, Status};
+use convoke::model::{GroupId, GroupName, GroupSummary, Member, MemberId, Observed, Sharing, Status};
 use convoke::plan::{self, Policy};
 use jiff::{SignedDuration, Timestamp};
 
@@ -113,8 +113,8 @@ fn file(memberships: usize) -> Result<String> {
 }
 
 /// The account: each group lacks some members of its list and has some others.
-fn account(memberships: usize) -> Result<Current> {
-    let mut current = Current::default();
+fn account(memberships: usize) -> Result<Observed> {
+    let mut current = Observed::default();
     let mut sharing = Sharing::default();
     for group in 0..memberships.div_ceil(GROUP) {
         let group_id: GroupId = id(usize::MAX - group).parse()?;
@@ -122,8 +122,8 @@ fn account(memberships: usize) -> Result<Current> {
         let member = |place| {
             let place = if place % DIFFERENT == 0 { place + GROUP } else { place };
             let person = person(group, place, memberships);
-            let member = Member { email: Some(email(person).parse()?), status: Some(Status::Accepted) };
             let id: MemberId = id(person).parse().context("an id of a member")?;
+            let member = Member { id, email: Some(email(person).parse()?), status: Some(Status::Accepted) };
             anyhow::Ok((id, Arc::new(member)))
         };
         let members = (0..GROUP).map(member).collect::<Result<_>>()?;

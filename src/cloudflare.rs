@@ -25,6 +25,6 @@ mod tests;
 
 pub use client::{AccountMember, Client, MemberDetail, TokenOwner, UserGroup};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
-pub use error::{ApiError, ApiErrorKind, ApiMessage, GroupRef, Operation};
+pub use error::{ApiError, ApiErrorKind, ApiMessage, ApiOperation};
 pub use notice::{Wait, WaitReason};
 pub use write::{WriteAnswer, WriteError};

@@ -1,7 +1,7 @@
 //! Keeps the membership of Cloudflare user groups in Git.
 //!
 //! Files declare who belongs to each group ([`config`] reads them into [`model::Desired`]); [`observe`] reads the
-//! account over HTTP ([`cloudflare`]) into [`model::Current`]; [`plan`] compares the two, purely, into a plan that
+//! account over HTTP ([`cloudflare`]) into [`model::Observed`]; [`plan`] compares the two, purely, into a plan that
 //! decides everything; [`render`] shows it; and [`apply`] carries it out, with a [`journal`]. [`commands`] puts these
 //! to work for the command line ([`cli`]), and [`sandbox`] stands in for the API.
 //!

@@ -3,17 +3,17 @@
 //! Nothing here knows where its values came from. Collections are ordered, so that nothing printed, hashed or
 //! sent ever depends on hashing or timing.
 
-mod current;
 mod desired;
 mod email;
 mod id;
+mod observed;
 mod origin;
 
-pub use current::{Current, GroupSummary, Member, Membership, Person, PersonStatus, Sharing, Status};
 pub use desired::{
     Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Setting, Settings,
     Terms, Unmanaged, Window,
 };
 pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId};
+pub use observed::{GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status};
 pub use origin::{Origin, RosterUse};

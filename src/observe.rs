@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::cloudflare::{ApiError, ApiErrorKind, Client, GroupRef};
-use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Membership, Sharing};
+use crate::cloudflare::{ApiError, ApiErrorKind, Client};
+use crate::model::{Desired, GroupId, GroupName, GroupRef, GroupSummary, Membership, Observed, Sharing};
 use crate::plan::{self, Plan, Policy};
 
 /// Reads the list of groups and the members of every group that the policy plans.
@@ -18,8 +18,8 @@ use crate::plan::{self, Plan, Policy};
 /// # Errors
 ///
 /// Fails where anything cannot be read whole for a reason that may pass, or that concerns more than one group.
-pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Current, ApiError> {
-    let mut current = Current { groups: groups(client).await?, ..Current::default() };
+pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Observed, ApiError> {
+    let mut current = Observed { groups: groups(client).await?, ..Observed::default() };
     let targets = plan::targets(desired, &current, &policy.only);
     let wanted: BTreeSet<GroupId> = targets.into_values().filter_map(Result::ok).collect();
     read_members(client, &mut current, &wanted).await?;
@@ -34,7 +34,7 @@ pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result
 pub async fn plan(
     client: &Client,
     desired: &Desired,
-    current: &mut Current,
+    current: &mut Observed,
     policy: &Policy,
     time: Timestamp,
 ) -> Result<Plan, ApiError> {
@@ -49,8 +49,8 @@ pub async fn plan(
 pub async fn resolve(
     client: &Client,
     desired: &Desired,
-    current: &mut Current,
-    make: impl Fn(&Current) -> Plan,
+    current: &mut Observed,
+    make: impl Fn(&Observed) -> Plan,
 ) -> Result<Plan, ApiError> {
     let plan = make(current);
     let sought = plan.sought(&desired.settings, current);
@@ -76,7 +76,7 @@ pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, 
 /// # Errors
 ///
 /// As [`read`].
-pub async fn read_members(client: &Client, current: &mut Current, wanted: &BTreeSet<GroupId>) -> Result<(), ApiError> {
+pub async fn read_members(client: &Client, current: &mut Observed, wanted: &BTreeSet<GroupId>) -> Result<(), ApiError> {
     let shared = RefCell::new(Sharing::default());
     let reading = wanted.iter().map(async |id| {
         let name = current.groups.get(id).map_or_else(|| GroupName::from(""), |group| group.name.clone());

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    AccountId, Current, Desired, Email, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef, RosterUse,
-    Settings, Status,
+    AccountId, Desired, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+    RosterUse, Settings,
 };
 
 pub use digest::{Digest, DigestError, fingerprint};
@@ -97,7 +97,7 @@ pub struct Change {
     /// Which of the two.
     pub action: Action,
     /// Who.
-    pub member: Subject,
+    pub member: Member,
     /// For an addition, where the person is declared. For a removal, where the list stands that does not hold
     /// them, or the entry that has expired.
     pub origin: Origin,
@@ -123,17 +123,6 @@ pub enum Action {
     Add,
     /// The member leaves the group.
     Remove,
-}
-
-/// An account member as a plan names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// The account member's id.
-    pub id: MemberId,
-    /// The address, where it is known.
-    pub email: Option<Email>,
-    /// The state of the invitation, where it is known.
-    pub status: Option<Status>,
 }
 
 /// When a difference came to be, seen from a change under review.
@@ -332,7 +321,7 @@ impl Sought {
 
 /// Compares what is desired with what was observed at a time, under a policy.
 #[must_use]
-pub fn plan(desired: &Desired, current: &Current, policy: &Policy, time: Timestamp) -> Plan {
+pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let targets = targets(desired, current, &policy.only);
     let people = people::People::of(current);
     let compared = compare::compare(desired, current, &targets, &people, policy, time);
@@ -445,7 +434,7 @@ impl Plan {
     /// Whom to look for among the account's members before the plan can be trusted. The protected are sought too
     /// once there is something to remove: a group may list them by an address that has changed since.
     #[must_use]
-    pub fn sought(&self, settings: &Settings, current: &Current) -> Sought {
+    pub fn sought(&self, settings: &Settings, current: &Observed) -> Sought {
         let mut sought = Sought::default();
         for blocked in &self.blocked {
             match (&blocked.entry, &blocked.reason) {
@@ -479,7 +468,7 @@ impl Plan {
     }
 
     /// Refuses to remove the person a token acts for.
-    pub fn protect_owner(&mut self, owner: &Email, current: &Current) {
+    pub fn protect_owner(&mut self, owner: &Email, current: &Observed) {
         guards::check_owner(self, owner, &people::People::of(current));
     }
 

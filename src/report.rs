@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{GroupId, GroupName, MemberId, Membership};
-use crate::plan::{Action, Digest, GroupPlan, Subject};
+use crate::model::{GroupId, GroupName, Member, MemberId, Membership};
+use crate::plan::{Action, Digest, GroupPlan};
 
 /// What came of a plan.
 #[derive(Clone, Debug)]
@@ -32,9 +32,9 @@ pub struct GroupReport {
     /// Whether the plan itself leaves a difference: what is held, or only observed.
     pub differs: bool,
     /// Who joined.
-    pub added: Vec<Subject>,
+    pub added: Vec<Member>,
     /// Who left.
-    pub removed: Vec<Subject>,
+    pub removed: Vec<Member>,
     /// What was tried in vain.
     pub failed: Vec<Undone>,
     /// What was not tried.
@@ -58,9 +58,9 @@ pub struct StaleGroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Who is there, and was not and is not to be.
-    pub added: Vec<Subject>,
+    pub added: Vec<Member>,
     /// Who is gone, and was there and is to be.
-    pub removed: Vec<Subject>,
+    pub removed: Vec<Member>,
 }
 
 impl Difference {
@@ -76,7 +76,7 @@ impl Difference {
             let subject = |id: &MemberId| {
                 let member = members.get(id);
                 let (email, status) = member.map_or((None, None), |member| (member.email.clone(), member.status));
-                Subject { id: *id, email, status }
+                Member { id: *id, email, status }
             };
             ids.iter().map(subject).collect()
         };
@@ -90,7 +90,7 @@ pub struct Undone {
     /// Joining or leaving.
     pub action: Action,
     /// Who.
-    pub member: Subject,
+    pub member: Member,
     /// Why.
     pub reason: String,
 }

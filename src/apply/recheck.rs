@@ -3,7 +3,8 @@
 use futures_util::future::join_all;
 
 use super::Present;
-use crate::cloudflare::{ApiError, ApiErrorKind, Client, GroupRef};
+use crate::cloudflare::{ApiError, ApiErrorKind, Client};
+use crate::model::GroupRef;
 use crate::plan::{Freshness, Plan};
 use crate::report::{Difference, StaleGroup};
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Shared, changed};
-use crate::cloudflare::{ApiError, GroupRef};
-use crate::model::{MemberId, Membership};
-use crate::plan::{Action, GroupPlan, Subject};
+use crate::cloudflare::ApiError;
+use crate::model::{GroupRef, Member, MemberId, Membership};
+use crate::plan::{Action, GroupPlan};
 use crate::report::{Difference, GroupReport, Undone};
 
 /// A group, what is known of it and what became of each of its changes so far.
@@ -101,7 +101,7 @@ impl<'a> GroupRun<'a> {
             changes.map(|(place, change)| ((change.action, change.member.id), place)).collect();
         let subject = |action: Action, id: MemberId| {
             let change = places.get(&(action, id)).and_then(|place| self.plan.changes.get(*place));
-            change.map_or(Subject { id, email: None, status: None }, |change| change.member.clone())
+            change.map_or(Member { id, email: None, status: None }, |change| change.member.clone())
         };
         let done = |action| {
             let made = |id: &MemberId| {
@@ -109,7 +109,7 @@ impl<'a> GroupRun<'a> {
                 !self.gave_up(action, *id) && self.present.contains(id) == joined && self.before.contains(id) != joined
             };
             let made = changed(&self, action).into_iter().filter(made);
-            let mut made: Vec<Subject> = made.map(|id| subject(action, id)).collect();
+            let mut made: Vec<Member> = made.map(|id| subject(action, id)).collect();
             made.sort_by_key(|member| places.get(&(action, member.id)));
             made
         };

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use super::backoff::{Backoff, Patience};
 use super::config::{BaseUrl, ClientConfig, ClientError};
-use super::error::{ApiError, ApiErrorKind, GroupRef, Operation, Report};
+use super::error::{ApiError, ApiErrorKind, ApiOperation, Report};
 use super::http::{Http, Message};
 use super::notice::{Notices, Wait, WaitReason};
 use super::pacer::{Pace, Pacer, Ticket, TooLong};
 use super::verdict::{Failure, Fate, Judge};
+use crate::model::GroupRef;
 
 /// A request that has waited longer than this says nothing any more of what its sender knew.
 const FRESH: Duration = Duration::from_secs(1);
@@ -28,7 +29,7 @@ const NOT_FOUND_AGAIN: u32 = 4;
 /// A request with what is needed to repeat it and to speak of it.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    pub operation: Operation,
+    pub operation: ApiOperation,
     pub group: Option<GroupRef>,
     pub message: Message,
     pub retry: Retry,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::call::{Call, Caller, Retry};
 use super::config::{ClientConfig, ClientError};
-use super::error::{ApiError, ApiErrorKind, GroupRef, Operation};
+use super::error::{ApiError, ApiErrorKind, ApiOperation};
 use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
@@ -18,7 +18,7 @@ use super::people;
 use super::text::shown;
 use super::wire::{self, Single};
 use super::write::{self, WriteAnswer, WriteError};
-use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Person};
+use crate::model::{AccountId, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Person};
 
 /// The most groups, or members of a group, on a page.
 const GROUPS_PER_PAGE: u64 = 500;
@@ -119,7 +119,7 @@ impl Client {
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
     pub async fn user_groups(&self) -> Result<Vec<UserGroup>, ApiError> {
-        let call = self.read(Operation::ListGroups, None, &["iam", "user_groups"]);
+        let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
         let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
         let group = |group: wire::Group| UserGroup { id: group.id, name: GroupName(group.name.into()) };
         Ok(groups.into_values().map(group).collect())
@@ -133,7 +133,7 @@ impl Client {
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
-        let call = Call { retry: Retry::ReadExisting, ..self.read(Operation::ListGroupMembers, Some(group), &path) };
+        let call = Call { retry: Retry::ReadExisting, ..self.read(ApiOperation::ListGroupMembers, Some(group), &path) };
         let members = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
         Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
     }
@@ -169,7 +169,7 @@ impl Client {
     /// Any [`ApiError`] but `NotFound`.
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
-        let call = self.read(Operation::ReadGroupMember(member), Some(group), &path);
+        let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
         match self.caller.call::<Single<wire::GroupMember>>(&call).await {
             Ok(answered) => {
                 let wire = answered.result.result;
@@ -188,7 +188,7 @@ impl Client {
     pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
         let url = self.caller.base_url.join(["user"]);
         let call = Call {
-            operation: Operation::ReadTokenOwner,
+            operation: ApiOperation::ReadTokenOwner,
             group: None,
             message: Message { method: Method::GET, url, body: None },
             retry: Retry::ReadIfAllowed,
@@ -211,7 +211,7 @@ impl Client {
     ///
     /// See [`WriteError`]. One bad member makes the API refuse all of them.
     pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
-        let operation = Operation::AddMembers(members.len());
+        let operation = ApiOperation::AddMembers(members.len());
         let call = self.write(operation, Method::POST, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
@@ -223,7 +223,7 @@ impl Client {
     ///
     /// See [`WriteError`]. One bad member makes the API refuse all of them.
     pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
-        let operation = Operation::ReplaceMembers(members.len());
+        let operation = ApiOperation::ReplaceMembers(members.len());
         let call = self.write(operation, Method::PUT, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
@@ -234,25 +234,25 @@ impl Client {
     ///
     /// See [`WriteError`]. The API refuses to remove who is not in the group.
     pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> Result<WriteAnswer, WriteError> {
-        let call = self.write(Operation::RemoveMember(member), Method::DELETE, group, Some(member), None);
+        let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), None);
         write::send(&self.caller, &call).await
     }
 
     /// The account's members, in the order of their addresses.
     fn people(&self) -> Listing<'_, wire::AccountMember> {
-        let mut call = self.read(Operation::ListAccountMembers, None, &["members"]);
+        let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
         Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
     }
 
-    fn read(&self, operation: Operation, group: Option<&GroupRef>, path: &[&str]) -> Call {
+    fn read(&self, operation: ApiOperation, group: Option<&GroupRef>, path: &[&str]) -> Call {
         let message = self.message(Method::GET, path, None);
         Call { operation, group: group.cloned(), message, retry: Retry::Read }
     }
 
     fn write(
         &self,
-        operation: Operation,
+        operation: ApiOperation,
         method: Method,
         group: &GroupRef,
         member: Option<MemberId>,

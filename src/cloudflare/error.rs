@@ -3,26 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{GroupId, GroupName, MemberId};
-
-/// A group as errors name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupRef {
-    /// Its id.
-    pub id: GroupId,
-    /// Its name.
-    pub name: GroupName,
-}
-
-impl fmt::Display for GroupRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "group {:?} ({})", self.name.as_str(), self.id)
-    }
-}
+use crate::model::{GroupRef, MemberId};
 
 /// What was asked of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum ApiOperation {
     /// Listing the account's user groups.
     ListGroups,
     /// Listing a group's members.
@@ -41,7 +26,7 @@ pub enum Operation {
     RemoveMember(MemberId),
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for ApiOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ListGroups => f.write_str("list the account's user groups"),
@@ -152,7 +137,7 @@ pub struct ApiError(Box<Report>);
 /// The parts of an [`ApiError`].
 #[derive(Clone, Debug)]
 pub(super) struct Report {
-    pub operation: Operation,
+    pub operation: ApiOperation,
     pub group: Option<GroupRef>,
     pub kind: ApiErrorKind,
     pub status: Option<u16>,
@@ -167,7 +152,7 @@ pub(super) struct Report {
 impl ApiError {
     /// What was asked.
     #[must_use]
-    pub fn operation(&self) -> Operation {
+    pub fn operation(&self) -> ApiOperation {
         self.0.operation
     }
 
@@ -260,8 +245,8 @@ impl fmt::Display for ApiError {
         write!(f, "cannot {}", self.0.operation)?;
         if let Some(group) = &self.0.group {
             let link = match self.0.operation {
-                Operation::AddMembers(_) => "to",
-                Operation::RemoveMember(_) => "from",
+                ApiOperation::AddMembers(_) => "to",
+                ApiOperation::RemoveMember(_) => "from",
                 _ => "of",
             };
             write!(f, " {link} {group}")?;
@@ -279,7 +264,7 @@ mod tests {
     #[test]
     fn an_error_says_what_where_why_and_how_often() {
         let error = ApiError::from(Report {
-            operation: Operation::ListGroupMembers,
+            operation: ApiOperation::ListGroupMembers,
             group: Some(GroupRef {
                 id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(),
                 name: "Ad\u{1b}mins".into(),

@@ -9,7 +9,8 @@ mod writing;
 
 use std::time::Duration;
 
-use super::{BaseUrl, Client, ClientConfig, Credentials, GroupRef};
+use super::{BaseUrl, Client, ClientConfig, Credentials};
+use crate::model::GroupRef;
 use crate::model::MemberId;
 
 const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";

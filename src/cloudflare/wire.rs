@@ -122,7 +122,7 @@ impl GroupMember {
 
 impl From<GroupMember> for Member {
     fn from(wire: GroupMember) -> Self {
-        Self { status: status(wire.status.as_deref()), email: wire.email }
+        Self { id: wire.id, status: status(wire.status.as_deref()), email: wire.email }
     }
 }
 
@@ -251,7 +251,7 @@ mod tests {
         let id = "4f5f0c14a2a41d5063dd301b2f829f04";
         for odd in ["", r#","email":null,"status":7"#, r#","email":"a b","status":"unheard of","created_at":[]"#] {
             let read = member(&format!(r#"{{"id":"{id}"{odd}}}"#)).unwrap();
-            assert_eq!(read, Member { email: None, status: None }, "{odd}");
+            assert_eq!(read, Member { id: id.parse().unwrap(), email: None, status: None }, "{odd}");
         }
         assert!(member(r#"{"email":"a@b"}"#).is_err());
         assert!(member(r#"{"id":"../x"}"#).is_err());

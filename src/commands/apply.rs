@@ -9,7 +9,7 @@ use super::{Exit, Failure, Output, files, identity, progress::Progress, show, si
 use crate::apply::{self, Means, Present, Recheck};
 use crate::cli::{ApplyArgs, Format, Shared};
 use crate::journal::Journal;
-use crate::model::Current;
+use crate::model::Observed;
 use crate::plan::Plan;
 use crate::render::{counted, text};
 use crate::report::Report;
@@ -78,7 +78,7 @@ async fn prepare_saved(
     }
     let connection = context::connect(shared, Some(plan.account_id)).await?;
     // The plan itself names those it removes.
-    protect_owner(&connection.client, *progress, &mut plan, &Current::default(), args.accept_self).await?;
+    protect_owner(&connection.client, *progress, &mut plan, &Observed::default(), args.accept_self).await?;
     if let Some(exit) = judge(&mut plan, shared, args, output)? {
         return Ok(Err(exit));
     }

@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 use crate::cli::Shared;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
-use crate::model::{AccountId, Current, Desired, GroupName, IdError};
+use crate::model::{AccountId, Desired, GroupName, IdError, Observed};
 use crate::observe;
 use crate::plan::{Plan, Policy, nearest_name};
 use crate::sandbox::{Sandbox, Seed, Token};
@@ -188,7 +188,7 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
 /// The account as it is, and the plan between the files and it.
 pub struct Planned {
     /// What was observed.
-    pub current: Current,
+    pub current: Observed,
     /// The difference.
     pub plan: Plan,
     /// The policy it was made under.

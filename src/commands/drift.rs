@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::{Exit, Failure, Output, context, files, plan, progress::Progress, show};
 use crate::cli::{DriftArgs, Shared};
-use crate::cloudflare::{Client, GroupRef};
+use crate::cloudflare::Client;
+use crate::model::GroupRef;
 use crate::plan::{Action, Change, Plan};
 use crate::render::counted;
 use crate::render::metrics::{Found, Run, metrics};

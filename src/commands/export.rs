@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Output, context, files, progress::Progress, show};
 use crate::cli::{ExportArgs, Shared};
-use crate::model::{AccountId, Current, GroupId};
+use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
 use crate::render::{clean, counted, export};
 
@@ -18,7 +18,7 @@ pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Res
     let connection = context::connect(shared, account_id).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
-    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let wanted = wanted(&current, args.groups.iter().chain(&shared.only))?;
     observe::read_members(client, &mut current, &wanted).await?;
     drop(watching);
@@ -35,7 +35,7 @@ pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Res
 }
 
 /// The groups that are named, or all.
-fn wanted<'a>(current: &Current, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
+fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
     let mut wanted = BTreeSet::new();
     for name in names {
         let mut named = current.groups.iter().filter(|(_, group)| group.name.as_str() == name).peekable();

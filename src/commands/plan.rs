@@ -5,7 +5,7 @@ use super::{Exit, Failure, Output, files, progress::Progress, show};
 use crate::cli::{PlanArgs, Shared};
 use crate::cloudflare::Client;
 use crate::config;
-use crate::model::Current;
+use crate::model::Observed;
 use crate::observe;
 use crate::plan::Plan;
 
@@ -50,7 +50,7 @@ pub async fn protect_owner(
     client: &Client,
     progress: Progress,
     plan: &mut Plan,
-    current: &Current,
+    current: &Observed,
     accept_self: bool,
 ) -> Result<(), Failure> {
     if accept_self || !plan.removes_anybody() {

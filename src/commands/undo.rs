@@ -3,7 +3,7 @@
 use super::context::{self, Connection};
 use super::{Exit, Failure, Output, files, plan, progress::Progress, show};
 use crate::cli::{Shared, UndoArgs};
-use crate::model::Current;
+use crate::model::Observed;
 use crate::observe;
 use crate::plan::{Plan, Policy};
 
@@ -21,10 +21,10 @@ pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Resul
     let reversals = record.reversals(&file);
     let policy = Policy { account_id, ..context::policy(shared, account_id) };
     let watching = Progress::new(output).watch(client, "reading the account");
-    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
-    let make = |current: &Current| crate::plan::undo(&reversals, &desired, current, &policy);
+    let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy);
     let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;

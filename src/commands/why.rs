@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::{Exit, Failure, Output, context, progress::Progress};
 use crate::cli::{Format, Shared, WhyArgs};
 use crate::cloudflare::Client;
-use crate::model::{Current, Desired, GroupId, GroupName, PersonRef};
+use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
 use crate::render::why;
@@ -18,7 +18,7 @@ pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result
     let connection = context::connect(shared, account_id).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
-    let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let asked = args.group.as_deref().map(GroupName::from);
     let wanted = wanted(&desired, &current, asked.as_ref())?;
     observe::read_members(client, &mut current, &wanted).await?;
@@ -42,7 +42,7 @@ pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result
 }
 
 /// The groups to read: all of the account, or those that the one asked for may mean.
-fn wanted(desired: &Desired, current: &Current, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
+fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
     let declared = plan::targets(desired, current, &BTreeSet::from([asked.clone()]));
@@ -57,7 +57,7 @@ fn wanted(desired: &Desired, current: &Current, asked: Option<&GroupName>) -> Re
 }
 
 /// Looks among the account's members for somebody whom no list has shown.
-async fn find_person(client: &Client, current: &mut Current, person: &PersonRef) -> Result<(), Failure> {
+async fn find_person(client: &Client, current: &mut Observed, person: &PersonRef) -> Result<(), Failure> {
     let listed = current.memberships.values().flat_map(|members| members.iter());
     let known = match person {
         PersonRef::Id(id) => current.people.contains_key(id) || listed.map(|(id, _)| id).any(|listed| listed == id),

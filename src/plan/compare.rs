@@ -9,7 +9,7 @@ use super::people::{Number, People};
 use super::standings::Standings;
 use super::suggestions::Suggestions;
 use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupPlan, Policy, Target, fingerprint};
-use crate::model::{Current, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode};
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed};
 
 /// What comparing all groups comes to.
 #[derive(Default)]
@@ -26,7 +26,7 @@ type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 
 pub(super) fn compare(
     desired: &Desired,
-    current: &Current,
+    current: &Observed,
     targets: &BTreeMap<GroupName, Target>,
     people: &People<'_>,
     policy: &Policy,
@@ -52,7 +52,7 @@ pub(super) fn compare(
 
 /// A comparison under way, group by group.
 struct Comparison<'p, 'a> {
-    current: &'p Current,
+    current: &'p Observed,
     people: &'p People<'a>,
     time: Timestamp,
     /// Memberships that end until then are told.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::people::People;
 use super::{Change, GroupPlan, Plan, Target};
 use crate::model::{
-    Current, Desired, DesiredGroup, Email, GroupName, Limit, MemberId, Origin, PersonRef, Protected, Setting, Settings,
-    Unmanaged,
+    Desired, DesiredGroup, Email, GroupName, Limit, MemberId, Observed, Origin, PersonRef, Protected, Setting,
+    Settings, Unmanaged,
 };
 
 /// A percentage of one group's members never comes to less than this many removals.
@@ -114,7 +114,7 @@ pub(super) fn check_operations(plan: &mut Plan, desired: &Desired, people: &Peop
 pub(super) fn check_account(
     plan: &mut Plan,
     desired: &Desired,
-    current: &Current,
+    current: &Observed,
     targets: &BTreeMap<GroupName, Target>,
 ) {
     plan.refusals.extend(pinned_names(desired, current, targets));
@@ -271,7 +271,7 @@ fn allow_empty(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
 }
 
 /// Looks at every pinned group, also one whose members could not be read.
-fn pinned_names(desired: &Desired, current: &Current, targets: &BTreeMap<GroupName, Target>) -> Vec<Refusal> {
+fn pinned_names(desired: &Desired, current: &Observed, targets: &BTreeMap<GroupName, Target>) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for name in targets.keys() {
         let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };

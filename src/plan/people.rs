@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{BlockedReason, Subject};
-use crate::model::{Current, Email, GroupId, Member, MemberId, PersonRef, PersonStatus, Status};
+use super::BlockedReason;
+use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status};
 
 /// A map by hash, seeded at random: quicker for short keys than the one of the standard library.
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -56,7 +56,7 @@ struct Met<'a> {
 
 impl<'a> People<'a> {
     /// Gathers all that was read: the groups' lists first, then the account's members.
-    pub fn of(current: &'a Current) -> Self {
+    pub fn of(current: &'a Observed) -> Self {
         let mut people = Self {
             everybody: Vec::new(),
             by_id: Hashed::default(),
@@ -220,14 +220,14 @@ impl<'a> People<'a> {
     }
 
     /// A member as a plan names them.
-    pub fn subject(&self, number: Number) -> Subject {
+    pub fn subject(&self, number: Number) -> Member {
         let Known { id, email, status } = *self.known(number);
-        Subject { id: *id, email: email.cloned(), status }
+        Member { id: *id, email: email.cloned(), status }
     }
 
     /// A member as a plan names them, who may be somebody that was never seen.
-    pub fn subject_with_id(&self, id: MemberId) -> Subject {
+    pub fn subject_with_id(&self, id: MemberId) -> Member {
         let known = self.by_id.get(&id).map(|met| self.subject(met.number));
-        known.unwrap_or(Subject { id, email: None, status: None })
+        known.unwrap_or(Member { id, email: None, status: None })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BlockedReason, UnmanagedGroup};
-use crate::model::{Current, Desired, DesiredGroup, GroupId, GroupName, Unmanaged};
+use crate::model::{Desired, DesiredGroup, GroupId, GroupName, Observed, Unmanaged};
 
 /// What a declared group comes to in the account: a group's id, or why there is none.
 pub type Target = Result<GroupId, BlockedReason>;
@@ -11,13 +11,13 @@ pub type Target = Result<GroupId, BlockedReason>;
 /// Finds the account's group for each declared group that is planned. A pin decides alone; else the name does, if it
 /// names one group.
 #[must_use]
-pub fn targets(desired: &Desired, current: &Current, only: &BTreeSet<GroupName>) -> BTreeMap<GroupName, Target> {
+pub fn targets(desired: &Desired, current: &Observed, only: &BTreeSet<GroupName>) -> BTreeMap<GroupName, Target> {
     let by_name = groups_by_name(current);
     let planned = desired.groups.iter().filter(|(name, _)| only.is_empty() || only.contains(*name));
     planned.map(|(name, group)| (name.clone(), target(name, group, current, &by_name))).collect()
 }
 
-fn groups_by_name(current: &Current) -> BTreeMap<&GroupName, Vec<GroupId>> {
+fn groups_by_name(current: &Observed) -> BTreeMap<&GroupName, Vec<GroupId>> {
     let mut by_name: BTreeMap<&GroupName, Vec<GroupId>> = BTreeMap::new();
     for (id, group) in &current.groups {
         by_name.entry(&group.name).or_default().push(*id);
@@ -28,7 +28,7 @@ fn groups_by_name(current: &Current) -> BTreeMap<&GroupName, Vec<GroupId>> {
 fn target(
     name: &GroupName,
     group: &DesiredGroup,
-    current: &Current,
+    current: &Observed,
     by_name: &BTreeMap<&GroupName, Vec<GroupId>>,
 ) -> Target {
     let namesakes = by_name.get(name).map_or(&[][..], Vec::as_slice);
@@ -58,7 +58,7 @@ pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n
 
 /// The groups that no file declares, by name, where the settings want them told. All declared groups count, not only
 /// those that are planned.
-pub(super) fn unmanaged(desired: &Desired, current: &Current) -> Vec<UnmanagedGroup> {
+pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<UnmanagedGroup> {
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();
     }

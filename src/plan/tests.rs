@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Action, Guard, Method, Plan, Policy, plan};
 use crate::config::{self, Source};
 use crate::model::{
-    AccountId, Current, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus, Status,
+    AccountId, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Observed, Person, PersonStatus, Status,
 };
 
 /// The id that goes with a number.
@@ -34,7 +34,7 @@ fn time(text: &str) -> Timestamp {
 
 /// An account under construction. People are numbered, and p7 has the address p7@example.com.
 #[derive(Clone, Default)]
-struct Account(Current);
+struct Account(Observed);
 
 fn member_id(number: u64) -> MemberId {
     id(1000 + number)
@@ -49,7 +49,7 @@ impl Account {
         let group: GroupId = id(self.0.groups.len() as u64 + 1);
         let member = |number| {
             let status = Some(Status::Accepted);
-            (member_id(number), Arc::new(Member { email: email(number).parse().ok(), status }))
+            (member_id(number), Arc::new(Member { id: member_id(number), email: email(number).parse().ok(), status }))
         };
         self.0.groups.insert(group, GroupSummary { name: name.into() });
         self.0.memberships.insert(group, Arc::new(members.into_iter().map(member).collect()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::people::People;
 use super::{Action, Blocked, BlockedReason, Change, GroupPlan, Plan, Policy, assemble, fingerprint, guards};
-use crate::model::{Current, Desired, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef};
+use crate::model::{Desired, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef};
 
 /// What a run did to a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Before {
 /// Plans to bring everybody a run touched back to where they were before it. Who is there already needs nothing, so
 /// that an operation of unknown outcome is settled by what was read. The guards of the files hold.
 #[must_use]
-pub fn undo(reversals: &BTreeMap<GroupId, Reversal>, desired: &Desired, current: &Current, policy: &Policy) -> Plan {
+pub fn undo(reversals: &BTreeMap<GroupId, Reversal>, desired: &Desired, current: &Observed, policy: &Policy) -> Plan {
     let people = People::of(current);
     let (mut groups, mut blocked) = (Vec::new(), Vec::new());
     let planned =
@@ -46,7 +46,7 @@ pub fn undo(reversals: &BTreeMap<GroupId, Reversal>, desired: &Desired, current:
     plan
 }
 
-fn vanished(id: GroupId, reversal: &Reversal, current: &Current) -> Option<Blocked> {
+fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Blocked> {
     let origin = reversal.before.values().next()?.origin.clone();
     let reason = match current.unreadable.get(&id) {
         Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },

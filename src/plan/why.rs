@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::people::People;
-use super::{Action, GroupPlan, Plan, Subject, targets};
+use super::{Action, GroupPlan, Plan, targets};
 use crate::model::{
-    Current, Desired, DesiredGroup, GroupId, GroupName, MemberId, Mode, Origin, PersonRef, RosterUse, Window,
+    Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse, Window,
 };
 
 /// All that files and account say of a person.
@@ -17,7 +17,7 @@ pub struct Why {
     /// Who was asked about.
     pub person: PersonRef,
     /// The account members this comes to: none, or several where an address is ambiguous.
-    pub members: Vec<Subject>,
+    pub members: Vec<Member>,
     /// Every group the person is in or is declared for, by name.
     pub groups: Vec<WhyGroup>,
 }
@@ -84,7 +84,7 @@ pub struct Claim {
 pub fn why(
     person: &PersonRef,
     desired: &Desired,
-    current: &Current,
+    current: &Observed,
     plan: &Plan,
     only: Option<&GroupName>,
     time: Timestamp,
@@ -127,7 +127,7 @@ pub fn why(
     Why { person: person.clone(), members: members.map(|id| people.subject_with_id(*id)).collect(), groups }
 }
 
-fn is_in(current: &Current, group: GroupId, ids: &BTreeSet<MemberId>) -> bool {
+fn is_in(current: &Observed, group: GroupId, ids: &BTreeSet<MemberId>) -> bool {
     current.memberships.get(&group).is_some_and(|members| ids.iter().any(|id| members.contains_key(id)))
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{clean, counted, yaml};
-use crate::model::{AccountId, Current, Email, GroupId, GroupName, Member, MemberId, Membership, Status};
+use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Observed, Status};
 
 mod file_name;
 
@@ -36,7 +36,7 @@ pub struct Exported {
 
 /// Writes these groups of the account.
 #[must_use]
-pub fn export(current: &Current, wanted: &BTreeSet<GroupId>) -> Export {
+pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>) -> Export {
     let owners = owners(current);
     let mut export = Export::default();
     for (id, group) in current.groups.iter().filter(|(id, _)| wanted.contains(id)) {
@@ -79,7 +79,7 @@ fn undeclarable(name: &GroupName) -> Option<&'static str> {
 /// Everybody who was seen with each address.
 type Owners<'a> = BTreeMap<&'a Email, BTreeSet<MemberId>>;
 
-fn owners(current: &Current) -> Owners<'_> {
+fn owners(current: &Observed) -> Owners<'_> {
     let mut owners = Owners::new();
     for membership in current.memberships.values() {
         for (id, member) in membership.iter() {

@@ -18,8 +18,8 @@ use std::fmt::Write as _;
 use super::text::summary;
 use super::words::{ending, since, untold_origin};
 use super::{clean, counted};
-use crate::model::{Mode, Status};
-use crate::plan::{Action, Blocked, Change, GroupPlan, Plan, Refusal, Since, Subject};
+use crate::model::{Member, Mode, Status};
+use crate::plan::{Action, Blocked, Change, GroupPlan, Plan, Refusal, Since};
 use diff::diff;
 use escape::{code, fence, html, prose};
 use page::{Page, folded, list};
@@ -134,7 +134,7 @@ fn gains_and_losses(group: &GroupPlan, label: Option<Since>) -> String {
         let changes = group.changes.iter().filter(move |change| change.since == label && change.action == action);
         named(&changes.map(|change| &change.member).collect::<Vec<_>>())
     };
-    let held: Vec<&Subject> =
+    let held: Vec<&Member> =
         group.held.iter().filter(|change| change.since == label).map(|change| &change.member).collect();
     let (gains, losses) = (with(Action::Add), with(Action::Remove));
     let parts = [("gains", gains), ("loses", losses), ("keeps, until what is blocked is resolved,", named(&held))];
@@ -151,7 +151,7 @@ const fn observed_only(group: &GroupPlan) -> &'static str {
 }
 
 /// The first few of these people.
-fn named(members: &[&Subject]) -> String {
+fn named(members: &[&Member]) -> String {
     let mut names: Vec<String> = members.iter().take(NAMED).map(|member| who(member)).collect();
     if members.len() > NAMED {
         names.push(format!("{} more", members.len() - NAMED));
@@ -159,7 +159,7 @@ fn named(members: &[&Subject]) -> String {
     names.join(", ")
 }
 
-fn who(member: &Subject) -> String {
+fn who(member: &Member) -> String {
     let name = code(&super::words::name(member));
     match member.status {
         Some(Status::Pending) => format!("{name} (pending)"),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::model::{Email, GroupId, GroupName, MemberId};
-use crate::plan::{Action, Digest, Subject};
+use crate::model::{Email, GroupId, GroupName, Member, MemberId};
+use crate::plan::{Action, Digest};
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// The version of the format.
@@ -128,12 +128,12 @@ impl From<&GroupReport> for GroupDocument {
     }
 }
 
-impl From<&Subject> for SubjectDocument {
-    fn from(subject: &Subject) -> Self {
+impl From<&Member> for SubjectDocument {
+    fn from(subject: &Member) -> Self {
         Self { id: subject.id, email: subject.email.clone() }
     }
 }
 
-fn subjects(subjects: &[Subject]) -> Vec<SubjectDocument> {
+fn subjects(subjects: &[Member]) -> Vec<SubjectDocument> {
     subjects.iter().map(SubjectDocument::from).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{self, Source};
-use crate::model::{Current, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Status};
-use crate::plan::{self, Action, Plan, Policy, Subject};
+use crate::model::{Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, Status};
+use crate::plan::{self, Action, Plan, Policy};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
 
 /// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
@@ -27,8 +27,8 @@ pub fn member_id(number: usize) -> MemberId {
 }
 
 /// An account with these groups; a member named `?` has no address, one with `~` in front is pending.
-pub fn account(groups: &[(&str, &[&str])]) -> Current {
-    let mut current = Current::default();
+pub fn account(groups: &[(&str, &[&str])]) -> Observed {
+    let mut current = Observed::default();
     let mut seen: Vec<String> = Vec::new();
     for (number, (name, members)) in groups.iter().enumerate() {
         let id = group_id(number);
@@ -41,7 +41,7 @@ pub fn account(groups: &[(&str, &[&str])]) -> Current {
             });
             let status = if member.starts_with('~') { Status::Pending } else { Status::Accepted };
             let email = member.trim_start_matches('~').parse().ok();
-            membership.insert(member_id(index), Arc::new(Member { email, status: Some(status) }));
+            membership.insert(member_id(index), Arc::new(Member { id: member_id(index), email, status: Some(status) }));
         }
         current.memberships.insert(id, Arc::new(membership));
     }
@@ -54,7 +54,7 @@ pub fn desired(yaml: &str) -> Desired {
 }
 
 /// The plan of a file for an account, at the start of December 2026.
-pub fn plan(yaml: &str, current: &Current) -> Plan {
+pub fn plan(yaml: &str, current: &Observed) -> Plan {
     let time: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
     let expiring_within = SignedDuration::from_hours(24 * 7);
     let policy = Policy { account_id: ACCOUNT.parse().unwrap(), only: Default::default(), expiring_within };
@@ -96,7 +96,7 @@ pub fn small() -> Plan {
     plan(SMALL, &small_account())
 }
 
-fn small_account() -> Current {
+fn small_account() -> Observed {
     account(&[
         ("Developers", &["alice@example.com", "carol@example.com", "gone@example.com", "?", "mallory@example.com"]),
         ("Watched", &["~dave@example.com"]),
@@ -196,8 +196,8 @@ pub fn many_groups() -> Plan {
 }
 
 /// A subject with an address.
-fn subject(email: &str) -> Subject {
-    Subject { id: member_id(1), email: email.parse().ok(), status: Some(Status::Accepted) }
+fn subject(email: &str) -> Member {
+    Member { id: member_id(1), email: email.parse().ok(), status: Some(Status::Accepted) }
 }
 
 /// An apply that did part of it.

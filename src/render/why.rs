@@ -52,7 +52,7 @@ fn who(why: &Why) -> String {
     }
 }
 
-fn identity(member: &crate::plan::Subject) -> String {
+fn identity(member: &crate::model::Member) -> String {
     match member.email {
         Some(_) => format!("{}, id {}", subject(member), member.id),
         None => subject(member),
@@ -137,7 +137,7 @@ impl WhyDocument {
     /// The document of what there is to say.
     #[must_use]
     pub fn new(why: &Why) -> Self {
-        let member = |member: &crate::plan::Subject| MemberDocument {
+        let member = |member: &crate::model::Member| MemberDocument {
             id: member.id,
             email: member.email.clone(),
             status: member.status,

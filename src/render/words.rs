@@ -9,16 +9,16 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::clean;
-use crate::model::{Origin, Status};
-use crate::plan::{Change, Refusal, Since, Subject};
+use crate::model::{Member, Origin, Status};
+use crate::plan::{Change, Refusal, Since};
 
 /// Who: the address, or the id where there is none.
-pub fn name(member: &Subject) -> String {
+pub fn name(member: &Member) -> String {
     member.email.as_ref().map_or_else(|| member.id.to_string(), |email| clean(email.as_str()))
 }
 
 /// Who, and whether their invitation is still open.
-pub fn subject(member: &Subject) -> String {
+pub fn subject(member: &Member) -> String {
     let who = name(member);
     match member.status {
         Some(Status::Pending) => format!("{who} (pending)"),

@@ -76,7 +76,7 @@ async fn a_clamped_page_size_is_followed() {
     assert_eq!(members.len(), 250);
     assert_eq!(
         *members[&id(249)],
-        Member { email: Some(email(249).parse().unwrap()), status: Some(crate::model::Status::Accepted) }
+        Member { id: id(249), email: Some(email(249).parse().unwrap()), status: Some(crate::model::Status::Accepted) }
     );
     let asked: Vec<_> = server.seen().iter().map(|request| request.number("per_page").unwrap()).collect();
     assert_eq!(asked, [500, 100, 100]);
@@ -151,7 +151,7 @@ async fn an_entry_without_a_valid_id_fails_the_read_and_a_bad_address_does_not()
     let server =
         Server::start(move |before, _| if before == 0 { with(id(1).to_string()) } else { page([], json!({})) });
     let members = server.await.client().group_members(&group()).await.unwrap();
-    assert_eq!(*members[&id(1)], Member { email: None, status: None });
+    assert_eq!(*members[&id(1)], Member { id: id(1), email: None, status: None });
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{
     OriginDocument, RefusalDocument, RosterUseDocument, SummaryDocument, UnmanagedDocument,
 };
 use crate::model::{Member, MemberId, Membership, Origin, RosterUse};
-use crate::plan::{Blocked, Change, Expiring, GroupPlan, Operation, Refusal, Subject, Summary, UnmanagedGroup};
+use crate::plan::{Blocked, Change, Expiring, GroupPlan, Operation, Refusal, Summary, UnmanagedGroup};
 
 impl From<Summary> for SummaryDocument {
     fn from(summary: Summary) -> Self {
@@ -47,7 +47,7 @@ impl From<GroupDocument> for GroupPlan {
         let GroupDocument { id, name, mode, origin, fingerprint, changes, held, operations, observed } = document;
         let observed: Membership = observed
             .into_iter()
-            .map(|member| (member.id, Arc::new(Member { email: member.email, status: member.status })))
+            .map(|member| (member.id, Arc::new(Member { id: member.id, email: member.email, status: member.status })))
             .collect();
         Self {
             id,
@@ -88,7 +88,7 @@ impl From<ChangeDocument> for Change {
         let via: Vec<RosterUse> = via.into_iter().map(RosterUse::from).collect();
         Self {
             action,
-            member: Subject { id: member.id, email: member.email, status: member.status },
+            member: Member { id: member.id, email: member.email, status: member.status },
             origin: origin.into(),
             via: (!via.is_empty()).then(|| via.into()),
             reason,

@@ -10,11 +10,11 @@ use crate::model::GroupSummary;
 use crate::plan;
 use crate::render::samples::{ACCOUNT, HOSTILE, account, group_id, member_id};
 
-fn exported(current: &Current) -> Export {
+fn exported(current: &Observed) -> Export {
     export(current, &current.groups.keys().copied().collect())
 }
 
-fn whole(current: &Current) -> String {
+fn whole(current: &Observed) -> String {
     document(&exported(current), ACCOUNT.parse().unwrap())
 }
 
@@ -76,7 +76,7 @@ fn what_cannot_be_declared_is_told_and_not_left_out_in_silence() {
 #[test]
 fn two_members_with_one_address_are_told_apart_by_id() {
     let mut current = account(&[("A", &["alice@example.com"]), ("B", &["x@example.com"])]);
-    let member = Arc::new(Member { email: "ALICE@example.com".parse().ok(), status: None });
+    let member = Arc::new(Member { id: member_id(7), email: "ALICE@example.com".parse().ok(), status: None });
     current.memberships.insert(group_id(1), Arc::new(Membership::from([(member_id(7), member)])));
     insta::assert_snapshot!(whole(&current), @r#"
     # The membership of 2 groups as the account has it.
@@ -121,15 +121,15 @@ prop_compose! {
     fn any_account()(
         people in prop::collection::vec((email(), any::<bool>()), 1..12),
         groups in prop::collection::vec((name(), prop::collection::vec(any::<prop::sample::Index>(), 0..10)), 0..6),
-    ) -> Current {
-        let mut current = Current::default();
+    ) -> Observed {
+        let mut current = Observed::default();
         for (number, (name, members)) in groups.into_iter().enumerate() {
             current.groups.insert(group_id(number), GroupSummary { name: GroupName(name.into()) });
             let members = members.into_iter().map(|index| {
                 let index = index.index(people.len());
                 let (email, pending) = &people[index];
                 let status = Some(if *pending { Status::Pending } else { Status::Accepted });
-                (member_id(index), Arc::new(Member { email: email.as_deref().and_then(|email| email.parse().ok()), status }))
+                (member_id(index), Arc::new(Member { id: member_id(index), email: email.as_deref().and_then(|email| email.parse().ok()), status }))
             });
             current.memberships.insert(group_id(number), Arc::new(members.collect()));
         }
@@ -137,7 +137,7 @@ prop_compose! {
     }
 }
 
-fn check(sources: &[Source], current: &Current, groups: usize) {
+fn check(sources: &[Source], current: &Observed, groups: usize) {
     let desired = config::parse(sources).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(desired.groups.len(), groups);
     let policy = plan::Policy {

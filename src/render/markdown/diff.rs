@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use similar::{Algorithm, ChangeTag, TextDiff};
 
 use super::escape;
-use crate::model::MemberId;
-use crate::plan::{Action, Change, GroupPlan, Since, Subject};
+use crate::model::{Member, MemberId};
+use crate::plan::{Action, Change, GroupPlan, Since};
 use crate::render::words::{place, subject};
 
 /// The unchanged members around a changed one.
@@ -67,21 +67,21 @@ fn rows<'a>(
     changes: &BTreeMap<MemberId, &'a Change>,
     done_before: &BTreeMap<MemberId, &Change>,
 ) -> Vec<Row<'a>> {
-    let present = group.observed.iter().map(|(id, member)| Subject {
+    let present = group.observed.iter().map(|(id, member)| Member {
         id: *id,
         email: member.email.clone(),
         status: member.status,
     });
     let joining = changes.values().filter(|change| change.action == Action::Add).map(|change| change.member.clone());
     let joined = done_before.values().filter(|change| change.action == Action::Add).map(|change| change.member.clone());
-    let left = |subject: &Subject| done_before.get(&subject.id).is_none_or(|change| change.action == Action::Add);
+    let left = |subject: &Member| done_before.get(&subject.id).is_none_or(|change| change.action == Action::Add);
     let mut rows: Vec<Row<'a>> =
         present.chain(joined).filter(left).chain(joining).map(|subject| row(&subject, changes)).collect();
     rows.sort_by(|a, b| a.key.cmp(&b.key));
     rows
 }
 
-fn row<'a>(member: &Subject, changes: &BTreeMap<MemberId, &'a Change>) -> Row<'a> {
+fn row<'a>(member: &Member, changes: &BTreeMap<MemberId, &'a Change>) -> Row<'a> {
     let key = member.email.as_ref().map_or_else(|| member.id.to_string(), |email| email.folded().into());
     Row { key: (key, member.id), shown: subject(member), change: changes.get(&member.id).copied() }
 }

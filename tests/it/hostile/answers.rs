@@ -13,7 +13,7 @@ use convoke::apply::{self, Means, Present};
 use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use convoke::config::{self, Source};
 use convoke::journal::Journal;
-use convoke::model::{AccountId, Current, Desired, GroupSummary, Member, MemberId};
+use convoke::model::{AccountId, Desired, GroupSummary, Member, MemberId, Observed};
 use convoke::observe;
 use convoke::plan::document::PlanDocument;
 use convoke::plan::{self, Plan, Policy};
@@ -58,13 +58,17 @@ fn policy() -> Policy {
 pub fn a_plan() -> String {
     let desired = desired();
     let group = GROUP.parse().unwrap();
-    let member = |number: usize| Member { email: Some(email(number).parse().unwrap()), status: None };
+    let member = |number: usize| Member {
+        id: id(number).parse().unwrap(),
+        email: Some(email(number).parse().unwrap()),
+        status: None,
+    };
     let observed =
         (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), Arc::new(member(number)))).collect();
-    let current = Current {
+    let current = Observed {
         groups: [(group, GroupSummary { name: "Ops".into() })].into(),
         memberships: [(group, Arc::new(observed))].into(),
-        ..Current::default()
+        ..Observed::default()
     };
     let plan = plan::plan(&desired, &current, &policy(), Timestamp::UNIX_EPOCH);
     serde_json::to_string(&PlanDocument::new(&plan)).unwrap()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use convoke::config::{self, Source};
-use convoke::model::{Current, Desired, GroupId, GroupSummary, Member, MemberId, Mode, Person, PersonStatus, Status};
+use convoke::model::{Desired, GroupId, GroupSummary, Member, MemberId, Mode, Observed, Person, PersonStatus, Status};
 use convoke::plan::{GroupPlan, Method, Operation, Plan, Policy, plan};
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_set, vec};
@@ -97,14 +97,14 @@ impl Case {
         config::parse(&sources).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    pub fn current(&self, spelling: &Spelling) -> Current {
-        let mut current = Current::default();
+    pub fn current(&self, spelling: &Spelling) -> Observed {
+        let mut current = Observed::default();
         for (number, case) in self.groups.iter().enumerate() {
             let name = format!("{}group {number}", spelling.prefix);
             current.groups.insert(group(number), GroupSummary { name: name.as_str().into() });
             let members = case.present.iter().map(|person| {
                 let email = Some(address(*person).parse().unwrap());
-                (member(*person), Arc::new(Member { email, status: Some(Status::Accepted) }))
+                (member(*person), Arc::new(Member { id: member(*person), email, status: Some(Status::Accepted) }))
             });
             current.memberships.insert(group(number), Arc::new(members.collect()));
         }

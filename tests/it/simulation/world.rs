@@ -10,7 +10,7 @@ use std::time::Duration;
 use convoke::apply::{self, Means, Present, Recheck};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunEntry};
-use convoke::model::{AccountId, Current, GroupId, MemberId};
+use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
 use convoke::plan::document::PlanDocument;
 use convoke::plan::{self, Action, Before, Plan, Policy};
@@ -258,10 +258,10 @@ impl World {
     ) -> Result<Made, ApiError> {
         let desired = self.files.desired();
         let seen = self.account.history().len();
-        let mut current = Current { groups: observe::groups(client).await?, ..Current::default() };
+        let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
-        let make = |current: &Current| plan::undo(reversals, &desired, current, &policy());
+        let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy());
         let plan = observe::resolve(client, &desired, &mut current, make).await?;
         let bounds = self.bounds(&plan, false);
         Ok(Made { plan, bounds, seen })

@@ -8,7 +8,7 @@ use super::{Email, GroupId, GroupName, MemberId};
 
 /// What a plan needs to know of the account, each part read whole.
 #[derive(Clone, Debug, Default)]
-pub struct Current {
+pub struct Observed {
     /// Every group of the account by id.
     pub groups: BTreeMap<GroupId, GroupSummary>,
     /// The members of each group that was read. A group that is missing here was not read: nothing may be
@@ -43,6 +43,20 @@ impl Sharing {
     }
 }
 
+/// A group of the account: its id, which decides, and its name, which people read.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRef {
+    pub id: GroupId,
+    pub name: GroupName,
+}
+
+impl fmt::Display for GroupRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {:?} ({})", self.name.as_str(), self.id)
+    }
+}
+
 /// A group in the account's list of groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSummary {
@@ -50,12 +64,15 @@ pub struct GroupSummary {
     pub name: GroupName,
 }
 
-/// Somebody in a group's list of members.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An account member as a group lists them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Member {
-    /// The address, where the API gave one.
+    /// The account member's id.
+    pub id: MemberId,
+    /// The address; null where the API gave none.
     pub email: Option<Email>,
-    /// The state of the invitation, where the API gave one.
+    /// The state of the invitation; null where the API gave none.
     pub status: Option<Status>,
 }
 
@@ -63,7 +80,7 @@ impl Member {
     /// Whether nothing tells the two apart, not even the case of the addresses.
     fn is_written_like(&self, other: &Self) -> bool {
         fn written(member: &Member) -> (Option<&str>, Option<Status>) {
-            let Member { email, status } = member;
+            let Member { id: _, email, status } = member;
             (email.as_ref().map(Email::as_str), *status)
         }
         written(self) == written(other)
@@ -119,7 +136,7 @@ mod tests {
     fn what_groups_tell_alike_is_shared_and_nothing_else_is() {
         let id: MemberId = "0".repeat(32).parse().unwrap();
         let told = |email: &str, status| {
-            Membership::from([(id, Arc::new(Member { email: email.parse().ok(), status: Some(status) }))])
+            Membership::from([(id, Arc::new(Member { id, email: email.parse().ok(), status: Some(status) }))])
         };
         let mut sharing = Sharing::default();
         let first = sharing.share(told("a@example.com", Status::Accepted));
