@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use convoke::sandbox::{BlockingSandbox, Seed, Wait};
+use convoke::sandbox::{BlockingSandbox, Delay, Seed};
 
 /// The program.
 const CONVOKE: &str = env!("CARGO_BIN_EXE_convoke");
@@ -35,7 +35,7 @@ fn waiting(folder: &Path) -> Result<()> {
     fs::write(&file, account.file()?)?;
     println!("concurrency  latency  requests  least  ratio      time     floor  ratio  (bound 1.25)");
     for (concurrency, latency) in RUNS {
-        let sandbox = BlockingSandbox::start(&Seed { latency: Wait(latency), ..account.seed() })?;
+        let sandbox = BlockingSandbox::start(&Seed { latency: Delay(latency), ..account.seed() })?;
         let start = Instant::now();
         let output = convoke(CONVOKE, &sandbox)
             .args(["plan", "--concurrency", &concurrency.to_string(), "--file"])

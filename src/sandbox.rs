@@ -18,12 +18,12 @@ mod account;
 mod answer;
 mod chance;
 mod edit;
+mod endpoint;
 mod exchange;
 mod fault;
 mod gate;
 mod history;
 mod log;
-mod operation;
 mod request;
 mod routes;
 mod seed;
@@ -34,12 +34,13 @@ mod tests;
 pub use account::Account;
 pub use chance::Chance;
 pub use edit::{Edit, InGroup, Readdressing, Renaming};
+pub use endpoint::Endpoint;
 pub use fault::{Cut, Fault, FaultRule, Match, Respond};
 pub use history::MembershipChange;
 pub use log::Request;
-pub use operation::Operation;
 pub use seed::{
-    Access, Entry, GroupSeed, Invitation, MemberSeed, PersonSeed, Place, RateLimit, Seed, SeedError, Share, Token, Wait,
+    Access, Delay, Invitation, RateLimit, Seed, SeedEntry, SeedError, SeedGroup, SeedMember, SeedPerson, SeedPlace,
+    Share, Token,
 };
 
 /// Why a sandbox cannot run.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::edit::Edit;
+use super::endpoint::Endpoint;
 use super::exchange::Server;
 use super::fault::FaultRule;
 use super::history::MembershipChange;
 use super::log::Request;
-use super::operation::Operation;
 use super::state::State;
 use crate::model::{GroupId, MemberId};
 
@@ -149,7 +149,7 @@ impl Account {
 
     /// How many requests there were for each operation.
     #[must_use]
-    pub fn request_counts(&self) -> BTreeMap<Operation, usize> {
+    pub fn request_counts(&self) -> BTreeMap<Endpoint, usize> {
         let server = self.lock();
         let operations = server.log.requests().filter_map(|request| request.operation);
         operations.fold(BTreeMap::new(), |mut counts, operation| {

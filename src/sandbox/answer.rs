@@ -54,14 +54,14 @@ impl Success {
 
 /// A request that was refused.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) status: StatusCode,
     pub(crate) code: u32,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl Rejection {
     pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), retry_after: None }
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::edit::Edit;
 use super::fault::{Cut, Fault, Respond};
-use super::seed::{Seed, Share, Wait};
+use super::seed::{Delay, Seed, Share};
 use crate::model::GroupId;
 
 /// How likely each fault is for a request. A request meets at most one.
@@ -21,7 +21,7 @@ pub struct Chance {
     /// The request waits.
     pub latency: Share,
     /// How long it waits.
-    pub latency_time: Wait,
+    pub latency_time: Delay,
     /// 429 with `Retry-After`.
     pub rate_limited: Share,
     /// The seconds in `Retry-After`.
@@ -67,7 +67,7 @@ impl Default for Chance {
         Self {
             seed: 0,
             latency: never,
-            latency_time: Wait::millis(20),
+            latency_time: Delay::millis(20),
             rate_limited: never,
             retry_after: 1,
             rate_limited_bare: never,
@@ -159,7 +159,7 @@ impl Dice {
 
 /// Chance at work: what it chooses from, and which requests it has seen.
 #[derive(Debug)]
-pub(crate) struct Fate {
+pub(crate) struct Dealer {
     chance: Chance,
     groups: Vec<String>,
     names: BTreeMap<GroupId, String>,
@@ -168,7 +168,7 @@ pub(crate) struct Fate {
     dealt: u32,
 }
 
-impl Fate {
+impl Dealer {
     /// Chooses among the seed's own groups and people, whatever became of them.
     pub(crate) fn new(chance: Chance, seed: &Seed, names: BTreeMap<GroupId, String>) -> Self {
         let members = seed.groups.values().flat_map(|group| &group.members);

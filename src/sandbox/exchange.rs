@@ -14,14 +14,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::answer::{Refusal, Success};
-use super::chance::Fate;
-use super::fault::{Cut, Fault, Respond, Rules, Subject};
-use super::gate::{Credentials, Limiter, Quota};
+use super::answer::{Rejection, Success};
+use super::chance::Dealer;
+use super::fault::{Cut, Fault, MatchSubject, Respond, Rules};
+use super::gate::{Allowance, Gatekeeper, RequestLimit};
 use super::log::{Log, Request};
 use super::request::{Incoming, MAX_BODY};
-use super::routes::{self, Settings};
-use super::seed::{Problem, Seed};
+use super::routes::{self, AnswerSettings};
+use super::seed::{Seed, SeedProblem};
 use super::state::State;
 use crate::model::MemberId;
 
@@ -30,11 +30,11 @@ use crate::model::MemberId;
 pub(crate) struct Server {
     pub(crate) state: State,
     pub(crate) rules: Rules,
-    pub(crate) fate: Option<Fate>,
+    pub(crate) fate: Option<Dealer>,
     pub(crate) log: Log,
-    settings: Settings,
-    credentials: Credentials,
-    limiter: Limiter,
+    settings: AnswerSettings,
+    credentials: Gatekeeper,
+    limiter: RequestLimit,
     latency: Duration,
     page_size_cap: Option<NonZeroU32>,
     result_info: bool,
@@ -43,10 +43,10 @@ pub(crate) struct Server {
 /// What is decided about a request when it arrives.
 struct Arrival {
     number: u64,
-    quota: Quota,
+    quota: Allowance,
     latency: Duration,
     /// What goes wrong with it, unless the rate limit refuses it.
-    admitted: Result<Option<Fault>, Refusal>,
+    admitted: Result<Option<Fault>, Rejection>,
 }
 
 /// An answer before it is bytes.
@@ -62,7 +62,7 @@ enum Content {
 }
 
 /// What goes out on the connection.
-enum Outcome {
+enum Delivery {
     Whole(Reply),
     /// The body breaks off.
     Half(Reply),
@@ -101,23 +101,23 @@ async fn wait(duration: Duration) {
 }
 
 impl Server {
-    pub(crate) fn new(seed: &Seed) -> Result<Self, Problem> {
+    pub(crate) fn new(seed: &Seed) -> Result<Self, SeedProblem> {
         let state = State::new(seed)?;
         let names: BTreeMap<_, _> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
         let mut rules = Rules::default();
         seed.faults.iter().for_each(|rule| rules.push(rule.clone()));
         Ok(Self {
-            settings: Settings {
+            settings: AnswerSettings {
                 account_id: seed.account_id,
                 token_owner: seed.token_owner.as_ref().and_then(|owner| state.find_person(owner)),
                 member_status: seed.member_status,
             },
             state,
             rules,
-            fate: seed.chance.as_ref().map(|chance| Fate::new(chance.clone(), seed, names)),
+            fate: seed.chance.as_ref().map(|chance| Dealer::new(chance.clone(), seed, names)),
             log: Log::default(),
-            credentials: Credentials::new(seed),
-            limiter: Limiter::new(seed.rate_limit),
+            credentials: Gatekeeper::new(seed),
+            limiter: RequestLimit::new(seed.rate_limit),
             latency: seed.latency.0,
             page_size_cap: seed.page_size_cap,
             result_info: seed.result_info,
@@ -156,7 +156,7 @@ impl Server {
                 members.extend(self.state.person(id).map(|person| person.email.folded().to_owned()));
             }
         }
-        let subject = Subject {
+        let subject = MatchSubject {
             operation: incoming.operation(),
             method: &incoming.method,
             group: group.and_then(|id| self.state.group(id)).map(|group| group.name.as_str()),
@@ -170,17 +170,17 @@ impl Server {
     }
 
     /// Refuses a request that was not let in.
-    fn refuse(&mut self, number: u64, refusal: &Refusal) -> Outcome {
+    fn refuse(&mut self, number: u64, refusal: &Rejection) -> Delivery {
         self.log.answered(number, Some(refusal.status.as_u16()), false);
-        Outcome::Whole(Reply::refusal(refusal))
+        Delivery::Whole(Reply::refusal(refusal))
     }
 
     /// Carries a request out as far as nothing goes wrong, and says what to answer.
-    fn answer(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> Outcome {
+    fn answer(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> Delivery {
         let (outcome, effect) = self.faulty(number, incoming, fault);
         let status = match &outcome {
-            Outcome::Whole(reply) | Outcome::Half(reply) => Some(reply.status.as_u16()),
-            Outcome::Nothing => None,
+            Delivery::Whole(reply) | Delivery::Half(reply) => Some(reply.status.as_u16()),
+            Delivery::Nothing => None,
         };
         let Incoming { method, path, .. } = incoming;
         tracing::debug!(number, method, path, status, effect, ?fault, "the sandbox answers");
@@ -189,11 +189,11 @@ impl Server {
     }
 
     /// The answer with what goes wrong, and whether the request changed anything.
-    fn faulty(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> (Outcome, bool) {
+    fn faulty(&mut self, number: u64, incoming: &Incoming, fault: Option<&Fault>) -> (Delivery, bool) {
         match fault {
-            Some(Fault::Cut(Cut::Before)) => return (Outcome::Nothing, false),
-            Some(Fault::Respond(respond)) if !respond.after => return (Outcome::Whole(Reply::other(respond)), false),
-            Some(Fault::Unsuccessful) => return (Outcome::Whole(Reply::unsuccessful()), false),
+            Some(Fault::Cut(Cut::Before)) => return (Delivery::Nothing, false),
+            Some(Fault::Respond(respond)) if !respond.after => return (Delivery::Whole(Reply::other(respond)), false),
+            Some(Fault::Unsuccessful) => return (Delivery::Whole(Reply::unsuccessful()), false),
             Some(Fault::EditBefore(edit)) => {
                 self.state.edit(edit);
             }
@@ -215,23 +215,23 @@ impl Server {
             reply.omit("result_info");
         }
         let outcome = match fault {
-            Some(Fault::Cut(Cut::After)) => Outcome::Nothing,
-            Some(Fault::Cut(_)) => Outcome::Half(reply),
-            Some(Fault::Respond(respond)) => Outcome::Whole(Reply::other(respond)),
+            Some(Fault::Cut(Cut::After)) => Delivery::Nothing,
+            Some(Fault::Cut(_)) => Delivery::Half(reply),
+            Some(Fault::Respond(respond)) => Delivery::Whole(Reply::other(respond)),
             Some(Fault::OmitResult) => {
                 reply.omit("result");
-                Outcome::Whole(reply)
+                Delivery::Whole(reply)
             }
             Some(Fault::EditAfter(edit)) => {
                 self.state.edit(edit);
-                Outcome::Whole(reply)
+                Delivery::Whole(reply)
             }
-            _ => Outcome::Whole(reply),
+            _ => Delivery::Whole(reply),
         };
         (outcome, effect)
     }
 
-    fn carry_out(&mut self, incoming: &Incoming, cap: Option<NonZeroU32>) -> Result<Success, Refusal> {
+    fn carry_out(&mut self, incoming: &Incoming, cap: Option<NonZeroU32>) -> Result<Success, Rejection> {
         let route = incoming.route.as_ref().map_err(Clone::clone)?;
         self.credentials.check(&incoming.headers, route.operation, self.state.token_revoked)?;
         routes::carry_out(&mut self.state, &self.settings, incoming, cap)
@@ -243,7 +243,7 @@ impl Reply {
         Self { status: StatusCode::OK, content: Content::Json(success.envelope()), extra: Vec::new() }
     }
 
-    fn refusal(refusal: &Refusal) -> Self {
+    fn refusal(refusal: &Rejection) -> Self {
         let retry_after = refusal.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string()));
         Self {
             status: refusal.status,
@@ -253,7 +253,7 @@ impl Reply {
     }
 
     fn unsuccessful() -> Self {
-        Self::refusal(&Refusal::new(StatusCode::OK, 1104, "the request was not successful"))
+        Self::refusal(&Rejection::new(StatusCode::OK, 1104, "the request was not successful"))
     }
 
     /// The answer that a fault gives in place of the API's own.
@@ -267,7 +267,7 @@ impl Reply {
             true => Content::Html(format!(
                 "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>Error {status}</h1></body></html>\n"
             )),
-            false => Content::Json(Refusal::new(status, 1000, reason).envelope()),
+            false => Content::Json(Rejection::new(status, 1000, reason).envelope()),
         };
         let limited = (status == StatusCode::TOO_MANY_REQUESTS && !bare).then_some(1);
         let mut extra = Vec::new();
@@ -301,15 +301,17 @@ impl Reply {
     }
 }
 
-fn response(outcome: Outcome, number: u64, quota: Quota) -> Response {
+fn response(outcome: Delivery, number: u64, quota: Allowance) -> Response {
     let (mut response, body) = match outcome {
         // A body that fails at once has the server close the connection before it wrote anything.
-        Outcome::Nothing => return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) }))),
-        Outcome::Whole(reply) => {
+        Delivery::Nothing => {
+            return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) })));
+        }
+        Delivery::Whole(reply) => {
             let (response, bytes) = reply.into_parts();
             (response, Body::from(bytes))
         }
-        Outcome::Half(reply) => {
+        Delivery::Half(reply) => {
             let (mut response, bytes) = reply.into_parts();
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             (response, half(bytes))

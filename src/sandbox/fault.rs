@@ -7,17 +7,17 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::edit::Edit;
-use super::operation::Operation;
-use super::seed::Wait;
+use super::endpoint::Endpoint;
+use super::seed::Delay;
 
 /// Something that goes wrong with one request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The request waits before it is looked at.
-    Latency(Wait),
+    Latency(Delay),
     /// The request is carried out, and its answer waits.
-    Stall(Wait),
+    Stall(Delay),
     /// Another answer is given.
     Respond(Respond),
     /// The connection is closed without a whole answer.
@@ -106,7 +106,7 @@ impl Fault {
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     /// The operation.
-    pub operation: Option<Operation>,
+    pub operation: Option<Endpoint>,
     /// The HTTP method.
     pub method: Option<String>,
     /// The name of the group in the path.
@@ -128,7 +128,7 @@ impl Match {
 
     /// The requests for this operation.
     #[must_use]
-    pub fn operation(operation: Operation) -> Self {
+    pub fn operation(operation: Endpoint) -> Self {
         Self { operation: Some(operation), ..Self::default() }
     }
 
@@ -195,8 +195,8 @@ impl FaultRule {
 }
 
 /// What the conditions of a rule are compared with.
-pub(crate) struct Subject<'a> {
-    pub(crate) operation: Option<Operation>,
+pub(crate) struct MatchSubject<'a> {
+    pub(crate) operation: Option<Endpoint>,
     pub(crate) method: &'a str,
     pub(crate) group: Option<&'a str>,
     /// Emails and ids in lower case.
@@ -230,7 +230,7 @@ impl Rules {
     }
 
     /// What goes wrong with this request. Every rule counts it; the first that is due fires.
-    pub(crate) fn choose(&mut self, subject: &Subject<'_>) -> Option<Fault> {
+    pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
         let mut chosen = None;
         for Rule { rule, seen, fired } in &mut self.0 {
             if !meets(&rule.on, subject) {
@@ -247,7 +247,7 @@ impl Rules {
     }
 }
 
-fn meets(on: &Match, subject: &Subject<'_>) -> bool {
+fn meets(on: &Match, subject: &MatchSubject<'_>) -> bool {
     let Match { operation, method, group, member, page, nth: _ } = on;
     operation.is_none_or(|operation| subject.operation == Some(operation))
         && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))

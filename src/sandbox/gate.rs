@@ -6,48 +6,48 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use super::answer::Refusal;
-use super::operation::Operation;
+use super::answer::Rejection;
+use super::endpoint::Endpoint;
 use super::seed::{Access, RateLimit, Seed, Token};
 
 /// What the live API allows, shown where the seed sets no limit.
-const USUAL: RateLimit = RateLimit { requests: 1200, window: super::seed::Wait(Duration::from_secs(300)), spent: 0 };
+const USUAL: RateLimit = RateLimit { requests: 1200, window: super::seed::Delay(Duration::from_secs(300)), spent: 0 };
 
 /// Checks credentials.
 #[derive(Debug)]
-pub(crate) struct Credentials {
+pub(crate) struct Gatekeeper {
     token: Option<Token>,
     access: Access,
     /// How many more requests find the token unknown.
     settles: u32,
 }
 
-impl Credentials {
+impl Gatekeeper {
     pub(crate) fn new(seed: &Seed) -> Self {
         Self { token: seed.token.clone(), access: seed.token_access, settles: seed.token_settles }
     }
 
     /// Lets a request in or refuses it.
-    pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Operation, revoked: bool) -> Result<(), Refusal> {
+    pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Endpoint, revoked: bool) -> Result<(), Rejection> {
         let known = self.knows(headers)?;
         if !known || revoked {
             return Err(match headers.contains_key(AUTHORIZATION) {
-                true => Refusal::unauthorized(),
-                false => Refusal::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
+                true => Rejection::unauthorized(),
+                false => Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
             });
         }
         if self.settles > 0 {
             self.settles -= 1;
-            return Err(Refusal::forbidden(10000, "Authentication error"));
+            return Err(Rejection::forbidden(10000, "Authentication error"));
         }
         if operation.writes() && self.access == Access::Read {
-            return Err(Refusal::forbidden(10000, "Authentication error"));
+            return Err(Rejection::forbidden(10000, "Authentication error"));
         }
         Ok(())
     }
 
-    fn knows(&self, headers: &HeaderMap) -> Result<bool, Refusal> {
-        let malformed = || Refusal::bad_request(6003, "Invalid request headers");
+    fn knows(&self, headers: &HeaderMap) -> Result<bool, Rejection> {
+        let malformed = || Rejection::bad_request(6003, "Invalid request headers");
         let text = |value: &HeaderValue| match value.to_str() {
             Ok(text) if !text.is_empty() && !text.contains(' ') => Ok(String::from(text)),
             _ => Err(malformed()),
@@ -67,7 +67,7 @@ impl Credentials {
             }
             (None, None, None) => {
                 let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
-                return Err(Refusal::bad_request(9106, message));
+                return Err(Rejection::bad_request(9106, message));
             }
             _ => return Err(malformed()),
         };
@@ -77,14 +77,14 @@ impl Credentials {
 
 /// What an answer says about the rate limit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quota {
+pub(crate) struct Allowance {
     requests: u32,
     window: u64,
     remaining: u32,
     reset: u64,
 }
 
-impl Quota {
+impl Allowance {
     pub(crate) fn headers(self) -> [(&'static str, String); 2] {
         let Self { requests, window, remaining, reset } = self;
         [
@@ -96,14 +96,14 @@ impl Quota {
 
 /// Counts requests against the limit.
 #[derive(Debug)]
-pub(crate) struct Limiter {
+pub(crate) struct RequestLimit {
     limit: RateLimit,
     enforced: bool,
     ends: Option<Instant>,
     spent: u32,
 }
 
-impl Limiter {
+impl RequestLimit {
     pub(crate) fn new(limit: Option<RateLimit>) -> Self {
         let enforced = limit.is_some();
         let limit = limit.unwrap_or(USUAL);
@@ -111,7 +111,7 @@ impl Limiter {
     }
 
     /// Counts a request: whether it is let in, and what the answer says.
-    pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Refusal>, Quota) {
+    pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Rejection>, Allowance) {
         let RateLimit { requests, window, .. } = self.limit;
         if !self.enforced {
             return (Ok(()), self.quota(window.0));
@@ -129,15 +129,15 @@ impl Limiter {
         self.ends = Some(ends);
         let left = ends.saturating_duration_since(now);
         if self.spent >= requests {
-            return (Err(Refusal::rate_limited(whole_seconds(left))), self.quota(left));
+            return (Err(Rejection::rate_limited(whole_seconds(left))), self.quota(left));
         }
         self.spent += 1;
         (Ok(()), self.quota(left))
     }
 
-    fn quota(&self, left: Duration) -> Quota {
+    fn quota(&self, left: Duration) -> Allowance {
         let RateLimit { requests, window, .. } = self.limit;
-        Quota {
+        Allowance {
             requests,
             window: whole_seconds(window.0),
             remaining: requests.saturating_sub(self.spent),

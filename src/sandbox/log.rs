@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::endpoint::Endpoint;
 use super::fault::Fault;
-use super::operation::Operation;
 use crate::model::{GroupId, MemberId};
 
 /// The most requests that are remembered: a sandbox may be served for weeks.
@@ -21,7 +21,7 @@ pub struct Request {
     /// The query as it was sent, without the `?`.
     pub query: Option<String>,
     /// The operation; nothing where there is none of that method and path.
-    pub operation: Option<Operation>,
+    pub operation: Option<Endpoint>,
     /// The group in the path.
     pub group: Option<GroupId>,
     /// The member in the path.

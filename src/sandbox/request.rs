@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::answer::Refusal;
-use super::operation::{Operation, Route, route};
+use super::answer::Rejection;
+use super::endpoint::{Endpoint, Route, route};
 use crate::model::{AccountId, GroupId, MemberId};
 
 /// The most bytes a body may have.
@@ -24,7 +24,7 @@ pub(crate) struct Incoming {
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
-    pub(crate) route: Result<Route, Refusal>,
+    pub(crate) route: Result<Route, Rejection>,
     /// Nothing where the body was too large or broke off.
     pub(crate) body: Option<Bytes>,
 }
@@ -42,7 +42,7 @@ impl Incoming {
         }
     }
 
-    pub(crate) fn operation(&self) -> Option<Operation> {
+    pub(crate) fn operation(&self) -> Option<Endpoint> {
         self.route.as_ref().ok().map(|route| route.operation)
     }
 
@@ -59,14 +59,14 @@ impl Incoming {
     /// The ids in the body, where it is a list of members.
     pub(crate) fn body_ids(&self) -> Vec<MemberId> {
         match self.operation() {
-            Some(Operation::AddMembers | Operation::ReplaceMembers) => self.member_list().unwrap_or_default(),
+            Some(Endpoint::AddMembers | Endpoint::ReplaceMembers) => self.member_list().unwrap_or_default(),
             _ => Vec::new(),
         }
     }
 
     /// The page asked for, where the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
-        use Operation as Op;
+        use Endpoint as Op;
         let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.operation()? else { return None };
         match Query::of(self).ok()?.take("page") {
             Some(page) => page.parse().ok(),
@@ -83,40 +83,40 @@ impl Incoming {
     }
 
     /// The body as the operation takes it.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         let Some(body) = &self.body else {
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
+            return Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
         };
         let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             let message = "Invalid request headers: Content-Type must be application/json";
-            return Err(Refusal::bad_request(6003, message));
+            return Err(Rejection::bad_request(6003, message));
         }
         serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Refusal::invalid(format!("invalid request body: {error}")),
-            _ => Refusal::bad_request(6007, "Malformed JSON in request body"),
+            serde_json::error::Category::Data => Rejection::invalid(format!("invalid request body: {error}")),
+            _ => Rejection::bad_request(6007, "Malformed JSON in request body"),
         })
     }
 
     /// The body as a bare list of members, in its order.
-    pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Refusal> {
+    pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Rejection> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Listed {
             id: String,
         }
-        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, Refusal::invalid_id)).collect()
+        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, Rejection::invalid_id)).collect()
     }
 }
 
-impl Refusal {
+impl Rejection {
     fn invalid_id(id: &str) -> Self {
         Self::invalid(format!("invalid request body: {id:?} is no identifier"))
     }
 }
 
-fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> Refusal) -> Result<T, Refusal> {
+fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> Rejection) -> Result<T, Rejection> {
     let hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit());
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
@@ -129,9 +129,9 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) fn read(route: &Route) -> Result<Self, Refusal> {
-        fn id<T: std::str::FromStr>(text: &Option<String>) -> Result<Option<T>, Refusal> {
-            text.as_deref().map(|text| hexadecimal(text, Refusal::bad_id)).transpose()
+    pub(crate) fn read(route: &Route) -> Result<Self, Rejection> {
+        fn id<T: std::str::FromStr>(text: &Option<String>) -> Result<Option<T>, Rejection> {
+            text.as_deref().map(|text| hexadecimal(text, Rejection::bad_id)).transpose()
         }
         let Route { operation: _, account, group, member } = route;
         Ok(Self { account: id(account)?, group: id(group)?, member: id(member)? })
@@ -141,12 +141,12 @@ impl Ids {
         self.account
     }
 
-    pub(crate) fn group(&self) -> Result<GroupId, Refusal> {
-        self.group.ok_or_else(|| Refusal::not_found("user group"))
+    pub(crate) fn group(&self) -> Result<GroupId, Rejection> {
+        self.group.ok_or_else(|| Rejection::not_found("user group"))
     }
 
-    pub(crate) fn member(&self) -> Result<MemberId, Refusal> {
-        self.member.ok_or_else(|| Refusal::not_found("member"))
+    pub(crate) fn member(&self) -> Result<MemberId, Rejection> {
+        self.member.ok_or_else(|| Rejection::not_found("member"))
     }
 }
 
@@ -155,12 +155,12 @@ impl Ids {
 pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Refusal> {
+    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Rejection> {
         let text = incoming.query.as_deref().unwrap_or_default();
         let mut parameters = BTreeMap::new();
         for (key, value) in form_urlencoded::parse(text.as_bytes()).into_owned() {
             if parameters.insert(key.clone(), value).is_some() {
-                return Err(Refusal::invalid(format!("the query parameter {key:?} is given twice")));
+                return Err(Rejection::invalid(format!("the query parameter {key:?} is given twice")));
             }
         }
         Ok(Self(parameters))
@@ -171,30 +171,30 @@ impl Query {
     }
 
     /// A parameter that is one of a few words.
-    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Refusal> {
+    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Rejection> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(Refusal::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+            None => Err(Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
         }
     }
 
     /// A parameter that is an id.
-    pub(crate) fn take_id<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, Refusal> {
-        let refusal = |id: &str| Refusal::invalid(format!("the query parameter {key:?} cannot be {id:?}"));
+    pub(crate) fn take_id<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, Rejection> {
+        let refusal = |id: &str| Rejection::invalid(format!("the query parameter {key:?} cannot be {id:?}"));
         self.take(key).map(|value| hexadecimal(&value, refusal)).transpose()
     }
 
-    fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
+    fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Refusal::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+            _ => Err(Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
         }
     }
 
     /// The parameters that every list takes.
-    pub(crate) fn take_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Refusal> {
+    pub(crate) fn take_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Rejection> {
         Ok(Paging {
             page: self.take_number("page", 1, usize::MAX)?.unwrap_or(1),
             per_page: self.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual),
@@ -203,9 +203,9 @@ impl Query {
     }
 
     /// Refuses what nobody took.
-    pub(crate) fn finish(self) -> Result<(), Refusal> {
+    pub(crate) fn finish(self) -> Result<(), Rejection> {
         match self.0.into_keys().next() {
-            Some(key) => Err(Refusal::invalid(format!("the query parameter {key:?} is not known"))),
+            Some(key) => Err(Rejection::invalid(format!("the query parameter {key:?} is not known"))),
             None => Ok(()),
         }
     }

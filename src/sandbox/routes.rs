@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use super::answer::{Refusal, ResultInfo, Success};
-use super::operation::{Operation, Route};
+use super::answer::{Rejection, ResultInfo, Success};
+use super::endpoint::{Endpoint, Route};
 use super::request::{Ids, Incoming, Paging, Query};
 use super::state::State;
 use crate::model::{AccountId, MemberId};
@@ -14,16 +14,16 @@ mod people;
 
 /// What the seed sets once for all answers.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct AnswerSettings {
     pub(crate) account_id: Option<AccountId>,
     pub(crate) token_owner: Option<MemberId>,
     pub(crate) member_status: bool,
 }
 
 /// A request on its way through its operation.
-pub(crate) struct Call<'a> {
+pub(crate) struct RouteCall<'a> {
     pub(crate) state: &'a mut State,
-    pub(crate) settings: &'a Settings,
+    pub(crate) settings: &'a AnswerSettings,
     pub(crate) incoming: &'a Incoming,
     pub(crate) ids: Ids,
     pub(crate) query: Query,
@@ -34,33 +34,33 @@ pub(crate) struct Call<'a> {
 /// Carries a request out.
 pub(crate) fn carry_out(
     state: &mut State,
-    settings: &Settings,
+    settings: &AnswerSettings,
     incoming: &Incoming,
     page_size_cap: Option<NonZeroU32>,
-) -> Result<Success, Refusal> {
+) -> Result<Success, Rejection> {
     let route = incoming.route.as_ref().map_err(Clone::clone)?;
     let ids = Ids::read(route)?;
     if let (Some(mine), Some(asked)) = (settings.account_id, ids.account())
         && mine != asked
     {
-        return Err(Refusal::forbidden(9109, "Unauthorized to access requested resource"));
+        return Err(Rejection::forbidden(9109, "Unauthorized to access requested resource"));
     }
     let query = Query::of(incoming)?;
-    let call = Call { state, settings, incoming, ids, query, page_size_cap };
+    let call = RouteCall { state, settings, incoming, ids, query, page_size_cap };
     let Route { operation, .. } = route;
     match operation {
-        Operation::ListGroups => groups::list(call),
-        Operation::CreateGroup => groups::create(call),
-        Operation::GetGroup => groups::get(call),
-        Operation::UpdateGroup => groups::update(call),
-        Operation::DeleteGroup => groups::delete(call),
-        Operation::ListMembers => members::list(call),
-        Operation::AddMembers => members::add(call),
-        Operation::ReplaceMembers => members::replace(call),
-        Operation::GetMember => members::get(call),
-        Operation::RemoveMember => members::remove(call),
-        Operation::ListPeople => people::list(call),
-        Operation::GetUser => people::user(call),
+        Endpoint::ListGroups => groups::list(call),
+        Endpoint::CreateGroup => groups::create(call),
+        Endpoint::GetGroup => groups::get(call),
+        Endpoint::UpdateGroup => groups::update(call),
+        Endpoint::DeleteGroup => groups::delete(call),
+        Endpoint::ListMembers => members::list(call),
+        Endpoint::AddMembers => members::add(call),
+        Endpoint::ReplaceMembers => members::replace(call),
+        Endpoint::GetMember => members::get(call),
+        Endpoint::RemoveMember => members::remove(call),
+        Endpoint::ListPeople => people::list(call),
+        Endpoint::GetUser => people::user(call),
     }
 }
 

@@ -19,10 +19,10 @@ mod entry;
 mod error;
 mod values;
 
-pub use entry::{Entry, Place};
+pub use entry::{SeedEntry, SeedPlace};
 pub use error::SeedError;
-pub(crate) use error::{Problem, problem};
-pub use values::{Share, Wait};
+pub(crate) use error::{SeedProblem, problem};
+pub use values::{Delay, Share};
 
 /// The format this version reads.
 const VERSION: u64 = 1;
@@ -50,13 +50,13 @@ pub struct Seed {
     /// How many requests are answered with 403 before the token works, as for one just created.
     pub token_settles: u32,
     /// The account's members. Whoever is in a group and not listed here is an accepted member too.
-    pub people: Vec<Entry<PersonSeed>>,
+    pub people: Vec<SeedEntry<SeedPerson>>,
     /// The user groups by name.
-    pub groups: BTreeMap<String, GroupSeed>,
+    pub groups: BTreeMap<String, SeedGroup>,
     /// How many requests to a new group's members are answered with 404 after its creation.
     pub new_groups_settle: u32,
     /// How long every request takes.
-    pub latency: Wait,
+    pub latency: Delay,
     /// The most entries a page holds, whatever was asked for.
     pub page_size_cap: Option<NonZeroU32>,
     /// Whether lists carry `result_info`.
@@ -83,7 +83,7 @@ impl Default for Seed {
             people: Vec::new(),
             groups: BTreeMap::new(),
             new_groups_settle: 0,
-            latency: Wait::default(),
+            latency: Delay::default(),
             page_size_cap: None,
             result_info: true,
             member_status: true,
@@ -130,20 +130,20 @@ impl Seed {
 
     /// With this person in the account.
     #[must_use]
-    pub fn person(mut self, person: impl Into<PersonSeed>) -> Self {
-        self.people.push(Entry::from(person.into()));
+    pub fn person(mut self, person: impl Into<SeedPerson>) -> Self {
+        self.people.push(SeedEntry::from(person.into()));
         self
     }
 
     /// With these people in the account.
     #[must_use]
-    pub fn people<P: Into<PersonSeed>>(self, people: impl IntoIterator<Item = P>) -> Self {
+    pub fn people<P: Into<SeedPerson>>(self, people: impl IntoIterator<Item = P>) -> Self {
         people.into_iter().fold(self, Self::person)
     }
 
-    /// With this group: a [`GroupSeed`], or a list of its members.
+    /// With this group: a [`SeedGroup`], or a list of its members.
     #[must_use]
-    pub fn group(mut self, name: &str, group: impl Into<GroupSeed>) -> Self {
+    pub fn group(mut self, name: &str, group: impl Into<SeedGroup>) -> Self {
         self.groups.insert(name.into(), group.into());
         self
     }
@@ -173,7 +173,7 @@ fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
 /// An account member.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PersonSeed {
+pub struct SeedPerson {
     /// The address.
     pub email: String,
     /// The id; without it one is derived from the address.
@@ -201,7 +201,7 @@ const fn yes() -> bool {
     true
 }
 
-impl PersonSeed {
+impl SeedPerson {
     /// With this id.
     #[must_use]
     pub fn id(mut self, id: MemberId) -> Self {
@@ -224,13 +224,13 @@ impl PersonSeed {
     }
 }
 
-impl From<String> for PersonSeed {
+impl From<String> for SeedPerson {
     fn from(email: String) -> Self {
         Self { email, id: None, status: Invitation::default(), joinable: true, user_email: None, group_email: None }
     }
 }
 
-impl From<&str> for PersonSeed {
+impl From<&str> for SeedPerson {
     fn from(email: &str) -> Self {
         Self::from(String::from(email))
     }
@@ -262,20 +262,20 @@ impl Invitation {
 /// A user group.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct GroupSeed {
+pub struct SeedGroup {
     /// The id; without it one is derived from the name.
     pub id: Option<GroupId>,
     /// Whether SCIM manages it: then its name and members cannot be changed through the API.
     pub scim: bool,
     /// Who is in it.
-    pub members: Vec<Entry<MemberSeed>>,
+    pub members: Vec<SeedEntry<SeedMember>>,
     /// Whether listing its members fails with "Policy validation failed".
     pub policy_invalid: bool,
     /// How many requests to its members are answered with 404, as for a group just created.
     pub settling: u32,
 }
 
-impl GroupSeed {
+impl SeedGroup {
     /// With this id.
     #[must_use]
     pub fn id(mut self, id: GroupId) -> Self {
@@ -291,28 +291,28 @@ impl GroupSeed {
     }
 }
 
-impl<M: Into<MemberSeed>, const N: usize> From<[M; N]> for GroupSeed {
+impl<M: Into<SeedMember>, const N: usize> From<[M; N]> for SeedGroup {
     fn from(members: [M; N]) -> Self {
         members.into_iter().collect()
     }
 }
 
-impl<M: Into<MemberSeed>> From<Vec<M>> for GroupSeed {
+impl<M: Into<SeedMember>> From<Vec<M>> for SeedGroup {
     fn from(members: Vec<M>) -> Self {
         members.into_iter().collect()
     }
 }
 
-impl<M: Into<MemberSeed>> FromIterator<M> for GroupSeed {
+impl<M: Into<SeedMember>> FromIterator<M> for SeedGroup {
     fn from_iter<I: IntoIterator<Item = M>>(members: I) -> Self {
-        Self { members: members.into_iter().map(|member| Entry::from(member.into())).collect(), ..Self::default() }
+        Self { members: members.into_iter().map(|member| SeedEntry::from(member.into())).collect(), ..Self::default() }
     }
 }
 
 /// Somebody's membership in a group: the email, or the id.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct MemberSeed {
+pub struct SeedMember {
     /// The address of an account member.
     pub email: Option<String>,
     /// The id of an account member.
@@ -322,7 +322,7 @@ pub struct MemberSeed {
     pub since: Option<String>,
 }
 
-impl From<String> for MemberSeed {
+impl From<String> for SeedMember {
     fn from(who: String) -> Self {
         match who.parse() {
             Ok(id) => Self { id: Some(id), ..Self::default() },
@@ -331,13 +331,13 @@ impl From<String> for MemberSeed {
     }
 }
 
-impl From<&str> for MemberSeed {
+impl From<&str> for SeedMember {
     fn from(who: &str) -> Self {
         Self::from(String::from(who))
     }
 }
 
-impl From<MemberId> for MemberSeed {
+impl From<MemberId> for SeedMember {
     fn from(id: MemberId) -> Self {
         Self { id: Some(id), ..Self::default() }
     }
@@ -361,7 +361,7 @@ pub struct RateLimit {
     /// In each window, so many.
     pub requests: u32,
     /// The window's length, from its first request on.
-    pub window: Wait,
+    pub window: Delay,
     /// So many are spent already when the first window begins.
     #[serde(default)]
     pub spent: u32,

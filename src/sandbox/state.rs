@@ -17,7 +17,7 @@ pub(crate) use id::of_user as user_id;
 
 /// An account member.
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct StoredPerson {
     pub(crate) email: Email,
     /// The address of the user behind the membership.
     pub(crate) user_email: Email,
@@ -27,7 +27,7 @@ pub(crate) struct Person {
     pub(crate) joinable: bool,
 }
 
-impl Person {
+impl StoredPerson {
     fn new(email: Email) -> Self {
         Self {
             user_email: email.clone(),
@@ -41,7 +41,7 @@ impl Person {
 
 /// A user group.
 #[derive(Clone, Debug)]
-pub(crate) struct Group {
+pub(crate) struct StoredGroup {
     pub(crate) name: String,
     pub(crate) created_on: Timestamp,
     pub(crate) modified_on: Timestamp,
@@ -54,7 +54,7 @@ pub(crate) struct Group {
     sorted: Option<Arc<[MemberId]>>,
 }
 
-impl Group {
+impl StoredGroup {
     fn new(name: String, created_on: Timestamp) -> Self {
         Self {
             name,
@@ -94,10 +94,10 @@ pub(crate) enum Order {
 /// The account.
 #[derive(Debug)]
 pub(crate) struct State {
-    people: BTreeMap<MemberId, Person>,
+    people: BTreeMap<MemberId, StoredPerson>,
     /// By folded address: plain text compares faster than addresses do.
     by_email: BTreeMap<String, MemberId>,
-    groups: BTreeMap<GroupId, Group>,
+    groups: BTreeMap<GroupId, StoredGroup>,
     /// Lists of people that somebody asked for, until people change.
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     new_groups_settle: u32,
@@ -109,20 +109,20 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn person(&self, id: MemberId) -> Option<&Person> {
+    pub(crate) fn person(&self, id: MemberId) -> Option<&StoredPerson> {
         self.people.get(&id)
     }
 
-    pub(crate) fn group(&self, id: GroupId) -> Option<&Group> {
+    pub(crate) fn group(&self, id: GroupId) -> Option<&StoredGroup> {
         self.groups.get(&id)
     }
 
-    pub(crate) fn group_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+    pub(crate) fn group_mut(&mut self, id: GroupId) -> Option<&mut StoredGroup> {
         self.groups.get_mut(&id)
     }
 
     /// The groups by id.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &StoredGroup)> {
         self.groups.iter().map(|(id, group)| (*id, group))
     }
 
@@ -160,7 +160,7 @@ impl State {
         let people = &self.people;
         let sort = || {
             let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.status == status));
-            let mut sorted: Vec<(&MemberId, &Person)> = chosen.collect();
+            let mut sorted: Vec<(&MemberId, &StoredPerson)> = chosen.collect();
             match order {
                 Order::Id => {}
                 Order::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
@@ -179,7 +179,8 @@ impl State {
 
     /// Makes these the group's members; says whether that changed anything. Who stays keeps the time they were added.
     pub(crate) fn set_members(&mut self, id: GroupId, wanted: &BTreeSet<MemberId>) -> bool {
-        let unchanged = |group: &Group| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));
+        let unchanged =
+            |group: &StoredGroup| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));
         if self.groups.get(&id).is_none_or(unchanged) {
             return false;
         }
@@ -219,7 +220,7 @@ impl State {
     pub(crate) fn create_group(&mut self, name: &str) -> GroupId {
         self.created_groups += 1;
         let id = id::of_new_group(name, self.created_groups);
-        let mut group = Group::new(name.into(), self.tick());
+        let mut group = StoredGroup::new(name.into(), self.tick());
         group.settling = self.new_groups_settle;
         self.groups.insert(id, group);
         id
@@ -257,12 +258,12 @@ impl State {
         self.person_with(email).unwrap_or_else(|| {
             // Somebody who had the address before may still have its id.
             let id = id::of_person(email, |id| !self.people.contains_key(&id));
-            self.insert_person(id, Person::new(email.clone()));
+            self.insert_person(id, StoredPerson::new(email.clone()));
             id
         })
     }
 
-    fn insert_person(&mut self, id: MemberId, person: Person) {
+    fn insert_person(&mut self, id: MemberId, person: StoredPerson) {
         self.by_email.insert(person.email.folded().to_owned(), id);
         self.people.insert(id, person);
         self.sorted_people.clear();
@@ -286,7 +287,7 @@ impl State {
             return false;
         };
         self.by_email.remove(person.email.folded());
-        *person = Person { status: person.status, joinable: person.joinable, ..Person::new(email.clone()) };
+        *person = StoredPerson { status: person.status, joinable: person.joinable, ..StoredPerson::new(email.clone()) };
         self.by_email.insert(email.folded().to_owned(), id);
         self.sorted_people.clear();
         self.groups.values_mut().for_each(|group| group.sorted = None);
@@ -324,7 +325,7 @@ impl State {
     }
 
     /// The account as the seed describes it.
-    pub(crate) fn new(seed: &Seed) -> Result<Self, super::seed::Problem> {
+    pub(crate) fn new(seed: &Seed) -> Result<Self, super::seed::SeedProblem> {
         build::state(seed)
     }
 }

@@ -1,6 +1,6 @@
 //! `apply` where the API refuses: who is refused is named with the API's reason, and hinders nobody else.
 
-use convoke::sandbox::{Fault, FaultRule, GroupSeed, Match, Operation, PersonSeed, Seed};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
 
 use crate::harness::given;
@@ -9,7 +9,7 @@ use crate::harness::given;
 fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     let people: Vec<String> = (0..9).map(|number| format!("p{number}@example.com")).collect();
     let seed = people.iter().fold(Seed::default().group("Admins", ["alice@example.com"]), |seed, email| {
-        let person = PersonSeed::from(email.as_str());
+        let person = SeedPerson::from(email.as_str());
         seed.person(if email.starts_with("p5") { person.not_joinable() } else { person })
     });
     let mut desired = vec!["alice@example.com"];
@@ -50,7 +50,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
 fn a_refused_replacement_is_carried_out_for_all_others() {
     let seed = Seed::default()
         .person("bob@example.com")
-        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .person(SeedPerson::from("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com", "dora@example.com"])]);
     assert_snapshot!(world.run("apply --yes"), @r"
@@ -82,7 +82,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
 #[test]
 fn who_could_not_be_added_to_one_group_stays_in_the_other() {
     let seed = Seed::default()
-        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .person(SeedPerson::from("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "dora@example.com", "mallory@example.com"])
         .group("Operators", ["bob@example.com"]);
     let world = given(seed)
@@ -119,7 +119,7 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
 #[test]
 fn who_could_not_be_added_stays_in_a_group_that_is_replaced_too() {
     let seed = Seed::default()
-        .person(PersonSeed::from("dora@example.com").not_joinable())
+        .person(SeedPerson::from("dora@example.com").not_joinable())
         .group(
             "Admins",
             ["alice@example.com", "dora@example.com", "m1@example.com", "m2@example.com", "m3@example.com"],
@@ -136,7 +136,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
     let seed = Seed::default()
         .person("bob@example.com")
         .group("Admins", ["alice@example.com"])
-        .group("From SCIM", GroupSeed::from(["alice@example.com"]).scim());
+        .group("From SCIM", SeedGroup::from(["alice@example.com"]).scim());
     let world = given(seed).groups(&[
         ("Admins", &["alice@example.com", "bob@example.com"]),
         ("From SCIM", &["alice@example.com", "bob@example.com"]),
@@ -170,7 +170,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
 #[test]
 fn somebody_who_left_meanwhile_is_removed_all_the_same() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]).fault(FaultRule::once(
-        Match::operation(Operation::RemoveMember),
+        Match::operation(Endpoint::RemoveMember),
         Fault::EditBefore(convoke::sandbox::Edit::RemovePerson("mallory@example.com".into())),
     ));
     let world = given(seed).groups(&[("Admins", &["alice@example.com"])]);
@@ -182,7 +182,7 @@ fn somebody_who_left_meanwhile_is_removed_all_the_same() {
 fn somebody_who_left_the_account_before_they_were_added_is_named() {
     let seed = Seed::default().people(["bob@example.com", "carol@example.com"]).group("Admins", ["alice@example.com"]);
     let leaves = FaultRule::once(
-        Match::operation(Operation::AddMembers),
+        Match::operation(Endpoint::AddMembers),
         Fault::EditBefore(convoke::sandbox::Edit::RemovePerson("bob@example.com".into())),
     );
     let world =
@@ -214,7 +214,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
 fn a_group_that_is_deleted_meanwhile_is_told_and_the_others_go_on() {
     let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"]);
     let deleted = FaultRule::once(
-        Match::operation(Operation::AddMembers).group("Doomed"),
+        Match::operation(Endpoint::AddMembers).group("Doomed"),
         Fault::EditBefore(convoke::sandbox::Edit::DeleteGroup("Doomed".into())),
     );
     let world = given(seed.group("Doomed", ["alice@example.com"]).fault(deleted)).groups(&[

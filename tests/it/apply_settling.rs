@@ -1,11 +1,11 @@
 //! `apply` where answers are lost or others change the account: settled by reading, never by hoping.
 
-use convoke::sandbox::{Cut, Edit, Fault, FaultRule, Match, Operation, Seed};
+use convoke::sandbox::{Cut, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use insta::assert_snapshot;
 
 use crate::harness::{World, given};
 
-const WRITES: [Operation; 3] = [Operation::AddMembers, Operation::ReplaceMembers, Operation::RemoveMember];
+const WRITES: [Endpoint; 3] = [Endpoint::AddMembers, Endpoint::ReplaceMembers, Endpoint::RemoveMember];
 
 /// An account and files whose plan holds a POST, a PUT and a DELETE, each to a group of its own.
 fn post_put_and_delete(rules: impl IntoIterator<Item = FaultRule>) -> World {
@@ -77,7 +77,7 @@ fn an_error_of_the_edge_after_a_write_was_carried_out_is_settled_too() {
 
 #[test]
 fn a_write_that_never_gets_through_is_reported_and_the_others_are_done() {
-    let added = Match::operation(Operation::AddMembers).group("Added");
+    let added = Match::operation(Endpoint::AddMembers).group("Added");
     let world = post_put_and_delete([FaultRule::always(added, Fault::Cut(Cut::Before))]);
     let outcome = world.run("apply --yes --max-wait 1s").exits(5);
     assert!(outcome.stdout.contains("failed Added: 0 added, 0 removed"), "{outcome}");
@@ -94,7 +94,7 @@ fn a_write_that_never_gets_through_is_reported_and_the_others_are_done() {
 fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
     // The group is read for the plan, and once more before the PUT: by then somebody has joined.
     let joins = FaultRule::once(
-        Match::operation(Operation::ListMembers).group("Replaced").nth(2),
+        Match::operation(Endpoint::ListMembers).group("Replaced").nth(2),
         Fault::EditBefore(Edit::add("Replaced", "carol@example.com")),
     );
     let world = post_put_and_delete([joins]);
@@ -142,7 +142,7 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
 #[test]
 fn a_change_that_somebody_else_has_made_already_is_no_conflict() {
     let leaves = FaultRule::once(
-        Match::operation(Operation::ListMembers).group("Replaced").nth(2),
+        Match::operation(Endpoint::ListMembers).group("Replaced").nth(2),
         Fault::EditBefore(Edit::remove("Replaced", "m1@example.com")),
     );
     let world = post_put_and_delete([leaves]);
@@ -153,7 +153,7 @@ fn a_change_that_somebody_else_has_made_already_is_no_conflict() {
 #[test]
 fn a_refused_token_half_way_is_told_as_such() {
     let world = post_put_and_delete([FaultRule::once(
-        Match::operation(Operation::AddMembers),
+        Match::operation(Endpoint::AddMembers),
         Fault::EditBefore(Edit::RevokeToken),
     )]);
     let outcome = world.run("apply --yes --max-wait 1s");
@@ -167,12 +167,12 @@ fn a_change_that_somebody_else_unmakes_meanwhile_is_told_as_missing() {
         .person("bob@example.com")
         .group("Team", ["alice@example.com", "mallory@example.com"])
         .fault(FaultRule::once(
-            Match::operation(Operation::AddMembers),
+            Match::operation(Endpoint::AddMembers),
             Fault::EditAfter(Edit::remove("Team", "bob@example.com")),
         ))
         // The API refuses to remove who is gone already: so the group is read again.
         .fault(FaultRule::once(
-            Match::operation(Operation::RemoveMember),
+            Match::operation(Endpoint::RemoveMember),
             Fault::EditBefore(Edit::remove("Team", "mallory@example.com")),
         ));
     let world = given(seed).groups(&[("Team", &["alice@example.com", "bob@example.com"])]);

@@ -1,6 +1,6 @@
 //! `apply`: by which requests, in which order, and that a second run has nothing left to do.
 
-use convoke::sandbox::{GroupSeed, Seed};
+use convoke::sandbox::{Seed, SeedGroup};
 use insta::assert_snapshot;
 
 use crate::harness::{World, given};
@@ -134,7 +134,7 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
 
 #[test]
 fn who_moves_between_groups_is_added_before_they_are_removed() {
-    let world = given(team().group("Operators", GroupSeed::default())).groups(&[
+    let world = given(team().group("Operators", SeedGroup::default())).groups(&[
         ("Admins", &["alice@example.com", "mallory@example.com", "trent@example.com"]),
         ("Operators", &["victor@example.com"]),
     ]);

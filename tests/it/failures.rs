@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use convoke::sandbox::{Access, Fault, FaultRule, Match, Operation, RateLimit, Respond, Seed, Wait};
+use convoke::sandbox::{Access, Delay, Endpoint, Fault, FaultRule, Match, RateLimit, Respond, Seed};
 use insta::assert_snapshot;
 
 use crate::harness::{TOKEN, World, given};
@@ -86,7 +86,7 @@ fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
 
 #[test]
 fn an_account_that_is_not_there_is_a_wrong_file() {
-    let world = with(FaultRule::always(Match::operation(Operation::ListGroups), Fault::status(404)));
+    let world = with(FaultRule::always(Match::operation(Endpoint::ListGroups), Fault::status(404)));
     assert_snapshot!(world.run("plan --max-wait 200ms"), @"
     exit 65
     -- stderr
@@ -113,7 +113,7 @@ fn an_error_of_the_edge_passes() {
 
 #[test]
 fn an_edge_that_goes_on_failing_is_told_with_its_status() {
-    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::html(502)));
+    let world = with(FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::html(502)));
     assert_snapshot!(world.run("plan --max-wait 200ms"), @r#"
     exit 69
     -- stderr
@@ -124,13 +124,13 @@ fn an_edge_that_goes_on_failing_is_told_with_its_status() {
 
 #[test]
 fn an_exhausted_limit_is_waited_out() {
-    let world = with(FaultRule::once(Match::operation(Operation::ListMembers), Fault::rate_limited(1)));
+    let world = with(FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::rate_limited(1)));
     world.run("plan").exits(0).says("+ bob@example.com");
 }
 
 #[test]
 fn a_wait_that_is_too_long_is_told_and_not_waited() {
-    let world = with(FaultRule::always(Match::operation(Operation::ListMembers), Fault::rate_limited(250)));
+    let world = with(FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::rate_limited(250)));
     let outcome = world.run("plan --max-wait 2s").exits(69);
     assert!(outcome.stderr.contains("the next request would be allowed in"), "{outcome}");
     assert!(outcome.stderr.contains("--max-wait"), "{outcome}");
@@ -138,7 +138,7 @@ fn a_wait_that_is_too_long_is_told_and_not_waited() {
 
 #[test]
 fn a_window_that_others_have_nearly_used_up_is_not_run_into() {
-    let limit = RateLimit { requests: 1200, window: Wait::millis(2_000), spent: 1190 };
+    let limit = RateLimit { requests: 1200, window: Delay::millis(2_000), spent: 1190 };
     let world = joining(Seed { rate_limit: Some(limit), ..admins() });
     world.run("plan").exits(0);
     assert!(world.account().requests().iter().all(|request| request.status_sent == Some(200)));
@@ -159,7 +159,7 @@ fn a_redirect_is_not_followed() {
 
 #[test]
 fn an_answer_that_denies_its_success_is_no_success() {
-    let world = with(FaultRule::always(Match::operation(Operation::ListGroups), Fault::Unsuccessful));
+    let world = with(FaultRule::always(Match::operation(Endpoint::ListGroups), Fault::Unsuccessful));
     let outcome = world.run("apply --yes --max-wait 200ms").exits(69);
     assert!(outcome.stderr.contains("cannot list the account's user groups"), "{outcome}");
 }
@@ -167,7 +167,7 @@ fn an_answer_that_denies_its_success_is_no_success() {
 #[test]
 fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
-    let omitted = FaultRule::always(Match::operation(Operation::ListMembers), Fault::OmitResult);
+    let omitted = FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::OmitResult);
     let world = given(seed.fault(omitted)).groups(&[("Admins", &["alice@example.com"])]);
     let outcome = world.run("apply --yes --max-wait 200ms");
     assert_ne!(outcome.code, Some(0), "{outcome}");
@@ -178,7 +178,7 @@ fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
 fn a_list_that_is_cut_short_removes_nobody() {
     let members: Vec<String> = (0..20).map(|number| format!("p{number:02}@example.com")).collect();
     let names: Vec<&str> = members.iter().map(String::as_str).collect();
-    let cut = FaultRule::always(Match::operation(Operation::ListMembers), Fault::Cut(convoke::sandbox::Cut::Body));
+    let cut = FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::Cut(convoke::sandbox::Cut::Body));
     let world = given(Seed::default().group("Admins", members.clone()).fault(cut)).groups(&[("Admins", &names[..5])]);
     world.run("apply --yes --max-wait 200ms").exits(69);
     assert_eq!(world.members("Admins").len(), 20);
@@ -186,7 +186,7 @@ fn a_list_that_is_cut_short_removes_nobody() {
 
 #[test]
 fn no_answer_in_time_is_told_with_what_may_help() {
-    let world = with(FaultRule::always(Match::any(), Fault::Latency(Wait::millis(60_000))));
+    let world = with(FaultRule::always(Match::any(), Fault::Latency(Delay::millis(60_000))));
     let outcome = world.run("plan --timeout 100ms --max-wait 200ms").exits(69);
     assert!(outcome.stderr.contains("no answer in time"), "{outcome}");
     assert!(outcome.stderr.contains("--timeout"), "{outcome}");

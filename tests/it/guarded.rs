@@ -1,6 +1,6 @@
 //! What the guards refuse, as the program says it; what accepting lifts; and who is not asked twice.
 
-use convoke::sandbox::{Operation, PersonSeed, Seed};
+use convoke::sandbox::{Endpoint, Seed, SeedPerson};
 
 use crate::harness::{World, given};
 
@@ -139,7 +139,7 @@ fn what_accepts_a_saved_plan_names_that_plan() {
 
 #[test]
 fn somebody_protected_is_found_by_an_address_that_only_the_account_knows() {
-    let boss = PersonSeed { group_email: Some(Some("old@example.com".into())), ..PersonSeed::from("boss@example.com") };
+    let boss = SeedPerson { group_email: Some(Some("old@example.com".into())), ..SeedPerson::from("boss@example.com") };
     let people = (0..9).map(|number| format!("p{number}@example.com"));
     let seed = Seed::default()
         .person(boss)
@@ -183,11 +183,11 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
 fn who_the_token_acts_for_is_asked_once_and_only_before_removals() {
     let world = ten(1..10, "");
     world.run("plan").exits(0);
-    assert_eq!(world.account().request_counts().get(&Operation::GetUser), Some(&1));
+    assert_eq!(world.account().request_counts().get(&Endpoint::GetUser), Some(&1));
     world.forget_requests();
     let same = ten(0..10, "");
     same.run("plan").exits(0);
-    assert_eq!(same.account().request_counts().get(&Operation::GetUser), None);
+    assert_eq!(same.account().request_counts().get(&Endpoint::GetUser), None);
 }
 
 #[test]

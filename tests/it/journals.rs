@@ -1,6 +1,6 @@
 //! The journal of a run, and undoing what it proves was done.
 
-use convoke::sandbox::{Cut, Fault, FaultRule, Match, Operation, Seed};
+use convoke::sandbox::{Cut, Endpoint, Fault, FaultRule, Match, Seed};
 use serde_json::Value;
 
 use crate::harness::{World, given, repository};
@@ -145,8 +145,7 @@ fn an_operation_whose_answer_never_came_is_settled_by_reading() {
 
 #[test]
 fn what_was_refused_is_not_undone() {
-    let seed =
-        seed().fault(FaultRule::always(Match::operation(Operation::AddMembers).group("Dev"), Fault::status(400)));
+    let seed = seed().fault(FaultRule::always(Match::operation(Endpoint::AddMembers).group("Dev"), Fault::status(400)));
     let world = world_of(seed);
     world.run("apply --yes --journal journal.jsonl").exits(5);
     world.account().add("Dev", "new@example.com");
@@ -161,7 +160,7 @@ fn what_was_refused_is_not_undone() {
 
 #[test]
 fn a_lost_answer_is_settled_in_the_journal() {
-    let lost = FaultRule::once(Match::operation(Operation::AddMembers).group("Dev"), Fault::Cut(Cut::After));
+    let lost = FaultRule::once(Match::operation(Endpoint::AddMembers).group("Dev"), Fault::Cut(Cut::After));
     let world = world_of(seed().fault(lost));
     world.run("apply --yes --journal journal.jsonl").exits(0);
     let told: Vec<String> = entries(&world)

@@ -7,12 +7,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use convoke::journal::{self, Outcome};
-use convoke::sandbox::{Fault, FaultRule, Match, Operation, Request, Seed, Wait};
+use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
 
 use crate::harness::{World, binary, given};
 
 /// Longer than any test waits: what is held for so long is never let go.
-const FOREVER: Wait = Wait::millis(600_000);
+const FOREVER: Delay = Delay::millis(600_000);
 
 /// What must happen within this time happens at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,7 +136,7 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
 #[test]
 fn a_run_killed_before_or_after_any_write_loses_nothing_and_the_next_converges() {
     let writes = writes();
-    let kinds: BTreeSet<Operation> = writes.iter().filter_map(|write| write.operation).collect();
+    let kinds: BTreeSet<Endpoint> = writes.iter().filter_map(|write| write.operation).collect();
     assert_eq!(kinds.len(), 3, "the plan is to hold every kind of write: {writes:#?}");
     for write in &writes {
         for after in [false, true] {
@@ -190,7 +190,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
     for name in ["INT", "TERM"] {
         let world = world();
         let write = &writes()[0];
-        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Wait::millis(400))));
+        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(400))));
         let child = applying(&world, "journal.jsonl").spawn().unwrap();
         arrived(&world, write, true);
         signal(&child, name);

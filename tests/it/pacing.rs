@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use convoke::sandbox::{Fault, FaultRule, Match, Operation, RateLimit, Seed, Wait};
+use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, RateLimit, Seed};
 
 use crate::harness::{World, in_sync};
 
@@ -13,7 +13,7 @@ const GROUPS: usize = 100;
 
 /// A limit that is renewed every second.
 const fn limit(spent: u32) -> RateLimit {
-    RateLimit { requests: 40, window: Wait(Duration::from_secs(1)), spent }
+    RateLimit { requests: 40, window: Delay(Duration::from_secs(1)), spent }
 }
 
 /// How many requests were refused for the limit's sake.
@@ -32,7 +32,7 @@ fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal(
 
 #[test]
 fn a_window_of_seconds_is_kept_to_as_one_of_a_second_is() {
-    let limit = RateLimit { window: Wait(Duration::from_secs(4)), ..limit(0) };
+    let limit = RateLimit { window: Delay(Duration::from_secs(4)), ..limit(0) };
     let world = in_sync(&[1; 50], |seed| Seed { rate_limit: Some(limit), ..seed });
     world.run("plan").exits(0).says("No changes. 50 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (0, 1 + 50));
@@ -79,7 +79,7 @@ fn a_budget_that_others_have_spent_costs_one_refusal_and_then_time() {
 
 #[test]
 fn a_refusal_in_the_middle_is_waited_out_by_all_and_only_its_own_request_is_sent_again() {
-    let amid = Match::operation(Operation::ListMembers).nth(30);
+    let amid = Match::operation(Endpoint::ListMembers).nth(30);
     let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::once(amid, Fault::rate_limited(1))));
     world.run("plan --concurrency 8").exits(0).says("No changes. 100 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));

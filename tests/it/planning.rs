@@ -1,6 +1,6 @@
 //! `plan`: what it shows, what it asks, and how it ends.
 
-use convoke::sandbox::{GroupSeed, Invitation, PersonSeed, Seed};
+use convoke::sandbox::{Invitation, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
 
 use crate::harness::{given, nothing};
@@ -8,11 +8,11 @@ use crate::harness::{given, nothing};
 fn organisation() -> Seed {
     Seed::default()
         .people(["Bob@Example.com", "erin@example.com"])
-        .person(PersonSeed::from("dave@example.com").status(Invitation::Pending))
-        .person(PersonSeed::from("zoe@example.com").status(Invitation::Rejected))
+        .person(SeedPerson::from("dave@example.com").status(Invitation::Pending))
+        .person(SeedPerson::from("zoe@example.com").status(Invitation::Rejected))
         .group("Admins", ["alice@example.com", "carol@example.com"])
         .group("Billing", ["Frank@example.com"])
-        .group("Empty", GroupSeed::default())
+        .group("Empty", SeedGroup::default())
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn an_account_that_the_files_and_the_command_line_disagree_on_is_refused() {
 #[test]
 fn a_group_is_found_by_its_pin_whatever_it_is_called() {
     let id = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
-    let seed = Seed::default().group("Renamed", GroupSeed::from(["alice@example.com"]).id(id.parse().unwrap()));
+    let seed = Seed::default().group("Renamed", SeedGroup::from(["alice@example.com"]).id(id.parse().unwrap()));
     let file = format!("version: 1\ngroups:\n  Admins:\n    id: {id}\n    members: [alice@example.com]\n");
     let world = given(seed).file("convoke.yaml", file);
     assert_snapshot!(world.run("plan"), @r#"
@@ -279,7 +279,7 @@ fn two_groups_of_one_name_are_told_with_their_ids() {
 
 #[test]
 fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() {
-    let broken = GroupSeed { policy_invalid: true, ..GroupSeed::from(["alice@example.com"]) };
+    let broken = SeedGroup { policy_invalid: true, ..SeedGroup::from(["alice@example.com"]) };
     let world = given(organisation().group("Broken", broken))
         .groups(&[("Broken", &["alice@example.com"]), ("Billing", &["frank@example.com", "erin@example.com"])]);
     assert_snapshot!(world.run("plan"), @"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use convoke::sandbox::{Fault, FaultRule, GroupSeed, Match, Operation, Seed};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup};
 
 use crate::harness::{World, config, given, in_sync, people};
 
@@ -77,9 +77,9 @@ fn only_the_groups_that_are_planned_are_read() {
 
 #[test]
 fn a_list_that_never_comes_to_be_whole_is_an_error_and_removes_nobody() {
-    let seed = Seed::default().group("Admins", GroupSeed::from(people("g0", 600)));
+    let seed = Seed::default().group("Admins", SeedGroup::from(people("g0", 600)));
     // The second page always lacks people that the first page's figures promise.
-    let short = FaultRule::always(Match::operation(Operation::ListMembers).page(2), Fault::OmitResult);
+    let short = FaultRule::always(Match::operation(Endpoint::ListMembers).page(2), Fault::OmitResult);
     let names = people("g0", 600);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let world = given(seed.fault(short)).groups(&[("Admins", &names)]);

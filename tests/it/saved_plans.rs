@@ -1,6 +1,6 @@
 //! Saved plans: bound to what they were made from, resumed where they were cut off, refused where anything else is so.
 
-use convoke::sandbox::{Edit, Fault, FaultRule, InGroup, Match, Operation, Seed};
+use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, InGroup, Match, Seed};
 
 use crate::harness::{World, given};
 
@@ -170,7 +170,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
         .group("Ops", people)
         .group("Dev", ["a@example.com"])
         // The first listing is the plan's, the second the one before the PUT.
-        .fault(FaultRule::once(Match::operation(Operation::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
+        .fault(FaultRule::once(Match::operation(Endpoint::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
     let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
     let stale = world.run("apply --yes").exits(5);
     insta::assert_snapshot!(stale.stdout, @r"
@@ -205,7 +205,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
 fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
     let world = given(
         Seed::default()
-            .person(convoke::sandbox::PersonSeed::from("mover@example.com").not_joinable())
+            .person(convoke::sandbox::SeedPerson::from("mover@example.com").not_joinable())
             .group("From", ["mover@example.com", "stay@example.com"])
             .group("To", ["stay@example.com"]),
     )

@@ -1,6 +1,6 @@
 //! The token is in no output, however much is said, and in no file that is written.
 
-use convoke::sandbox::{Fault, FaultRule, Match, Operation, Seed};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::harness::{TOKEN, World, given};
 
@@ -11,7 +11,7 @@ fn world(seed: Seed) -> World {
 
 #[test]
 fn the_token_is_in_no_output_and_no_file_however_much_is_said() {
-    let flaky = FaultRule::once(Match::operation(Operation::ListMembers), Fault::html(502));
+    let flaky = FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::html(502));
     let world = world(Seed::default().fault(flaky));
     for arguments in
         ["plan -vv --out plan.json", "plan -vvv --log-format json", "apply --yes -vv --journal journal.jsonl"]

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, page};
+use super::{RouteCall, page};
 use crate::model::GroupId;
-use crate::sandbox::answer::{Refusal, Success};
+use crate::sandbox::answer::{Rejection, Success};
 use crate::sandbox::request::PageSizes;
-use crate::sandbox::state::Group;
+use crate::sandbox::state::StoredGroup;
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
@@ -20,7 +20,7 @@ struct Body {
     _policies: Option<Vec<serde_json::Map<String, Value>>>,
 }
 
-fn shown(id: GroupId, group: &Group) -> Value {
+fn shown(id: GroupId, group: &StoredGroup) -> Value {
     json!({
         "id": id,
         "name": group.name,
@@ -30,25 +30,25 @@ fn shown(id: GroupId, group: &Group) -> Value {
     })
 }
 
-fn missing() -> Refusal {
-    Refusal::not_found("user group")
+fn missing() -> Rejection {
+    Rejection::not_found("user group")
 }
 
-fn checked_name(body: Body) -> Result<Option<String>, Refusal> {
+fn checked_name(body: Body) -> Result<Option<String>, Rejection> {
     match body.name {
-        Some(name) if name.trim().is_empty() => Err(Refusal::invalid("a user group's name cannot be empty")),
+        Some(name) if name.trim().is_empty() => Err(Rejection::invalid("a user group's name cannot be empty")),
         name => Ok(name),
     }
 }
 
-pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let id: Option<GroupId> = call.query.take_id("id")?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
     let paging = call.query.take_paging(&PAGE_SIZES)?;
     call.query.finish()?;
 
-    let mut groups: Vec<(GroupId, &Group)> = call
+    let mut groups: Vec<(GroupId, &StoredGroup)> = call
         .state
         .groups()
         .filter(|(group_id, _)| id.is_none_or(|id| id == *group_id))
@@ -60,22 +60,22 @@ pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
     Ok(Success::page(groups.into_iter().map(|(id, group)| shown(id, group)).collect(), info))
 }
 
-pub(super) fn create(call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn create(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
-    let name = checked_name(call.incoming.json()?)?.ok_or_else(|| Refusal::invalid("a user group needs a name"))?;
+    let name = checked_name(call.incoming.json()?)?.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
     let id = call.state.create_group(&name);
     let group = call.state.group(id).ok_or_else(missing)?;
     Ok(Success::written(shown(id, group), true))
 }
 
-pub(super) fn get(call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn get(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
     let id = call.ids.group()?;
     let group = call.state.group(id).ok_or_else(missing)?;
     Ok(Success::read(shown(id, group)))
 }
 
-pub(super) fn update(call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn update(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
     let id = call.ids.group()?;
     let name = checked_name(call.incoming.json()?)?;
@@ -83,7 +83,7 @@ pub(super) fn update(call: Call<'_>) -> Result<Success, Refusal> {
     let effect = match name {
         Some(name) if name != group.name => {
             if group.scim {
-                return Err(Refusal::scim());
+                return Err(Rejection::scim());
             }
             call.state.rename_group(id, &name)
         }
@@ -93,7 +93,7 @@ pub(super) fn update(call: Call<'_>) -> Result<Success, Refusal> {
     Ok(Success::written(shown(id, group), effect))
 }
 
-pub(super) fn delete(call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn delete(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
     let id = call.ids.group()?;
     match call.state.delete_group(id) {

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Call, page};
+use super::{RouteCall, page};
 use crate::model::{Email, GroupId, MemberId};
-use crate::sandbox::answer::{Refusal, Success};
+use crate::sandbox::answer::{Rejection, Success};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::seed::Invitation;
-use crate::sandbox::state::{Group, Person, user_id};
+use crate::sandbox::state::{StoredGroup, StoredPerson, user_id};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
-fn shown(id: MemberId, person: Option<&Person>, with_status: bool) -> Value {
+fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Value {
     let mut fields = serde_json::Map::from_iter([("id".into(), json!(id))]);
     if let Some(email) = person.and_then(|person| person.group_email.as_ref()) {
         fields.insert("email".into(), json!(email));
@@ -26,9 +26,9 @@ fn shown(id: MemberId, person: Option<&Person>, with_status: bool) -> Value {
 }
 
 /// The group that the path names, unless it still settles.
-fn settled<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a Group), Refusal> {
+fn settled<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let id = call.ids.group()?;
-    let missing = || Refusal::not_found("user group");
+    let missing = || Rejection::not_found("user group");
     let group = call.state.group_mut(id).ok_or_else(missing)?;
     if group.settling > 0 {
         group.settling -= 1;
@@ -38,28 +38,28 @@ fn settled<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a Group), Refusal> 
 }
 
 /// As [`settled`], for a change of the members.
-fn writable<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a Group), Refusal> {
+fn writable<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let (id, group) = settled(call)?;
     if group.scim {
-        return Err(Refusal::scim());
+        return Err(Rejection::scim());
     }
     Ok((id, group))
 }
 
 /// Every member of the group, as writes echo them.
-fn echo(call: &mut Call<'_>, id: GroupId) -> Value {
+fn echo(call: &mut RouteCall<'_>, id: GroupId) -> Value {
     let sorted = call.state.members_by_email(id);
     let with_status = call.settings.member_status;
     sorted.iter().map(|id| shown(*id, call.state.person(*id), with_status)).collect()
 }
 
-pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let fuzzy = call.query.take("fuzzyEmail").map(|part| part.to_lowercase());
     let paging = call.query.take_paging(&PAGE_SIZES)?;
     std::mem::take(&mut call.query).finish()?;
     let (id, group) = settled(&mut call)?;
     if group.policy_invalid {
-        return Err(Refusal::bad_request(400, "Policy validation failed"));
+        return Err(Rejection::bad_request(400, "Policy validation failed"));
     }
 
     let mut sorted = call.state.members_by_email(id);
@@ -78,7 +78,7 @@ pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
     Ok(Success::page(ids.into_iter().map(|id| shown(id, call.state.person(id), with_status)).collect(), info))
 }
 
-pub(super) fn add(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn add(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
     let (id, group) = writable(&mut call)?;
@@ -88,7 +88,7 @@ pub(super) fn add(mut call: Call<'_>) -> Result<Success, Refusal> {
     Ok(Success::written(echo(&mut call, id), effect))
 }
 
-pub(super) fn replace(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn replace(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
     let (id, group) = writable(&mut call)?;
@@ -99,28 +99,32 @@ pub(super) fn replace(mut call: Call<'_>) -> Result<Success, Refusal> {
 }
 
 /// One bad member refuses the whole write: everybody listed must be in the account, and whoever joins able to.
-fn check_members(call: &Call<'_>, listed: &BTreeSet<MemberId>, joining: &BTreeSet<MemberId>) -> Result<(), Refusal> {
+fn check_members(
+    call: &RouteCall<'_>,
+    listed: &BTreeSet<MemberId>,
+    joining: &BTreeSet<MemberId>,
+) -> Result<(), Rejection> {
     let person = |id: &MemberId| call.state.person(*id);
     if let Some(unknown) = listed.iter().find(|id| person(id).is_none()) {
-        return Err(Refusal::invalid_member(format!("invalid member: {unknown} is not a member of the account")));
+        return Err(Rejection::invalid_member(format!("invalid member: {unknown} is not a member of the account")));
     }
     let joining = || joining.iter().filter_map(person);
     if let Some(rejected) = joining().find(|person| person.status == Invitation::Rejected) {
         let message = format!("invalid member: {} has rejected the invitation to the account", rejected.email);
-        return Err(Refusal::invalid_member(message));
+        return Err(Rejection::invalid_member(message));
     }
     let barred: Vec<&str> = joining().filter(|person| !person.joinable).map(|person| person.email.as_str()).collect();
     match barred.is_empty() {
         true => Ok(()),
-        false => Err(Refusal::invalid_member(format!("members {} do not have DSR enabled", barred.join(", ")))),
+        false => Err(Rejection::invalid_member(format!("members {} do not have DSR enabled", barred.join(", ")))),
     }
 }
 
-pub(super) fn get(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let member = call.ids.member()?;
     let (_, group) = settled(&mut call)?;
-    let since = group.since(member).ok_or_else(|| Refusal::not_found("member"))?;
+    let since = group.since(member).ok_or_else(|| Rejection::not_found("member"))?;
     let person = call.state.person(member);
     let mut result = shown(member, person, call.settings.member_status);
     if let (Some(fields), Some(person)) = (result.as_object_mut(), person) {
@@ -132,7 +136,7 @@ pub(super) fn get(mut call: Call<'_>) -> Result<Success, Refusal> {
 
 /// The user behind a membership. Before the invitation is accepted there is none, and the reference's shape for
 /// this answer has no null for its id: it is left out.
-fn user(id: MemberId, person: &Person) -> Value {
+fn user(id: MemberId, person: &StoredPerson) -> Value {
     let email: &Email = &person.user_email;
     match person.status {
         Invitation::Accepted => json!({ "id": user_id(id), "email": email, "first_name": null, "last_name": null }),
@@ -140,7 +144,7 @@ fn user(id: MemberId, person: &Person) -> Value {
     }
 }
 
-pub(super) fn remove(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn remove(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let member = call.ids.member()?;
     let (id, _) = writable(&mut call)?;
@@ -148,8 +152,8 @@ pub(super) fn remove(mut call: Call<'_>) -> Result<Success, Refusal> {
     match call.state.remove_member(id, member) {
         true => Ok(Success::written(removed, true)),
         false if call.state.person(member).is_some() => {
-            Err(Refusal::invalid_member(format!("invalid member: {member} is not in the user group")))
+            Err(Rejection::invalid_member(format!("invalid member: {member} is not in the user group")))
         }
-        false => Err(Refusal::not_found("member")),
+        false => Err(Rejection::not_found("member")),
     }
 }

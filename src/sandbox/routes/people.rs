@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, page};
+use super::{RouteCall, page};
 use crate::model::MemberId;
-use crate::sandbox::answer::{Refusal, Success};
+use crate::sandbox::answer::{Rejection, Success};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::seed::Invitation;
-use crate::sandbox::state::{Order, Person, user_id};
+use crate::sandbox::state::{Order, StoredPerson, user_id};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 5, most: 50, usual: 20 };
 
@@ -22,7 +22,7 @@ const ORDERS: [(&str, Order); 4] = [
 const STATUSES: [(&str, Invitation); 3] =
     [("accepted", Invitation::Accepted), ("pending", Invitation::Pending), ("rejected", Invitation::Rejected)];
 
-fn shown(id: MemberId, person: &Person) -> Value {
+fn shown(id: MemberId, person: &StoredPerson) -> Value {
     let accepted = person.status == Invitation::Accepted;
     json!({
         "id": id,
@@ -40,7 +40,7 @@ fn shown(id: MemberId, person: &Person) -> Value {
     })
 }
 
-pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let order = call.query.take_word("order", &ORDERS)?.unwrap_or(Order::Id);
     let status = call.query.take_word("status", &STATUSES)?;
     let paging = call.query.take_paging(&PAGE_SIZES)?;
@@ -51,10 +51,10 @@ pub(super) fn list(mut call: Call<'_>) -> Result<Success, Refusal> {
     Ok(Success::page(people.collect(), info))
 }
 
-pub(super) fn user(call: Call<'_>) -> Result<Success, Refusal> {
+pub(super) fn user(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
     let owner = call.settings.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
-    let (id, person) = owner.ok_or_else(|| Refusal::forbidden(9109, "Valid user-level authentication not found"))?;
+    let (id, person) = owner.ok_or_else(|| Rejection::forbidden(9109, "Valid user-level authentication not found"))?;
     Ok(Success::read(json!({
         "id": user_id(id),
         "email": person.user_email,

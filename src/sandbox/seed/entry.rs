@@ -12,14 +12,14 @@ use serde_saphyr::Spanned;
 
 /// A place in a seed's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SeedPlace {
     /// The line, from 1.
     pub line: u64,
     /// The column in characters, from 1.
     pub column: u64,
 }
 
-impl From<serde_saphyr::Location> for Place {
+impl From<serde_saphyr::Location> for SeedPlace {
     fn from(location: serde_saphyr::Location) -> Self {
         Self { line: location.line(), column: location.column() }
     }
@@ -27,27 +27,27 @@ impl From<serde_saphyr::Location> for Place {
 
 /// An entry together with where it stands.
 #[derive(Clone, Debug)]
-pub struct Entry<T> {
+pub struct SeedEntry<T> {
     /// The entry.
     pub value: T,
     /// Where it stands; nothing for one that no text holds.
-    pub place: Option<Place>,
+    pub place: Option<SeedPlace>,
 }
 
-impl<T> From<T> for Entry<T> {
+impl<T> From<T> for SeedEntry<T> {
     fn from(value: T) -> Self {
         Self { value, place: None }
     }
 }
 
-impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for Entry<T> {
+impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for SeedEntry<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value: TextOrMap(value), referenced, .. } = Spanned::deserialize(deserializer)?;
         Ok(Self { value, place: Some(referenced.into()) })
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Entry<T> {
+impl<T: JsonSchema> JsonSchema for SeedEntry<T> {
     fn schema_name() -> Cow<'static, str> {
         format!("Entry_of_{}", T::schema_name()).into()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Place;
+use super::SeedPlace;
 
 /// Why a seed cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub struct Invalid {
     /// The file.
     pub path: PathBuf,
     /// Where it is wrong, as far as that is one place.
-    pub place: Option<Place>,
+    pub place: Option<SeedPlace>,
     /// The line it stands on.
     pub source_line: Option<String>,
     /// What is wrong.
@@ -48,11 +48,11 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, place, source_line, message } = self;
         write!(f, "{}:", path.display())?;
-        if let Some(Place { line, column }) = place {
+        if let Some(SeedPlace { line, column }) = place {
             write!(f, "{line}:{column}:")?;
         }
         write!(f, " {message}")?;
-        if let (Some(Place { line, .. }), Some(source_line)) = (place, source_line) {
+        if let (Some(SeedPlace { line, .. }), Some(source_line)) = (place, source_line) {
             write!(f, "\n  {line} | {source_line}")?;
         }
         Ok(())
@@ -61,28 +61,28 @@ impl fmt::Display for Invalid {
 
 /// Something in a seed that contradicts the rest of it.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) place: Option<Place>,
+pub(crate) struct SeedProblem {
+    pub(crate) place: Option<SeedPlace>,
     pub(crate) message: String,
 }
 
-pub(crate) fn problem(place: Option<Place>, message: impl Into<String>) -> Problem {
-    Problem { place, message: message.into() }
+pub(crate) fn problem(place: Option<SeedPlace>, message: impl Into<String>) -> SeedProblem {
+    SeedProblem { place, message: message.into() }
 }
 
 impl SeedError {
     pub(super) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
-        let place = error.location().map(Place::from);
+        let place = error.location().map(SeedPlace::from);
         let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
         // The library may repeat the place at the end of its text.
-        let said = place.and_then(|Place { line, column }| {
+        let said = place.and_then(|SeedPlace { line, column }| {
             let suffix = format!(" at line {line}, column {column}");
             whole.strip_suffix(&suffix).map(String::from)
         });
         Self::from_problem(path, text, problem(place, said.unwrap_or(whole)))
     }
 
-    pub(super) fn from_problem(path: &Path, text: &str, Problem { place, message }: Problem) -> Self {
+    pub(super) fn from_problem(path: &Path, text: &str, SeedProblem { place, message }: SeedProblem) -> Self {
         let source_line = place.and_then(|place| {
             let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
             let shown = text.lines().nth(line)?.chars().filter(|c| !c.is_control()).take(160);

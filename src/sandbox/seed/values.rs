@@ -9,9 +9,9 @@ use serde::{Deserialize, Deserializer};
 
 /// A duration, written like `50ms` or `2s`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wait(pub Duration);
+pub struct Delay(pub Duration);
 
-impl Wait {
+impl Delay {
     /// So many milliseconds.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {
@@ -19,7 +19,7 @@ impl Wait {
     }
 }
 
-impl FromStr for Wait {
+impl FromStr for Delay {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -29,15 +29,15 @@ impl FromStr for Wait {
     }
 }
 
-impl<'de> Deserialize<'de> for Wait {
+impl<'de> Deserialize<'de> for Delay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
-impl JsonSchema for Wait {
+impl JsonSchema for Delay {
     fn schema_name() -> Cow<'static, str> {
-        "Wait".into()
+        "Delay".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -5,16 +5,16 @@ use std::fmt::Display;
 
 use jiff::Timestamp;
 
-use super::{Group, Person, State, id};
+use super::{State, StoredGroup, StoredPerson, id};
 use crate::model::{Email, GroupId, MemberId};
 use crate::sandbox::history::History;
-use crate::sandbox::seed::{Entry, GroupSeed, MemberSeed, PersonSeed, Place, Problem, Seed, problem};
+use crate::sandbox::seed::{Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedProblem, problem};
 
 /// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
 /// The account as the seed describes it.
-pub(super) fn state(seed: &Seed) -> Result<State, Problem> {
+pub(super) fn state(seed: &Seed) -> Result<State, SeedProblem> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
     let mut state = State {
         people: BTreeMap::new(),
@@ -44,21 +44,21 @@ pub(super) fn state(seed: &Seed) -> Result<State, Problem> {
     Ok(state)
 }
 
-fn email(text: &str, place: Option<Place>) -> Result<Email, Problem> {
+fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedProblem> {
     text.parse().map_err(|error| problem(place, format!("{text:?} is no email address: {error}")))
 }
 
 /// The API's ids are hexadecimal; the wider shape is left to those who only pass them on.
-fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<Place>) -> Result<(), Problem> {
+fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedProblem> {
     match id.as_ref().chars().find(|c| !c.is_ascii_hexdigit()) {
         Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it holds {odd:?}"))),
         None => Ok(()),
     }
 }
 
-fn add_person(state: &mut State, entry: &Entry<PersonSeed>) -> Result<(), Problem> {
-    let Entry { value, place } = entry;
-    let PersonSeed { email: address, id, status, joinable, user_email, group_email } = value;
+fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedProblem> {
+    let SeedEntry { value, place } = entry;
+    let SeedPerson { email: address, id, status, joinable, user_email, group_email } = value;
     let address = email(address, *place)?;
     let id = id.unwrap_or_else(|| id::of_person(&address, |id| !state.people.contains_key(&id)));
     hexadecimal(id.as_str(), *place)?;
@@ -68,7 +68,7 @@ fn add_person(state: &mut State, entry: &Entry<PersonSeed>) -> Result<(), Proble
     if let Some(other) = state.people.get(&id) {
         return Err(problem(*place, format!("{} has the id of {address} already: {id}", other.email)));
     }
-    let mut person = Person { status: *status, joinable: *joinable, ..Person::new(address) };
+    let mut person = StoredPerson { status: *status, joinable: *joinable, ..StoredPerson::new(address) };
     if let Some(text) = user_email {
         person.user_email = email(text, *place)?;
     }
@@ -81,18 +81,18 @@ fn add_person(state: &mut State, entry: &Entry<PersonSeed>) -> Result<(), Proble
     Ok(())
 }
 
-fn add_group(state: &mut State, name: &str, seed: &GroupSeed, epoch: Timestamp) -> Result<(), Problem> {
-    let GroupSeed { id, scim, members, policy_invalid, settling } = seed;
+fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedProblem> {
+    let SeedGroup { id, scim, members, policy_invalid, settling } = seed;
     let id: GroupId = id.unwrap_or_else(|| id::of_group(name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.groups.get(&id) {
         return Err(problem(None, format!("group {name:?}: the group {:?} has the id {id} already", other.name)));
     }
-    let mut group = Group::new(name.into(), epoch);
+    let mut group = StoredGroup::new(name.into(), epoch);
     group.scim = *scim;
     group.policy_invalid = *policy_invalid;
     group.settling = *settling;
-    for Entry { value, place } in members {
+    for SeedEntry { value, place } in members {
         let member = find_member(state, value, *place)?;
         let since = match &value.since {
             None => epoch,
@@ -108,7 +108,7 @@ fn add_group(state: &mut State, name: &str, seed: &GroupSeed, epoch: Timestamp) 
     Ok(())
 }
 
-fn find_member(state: &mut State, seed: &MemberSeed, place: Option<Place>) -> Result<MemberId, Problem> {
+fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -> Result<MemberId, SeedProblem> {
     match (&seed.email, seed.id) {
         (Some(text), None) => {
             let address = email(text, place)?;

@@ -78,7 +78,7 @@ async fn what_has_no_share_never_happens() {
 #[tokio::test]
 async fn edits_by_chance_are_about_the_seed_s_people_and_the_request_s_group() {
     let chance = Chance { edit: Share::percent(100), ..Chance::default() };
-    let given = given(Seed { chance: Some(chance), ..small().group("Others", GroupSeed::default()) }).await;
+    let given = given(Seed { chance: Some(chance), ..small().group("Others", SeedGroup::default()) }).await;
     given.get(&given.members("Admins", "")).await;
     let fault = given.account.requests()[0].fault.clone();
     let Some(Fault::EditBefore(edit) | Fault::EditAfter(edit)) = fault else { panic!("no edit: {fault:?}") };

@@ -137,7 +137,7 @@ async fn a_token_can_be_revoked_in_the_middle() {
 
 #[tokio::test]
 async fn a_rule_fires_for_the_requests_that_meet_all_its_conditions_and_then_is_spent() {
-    let on = Match::operation(Operation::AddMembers).group("Admins").member("CAROL@example.com").nth(2);
+    let on = Match::operation(Endpoint::AddMembers).group("Admins").member("CAROL@example.com").nth(2);
     let seed = small().group("Others", ["dora@example.com"]);
     let given = given(seed.fault(FaultRule { times: 2, ..FaultRule::once(on, Fault::status(500)) })).await;
     let mut statuses = Vec::new();
@@ -170,7 +170,7 @@ async fn of_the_rules_that_are_due_the_first_fires_and_the_next_waits_its_turn()
 #[tokio::test]
 async fn who_gives_up_on_a_slow_request_has_changed_nothing_and_on_a_stalled_answer_has() {
     for (fault, changed) in
-        [(Fault::Latency(Wait::millis(600_000)), false), (Fault::Stall(Wait::millis(600_000)), true)]
+        [(Fault::Latency(Delay::millis(600_000)), false), (Fault::Stall(Delay::millis(600_000)), true)]
     {
         let given = given_fault(fault).await;
         let arrived = async {

@@ -87,7 +87,7 @@ async fn past_the_rate_limit_every_call_is_refused_for_the_rest_of_the_window() 
 
 #[tokio::test]
 async fn what_the_rate_limit_refuses_meets_no_fault() {
-    let limit = RateLimit { requests: 1, window: Wait(std::time::Duration::from_secs(3600)), spent: 0 };
+    let limit = RateLimit { requests: 1, window: Delay(std::time::Duration::from_secs(3600)), spent: 0 };
     let rule = FaultRule::once(Match::any().nth(2), Fault::EditBefore(Edit::DeleteGroup("Admins".into())));
     let given = given(Seed { rate_limit: Some(limit), ..small() }.fault(rule)).await;
     given.get(&given.groups("")).await;
@@ -100,8 +100,8 @@ async fn what_the_rate_limit_refuses_meets_no_fault() {
 fn a_new_window_lets_requests_in_again() {
     use tokio::time::{Duration, Instant};
 
-    let limit = RateLimit { requests: 2, window: Wait(Duration::from_secs(4)), spent: 1 };
-    let mut limiter = crate::sandbox::gate::Limiter::new(Some(limit));
+    let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
+    let mut limiter = crate::sandbox::gate::RequestLimit::new(Some(limit));
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());

@@ -6,7 +6,7 @@ fn staff(count: usize) -> Seed {
 
 #[tokio::test]
 async fn an_empty_group_lists_as_null_without_result_info() {
-    let given = given(Seed::default().group("Nobody", GroupSeed::default())).await;
+    let given = given(Seed::default().group("Nobody", SeedGroup::default())).await;
     let got = given.get(&given.members("Nobody", "")).await;
     assert_eq!(got.json(), json!({ "success": true, "errors": [], "messages": [], "result": null }));
 }
@@ -63,7 +63,7 @@ async fn members_are_found_by_a_part_of_their_email() {
 
 #[tokio::test]
 async fn groups_come_sorted_by_name_and_are_found_by_id_name_and_part_of_name() {
-    let given = given(small().group("Zoo", ["z@example.com"]).group("Boat Admins", GroupSeed::default())).await;
+    let given = given(small().group("Zoo", ["z@example.com"]).group("Boat Admins", SeedGroup::default())).await;
     let names = async |query: &str| {
         let json = given.get(&given.groups(query)).await.json();
         let groups = json["result"].as_array().unwrap().clone();
@@ -115,7 +115,7 @@ async fn a_membership_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn a_pending_member_has_no_user_yet() {
-    let person = PersonSeed::from("new@example.com").status(Invitation::Pending);
+    let person = SeedPerson::from("new@example.com").status(Invitation::Pending);
     let given = given(Seed::default().person(person).group("Admins", ["new@example.com"])).await;
     assert_eq!(given.get(&given.members("Admins", "")).await.json()["result"][0]["status"], "pending");
     let user = &given.get(&given.member("Admins", "new@example.com")).await.json()["result"]["user"];
@@ -167,5 +167,5 @@ async fn a_hundred_thousand_memberships_are_served_in_order() {
     for (name, members) in given.account.memberships() {
         assert_eq!(given.get(&given.members(&name, "?per_page=500")).await.emails(), members);
     }
-    assert_eq!(given.account.request_counts(), [(Operation::ListMembers, 200)].into());
+    assert_eq!(given.account.request_counts(), [(Endpoint::ListMembers, 200)].into());
 }

@@ -55,7 +55,7 @@ fn error(text: &str) -> String {
 async fn a_seed_says_all_there_is_to_say() {
     let seed = parse(FULL).unwrap();
     assert_eq!(seed.faults[0].on.nth, std::num::NonZeroU32::new(3));
-    assert_eq!(seed.faults[1].fault, Fault::Latency(Wait::millis(2000)));
+    assert_eq!(seed.faults[1].fault, Fault::Latency(Delay::millis(2000)));
     assert_eq!(seed.chance.as_ref().unwrap().latency, Share::percent(5));
     let given = given(seed).await;
     assert_eq!(

@@ -22,7 +22,7 @@ async fn a_seed_that_contradicts_itself_is_an_error() {
 
 #[tokio::test]
 async fn shutting_down_finishes_the_requests_in_flight() {
-    let given = given(Seed { latency: Wait::millis(50), ..small() }).await;
+    let given = given(Seed { latency: Delay::millis(50), ..small() }).await;
     let path = given.members("Admins", "");
     let Given { sandbox, account, http } = given;
     let request = tokio::spawn(http.get(format!("{}{path}", sandbox.base_url())).bearer_auth("token").send());
@@ -60,7 +60,7 @@ fn a_sandbox_serves_who_is_not_async_and_stops_when_dropped() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     drop(sandbox);
     assert!(TcpStream::connect(address).is_err());
-    assert_eq!(account.request_counts(), [(Operation::ListGroups, 1)].into());
+    assert_eq!(account.request_counts(), [(Endpoint::ListGroups, 1)].into());
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn the_log_tells_what_was_requested() {
     let path = given.members("Admins", "");
     given.write(Method::POST, &path, &given.body(&["carol@example.com"])).await;
     let request = &given.account.requests()[0];
-    assert_eq!((request.number, request.method.as_str(), request.operation), (1, "POST", Some(Operation::AddMembers)));
+    assert_eq!((request.number, request.method.as_str(), request.operation), (1, "POST", Some(Endpoint::AddMembers)));
     assert_eq!(request.path, format!("/client/v4{path}"));
     assert_eq!(request.group, given.account.group_id("Admins"));
     assert_eq!(request.body_ids, [given.account.person_id("carol@example.com").unwrap()]);

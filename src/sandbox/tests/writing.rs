@@ -46,7 +46,7 @@ async fn an_unknown_id_fails_the_whole_write() {
 
 #[tokio::test]
 async fn who_is_unable_to_join_fails_the_whole_write_and_can_stay_and_leave() {
-    let given = given(small().person(PersonSeed::from("no@example.com").not_joinable())).await;
+    let given = given(small().person(SeedPerson::from("no@example.com").not_joinable())).await;
     let body = given.body(&["carol@example.com", "no@example.com"]);
     let got = given.write(Method::POST, &given.members("Admins", ""), &body).await;
     assert_eq!(got.refusal(), (400, 400));
@@ -61,7 +61,7 @@ async fn who_is_unable_to_join_fails_the_whole_write_and_can_stay_and_leave() {
 
 #[tokio::test]
 async fn who_rejected_the_invitation_cannot_be_added() {
-    let given = given(small().person(PersonSeed::from("no@example.com").status(Invitation::Rejected))).await;
+    let given = given(small().person(SeedPerson::from("no@example.com").status(Invitation::Rejected))).await;
     let got = given.write(Method::POST, &given.members("Admins", ""), &given.body(&["no@example.com"])).await;
     assert_eq!(got.refusal(), (400, 400));
 }
@@ -85,7 +85,7 @@ async fn removing_who_is_not_in_the_group_depends_on_whether_the_account_knows_t
 
 #[tokio::test]
 async fn a_group_that_scim_manages_refuses_changes_of_its_name_and_members() {
-    let seed = small().group("Synced", GroupSeed::from(["alice@example.com"]).scim());
+    let seed = small().group("Synced", SeedGroup::from(["alice@example.com"]).scim());
     let given = given(seed).await;
     let body = given.body(&["bob@example.com"]);
     let before = given.account.memberships();

@@ -6,7 +6,7 @@ use convoke::journal::Outcome;
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, Method};
 use convoke::report::GroupReport;
-use convoke::sandbox::{MembershipChange, Operation, Request};
+use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
 use super::Violation;
 use super::chronicle::{Carried, Chronicle, is};
@@ -76,7 +76,7 @@ fn crossed(run: &Chronicle, history: &[MembershipChange], change: &MembershipCha
     let opposite = |other: &&&MembershipChange| is(other, change.group, change.member, !change.joined);
     let Some(opposite) = before.iter().rev().find(opposite) else { return false };
     let reads = |request: &&Request| {
-        request.operation == Some(Operation::ListMembers)
+        request.operation == Some(Endpoint::ListMembers)
             && request.group == Some(change.group)
             && request.number < number
     };
@@ -148,7 +148,7 @@ fn moved_without_a_gap(run: &Chronicle, carried: &Carried, history: &[Membership
 fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
     for (at, put) in run.requests.iter().enumerate().filter(|(_, request)| request.method == "PUT") {
         let before = run.requests[..at].iter().rev().find(|request| request.group == put.group);
-        if before.is_none_or(|request| request.operation != Some(Operation::ListMembers)) {
+        if before.is_none_or(|request| request.operation != Some(Endpoint::ListMembers)) {
             return Err(format!("a PUT was sent without reading the group before it: {put:?}"));
         }
     }

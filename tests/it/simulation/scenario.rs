@@ -3,13 +3,13 @@
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use convoke::sandbox::{Chance, GroupSeed, Invitation, PersonSeed, Seed, Share, Wait};
+use convoke::sandbox::{Chance, Delay, Invitation, Seed, SeedGroup, SeedPerson, Share};
 use fastrand::Rng;
 
 use super::steps::Step;
 
 /// How long a request takes that takes long.
-pub const LATENCY: Wait = Wait::millis(2);
+pub const LATENCY: Delay = Delay::millis(2);
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -94,7 +94,7 @@ impl Scenario {
         };
         for Gathering { name, members, scim, settling } in groups {
             let members: Vec<&str> = members.iter().map(|index| people[*index].email.as_str()).collect();
-            seed = seed.group(name, GroupSeed { scim: *scim, settling: *settling, ..GroupSeed::from(members) });
+            seed = seed.group(name, SeedGroup { scim: *scim, settling: *settling, ..SeedGroup::from(members) });
         }
         seed
     }
@@ -174,10 +174,10 @@ impl Somebody {
         }
     }
 
-    fn seed(&self) -> PersonSeed {
+    fn seed(&self) -> SeedPerson {
         let Self { id, email, user_email, group_email, status, joinable } = self.clone();
         let id = Some(id.parse().unwrap());
-        PersonSeed { email, id, status, joinable, user_email, group_email }
+        SeedPerson { email, id, status, joinable, user_email, group_email }
     }
 
     /// The person as a file may name them.

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::Refusal;
+use super::answer::Rejection;
 
 /// An operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Operation {
+pub enum Endpoint {
     /// Lists the user groups.
     ListGroups,
     /// Creates a user group.
@@ -35,7 +35,7 @@ pub enum Operation {
     GetUser,
 }
 
-impl Operation {
+impl Endpoint {
     /// The operation's name, as a seed writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -78,15 +78,15 @@ impl Operation {
 /// Where a request goes: the operation, and the ids in its path as they were written.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
-    pub(crate) operation: Operation,
+    pub(crate) operation: Endpoint,
     pub(crate) account: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) member: Option<String>,
 }
 
 /// The operation a request means.
-pub(crate) fn route(method: &str, path: &str) -> Result<Route, Refusal> {
-    use Operation as Op;
+pub(crate) fn route(method: &str, path: &str) -> Result<Route, Rejection> {
+    use Endpoint as Op;
 
     let segments: Vec<&str> = path.strip_prefix("/client/v4/").unwrap_or_default().split('/').collect();
     let (account, group, member) = match segments.as_slice() {
@@ -97,7 +97,7 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["accounts", account, "iam", "user_groups", group, "members", member] => {
             (Some(account), Some(group), Some(member))
         }
-        _ => return Err(Refusal::no_route(path)),
+        _ => return Err(Rejection::no_route(path)),
     };
     let operation = match (segments.len(), method) {
         (1, "GET") => Op::GetUser,
@@ -112,7 +112,7 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         (6, "PUT") => Op::ReplaceMembers,
         (7, "GET") => Op::GetMember,
         (7, "DELETE") => Op::RemoveMember,
-        _ => return Err(Refusal::wrong_method(method)),
+        _ => return Err(Rejection::wrong_method(method)),
     };
     let owned = |segment: Option<&&str>| segment.map(|text| String::from(*text));
     Ok(Route { operation, account: owned(account), group: owned(group), member: owned(member) })
