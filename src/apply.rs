@@ -91,9 +91,9 @@ fn observed(group: &crate::plan::GroupPlan) -> BTreeSet<MemberId> {
 impl GroupRun<'_> {
     /// The first half: the group's POST, if it has one.
     async fn add_first(&mut self, shared: &Shared<'_>) {
-        let posts = self.plan.operations.iter().filter(|operation| operation.method == Method::Post);
+        let posts = self.plan.operations.iter().filter(|operation| operation.method() == Method::Post);
         for operation in posts {
-            let missing = operation.members.iter().filter(|id| !self.present.contains(id)).copied().collect();
+            let missing = operation.members().iter().filter(|id| !self.present.contains(id)).copied().collect();
             self.add(missing, shared).await;
             shared.finish_one();
         }
@@ -102,10 +102,10 @@ impl GroupRun<'_> {
     /// The second half: the group's DELETEs or its PUT.
     async fn remove_then(&mut self, shared: &Shared<'_>) {
         for operation in &self.plan.operations {
-            match operation.method {
+            match operation.method() {
                 Method::Post => continue,
                 Method::Delete => {
-                    for member in &operation.members {
+                    for member in operation.members() {
                         self.remove(*member, shared).await;
                     }
                 }

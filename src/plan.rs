@@ -137,13 +137,52 @@ pub enum Since {
     Before,
 }
 
-/// One request of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// What it does.
-    pub method: Method,
-    /// Who it names: those to add, the whole set that replaces, or the one to remove.
-    pub members: Vec<MemberId>,
+/// One request of a plan. As JSON each is `{"method": …, "members": […]}`, so that readers need not tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(tag = "method", content = "members", rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// Adds these members (`account-user-group-member-create`).
+    Post(Vec<MemberId>),
+    /// Replaces the whole set (`account-user-group-member-update`).
+    Put(Vec<MemberId>),
+    /// Removes one member (`account-user-group-member-delete`).
+    Delete(
+        #[serde(with = "list_of_one")]
+        #[schemars(with = "[MemberId; 1]")]
+        MemberId,
+    ),
+}
+
+impl Operation {
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Post(_) => Method::Post,
+            Self::Put(_) => Method::Put,
+            Self::Delete(_) => Method::Delete,
+        }
+    }
+
+    /// The members that the request names.
+    #[must_use]
+    pub fn members(&self) -> &[MemberId] {
+        match self {
+            Self::Post(members) | Self::Put(members) => members,
+            Self::Delete(member) => std::slice::from_ref(member),
+        }
+    }
+}
+
+mod list_of_one {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        [value].serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        <[T; 1]>::deserialize(deserializer).map(|[value]| value)
+    }
 }
 
 /// What a request does to a group's members.

@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupPlan, Guard, Method, Plan, Refusal, Since,
-    UnmanagedGroup, digest, fingerprint, operations,
+    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupPlan, Guard, Operation, Plan, Refusal,
+    Since, UnmanagedGroup, digest, fingerprint, operations,
 };
 use crate::model::{AccountId, Email, GroupId, GroupName, MemberId, Mode, PersonRef, Status};
 
@@ -93,7 +93,7 @@ pub struct GroupDocument {
     /// Removals that wait until what is blocked is resolved.
     pub held: Vec<ChangeDocument>,
     /// The requests that make the changes, in order.
-    pub operations: Vec<OperationDocument>,
+    pub operations: Vec<Operation>,
     /// The members the group was observed to have, by id.
     pub observed: Vec<MemberDocument>,
 }
@@ -158,16 +158,6 @@ pub struct RosterUseDocument {
     pub roster: Arc<str>,
     /// Where it is named.
     pub origin: OriginDocument,
-}
-
-/// One request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OperationDocument {
-    /// What it does: POST adds, PUT replaces the whole set, DELETE removes one.
-    pub method: Method,
-    /// The ids of those it names.
-    pub members: Vec<MemberId>,
 }
 
 /// Something declared that cannot be applied.

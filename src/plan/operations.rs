@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Change, GroupPlan, Method, Operation};
+use super::{Action, Change, GroupPlan, Operation};
 use crate::model::{MemberId, Mode};
 
 /// Where changing a group one by one would take more requests than this, the whole set is replaced.
@@ -37,22 +37,19 @@ fn single_requests(changes: &[Change]) -> usize {
 fn one_by_one(changes: &[Change]) -> Vec<Operation> {
     let joining: Vec<MemberId> = of(changes, Action::Add).collect();
     let removals = of(changes, Action::Remove);
-    posting(joining)
-        .into_iter()
-        .chain(removals.map(|id| Operation { method: Method::Delete, members: vec![id] }))
-        .collect()
+    posting(joining).into_iter().chain(removals.map(Operation::Delete)).collect()
 }
 
 /// One PUT; before it a POST for those it would bring in while another group loses them.
 fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> {
     let moving: Vec<MemberId> = of(&group.changes, Action::Add).filter(|id| leaving.contains(id)).collect();
-    let put = Operation { method: Method::Put, members: group.target().into_iter().collect() };
+    let put = Operation::Put(group.target().into_iter().collect());
     posting(moving).into_iter().chain([put]).collect()
 }
 
 fn posting(mut members: Vec<MemberId>) -> Option<Operation> {
     members.sort_unstable();
-    (!members.is_empty()).then_some(Operation { method: Method::Post, members })
+    (!members.is_empty()).then_some(Operation::Post(members))
 }
 
 fn of(changes: &[Change], action: Action) -> impl Iterator<Item = MemberId> {

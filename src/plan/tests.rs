@@ -94,7 +94,7 @@ fn listing(name: &str, extra: &str, people: impl IntoIterator<Item = u64>) -> St
 /// What the operations of a group do, in short.
 fn operations(plan: &Plan, group: &str) -> Vec<(Method, usize)> {
     let group = plan.groups.iter().find(|planned| planned.name == GroupName::from(group)).unwrap();
-    group.operations.iter().map(|operation| (operation.method, operation.members.len())).collect()
+    group.operations.iter().map(|operation| (operation.method(), operation.members().len())).collect()
 }
 
 fn refused(plan: &Plan) -> Vec<Guard> {

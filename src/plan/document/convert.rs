@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    BlockedDocument, ChangeDocument, ExpiringDocument, GroupDocument, MemberDocument, OperationDocument,
-    OriginDocument, RefusalDocument, RosterUseDocument, SummaryDocument, UnmanagedDocument,
+    BlockedDocument, ChangeDocument, ExpiringDocument, GroupDocument, MemberDocument, OriginDocument, RefusalDocument,
+    RosterUseDocument, SummaryDocument, UnmanagedDocument,
 };
 use crate::model::{Member, MemberId, Membership, Origin, RosterUse};
-use crate::plan::{Blocked, Change, Expiring, GroupPlan, Operation, Refusal, Summary, UnmanagedGroup};
+use crate::plan::{Blocked, Change, Expiring, GroupPlan, Refusal, Summary, UnmanagedGroup};
 
 impl From<Summary> for SummaryDocument {
     fn from(summary: Summary) -> Self {
@@ -33,10 +33,7 @@ impl From<&GroupPlan> for GroupDocument {
             fingerprint: *fingerprint,
             changes: changes.iter().map(ChangeDocument::from).collect(),
             held: held.iter().map(ChangeDocument::from).collect(),
-            operations: operations
-                .iter()
-                .map(|operation| OperationDocument { method: operation.method, members: operation.members.clone() })
-                .collect(),
+            operations: operations.clone(),
             observed: observed.iter().map(member).collect(),
         }
     }
@@ -58,10 +55,7 @@ impl From<GroupDocument> for GroupPlan {
             fingerprint,
             changes: changes.into_iter().map(Change::from).collect(),
             held: held.into_iter().map(Change::from).collect(),
-            operations: operations
-                .into_iter()
-                .map(|operation| Operation { method: operation.method, members: operation.members })
-                .collect(),
+            operations,
         }
     }
 }

@@ -49,5 +49,5 @@ fn who_moves_into_a_group_that_is_replaced_is_added_to_it_first() {
     assert_eq!(operations(&plan, "From"), [(Method::Delete, 1)]);
     assert_eq!(operations(&plan, "To"), [(Method::Post, 1), (Method::Put, 2)]);
     let to = &plan.groups[1];
-    assert_eq!(to.operations[0].members, [member_id(9)], "only who another group loses");
+    assert_eq!(to.operations[0].members(), [member_id(9)], "only who another group loses");
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::plan::Operation;
 use crate::plan::document::{DocumentError, PlanDocument};
 use crate::plan::{Freshness, assemble};
 
@@ -80,7 +81,7 @@ fn an_edit_of_any_value_of_a_saved_plan_is_noticed() {
 fn an_edit_with_its_checksum_made_anew_is_noticed_where_operations_no_longer_follow() {
     let document = PlanDocument::new(&some_plan());
     let mut plan = document.into_plan().unwrap();
-    plan.groups[0].operations[0].members.push(member_id(5));
+    plan.groups[0].operations[0] = Operation::Post(vec![member_id(4), member_id(5)]);
     assert!(matches!(read(&json(&plan)), Err(DocumentError::Edited(_))));
 }
 

@@ -168,7 +168,7 @@ pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
     let all = || plan.groups.iter().flat_map(|group| group.operations.iter().map(move |operation| (group, operation)));
     let half = |posts: bool| {
         let mut half: Vec<Step<'_>> =
-            all().filter(|(_, operation)| (operation.method == Method::Post) == posts).collect();
+            all().filter(|(_, operation)| (operation.method() == Method::Post) == posts).collect();
         let middle = rotation % half.len().max(1);
         half.rotate_left(middle);
         half
@@ -178,9 +178,9 @@ pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
 
 /// What a request does to a group's members.
 pub fn carry_out(operation: &Operation, members: &mut BTreeSet<MemberId>) {
-    match operation.method {
-        Method::Post => members.extend(&operation.members),
-        Method::Put => *members = operation.members.iter().copied().collect(),
-        Method::Delete => members.retain(|id| !operation.members.contains(id)),
+    match operation {
+        Operation::Post(added) => members.extend(added),
+        Operation::Put(all) => *members = all.iter().copied().collect(),
+        Operation::Delete(member) => drop(members.remove(member)),
     }
 }
