@@ -118,7 +118,10 @@ fn account(memberships: usize) -> Result<Observed> {
     let mut sharing = Sharing::default();
     for group in 0..memberships.div_ceil(GROUP) {
         let group_id: GroupId = id(usize::MAX - group).parse()?;
-        current.groups.insert(group_id, GroupSummary { name: GroupName::from(&*format!("Group {group}")) });
+        current.groups.insert(
+            group_id,
+            GroupSummary { name: GroupName::from(&*format!("Group {group}")), created_on: None, grants: Vec::new() },
+        );
         let member = |place| {
             let place = if place % DIFFERENT == 0 { place + GROUP } else { place };
             let person = person(group, place, memberships);

@@ -4,6 +4,7 @@
 //! sends one request until it is answered or given up, with `pacer` deciding when the next may go; `verdict` turns
 //! an answer into what it means; `http` is one exchange; `wire` is the shape of the bodies.
 
+mod audit;
 mod backoff;
 mod call;
 mod client;
@@ -23,7 +24,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use client::{AccountMember, Client, MemberDetail, TokenOwner, UserGroup};
+pub use audit::{AuditAction, AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
+pub use client::{Client, MemberDetail};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, ApiOperation};
 pub use notice::{Wait, WaitReason};

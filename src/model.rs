@@ -14,6 +14,8 @@ pub use desired::{
     Terms, Unmanaged, Window,
 };
 pub use email::{Email, EmailError};
-pub use id::{AccountId, GroupId, IdError, MemberId};
-pub use observed::{GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status};
+pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
+pub use observed::{
+    GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner,
+};
 pub use origin::{Origin, RosterUse};

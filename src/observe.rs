@@ -67,8 +67,7 @@ pub async fn resolve(
 ///
 /// Fails where the list cannot be read whole.
 pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
-    let groups = client.user_groups().await?;
-    Ok(groups.into_iter().map(|group| (group.id, GroupSummary { name: group.name })).collect())
+    client.user_groups().await
 }
 
 /// Reads the members of these groups, side by side.

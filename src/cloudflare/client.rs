@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::watch;
 
+use super::audit::{AuditCursor, AuditPage};
 use super::call::{Call, Caller, Retry};
 use super::config::{ClientConfig, ClientError};
 use super::error::{ApiError, ApiErrorKind, ApiOperation};
@@ -15,58 +18,24 @@ use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
 use super::people;
-use super::text::shown;
 use super::wire::{self, Single};
 use super::write::{self, WriteAnswer, WriteError};
-use crate::model::{AccountId, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Person};
+use crate::model::{
+    AccountId, Email, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
+};
 
 /// The most groups, or members of a group, on a page.
 const GROUPS_PER_PAGE: u64 = 500;
 /// The most account members on a page.
 const PEOPLE_PER_PAGE: u64 = 50;
-/// No id of a user is longer.
-const LONGEST_USER_ID: usize = 64;
-
-/// A user group of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserGroup {
-    /// Its id.
-    pub id: GroupId,
-    /// Its name.
-    pub name: GroupName,
-}
-
-impl From<UserGroup> for GroupRef {
-    fn from(UserGroup { id, name }: UserGroup) -> Self {
-        Self { id, name }
-    }
-}
-
-/// A member of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountMember {
-    /// The id of the membership.
-    pub id: MemberId,
-    /// The person behind it.
-    pub person: Person,
-}
 
 /// What the API knows of one member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberDetail {
     /// As in the group's list.
     pub member: Member,
-    /// When the member was added to the group.
-    pub created_at: Option<Timestamp>,
-}
-
-/// The user a token acts for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenOwner {
-    /// The user's id, which is not a member's id; fit to be shown.
-    pub id: String,
-    /// The user's address.
-    pub email: Option<Email>,
+    /// When the member was added to the group; `None` where the API does not say it.
+    pub added_at: Option<Timestamp>,
 }
 
 /// Speaks to the API about one account. Clones share connections, limits and counts.
@@ -113,16 +82,15 @@ impl Client {
         self.caller.stop();
     }
 
-    /// All groups of the account, by id.
+    /// All groups of the account.
     ///
     /// # Errors
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
-    pub async fn user_groups(&self) -> Result<Vec<UserGroup>, ApiError> {
+    pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
         let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
-        let group = |group: wire::Group| UserGroup { id: group.id, name: GroupName(group.name.into()) };
-        Ok(groups.into_values().map(group).collect())
+        Ok(groups.into_iter().map(|(id, group)| (id, group.into())).collect())
     }
 
     /// All members of a group. The group is expected to exist: one that is not found is asked for again for some
@@ -138,14 +106,49 @@ impl Client {
         Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
     }
 
-    /// All members of the account, by id.
+    /// All members of the account.
     ///
     /// # Errors
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
-    pub async fn account_members(&self) -> Result<Vec<AccountMember>, ApiError> {
+    pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
         let members = self.people().read().await?;
-        Ok(members.into_iter().map(|(id, member)| AccountMember { id, person: member.into_person() }).collect())
+        Ok(members.into_iter().map(|(id, member)| (id, member.into_person())).collect())
+    }
+
+    /// One member of the account; nothing if the API finds no such member.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`] but `NotFound`.
+    pub async fn account_member(&self, member: MemberId) -> Result<Option<Person>, ApiError> {
+        let call = self.read(ApiOperation::ReadAccountMember(member), None, &["members", member.as_str()]);
+        let found = self.find_one::<wire::AccountMember>(&call).await?;
+        // An answer about somebody else says nothing about this member.
+        Ok(found.filter(|found| found.id == member).map(wire::AccountMember::into_person))
+    }
+
+    /// The newest entries of the audit log between two times, or the page of older ones that `cursor` stands for.
+    /// An entry can be late or missing: one that is not there proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]; a refusal comes at once, without another try.
+    pub async fn audit_log(
+        &self,
+        since: Timestamp,
+        before: Timestamp,
+        cursor: Option<&AuditCursor>,
+    ) -> Result<AuditPage, ApiError> {
+        let mut call = self.read(ApiOperation::ReadAuditLog, None, &["logs", "audit"]);
+        call.retry = Retry::ReadIfAllowed;
+        let mut query = call.message.url.query_pairs_mut();
+        query.append_pair("since", &since.to_string()).append_pair("before", &before.to_string());
+        if let Some(AuditCursor(cursor)) = cursor {
+            query.append_pair("cursor", cursor);
+        }
+        drop(query);
+        Ok(AuditPage::from(self.caller.call::<wire::Page<Value>>(&call).await?.result))
     }
 
     /// The account members that have these addresses or ids, with as few requests as it takes, and whoever else was
@@ -170,11 +173,14 @@ impl Client {
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
-        match self.caller.call::<Single<wire::GroupMember>>(&call).await {
-            Ok(answered) => {
-                let wire = answered.result.result;
-                Ok(Some(MemberDetail { created_at: wire.created_at(), member: wire.into() }))
-            }
+        let found = self.find_one::<wire::GroupMember>(&call).await?.filter(|found| found.id == member);
+        Ok(found.map(|wire| MemberDetail { added_at: wire.created_at, member: wire.into() }))
+    }
+
+    /// What a call reads, or nothing if the API does not find it.
+    async fn find_one<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, ApiError> {
+        match self.caller.call::<Single<T>>(call).await {
+            Ok(answered) => Ok(Some(answered.result.result)),
             Err(failed) if failed.error.kind() == ApiErrorKind::NotFound => Ok(None),
             Err(failed) => Err(failed.error),
         }
@@ -196,7 +202,7 @@ impl Client {
         match self.caller.call::<Single<wire::User>>(&call).await {
             Ok(answered) => {
                 let wire::User { id, email } = answered.result.result;
-                Ok(Some(TokenOwner { id: shown(&id, LONGEST_USER_ID), email }))
+                Ok(UserId::new(&id).map(|user_id| TokenOwner { user_id, email }))
             }
             Err(failed) => match failed.error.kind() {
                 ApiErrorKind::Credentials | ApiErrorKind::NotFound | ApiErrorKind::Refused => Ok(None),

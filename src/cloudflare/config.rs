@@ -25,6 +25,22 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// How long one request may be held back or repeated in all before it is given up.
     pub max_wait: Duration,
+    /// The CI run's address, so that Cloudflare's audit log points back at the run.
+    pub run_url: Option<String>,
+}
+
+impl ClientConfig {
+    /// `convoke/VERSION (+CI run URL)`. What no header can hold is left out.
+    pub(super) fn user_agent(&self) -> String {
+        /// No address of a CI run is longer.
+        const LONGEST_RUN_URL: usize = 500;
+        let fits = |url: &&String| {
+            let plain = |byte: u8| byte.is_ascii_graphic() && !b"()".contains(&byte);
+            !url.is_empty() && url.len() <= LONGEST_RUN_URL && url.bytes().all(plain)
+        };
+        let run = self.run_url.as_ref().filter(fits).map(|url| format!(" (+{url})")).unwrap_or_default();
+        format!("convoke/{}{run}", env!("CARGO_PKG_VERSION"))
+    }
 }
 
 /// The address below which the API's paths begin: `https`, or `http` on a loopback address.

@@ -16,6 +16,10 @@ pub enum ApiOperation {
     ListAccountMembers,
     /// Reading one member of a group.
     ReadGroupMember(MemberId),
+    /// Reading one member of the account.
+    ReadAccountMember(MemberId),
+    /// Reading a page of the account's audit log.
+    ReadAuditLog,
     /// Reading the user a token acts for.
     ReadTokenOwner,
     /// Adding so many members to a group.
@@ -33,6 +37,8 @@ impl fmt::Display for ApiOperation {
             Self::ListGroupMembers => f.write_str("list the members"),
             Self::ListAccountMembers => f.write_str("list the account's members"),
             Self::ReadGroupMember(member) => write!(f, "read member {member}"),
+            Self::ReadAccountMember(member) => write!(f, "read account member {member}"),
+            Self::ReadAuditLog => f.write_str("read the account's audit log"),
             Self::ReadTokenOwner => f.write_str("read whom the token belongs to"),
             Self::AddMembers(1) => f.write_str("add 1 member"),
             Self::AddMembers(count) => write!(f, "add {count} members"),

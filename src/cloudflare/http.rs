@@ -65,7 +65,7 @@ impl Http {
         // Whoever installed a provider before knows why; both do.
         let _already_there = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("convoke/", env!("CARGO_PKG_VERSION")))
+            .user_agent(config.user_agent())
             .default_headers(config.credentials.headers()?)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())

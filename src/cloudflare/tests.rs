@@ -34,6 +34,7 @@ fn config(base_url: &str, max_wait: Duration) -> ClientConfig {
         concurrency: 8.try_into().unwrap(),
         timeout: Duration::from_secs(20),
         max_wait,
+        run_url: Some("https://ci.example.com/runs/7".to_owned()),
     }
 }
 

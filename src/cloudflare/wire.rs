@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::model::{Email, GroupId, Member, MemberId, Person, PersonStatus, Status};
+use crate::model::{Email, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus, Status, UserId};
 
 /// A code and a text, as the envelope's `errors` hold them.
 pub(super) type Message = (i64, String);
@@ -56,6 +56,13 @@ impl<T> Page<T> {
     pub(super) fn total(&self) -> Option<u64> {
         whole_number(self.result_info.get("total_count")?)
     }
+
+    /// Where a list that is read by cursor goes on: newer answers say it at `cursors.after`, older ones at `cursor`.
+    pub(super) fn cursor(&self) -> Option<String> {
+        let places = ["/cursors/after", "/cursor"];
+        let cursors = places.iter().filter_map(|place| self.result_info.pointer(place)?.as_str());
+        cursors.map(str::to_owned).find(|cursor| !cursor.is_empty())
+    }
 }
 
 /// A number of things. Some writers put counts as floating-point numbers.
@@ -87,6 +94,11 @@ fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D:
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
+/// A time, where there is a valid one.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
+}
+
 fn status(text: Option<&str>) -> Option<Status> {
     match text {
         Some("accepted") => Some(Status::Accepted),
@@ -99,7 +111,40 @@ fn status(text: Option<&str>) -> Option<Status> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
     pub id: GroupId,
-    pub name: String,
+    name: String,
+    #[serde(default, deserialize_with = "time")]
+    created_on: Option<Timestamp>,
+    /// A group without policies has no such key.
+    #[serde(default)]
+    policies: Value,
+}
+
+impl From<Group> for GroupSummary {
+    fn from(wire: Group) -> Self {
+        Self { name: GroupName(wire.name.into()), created_on: wire.created_on, grants: grants(&wire.policies) }
+    }
+}
+
+/// The names of the policies' permission groups. What is there and cannot be read is not passed over in silence.
+fn grants(policies: &Value) -> Vec<String> {
+    const UNREADABLE: &str = "a permission group that cannot be read";
+    /// A longer name is cut.
+    const LONGEST_NAME: usize = 200;
+    let name = |group: &Value| {
+        let name = group.get("name").or_else(|| group.get("id")).and_then(Value::as_str).unwrap_or(UNREADABLE);
+        name.chars().take(LONGEST_NAME).collect::<String>()
+    };
+    let granted = |policy: &Value| match policy.get("permission_groups") {
+        Some(Value::Array(groups)) => groups.iter().map(name).collect(),
+        _ => vec![UNREADABLE.to_owned()],
+    };
+    let names: Vec<String> = match policies {
+        Value::Null => Vec::new(),
+        Value::Array(policies) => policies.iter().flat_map(granted).collect(),
+        _ => vec![UNREADABLE.to_owned()],
+    };
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// A member of a group.
@@ -110,14 +155,9 @@ pub(super) struct GroupMember {
     email: Option<Email>,
     #[serde(default, deserialize_with = "text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    created_at: Option<String>,
-}
-
-impl GroupMember {
-    pub(super) fn created_at(&self) -> Option<Timestamp> {
-        self.created_at.as_deref()?.parse().ok()
-    }
+    /// When the member was added to the group; lists do not tell it.
+    #[serde(default, deserialize_with = "time")]
+    pub created_at: Option<Timestamp>,
 }
 
 impl From<GroupMember> for Member {
@@ -134,19 +174,27 @@ pub(super) struct AccountMember {
     email: Option<Email>,
     #[serde(default, deserialize_with = "text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "user_email", rename = "user")]
-    user_email: Option<Email>,
+    #[serde(default, deserialize_with = "member_user")]
+    user: MemberUser,
+}
+
+/// What an account member tells of the user behind it.
+#[derive(Debug, Default)]
+struct MemberUser {
+    id: Option<UserId>,
+    email: Option<Email>,
+    two_factor: Option<bool>,
 }
 
 impl AccountMember {
     /// The address that the list can be sorted by.
     pub(super) fn sort_key(&self) -> Option<&Email> {
-        self.user_email.as_ref().or(self.email.as_ref())
+        self.user.email.as_ref().or(self.email.as_ref())
     }
 
     /// Whether this is whom somebody means by the address. Who declined is not: they may have been invited again.
     pub(super) fn answers_to(&self, email: &Email) -> bool {
-        let addresses = [&self.email, &self.user_email];
+        let addresses = [&self.email, &self.user.email];
         self.status() != PersonStatus::Rejected && addresses.into_iter().flatten().any(|address| address == email)
     }
 
@@ -154,10 +202,10 @@ impl AccountMember {
     pub(super) fn into_person(self) -> Person {
         let status = self.status();
         // Where the two differ in case alone, the member's own spelling stands.
-        let mut emails: Vec<Email> = self.email.into_iter().chain(self.user_email).collect();
+        let mut emails: Vec<Email> = self.email.into_iter().chain(self.user.email).collect();
         emails.sort();
         emails.dedup();
-        Person { emails: emails.into(), status }
+        Person { emails: emails.into(), status, user_id: self.user.id, two_factor: self.user.two_factor }
     }
 
     fn status(&self) -> PersonStatus {
@@ -173,10 +221,15 @@ impl AccountMember {
     }
 }
 
-/// The address of an account member's user, where there is a valid one.
-fn user_email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
+/// Every part may be missing or of another type.
+fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser, D::Error> {
     let user = Value::deserialize(deserializer)?;
-    Ok(user.get("email").and_then(Value::as_str).and_then(|text| text.parse().ok()))
+    let text = |key: &str| user.get(key).and_then(Value::as_str);
+    Ok(MemberUser {
+        id: text("id").and_then(UserId::new),
+        email: text("email").and_then(|text| text.parse().ok()),
+        two_factor: user.get("two_factor_authentication_enabled").and_then(Value::as_bool),
+    })
 }
 
 /// The user a token acts for.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
+use super::identity::ci_run_url;
 use super::{Exit, Failure};
 use crate::cli::Shared;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
@@ -111,7 +112,15 @@ fn client(
     account_id: AccountId,
 ) -> Result<Client, Failure> {
     let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
-    Ok(Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait })?)
+    Ok(Client::new(ClientConfig {
+        base_url,
+        credentials,
+        account_id,
+        concurrency,
+        timeout,
+        max_wait,
+        run_url: ci_run_url(),
+    })?)
 }
 
 /// The account that the command line and the environment name. A variable without a value names none: CI sets one for

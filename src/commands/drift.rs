@@ -83,7 +83,7 @@ async fn date_removals(client: &Client, plan: &mut Plan) -> u64 {
     let mut unexpected: Vec<(GroupRef, &mut Change)> = unexpected.collect();
     let asking = unexpected.iter_mut().take(MOST_LOOKUPS).map(async |(group, change)| {
         match client.group_member(group, change.member.id).await {
-            Ok(detail) => change.added_at = detail.and_then(|detail| detail.created_at),
+            Ok(detail) => change.added_at = detail.and_then(|detail| detail.added_at),
             Err(error) => tracing::info!(%error, "cannot tell when a member was added"),
         }
     });

@@ -26,7 +26,7 @@ fn host_file() -> Option<String> {
 }
 
 /// The address of the CI run, as GitHub Actions, GitLab CI, Buildkite, CircleCI and Jenkins tell it.
-fn ci_run_url() -> Option<String> {
+pub fn ci_run_url() -> Option<String> {
     let github = || {
         let (server, repository) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
         Some(format!("{server}/{repository}/actions/runs/{}", variable("GITHUB_RUN_ID")?))

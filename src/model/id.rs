@@ -134,6 +134,28 @@ id_type!(
     MemberId
 );
 
+/// The id of a user, who can be a member of several accounts. It is compared and never sent, so it may be of any form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct UserId(std::sync::Arc<str>);
+
+impl UserId {
+    /// No id of a user is longer.
+    const LONGEST: usize = 64;
+
+    /// The id in a text; `None` where the text is empty or too long to be an id. Letter case does not matter.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let plausible = !text.is_empty() && text.len() <= Self::LONGEST && !text.chars().any(char::is_control);
+        plausible.then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl AccountId {
     /// The account of a sandbox whose seed names none, where the files name none either.
     pub const SANDBOX: Self = Self(Id(*b"5a4db0c5000000000000000000000000"));

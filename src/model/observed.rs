@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Email, GroupId, GroupName, MemberId};
+use jiff::Timestamp;
+
+use super::{Email, GroupId, GroupName, MemberId, UserId};
 
 /// What a plan needs to know of the account, each part read whole.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +62,12 @@ impl fmt::Display for GroupRef {
 /// A group in the account's list of groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSummary {
-    /// Its name.
     pub name: GroupName,
+    /// `None` where the list does not say it, or not as a time.
+    pub created_on: Option<Timestamp>,
+    /// The names of the permission groups of its policies, in the API's order and none twice. The names come from
+    /// outside and have to be escaped wherever they are shown.
+    pub grants: Vec<String>,
 }
 
 /// An account member as a group lists them.
@@ -115,6 +121,17 @@ pub struct Person {
     pub emails: Box<[Email]>,
     /// The state of the invitation.
     pub status: PersonStatus,
+    /// `None` for a pending invitation.
+    pub user_id: Option<UserId>,
+    /// Whether the user has two-factor authentication on; `None` where the API does not say it.
+    pub two_factor: Option<bool>,
+}
+
+/// The user that the credentials act for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOwner {
+    pub user_id: UserId,
+    pub email: Option<Email>,
 }
 
 /// The state of an account member's invitation.

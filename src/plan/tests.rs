@@ -51,7 +51,7 @@ impl Account {
             let status = Some(Status::Accepted);
             (member_id(number), Arc::new(Member { id: member_id(number), email: email(number).parse().ok(), status }))
         };
-        self.0.groups.insert(group, GroupSummary { name: name.into() });
+        self.0.groups.insert(group, GroupSummary { name: name.into(), created_on: None, grants: Vec::new() });
         self.0.memberships.insert(group, Arc::new(members.into_iter().map(member).collect()));
         self
     }
@@ -59,7 +59,7 @@ impl Account {
     /// Somebody who was looked up among the account's members.
     fn person(mut self, number: u64, address: &str, status: PersonStatus) -> Self {
         let emails = [address.parse().unwrap()].into();
-        self.0.people.insert(member_id(number), Person { emails, status });
+        self.0.people.insert(member_id(number), Person { emails, status, user_id: None, two_factor: None });
         self
     }
 

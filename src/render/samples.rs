@@ -32,7 +32,7 @@ pub fn account(groups: &[(&str, &[&str])]) -> Observed {
     let mut seen: Vec<String> = Vec::new();
     for (number, (name, members)) in groups.iter().enumerate() {
         let id = group_id(number);
-        current.groups.insert(id, GroupSummary { name: GroupName::from(*name) });
+        current.groups.insert(id, GroupSummary { name: GroupName::from(*name), created_on: None, grants: Vec::new() });
         let mut membership = Membership::new();
         for member in *members {
             let index = seen.iter().position(|known| known == member).unwrap_or_else(|| {

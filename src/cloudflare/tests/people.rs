@@ -110,6 +110,6 @@ async fn all_account_members_come_with_both_addresses() {
         Reply::json(&json!({ "success": true, "result": result, "result_info": { "total_count": 2 } }))
     });
     let members = server.await.client().account_members().await.unwrap();
-    let emails: Vec<_> = members.iter().map(|member| member.person.emails.len()).collect();
+    let emails: Vec<_> = members.values().map(|person| person.emails.len()).collect();
     assert_eq!(emails, [2, 1]);
 }

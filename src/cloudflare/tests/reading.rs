@@ -42,7 +42,11 @@ async fn a_request_says_what_it_should_and_carries_the_credentials() {
     let request = server.seen().remove(0);
     assert_eq!(request.line, format!("GET /accounts/{ACCOUNT}/iam/user_groups/{GROUP}/members?per_page=500&page=1"));
     assert!(request.headers.contains(&format!("authorization: bearer {TOKEN}\r\n")));
-    assert!(request.headers.contains(concat!("user-agent: convoke/", env!("CARGO_PKG_VERSION"), "\r\n")));
+    assert!(request.headers.contains(concat!(
+        "user-agent: convoke/",
+        env!("CARGO_PKG_VERSION"),
+        " (+https://ci.example.com/runs/7)\r\n"
+    )));
     assert!(request.headers.contains("accept-encoding: gzip\r\n"));
 }
 
@@ -252,7 +256,7 @@ async fn groups_keep_their_names_whatever_these_are() {
         Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 2 } }))
     });
     let groups = server.await.client().user_groups().await.unwrap();
-    let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+    let names: Vec<_> = groups.values().map(|group| group.name.as_str()).collect();
     assert_eq!(names, ["A", "B\u{1b}"]);
 }
 
@@ -268,7 +272,7 @@ async fn a_member_tells_since_when() {
     .await;
     let client = server.client();
     let detail = client.group_member(&group(), id(1)).await.unwrap().unwrap();
-    assert_eq!(detail.created_at, Some("2026-08-01T10:00:00Z".parse().unwrap()));
+    assert_eq!(detail.added_at, Some("2026-08-01T10:00:00Z".parse().unwrap()));
     assert_eq!(client.group_member(&group(), id(1)).await.unwrap(), None);
     assert_eq!(server.seen().len(), 2);
 }
@@ -284,11 +288,79 @@ async fn a_token_without_a_user_is_no_error() {
         Reply::json(&json!({ "success": true, "result": { "id": "u1", "email": "a@example.com" } }))
     });
     let owner = server.await.client().token_owner().await.unwrap().unwrap();
-    assert_eq!((owner.id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
+    assert_eq!((owner.user_id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
 }
 
 /// An address where nothing listens.
 pub(super) fn unused_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn a_group_list_tells_what_groups_grant() {
+    let server = Server::start(|_, _| {
+        let policies = json!([
+            { "access": "allow", "permission_groups": [{ "id": "p1", "name": "DNS" }, { "id": "p2" }] },
+            { "permission_groups": [{ "id": "p1", "name": "DNS" }, {}] },
+        ]);
+        let groups = json!([
+            { "id": id(1), "name": "A", "status": "V" },
+            { "id": id(2), "name": "B", "created_on": "2026-08-01T10:00:00Z", "policies": policies },
+            { "id": id(3), "name": "C", "created_on": 7, "policies": "none" },
+        ]);
+        Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 3 } }))
+    });
+    let groups = server.await.client().user_groups().await.unwrap();
+    let grants: Vec<_> = groups.values().map(|group| group.grants.join(", ")).collect();
+    let unreadable = "a permission group that cannot be read";
+    assert_eq!(grants, ["".to_owned(), format!("DNS, p2, {unreadable}"), unreadable.to_owned()]);
+    let created: Vec<_> = groups.values().map(|group| group.created_on.map(|time| time.to_string())).collect();
+    assert_eq!(created, [None, Some("2026-08-01T10:00:00Z".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn an_account_member_tells_user_and_two_factor() {
+    let server = Server::start(|before, _| match before {
+        0 => Reply::json(&json!({
+            "success": true,
+            "result": {
+                "id": id(1), "email": email(1), "status": "accepted",
+                "user": { "id": "AB12", "email": email(1), "two_factor_authentication_enabled": true },
+            },
+        })),
+        1 => Reply::json(&json!({ "success": true, "result": { "id": id(2), "status": "accepted", "user": 3 } })),
+        _ => Reply::error(404, 1003, "not found"),
+    })
+    .await;
+    let client = server.client();
+    let person = client.account_member(id(1)).await.unwrap().unwrap();
+    assert_eq!(person.user_id.as_ref().map(|id| id.as_str()), Some("ab12"));
+    assert_eq!(person.two_factor, Some(true));
+    assert_eq!(client.account_member(id(1)).await.unwrap(), None, "an answer about somebody else");
+    assert_eq!(client.account_member(id(3)).await.unwrap(), None);
+    assert!(server.lines()[0].ends_with(&format!("/members/{}", id(1))), "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_page_by_page() {
+    let server = Server::start(|before, _| match before {
+        0 => Reply::json(&json!({
+            "success": true, "result": [{ "id": "e1" }], "result_info": { "cursors": { "after": "a+b" } },
+        })),
+        1 => Reply::json(&json!({ "success": true, "result": [{ "id": "e0" }] })),
+        _ => Reply::error(403, 10_000, "no"),
+    })
+    .await;
+    let client = server.client();
+    let (since, before) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-20T14:02:00.5Z".parse().unwrap());
+    let first = client.audit_log(since, before, None).await.unwrap();
+    let second = client.audit_log(since, before, first.next.as_ref()).await.unwrap();
+    let ids = [&first, &second].map(|page| page.entries[0].id.clone().unwrap());
+    assert_eq!((ids, second.next), (["e1".to_owned(), "e0".to_owned()], None));
+    let error = client.audit_log(since, before, None).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Credentials, 1));
+    let query = "/logs/audit?since=2026-11-01T00%3A00%3A00Z&before=2026-11-20T14%3A02%3A00.5Z";
+    assert!(server.lines()[0].ends_with(query), "{:?}", server.lines());
+    assert!(server.lines()[1].ends_with(&format!("{query}&cursor=a%2Bb")), "{:?}", server.lines());
 }

@@ -124,7 +124,7 @@ prop_compose! {
     ) -> Observed {
         let mut current = Observed::default();
         for (number, (name, members)) in groups.into_iter().enumerate() {
-            current.groups.insert(group_id(number), GroupSummary { name: GroupName(name.into()) });
+            current.groups.insert(group_id(number), GroupSummary { name: GroupName(name.into()), created_on: None, grants: Vec::new() });
             let members = members.into_iter().map(|index| {
                 let index = index.index(people.len());
                 let (email, pending) = &people[index];

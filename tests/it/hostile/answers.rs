@@ -66,7 +66,7 @@ pub fn a_plan() -> String {
     let observed =
         (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), Arc::new(member(number)))).collect();
     let current = Observed {
-        groups: [(group, GroupSummary { name: "Ops".into() })].into(),
+        groups: [(group, GroupSummary { name: "Ops".into(), created_on: None, grants: Vec::new() })].into(),
         memberships: [(group, Arc::new(observed))].into(),
         ..Observed::default()
     };
@@ -160,7 +160,8 @@ impl Peer {
         let credentials = Credentials::Token("a-token-of-the-tests".into());
         let (base_url, concurrency) = (BaseUrl::parse(&self.url).unwrap(), NonZeroUsize::new(4).unwrap());
         let account_id = AccountId::SANDBOX;
-        Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait }).unwrap()
+        Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait, run_url: None })
+            .unwrap()
     }
 
     /// Plans and carries out whatever the plan says; the plan, if there is one.

@@ -101,7 +101,10 @@ impl Case {
         let mut current = Observed::default();
         for (number, case) in self.groups.iter().enumerate() {
             let name = format!("{}group {number}", spelling.prefix);
-            current.groups.insert(group(number), GroupSummary { name: name.as_str().into() });
+            current.groups.insert(
+                group(number),
+                GroupSummary { name: name.as_str().into(), created_on: None, grants: Vec::new() },
+            );
             let members = case.present.iter().map(|person| {
                 let email = Some(address(*person).parse().unwrap());
                 (member(*person), Arc::new(Member { id: member(*person), email, status: Some(Status::Accepted) }))
@@ -110,7 +113,10 @@ impl Case {
         }
         let people = (0..PEOPLE).map(|person| {
             let emails = [address(person).parse().unwrap()].into();
-            (member(person), Person { emails, status: PersonStatus::Known(Status::Accepted) })
+            (
+                member(person),
+                Person { emails, status: PersonStatus::Known(Status::Accepted), user_id: None, two_factor: None },
+            )
         });
         current.people = people.collect();
         current

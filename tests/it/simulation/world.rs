@@ -166,6 +166,7 @@ impl World {
             concurrency: self.scenario.concurrency,
             timeout: TIMEOUT,
             max_wait: MAX_WAIT,
+            run_url: None,
         };
         Client::new(config).unwrap()
     }

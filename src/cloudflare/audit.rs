@@ -1,0 +1,166 @@
+//! The audit log (version 2): who did what to the account, as far as an entry tells it.
+//!
+//! Every field of an entry may be missing or of an unexpected type; then it is `None`. Texts come from outside and
+//! have to be escaped wherever they are shown.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::wire::Page;
+
+/// A longer text is cut.
+const LONGEST_TEXT: usize = 2_000;
+
+/// A page of the audit log, newest entries first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditPage {
+    pub entries: Vec<AuditEntry>,
+    /// Where older entries go on; `None` on the last page.
+    pub next: Option<AuditCursor>,
+}
+
+/// A place in the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditCursor(pub(super) String);
+
+/// One entry of the audit log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    pub id: Option<String>,
+    pub time: Option<Timestamp>,
+    pub actor: AuditActor,
+    pub action: AuditAction,
+    pub request: AuditRequest,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditActor {
+    pub id: Option<String>,
+    pub email: Option<String>,
+    /// `user`, `account`, `system` or `cloudflare_admin`.
+    pub kind: Option<String>,
+    /// `dash`, `api_token`, `api_key`, `oauth` or `origin_ca_key`.
+    pub context: Option<String>,
+    pub token_id: Option<String>,
+    pub token_name: Option<String>,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditAction {
+    pub kind: Option<String>,
+    pub result: Option<String>,
+    pub description: Option<String>,
+}
+
+/// The request that did it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditRequest {
+    pub method: Option<String>,
+    /// Names the operation. Whether it begins with the host or with `/client/v4` is not documented: compare its end.
+    pub uri: Option<String>,
+    pub cf_ray: Option<String>,
+    pub user_agent: Option<String>,
+    /// The body as the log holds it; a text that is JSON comes parsed. `Null` where there is none.
+    pub body: Value,
+}
+
+impl From<Page<Value>> for AuditPage {
+    fn from(page: Page<Value>) -> Self {
+        let next = page.cursor().map(AuditCursor);
+        Self { entries: page.entries.iter().map(AuditEntry::from).collect(), next }
+    }
+}
+
+impl From<&Value> for AuditEntry {
+    fn from(entry: &Value) -> Self {
+        let text = |pointer: &str| text(entry.pointer(pointer));
+        Self {
+            id: text("/id"),
+            time: text("/action/time").and_then(|time| time.parse().ok()),
+            actor: AuditActor {
+                id: text("/actor/id"),
+                email: text("/actor/email"),
+                kind: text("/actor/type"),
+                context: text("/actor/context"),
+                token_id: text("/actor/token_id"),
+                token_name: text("/actor/token_name"),
+            },
+            action: AuditAction {
+                kind: text("/action/type"),
+                result: text("/action/result"),
+                description: text("/action/description"),
+            },
+            request: AuditRequest {
+                method: text("/raw/method"),
+                uri: text("/raw/uri"),
+                cf_ray: text("/raw/cf_ray_id"),
+                user_agent: text("/raw/user_agent"),
+                body: body(entry.pointer("/resource/request")),
+            },
+        }
+    }
+}
+
+/// A text that says something.
+fn text(value: Option<&Value>) -> Option<String> {
+    let text = value?.as_str()?;
+    (!text.is_empty()).then(|| text.chars().take(LONGEST_TEXT).collect())
+}
+
+fn body(value: Option<&Value>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+        Some(value) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(body: Value) -> AuditPage {
+        AuditPage::from(serde_json::from_value::<Page<Value>>(body).unwrap())
+    }
+
+    #[test]
+    fn documented_fields_are_read() {
+        let page = page(json!({
+            "result": [{
+                "id": "f1", "action": { "time": "2026-11-20T14:02:00Z", "type": "create", "result": "success", "description": "Add" },
+                "actor": { "id": "u1", "email": "dana@example.com", "type": "user", "context": "dash", "token_id": "t", "token_name": "ci" },
+                "raw": { "cf_ray_id": "8a1", "method": "POST", "uri": "/accounts/a/iam", "user_agent": "curl" },
+                "resource": { "request": "[{\"id\":\"1\"}]" },
+            }],
+            "result_info": { "cursors": { "after": "next" }, "cursor": "older" },
+        }));
+        let entry = &page.entries[0];
+        assert_eq!(entry.time, Some("2026-11-20T14:02:00Z".parse().unwrap()));
+        assert_eq!(entry.actor.email.as_deref(), Some("dana@example.com"));
+        assert_eq!(entry.request.body, json!([{ "id": "1" }]));
+        assert_eq!(page.next, Some(AuditCursor("next".to_owned())));
+    }
+
+    #[test]
+    fn unexpected_types_are_missing_fields() {
+        for odd in
+            [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
+        {
+            let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
+            let AuditEntry { id, time, actor, request, .. } = &page.entries[0];
+            assert_eq!((id, time, &actor.email, &request.uri, &page.next), (&None, &None, &None, &None, &None));
+        }
+    }
+
+    #[test]
+    fn older_logs_name_the_cursor_elsewhere() {
+        assert_eq!(
+            page(json!({ "result": [], "result_info": { "cursor": "older" } })).next,
+            Some(AuditCursor("older".to_owned()))
+        );
+    }
+}
