@@ -15,33 +15,43 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle as Task;
 
 mod account;
+mod alter;
 mod answer;
+mod call;
 mod chance;
+mod course;
+mod dealer;
 mod edit;
 mod endpoint;
 mod exchange;
 mod fault;
 mod gate;
 mod history;
+mod load;
 mod log;
+mod reply;
 mod request;
 mod routes;
+mod rules;
 mod seed;
+mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use account::Account;
 pub use chance::Chance;
-pub use edit::{Edit, InGroup, Readdressing, Renaming};
+pub use edit::{Edit, InGroup, NameSwap, Readdressing, Renaming};
 pub use endpoint::Endpoint;
-pub use fault::{Cut, Fault, FaultRule, Match, Respond};
+pub use fault::{Claim, Contradiction, Cut, Fault, Late, Respond};
 pub use history::MembershipChange;
 pub use log::Request;
+pub use rules::{FaultRule, Match};
 pub use seed::{
-    Access, Delay, Invitation, RateLimit, Seed, SeedEntry, SeedError, SeedGroup, SeedMember, SeedPerson, SeedPlace,
-    Share, Token,
+    Access, Invitation, RateLimit, Seed, SeedEntry, SeedError, SeedGroup, SeedMember, SeedPerson, SeedPlace, Token,
 };
+pub use values::{Delay, Share};
 
 /// Why a sandbox cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +97,7 @@ impl Sandbox {
         if !listen.ip().is_loopback() {
             return Err(SandboxError::NotLoopback(listen));
         }
-        let server = exchange::Server::new(seed).map_err(|problem| SandboxError::Seed(problem.message))?;
+        let server = server::Server::new(seed).map_err(|problem| SandboxError::Seed(problem.message))?;
         let failed = |source| SandboxError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::edit::Edit;
 use super::endpoint::Endpoint;
-use super::exchange::Server;
-use super::fault::FaultRule;
 use super::history::MembershipChange;
 use super::log::Request;
+use super::rules::FaultRule;
+use super::server::Server;
 use super::state::State;
 use crate::model::{GroupId, MemberId};
 
@@ -129,16 +132,34 @@ impl Account {
         self.read(|state| state.history.changes().to_vec())
     }
 
+    /// Who was in a group at an instant.
+    #[must_use]
+    pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
+        self.read(|state| state.members_at(group, at).into_keys().collect())
+    }
+
+    /// How many writes are still to be carried out although their answers are gone.
+    #[must_use]
+    pub fn unlanded(&self) -> usize {
+        self.lock().unlanded
+    }
+
     /// Adds a rule for something that goes wrong, after those there are.
     pub fn push_fault(&self, rule: FaultRule) {
         self.lock().rules.push(rule);
     }
 
-    /// From now on nothing goes wrong, neither by rule nor by chance.
+    /// From now on reads of a group's members show the members of that long ago.
+    pub fn set_lag(&self, lag: Duration) {
+        self.lock().lag = lag;
+    }
+
+    /// From now on nothing goes wrong, neither by rule nor by chance, and reads lag no more. Late writes still land.
     pub fn clear_faults(&self) {
         let mut server = self.lock();
+        server.lag = Duration::ZERO;
         server.rules.clear();
-        server.fate = None;
+        server.dealer = None;
     }
 
     /// Everything requested, in the order of arrival: the latest 100,000 requests at most.

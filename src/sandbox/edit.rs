@@ -16,6 +16,8 @@ pub enum Edit {
     CreateGroup(String),
     /// A group is renamed.
     RenameGroup(Renaming),
+    /// Two groups take each other's names.
+    SwapNames(NameSwap),
     /// A group is deleted.
     DeleteGroup(String),
     /// Somebody's address changes.
@@ -26,6 +28,8 @@ pub enum Edit {
     RemovePerson(String),
     /// The token is revoked.
     RevokeToken,
+    /// Several edits, one after the other.
+    Several(Vec<Edit>),
 }
 
 /// Somebody in a group.
@@ -46,6 +50,16 @@ pub struct Renaming {
     pub group: String,
     /// The new name.
     pub to: String,
+}
+
+/// Two groups that take each other's names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameSwap {
+    /// The name of one group until now.
+    pub group: String,
+    /// The name of the other group until now.
+    pub with: String,
 }
 
 /// Somebody's new address.
@@ -75,6 +89,12 @@ impl Edit {
     #[must_use]
     pub fn rename_group(group: &str, to: &str) -> Self {
         Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
+    }
+
+    /// Two groups take each other's names.
+    #[must_use]
+    pub fn swap_names(group: &str, with: &str) -> Self {
+        Self::SwapNames(NameSwap { group: group.into(), with: with.into() })
     }
 
     /// Somebody's address changes.

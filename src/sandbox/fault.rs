@@ -1,20 +1,49 @@
-//! What can go wrong with a request, and the rules that say when.
+//! What can go wrong with a request.
+//!
+//! A seed names a fault in a rule (`faults: [{ on: {…}, do: FAULT, times: N }]`, see [`FaultRule`]) or gives kinds of
+//! faults a share of all requests (`chance: { seed: 7, lag: 5% }`, see [`Chance`]).
+//!
+//! | kind | what happens |
+//! | --- | --- |
+//! | `latency`, `stall` | the request waits before, or its answer after it is carried out |
+//! | `respond` | another status is answered; with `after: true` the request is carried out all the same |
+//! | `cut` | the connection closes before or after the effect, or in the middle of the body |
+//! | `late` | the request is carried out some time after its answer was lost |
+//! | `unsuccessful`, `unsuccessful_after` | `success: false` with status 200, without or with the effect |
+//! | `claim` | nothing is done, and the answer says that it was |
+//! | `lag` | a group's members are shown as they were some time ago |
+//! | `contradict` | the answer contradicts itself: one [`Contradiction`] of it |
+//! | `result_info` | the named fields of `result_info` have the given values |
+//! | `numbers_as_text` | the right numbers, written as text (harmless) |
+//! | `clamp`, `omit_result_info`, `omit_result` | smaller pages, missing parts |
+//! | `edit_before`, `edit_after` | somebody else changes the account around the request |
+//! | `all` | several of these at once |
+//!
+//! Tests read the truth through [`Account`]: `history()` has every membership that began or ended, with its instant and the
+//! request that did it; `members_at(group, instant)` is who was in a group at an instant; `requests()` has each request with its
+//! instants of arrival and answer, the member ids its answer showed, and the fault it met; `unlanded()` is how many late
+//! writes have still to be carried out.
+//!
+//! [`Account`]: super::Account
+//! [`Chance`]: super::Chance
+//! [`FaultRule`]: super::FaultRule
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::edit::Edit;
-use super::endpoint::Endpoint;
-use super::seed::Delay;
+use super::values::Delay;
 
 /// Something that goes wrong with one request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The request waits before it is looked at.
+    /// The request waits before it is carried out.
     Latency(Delay),
     /// The request is carried out, and its answer waits.
     Stall(Delay),
@@ -22,7 +51,9 @@ pub enum Fault {
     Respond(Respond),
     /// The connection is closed without a whole answer.
     Cut(Cut),
-    /// A page holds no more than so many entries.
+    /// The request is carried out some time after its answer was lost.
+    Late(Late),
+    /// A page holds no more than this many entries.
     Clamp(NonZeroU32),
     /// The answer has no `result_info`.
     OmitResultInfo,
@@ -30,10 +61,110 @@ pub enum Fault {
     OmitResult,
     /// Nothing is done, and the answer says `success: false` with status 200.
     Unsuccessful,
+    /// The request is carried out, and the answer says `success: false` with status 200.
+    UnsuccessfulAfter,
+    /// A write is not carried out, and the answer with status 200 says that it was.
+    Claim(Claim),
+    /// A group's members, read by this request, are those of this long ago.
+    Lag(Delay),
+    /// The answer contradicts itself.
+    Contradict(Contradiction),
+    /// The named fields of the answer's `result_info` have these values; null removes a field.
+    ResultInfo(BTreeMap<String, Value>),
+    /// The numbers in `result_info` are right, and written as text.
+    NumbersAsText,
     /// Somebody changes the account just before the request is carried out.
     EditBefore(Edit),
     /// Somebody changes the account just after the request was carried out, before it is answered.
     EditAfter(Edit),
+    /// Several faults at once.
+    All(Vec<Fault>),
+}
+
+/// The ways in which an answer contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Contradiction {
+    /// `count` is one more than there are entries.
+    Count,
+    /// `total_pages` is one more than the total needs.
+    TotalPages,
+    /// `page` is not the one asked for.
+    Page,
+    /// `per_page` is smaller than the number of entries, or 0.
+    PerPage,
+    /// `total_count` is one more than there are.
+    TotalCount,
+    /// `total_count` is one less than there are.
+    TotalCountLow,
+    /// `total_count` is one more than there are, written as text.
+    TotalCountText,
+    /// The last entry is missing, and every number is as if it were there.
+    LostEntry,
+    /// The first entry stands twice: in place of the last where there are two or more.
+    DuplicateIds,
+    /// `success` is true, and there are errors.
+    Errors,
+    /// The status is 206.
+    Partial,
+    /// `result` is missing, and the numbers are there.
+    NoResult,
+    /// `result` is null, and the numbers say that there are entries.
+    NullResult,
+}
+
+impl Contradiction {
+    pub(crate) const EVERY: [Self; 13] = [
+        Self::Count,
+        Self::TotalPages,
+        Self::Page,
+        Self::PerPage,
+        Self::TotalCount,
+        Self::TotalCountLow,
+        Self::TotalCountText,
+        Self::LostEntry,
+        Self::DuplicateIds,
+        Self::Errors,
+        Self::Partial,
+        Self::NoResult,
+        Self::NullResult,
+    ];
+}
+
+/// What the answer to a write says that was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// What the API answers to a write that was carried out.
+    Done,
+    /// The list of members as it would be afterwards (for DELETE as well).
+    DoneList,
+    /// The list of members as it is.
+    Unchanged,
+    /// An empty list.
+    Empty,
+    /// Null.
+    Null,
+}
+
+impl Claim {
+    pub(crate) const EVERY: [Self; 5] = [Self::Done, Self::DoneList, Self::Unchanged, Self::Empty, Self::Null];
+}
+
+/// A request that is carried out after its answer was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Late {
+    /// How long after its arrival the request is carried out.
+    pub after: Delay,
+    /// The status of the HTML error answered at once. Without it the connection is closed at once.
+    #[serde(default)]
+    #[schemars(range(min = 400, max = 599))]
+    pub status: Option<u16>,
+    /// Whether the connection stays open until the request was carried out, and then gets the true answer. A client that does
+    /// not wait that long does not stop the request.
+    #[serde(default)]
+    pub hang: bool,
 }
 
 /// An answer given in place of the API's own.
@@ -94,164 +225,15 @@ impl Fault {
         Self::Respond(Respond { status, html: true, ..Respond::default() })
     }
 
+    /// A request that is carried out this long after its connection was closed.
+    #[must_use]
+    pub fn late(after: Delay) -> Self {
+        Self::Late(Late { after, ..Late::default() })
+    }
+
     /// 429 with these seconds to wait.
     #[must_use]
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::Respond(Respond { status: 429, retry_after: Some(retry_after), ..Respond::default() })
     }
-}
-
-/// Which requests a rule is for: those that meet every condition given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Match {
-    /// The operation.
-    pub operation: Option<Endpoint>,
-    /// The HTTP method.
-    pub method: Option<String>,
-    /// The name of the group in the path.
-    pub group: Option<String>,
-    /// The email or id of a person in the path or the body.
-    pub member: Option<String>,
-    /// The page asked for; a list without one asks for the first.
-    pub page: Option<u64>,
-    /// Not before the so-manieth request that meets the other conditions.
-    pub nth: Option<NonZeroU32>,
-}
-
-impl Match {
-    /// Every request.
-    #[must_use]
-    pub fn any() -> Self {
-        Self::default()
-    }
-
-    /// The requests for this operation.
-    #[must_use]
-    pub fn operation(operation: Endpoint) -> Self {
-        Self { operation: Some(operation), ..Self::default() }
-    }
-
-    /// Of these, those to this group.
-    #[must_use]
-    pub fn group(mut self, name: &str) -> Self {
-        self.group = Some(name.into());
-        self
-    }
-
-    /// Of these, those about this person.
-    #[must_use]
-    pub fn member(mut self, who: &str) -> Self {
-        self.member = Some(who.into());
-        self
-    }
-
-    /// Of these, those for this page.
-    #[must_use]
-    pub fn page(mut self, page: u64) -> Self {
-        self.page = Some(page);
-        self
-    }
-
-    /// Of these, the so-manieth from now on; 0 means the first.
-    #[must_use]
-    pub fn nth(mut self, nth: u32) -> Self {
-        self.nth = NonZeroU32::new(nth);
-        self
-    }
-}
-
-/// Says what goes wrong with which requests, and how often.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FaultRule {
-    /// Which requests.
-    #[serde(default)]
-    pub on: Match,
-    /// What goes wrong.
-    #[serde(rename = "do")]
-    pub fault: Fault,
-    /// How often; then the rule is spent.
-    #[serde(default = "once")]
-    pub times: u32,
-}
-
-const fn once() -> u32 {
-    1
-}
-
-impl FaultRule {
-    /// A rule that fires once.
-    #[must_use]
-    pub const fn once(on: Match, fault: Fault) -> Self {
-        Self { on, fault, times: once() }
-    }
-
-    /// A rule that fires for every request it is for.
-    #[must_use]
-    pub const fn always(on: Match, fault: Fault) -> Self {
-        Self { on, fault, times: u32::MAX }
-    }
-}
-
-/// What the conditions of a rule are compared with.
-pub(crate) struct MatchSubject<'a> {
-    pub(crate) operation: Option<Endpoint>,
-    pub(crate) method: &'a str,
-    pub(crate) group: Option<&'a str>,
-    /// Emails and ids in lower case.
-    pub(crate) members: &'a [String],
-    pub(crate) page: Option<u64>,
-}
-
-/// The rules with how far each has come.
-#[derive(Debug, Default)]
-pub(crate) struct Rules(Vec<Rule>);
-
-#[derive(Debug)]
-struct Rule {
-    rule: FaultRule,
-    seen: u32,
-    fired: u32,
-}
-
-impl Rules {
-    pub(crate) fn push(&mut self, rule: FaultRule) {
-        self.0.push(Rule { rule, seen: 0, fired: 0 });
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Whether a rule needs to know who a request is about.
-    pub(crate) fn name_members(&self) -> bool {
-        self.0.iter().any(|rule| rule.rule.on.member.is_some())
-    }
-
-    /// What goes wrong with this request. Every rule counts it; the first that is due fires.
-    pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
-        let mut chosen = None;
-        for Rule { rule, seen, fired } in &mut self.0 {
-            if !meets(&rule.on, subject) {
-                continue;
-            }
-            *seen = seen.saturating_add(1);
-            let due = *seen >= rule.on.nth.map_or(1, NonZeroU32::get) && *fired < rule.times;
-            if due && chosen.is_none() {
-                *fired = fired.saturating_add(1);
-                chosen = Some(rule.fault.clone());
-            }
-        }
-        chosen
-    }
-}
-
-fn meets(on: &Match, subject: &MatchSubject<'_>) -> bool {
-    let Match { operation, method, group, member, page, nth: _ } = on;
-    operation.is_none_or(|operation| subject.operation == Some(operation))
-        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
-        && group.as_ref().is_none_or(|group| subject.group == Some(group))
-        && member.as_ref().is_none_or(|member| subject.members.contains(&member.to_lowercase()))
-        && page.is_none_or(|page| subject.page == Some(page))
 }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::answer::Rejection;
 use super::endpoint::Endpoint;
 use super::seed::{Access, RateLimit, Seed, Token};
+use super::values::Delay;
 
 /// What the live API allows, shown where the seed sets no limit.
-const USUAL: RateLimit = RateLimit { requests: 1200, window: super::seed::Delay(Duration::from_secs(300)), spent: 0 };
+const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
 
 /// Checks credentials.
 #[derive(Debug)]

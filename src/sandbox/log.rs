@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::endpoint::Endpoint;
+use tokio::time::Instant;
+
 use super::fault::Fault;
 use crate::model::{GroupId, MemberId};
 
 /// The most requests that are remembered: a sandbox may be served for weeks.
 const MOST: usize = 100_000;
+
+/// Of how many of them it is remembered what they showed.
+const MOST_SHOWN: u64 = 10_000;
 
 /// A request that reached the sandbox.
 #[derive(Clone, Debug)]
@@ -35,6 +40,12 @@ pub struct Request {
     pub status_sent: Option<u16>,
     /// Whether the request itself changed the account.
     pub effect: bool,
+    /// When it arrived.
+    pub arrived: Instant,
+    /// When its answer was ready, or its connection closed; nothing until then.
+    pub answered: Option<Instant>,
+    /// The member ids that its answer listed, as it was sent; nothing where it listed none.
+    pub shown: Option<Vec<MemberId>>,
 }
 
 /// Everything requested since the log was cleared, as far as it is remembered.
@@ -56,11 +67,23 @@ impl Log {
         self.last
     }
 
-    /// Notes what became of it.
-    pub(crate) fn answered(&mut self, number: u64, status_sent: Option<u16>, effect: bool) {
+    /// Notes that it was carried out, and whether that changed anything.
+    pub(crate) fn carried_out(&mut self, number: u64, effect: bool) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.effect = effect;
+        }
+    }
+
+    /// Notes what was answered.
+    pub(crate) fn answered(&mut self, number: u64, status_sent: Option<u16>, shown: Option<Vec<MemberId>>) {
         if let Some(request) = self.requests.get_mut(&number) {
             request.status_sent = status_sent;
-            request.effect = effect;
+            request.answered = Some(Instant::now());
+            request.shown = shown;
+        }
+        // What long past answers showed is not worth their memory.
+        if let Some(past) = number.checked_sub(MOST_SHOWN).and_then(|number| self.requests.get_mut(&number)) {
+            past.shown = None;
         }
     }
 
@@ -91,10 +114,13 @@ mod tests {
             fault: None,
             status_sent: None,
             effect: false,
+            arrived: Instant::now(),
+            answered: None,
+            shown: None,
         };
         let mut log = Log::default();
         let last = (0..=MOST).map(|_| log.arrived(request.clone())).last();
-        log.answered(1, Some(200), true);
+        log.answered(1, Some(200), None);
         let numbers: Vec<u64> = log.requests().map(|request| request.number).collect();
         assert_eq!((numbers.len(), numbers.first(), numbers.last().copied()), (MOST, Some(&2), last));
     }

@@ -42,7 +42,7 @@ impl Incoming {
         }
     }
 
-    pub(crate) fn operation(&self) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.route.as_ref().ok().map(|route| route.operation)
     }
 
@@ -58,7 +58,7 @@ impl Incoming {
 
     /// The ids in the body, where it is a list of members.
     pub(crate) fn body_ids(&self) -> Vec<MemberId> {
-        match self.operation() {
+        match self.endpoint() {
             Some(Endpoint::AddMembers | Endpoint::ReplaceMembers) => self.member_list().unwrap_or_default(),
             _ => Vec::new(),
         }
@@ -67,7 +67,7 @@ impl Incoming {
     /// The page asked for, where the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as Op;
-        let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.operation()? else { return None };
+        let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.endpoint()? else { return None };
         match Query::of(self).ok()?.take("page") {
             Some(page) => page.parse().ok(),
             None => Some(1),

@@ -2,34 +2,19 @@
 
 use std::num::NonZeroU32;
 
-use super::answer::{Rejection, ResultInfo, Success};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::answer::{Rejection, Success};
+use super::call::{AnswerSettings, RouteCall};
 use super::endpoint::{Endpoint, Route};
-use super::request::{Ids, Incoming, Paging, Query};
+use super::fault::Claim;
+use super::request::{Ids, Incoming, Query};
 use super::state::State;
-use crate::model::{AccountId, MemberId};
 
 mod groups;
 mod members;
 mod people;
-
-/// What the seed sets once for all answers.
-#[derive(Clone, Debug)]
-pub(crate) struct AnswerSettings {
-    pub(crate) account_id: Option<AccountId>,
-    pub(crate) token_owner: Option<MemberId>,
-    pub(crate) member_status: bool,
-}
-
-/// A request on its way through its operation.
-pub(crate) struct RouteCall<'a> {
-    pub(crate) state: &'a mut State,
-    pub(crate) settings: &'a AnswerSettings,
-    pub(crate) incoming: &'a Incoming,
-    pub(crate) ids: Ids,
-    pub(crate) query: Query,
-    /// The most entries of a page.
-    pub(crate) page_size_cap: Option<NonZeroU32>,
-}
 
 /// Carries a request out.
 pub(crate) fn carry_out(
@@ -37,6 +22,7 @@ pub(crate) fn carry_out(
     settings: &AnswerSettings,
     incoming: &Incoming,
     page_size_cap: Option<NonZeroU32>,
+    as_of: Option<Instant>,
 ) -> Result<Success, Rejection> {
     let route = incoming.route.as_ref().map_err(Clone::clone)?;
     let ids = Ids::read(route)?;
@@ -46,7 +32,7 @@ pub(crate) fn carry_out(
         return Err(Rejection::forbidden(9109, "Unauthorized to access requested resource"));
     }
     let query = Query::of(incoming)?;
-    let call = RouteCall { state, settings, incoming, ids, query, page_size_cap };
+    let call = RouteCall { state, settings, incoming, ids, query, page_size_cap, as_of };
     let Route { operation, .. } = route;
     match operation {
         Endpoint::ListGroups => groups::list(call),
@@ -64,15 +50,25 @@ pub(crate) fn carry_out(
     }
 }
 
-/// The part of a sorted list that a page holds.
-fn page<T: Clone>(sorted: &[T], paging: Paging, cap: Option<NonZeroU32>) -> (Vec<T>, ResultInfo) {
-    let Paging { page, per_page, descending } = paging;
-    let per_page = cap.map_or(per_page, |cap| per_page.min(usize::try_from(cap.get()).unwrap_or(per_page)));
-    let skipped = per_page.saturating_mul(page.saturating_sub(1));
-    let entries: Vec<T> = match descending {
-        false => sorted.iter().skip(skipped).take(per_page).cloned().collect(),
-        true => sorted.iter().rev().skip(skipped).take(per_page).cloned().collect(),
+/// What the answer to a request says that is not carried out. A request that would be refused is refused.
+pub(crate) fn claimed(
+    state: &State,
+    settings: &AnswerSettings,
+    incoming: &Incoming,
+    claim: Claim,
+) -> Result<Success, Rejection> {
+    let mut imagined = state.clone();
+    let done = carry_out(&mut imagined, settings, incoming, None, None)?;
+    let members = |mut of: State| match incoming.group() {
+        Some(group) => members::all_shown(&mut of, settings, group),
+        None => json!([]),
     };
-    let info = ResultInfo { page, per_page, count: entries.len(), total_count: sorted.len() };
-    (entries, info)
+    let result = match claim {
+        Claim::Done => done.result,
+        Claim::DoneList => members(imagined),
+        Claim::Unchanged => members(state.clone()),
+        Claim::Empty => json!([]),
+        Claim::Null => Value::Null,
+    };
+    Ok(Success::written(result, false))
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,24 +10,19 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::chance::Chance;
-use super::fault::FaultRule;
-use super::state::State;
+use super::rules::FaultRule;
+use super::values::Delay;
 use crate::model::{AccountId, GroupId, MemberId};
 
 mod entry;
 mod error;
-mod values;
 
 pub use entry::{SeedEntry, SeedPlace};
 pub use error::SeedError;
 pub(crate) use error::{SeedProblem, problem};
-pub use values::{Delay, Share};
 
 /// The format this version reads.
 const VERSION: u64 = 1;
-
-/// The most bytes a seed may have.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a sandbox starts from. Everything is optional: an empty seed is an empty account that takes any credentials.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -57,6 +51,8 @@ pub struct Seed {
     pub new_groups_settle: u32,
     /// How long every request takes.
     pub latency: Delay,
+    /// How far reads of a group's members lag behind: they show the members of this long ago.
+    pub lag: Delay,
     /// The most entries a page holds, whatever was asked for.
     pub page_size_cap: Option<NonZeroU32>,
     /// Whether lists carry `result_info`.
@@ -84,6 +80,7 @@ impl Default for Seed {
             groups: BTreeMap::new(),
             new_groups_settle: 0,
             latency: Delay::default(),
+            lag: Delay::default(),
             page_size_cap: None,
             result_info: true,
             member_status: true,
@@ -95,31 +92,15 @@ impl Default for Seed {
 }
 
 impl Seed {
-    /// Reads a seed from text; the path only serves the messages.
-    ///
-    /// # Errors
-    ///
-    /// Where the text is not YAML, not of this shape, or contradicts itself.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let seed: Self = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| SeedError::from_yaml(path, text, &error))?;
-        State::new(&seed).map_err(|problem| SeedError::from_problem(path, text, problem))?;
-        Ok(seed)
-    }
-
-    /// Reads a seed from a file.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read, is too large, or is no seed (see [`Self::parse`]).
-    pub fn load(path: &Path) -> Result<Self, SeedError> {
-        let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
-        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > MAX_BYTES {
-            return Err(SeedError::TooLarge { path: path.into(), bytes, most: MAX_BYTES });
-        }
-        Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+    /// Every address that the seed names for a person or a member, in lower case.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let people = self.people.iter().map(|entry| &entry.value.email);
+        let members = self.groups.values().flat_map(|group| &group.members);
+        let members = members.filter_map(|entry| entry.value.email.as_ref());
+        let mut addresses: Vec<String> = people.chain(members).map(|email| email.to_lowercase()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
     }
 
     /// The JSON schema of the format.

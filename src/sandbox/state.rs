@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
-use super::edit::{Edit, InGroup, Readdressing, Renaming};
+use super::edit::{Edit, InGroup, NameSwap, Readdressing, Renaming};
 use super::history::History;
 use super::seed::{Invitation, Seed};
 use crate::model::{Email, GroupId, MemberId};
@@ -82,6 +83,12 @@ impl StoredGroup {
     }
 }
 
+fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<Item = MemberId>) -> Arc<[MemberId]> {
+    let mut sorted: Vec<MemberId> = members.collect();
+    sorted.sort_by_cached_key(|id| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded())));
+    sorted.into()
+}
+
 /// How a list of people is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
@@ -92,7 +99,7 @@ pub(crate) enum Order {
 }
 
 /// The account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     people: BTreeMap<MemberId, StoredPerson>,
     /// By folded address: plain text compares faster than addresses do.
@@ -147,12 +154,21 @@ impl State {
         let people = &self.people;
         let Some(group) = self.groups.get_mut(&id) else { return Arc::new([]) };
         let members = &group.members;
-        Arc::clone(group.sorted.get_or_insert_with(|| {
-            let mut sorted: Vec<MemberId> = members.keys().copied().collect();
-            sorted
-                .sort_by_cached_key(|id| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded())));
-            sorted.into()
-        }))
+        Arc::clone(group.sorted.get_or_insert_with(|| by_email(people, members.keys().copied())))
+    }
+
+    /// The group's members at an instant, with the time each was added.
+    pub(crate) fn members_at(&self, id: GroupId, at: Instant) -> BTreeMap<MemberId, Timestamp> {
+        let now = self.groups.get(&id).map(|group| group.members.clone()).unwrap_or_default();
+        self.history.members_at(id, now, at)
+    }
+
+    /// As [`Self::members_by_email`], at an instant.
+    pub(crate) fn members_by_email_at(&mut self, id: GroupId, at: Instant) -> Arc<[MemberId]> {
+        match self.history.changed_since(id, at) {
+            true => by_email(&self.people, self.members_at(id, at).into_keys()),
+            false => self.members_by_email(id),
+        }
     }
 
     /// The account's members, all or those with that status, in that order.
@@ -209,10 +225,10 @@ impl State {
         }
         let now = self.tick();
         let Some(group) = self.groups.get_mut(&id) else { return false };
-        group.members.remove(&member);
+        let since = group.members.remove(&member).unwrap_or(now);
         group.modified_on = now;
         group.sorted = None;
-        self.history.note(id, member, false);
+        self.history.left(id, member, since);
         true
     }
 
@@ -313,6 +329,13 @@ impl State {
             Edit::RenameGroup(Renaming { group, to }) => {
                 self.group_named(group).is_some_and(|group| self.rename_group(group, to))
             }
+            Edit::SwapNames(NameSwap { group, with }) => match (self.group_named(group), self.group_named(with)) {
+                (Some(one), Some(other)) if one != other => {
+                    self.rename_group(one, with);
+                    self.rename_group(other, group)
+                }
+                _ => false,
+            },
             Edit::DeleteGroup(name) => self.group_named(name).is_some_and(|group| self.delete_group(group)),
             Edit::ChangeEmail(Readdressing { member, to }) => match (self.find_person(member), to.parse()) {
                 (Some(member), Ok(email)) => self.change_email(member, email),
@@ -321,6 +344,7 @@ impl State {
             Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
             Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
             Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
+            Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod chance;
+mod deceit;
 mod faults;
 mod gate;
 mod people;

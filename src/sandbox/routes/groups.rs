@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{RouteCall, page};
 use crate::model::GroupId;
 use crate::sandbox::answer::{Rejection, Success};
+use crate::sandbox::call::{RouteCall, page};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::state::StoredGroup;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{RouteCall, page};
 use crate::model::{Email, GroupId, MemberId};
 use crate::sandbox::answer::{Rejection, Success};
+use crate::sandbox::call::{AnswerSettings, RouteCall, page};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::seed::Invitation;
-use crate::sandbox::state::{StoredGroup, StoredPerson, user_id};
+use crate::sandbox::state::{State, StoredGroup, StoredPerson, user_id};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
@@ -47,10 +47,9 @@ fn writable<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup
 }
 
 /// Every member of the group, as writes echo them.
-fn echo(call: &mut RouteCall<'_>, id: GroupId) -> Value {
-    let sorted = call.state.members_by_email(id);
-    let with_status = call.settings.member_status;
-    sorted.iter().map(|id| shown(*id, call.state.person(*id), with_status)).collect()
+pub(super) fn all_shown(state: &mut State, settings: &AnswerSettings, id: GroupId) -> Value {
+    let sorted = state.members_by_email(id);
+    sorted.iter().map(|id| shown(*id, state.person(*id), settings.member_status)).collect()
 }
 
 pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
@@ -62,7 +61,10 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
         return Err(Rejection::bad_request(400, "Policy validation failed"));
     }
 
-    let mut sorted = call.state.members_by_email(id);
+    let mut sorted = match call.as_of {
+        Some(at) => call.state.members_by_email_at(id, at),
+        None => call.state.members_by_email(id),
+    };
     if let Some(part) = fuzzy {
         let matches = |id: &MemberId| {
             let email = call.state.person(*id).and_then(|person| person.group_email.as_ref());
@@ -85,7 +87,7 @@ pub(super) fn add(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let joining = listed.iter().copied().filter(|member| !group.has(*member)).collect();
     check_members(&call, &listed, &joining)?;
     let effect = call.state.add_members(id, &joining);
-    Ok(Success::written(echo(&mut call, id), effect))
+    Ok(Success::written(all_shown(call.state, call.settings, id), effect))
 }
 
 pub(super) fn replace(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
@@ -95,7 +97,7 @@ pub(super) fn replace(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let joining = listed.iter().copied().filter(|member| !group.has(*member)).collect();
     check_members(&call, &listed, &joining)?;
     let effect = call.state.set_members(id, &listed);
-    Ok(Success::written(echo(&mut call, id), effect))
+    Ok(Success::written(all_shown(call.state, call.settings, id), effect))
 }
 
 /// One bad member refuses the whole write: everybody listed must be in the account, and whoever joins able to.
@@ -123,8 +125,13 @@ fn check_members(
 pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let member = call.ids.member()?;
-    let (_, group) = settled(&mut call)?;
-    let since = group.since(member).ok_or_else(|| Rejection::not_found("member"))?;
+    let (id, group) = settled(&mut call)?;
+    let since = group.since(member);
+    let since = match call.as_of {
+        Some(at) => call.state.members_at(id, at).get(&member).copied(),
+        None => since,
+    };
+    let since = since.ok_or_else(|| Rejection::not_found("member"))?;
     let person = call.state.person(member);
     let mut result = shown(member, person, call.settings.member_status);
     if let (Some(fields), Some(person)) = (result.as_object_mut(), person) {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{RouteCall, page};
 use crate::model::MemberId;
 use crate::sandbox::answer::{Rejection, Success};
+use crate::sandbox::call::{RouteCall, page};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::seed::Invitation;
 use crate::sandbox::state::{Order, StoredPerson, user_id};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::SeedPlace;
+use super::entry::SeedPlace;
 
 /// Why a seed cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub(crate) fn problem(place: Option<SeedPlace>, message: impl Into<String>) -> S
 }
 
 impl SeedError {
-    pub(super) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
+    pub(crate) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
         let place = error.location().map(SeedPlace::from);
         let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
         // The library may repeat the place at the end of its text.
@@ -82,7 +82,7 @@ impl SeedError {
         Self::from_problem(path, text, problem(place, said.unwrap_or(whole)))
     }
 
-    pub(super) fn from_problem(path: &Path, text: &str, SeedProblem { place, message }: SeedProblem) -> Self {
+    pub(crate) fn from_problem(path: &Path, text: &str, SeedProblem { place, message }: SeedProblem) -> Self {
         let source_line = place.and_then(|place| {
             let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
             let shown = text.lines().nth(line)?.chars().filter(|c| !c.is_control()).take(160);

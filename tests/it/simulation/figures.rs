@@ -60,11 +60,18 @@ fn kind(fault: &Fault) -> &'static str {
         Fault::OmitResultInfo => "no result_info",
         Fault::OmitResult => "no result",
         Fault::Unsuccessful => "success: false with 200",
+        Fault::UnsuccessfulAfter => "success: false with 200 after the effect",
+        Fault::Late(_) => "effect after the answer was lost",
+        Fault::Claim(_) => "claimed effect",
+        Fault::Lag(_) => "read that lags behind",
+        Fault::Contradict(_) | Fault::ResultInfo(_) => "contradictory list",
+        Fault::NumbersAsText => "numbers as text",
+        Fault::All(_) => "several at once",
         Fault::EditBefore(edit) | Fault::EditAfter(edit) => match edit {
             convoke::sandbox::Edit::RevokeToken => "token revoked",
-            convoke::sandbox::Edit::RenameGroup(_) | convoke::sandbox::Edit::DeleteGroup(_) => {
-                "group renamed or deleted"
-            }
+            convoke::sandbox::Edit::RenameGroup(_)
+            | convoke::sandbox::Edit::SwapNames(_)
+            | convoke::sandbox::Edit::DeleteGroup(_) => "group renamed or deleted",
             _ => "edit by somebody else",
         },
     }

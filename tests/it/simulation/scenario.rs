@@ -132,6 +132,7 @@ impl Luck {
             revoke_token: share(self.revoke_token),
             per_request: u32::MAX,
             limit: None,
+            ..Chance::default()
         }
     }
 }

@@ -1,0 +1,38 @@
+//! Reads a seed from a file or a text, and checks that the account it describes is possible.
+
+use std::path::{Path, PathBuf};
+
+use super::seed::{Seed, SeedError};
+use super::state::State;
+
+/// The most bytes a seed may have.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+impl Seed {
+    /// Reads a seed from text; the path only serves the messages.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not YAML, not of this shape, or contradicts itself.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let seed: Self = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::from_yaml(path, text, &error))?;
+        State::new(&seed).map_err(|problem| SeedError::from_problem(path, text, problem))?;
+        Ok(seed)
+    }
+
+    /// Reads a seed from a file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, is too large, or is no seed (see [`Self::parse`]).
+    pub fn load(path: &Path) -> Result<Self, SeedError> {
+        let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
+        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+        if bytes > MAX_BYTES {
+            return Err(SeedError::TooLarge { path: path.into(), bytes, most: MAX_BYTES });
+        }
+        Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+}

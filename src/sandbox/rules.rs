@@ -1,0 +1,164 @@
+//! Rules that say which requests meet which fault.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::endpoint::Endpoint;
+use super::fault::Fault;
+
+/// Which requests a rule is for: those that meet every condition given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Match {
+    /// The operation.
+    pub operation: Option<Endpoint>,
+    /// The HTTP method.
+    pub method: Option<String>,
+    /// The name of the group in the path.
+    pub group: Option<String>,
+    /// The email or id of a person in the path or the body.
+    pub member: Option<String>,
+    /// The page asked for; a list without one asks for the first.
+    pub page: Option<u64>,
+    /// Not before the so-manieth request that meets the other conditions.
+    pub nth: Option<NonZeroU32>,
+}
+
+impl Match {
+    /// Every request.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// The requests for this operation.
+    #[must_use]
+    pub fn operation(operation: Endpoint) -> Self {
+        Self { operation: Some(operation), ..Self::default() }
+    }
+
+    /// Of these, those to this group.
+    #[must_use]
+    pub fn group(mut self, name: &str) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// Of these, those about this person.
+    #[must_use]
+    pub fn member(mut self, who: &str) -> Self {
+        self.member = Some(who.into());
+        self
+    }
+
+    /// Of these, those for this page.
+    #[must_use]
+    pub fn page(mut self, page: u64) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    /// Of these, the so-manieth from now on; 0 means the first.
+    #[must_use]
+    pub fn nth(mut self, nth: u32) -> Self {
+        self.nth = NonZeroU32::new(nth);
+        self
+    }
+}
+
+/// Says what goes wrong with which requests, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRule {
+    /// Which requests.
+    #[serde(default)]
+    pub on: Match,
+    /// What goes wrong.
+    #[serde(rename = "do")]
+    pub fault: Fault,
+    /// How often; then the rule is spent.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+impl FaultRule {
+    /// A rule that fires once.
+    #[must_use]
+    pub const fn once(on: Match, fault: Fault) -> Self {
+        Self { on, fault, times: once() }
+    }
+
+    /// A rule that fires for every request it is for.
+    #[must_use]
+    pub const fn always(on: Match, fault: Fault) -> Self {
+        Self { on, fault, times: u32::MAX }
+    }
+}
+
+/// What the conditions of a rule are compared with.
+pub(crate) struct MatchSubject<'a> {
+    pub(crate) operation: Option<Endpoint>,
+    pub(crate) method: &'a str,
+    pub(crate) group: Option<&'a str>,
+    /// Emails and ids in lower case.
+    pub(crate) members: &'a [String],
+    pub(crate) page: Option<u64>,
+}
+
+/// The rules with how far each has come.
+#[derive(Debug, Default)]
+pub(crate) struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    rule: FaultRule,
+    seen: u32,
+    fired: u32,
+}
+
+impl Rules {
+    pub(crate) fn push(&mut self, rule: FaultRule) {
+        self.0.push(Rule { rule, seen: 0, fired: 0 });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether a rule needs to know who a request is about.
+    pub(crate) fn name_members(&self) -> bool {
+        self.0.iter().any(|rule| rule.rule.on.member.is_some())
+    }
+
+    /// What goes wrong with this request. Every rule counts it; the first that is due fires.
+    pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
+        let mut chosen = None;
+        for Rule { rule, seen, fired } in &mut self.0 {
+            if !meets(&rule.on, subject) {
+                continue;
+            }
+            *seen = seen.saturating_add(1);
+            let due = *seen >= rule.on.nth.map_or(1, NonZeroU32::get) && *fired < rule.times;
+            if due && chosen.is_none() {
+                *fired = fired.saturating_add(1);
+                chosen = Some(rule.fault.clone());
+            }
+        }
+        chosen
+    }
+}
+
+fn meets(on: &Match, subject: &MatchSubject<'_>) -> bool {
+    let Match { operation, method, group, member, page, nth: _ } = on;
+    operation.is_none_or(|operation| subject.operation == Some(operation))
+        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
+        && group.as_ref().is_none_or(|group| subject.group == Some(group))
+        && member.as_ref().is_none_or(|member| subject.members.contains(&member.to_lowercase()))
+        && page.is_none_or(|page| subject.page == Some(page))
+}

@@ -1,0 +1,212 @@
+//! Everything a sandbox holds, and how it answers a request that has arrived.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::answer::{Rejection, Success};
+use super::call::AnswerSettings;
+use super::course::{Alteration, Course, Effect};
+use super::dealer::Dealer;
+use super::fault::Fault;
+use super::gate::{Allowance, Gatekeeper, RequestLimit};
+use super::log::{Log, Request};
+use super::reply::{Delivery, Reply};
+use super::request::Incoming;
+use super::routes;
+use super::rules::{MatchSubject, Rules};
+use super::seed::{Seed, SeedProblem};
+use super::state::State;
+use crate::model::MemberId;
+
+/// Everything a sandbox holds.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) state: State,
+    pub(crate) rules: Rules,
+    pub(crate) dealer: Option<Dealer>,
+    pub(crate) log: Log,
+    /// How many writes have still to be carried out although their answers are gone.
+    pub(crate) unlanded: usize,
+    settings: AnswerSettings,
+    gatekeeper: Gatekeeper,
+    limit: RequestLimit,
+    latency: Duration,
+    pub(crate) lag: Duration,
+    page_size_cap: Option<NonZeroU32>,
+    result_info: bool,
+    started: Instant,
+}
+
+/// What is decided about a request when it arrives.
+pub(crate) struct Arrival {
+    pub(crate) number: u64,
+    pub(crate) allowance: Allowance,
+    pub(crate) latency: Duration,
+    /// How it goes, unless the rate limit refuses it.
+    pub(crate) admitted: Result<Course, Rejection>,
+}
+
+impl Server {
+    pub(crate) fn new(seed: &Seed) -> Result<Self, SeedProblem> {
+        let state = State::new(seed)?;
+        let mut rules = Rules::default();
+        seed.faults.iter().for_each(|rule| rules.push(rule.clone()));
+        Ok(Self {
+            settings: AnswerSettings {
+                account_id: seed.account_id,
+                token_owner: seed.token_owner.as_ref().and_then(|owner| state.find_person(owner)),
+                member_status: seed.member_status,
+            },
+            rules,
+            dealer: seed.chance.as_ref().map(|chance| {
+                // Chance chooses among the seed's own groups and people, whatever became of them.
+                let groups: BTreeMap<_, _> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
+                Dealer::new(chance.clone(), groups, seed.addresses())
+            }),
+            state,
+            log: Log::default(),
+            unlanded: 0,
+            gatekeeper: Gatekeeper::new(seed),
+            limit: RequestLimit::new(seed.rate_limit),
+            latency: seed.latency.0,
+            lag: seed.lag.0,
+            page_size_cap: seed.page_size_cap,
+            result_info: seed.result_info,
+            started: Instant::now(),
+        })
+    }
+
+    /// Notes a request, and decides what goes wrong with it.
+    pub(crate) fn arrival(&mut self, incoming: &Incoming) -> Arrival {
+        let (group, member, body_ids) = (incoming.group(), incoming.member(), incoming.body_ids());
+        let arrived = Instant::now();
+        let (admitted, allowance) = self.limit.count(arrived);
+        let fault = match &admitted {
+            Ok(()) => self.fault(incoming, &body_ids),
+            Err(_) => None,
+        };
+        let admitted = admitted.map(|()| Course::new(fault.as_ref()));
+        let number = self.log.arrived(Request {
+            number: 0,
+            method: incoming.method.clone(),
+            path: incoming.path.clone(),
+            query: incoming.query.clone(),
+            operation: incoming.endpoint(),
+            group,
+            member,
+            body_ids,
+            fault,
+            status_sent: None,
+            effect: false,
+            arrived,
+            answered: None,
+            shown: None,
+        });
+        self.state.history.arrived(number);
+        Arrival { number, allowance, latency: self.latency, admitted }
+    }
+
+    /// What goes wrong with a request: by rule, or else by chance.
+    fn fault(&mut self, incoming: &Incoming, body_ids: &[MemberId]) -> Option<Fault> {
+        let group = incoming.group();
+        let mut members = Vec::new();
+        if self.rules.name_members() {
+            for id in body_ids.iter().copied().chain(incoming.member()) {
+                members.push(id.to_string());
+                members.extend(self.state.person(id).map(|person| person.email.folded().to_owned()));
+            }
+        }
+        let subject = MatchSubject {
+            operation: incoming.endpoint(),
+            method: &incoming.method,
+            group: group.and_then(|id| self.state.group(id)).map(|group| group.name.as_str()),
+            members: &members,
+            page: incoming.page(),
+        };
+        // Chance counts every request, so that a rule that fires does not shift what chance has in store.
+        let by_rule = self.rules.choose(&subject);
+        let endpoint = incoming.endpoint();
+        let by_chance = self.dealer.as_mut().and_then(|dealer| dealer.choose(&incoming.said(), endpoint, group));
+        by_rule.or(by_chance)
+    }
+
+    /// Refuses a request that was not let in.
+    pub(crate) fn reject(&mut self, number: u64, rejection: &Rejection) -> Delivery {
+        self.deliver(number, Delivery::Whole(Reply::refusal(rejection)))
+    }
+
+    /// Notes that a request is to be carried out later. Says what is answered at once, if anything.
+    pub(crate) fn put_off(&mut self, number: u64, course: &Course) -> Option<Delivery> {
+        self.unlanded += 1;
+        let at_once = !course.ending.needs_answer();
+        at_once.then(|| self.deliver(number, Delivery::new(&course.ending, None)))
+    }
+
+    /// Carries out a request that was put off. Its answer counts where none was given at once.
+    pub(crate) fn land(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
+        self.unlanded = self.unlanded.saturating_sub(1);
+        let answer = self.carry_out(number, incoming, course);
+        let delivery = Delivery::new(&course.ending, Some(answer));
+        match course.ending.needs_answer() {
+            true => self.deliver(number, delivery),
+            false => delivery,
+        }
+    }
+
+    /// Carries a request out as far as its course says, and says what is answered.
+    pub(crate) fn answer(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
+        let answer = match course.effect {
+            Effect::Never => None,
+            _ => Some(self.carry_out(number, incoming, course)),
+        };
+        let delivery = Delivery::new(&course.ending, answer);
+        let Incoming { method, path, .. } = incoming;
+        let status = delivery.status();
+        tracing::debug!(number, method, path, status, ?course, "the sandbox answers");
+        self.deliver(number, delivery)
+    }
+
+    fn deliver(&mut self, number: u64, delivery: Delivery) -> Delivery {
+        self.log.answered(number, delivery.status(), delivery.shown());
+        delivery
+    }
+
+    /// The true answer, altered as the course says, with what others do around it.
+    fn carry_out(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Reply {
+        for edit in &course.before {
+            self.state.edit(edit);
+        }
+        let result = match course.effect {
+            Effect::Claimed(claim) => routes::claimed(&self.state, &self.settings, incoming, claim),
+            _ => self.route(number, incoming, course),
+        };
+        self.log.carried_out(number, result.as_ref().is_ok_and(|success| success.effect));
+        let mut reply = match result {
+            Ok(success) => Reply::success(success),
+            Err(rejection) => Reply::refusal(&rejection),
+        };
+        if !self.result_info {
+            reply.alter(&Alteration::Omit("result_info"));
+        }
+        course.alterations.iter().for_each(|alteration| reply.alter(alteration));
+        for edit in &course.after {
+            self.state.edit(edit);
+        }
+        reply
+    }
+
+    fn route(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Result<Success, Rejection> {
+        let route = incoming.route.as_ref().map_err(Clone::clone)?;
+        self.gatekeeper.check(&incoming.headers, route.operation, self.state.token_revoked)?;
+        let lag = self.lag.max(course.lag);
+        let as_of = (!lag.is_zero()).then(|| Instant::now().checked_sub(lag).unwrap_or(self.started));
+        let cap = [self.page_size_cap, course.clamp].into_iter().flatten().min();
+        self.state.history.attribute(Some(number));
+        let result = routes::carry_out(&mut self.state, &self.settings, incoming, cap, as_of);
+        self.state.history.attribute(None);
+        result
+    }
+}
