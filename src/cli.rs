@@ -16,240 +16,360 @@ mod examples;
 /// The heading of the flags that few need.
 const MORE: &str = "Account, time, pace and output";
 
-/// Keeps the membership of Cloudflare user groups in Git.
+/// Keep the membership of Cloudflare user groups in Git
+///
+/// YAML files declare the members of each group. `plan` shows what would change, `apply` makes the change, and `drift`
+/// reports changes made outside the repository.
 #[derive(Debug, Parser)]
-#[command(name = "convoke", version, about, max_term_width = 100, propagate_version = true)]
+#[command(name = "convoke", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = examples::TOP)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What all commands share.
     #[command(flatten)]
-    pub shared: Shared,
+    pub output: OutputArgs,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the files offline
     #[command(after_help = examples::VALIDATE)]
-    Validate,
+    Validate(ValidateArgs),
     /// Read the account and show what would change
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Make the account what the files, or a saved plan, say
+    /// Apply the configuration, or a saved plan, to the account
     #[command(after_help = examples::APPLY)]
     Apply(ApplyArgs),
-    /// Tell whether the account still is what the files say: exit 2 if not
+    /// Report differences between the account and the files; exit code 2 if there are any
     #[command(after_help = examples::DRIFT)]
     Drift(DriftArgs),
-    /// Plan the inverse of what a journal says was done
+    /// Write a plan that reverses a run of apply
     #[command(after_help = examples::UNDO)]
     Undo(UndoArgs),
-    /// Show a saved plan in any format
+    /// Show a saved plan
     #[command(after_help = examples::SHOW)]
     Show(ShowArgs),
-    /// Tell which groups somebody is in or should be in, and the lines that say so
+    /// Show the groups a person is in or should be in, and the lines that say so
     #[command(after_help = examples::WHY)]
     Why(WhyArgs),
     /// Write the account's present membership as files ready to commit
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
-    /// Serve a local stand-in for the API until stopped
+    /// Serve a mock of the API on a loopback port until stopped
     #[command(after_help = examples::SANDBOX)]
     Sandbox(SandboxArgs),
     /// Print the JSON Schema of a file that convoke reads or writes
     #[command(after_help = examples::SCHEMA)]
     Schema(SchemaArgs),
-    /// Print completions for a shell
+    /// Print shell completions
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Print a page of the manual
+    /// Print a manual page
     #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
 
-/// What all commands share.
+impl Command {
+    /// The format of the command's result. Commands without `--format` print text.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self {
+            Self::Validate(args) => args.format.format,
+            Self::Plan(args) => args.format.format,
+            Self::Apply(args) => args.format.format,
+            Self::Drift(args) => args.format.format,
+            Self::Undo(args) => args.format.format,
+            Self::Show(args) => args.format.format,
+            Self::Why(args) => args.format.format,
+            Self::Export(_) | Self::Sandbox(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => Format::Text,
+        }
+    }
+}
+
+/// How every command writes to the terminal.
 #[derive(Clone, Debug, Args)]
-pub struct Shared {
-    /// File or folder that declares groups; repeatable [default: convoke.yaml]
-    #[arg(short, long = "file", value_name = "PATH", global = true)]
-    pub files: Vec<PathBuf>,
-    /// Plan this group only; repeatable
-    #[arg(long, value_name = "GROUP", global = true)]
-    pub only: Vec<String>,
-    /// How to show results: text, markdown, json or github
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    #[arg(global = true)]
-    pub format: Format,
-    /// Run against an in-process stand-in for the API, started from this seed
-    #[arg(long, value_name = "SEED", global = true, conflicts_with = "api_url")]
-    pub sandbox: Option<PathBuf>,
-    /// Read the API token from this file [default: CLOUDFLARE_API_TOKEN]
-    #[arg(long, value_name = "PATH", global = true)]
-    pub token_file: Option<PathBuf>,
-    /// The account's id [default: CLOUDFLARE_ACCOUNT_ID]
-    #[arg(long, value_name = "ID", global = true, help_heading = MORE)]
-    pub account_id: Option<AccountId>,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL]
-    #[arg(long, value_name = "URL", global = true, help_heading = MORE)]
-    pub api_url: Option<String>,
-    /// Plan for this date or RFC 3339 instant [default: now]
-    #[arg(long, value_name = "TIME", value_parser = parse_time, global = true, help_heading = MORE)]
-    pub at: Option<Timestamp>,
-    /// Tell memberships that end within so many days
-    #[arg(long, value_name = "DAYS", default_value_t = 7, global = true, help_heading = MORE)]
-    pub expiring: u16,
-    /// Requests under way at once
-    #[arg(long, value_name = "N", default_value = "8", global = true, help_heading = MORE)]
-    pub concurrency: NonZeroUsize,
-    /// The longest one request may take, such as 30s
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, global = true)]
-    #[arg(help_heading = MORE)]
-    pub timeout: Duration,
-    /// The longest to wait for one request in all, such as 5m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, global = true)]
-    #[arg(help_heading = MORE)]
-    pub max_wait: Duration,
-    /// When to colour: auto, always or never
+pub struct OutputArgs {
+    /// When to use colors: auto, always or never
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub color: Color,
-    /// Say more; -vv says most
+    /// Log more: requests and waits with -v, everything with -vv
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Say only what matters
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How to write the log: text or json
+    /// Format of stderr: text or json (one object a line)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
 }
 
-/// The arguments of `plan`.
-#[derive(Clone, Debug, Args)]
-pub struct PlanArgs {
-    /// Save the plan here, for apply and show
-    #[arg(short, long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Exit with 2 where there are differences
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// The same files as they were before the change under review
-    #[arg(long, value_name = "PATH")]
-    pub base: Vec<PathBuf>,
-    /// Allow removing the person the token acts for
-    #[arg(long)]
-    pub accept_self: bool,
+/// The files that declare groups.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FileArgs {
+    /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml]
+    ///
+    /// A folder stands for every *.yaml and *.yml file below it, in path order. All files together are one
+    /// configuration. Without the flag, the environment variable names one file or folder.
+    #[arg(short, long = "file", value_name = "PATH")]
+    pub files: Vec<PathBuf>,
 }
 
-/// The arguments of `apply`.
+/// The account, and how to reach the API.
+#[derive(Clone, Debug, Args)]
+pub struct ConnectionArgs {
+    /// Run against a built-in mock of the API, seeded from this file
+    ///
+    /// The mock lives as long as the command. Nothing is sent to Cloudflare, and no credentials are needed. `convoke
+    /// schema seed` prints the file's format.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["api_url", "token_file"])]
+    pub sandbox: Option<PathBuf>,
+    /// Read the API token from this file [default: the environment variable CLOUDFLARE_API_TOKEN]
+    ///
+    /// Without a token, CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY are used. A token is never given as an argument: other
+    /// users of the machine could read it.
+    #[arg(long, value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
+    /// The account's id [env: CLOUDFLARE_ACCOUNT_ID]
+    #[arg(long, value_name = "ID", help_heading = MORE)]
+    pub account_id: Option<AccountId>,
+    /// Base URL of the API [env: CLOUDFLARE_BASE_URL] [default: https://api.cloudflare.com/client/v4]
+    #[arg(long, value_name = "URL", help_heading = MORE)]
+    pub api_url: Option<String>,
+    /// Maximum number of requests at the same time
+    #[arg(long, value_name = "N", default_value = "8", value_parser = parse_concurrency, help_heading = MORE)]
+    pub concurrency: NonZeroUsize,
+    /// Maximum time of one attempt of a request, such as 30s
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = MORE)]
+    pub timeout: Duration,
+    /// Maximum total time per request, retries included, such as 5m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, help_heading = MORE)]
+    pub max_wait: Duration,
+}
+
+/// What to plan, and for which time.
+#[derive(Clone, Debug, Args)]
+pub struct PlanningArgs {
+    /// Plan only this group; repeatable
+    ///
+    /// Example: --only 'Platform Admins' --only Developers. Other groups are not read, and the result says nothing
+    /// about them.
+    #[arg(long, value_name = "GROUP")]
+    pub only: Vec<String>,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    /// Report memberships that expire within N days
+    #[arg(long, value_name = "N", default_value_t = 7, help_heading = MORE)]
+    pub expiring: u16,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TimeArgs {
+    /// Use this time instead of now: a date, or an RFC 3339 instant with an offset
+    ///
+    /// Examples: --at 2026-12-01, --at 2026-12-01T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = MORE)]
+    pub at: Option<Timestamp>,
+}
+
+/// A comparison with the files before a change.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BaseArgs {
+    /// The same files as they were before the change under review; repeatable
+    ///
+    /// Each difference is labelled "this change" or "already there". A path that does not exist counts as an empty
+    /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups
+    #[arg(long, value_name = "PATH")]
+    pub base: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct FormatArgs {
+    /// Format of the result: text, markdown, json or github
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// The account's id: must be the one that the files name [env: CLOUDFLARE_ACCOUNT_ID]
+    #[arg(long, value_name = "ID", help_heading = MORE)]
+    pub account_id: Option<AccountId>,
+    #[command(flatten)]
+    pub time: TimeArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Save the plan to this file, for `apply` and `show`
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with code 2 if there are differences
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub base: BaseArgs,
+    /// Allow the removal of the person the token belongs to
+    #[arg(long)]
+    pub accept_self: bool,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct ApplyArgs {
-    /// A saved plan to carry out; without it the files are planned anew
-    #[arg(value_name = "PLAN")]
+    /// A saved plan; without it the files are planned first
+    #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "expiring"])]
     pub plan: Option<PathBuf>,
-    /// Do not ask
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Apply without asking
     #[arg(short, long)]
     pub yes: bool,
     /// Apply only if the plan has this digest
+    ///
+    /// `plan` prints the digest. It covers what would be done and nothing else, so a plan that was reviewed can be
+    /// applied without its file: convoke apply --yes --expect DIGEST. If the digest differs, nothing is changed and
+    /// the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<Digest>,
-    /// Lift the limits on removals for the plan with this digest
+    /// Lift the limits on removals for exactly the plan with this digest
+    ///
+    /// Only `group_removals` and `total_removals` are lifted, no other guard. If the digest differs, nothing is
+    /// changed and the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub accept: Option<Digest>,
-    /// Allow removing the person the token acts for
+    /// Allow the removal of the person the token belongs to
     #[arg(long)]
     pub accept_self: bool,
-    /// Record here what is done, request by request
+    /// Record every request and answer in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+    #[command(flatten)]
+    pub base: BaseArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
-/// The arguments of `drift`.
 #[derive(Clone, Debug, Args)]
 pub struct DriftArgs {
-    /// Write figures for Prometheus here
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Write metrics for Prometheus to this file
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
-/// The arguments of `undo`.
 #[derive(Clone, Debug, Args)]
 pub struct UndoArgs {
-    /// What an apply recorded with --journal
+    /// The journal of a run: what `apply --journal` wrote
     #[arg(value_name = "JOURNAL")]
     pub journal: PathBuf,
-    /// Save the plan here, for apply and show
+    /// Save the plan to this file, for `apply` and `show`
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Reverse the run in this group only; repeatable
+    #[arg(long, value_name = "GROUP")]
+    pub only: Vec<String>,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
-/// The arguments of `show`.
 #[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// The saved plan
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
-/// The arguments of `why`.
 #[derive(Clone, Debug, Args)]
 pub struct WhyArgs {
-    /// Whom: an email address, or an account member's id
+    /// The person: an email address, or an account member's id
     #[arg(value_name = "EMAIL-OR-ID", value_parser = parse_person)]
     pub person: PersonRef,
     /// Look at this group only
     #[arg(value_name = "GROUP")]
     pub group: Option<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
-/// The arguments of `export`.
 #[derive(Clone, Debug, Args)]
 pub struct ExportArgs {
     /// The groups to write [default: all]
     #[arg(value_name = "GROUP")]
     pub groups: Vec<String>,
-    /// Write a file for each group into this folder, instead of one document to stdout
+    /// Write one file a group into this folder, instead of one document to stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
-    /// Overwrite files that are there and hold something else
+    /// Overwrite existing files that differ
     #[arg(long, requires = "out_dir")]
     pub force: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
-/// The arguments of `sandbox`.
 #[derive(Clone, Debug, Args)]
 pub struct SandboxArgs {
-    /// What the account holds at first
+    /// The account's initial state
     #[arg(long, value_name = "FILE")]
     pub seed: PathBuf,
-    /// Where to listen: a loopback address
+    /// Loopback address to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 }
 
-/// The arguments of `schema`.
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// Which file's: config, plan, journal or seed
+    /// The kind of file: config, plan, journal or seed
     #[arg(value_enum, value_name = "FILE", hide_possible_values = true)]
     pub of: SchemaOf,
 }
 
-/// The arguments of `completions`.
 #[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell
     pub shell: clap_complete::Shell,
 }
 
-/// The arguments of `man`.
 #[derive(Clone, Debug, Args)]
 pub struct ManArgs {
-    /// The command to print the page of [default: the program's]
+    /// The command to print the page of [default: convoke itself]
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }
@@ -303,35 +423,47 @@ pub enum LogFormat {
     Json,
 }
 
+/// What to do about an error where a file was given without `-f`.
+#[must_use]
+pub fn file_tip(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_file = argument.ends_with(".yaml") || argument.ends_with(".yml") || argument.ends_with('/');
+    (error.kind() == ErrorKind::UnknownArgument && is_file).then(|| format!("files are named with -f: '-f {argument}'"))
+}
+
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Ok(instant);
-    }
-    let date: Result<jiff::civil::Date, _> = text.parse();
-    let midnight = date.ok().and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
-    midnight
-        .map(|midnight| midnight.timestamp())
-        .ok_or_else(|| "write a date such as 2026-12-01 or an instant such as 2026-12-01T09:00:00Z".into())
+    // A date has ten characters. Whatever else the parser would accept as one drops what follows the day.
+    let date = || -> Option<Timestamp> {
+        let date: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
+        Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    };
+    let instant = || text.parse::<Timestamp>().ok().filter(|_| !text.contains('['));
+    date().or_else(instant).ok_or_else(|| {
+        "use a date such as 2026-12-01, or an instant with an offset such as 2026-12-01T09:00:00Z".into()
+    })
+}
+
+fn parse_concurrency(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "use a whole number of at least 1".into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()));
     let friendly = || text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     let duration = seconds.or_else(friendly).filter(|duration| !duration.is_zero());
-    duration.ok_or_else(|| "write a number of seconds, or a time such as 500ms, 30s or 5m".into())
+    duration.ok_or_else(|| "use a number of seconds, or a duration such as 500ms, 30s or 5m".into())
 }
 
-/// Reads a person as the command line names them.
-///
 /// # Errors
 ///
-/// Says that the text is neither an address nor an id.
+/// Fails if the text is neither an address nor an id.
 pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     if let Ok(id) = text.parse() {
         return Ok(PersonRef::Id(id));
     }
     match text.parse() {
         Ok(email) => Ok(PersonRef::Email(email)),
-        Err(error) => Err(format!("write an email address or a member's id of 32 hexadecimal digits: {error}")),
+        Err(error) => Err(format!("use an email address, or a member id of 32 hexadecimal digits: {error}")),
     }
 }

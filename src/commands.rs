@@ -1,7 +1,6 @@
 //! The commands: each puts the other modules to work in order, and holds no rules of its own.
 
 mod apply;
-mod context;
 mod drift;
 mod export;
 mod failure;
@@ -14,6 +13,7 @@ mod plan;
 mod progress;
 mod sandbox;
 mod schema;
+mod session;
 mod show;
 mod signals;
 mod step_summary;
@@ -32,16 +32,15 @@ use crate::cli::{Cli, Command};
 ///
 /// Says what went wrong, with what to do about it and the exit code that tells it.
 pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
-    let shared = &cli.shared;
     match &cli.command {
-        Command::Validate => validate::run(shared, output),
-        Command::Plan(args) => plan::run(shared, args, output).await,
-        Command::Apply(args) => apply::run(shared, args, output).await,
-        Command::Drift(args) => drift::run(shared, args, output).await,
-        Command::Undo(args) => undo::run(shared, args, output).await,
-        Command::Show(args) => show::run(shared, args, output),
-        Command::Why(args) => why::run(shared, args, output).await,
-        Command::Export(args) => export::run(shared, args, output).await,
+        Command::Validate(args) => validate::run(args, output),
+        Command::Plan(args) => plan::run(args, output).await,
+        Command::Apply(args) => apply::run(args, output).await,
+        Command::Drift(args) => drift::run(args, output).await,
+        Command::Undo(args) => undo::run(args, output).await,
+        Command::Show(args) => show::run(args, output),
+        Command::Why(args) => why::run(args, output).await,
+        Command::Export(args) => export::run(args, output).await,
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => schema::run(args, output),
         Command::Completions(args) => manual::completions(args, output),

@@ -1,9 +1,11 @@
 //! The program: reads the command line, starts logging, calls the library and ends with an exit code.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use convoke::cli::{Cli, LogFormat, Shared};
+use convoke::cli::{self, Cli, LogFormat, OutputArgs};
 use convoke::commands::{self, Exit, Failure, Output};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -12,22 +14,45 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are asked for, not wrong.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let exit = if error.print().is_ok() { exit } else { Exit::Other };
-            return ExitCode::from(exit.code());
-        }
+        Err(error) => return usage_error(&error),
     };
-    start_logging(&cli.shared);
-    let mut output = Output::new(&cli.shared);
+    start_logging(&cli.output);
+    let mut output = Output::new(&cli);
     let exit = run(cli, &mut output).unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// The command line. `convoke help --help` asks for help like `convoke help`.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let asks_for_help = std::env::args_os().nth(1).is_some_and(|command| command == "help");
+    std::env::args_os().filter(move |argument| !(asks_for_help && (argument == "--help" || argument == "-h")))
+}
+
+/// Prints what the parser of the command line has to say: help and version are results, anything else is an error.
+fn usage_error(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A closed pipe is no failure of help.
+        let _ = error.print();
+        return ExitCode::from(Exit::Done.code());
+    }
+    let arguments: Vec<String> = std::env::args().collect();
+    let json =
+        arguments.windows(2).any(|pair| matches!(pair, [flag, value] if flag == "--log-format" && value == "json"))
+            || arguments.iter().any(|argument| argument == "--log-format=json");
+    let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
+    if json {
+        let line = serde_json::json!({ "level": "ERROR", "message": format!("{error}{tip}").trim_end() });
+        let _ = writeln!(std::io::stderr(), "{line}");
+    } else {
+        let _ = error.print();
+        let _ = write!(std::io::stderr(), "{tip}");
+    }
+    ExitCode::from(Exit::Usage.code())
 }
 
 fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
@@ -38,9 +63,9 @@ fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     runtime.block_on(commands::run(cli, output))
 }
 
-/// Logs of this program alone go to stderr: what libraries log of their own could hold headers.
-fn start_logging(shared: &Shared) {
-    let level = match (shared.quiet, shared.verbose) {
+/// Logs only what this program writes: logs of libraries could hold headers.
+fn start_logging(args: &OutputArgs) {
+    let level = match (args.quiet, args.verbose) {
         (true, _) => Level::ERROR,
         (false, 0) => Level::WARN,
         (false, 1) => Level::INFO,
@@ -48,7 +73,7 @@ fn start_logging(shared: &Shared) {
         (false, _) => Level::TRACE,
     };
     let filter = Targets::new().with_target("convoke", level);
-    let layer = match shared.log_format {
+    let layer = match args.log_format {
         LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false).boxed(),
         LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
     };

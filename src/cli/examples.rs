@@ -1,12 +1,12 @@
-//! What stands at the end of each command's help.
+//! The end of each command's help.
 
 pub const TOP: &str = "\
-Begin with:
-  convoke export --out-dir groups    what the account has, as files
-  convoke plan -f groups             what would change
+Start here:
+  convoke export --out-dir groups    write the account's present groups as files
+  convoke plan -f groups             show what would change
 
 Exit codes:
-  0  done, or in sync      4  stale: look again   69  the API cannot be reached
+  0  done, or in sync      4  stale: plan again   69  the API cannot be reached or misbehaves
   2  differences           5  applied in part     77  credentials refused
   3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
 
@@ -28,8 +28,8 @@ Examples:
   convoke apply --yes --expect DIGEST --journal journal.jsonl
   convoke apply plan.json --yes
 
-DIGEST is what plan prints. The same account and files give the same digest, so a plan that was
-reviewed needs no file to be applied exactly.";
+`plan` prints DIGEST. The same changes have the same digest, so a reviewed plan can be applied
+exactly without its file.";
 
 pub const DRIFT: &str = "\
 Examples:
@@ -52,13 +52,15 @@ Examples:
   convoke export --out-dir groups
   convoke export Developers 'Platform Admins'
 
-A plan of what was exported is empty. Groups are pinned by id; members that no address names are
-written by id.";
+A plan of the exported files is empty. Groups are pinned by id. Members without an address of their
+own are written by id.";
 
 pub const UNDO: &str = "\
 Examples:
   convoke undo journal.jsonl --out undo.json
-  convoke apply undo.json";
+  convoke apply undo.json
+
+Revert the files too. Otherwise the next apply makes the same changes again.";
 
 pub const SANDBOX: &str = "\
 Examples:

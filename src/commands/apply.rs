@@ -3,11 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::context::{self, Connection};
 use super::plan::protect_owner;
-use super::{Exit, Failure, Output, files, identity, progress::Progress, show, signals};
+use super::session::{self, Connection};
+use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, show, signals};
 use crate::apply::{self, Means, Present, Recheck};
-use crate::cli::{ApplyArgs, Format, Shared};
+use crate::cli::{ApplyArgs, Format};
 use crate::journal::Journal;
 use crate::model::Observed;
 use crate::plan::Plan;
@@ -22,7 +22,7 @@ struct Ready {
     present: Present,
 }
 
-pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !args.yes && !can_ask {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
@@ -30,8 +30,8 @@ pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Resu
     }
     let progress = Progress::new(output);
     let ready = match &args.plan {
-        Some(path) => prepare_saved(shared, args, path, &progress, output).await?,
-        None => prepare_fresh(shared, args, &progress, output).await?,
+        Some(path) => prepare_saved(args, path, &progress, output).await?,
+        None => prepare_fresh(args, &progress, output).await?,
     };
     let Ready { connection, plan, present } = match ready {
         Ok(ready) => ready,
@@ -42,22 +42,21 @@ pub async fn run(shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Resu
         return Ok(Exit::Other);
     }
     let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
-    show::report(&report, shared, output)?;
+    show::report(&report, args.format.format, output)?;
     output.note(&show::cost(connection.client.requests()));
     Ok(exit(&report))
 }
 
 /// Plans anew, shows the plan, and asks the guards.
 async fn prepare_fresh(
-    shared: &Shared,
     args: &ApplyArgs,
     progress: &Progress,
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
-    let (connection, mut planned) = context::make_plan(shared, progress).await?;
+    let (connection, mut planned) = session::make_plan(&args.files, &args.planning, &args.connection, progress).await?;
     protect_owner(&connection.client, *progress, &mut planned.plan, &planned.current, args.accept_self).await?;
     let mut plan = planned.plan;
-    if let Some(exit) = judge(&mut plan, shared, args, output)? {
+    if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
     }
     Ok(Ok(Ready { connection, plan, present: Present::new() }))
@@ -65,21 +64,20 @@ async fn prepare_fresh(
 
 /// Reads a saved plan, shows it, asks the guards, and makes sure that the account is what it was made from.
 async fn prepare_saved(
-    shared: &Shared,
     args: &ApplyArgs,
     path: &Path,
     progress: &Progress,
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
     let mut plan = files::read_plan(path)?;
-    if let Some(given) = context::given_account(shared)?.filter(|given| *given != plan.account_id) {
+    if let Some(given) = session::given_account(args.connection.account_id)?.filter(|given| *given != plan.account_id) {
         let message = format!("the plan is of account {}, {given} is asked for", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
-    let connection = context::connect(shared, Some(plan.account_id)).await?;
+    let connection = session::connect(&args.connection, Some(plan.account_id)).await?;
     // The plan itself names those it removes.
     protect_owner(&connection.client, *progress, &mut plan, &Observed::default(), args.accept_self).await?;
-    if let Some(exit) = judge(&mut plan, shared, args, output)? {
+    if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
     }
     let watching = progress.watch(&connection.client, "reading the account again");
@@ -88,20 +86,28 @@ async fn prepare_saved(
     match rechecked {
         Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, present })),
         Recheck::Stale(groups) => {
-            show::stale(&groups, shared, output)?;
+            show::stale(&groups, args.format.format, output)?;
             Ok(Err(Exit::Stale))
         }
     }
 }
 
 /// Shows the plan, and says with which exit code it is not to be applied, if so.
-fn judge(plan: &mut Plan, shared: &Shared, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
+fn judge(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
     let exit = verdict(plan, args, output);
     // Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
-    if matches!(shared.format, Format::Text | Format::Github) || exit.is_some() {
-        show::plan(plan, args.plan.as_deref(), shared, output)?;
+    if matches!(args.format.format, Format::Text | Format::Github) || exit.is_some() {
+        show::plan(plan, &command(args), args.format.format, output)?;
     }
     Ok(exit)
+}
+
+/// How this plan is applied.
+fn command(args: &ApplyArgs) -> String {
+    match &args.plan {
+        Some(path) => invocation::apply_saved(path, Some(&args.connection)),
+        None => invocation::apply(&args.files, &args.planning, &args.connection),
+    }
 }
 
 fn verdict(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {

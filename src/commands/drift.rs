@@ -6,8 +6,8 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Exit, Failure, Output, context, files, plan, progress::Progress, show};
-use crate::cli::{DriftArgs, Shared};
+use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress, session, show};
+use crate::cli::DriftArgs;
 use crate::cloudflare::Client;
 use crate::model::GroupRef;
 use crate::plan::{Action, Change, Plan};
@@ -24,9 +24,9 @@ struct Drift {
     requests: u64,
 }
 
-pub async fn run(shared: &Shared, args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (began, clock) = (Timestamp::now(), Instant::now());
-    let examined = examine(shared, output).await;
+    let examined = examine(args, output).await;
     if let Some(path) = &args.metrics_file {
         let exit = examined.as_ref().map_or_else(|failure| failure.exit, |drift| drift.exit);
         let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
@@ -40,7 +40,8 @@ pub async fn run(shared: &Shared, args: &DriftArgs, output: &mut Output) -> Resu
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        show::plan(&plan, None, shared, output)?;
+        let apply = invocation::apply(&args.files, &args.planning, &args.connection);
+        show::plan(&plan, &apply, args.format.format, output)?;
     }
     output.note(&show::cost(requests));
     Ok(exit)
@@ -58,9 +59,9 @@ fn has_something_to_say(plan: &Plan) -> bool {
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }
 
-async fn examine(shared: &Shared, output: &mut Output) -> Result<Drift, Failure> {
+async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
-    let (connection, planned) = context::make_plan(shared, &progress).await?;
+    let (connection, planned) = session::make_plan(&args.files, &args.planning, &args.connection, &progress).await?;
     let mut plan = planned.plan;
     let watching = progress.watch(&connection.client, "asking since when");
     let unknown = date_removals(&connection.client, &mut plan).await;

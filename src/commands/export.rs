@@ -3,23 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, Output, context, files, progress::Progress, show};
-use crate::cli::{ExportArgs, Shared};
+use super::{Exit, Failure, Output, files, progress::Progress, session, show};
+use crate::cli::ExportArgs;
 use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
 use crate::render::{clean, counted, export};
 
-pub async fn run(shared: &Shared, args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // There may be no files yet: where some are named, they name the account.
-    let account_id = match shared.files.is_empty() {
-        true => context::given_account(shared)?,
-        false => context::account(shared, &context::load(shared)?)?,
+    let account_id = match args.files.files.is_empty() {
+        true => session::given_account(args.connection.account_id)?,
+        false => session::account(args.connection.account_id, &session::load(&args.files)?)?,
     };
-    let connection = context::connect(shared, account_id).await?;
+    let connection = session::connect(&args.connection, account_id).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
-    let wanted = wanted(&current, args.groups.iter().chain(&shared.only))?;
+    let wanted = wanted(&current, args.groups.iter())?;
     observe::read_members(client, &mut current, &wanted).await?;
     drop(watching);
     let export = export::export(&current, &wanted);
@@ -42,7 +42,7 @@ fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Re
         if named.peek().is_none() {
             let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
             let help = "leave the names out to export all groups";
-            return Err(context::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
+            return Err(session::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
         }
         wanted.extend(named.map(|(id, _)| *id));
     }

@@ -2,27 +2,43 @@
 
 use std::path::Path;
 
-use crate::cli::Shared;
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 
-/// How apply is called for a plan that was saved, or for one that is made anew from the same files.
-pub fn apply(saved: Option<&Path>, shared: &Shared) -> String {
+/// How apply is called for a plan that was saved.
+pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>) -> String {
+    let mut words = vec!["convoke".to_owned(), "apply".to_owned(), quoted(&path.to_string_lossy())];
+    words.extend(connection.into_iter().flat_map(connecting));
+    words.join(" ")
+}
+
+/// How apply is called for the plan of the same files.
+pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionArgs) -> String {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
-    match saved {
-        Some(path) => words.push(quoted(&path.to_string_lossy())),
-        None => {
-            for path in &shared.files {
-                words.extend(["-f".into(), quoted(&path.to_string_lossy())]);
-            }
-            for group in &shared.only {
-                words.extend(["--only".into(), quoted(group)]);
-            }
-            words.extend(shared.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
+    for path in &files.files {
+        words.extend(["-f".into(), quoted(&path.to_string_lossy())]);
+    }
+    for group in &planning.only {
+        words.extend(["--only".into(), quoted(group)]);
+    }
+    words.extend(planning.time.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
+    words.extend(connecting(connection));
+    words.join(" ")
+}
+
+fn connecting(connection: &ConnectionArgs) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(id) = &connection.account_id {
+        words.extend(["--account-id".into(), id.to_string()]);
+    }
+    if let Some(url) = &connection.api_url {
+        words.extend(["--api-url".into(), quoted(url)]);
+    }
+    for (flag, path) in [("--token-file", &connection.token_file), ("--sandbox", &connection.sandbox)] {
+        if let Some(path) = path {
+            words.extend([flag.into(), quoted(&path.to_string_lossy())]);
         }
     }
-    if let Some(seed) = &shared.sandbox {
-        words.extend(["--sandbox".into(), quoted(&seed.to_string_lossy())]);
-    }
-    words.join(" ")
+    words
 }
 
 /// The word as a shell reads it back.

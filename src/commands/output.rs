@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 use super::Failure;
-use crate::cli::{Color, Format, Shared};
+use crate::cli::{Cli, Color, Format};
 use crate::config::Problems;
 use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
@@ -26,9 +26,9 @@ pub struct Output {
 impl Output {
     /// An output as the command line asks for it.
     #[must_use]
-    pub fn new(shared: &Shared) -> Self {
+    pub fn new(cli: &Cli) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = |terminal: bool| match shared.color {
+        let color = |terminal: bool| match cli.output.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !plain,
@@ -36,8 +36,8 @@ impl Output {
         Self {
             layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
             messages: Paint::new(color(io::stderr().is_terminal())),
-            quiet: shared.quiet,
-            format: shared.format,
+            quiet: cli.output.quiet,
+            format: cli.command.format(),
         }
     }
 

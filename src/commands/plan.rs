@@ -1,23 +1,24 @@
 //! `plan`: reads the account and shows what would change.
 
-use super::context::{self, Planned};
-use super::{Exit, Failure, Output, files, progress::Progress, show};
-use crate::cli::{PlanArgs, Shared};
+use super::session::{self, Planned};
+use super::{Exit, Failure, Output, files, invocation, progress::Progress, show};
+use crate::cli::PlanArgs;
 use crate::cloudflare::Client;
 use crate::config;
 use crate::model::Observed;
 use crate::observe;
 use crate::plan::Plan;
 
-pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
     // What is wrong with the files before the change is told before the API is asked. Until the others are done with,
     // their text alone is kept: the memberships of both at once would take twice the memory.
-    let base = match args.base.as_slice() {
+    let base = match args.base.base.as_slice() {
         [] => None,
         paths => Some(config::load_with_sources(paths)?.1),
     };
     let progress = Progress::new(output);
-    let (connection, mut planned) = context::make_plan(shared, &progress).await?;
+    let (connection, mut planned) =
+        session::make_plan(&args.files, &args.planning, &args.connection, &progress).await?;
     protect_owner(&connection.client, progress, &mut planned.plan, &planned.current, args.accept_self).await?;
     if let Some(sources) = base {
         let base = config::parse(&sources)?;
@@ -29,7 +30,11 @@ pub async fn run(shared: &Shared, args: &PlanArgs, output: &mut Output) -> Resul
     if let Some(path) = &args.out {
         files::save_plan(&planned.plan, path)?;
     }
-    show::plan(&planned.plan, args.out.as_deref(), shared, output)?;
+    let apply = match &args.out {
+        Some(path) => invocation::apply_saved(path, Some(&args.connection)),
+        None => invocation::apply(&args.files, &args.planning, &args.connection),
+    };
+    show::plan(&planned.plan, &apply, args.format.format, output)?;
     output.note(&show::cost(connection.client.requests()));
     Ok(exit(&planned.plan, args.detailed_exitcode))
 }

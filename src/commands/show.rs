@@ -1,9 +1,7 @@
 //! Shows plans and reports in the format that is asked for; and `show`, which does so with a saved plan.
 
-use std::path::Path;
-
 use super::{Exit, Failure, Output, files, invocation, step_summary};
-use crate::cli::{Format, Shared, ShowArgs};
+use crate::cli::{Format, ShowArgs};
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
 use crate::render::report::{ReportDocument, StaleDocument};
@@ -11,29 +9,29 @@ use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup};
 
 /// Shows a saved plan.
-pub fn run(shared: &Shared, args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
-    plan(&files::read_plan(&args.plan)?, Some(&args.plan), shared, output)?;
+pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let apply = invocation::apply_saved(&args.plan, None);
+    plan(&files::read_plan(&args.plan)?, &apply, args.format.format, output)?;
     Ok(Exit::Done)
 }
 
 /// Shows a plan, which is saved in a file or not.
-pub fn plan(plan: &Plan, saved: Option<&Path>, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
-    let apply = invocation::apply(saved, shared);
-    let shown = match shared.format {
-        Format::Text => text::plan(plan, &apply, output.layout()),
-        Format::Markdown => markdown::plan(plan, &apply),
+pub fn plan(plan: &Plan, apply: &str, format: Format, output: &mut Output) -> Result<(), Failure> {
+    let shown = match format {
+        Format::Text => text::plan(plan, apply, output.layout()),
+        Format::Markdown => markdown::plan(plan, apply),
         Format::Json => return Ok(output.json(&PlanDocument::new(plan))?),
         Format::Github => {
-            step_summary::append(&markdown::plan(plan, &apply), output);
-            github::plan(plan, &text::plan(plan, &apply, output.layout()))
+            step_summary::append(&markdown::plan(plan, apply), output);
+            github::plan(plan, &text::plan(plan, apply, output.layout()))
         }
     };
     Ok(output.result(&shown)?)
 }
 
 /// Shows what came of a plan.
-pub fn report(report: &Report, shared: &Shared, output: &mut Output) -> Result<(), Failure> {
-    let shown = match shared.format {
+pub fn report(report: &Report, format: Format, output: &mut Output) -> Result<(), Failure> {
+    let shown = match format {
         Format::Text => text::report(report, output.layout()),
         Format::Markdown => markdown::report(report),
         Format::Json => return Ok(output.json(&ReportDocument::new(report))?),
@@ -46,8 +44,8 @@ pub fn report(report: &Report, shared: &Shared, output: &mut Output) -> Result<(
 }
 
 /// Shows why a saved plan is stale.
-pub fn stale(groups: &[StaleGroup], shared: &Shared, output: &mut Output) -> Result<(), Failure> {
-    let shown = match shared.format {
+pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) -> Result<(), Failure> {
+    let shown = match format {
         Format::Text => text::stale(groups, output.layout()),
         Format::Markdown => markdown::stale(groups),
         Format::Json => return Ok(output.json(&StaleDocument::new(groups))?),

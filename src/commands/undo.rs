@@ -1,25 +1,28 @@
 //! `undo`: the inverse of what a journal says was done, as a plan.
 
-use super::context::{self, Connection};
-use super::{Exit, Failure, Output, files, plan, progress::Progress, show};
-use crate::cli::{Shared, UndoArgs};
-use crate::model::Observed;
+use jiff::SignedDuration;
+
+use super::session::{self, Connection};
+use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress, show};
+use crate::cli::UndoArgs;
+use crate::model::{GroupName, Observed};
 use crate::observe;
 use crate::plan::{Plan, Policy};
 
-pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let record = files::read_journal(&args.journal)?;
     // The files are read for their guards: what is protected stays so.
-    let desired = context::load(shared)?;
+    let desired = session::load(&args.files)?;
     let account_id = record.run.account_id;
-    if let Some(other) = context::account(shared, &desired)?.filter(|other| *other != account_id) {
+    if let Some(other) = session::account(args.connection.account_id, &desired)?.filter(|other| *other != account_id) {
         let message = format!("the journal is of account {account_id}, the files are for {other}");
         return Err(Failure::message(Exit::Data, message));
     }
-    let Connection { client, .. } = &context::connect(shared, Some(account_id)).await?;
+    let Connection { client, .. } = &session::connect(&args.connection, Some(account_id)).await?;
     let file = args.journal.display().to_string().into();
     let reversals = record.reversals(&file);
-    let policy = Policy { account_id, ..context::policy(shared, account_id) };
+    let only = args.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let policy = Policy { account_id, only, expiring_within: SignedDuration::ZERO };
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
@@ -28,7 +31,8 @@ pub async fn run(shared: &Shared, args: &UndoArgs, output: &mut Output) -> Resul
     let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
-    show::plan(&undoing, Some(&args.out), shared, output)?;
+    let apply = invocation::apply_saved(&args.out, Some(&args.connection));
+    show::plan(&undoing, &apply, args.format.format, output)?;
     output.note(&show::cost(client.requests()));
     Ok(plan::exit(&undoing, false))
 }

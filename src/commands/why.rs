@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::{Exit, Failure, Output, context, progress::Progress};
-use crate::cli::{Format, Shared, WhyArgs};
+use super::{Exit, Failure, Output, progress::Progress, session};
+use crate::cli::{Format, WhyArgs};
 use crate::cloudflare::Client;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
 use crate::render::why;
 
-pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let desired = context::load(shared)?;
-    let account_id = context::account(shared, &desired)?;
-    let connection = context::connect(shared, account_id).await?;
+pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let desired = session::load(&args.files)?;
+    let account_id = session::account(args.connection.account_id, &desired)?;
+    let connection = session::connect(&args.connection, account_id).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
@@ -25,12 +25,12 @@ pub async fn run(shared: &Shared, args: &WhyArgs, output: &mut Output) -> Result
     // Of a group that no file declares there is nothing to plan.
     let only = asked.iter().filter(|name| desired.groups.contains_key(*name)).cloned().collect();
     let policy = Policy { account_id: connection.account_id, only, expiring_within: SignedDuration::ZERO };
-    let time = context::time(shared);
+    let time = session::time(&args.time);
     let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
     find_person(client, &mut current, &args.person).await?;
     drop(watching);
     let why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
-    match shared.format {
+    match args.format.format {
         Format::Json => output.json(&why::WhyDocument::new(&why))?,
         Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout()))?,
     }
@@ -51,7 +51,7 @@ fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> R
         let message = format!("neither the files nor the account have a group {:?}", asked.as_str());
         let known = desired.groups.keys().chain(current.groups.values().map(|group| &group.name));
         let help = "leave the group out to see all groups of the person";
-        return Err(context::unknown_group(message, asked, known, help));
+        return Err(session::unknown_group(message, asked, known, help));
     }
     Ok(wanted)
 }

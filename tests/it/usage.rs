@@ -16,6 +16,16 @@ fn a_wrong_command_line_exits_with_64_and_never_with_2() {
         "plan --timeout never",
         "plan --timeout 0",
         "plan --at yesterday",
+        "plan --at 2026-11-24T23:00:00",
+        "plan --at 2026-11-24T23:00:00+01:00[Europe/Berlin]",
+        "validate --only Admins",
+        "validate --sandbox seed.yaml",
+        "show plan.json --only Admins",
+        "export --only Admins",
+        "apply plan.json -f groups",
+        "apply plan.json --only Admins",
+        "apply plan.json --at 2026-12-01",
+        "apply plan.json --base main",
         "plan --format xml",
         "plan --account-id 123",
         "plan -v -q",
@@ -60,7 +70,7 @@ fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
     assert_snapshot!(nothing().run("plan --at yesterday"), @"
     exit 64
     -- stderr
-    error: invalid value 'yesterday' for '--at <TIME>': write a date such as 2026-12-01 or an instant such as 2026-12-01T09:00:00Z
+    error: invalid value 'yesterday' for '--at <TIME>': use a date such as 2026-12-01, or an instant with an offset such as 2026-12-01T09:00:00Z
 
     For more information, try '--help'.
     ");

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::identity::ci_run_url;
 use super::{Exit, Failure};
-use crate::cli::Shared;
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs, TimeArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError, Observed};
@@ -31,22 +31,29 @@ pub struct Connection {
 }
 
 /// Reads the declared files.
-pub fn load(shared: &Shared) -> Result<Desired, Failure> {
-    let default = [PathBuf::from(DEFAULT_FILE)];
-    let files = if shared.files.is_empty() { &default[..] } else { &shared.files };
-    Ok(config::load(files)?)
+pub fn load(files: &FileArgs) -> Result<Desired, Failure> {
+    Ok(config::load(&paths(files))?)
+}
+
+/// The files to read: those of the command line, else that of the environment, else the default.
+pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
+    if files.files.is_empty() {
+        let named = std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty());
+        return vec![named.map_or_else(|| DEFAULT_FILE.into(), PathBuf::from)];
+    }
+    files.files.clone()
 }
 
 /// The policy that the command line asks for.
-pub fn policy(shared: &Shared, account_id: AccountId) -> Policy {
-    let only = shared.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let expiring_within = SignedDuration::from_hours(24 * i64::from(shared.expiring));
+pub fn policy(planning: &PlanningArgs, account_id: AccountId) -> Policy {
+    let only = planning.only.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
     Policy { account_id, only, expiring_within }
 }
 
 /// Makes sure that the groups the command line narrows the plan to are declared.
-fn check_only(shared: &Shared, desired: &Desired) -> Result<(), Failure> {
-    let mut named = shared.only.iter().map(|name| GroupName::from(name.as_str()));
+fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
+    let mut named = only.iter().map(|name| GroupName::from(name.as_str()));
     let Some(unknown) = named.find(|name| !desired.groups.contains_key(name)) else { return Ok(()) };
     let message = format!("--only names {:?}, which no file declares", unknown.as_str());
     let help = "name a group as the files do; without --only all of them are planned";
@@ -69,27 +76,31 @@ pub fn unknown_group<'n>(
 }
 
 /// The time to plan for.
-pub fn time(shared: &Shared) -> Timestamp {
-    shared.at.unwrap_or_else(Timestamp::now)
+pub fn time(args: &TimeArgs) -> Timestamp {
+    args.at.unwrap_or_else(Timestamp::now)
 }
 
 /// Connects to the API, or to a sandbox of its own.
-pub async fn connect(shared: &Shared, declared: Option<AccountId>) -> Result<Connection, Failure> {
-    if let Some(seed) = &shared.sandbox {
-        return connect_to_sandbox(shared, seed, declared).await;
+pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
+    if let Some(seed) = &args.sandbox {
+        return connect_to_sandbox(args, seed, declared).await;
     }
     let account_id = declared.ok_or_else(|| {
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
     })?;
     // Not read by the command line: there a variable that happens to be set would contradict --sandbox.
-    let url = shared.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
+    let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
     let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
-    let client = client(shared, base_url, credentials(shared)?, account_id)?;
+    let client = client(args, base_url, credentials(args)?, account_id)?;
     Ok(Connection { client, account_id, _sandbox: None })
 }
 
-async fn connect_to_sandbox(shared: &Shared, seed: &Path, declared: Option<AccountId>) -> Result<Connection, Failure> {
+async fn connect_to_sandbox(
+    args: &ConnectionArgs,
+    seed: &Path,
+    declared: Option<AccountId>,
+) -> Result<Connection, Failure> {
     let seed = Seed::load(seed).map_err(|error| Failure::new(Exit::Data, error))?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
@@ -101,17 +112,17 @@ async fn connect_to_sandbox(shared: &Shared, seed: &Path, declared: Option<Accou
     let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
     let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), Token::secret);
     let base_url = BaseUrl::parse(&sandbox.base_url())?;
-    let client = client(shared, base_url, Credentials::Token(token), account_id)?;
+    let client = client(args, base_url, Credentials::Token(token), account_id)?;
     Ok(Connection { client, account_id, _sandbox: Some(sandbox) })
 }
 
 fn client(
-    shared: &Shared,
+    args: &ConnectionArgs,
     base_url: BaseUrl,
     credentials: Credentials,
     account_id: AccountId,
 ) -> Result<Client, Failure> {
-    let (concurrency, timeout, max_wait) = (shared.concurrency, shared.timeout, shared.max_wait);
+    let (concurrency, timeout, max_wait) = (args.concurrency, args.timeout, args.max_wait);
     Ok(Client::new(ClientConfig {
         base_url,
         credentials,
@@ -125,13 +136,13 @@ fn client(
 
 /// The account that the command line and the environment name. A variable without a value names none: CI sets one for
 /// a secret that is missing.
-pub fn given_account(shared: &Shared) -> Result<Option<AccountId>, Failure> {
-    let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(shared.account_id) };
+pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
+    let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
     let named: AccountId = text.trim().parse().map_err(|error: IdError| {
         let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is no account's id");
         Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
     })?;
-    match shared.account_id {
+    match given {
         Some(given) if given != named => {
             Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID")))
         }
@@ -140,8 +151,8 @@ pub fn given_account(shared: &Shared) -> Result<Option<AccountId>, Failure> {
 }
 
 /// The account that the files, the command line and the environment agree on.
-pub fn account(shared: &Shared, desired: &Desired) -> Result<Option<AccountId>, Failure> {
-    match (given_account(shared)?, &desired.account_id) {
+pub fn account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+    match (given_account(given)?, &desired.account_id) {
         (Some(given), Some(declared)) if given != declared.value => {
             let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
             let declared = format!("{} by the files{place}", declared.value);
@@ -157,8 +168,8 @@ fn two_accounts(named: &str) -> Failure {
 }
 
 /// The credentials: from the file that is named, else from the environment.
-fn credentials(shared: &Shared) -> Result<Credentials, Failure> {
-    if let Some(path) = &shared.token_file {
+fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
+    if let Some(path) = &args.token_file {
         return token_file(path).map(Credentials::Token);
     }
     if let Some(token) = variable("CLOUDFLARE_API_TOKEN") {
@@ -208,16 +219,18 @@ pub struct Planned {
 
 /// Loads the files, reads the account and plans.
 pub async fn make_plan(
-    shared: &Shared,
+    files: &FileArgs,
+    planning: &PlanningArgs,
+    connection: &ConnectionArgs,
     progress: &super::progress::Progress,
 ) -> Result<(Connection, Planned), Failure> {
-    let desired = load(shared)?;
-    let account_id = account(shared, &desired)?;
+    let desired = load(files)?;
+    let account_id = account(connection.account_id, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
-    check_only(shared, &desired)?;
-    let connection = connect(shared, account_id).await?;
-    let policy = policy(shared, connection.account_id);
-    let time = time(shared);
+    check_only(&planning.only, &desired)?;
+    let connection = connect(connection, account_id).await?;
+    let policy = policy(planning, connection.account_id);
+    let time = time(&planning.time);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
