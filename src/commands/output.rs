@@ -9,7 +9,8 @@ use crate::cli::{Cli, Color, Format};
 use crate::config::Problems;
 use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
-use crate::render::{clean, github, json};
+use crate::render::escape::clean_lines;
+use crate::render::{github, json};
 
 /// The columns where nothing tells how many there are.
 const DEFAULT_WIDTH: usize = 100;
@@ -120,9 +121,4 @@ impl Output {
 fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
     said.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(DEFAULT_WIDTH)
-}
-
-/// Cleans each line, and keeps the lines.
-fn clean_lines(text: &str) -> String {
-    text.trim_end().split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }

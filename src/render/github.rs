@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::words::{ending, name};
-use super::{clean, counted};
+use super::{counted, escape};
 use crate::config::Problems;
 use crate::model::{GroupName, Mode, Origin};
 use crate::plan::{Action, Change, Digest, Plan, Since};
@@ -205,22 +205,12 @@ fn write(text: &mut String, annotation: &Annotation) {
     let Annotation { level, place, title, message } = annotation;
     let _ = write!(text, "::{} ", level.command());
     if let Some(Place { file, position }) = place {
-        let _ = write!(text, "file={},", property(file));
+        let _ = write!(text, "file={},", escape::annotation_property(file));
         if let Some((line, column)) = position {
             let _ = write!(text, "line={line},col={column},");
         }
     }
-    let _ = writeln!(text, "title={}::{}", property(title), data(message));
-}
-
-/// The text as the runner takes it behind the second `::`.
-fn data(text: &str) -> String {
-    clean(text).replace('%', "%25")
-}
-
-/// The text as the runner takes it for a property.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    let _ = writeln!(text, "title={}::{}", escape::annotation_property(title), escape::annotation(message));
 }
 
 /// The text with commands switched off until its end. The word that switches them on again is a hash of the text:

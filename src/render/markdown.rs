@@ -4,7 +4,6 @@
 //! blocked; then a diff for each group. The page begins with a hidden marker, by which a workflow finds its comment.
 
 mod diff;
-mod escape;
 mod page;
 mod report;
 
@@ -17,11 +16,11 @@ use std::fmt::Write as _;
 
 use super::text::summary;
 use super::words::{ending, since, untold_origin};
-use super::{clean, counted};
+use super::{clean, counted, escape};
 use crate::model::{Member, Mode, Status};
 use crate::plan::{Action, Blocked, Change, GroupPlan, Plan, Refusal, Since};
 use diff::diff;
-use escape::{code, fence, html, prose};
+use super::escape::{code, fence, html, prose};
 use page::{Page, folded, list};
 
 /// Marks the comment that shows a plan.
@@ -234,7 +233,7 @@ fn group_diff(group: &GroupPlan, label: Option<Since>, room: usize) -> String {
     }
     let figures = figures(group, label, held.len());
     if shown.len() > LONGEST_OPEN {
-        return folded(&format!("<code>{}</code>: {figures}", html(group.name.as_str())), &content);
+        return folded(&format!("<code>{}</code>: {figures}", html(&escape::shortened(group.name.as_str()))), &content);
     }
     format!("**{}**: {figures}\n\n{content}", code(group.name.as_str()))
 }

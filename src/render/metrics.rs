@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::clean;
+use super::escape;
 use crate::plan::{Action, GroupPlan, Plan};
 
 /// A run that ended.
@@ -84,7 +84,7 @@ impl Page {
         for group in &plan.groups {
             for (kind, count) in kinds(std::slice::from_ref(group)) {
                 let labels =
-                    format!("{{group=\"{}\",id=\"{}\",kind=\"{kind}\"}}", label(group.name.as_str()), group.id);
+                    format!("{{group=\"{}\",id=\"{}\",kind=\"{kind}\"}}", escape::metric_label(group.name.as_str()), group.id);
                 self.sample("group_differences", &labels, &count.to_string());
             }
         }
@@ -106,11 +106,6 @@ fn kinds(groups: &[GroupPlan]) -> [(&'static str, usize); 4] {
         held += group.held.len();
     }
     [("missing", missing), ("unexpected", unexpected), ("expired", expired), ("held", held)]
-}
-
-/// A label's value.
-fn label(text: &str) -> String {
-    clean(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -203,6 +198,5 @@ mod tests {
         let samples = shown.split('\n').filter(|line| line.contains("group=")).count();
         assert_eq!(samples, 4 * plan.groups.len());
         assert!(shown.split('\n').all(|line| line.is_empty() || line.starts_with(['#', 'c'])));
-        assert_eq!(label("a\"\\b\n"), r#"a\"\\b\\n"#);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-use super::escape;
 use crate::model::{Member, MemberId};
 use crate::plan::{Action, Change, GroupPlan, Since};
+use crate::render::escape;
 use crate::render::words::{place, subject};
 
 /// The unchanged members around a changed one.

@@ -1,9 +1,9 @@
 //! What came of a plan, as a comment on the pull request.
 
-use super::escape::{code, prose};
 use super::page::{Page, list};
 use super::{APPLY_MARKER, who};
 use crate::plan::Action;
+use crate::render::escape::{code, prose};
 use crate::render::text::report_summary;
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 

@@ -1,0 +1,290 @@
+//! Makes text from outside harmless, in every format.
+//!
+//! Names, addresses, paths and messages come from the account, the files and the API. All of them pass through
+//! [`clean`], and then through what their format needs besides.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Longer texts are cut in Markdown: one name must not fill the page.
+const LONGEST: usize = 300;
+
+/// For a terminal or a log: escapes everything that could steer a terminal, hide, or reorder what is shown, and what a
+/// CI runner obeys when it finds it in a log: `::add-mask::` at the beginning of a line, `##[error]` and
+/// `##vso[task]` anywhere.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    let mut last = None;
+    let begins_command = text.trim_start().starts_with("::");
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '#' if last == Some('#') && is_runner_command(rest.as_str()) => cleaned.push_str("\\u{23}"),
+            ':' if begins_command && last.is_none_or(char::is_whitespace) => cleaned.push_str("\\u{3a}"),
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}' => {
+                let _ = write!(cleaned, "{}", character.escape_unicode());
+            }
+            _ if character.is_control() => {
+                let _ = write!(cleaned, "{}", character.escape_default());
+            }
+            _ => cleaned.push(character),
+        }
+        last = Some(character);
+    }
+    cleaned
+}
+
+/// Whether what follows `##` makes it a command of a CI runner: a bracket, perhaps after a word.
+fn is_runner_command(rest: &str) -> bool {
+    rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+}
+
+/// As [`clean`], line by line: for messages of several lines.
+#[must_use]
+pub fn clean_lines(text: &str) -> String {
+    text.trim_end().split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// For Markdown: inline code.
+///
+/// Backslashes do not suffice on GitHub: bare addresses become links, `@name` notifies somebody, `#1` and what looks
+/// like a commit become references, all without markup. Inside code none of this happens, and only backticks matter.
+#[must_use]
+pub fn code(text: &str) -> String {
+    fenced_inline(&shortened(&clean(text)))
+}
+
+/// For a cell of a Markdown table: inline code in which no `|` ends the cell.
+#[must_use]
+pub fn cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+/// For Markdown: the words stay, whatever is not plainly a word becomes inline code.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    let cleaned = clean(text);
+    let mut pieces: Vec<String> = Vec::new();
+    let mut odd: Vec<&str> = Vec::new();
+    let shortened = shortened(&cleaned);
+    for word in shortened.split(' ') {
+        if is_plain(word) {
+            flush(&mut odd, &mut pieces);
+            pieces.push(word.into());
+        } else {
+            odd.push(word);
+        }
+    }
+    flush(&mut odd, &mut pieces);
+    pieces.join(" ")
+}
+
+/// For Markdown: a link to an address that is made of text from outside. Its label is finished Markdown.
+#[must_use]
+pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
+    let mut target = String::with_capacity(base.len() + path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => target.push(byte.into()),
+            _ => {
+                let _ = write!(target, "%{byte:02X}");
+            }
+        }
+    }
+    format!("[{label}](<{base}/{target}{fragment}>)")
+}
+
+/// For Markdown: the fence that nothing in these lines can close.
+pub fn fence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let longest = lines.map(longest_run).max().unwrap_or(0);
+    "`".repeat(3.max(longest + 1))
+}
+
+/// For HTML: text, also in an attribute in quotes.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in clean(text).chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// For the message of a GitHub annotation.
+#[must_use]
+pub fn annotation(text: &str) -> String {
+    clean(text).replace('%', "%25")
+}
+
+/// For a property of a GitHub annotation, such as its file or title.
+#[must_use]
+pub fn annotation_property(text: &str) -> String {
+    annotation(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// For the value of a label of a Prometheus metric, between its quotes.
+#[must_use]
+pub fn metric_label(text: &str) -> String {
+    clean(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// For a cell of a spreadsheet: an apostrophe goes in front of what a spreadsheet program takes for a formula.
+#[must_use]
+pub fn spreadsheet(text: &str) -> String {
+    let cleaned = clean(text);
+    match cleaned.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
+        true => format!("'{cleaned}"),
+        false => cleaned,
+    }
+}
+
+/// A text that is not too long to be shown.
+#[must_use]
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+fn fenced_inline(cleaned: &str) -> String {
+    let fence = "`".repeat(longest_run(cleaned) + 1);
+    // A blank on both sides is taken off again; without it a backtick at the edge would join the fence.
+    let padded = cleaned.starts_with([' ', '`']) || cleaned.ends_with([' ', '`']) || cleaned.is_empty();
+    let pad = if padded { " " } else { "" };
+    format!("{fence}{pad}{cleaned}{pad}{fence}")
+}
+
+/// Puts the words that wait into one piece of code, without the punctuation that ends them.
+fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
+    if odd.is_empty() {
+        return;
+    }
+    let joined = odd.join(" ");
+    let bare = joined.trim_end_matches([',', ';', ':', '.', '?']);
+    let core = if bare.is_empty() { &joined } else { bare };
+    let end = joined.strip_prefix(core).unwrap_or_default();
+    pieces.push(format!("{}{end}", fenced_inline(core)));
+    odd.clear();
+}
+
+/// Whether a word can stand in Markdown as it is: letters or a number, with punctuation that means nothing there.
+fn is_plain(word: &str) -> bool {
+    let core = word.trim_start_matches(['(', '"']).trim_end_matches([',', ';', ':', '.', '?', ')', '"', '%']);
+    let letters = !core.is_empty() && core.chars().all(|c| c.is_alphabetic() || c == '\'');
+    let number = !core.is_empty() && core.chars().all(|c| c.is_ascii_digit());
+    // Long hexadecimal words become links to commits.
+    let commit = core.len() >= 7 && core.chars().all(|c| c.is_ascii_hexdigit());
+    (letters || number || word.is_empty()) && !commit
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal() {
+        assert_eq!(clean("a\u{1b}[31mb\nc\u{202e}d\u{7f}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{7f}");
+        assert_eq!(clean("Zoë Ångström 日本"), "Zoë Ångström 日本");
+    }
+
+    #[test]
+    fn nothing_commands_a_ci_runner() {
+        assert_eq!(clean(" ::add-mask::a"), " \\u{3a}:add-mask::a");
+        assert_eq!(clean("a ##[error]b ##vso[task] ###[x]"), "a #\\u{23}[error]b #\\u{23}vso[task] ##\\u{23}[x]");
+        assert_eq!(clean("C# and std::fmt"), "C# and std::fmt");
+    }
+
+    #[test]
+    fn two_hashes_alone_stay() {
+        assert_eq!(clean("## Team ##1 ##"), "## Team ##1 ##");
+    }
+
+    #[test]
+    fn code_cannot_be_left() {
+        assert_eq!(code("Developers"), "`Developers`");
+        assert_eq!(code("a`b``c"), "```a`b``c```");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(code(" x "), "`  x  `");
+        assert_eq!(code(""), "`  `");
+        assert_eq!(code("a\n\n# b"), "`a\\n\\n# b`");
+        assert_eq!(cell("a|b"), "`a\\|b`");
+    }
+
+    #[test]
+    fn prose_keeps_plain_words_only() {
+        assert_eq!(
+            prose("root@example.com would be removed, and is protected at convoke.yaml:5"),
+            "`root@example.com` would be removed, and is protected at `convoke.yaml:5`"
+        );
+        assert_eq!(
+            prose("3 of 4 members (the limit is 25%, the default)"),
+            "3 of 4 members (the limit is 25%, the default)"
+        );
+        assert_eq!(
+            prose("see www.evil.example and @admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)"),
+            "see `www.evil.example` and `@admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)`"
+        );
+        assert_eq!(
+            prose("called \"On Call\" now; did you mean a@b.c?"),
+            "called \"On Call\" now; did you mean `a@b.c`?"
+        );
+    }
+
+    #[test]
+    fn html_stays_text() {
+        assert_eq!(html("</summary><script>'\"&"), "&lt;/summary&gt;&lt;script&gt;&#39;&quot;&amp;");
+    }
+
+    #[test]
+    fn fence_is_longer_than_any_inside() {
+        assert_eq!(fence(["a", "b"].into_iter()), "```");
+        assert_eq!(fence(["a````b", "`"].into_iter()), "`````");
+    }
+
+    #[test]
+    fn link_target_is_encoded() {
+        let target = link("`a`", "https://github.com/o/r/blob/1", "x y/](z)>.yaml", "#L3");
+        assert_eq!(target, "[`a`](<https://github.com/o/r/blob/1/x%20y/%5D%28z%29%3E.yaml#L3>)");
+    }
+
+    #[test]
+    fn formula_is_quoted_in_a_spreadsheet() {
+        assert_eq!(spreadsheet("=HYPERLINK(\"a\")"), "'=HYPERLINK(\"a\")");
+        assert_eq!(spreadsheet(" +1@example.com"), "' +1@example.com");
+        assert_eq!(spreadsheet("a=b@example.com"), "a=b@example.com");
+        assert_eq!(spreadsheet("\t=1"), "\\t=1");
+    }
+
+    #[test]
+    fn label_and_annotation_stay_inside() {
+        assert_eq!(metric_label("a\"\\b\n"), r#"a\"\\b\\n"#);
+        assert_eq!(annotation("50% ::x"), "50%25 ::x");
+        assert_eq!(annotation_property("a,b:c"), "a%2Cb%3Ac");
+    }
+
+    #[test]
+    fn endless_name_is_cut() {
+        assert_eq!(code(&"x".repeat(1000)).chars().count(), LONGEST + 3);
+    }
+}
