@@ -27,7 +27,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    AccountId, Desired, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+    AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin, PersonRef,
     RosterUse, Settings,
 };
 
@@ -89,6 +89,35 @@ pub struct GroupPlan {
     pub held: Vec<Change>,
     /// The requests that make the changes, in order; none where the mode is [`Mode::Observe`].
     pub operations: Vec<Operation>,
+    /// Bounds that also hold at every moment while the changes are made.
+    pub guards: GroupGuards,
+    /// Who has to be in the group afterwards, where members whom no file declares do not count; nothing where the
+    /// whole set counts.
+    pub required: Option<BTreeSet<MemberId>>,
+}
+
+/// The bounds of one group that applying keeps at every moment, not only at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupGuards {
+    /// The fewest members that the group may have, where a file sets it.
+    pub min_members: Option<u64>,
+    /// Whether the group may become empty.
+    pub allow_empty: bool,
+}
+
+impl GroupGuards {
+    #[must_use]
+    pub fn of(group: &DesiredGroup) -> Self {
+        let min_members = group.min_members.as_ref().map(|least| least.value);
+        Self { min_members, allow_empty: group.allow_empty.value }
+    }
+
+    /// The fewest members that removals may leave.
+    #[must_use]
+    pub fn least(self) -> u64 {
+        self.min_members.unwrap_or(0).max(u64::from(!self.allow_empty))
+    }
 }
 
 /// Somebody joins or leaves a group.

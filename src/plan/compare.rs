@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::people::{Number, People};
 use super::standings::Standings;
 use super::suggestions::Suggestions;
-use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupPlan, Policy, Target, fingerprint};
+use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupGuards, GroupPlan, Policy, Target, fingerprint};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed};
 
 /// What comparing all groups comes to.
@@ -92,6 +92,9 @@ impl<'p> Comparison<'p, '_> {
             changes,
             held,
             operations: Vec::new(),
+            guards: GroupGuards::of(group),
+            required: (group.mode == Mode::Additive)
+                .then(|| members.iter().map(|(number, _)| self.people.id(*number)).collect()),
         });
     }
 

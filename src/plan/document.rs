@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupPlan, Guard, Operation, Plan, Refusal,
+    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupGuards, GroupPlan, Guard, Operation, Plan, Refusal,
     Since, UnmanagedGroup, digest, fingerprint, operations,
 };
 use crate::model::{AccountId, Email, GroupId, GroupName, MemberId, Mode, PersonRef, Status};
@@ -94,6 +94,11 @@ pub struct GroupDocument {
     pub held: Vec<ChangeDocument>,
     /// The requests that make the changes, in order.
     pub operations: Vec<Operation>,
+    /// Bounds that also hold while the changes are made.
+    pub guards: GroupGuards,
+    /// Who has to be in the group afterwards, where members whom no file declares do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<BTreeSet<MemberId>>,
     /// The members the group was observed to have, by id.
     pub observed: Vec<MemberDocument>,
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, GroupPlan};
+use super::GroupPlan;
 use crate::model::MemberId;
 
 /// How a group, read again, relates to the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// As the plan saw it, but for changes that the plan makes anyway: an earlier run may have got part of the way.
+    /// The plan's changes are still the ones to make; an earlier run may have made some of them.
     Fresh,
     /// Somebody else changed it.
     Stale {
-        /// Who is there and should not be yet, or at all.
+        /// Who joined and would have to leave.
         added: BTreeSet<MemberId>,
-        /// Who was there and is gone, though the plan does not remove them.
+        /// Who left and would have to join.
         removed: BTreeSet<MemberId>,
     },
 }
@@ -23,16 +23,29 @@ impl GroupPlan {
     /// Compares the group's members, read again, with what the plan saw.
     #[must_use]
     pub fn freshness(&self, present: &BTreeSet<MemberId>) -> Freshness {
-        let changed = |action| self.carried_out().filter(move |change| change.action == action);
-        let joining: BTreeSet<MemberId> = changed(Action::Add).map(|change| change.member.id).collect();
-        let leaving: BTreeSet<MemberId> = changed(Action::Remove).map(|change| change.member.id).collect();
-        let added: BTreeSet<MemberId> =
-            present.iter().filter(|id| !self.observed.contains_key(id) && !joining.contains(id)).copied().collect();
-        let removed: BTreeSet<MemberId> =
-            self.observed.keys().filter(|id| !present.contains(id) && !leaving.contains(id)).copied().collect();
+        let changing: BTreeSet<MemberId> = self.carried_out().map(|change| change.member.id).collect();
+        let (added, removed) = self.strays(present);
+        let others = |ids: BTreeSet<MemberId>| -> BTreeSet<MemberId> { ids.difference(&changing).copied().collect() };
+        let (added, removed) = (others(added), others(removed));
         match added.is_empty() && removed.is_empty() {
             true => Freshness::Fresh,
             false => Freshness::Stale { added, removed },
+        }
+    }
+
+    /// Who is in the group against the target, and who is missing from it.
+    #[must_use]
+    pub fn strays(&self, present: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
+        match &self.required {
+            None => {
+                let target = self.target();
+                (present.difference(&target).copied().collect(), target.difference(present).copied().collect())
+            }
+            Some(required) => {
+                let leaving = self.removals().map(|change| change.member.id);
+                let staying = leaving.filter(|id| present.contains(id)).collect();
+                (staying, required.difference(present).copied().collect())
+            }
         }
     }
 }

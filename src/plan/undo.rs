@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::people::People;
-use super::{Action, Blocked, BlockedReason, Change, GroupPlan, Plan, Policy, assemble, fingerprint, guards};
+use super::{Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, Policy, assemble, fingerprint, guards};
 use crate::model::{Desired, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef};
 
 /// What a run did to a group.
@@ -108,5 +108,7 @@ fn reverse(
         changes,
         held,
         operations: Vec::new(),
+        guards: declared.map(GroupGuards::of).unwrap_or(GroupGuards { min_members: None, allow_empty: true }),
+        required: None,
     }
 }

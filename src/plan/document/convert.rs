@@ -19,7 +19,19 @@ impl From<Summary> for SummaryDocument {
 
 impl From<&GroupPlan> for GroupDocument {
     fn from(group: &GroupPlan) -> Self {
-        let GroupPlan { id, name, mode, origin, observed, fingerprint, changes, held, operations } = group;
+        let GroupPlan {
+            id,
+            name,
+            mode,
+            origin,
+            observed,
+            fingerprint,
+            changes,
+            held,
+            operations,
+            guards,
+            required,
+        } = group;
         let member = |(id, member): (&MemberId, &Arc<Member>)| MemberDocument {
             id: *id,
             email: member.email.clone(),
@@ -34,6 +46,8 @@ impl From<&GroupPlan> for GroupDocument {
             changes: changes.iter().map(ChangeDocument::from).collect(),
             held: held.iter().map(ChangeDocument::from).collect(),
             operations: operations.clone(),
+            guards: *guards,
+            required: required.clone(),
             observed: observed.iter().map(member).collect(),
         }
     }
@@ -41,7 +55,19 @@ impl From<&GroupPlan> for GroupDocument {
 
 impl From<GroupDocument> for GroupPlan {
     fn from(document: GroupDocument) -> Self {
-        let GroupDocument { id, name, mode, origin, fingerprint, changes, held, operations, observed } = document;
+        let GroupDocument {
+            id,
+            name,
+            mode,
+            origin,
+            fingerprint,
+            changes,
+            held,
+            operations,
+            guards,
+            required,
+            observed,
+        } = document;
         let observed: Membership = observed
             .into_iter()
             .map(|member| (member.id, Arc::new(Member { id: member.id, email: member.email, status: member.status })))
@@ -56,6 +82,8 @@ impl From<GroupDocument> for GroupPlan {
             changes: changes.into_iter().map(Change::from).collect(),
             held: held.into_iter().map(Change::from).collect(),
             operations,
+            guards,
+            required,
         }
     }
 }
