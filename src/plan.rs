@@ -10,6 +10,7 @@ mod freshness;
 mod guards;
 mod operations;
 mod people;
+mod review;
 mod since;
 mod standings;
 mod suggestions;
@@ -34,6 +35,10 @@ use crate::model::{
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
+pub use review::{
+    Beginnings, Review, ReviewEntry, ReviewFacts, ReviewGroup, ReviewMembership, ReviewMode, ReviewState, ReviewStatus,
+    ReviewSummary, review,
+};
 pub use targets::{Target, nearest_name, targets};
 pub use undo::{Before, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};

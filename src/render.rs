@@ -10,6 +10,7 @@ pub mod json;
 pub mod markdown;
 pub mod metrics;
 pub mod report;
+pub mod review;
 #[cfg(test)]
 mod samples;
 pub mod text;

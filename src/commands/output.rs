@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::Failure;
 use crate::cli::{Cli, Color, Format};
 use crate::config::Problems;
+use crate::render::escape::clean_lines;
 use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
-use crate::render::escape::clean_lines;
 use crate::render::{github, json};
 
 /// The columns where nothing tells how many there are.

@@ -14,13 +14,13 @@ pub use report::{report, stale};
 
 use std::fmt::Write as _;
 
+use super::escape::{code, fence, html, prose};
 use super::text::summary;
 use super::words::{ending, since, untold_origin};
 use super::{clean, counted, escape};
 use crate::model::{Member, Mode, Status};
 use crate::plan::{Action, Blocked, Change, GroupPlan, Plan, Refusal, Since};
 use diff::diff;
-use super::escape::{code, fence, html, prose};
 use page::{Page, folded, list};
 
 /// Marks the comment that shows a plan.

@@ -83,8 +83,11 @@ impl Page {
         self.head("group_differences", "Differences of a group, by kind.");
         for group in &plan.groups {
             for (kind, count) in kinds(std::slice::from_ref(group)) {
-                let labels =
-                    format!("{{group=\"{}\",id=\"{}\",kind=\"{kind}\"}}", escape::metric_label(group.name.as_str()), group.id);
+                let labels = format!(
+                    "{{group=\"{}\",id=\"{}\",kind=\"{kind}\"}}",
+                    escape::metric_label(group.name.as_str()),
+                    group.id
+                );
                 self.sample("group_differences", &labels, &count.to_string());
             }
         }

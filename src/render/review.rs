@@ -1,0 +1,242 @@
+//! An access review in every format.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
+use super::escape::{cell, clean, code, spreadsheet};
+use super::{counted, json};
+use crate::plan::{Review, ReviewEntry, ReviewGroup, ReviewMembership, ReviewSummary};
+
+mod html;
+
+pub use html::html;
+
+/// One row a membership. No preamble, so that every spreadsheet program reads it.
+const COLUMNS: [&str; 15] = [
+    "group",
+    "group_id",
+    "mode",
+    "grants",
+    "person",
+    "member_id",
+    "status",
+    "two_factor",
+    "state",
+    "declared_at",
+    "via",
+    "reason",
+    "from",
+    "until",
+    "member_since",
+];
+
+/// # Errors
+/// If the writer fails.
+pub fn as_json(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    json::write(to, review)
+}
+
+/// # Errors
+/// If the writer fails.
+pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(to);
+    table.write_record(COLUMNS)?;
+    for group in &review.groups {
+        for membership in &group.memberships {
+            table.write_record(row(group, membership).map(|text| spreadsheet(&text)))?;
+        }
+        if group.memberships.is_empty() {
+            // A group without members is evidence too: what it grants, nobody has.
+            let mut row: [String; 15] = Default::default();
+            let head = [group.name.as_str().into(), id_text(group), group.mode.name().into(), group.grants.join("; ")];
+            for (cell, text) in row.iter_mut().zip(head) {
+                *cell = spreadsheet(&text);
+            }
+            table.write_record(row)?;
+        }
+    }
+    table.flush()
+}
+
+fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 15] {
+    let each = |of: fn(&ReviewEntry) -> Option<String>| {
+        let texts: Vec<String> = membership.declared.iter().filter_map(of).collect();
+        texts.join("; ")
+    };
+    [
+        group.name.as_str().into(),
+        id_text(group),
+        group.mode.name().into(),
+        group.grants.join("; "),
+        membership.person.to_string(),
+        membership.member_id.map(|id| id.to_string()).unwrap_or_default(),
+        membership.status.map(|status| status.to_string()).unwrap_or_default(),
+        two_factor(membership).into(),
+        membership.state.name().into(),
+        each(|entry| Some(format!("{}:{}", entry.file, entry.line))),
+        each(|entry| (!entry.via.is_empty()).then(|| entry.via.join(" > "))),
+        each(|entry| entry.reason.as_deref().map(Into::into)),
+        each(|entry| entry.from.map(first_day)),
+        each(|entry| entry.until.map(last_day)),
+        membership.began.map(|began| began.to_string()).unwrap_or_default(),
+    ]
+}
+
+fn id_text(group: &ReviewGroup) -> String {
+    group.id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+const fn two_factor(membership: &ReviewMembership) -> &'static str {
+    match membership.two_factor {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "",
+    }
+}
+
+/// The beginning of a membership, as the files write it: a date where it is the start of a day.
+fn first_day(from: Timestamp) -> String {
+    let civil = from.to_zoned(TimeZone::UTC).datetime();
+    if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
+}
+
+/// The end of a membership, as the files write it: the last day where it is the end of a day.
+fn last_day(until: Timestamp) -> String {
+    let civil = until.to_zoned(TimeZone::UTC).datetime();
+    match civil.date().yesterday() {
+        Ok(day) if civil.time() == Time::midnight() => day.to_string(),
+        _ => until.to_string(),
+    }
+}
+
+/// Where an entry is declared, with the rosters on the way.
+fn place(entry: &ReviewEntry) -> String {
+    let via = entry.via.iter().map(|roster| format!(" via {roster}")).collect::<String>();
+    format!("{}:{}{via}", entry.file, entry.line)
+}
+
+/// What is said of an entry besides its place.
+fn terms(entry: &ReviewEntry) -> Option<String> {
+    let from = entry.from.map(|from| format!("from {}", first_day(from)));
+    let until = entry.until.map(|until| format!("until {}", last_day(until)));
+    let reason = entry.reason.as_deref().map(Into::into);
+    let parts: Vec<String> = [from, until, reason].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The head of every format for people: a label and what it says.
+fn head(review: &Review) -> Vec<(&'static str, String)> {
+    let mut head = vec![("Account", review.account_id.to_string()), ("Time", review.time.to_string())];
+    head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
+    head.push(("Files", format!("SHA-256 {}", review.files_digest)));
+    head.push(("Requests", review.requests.to_string()));
+    head
+}
+
+/// The figures, each with its label.
+fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
+    let ReviewSummary {
+        groups,
+        unmanaged_groups,
+        people,
+        memberships,
+        undeclared,
+        expired,
+        missing,
+        pending,
+        without_two_factor,
+    } = *summary;
+    [
+        ("groups", groups),
+        ("unmanaged groups", unmanaged_groups),
+        ("people", people),
+        ("memberships", memberships),
+        ("undeclared", undeclared),
+        ("expired", expired),
+        ("missing", missing),
+        ("pending", pending),
+        ("without two-factor", without_two_factor),
+    ]
+}
+
+fn remarks(membership: &ReviewMembership) -> Vec<String> {
+    let mut remarks = vec![membership.state.name().to_owned()];
+    remarks.extend(membership.status.map(|status| status.to_string()));
+    remarks.extend(membership.two_factor.map(|on| format!("two-factor {}", if on { "on" } else { "off" })));
+    remarks.extend(membership.began.map(|began| format!("member since {began}")));
+    remarks
+}
+
+/// # Errors
+/// If the writer fails.
+pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    for (label, value) in head(review) {
+        writeln!(to, "{:<10}{}", format!("{label}:"), clean(&value))?;
+    }
+    for group in &review.groups {
+        let count = counted(group.memberships.len() as u64, "membership");
+        let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
+        writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), group.mode.name())?;
+        if !group.grants.is_empty() {
+            writeln!(to, "  grants: {}", clean(&group.grants.join(", ")))?;
+        }
+        for membership in &group.memberships {
+            writeln!(to, "  {}: {}", clean(&membership.person), remarks(membership).join(", "))?;
+            for entry in &membership.declared {
+                let terms = terms(entry).map(|terms| format!(", {terms}")).unwrap_or_default();
+                writeln!(to, "      {}", clean(&format!("{}{terms}", place(entry))))?;
+            }
+        }
+    }
+    let figures: Vec<String> =
+        figures(&review.summary).iter().map(|(label, figure)| format!("{figure} {label}")).collect();
+    writeln!(to, "\nReview: {}", figures.join(", "))
+}
+
+/// # Errors
+/// If the writer fails.
+pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    writeln!(to, "<!-- convoke:review -->\n## Access review\n")?;
+    for (label, value) in head(review) {
+        writeln!(to, "- {label}: {}", code(&value))?;
+    }
+    writeln!(to, "\n| | |\n| --- | ---: |")?;
+    for (label, figure) in figures(&review.summary) {
+        writeln!(to, "| {label} | {figure} |")?;
+    }
+    for group in &review.groups {
+        let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
+        writeln!(to, "\n### {}\n\n{}, {}", code(group.name.as_str()), group.mode.name(), code(&id))?;
+        if !group.grants.is_empty() {
+            let grants: Vec<String> = group.grants.iter().map(|grant| code(grant)).collect();
+            writeln!(to, "\nGrants: {}", grants.join(", "))?;
+        }
+        if group.memberships.is_empty() {
+            writeln!(to, "\nNo members.")?;
+            continue;
+        }
+        writeln!(to, "\n| person | status | two-factor | state | declared | terms | member since |")?;
+        writeln!(to, "| --- | --- | --- | --- | --- | --- | --- |")?;
+        for membership in &group.memberships {
+            let join = |of: fn(&ReviewEntry) -> Option<String>| {
+                let texts: Vec<String> = membership.declared.iter().filter_map(of).map(|text| cell(&text)).collect();
+                texts.join("; ")
+            };
+            writeln!(
+                to,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                cell(&membership.person),
+                membership.status.map(|status| status.to_string()).unwrap_or_default(),
+                two_factor(membership),
+                membership.state.name(),
+                join(|entry| Some(place(entry))),
+                join(terms),
+                membership.began.map(|began| began.to_string()).unwrap_or_default(),
+            )?;
+        }
+    }
+    Ok(())
+}

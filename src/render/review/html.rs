@@ -1,0 +1,183 @@
+//! The page for an access review: one self-contained file without scripts, made to be read, printed and signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+
+use super::super::escape::clean;
+use super::{figures, head, place, terms, two_factor};
+use crate::plan::{Review, ReviewGroup, ReviewMembership, ReviewState};
+
+/// A matrix with more people or groups than this cannot be read on a page.
+const MATRIX_PEOPLE: usize = 80;
+const MATRIX_GROUPS: usize = 24;
+
+const STYLE: &str = include_str!("review.css");
+
+/// # Errors
+/// If the writer fails.
+pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    let title = format!("Access review, account {}", review.account_id);
+    let start = markup! {
+        (DOCTYPE)
+        (PreEscaped("<html lang=\"en\">"))
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+        }
+        (PreEscaped("<body>"))
+        (overview(review))
+    };
+    to.write_all(start.into_string().as_bytes())?;
+    if let Some(matrix) = matrix(review) {
+        to.write_all(matrix.into_string().as_bytes())?;
+    }
+    for (number, group) in review.groups.iter().enumerate() {
+        section_start(number, group, to)?;
+        // One row at a time: a group can have a hundred thousand members.
+        for membership in &group.memberships {
+            to.write_all(row(membership).into_string().as_bytes())?;
+        }
+        to.write_all(if group.memberships.is_empty() { b"</section>" } else { b"</tbody></table></section>" })?;
+    }
+    to.write_all(b"</body></html>\n")
+}
+
+fn overview(review: &Review) -> Markup {
+    markup! {
+        header {
+            h1 { "Access review" }
+            dl {
+                @for (label, value) in head(review) {
+                    dt { (label) } dd { (clean(&value)) }
+                }
+            }
+            ul.figures {
+                @for (label, figure) in figures(&review.summary) {
+                    @let bad = figure > 0 && matches!(label, "undeclared" | "expired" | "missing" | "without two-factor");
+                    li.bad[bad] { strong { (figure) } " " (label) }
+                }
+            }
+            p.sign { "Reviewed by" span {} "Date" span {} "Signature" span {} }
+        }
+        @if review.groups.len() > 1 {
+            nav {
+                h2 { "Groups" }
+                ol {
+                    @for (number, group) in review.groups.iter().enumerate() {
+                        li { a href={ "#g" (number) } { (clean(group.name.as_str())) } " " small { (group.memberships.len()) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// People and groups in one table, where it fits a page.
+fn matrix(review: &Review) -> Option<Markup> {
+    let groups: Vec<&ReviewGroup> = review.groups.iter().filter(|group| !group.memberships.is_empty()).collect();
+    let mut people: BTreeSet<&str> = BTreeSet::new();
+    for group in &groups {
+        people.extend(group.memberships.iter().map(|membership| &*membership.person));
+        if people.len() > MATRIX_PEOPLE {
+            return None;
+        }
+    }
+    if groups.len() < 2 || groups.len() > MATRIX_GROUPS {
+        return None;
+    }
+    let states: Vec<BTreeMap<&str, ReviewState>> = groups
+        .iter()
+        .map(|group| group.memberships.iter().map(|membership| (&*membership.person, membership.state)).collect())
+        .collect();
+    Some(markup! {
+        section.matrix {
+            h2 { "People and groups" }
+            p.legend { "● declared  ○ undeclared  ◷ expired  – missing" }
+            table {
+                thead {
+                    tr {
+                        th { "person" }
+                        @for group in &groups { th.group { span { (clean(group.name.as_str())) } } }
+                    }
+                }
+                tbody {
+                    @for person in people {
+                        tr {
+                            th scope="row" { (clean(person)) }
+                            @for states in &states {
+                                @match states.get(person) {
+                                    Some(state) => td class=(state.name()) title=(state.name()) { (mark(*state)) },
+                                    None => td {},
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+const fn mark(state: ReviewState) -> &'static str {
+    match state {
+        ReviewState::Declared => "●",
+        ReviewState::Undeclared => "○",
+        ReviewState::Expired => "◷",
+        ReviewState::Missing => "–",
+    }
+}
+
+fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::Result<()> {
+    let start = markup! {
+        (PreEscaped(format!("<section id=\"g{number}\">")))
+        h2 { (clean(group.name.as_str())) " " small { (group.mode.name()) } }
+        p.id {
+            @match group.id {
+                Some(id) => (id),
+                None => "This group is declared, and the account does not have it.",
+            }
+        }
+        @if !group.grants.is_empty() {
+            p.grants { "Grants: " @for (place, grant) in group.grants.iter().enumerate() {
+                @if place > 0 { ", " } b { (clean(grant)) }
+            } }
+        }
+        @if group.memberships.is_empty() {
+            p { "No members." }
+        } @else {
+            (PreEscaped("<table><thead><tr>"))
+            @for column in ["person", "status", "two-factor", "state", "declared at", "terms", "member since", "keep?", "sign"] {
+                th { (column) }
+            }
+            (PreEscaped("</tr></thead><tbody>"))
+        }
+    };
+    to.write_all(start.into_string().as_bytes())
+}
+
+fn row(membership: &ReviewMembership) -> Markup {
+    markup! {
+        tr class=(membership.state.name()) {
+            td {
+                (clean(&membership.person))
+                @if let Some(id) = membership.member_id { br; small { (id) } }
+            }
+            td { @if let Some(status) = membership.status { (status) } }
+            td.off[membership.two_factor == Some(false)] { (two_factor(membership)) }
+            td.state { (membership.state.name()) }
+            td { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
+            td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
+                @if number > 0 { br; } (clean(&text))
+            } }
+            td { @if let Some(began) = membership.began { (began) } }
+            td.box {}
+            td.box {}
+        }
+    }
+}
