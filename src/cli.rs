@@ -47,6 +47,9 @@ pub enum Command {
     /// Write a plan that reverses a run of apply
     #[command(after_help = examples::UNDO)]
     Undo(UndoArgs),
+    /// Write the evidence for an access review: every membership of every group
+    #[command(after_help = examples::REVIEW)]
+    Review(ReviewArgs),
     /// Show a saved plan
     #[command(after_help = examples::SHOW)]
     Show(ShowArgs),
@@ -82,6 +85,11 @@ impl Command {
             Self::Undo(args) => args.format.format,
             Self::Show(args) => args.format.format,
             Self::Why(args) => args.format.format,
+            Self::Review(args) => match args.format {
+                ReviewFormat::Json => Format::Json,
+                ReviewFormat::Markdown => Format::Markdown,
+                ReviewFormat::Text | ReviewFormat::Csv | ReviewFormat::Html => Format::Text,
+            },
             Self::Export(_) | Self::Sandbox(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }
@@ -302,6 +310,25 @@ pub struct UndoArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct ReviewArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Format of the result: text, csv, html, json or markdown
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: ReviewFormat,
+    /// Write the result to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Read when each membership began: one more request a membership
+    #[arg(long)]
+    pub dates: bool,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// The saved plan
     #[arg(value_name = "PLAN")]
@@ -402,6 +429,21 @@ pub enum Format {
 }
 
 /// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReviewFormat {
+    /// For a person at a terminal
+    #[default]
+    Text,
+    /// For spreadsheet programs: one row a membership
+    Csv,
+    /// One self-contained page to read, print and sign
+    Html,
+    /// For programs
+    Json,
+    /// For a comment or a wiki
+    Markdown,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal

@@ -11,6 +11,7 @@ mod manual;
 mod output;
 mod plan;
 mod progress;
+mod review;
 mod sandbox;
 mod schema;
 mod session;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
         Command::Undo(args) => undo::run(args, output).await,
+        Command::Review(args) => review::run(args, output).await,
         Command::Show(args) => show::run(args, output),
         Command::Why(args) => why::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,

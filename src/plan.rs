@@ -28,8 +28,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin, PersonRef,
-    RosterUse, Settings,
+    AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin,
+    PersonRef, RosterUse, Settings,
 };
 
 pub use digest::{Digest, DigestError, fingerprint};

@@ -36,6 +36,13 @@ Examples:
   convoke drift
   convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom";
 
+pub const REVIEW: &str = "\
+Examples:
+  convoke review -f groups --format html --out review.html
+  convoke review -f groups --format csv > review.csv
+
+The exit code is 0 whatever the review finds. If anything cannot be read, nothing is written.";
+
 pub const SHOW: &str = "\
 Examples:
   convoke show plan.json

@@ -22,6 +22,11 @@ pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
     write(path, 0o600, |file| json::write(file, &document))
 }
 
+/// Writes a file that its owner alone may read, as its content comes.
+pub fn write_private(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    write(path, 0o600, content)
+}
+
 /// Writes a file that everybody may read.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write(path, 0o644, |file| file.write_all(bytes))

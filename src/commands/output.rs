@@ -76,6 +76,17 @@ impl Output {
         stdout.flush()
     }
 
+    /// Writes a result as it comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::result`].
+    pub fn stream(&mut self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut stdout = BufWriter::new(io::stdout().lock());
+        content(&mut stdout)?;
+        stdout.flush()
+    }
+
     /// Writes a message for whoever watches, unless only what matters is wanted. Nothing hangs on its arriving.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {

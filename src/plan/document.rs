@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupGuards, GroupPlan, Guard, Operation, Plan, Refusal,
-    Since, UnmanagedGroup, digest, fingerprint, operations,
+    Action, Blocked, BlockedReason, Change, Digest, Expiring, Figures, GroupGuards, GroupPlan, Guard, Operation, Plan,
+    Refusal, Since, UnmanagedGroup, digest, fingerprint, operations,
 };
 use crate::model::{AccountId, Email, GroupId, GroupName, MemberId, Mode, PersonRef, Status};
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::people::People;
-use super::{Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, Policy, assemble, fingerprint, guards};
+use super::{
+    Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, Policy, assemble, fingerprint, guards,
+};
 use crate::model::{Desired, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef};
 
 /// What a run did to a group.

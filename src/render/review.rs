@@ -192,8 +192,8 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
     }
     let figures: Vec<String> =
-        figures(&review.summary).iter().map(|(label, figure)| format!("{figure} {label}")).collect();
-    writeln!(to, "\nReview: {}", figures.join(", "))
+        figures(&review.summary).iter().map(|(label, figure)| format!("{label}: {figure}")).collect();
+    writeln!(to, "\nTotals: {}", figures.join(", "))
 }
 
 /// # Errors

@@ -19,19 +19,8 @@ impl From<Summary> for SummaryDocument {
 
 impl From<&GroupPlan> for GroupDocument {
     fn from(group: &GroupPlan) -> Self {
-        let GroupPlan {
-            id,
-            name,
-            mode,
-            origin,
-            observed,
-            fingerprint,
-            changes,
-            held,
-            operations,
-            guards,
-            required,
-        } = group;
+        let GroupPlan { id, name, mode, origin, observed, fingerprint, changes, held, operations, guards, required } =
+            group;
         let member = |(id, member): (&MemberId, &Arc<Member>)| MemberDocument {
             id: *id,
             email: member.email.clone(),

@@ -1,0 +1,101 @@
+//! `review`: the evidence for an access review.
+
+use std::io::{self, Write};
+
+use futures_util::future::try_join_all;
+
+use super::progress::Progress;
+use super::{Exit, Failure, Output, files, identity, session};
+use crate::cli::{ReviewArgs, ReviewFormat};
+use crate::cloudflare::{ApiError, Client};
+use crate::config::{self, Source};
+use crate::model::{GroupRef, Observed};
+use crate::observe;
+use crate::plan::{self, Beginnings, Digest, Review, ReviewFacts};
+use crate::render::{clean, counted, review};
+
+pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let (desired, sources) = config::load_with_sources(&session::paths(&args.files))?;
+    let files_digest = digest(&sources);
+    drop(sources);
+    let account_id = session::account(args.connection.account_id, &desired)?;
+    let connection = session::connect(&args.connection, account_id).await?;
+    let client = &connection.client;
+    let progress = Progress::new(output);
+    let watching = progress.watch(client, "reading the account");
+    let observed = read(client).await?;
+    drop(watching);
+    let beginnings = match args.dates {
+        true => {
+            let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
+            output.note(&format!("--dates takes {}, one a membership", counted(memberships as u64, "more request")));
+            let _watching = progress.watch(client, "reading when memberships began");
+            beginnings(client, &observed).await?
+        }
+        false => Beginnings::new(),
+    };
+    let facts = ReviewFacts {
+        account_id: connection.account_id,
+        time: session::time(&args.time),
+        commit: identity::commit(),
+        files_digest,
+        requests: client.requests(),
+    };
+    let review = plan::review(&desired, &observed, facts, &beginnings);
+    let render = |to: &mut dyn Write| write(&review, args.format, to);
+    match &args.out {
+        Some(path) => files::write_private(path, render)?,
+        None => output.stream(render)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Result<()> {
+    match format {
+        ReviewFormat::Text => review::as_text(review, to),
+        ReviewFormat::Csv => review::as_csv(review, to),
+        ReviewFormat::Html => review::html(review, to),
+        ReviewFormat::Json => review::as_json(review, to),
+        ReviewFormat::Markdown => review::as_markdown(review, to),
+    }
+}
+
+/// Names the files by what they hold, in the order in which they are read.
+fn digest(sources: &[Source]) -> Digest {
+    let mut text = Vec::new();
+    for source in sources {
+        text.extend_from_slice(format!("{}\n{}\n", source.path, Digest::of(&source.bytes)).as_bytes());
+    }
+    Digest::of(&text)
+}
+
+/// Reads all groups with their members, and all members of the account.
+///
+/// # Errors
+/// If anything cannot be read whole: evidence with a gap is none.
+async fn read(client: &Client) -> Result<Observed, Failure> {
+    let mut observed = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let everything = observed.groups.keys().copied().collect();
+    observe::read_members(client, &mut observed, &everything).await?;
+    observed.people = client.account_members().await?;
+    if let Some((id, cause)) = observed.unreadable.first_key_value() {
+        let name = observed.groups.get(id).map_or("", |group| group.name.as_str());
+        let message = format!("the members of group {:?} ({id}) cannot be read: {}", name, clean(cause));
+        return Err(Failure::message(Exit::Unavailable, message)
+            .with_help("an incomplete review is no evidence, so nothing was written; make the group readable first"));
+    }
+    Ok(observed)
+}
+
+async fn beginnings(client: &Client, observed: &Observed) -> Result<Beginnings, ApiError> {
+    let memberships = observed.memberships.iter().flat_map(|(id, members)| {
+        let name = observed.groups.get(id).map(|group| group.name.clone());
+        let group = name.map(|name| GroupRef { id: *id, name });
+        members.keys().filter_map(move |member| Some((group.clone()?, *member)))
+    });
+    let asking = memberships.map(async |(group, member)| {
+        let detail = client.group_member(&group, member).await?;
+        Ok::<_, ApiError>(detail.and_then(|detail| detail.added_at).map(|time| ((group.id, member), time)))
+    });
+    Ok(try_join_all(asking).await?.into_iter().flatten().collect())
+}
