@@ -9,6 +9,7 @@
 //! file system.
 
 pub mod apply;
+pub mod audit;
 pub mod cli;
 pub mod cloudflare;
 pub mod commands;

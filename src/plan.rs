@@ -3,6 +3,7 @@
 //! [`plan`] is pure: the same files, account, policy and time give the same plan. It decides who joins and who
 //! leaves which group, by which requests and in which order; applying carries that out and decides nothing.
 
+mod attribution;
 mod compare;
 mod digest;
 pub mod document;
@@ -32,6 +33,9 @@ use crate::model::{
     PersonRef, RosterUse, Settings,
 };
 
+pub use attribution::{
+    Attribution, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, RecordedChange, RecordedEffect, attribute,
+};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};

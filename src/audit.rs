@@ -1,0 +1,197 @@
+//! Asks the audit log who changed a group. What the log does not say stays unknown, and nothing fails because of it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::cloudflare::{ApiError, AuditEntry, Client};
+use crate::model::{GroupId, GroupRef, MemberId};
+use crate::plan::{
+    Action, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, Plan, RecordedChange, RecordedEffect, attribute,
+};
+
+/// The most pages of the log that a run reads.
+const MOST_PAGES: u64 = 10;
+
+/// The most pages that are read around known beginnings, so that some are left for everything else.
+const MOST_NEAR_PAGES: u64 = 5;
+
+/// The most members whose beginning is asked for, one request each.
+const MOST_LOOKUPS: usize = 100;
+
+/// How far around a known beginning the log is read.
+const AROUND: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far back the log is read where no beginning is known.
+const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// What the differences of a plan come from.
+#[derive(Debug, Default)]
+pub struct Origins {
+    pub by_difference: DifferenceOrigins,
+    /// Why the log could not be read, where it could not.
+    pub unread: Option<ApiError>,
+}
+
+/// One difference: the group, who, and what the plan does about it.
+type Question = (GroupRef, MemberId, Action);
+
+/// Asks for each unexpected member when they were added, and, if `with_log`, the log who made each difference. Asks
+/// nothing where there is no difference.
+pub async fn origins(client: &Client, plan: &Plan, now: Timestamp, with_log: bool) -> Origins {
+    let questions: Vec<Question> = plan
+        .groups
+        .iter()
+        .flat_map(|group| {
+            let name = GroupRef { id: group.id, name: group.name.clone() };
+            let changes = group.changes.iter().chain(&group.held);
+            changes.map(move |change| (name.clone(), change.member.id, change.action))
+        })
+        .collect();
+    let beginnings = beginnings(client, &questions).await;
+    let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
+    if with_log && !questions.is_empty() {
+        log.read_around(&beginnings, now).await;
+        let is_open = |(group, member, _): &Question| !beginnings.contains_key(&(group.id, *member));
+        if questions.iter().any(is_open) {
+            log.read(now - BACK, now, MOST_PAGES).await;
+        }
+    }
+    let mut origins = Origins { unread: log.unread, ..Origins::default() };
+    for (group, member, action) in questions {
+        let added_at = beginnings.get(&(group.id, member)).copied();
+        let attribution = attribute(&log.recorded, group.id, member, action, added_at);
+        if added_at.is_some() || attribution.is_some() {
+            origins.by_difference.insert((group.id, member), DifferenceOrigin { added_at, attribution });
+        }
+    }
+    origins
+}
+
+async fn beginnings(client: &Client, questions: &[Question]) -> BTreeMap<(GroupId, MemberId), Timestamp> {
+    let unexpected = questions.iter().filter(|(_, _, action)| *action == Action::Remove).take(MOST_LOOKUPS);
+    let asking = unexpected.map(async |(group, member, _)| {
+        let detail = client.group_member(group, *member).await;
+        if let Err(error) = &detail {
+            tracing::info!(%error, "cannot tell when a member was added");
+        }
+        Some(((group.id, *member), detail.ok()??.added_at?))
+    });
+    join_all(asking).await.into_iter().flatten().collect()
+}
+
+/// The part of the log that was read.
+struct Log<'a> {
+    client: &'a Client,
+    recorded: Vec<RecordedChange>,
+    pages: u64,
+    unread: Option<ApiError>,
+}
+
+impl Log<'_> {
+    /// Reads around the beginnings, the newest first; those close to each other at once.
+    async fn read_around(&mut self, beginnings: &BTreeMap<(GroupId, MemberId), Timestamp>, now: Timestamp) {
+        let mut times: Vec<Timestamp> = beginnings.values().copied().collect();
+        times.sort_unstable();
+        let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
+        for time in times {
+            let end = (time + AROUND).min(now);
+            match windows.last_mut() {
+                Some(last) if time - AROUND <= last.1 => last.1 = end,
+                _ => windows.push((time - AROUND, end)),
+            }
+        }
+        for (since, before) in windows.into_iter().rev().filter(|(since, before)| since < before) {
+            self.read(since, before, MOST_NEAR_PAGES).await;
+        }
+    }
+
+    /// Reads the entries between two times, up to a number of pages of the whole run.
+    async fn read(&mut self, since: Timestamp, before: Timestamp, most_pages: u64) {
+        let mut cursor = None;
+        while self.pages < most_pages && self.unread.is_none() {
+            self.pages += 1;
+            match self.client.audit_log(since, before, cursor.as_ref()).await {
+                Ok(page) => {
+                    self.recorded.extend(page.entries.iter().filter_map(recorded));
+                    // A page that leads to itself would be read for ever.
+                    let next = page.next.filter(|next| cursor.as_ref() != Some(next));
+                    match next {
+                        Some(next) if !page.entries.is_empty() => cursor = Some(next),
+                        _ => return,
+                    }
+                }
+                Err(error) => self.unread = Some(error),
+            }
+        }
+    }
+}
+
+/// What an entry records of a group's members; nothing if it is about something else, or failed.
+fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
+    let succeeded = |result: &str| result.eq_ignore_ascii_case("success");
+    if !entry.action.result.as_deref().is_none_or(succeeded) {
+        return None;
+    }
+    let uri = entry.request.uri.as_deref()?;
+    let path = uri.split(['?', '#']).next()?;
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let (group, effect) = match segments.as_slice() {
+        [.., "user_groups", group, "members"] => (*group, listed(entry)),
+        [.., "user_groups", group, "members", member] => {
+            let is_removal =
+                entry.request.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE"));
+            match member.parse() {
+                Ok(member) if is_removal => (*group, RecordedEffect::Removed(member)),
+                _ => return None,
+            }
+        }
+        // SCIM: what it did is in a body of another shape.
+        [.., "Groups", group] => (*group, RecordedEffect::Unknown),
+        _ => return None,
+    };
+    Some(RecordedChange { group: group.parse().ok()?, time: entry.time, effect, by: author(entry, &segments) })
+}
+
+/// The effect of a request to a list of members.
+fn listed(entry: &AuditEntry) -> RecordedEffect {
+    let members = members(&entry.request.body);
+    match entry.request.method.as_deref() {
+        Some(method) if method.eq_ignore_ascii_case("POST") => RecordedEffect::Added(members),
+        Some(method) if method.eq_ignore_ascii_case("PUT") => RecordedEffect::Replaced(members),
+        _ => RecordedEffect::Unknown,
+    }
+}
+
+/// The members that a body names, if every element is one.
+fn members(body: &Value) -> Option<Vec<MemberId>> {
+    body.as_array()?.iter().map(|member| member.get("id")?.as_str()?.parse().ok()).collect()
+}
+
+fn author(entry: &AuditEntry, path: &[&str]) -> Author {
+    let actor = &entry.actor;
+    let run = entry.request.user_agent.as_deref().filter(|agent| agent.starts_with("convoke/"));
+    let context = actor.context.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let kind_says = |word: &str| actor.kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
+    let kind = if run.is_some() {
+        AuthorKind::Convoke
+    } else if path.contains(&"scim") || context.contains("scim") || kind_says("scim") {
+        AuthorKind::IdentityProvider
+    } else {
+        match context.as_str() {
+            "dash" | "dashboard" => AuthorKind::Dashboard,
+            "api_token" => AuthorKind::Token,
+            "api_key" => AuthorKind::ApiKey,
+            _ => AuthorKind::Other,
+        }
+    };
+    let token = actor.token_name.clone().or_else(|| actor.token_id.clone());
+    let name = match kind {
+        AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| actor.email.clone()),
+        _ => actor.email.clone().or(token),
+    };
+    let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| url.to_owned());
+    Author { actor: name.or_else(|| actor.id.clone()), kind, run: url, ray: entry.request.cf_ray.clone() }
+}

@@ -1,0 +1,241 @@
+//! Who made a change that no file asks for, as far as the audit log proves it.
+//!
+//! The log is late, has gaps and holds no values before and after a change. So nothing is concluded from an entry that
+//! is not there, and an entry that does not name the member is reported as probable at most.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Action;
+use crate::model::{GroupId, MemberId};
+
+/// An entry this close to the recorded beginning of a membership belongs to it: both are written by different clocks.
+const CLOSE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A change of a group's members that the audit log records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedChange {
+    pub group: GroupId,
+    pub time: Option<Timestamp>,
+    pub effect: RecordedEffect,
+    pub by: Author,
+}
+
+/// What an entry of the log says that the request did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordedEffect {
+    /// Adds these members; `None` if the entry does not name them.
+    Added(Option<Vec<MemberId>>),
+    /// Replaces the whole list by these members; `None` if the entry does not name them.
+    Replaced(Option<Vec<MemberId>>),
+    Removed(MemberId),
+    /// Changes the group in a way that the entry does not say.
+    Unknown,
+}
+
+/// Who sent a request, in the words of the log. All texts come from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Author {
+    /// An address, or the name of a token; null if the entry names nobody.
+    pub actor: Option<String>,
+    pub kind: AuthorKind,
+    /// The CI run, where convoke itself sent the request and knew it.
+    pub run: Option<String>,
+    /// `cf-ray` of the request.
+    pub ray: Option<String>,
+}
+
+/// How the author reached the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthorKind {
+    Dashboard,
+    Token,
+    ApiKey,
+    /// An identity provider, over SCIM.
+    IdentityProvider,
+    /// A run of convoke.
+    Convoke,
+    /// The entry does not say, or names a way that is not known here.
+    Other,
+}
+
+/// The author of a change, and how sure that is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Attribution {
+    /// Whether the entry names the member. Otherwise it is only probable that it is the one.
+    pub certain: bool,
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub time: Option<Timestamp>,
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// What is known of the origin of one difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DifferenceOrigin {
+    /// When an unexpected member was added; null if the API does not say it.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub added_at: Option<Timestamp>,
+    pub attribution: Option<Attribution>,
+}
+
+/// The origins of the differences of a plan, by group and member.
+pub type DifferenceOrigins = BTreeMap<(GroupId, MemberId), DifferenceOrigin>;
+
+/// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one. `action`
+/// is what the plan does about it. `recorded` is in any order.
+#[must_use]
+pub fn attribute(
+    recorded: &[RecordedChange],
+    group: GroupId,
+    member: MemberId,
+    action: Action,
+    added_at: Option<Timestamp>,
+) -> Option<Attribution> {
+    let near = |change: &&RecordedChange| match (added_at, change.time) {
+        (Some(added), Some(time)) => added.duration_since(time).abs() <= CLOSE,
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    let mut changes: Vec<&RecordedChange> =
+        recorded.iter().filter(|change| change.group == group).filter(near).collect();
+    changes.sort_by_key(|change| change.time);
+    let wanted = match action {
+        Action::Remove => Meaning::Joined,
+        Action::Add => Meaning::Left,
+    };
+    let (mut last, mut certain, mut probable) = (None, None, None);
+    for change in changes {
+        match meaning(&change.effect, member) {
+            Meaning::Nothing => {}
+            Meaning::Unclear => probable = Some(change),
+            // A request that names a member who is in the group already is not the one that added them.
+            known if known == wanted => {
+                if last != Some(known) {
+                    certain = Some(change);
+                }
+                (last, probable) = (Some(known), None);
+            }
+            other => (last, certain, probable) = (Some(other), None, None),
+        }
+    }
+    let (change, is_certain) = match (certain, probable) {
+        (Some(change), _) => (change, names(&change.effect, member)),
+        (None, Some(change)) => (change, false),
+        (None, None) => return None,
+    };
+    Some(Attribution { certain: is_certain, time: change.time, by: change.by.clone() })
+}
+
+/// What a recorded change means for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Joined,
+    Left,
+    Nothing,
+    Unclear,
+}
+
+fn meaning(effect: &RecordedEffect, member: MemberId) -> Meaning {
+    match effect {
+        RecordedEffect::Added(Some(members)) if members.contains(&member) => Meaning::Joined,
+        RecordedEffect::Added(Some(_)) => Meaning::Nothing,
+        RecordedEffect::Replaced(Some(members)) if members.contains(&member) => Meaning::Joined,
+        RecordedEffect::Replaced(Some(_)) => Meaning::Left,
+        RecordedEffect::Removed(removed) if *removed == member => Meaning::Left,
+        RecordedEffect::Removed(_) => Meaning::Nothing,
+        RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => Meaning::Unclear,
+    }
+}
+
+fn names(effect: &RecordedEffect, member: MemberId) -> bool {
+    match effect {
+        RecordedEffect::Added(members) | RecordedEffect::Replaced(members) => {
+            members.as_ref().is_some_and(|members| members.contains(&member))
+        }
+        RecordedEffect::Removed(removed) => *removed == member,
+        RecordedEffect::Unknown => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> MemberId {
+        format!("{number:032x}").parse().unwrap()
+    }
+
+    fn group(number: u8) -> GroupId {
+        format!("{number:032x}").parse().unwrap()
+    }
+
+    fn by(actor: &str) -> Author {
+        Author { actor: Some(actor.into()), kind: AuthorKind::Dashboard, run: None, ray: None }
+    }
+
+    fn change(minute: u8, effect: RecordedEffect, actor: &str) -> RecordedChange {
+        let time = format!("2026-11-20T14:{minute:02}:00Z").parse().ok();
+        RecordedChange { group: group(1), time, effect, by: by(actor) }
+    }
+
+    fn added(member: u8) -> RecordedEffect {
+        RecordedEffect::Added(Some(vec![id(member)]))
+    }
+
+    fn author(recorded: &[RecordedChange], action: Action, added_at: Option<&str>) -> Option<(String, bool)> {
+        let added_at = added_at.map(|time| time.parse().unwrap());
+        let found = attribute(recorded, group(1), id(7), action, added_at)?;
+        Some((found.by.actor.unwrap_or_default(), found.certain))
+    }
+
+    #[test]
+    fn the_first_request_that_names_a_member_added_them() {
+        let replaced = RecordedEffect::Replaced(Some(vec![id(7), id(8)]));
+        let log = [change(9, replaced, "ci"), change(2, added(7), "dana"), change(3, added(8), "eve")];
+        assert_eq!(author(&log, Action::Remove, None), Some(("dana".into(), true)));
+    }
+
+    #[test]
+    fn a_request_before_the_last_removal_added_nobody() {
+        let removed = RecordedEffect::Removed(id(7));
+        let log = [change(2, added(7), "dana"), change(3, removed.clone(), "eve")];
+        assert_eq!(author(&log, Action::Remove, None), None);
+        assert_eq!(author(&log, Action::Add, None), Some(("eve".into(), true)));
+        let again = [log[0].clone(), log[1].clone(), change(4, added(7), "fay")];
+        assert_eq!(author(&again, Action::Remove, None), Some(("fay".into(), true)));
+        assert_eq!(author(&again, Action::Add, None), None);
+    }
+
+    #[test]
+    fn a_list_without_the_member_is_no_certain_removal() {
+        let log = [change(5, RecordedEffect::Replaced(Some(vec![id(8)])), "ci")];
+        assert_eq!(author(&log, Action::Add, None), Some(("ci".into(), false)));
+    }
+
+    #[test]
+    fn an_entry_without_names_is_probable() {
+        let log = [change(5, RecordedEffect::Unknown, "idp")];
+        assert_eq!(author(&log, Action::Remove, None), Some(("idp".into(), false)));
+        let named = [change(4, added(7), "dana"), change(5, RecordedEffect::Unknown, "idp")];
+        assert_eq!(author(&named, Action::Remove, None), Some(("dana".into(), true)));
+    }
+
+    #[test]
+    fn an_entry_far_from_the_beginning_is_another_one() {
+        let log = [change(5, added(7), "dana"), change(40, added(7), "eve")];
+        assert_eq!(author(&log, Action::Remove, Some("2026-11-20T14:41:00Z")), Some(("eve".into(), true)));
+        assert_eq!(author(&log, Action::Remove, Some("2026-11-21T14:41:00Z")), None);
+    }
+
+    #[test]
+    fn another_group_proves_nothing() {
+        let mut other = change(5, added(7), "dana");
+        other.group = group(2);
+        assert_eq!(author(&[other], Action::Remove, None), None);
+    }
+}
