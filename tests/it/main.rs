@@ -17,7 +17,8 @@ mod harness;
 mod apply_refusals;
 mod apply_settling;
 mod applying;
-mod ci_examples;
+#[cfg(unix)]
+mod ci;
 mod conditions;
 mod dependencies;
 mod drift;

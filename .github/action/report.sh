@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Shows the result: one comment of a pull request for plan and apply, one issue for drift. Both are found again by their
+# first line, so that a new run replaces what the last one said.
+set -euo pipefail
+# shellcheck source=.github/action/api.sh
+. "$(dirname "${BASH_SOURCE[0]}")/api.sh"
+
+marker="<!-- convoke:$COMMAND -->"
+page=$WORK/page.md
+if [ "$TOUCHED" = false ]; then
+  printf '%s\n## No group is changed\n\nThis pull request changes no file that declares groups.\n' "$marker" > "$page"
+elif [ -n "$REPORT" ] && [ "$(head -n 1 "$REPORT" | tr -d '\r')" = "$marker" ]; then
+  cp "$REPORT" "$page"
+else
+  # Convoke did not run, or it ended without a page. What an earlier run said must not stay up.
+  reason=$(cat "$WORK/failure" 2> /dev/null || true)
+  if [ -z "$reason" ]; then reason="convoke ended with ${EXIT_CODE:-no exit code}."; fi
+  printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\n[The log of the run](%s) says more.\n' "$marker" "$COMMAND" \
+    "$reason" "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID" > "$page"
+fi
+if [ -n "$NAME" ]; then
+  { echo "$marker" && echo "<!-- convoke:name $NAME -->" && tail -n +2 "$page"; } > "$page.named"
+  mv "$page.named" "$page"
+fi
+
+# ours FILE: prints the number or id of what an earlier run wrote.
+ours() {
+  jq -r --arg login "$(login)" --arg marker "$marker" --arg name "$NAME" "[.[] | select($OURS)] | first | $2 // empty" "$1"
+}
+
+# send METHOD PATH KEY VALUE…: sends an object of strings. The body is read from the page.
+send() {
+  local method=$1 path=$2
+  shift 2
+  jq -n --rawfile page "$page" '$ARGS.positional as $words
+    | reduce range(0; $words | length; 2) as $at ({}; .[$words[$at]] = $words[$at + 1])
+    | if .body == "@page" then .body = $page else . end' --args "$@" > "$WORK/body.json"
+  request "$method" "$path" "$WORK/answer.json" "$WORK/body.json" \
+    || fail "The result cannot be shown on GitHub. Give the job the permission that docs/ci.md names. The job summary holds the page."
+}
+
+if [ "$COMMAND" != drift ]; then
+  comments=repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments
+  pages "$comments" > "$WORK/comments.json" || fail "The comments of #$PULL_REQUEST cannot be read."
+  id=$(ours "$WORK/comments.json" .id)
+  if [ -n "$id" ]; then
+    send PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$id" body @page
+  elif [ "$TOUCHED" != false ]; then
+    send POST "$comments" body @page
+  fi
+  exit 0
+fi
+
+# A run that failed found nothing out: the issue stays as it is, and the job fails.
+case "$EXIT_CODE" in 0 | 2 | 3) ;; *) exit 0 ;; esac
+issues=repos/$GITHUB_REPOSITORY/issues
+pages "$issues?state=open" > "$WORK/issues.json" || fail 'The issues cannot be read. The job needs the permission "issues: write".'
+number=$(ours "$WORK/issues.json" .number)
+if [ "$EXIT_CODE" = 0 ]; then
+  if [ -n "$number" ]; then
+    send POST "$issues/$number/comments" body 'The account matches the files again.'
+    send PATCH "$issues/$number" state closed state_reason completed
+  fi
+elif [ -n "$number" ]; then
+  send PATCH "$issues/$number" body @page
+else
+  send POST "$issues" title "Cloudflare groups differ from the files${NAME:+ ($NAME)}" body @page
+fi

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Packs a release: archive.sh BINARY TARGET FOLDER writes FOLDER/convoke-VERSION-TARGET.tar.gz with the program, its
+# manual, completions and licences. The archive depends on nothing but its content: no times, no owners.
+#
+# RUNS is the binary that prints the manual and completions. It is the same program where BINARY is for another machine.
+set -euo pipefail
+binary=$1 target=$2 folder=$3
+runs=${RUNS:-$binary}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+name=convoke-$version-$target
+
+work=$(mktemp -d)
+mkdir -p "$work/$name/completions" "$work/$name/man" "$folder"
+case "$binary" in *.exe) program=convoke.exe ;; *) program=convoke ;; esac
+install -m 755 "$binary" "$work/$name/$program"
+install -m 644 "$root/README.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$work/$name/"
+
+for shell in bash elvish fish powershell zsh; do
+  "$runs" completions "$shell" > "$work/$name/completions/convoke.$shell"
+done
+"$runs" man > "$work/$name/man/convoke.1"
+# The commands as the program lists them, so that none is forgotten.
+"$runs" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
+  if [ "$command" != help ]; then "$runs" man "$command" > "$work/$name/man/convoke-$command.1"; fi
+done
+
+# GNU tar can leave out times and owners. Where it is missing the archive is the same in content only.
+if tar --version | grep -q GNU; then
+  tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner -C "$work" -cf - "$name"
+else
+  tar -C "$work" -cf - "$name"
+fi | gzip -n -9 > "$folder/$name.tar.gz"
+rm -r "$work"

@@ -1,0 +1,10 @@
+//! The action and the workflows: every script runs as its runner would run it, against an account in a sandbox and
+//! stand-ins for the APIs of GitHub and GitLab.
+
+mod action;
+mod checkout;
+mod expression;
+mod github;
+mod github_examples;
+mod project;
+mod runner;

@@ -1,0 +1,324 @@
+//! This repository's own workflows, its images, its package, and what it tells others to use.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::action::{VERSION, program, run};
+use super::checkout::tools_are_there;
+use super::runner::{PLACEHOLDER, yaml};
+use crate::harness::{binary, repository};
+
+/// All files below a folder.
+fn files_below(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![repository(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// What a user reads or copies, and what runs in CI.
+fn published() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = ["README.md", "action.yml", "Cargo.toml", "Dockerfile", ".pre-commit-hooks.yaml"]
+        .into_iter()
+        .map(repository)
+        .collect();
+    for folder in ["docs", "examples", ".github"] {
+        files.extend(files_below(folder));
+    }
+    files
+}
+
+#[test]
+fn no_address_stands_for_this_repository_but_the_placeholder() {
+    let name = PLACEHOLDER.split('@').next().unwrap();
+    let mut seen = 0;
+    for path in published() {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}: {line}", path.display(), number + 1);
+            seen += line.matches(PLACEHOLDER).count();
+            // `somebody/convoke` is a repository; `/usr/local/bin/convoke`, `$root/convoke` and `target/convoke` are files.
+            for (at, _) in line.match_indices("/convoke") {
+                let owner: String = line[..at]
+                    .chars()
+                    .rev()
+                    .take_while(|c| c.is_ascii_alphanumeric() || "-_./".contains(*c))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect();
+                let is_repository = line[at + 8..].starts_with('@') || owner.starts_with("github.com/");
+                assert!(!is_repository || format!("{owner}/convoke") == name, "{place}");
+            }
+            assert!(!line.contains("cargo install convoke") && !line.contains("cargo binstall convoke"), "{place}");
+            assert!(!line.contains("install --locked convoke"), "{place}");
+        }
+        let quoted = text.matches(&format!("{name}@")).count();
+        assert_eq!(quoted, text.matches(PLACEHOLDER).count(), "{}: OWNER/convoke at something else", path.display());
+    }
+    assert!(seen >= 5, "{seen}");
+    let manifest = fs::read_to_string(repository("Cargo.toml")).unwrap();
+    assert!(!manifest.lines().any(|line| line.starts_with("repository") || line.starts_with("homepage")));
+}
+
+#[test]
+fn every_action_is_pinned_by_commit_and_says_its_version() {
+    let workflows = published().into_iter().filter(|path| {
+        let inside = path.strip_prefix(repository("")).unwrap();
+        inside.starts_with(".github/workflows")
+            || inside.starts_with("examples/ci/github")
+            || inside.ends_with("action.yml")
+    });
+    let mut pins: BTreeSet<String> = BTreeSet::new();
+    for path in workflows {
+        let text = fs::read_to_string(&path).unwrap();
+        for action in text.lines().filter_map(|line| Some(line.split_once("uses: ")?.1)) {
+            if action.starts_with("./ ") {
+                continue;
+            }
+            let (action, version) = action.split_once(" # v").unwrap_or_else(|| panic!("{action}"));
+            let (_, commit) = action.split_once('@').unwrap();
+            assert!(commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit()), "{action}");
+            assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{action}");
+            pins.insert(format!("{action} {version}"));
+        }
+    }
+    // One commit for each action everywhere.
+    let actions: BTreeSet<&str> = pins.iter().map(|pin| pin.split('@').next().unwrap()).collect();
+    assert_eq!(actions.len(), pins.len(), "{pins:?}");
+}
+
+#[test]
+fn inputs_and_events_reach_scripts_through_the_environment() {
+    let mut scripts = 0;
+    for path in files_below(".github/workflows").into_iter().chain(files_below("examples/ci/github")) {
+        for (job, step) in steps(&yaml(&path)) {
+            if let Some(script) = step["run"].as_str() {
+                assert!(!script.contains("${{"), "{}: {job}: {script}", path.display());
+                scripts += 1;
+            }
+        }
+    }
+    for step in yaml(&repository("action.yml"))["runs"]["steps"].as_array().unwrap() {
+        if let Some(script) = step["run"].as_str() {
+            assert!(script.starts_with("bash \"$GITHUB_ACTION_PATH/.github/action/"), "{script}");
+            scripts += 1;
+        }
+    }
+    assert!(scripts >= 15, "{scripts}");
+}
+
+/// The steps of a workflow with the names of their jobs.
+fn steps(workflow: &Value) -> Vec<(String, Value)> {
+    let jobs = workflow["jobs"].as_object().unwrap();
+    let of = |(name, job): (&String, &Value)| {
+        let steps = job["steps"].as_array().unwrap().clone();
+        steps.into_iter().map(|step| (name.clone(), step)).collect::<Vec<_>>()
+    };
+    jobs.iter().flat_map(of).collect()
+}
+
+/// The script of a step by its name.
+fn script(workflow: &str, name: &str) -> String {
+    let steps = steps(&yaml(&repository(workflow)));
+    let (_, step) = steps.iter().find(|(_, step)| step["name"] == name).unwrap_or_else(|| panic!("no step {name}"));
+    step["run"].as_str().unwrap().to_owned()
+}
+
+/// Programs that record how they are called, in `calls`.
+fn recorded(folder: &Path, programs: &[(&str, &str)]) {
+    for (name, script) in programs {
+        let record = format!("echo \"{name} $*\" >> '{}'\n{script}", folder.join("calls").display());
+        program(&folder.join("bin"), name, &record);
+    }
+}
+
+/// Runs a script of a workflow here, with these programs in front of the others.
+fn run_script(folder: &Path, script: &str, working_directory: &Path, env: &[(&str, &str)]) -> String {
+    let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-e", "-c", script])
+        .current_dir(working_directory)
+        .env("PATH", path)
+        .env("GITHUB_OUTPUT", folder.join("outputs"))
+        .env("RUNNER_TEMP", folder)
+        .env("CI", "true")
+        .envs(env.iter().copied())
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}\n{said}");
+    fs::read_to_string(folder.join("calls")).unwrap_or_default()
+}
+
+#[test]
+fn release_archive_holds_program_manual_and_completions() {
+    if !tools_are_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let release = ".github/workflows/release.yml";
+    // The toolchain of another machine is not here: cargo leaves the program under test where it would build one.
+    let built = folder.path().join("target/x86_64-unknown-linux-musl/release");
+    let source = folder.path().join("source");
+    fs::create_dir_all(source.join(".github/release")).unwrap();
+    for file in [
+        "Cargo.toml",
+        "README.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        ".github/release/archive.sh",
+        ".github/release/check-tag.sh",
+    ] {
+        fs::copy(repository(file), source.join(file)).unwrap();
+    }
+    let cargo = format!(
+        "mkdir -p target/$TARGET/release && printf '#!/bin/sh\\nexec \"{}\" \"$@\"\\n' > target/$TARGET/release/convoke && chmod +x target/$TARGET/release/convoke",
+        binary().display()
+    );
+    recorded(folder.path(), &[("cargo", &cargo), ("rustup", ""), ("sudo", ""), ("git", "echo 1700000000")]);
+    let env =
+        [("TARGET", "x86_64-unknown-linux-musl"), ("GITHUB_REF_NAME", &*format!("v{VERSION}")), ("HOME", "/root")];
+    for name in ["Compare the tag with the version", "Prepare the target", "Build"] {
+        run_script(folder.path(), &script(release, name), &source, &env);
+    }
+    let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+    assert!(calls.contains("rustup target add x86_64-unknown-linux-musl"), "{calls}");
+    assert!(calls.contains("cargo build --locked --release --target x86_64-unknown-linux-musl"), "{calls}");
+    assert!(!built.exists());
+
+    let name = format!("convoke-{VERSION}-x86_64-unknown-linux-musl");
+    let archive = source.join(format!("dist/{name}.tar.gz"));
+    let listed = run("tar", &["-tzf", archive.to_str().unwrap()]);
+    for file in [
+        "convoke",
+        "README.md",
+        "LICENSE-MIT",
+        "completions/convoke.bash",
+        "completions/convoke.zsh",
+        "man/convoke.1",
+        "man/convoke-apply.1",
+        "man/convoke-sandbox.1",
+    ] {
+        assert!(listed.lines().any(|line| line == format!("{name}/{file}")), "{file} is missing:\n{listed}");
+    }
+    // The same once more gives the same bytes.
+    let first = fs::read(&archive).unwrap();
+    run_script(folder.path(), &script(release, "Build"), &source, &env);
+    assert_eq!(fs::read(&archive).unwrap(), first);
+
+    run_script(folder.path(), &script(release, "Write SHA256SUMS"), &source.join("dist"), &[]);
+    let sums = fs::read_to_string(source.join("dist/SHA256SUMS")).unwrap();
+    assert_eq!(sums.split_whitespace().nth(1).unwrap(), format!("{name}.tar.gz"));
+
+    recorded(folder.path(), &[("gh", "")]);
+    let calls = run_script(folder.path(), &script(release, "Publish"), &source, &env);
+    assert!(
+        calls.contains(&format!(
+            "gh release create v{VERSION} --verify-tag --generate-notes dist/{name}.tar.gz dist/SHA256SUMS"
+        )),
+        "{calls}"
+    );
+}
+
+#[test]
+fn tag_that_is_not_the_version_makes_no_release() {
+    let check = repository(".github/release/check-tag.sh");
+    let output = Command::new("bash").arg(&check).arg("v99.0.0").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(Command::new("bash").arg(&check).arg(format!("v{VERSION}")).status().unwrap().success());
+}
+
+#[test]
+fn image_is_pushed_with_its_version_and_digest() {
+    if !tools_are_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let release = ".github/workflows/release.yml";
+    let docker = "case \"$*\" in login*) cat > /dev/null ;; *--metadata-file*) echo '{\"containerimage.digest\":\"sha256:abc\"}' > metadata.json ;; esac";
+    recorded(folder.path(), &[("docker", docker), ("git", "echo 1700000000")]);
+    let image = repository(".github/release/image.sh");
+    fs::create_dir_all(folder.path().join(".github/release")).unwrap();
+    fs::copy(image, folder.path().join(".github/release/image.sh")).unwrap();
+    let env = [
+        ("IMAGE", "ghcr.io/Acme/Access"),
+        ("GITHUB_REF_NAME", "v1.2.3"),
+        ("GITHUB_SHA", "abc123"),
+        ("GITHUB_ACTOR", "alice"),
+        ("GH_TOKEN", "secret"),
+    ];
+    run_script(folder.path(), &script(release, "Sign in"), folder.path(), &env);
+    let calls = run_script(folder.path(), &script(release, "Build and push"), folder.path(), &env);
+    assert!(!calls.contains("secret"), "{calls}");
+    assert!(
+        calls.contains("--tag ghcr.io/acme/access:1.2.3 --metadata-file") && calls.contains("--target ci"),
+        "{calls}"
+    );
+    assert!(calls.contains("SOURCE_DATE_EPOCH=1700000000") && calls.contains("REVISION=abc123"), "{calls}");
+    assert_eq!(fs::read_to_string(folder.path().join("outputs")).unwrap(), "digest=sha256:abc\n");
+}
+
+#[test]
+fn dockerfile_copies_what_exists_and_runs_as_nobody() {
+    let text = fs::read_to_string(repository("Dockerfile")).unwrap();
+    for line in text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--from")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for source in &words[..words.len() - 1] {
+            assert!(repository(source).exists(), "{source}");
+        }
+    }
+    let last = text.rsplit("\nFROM ").next().unwrap();
+    assert!(
+        last.starts_with("scratch\n") && last.contains("\nUSER 65532:65532\n") && !last.contains("\nRUN "),
+        "{last}"
+    );
+}
+
+#[test]
+fn ci_runs_what_lands_a_change() {
+    let ci = ".github/workflows/ci.yml";
+    assert_eq!(script(ci, "Format, lints, tests"), "bash .ci/run");
+    assert_eq!(script(ci, "Licences, sources, versions and known holes"), "cargo deny --locked check");
+    let quickstart = script(ci, "Apply the quickstart");
+    let folder = tempfile::tempdir().unwrap();
+    program(&folder.path().join("bin"), "convoke", &format!("exec '{}' \"$@\"", binary().display()));
+    run_script(folder.path(), &quickstart, &repository(""), &[]);
+}
+
+#[test]
+fn pre_commit_hooks_check_the_files() {
+    let hooks = yaml(&repository(".pre-commit-hooks.yaml"));
+    let languages: Vec<&str> =
+        hooks.as_array().unwrap().iter().map(|hook| hook["language"].as_str().unwrap()).collect();
+    assert_eq!(languages, ["rust", "system"]);
+    for hook in hooks.as_array().unwrap() {
+        let entry = hook["entry"].as_str().unwrap();
+        let arguments: Vec<&str> = hook["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let world = crate::harness::nothing().file("groups/a.yaml", "version: 1\ngroups: {}\n");
+        let words: Vec<&str> = entry.split(' ').skip(1).chain(arguments).collect();
+        world.run_with(&words).exits(0);
+        world.write("groups/a.yaml", "version: 1\ngroup: {}\n");
+        world.run_with(&words).exits(65);
+    }
+}
+
+#[test]
+fn binstall_finds_what_a_release_publishes() {
+    let manifest = fs::read_to_string(repository("Cargo.toml")).unwrap();
+    let url = "{ repo }/releases/download/v{ version }/{ name }-{ version }-{ target }{ archive-suffix }";
+    assert!(manifest.contains(&format!("pkg-url = \"{url}\"")));
+    assert!(manifest.contains("bin-dir = \"{ name }-{ version }-{ target }/{ bin }{ binary-ext }\""));
+    let archive = fs::read_to_string(repository(".github/release/archive.sh")).unwrap();
+    assert!(archive.contains("name=convoke-$version-$target") && archive.contains("$folder/$name.tar.gz"));
+}
