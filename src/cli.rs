@@ -384,7 +384,7 @@ pub struct SandboxArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// The kind of file: config, plan, journal or seed
+    /// The kind of file: config, plan, journal, seed or review
     #[arg(value_enum, value_name = "FILE", hide_possible_values = true)]
     pub of: SchemaOf,
 }
@@ -412,6 +412,8 @@ pub enum SchemaOf {
     Journal,
     /// The sandbox's seed
     Seed,
+    /// The JSON of an access review
+    Review,
 }
 
 /// How to show results.

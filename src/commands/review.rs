@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use futures_util::future::try_join_all;
 
+use jiff::Timestamp;
+
 use super::progress::Progress;
 use super::{Exit, Failure, Output, files, identity, session};
 use crate::cli::{ReviewArgs, ReviewFormat};
@@ -36,7 +38,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     };
     let facts = ReviewFacts {
         account_id: connection.account_id,
-        time: session::time(&args.time),
+        time: whole_second(session::time(&args.time)),
         commit: identity::commit(),
         files_digest,
         requests: client.requests(),
@@ -58,6 +60,11 @@ fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Resul
         ReviewFormat::Json => review::as_json(review, to),
         ReviewFormat::Markdown => review::as_markdown(review, to),
     }
+}
+
+/// A head is easier to read without fractions of a second. Earlier by less than a second, no entry begins too soon.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Names the files by what they hold, in the order in which they are read.

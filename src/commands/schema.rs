@@ -2,6 +2,7 @@
 
 use super::{Exit, Failure, Output};
 use crate::cli::{SchemaArgs, SchemaOf};
+use crate::plan::Review;
 use crate::plan::document::PlanDocument;
 use crate::{config, journal, sandbox};
 
@@ -10,6 +11,7 @@ pub fn run(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
         SchemaOf::Config => config::schema(),
         SchemaOf::Plan => schemars::schema_for!(PlanDocument),
         SchemaOf::Journal => journal::schema(),
+        SchemaOf::Review => schemars::schema_for!(Review),
         SchemaOf::Seed => sandbox::Seed::schema(),
     };
     output.json(&schema)?;

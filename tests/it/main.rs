@@ -36,6 +36,7 @@ mod properties;
 mod purity;
 mod readme;
 mod requests;
+mod review;
 mod safety;
 mod sandbox;
 mod saved_plans;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{given, nothing, repository};
 use convoke::sandbox::Seed;
 
-const KINDS: [&str; 4] = ["config", "plan", "journal", "seed"];
+const KINDS: [&str; 5] = ["config", "plan", "journal", "seed", "review"];
 
 #[test]
 fn the_committed_schemas_are_current() {

@@ -11,7 +11,7 @@ use crate::plan::{Review, ReviewGroup, ReviewMembership, ReviewState};
 
 /// A matrix with more people or groups than this cannot be read on a page.
 const MATRIX_PEOPLE: usize = 80;
-const MATRIX_GROUPS: usize = 24;
+const MATRIX_GROUPS: usize = 40;
 
 const STYLE: &str = include_str!("review.css");
 
@@ -168,9 +168,9 @@ fn row(membership: &ReviewMembership) -> Markup {
                 (clean(&membership.person))
                 @if let Some(id) = membership.member_id { br; small { (id) } }
             }
-            td { @if let Some(status) = membership.status { (status) } }
+            td.word { @if let Some(status) = membership.status { (status) } }
             td.off[membership.two_factor == Some(false)] { (two_factor(membership)) }
-            td.state { (membership.state.name()) }
+            td.word.state { (membership.state.name()) }
             td { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
             td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
                 @if number > 0 { br; } (clean(&text))

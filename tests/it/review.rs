@@ -1,0 +1,208 @@
+//! `review`: every membership of the account once, in every format, or nothing at all.
+
+use std::collections::BTreeMap;
+
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
+
+use crate::harness::{World, given, repository};
+
+const FILES: &str = "\
+version: 1
+rosters:
+  sre: [alice@example.com]
+groups:
+  Admins:
+    members:
+      - roster: sre
+      - email: dave@example.com
+        until: 2026-11-01
+        reason: INC-4821 cover
+      - email: carol@example.com
+        from: 2026-11-01
+        until: 2026-12-31
+      - email: later@example.com
+        from: 2027-01-01
+";
+
+fn account() -> World {
+    let seed = Seed::default()
+        .group("Admins", ["alice@example.com", "mallory@example.com", "dave@example.com"])
+        .group("Legacy", ["mallory@example.com"])
+        .person("carol@example.com")
+        .person("later@example.com");
+    given(seed).file("convoke.yaml", FILES)
+}
+
+/// The rows of a review as CSV, each by its columns' names.
+fn rows(world: &World, arguments: &str) -> Vec<BTreeMap<String, String>> {
+    let text = world.run(&format!("review --format csv --at 2026-11-24 {arguments}")).exits(0).stdout;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn each_membership_is_listed_once_with_its_state() {
+    let rows = rows(&account(), "");
+    let found: Vec<[&str; 7]> = rows
+        .iter()
+        .map(|row| {
+            ["group", "mode", "person", "state", "declared_at", "until", "reason"].map(|column| row[column].as_str())
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ["Admins", "exact", "alice@example.com", "declared", "convoke.yaml:3", "", ""],
+            ["Admins", "exact", "carol@example.com", "missing", "convoke.yaml:11", "2026-12-31", ""],
+            ["Admins", "exact", "dave@example.com", "expired", "convoke.yaml:8", "2026-11-01", "INC-4821 cover"],
+            ["Admins", "exact", "mallory@example.com", "undeclared", "", "", ""],
+            ["Legacy", "unmanaged", "mallory@example.com", "undeclared", "", "", ""],
+        ]
+    );
+}
+
+#[test]
+fn the_head_names_account_time_commit_and_files() {
+    let world = account().env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567");
+    let json = world.run("review --format json --at 2026-11-24").exits(0).json();
+    assert_eq!(json["status"], "changes");
+    assert_eq!(json["account_id"], crate::harness::ACCOUNT);
+    assert_eq!(json["time"], "2026-11-24T00:00:00Z");
+    assert_eq!(json["commit"], "0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(json["files_digest"].as_str().unwrap().len(), 64);
+    assert_eq!(json["requests"], 4);
+    assert_eq!(json["summary"]["memberships"], 4);
+    let text = world.run("review --at 2026-11-24").exits(0).stdout;
+    for part in
+        ["Commit:   0123456789abcdef", "Files:    SHA-256 ", "Requests: 4", "undeclared: 1, expired: 1, missing: 1"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn an_incomplete_listing_writes_nothing() {
+    let broken = FaultRule::always(Match::operation(Endpoint::ListMembers).group("Legacy"), Fault::OmitResult);
+    let refused = FaultRule::always(Match::operation(Endpoint::ListMembers).group("Legacy"), Fault::status(400));
+    for rule in [broken, refused] {
+        let seed = Seed::default().group("Admins", ["alice@example.com"]).group("Legacy", ["bob@example.com"]);
+        let world = given(seed.fault(rule)).groups(&[("Admins", &["alice@example.com"])]);
+        let outcome = world.run("review --format html --out review.html").exits(69);
+        assert_eq!(outcome.stdout, "");
+        assert!(!world.path("review.html").exists());
+    }
+}
+
+#[test]
+fn dates_cost_one_request_a_membership() {
+    let world = account();
+    let before = rows(&world, "");
+    assert!(before.iter().all(|row| row["member_since"].is_empty()));
+    let requests = world.request_count();
+    let outcome = world.run("review --format csv --at 2026-11-24 --dates").exits(0);
+    assert!(outcome.stderr.contains("--dates takes 4 more requests"), "{outcome}");
+    assert_eq!(world.request_count() - requests, 8);
+    let dated = outcome.stdout.lines().filter(|line| line.ends_with('Z')).count();
+    assert_eq!(dated, 4, "{outcome}");
+}
+
+#[test]
+fn hostile_names_stay_text_in_every_format() {
+    let formula = "=HYPERLINK(\"http://evil\")";
+    let markup = "<script>alert(1)</script>|`</td>\u{202e}";
+    let seed = Seed::default().group(formula, ["+1@example.com"]).group(markup, ["\"a<b>\"@example.com"]);
+    let world = given(seed).file("convoke.yaml", "version: 1\ngroups: {}\n");
+    let csv = rows(&world, "");
+    assert!(csv.iter().any(|row| row["group"] == format!("'{formula}")));
+    assert!(csv.iter().any(|row| row["person"] == "'+1@example.com"));
+    let html = world.run("review --format html").exits(0).stdout;
+    assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("a<b>"), "{html}");
+    let markdown = world.run("review --format markdown").exits(0).stdout;
+    assert!(!markdown.contains("\n### <script"), "{markdown}");
+    assert!(!world.run("review").exits(0).stdout.contains('\u{202e}'));
+}
+
+#[test]
+fn the_page_is_one_file_without_scripts() {
+    let html = account().run("review --format html --at 2026-11-24").exits(0).stdout;
+    for part in ["<!DOCTYPE html>", "@media print", "prefers-color-scheme: dark", "People and groups", "Signature"] {
+        assert!(html.contains(part), "{part}");
+    }
+    for part in ["<script", "src=", "http://", "https://", "url("] {
+        assert!(!html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_organisation_is_reviewed_completely() {
+    let folder = repository("examples/organisation");
+    let world = crate::harness::nothing();
+    let (groups, seed) = (folder.join("groups"), folder.join("seed.yaml"));
+    let command = format!("review --format json --at 2026-11-24 -f {} --sandbox {}", groups.display(), seed.display());
+    let json = world.run(&command).exits(0).json();
+    let mut listed = 0;
+    for group in json["groups"].as_array().unwrap() {
+        let members = group["memberships"].as_array().unwrap();
+        let mut ids: Vec<&str> = members.iter().filter_map(|member| member["member_id"].as_str()).collect();
+        listed += members.iter().filter(|member| member["state"] != "missing").count();
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "{group}");
+    }
+    assert_eq!(json["summary"]["memberships"], listed);
+    let states = |name: &str| -> Vec<String> {
+        let group = json["groups"].as_array().unwrap().iter().find(|group| group["name"] == name).unwrap();
+        let members = group["memberships"].as_array().unwrap().iter();
+        members
+            .map(|member| format!("{} {}", member["person"].as_str().unwrap(), member["state"].as_str().unwrap()))
+            .collect()
+    };
+    // Read by hand from the files and the seed.
+    for (group, expected) in [
+        (
+            "Platform Admins",
+            &[
+                "alice@example.com declared",
+                "bob@example.com declared",
+                "chandra@example.com declared",
+                "root@example.com declared",
+                "tara@example.com declared",
+            ][..],
+        ),
+        ("On Call", &["alice@example.com missing", "farah@example.com undeclared"]),
+        ("Contractors", &["casey@agency.example declared", "devon@agency.example missing"]),
+        ("Old Project", &["ghost@example.com undeclared"]),
+    ] {
+        assert_eq!(states(group), expected, "{group}");
+    }
+}
+
+/// Says where Chromium is; without it the test that needs it says that it did nothing.
+fn chromium() -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file())
+}
+
+#[test]
+fn a_browser_shows_the_page() {
+    let Some(chromium) = chromium() else {
+        println!("SKIPPED: Chromium is not installed");
+        return;
+    };
+    let world = account();
+    world.run("review --format html --at 2026-11-24 --out review.html").exits(0);
+    let page = world.path("review.html");
+    let profile = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(chromium)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let document = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(document.matches("<section").count(), 3, "a matrix and two groups: {document}");
+    assert!(document.contains("<td class=\"word state\">expired</td>"), "{document}");
+}
