@@ -27,8 +27,10 @@ mod exchange;
 mod fault;
 mod gate;
 mod history;
+mod id;
 mod load;
 mod log;
+mod policies;
 mod reply;
 mod request;
 mod routes;
@@ -49,7 +51,8 @@ pub use history::MembershipChange;
 pub use log::Request;
 pub use rules::{FaultRule, Match};
 pub use seed::{
-    Access, Invitation, RateLimit, Seed, SeedEntry, SeedError, SeedGroup, SeedMember, SeedPerson, SeedPlace, Token,
+    Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedEntry, SeedError, SeedGrantable, SeedGroup, SeedMember,
+    SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, Token,
 };
 pub use values::{Delay, Share};
 

@@ -103,7 +103,7 @@ impl Account {
 
     /// A group is created, even where another has the name.
     pub fn create_group(&self, name: &str) -> GroupId {
-        self.read(|state| state.create_group(name))
+        self.read(|state| state.create_group(name, Vec::new()))
     }
 
     /// A group is renamed; says whether that changed anything.

@@ -59,39 +59,54 @@ pub(crate) struct Rejection {
     pub(crate) code: u32,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
+    /// The methods that the path takes, where it does not take the one sent.
+    pub(crate) allow: Option<String>,
 }
 
 impl Rejection {
     pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), retry_after: None, allow: None }
     }
 
     pub(crate) fn bad_request(code: u32, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// The path names nothing there is.
+    /// The path leads nowhere.
     pub(crate) fn no_route(path: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            7003,
-            format!("Could not route to {path}, perhaps your object identifier is invalid?"),
-        )
+        Self::unroutable(StatusCode::NOT_FOUND, path)
     }
 
     /// An id in the path is no id.
-    pub(crate) fn bad_id(id: &str) -> Self {
-        Self::bad_request(7003, format!("Could not route to {id}, perhaps your object identifier is invalid?"))
+    pub(crate) fn bad_id(path: &str) -> Self {
+        Self::unroutable(StatusCode::BAD_REQUEST, path)
+    }
+
+    fn unroutable(status: StatusCode, path: &str) -> Self {
+        Self::new(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
     }
 
     /// Something well named that is not there.
-    pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, 7003, format!("{what} not found"))
+    pub(crate) fn not_found(message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, 404, message)
+    }
+
+    /// There is no such group.
+    pub(crate) fn no_group() -> Self {
+        Self::not_found("User group not found")
+    }
+
+    /// The account knows the member, and the group does not have them.
+    pub(crate) fn not_in_group() -> Self {
+        Self::not_found("Member not found in user group")
     }
 
     /// The path does not take the method.
-    pub(crate) fn wrong_method(method: &str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, 7001, format!("Method {method} not available for that URI."))
+    pub(crate) fn wrong_method(method: &str, allowed: &str) -> Self {
+        let message = format!("Method {method} not available for that URI.");
+        let mut rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
+        rejection.allow = Some(allowed.into());
+        rejection
     }
 
     /// A query or a body that breaks the reference.
@@ -102,6 +117,11 @@ impl Rejection {
     /// A member that a write cannot take.
     pub(crate) fn invalid_member(message: impl Into<String>) -> Self {
         Self::bad_request(400, message)
+    }
+
+    /// A policy that a group cannot have.
+    pub(crate) fn policy_invalid() -> Self {
+        Self::bad_request(400, "Policy validation failed")
     }
 
     /// SCIM has the say over the group.

@@ -14,6 +14,7 @@ use crate::model::{AccountId, MemberId};
 pub(crate) struct AnswerSettings {
     pub(crate) account_id: Option<AccountId>,
     pub(crate) token_owner: Option<MemberId>,
+    pub(crate) token_owner_email: Option<String>,
     pub(crate) member_status: bool,
 }
 

@@ -111,7 +111,7 @@ impl Course {
     fn meet_late(&mut self, Late { after, status, hang }: Late) {
         self.effect = Effect::Later(after.0);
         self.ending = match status {
-            Some(status) => Ending::Instead(Respond { status, html: true, ..Respond::default() }),
+            Some(status) => Ending::Instead(Respond { status, edge: true, ..Respond::default() }),
             None if hang => Ending::Answer,
             None => Ending::Nothing,
         };

@@ -31,8 +31,18 @@ pub enum Endpoint {
     RemoveMember,
     /// Lists the account's members.
     ListPeople,
+    /// Reads one of the account's members.
+    GetPerson,
+    /// Lists the permission groups.
+    ListPermissionGroups,
+    /// Lists the resource groups.
+    ListResourceGroups,
+    /// Reads the audit log.
+    ListAuditLog,
     /// Reads the user that the token acts for.
     GetUser,
+    /// Checks the token.
+    VerifyToken,
 }
 
 impl Endpoint {
@@ -51,27 +61,27 @@ impl Endpoint {
             Self::GetMember => "get-member",
             Self::RemoveMember => "remove-member",
             Self::ListPeople => "list-people",
+            Self::GetPerson => "get-person",
+            Self::ListPermissionGroups => "list-permission-groups",
+            Self::ListResourceGroups => "list-resource-groups",
+            Self::ListAuditLog => "list-audit-log",
             Self::GetUser => "get-user",
+            Self::VerifyToken => "verify-token",
         }
     }
 
     /// Whether the operation is there to change something.
     #[must_use]
     pub const fn writes(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::CreateGroup
-            | Self::UpdateGroup
-            | Self::DeleteGroup
-            | Self::AddMembers
-            | Self::ReplaceMembers
-            | Self::RemoveMember => true,
-            Self::ListGroups
-            | Self::GetGroup
-            | Self::ListMembers
-            | Self::GetMember
-            | Self::ListPeople
-            | Self::GetUser => false,
-        }
+                | Self::UpdateGroup
+                | Self::DeleteGroup
+                | Self::AddMembers
+                | Self::ReplaceMembers
+                | Self::RemoveMember
+        )
     }
 }
 
@@ -84,36 +94,55 @@ pub(crate) struct Route {
     pub(crate) member: Option<String>,
 }
 
+/// The operations of a path: each method that it takes.
+type Methods = &'static [(&'static str, Endpoint)];
+
 /// The operation a request means.
 pub(crate) fn route(method: &str, path: &str) -> Result<Route, Rejection> {
-    use Endpoint as Op;
+    use Endpoint as E;
 
     let segments: Vec<&str> = path.strip_prefix("/client/v4/").unwrap_or_default().split('/').collect();
-    let (account, group, member) = match segments.as_slice() {
-        ["user"] => (None, None, None),
-        ["accounts", account, "members"] | ["accounts", account, "iam", "user_groups"] => (Some(account), None, None),
-        ["accounts", account, "iam", "user_groups", group]
-        | ["accounts", account, "iam", "user_groups", group, "members"] => (Some(account), Some(group), None),
-        ["accounts", account, "iam", "user_groups", group, "members", member] => {
-            (Some(account), Some(group), Some(member))
+    let mut ids = (None, None, None);
+    let methods: Methods = match segments.as_slice() {
+        ["user"] => &[("GET", E::GetUser)],
+        ["user", "tokens", "verify"] => &[("GET", E::VerifyToken)],
+        ["accounts", account, rest @ ..] => {
+            ids.0 = Some(String::from(*account));
+            match rest {
+                ["tokens", "verify"] => &[("GET", E::VerifyToken)],
+                ["logs", "audit"] => &[("GET", E::ListAuditLog)],
+                ["iam", "permission_groups"] => &[("GET", E::ListPermissionGroups)],
+                ["iam", "resource_groups"] => &[("GET", E::ListResourceGroups)],
+                ["members"] => &[("GET", E::ListPeople)],
+                ["members", member] => {
+                    ids.2 = Some(String::from(*member));
+                    &[("GET", E::GetPerson)]
+                }
+                ["iam", "user_groups"] => &[("GET", E::ListGroups), ("POST", E::CreateGroup)],
+                ["iam", "user_groups", group, rest @ ..] => {
+                    ids.1 = Some(String::from(*group));
+                    match rest {
+                        [] => &[("GET", E::GetGroup), ("PUT", E::UpdateGroup), ("DELETE", E::DeleteGroup)],
+                        ["members"] => &[("GET", E::ListMembers), ("POST", E::AddMembers), ("PUT", E::ReplaceMembers)],
+                        ["members", member] => {
+                            ids.2 = Some(String::from(*member));
+                            &[("GET", E::GetMember), ("DELETE", E::RemoveMember)]
+                        }
+                        _ => &[],
+                    }
+                }
+                _ => &[],
+            }
         }
-        _ => return Err(Rejection::no_route(path)),
+        _ => &[],
     };
-    let operation = match (segments.len(), method) {
-        (1, "GET") => Op::GetUser,
-        (3, "GET") => Op::ListPeople,
-        (4, "GET") => Op::ListGroups,
-        (4, "POST") => Op::CreateGroup,
-        (5, "GET") => Op::GetGroup,
-        (5, "PUT") => Op::UpdateGroup,
-        (5, "DELETE") => Op::DeleteGroup,
-        (6, "GET") => Op::ListMembers,
-        (6, "POST") => Op::AddMembers,
-        (6, "PUT") => Op::ReplaceMembers,
-        (7, "GET") => Op::GetMember,
-        (7, "DELETE") => Op::RemoveMember,
-        _ => return Err(Rejection::wrong_method(method)),
-    };
-    let owned = |segment: Option<&&str>| segment.map(|text| String::from(*text));
-    Ok(Route { operation, account: owned(account), group: owned(group), member: owned(member) })
+    let (account, group, member) = ids;
+    match methods.iter().find(|(taken, _)| *taken == method) {
+        Some((_, operation)) => Ok(Route { operation: *operation, account, group, member }),
+        None if methods.is_empty() => Err(Rejection::no_route(path)),
+        None => {
+            let allowed: Vec<&str> = methods.iter().map(|(taken, _)| *taken).collect();
+            Err(Rejection::wrong_method(method, &allowed.join(", ")))
+        }
+    }
 }

@@ -31,7 +31,7 @@ async fn serve(account: Account, number: u64, incoming: Incoming, course: Course
     let stall = course.stall;
     let delivery = match course.effect {
         Effect::Later(delay) => {
-            let at_once = account.lock().put_off(number, &course);
+            let at_once = account.lock().put_off(number, &incoming, &course);
             let landing = land(account, number, incoming, course, delay);
             match at_once {
                 Some(delivery) => delivery,

@@ -157,7 +157,7 @@ impl Claim {
 pub struct Late {
     /// How long after its arrival the request is carried out.
     pub after: Delay,
-    /// The status of the HTML error answered at once. Without it the connection is closed at once.
+    /// The status of the error of the edge that is answered at once. Without it the connection is closed at once.
     #[serde(default)]
     #[schemars(range(min = 400, max = 599))]
     pub status: Option<u16>,
@@ -181,12 +181,27 @@ pub struct Respond {
     /// Where `Location` points.
     #[serde(default)]
     pub location: Option<String>,
-    /// Whether a 429 comes without `Retry-After`.
+    /// Whether a 429, or an error of the edge, comes without `Retry-After`.
     #[serde(default)]
     pub bare: bool,
     /// Whether the body is HTML, as from the edge, in place of JSON.
     #[serde(default)]
     pub html: bool,
+    /// Whether the body is that of an error of the edge: a problem document (RFC 9457) for a client that accepts JSON, else HTML.
+    #[serde(default)]
+    pub edge: bool,
+    /// The code of the error in JSON; without it 1000.
+    #[serde(default)]
+    pub code: Option<u32>,
+    /// The message of the error in JSON; without it that of the status.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The `documentation_url` of the error in JSON.
+    #[serde(default)]
+    pub documentation_url: Option<String>,
+    /// The `source.pointer` of the error in JSON.
+    #[serde(default)]
+    pub pointer: Option<String>,
     /// Whether the request is carried out nevertheless.
     #[serde(default)]
     pub after: bool,
@@ -229,6 +244,12 @@ impl Fault {
     #[must_use]
     pub fn late(after: Delay) -> Self {
         Self::Late(Late { after, ..Late::default() })
+    }
+
+    /// An error of the edge with this status; nothing is carried out.
+    #[must_use]
+    pub fn edge(status: u16) -> Self {
+        Self::Respond(Respond { status, edge: true, ..Respond::default() })
     }
 
     /// 429 with these seconds to wait.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::Rejection;
 use super::endpoint::Endpoint;
-use super::seed::{Access, RateLimit, Seed, Token};
+use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, Token};
 use super::values::Delay;
 
 /// What the live API allows, shown where the seed sets no limit.
@@ -83,15 +83,24 @@ pub(crate) struct Allowance {
     window: u64,
     remaining: u32,
     reset: u64,
+    spelling: RateLimitHeaders,
 }
 
 impl Allowance {
-    pub(crate) fn headers(self) -> [(&'static str, String); 2] {
-        let Self { requests, window, remaining, reset } = self;
-        [
-            ("ratelimit", format!("\"default\";r={remaining};t={reset}")),
-            ("ratelimit-policy", format!("\"default\";q={requests};w={window}")),
-        ]
+    pub(crate) fn headers(self) -> Vec<(&'static str, String)> {
+        use RateLimitHeaders as H;
+        let Self { requests, window, remaining, reset, spelling } = self;
+        let mut headers = Vec::new();
+        if matches!(spelling, H::Ratelimit | H::Both) {
+            headers.push(("ratelimit", format!("\"default\";r={remaining};t={reset}")));
+            headers.push(("ratelimit-policy", format!("\"default\";q={requests};w={window}")));
+        }
+        if matches!(spelling, H::XRatelimit | H::Both) {
+            headers.push(("x-ratelimit-limit", requests.to_string()));
+            headers.push(("x-ratelimit-remaining", remaining.to_string()));
+            headers.push(("x-ratelimit-reset", reset.to_string()));
+        }
+        headers
     }
 }
 
@@ -99,16 +108,17 @@ impl Allowance {
 #[derive(Debug)]
 pub(crate) struct RequestLimit {
     limit: RateLimit,
+    spelling: RateLimitHeaders,
     enforced: bool,
     ends: Option<Instant>,
     spent: u32,
 }
 
 impl RequestLimit {
-    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+    pub(crate) fn new(limit: Option<RateLimit>, spelling: RateLimitHeaders) -> Self {
         let enforced = limit.is_some();
         let limit = limit.unwrap_or(USUAL);
-        Self { limit, enforced, ends: None, spent: limit.spent }
+        Self { limit, spelling, enforced, ends: None, spent: limit.spent }
     }
 
     /// Counts a request: whether it is let in, and what the answer says.
@@ -143,6 +153,7 @@ impl RequestLimit {
             window: whole_seconds(window.0),
             remaining: requests.saturating_sub(self.spent),
             reset: whole_seconds(left),
+            spelling: self.spelling,
         }
     }
 }

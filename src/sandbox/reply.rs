@@ -3,11 +3,11 @@
 use std::io;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::alter::{Altered, alter};
 use super::answer::{Rejection, Success};
@@ -27,6 +27,8 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 enum Content {
     Json(Value),
+    /// An RFC 9457 problem document.
+    Problem(Value),
     Html(String),
 }
 
@@ -47,10 +49,11 @@ impl Reply {
 
     pub(crate) fn refusal(refusal: &Rejection) -> Self {
         let retry_after = refusal.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string()));
+        let allow = refusal.allow.clone().map(|methods| (ALLOW, methods));
         Self {
             status: refusal.status,
             content: Content::Json(refusal.envelope()),
-            extra: retry_after.into_iter().collect(),
+            extra: retry_after.into_iter().chain(allow).collect(),
         }
     }
 
@@ -59,22 +62,28 @@ impl Reply {
     }
 
     /// The answer that a fault gives in place of the API's own.
-    fn other(respond: &Respond) -> Self {
-        let Respond { status, retry_after, location, html, bare, after: _ } = respond;
+    fn other(respond: &Respond, accepts_json: bool) -> Self {
         // A status below 200 would not end the exchange.
-        let ending = Some(*status).filter(|status| *status >= 200).and_then(|status| StatusCode::from_u16(status).ok());
-        let status = ending.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reason = status.canonical_reason().unwrap_or("Unknown Error");
-        let content = match html {
-            true => Content::Html(format!(
+        let ending = Some(respond.status).filter(|status| *status >= 200);
+        let status = ending.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let content = if respond.html || (respond.edge && !accepts_json) {
+            Content::Html(format!(
                 "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>Error {status}</h1></body></html>\n"
-            )),
-            false => Content::Json(Rejection::new(status, 1000, reason).envelope()),
+            ))
+        } else if respond.edge {
+            Content::Problem(problem(status))
+        } else {
+            Content::Json(error(status, respond))
         };
-        let limited = (status == StatusCode::TOO_MANY_REQUESTS && !bare).then_some(1);
+        let usual = match status.as_u16() {
+            429 if !respond.bare => Some(1),
+            500 | 502 | 504 | 520..=524 if respond.edge && !respond.bare => Some(1),
+            _ => None,
+        };
         let mut extra = Vec::new();
-        extra.extend(retry_after.or(limited).map(|seconds| (RETRY_AFTER, seconds.to_string())));
-        extra.extend(location.clone().map(|location| (LOCATION, location)));
+        extra.extend(respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string())));
+        extra.extend(respond.location.clone().map(|location| (LOCATION, location)));
         Self { status, content, extra }
     }
 
@@ -98,6 +107,7 @@ impl Reply {
     fn into_parts(self) -> (Response, Bytes) {
         let (content_type, bytes) = match self.content {
             Content::Json(value) => ("application/json", value.to_string()),
+            Content::Problem(value) => ("application/problem+json", value.to_string()),
             Content::Html(text) => ("text/html; charset=UTF-8", text),
         };
         let mut response = Response::new(Body::empty());
@@ -113,14 +123,42 @@ impl Reply {
     }
 }
 
+/// The envelope of an error that a fault answers.
+fn error(status: StatusCode, respond: &Respond) -> Value {
+    let reason = status.canonical_reason().unwrap_or("Unknown Error");
+    let message = respond.message.as_deref().unwrap_or(reason);
+    let mut envelope = Rejection::new(status, respond.code.unwrap_or(1000), message).envelope();
+    if let Some(error) = envelope.pointer_mut("/errors/0").and_then(Value::as_object_mut) {
+        error.extend(respond.documentation_url.iter().map(|url| ("documentation_url".into(), json!(url))));
+        error.extend(respond.pointer.iter().map(|pointer| ("source".into(), json!({ "pointer": pointer }))));
+    }
+    envelope
+}
+
+/// An error of the edge, as a client gets it that accepts JSON.
+fn problem(status: StatusCode) -> Value {
+    let code = status.as_u16();
+    let title = format!("Error {code}: {}", status.canonical_reason().unwrap_or("Unknown Error"));
+    json!({
+        "type": format!("https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-{code}/"),
+        "title": title,
+        "status": code,
+        "detail": format!("The origin web server did not answer as expected ({code})."),
+        "error_code": code,
+        "error_category": "origin",
+        "cloudflare_error": true,
+        "retryable": code != 525 && code != 526,
+    })
+}
+
 impl Delivery {
     /// What the client gets in the end, given the true answer of a request that was carried out.
-    pub(crate) fn new(ending: &Ending, answer: Option<Reply>) -> Self {
+    pub(crate) fn new(ending: &Ending, accepts_json: bool, answer: Option<Reply>) -> Self {
         match (ending, answer) {
             (Ending::Answer, Some(reply)) => Self::Whole(reply),
             (Ending::Half, Some(reply)) => Self::Half(reply),
             (Ending::Unsuccessful, _) => Self::Whole(Reply::unsuccessful()),
-            (Ending::Instead(respond), _) => Self::Whole(Reply::other(respond)),
+            (Ending::Instead(respond), _) => Self::Whole(Reply::other(respond, accepts_json)),
             (Ending::Nothing | Ending::Answer | Ending::Half, _) => Self::Nothing,
         }
     }

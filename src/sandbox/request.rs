@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -64,6 +64,13 @@ impl Incoming {
         }
     }
 
+    /// Whether the client asks for JSON, errors of the edge included.
+    pub(crate) fn accepts_json(&self) -> bool {
+        let accepted = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut types = accepted.flat_map(|value| value.split(',')).filter_map(|part| part.split(';').next());
+        types.any(|one| ["application/json", "application/problem+json"].contains(&one.trim()))
+    }
+
     /// The page asked for, where the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as Op;
@@ -112,7 +119,7 @@ impl Incoming {
 
 impl Rejection {
     fn invalid_id(id: &str) -> Self {
-        Self::invalid(format!("invalid request body: {id:?} is no identifier"))
+        Self::invalid_member(format!("invalid member: {id:?} is not an identifier"))
     }
 }
 
@@ -129,12 +136,12 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) fn read(route: &Route) -> Result<Self, Rejection> {
-        fn id<T: std::str::FromStr>(text: &Option<String>) -> Result<Option<T>, Rejection> {
-            text.as_deref().map(|text| hexadecimal(text, Rejection::bad_id)).transpose()
+    pub(crate) fn read(route: &Route, path: &str) -> Result<Self, Rejection> {
+        fn id<T: std::str::FromStr>(text: &Option<String>, path: &str) -> Result<Option<T>, Rejection> {
+            text.as_deref().map(|text| hexadecimal(text, |_| Rejection::bad_id(path))).transpose()
         }
         let Route { operation: _, account, group, member } = route;
-        Ok(Self { account: id(account)?, group: id(group)?, member: id(member)? })
+        Ok(Self { account: id(account, path)?, group: id(group, path)?, member: id(member, path)? })
     }
 
     pub(crate) const fn account(&self) -> Option<AccountId> {
@@ -142,11 +149,11 @@ impl Ids {
     }
 
     pub(crate) fn group(&self) -> Result<GroupId, Rejection> {
-        self.group.ok_or_else(|| Rejection::not_found("user group"))
+        self.group.ok_or_else(Rejection::no_group)
     }
 
     pub(crate) fn member(&self) -> Result<MemberId, Rejection> {
-        self.member.ok_or_else(|| Rejection::not_found("member"))
+        self.member.ok_or_else(Rejection::not_in_group)
     }
 }
 
@@ -185,9 +192,11 @@ impl Query {
         self.take(key).map(|value| hexadecimal(&value, refusal)).transpose()
     }
 
-    fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
+    pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        match value.parse() {
+        // The reference calls it a number, and some clients write it as one with a fraction.
+        let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
+        match whole.map_or(value.as_str(), |(whole, _)| whole).parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
             _ => Err(Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
         }

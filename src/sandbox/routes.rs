@@ -12,6 +12,7 @@ use super::fault::Claim;
 use super::request::{Ids, Incoming, Query};
 use super::state::State;
 
+mod grants;
 mod groups;
 mod members;
 mod people;
@@ -25,7 +26,7 @@ pub(crate) fn carry_out(
     as_of: Option<Instant>,
 ) -> Result<Success, Rejection> {
     let route = incoming.route.as_ref().map_err(Clone::clone)?;
-    let ids = Ids::read(route)?;
+    let ids = Ids::read(route, &incoming.path)?;
     if let (Some(mine), Some(asked)) = (settings.account_id, ids.account())
         && mine != asked
     {
@@ -46,7 +47,12 @@ pub(crate) fn carry_out(
         Endpoint::GetMember => members::get(call),
         Endpoint::RemoveMember => members::remove(call),
         Endpoint::ListPeople => people::list(call),
+        Endpoint::GetPerson => people::get(call),
+        Endpoint::ListPermissionGroups => grants::permission_groups(call),
+        Endpoint::ListResourceGroups => grants::resource_groups(call),
+        Endpoint::ListAuditLog => Err(Rejection::no_route(&call.incoming.path)),
         Endpoint::GetUser => people::user(call),
+        Endpoint::VerifyToken => people::verify(call),
     }
 }
 

@@ -16,10 +16,12 @@ use crate::model::{AccountId, GroupId, MemberId};
 
 mod entry;
 mod error;
+mod policy;
 
 pub use entry::{SeedEntry, SeedPlace};
 pub use error::SeedError;
 pub(crate) use error::{SeedProblem, problem};
+pub use policy::{SeedGrantable, SeedPolicy, SeedPolicyAccess};
 
 /// The format this version reads.
 const VERSION: u64 = 1;
@@ -39,16 +41,24 @@ pub struct Seed {
     pub token: Option<Token>,
     /// The email or id of the person the token acts for. Without it the token belongs to the account.
     pub token_owner: Option<String>,
+    /// The address that the token's user logs in with, where it is not that of the account member.
+    pub token_owner_email: Option<String>,
     /// What the token may do.
     pub token_access: Access,
     /// How many requests are answered with 403 before the token works, as for one just created.
     pub token_settles: u32,
     /// The account's members. Whoever is in a group and not listed here is an accepted member too.
     pub people: Vec<SeedEntry<SeedPerson>>,
+    /// The account's permission groups beside the usual ones, which have the labels admin, admin_readonly and others.
+    pub permission_groups: Vec<SeedEntry<SeedGrantable>>,
+    /// The account's resource groups beside the usual one, which is the whole account.
+    pub resource_groups: Vec<SeedEntry<SeedGrantable>>,
     /// The user groups by name.
     pub groups: BTreeMap<String, SeedGroup>,
     /// How many requests to a new group's members are answered with 404 after its creation.
     pub new_groups_settle: u32,
+    /// For how long after its creation requests to a new group's members are answered with 404.
+    pub new_groups_settle_for: Delay,
     /// How long every request takes.
     pub latency: Delay,
     /// How far reads of a group's members lag behind: they show the members of this long ago.
@@ -61,6 +71,12 @@ pub struct Seed {
     pub member_status: bool,
     /// How many requests are let in. Without it all are.
     pub rate_limit: Option<RateLimit>,
+    /// When time begins, as an RFC 3339 instant: each change then happens a second after the one before. Without it changes happen
+    /// at the time of the day.
+    #[schemars(extend("format" = "date-time"))]
+    pub clock: Option<String>,
+    /// How answers tell the rate limit.
+    pub rate_limit_headers: RateLimitHeaders,
     /// What goes wrong, by rule. Of the rules that are due, the first fires.
     pub faults: Vec<FaultRule>,
     /// What goes wrong, by seeded chance, where no rule fires.
@@ -74,17 +90,23 @@ impl Default for Seed {
             account_id: None,
             token: None,
             token_owner: None,
+            token_owner_email: None,
             token_access: Access::default(),
             token_settles: 0,
             people: Vec::new(),
+            permission_groups: Vec::new(),
+            resource_groups: Vec::new(),
             groups: BTreeMap::new(),
             new_groups_settle: 0,
+            new_groups_settle_for: Delay::default(),
             latency: Delay::default(),
             lag: Delay::default(),
             page_size_cap: None,
             result_info: true,
             member_status: true,
             rate_limit: None,
+            rate_limit_headers: RateLimitHeaders::default(),
+            clock: None,
             faults: Vec::new(),
             chance: None,
         }
@@ -167,6 +189,12 @@ pub struct SeedPerson {
     pub joinable: bool,
     /// The address of the user behind the membership, where it differs.
     pub user_email: Option<String>,
+    /// The id of the user behind the membership; without it one is derived.
+    pub user_id: Option<String>,
+    /// Whether two-factor authentication is on, by default not; null: the API does not say.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<bool>")]
+    pub two_factor: Option<Option<bool>>,
     /// The address in lists of groups, where it differs; null: there is none.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
@@ -174,7 +202,7 @@ pub struct SeedPerson {
 }
 
 /// Tells a null that is given from a field that is missing.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -207,7 +235,16 @@ impl SeedPerson {
 
 impl From<String> for SeedPerson {
     fn from(email: String) -> Self {
-        Self { email, id: None, status: Invitation::default(), joinable: true, user_email: None, group_email: None }
+        Self {
+            email,
+            id: None,
+            status: Invitation::default(),
+            joinable: true,
+            user_email: None,
+            user_id: None,
+            two_factor: None,
+            group_email: None,
+        }
     }
 }
 
@@ -250,10 +287,19 @@ pub struct SeedGroup {
     pub scim: bool,
     /// Who is in it.
     pub members: Vec<SeedEntry<SeedMember>>,
+    /// What it grants. A group without policies shows no `policies` at all.
+    pub policies: Vec<SeedPolicy>,
+    /// When it was created, as an RFC 3339 instant. Without it a group that settles has just been created.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_on: Option<String>,
+    /// The undocumented `status`, such as V; without it there is none.
+    pub status: Option<String>,
     /// Whether listing its members fails with "Policy validation failed".
     pub policy_invalid: bool,
     /// How many requests to its members are answered with 404, as for a group just created.
     pub settling: u32,
+    /// For how long they are.
+    pub settling_for: Option<Delay>,
 }
 
 impl SeedGroup {
@@ -261,6 +307,13 @@ impl SeedGroup {
     #[must_use]
     pub fn id(mut self, id: GroupId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// With this policy.
+    #[must_use]
+    pub fn policy(mut self, policy: SeedPolicy) -> Self {
+        self.policies.push(policy);
         self
     }
 
@@ -346,6 +399,21 @@ pub struct RateLimit {
     /// So many are spent already when the first window begins.
     #[serde(default)]
     pub spent: u32,
+}
+
+/// The headers that tell the rate limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimitHeaders {
+    /// `Ratelimit` and `Ratelimit-Policy`.
+    #[default]
+    Ratelimit,
+    /// `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset`.
+    XRatelimit,
+    /// All of them.
+    Both,
+    /// None of them.
+    None,
 }
 
 /// A token that is never shown.

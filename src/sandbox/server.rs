@@ -58,6 +58,7 @@ impl Server {
             settings: AnswerSettings {
                 account_id: seed.account_id,
                 token_owner: seed.token_owner.as_ref().and_then(|owner| state.find_person(owner)),
+                token_owner_email: seed.token_owner_email.clone(),
                 member_status: seed.member_status,
             },
             rules,
@@ -70,7 +71,7 @@ impl Server {
             log: Log::default(),
             unlanded: 0,
             gatekeeper: Gatekeeper::new(seed),
-            limit: RequestLimit::new(seed.rate_limit),
+            limit: RequestLimit::new(seed.rate_limit, seed.rate_limit_headers),
             latency: seed.latency.0,
             lag: seed.lag.0,
             page_size_cap: seed.page_size_cap,
@@ -139,17 +140,17 @@ impl Server {
     }
 
     /// Notes that a request is to be carried out later. Says what is answered at once, if anything.
-    pub(crate) fn put_off(&mut self, number: u64, course: &Course) -> Option<Delivery> {
+    pub(crate) fn put_off(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Option<Delivery> {
         self.unlanded += 1;
         let at_once = !course.ending.needs_answer();
-        at_once.then(|| self.deliver(number, Delivery::new(&course.ending, None)))
+        at_once.then(|| self.deliver(number, Delivery::new(&course.ending, incoming.accepts_json(), None)))
     }
 
     /// Carries out a request that was put off. Its answer counts where none was given at once.
     pub(crate) fn land(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
         self.unlanded = self.unlanded.saturating_sub(1);
         let answer = self.carry_out(number, incoming, course);
-        let delivery = Delivery::new(&course.ending, Some(answer));
+        let delivery = Delivery::new(&course.ending, incoming.accepts_json(), Some(answer));
         match course.ending.needs_answer() {
             true => self.deliver(number, delivery),
             false => delivery,
@@ -162,7 +163,7 @@ impl Server {
             Effect::Never => None,
             _ => Some(self.carry_out(number, incoming, course)),
         };
-        let delivery = Delivery::new(&course.ending, answer);
+        let delivery = Delivery::new(&course.ending, incoming.accepts_json(), answer);
         let Incoming { method, path, .. } = incoming;
         let status = delivery.status();
         tracing::debug!(number, method, path, status, ?course, "the sandbox answers");

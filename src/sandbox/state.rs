@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::edit::{Edit, InGroup, NameSwap, Readdressing, Renaming};
 use super::history::History;
+use super::id;
+use super::policies::{Catalog, PolicyBody, StoredPolicy};
 use super::seed::{Invitation, Seed};
 use crate::model::{Email, GroupId, MemberId};
 
 mod build;
-mod id;
-
-pub(crate) use id::of_user as user_id;
 
 /// An account member.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub(crate) struct StoredPerson {
     pub(crate) group_email: Option<Email>,
     pub(crate) status: Invitation,
     pub(crate) joinable: bool,
+    /// The id of the user behind the membership; without it one is derived.
+    user_id: Option<String>,
+    /// Whether two-factor authentication is on; nothing where the API does not say.
+    pub(crate) two_factor: Option<bool>,
 }
 
 impl StoredPerson {
@@ -36,7 +40,15 @@ impl StoredPerson {
             email,
             status: Invitation::Accepted,
             joinable: true,
+            user_id: None,
+            two_factor: Some(false),
         }
+    }
+
+    /// The id of the user behind the membership, which is there once the invitation is accepted.
+    pub(crate) fn user_id(&self, member: MemberId) -> Option<String> {
+        let id = || self.user_id.clone().unwrap_or_else(|| id::of_user(member));
+        (self.status == Invitation::Accepted).then(id)
     }
 }
 
@@ -47,9 +59,13 @@ pub(crate) struct StoredGroup {
     pub(crate) created_on: Timestamp,
     pub(crate) modified_on: Timestamp,
     pub(crate) scim: bool,
+    pub(crate) status: Option<String>,
+    pub(crate) policies: Vec<StoredPolicy>,
     pub(crate) policy_invalid: bool,
     /// How many more requests to the members are answered with 404.
     pub(crate) settling: u32,
+    /// Until when they are answered with 404.
+    pub(crate) settles_at: Option<Instant>,
     members: BTreeMap<MemberId, Timestamp>,
     /// The members by address, once somebody asked.
     sorted: Option<Arc<[MemberId]>>,
@@ -62,8 +78,11 @@ impl StoredGroup {
             created_on,
             modified_on: created_on,
             scim: false,
+            status: None,
+            policies: Vec::new(),
             policy_invalid: false,
             settling: 0,
+            settles_at: None,
             members: BTreeMap::new(),
             sorted: None,
         }
@@ -81,6 +100,11 @@ impl StoredGroup {
     pub(crate) fn since(&self, member: MemberId) -> Option<Timestamp> {
         self.members.get(&member).copied()
     }
+}
+
+/// The time of the day, as the API writes it: whole seconds.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<Item = MemberId>) -> Arc<[MemberId]> {
@@ -107,12 +131,24 @@ pub(crate) struct State {
     groups: BTreeMap<GroupId, StoredGroup>,
     /// Lists of people that somebody asked for, until people change.
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
+    pub(crate) catalog: Catalog,
     new_groups_settle: u32,
+    new_groups_settle_for: Duration,
     pub(crate) token_revoked: bool,
     /// Who joined and left what, since the beginning.
     pub(crate) history: History,
-    now: Timestamp,
-    created_groups: u64,
+    clock: Clock,
+    /// How many ids have been made up for groups and policies.
+    created: u64,
+}
+
+/// What time it is in the account.
+#[derive(Clone, Copy, Debug)]
+enum Clock {
+    /// The time of the day.
+    Real,
+    /// A second later at each change, so that the same changes give the same times.
+    Counted(Timestamp),
 }
 
 impl State {
@@ -187,10 +223,15 @@ impl State {
         Arc::clone(self.sorted_people.entry((order, status)).or_insert_with(sort))
     }
 
-    /// The time of the next change: no clock, so that the same changes give the same times.
+    /// The time of the next change.
     fn tick(&mut self) -> Timestamp {
-        self.now = self.now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(self.now);
-        self.now
+        match &mut self.clock {
+            Clock::Real => now(),
+            Clock::Counted(now) => {
+                *now = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(*now);
+                *now
+            }
+        }
     }
 
     /// Makes these the group's members; says whether that changed anything. Who stays keeps the time they were added.
@@ -233,24 +274,45 @@ impl State {
     }
 
     /// Creates a group that settles as a new one does.
-    pub(crate) fn create_group(&mut self, name: &str) -> GroupId {
-        self.created_groups += 1;
-        let id = id::of_new_group(name, self.created_groups);
+    pub(crate) fn create_group(&mut self, name: &str, policies: Vec<PolicyBody>) -> GroupId {
+        self.created += 1;
+        let id = id::of_new_group(name, self.created);
         let mut group = StoredGroup::new(name.into(), self.tick());
         group.settling = self.new_groups_settle;
+        group.settles_at = Instant::now().checked_add(self.new_groups_settle_for);
+        group.policies = self.stored(policies, &[]);
         self.groups.insert(id, group);
         id
     }
 
+    fn stored(&mut self, policies: Vec<PolicyBody>, before: &[StoredPolicy]) -> Vec<StoredPolicy> {
+        let mut new_id = || {
+            self.created += 1;
+            id::hex("new policy", &self.created.to_string())
+        };
+        policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
+    }
+
     /// Renames a group; says whether that changed anything.
     pub(crate) fn rename_group(&mut self, id: GroupId, name: &str) -> bool {
-        if self.groups.get(&id).is_none_or(|group| group.name == name) {
+        self.update_group(id, Some(name), None)
+    }
+
+    /// Gives a group another name, other policies, or both; says whether that changed anything.
+    pub(crate) fn update_group(&mut self, id: GroupId, name: Option<&str>, policies: Option<Vec<PolicyBody>>) -> bool {
+        let Some(group) = self.groups.get(&id) else { return false };
+        let before = group.policies.clone();
+        let name = name.unwrap_or(&group.name).to_owned();
+        let policies = match policies {
+            Some(policies) => self.stored(policies, &before),
+            None => before.clone(),
+        };
+        if self.groups.get(&id).is_none_or(|group| group.name == name && before == policies) {
             return false;
         }
         let now = self.tick();
         let Some(group) = self.groups.get_mut(&id) else { return false };
-        group.name = name.into();
-        group.modified_on = now;
+        (group.name, group.policies, group.modified_on) = (name, policies, now);
         true
     }
 
@@ -303,7 +365,13 @@ impl State {
             return false;
         };
         self.by_email.remove(person.email.folded());
-        *person = StoredPerson { status: person.status, joinable: person.joinable, ..StoredPerson::new(email.clone()) };
+        *person = StoredPerson {
+            status: person.status,
+            joinable: person.joinable,
+            user_id: person.user_id.take(),
+            two_factor: person.two_factor,
+            ..StoredPerson::new(email.clone())
+        };
         self.by_email.insert(email.folded().to_owned(), id);
         self.sorted_people.clear();
         self.groups.values_mut().for_each(|group| group.sorted = None);
@@ -323,7 +391,7 @@ impl State {
                 _ => false,
             },
             Edit::CreateGroup(name) => {
-                self.create_group(name);
+                self.create_group(name, Vec::new());
                 true
             }
             Edit::RenameGroup(Renaming { group, to }) => {

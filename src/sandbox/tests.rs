@@ -12,6 +12,7 @@ mod deceit;
 mod faults;
 mod gate;
 mod people;
+mod provider;
 mod reading;
 mod seeds;
 mod server;

@@ -47,7 +47,7 @@ fn a_seed_that_cannot_be_used_is_told_with_its_place() {
     assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"
     exit 65
     -- stderr
-    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, members, policy_invalid, settling
+    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, members, policies, created_on, status, policy_invalid, settling, settling_for
       4 |     member: [alice@example.com]
     ");
     assert_snapshot!(world.run("plan --sandbox missing.yaml"), @"

@@ -3,41 +3,61 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::model::GroupId;
+use crate::model::{AccountId, GroupId};
 use crate::sandbox::answer::{Rejection, Success};
 use crate::sandbox::call::{RouteCall, page};
+use crate::sandbox::policies::PolicyBody;
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::state::StoredGroup;
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
-/// What creating and updating take. Policies are checked for their shape and then forgotten.
+/// What creating and updating take.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
     name: Option<String>,
-    #[serde(rename = "policies")]
-    _policies: Option<Vec<serde_json::Map<String, Value>>>,
+    policies: Option<Vec<PolicyBody>>,
 }
 
-fn shown(id: GroupId, group: &StoredGroup) -> Value {
-    json!({
+/// A group without policies has no `policies` at all.
+fn shown(call: &RouteCall<'_>, id: GroupId, group: &StoredGroup) -> Value {
+    let mut shown = json!({
         "id": id,
         "name": group.name,
         "created_on": group.created_on.to_string(),
         "modified_on": group.modified_on.to_string(),
-        "policies": [],
-    })
+    });
+    let account = call.ids.account();
+    let account = account.as_ref().map_or("", AccountId::as_str);
+    let policies: Vec<Value> = group.policies.iter().map(|policy| call.state.catalog.shown(policy, account)).collect();
+    if let Some(fields) = shown.as_object_mut() {
+        fields.extend(group.status.iter().map(|status| ("status".into(), json!(status))));
+        fields.extend((!policies.is_empty()).then(|| ("policies".into(), policies.into())));
+    }
+    shown
 }
 
-fn missing() -> Rejection {
-    Rejection::not_found("user group")
+fn shown_now(call: &RouteCall<'_>, id: GroupId) -> Result<Value, Rejection> {
+    call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
 }
 
-fn checked_name(body: Body) -> Result<Option<String>, Rejection> {
-    match body.name {
-        Some(name) if name.trim().is_empty() => Err(Rejection::invalid("a user group's name cannot be empty")),
-        name => Ok(name),
+/// The body of a request, once it is clear that nothing in it stands against it.
+fn checked(call: &RouteCall<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
+    let body: Body = call.incoming.json()?;
+    match &body.name {
+        Some(name) if name.trim().is_empty() => return Err(Rejection::invalid("a user group's name cannot be empty")),
+        Some(name) if call.state.groups().any(|(id, group)| group.name == *name && Some(id) != of) => {
+            let message = format!("The user group name {name:?} is already in use");
+            return Err(Rejection::bad_request(400, message));
+        }
+        _ => {}
+    }
+    let policies = body.policies.iter().flatten();
+    policies.clone().try_for_each(PolicyBody::check)?;
+    match of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
+        true => Err(Rejection::bad_request(400, "Cannot re-use policy IDs")),
+        false => Ok(body),
     }
 }
 
@@ -46,7 +66,7 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
     let paging = call.query.take_paging(&PAGE_SIZES)?;
-    call.query.finish()?;
+    std::mem::take(&mut call.query).finish()?;
 
     let mut groups: Vec<(GroupId, &StoredGroup)> = call
         .state
@@ -57,47 +77,42 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
         .collect();
     groups.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     let (groups, info) = page(&groups, paging, call.page_size_cap);
-    Ok(Success::page(groups.into_iter().map(|(id, group)| shown(id, group)).collect(), info))
+    Ok(Success::page(groups.into_iter().map(|(id, group)| shown(&call, id, group)).collect(), info))
 }
 
-pub(super) fn create(call: RouteCall<'_>) -> Result<Success, Rejection> {
-    call.query.finish()?;
-    let name = checked_name(call.incoming.json()?)?.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
-    let id = call.state.create_group(&name);
-    let group = call.state.group(id).ok_or_else(missing)?;
-    Ok(Success::written(shown(id, group), true))
+pub(super) fn create(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
+    std::mem::take(&mut call.query).finish()?;
+    let Body { name, policies } = checked(&call, None)?;
+    let name = name.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
+    let id = call.state.create_group(&name, policies.unwrap_or_default());
+    Ok(Success::written(shown_now(&call, id)?, true))
 }
 
-pub(super) fn get(call: RouteCall<'_>) -> Result<Success, Rejection> {
-    call.query.finish()?;
+pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
+    std::mem::take(&mut call.query).finish()?;
     let id = call.ids.group()?;
-    let group = call.state.group(id).ok_or_else(missing)?;
-    Ok(Success::read(shown(id, group)))
+    Ok(Success::read(shown_now(&call, id)?))
 }
 
-pub(super) fn update(call: RouteCall<'_>) -> Result<Success, Rejection> {
-    call.query.finish()?;
+pub(super) fn update(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
+    std::mem::take(&mut call.query).finish()?;
     let id = call.ids.group()?;
-    let name = checked_name(call.incoming.json()?)?;
-    let group = call.state.group(id).ok_or_else(missing)?;
-    let effect = match name {
-        Some(name) if name != group.name => {
-            if group.scim {
-                return Err(Rejection::scim());
-            }
-            call.state.rename_group(id, &name)
-        }
-        _ => false,
-    };
-    let group = call.state.group(id).ok_or_else(missing)?;
-    Ok(Success::written(shown(id, group), effect))
-}
-
-pub(super) fn delete(call: RouteCall<'_>) -> Result<Success, Rejection> {
-    call.query.finish()?;
-    let id = call.ids.group()?;
-    match call.state.delete_group(id) {
-        true => Ok(Success::written(json!({ "id": id }), true)),
-        false => Err(missing()),
+    let group = call.state.group(id).ok_or_else(Rejection::no_group)?;
+    let (scim, before) = (group.scim, group.name.clone());
+    let Body { name, policies } = checked(&call, Some(id))?;
+    if scim && name.as_ref().is_some_and(|name| *name != before) {
+        return Err(Rejection::scim());
     }
+    let effect = call.state.update_group(id, name.as_deref(), policies);
+    Ok(Success::written(shown_now(&call, id)?, effect))
+}
+
+pub(super) fn delete(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
+    std::mem::take(&mut call.query).finish()?;
+    let id = call.ids.group()?;
+    if call.state.group(id).ok_or_else(Rejection::no_group)?.scim {
+        return Err(Rejection::scim());
+    }
+    let effect = call.state.delete_group(id);
+    Ok(Success::written(json!({ "id": id }), effect))
 }

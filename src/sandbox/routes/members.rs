@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::model::{Email, GroupId, MemberId};
+use crate::model::{GroupId, MemberId};
 use crate::sandbox::answer::{Rejection, Success};
 use crate::sandbox::call::{AnswerSettings, RouteCall, page};
 use crate::sandbox::request::PageSizes;
 use crate::sandbox::seed::Invitation;
-use crate::sandbox::state::{State, StoredGroup, StoredPerson, user_id};
+use crate::sandbox::state::{State, StoredGroup, StoredPerson};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
@@ -28,11 +29,13 @@ fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Valu
 /// The group that the path names, unless it still settles.
 fn settled<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let id = call.ids.group()?;
-    let missing = || Rejection::not_found("user group");
-    let group = call.state.group_mut(id).ok_or_else(missing)?;
+    let group = call.state.group_mut(id).ok_or_else(Rejection::no_group)?;
+    if group.settles_at.is_some_and(|at| Instant::now() < at) {
+        return Err(Rejection::no_group());
+    }
     if group.settling > 0 {
         group.settling -= 1;
-        return Err(missing());
+        return Err(Rejection::no_group());
     }
     Ok((id, group))
 }
@@ -58,7 +61,7 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     std::mem::take(&mut call.query).finish()?;
     let (id, group) = settled(&mut call)?;
     if group.policy_invalid {
-        return Err(Rejection::bad_request(400, "Policy validation failed"));
+        return Err(Rejection::policy_invalid());
     }
 
     let mut sorted = match call.as_of {
@@ -131,7 +134,7 @@ pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
         Some(at) => call.state.members_at(id, at).get(&member).copied(),
         None => since,
     };
-    let since = since.ok_or_else(|| Rejection::not_found("member"))?;
+    let since = since.ok_or_else(Rejection::not_in_group)?;
     let person = call.state.person(member);
     let mut result = shown(member, person, call.settings.member_status);
     if let (Some(fields), Some(person)) = (result.as_object_mut(), person) {
@@ -144,11 +147,11 @@ pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
 /// The user behind a membership. Before the invitation is accepted there is none, and the reference's shape for
 /// this answer has no null for its id: it is left out.
 fn user(id: MemberId, person: &StoredPerson) -> Value {
-    let email: &Email = &person.user_email;
-    match person.status {
-        Invitation::Accepted => json!({ "id": user_id(id), "email": email, "first_name": null, "last_name": null }),
-        Invitation::Pending | Invitation::Rejected => json!({ "email": email, "first_name": null, "last_name": null }),
+    let mut user = json!({ "email": person.user_email, "first_name": null, "last_name": null });
+    if let Some(fields) = user.as_object_mut() {
+        fields.extend(person.user_id(id).map(|id| ("id".into(), json!(id))));
     }
+    user
 }
 
 pub(super) fn remove(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
@@ -158,9 +161,7 @@ pub(super) fn remove(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let removed = shown(member, call.state.person(member), call.settings.member_status);
     match call.state.remove_member(id, member) {
         true => Ok(Success::written(removed, true)),
-        false if call.state.person(member).is_some() => {
-            Err(Rejection::invalid_member(format!("invalid member: {member} is not in the user group")))
-        }
-        false => Err(Rejection::not_found("member")),
+        false if call.state.person(member).is_some() => Err(Rejection::not_in_group()),
+        false => Err(Rejection::invalid_member(format!("invalid member: {member} is not a member of the account"))),
     }
 }

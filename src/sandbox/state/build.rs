@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::{State, StoredGroup, StoredPerson, id};
+use super::{Clock, State, StoredGroup, StoredPerson, now};
 use crate::model::{Email, GroupId, MemberId};
 use crate::sandbox::history::History;
-use crate::sandbox::seed::{Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedProblem, problem};
+use crate::sandbox::id;
+use crate::sandbox::policies::{Catalog, Grantable, StoredPolicy};
+use crate::sandbox::seed::{
+    Seed, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedProblem, problem,
+};
 
 /// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
@@ -22,11 +27,22 @@ pub(super) fn state(seed: &Seed) -> Result<State, SeedProblem> {
         groups: BTreeMap::new(),
         sorted_people: BTreeMap::new(),
         new_groups_settle: seed.new_groups_settle,
+        new_groups_settle_for: seed.new_groups_settle_for.0,
         token_revoked: false,
         history: History::default(),
-        now: epoch,
-        created_groups: 0,
+        clock: match &seed.clock {
+            Some(text) => Clock::Counted(instant(text, None)?),
+            None => Clock::Real,
+        },
+        catalog: Catalog::default(),
+        created: 0,
     };
+    for SeedEntry { value, place } in &seed.permission_groups {
+        permission_group(&mut state.catalog, value, *place)?;
+    }
+    for SeedEntry { value, place } in &seed.resource_groups {
+        resource_group(&mut state.catalog, value, *place)?;
+    }
     for entry in &seed.people {
         add_person(&mut state, entry)?;
     }
@@ -58,7 +74,7 @@ fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Resu
 
 fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedProblem> {
     let SeedEntry { value, place } = entry;
-    let SeedPerson { email: address, id, status, joinable, user_email, group_email } = value;
+    let SeedPerson { email: address, id, status, joinable, user_email, user_id, group_email, two_factor } = value;
     let address = email(address, *place)?;
     let id = id.unwrap_or_else(|| id::of_person(&address, |id| !state.people.contains_key(&id)));
     hexadecimal(id.as_str(), *place)?;
@@ -69,6 +85,16 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
         return Err(problem(*place, format!("{} has the id of {address} already: {id}", other.email)));
     }
     let mut person = StoredPerson { status: *status, joinable: *joinable, ..StoredPerson::new(address) };
+    if let Some(two_factor) = two_factor {
+        person.two_factor = *two_factor;
+    }
+    if let Some(id) = user_id {
+        // Any 32 hexadecimal digits will do; a member's id has the same form.
+        let form: Result<MemberId, _> = id.parse();
+        let form = form.map_err(|error| problem(*place, format!("{id:?} is not a user's id: {error}")))?;
+        hexadecimal(form.as_str(), *place)?;
+        person.user_id = Some(id.to_lowercase());
+    }
     if let Some(text) = user_email {
         person.user_email = email(text, *place)?;
     }
@@ -82,23 +108,31 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
 }
 
 fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedProblem> {
-    let SeedGroup { id, scim, members, policy_invalid, settling } = seed;
+    let SeedGroup { id, scim, members, policies, created_on, status, policy_invalid, settling, settling_for } = seed;
     let id: GroupId = id.unwrap_or_else(|| id::of_group(name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.groups.get(&id) {
         return Err(problem(None, format!("group {name:?}: the group {:?} has the id {id} already", other.name)));
     }
-    let mut group = StoredGroup::new(name.into(), epoch);
+    let created_on = match created_on {
+        Some(text) => instant(text, None)?,
+        None if *settling > 0 || settling_for.is_some() => now(),
+        None => epoch,
+    };
+    let mut group = StoredGroup::new(name.into(), created_on);
+    group.status.clone_from(status);
+    for (nth, policy) in policies.iter().enumerate() {
+        group.policies.push(stored_policy(&mut state.catalog, &format!("{nth} of {name}"), policy)?);
+    }
     group.scim = *scim;
     group.policy_invalid = *policy_invalid;
     group.settling = *settling;
+    group.settles_at = settling_for.map(|delay| Instant::now() + delay.0);
     for SeedEntry { value, place } in members {
         let member = find_member(state, value, *place)?;
         let since = match &value.since {
             None => epoch,
-            Some(text) => text
-                .parse()
-                .map_err(|_| problem(*place, format!("{text:?} is no instant: write it like 2026-01-05T10:00:00Z")))?,
+            Some(text) => instant(text, *place)?,
         };
         if group.members.insert(member, since).is_some() {
             return Err(problem(*place, format!("group {name:?} lists the same person twice")));
@@ -106,6 +140,73 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     }
     state.groups.insert(id, group);
     Ok(())
+}
+
+fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedProblem> {
+    text.parse().map_err(|_| problem(place, format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
+}
+
+fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedProblem> {
+    let SeedPolicy { id, access, permission_groups, resource_groups } = seed;
+    let sent = |id: String| serde_json::Map::from_iter([("id".into(), id.into())]);
+    let mut policy = StoredPolicy {
+        id: id.clone().unwrap_or_else(|| id::hex("policy", which)),
+        access: access.as_str().into(),
+        permission_groups: Vec::new(),
+        resource_groups: Vec::new(),
+    };
+    for SeedEntry { value, place } in permission_groups {
+        policy.permission_groups.push(sent(permission_group(catalog, value, *place)?));
+    }
+    for SeedEntry { value, place } in resource_groups {
+        policy.resource_groups.push(sent(resource_group(catalog, value, *place)?));
+    }
+    if resource_groups.is_empty() {
+        policy.resource_groups.extend(catalog.resource_groups.first().map(|all| sent(all.id.clone())));
+    }
+    Ok(policy)
+}
+
+/// The id of a permission group. One with a name is known to the account from then on.
+fn permission_group(
+    catalog: &mut Catalog,
+    seed: &SeedGrantable,
+    place: Option<SeedPlace>,
+) -> Result<String, SeedProblem> {
+    grantable(&mut catalog.permission_groups, seed, place, |name, id| {
+        Grantable::permission_group(name, id, seed.label.as_deref())
+    })
+}
+
+fn resource_group(
+    catalog: &mut Catalog,
+    seed: &SeedGrantable,
+    place: Option<SeedPlace>,
+) -> Result<String, SeedProblem> {
+    grantable(&mut catalog.resource_groups, seed, place, |name, id| Grantable::resource_group(name, id))
+}
+
+fn grantable(
+    known: &mut Vec<Grantable>,
+    seed: &SeedGrantable,
+    place: Option<SeedPlace>,
+    make: impl FnOnce(&str, Option<&str>) -> Grantable,
+) -> Result<String, SeedProblem> {
+    let SeedGrantable { name, id, label: _ } = seed;
+    match (name, id) {
+        (None, None) => Err(problem(place, "a permission group or a resource group has a name or an id")),
+        (None, Some(id)) => Ok(id.to_lowercase()),
+        (Some(name), id) => {
+            let is_it = |one: &&Grantable| one.name == *name && id.as_ref().is_none_or(|id| one.id == *id);
+            if let Some(one) = known.iter().find(is_it) {
+                return Ok(one.id.clone());
+            }
+            let new = make(name, id.as_deref());
+            let id = new.id.clone();
+            known.push(new);
+            Ok(id)
+        }
+    }
 }
 
 fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -> Result<MemberId, SeedProblem> {

@@ -205,3 +205,29 @@ async fn edits_that_find_nothing_to_change_change_nothing() {
     }
     assert_eq!(given.account.memberships(), before);
 }
+
+#[tokio::test]
+async fn errors_of_the_edge_follow_what_the_client_accepts() {
+    let given = given(small().fault(FaultRule::always(Match::any(), Fault::edge(522)))).await;
+    let html = given.get("/user").await;
+    assert_eq!((html.status.as_u16(), html.header("content-type")), (522, "text/html; charset=UTF-8"));
+    let json = given
+        .send(given.request(Method::GET, "/user").header("accept", "text/plain, application/json;q=0.9"))
+        .await
+        .unwrap();
+    assert_eq!((json.header("content-type"), json.header("retry-after")), ("application/problem+json", "1"));
+    let problem = json.json();
+    assert_eq!((&problem["status"], &problem["cloudflare_error"]), (&json!(522), &json!(true)));
+    assert!(["type", "title", "detail"].iter().all(|field| problem[field].is_string()));
+}
+
+#[tokio::test]
+async fn an_error_can_carry_more_than_a_code() {
+    let given = given_yaml(
+        "faults: [{ do: { respond: { status: 403, code: 10000, message: No, documentation_url: 'https://example.com/', pointer: /name } } }]",
+    )
+    .await;
+    let error = given.get("/user").await.json()["errors"][0].clone();
+    let expected = json!({ "code": 10000, "message": "No", "documentation_url": "https://example.com/", "source": { "pointer": "/name" } });
+    assert_eq!(error, expected);
+}

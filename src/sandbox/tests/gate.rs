@@ -101,9 +101,22 @@ fn a_new_window_lets_requests_in_again() {
     use tokio::time::{Duration, Instant};
 
     let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
-    let mut limiter = crate::sandbox::gate::RequestLimit::new(Some(limit));
+    let mut limiter = crate::sandbox::gate::RequestLimit::new(Some(limit), RateLimitHeaders::default());
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
     assert_eq!(admitted, [true, false, false, true, true, false]);
+}
+
+#[tokio::test]
+async fn the_rate_limit_has_two_spellings() {
+    for (spelling, old, new) in
+        [("ratelimit", false, true), ("x_ratelimit", true, false), ("both", true, true), ("none", false, false)]
+    {
+        let given = given_yaml(&format!("rate_limit_headers: {spelling}")).await;
+        let headers = given.get(&given.groups("")).await.headers;
+        assert_eq!(headers.contains_key("ratelimit") && headers.contains_key("ratelimit-policy"), new, "{spelling}");
+        assert_eq!(headers.get("x-ratelimit-remaining").is_some_and(|left| left == "1200"), old, "{spelling}");
+        assert_eq!(headers.contains_key("x-ratelimit-limit") && headers.contains_key("x-ratelimit-reset"), old);
+    }
 }

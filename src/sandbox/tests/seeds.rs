@@ -108,12 +108,17 @@ fn an_error_names_the_place_and_shows_the_line() {
         "chance: { edit: 60%, html: 41% }\n",
         "people: [\n",
     ];
-    insta::assert_snapshot!(texts.map(error).join("\n"), @r#"
-    seed.yaml:3:1: unknown field `broups`, expected one of version, account_id, token, token_owner, token_access, token_settles, people, groups, new_groups_settle, latency, page_size_cap, result_info, member_status, rate_limit, faults, chance
+    // The list of all keys grows with the format.
+    let told = texts.map(|text| match error(text).split_once(", expected one of") {
+        Some((before, after)) => format!("{before}{}", after.find('\n').map_or("", |end| &after[end..])),
+        None => error(text),
+    });
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    seed.yaml:3:1: unknown field `broups`
       3 | broups: {}
     seed.yaml:3:5: ALICE@example.com is listed twice: addresses are compared without case
       3 |   - ALICE@example.com
-    seed.yaml:2:33: unknown field `staus`, expected one of email, id, status, joinable, user_email, group_email
+    seed.yaml:2:33: unknown field `staus`
       2 |   - { email: alice@example.com, staus: pending }
     seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
       2 |   - 12

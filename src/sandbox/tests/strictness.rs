@@ -38,8 +38,6 @@ async fn a_body_that_is_no_bare_list_of_ids_is_refused() {
         json!([id]),
         json!([{ "id": 5 }]),
         json!([{ "id": null }]),
-        json!([{ "id": "carol@example.com" }]),
-        json!([{ "id": "z".repeat(32) }]),
         json!([{ "id": id, "email": "carol@example.com" }]),
         json!([{}]),
         json!(null),
@@ -51,6 +49,25 @@ async fn a_body_that_is_no_bare_list_of_ids_is_refused() {
         }
     }
     assert_eq!(given.account.members_of("Admins").len(), 2);
+}
+
+#[tokio::test]
+async fn a_malformed_member_id_is_an_invalid_member() {
+    let given = given(small()).await;
+    for id in ["carol@example.com".into(), "z".repeat(32), String::new()] {
+        let got = given.write(Method::POST, &given.members("Admins", ""), &json!([{ "id": id }])).await;
+        assert_eq!(got.refusal(), (400, 400), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_number_may_have_a_fraction_of_zeros() {
+    let given = given(small()).await;
+    let got = given.get(&given.members("Admins", "?page=1.0&per_page=500.00")).await;
+    assert_eq!((got.emails().len(), &got.json()["result_info"]["page"]), (2, &json!(1)));
+    for query in ["page=1.5", "page=.0", "page=1.0.0"] {
+        assert_eq!(given.get(&given.members("Admins", &format!("?{query}"))).await.refusal(), (400, 1001), "{query}");
+    }
 }
 
 #[tokio::test]
@@ -93,17 +110,21 @@ async fn a_path_that_leads_nowhere_is_refused() {
     assert_eq!(given.get("/accounts").await.refusal(), (404, 7003));
     assert_eq!(given.get(&given.groups("/")).await.refusal(), (400, 7003));
     assert_eq!(given.get(&given.groups("/admins")).await.refusal(), (400, 7003));
-    assert_eq!(given.get(&given.groups(&format!("/{unknown}"))).await.refusal(), (404, 7003));
-    assert_eq!(given.get(&given.groups(&format!("/{unknown}/members"))).await.refusal(), (404, 7003));
+    for missing in [format!("/{unknown}"), format!("/{unknown}/members")] {
+        let got = given.get(&given.groups(&missing)).await;
+        assert_eq!((got.refusal(), got.message().contains("User group")), ((404, 404), true));
+    }
     assert_eq!(given.get(&given.members("Admins", "/me")).await.refusal(), (400, 7003));
     assert_eq!(given.get("/accounts/mine/members").await.refusal(), (400, 7003));
+    let message = given.get(&given.groups("/")).await.message();
+    assert!(message.starts_with(&format!("Could not route to /client/v4{}", given.groups("/"))), "{message}");
 }
 
 #[tokio::test]
 async fn a_method_that_the_path_does_not_take_is_refused() {
     let given = given(small()).await;
     let patched = given.send(given.request(Method::PATCH, &given.members("Admins", ""))).await.unwrap();
-    assert_eq!(patched.refusal(), (405, 7001));
+    assert_eq!((patched.refusal(), patched.header("allow")), ((405, 7001), "GET, POST, PUT"));
     assert_eq!(given.delete(&given.members("Admins", "")).await.refusal(), (405, 7001));
     assert_eq!(given.account.requests()[0].operation, None);
 }

@@ -29,7 +29,8 @@ pub(crate) fn of_user(member: MemberId) -> String {
     hex("user", member.as_str())
 }
 
-fn hex(kind: &str, text: &str) -> String {
+/// An id for something of that kind.
+pub(crate) fn hex(kind: &str, text: &str) -> String {
     let digest = Sha256::digest(format!("convoke sandbox {kind}\n{text}"));
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
