@@ -178,7 +178,7 @@ impl Somebody {
     fn seed(&self) -> SeedPerson {
         let Self { id, email, user_email, group_email, status, joinable } = self.clone();
         let id = Some(id.parse().unwrap());
-        SeedPerson { email, id, status, joinable, user_email, group_email }
+        SeedPerson { id, status, joinable, user_email, group_email, ..SeedPerson::from(email) }
     }
 
     /// The person as a file may name them.
