@@ -42,7 +42,7 @@ fn measure(memberships: usize) -> Result<()> {
     let desired = desired?;
     let time = Timestamp::UNIX_EPOCH;
     let (plan, planning) = timed(memberships, || plan::plan(&desired, &current, &policy, time));
-    let summary = plan.summary();
+    let summary = plan.summary;
     ensure!(summary.blocked == 0 && summary.adds > 0 && summary.removes > 0, "the plan is not the one meant");
     println!(
         "{memberships:>11}  {:>11}  {:>14.1} ms  {:>11} ns  {:>8.1} ms  {:>11} ns",

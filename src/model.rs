@@ -8,6 +8,7 @@ mod email;
 mod id;
 mod observed;
 mod origin;
+mod status;
 
 pub use desired::{
     Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Setting, Settings,
@@ -19,3 +20,4 @@ pub use observed::{
     GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner,
 };
 pub use origin::{Origin, RosterUse};
+pub use status::RunStatus;

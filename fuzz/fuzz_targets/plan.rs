@@ -1,8 +1,8 @@
 //! Saved plans: `cargo +nightly fuzz run plan`.
 #![no_main]
 
-use convoke::plan::document::PlanDocument;
+use convoke::plan::Plan;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = PlanDocument::parse(bytes).and_then(PlanDocument::into_plan);
+    let _ = Plan::parse(bytes);
 });

@@ -37,7 +37,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    if plan.summary().requests > 0 && !args.yes && !confirmed(&plan)? {
+    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan)? {
         output.warn("not confirmed: nothing was changed");
         return Ok(Exit::Other);
     }
@@ -160,7 +160,7 @@ async fn carry_out(
         })?,
     };
     let stop = signals::stop(&connection.client)?;
-    let watching = progress.watch_operations(&connection.client, plan.summary().requests);
+    let watching = progress.watch_operations(&connection.client, plan.summary.requests);
     let means = Means {
         client: &connection.client,
         journal: &journal,

@@ -54,7 +54,7 @@ fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Fa
 
 /// Whether anything is not as it should be, or soon will not be.
 fn has_something_to_say(plan: &Plan) -> bool {
-    let Plan { account_id: _, digest: _, groups: _, blocked, refusals, unmanaged_groups, expiring } = plan;
+    let Plan { blocked, refusals, unmanaged_groups, expiring, .. } = plan;
     plan.has_differences()
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use super::{Exit, Failure};
 use crate::journal::{self, Record};
 use crate::plan::Plan;
-use crate::plan::document::PlanDocument;
 use crate::render::json;
 
 /// The most bytes of a plan that is read: a million memberships with room to spare.
@@ -18,8 +17,8 @@ const LARGEST_JOURNAL: u64 = 256 << 20;
 
 /// Saves a plan in a file that its owner alone may read.
 pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    let document = PlanDocument::new(plan);
-    write(path, 0o600, |file| json::write(file, &document))
+    let sealed = plan.sealed();
+    write(path, 0o600, |file| json::write(file, &sealed))
 }
 
 /// Writes a file that its owner alone may read, as its content comes.
@@ -70,8 +69,7 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
         Failure::new(Exit::Data, error.context(context)).with_help("make the plan anew: convoke plan --out FILE")
     };
     let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
-    let document = PlanDocument::parse(&bytes).map_err(|error| wrong(error.into()))?;
-    document.into_plan().map_err(|error| wrong(error.into()))
+    Plan::parse(&bytes).map_err(|error| wrong(error.into()))
 }
 
 /// Reads a journal.

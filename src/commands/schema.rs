@@ -2,14 +2,13 @@
 
 use super::{Exit, Failure, Output};
 use crate::cli::{SchemaArgs, SchemaOf};
-use crate::plan::Review;
-use crate::plan::document::PlanDocument;
+use crate::plan::{Plan, Review};
 use crate::{config, journal, sandbox};
 
 pub fn run(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
     let schema = match args.of {
         SchemaOf::Config => config::schema(),
-        SchemaOf::Plan => schemars::schema_for!(PlanDocument),
+        SchemaOf::Plan => schemars::schema_for!(Plan),
         SchemaOf::Journal => journal::schema(),
         SchemaOf::Review => schemars::schema_for!(Review),
         SchemaOf::Seed => sandbox::Seed::schema(),

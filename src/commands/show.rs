@@ -3,7 +3,6 @@
 use super::{Exit, Failure, Output, files, invocation, step_summary};
 use crate::cli::{Format, ShowArgs};
 use crate::plan::Plan;
-use crate::plan::document::PlanDocument;
 use crate::render::report::{ReportDocument, StaleDocument};
 use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup};
@@ -20,7 +19,7 @@ pub fn plan(plan: &Plan, apply: &str, format: Format, output: &mut Output) -> Re
     let shown = match format {
         Format::Text => text::plan(plan, apply, output.layout()),
         Format::Markdown => markdown::plan(plan, apply),
-        Format::Json => return Ok(output.json(&PlanDocument::new(plan))?),
+        Format::Json => return Ok(output.json(&plan.sealed())?),
         Format::Github => {
             step_summary::append(&markdown::plan(plan, apply), output);
             github::plan(plan, &text::plan(plan, apply, output.layout()))

@@ -1,6 +1,6 @@
 //! `undo`: the inverse of what a journal says was done, as a plan.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::session::{self, Connection};
 use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress, show};
@@ -27,7 +27,8 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
-    let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy);
+    let time = Timestamp::now();
+    let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, time);
     let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;

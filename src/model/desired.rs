@@ -20,11 +20,13 @@ pub struct Desired {
 }
 
 /// A value together with where it was set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where a file set it; nothing for a default.
+    /// Where a file set it; absent for a default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
@@ -71,7 +73,8 @@ impl Default for Limits {
 }
 
 /// A bound on removals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// So many removals.
     Count(u64),
@@ -114,7 +117,8 @@ impl fmt::Display for Limit {
 }
 
 /// An entry of `settings.protected`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Protected {
     /// Who is protected.
     pub person: PersonRef,

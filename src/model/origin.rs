@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A place in a file that declares something.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The file's path as it was named, with `/` between its parts.
     pub file: Arc<str>,
@@ -21,7 +22,8 @@ impl fmt::Display for Origin {
 }
 
 /// A use of a roster, on the way from a group to somebody the roster lists.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RosterUse {
     /// The roster's name.
     pub roster: Arc<str>,

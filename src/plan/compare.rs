@@ -33,6 +33,7 @@ pub(super) fn compare(
     time: Timestamp,
 ) -> Compared {
     let mut comparison = Comparison {
+        desired,
         current,
         people,
         time,
@@ -52,6 +53,7 @@ pub(super) fn compare(
 
 /// A comparison under way, group by group.
 struct Comparison<'p, 'a> {
+    desired: &'p Desired,
     current: &'p Observed,
     people: &'p People<'a>,
     time: Timestamp,
@@ -87,12 +89,12 @@ impl<'p> Comparison<'p, '_> {
             name: name.clone(),
             mode: group.mode,
             origin: group.origin.clone(),
+            guards: GroupGuards::of(group, &self.desired.settings),
             observed: Arc::clone(observed),
             fingerprint: fingerprint(observed.keys()),
             changes,
             held,
             operations: Vec::new(),
-            guards: GroupGuards::of(group),
             required: (group.mode == Mode::Additive)
                 .then(|| members.iter().map(|(number, _)| self.people.id(*number)).collect()),
         });
@@ -113,8 +115,7 @@ impl<'p> Comparison<'p, '_> {
                 (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
             },
         };
-        let (name, origin) = (name.clone(), group.origin.clone());
-        self.compared.blocked.push(Blocked { group: name, entry: None, origin, reason, since: None });
+        self.compared.blocked.push(Blocked::new(name.clone(), None, group.origin.clone(), reason));
         None
     }
 
@@ -128,8 +129,8 @@ impl<'p> Comparison<'p, '_> {
                 self.endangered.insert(self.people.id(number));
             }
         }
-        let (group, person, origin) = (name.clone(), Some(entry.person.clone()), entry.origin.clone());
-        self.compared.blocked.push(Blocked { group, entry: person, origin, reason, since: None });
+        let person = Some(entry.person.clone());
+        self.compared.blocked.push(Blocked::new(name.clone(), person, entry.origin.clone(), reason));
     }
 
     /// Holds the removals of all who may be about to join elsewhere, now that all of them are known.

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::people::People;
-use super::{Change, GroupPlan, Plan, Target};
+use super::{Change, GroupGuards, GroupPlan, Plan, PlanGuards, Target};
 use crate::model::{
     Desired, DesiredGroup, Email, GroupName, Limit, MemberId, Observed, Origin, PersonRef, Protected, Setting,
     Settings, Unmanaged,
@@ -19,9 +22,7 @@ const LEAST_GROUP_REMOVALS: u64 = 1;
 const LEAST_TOTAL_REMOVALS: u64 = 5;
 
 /// The checks.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// More removals from one group than its limit allows.
@@ -66,24 +67,24 @@ impl Guard {
 }
 
 /// A guard's objection to a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Refusal {
-    /// Which guard.
     pub guard: Guard,
-    /// The group, where it is about one.
+    /// The group; null where it is about the account.
     pub group: Option<GroupName>,
     /// What it objects to, with the figures.
     pub message: String,
-    /// The figures, where the guard compares two.
-    pub figures: Option<Figures>,
-    /// Where the bound was set; nothing for a default.
-    pub origin: Option<Origin>,
     /// How to proceed.
     pub help: String,
+    /// What was compared; null where nothing was.
+    pub figures: Option<Figures>,
+    /// Where the bound was set; null for a default.
+    pub origin: Option<Origin>,
 }
 
 /// What a guard compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// What the plan comes to.
     pub planned: u64,
@@ -93,18 +94,49 @@ pub struct Figures {
     pub present: u64,
 }
 
-/// The guards over what the operations would do.
-pub(super) fn check_operations(plan: &mut Plan, desired: &Desired, people: &People<'_>) {
-    let settings = &desired.settings;
-    let mut refusals = protected(plan, settings, people);
-    refusals.extend(total_removals(plan, settings));
-    for group in &plan.groups {
-        let declared = desired.groups.get(&group.name);
-        refusals.extend(group_removals(group, declared, settings));
-        if let Some(declared) = declared {
-            refusals.extend(min_members(group, declared));
-            refusals.extend(allow_empty(group, declared));
+impl GroupGuards {
+    /// The guards of a declared group.
+    #[must_use]
+    pub fn of(group: &DesiredGroup, settings: &Settings) -> Self {
+        // Where nothing is said about it, the list of members is what would leave the group empty.
+        let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
+        Self {
+            min_members: group.min_members.clone(),
+            allow_empty: Setting { value: group.allow_empty.value, origin },
+            group_removals: group.group_removals.as_ref().unwrap_or(&settings.limits.group_removals).clone(),
         }
+    }
+
+    /// The guards of a group that no file declares: only the limit holds.
+    #[must_use]
+    pub fn undeclared(settings: &Settings) -> Self {
+        let group_removals = settings.limits.group_removals.clone();
+        Self { min_members: None, allow_empty: Setting::preset(true), group_removals }
+    }
+
+    /// The fewest members that removals may leave, at every moment.
+    #[must_use]
+    pub fn least(&self) -> u64 {
+        let least = self.min_members.as_ref().map_or(0, |least| least.value);
+        least.max(u64::from(!self.allow_empty.value))
+    }
+}
+
+impl PlanGuards {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self { total_removals: settings.limits.total_removals.clone(), protected: settings.protected.clone() }
+    }
+}
+
+/// The guards over what the operations would do.
+pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
+    let mut refusals = protected(plan, people);
+    refusals.extend(total_removals(plan));
+    for group in &plan.groups {
+        refusals.extend(group_removals(group));
+        refusals.extend(min_members(group));
+        refusals.extend(allow_empty(group));
     }
     plan.refusals.extend(refusals);
     sort(plan);
@@ -149,9 +181,8 @@ fn sort(plan: &mut Plan) {
     });
 }
 
-fn group_removals(group: &GroupPlan, declared: Option<&DesiredGroup>, settings: &Settings) -> Option<Refusal> {
-    let own = declared.and_then(|declared| declared.group_removals.as_ref());
-    let limit = own.unwrap_or(&settings.limits.group_removals);
+fn group_removals(group: &GroupPlan) -> Option<Refusal> {
+    let limit = &group.guards.group_removals;
     let figures = exceeded(limit, group.removals().count(), group.observed.len(), LEAST_GROUP_REMOVALS)?;
     Some(Refusal {
         guard: Guard::GroupRemovals,
@@ -169,8 +200,8 @@ fn group_removals(group: &GroupPlan, declared: Option<&DesiredGroup>, settings: 
     })
 }
 
-fn total_removals(plan: &Plan, settings: &Settings) -> Option<Refusal> {
-    let limit = &settings.limits.total_removals;
+fn total_removals(plan: &Plan) -> Option<Refusal> {
+    let limit = &plan.guards.total_removals;
     let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
     let present = plan.groups.iter().map(|group| group.observed.len()).sum();
     let figures = exceeded(limit, removals, present, LEAST_TOTAL_REMOVALS)?;
@@ -203,9 +234,9 @@ fn source(limit: &Setting<Limit>) -> String {
     }
 }
 
-fn protected(plan: &Plan, settings: &Settings, people: &People<'_>) -> Vec<Refusal> {
+fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut protected: BTreeMap<MemberId, &Protected> = BTreeMap::new();
-    for entry in &settings.protected {
+    for entry in &plan.guards.protected {
         let ids = match &entry.person {
             PersonRef::Id(id) => vec![*id],
             PersonRef::Email(email) => people.with_email(email),
@@ -238,8 +269,8 @@ fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) 
     }
 }
 
-fn min_members(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
-    let least = declared.min_members.as_ref()?;
+fn min_members(group: &GroupPlan) -> Option<Refusal> {
+    let least = group.guards.min_members.as_ref()?;
     let (left, present) = (group.members_left() as u64, group.observed.len() as u64);
     if group.operations.is_empty() || left >= least.value {
         return None;
@@ -255,8 +286,8 @@ fn min_members(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
     })
 }
 
-fn allow_empty(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
-    if declared.allow_empty.value || group.operations.is_empty() || group.members_left() > 0 {
+fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
+    if group.guards.allow_empty.value || group.operations.is_empty() || group.members_left() > 0 {
         return None;
     }
     let present = group.observed.len() as u64;
@@ -265,7 +296,7 @@ fn allow_empty(group: &GroupPlan, declared: &DesiredGroup) -> Option<Refusal> {
         group: Some(group.name.clone()),
         message: format!("nobody would be left of {present} members"),
         figures: Some(Figures { planned: 0, allowed: 1, present }),
-        origin: Some(declared.members_origin.clone()),
+        origin: group.guards.allow_empty.origin.clone(),
         help: "if the group is to be empty, say so: allow_empty: true".into(),
     })
 }

@@ -5,11 +5,74 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Change, GroupPlan, Operation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Change, GroupPlan};
 use crate::model::{MemberId, Mode};
 
 /// Where changing a group one by one would take more requests than this, the whole set is replaced.
 const MAX_SINGLE_REQUESTS: usize = 3;
+
+/// One request of a plan. As JSON each is `{"method": …, "members": […]}`, so that readers need not tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "method", content = "members", rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// Adds these members (`account-user-group-member-create`).
+    Post(Vec<MemberId>),
+    /// Replaces the whole set (`account-user-group-member-update`).
+    Put(Vec<MemberId>),
+    /// Removes one member (`account-user-group-member-delete`).
+    Delete(
+        #[serde(with = "list_of_one")]
+        #[schemars(with = "[MemberId; 1]")]
+        MemberId,
+    ),
+}
+
+impl Operation {
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Post(_) => Method::Post,
+            Self::Put(_) => Method::Put,
+            Self::Delete(_) => Method::Delete,
+        }
+    }
+
+    /// The members that the request names.
+    #[must_use]
+    pub fn members(&self) -> &[MemberId] {
+        match self {
+            Self::Post(members) | Self::Put(members) => members,
+            Self::Delete(member) => std::slice::from_ref(member),
+        }
+    }
+}
+
+mod list_of_one {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        [value].serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        <[T; 1]>::deserialize(deserializer).map(|[value]| value)
+    }
+}
+
+/// What a request does to a group's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Adds members (`account-user-group-member-create`).
+    Post,
+    /// Replaces the whole set (`account-user-group-member-update`).
+    Put,
+    /// Removes one member (`account-user-group-member-delete`).
+    Delete,
+}
 
 /// Fills in the operations of every group.
 pub(super) fn decide(groups: &mut [GroupPlan]) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BlockedReason, UnmanagedGroup};
-use crate::model::{Desired, DesiredGroup, GroupId, GroupName, Observed, Unmanaged};
+use super::BlockedReason;
+use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged};
 
 /// What a declared group comes to in the account: a group's id, or why there is none.
 pub type Target = Result<GroupId, BlockedReason>;
@@ -58,15 +58,14 @@ pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n
 
 /// The groups that no file declares, by name, where the settings want them told. All declared groups count, not only
 /// those that are planned.
-pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<UnmanagedGroup> {
+pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<GroupRef> {
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();
     }
     let declared = targets(desired, current, &BTreeSet::new());
     let managed: BTreeSet<GroupId> = declared.into_values().filter_map(Result::ok).collect();
     let others = current.groups.iter().filter(|(id, _)| !managed.contains(id));
-    let mut unmanaged: Vec<_> =
-        others.map(|(id, group)| UnmanagedGroup { id: *id, name: group.name.clone() }).collect();
+    let mut unmanaged: Vec<_> = others.map(|(id, group)| GroupRef { id: *id, name: group.name.clone() }).collect();
     unmanaged.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     unmanaged
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::people::People;
 use super::{
-    Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, Policy, assemble, fingerprint, guards,
+    Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, PlanGuards, Policy, assemble, fingerprint,
+    guards,
 };
 use crate::model::{Desired, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef};
 
@@ -30,7 +33,13 @@ pub struct Before {
 /// Plans to bring everybody a run touched back to where they were before it. Who is there already needs nothing, so
 /// that an operation of unknown outcome is settled by what was read. The guards of the files hold.
 #[must_use]
-pub fn undo(reversals: &BTreeMap<GroupId, Reversal>, desired: &Desired, current: &Observed, policy: &Policy) -> Plan {
+pub fn undo(
+    reversals: &BTreeMap<GroupId, Reversal>,
+    desired: &Desired,
+    current: &Observed,
+    policy: &Policy,
+    time: Timestamp,
+) -> Plan {
     let people = People::of(current);
     let (mut groups, mut blocked) = (Vec::new(), Vec::new());
     let planned =
@@ -42,9 +51,10 @@ pub fn undo(reversals: &BTreeMap<GroupId, Reversal>, desired: &Desired, current:
         }
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    let mut plan = assemble(policy.account_id, groups);
+    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), time);
     plan.blocked = blocked;
-    guards::check_operations(&mut plan, desired, &people);
+    guards::check_operations(&mut plan, &people);
+    plan.recount();
     plan
 }
 
@@ -54,7 +64,7 @@ fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Bloc
         Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },
         None => BlockedReason::UnknownPin { pin: id, namesake: None },
     };
-    Some(Blocked { group: reversal.name.clone(), entry: None, origin, reason, since: None })
+    Some(Blocked::new(reversal.name.clone(), None, origin, reason))
 }
 
 fn reverse(
@@ -90,7 +100,7 @@ fn reverse(
                 Err(reason) => {
                     unresolved = true;
                     let (group, entry) = (reversal.name.clone(), Some(PersonRef::Id(*member)));
-                    blocked.push(Blocked { group, entry, origin: before.origin.clone(), reason, since: None });
+                    blocked.push(Blocked::new(group, entry, before.origin.clone(), reason));
                 }
             },
             (false, true) => removals.push(change(Action::Remove)),
@@ -105,12 +115,15 @@ fn reverse(
         name: reversal.name.clone(),
         mode,
         origin: first.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 }),
+        guards: declared.map_or_else(
+            || GroupGuards::undeclared(&desired.settings),
+            |declared| GroupGuards::of(declared, &desired.settings),
+        ),
         observed: Arc::clone(observed),
         fingerprint: fingerprint(observed.keys()),
         changes,
         held,
         operations: Vec::new(),
-        guards: declared.map(GroupGuards::of).unwrap_or(GroupGuards { min_members: None, allow_empty: true }),
         required: None,
     }
 }

@@ -92,7 +92,7 @@ fn foot(plan: &Plan, apply: &str) -> String {
         "\nNo digest lifts these refusals: what they name has to be resolved first.\n".into()
     } else if !plan.refusals.is_empty() {
         command("If every one of these removals is meant, accept the limits for exactly this plan:", "--accept")
-    } else if plan.summary().requests > 0 {
+    } else if plan.summary.requests > 0 {
         command("To apply exactly this plan:", "--expect")
     } else {
         String::new()

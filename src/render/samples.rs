@@ -160,6 +160,8 @@ pub fn hostile() -> Plan {
         blocked.group = name.clone();
         blocked.origin.file = HOSTILE.into();
         blocked.reason = plan::BlockedReason::UnreadableGroup { cause: HOSTILE.into() };
+        let entry = blocked.entry.as_ref().map(|entry| format!("{entry}: ")).unwrap_or_default();
+        blocked.message = format!("{entry}{}", blocked.reason);
     });
     plan.refusals.iter_mut().for_each(|refusal| {
         refusal.group = Some(name.clone());
@@ -170,6 +172,7 @@ pub fn hostile() -> Plan {
         expiring.group = name.clone();
         expiring.origin.file = HOSTILE.into();
     });
+    plan.recount();
     plan
 }
 

@@ -158,7 +158,7 @@ impl Page {
             let line = self.paint.paint(Style::Title, &line);
             self.line(&line);
         }
-        if plan.summary().requests > 0 || !plan.refusals.is_empty() {
+        if plan.summary.requests > 0 || !plan.refusals.is_empty() {
             let digest = self.paint.paint(Style::Dim, &format!("Digest: {}", plan.digest));
             self.line(&digest);
         }
@@ -196,7 +196,7 @@ impl Page {
 /// The figures of a plan in a line, and what else there is to say in further lines.
 #[must_use]
 pub fn summary(plan: &Plan) -> Vec<String> {
-    let summary = plan.summary();
+    let summary = plan.summary;
     let groups = counted(summary.groups, "group");
     if !plan.has_differences() && plan.blocked.is_empty() {
         return vec![format!("No changes. {groups} in sync.")];

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use convoke::config::{self, Source};
 use convoke::journal;
-use convoke::plan::document::PlanDocument;
+use convoke::plan::Plan;
 use convoke::sandbox::Seed;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ const JOURNAL: &str = r#"{"entry":"run","format_version":1,"time":"2026-01-01T00
 /// Reads bytes as everything that is read; whether any of it is accepted does not matter.
 fn read_as_everything(bytes: &[u8]) {
     let _ = config::parse(&[Source { path: "convoke.yaml".into(), bytes: bytes.to_vec() }]);
-    let _ = PlanDocument::parse(bytes).and_then(PlanDocument::into_plan);
+    let _ = Plan::parse(bytes);
     let _ = journal::parse(bytes).map(|record| record.reversals(&"journal".into()));
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Seed::parse(Path::new("seed.yaml"), text);
@@ -114,11 +114,11 @@ proptest! {
     fn a_plan_of_which_anything_was_changed_is_refused(spoils in vec(spoil(), 1..3)) {
         let sound = answers::a_plan();
         let bytes = spoilt(&sound, &spoils);
-        let same = |document: &PlanDocument| {
-            let sound = PlanDocument::parse(sound.as_bytes()).unwrap();
+        let same = |document: &Plan| {
+            let sound = Plan::parse(sound.as_bytes()).unwrap();
             *document == sound
         };
-        if let Ok(document) = PlanDocument::parse(&bytes) {
+        if let Ok(document) = Plan::parse(&bytes) {
             prop_assert!(same(&document), "an edited plan was taken: {}", String::from_utf8_lossy(&bytes));
         }
     }
@@ -129,7 +129,7 @@ fn the_texts_to_be_spoilt_are_sound() {
     assert!(config::parse(&[Source { path: "convoke.yaml".into(), bytes: FILE.into() }]).is_ok());
     assert!(Seed::parse(Path::new("seed.yaml"), SEED).is_ok());
     assert_eq!(journal::parse(JOURNAL.as_bytes()).unwrap().operations.len(), 1);
-    assert!(PlanDocument::parse(answers::a_plan().as_bytes()).unwrap().into_plan().is_ok());
+    assert!(Plan::parse(answers::a_plan().as_bytes()).is_ok());
 }
 
 #[test]

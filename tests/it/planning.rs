@@ -96,12 +96,14 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
 #[test]
 fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
     let world = given(organisation()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
-    let outcome = world.run("plan --format json").exits(0);
+    let outcome = world.run("plan --format json --at 2026-11-01").exits(0);
     assert_snapshot!(outcome.stdout, @r#"
     {
       "format_version": 1,
+      "status": "changes",
       "account_id": "023e105f4ecef8ad9ca31a8372d0c353",
       "digest": "1d4af64e67e4a21576b8cd4517a1675ac48d6fe825ec329bffa8ff55d2e1afac",
+      "time": "2026-11-01T00:00:00Z",
       "summary": {
         "groups": 1,
         "changed": 1,
@@ -122,6 +124,28 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
             "file": "convoke.yaml",
             "line": 5,
             "column": 3
+          },
+          "guards": {
+            "allow_empty": {
+              "value": false,
+              "origin": {
+                "file": "convoke.yaml",
+                "line": 6,
+                "column": 5
+              }
+            },
+            "group_removals": {
+              "value": {
+                "percent": {
+                  "hundredths": 10000
+                }
+              },
+              "origin": {
+                "file": "convoke.yaml",
+                "line": 3,
+                "column": 13
+              }
+            }
           },
           "fingerprint": "8cc15d1ffcd3d923c22363a598771ab32ba6f1b0b1aba0d6ef68407c72c224d4",
           "changes": [
@@ -187,7 +211,22 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
       "refusals": [],
       "unmanaged_groups": [],
       "expiring": [],
-      "checksum": "fa40d859aa6da6edbdc81d637738945e6c633a63d350dc8f51c131a694b5c406"
+      "guards": {
+        "total_removals": {
+          "value": {
+            "percent": {
+              "hundredths": 10000
+            }
+          },
+          "origin": {
+            "file": "convoke.yaml",
+            "line": 3,
+            "column": 35
+          }
+        },
+        "protected": []
+      },
+      "checksum": "14bb2b6d27bd821b3c8b7a242dfc11404bbc7e93c1f6c4210d6e1d2f388d914d"
     }
     "#);
 }

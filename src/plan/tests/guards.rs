@@ -108,9 +108,9 @@ fn what_is_held_or_only_observed_counts_against_no_limit() {
     let account = Account::default().group("G", 0..10);
     let settings = "settings:\n  limits: {group_removals: 0, total_removals: 0}\n";
     let held = account.plan(&format!("{settings}groups:\n  G: {{members: [nobody@example.com]}}\n"));
-    assert_eq!((held.summary().held, refused(&held)), (10, vec![]));
+    assert_eq!((held.summary.held, refused(&held)), (10, vec![]));
     let observed = account.plan(&format!("{settings}groups:\n  G: {{mode: observe, members: []}}\n"));
-    assert_eq!((observed.summary().observed_only, refused(&observed)), (10, vec![]));
+    assert_eq!((observed.summary.observed_only, refused(&observed)), (10, vec![]));
     let additive = account.plan(&format!("{settings}groups:\n  G: {{mode: additive, members: []}}\n"));
     assert_eq!((additive.has_differences(), refused(&additive)), (false, vec![]));
 }

@@ -16,7 +16,7 @@ fn reversals(joined: &[u64], left: &[u64]) -> BTreeMap<GroupId, Reversal> {
 }
 
 fn undone(account: &Account, joined: &[u64], left: &[u64], files: &str) -> Plan {
-    undo(&reversals(joined, left), &desired(files), &account.0, &policy())
+    undo(&reversals(joined, left), &desired(files), &account.0, &policy(), Timestamp::UNIX_EPOCH)
 }
 
 const NOTHING: &str = "groups: {}\n";
@@ -49,7 +49,7 @@ fn undoing_is_guarded_like_any_plan() {
 fn who_is_gone_from_the_account_is_told_and_holds_the_removals() {
     let account = Account::default().group("G", 0..10);
     let plan = undone(&account, &[1], &[77], NOTHING);
-    assert_eq!((plan.blocked.len(), plan.summary().held, plan.summary().removes), (1, 1, 0));
+    assert_eq!((plan.blocked.len(), plan.summary.held, plan.summary.removes), (1, 1, 0));
 }
 
 #[test]

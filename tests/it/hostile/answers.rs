@@ -15,7 +15,6 @@ use convoke::config::{self, Source};
 use convoke::journal::Journal;
 use convoke::model::{AccountId, Desired, GroupSummary, Member, MemberId, Observed};
 use convoke::observe;
-use convoke::plan::document::PlanDocument;
 use convoke::plan::{self, Plan, Policy};
 use fastrand::Rng;
 use futures_util::stream;
@@ -71,7 +70,7 @@ pub fn a_plan() -> String {
         ..Observed::default()
     };
     let plan = plan::plan(&desired, &current, &policy(), Timestamp::UNIX_EPOCH);
-    serde_json::to_string(&PlanDocument::new(&plan)).unwrap()
+    serde_json::to_string(&plan.sealed()).unwrap()
 }
 
 /// The truth about each path.

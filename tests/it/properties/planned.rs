@@ -36,8 +36,8 @@ proptest! {
             carry_out(operation, present.get_mut(&group.id).unwrap());
         }
         let again = case.with_present(&present).plan();
-        prop_assert_eq!(again.summary().requests, 0);
-        prop_assert_eq!(again.summary().adds + again.summary().removes, 0);
+        prop_assert_eq!(again.summary.requests, 0);
+        prop_assert_eq!(again.summary.adds + again.summary.removes, 0);
         let unresolved = case.groups.iter().any(|case| case.stranger || case.mode == Mode::Observe);
         prop_assert!(unresolved || !again.has_differences());
     }
@@ -122,7 +122,6 @@ proptest! {
 
     #[test]
     fn the_same_inputs_give_the_same_plan(case in cases()) {
-        let document = |case: &super::world::Case| convoke::plan::document::PlanDocument::new(&case.plan());
-        prop_assert_eq!(document(&case), document(&case));
+        prop_assert_eq!(case.plan(), case.plan());
     }
 }

@@ -12,7 +12,6 @@ use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunEntry};
 use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
-use convoke::plan::document::PlanDocument;
 use convoke::plan::{self, Action, Before, Plan, Policy};
 use convoke::report::Report;
 use convoke::sandbox::{Account, Sandbox};
@@ -89,7 +88,7 @@ impl World {
                 let client = self.client();
                 let made = self.make_plan(&client).await;
                 if let Ok(made) = &made {
-                    let document = serde_json::to_vec(&PlanDocument::new(&made.plan)).unwrap();
+                    let document = serde_json::to_vec(&made.plan.sealed()).unwrap();
                     self.saved.push((document, made.clone()));
                 }
                 self.close(made.map(|_| None), "planned")?;
@@ -212,7 +211,7 @@ impl World {
 
     async fn apply_saved(&mut self, at: usize, run: Run) -> Attempt {
         let (document, made) = self.saved[at].clone();
-        let plan = PlanDocument::parse(&document).unwrap().into_plan().unwrap();
+        let plan = Plan::parse(&document).unwrap();
         let client = self.client();
         match apply::recheck(&client, &plan).await? {
             Recheck::Stale(_) => Ok(None),
@@ -262,7 +261,7 @@ impl World {
         let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
-        let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy());
+        let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), Timestamp::UNIX_EPOCH);
         let plan = observe::resolve(client, &desired, &mut current, make).await?;
         let bounds = self.bounds(&plan, false);
         Ok(Made { plan, bounds, seen })

@@ -1,0 +1,27 @@
+//! How a run ended, as every JSON document says it.
+
+use serde::{Deserialize, Serialize};
+
+/// The `status` of a JSON document: of those that fit, the first in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// The command failed, and says why.
+    Failed,
+    /// The plan is not the one that was reviewed. Nothing was changed.
+    Stale,
+    /// A guard refused. Nothing was changed.
+    Refused,
+    /// Something declared cannot be applied.
+    Blocked,
+    /// Applied in part.
+    Partial,
+    /// Applied in full.
+    Applied,
+    /// There are differences.
+    Changes,
+    /// There is no difference.
+    InSync,
+    /// An edit of the files had nothing to do.
+    Unchanged,
+}

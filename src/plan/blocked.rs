@@ -1,0 +1,109 @@
+//! What is declared and cannot be applied, and why.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Since;
+use crate::model::{Email, GroupId, GroupName, MemberId, Origin, PersonRef};
+
+/// Something declared that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Blocked {
+    /// The declared group.
+    pub group: GroupName,
+    /// The entry; null where it is the group itself.
+    pub entry: Option<PersonRef>,
+    /// Where it is declared.
+    pub origin: Origin,
+    pub reason: BlockedReason,
+    /// The reason in words.
+    pub message: String,
+    /// Whether the change under review brought it; null where no base was given.
+    pub since: Option<Since>,
+}
+
+impl Blocked {
+    /// An entry, or a whole group, that cannot be applied.
+    #[must_use]
+    pub fn new(group: GroupName, entry: Option<PersonRef>, origin: Origin, reason: BlockedReason) -> Self {
+        let message = match &entry {
+            Some(entry) => format!("{entry}: {reason}"),
+            None => reason.to_string(),
+        };
+        Self { group, entry, origin, reason, message, since: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum BlockedReason {
+    /// No member of the account has this address or id.
+    UnknownPerson {
+        /// The most similar address of the account.
+        nearest: Option<Email>,
+    },
+    /// The person declined the invitation to the account.
+    RejectedInvitation,
+    /// Several members of the account have this address: these ids.
+    AmbiguousPerson { candidates: Vec<MemberId> },
+    /// No group of the account has this name.
+    UnknownGroup {
+        /// The most similar name of the account.
+        nearest: Option<GroupName>,
+    },
+    /// No group of the account has the pinned id.
+    UnknownPin {
+        pin: GroupId,
+        /// The group that has the declared name now.
+        namesake: Option<GroupId>,
+    },
+    /// Several groups of the account have this name: these ids.
+    AmbiguousGroup { candidates: Vec<GroupId> },
+    /// The API refuses to list the group's members.
+    UnreadableGroup {
+        /// In the API's words.
+        cause: String,
+    },
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for BlockedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownPerson { nearest: None } => write!(f, "no member of the account; invite them first"),
+            Self::UnknownPerson { nearest: Some(nearest) } => {
+                write!(f, "no member of the account; did you mean {nearest}?")
+            }
+            Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite them again"),
+            Self::AmbiguousPerson { candidates } => {
+                write!(f, "several members of the account have this address; say which by id: {}", joined(candidates))
+            }
+            Self::UnknownGroup { nearest: None } => {
+                write!(f, "the account has no group of this name; create it first, or pin its id")
+            }
+            Self::UnknownGroup { nearest: Some(nearest) } => {
+                write!(f, "the account has no group of this name; did you mean {:?}?", nearest.as_str())
+            }
+            Self::UnknownPin { pin, namesake: None } => write!(f, "the account has no group with the pinned id {pin}"),
+            Self::UnknownPin { pin, namesake: Some(id) } => {
+                write!(f, "the account has no group with the pinned id {pin}; the group of this name has the id {id}")
+            }
+            Self::AmbiguousGroup { candidates } => {
+                write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
+            }
+            Self::UnreadableGroup { cause } => write!(f, "its members cannot be read: {cause}"),
+        }
+    }
+}
+
+fn joined(ids: &[impl fmt::Display]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

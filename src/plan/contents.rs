@@ -1,0 +1,306 @@
+//! What a plan says. These types are the saved plan, too: their serde form is the format of the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Blocked, Digest, Operation, Refusal};
+use crate::model::{
+    AccountId, GroupId, GroupName, GroupRef, Limit, Member, MemberId, Membership, Mode, Origin, PersonRef, Protected,
+    RosterUse, RunStatus, Setting,
+};
+
+/// The difference between what is desired and what was observed, and the operations that end it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "convoke plan")]
+pub struct Plan {
+    /// The version of this format.
+    pub format_version: u32,
+    pub status: RunStatus,
+    pub account_id: AccountId,
+    /// Names what the plan does: equal for the same account, groups and changes.
+    pub digest: Digest,
+    /// The time that the plan was made for: it decides which entries are in force.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: Timestamp,
+    pub summary: Summary,
+    /// Every planned group, by name, changed or not.
+    pub groups: Vec<GroupPlan>,
+    /// What is declared and cannot be applied.
+    pub blocked: Vec<Blocked>,
+    /// What the guards object to. A plan with refusals is not applied.
+    pub refusals: Vec<Refusal>,
+    /// Groups of the account that no file declares, where the settings ask for them.
+    pub unmanaged_groups: Vec<GroupRef>,
+    /// Memberships that end soon.
+    pub expiring: Vec<Expiring>,
+    /// The guards that concern more than one group, as they were when the plan was made.
+    pub guards: PlanGuards,
+    /// SHA-256 over the rest of the file; only a plan that is being read has one.
+    #[serde(default, skip_serializing)]
+    #[schemars(required)]
+    pub(super) checksum: Option<Digest>,
+}
+
+/// One group's part of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPlan {
+    pub id: GroupId,
+    /// The group's name, as declared.
+    pub name: GroupName,
+    pub mode: Mode,
+    /// Where the group is declared.
+    pub origin: Origin,
+    pub guards: GroupGuards,
+    /// A hash of the observed members' ids.
+    pub fingerprint: Digest,
+    /// Who joins and who leaves, additions first, each in the order of addresses.
+    pub changes: Vec<Change>,
+    /// Removals that wait until what is blocked is resolved: no operation carries them out.
+    pub held: Vec<Change>,
+    /// The requests that make the changes, in order; none where the group is only observed.
+    pub operations: Vec<Operation>,
+    /// Of an additive group: who has to be in it afterwards. Members whom no file declares do not count there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<BTreeSet<MemberId>>,
+    /// The members that the group was observed to have, by id.
+    #[serde(with = "by_id")]
+    #[schemars(with = "Vec<Member>")]
+    pub observed: Arc<Membership>,
+}
+
+/// The guards of one group, as resolved from its own settings and the files' defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupGuards {
+    /// The group must keep at least this many members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_members: Option<Setting<u64>>,
+    pub allow_empty: Setting<bool>,
+    pub group_removals: Setting<Limit>,
+}
+
+/// The guards that concern more than one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanGuards {
+    pub total_removals: Setting<Limit>,
+    /// Who is never removed from any group.
+    pub protected: Vec<Protected>,
+}
+
+/// Somebody joins or leaves a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub action: Action,
+    pub member: Member,
+    /// For an addition, where the person is declared. For a removal, the list that does not name them, or the entry
+    /// that has expired.
+    pub origin: Origin,
+    /// The rosters between the group and the entry, outermost first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Arc<[RosterUse]>>,
+    /// Why, in the words of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// For a removal: when the entry ended that kept the person in the group until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub expired: Option<Timestamp>,
+    /// Whether the change under review causes it; null where no base was given.
+    pub since: Option<Since>,
+    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub added_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// The member joins the group.
+    Add,
+    /// The member leaves the group.
+    Remove,
+}
+
+/// When a difference came to be, seen from a change under review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Since {
+    /// The change under review causes it.
+    Change,
+    /// It was there before.
+    Before,
+}
+
+/// A membership that ends soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expiring {
+    pub group: GroupName,
+    pub person: PersonRef,
+    /// The first instant after it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub until: Timestamp,
+    /// The entry that ends it.
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Groups in the plan.
+    pub groups: u64,
+    /// Groups that applying would change.
+    pub changed: u64,
+    /// Memberships that applying would add.
+    pub adds: u64,
+    /// Memberships that applying would remove.
+    pub removes: u64,
+    /// Differences in groups that are only observed.
+    pub observed_only: u64,
+    /// Removals that are held.
+    pub held: u64,
+    /// Declared things that cannot be applied.
+    pub blocked: u64,
+    /// Objections of the guards.
+    pub refused: u64,
+    /// Writing requests that applying would send.
+    pub requests: u64,
+}
+
+impl GroupPlan {
+    /// The changes that operations carry out: none where the group is only observed.
+    pub fn carried_out(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|_| self.mode != Mode::Observe)
+    }
+
+    /// Who leaves through the operations.
+    pub fn removals(&self) -> impl Iterator<Item = &Change> {
+        self.carried_out().filter(|change| change.action == Action::Remove)
+    }
+
+    /// Who joins through the operations.
+    pub fn additions(&self) -> impl Iterator<Item = &Change> {
+        self.carried_out().filter(|change| change.action == Action::Add)
+    }
+
+    /// The members the group has once the operations are carried out.
+    #[must_use]
+    pub fn target(&self) -> BTreeSet<MemberId> {
+        let mut target: BTreeSet<MemberId> = self.observed.keys().copied().collect();
+        for change in self.carried_out() {
+            match change.action {
+                Action::Add => target.insert(change.member.id),
+                Action::Remove => target.remove(&change.member.id),
+            };
+        }
+        target
+    }
+
+    /// How many members the group has once the operations are carried out: those of the target.
+    #[must_use]
+    pub fn members_left(&self) -> usize {
+        (self.observed.len() + self.additions().count()).saturating_sub(self.removals().count())
+    }
+
+    /// Whether the group is as it should be.
+    #[must_use]
+    pub fn in_sync(&self) -> bool {
+        self.changes.is_empty() && self.held.is_empty()
+    }
+
+    /// The id and name of the group.
+    #[must_use]
+    pub fn group_ref(&self) -> GroupRef {
+        GroupRef { id: self.id, name: self.name.clone() }
+    }
+}
+
+impl Plan {
+    /// Whether the account differs from what is declared, in any way the plan knows.
+    #[must_use]
+    pub fn has_differences(&self) -> bool {
+        self.groups.iter().any(|group| !group.in_sync())
+    }
+
+    /// Whether applying would remove anybody.
+    #[must_use]
+    pub fn removes_anybody(&self) -> bool {
+        self.groups.iter().any(|group| group.removals().next().is_some())
+    }
+
+    /// The refusals that stand although the limits are lifted.
+    pub fn refusals_beyond_limits(&self) -> impl Iterator<Item = &Refusal> {
+        self.refusals.iter().filter(|refusal| !refusal.guard.is_limit())
+    }
+
+    /// The groups by id.
+    #[must_use]
+    pub fn by_id(&self) -> BTreeMap<GroupId, &GroupPlan> {
+        self.groups.iter().map(|group| (group.id, group)).collect()
+    }
+
+    /// Brings the figures and the status in line with the rest.
+    pub(crate) fn recount(&mut self) {
+        self.summary = self.counted();
+        self.status = self.judged();
+    }
+
+    fn judged(&self) -> RunStatus {
+        if !self.refusals.is_empty() {
+            RunStatus::Refused
+        } else if !self.blocked.is_empty() {
+            RunStatus::Blocked
+        } else if self.has_differences() {
+            RunStatus::Changes
+        } else {
+            RunStatus::InSync
+        }
+    }
+
+    pub(super) fn counted(&self) -> Summary {
+        let mut summary = Summary {
+            groups: self.groups.len() as u64,
+            blocked: self.blocked.len() as u64,
+            refused: self.refusals.len() as u64,
+            ..Summary::default()
+        };
+        for group in &self.groups {
+            summary.changed += u64::from(!group.operations.is_empty());
+            summary.adds += group.additions().count() as u64;
+            summary.removes += group.removals().count() as u64;
+            summary.held += group.held.len() as u64;
+            summary.requests += group.operations.len() as u64;
+            if group.mode == Mode::Observe {
+                summary.observed_only += group.changes.len() as u64;
+            }
+        }
+        summary
+    }
+}
+
+/// A membership as a list: each member names their own id.
+mod by_id {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::{Member, Membership};
+
+    pub fn serialize<S: Serializer>(members: &Membership, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(members.values())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Membership>, D::Error> {
+        let members = Vec::<Arc<Member>>::deserialize(deserializer)?;
+        Ok(Arc::new(members.into_iter().map(|member| (member.id, member)).collect()))
+    }
+}
