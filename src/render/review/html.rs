@@ -81,9 +81,10 @@ fn overview(review: &Review) -> Markup {
 /// People and groups in one table, where it fits a page.
 fn matrix(review: &Review) -> Option<Markup> {
     let groups: Vec<&ReviewGroup> = review.groups.iter().filter(|group| !group.memberships.is_empty()).collect();
-    let mut people: BTreeSet<&str> = BTreeSet::new();
+    let mut people: BTreeSet<(String, &str)> = BTreeSet::new();
     for group in &groups {
-        people.extend(group.memberships.iter().map(|membership| &*membership.person));
+        people
+            .extend(group.memberships.iter().map(|membership| (membership.person.to_lowercase(), &*membership.person)));
         if people.len() > MATRIX_PEOPLE {
             return None;
         }
@@ -107,7 +108,7 @@ fn matrix(review: &Review) -> Option<Markup> {
                     }
                 }
                 tbody {
-                    @for person in people {
+                    @for (_, person) in people {
                         tr {
                             th scope="row" { (clean(person)) }
                             @for states in &states {
