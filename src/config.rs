@@ -5,6 +5,7 @@
 //! `rosters`). No step stops at a mistake: whatever is wrong goes to one report. Only [`load`] touches the file
 //! system.
 
+mod edit;
 mod entry;
 mod file;
 mod keys;
@@ -22,6 +23,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{
+    EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged, Uncompared, When,
+    edit, parse_age,
+};
 pub use load::{load, load_with_sources};
 pub use problem::{Position, Problem, Problems};
 pub use schema::schema;

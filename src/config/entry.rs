@@ -19,7 +19,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    const fn at(&self) -> Position {
+    pub const fn at(&self) -> Position {
         match self {
             Self::Person { at, .. } | Self::Roster { at, .. } => *at,
         }

@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 200;
 const LONGEST_QUOTE: usize = 100;
 
 /// A place in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line, from 1.
     pub line: u32,

@@ -11,7 +11,7 @@ const HELP: &str = "write a day (2026-12-31) or an instant with its offset (2026
 
 /// Which end of a window a time is.
 #[derive(Clone, Copy)]
-enum End {
+pub(super) enum End {
     From,
     Until,
 }
@@ -56,7 +56,7 @@ impl Reader<'_> {
     }
 }
 
-fn parse(end: End, text: &str) -> Result<Timestamp, (&'static str, &'static str)> {
+pub(super) fn parse(end: End, text: &str) -> Result<Timestamp, (&'static str, &'static str)> {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
     if shape == "0000-00-00" {
         let day: Date = text.parse().map_err(|_| ("there is no such day", HELP))?;

@@ -1,0 +1,379 @@
+//! Steps as changes of bytes. What cannot be written safely is left to a person; what is written is proven afterwards.
+
+use std::ops::Range;
+
+use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
+use super::step::{Action, ChangedTerms, NewTerms, Step, Turn};
+use crate::model::PersonRef;
+
+/// Bytes to replace, in the text before any other change.
+#[derive(Clone, Debug)]
+pub(super) struct Patch {
+    pub bytes: Range<usize>,
+    pub text: String,
+}
+
+impl Patch {
+    fn delete(bytes: Range<usize>) -> Self {
+        Self { bytes, text: String::new() }
+    }
+
+    fn insert(at: usize, text: impl Into<String>) -> Self {
+        Self { bytes: at..at, text: text.into() }
+    }
+}
+
+/// The text with all patches, where no two of them contradict each other.
+pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
+    patches.sort_by_key(|patch| (patch.bytes.start, patch.bytes.end));
+    let mut result = String::with_capacity(text.len() + 256);
+    let mut at = 0;
+    for Patch { bytes, text: new } in patches {
+        // What is deleted twice is deleted.
+        if bytes.start < at && !new.is_empty() {
+            return None;
+        }
+        result.push_str(text.get(at..bytes.start.max(at))?);
+        result.push_str(&new);
+        at = at.max(bytes.end);
+    }
+    result.push_str(text.get(at..)?);
+    Some(result)
+}
+
+/// A list that is being changed.
+pub(super) struct Writer<'l, 's> {
+    pub layout: &'l Layout<'s>,
+    pub list: &'l ListLayout,
+    /// By how many columns a new list is indented below its key.
+    pub indent: usize,
+}
+
+impl Writer<'_, '_> {
+    /// The patches for the steps of this list.
+    pub fn patches(&self, steps: &[&Step]) -> Option<Vec<Patch>> {
+        let removed: Vec<usize> =
+            steps.iter().filter(|step| matches!(step.action, Action::Remove)).map(|step| step.index).collect();
+        let mut patches = match self.list.style {
+            Style::Block => self.remove_lines(&removed)?,
+            Style::Flow { .. } => self.remove_items(&removed)?,
+        };
+        for step in steps {
+            match &step.action {
+                Action::Remove => {}
+                Action::Insert(terms) => patches.extend(self.insert(step.index, &step.person, terms)?),
+                Action::Replace(terms) => patches.push(self.replace(step.index, &step.person, terms)?),
+                Action::Change(terms) => patches.extend(self.change(step.index, terms)?),
+            }
+        }
+        Some(patches)
+    }
+
+    fn item(&self, index: usize) -> Option<&Item> {
+        self.list.items.get(index)
+    }
+
+    /// The lines of an item that has its lines to itself.
+    fn lines(&self, item: &Item) -> Option<Range<usize>> {
+        let begin = item.dash.unwrap_or(item.bytes.start);
+        let end = item.comma.map_or(item.bytes.end, |comma| comma + 1);
+        let start = self.layout.line_start(begin);
+        let alone = self.layout.is_blank(start..begin)
+            && (item.comma.is_none() || self.layout.is_blank(item.bytes.end..end - 1))
+            && (item.keeps_line_ends || self.layout.ends_line(end));
+        alone.then(|| start..self.layout.after(end, item.keeps_line_ends))
+    }
+
+    fn remove_lines(&self, removed: &[usize]) -> Option<Vec<Patch>> {
+        let mut patches = Vec::new();
+        for index in removed {
+            let mut lines = self.lines(self.item(*index)?)?;
+            lines.start = self.start_at_end(lines.start, lines.end)?;
+            patches.push(Patch::delete(lines));
+        }
+        if !removed.is_empty() && removed.len() == self.list.items.len() {
+            patches.push(Patch::insert(self.list.lead, " []"));
+        }
+        Some(patches)
+    }
+
+    /// Where to begin deleting lines: the last line of a file that ends without a line end takes the one in front along.
+    fn start_at_end(&self, start: usize, end: usize) -> Option<usize> {
+        let text = self.layout.text;
+        if end < text.len() || text.ends_with(['\n', '\r']) {
+            return Some(start);
+        }
+        let before = text.get(..start)?;
+        Some(before.strip_suffix("\r\n").map_or(start.saturating_sub(1), str::len))
+    }
+
+    fn remove_items(&self, removed: &[usize]) -> Option<Vec<Patch>> {
+        removed.iter().map(|index| self.remove_item(*index, removed)).collect::<Option<Vec<_>>>().map(|all| all.concat())
+    }
+
+    /// Takes an item out of brackets, with one comma.
+    fn remove_item(&self, index: usize, removed: &[usize]) -> Option<Vec<Patch>> {
+        let item = self.item(index)?;
+        let layout = self.layout;
+        let previous = index.checked_sub(1).and_then(|index| self.item(index));
+        // The last one takes the comma in front of it along, where that is not another's to take.
+        let comma_before = match item.comma {
+            None => (0..index).rev().find(|index| !removed.contains(index)).and_then(|kept| self.item(kept)?.comma),
+            Some(_) => None,
+        };
+        let mut patches: Vec<Patch> = comma_before.map(|comma| Patch::delete(comma..comma + 1)).into_iter().collect();
+        if let Some(lines) = self.lines(item) {
+            patches.push(Patch::delete(lines));
+            return Some(patches);
+        }
+        let end = item.comma.map_or(item.bytes.end, |comma| comma + 1);
+        let previous_end = previous.map(|previous| previous.comma.map_or(previous.bytes.end, |comma| comma + 1));
+        let bytes = match previous_end {
+            Some(previous) if layout.is_blank(previous..item.bytes.start) => previous..end,
+            _ => {
+                let rest = layout.text.get(end..)?;
+                item.bytes.start..end + (rest.len() - rest.trim_start_matches([' ', '\t']).len())
+            }
+        };
+        patches.push(Patch::delete(bytes));
+        Some(patches)
+    }
+
+    fn insert(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Vec<Patch>> {
+        match self.list.style {
+            Style::Block => self.insert_lines(index, person, terms).map(|patch| vec![patch]),
+            Style::Flow { open, close, nested } => {
+                let alone = close == open + 1 && self.list.items.is_empty();
+                let written = self.layout.text.get(self.list.lead..open)? == " ";
+                if alone && written && !nested {
+                    return self.begin_list(close, person, terms);
+                }
+                self.insert_item(index, open, &flow_entry(person, terms))
+            }
+        }
+    }
+
+    /// Begins a list where there was an empty one.
+    fn begin_list(&self, close: usize, person: &PersonRef, terms: &NewTerms) -> Option<Vec<Patch>> {
+        let indent = " ".repeat(self.layout.column(self.list.key) + self.indent);
+        let line = self.layout.line_end(close);
+        let ending = self.layout.line_ending(close);
+        let entry = block_entry(&indent, ending, person, terms);
+        let text = if line.is_empty() { format!("{ending}{entry}") } else { format!("{entry}{ending}") };
+        Some(vec![Patch::delete(self.list.lead..close + 1), Patch::insert(line.end, text)])
+    }
+
+    fn insert_lines(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
+        let layout = self.layout;
+        let dash = self.item(index.min(self.list.items.len().checked_sub(1)?))?.dash?;
+        let indent = " ".repeat(layout.column(dash));
+        let (end, keeps_line_ends) = match index.checked_sub(1) {
+            Some(previous) => self.item(previous).map(|item| (item.bytes.end, item.keeps_line_ends))?,
+            // Above the first entry, below its key: what stands between belongs to the first entry.
+            None => (self.list.lead, false),
+        };
+        // The first entry may share the line with what is in front of it.
+        if index == 0 && layout.line_start(dash) <= self.list.lead {
+            return None;
+        }
+        let at = layout.after(end, keeps_line_ends);
+        let ending = layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
+        let entry = block_entry(&indent, ending, person, terms);
+        let ends_open = !layout.text.get(..at)?.ends_with(['\n', '\r']);
+        Some(Patch::insert(at, if ends_open { format!("{ending}{entry}") } else { format!("{entry}{ending}") }))
+    }
+
+    fn insert_item(&self, index: usize, open: usize, entry: &str) -> Option<Vec<Patch>> {
+        let layout = self.layout;
+        let own_lines = |item: &Item| layout.is_blank(layout.line_start(item.bytes.start)..item.bytes.start);
+        let indent = |item: &Item| " ".repeat(layout.column(item.bytes.start));
+        let Some(previous) = index.checked_sub(1).and_then(|index| self.item(index)) else {
+            let Some(first) = self.item(0) else {
+                let rest = layout.text.get(open + 1..)?;
+                let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+                let after = if blanks > 0 && !rest.starts_with(['\n', '\r']) { " " } else { "" };
+                return Some(vec![Patch::insert(open + 1 + blanks, format!("{entry}{after}"))]);
+            };
+            let below = own_lines(first) && layout.ends_line(open + 1);
+            return Some(vec![match below {
+                true => {
+                    let text = format!("{}{entry},{}", indent(first), layout.line_ending(open));
+                    Patch::insert(layout.line_end(open).end, text)
+                }
+                false => Patch::insert(first.bytes.start, format!("{entry}, ")),
+            }]);
+        };
+        let (last_comma, end) = (previous.comma, previous.comma.map_or(previous.bytes.end, |comma| comma + 1));
+        let beside = layout.is_blank(previous.bytes.end..end.saturating_sub(usize::from(last_comma.is_some())));
+        if own_lines(previous) && beside && layout.ends_line(end) && !layout.line_end(end).is_empty() {
+            let line = format!("{}{entry}", indent(previous));
+            let (at, ending) = (layout.line_end(end).end, layout.line_ending(end));
+            return Some(match last_comma {
+                Some(_) => vec![Patch::insert(at, format!("{line},{ending}"))],
+                None => vec![Patch::insert(end, ","), Patch::insert(at, format!("{line}{ending}"))],
+            });
+        }
+        Some(vec![match last_comma {
+            Some(_) => Patch::insert(end, format!(" {entry},")),
+            None => Patch::insert(end, format!(", {entry}")),
+        }])
+    }
+
+    /// Writes an entry anew.
+    fn replace(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
+        let item = self.item(index)?;
+        let Style::Block = self.list.style else {
+            return Some(Patch { bytes: item.bytes.clone(), text: flow_entry(person, terms) });
+        };
+        let lines = self.lines(item)?;
+        let indent = self.layout.text.get(lines.start..item.dash?)?;
+        let ending = self.layout.line_ending(lines.start);
+        let entry = block_entry(&" ".repeat(indent.len()), ending, person, terms);
+        let ends_open = !self.layout.text.get(lines.clone())?.ends_with(['\n', '\r']);
+        Some(Patch { bytes: lines, text: if ends_open { entry } else { format!("{entry}{ending}") } })
+    }
+
+    /// Changes the terms of an entry.
+    fn change(&self, index: usize, terms: &ChangedTerms) -> Option<Vec<Patch>> {
+        let item = self.item(index)?;
+        match self.layout.shape(item)? {
+            Shape::Alias => None,
+            Shape::Scalar => self.add_terms(item, terms),
+            Shape::Mapping { pairs, flow: true } => Some(change_flow(&pairs, terms)),
+            Shape::Mapping { pairs, flow: false } => self.change_block(item, &pairs, terms),
+        }
+    }
+
+    /// Gives terms to an entry that is an address alone.
+    fn add_terms(&self, item: &Item, terms: &ChangedTerms) -> Option<Vec<Patch>> {
+        let in_flow = self.list.style != Style::Block;
+        let set = terms.turns(in_flow).into_iter().filter_map(|(key, turn)| match turn {
+            Turn::Set(value) => Some((key, value)),
+            Turn::Keep | Turn::Drop => None,
+        });
+        let begin = item.bytes.start;
+        if in_flow {
+            let pairs: String = set.map(|(key, value)| format!(", {key}: {value}")).collect();
+            let end = Patch::insert(item.bytes.end, format!("{pairs}}}"));
+            return Some(vec![Patch::insert(begin, "{email: "), end]);
+        }
+        let indent = " ".repeat(self.layout.column(begin));
+        let lines: Vec<String> = set.map(|(key, value)| format!("{indent}{key}: {value}")).collect();
+        Some(vec![Patch::insert(begin, "email: "), self.below(item.bytes.end, item.keeps_line_ends, &lines)?])
+    }
+
+    /// New lines below the one that ends here.
+    fn below(&self, end: usize, keeps_line_ends: bool, lines: &[String]) -> Option<Patch> {
+        let at = self.layout.after(end, keeps_line_ends);
+        let ending = self.layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
+        let text = lines.join(ending);
+        let ends_open = !self.layout.text.get(..at)?.ends_with(['\n', '\r']);
+        Some(Patch::insert(at, if ends_open { format!("{ending}{text}") } else { format!("{text}{ending}") }))
+    }
+
+    fn change_block(&self, item: &Item, pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Option<Vec<Patch>> {
+        let layout = self.layout;
+        let column = layout.column(pairs.first()?.bytes.start);
+        let indent = " ".repeat(column);
+        let mut patches = Vec::new();
+        // The key that new ones go below, in the order in which they are written.
+        let mut above = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
+        let mut fresh: Vec<String> = Vec::new();
+        for (key, turn) in terms.turns(false) {
+            let pair = pairs.iter().find(|pair| *pair.key == key);
+            match (turn, pair) {
+                (Turn::Set(value), Some(pair)) => {
+                    let ending = if pair.keeps_line_ends { layout.line_ending(pair.value.start) } else { "" };
+                    patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
+                }
+                (Turn::Set(value), None) => fresh.push(format!("{indent}{key}: {value}")),
+                (Turn::Drop, Some(_)) => patches.push(self.drop_key(item, pairs, key)?),
+                (Turn::Keep, _) | (Turn::Drop, None) => {}
+            }
+            // Whatever stays below this key comes after what is new above it.
+            if let Some(pair) = pair {
+                if !fresh.is_empty() {
+                    patches.push(self.below(above.bytes.end, above.keeps_line_ends, &fresh)?);
+                    fresh.clear();
+                }
+                above = if matches!(terms.turns(false).iter().find(|(name, _)| *name == key), Some((_, Turn::Drop))) {
+                    above
+                } else {
+                    pair
+                };
+            }
+        }
+        if !fresh.is_empty() {
+            patches.push(self.below(above.bytes.end, above.keeps_line_ends, &fresh)?);
+        }
+        Some(patches)
+    }
+
+    /// Takes a key out of an entry, with its line.
+    fn drop_key(&self, item: &Item, pairs: &[Pair<'_, '_>], key: &str) -> Option<Patch> {
+        let layout = self.layout;
+        let index = pairs.iter().position(|pair| *pair.key == key)?;
+        let pair = pairs.get(index)?;
+        if let (0, Some(next), Some(dash)) = (index, pairs.get(1), item.dash) {
+            // The next key moves up to the dash, unless comments stand between the two.
+            let between = layout.text.get(layout.line_end(pair.bytes.end).end..layout.line_start(next.bytes.start));
+            return Some(Patch::delete(match between {
+                Some("") => pair.bytes.start..next.bytes.start,
+                _ => dash + 1..layout.line_end(pair.bytes.end).start,
+            }));
+        }
+        let start = layout.line_start(pair.bytes.start);
+        if !layout.is_blank(start..pair.bytes.start) {
+            return None;
+        }
+        let end = layout.after(pair.bytes.end, pair.keeps_line_ends);
+        Some(Patch::delete(self.start_at_end(start, end)?..end))
+    }
+}
+
+/// Changes the terms of an entry in braces.
+fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
+    let mut patches = Vec::new();
+    let mut fresh = String::new();
+    for (key, turn) in terms.turns(true) {
+        let index = pairs.iter().position(|pair| *pair.key == key);
+        let pair = index.and_then(|index| pairs.get(index));
+        match (turn, index, pair) {
+            (Turn::Set(value), _, Some(pair)) => patches.push(Patch { bytes: pair.value.clone(), text: value }),
+            (Turn::Set(value), ..) => fresh.push_str(&format!(", {key}: {value}")),
+            (Turn::Drop, Some(index), Some(pair)) => {
+                let previous = index.checked_sub(1).and_then(|index| pairs.get(index));
+                let next = pairs.get(index + 1);
+                patches.push(Patch::delete(match (previous, next) {
+                    (Some(previous), _) => previous.bytes.end..pair.bytes.end,
+                    (None, Some(next)) => pair.bytes.start..next.bytes.start,
+                    (None, None) => pair.bytes.clone(),
+                }));
+            }
+            _ => {}
+        }
+    }
+    let whom = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"));
+    if let (false, Some(whom)) = (fresh.is_empty(), whom) {
+        patches.push(Patch::insert(whom.bytes.end, fresh));
+    }
+    patches
+}
+
+fn block_entry(indent: &str, ending: &str, person: &PersonRef, terms: &NewTerms) -> String {
+    let pairs = terms.pairs(person, false);
+    if let [("email", address)] = pairs.as_slice() {
+        return format!("{indent}- {address}");
+    }
+    let lines: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{indent}- {}", lines.join(&format!("{ending}{indent}  ")))
+}
+
+fn flow_entry(person: &PersonRef, terms: &NewTerms) -> String {
+    let pairs = terms.pairs(person, true);
+    if let [("email", address)] = pairs.as_slice() {
+        return address.clone();
+    }
+    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{{{}}}", pairs.join(", "))
+}
