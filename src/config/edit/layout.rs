@@ -117,6 +117,7 @@ impl<'s> Layout<'s> {
         let mut tokens = Vec::new();
         let mut scalars = HashMap::new();
         let mut flow_depth = 0_usize;
+        let mut content_end = 0;
         for token in Scanner::new(StrInput::new(text)) {
             let (span, token) = token.ok()?.into_parts();
             let position = position(span.start.line(), span.start.col());
@@ -124,9 +125,10 @@ impl<'s> Layout<'s> {
             let mut value = Cow::Borrowed("");
             let kind = match token {
                 TokenType::BlockEntry => {
-                    // The scanner has gone on to what follows the dash and its blanks.
-                    let dash = text.get(..bytes.start)?.trim_end_matches([' ', '\t']).len().checked_sub(1)?;
-                    bytes = dash..dash + 1;
+                    // The scanner has gone on to the end of the dash's line.
+                    let line = text.get(..bytes.start)?.rfind(['\n', '\r']).map_or(0, |end| end + 1).max(content_end);
+                    let blanks = text.get(line..)?.len() - text.get(line..)?.trim_start_matches([' ', '\t']).len();
+                    bytes = line + blanks..line + blanks + 1;
                     Kind::Dash
                 }
                 TokenType::Value => {
@@ -153,6 +155,9 @@ impl<'s> Layout<'s> {
             };
             if let (Kind::Dash, false) | (Kind::Colon, false) = (kind, is_indicator(text, kind, bytes.start)) {
                 return None;
+            }
+            if !bytes.is_empty() {
+                content_end = bytes.end;
             }
             tokens.push(Token { kind, bytes, in_flow: flow_depth > 0, value });
             match kind {
@@ -244,7 +249,8 @@ impl<'s> Layout<'s> {
     fn item(&self, dash: Option<usize>, tokens: Range<usize>) -> Item {
         let covered = self.tokens.get(tokens.clone()).unwrap_or_default();
         let begin = covered.first().map_or(dash.unwrap_or_default(), |token| token.bytes.start);
-        let last = covered.iter().max_by_key(|token| token.bytes.end);
+        // What the scanner only concludes has no bytes, and a place further down.
+        let last = covered.iter().filter(|token| !token.bytes.is_empty()).max_by_key(|token| token.bytes.end);
         let end = last.map_or(begin, |token| token.bytes.end).max(dash.map_or(0, |dash| dash + 1));
         let keeps_line_ends = last.is_some_and(|token| token.kind == Kind::Scalar { keeps_line_ends: true });
         Item { dash, bytes: begin..end, keeps_line_ends, comma: None, tokens }

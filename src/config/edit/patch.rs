@@ -258,61 +258,70 @@ impl Writer<'_, '_> {
             return Some(vec![Patch::insert(begin, "{email: "), end]);
         }
         let indent = " ".repeat(self.layout.column(begin));
-        let lines: Vec<String> = set.map(|(key, value)| format!("{indent}{key}: {value}")).collect();
-        Some(vec![Patch::insert(begin, "email: "), self.below(item.bytes.end, item.keeps_line_ends, &lines)?])
+        let lines: Vec<String> = set.map(|(key, value)| format!("{key}: {value}")).collect();
+        let below = self.lines_below(item.bytes.end, item.keeps_line_ends, &indent, &lines)?;
+        Some(vec![Patch::insert(begin, "email: "), below])
+    }
+
+    /// New keys below another, if there are any.
+    fn below(&self, above: &Pair<'_, '_>, indent: &str, keys: Vec<String>) -> Option<Patch> {
+        let wanted = !keys.is_empty();
+        wanted.then(|| self.lines_below(above.bytes.end, above.keeps_line_ends, indent, &keys))?
     }
 
     /// New lines below the one that ends here.
-    fn below(&self, end: usize, keeps_line_ends: bool, lines: &[String]) -> Option<Patch> {
+    fn lines_below(&self, end: usize, keeps_line_ends: bool, indent: &str, lines: &[String]) -> Option<Patch> {
         let at = self.layout.after(end, keeps_line_ends);
         let ending = self.layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
-        let text = lines.join(ending);
+        let text = format!("{indent}{}", lines.join(&format!("{ending}{indent}")));
         let ends_open = !self.layout.text.get(..at)?.ends_with(['\n', '\r']);
         Some(Patch::insert(at, if ends_open { format!("{ending}{text}") } else { format!("{text}{ending}") }))
     }
 
     fn change_block(&self, item: &Item, pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Option<Vec<Patch>> {
         let layout = self.layout;
-        let column = layout.column(pairs.first()?.bytes.start);
-        let indent = " ".repeat(column);
+        let indent = " ".repeat(layout.column(pairs.first()?.bytes.start));
         let mut patches = Vec::new();
         // The key that new ones go below, in the order in which they are written.
         let mut above = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
         let mut fresh: Vec<String> = Vec::new();
+        let mut dropped: Vec<usize> = Vec::new();
         for (key, turn) in terms.turns(false) {
-            let pair = pairs.iter().find(|pair| *pair.key == key);
-            match (turn, pair) {
-                (Turn::Set(value), Some(pair)) => {
-                    let ending = if pair.keeps_line_ends { layout.line_ending(pair.value.start) } else { "" };
-                    patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
+            let index = pairs.iter().position(|pair| *pair.key == key);
+            let pair = index.and_then(|index| pairs.get(index));
+            match (turn, index, pair) {
+                (Turn::Set(value), _, None) => fresh.push(format!("{key}: {value}")),
+                (Turn::Drop, Some(index), _) => dropped.push(index),
+                (turn, _, Some(pair)) => {
+                    if let Turn::Set(value) = turn {
+                        let ending = if pair.keeps_line_ends { layout.line_ending(pair.value.start) } else { "" };
+                        patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
+                    }
+                    // What is new so far goes above this key.
+                    patches.extend(self.below(above, &indent, std::mem::take(&mut fresh)));
+                    above = pair;
                 }
-                (Turn::Set(value), None) => fresh.push(format!("{indent}{key}: {value}")),
-                (Turn::Drop, Some(_)) => patches.push(self.drop_key(item, pairs, key)?),
-                (Turn::Keep, _) | (Turn::Drop, None) => {}
-            }
-            // Whatever stays below this key comes after what is new above it.
-            if let Some(pair) = pair {
-                if !fresh.is_empty() {
-                    patches.push(self.below(above.bytes.end, above.keeps_line_ends, &fresh)?);
-                    fresh.clear();
-                }
-                above = if matches!(terms.turns(false).iter().find(|(name, _)| *name == key), Some((_, Turn::Drop))) {
-                    above
-                } else {
-                    pair
-                };
+                _ => {}
             }
         }
-        if !fresh.is_empty() {
-            patches.push(self.below(above.bytes.end, above.keeps_line_ends, &fresh)?);
+        // A new key takes the place of one that goes.
+        if !fresh.is_empty()
+            && let Some(last) = dropped.pop_if(|last| *last > 0)
+        {
+            let text = fresh.join(&format!("{}{indent}", layout.line_ending(item.bytes.start)));
+            patches.push(Patch { bytes: pairs.get(last)?.bytes.clone(), text });
+            fresh.clear();
+        }
+        patches.extend(self.below(above, &indent, fresh));
+        for index in dropped {
+            patches.push(self.drop_key(item, pairs, index)?);
         }
         Some(patches)
     }
 
     /// Takes a key out of an entry, with its line.
-    fn drop_key(&self, item: &Item, pairs: &[Pair<'_, '_>], key: &str) -> Option<Patch> {
+    fn drop_key(&self, item: &Item, pairs: &[Pair<'_, '_>], index: usize) -> Option<Patch> {
         let layout = self.layout;
-        let index = pairs.iter().position(|pair| *pair.key == key)?;
         let pair = pairs.get(index)?;
         if let (0, Some(next), Some(dash)) = (index, pairs.get(1), item.dash) {
             // The next key moves up to the dash, unless comments stand between the two.

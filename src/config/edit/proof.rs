@@ -87,13 +87,9 @@ fn list_matches(before: &Node<'_>, after: &Node<'_>, steps: &[&Step]) -> bool {
             return false;
         }
     }
-    let at_end = |step: &&Step| match &step.action {
-        Action::Insert(terms) if step.index == before.len() => Some(terms),
-        _ => None,
-    };
     for step in steps {
-        let Some(terms) = at_end(step) else { return false };
-        if !after.next().is_some_and(|new| is_new(new, &step.person, terms)) {
+        let Action::Insert(terms) = &step.action else { return false };
+        if step.index != before.len() || !after.next().is_some_and(|new| is_new(new, &step.person, terms)) {
             return false;
         }
     }

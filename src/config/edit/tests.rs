@@ -1,1 +1,90 @@
+//! Tests of edits: from texts to texts.
 
+mod granted;
+mod properties;
+mod pruned;
+mod revoked;
+mod shapes;
+
+use super::*;
+
+const NOW: &str = "2026-12-01T12:00:00Z";
+
+fn sources(files: &[(&str, &str)]) -> Vec<Source> {
+    files.iter().map(|(path, text)| Source { path: (*path).into(), bytes: (*text).into() }).collect()
+}
+
+fn person(text: &str) -> PersonRef {
+    crate::cli::parse_person(text).unwrap()
+}
+
+fn list(name: &str) -> ListName {
+    match name.strip_prefix("roster ") {
+        Some(roster) => ListName::Roster(roster.into()),
+        None => ListName::Group(name.into()),
+    }
+}
+
+/// A request as a command line writes it, with `/` between its words.
+fn request(line: &str) -> EditRequest {
+    let mut words = line.split('/');
+    let command = words.next().unwrap();
+    if command == "prune" {
+        return EditRequest::Prune(Prune { older_than: parse_age(words.next().unwrap_or("30d")).unwrap() });
+    }
+    let person = person(words.next().unwrap());
+    let (mut lists, mut from, mut until, mut reason, mut everywhere) = (Vec::new(), None, None, None, false);
+    while let Some(word) = words.next() {
+        match word {
+            "--roster" => lists.push(ListName::Roster(words.next().unwrap().into())),
+            "--from" => from = Some(words.next().unwrap().parse().unwrap()),
+            "--until" => until = Some(words.next().unwrap().parse().unwrap()),
+            "--reason" => reason = Some(words.next().unwrap().to_owned()),
+            "--everywhere" => everywhere = true,
+            name => lists.push(list(name)),
+        }
+    }
+    match command {
+        "grant" => EditRequest::Grant(Grant { person, lists, from, until, reason }),
+        _ => EditRequest::Revoke(Revoke { person, lists: (!everywhere).then_some(lists), until }),
+    }
+}
+
+fn spell(words: &[&str]) -> String {
+    format!("convoke {}", words.join("/"))
+}
+
+fn try_edit(files: &[(&str, &str)], line: &str) -> Result<Edited, EditError> {
+    edit(&sources(files), &request(line), NOW.parse().unwrap(), &spell)
+}
+
+/// The one file after an edit.
+fn edited(text: &str, line: &str) -> String {
+    let edited = try_edit(&[("a.yaml", text)], line).unwrap_or_else(|error| panic!("{}", shown(&error)));
+    edited.files.get(&0).map_or(text.to_owned(), |bytes| String::from_utf8(bytes.clone()).unwrap())
+}
+
+fn shown(error: &EditError) -> String {
+    match error {
+        EditError::Usage { message, help } => format!("usage: {message}\nhelp: {help}"),
+        EditError::Files(problems) => format!("files: {problems}"),
+        EditError::Refused { problems, .. } => format!("refused: {problems}"),
+    }
+}
+
+/// Why an edit does not happen.
+fn refusal(text: &str, line: &str) -> String {
+    shown(&try_edit(&[("a.yaml", text)], line).unwrap_err())
+}
+
+/// The lines that an edit takes out and brings in.
+fn diff(before: &str, after: &str) -> Vec<String> {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let changed = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
+    changed.map(|change| format!("{}{}", change.tag(), change.value().trim_end_matches(['\n', '\r']))).collect()
+}
+
+/// A file with one group of these lines below `members:`.
+fn members(lines: &str) -> String {
+    format!("version: 1\ngroups:\n  Ops:\n    allow_empty: true\n    members:{lines}")
+}

@@ -1,7 +1,7 @@
 //! The times that a request for an edit names.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use crate::config::time::{End, parse};
 
@@ -74,8 +74,8 @@ impl When {
                 whole_second(time).to_string()
             }
             Self::Days(count) => {
-                let days = i32::try_from(*count).ok()?;
-                now.to_zoned(TimeZone::UTC).date().checked_add(days.days()).ok()?.to_string()
+                let days = Span::new().try_days(*count).ok()?;
+                now.to_zoned(TimeZone::UTC).date().checked_add(days).ok()?.to_string()
             }
         };
         let time = parse(end, &text).ok()?;
