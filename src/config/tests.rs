@@ -1,7 +1,7 @@
 //! Tests of the whole way from files to what they declare, or to what is wrong with them.
 
 mod accepted;
-mod arbitrary;
+pub(super) mod arbitrary;
 mod hostile;
 mod rendered;
 mod rendered_entries;

@@ -79,9 +79,10 @@ fn refusal(text: &str, line: &str) -> String {
 
 /// The lines that an edit takes out and brings in.
 fn diff(before: &str, after: &str) -> Vec<String> {
-    let diff = similar::TextDiff::from_lines(before, after);
+    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let diff = similar::TextDiff::from_slices(&before, &after);
     let changed = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
-    changed.map(|change| format!("{}{}", change.tag(), change.value().trim_end_matches(['\n', '\r']))).collect()
+    changed.map(|change| format!("{}{}", change.tag(), change.value())).collect()
 }
 
 /// A file with one group of these lines below `members:`.

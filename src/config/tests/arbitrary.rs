@@ -9,7 +9,7 @@ use super::*;
 use crate::model::{Limit, Mode, PersonRef};
 
 /// Pieces of YAML in any order: far more of it gets past the parser than of random text.
-fn yaml_like() -> impl Strategy<Value = String> {
+pub(in crate::config) fn yaml_like() -> impl Strategy<Value = String> {
     const PIECES: [&str; 40] = [
         "version: 1\n",
         "groups:",
