@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::{ListName, When, parse_age};
 use crate::model::{AccountId, PersonRef};
 use crate::plan::Digest;
 
@@ -59,6 +60,15 @@ pub enum Command {
     /// Write the account's present membership as files ready to commit
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// Add a person to groups or rosters in the files
+    #[command(after_help = examples::GRANT)]
+    Grant(GrantArgs),
+    /// Take a person out of groups or rosters in the files
+    #[command(after_help = examples::REVOKE)]
+    Revoke(RevokeArgs),
+    /// Delete entries from the files that ended long ago
+    #[command(after_help = examples::PRUNE)]
+    Prune(PruneArgs),
     /// Serve a mock of the API on a loopback port until stopped
     #[command(after_help = examples::SANDBOX)]
     Sandbox(SandboxArgs),
@@ -89,6 +99,12 @@ impl Command {
                 ReviewFormat::Json => Format::Json,
                 ReviewFormat::Markdown => Format::Markdown,
                 ReviewFormat::Text | ReviewFormat::Csv | ReviewFormat::Html => Format::Text,
+            },
+            Self::Grant(GrantArgs { edit, .. })
+            | Self::Revoke(RevokeArgs { edit, .. })
+            | Self::Prune(PruneArgs { edit, .. }) => match edit.format {
+                EditFormat::Json => Format::Json,
+                EditFormat::Text => Format::Text,
             },
             Self::Export(_) | Self::Sandbox(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
@@ -372,6 +388,101 @@ pub struct ExportArgs {
     pub connection: ConnectionArgs,
 }
 
+/// How the files are edited.
+#[derive(Clone, Debug, Args)]
+pub struct EditArgs {
+    /// Show the edit, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    /// Format of the result: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: EditFormat,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct GrantArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "PERSON", value_parser = parse_declared_person)]
+    pub person: PersonRef,
+    /// The groups to add the person to
+    #[arg(value_name = "GROUP", required_unless_present = "roster", conflicts_with = "roster")]
+    pub groups: Vec<String>,
+    /// Add the person to this roster; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub roster: Vec<String>,
+    /// Begin then, instead of now: a date, an RFC 3339 instant, or a duration from now
+    ///
+    /// Examples: --from 2026-12-01, --from 2026-12-01T09:00:00Z, --from +2d.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<When>,
+    /// End then: a date (through that day), an RFC 3339 instant, or a duration from now
+    ///
+    /// The units are h, d and w. Examples: --until 2026-12-31, --until +8h, --until +2w.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+    /// The reason to write into the entry
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RevokeArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "PERSON", value_parser = parse_declared_person)]
+    pub person: PersonRef,
+    /// The groups to take the person out of
+    #[arg(value_name = "GROUP", required_unless_present_any = ["roster", "everywhere"])]
+    #[arg(conflicts_with_all = ["roster", "everywhere"])]
+    pub groups: Vec<String>,
+    /// Take the person out of this roster; repeatable
+    #[arg(long, value_name = "NAME", conflicts_with = "everywhere")]
+    pub roster: Vec<String>,
+    /// Take the person out of all groups and rosters of all files
+    #[arg(long)]
+    pub everywhere: bool,
+    /// End the entries then instead of now: a date (through that day), an RFC 3339 instant, or a duration from now
+    ///
+    /// An entry that ends earlier stays as it is. Examples: --until 2026-12-31, --until +8h.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PruneArgs {
+    /// Delete entries that ended longer ago than this, such as 12h, 30d or 8w
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_age)]
+    pub older_than: SignedDuration,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+impl GrantArgs {
+    #[must_use]
+    pub fn lists(&self) -> Vec<ListName> {
+        lists(&self.groups, &self.roster)
+    }
+}
+
+impl RevokeArgs {
+    #[must_use]
+    pub fn lists(&self) -> Vec<ListName> {
+        lists(&self.groups, &self.roster)
+    }
+}
+
+fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
+    let groups = groups.iter().map(|name| ListName::Group(name.as_str().into()));
+    groups.chain(rosters.iter().map(|name| ListName::Roster(name.as_str().into()))).collect()
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct SandboxArgs {
     /// The account's initial state
@@ -457,6 +568,15 @@ pub enum Color {
     Never,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EditFormat {
+    /// For people: a unified diff and a line a change
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
 /// How to write the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -509,5 +629,15 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     match text.parse() {
         Ok(email) => Ok(PersonRef::Email(email)),
         Err(error) => Err(format!("use an email address, or a member id of 32 hexadecimal digits: {error}")),
+    }
+}
+
+/// A person as the files can name them.
+fn parse_declared_person(text: &str) -> Result<PersonRef, String> {
+    match parse_person(text)? {
+        PersonRef::Id(id) if !id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Err("a member id has 32 hexadecimal digits".into())
+        }
+        person => Ok(person),
     }
 }

@@ -2,16 +2,20 @@
 
 mod apply;
 mod drift;
+mod edit;
 mod export;
 mod failure;
 mod files;
+mod grant;
 mod identity;
 mod invocation;
 mod manual;
 mod output;
 mod plan;
 mod progress;
+mod prune;
 mod review;
+mod revoke;
 mod sandbox;
 mod schema;
 mod session;
@@ -43,6 +47,9 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(args, output),
         Command::Why(args) => why::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,
+        Command::Grant(args) => grant::run(args, output),
+        Command::Revoke(args) => revoke::run(args, output),
+        Command::Prune(args) => prune::run(args, output),
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => schema::run(args, output),
         Command::Completions(args) => manual::completions(args, output),

@@ -27,7 +27,7 @@ pub use edit::{
     EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged, Uncompared, When,
     edit, parse_age,
 };
-pub use load::{load, load_with_sources};
+pub use load::{load, load_with_sources, read_regular};
 pub use problem::{Position, Problem, Problems};
 pub use schema::schema;
 

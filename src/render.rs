@@ -3,6 +3,7 @@
 //! Names, addresses and messages come from outside. Everything that is shown passes through [`escape`].
 
 pub mod escape;
+pub mod edit;
 pub mod export;
 pub mod failure;
 pub mod github;

@@ -74,6 +74,31 @@ Examples:
   convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787
   CLOUDFLARE_API_TOKEN=any convoke plan --api-url http://127.0.0.1:8787/client/v4";
 
+pub const GRANT: &str = "\
+Examples:
+  convoke grant alice@example.com 'Platform Admins' --until +8h --reason 'INC-4821 cover'
+  convoke grant bob@example.com --roster sre
+
+Edits the files offline: the account is not touched. `plan` then shows what the edit changes.
+Somebody who is in for all of that time is left unchanged; an entry that ends earlier or begins
+later is widened. Access is never taken away.";
+
+pub const REVOKE: &str = "\
+Examples:
+  convoke revoke alice@example.com 'Platform Admins'
+  convoke revoke alice@example.com --roster sre --until 2026-12-31
+  convoke revoke alice@example.com --everywhere
+
+Edits the files offline: the account is not touched. In additive groups, and in rosters that they
+use, the entry stays and ends now: that is what takes the access away at the next apply.";
+
+pub const PRUNE: &str = "\
+Examples:
+  convoke prune --dry-run
+  convoke prune --older-than 90d
+
+Edits the files offline. Ended entries of additive groups stay: they keep the access away.";
+
 pub const SCHEMA: &str = "\
 Examples:
   convoke schema config > config.schema.json";

@@ -25,6 +25,13 @@ pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionA
     words.join(" ")
 }
 
+/// How a command that edits these files is called.
+pub fn edit(words: &[&str], files: &FileArgs) -> String {
+    let files = files.files.iter().flat_map(|path| ["-f".into(), quoted(&path.to_string_lossy())]);
+    let words = words.iter().map(|word| quoted(word));
+    std::iter::once("convoke".to_owned()).chain(words).chain(files).collect::<Vec<_>>().join(" ")
+}
+
 fn connecting(connection: &ConnectionArgs) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(id) = &connection.account_id {

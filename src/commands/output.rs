@@ -103,6 +103,11 @@ impl Output {
     /// Writes why a command failed and what to do about it; also to stdout where a program reads that.
     pub fn failure(&mut self, failure: &Failure) {
         self.failed_result(failure);
+        self.error(failure);
+    }
+
+    /// Writes to stderr alone why a command failed and what to do about it.
+    pub fn error(&mut self, failure: &Failure) {
         let label = self.messages.paint(Style::Remove, "error:");
         let mut text = format!("{label} {}\n", clean_lines(&failure.to_string()));
         if let Some(help) = &failure.help {

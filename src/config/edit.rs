@@ -75,6 +75,17 @@ pub enum ListAction {
     Remove,
 }
 
+impl ListAction {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Change => "change",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// Something that needs no change.
 #[derive(Clone, Debug)]
 pub struct Unchanged {

@@ -42,6 +42,36 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
     Ok((desired, sources))
 }
 
+/// Reads the files as [`load`] does, unparsed and with their paths. Pipes and the like are refused: they cannot be
+/// written back.
+///
+/// # Errors
+/// If a file or folder cannot be read.
+pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
+    let mut search = Search::default();
+    for path in paths {
+        search.add(path);
+    }
+    let Search { mut report, files, .. } = search;
+    let mut found = Vec::with_capacity(files.len());
+    for path in files {
+        if !fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            let problem = Problem::new(shown(&path).into(), None, "this is not a regular file, and cannot be edited");
+            report.push(problem.help("name the file itself with --file"));
+            continue;
+        }
+        match read(&path) {
+            Ok(bytes) => {
+                let source = Source { path: shown(&path), bytes };
+                found.push((path, source));
+            }
+            Err(problem) => report.push(*problem),
+        }
+    }
+    report.finish(&[])?;
+    Ok(found)
+}
+
 /// Collects the files to read.
 #[derive(Default)]
 struct Search {

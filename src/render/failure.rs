@@ -36,7 +36,7 @@ pub struct FailureDocument {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct ProblemDocument {
+pub struct ProblemDocument {
     file: String,
     line: Option<u32>,
     column: Option<u32>,

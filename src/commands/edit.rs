@@ -1,0 +1,163 @@
+//! What `grant`, `revoke` and `prune` have in common: they read the files, let them be edited in memory, and write the
+//! result: all of it, or nothing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Exit, Failure, Output, invocation, session};
+use crate::cli::{EditArgs, EditFormat};
+use crate::config::{self, EditError, EditRequest, Edited, Source};
+use crate::render::edit::{self, EditDocument};
+use crate::render::text::Paint;
+use crate::render::{clean, counted};
+
+/// Edits the files as the request says.
+pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let files = config::read_regular(&session::paths(&args.files))?;
+    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = files.into_iter().unzip();
+    let now = session::time(&args.time);
+    let edited = config::edit(&sources, request, now, &|words| invocation::edit(words, &args.files));
+    let edited = match edited {
+        Ok(edited) => edited,
+        Err(EditError::Usage { message, help }) => {
+            return Err(Failure::message(Exit::Usage, message).with_help(help));
+        }
+        Err(EditError::Files(problems)) => return Err(problems.into()),
+        Err(EditError::Refused { problems, uncompared, notes }) => {
+            tell(&notes, edit::uncompared(&uncompared), output);
+            let failure = Failure::from(problems.clone());
+            if args.format != EditFormat::Json {
+                return Err(failure);
+            }
+            output.json(&EditDocument::refused(&problems, &uncompared, &notes))?;
+            output.error(&failure);
+            return Ok(failure.exit);
+        }
+    };
+    let written = !args.dry_run && !edited.files.is_empty();
+    if written {
+        write(&paths, &sources, &edited)?;
+    }
+    tell(&edited.notes, edit::uncompared(&edited.uncompared), output);
+    let prunes = matches!(request, EditRequest::Prune(_));
+    match args.format {
+        EditFormat::Json => output.json(&EditDocument::new(&edited, written, prunes))?,
+        EditFormat::Text => output.result(&text(&sources, &edited, prunes, output))?,
+    }
+    let files = counted(edited.files.len() as u64, "file");
+    match (edited.files.is_empty(), args.dry_run) {
+        (true, _) => output.note("Nothing to change."),
+        (false, true) => output.note(&format!("{files} would change; nothing was written (--dry-run).")),
+        (false, false) => output.note(&format!("{files} written.")),
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(notes: &[String], uncompared: Option<String>, output: &mut Output) {
+    for note in notes {
+        output.note(&clean(note));
+    }
+    if let Some(uncompared) = uncompared {
+        output.warn(&uncompared);
+    }
+}
+
+fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> String {
+    let mut text = String::new();
+    for (index, bytes) in &edited.files {
+        if let Some(source) = sources.get(*index) {
+            let (before, after) = (String::from_utf8_lossy(&source.bytes), String::from_utf8_lossy(bytes));
+            text += &edit::diff(&source.path, &before, &after, Paint::new(output.layout().color));
+        }
+    }
+    text += &edit::summary(edited);
+    if prunes {
+        let kept = counted(edited.kept as u64, "ended entry").replace("entrys", "entries");
+        text += &format!("kept {kept} of additive groups, which end access there\n");
+    }
+    text
+}
+
+/// A file that is ready to replace another.
+struct Replacement<'s> {
+    source: &'s Source,
+    /// The file itself, where the path is a link.
+    target: PathBuf,
+    new: NamedTempFile,
+}
+
+/// Replaces the files. All are ready before the first is replaced, and none that somebody else has changed.
+fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
+    let mut replacements = Vec::new();
+    for (index, bytes) in &edited.files {
+        let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
+        let replacement = prepare(path, source, bytes).map_err(|error| unwritten(source, error, &[]))?;
+        replacements.push(replacement);
+    }
+    let _locks = lock(&replacements);
+    for Replacement { source, target, .. } in &replacements {
+        compare(source, target).map_err(|error| unwritten(source, error, &[]))?;
+    }
+    let mut written: Vec<&str> = Vec::new();
+    for Replacement { source, target, new } in replacements {
+        compare(source, &target)
+            .and_then(|()| new.persist(&target).map_err(|error| error.error))
+            .map_err(|error| unwritten(source, error, &written))?;
+        written.push(&source.path);
+    }
+    Ok(())
+}
+
+/// Writes the new content beside the file, with its permissions and its owner.
+fn prepare<'s>(path: &Path, source: &'s Source, bytes: &[u8]) -> io::Result<Replacement<'s>> {
+    let target = fs::canonicalize(path)?;
+    let metadata = fs::metadata(&target)?;
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let mut new = tempfile::Builder::new().prefix(".convoke-").tempfile_in(folder)?;
+    new.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let own = new.as_file().metadata()?;
+        if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+            // Only an administrator may give files away. The content is right all the same.
+            let _ = fchown(new.as_file(), Some(metadata.uid()), Some(metadata.gid()));
+        }
+    }
+    new.as_file().set_permissions(metadata.permissions())?;
+    new.as_file().sync_all()?;
+    Ok(Replacement { source, target, new })
+}
+
+/// Keeps other runs of this program from replacing the same files meanwhile. Where folders cannot be locked, comparing
+/// with the disk has to do.
+fn lock(replacements: &[Replacement<'_>]) -> Vec<File> {
+    let folders: BTreeSet<&Path> = replacements.iter().filter_map(|replacement| replacement.target.parent()).collect();
+    let locked = |folder: &&Path| {
+        let folder = File::open(folder).ok()?;
+        folder.lock().ok()?;
+        Some(folder)
+    };
+    folders.iter().filter_map(locked).collect()
+}
+
+/// Makes sure that a file is still what was edited.
+fn compare(source: &Source, target: &Path) -> io::Result<()> {
+    match fs::read(target)? == source.bytes {
+        true => Ok(()),
+        false => Err(io::Error::other("it was changed by somebody else meanwhile")),
+    }
+}
+
+fn unwritten(source: &Source, error: io::Error, written: &[&str]) -> Failure {
+    let context = format!("{} cannot be written", source.path);
+    let help = match written {
+        [] => "nothing was written; run the command again once the cause is resolved".to_owned(),
+        _ => format!("already written: {}; restore them, or run the command again", written.join(", ")),
+    };
+    Failure::new(Exit::Other, anyhow::Error::new(error).context(context)).with_help(help)
+}
