@@ -1,11 +1,41 @@
-//! `completions` and `man`: what the command line says of itself, for shells and for `man`.
+//! `completions` and `man`: the command line's description of itself, for shells and for `man`.
 
-use clap::CommandFactory as _;
+use std::io::Write as _;
+
+use clap::{Command, CommandFactory as _};
 
 use super::{Exit, Failure, Output};
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 
-/// Prints completions for a shell.
+const EXIT_STATUS: [(&str, &str); 10] = [
+    ("0", "Done; in sync, or a plan was made."),
+    ("2", "Differences: drift, and plan with --detailed-exitcode."),
+    ("3", "Refused by a guard, or something declared cannot be applied. Nothing was changed."),
+    ("4", "Stale: not the plan that was reviewed. Nothing was changed."),
+    ("5", "Applied in part, or a changed group is not at its target afterwards. The report says what and why."),
+    ("64", "The command line is wrong."),
+    ("65", "A file is wrong, or an edit of it was refused."),
+    ("69", "The API cannot be reached or misbehaves."),
+    ("77", "The credentials were refused."),
+    ("1", "Any other failure. 130 after a signal before the first write."),
+];
+
+const ENVIRONMENT: [(&str, &str); 7] = [
+    ("CLOUDFLARE_API_TOKEN", "The API token. A token is never given as an argument."),
+    ("CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY", "A global API key, where there is no token."),
+    ("CLOUDFLARE_ACCOUNT_ID", "The account. An error if the files or --account-id name another one."),
+    ("CLOUDFLARE_BASE_URL", "The base URL of the API."),
+    ("CONVOKE_FILE", "The file or folder to read, where -f is not given."),
+    ("NO_COLOR, COLUMNS", "Colors off; the width of text."),
+    (
+        "GITHUB_*, CI_*",
+        "The CI run, commit and pull request: for the journal, the User-Agent, links and the job summary.",
+    ),
+];
+
+const FILES: [(&str, &str); 1] =
+    [("convoke.yaml", "The configuration that is read by default. convoke schema config prints its schema.")];
+
 pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "convoke", &mut script);
@@ -17,18 +47,55 @@ pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, 
 pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
     let mut program = Cli::command();
     program.build();
-    let page = match &args.command {
-        None => clap_mangen::Man::new(program),
+    let command = match &args.command {
+        None => program,
         Some(name) => {
             let command = program.find_subcommand(name).cloned().ok_or_else(|| {
                 let failure = Failure::message(Exit::Usage, format!("there is no command {name:?}"));
                 failure.with_help("convoke --help lists the commands")
             })?;
-            clap_mangen::Man::new(command.display_name(format!("convoke-{name}")))
+            command.display_name(format!("convoke-{name}"))
         }
     };
-    let mut roff = Vec::new();
-    page.source(concat!("convoke ", env!("CARGO_PKG_VERSION"))).render(&mut roff)?;
-    output.result(&String::from_utf8_lossy(&roff))?;
+    output.result(&String::from_utf8_lossy(&page(command)?))?;
     Ok(Exit::Done)
+}
+
+fn page(command: Command) -> std::io::Result<Vec<u8>> {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let has_subcommands = command.has_subcommands();
+    let man = clap_mangen::Man::new(command.after_help("")).source(concat!("convoke ", env!("CARGO_PKG_VERSION")));
+    let mut roff = Vec::new();
+    man.render_title(&mut roff)?;
+    man.render_name_section(&mut roff)?;
+    man.render_synopsis_section(&mut roff)?;
+    man.render_description_section(&mut roff)?;
+    man.render_options_section(&mut roff)?;
+    if has_subcommands {
+        man.render_subcommands_section(&mut roff)?;
+    }
+    section(&mut roff, "EXIT STATUS", &EXIT_STATUS)?;
+    section(&mut roff, "ENVIRONMENT", &ENVIRONMENT)?;
+    section(&mut roff, "FILES", &FILES)?;
+    let examples = examples.strip_prefix("Examples:\n").unwrap_or(&examples);
+    let examples = examples.split("\nExit codes:").next().unwrap_or_default().trim_end();
+    if !examples.is_empty() {
+        writeln!(roff, ".SH EXAMPLES\n.nf\n{}\n.fi", escaped(examples))?;
+    }
+    Ok(roff)
+}
+
+fn section(roff: &mut Vec<u8>, title: &str, entries: &[(&str, &str)]) -> std::io::Result<()> {
+    writeln!(roff, ".SH \"{title}\"")?;
+    for (term, text) in entries {
+        writeln!(roff, ".TP\n\\fB{}\\fR\n{}", escaped(term), escaped(text))?;
+    }
+    Ok(())
+}
+
+/// Text that roff shows as it is: hyphens stay hyphens, and no line begins a request.
+fn escaped(text: &str) -> String {
+    let lines = text.lines().map(|line| line.replace('\\', "\\e").replace('-', "\\-"));
+    let protected = lines.map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line });
+    protected.collect::<Vec<_>>().join("\n")
 }
