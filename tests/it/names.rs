@@ -1,0 +1,39 @@
+//! One fact has one type, and one type has one name: no two public types of the crate share a name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::harness::repository;
+
+/// The public types that a source file defines outside of its tests.
+fn public_types(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter_map(|line| {
+        let rest = line.trim_start().strip_prefix("pub ")?;
+        let rest = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|kind| rest.strip_prefix(kind))?;
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+    })
+}
+
+fn collect(folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for name in public_types(&text) {
+                found.entry(name.to_owned()).or_default().push(path.display().to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_public_types_share_a_name() {
+    let mut found = BTreeMap::new();
+    collect(&repository("src"), &mut found);
+    assert!(found.len() > 100, "{}", found.len());
+    found.retain(|_, places| places.len() > 1);
+    assert!(found.is_empty(), "{found:#?}");
+}
