@@ -6,5 +6,8 @@ mod checkout;
 mod expression;
 mod github;
 mod github_examples;
+mod gitlab;
+mod kubernetes;
 mod project;
 mod runner;
+mod stand_in;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::checkout::{Repository, tools_are_there};
-use super::github::{BOT, Github};
+use super::github::{self, BOT, Github};
 use super::runner::{Event, Job, PLACEHOLDER, Runner};
 use crate::harness::{ACCOUNT, World, binary, given};
 
@@ -24,8 +24,14 @@ pub struct Setting {
     folder: TempDir,
 }
 
+/// Leaves out flags that are not there yet.
 const TEMPORARY: &str =
     r#"for a do shift; case "$1 $a" in *--only-changed|*--due) ;; *) set -- "$@" "$a" ;; esac; done"#;
+
+/// Puts the program under test into a folder.
+pub fn put_convoke(folder: &Path) {
+    program(folder, "convoke", &format!("{TEMPORARY}\nexec '{}' \"$@\"", binary().display()));
+}
 
 /// Two groups, as they are in the account and in the files.
 pub fn setting() -> Option<Setting> {
@@ -39,7 +45,7 @@ pub fn setting() -> Option<Setting> {
         .group("Readers", ["erin@example.com", "frank@example.com"]);
     let setting = Setting {
         world: given(seed),
-        github: Github::start(),
+        github: github::start(),
         origin: Repository::new(&[("groups/admins.yaml", ADMINS), ("groups/readers.yaml", READERS)]),
         folder: tempfile::tempdir().unwrap(),
     };
@@ -76,7 +82,7 @@ impl Setting {
         let name = format!("convoke-{VERSION}-{TARGET}");
         let inside = folder.join(&name);
         fs::create_dir_all(&inside).unwrap();
-        program(&inside, "convoke", &format!("{TEMPORARY}\nexec '{}' \"$@\"", binary().display()));
+        put_convoke(&inside);
         let archive = folder.join(format!("{name}.tar.gz"));
         run("tar", &["-czf", archive.to_str().unwrap(), "-C", folder.to_str().unwrap(), &name]);
         let digest = run("sh", &["-c", "sha256sum < \"$0\" || shasum -a 256 < \"$0\"", archive.to_str().unwrap()]);
@@ -201,7 +207,7 @@ fn second_push_updates_the_one_comment() {
     assert_eq!(job.outputs["digest"], digest(&first[0]));
     assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["0", "changes"]);
     assert!(job.summary.contains("carol@example.com"));
-    assert!(!job.log.contains(crate::harness::TOKEN) && !job.log.contains(super::github::TOKEN), "{}", job.log);
+    assert!(!job.log.contains(crate::harness::TOKEN) && !job.log.contains(github::TOKEN), "{}", job.log);
 
     succeeded(&setting.plan(&setting.pull_request(&[("groups/admins.yaml", &admins_with("dave@example.com"))])));
     let second = setting.github.comments(7);

@@ -1,15 +1,11 @@
 //! A stand-in for GitHub's API: comments, issues, pull requests of a commit, tags and releases.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+
+use super::stand_in::{Answer, Call, StandIn, found};
 
 /// The token of the job, and the user it acts for.
 pub const TOKEN: &str = "ghs_of_the_job";
@@ -18,7 +14,6 @@ pub const BOT: &str = "github-actions[bot]";
 /// What GitHub keeps.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// Comments by the number of their issue or pull request.
     pub comments: Vec<Value>,
     pub issues: Vec<Value>,
     /// The pull requests of a commit.
@@ -28,44 +23,19 @@ pub struct Kept {
     pub release: Option<Value>,
     /// Files of the release, by the number of the asset.
     pub assets: Vec<Vec<u8>>,
-    /// Every request but those that read, and `METHOD path` of each.
+    /// `METHOD path` of every request that writes.
     pub writes: Vec<String>,
-    /// Answered with 403, as without the permission.
+    /// Writes whose path contains this are answered with 403, as without the permission.
     pub forbidden: Option<&'static str>,
 }
 
-pub struct Github {
-    pub kept: Arc<Mutex<Kept>>,
-    address: std::net::SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+pub type Github = StandIn<Kept>;
+
+pub fn start() -> Github {
+    StandIn::start(Kept::default(), answer)
 }
 
 impl Github {
-    pub fn start() -> Self {
-        let kept = Arc::new(Mutex::new(Kept::default()));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&kept));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let served = axum::serve(listener, router).with_graceful_shutdown(async {
-                    let _ = stopped.await;
-                });
-                served.await.unwrap();
-            });
-        });
-        Self { kept, address, stop: Some(stop), thread: Some(thread) }
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// The bodies of a pull request's comments.
     pub fn comments(&self, number: u64) -> Vec<String> {
         let kept = self.kept.lock().unwrap();
@@ -81,95 +51,71 @@ impl Github {
     }
 }
 
-impl Drop for Github {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let _ = self.thread.take().unwrap().join();
+fn answer(kept: &mut Kept, call: &Call) -> Option<Answer> {
+    if call.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
+        return Some((StatusCode::UNAUTHORIZED, br#"{"message":"Bad credentials"}"#.to_vec()));
     }
-}
-
-type Answer = (StatusCode, Vec<u8>);
-
-async fn answer(
-    State(kept): State<Arc<Mutex<Kept>>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
-    if authorization != Some(&format!("Bearer {TOKEN}")) {
-        return (StatusCode::UNAUTHORIZED, br#"{"message":"Bad credentials"}"#.to_vec());
-    }
-    let mut kept = kept.lock().unwrap();
-    if method != Method::GET && uri.path() != "/graphql" {
-        kept.writes.push(format!("{method} {}", uri.path()));
-    }
-    if kept.forbidden.is_some_and(|part| method != Method::GET && uri.path().contains(part)) {
-        return (StatusCode::FORBIDDEN, br#"{"message":"Resource not accessible by integration"}"#.to_vec());
-    }
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    match route(&mut kept, &method, &uri, &body) {
-        Some(answer) => answer,
-        None => (StatusCode::NOT_FOUND, br#"{"message":"Not Found"}"#.to_vec()),
-    }
-}
-
-fn found(value: &Value) -> Option<Answer> {
-    Some((StatusCode::OK, value.to_string().into_bytes()))
-}
-
-fn route(kept: &mut Kept, method: &Method, uri: &Uri, body: &Value) -> Option<Answer> {
-    let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
-    if parts == ["graphql"] {
+    if call.path == "/graphql" {
         return found(&json!({ "data": { "viewer": { "login": BOT } } }));
     }
+    if call.method != "GET" {
+        kept.writes.push(format!("{} {}", call.method, call.path));
+        if kept.forbidden.is_some_and(|part| call.path.contains(part)) {
+            return Some((StatusCode::FORBIDDEN, br#"{"message":"Resource not accessible by integration"}"#.to_vec()));
+        }
+    }
+    let parts = call.parts();
     let ["repos", _, _, rest @ ..] = parts.as_slice() else { return None };
-    match (method.as_str(), rest) {
-        ("GET", ["commits", sha, "pulls"]) => found(kept.pulls.get(*sha).unwrap_or(&json!([]))),
-        ("GET", ["commits", name]) => found(&json!({ "sha": kept.commits.get(*name)? })),
-        ("GET", ["git", "ref", "tags", tag]) => {
+    match call.method.as_str() {
+        "GET" => read(kept, call, rest),
+        _ => write(kept, call, rest),
+    }
+}
+
+fn read(kept: &Kept, call: &Call, path: &[&str]) -> Option<Answer> {
+    match path {
+        ["commits", sha, "pulls"] => found(kept.pulls.get(*sha).unwrap_or(&json!([]))),
+        ["commits", name] => found(&json!({ "sha": kept.commits.get(*name)? })),
+        ["git", "ref", "tags", tag] => {
             found(&json!({ "object": { "type": "tag", "sha": format!("tag-{}", kept.commits.get(*tag)?) } }))
         }
-        ("GET", ["git", "tags", sha]) => {
-            found(&json!({ "object": { "type": "commit", "sha": sha.strip_prefix("tag-")? } }))
+        ["git", "tags", sha] => found(&json!({ "object": { "type": "commit", "sha": sha.strip_prefix("tag-")? } })),
+        ["releases", "tags", _] => found(kept.release.as_ref()?),
+        ["releases", "assets", id] => Some((StatusCode::OK, kept.assets.get(id.parse::<usize>().ok()?)?.clone())),
+        ["issues", number, "comments"] => {
+            found(&call.page(kept.comments.iter().filter(|comment| is(comment, "issue", number))))
         }
-        ("GET", ["releases", "tags", _]) => found(kept.release.as_ref()?),
-        ("GET", ["releases", "assets", id]) => {
-            let asset = kept.assets.get(id.parse::<usize>().ok()?)?;
-            Some((StatusCode::OK, asset.clone()))
-        }
-        ("GET", ["issues", number, "comments"]) => {
-            let of = kept.comments.iter().filter(|comment| is(comment, "issue", number));
-            found(&page(of, uri))
-        }
+        ["issues"] => found(&call.page(kept.issues.iter().filter(|issue| issue["state"] == "open"))),
+        _ => None,
+    }
+}
+
+fn write(kept: &mut Kept, call: &Call, path: &[&str]) -> Option<Answer> {
+    let body: Value = serde_json::from_slice(&call.body).ok()?;
+    match (call.method.as_str(), path) {
         ("POST", ["issues", number, "comments"]) => {
             let id = 1000 + kept.comments.len();
             let number: u64 = number.parse().ok()?;
-            kept.comments.push(json!({ "id": id, "issue": number, "user": { "login": BOT }, "body": said(body)? }));
-            Some((StatusCode::CREATED, b"{}".to_vec()))
+            kept.comments.push(json!({ "id": id, "issue": number, "user": { "login": BOT }, "body": said(&body)? }));
         }
         ("PATCH", ["issues", "comments", id]) => {
             let comment = kept.comments.iter_mut().find(|comment| is(comment, "id", id))?;
-            comment["body"] = said(body)?;
-            found(&json!({}))
+            comment["body"] = said(&body)?;
         }
-        ("GET", ["issues"]) => found(&page(kept.issues.iter().filter(|issue| issue["state"] == "open"), uri)),
         ("POST", ["issues"]) => {
             let number = 1 + kept.issues.len();
             kept.issues.push(json!({
                 "number": number, "state": "open", "user": { "login": BOT },
-                "title": body["title"], "body": said(body)?,
+                "title": body["title"], "body": said(&body)?,
             }));
-            Some((StatusCode::CREATED, b"{}".to_vec()))
         }
         ("PATCH", ["issues", number]) => {
             let issue = kept.issues.iter_mut().find(|issue| is(issue, "number", number))?;
             issue.as_object_mut()?.extend(body.as_object()?.clone());
-            found(&json!({}))
         }
-        _ => None,
+        _ => return None,
     }
+    Some((StatusCode::CREATED, b"{}".to_vec()))
 }
 
 /// Whether a number of an entry is the one in the path.
@@ -181,15 +127,4 @@ fn is(entry: &Value, key: &str, in_path: &str) -> bool {
 fn said(body: &Value) -> Option<Value> {
     let text = body["body"].as_str()?;
     (!text.is_empty() && text.chars().count() <= 65_536).then(|| text.into())
-}
-
-/// The entries of the page that was asked for.
-fn page<'a>(entries: impl Iterator<Item = &'a Value>, uri: &Uri) -> Value {
-    let query = uri.query().unwrap_or_default();
-    let number = |name: &str, default: usize| {
-        let mut values = query.split('&').filter_map(|pair| pair.strip_prefix(&format!("{name}=")));
-        values.next_back().map_or(default, |value| value.parse().unwrap())
-    };
-    let (size, page) = (number("per_page", 30), number("page", 1));
-    entries.skip((page - 1) * size).take(size).cloned().collect()
 }

@@ -1,0 +1,367 @@
+//! The pipeline for GitLab: its jobs run with the variables that a runner would give them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::action::{ADMINS, READERS, admins_with, put_convoke};
+use super::checkout::{Repository, tools_are_there};
+use super::runner::yaml;
+use super::stand_in::{Answer, Call, StandIn, found};
+use crate::harness::{ACCOUNT, World, given, repository};
+
+const TOKEN: &str = "glpat-of-the-project";
+const ME: u64 = 41;
+
+#[derive(Default)]
+struct Kept {
+    notes: Vec<Value>,
+    issues: Vec<Value>,
+    requests: BTreeMap<String, Value>,
+}
+
+fn answer(kept: &mut Kept, call: &Call) -> Option<Answer> {
+    if call.header("private-token") != Some(TOKEN) {
+        return Some((StatusCode::UNAUTHORIZED, Vec::new()));
+    }
+    let parts = call.parts();
+    if parts == ["user"] {
+        return found(&json!({ "id": ME }));
+    }
+    let ["projects", "12", path @ ..] = parts.as_slice() else { return None };
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&call.body).into_owned().collect();
+    match (call.method.as_str(), path) {
+        ("GET", ["repository", "commits", sha, "merge_requests"]) => {
+            found(kept.requests.get(*sha).unwrap_or(&json!([])))
+        }
+        ("GET", ["merge_requests", "7", "notes"]) => found(&call.page(kept.notes.iter())),
+        ("GET", ["issues"]) => found(&call.page(kept.issues.iter().filter(|issue| issue["state"] == "opened"))),
+        ("POST", ["merge_requests", "7", "notes"]) => {
+            let id = kept.notes.len();
+            kept.notes.push(json!({ "id": id, "author": { "id": ME }, "body": form["body"] }));
+            found(&json!({}))
+        }
+        ("PUT", ["merge_requests", "7", "notes", id]) => {
+            kept.notes[id.parse::<usize>().unwrap()]["body"] = form["body"].clone().into();
+            found(&json!({}))
+        }
+        ("POST", ["issues"]) => {
+            let iid = kept.issues.len();
+            let description = &form["description"];
+            kept.issues.push(json!({
+                "iid": iid, "state": "opened", "author": { "id": ME }, "title": form["title"], "description": description,
+            }));
+            found(&json!({}))
+        }
+        ("POST", ["issues", _, "notes"]) => found(&json!({})),
+        ("PUT", ["issues", iid]) => {
+            let issue = &mut kept.issues[iid.parse::<usize>().unwrap()];
+            match form.get("state_event") {
+                Some(event) => assert_eq!(event, "close"),
+                None => issue["description"] = form["description"].clone().into(),
+            }
+            if form.contains_key("state_event") {
+                issue["state"] = "closed".into();
+            }
+            found(&json!({}))
+        }
+        _ => None,
+    }
+}
+
+struct Setting {
+    world: World,
+    gitlab: StandIn<Kept>,
+    origin: Repository,
+    programs: TempDir,
+    pipeline: Value,
+}
+
+/// How a job ended.
+struct Ended {
+    code: i32,
+    log: String,
+    artifacts: BTreeMap<String, String>,
+}
+
+fn setting() -> Option<Setting> {
+    if !tools_are_there() {
+        return None;
+    }
+    let seed = convoke::sandbox::Seed::default()
+        .person("carol@example.com")
+        .group("Admins", ["alice@example.com", "bob@example.com"])
+        .group("Readers", ["erin@example.com", "frank@example.com"]);
+    let programs = tempfile::tempdir().unwrap();
+    put_convoke(programs.path());
+    Some(Setting {
+        world: given(seed),
+        gitlab: StandIn::start(Kept::default(), answer),
+        origin: Repository::new(&[("groups/admins.yaml", ADMINS), ("groups/readers.yaml", READERS)]),
+        programs,
+        pipeline: yaml(&repository("examples/ci/gitlab/.gitlab-ci.yml")),
+    })
+}
+
+/// Whether a condition of GitLab holds: comparisons, joined by `&&`.
+fn holds(condition: &str, variables: &BTreeMap<String, String>) -> bool {
+    let value = |word: &str| match word.trim().strip_prefix('$') {
+        Some(name) => variables.get(name).cloned().unwrap_or_default(),
+        None => word.trim().trim_matches('"').to_owned(),
+    };
+    condition.split("&&").all(|comparison| match comparison.split_once("==") {
+        Some((left, right)) => value(left) == value(right),
+        None => {
+            let (left, right) = comparison.split_once("!=").unwrap_or_else(|| panic!("{comparison}"));
+            value(left) != value(right)
+        }
+    })
+}
+
+impl Setting {
+    fn variables(&self, source: &str, others: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let mut variables: BTreeMap<String, String> = [
+            ("CI", "true"),
+            ("CI_PIPELINE_SOURCE", source),
+            ("CI_PROJECT_ID", "12"),
+            ("CI_DEFAULT_BRANCH", "main"),
+            ("CI_JOB_URL", "https://gitlab.example/job/1"),
+            ("GITLAB_TOKEN", TOKEN),
+            ("CLOUDFLARE_API_TOKEN", crate::harness::TOKEN),
+            ("CLOUDFLARE_ACCOUNT_ID", ACCOUNT),
+            ("CI_MERGE_REQUEST_EVENT_TYPE", ""),
+            ("ACCEPT", ""),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        variables.insert("CI_API_V4_URL".into(), self.gitlab.url());
+        variables.insert("CLOUDFLARE_BASE_URL".into(), self.world.process_env("CLOUDFLARE_BASE_URL"));
+        variables.extend(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        variables
+    }
+
+    fn merge_request(&self, kind: &str) -> BTreeMap<String, String> {
+        let base = self.origin.head();
+        self.variables(
+            "merge_request_event",
+            &[
+                ("CI_MERGE_REQUEST_IID", "7"),
+                ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "12"),
+                ("CI_MERGE_REQUEST_EVENT_TYPE", kind),
+                ("CI_MERGE_REQUEST_DIFF_BASE_SHA", &base),
+            ],
+        )
+    }
+
+    fn on_main(&self, source: &str, others: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let mut variables = self.variables(source, others);
+        variables.insert("CI_COMMIT_BRANCH".into(), "main".into());
+        variables.insert("CI_COMMIT_SHA".into(), self.origin.head());
+        variables
+    }
+
+    /// The jobs of a pipeline with these variables.
+    fn jobs(&self, variables: &BTreeMap<String, String>) -> Vec<String> {
+        let rule = |rule: &Value| holds(rule["if"].as_str().unwrap(), variables);
+        let pipeline = self.pipeline.as_object().unwrap();
+        if !pipeline["workflow"]["rules"].as_array().unwrap().iter().any(rule) {
+            return Vec::new();
+        }
+        let jobs = pipeline.iter().filter(|(_, job)| job["script"].is_array());
+        let starts = jobs.filter(|(_, job)| job["rules"].as_array().unwrap().iter().any(rule));
+        starts.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Runs a job on a commit, with files that earlier jobs left.
+    fn job(&self, name: &str, variables: &BTreeMap<String, String>, commit: &str, files: &[(&str, &str)]) -> Ended {
+        assert!(self.jobs(variables).contains(&name.to_owned()), "{name} does not start: {:?}", self.jobs(variables));
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = folder.path().join("project");
+        assert_eq!(self.pipeline["variables"]["GIT_DEPTH"], "0");
+        self.origin.check_out(commit, 0, &checkout);
+        for (path, text) in files {
+            fs::write(checkout.join(path), text).unwrap();
+        }
+        let job = &self.pipeline[name];
+        let lines = |value: &Value| -> Vec<String> {
+            value.as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+        };
+        let mut script = lines(&self.pipeline["default"]["before_script"]);
+        script.extend(lines(&job["script"]));
+        let path = format!("{}:{}", self.programs.path().display(), std::env::var("PATH").unwrap());
+        let output = Command::new("bash")
+            .args(["-eo", "pipefail", "-c", &script.join("\n")])
+            .current_dir(&checkout)
+            .env_clear()
+            .envs(variables)
+            .envs([("PATH", path.as_str()), ("HOME", folder.path().to_str().unwrap())])
+            .env("CI_PROJECT_DIR", &checkout)
+            .output()
+            .unwrap();
+        let paths = job["artifacts"]["paths"].as_array().cloned().unwrap_or_default();
+        let kept = output.status.success() || job["artifacts"]["when"] == "always";
+        let artifacts = paths.iter().filter(|_| kept).filter_map(|path| {
+            let path = path.as_str().unwrap();
+            Some((path.to_owned(), fs::read_to_string(checkout.join(path)).ok()?))
+        });
+        Ended {
+            code: output.status.code().unwrap(),
+            log: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+            artifacts: artifacts.collect(),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let kept = self.gitlab.kept.lock().unwrap();
+        kept.notes.iter().map(|note| note["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Merges a commit as merge request 7, and gives the variables of the pipeline on the default branch.
+    fn merged(&self, commit: &str) -> BTreeMap<String, String> {
+        let before = self.origin.head();
+        self.origin.push(commit);
+        let request = json!([{ "iid": 7, "state": "merged", "merge_commit_sha": commit, "squash_commit_sha": null }]);
+        self.gitlab.kept.lock().unwrap().requests.insert(commit.into(), request);
+        self.on_main("push", &[("CI_COMMIT_BEFORE_SHA", &before)])
+    }
+}
+
+#[test]
+fn each_pipeline_starts_its_jobs() {
+    let Some(setting) = setting() else { return };
+    assert_eq!(setting.jobs(&setting.merge_request("detached")), ["plan", "validate"]);
+    assert_eq!(setting.jobs(&setting.merge_request("merge_train")), ["train", "validate"]);
+    assert_eq!(setting.jobs(&setting.on_main("push", &[])), ["apply", "validate"]);
+    assert_eq!(setting.jobs(&setting.on_main("web", &[])), ["apply by hand", "everything", "validate"]);
+    assert_eq!(setting.jobs(&setting.on_main("schedule", &[("CONVOKE_TASK", "due")])), ["due"]);
+    assert_eq!(setting.jobs(&setting.on_main("schedule", &[("CONVOKE_TASK", "drift")])), ["drift"]);
+    let mut fork = setting.merge_request("detached");
+    fork.insert("CI_MERGE_REQUEST_SOURCE_PROJECT_ID".into(), "99".into());
+    assert_eq!(setting.jobs(&fork), ["validate"]);
+    let mut branch = setting.on_main("push", &[]);
+    branch.insert("CI_COMMIT_BRANCH".into(), "elsewhere".into());
+    assert_eq!(setting.jobs(&branch), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "waits for flags and pages that are not there yet"]
+fn change_goes_from_merge_request_to_account() {
+    let Some(setting) = setting() else { return };
+    setting.gitlab.kept.lock().unwrap().notes = (0..150)
+        .map(|id| json!({ "id": id, "author": { "id": 5 }, "body": format!("<!-- convoke:plan -->\nDigest: `{}`", "f".repeat(64)) }))
+        .collect();
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    for kind in ["merged_result", "detached"] {
+        let ended = setting.job("plan", &setting.merge_request(kind), &merge, &[]);
+        assert_eq!(ended.code, 0, "{}", ended.log);
+        assert!(ended.artifacts.contains_key("plan.json") && !ended.log.contains(TOKEN), "{}", ended.log);
+    }
+    assert_eq!(setting.notes().len(), 151);
+    assert!(setting.notes()[150].contains("carol@example.com"), "{}", setting.notes()[150]);
+
+    let ended = setting.job("train", &setting.merge_request("merge_train"), &merge, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+
+    let ended = setting.job("apply", &setting.merged(&merge), &merge, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
+    assert!(setting.notes()[151].starts_with("<!-- convoke:apply -->\n"), "{}", setting.notes()[151]);
+    assert!(ended.artifacts.contains_key("journal.jsonl"));
+}
+
+#[test]
+fn refused_plan_keeps_its_artifact() {
+    let Some(setting) = setting() else { return };
+    let empty = "version: 1\ngroups: { Admins: { members: [] } }\n";
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", empty)]);
+    let ended = setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]);
+    assert_eq!(ended.code, 3, "{}", ended.log);
+    assert!(ended.artifacts.contains_key("plan.json"));
+    assert_eq!(setting.notes().len(), 1);
+}
+
+#[test]
+fn failed_plan_replaces_the_old_note() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", "version: 1\ngroups: 3\n")]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 65);
+    assert_eq!(setting.notes().len(), 1);
+    assert!(!setting.notes()[0].contains("carol@example.com") && !setting.notes()[0].contains("Digest: `"));
+    // Taken back altogether, the change leaves no page either.
+    let merge = setting.origin.merge_of("change", &[("README.md", "Hello\n")]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    assert!(setting.notes()[0].contains("No group is changed"), "{}", setting.notes()[0]);
+}
+
+#[test]
+#[ignore = "waits for flags and pages that are not there yet"]
+fn stale_plan_is_applied_by_hand() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    setting.world.account().add("Admins", "frank@example.com");
+    assert_eq!(setting.job("train", &setting.merge_request("merge_train"), &merge, &[]).code, 4);
+    let ended = setting.job("apply", &setting.merged(&merge), &merge, &[]);
+    assert_eq!(ended.code, 4, "{}", ended.log);
+    assert!(!setting.world.members("Admins").contains(&"carol@example.com".into()));
+
+    let by_hand = setting.on_main("web", &[]);
+    let planned = setting.job("everything", &by_hand, &merge, &[]);
+    assert_eq!(planned.code, 0, "{}", planned.log);
+    let ended = setting.job("apply by hand", &by_hand, &merge, &[("plan.json", &planned.artifacts["plan.json"])]);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
+    assert!(ended.artifacts.contains_key("journal.jsonl"));
+}
+
+#[test]
+fn apply_without_a_review_changes_nothing() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let ended = setting.job("apply", &setting.merged(&merge), &merge, &[]);
+    assert!(ended.code != 0 && ended.log.contains("has no note with one digest"), "{}", ended.log);
+    setting.gitlab.kept.lock().unwrap().requests.clear();
+    let variables = setting.on_main("push", &[("CI_COMMIT_BEFORE_SHA", "f00")]);
+    let ended = setting.job("apply", &variables, &merge, &[]);
+    assert!(ended.code != 0 && ended.log.contains("No merged merge request"), "{}", ended.log);
+    assert_eq!(setting.world.account().requests().len(), 0);
+}
+
+#[test]
+#[ignore = "waits for flags and pages that are not there yet"]
+fn schedules_end_access_and_report_drift() {
+    let Some(setting) = setting() else { return };
+    let temporary = "      - email: carol@example.com\n        until: 2026-01-31\n";
+    setting.world.account().add("Admins", "carol@example.com");
+    setting.world.account().remove("Readers", "erin@example.com");
+    setting.origin.commit(&[("groups/admins.yaml", &format!("{ADMINS}{temporary}"))]);
+    let commit = setting.origin.head();
+    let due = setting.on_main("schedule", &[("CONVOKE_TASK", "due")]);
+    let ended = setting.job("due", &due, &commit, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+    assert_eq!(setting.world.members("Readers"), ["frank@example.com"]);
+
+    let drift = setting.on_main("schedule", &[("CONVOKE_TASK", "drift")]);
+    for _ in 0..2 {
+        let ended = setting.job("drift", &drift, &commit, &[]);
+        assert_eq!(ended.code, 0, "{}", ended.log);
+    }
+    assert_eq!(setting.gitlab.kept.lock().unwrap().issues.len(), 1);
+    setting.world.account().add("Readers", "erin@example.com");
+    assert_eq!(setting.job("drift", &drift, &commit, &[]).code, 0);
+    assert_eq!(setting.gitlab.kept.lock().unwrap().issues[0]["state"], "closed");
+}
+
+#[test]
+fn image_is_pinned_by_digest() {
+    let pipeline = yaml(&repository("examples/ci/gitlab/.gitlab-ci.yml"));
+    let image = pipeline["default"]["image"].as_str().unwrap();
+    assert!(image.ends_with(&format!("@sha256:{}", "0".repeat(64))), "{image}");
+}

@@ -1,0 +1,153 @@
+//! The CronJob for Kubernetes: its script runs with its environment and volumes, and its figures reach a Pushgateway.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use axum::http::StatusCode;
+use convoke::sandbox::Seed;
+use serde_json::Value;
+
+use super::action::{ADMINS, READERS, put_convoke};
+use super::checkout::tools_are_there;
+use super::runner::yaml;
+use super::stand_in::StandIn;
+use crate::harness::{ACCOUNT, World, given, repository};
+
+/// What was pushed, and under which path.
+type Pushed = Vec<(String, String)>;
+
+struct Pod {
+    world: World,
+    gateway: StandIn<Pushed>,
+    container: Value,
+}
+
+fn pod() -> Option<Pod> {
+    if !tools_are_there() {
+        return None;
+    }
+    let seed = Seed::default()
+        .person("carol@example.com")
+        .group("Admins", ["alice@example.com", "bob@example.com"])
+        .group("Readers", ["erin@example.com", "frank@example.com"]);
+    let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
+    let gateway = StandIn::start(Pushed::new(), |pushed, call| {
+        let text = String::from_utf8(call.body.to_vec()).unwrap();
+        pushed.push((format!("{} {}", call.method, call.path), text));
+        Some((StatusCode::OK, Vec::new()))
+    });
+    let container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].clone();
+    Some(Pod { world: given(seed), gateway, container })
+}
+
+impl Pod {
+    /// Runs the container, and gives its exit code. Paths of the pod are folders of the test.
+    fn run(&self, token: &str) -> (i32, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        // A ConfigMap is mounted as links to files in a folder that Kubernetes replaces as a whole.
+        let files = root.join("etc/convoke");
+        fs::create_dir_all(files.join("..2026_11_24")).unwrap();
+        symlink("..2026_11_24", files.join("..data")).unwrap();
+        for (name, text) in [("admins.yaml", ADMINS), ("readers.yaml", READERS)] {
+            fs::write(files.join("..2026_11_24").join(name), text).unwrap();
+            symlink(format!("..data/{name}"), files.join(name)).unwrap();
+        }
+        fs::create_dir_all(root.join("run/secrets/convoke")).unwrap();
+        fs::write(root.join("run/secrets/convoke/token"), token).unwrap();
+        fs::create_dir_all(root.join("tmp")).unwrap();
+        put_convoke(&root.join("bin"));
+
+        let here = |text: &str| {
+            ["/tmp/", "/etc/convoke", "/run/secrets/"]
+                .iter()
+                .fold(text.to_owned(), |text, path| text.replace(path, &format!("{}{path}", root.display())))
+        };
+        let mut command = Command::new("/bin/sh");
+        let words: Vec<&str> =
+            self.container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        assert_eq!(words, ["/bin/sh", "-euc"]);
+        command.arg("-euc").arg(here(self.container["args"][0].as_str().unwrap())).env_clear();
+        for variable in self.container["env"].as_array().unwrap() {
+            command.env(variable["name"].as_str().unwrap(), here(variable["value"].as_str().unwrap()));
+        }
+        let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
+        let output = command
+            .env("PATH", path)
+            .env("PUSHGATEWAY", self.gateway.url())
+            .env("CLOUDFLARE_BASE_URL", self.world.process_env("CLOUDFLARE_BASE_URL"))
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn pushed(&self) -> (String, String) {
+        self.gateway.kept.lock().unwrap().pop().expect("figures were pushed")
+    }
+}
+
+/// The value of a figure without labels.
+fn figure(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name}:\n{text}")).to_owned()
+}
+
+#[test]
+fn drift_is_a_figure_and_no_failed_job() {
+    let Some(pod) = pod() else { return };
+    let (code, log) = pod.run(crate::harness::TOKEN);
+    assert_eq!(code, 0, "{log}");
+    let (path, text) = pod.pushed();
+    assert_eq!(path, "PUT /metrics/job/convoke_drift");
+    assert_eq!([figure(&text, "convoke_drift_success"), figure(&text, "convoke_drift_exit_code")], ["1", "0"]);
+
+    pod.world.account().add("Admins", "carol@example.com");
+    let (code, log) = pod.run(crate::harness::TOKEN);
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(figure(&pod.pushed().1, "convoke_drift_exit_code"), "2");
+}
+
+#[test]
+fn failed_run_is_a_figure_and_a_failed_job() {
+    let Some(pod) = pod() else { return };
+    let (code, log) = pod.run("");
+    assert_eq!(code, 77, "{log}");
+    assert_eq!(figure(&pod.pushed().1, "convoke_drift_success"), "0");
+}
+
+#[test]
+fn alerts_ask_for_figures_that_drift_writes() {
+    let Some(pod) = pod() else { return };
+    pod.world.account().add("Admins", "carol@example.com");
+    pod.run(crate::harness::TOKEN);
+    let (_, figures) = pod.pushed();
+    let rules = fs::read_to_string(repository("examples/ci/kubernetes/alerts.yaml")).unwrap();
+    let names: Vec<&str> = rules
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("convoke_drift_"))
+        .collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        assert!(figures.lines().any(|line| line.starts_with(name)), "{name}:\n{figures}");
+    }
+    assert!(rules.contains("absent(convoke_drift_run_timestamp_seconds"));
+}
+
+#[test]
+fn pod_has_an_account_no_host_path_and_no_rights() {
+    let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
+    let pod = &manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert!(!pod.to_string().contains("hostPath"));
+    let container = &pod["containers"][0];
+    assert!(container["image"].as_str().unwrap().ends_with(&format!("@sha256:{}", "0".repeat(64))));
+    assert!(
+        container["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|variable| { variable["name"] == "CLOUDFLARE_ACCOUNT_ID" && variable["value"] == ACCOUNT })
+    );
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+}
