@@ -17,6 +17,7 @@ use tokio::task::JoinHandle as Task;
 mod account;
 mod alter;
 mod answer;
+mod audit;
 mod call;
 mod chance;
 mod course;
@@ -44,15 +45,16 @@ mod values;
 
 pub use account::Account;
 pub use chance::Chance;
-pub use edit::{Edit, InGroup, NameSwap, Readdressing, Renaming};
+pub use edit::{Edit, EditActor, EditBy, InGroup, NameSwap, Readdressing, Renaming};
 pub use endpoint::Endpoint;
 pub use fault::{Claim, Contradiction, Cut, Fault, Late, Respond};
 pub use history::MembershipChange;
 pub use log::Request;
 pub use rules::{FaultRule, Match};
 pub use seed::{
-    Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedEntry, SeedError, SeedGrantable, SeedGroup, SeedMember,
-    SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, Token,
+    Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
+    SeedError, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedUri,
+    Token,
 };
 pub use values::{Delay, Share};
 

@@ -16,7 +16,7 @@ pub(crate) struct ResultInfo {
 #[derive(Debug)]
 pub(crate) struct Success {
     pub(crate) result: Value,
-    pub(crate) info: Option<ResultInfo>,
+    result_info: Option<Value>,
     /// Whether anything changed.
     pub(crate) effect: bool,
 }
@@ -24,29 +24,32 @@ pub(crate) struct Success {
 impl Success {
     /// Something that was read.
     pub(crate) const fn read(result: Value) -> Self {
-        Self { result, info: None, effect: false }
+        Self { result, result_info: None, effect: false }
+    }
+
+    /// Something that was read, with what it says about itself.
+    pub(crate) const fn read_with(result: Value, result_info: Value) -> Self {
+        Self { result, result_info: Some(result_info), effect: false }
     }
 
     /// Something that was written, changed or not.
     pub(crate) const fn written(result: Value, effect: bool) -> Self {
-        Self { result, info: None, effect }
+        Self { result, result_info: None, effect }
     }
 
     /// A page of a list.
-    pub(crate) const fn page(entries: Vec<Value>, info: ResultInfo) -> Self {
-        Self { result: Value::Array(entries), info: Some(info), effect: false }
+    pub(crate) fn page(entries: Vec<Value>, info: ResultInfo) -> Self {
+        let ResultInfo { page, per_page, count, total_count } = info;
+        let total_pages = total_count.div_ceil(per_page.max(1));
+        let info = json!({ "page": page, "per_page": per_page, "count": count, "total_count": total_count, "total_pages": total_pages });
+        Self::read_with(Value::Array(entries), info)
     }
 
     /// The envelope around it.
     pub(crate) fn envelope(self) -> Value {
         let mut envelope = json!({ "success": true, "errors": [], "messages": [], "result": self.result });
-        if let (Some(info), Some(fields)) = (self.info, envelope.as_object_mut()) {
-            let ResultInfo { page, per_page, count, total_count } = info;
-            let total_pages = total_count.div_ceil(per_page.max(1));
-            fields.insert(
-                "result_info".into(),
-                json!({ "page": page, "per_page": per_page, "count": count, "total_count": total_count, "total_pages": total_pages }),
-            );
+        if let (Some(info), Some(fields)) = (self.result_info, envelope.as_object_mut()) {
+            fields.insert("result_info".into(), info);
         }
         envelope
     }

@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use tokio::time::Instant;
 
 use super::answer::ResultInfo;
+use super::edit::EditActor;
+use super::id;
 use super::request::{Ids, Incoming, Paging, Query};
-use super::state::State;
+use super::state::{State, StoredPerson};
 use crate::model::{AccountId, MemberId};
 
 /// What the seed sets once for all answers.
@@ -15,7 +17,30 @@ pub(crate) struct AnswerSettings {
     pub(crate) account_id: Option<AccountId>,
     pub(crate) token_owner: Option<MemberId>,
     pub(crate) token_owner_email: Option<String>,
+    pub(crate) token_name: Option<String>,
     pub(crate) member_status: bool,
+}
+
+impl AnswerSettings {
+    /// The address of the user that the token acts for.
+    pub(crate) fn owner_email(&self, owner: &StoredPerson) -> String {
+        self.token_owner_email.clone().unwrap_or_else(|| owner.user_email.to_string())
+    }
+
+    /// Who writes with the token, or with a key, as the audit log shows it.
+    pub(crate) fn actor(&self, state: &State, by_key: bool) -> EditActor {
+        let owner = self.token_owner.and_then(|id| Some((id, state.person(id)?)));
+        let token_name =
+            (!by_key).then(|| self.token_name.clone().unwrap_or_else(|| "the token of the sandbox".into()));
+        EditActor {
+            id: owner.and_then(|(id, person)| person.user_id(id)),
+            email: owner.map(|(_, person)| self.owner_email(person)),
+            context: Some(if by_key { "api_key" } else { "api_token" }.into()),
+            token_id: token_name.is_some().then(id::of_token),
+            token_name,
+            kind: Some(if owner.is_some() { "user" } else { "account" }.into()),
+        }
+    }
 }
 
 /// A request on its way through its operation.

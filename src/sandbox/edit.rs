@@ -1,7 +1,7 @@
 //! Changes that somebody else makes to the account.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A change of the account that no request asked for. Groups go by name, people by email or id; an edit that finds
 /// nothing to change changes nothing.
@@ -30,6 +30,58 @@ pub enum Edit {
     RevokeToken,
     /// Several edits, one after the other.
     Several(Vec<Edit>),
+    /// An edit by somebody whom the audit log names. Edits by nobody leave no entry there.
+    By(EditBy),
+}
+
+/// An edit with who made it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditBy {
+    /// Who made it.
+    pub actor: EditActor,
+    /// What was edited.
+    pub edit: Box<Edit>,
+}
+
+/// Who did something, as the audit log shows it. What is not given is not shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EditActor {
+    /// The id of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The address of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// How: `dash`, `api_token`, `api_key`, `oauth`, or anything else, such as `scim`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The id of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// The name of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_name: Option<String>,
+    /// What kind of actor: `user`, `account`, `system` or `cloudflare_admin`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+impl EditActor {
+    /// A user in the dashboard.
+    #[must_use]
+    pub fn dashboard(email: &str) -> Self {
+        let text = |text: &str| Some(text.into());
+        Self { email: text(email), context: text("dash"), kind: text("user"), ..Self::default() }
+    }
+
+    /// A token.
+    #[must_use]
+    pub fn token(name: &str) -> Self {
+        let text = |text: &str| Some(text.into());
+        Self { token_name: text(name), context: text("api_token"), kind: text("account"), ..Self::default() }
+    }
 }
 
 /// Somebody in a group.
@@ -89,6 +141,12 @@ impl Edit {
     #[must_use]
     pub fn rename_group(group: &str, to: &str) -> Self {
         Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
+    }
+
+    /// This edit, made by somebody whom the audit log names.
+    #[must_use]
+    pub fn by(self, actor: EditActor) -> Self {
+        Self::By(EditBy { actor, edit: Box::new(self) })
     }
 
     /// Two groups take each other's names.

@@ -29,6 +29,11 @@ pub(crate) fn of_user(member: MemberId) -> String {
     hex("user", member.as_str())
 }
 
+/// The id of the token.
+pub(crate) fn of_token() -> String {
+    hex("token", "the token")
+}
+
 /// An id for something of that kind.
 pub(crate) fn hex(kind: &str, text: &str) -> String {
     let digest = Sha256::digest(format!("convoke sandbox {kind}\n{text}"));

@@ -179,6 +179,11 @@ impl Delivery {
     }
 }
 
+/// What identifies the request of that number.
+pub(crate) fn ray(number: u64) -> String {
+    format!("{number:016x}-LOC")
+}
+
 /// The response to the request of that number.
 pub(crate) fn response(delivery: Delivery, number: u64, allowance: Allowance) -> Response {
     let (mut response, body) = match delivery {
@@ -197,8 +202,7 @@ pub(crate) fn response(delivery: Delivery, number: u64, allowance: Allowance) ->
         }
     };
     *response.body_mut() = body;
-    let ray = format!("{number:016x}-LOC");
-    for (name, value) in [("cf-ray", ray)].into_iter().chain(allowance.headers()) {
+    for (name, value) in [("cf-ray", ray(number))].into_iter().chain(allowance.headers()) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }

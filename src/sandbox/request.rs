@@ -42,6 +42,11 @@ impl Incoming {
         }
     }
 
+    /// A header, where it is there and a text.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
+    }
+
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.route.as_ref().ok().map(|route| route.operation)
     }

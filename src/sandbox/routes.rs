@@ -12,6 +12,7 @@ use super::fault::Claim;
 use super::request::{Ids, Incoming, Query};
 use super::state::State;
 
+mod audit;
 mod grants;
 mod groups;
 mod members;
@@ -50,7 +51,7 @@ pub(crate) fn carry_out(
         Endpoint::GetPerson => people::get(call),
         Endpoint::ListPermissionGroups => grants::permission_groups(call),
         Endpoint::ListResourceGroups => grants::resource_groups(call),
-        Endpoint::ListAuditLog => Err(Rejection::no_route(&call.incoming.path)),
+        Endpoint::ListAuditLog => audit::list(call),
         Endpoint::GetUser => people::user(call),
         Endpoint::VerifyToken => people::verify(call),
     }

@@ -14,10 +14,12 @@ use super::rules::FaultRule;
 use super::values::Delay;
 use crate::model::{AccountId, GroupId, MemberId};
 
+mod audit;
 mod entry;
 mod error;
 mod policy;
 
+pub use audit::{SeedAuditEntry, SeedAuditLog, SeedCursor, SeedUri};
 pub use entry::{SeedEntry, SeedPlace};
 pub use error::SeedError;
 pub(crate) use error::{SeedProblem, problem};
@@ -43,6 +45,8 @@ pub struct Seed {
     pub token_owner: Option<String>,
     /// The address that the token's user logs in with, where it is not that of the account member.
     pub token_owner_email: Option<String>,
+    /// The token's name, as the audit log shows it.
+    pub token_name: Option<String>,
     /// What the token may do.
     pub token_access: Access,
     /// How many requests are answered with 403 before the token works, as for one just created.
@@ -75,6 +79,8 @@ pub struct Seed {
     /// at the time of the day.
     #[schemars(extend("format" = "date-time"))]
     pub clock: Option<String>,
+    /// What the audit log holds and how it is told.
+    pub audit_log: SeedAuditLog,
     /// How answers tell the rate limit.
     pub rate_limit_headers: RateLimitHeaders,
     /// What goes wrong, by rule. Of the rules that are due, the first fires.
@@ -91,6 +97,7 @@ impl Default for Seed {
             token: None,
             token_owner: None,
             token_owner_email: None,
+            token_name: None,
             token_access: Access::default(),
             token_settles: 0,
             people: Vec::new(),
@@ -105,6 +112,7 @@ impl Default for Seed {
             result_info: true,
             member_status: true,
             rate_limit: None,
+            audit_log: SeedAuditLog::default(),
             rate_limit_headers: RateLimitHeaders::default(),
             clock: None,
             faults: Vec::new(),

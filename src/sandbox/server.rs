@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::{Rejection, Success};
+use super::audit::{AuditedClient, AuditedRequest};
 use super::call::AnswerSettings;
 use super::course::{Alteration, Course, Effect};
 use super::dealer::Dealer;
 use super::fault::Fault;
 use super::gate::{Allowance, Gatekeeper, RequestLimit};
 use super::log::{Log, Request};
-use super::reply::{Delivery, Reply};
+use super::reply::{Delivery, Reply, ray};
 use super::request::Incoming;
 use super::routes;
 use super::rules::{MatchSubject, Rules};
@@ -59,6 +60,7 @@ impl Server {
                 account_id: seed.account_id,
                 token_owner: seed.token_owner.as_ref().and_then(|owner| state.find_person(owner)),
                 token_owner_email: seed.token_owner_email.clone(),
+                token_name: seed.token_name.clone(),
                 member_status: seed.member_status,
             },
             rules,
@@ -208,6 +210,29 @@ impl Server {
         self.state.history.attribute(Some(number));
         let result = routes::carry_out(&mut self.state, &self.settings, incoming, cap, as_of);
         self.state.history.attribute(None);
+        if result.is_ok() && route.operation.writes() {
+            self.audit(number, incoming);
+        }
         result
+    }
+
+    /// Notes a write that was carried out in the audit log.
+    fn audit(&mut self, number: u64, incoming: &Incoming) {
+        let method = match incoming.method.as_str() {
+            "POST" => "POST",
+            "PUT" => "PUT",
+            _ => "DELETE",
+        };
+        // Behind /client/v4/accounts/ID.
+        let path = incoming.path.splitn(5, '/').nth(4).map(|rest| rest.split_once('/').map_or("", |(_, rest)| rest));
+        let request = AuditedRequest {
+            method,
+            group: incoming.group(),
+            path: format!("/{}", path.unwrap_or_default()),
+            body: incoming.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default(),
+        };
+        let client = AuditedClient { ray: Some(ray(number)), user_agent: incoming.header("user-agent") };
+        let by = self.settings.actor(&self.state, incoming.header("x-auth-key").is_some());
+        self.state.audit(by, request, client);
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::edit::{Edit, InGroup, NameSwap, Readdressing, Renaming};
+use super::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient, AuditedRequest};
+use super::edit::{Edit, EditActor, EditBy, InGroup, NameSwap, Readdressing, Renaming};
 use super::history::History;
 use super::id;
 use super::policies::{Catalog, PolicyBody, StoredPolicy};
@@ -15,6 +16,7 @@ use super::seed::{Invitation, Seed};
 use crate::model::{Email, GroupId, MemberId};
 
 mod build;
+mod trace;
 
 /// An account member.
 #[derive(Clone, Debug)]
@@ -132,6 +134,7 @@ pub(crate) struct State {
     /// Lists of people that somebody asked for, until people change.
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
+    pub(crate) audit: AuditLog,
     new_groups_settle: u32,
     new_groups_settle_for: Duration,
     pub(crate) token_revoked: bool,
@@ -413,7 +416,33 @@ impl State {
             Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
             Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
             Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
+            Edit::By(EditBy { actor, edit }) => self.edit_by(actor, edit),
         }
+    }
+
+    /// Makes somebody else's change, and notes in the audit log who made it.
+    fn edit_by(&mut self, actor: &EditActor, edit: &Edit) -> bool {
+        if let Edit::Several(edits) = edit {
+            return edits.iter().fold(false, |changed, edit| self.edit_by(actor, edit) | changed);
+        }
+        // Before, for what the edit takes away or renames; after, for whom and what it brings.
+        let before = self.request_for(edit);
+        if !self.edit(edit) {
+            return false;
+        }
+        if let Some(request) = before.or_else(|| self.request_for(edit)) {
+            self.audit(actor.clone(), request, AuditedClient::default());
+        }
+        true
+    }
+
+    /// Notes in the audit log what has just been done.
+    pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
+        let time = match self.clock {
+            Clock::Real => now(),
+            Clock::Counted(now) => now,
+        };
+        self.audit.record(AuditRecord { time, by, request, client, alterations: AuditAlterations::default() });
     }
 
     /// The account as the seed describes it.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod audit;
 mod chance;
 mod deceit;
 mod faults;

@@ -66,10 +66,9 @@ pub(super) fn user(call: RouteCall<'_>) -> Result<Success, Rejection> {
     let owner = call.settings.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
     let no_user = || Rejection::forbidden(9109, "Valid user-level authentication not found");
     let (member, person) = owner.ok_or_else(no_user)?;
-    let email = call.settings.token_owner_email.clone().unwrap_or_else(|| person.user_email.to_string());
     Ok(Success::read(json!({
         "id": person.user_id(member).ok_or_else(no_user)?,
-        "email": email,
+        "email": call.settings.owner_email(person),
         "first_name": null,
         "last_name": null,
     })))
@@ -77,5 +76,5 @@ pub(super) fn user(call: RouteCall<'_>) -> Result<Success, Rejection> {
 
 pub(super) fn verify(call: RouteCall<'_>) -> Result<Success, Rejection> {
     call.query.finish()?;
-    Ok(Success::read(json!({ "id": id::hex("token", "the token"), "status": "active" })))
+    Ok(Success::read(json!({ "id": id::of_token(), "status": "active" })))
 }

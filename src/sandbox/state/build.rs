@@ -8,11 +8,13 @@ use tokio::time::Instant;
 
 use super::{Clock, State, StoredGroup, StoredPerson, now};
 use crate::model::{Email, GroupId, MemberId};
+use crate::sandbox::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient};
 use crate::sandbox::history::History;
 use crate::sandbox::id;
 use crate::sandbox::policies::{Catalog, Grantable, StoredPolicy};
 use crate::sandbox::seed::{
-    Seed, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedProblem, problem,
+    Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy,
+    SeedProblem, problem,
 };
 
 /// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
@@ -35,6 +37,7 @@ pub(super) fn state(seed: &Seed) -> Result<State, SeedProblem> {
             None => Clock::Real,
         },
         catalog: Catalog::default(),
+        audit: AuditLog::new(seed.audit_log.clone()),
         created: 0,
     };
     for SeedEntry { value, place } in &seed.permission_groups {
@@ -48,6 +51,10 @@ pub(super) fn state(seed: &Seed) -> Result<State, SeedProblem> {
     }
     for (name, group) in &seed.groups {
         add_group(&mut state, name, group, epoch)?;
+    }
+    for entry in &seed.audit_log.entries {
+        let record = past(&state, entry)?;
+        state.audit.record_past(record);
     }
     if let Some(owner) = &seed.token_owner
         && state.find_or_add_person(owner).is_none()
@@ -144,6 +151,21 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
 
 fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedProblem> {
     text.parse().map_err(|_| problem(place, format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
+}
+
+/// An entry of the audit log from before the beginning.
+fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedProblem> {
+    let SeedAuditEntry { time, by, edit, omit, set, verbatim } = entry;
+    let request = state.request_for(edit).ok_or_else(|| {
+        problem(None, format!("audit_log: {edit:?} is not about a group and a person of this account"))
+    })?;
+    Ok(AuditRecord {
+        time: instant(time, None)?,
+        by: by.clone(),
+        request,
+        client: AuditedClient::default(),
+        alterations: AuditAlterations { omit: omit.clone(), set: set.clone(), verbatim: verbatim.clone() },
+    })
 }
 
 fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedProblem> {
