@@ -1,9 +1,9 @@
-//! Reads the files: YAML becomes [`Desired`], or a list of all that is wrong with it.
+//! Reads the files: YAML becomes [`Desired`], or a list of all problems.
 //!
-//! Each file is read as a tree in which everything knows its place (`node`); the tree is walked into what the file
-//! declares (`file`, with `entry`, `time` and `value`); and what all files declare is merged (`merge`,
-//! `rosters`). No step stops at a mistake: whatever is wrong goes to one report. Only [`load`] touches the file
-//! system.
+//! Each file is read as a tree in which every node has its place (`node`). The tree is turned into what the file
+//! declares (`file`, with `entry`, `time` and `value`), and the files are merged (`merge`, `rosters`). No step stops
+//! at a mistake: all problems go to one report. What the files declare is then checked against the groups' rules
+//! (`rules`). Only `load` touches the file system.
 
 mod edit;
 mod entry;
@@ -16,6 +16,7 @@ mod node;
 mod problem;
 mod reader;
 mod rosters;
+mod rules;
 mod schema;
 mod time;
 mod value;
@@ -29,32 +30,32 @@ pub use edit::{
 };
 pub use load::{load, load_with_sources, read_regular};
 pub use problem::{Position, Problem, Problems};
+pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;
 
 use crate::model::Desired;
 use problem::Report;
 
-/// The most bytes of a file that is read: a million members with room to spare.
+/// The maximum size of a file: enough for a million members.
 const LARGEST_FILE: usize = 64 << 20;
 
-/// A file's content.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The path as it is shown, with `/` between its parts.
     pub path: String,
-    /// The bytes.
     pub bytes: Vec<u8>,
 }
 
 /// Reads and merges files.
 ///
 /// # Errors
-/// If anything is wrong with any of them: all of it.
+/// All problems of all files. The groups' rules are not checked: see [`check_rules`].
 pub fn parse(sources: &[Source]) -> Result<Desired, Problems> {
     parse_into(Report::default(), sources)
 }
 
-/// Reads and merges files; where the report already holds problems, some file could not be had at all.
+/// Reads and merges files. Where the report already has problems, a file is missing.
 fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problems> {
     let all_there = report.len() == 0;
     let declared = sources.iter().map(|source| file::read(source, &mut report)).collect();

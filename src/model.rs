@@ -9,10 +9,11 @@ mod id;
 mod observed;
 mod origin;
 mod status;
+mod time;
 
 pub use desired::{
-    Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Setting, Settings,
-    Terms, Unmanaged, Window,
+    Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected, RosterEntry,
+    Rules, Setting, Settings, Terms, Unmanaged,
 };
 pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
@@ -21,3 +22,4 @@ pub use observed::{
 };
 pub use origin::{Origin, RosterUse};
 pub use status::RunStatus;
+pub use time::{Period, PeriodError, TimeError, Window, WrittenTime};

@@ -1,4 +1,4 @@
-//! Reads the entries of a list of people: of a group, of a roster, of the protected.
+//! Reads the entries of a list of people: of a group, of a roster, of `protected`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -15,7 +15,7 @@ use crate::model::{Email, EmailError, MemberId, PersonRef, Terms};
 #[derive(Debug)]
 pub(super) enum Entry {
     Person { person: PersonRef, at: Position, terms: Option<Box<Terms>> },
-    Roster { name: Arc<str>, at: Position },
+    Roster { name: Arc<str>, at: Position, reason: Option<Arc<str>> },
 }
 
 impl Entry {
@@ -27,7 +27,7 @@ impl Entry {
 }
 
 impl Reader<'_> {
-    /// Reads a list of people and rosters; reports who is in it twice.
+    /// Reads a list of people and rosters, and reports duplicates.
     pub fn entries(&mut self, whose: &str, items: Vec<Node<'_>>) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(items.len());
         for item in items {
@@ -49,12 +49,12 @@ impl Reader<'_> {
             }
             Value::Mapping(entries) => self.detailed_entry(at, entries),
             Value::Null(_) => {
-                self.refuse(at, "this entry is empty", "write an email address, or take the line out");
+                self.refuse(at, "this entry is empty", "write an email address, or remove the line");
                 None
             }
             Value::Sequence(_) => {
-                let help = "write each person on a line of their own: `- alice@example.com`";
-                self.refuse(at, "this entry is a list in a list", help);
+                let help = "write each person on a separate line: `- alice@example.com`";
+                self.refuse(at, "this entry is a list inside a list", help);
                 None
             }
         }
@@ -68,15 +68,15 @@ impl Reader<'_> {
             (None, Some(id), None) => self.member_id(&id).map(PersonRef::Id),
             (None, None, Some(roster)) => return self.roster_use(at, &roster, [from, until, reason]),
             (None, None, None) => {
-                // Whoever mistyped the key that names the person need not hear of it twice.
+                // Where the key that names the person is mistyped, that was reported already.
                 if self.report.len() == before {
-                    self.refuse(at, "this entry names nobody", "give it one of the keys email, id and roster");
+                    self.refuse(at, "this entry names nobody", "add one of the keys email, id and roster");
                 }
                 None
             }
             _ => {
-                let help = "make an entry of its own for each of them";
-                self.refuse(at, "an entry names one of email, id and roster, this has several", help);
+                let help = "write a separate entry for each of them";
+                self.refuse(at, "this entry has more than one of the keys email, id and roster", help);
                 None
             }
         };
@@ -93,25 +93,29 @@ impl Reader<'_> {
         if from.is_none() && until.is_none() && reason.is_none() {
             return None;
         }
-        let window = self.window(from, until);
-        let reason = reason.and_then(|field| {
-            let help = "say in a few words why, or leave the key out";
-            let text = self.text("`reason`", field, help)?;
-            if text.trim().is_empty() {
-                self.refuse(field.node.at, "`reason` is empty", help);
-            }
-            Some(text.into())
-        });
-        Some(Box::new(Terms { window, reason }))
+        let (window, until_is_date) = self.window(from, until);
+        let reason = reason.and_then(|field| self.reason(field));
+        Some(Box::new(Terms { window, until_is_date, reason }))
+    }
+
+    fn reason(&mut self, field: &Field<'_>) -> Option<Arc<str>> {
+        let help = "write the reason in a few words, or remove the key";
+        let text = self.text("`reason`", field, help)?;
+        if text.trim().is_empty() {
+            self.refuse(field.node.at, "`reason` is empty", help);
+        }
+        Some(text.into())
     }
 
     fn roster_use(&mut self, at: Position, roster: &Field<'_>, terms: [Option<Field<'_>>; 3]) -> Option<Entry> {
-        for field in terms.into_iter().flatten() {
-            let help = "give it to the people in the roster, or list them here by email";
-            self.refuse(field.key, "from, until and reason go with a person, not with a roster", help);
+        let [from, until, reason] = terms;
+        for field in [from, until].into_iter().flatten() {
+            let help = "set it on the people in the roster, or list them here by email";
+            self.refuse(field.key, "a roster entry cannot have `from` or `until`", help);
         }
+        let reason = reason.and_then(|field| self.reason(&field));
         let name = self.text("`roster`", roster, "write the name of one roster: `- roster: NAME`")?;
-        Some(Entry::Roster { name: name.into(), at })
+        Some(Entry::Roster { name: name.into(), at, reason })
     }
 
     fn member_id(&mut self, field: &Field<'_>) -> Option<MemberId> {
@@ -127,7 +131,7 @@ impl Reader<'_> {
 
     fn email(&mut self, field: &Field<'_>) -> Option<Email> {
         let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
-        match text.parse() {
+        match Email::declared(text) {
             Ok(email) => Some(email),
             Err(_) if looks_like_id(text) => {
                 let message = format!("{} is an id, not an email address", quoted(text));
@@ -142,9 +146,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an entry that is no mapping.
+    /// Reads an entry that is not a mapping.
     fn bare_person(&mut self, at: Position, text: &str) -> Option<PersonRef> {
-        match text.parse() {
+        match Email::declared(text) {
             Ok(email) => Some(PersonRef::Email(email)),
             Err(_) if looks_like_id(text) => {
                 let message = format!("{} is an id, not an email address", quoted(text));
@@ -170,19 +174,19 @@ impl Reader<'_> {
                         slot.insert(*at);
                         continue;
                     }
-                    Slot::Occupied(first) => (*first.get(), format!("{person} is in the list of {whose} twice")),
+                    Slot::Occupied(first) => (*first.get(), format!("{person} is listed twice in {whose}")),
                 },
-                Entry::Roster { name, at } => match rosters.entry(name) {
+                Entry::Roster { name, at, .. } => match rosters.entry(name) {
                     Slot::Vacant(slot) => {
                         slot.insert(*at);
                         continue;
                     }
                     Slot::Occupied(first) => {
-                        (*first.get(), format!("roster {} is in the list of {whose} twice", quoted(name)))
+                        (*first.get(), format!("roster {} is listed twice in {whose}", quoted(name)))
                     }
                 },
             };
-            self.refuse_again(entry.at(), message, first, "it is listed here first");
+            self.refuse_again(entry.at(), message, first, "it is first listed here");
         }
     }
 
@@ -197,7 +201,12 @@ impl Reader<'_> {
             let at = item.at;
             let Some(person) = self.protected_person(item) else { continue };
             if let Some(&first) = seen.get(&person) {
-                self.refuse_again(at, format!("{person} is in `protected` twice"), first, "it is listed here first");
+                self.refuse_again(
+                    at,
+                    format!("{person} is listed twice in `protected`"),
+                    first,
+                    "it is first listed here",
+                );
                 continue;
             }
             seen.insert(person.clone(), at);
@@ -213,7 +222,7 @@ impl Reader<'_> {
                 if looks_like_id(&text) {
                     return text.parse().ok().map(PersonRef::Id);
                 }
-                match text.parse() {
+                match Email::declared(&text) {
                     Ok(email) => Some(PersonRef::Email(email)),
                     Err(error) => {
                         let message = format!("{} is neither an email address nor an id: {error}", quoted(&text));
@@ -229,7 +238,7 @@ impl Reader<'_> {
                     [None, Some(id)] => self.member_id(&id).map(PersonRef::Id),
                     _ if self.report.len() > before => None,
                     _ => {
-                        self.refuse(node.at, "an entry of `protected` names one person by email or id", help);
+                        self.refuse(node.at, "an entry of `protected` must name one person by email or id", help);
                         None
                     }
                 }
@@ -242,13 +251,16 @@ impl Reader<'_> {
     }
 }
 
-/// What to do about a text that is no email address.
+/// What to write instead of a text that is not an email address.
 fn remedy(text: &str, error: EmailError) -> String {
     match error {
-        EmailError::Character(_) if text.trim().parse::<Email>().is_ok() => format!("write {}", text.trim()),
-        EmailError::Character('<' | '>' | ' ') if text.contains('<') => {
-            "write the address alone, without a name".into()
+        EmailError::Character(_) if Email::declared(text.trim()).is_ok() => format!("write {}", text.trim()),
+        EmailError::Character(',' | ';') | EmailError::SeveralAts(_) if text.contains([',', ';']) => {
+            "write each address on a separate line: `- alice@example.com`".into()
         }
+        EmailError::Character(',') => "write \".\" instead of \",\"".into(),
+        EmailError::Character(_) if text.contains('<') => "write only the address, without a name".into(),
+        EmailError::Character(':') => "write only the address, without \"mailto:\"".into(),
         _ => "write one address: `- alice@example.com`".into(),
     }
 }

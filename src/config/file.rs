@@ -1,5 +1,6 @@
-//! Reads one file: its tree becomes what it declares, with everything checked that can be checked in one file.
+//! Turns the tree of one file into what it declares, and checks everything that concerns this file alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::entry::Entry;
@@ -8,7 +9,9 @@ use super::node::{self, Node, Value};
 use super::problem::{Lines, Position, Problem, Report, quoted};
 use super::reader::{Field, Reader};
 use super::{LARGEST_FILE, Source};
-use crate::model::{AccountId, DesiredGroup, GroupId, GroupName, Limits, Mode, Origin, Protected, Setting, Settings};
+use crate::model::{
+    AccountId, DesiredGroup, Exclusion, GroupId, GroupName, Limits, Mode, Origin, Protected, Rules, Setting, Settings,
+};
 
 /// What one file declares.
 #[derive(Debug, Default)]
@@ -17,11 +20,10 @@ pub(super) struct Declared {
     pub settings: Option<(Origin, Settings)>,
     pub rosters: Vec<DeclaredRoster>,
     pub groups: Vec<DeclaredGroup>,
-    /// Whether something could not be read that may declare more rosters.
-    pub unread_rosters: bool,
+    /// Whether a part could not be read that may declare more rosters or groups.
+    pub unread: bool,
 }
 
-/// A roster as its file declares it.
 #[derive(Debug)]
 pub(super) struct DeclaredRoster {
     pub name: Arc<str>,
@@ -29,19 +31,18 @@ pub(super) struct DeclaredRoster {
     pub entries: Vec<Entry>,
 }
 
-/// A group as its file declares it.
 #[derive(Debug)]
 pub(super) struct DeclaredGroup {
     pub name: GroupName,
-    /// All but the members.
+    /// Complete but for the members.
     pub group: DesiredGroup,
     pub entries: Vec<Entry>,
 }
 
-/// Reads a file. What is wrong goes to the report.
+/// Reads a file. Problems go to the report.
 pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
     let file: Arc<str> = source.path.as_str().into();
-    let unread = Declared { unread_rosters: true, ..Declared::default() };
+    let unread = Declared { unread: true, ..Declared::default() };
     let tree = match tree(&file, source) {
         Ok(tree) => tree,
         Err(problem) => {
@@ -54,12 +55,12 @@ pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
     match tree.value {
         Value::Mapping(entries) => reader.declared(at, entries),
         Value::Null(_) => {
-            let help = "write `version: 1` and the groups, or take the file away";
-            reader.refuse(Position { line: 1, column: 1 }, "the file declares nothing", help);
+            let help = "write `version: 1` and the groups, or delete the file";
+            reader.refuse(Position { line: 1, column: 1 }, "the file is empty", help);
             unread
         }
         _ => {
-            let help = "begin with `version: 1`, then `groups:` with the groups below it";
+            let help = "start with `version: 1`, then `groups:` with the groups below it";
             reader.refuse(at, "the file is not a mapping", help);
             unread
         }
@@ -73,18 +74,18 @@ fn tree<'s>(file: &Arc<str>, source: &'s Source) -> Result<Node<'s>, Box<Problem
     }
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
-        Box::new(problem(Some(end_of(good)), "this byte is not UTF-8").help("save the file as UTF-8"))
+        Box::new(problem(Some(end_of(good)), "invalid UTF-8").help("save the file as UTF-8"))
     })?;
     node::parse(text).map_err(|error| Box::new(problem(error.at, &error.message).help(error.help)))
 }
 
-/// The problem of a file that is larger than any is read.
+/// The problem of a file that is too large to be read.
 pub(super) fn too_large(file: Arc<str>) -> Problem {
     let message = format!("the file is larger than {} MiB", LARGEST_FILE >> 20);
-    Problem::new(file, None, message).help("split it into several files, and name their folder")
+    Problem::new(file, None, message).help("split it into several files in one folder")
 }
 
-/// The position behind a text.
+/// The position after a text.
 fn end_of(text: &[u8]) -> Position {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let (line, last) = (1u32..).zip(Lines(Some(text))).last().unwrap_or((1, b""));
@@ -97,7 +98,7 @@ impl Reader<'_> {
         let [version, account_id, settings, rosters, groups] = self.fields("the file", entries, keys::FILE);
         match version {
             Some(version) => self.version(&version),
-            None => self.refuse(at, "the file does not say its version", "put `version: 1` on its first line"),
+            None => self.refuse(at, "the file has no `version`", "add the line `version: 1` at the top"),
         }
         let mut declared = Declared {
             account_id: account_id.and_then(|field| {
@@ -110,19 +111,21 @@ impl Reader<'_> {
         if let Some(field) = rosters {
             match self.mapping("`rosters`", field, "write the rosters below it, or `rosters: {}`") {
                 Some(entries) => declared.rosters = self.rosters(entries),
-                None => declared.unread_rosters = true,
+                None => declared.unread = true,
             }
         }
         if let Some(field) = groups {
-            let entries = self.mapping("`groups`", field, "write the groups below it, or `groups: {}`");
-            declared.groups = self.groups(entries.unwrap_or_default());
+            match self.mapping("`groups`", field, "write the groups below it, or `groups: {}`") {
+                Some(entries) => declared.groups = self.groups(entries),
+                None => declared.unread = true,
+            }
         }
         declared
     }
 
     fn settings(&mut self, field: Field<'_>) -> Settings {
         let mut settings = Settings::default();
-        let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or leave it out") else {
+        let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or remove it") else {
             return settings;
         };
         let [limits, protected, unmanaged_groups] = self.fields("`settings`", entries, keys::SETTINGS);
@@ -146,7 +149,7 @@ impl Reader<'_> {
 
     fn limits(&mut self, field: Field<'_>) -> Limits {
         let mut limits = Limits::default();
-        let Some(entries) = self.mapping("`limits`", field, "write the limits below it, or leave it out") else {
+        let Some(entries) = self.mapping("`limits`", field, "write the limits below it, or remove it") else {
             return limits;
         };
         let found = self.fields("`limits`", entries, keys::LIMITS);
@@ -171,7 +174,7 @@ impl Reader<'_> {
             let Some(name) = self.key(key) else { continue };
             self.check_name("roster", at, &name);
             let what = format!("roster {}", quoted(&name));
-            let help = "write its people below it, one a line: `- alice@example.com`; or `[]` for none";
+            let help = "list its people below it, one per line: `- alice@example.com`; or write `[]`";
             let items = self.sequence(&what, Field { key: at, node }, help).unwrap_or_default();
             let entries = self.entries(&what, items);
             rosters.push(DeclaredRoster { name: name.as_ref().into(), origin: self.origin(at), entries });
@@ -196,10 +199,10 @@ impl Reader<'_> {
     fn group(&mut self, name: &str, field: Field<'_>) -> DeclaredGroup {
         let at = field.key;
         let what = format!("group {}", quoted(name));
-        let help = "write `members:` below it, with the people below that";
+        let help = "write `members:` below it, and list the people below that";
         let entries = self.mapping(&what, field, help);
         let is_mapping = entries.is_some();
-        let [id, mode, members, min_members, allow_empty, group_removals] =
+        let [id, mode, members, min_members, allow_empty, group_removals, max_duration, require_reason, exclusive_with] =
             self.fields(&what, entries.unwrap_or_default(), keys::GROUP);
         let members_at = members.as_ref().map_or(at, |field| field.key);
         let pin = id.and_then(|field| {
@@ -209,13 +212,17 @@ impl Reader<'_> {
         let mode = mode.and_then(|field| self.mode(&field)).unwrap_or(Mode::Exact);
         let entries = match members {
             Some(field) => {
-                let help = "write its people below it, one a line; write `members: []` if it shall have none";
+                let help = "list the people below it, one per line, or write `members: []`";
                 let items = self.sequence("`members`", field, help).unwrap_or_default();
                 self.entries(&what, items)
             }
             None => {
                 if is_mapping {
-                    self.refuse(at, format!("{what} has no `members`"), "write `members: []` if it shall have none");
+                    self.refuse(
+                        at,
+                        format!("{what} has no `members`"),
+                        "add `members: []` if the group has no members",
+                    );
                 }
                 Vec::new()
             }
@@ -226,6 +233,7 @@ impl Reader<'_> {
             mode,
             members_origin: self.origin(members_at),
             members: Vec::new(),
+            roster_entries: Vec::new(),
             min_members: min_members.and_then(|field| {
                 let least = self.whole_number("min_members", &field)?;
                 Some(self.setting(field.key, least))
@@ -240,7 +248,49 @@ impl Reader<'_> {
                 let limit = self.limit("group_removals", &field)?;
                 Some(self.setting(field.key, limit))
             }),
+            rules: self.rules(name, [max_duration, require_reason, exclusive_with]),
         };
         DeclaredGroup { name: name.into(), group, entries }
+    }
+
+    fn rules(&mut self, name: &str, [max_duration, require_reason, exclusive_with]: [Option<Field<'_>>; 3]) -> Rules {
+        Rules {
+            max_duration: max_duration.and_then(|field| {
+                let longest = self.period("max_duration", &field)?;
+                Some(self.setting(field.key, longest))
+            }),
+            require_reason: require_reason.and_then(|field| {
+                let required = self.boolean("require_reason", &field)?;
+                required.then(|| self.origin(field.key))
+            }),
+            exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
+        }
+    }
+
+    /// Reads `exclusive_with`: names of other groups, each once. Whether they are declared is checked when all files
+    /// are merged.
+    fn exclusions(&mut self, name: &str, field: Field<'_>) -> Vec<Exclusion> {
+        let key = field.key;
+        let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";
+        let mut exclusions: Vec<Exclusion> = Vec::new();
+        let mut seen: BTreeMap<String, Position> = BTreeMap::new();
+        for node in self.sequence("`exclusive_with`", field, help).unwrap_or_default() {
+            if self.report.is_full() {
+                break;
+            }
+            let at = node.at;
+            let item = Field { key, node };
+            let Some(other) = self.text("a group in `exclusive_with`", &item, help) else { continue };
+            if other == name {
+                self.refuse(at, "a group cannot be exclusive with itself", "remove it from the list");
+            } else if let Some(first) = seen.get(other).copied() {
+                let message = format!("group {} is listed twice in `exclusive_with`", quoted(other));
+                self.refuse_again(at, message, first, "it is first listed here");
+            } else {
+                seen.insert(other.to_owned(), at);
+                exclusions.push(Exclusion { group: other.into(), origin: self.origin(at) });
+            }
+        }
+        exclusions
     }
 }

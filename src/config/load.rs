@@ -252,22 +252,22 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(path.join("d.yaml")).unwrap();
         let problems = load(&[path.into(), path.join("missing"), path.join("empty")]).unwrap_err();
         insta::assert_snapshot!(shown_below(path, &problems), @r#"
-    FOLDER/b.yaml:3:1: unknown key "x" in the file
-      | x: 1
-      | ^
-      help: what can stand here: version, account_id, settings, rosters, groups
+        error: FOLDER/b.yaml:3:1: unknown key "x" in the file
+          | x: 1
+          | ^
+          help: expected one of: version, account_id, settings, rosters, groups
 
-    FOLDER/c.yaml: cannot be read: No such file or directory (os error 2)
-      help: name the file or folder that holds the groups with --file
+        error: FOLDER/c.yaml: cannot be read: No such file or directory (os error 2)
+          help: name the file or folder that holds the groups with --file
 
-    FOLDER/d.yaml: this is not a regular file
-      help: take it out of the folder, or name it with --file
+        error: FOLDER/d.yaml: this is not a regular file
+          help: take it out of the folder, or name it with --file
 
-    FOLDER/missing: cannot be read: No such file or directory (os error 2)
-      help: name the file or folder that holds the groups with --file
+        error: FOLDER/missing: cannot be read: No such file or directory (os error 2)
+          help: name the file or folder that holds the groups with --file
 
-    4 problems
-    "#);
+        4 problems
+        "#);
     }
 
     #[test]
@@ -276,11 +276,11 @@ mod tests {
         let path = folder.path().join("large.yaml");
         File::create(&path).unwrap().set_len(u64::try_from(LARGEST_FILE).unwrap() + 1).unwrap();
         insta::assert_snapshot!(shown_below(folder.path(), &load(&[path]).unwrap_err()), @r#"
-    FOLDER/large.yaml: the file is larger than 64 MiB
-      help: split it into several files, and name their folder
+        error: FOLDER/large.yaml: the file is larger than 64 MiB
+          help: split it into several files in one folder
 
-    1 problem
-    "#);
+        1 problem
+        "#);
     }
 
     #[test]

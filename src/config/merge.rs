@@ -1,16 +1,18 @@
-//! Merges what the files declare, and checks what only shows once all of it is known.
+//! Merges what the files declare, and checks what concerns several files.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
 use super::file::{Declared, DeclaredGroup};
+use super::nearest::nearest;
 use super::problem::{Problem, Report, quoted};
-use super::rosters::Rosters;
+use super::rosters::{MOST_COMPARISONS, Rosters};
 use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Origin, Setting, Settings};
 
-/// Merges the files. Where anything is wrong, what comes out is not whole.
+/// Merges the files. Where there are problems, the result is incomplete.
 pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) -> Desired {
-    let rosters_known = all_there && !files.iter().any(|file| file.unread_rosters);
+    // What an unread part of the files may declare is not reported as missing.
+    let all_known = all_there && !files.iter().any(|file| file.unread);
     let mut account_id = None;
     let mut settings = None;
     let mut rosters = Rosters::default();
@@ -23,7 +25,8 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) 
     }
     check_pins(groups.values().map(|declared| &declared.group), report);
     report.explain_rosters(|name| rosters.contains(name));
-    if rosters_known {
+    if all_known {
+        check_exclusions(&groups, report);
         let lists = groups.values().map(|declared| (&declared.group.origin, declared.entries.as_slice()));
         rosters.check_names(lists, report);
     }
@@ -34,8 +37,9 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) 
         settings: settings.map(|(_, settings)| settings).unwrap_or_default(),
         ..Desired::default()
     };
-    // With a cycle, or with too much in the rosters, there is nothing to expand into.
+    // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
+        desired.unused_rosters = rosters.unused(groups.values().map(|declared| declared.entries.as_slice()));
         desired.groups = groups.into_iter().map(|(name, declared)| (name, expanded(declared, &rosters))).collect();
     }
     desired
@@ -46,8 +50,8 @@ fn merge_account(merged: &mut Option<Setting<AccountId>>, found: Option<Setting<
         (Some(first), Some(second)) if first.value != second.value => {
             if let (Some(first), Some(second)) = (&first.origin, &second.origin) {
                 let problem = Problem::at(second, "the files name different accounts")
-                    .related(first.clone(), "another account is named here")
-                    .help("keep the groups of each account in a folder of their own");
+                    .related(first.clone(), "the other account is named here")
+                    .help("keep the groups of each account in a separate folder");
                 report.push(problem);
             }
         }
@@ -59,8 +63,8 @@ fn merge_account(merged: &mut Option<Setting<AccountId>>, found: Option<Setting<
 fn merge_settings(merged: &mut Option<(Origin, Settings)>, found: Option<(Origin, Settings)>, report: &mut Report) {
     match (&merged, found) {
         (Some((first, _)), Some((second, _))) => {
-            let problem = Problem::at(&second, "`settings` stands in a second file")
-                .related(first.clone(), "it stands here first")
+            let problem = Problem::at(&second, "a second file has `settings`")
+                .related(first.clone(), "the first is here")
                 .help("keep all settings in one file");
             report.push(problem);
         }
@@ -77,8 +81,8 @@ fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: Declare
         Slot::Occupied(first) => {
             let message = format!("group {} is declared twice", quoted(group.name.as_str()));
             let problem = Problem::at(&group.group.origin, message)
-                .related(first.get().group.origin.clone(), "it is declared here first")
-                .help("put all its members into one of the two");
+                .related(first.get().group.origin.clone(), "it is first declared here")
+                .help("merge the two");
             report.push(problem);
         }
     }
@@ -90,7 +94,7 @@ fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut R
         .filter_map(|group| group.pin.as_ref())
         .filter_map(|pin| Some((pin.value, pin.origin.as_ref()?)))
         .collect();
-    // By place, so that what is called first stands first.
+    // By place, so that the first one in the files is called the first.
     pinned.sort_by_key(|(_, origin)| *origin);
     for (id, origin) in pinned {
         match pins.entry(id) {
@@ -99,16 +103,39 @@ fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut R
             }
             Slot::Occupied(first) => {
                 let problem = Problem::at(origin, format!("two groups have the id {id}"))
-                    .related((*first.get()).clone(), "it stands here first")
-                    .help("an id belongs to one group: correct it, or take it out");
+                    .related((*first.get()).clone(), "the first is here")
+                    .help("correct one of the ids, or remove it");
                 report.push(problem);
             }
         }
     }
 }
 
+/// Reports groups in `exclusive_with` that are not declared.
+fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Report) {
+    let mut comparisons = 0;
+    for exclusion in groups.values().flat_map(|declared| &declared.group.rules.exclusive_with) {
+        if report.is_full() {
+            return;
+        }
+        if groups.contains_key(&exclusion.group) {
+            continue;
+        }
+        comparisons += groups.len();
+        let name = exclusion.group.as_str();
+        let meant =
+            (comparisons <= MOST_COMPARISONS).then(|| nearest(name, groups.keys().map(GroupName::as_str))).flatten();
+        let help = match meant {
+            Some(meant) => format!("did you mean {}?", quoted(meant)),
+            None => "declare the group, or remove it from `exclusive_with`".into(),
+        };
+        let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
+        report.push(Problem::at(&exclusion.origin, message).help(help));
+    }
+}
+
 fn expanded(declared: DeclaredGroup, rosters: &Rosters) -> DesiredGroup {
     let DeclaredGroup { name: _, mut group, entries } = declared;
-    group.members = rosters.expand(&group.origin.file, entries);
+    rosters.expand(&mut group, entries);
     group
 }

@@ -1,10 +1,9 @@
-//! Finds the known word that somebody probably meant.
+//! Finds the known word that a misspelt one probably means.
 
-/// Longer words are not compared: the comparison takes the product of the two lengths.
+/// Longer words are not compared, because the cost is the product of the two lengths.
 const LONGEST_WORD: usize = 64;
 
-/// The candidate that differs from the word in at most a third of its letters, if there is one; the first of several
-/// that are equally near.
+/// The candidate nearest to the word that differs from it in at most a third of its letters; the first of several.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > LONGEST_WORD {
         return None;
@@ -20,11 +19,11 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
         .map(|(_, candidate)| candidate)
 }
 
-/// What to do about an unknown word: the one probably meant, or all there are.
+/// The remedy for an unknown word: the one probably meant, or all that are known.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => format!("what can stand here: {}", known.join(", ")),
+        None => format!("expected one of: {}", known.join(", ")),
     }
 }
 
@@ -33,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_forgiven_and_another_word_is_not() {
+    fn a_misspelt_word_is_found_and_another_is_not() {
         let known = ["members", "mode", "min_members"];
         assert_eq!(nearest("membres", known), Some("members"));
         assert_eq!(nearest("Mode", known), Some("mode"));
@@ -43,8 +42,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_near_word_all_are_named() {
+    fn all_words_are_listed_where_none_is_near() {
         assert_eq!(did_you_mean("exakt", &["exact", "additive"]), "did you mean \"exact\"?");
-        assert_eq!(did_you_mean("full", &["exact", "additive"]), "what can stand here: exact, additive");
+        assert_eq!(did_you_mean("full", &["exact", "additive"]), "expected one of: exact, additive");
     }
 }

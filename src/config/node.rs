@@ -14,39 +14,38 @@ use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageForm
 
 use super::problem::Position;
 
-/// The deepest that lists and mappings may be nested in each other: the format itself needs six levels.
+/// The maximum depth of lists and mappings; the format itself needs six levels.
 const DEEPEST: usize = 32;
 
-/// The most nodes in a file: enough for a million members and some words on many of them.
+/// The maximum number of nodes in a file: enough for a million members, many of them with a reason.
 const MOST_NODES: usize = 4_000_000;
 
-/// The most nodes that aliases may stand for.
+/// The maximum number of nodes that aliases stand for.
 const MOST_ALIASED_NODES: usize = 1_000_000;
 
-/// The most nodes that are kept for aliases.
+/// The maximum number of nodes that are kept for aliases.
 const MOST_ANCHORED_NODES: usize = 200_000;
 
 /// The key that merges other mappings into a mapping, in YAML 1.1.
 pub(super) const MERGE_KEY: &str = "<<";
 
-/// A value and where it stands: for one that an alias stands for, where it is written out.
+/// A value and its place. For an alias, that is the place of the anchor.
 #[derive(Debug)]
 pub(super) struct Node<'s> {
     pub at: Position,
     pub value: Value<'s>,
 }
 
-/// What a node is.
 #[derive(Debug)]
 pub(super) enum Value<'s> {
-    /// Text: in quotes, or something that YAML takes for nothing else.
+    /// Text in quotes, or plain text that YAML takes for nothing else.
     Text(Cow<'s, str>),
-    /// Something without quotes that YAML takes for a number, a boolean or a merge key, as it was written.
+    /// A number, a boolean or a merge key without quotes, as it was written.
     Typed(Cow<'s, str>),
     /// Nothing, `~` or `null`, as it was written.
     Null(Cow<'s, str>),
     Sequence(Vec<Node<'s>>),
-    /// The entries in the order of the file; a key can be there more than once.
+    /// The entries in the order of the file, with duplicate keys.
     Mapping(Vec<(Node<'s>, Node<'s>)>),
 }
 
@@ -76,7 +75,7 @@ fn options() -> Options {
             max_events: 2 * MOST_NODES,
             max_aliases: MOST_ALIASED_NODES,
             max_recorded_anchor_events: MOST_ANCHORED_NODES,
-            // One anchor for a person who is in a hundred groups is nothing odd; what aliases cost is bounded below.
+            // A person in a hundred groups may well have one anchor. `alias_limits` bounds what aliases cost.
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -95,40 +94,37 @@ fn options() -> Options {
 fn syntax_error(error: &Error) -> SyntaxError {
     let at = error.location().map(position);
     let (message, help) = match cause(error) {
-        Error::MultipleDocuments { .. } => {
-            ("a second YAML document begins here".into(), "put it into a file of its own")
-        }
+        Error::MultipleDocuments { .. } => ("a second YAML document begins here".into(), "put it in a separate file"),
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
-        // The scanner, which looks ahead, has its own way to say so.
+        // The scanner looks ahead and reports the same in another way.
         Error::ExternalMessage { source, .. } if matches!(&**source, ExternalMessageSource::Parser(e) if *e.kind() == ErrorKind::RecursionLimitExceeded) => {
             too_deep()
         }
         Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
-            ("there is too much in this file".into(), "split it into several files, and name their folder")
+            ("the file has too many entries".into(), "split it into several files in one folder")
         }
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            ("aliases repeat too much".into(), "name people once in `rosters`, and use them with `- roster: NAME`")
+            ("aliases repeat too much".into(), "list the people in `rosters`, and use them with `- roster: NAME`")
         }
-        Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            ("this alias stands inside of what it stands for".into(), "take it out")
-        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => ("this alias contains itself".into(), "remove it"),
         Error::UnknownAnchor { .. } => {
-            let help = "text that begins with \"*\" needs quotes; an alias needs its \"&\" further up";
-            ("no anchor of this name stands further up".into(), help)
+            let help = "put text that begins with \"*\" in quotes; an alias needs an anchor (\"&\") above it";
+            ("this alias has no anchor above it".into(), help)
         }
         other => {
-            let help = "check the indentation, and quote text that begins with a special character or holds \": \"";
-            (format!("this cannot be read as YAML: {}", UserMessageFormatter.format_message(other)), help)
+            let help =
+                "check the indentation, and put text in quotes that begins with a special character or contains \": \"";
+            (format!("invalid YAML: {}", UserMessageFormatter.format_message(other)), help)
         }
     };
     SyntaxError { at, message, help: help.into() }
 }
 
 fn too_deep() -> (String, &'static str) {
-    ("lists and mappings are nested too deep".into(), "nothing in the file format is nested so deep")
+    ("lists and mappings are nested too deep".into(), "the file format needs six levels at most")
 }
 
-/// What went wrong, without what led there.
+/// The innermost error.
 fn cause(mut error: &Error) -> &Error {
     while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
         error = inner;
@@ -141,7 +137,7 @@ fn position(location: Location) -> Position {
     Position { line: number(location.line()), column: number(location.column()) }
 }
 
-/// A node while the parser runs, which does not say how a number, a boolean or a null was written, only where.
+/// A node while the parser runs: the parser tells where a number, a boolean or a null is, but not how it is written.
 struct Unsettled<'s> {
     at: Position,
     bytes: (usize, usize),
@@ -161,7 +157,7 @@ impl<'s> Unsettled<'s> {
         let (start, end) = self.bytes;
         let written = || Cow::Borrowed(source.get(start..end).unwrap_or_default());
         let value = match self.value {
-            // Only without quotes does it mean a merge.
+            // In quotes it is an ordinary key.
             Parsed::Text(text) if text == MERGE_KEY && written() == MERGE_KEY => Value::Typed(text),
             Parsed::Text(text) => Value::Text(text),
             Parsed::Typed => Value::Typed(written()),

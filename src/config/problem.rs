@@ -1,4 +1,4 @@
-//! What is wrong with the files: collected while they are read, shown in one go.
+//! Problems of the files: collected while they are read, and shown together.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::Source;
 use crate::model::Origin;
 
-/// Reading stops after so many problems: nobody reads on, and a hostile file must not fill the memory with them.
-const MOST_PROBLEMS: usize = 10_000;
+/// Reading stops after this many problems, so that a hostile file cannot fill the memory with them.
+pub(super) const MOST_PROBLEMS: usize = 10_000;
 
 /// A source line with more characters than this is not shown.
 const LONGEST_LINE: usize = 200;
@@ -22,26 +22,25 @@ const LONGEST_QUOTE: usize = 100;
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The line, from 1.
+    /// Counted from 1.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// Counted in characters, from 1.
     pub column: u32,
 }
 
-/// One thing that is wrong with a file.
+/// Something that is wrong with a file.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// The file's path as it was named, with `/` between its parts.
+    /// The path as it was named, with `/` between its parts.
     pub file: Arc<str>,
-    /// Where in the file; nothing where the file could not be read at all.
+    /// `None` where the file could not be read at all.
     pub position: Option<Position>,
-    /// The line at that position; nothing where it is blank, or too long to be shown.
+    /// The line at that position; `None` where it is blank, or too long to be shown.
     pub source_line: Option<String>,
-    /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// The remedy.
     pub help: Option<String>,
-    /// Other places that have to do with it, and what stands there.
+    /// Other places that are part of the problem, and what is there.
     pub related: Vec<(Origin, String)>,
 }
 
@@ -88,7 +87,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with the files, by file and position; at least one problem.
+/// The problems of the files in the order of file and position: one at least.
 #[derive(Clone, Debug)]
 pub struct Problems {
     list: Vec<Problem>,
@@ -96,9 +95,18 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// The problems, by file and position.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()
+    }
+
+    /// How many there are, in words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.list.len() {
+            1 => "1 problem".into(),
+            count if self.cut => format!("{count} problems or more; reading stopped after these"),
+            count => format!("{count} problems"),
+        }
     }
 }
 
@@ -114,13 +122,9 @@ impl<'a> IntoIterator for &'a Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in self {
-            writeln!(f, "{problem}")?;
+            writeln!(f, "error: {problem}")?;
         }
-        match self.list.len() {
-            1 => f.write_str("1 problem"),
-            count if self.cut => write!(f, "{count} problems; reading stopped there, and there may be more"),
-            count => write!(f, "{count} problems"),
-        }
+        f.write_str(&self.summary())
     }
 }
 
@@ -135,7 +139,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 struct Found {
     problem: Problem,
-    /// What stands where a person should, in case it turns out to be the name of a roster.
+    /// The text that was found in place of a person: it may turn out to be the name of a roster.
     instead: Option<Box<str>>,
 }
 
@@ -144,7 +148,7 @@ impl Report {
         self.add(problem, None);
     }
 
-    /// Takes a problem about a text that is no person, but perhaps a roster.
+    /// Adds a problem about a text that is not a person, but perhaps a roster.
     pub(super) fn push_perhaps_roster(&mut self, problem: Problem, text: &str) {
         let instead = (text.chars().count() <= LONGEST_QUOTE).then(|| text.into());
         self.add(problem, instead);
@@ -156,7 +160,6 @@ impl Report {
         }
     }
 
-    /// Whether there is no point in reading on.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST_PROBLEMS
     }
@@ -165,7 +168,7 @@ impl Report {
         self.found.len()
     }
 
-    /// Tells whoever wrote a roster's name in the place of a person how to write it, now that the rosters are known.
+    /// Replaces the remedy where the name of a roster was found in place of a person, now that the rosters are known.
     pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
         for found in &mut self.found {
             if let Some(name) = found.instead.take_if(|name| is_roster(name)) {
@@ -186,7 +189,7 @@ impl Report {
         let cut = self.is_full();
         let mut list: Vec<Problem> = self.found.into_iter().map(|found| found.problem).collect();
         list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
-        // What an alias repeats is wrong once.
+        // An alias repeats a problem.
         list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
         let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
         for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
@@ -198,7 +201,7 @@ impl Report {
     }
 }
 
-/// Gives the problems of one file, which are in order, their lines: one pass over the file for all of them.
+/// Gives the problems of one file, which are in order, their source lines in one pass over the file.
 fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut lines = (1u32..).zip(Lines(Some(bytes)));
@@ -239,7 +242,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// A text from a file in quotes: shortened where it is long, and with nothing in it that a terminal would obey.
+/// A text from a file in quotes, shortened where it is long, with control characters escaped.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", escape_all_but(&shortened(text), &['\'']))
 }
@@ -252,7 +255,7 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text with everything escaped that a terminal would obey; a tab becomes a blank.
+/// A text with control characters escaped, and tabs replaced by spaces.
 fn escaped(text: &str) -> String {
     escape_all_but(text, &['"', '\'', '\\', '\t']).replace('\t', " ")
 }

@@ -33,24 +33,23 @@ impl Reader<'_> {
         Problem::new(Arc::clone(&self.file), Some(at), message)
     }
 
-    /// Reports what is wrong at a place and what would be right.
+    /// Reports a problem with its remedy.
     pub fn refuse(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
         let problem = self.problem(at, message).help(help);
         self.report.push(problem);
     }
 
-    /// Reports that something at a place was already said at another.
+    /// Reports a duplicate.
     pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
         let problem = self.problem(at, message);
         self.report.push(if at == first {
-            problem.help("an alias repeats it: take the alias out")
+            problem.help("an alias repeats it: remove the alias")
         } else {
-            problem.related(self.origin(first), label).help("take one of the two out")
+            problem.related(self.origin(first), label).help("remove one of the two")
         });
     }
 
-    /// Takes a mapping apart into the values of these keys, in this order. Reports every other key, and those that
-    /// are there twice.
+    /// Takes a mapping apart into the values of these keys, in this order. Reports unknown and duplicate keys.
     pub fn fields<'s, const N: usize>(
         &mut self,
         what: &str,
@@ -71,30 +70,30 @@ impl Reader<'_> {
                 Some((slot @ None, _)) => *slot = Some(Field { key: at, node }),
                 Some((Some(first), _)) => {
                     let first = first.key;
-                    self.refuse_again(at, format!("\"{name}\" stands in {what} twice"), first, "it stands here first");
+                    self.refuse_again(at, format!("\"{name}\" is in {what} twice"), first, "the first is here");
                 }
             }
         }
         found
     }
 
-    /// The text of a key; reports one that is no text, and the merge key.
+    /// The text of a key. Reports lists and mappings, and the merge key.
     pub fn key<'s>(&mut self, key: Node<'s>) -> Option<Cow<'s, str>> {
         match key.value {
             Value::Typed(text) if text == MERGE_KEY => {
-                let help = "name people once in `rosters`, and use them with `- roster: NAME`";
+                let help = "list the people in `rosters`, and use them with `- roster: NAME`";
                 self.refuse(key.at, "merge keys are not supported", help);
                 None
             }
             Value::Text(text) | Value::Typed(text) | Value::Null(text) => Some(text),
             Value::Sequence(_) | Value::Mapping(_) => {
-                self.refuse(key.at, "a list or a mapping cannot be a key", "write plain text in front of the \":\"");
+                self.refuse(key.at, "a list or a mapping cannot be a key", "write plain text before the \":\"");
                 None
             }
         }
     }
 
-    /// The entries of a mapping; reports any other value.
+    /// The entries of a mapping. Reports any other value.
     pub fn mapping<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<(Node<'s>, Node<'s>)>> {
         match field.node.value {
             Value::Mapping(entries) => Some(entries),
@@ -105,7 +104,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The items of a list; reports any other value.
+    /// The items of a list. Reports any other value.
     pub fn sequence<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<Node<'s>>> {
         match field.node.value {
             Value::Sequence(items) => Some(items),
@@ -116,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The text of a scalar, however YAML would take it; reports any other value.
+    /// The text of a scalar, whatever YAML takes it for. Reports any other value.
     pub fn text<'f>(&mut self, what: &str, field: &'f Field<'_>, help: &str) -> Option<&'f str> {
         match &field.node.value {
             Value::Text(text) | Value::Typed(text) => Some(text),
@@ -130,9 +129,9 @@ impl Reader<'_> {
     /// Reports a value of the wrong kind.
     pub fn refuse_kind(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) {
         match &field.node.value {
-            // The place of a value that is not there says nothing.
+            // The place of a missing value would point at the next line.
             Value::Null(_) => self.refuse(field.key, format!("{what} has no value"), help),
-            other => self.refuse(field.node.at, format!("{what} must be {wanted}, this is {}", kind(other)), help),
+            other => self.refuse(field.node.at, format!("{what} must be {wanted}, not {}", kind(other)), help),
         }
     }
 }

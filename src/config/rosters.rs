@@ -8,23 +8,23 @@ use super::entry::Entry;
 use super::file::{DeclaredGroup, DeclaredRoster};
 use super::nearest::nearest;
 use super::problem::{Position, Problem, Report, quoted, shortened};
-use crate::model::{DesiredMember, Origin, RosterUse};
+use crate::model::{DesiredGroup, DesiredMember, Origin, RosterEntry, RosterUse};
 
-/// The deepest that rosters may name each other.
+/// The maximum depth of rosters that use each other.
 const DEEPEST: usize = 64;
 
-/// The most memberships that all groups may come to: rosters of rosters multiply.
+/// The maximum number of memberships of all groups: rosters of rosters multiply.
 const MOST_MEMBERSHIPS: u64 = 5_000_000;
 
-/// Looking for the name somebody meant stops after so many comparisons.
-const MOST_COMPARISONS: usize = 200_000;
+/// The search for a similar name stops after this many comparisons.
+pub(super) const MOST_COMPARISONS: usize = 200_000;
 
-/// All rosters by name.
+/// The declared rosters by name.
 #[derive(Debug, Default)]
 pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredRoster>);
 
 impl Rosters {
-    /// Takes a roster in; reports one of a name that is taken.
+    /// Adds a roster, and reports one whose name is taken.
     pub fn declare(&mut self, roster: DeclaredRoster, report: &mut Report) {
         match self.0.entry(Arc::clone(&roster.name)) {
             Slot::Vacant(slot) => {
@@ -33,8 +33,8 @@ impl Rosters {
             Slot::Occupied(first) => {
                 let message = format!("roster {} is declared twice", quoted(&roster.name));
                 let problem = Problem::at(&roster.origin, message)
-                    .related(first.get().origin.clone(), "it is declared here first")
-                    .help("put all its people into one of the two, or rename one");
+                    .related(first.get().origin.clone(), "it is first declared here")
+                    .help("merge the two, or rename one of them");
                 report.push(problem);
             }
         }
@@ -44,7 +44,7 @@ impl Rosters {
         self.0.contains_key(name)
     }
 
-    /// Reports each use of a roster that nobody declares: in these groups' lists and in the rosters themselves.
+    /// Reports each use of a roster that is not declared, in these groups' lists and in the rosters themselves.
     pub fn check_names<'l>(&'l self, groups: impl Iterator<Item = (&'l Origin, &'l [Entry])>, report: &mut Report) {
         let mut comparisons = 0;
         let rosters = self.0.values().map(|roster| (&roster.origin, roster.entries.as_slice()));
@@ -59,15 +59,15 @@ impl Rosters {
                     .flatten();
                 let help = match meant {
                     Some(meant) => format!("did you mean {}?", quoted(meant)),
-                    None => format!("declare it below `rosters:`, in any of the files: `{}: […]`", shortened(name)),
+                    None => format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name)),
                 };
-                let message = format!("no file declares a roster {}", quoted(name));
+                let message = format!("roster {} is not declared", quoted(name));
                 report.push(Problem::at(&place(origin, at), message).help(help));
             }
         }
     }
 
-    /// Works out what each roster comes to; reports cycles, and rosters that go too deep.
+    /// Measures each roster; reports cycles and rosters that are nested too deep.
     pub fn measure(&self, report: &mut Report) -> Sizes<'_> {
         let mut survey = Survey { rosters: self, sizes: Sizes::default(), path: Vec::new(), report };
         for roster in self.0.values() {
@@ -76,70 +76,92 @@ impl Rosters {
         survey.sizes
     }
 
-    /// All whom a group's own list names, in its order.
-    pub fn expand(&self, file: &Arc<str>, entries: Vec<Entry>) -> Vec<DesiredMember> {
-        let mut members = Vec::with_capacity(entries.len());
-        let place = |at: Position| Origin { file: Arc::clone(file), line: at.line, column: at.column };
+    /// Gives a group its members and its roster entries, in the order of its own list.
+    pub fn expand(&self, group: &mut DesiredGroup, entries: Vec<Entry>) {
+        let file = Arc::clone(&group.origin.file);
+        let place = |at: Position| Origin { file: Arc::clone(&file), line: at.line, column: at.column };
+        group.members.reserve(entries.len());
         for entry in entries {
             match entry {
                 Entry::Person { person, at, terms } => {
-                    members.push(DesiredMember { person, origin: place(at), via: None, terms });
+                    group.members.push(DesiredMember { person, origin: place(at), via: None, terms });
                 }
-                Entry::Roster { name, at } => {
-                    let mut path = vec![RosterUse { roster: name, origin: place(at) }];
-                    self.expand_into(&mut members, &mut path);
+                Entry::Roster { name, at, reason } => {
+                    let origin = place(at);
+                    let mut path = vec![RosterUse { roster: Arc::clone(&name), origin: origin.clone() }];
+                    self.expand_into(&mut group.members, &mut path, reason.as_ref());
+                    group.roster_entries.push(RosterEntry { roster: name, origin, reason });
                 }
             }
         }
-        members
     }
 
-    /// Appends all whom the roster at the end of the path names. Only for what [`Self::measure`] found to end.
-    fn expand_into(&self, members: &mut Vec<DesiredMember>, path: &mut Vec<RosterUse>) {
+    /// Appends everybody whom the roster at the end of the path names. Entries without a reason have that of the
+    /// roster entry. Only for rosters that [`Self::measure`] found to end.
+    fn expand_into(&self, members: &mut Vec<DesiredMember>, path: &mut Vec<RosterUse>, outer: Option<&Arc<str>>) {
         let Some(roster) = path.last().and_then(|last| self.0.get(&last.roster)) else { return };
         let via: Arc<[RosterUse]> = path.as_slice().into();
         for entry in &roster.entries {
             match entry {
-                Entry::Person { person, at, terms } => members.push(DesiredMember {
-                    person: person.clone(),
-                    origin: place(&roster.origin, *at),
-                    via: Some(Arc::clone(&via)),
-                    terms: terms.clone(),
-                }),
-                Entry::Roster { name, at } => {
+                Entry::Person { person, at, terms } => {
+                    let mut terms = terms.clone();
+                    if let Some(outer) = outer {
+                        terms.get_or_insert_default().reason.get_or_insert_with(|| Arc::clone(outer));
+                    }
+                    members.push(DesiredMember {
+                        person: person.clone(),
+                        origin: place(&roster.origin, *at),
+                        via: Some(Arc::clone(&via)),
+                        terms,
+                    });
+                }
+                Entry::Roster { name, at, reason } => {
                     path.push(RosterUse { roster: Arc::clone(name), origin: place(&roster.origin, *at) });
-                    self.expand_into(members, path);
+                    self.expand_into(members, path, reason.as_ref().or(outer));
                     path.pop();
                 }
             }
         }
     }
+
+    /// The rosters that these groups' lists do not use, directly or through other rosters.
+    pub fn unused<'l>(&'l self, lists: impl Iterator<Item = &'l [Entry]>) -> BTreeMap<Arc<str>, Origin> {
+        let mut unused: BTreeMap<&str, &DeclaredRoster> =
+            self.0.iter().map(|(name, roster)| (&**name, roster)).collect();
+        let mut waiting: Vec<&str> = lists.flat_map(uses).map(|(name, _)| name).collect();
+        while let Some(name) = waiting.pop() {
+            if let Some(roster) = unused.remove(name) {
+                waiting.extend(uses(&roster.entries).map(|(name, _)| name));
+            }
+        }
+        unused.into_values().map(|roster| (Arc::clone(&roster.name), roster.origin.clone())).collect()
+    }
 }
 
-/// What rosters come to, once all that they name is put in their place.
+/// The sizes of the rosters, with the rosters that they use.
 #[derive(Debug, Default)]
 pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
 
-/// What one roster comes to.
+/// The size of one roster.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
-    /// How many rosters deep it goes, itself included.
+    /// How deep rosters are nested in it, itself included.
     depth: usize,
-    /// How many memberships a use of it makes, and how many rosters are walked to find them: an empty roster
-    /// costs something, too.
+    /// The number of memberships that a use of it makes, plus the number of rosters that are walked to find them:
+    /// empty rosters cost time, too.
     steps: u64,
 }
 
 impl Sizes<'_> {
-    /// Reports the group with which all groups together come to too much.
+    /// Reports the first group with which there are too many memberships.
     pub fn check_total<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
         let mut total: u64 = 0;
         for DeclaredGroup { name, group, entries } in groups {
             total = total.saturating_add(self.steps(entries));
             if total > MOST_MEMBERSHIPS {
                 let name = quoted(name.as_str());
-                let message = format!("with group {name}, all groups come to more than {MOST_MEMBERSHIPS} memberships");
-                let help = "look for rosters that name each other over and over, or split the files by account";
+                let message = format!("with group {name}, there are more than {MOST_MEMBERSHIPS} memberships");
+                let help = "look for rosters that use each other many times, or split the files by account";
                 report.push(Problem::at(&group.members_origin, message).help(help));
                 return;
             }
@@ -154,17 +176,17 @@ impl Sizes<'_> {
     }
 }
 
-/// A walk along the uses of rosters in rosters.
+/// A walk through the rosters along the rosters that they use.
 struct Survey<'n, 'r> {
     rosters: &'n Rosters,
     sizes: Sizes<'n>,
-    /// The rosters that lead here, each with where it names the next one.
+    /// The rosters that lead here, each with the entry that uses the next one.
     path: Vec<(&'n str, Origin)>,
     report: &'r mut Report,
 }
 
 impl<'n> Survey<'n, '_> {
-    /// Measures a roster, unless that is done. Its depth is bounded by [`DEEPEST`], and so is the recursion.
+    /// Measures a roster, unless that was done. [`DEEPEST`] bounds the recursion.
     fn visit(&mut self, roster: &'n DeclaredRoster, used: &Origin) -> Size {
         if let Some(size) = self.sizes.0.get(&*roster.name) {
             return *size;
@@ -186,7 +208,7 @@ impl<'n> Survey<'n, '_> {
             self.path.pop();
             depth = depth.max(size.depth);
         }
-        // What names a roster that is too deep is deeper still: the first one is enough.
+        // Every roster that uses one that is too deep is deeper still; reporting the first is enough.
         if depth == DEEPEST {
             self.report_depth(&roster.origin);
         }
@@ -196,19 +218,19 @@ impl<'n> Survey<'n, '_> {
     }
 
     fn report_depth(&mut self, used: &Origin) {
-        let message = format!("rosters name each other more than {DEEPEST} deep");
-        self.report.push(Problem::at(used, message).help("name the people themselves further up"));
+        let message = format!("rosters are nested more than {DEEPEST} deep");
+        self.report.push(Problem::at(used, message).help("list the people directly in a roster further up"));
     }
 
-    /// Reports the cycle that begins at this place of the path and ends with its last use.
+    /// Reports the cycle that begins at this place of the path.
     fn report_cycle(&mut self, start: usize) {
         let cycle = self.path.get(start..).unwrap_or_default();
         let Some(((last, closing), others)) = cycle.split_last() else { return };
         let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|(name, _)| quoted(name)).collect();
-        let problem = Problem::at(closing, format!("rosters name each other in a circle: {}", names.join(" -> ")))
-            .help(format!("take one of the rosters out of another, for example this one out of {}", quoted(last)));
+        let problem = Problem::at(closing, format!("rosters use each other in a cycle: {}", names.join(" -> ")))
+            .help(format!("remove one of these entries, for example this one from roster {}", quoted(last)));
         let problem = others.iter().zip(names.iter().skip(1)).fold(problem, |problem, ((name, origin), next)| {
-            problem.related(origin.clone(), format!("{} names {next} here", quoted(name)))
+            problem.related(origin.clone(), format!("{} uses {next} here", quoted(name)))
         });
         self.report.push(problem);
     }
@@ -216,7 +238,7 @@ impl<'n> Survey<'n, '_> {
 
 fn uses(entries: &[Entry]) -> impl Iterator<Item = (&str, Position)> {
     entries.iter().filter_map(|entry| match entry {
-        Entry::Roster { name, at } => Some((&**name, *at)),
+        Entry::Roster { name, at, .. } => Some((&**name, *at)),
         Entry::Person { .. } => None,
     })
 }

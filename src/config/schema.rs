@@ -1,220 +1,238 @@
-//! The JSON Schema of the files, for editors: what the reader takes, as far as a schema can say it.
+//! The JSON Schema of the files, for editors: what the reader accepts, as far as a schema can say it.
 //!
-//! The types here have the shape of the files and nothing else. The reader does not use them, because it goes on
-//! after a mistake; tests hold the two together.
+//! It is written out, because the reader has no types of the files' shape: it goes on after a mistake. Tests hold the
+//! two together.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-use crate::model::{Email, Mode};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
 
 /// The JSON Schema of the files.
 #[must_use]
 pub fn schema() -> Schema {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<File>()
-}
-
-/// Who belongs to each user group of a Cloudflare account. Rosters and groups of several files are merged.
-#[derive(JsonSchema)]
-#[schemars(title = "convoke configuration", deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct File {
-    /// The version of the file format.
-    #[schemars(extend("const" = 1))]
-    version: u32,
-    /// The account that the groups are in. CLOUDFLARE_ACCOUNT_ID or --account-id can name it instead; two that
-    /// differ are an error.
-    #[schemars(default)]
-    account_id: Id,
-    /// What governs a plan as a whole. Only one file may have it.
-    #[schemars(default)]
-    settings: Settings,
-    /// Reusable lists of people, by name. They may use each other, but not in a circle.
-    #[schemars(default, extend("propertyNames" = { "pattern": NAME }))]
-    #[schemars(extend("examples" = [{ "sre": ["alice@example.com", "bob@example.com"] }]))]
-    rosters: BTreeMap<String, Vec<Entry>>,
-    /// The groups by name. A name is declared once over all files.
-    #[schemars(default, extend("propertyNames" = { "pattern": NAME }))]
-    #[schemars(extend("examples" = [{ "Platform Admins": { "members": ["alice@example.com", { "roster": "sre" }] } }]))]
-    groups: BTreeMap<String, Group>,
-}
-
-/// Names neither begin nor end with a blank.
-const NAME: &str = r"^\S([^\u0000-\u001f\u007f]*\S)?$";
-
-#[derive(Default, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Settings {
-    /// How much one plan may remove before it is refused.
-    #[schemars(default)]
-    limits: Limits,
-    /// Emails or ids of people who are never removed from any group.
-    #[schemars(default, extend("default" = []))]
-    protected: Vec<Protected>,
-    /// What becomes of groups of the account that no file declares.
-    #[schemars(default, extend("default" = "ignore"))]
-    unmanaged_groups: Unmanaged,
-}
-
-#[derive(Default, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Limits {
-    /// The most removals from one group: a number, or a percentage of its present members.
-    #[schemars(default, extend("default" = "25%"))]
-    group_removals: Limit,
-    /// The most removals in all: a number, or a percentage of all present memberships of the groups in the plan.
-    #[schemars(default, extend("default" = "10%"))]
-    total_removals: Limit,
-}
-
-#[derive(Default, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Unmanaged {
-    /// Nothing is said of them.
-    #[default]
-    Ignore,
-    /// They are listed.
-    Report,
-    /// They are listed, and the plan is refused.
-    Refuse,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged, deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Protected {
-    /// An email address.
-    BareEmail(Email),
-    /// The id of an account member.
-    BareId(Id),
-    /// A person by email address.
-    Email { email: Email },
-    /// A person by the id of the account member.
-    Id { id: Id },
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Group {
-    /// The id of the group. With it, a changed name is reported.
-    #[schemars(default)]
-    id: Id,
-    /// What the list of members means.
-    #[schemars(default)]
-    mode: Mode,
-    /// Who belongs to the group.
-    members: Vec<Entry>,
-    /// A plan that would leave fewer members is refused.
-    #[schemars(default)]
-    min_members: u64,
-    /// Whether the group may become empty.
-    #[schemars(default)]
-    allow_empty: bool,
-    /// Overrides the limit of the settings for this group.
-    #[schemars(default)]
-    group_removals: Limit,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged, deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Entry {
-    /// A person by email address.
-    Bare(Email),
-    /// A person by email address, perhaps for some time.
-    Email {
-        /// The address; upper and lower case are the same.
-        email: Email,
-        #[schemars(flatten)]
-        terms: Terms,
-    },
-    /// A person by the id of the account member, perhaps for some time.
-    Id {
-        /// The account member's id.
-        id: Id,
-        #[schemars(flatten)]
-        terms: Terms,
-    },
-    /// All whom a roster lists.
-    Roster {
-        /// The roster's name.
-        roster: String,
-    },
-}
-
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Terms {
-    /// From when the person belongs: the start of a day (UTC), or an instant.
-    #[schemars(default)]
-    from: Time,
-    /// Until when the person belongs: the end of a day (UTC), or an instant.
-    #[schemars(default)]
-    until: Time,
-    /// Why, for whoever reads the plan.
-    #[schemars(default, extend("examples" = ["INC-4821 cover"]))]
-    reason: Reason,
-}
-
-/// Types of which only the schema matters.
-macro_rules! scalar {
-    ($(#[$doc:meta])* $name:ident: $schema:tt) => {
-        $(#[$doc])*
-        #[derive(Default)]
-        struct $name;
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
+    json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "convoke configuration",
+        "description": "Who belongs to each user group of a Cloudflare account. The files of a folder are merged.",
+        "type": "object",
+        "properties": {
+            "version": { "description": "The version of the file format.", "const": 1 },
+            "account_id": described("id", "The account that the groups are in. CLOUDFLARE_ACCOUNT_ID or --account-id \
+                can name it instead; two that differ are an error."),
+            "settings": { "$ref": "#/$defs/settings" },
+            "rosters": {
+                "description": "Reusable lists of people, by name. Rosters may use other rosters, but not in a cycle.",
+                "type": "object",
+                "propertyNames": { "$ref": "#/$defs/name" },
+                "additionalProperties": { "type": "array", "items": { "$ref": "#/$defs/entry" } },
+                "examples": [{ "sre": ["alice@example.com", "bob@example.com"] }]
+            },
+            "groups": {
+                "description": "The groups by name. Each name is declared once in all files.",
+                "type": "object",
+                "propertyNames": { "$ref": "#/$defs/name" },
+                "additionalProperties": { "$ref": "#/$defs/group" },
+                "examples": [{ "Platform Admins": { "members": ["alice@example.com", { "roster": "sre" }] } }]
             }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
+        },
+        "required": ["version"],
+        "additionalProperties": false,
+        "$defs": {
+            "name": { "type": "string", "pattern": r"^\S([^\u0000-\u001f\u007f]*\S)?$" },
+            "id": { "type": "string", "pattern": "^[0-9A-Fa-f]{32}$" },
+            "email": {
+                "type": "string",
+                "pattern": r#"^[^\s@"(),:;<>\[\\\]]+@[^\s@!-,/:-@\[-^`{-~.]+(\.[^\s@!-,/:-@\[-^`{-~.]+)*$"#,
+                "maxLength": 90
+            },
+            "settings": settings(),
+            "limit": {
+                "anyOf": [
+                    { "type": "integer", "minimum": 0 },
+                    { "type": "string", "pattern": r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$" }
+                ],
+                "examples": [5, "25%"]
+            },
+            "group": group(),
+            "entry": entry(),
+            "time": {
+                "type": "string",
+                "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
+                "examples": ["2026-12-31", "2026-12-31T18:00:00Z"]
+            },
+            "reason": {
+                "description": "Why the person belongs to the group: a few words or a ticket. Plans and reviews show it.",
+                "type": "string",
+                "pattern": r"\S",
+                "examples": ["INC-4821 cover"]
             }
         }
-    };
+    })
 }
 
-scalar!(
-    /// An id of the API.
-    Id: { "description": "An id of the API.", "type": "string", "pattern": "^[0-9A-Fa-f]{32}$" }
-);
-scalar!(
-    /// A number of removals, or a share of what is there.
-    Limit: {
+/// A value of a definition, with a description of its own.
+fn described(definition: &str, description: &str) -> Value {
+    json!({ "description": description, "$ref": format!("#/$defs/{definition}") })
+}
+
+fn settings() -> Value {
+    json!({
+        "description": "The policy for every plan. Only one file may have it.",
+        "type": "object",
+        "properties": {
+            "limits": {
+                "description": "How many people one plan may remove before it is refused.",
+                "type": "object",
+                "properties": {
+                    "group_removals": with_default("25%", described("limit", "The maximum number of removals from one \
+                        group: a number, or a percentage of its present members, rounded down. A percentage other than \
+                        0% always allows one removal.")),
+                    "total_removals": with_default("10%", described("limit", "The maximum number of removals in total: a \
+                        number, or a percentage of all present memberships of the groups in the plan. A percentage other \
+                        than 0% always allows five removals."))
+                },
+                "additionalProperties": false
+            },
+            "protected": {
+                "description": "People who are never removed from any group, by email or member id.",
+                "type": "array",
+                "items": {
+                    "anyOf": [
+                        { "$ref": "#/$defs/email" },
+                        { "$ref": "#/$defs/id" },
+                        {
+                            "type": "object",
+                            "properties": { "email": { "$ref": "#/$defs/email" } },
+                            "required": ["email"],
+                            "additionalProperties": false
+                        },
+                        {
+                            "type": "object",
+                            "properties": { "id": { "$ref": "#/$defs/id" } },
+                            "required": ["id"],
+                            "additionalProperties": false
+                        }
+                    ]
+                },
+                "default": []
+            },
+            "unmanaged_groups": {
+                "description": "What a plan does about groups of the account that no file declares.",
+                "default": "ignore",
+                "oneOf": [
+                    { "const": "ignore", "description": "Nothing." },
+                    { "const": "report", "description": "The plan lists them." },
+                    { "const": "refuse", "description": "The plan lists them and is refused." }
+                ]
+            }
+        },
+        "additionalProperties": false
+    })
+}
+
+fn with_default(default: &str, mut schema: Value) -> Value {
+    schema.as_object_mut().into_iter().for_each(|object| {
+        object.insert("default".into(), default.into());
+    });
+    schema
+}
+
+fn group() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "id": described("id", "The id of the group. With it, convoke finds the group by its id, and refuses the plan \
+                if the account has another name for it."),
+            "mode": {
+                "description": "What the list of members means.",
+                "default": "exact",
+                "oneOf": [
+                    { "const": "exact", "description": "The list is the whole truth: whoever is missing is added, and \
+                        everybody else is removed." },
+                    { "const": "additive", "description": "Whoever is missing is added. Only people whose `until` has \
+                        passed are removed." },
+                    { "const": "observe", "description": "The difference is reported, and nothing is written. For groups \
+                        that SCIM synchronises." }
+                ]
+            },
+            "members": {
+                "description": "The people of the group, and rosters.",
+                "type": "array",
+                "items": { "$ref": "#/$defs/entry" }
+            },
+            "min_members": {
+                "description": "A plan that would leave fewer members is refused.",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": u64::MAX
+            },
+            "allow_empty": {
+                "description": "Whether the group may become empty. Otherwise a plan that empties it is refused.",
+                "type": "boolean",
+                "default": false
+            },
+            "group_removals": described("limit", "Replaces the limit of the settings for this group."),
+            "max_duration": {
+                "description": "For temporary access: every entry, also through rosters, must have an `until` at most \
+                    this long after its `from`, or after now. A date in `until` is not counted itself. Units: h, d, w.",
+                "type": "string",
+                "pattern": "^[1-9][0-9]*[hdw]$",
+                "examples": ["8h", "90d"]
+            },
+            "require_reason": {
+                "description": "For access that has to be justified: every entry of this list must have a `reason`, \
+                    `- roster:` entries included.",
+                "type": "boolean",
+                "default": false
+            },
+            "exclusive_with": {
+                "description": "For separation of duties: nobody may belong to this group and to one of these groups at \
+                    the same time. Naming it in one of the two groups is enough.",
+                "type": "array",
+                "items": { "$ref": "#/$defs/name" },
+                "uniqueItems": true,
+                "examples": [["Payments Approvers"]]
+            }
+        },
+        "required": ["members"],
+        "additionalProperties": false
+    })
+}
+
+fn entry() -> Value {
+    let person = |key: &str, person: Value| {
+        json!({
+            "type": "object",
+            "properties": {
+                key: person,
+                "from": described("time", "When the person's access begins: the start of a day (UTC), or an instant."),
+                "until": described("time", "When the person's access ends: the end of a day (UTC), or an instant."),
+                "reason": { "$ref": "#/$defs/reason" }
+            },
+            "required": [key],
+            "additionalProperties": false
+        })
+    };
+    json!({
         "anyOf": [
-            { "type": "integer", "minimum": 0 },
-            { "type": "string", "pattern": r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$" }
-        ],
-        "description": "A number of removals, or a percentage.",
-        "examples": [5, "25%"]
-    }
-);
-scalar!(
-    /// A day or an instant.
-    Time: {
-        "description": "A day in UTC, or an RFC 3339 instant.",
-        "type": "string",
-        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
-        "examples": ["2026-12-31", "2026-12-31T18:00:00Z"]
-    }
-);
-scalar!(
-    /// Some words.
-    Reason: { "type": "string", "pattern": r"\S" }
-);
+            described("email", "A person, by email address."),
+            person("email", described("email", "The address. Upper and lower case are the same.")),
+            person("id", described("id", "The id of the account member.")),
+            {
+                "description": "Everybody whom a roster lists.",
+                "type": "object",
+                "properties": {
+                    "roster": { "description": "The name of the roster.", "type": "string" },
+                    "reason": { "$ref": "#/$defs/reason" }
+                },
+                "required": ["roster"],
+                "additionalProperties": false
+            }
+        ]
+    })
+}
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::config::{Source, keys, parse};
 
@@ -222,7 +240,7 @@ mod tests {
         jsonschema::validator_for(schema().as_value()).unwrap()
     }
 
-    /// Whether the schema takes a file, and whether the reader does.
+    /// Whether the schema accepts a file, and whether the reader does.
     fn verdicts(validator: &jsonschema::Validator, file: &Value) -> (bool, bool) {
         // JSON is YAML.
         let source = Source { path: "a.yaml".into(), bytes: file.to_string().into_bytes() };
@@ -238,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_takes_what_the_reader_takes() {
+    fn the_schema_accepts_what_the_reader_accepts() {
         let id = "4f5f0c14a2a41d5063dd301b2f829f04";
         let validator = validator();
         for file in [
@@ -253,6 +271,12 @@ mod tests {
             entry(&json!({ "email": "a@b.c", "from": "2026-01-01", "until": "2026-01-01T00:00:01.5+00:00" })),
             entry(&json!({ "id": id, "reason": "cover" })),
             entry(&json!({ "roster": "r" })),
+            entry(&json!({ "roster": "r", "reason": "cover" })),
+            entry(&json!("o'hara+x_y@sub-1.b\u{fc}cher.example")),
+            group(&json!({ "members": [], "max_duration": "8h", "require_reason": true, "exclusive_with": [] })),
+            json!({ "version": 1, "groups": {
+                "A": { "members": [], "exclusive_with": ["B"], "max_duration": "90d" }, "B": { "members": [] }
+            } }),
         ] {
             assert_eq!(verdicts(&validator, &file), (true, true), "{file}");
         }
@@ -287,6 +311,16 @@ mod tests {
             entry(&json!({ "email": "a@b.c", "until": "tomorrow" })),
             entry(&json!({ "email": "a@b.c", "reason": " " })),
             entry(&json!({ "roster": "r", "until": "2026-01-01" })),
+            entry(&json!("alice@example,com")),
+            entry(&json!("alice,bob@example.com")),
+            entry(&json!("alice@example..com")),
+            entry(&json!("alice@[1.2.3.4]")),
+            group(&json!({ "members": [], "max_duration": 90 })),
+            group(&json!({ "members": [], "max_duration": "0d" })),
+            group(&json!({ "members": [], "max_duration": "3 months" })),
+            group(&json!({ "members": [], "require_reason": "yes" })),
+            group(&json!({ "members": [], "exclusive_with": "B" })),
+            group(&json!({ "members": [], "exclusive_with": ["B", "B"] })),
             entry(&json!({ "id": "4g5f0c14a2a41d5063dd301b2f829f04" })),
         ] {
             assert_eq!(verdicts(&validator, &file), (false, false), "{file}");
@@ -308,14 +342,17 @@ mod tests {
         };
         let defs = &schema["$defs"];
         assert_eq!(keys_of(&schema), sorted(&keys::FILE));
-        assert_eq!(keys_of(&defs["Settings"]), sorted(&keys::SETTINGS));
-        assert_eq!(keys_of(&defs["Limits"]), sorted(&keys::LIMITS));
-        assert_eq!(keys_of(&defs["Group"]), sorted(&keys::GROUP));
+        assert_eq!(keys_of(&defs["settings"]), sorted(&keys::SETTINGS));
+        assert_eq!(keys_of(&defs["settings"]["properties"]["limits"]), sorted(&keys::LIMITS));
+        assert_eq!(keys_of(&defs["group"]), sorted(&keys::GROUP));
         let of_any = |value: &Value| -> std::collections::BTreeSet<String> {
             let variants = value["anyOf"].as_array().unwrap().iter();
             variants.filter(|variant| variant["properties"].is_object()).flat_map(keys_of).collect()
         };
-        assert!(of_any(&defs["Entry"]).iter().eq(sorted(&keys::ENTRY)), "{defs:#}");
-        assert!(of_any(&defs["Protected"]).iter().eq(sorted(&keys::PROTECTED)), "{defs:#}");
+        assert!(of_any(&defs["entry"]).iter().eq(sorted(&keys::ENTRY)), "{defs:#}");
+        assert!(
+            of_any(&defs["settings"]["properties"]["protected"]["items"]).iter().eq(sorted(&keys::PROTECTED)),
+            "{defs:#}"
+        );
     }
 }

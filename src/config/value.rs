@@ -13,8 +13,8 @@ const MODES: [(&str, Mode); 3] = [("exact", Mode::Exact), ("additive", Mode::Add
 const UNMANAGED: [(&str, Unmanaged); 3] =
     [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
 
-/// An id of the API.
 pub(super) trait ApiId: FromStr<Err = IdError> {
+    /// With its article.
     const WHAT: &'static str;
 }
 
@@ -37,13 +37,13 @@ pub(super) fn looks_like_id(text: &str) -> bool {
 
 impl Reader<'_> {
     pub fn id<T: ApiId>(&mut self, field: &Field<'_>) -> Option<T> {
-        let help = format!("{} is 32 of the characters 0-9 and a-f", T::WHAT);
+        let help = format!("{} has 32 characters, each 0-9 or a-f", T::WHAT);
         let text = self.text("the id", field, &help)?;
         let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
         if parsed.is_none() {
             let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
-                Some(odd) => format!("it holds {}", quoted(odd.encode_utf8(&mut [0; 4]))),
-                None => format!("its length is {}", text.len()),
+                Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
+                None => format!("it has {} characters", text.len()),
             };
             self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);
         }
@@ -56,13 +56,13 @@ impl Reader<'_> {
             Value::Text(text) if text == "1" => {
                 self.refuse(
                     field.node.at,
-                    "the version is a number, this is text",
+                    "`version` must be a number, not text",
                     "write `version: 1`, without quotes",
                 );
             }
             Value::Typed(text) | Value::Text(text) => {
-                let message = format!("version {} of the file format is not known", quoted(text));
-                self.refuse(field.node.at, message, "this release reads `version: 1`");
+                let message = format!("unknown version {} of the file format", quoted(text));
+                self.refuse(field.node.at, message, "this release of convoke reads `version: 1`");
             }
             _ => self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
         }
@@ -79,7 +79,7 @@ impl Reader<'_> {
                 }
             },
             Value::Text(text) if whole(text).is_ok() => {
-                self.refuse(field.node.at, format!("`{key}` must be a number, this is text"), "take the quotes off");
+                self.refuse(field.node.at, format!("`{key}` must be a number, not text"), "remove the quotes");
                 None
             }
             _ => {
@@ -101,7 +101,7 @@ impl Reader<'_> {
                     Value::Text(text) if matches!(&*text.to_lowercase(), "no" | "off" | "n") => {
                         format!("write `{key}: false`")
                     }
-                    Value::Text(text) if matches!(&**text, "true" | "false") => "take the quotes off".into(),
+                    Value::Text(text) if matches!(&**text, "true" | "false") => "remove the quotes".into(),
                     _ => format!("write `{key}: true` or `{key}: false`"),
                 };
                 self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
@@ -133,7 +133,7 @@ impl Reader<'_> {
         let (text, parsed) = match &field.node.value {
             Value::Typed(text) => (text, whole(text).map(Limit::Count).map_err(|reason| count_error(text, reason))),
             Value::Text(text) if whole(text).is_ok() => {
-                (text, Err(("it is text".into(), Some("take the quotes off, or add a \"%\"".into()))))
+                (text, Err(("it is text".into(), Some("remove the quotes, or add a \"%\"".into()))))
             }
             Value::Text(text) => (text, percentage(text)),
             _ => {
@@ -155,13 +155,13 @@ impl Reader<'_> {
     pub fn check_name(&mut self, what: &str, at: Position, name: &str) {
         let trimmed = name.trim();
         if trimmed.is_empty() {
-            self.refuse(at, format!("the name of a {what} is empty"), "write the name in front of the \":\"");
+            self.refuse(at, format!("the name of a {what} is empty"), "write the name before the \":\"");
         } else if let Some(odd) = name.chars().find(|c| c.is_control()) {
             let odd = odd.escape_default();
-            let message = format!("the name of {what} {} holds the control character {odd}", quoted(name));
-            self.refuse(at, message, "take it out");
+            let message = format!("the name of {what} {} contains the control character {odd}", quoted(name));
+            self.refuse(at, message, "remove it");
         } else if trimmed.len() != name.len() {
-            let message = format!("the name of {what} {} begins or ends with a blank", quoted(name));
+            let message = format!("the name of {what} {} begins or ends with a space", quoted(name));
             self.refuse(at, message, format!("write {}", quoted(trimmed)));
         }
     }
@@ -170,7 +170,7 @@ impl Reader<'_> {
 /// Reads a whole number without sign, leading zeros or anything else YAML allows.
 fn whole(text: &str) -> Result<u64, &'static str> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(if text.starts_with('-') { "it is less than 0" } else { "it is not only digits" });
+        return Err(if text.starts_with('-') { "it is less than 0" } else { "it has characters other than digits" });
     }
     if text.len() > 1 && text.starts_with('0') {
         return Err("it begins with a zero");
@@ -178,15 +178,15 @@ fn whole(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is too large")
 }
 
-/// Why a text is no limit, and what would be right, where that can be guessed.
+/// Why a text is not a limit, and a remedy where one is likely.
 type LimitError = (String, Option<String>);
 
 fn count_error(text: &str, reason: &str) -> LimitError {
     let help = match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share < 1.0 => {
-            Some(format!("for that share write {}%", (share * 10_000.0).round() / 100.0))
+            Some(format!("for this share, write {}%", (share * 10_000.0).round() / 100.0))
         }
-        Ok(number) if number < 0.0 => Some("write 0 to allow no removals at all".into()),
+        Ok(number) if number < 0.0 => Some("write 0 to allow no removals".into()),
         _ => None,
     };
     (reason.into(), help)
@@ -201,11 +201,9 @@ fn percentage(text: &str) -> Result<Limit, LimitError> {
     if !digits(whole) || !digits(part) {
         let trimmed = number.trim();
         return Err(match trimmed {
-            _ if trimmed.starts_with('-') => {
-                ("it is less than 0".into(), Some("write 0% or more; 0 allows no removals at all".into()))
-            }
+            _ if trimmed.starts_with('-') => ("it is less than 0".into(), Some("write 0% to allow no removals".into())),
             _ if trimmed.len() != number.len() => {
-                ("there is a blank in it".into(), Some(format!("write {}", quoted(&format!("{trimmed}%")))))
+                ("it contains a space".into(), Some(format!("write {}", quoted(&format!("{trimmed}%")))))
             }
             _ => ("a percentage is a number followed by \"%\"".into(), None),
         });
@@ -219,6 +217,6 @@ fn percentage(text: &str) -> Result<Limit, LimitError> {
     let hundredths = whole.parse::<u32>().ok().and_then(|n| n.checked_mul(100)).zip(format!("{part:0<2}").parse().ok());
     match hundredths.and_then(|(whole, part): (u32, u32)| whole.checked_add(part)) {
         Some(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
-        _ => Err(("it is more than 100%".into(), Some("write 100% to set no limit".into()))),
+        _ => Err(("it is more than 100%".into(), Some("write 100% for no limit".into()))),
     }
 }

@@ -6,32 +6,31 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{AccountId, Email, GroupId, MemberId, Origin, RosterUse};
+use super::{AccountId, Email, GroupId, MemberId, Origin, Period, RosterUse, Window};
 
-/// All that the files declare, merged and checked.
+/// Everything that the files declare, merged and checked. Whether it keeps the groups' [`Rules`] is checked apart,
+/// because that depends on the time.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
-    /// The account, where a file names it.
     pub account_id: Option<Setting<AccountId>>,
-    /// What governs the plan as a whole.
     pub settings: Settings,
-    /// The declared groups by name.
     pub groups: BTreeMap<GroupName, DesiredGroup>,
+    /// The rosters that no group uses, directly or through other rosters, and where they are declared.
+    pub unused_rosters: BTreeMap<Arc<str>, Origin>,
 }
 
 /// A value together with where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setting<T> {
-    /// The value.
     pub value: T,
-    /// Where a file set it; absent for a default.
+    /// Where a file sets it; `None` for a default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
 impl<T> Setting<T> {
-    /// A value that no file set.
+    /// A default: no file sets it.
     pub const fn preset(value: T) -> Self {
         Self { value, origin: None }
     }
@@ -40,11 +39,9 @@ impl<T> Setting<T> {
 /// The `settings` of the files: the policy that guards a plan.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How much one plan may remove.
     pub limits: Limits,
-    /// Who is never removed from any group.
+    /// People who are never removed from any group.
     pub protected: Vec<Protected>,
-    /// What becomes of groups that no file declares.
     pub unmanaged_groups: Setting<Unmanaged>,
 }
 
@@ -57,9 +54,9 @@ impl Default for Settings {
 /// How much one plan may remove.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most removals from one group, of its present members.
+    /// The maximum number of removals from one group, of its present members.
     pub group_removals: Setting<Limit>,
-    /// The most removals in all, of all present memberships of the groups in the plan.
+    /// The maximum number of removals in total, of all present memberships of the groups in the plan.
     pub total_removals: Setting<Limit>,
 }
 
@@ -72,13 +69,11 @@ impl Default for Limits {
     }
 }
 
-/// A bound on removals.
+/// A maximum number of removals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// So many removals.
     Count(u64),
-    /// A share of what is there.
     Percent {
         /// Hundredths of a percent, from 0 to 10,000.
         hundredths: u32,
@@ -86,12 +81,13 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// How many removals the limit allows where `present` memberships are there. A percentage is rounded down and
-    /// never comes to less than `least`.
+    /// How many removals the limit allows where there are `present` memberships. A percentage is rounded down, but
+    /// allows at least `least` removals, so that small groups stay manageable. `0%` allows none.
     #[must_use]
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
             Self::Count(count) => count,
+            Self::Percent { hundredths: 0 } => 0,
             Self::Percent { hundredths } => {
                 let share = u128::from(present) * u128::from(hundredths) / 10_000;
                 u64::try_from(share).unwrap_or(u64::MAX).max(least)
@@ -120,24 +116,20 @@ impl fmt::Display for Limit {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Protected {
-    /// Who is protected.
     pub person: PersonRef,
-    /// Where that is said.
     pub origin: Origin,
 }
 
-/// What becomes of groups of the account that no file declares.
+/// What a plan does about groups of the account that no file declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmanaged {
-    /// Nothing is said of them.
     Ignore,
-    /// They are listed.
+    /// The plan lists them.
     Report,
-    /// They are listed, and the plan is refused.
+    /// The plan lists them and is refused.
     Refuse,
 }
 
-/// The name of a user group.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -145,7 +137,6 @@ pub enum Unmanaged {
 pub struct GroupName(pub Arc<str>);
 
 impl GroupName {
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -167,35 +158,62 @@ impl fmt::Display for GroupName {
 /// A declared group.
 #[derive(Clone, Debug)]
 pub struct DesiredGroup {
-    /// Where its key stands.
+    /// Where its name is.
     pub origin: Origin,
     /// The group's id, where the file pins it.
     pub pin: Option<Setting<GroupId>>,
-    /// What the list means.
     pub mode: Mode,
-    /// Where the list of members stands.
     pub members_origin: Origin,
     /// The list with all rosters expanded, in the order of the files. A person can be in it more than once: through
     /// several rosters, or by email and by id.
     pub members: Vec<DesiredMember>,
+    /// The `- roster:` entries of the group's own list, in its order.
+    pub roster_entries: Vec<RosterEntry>,
     /// A plan that would leave fewer members is refused.
     pub min_members: Option<Setting<u64>>,
     /// Whether the group may become empty.
     pub allow_empty: Setting<bool>,
     /// Overrides the limit of the settings.
     pub group_removals: Option<Setting<Limit>>,
+    pub rules: Rules,
+}
+
+/// A `- roster:` entry of a group's own list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterEntry {
+    pub roster: Arc<str>,
+    pub origin: Origin,
+    pub reason: Option<Arc<str>>,
+}
+
+/// What a group demands of the entries that declare its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Every entry ends, at most this long after it begins.
+    pub max_duration: Option<Setting<Period>>,
+    /// Every entry of the group's own list has a reason. The place is that of `require_reason: true`.
+    pub require_reason: Option<Origin>,
+    /// Nobody belongs to this group and to one of these at the same time.
+    pub exclusive_with: Vec<Exclusion>,
+}
+
+/// A group in another one's `exclusive_with`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exclusion {
+    pub group: GroupName,
+    pub origin: Origin,
 }
 
 /// What a group's list means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The list is the whole truth.
+    /// The list is the whole truth: whoever is missing is added, and everybody else is removed.
     #[default]
     Exact,
-    /// Who is missing is added; nobody is removed.
+    /// Whoever is missing is added. Only people whose `until` has passed are removed.
     Additive,
-    /// The difference is reported; nothing is written.
+    /// The difference is reported, and nothing is written.
     Observe,
 }
 
@@ -215,9 +233,7 @@ impl fmt::Display for Mode {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum PersonRef {
-    /// By email address.
     Email(Email),
-    /// By the account member's id.
     Id(MemberId),
 }
 
@@ -233,13 +249,11 @@ impl fmt::Display for PersonRef {
 /// One declared membership.
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
-    /// Who.
     pub person: PersonRef,
-    /// Where the person stands: in the group's list or in a roster.
+    /// The entry that names the person, in the group's list or in a roster.
     pub origin: Origin,
-    /// The rosters that lead from the group's list to the person, outermost first; nothing for the group's own list.
+    /// The rosters that lead from the group's list to the entry, outermost first; `None` for the group's own list.
     pub via: Option<Arc<[RosterUse]>>,
-    /// From when, until when and why, where the file says so.
     pub terms: Option<Box<Terms>>,
 }
 
@@ -260,27 +274,11 @@ impl DesiredMember {
 /// The conditions of a membership.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// When the person belongs.
     pub window: Window,
-    /// Why, in the words of the file.
+    /// Whether `until` is written as a date: the membership lasts through the end of that day.
+    pub until_is_date: bool,
+    /// Why, in the words of the file: of the entry itself, else of the `- roster:` entry nearest to it.
     pub reason: Option<Arc<str>>,
-}
-
-/// A stretch of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Window {
-    /// The first instant inside.
-    pub from: Option<Timestamp>,
-    /// The first instant after.
-    pub until: Option<Timestamp>,
-}
-
-impl Window {
-    /// Whether the instant lies inside.
-    #[must_use]
-    pub fn contains(&self, time: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
-    }
 }
 
 #[cfg(test)]
@@ -288,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentage_is_rounded_down_and_never_falls_below_its_least() {
+    fn a_percentage_has_a_least_unless_it_is_zero() {
         let quarter = Limit::Percent { hundredths: 2500 };
         assert_eq!(quarter.allows(0, 1), 1);
         assert_eq!(quarter.allows(3, 1), 1);
@@ -296,6 +294,8 @@ mod tests {
         assert_eq!(quarter.allows(8, 1), 2);
         assert_eq!(quarter.allows(10, 5), 5);
         assert_eq!(Limit::Count(0).allows(100, 5), 0);
+        assert_eq!(Limit::Percent { hundredths: 0 }.allows(100, 5), 0);
+        assert_eq!(Limit::Percent { hundredths: 1 }.allows(100, 5), 5);
     }
 
     #[test]
@@ -303,15 +303,5 @@ mod tests {
         let shown = |hundredths| Limit::Percent { hundredths }.to_string();
         assert_eq!([shown(2500), shown(250), shown(205)], ["25%", "2.5%", "2.05%"]);
         assert_eq!(Limit::Count(7).to_string(), "7");
-    }
-
-    #[test]
-    fn a_window_holds_its_first_instant_and_not_its_last() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let window = Window { from: Some(at("2026-12-01T00:00:00Z")), until: Some(at("2027-01-01T00:00:00Z")) };
-        assert!(!window.contains(at("2026-11-30T23:59:59Z")));
-        assert!(window.contains(at("2026-12-01T00:00:00Z")));
-        assert!(window.contains(at("2026-12-31T23:59:59Z")));
-        assert!(!window.contains(at("2027-01-01T00:00:00Z")));
     }
 }

@@ -1,38 +1,39 @@
-//! Email addresses: kept as written, compared without regard to case.
+//! Email addresses: kept as written, compared without regard to ASCII case.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The most characters an address may have in the API.
+/// The maximum length of an address in the API, in characters.
 const MAX_CHARACTERS: usize = 90;
 
-/// Why a text is no email address.
+/// Why a text is not an email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// There is nothing at all.
     #[error("it is empty")]
     Empty,
-    /// More characters than the API takes.
-    #[error("it has {0} characters, at most {MAX_CHARACTERS} are allowed")]
+    #[error("it has {0} characters, and at most {MAX_CHARACTERS} are allowed")]
     TooLong(usize),
-    /// No `@`, or more than one.
-    #[error("it has {0} \"@\", an address has one")]
-    Ats(usize),
-    /// Nothing before or after the `@`.
-    #[error("nothing stands {0} the \"@\"")]
+    #[error("it has no \"@\"")]
+    NoAt,
+    #[error("it has {0} \"@\"")]
+    SeveralAts(usize),
+    #[error("there is nothing {0} the \"@\"")]
     EmptySide(&'static str),
-    /// A blank or control character.
-    #[error("it holds {0:?}: blanks and control characters are not allowed")]
+    #[error("it contains {0:?}")]
     Character(char),
+    #[error("a part of its domain is empty")]
+    EmptyLabel,
 }
 
-/// An email address as it was written. Equality, order and hash disregard case.
+/// An email address as it was written. Equality, order and hash disregard the case of ASCII letters and nothing else:
+/// other characters have case rules that would make one person's address equal to another's (the Kelvin sign, for
+/// example, has `k` as its lower case).
 #[derive(Clone)]
 pub struct Email {
     text: Arc<str>,
-    /// The text in lower case, where that is another text: comparing must not fold again and again.
+    /// The text in lower case where that differs from the text, so that comparing need not fold each time.
     folded: Option<Arc<str>>,
 }
 
@@ -43,10 +44,32 @@ impl Email {
         &self.text
     }
 
-    /// The address in lower case: what all spellings of one address have in common.
+    /// The address with its ASCII letters in lower case: equal for equal addresses.
     #[must_use]
     pub fn folded(&self) -> &str {
         self.folded.as_deref().unwrap_or(&self.text)
+    }
+
+    /// Reads an address that somebody wrote in a file or on the command line. This refuses what is most likely a
+    /// mistake, such as `alice@example,com`. Addresses that the API tells are read with [`str::parse`], which takes
+    /// everything that can be compared.
+    ///
+    /// # Errors
+    /// If the text is not an address.
+    pub fn declared(text: &str) -> Result<Self, EmailError> {
+        let email: Self = text.parse()?;
+        let (local, domain) = text.split_once('@').unwrap_or_default();
+        let odd_in_local = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"!#$%&'*+/=?^_`{|}~.-".contains(c);
+        let odd_in_domain = |c: char| !c.is_alphanumeric() && !matches!(c, '-' | '.' | '_');
+        if let Some(odd) =
+            local.chars().find(|c| odd_in_local(*c)).or_else(|| domain.chars().find(|c| odd_in_domain(*c)))
+        {
+            return Err(EmailError::Character(odd));
+        }
+        if domain.split('.').any(str::is_empty) {
+            return Err(EmailError::EmptyLabel);
+        }
+        Ok(email)
     }
 }
 
@@ -65,8 +88,10 @@ impl std::str::FromStr for Email {
             return Err(EmailError::TooLong(characters));
         }
         let ats = text.matches('@').count();
-        let (1, Some((local, domain))) = (ats, text.split_once('@')) else {
-            return Err(EmailError::Ats(ats));
+        let (local, domain) = match (ats, text.split_once('@')) {
+            (1, Some(sides)) => sides,
+            (0, _) | (_, None) => return Err(EmailError::NoAt),
+            _ => return Err(EmailError::SeveralAts(ats)),
         };
         if local.is_empty() {
             return Err(EmailError::EmptySide("before"));
@@ -74,7 +99,7 @@ impl std::str::FromStr for Email {
         if domain.is_empty() {
             return Err(EmailError::EmptySide("after"));
         }
-        let lower = text.to_lowercase();
+        let lower = text.to_ascii_lowercase();
         let folded = (lower != text).then(|| lower.into());
         Ok(Self { text: text.into(), folded })
     }
@@ -145,10 +170,13 @@ impl schemars::JsonSchema for Email {
 mod tests {
     use super::*;
 
+    fn email(text: &str) -> Email {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn case_does_not_tell_two_addresses_apart() {
-        let a: Email = "Alice@Example.com".parse().unwrap();
-        let b: Email = "alice@EXAMPLE.com".parse().unwrap();
+    fn addresses_compare_without_ascii_case() {
+        let (a, b) = (email("Alice@Example.com"), email("alice@EXAMPLE.com"));
         assert_eq!(a, b);
         assert_eq!(a.cmp(&b), Ordering::Equal);
         assert_eq!(a.to_string(), "Alice@Example.com");
@@ -156,16 +184,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_apart() {
+    fn characters_beyond_ascii_compare_exactly() {
+        assert_ne!(email("mi\u{212a}e@example.com"), email("mike@example.com"));
+        assert_ne!(email("\u{c4}nne@example.com"), email("\u{e4}nne@example.com"));
+        assert_ne!(email("\u{130}@example.com"), email("i\u{307}@example.com"));
+        assert_eq!(email("\u{c4}NNE@example.com"), email("\u{c4}nne@example.com"));
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_refused() {
         let error = |text: &str| text.parse::<Email>().unwrap_err();
         assert_eq!(error(""), EmailError::Empty);
-        assert_eq!(error("alice"), EmailError::Ats(0));
-        assert_eq!(error("a@b@c"), EmailError::Ats(2));
+        assert_eq!(error("alice"), EmailError::NoAt);
+        assert_eq!(error("a@b@c"), EmailError::SeveralAts(2));
         assert_eq!(error("@b"), EmailError::EmptySide("before"));
         assert_eq!(error("a@"), EmailError::EmptySide("after"));
         assert_eq!(error("a b@c"), EmailError::Character(' '));
         assert_eq!(error("a\u{7}@c"), EmailError::Character('\u{7}'));
         assert_eq!(error(&format!("{}@c", "a".repeat(89))), EmailError::TooLong(91));
         assert!(format!("{}@c", "a".repeat(88)).parse::<Email>().is_ok());
+    }
+
+    #[test]
+    fn slips_in_declared_addresses_are_refused() {
+        let odd = |text: &str| match Email::declared(text).unwrap_err() {
+            EmailError::Character(odd) => odd,
+            other => panic!("{text}: {other}"),
+        };
+        let texts = ["alice@example,com", "alice@example;com", "<alice@example.com>", "mailto:alice@example.com"];
+        assert_eq!(texts.map(odd), [',', ';', '<', ':']);
+        assert_eq!(["a,b@c", "a@b/c", "\"a\"@b", "a@[1.2.3.4]"].map(odd), [',', '/', '"', '[']);
+        for text in ["alice@example..com", "alice@.example.com", "alice@example.com."] {
+            assert_eq!(Email::declared(text), Err(EmailError::EmptyLabel), "{text}");
+        }
+        for text in ["o'hara+x@example.co.uk", "a@b", "!#$%&'*+/=?^_`{|}~.-@x-1.de", "\u{e4}nne@b\u{fc}cher.example"] {
+            assert!(Email::declared(text).is_ok(), "{text}");
+        }
     }
 }

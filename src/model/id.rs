@@ -4,16 +4,14 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// The characters of every id of the API.
+/// The length of every id of the API.
 const LENGTH: usize = 32;
 
-/// Why a text is no id.
+/// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// The text does not have 32 characters.
     #[error("an id has 32 characters, this has {0}")]
     Length(usize),
-    /// The text holds something besides letters and digits.
     #[error("an id has only letters and digits, this has {0:?}")]
     Character(char),
 }
@@ -32,11 +30,11 @@ impl Id {
     }
 
     fn as_str(&self) -> &str {
-        // Only ASCII gets in, so this never falls back.
+        // `parse` lets only ASCII in, so the default is never used.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The id as two numbers in the same order, which are compared and hashed far quicker than so many bytes.
+    /// The id as two numbers in the same order, which compare and hash much faster than the bytes.
     fn halves(&self) -> (u128, u128) {
         let (first, second) = self.0.split_at(LENGTH / 2);
         let number = |half: &[u8]| half.try_into().map(u128::from_be_bytes).unwrap_or_default();
@@ -121,16 +119,10 @@ macro_rules! id_type {
     };
 }
 
+id_type!(AccountId);
+id_type!(GroupId);
 id_type!(
-    /// The id of an account.
-    AccountId
-);
-id_type!(
-    /// The id of a user group.
-    GroupId
-);
-id_type!(
-    /// The id of an account member: of somebody's membership in the account, not of the user behind it.
+    /// The id of a person's membership in the account, which is not the id of the user.
     MemberId
 );
 
@@ -157,7 +149,7 @@ impl UserId {
 }
 
 impl AccountId {
-    /// The account of a sandbox whose seed names none, where the files name none either.
+    /// The account of a sandbox where neither the seed nor the files name one.
     pub const SANDBOX: Self = Self(Id(*b"5a4db0c5000000000000000000000000"));
 }
 

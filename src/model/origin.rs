@@ -7,11 +7,11 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The file's path as it was named, with `/` between its parts.
+    /// The path as it was named, with `/` between its parts.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// Counted from 1.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// Counted in characters, from 1.
     pub column: u32,
 }
 
@@ -21,12 +21,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A use of a roster, on the way from a group to somebody the roster lists.
+/// A use of a roster, on the way from a group's list to a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RosterUse {
-    /// The roster's name.
     pub roster: Arc<str>,
-    /// Where the roster is named: in the group's list, or in another roster.
+    /// The `- roster:` entry, in the group's list or in another roster.
     pub origin: Origin,
 }

@@ -33,7 +33,7 @@ impl std::str::FromStr for When {
             });
         }
         // Both ends of a window are written alike.
-        parse(End::From, text).map_err(|(reason, help)| format!("{reason}; {help}, or a duration from now (+8h, +14d, +2w)"))?;
+        parse(End::From, text).map_err(|error| format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help()))?;
         Ok(Self::Written(text.into()))
     }
 }

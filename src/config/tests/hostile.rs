@@ -28,7 +28,7 @@ fn rosters_cannot_multiply_even_where_they_are_empty() {
         writeln!(text, "  r{level}: [roster: a{level}, roster: b{level}]").unwrap();
         writeln!(text, "  a{level}: [roster: r{below}]\n  b{level}: [roster: r{below}]").unwrap();
     }
-    assert_eq!(first(&text), "2:14 with group \"A\", all groups come to more than 5000000 memberships");
+    assert_eq!(first(&text), "2:14 with group \"A\", there are more than 5000000 memberships");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn rosters_of_rosters_have_an_end() {
         writeln!(text, "  r{:03}: []", order(100)).unwrap();
         let found = summary(&text);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].ends_with("rosters name each other more than 64 deep"), "{found:?}");
+        assert!(found[0].ends_with("rosters are nested more than 64 deep"), "{found:?}");
     }
 }
 
@@ -57,8 +57,8 @@ fn rosters_of_rosters_have_an_end() {
 fn a_file_over_the_limit_is_not_even_looked_at() {
     let source = Source { path: "a.yaml".into(), bytes: vec![b'x'; LARGEST_FILE + 1] };
     insta::assert_snapshot!(parse(&[source]).unwrap_err(), @r#"
-    a.yaml: the file is larger than 64 MiB
-      help: split it into several files, and name their folder
+    error: a.yaml: the file is larger than 64 MiB
+      help: split it into several files in one folder
 
     1 problem
     "#);
@@ -69,5 +69,5 @@ fn reading_stops_after_very_many_problems() {
     let text = format!("version: 1\ngroups: {{A: {{members: [{}]}}}}", "x,".repeat(20_000));
     let problems = parse_one(&text).unwrap_err();
     assert_eq!(problems.iter().count(), 10_000);
-    assert!(problems.to_string().ends_with("10000 problems; reading stopped there, and there may be more"));
+    assert!(problems.to_string().ends_with("10000 problems or more; reading stopped after these"));
 }

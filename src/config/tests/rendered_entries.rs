@@ -17,53 +17,53 @@ fn what_is_no_person_is_told_with_how_to_write_it() {
 rosters:
   sre: []
 "), @r#"
-    convoke.yaml:5:9: "alice" is not an email address: it has 0 "@", an address has one
-      |       - alice
-      |         ^
-      help: write one address: `- alice@example.com`
+error: convoke.yaml:5:9: "alice" is not an email address: it has no "@"
+  |       - alice
+  |         ^
+  help: write one address: `- alice@example.com`
 
-    convoke.yaml:6:9: "sre" is not an email address: it has 0 "@", an address has one
-      |       - sre
-      |         ^
-      help: "sre" is a roster: write `- roster: sre`
+error: convoke.yaml:6:9: "sre" is not an email address: it has no "@"
+  |       - sre
+  |         ^
+  help: "sre" is a roster: write `- roster: sre`
 
-    convoke.yaml:7:9: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
-      |       - 4f5f0c14a2a41d5063dd301b2f829f04
-      |         ^
-      help: write `- id: 4f5f0c14a2a41d5063dd301b2f829f04`
+error: convoke.yaml:7:9: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
+  |       - 4f5f0c14a2a41d5063dd301b2f829f04
+  |         ^
+  help: write `- id: 4f5f0c14a2a41d5063dd301b2f829f04`
 
-    convoke.yaml:8:9: "Alice <alice@example.com>" is not an email address: it holds ' ': blanks and control characters are not allowed
-      |       - Alice <alice@example.com>
-      |         ^
-      help: write the address alone, without a name
+error: convoke.yaml:8:9: "Alice <alice@example.com>" is not an email address: it contains ' '
+  |       - Alice <alice@example.com>
+  |         ^
+  help: write only the address, without a name
 
-    convoke.yaml:9:9: " alice@example.com" is not an email address: it holds ' ': blanks and control characters are not allowed
-      |       - ' alice@example.com'
-      |         ^
-      help: write alice@example.com
+error: convoke.yaml:9:9: " alice@example.com" is not an email address: it contains ' '
+  |       - ' alice@example.com'
+  |         ^
+  help: write alice@example.com
 
-    convoke.yaml:10:9: "a@b@c" is not an email address: it has 2 "@", an address has one
-      |       - a@b@c
-      |         ^
-      help: write one address: `- alice@example.com`
+error: convoke.yaml:10:9: "a@b@c" is not an email address: it has 2 "@"
+  |       - a@b@c
+  |         ^
+  help: write one address: `- alice@example.com`
 
-    convoke.yaml:11:9: "12" is not an email address: it has 0 "@", an address has one
-      |       - 12
-      |         ^
-      help: write one address: `- alice@example.com`
+error: convoke.yaml:11:9: "12" is not an email address: it has no "@"
+  |       - 12
+  |         ^
+  help: write one address: `- alice@example.com`
 
-    convoke.yaml:12:8: this entry is empty
-      |       -
-      |        ^
-      help: write an email address, or take the line out
+error: convoke.yaml:12:8: this entry is empty
+  |       -
+  |        ^
+  help: write an email address, or remove the line
 
-    convoke.yaml:13:9: this entry is a list in a list
-      |       - [a@b.c]
-      |         ^
-      help: write each person on a line of their own: `- alice@example.com`
+error: convoke.yaml:13:9: this entry is a list inside a list
+  |       - [a@b.c]
+  |         ^
+  help: write each person on a separate line: `- alice@example.com`
 
-    9 problems
-    "#);
+9 problems
+"#);
 }
 
 #[test]
@@ -82,68 +82,68 @@ fn an_entry_that_does_not_name_one_person_is_told() {
       - roster: [a]
       - alice@example.com: x
 "), @r#"
-    convoke.yaml:5:9: unknown key "emial" in an entry
-      |       - emial: x@y.z
-      |         ^
-      help: did you mean "email"?
+error: convoke.yaml:5:9: unknown key "emial" in an entry
+  |       - emial: x@y.z
+  |         ^
+  help: did you mean "email"?
 
-    convoke.yaml:6:9: this entry names nobody
-      |       - {}
-      |         ^
-      help: give it one of the keys email, id and roster
+error: convoke.yaml:6:9: this entry names nobody
+  |       - {}
+  |         ^
+  help: add one of the keys email, id and roster
 
-    convoke.yaml:7:9: this entry names nobody
-      |       - reason: none
-      |         ^
-      help: give it one of the keys email, id and roster
+error: convoke.yaml:7:9: this entry names nobody
+  |       - reason: none
+  |         ^
+  help: add one of the keys email, id and roster
 
-    convoke.yaml:8:9: an entry names one of email, id and roster, this has several
-      |       - {email: a@b.c, id: 4f5f0c14a2a41d5063dd301b2f829f04}
-      |         ^
-      help: make an entry of its own for each of them
+error: convoke.yaml:8:9: this entry has more than one of the keys email, id and roster
+  |       - {email: a@b.c, id: 4f5f0c14a2a41d5063dd301b2f829f04}
+  |         ^
+  help: write a separate entry for each of them
 
-    convoke.yaml:9:16: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
-      |       - email: 4f5f0c14a2a41d5063dd301b2f829f04
-      |                ^
-      help: write `id: 4f5f0c14a2a41d5063dd301b2f829f04`
+error: convoke.yaml:9:16: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
+  |       - email: 4f5f0c14a2a41d5063dd301b2f829f04
+  |                ^
+  help: write `id: 4f5f0c14a2a41d5063dd301b2f829f04`
 
-    convoke.yaml:10:16: "alice" is not an email address: it has 0 "@", an address has one
-      |       - email: alice
-      |                ^
-      help: write one address: `- alice@example.com`
+error: convoke.yaml:10:16: "alice" is not an email address: it has no "@"
+  |       - email: alice
+  |                ^
+  help: write one address: `- alice@example.com`
 
-    convoke.yaml:11:9: `email` has no value
-      |       - email:
-      |         ^
-      help: write one address: `email: alice@example.com`
+error: convoke.yaml:11:9: `email` has no value
+  |       - email:
+  |         ^
+  help: write one address: `email: alice@example.com`
 
-    convoke.yaml:12:13: "alice@example.com" is an email address, not an id
-      |       - id: alice@example.com
-      |             ^
-      help: write `email: alice@example.com`
+error: convoke.yaml:12:13: "alice@example.com" is an email address, not an id
+  |       - id: alice@example.com
+  |             ^
+  help: write `email: alice@example.com`
 
-    convoke.yaml:13:13: "4g5f0c14a2a41d5063dd301b2f829f04" is not a member id: it holds "g"
-      |       - id: 4g5f0c14a2a41d5063dd301b2f829f04
-      |             ^
-      help: a member id is 32 of the characters 0-9 and a-f
+error: convoke.yaml:13:13: "4g5f0c14a2a41d5063dd301b2f829f04" is not a member id: it contains "g"
+  |       - id: 4g5f0c14a2a41d5063dd301b2f829f04
+  |             ^
+  help: a member id has 32 characters, each 0-9 or a-f
 
-    convoke.yaml:14:13: "123" is not a member id: its length is 3
-      |       - id: 123
-      |             ^
-      help: a member id is 32 of the characters 0-9 and a-f
+error: convoke.yaml:14:13: "123" is not a member id: it has 3 characters
+  |       - id: 123
+  |             ^
+  help: a member id has 32 characters, each 0-9 or a-f
 
-    convoke.yaml:15:17: `roster` must be text, this is a list
-      |       - roster: [a]
-      |                 ^
-      help: write the name of one roster: `- roster: NAME`
+error: convoke.yaml:15:17: `roster` must be text, not a list
+  |       - roster: [a]
+  |                 ^
+  help: write the name of one roster: `- roster: NAME`
 
-    convoke.yaml:16:9: unknown key "alice@example.com" in an entry
-      |       - alice@example.com: x
-      |         ^
-      help: what can stand here: email, id, roster, from, until, reason
+error: convoke.yaml:16:9: unknown key "alice@example.com" in an entry
+  |       - alice@example.com: x
+  |         ^
+  help: expected one of: email, id, roster, from, until, reason
 
-    12 problems
-    "#);
+12 problems
+"#);
 }
 
 #[test]
@@ -161,37 +161,37 @@ fn the_same_person_twice_in_one_list_is_told_with_both_places() {
 rosters:
   x: [c@d.e, C@d.e]
 "), @r#"
-    convoke.yaml:7:12: bob@example.com is in the list of group "Ops" twice
-      |       - &b bob@example.com
-      |            ^
-      help: an alias repeats it: take the alias out
+error: convoke.yaml:7:12: bob@example.com is listed twice in group "Ops"
+  |       - &b bob@example.com
+  |            ^
+  help: an alias repeats it: remove the alias
 
-    convoke.yaml:8:9: ALICE@example.com is in the list of group "Ops" twice
-      |       - email: ALICE@example.com
-      |         ^
-      convoke.yaml:5:9: it is listed here first
-      help: take one of the two out
+error: convoke.yaml:8:9: ALICE@example.com is listed twice in group "Ops"
+  |       - email: ALICE@example.com
+  |         ^
+  convoke.yaml:5:9: it is first listed here
+  help: remove one of the two
 
-    convoke.yaml:10:9: 4f5f0c14a2a41d5063dd301b2f829f04 is in the list of group "Ops" twice
-      |       - id: 4F5F0C14A2A41D5063DD301B2F829F04
-      |         ^
-      convoke.yaml:6:9: it is listed here first
-      help: take one of the two out
+error: convoke.yaml:10:9: 4f5f0c14a2a41d5063dd301b2f829f04 is listed twice in group "Ops"
+  |       - id: 4F5F0C14A2A41D5063DD301B2F829F04
+  |         ^
+  convoke.yaml:6:9: it is first listed here
+  help: remove one of the two
 
-    convoke.yaml:13:9: roster "x" is in the list of group "Ops" twice
-      |       - roster: x
-      |         ^
-      convoke.yaml:12:9: it is listed here first
-      help: take one of the two out
+error: convoke.yaml:13:9: roster "x" is listed twice in group "Ops"
+  |       - roster: x
+  |         ^
+  convoke.yaml:12:9: it is first listed here
+  help: remove one of the two
 
-    convoke.yaml:15:14: C@d.e is in the list of roster "x" twice
-      |   x: [c@d.e, C@d.e]
-      |              ^
-      convoke.yaml:15:7: it is listed here first
-      help: take one of the two out
+error: convoke.yaml:15:14: C@d.e is listed twice in roster "x"
+  |   x: [c@d.e, C@d.e]
+  |              ^
+  convoke.yaml:15:7: it is first listed here
+  help: remove one of the two
 
-    5 problems
-    "#);
+5 problems
+"#);
 }
 
 #[test]
@@ -218,20 +218,20 @@ fn times_that_make_no_sense_are_told() {
         "[]",
     ];
     insta::assert_snapshot!(wrong.map(time).join("\n"), @r#"
-    "2026-2-1" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "2026-02-31" is not a time: there is no such day (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "31.12.2026" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "9999-12-31" is not a time: it is too far away (leave the key out if there is no such end)
-    "2026-01-01T00:00:00" is not a time: it does not say in which time zone (put a "Z" behind it for UTC, or an offset such as +01:00)
-    "2026-01-01T00:00Z" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "2026-01-01 00:00:00Z" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "2026-13-01T00:00:00Z" is not a time: there is no such instant (check each of its numbers; every month and day counts)
-    "2026-01-01T00:00:00.Z" is not a time: there are no digits behind the "." (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "2026-01-01T00:00:00+99:99" is not a time: there is no such instant (check each of its numbers; every month and day counts)
-    "tomorrow" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    "2026" is not a time: it is neither a day nor an instant (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    `until` has no value (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
-    `until` must be text, this is a list (write a day (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026-2-1" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026-02-31" is not a time: there is no such day (check the month, the day and the time)
+    "31.12.2026" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "9999-12-31" is not a time: it is too far in the future (use a year before 9999, or leave the time out)
+    "2026-01-01T00:00:00" is not a time: it has no time zone (add "Z" for UTC, or an offset such as +01:00)
+    "2026-01-01T00:00Z" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026-01-01 00:00:00Z" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026-13-01T00:00:00Z" is not a time: there is no such instant (check the month, the day and the time)
+    "2026-01-01T00:00:00.Z" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026-01-01T00:00:00+99:99" is not a time: there is no such instant (check the month, the day and the time)
+    "tomorrow" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    "2026" is not a time: it is neither a date nor an RFC 3339 instant (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    `until` has no value (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
+    `until` must be text, not a list (write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z))
     "#);
 }
 
@@ -246,25 +246,25 @@ fn a_window_that_never_opens_is_told() {
         until: 2026-02-01T01:00:00+01:00
         reason: ' '
 "), @r#"
-    convoke.yaml:7:16: nobody would ever belong: `until` is not after `from`
-      |         until: 2026-01-31
-      |                ^
-      convoke.yaml:6:15: `from` stands here
-      help: an `until` day is the last day; an `until` instant is the first moment after
+error: convoke.yaml:7:16: `until` is not after `from`, so the entry never applies
+  |         until: 2026-01-31
+  |                ^
+  convoke.yaml:6:15: `from` is here
+  help: a date in `until` is the last day; an instant is the first moment after
 
-    convoke.yaml:10:16: nobody would ever belong: `until` is not after `from`
-      |         until: 2026-02-01T01:00:00+01:00
-      |                ^
-      convoke.yaml:9:15: `from` stands here
-      help: an `until` day is the last day; an `until` instant is the first moment after
+error: convoke.yaml:10:16: `until` is not after `from`, so the entry never applies
+  |         until: 2026-02-01T01:00:00+01:00
+  |                ^
+  convoke.yaml:9:15: `from` is here
+  help: a date in `until` is the last day; an instant is the first moment after
 
-    convoke.yaml:11:17: `reason` is empty
-      |         reason: ' '
-      |                 ^
-      help: say in a few words why, or leave the key out
+error: convoke.yaml:11:17: `reason` is empty
+  |         reason: ' '
+  |                 ^
+  help: write the reason in a few words, or remove the key
 
-    3 problems
-    "#);
+3 problems
+"#);
 }
 
 #[test]
@@ -275,16 +275,11 @@ fn a_roster_has_no_times_of_its_own() {
         reason: none
 rosters: {x: []}
 "), @r#"
-    convoke.yaml:6:9: from, until and reason go with a person, not with a roster
-      |         until: 2026-12-31
-      |         ^
-      help: give it to the people in the roster, or list them here by email
+error: convoke.yaml:6:9: a roster entry cannot have `from` or `until`
+  |         until: 2026-12-31
+  |         ^
+  help: set it on the people in the roster, or list them here by email
 
-    convoke.yaml:7:9: from, until and reason go with a person, not with a roster
-      |         reason: none
-      |         ^
-      help: give it to the people in the roster, or list them here by email
-
-    2 problems
-    "#);
+1 problem
+"#);
 }

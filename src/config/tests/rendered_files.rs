@@ -9,18 +9,18 @@ fn all_problems(files: &[(&str, &str)]) -> String {
 #[test]
 fn a_file_that_declares_nothing_is_told() {
     insta::assert_snapshot!(all_problems(&[("a.yaml", ""), ("b.yaml", "# nothing yet\n"), ("c.yaml", "---\n")]), @r#"
-    a.yaml:1:1: the file declares nothing
-      help: write `version: 1` and the groups, or take the file away
+    error: a.yaml:1:1: the file is empty
+      help: write `version: 1` and the groups, or delete the file
 
-    b.yaml:1:1: the file declares nothing
+    error: b.yaml:1:1: the file is empty
       | # nothing yet
       | ^
-      help: write `version: 1` and the groups, or take the file away
+      help: write `version: 1` and the groups, or delete the file
 
-    c.yaml:1:1: the file declares nothing
+    error: c.yaml:1:1: the file is empty
       | ---
       | ^
-      help: write `version: 1` and the groups, or take the file away
+      help: write `version: 1` and the groups, or delete the file
 
     3 problems
     "#);
@@ -37,40 +37,40 @@ fn what_is_no_mapping_or_no_yaml_is_told() {
         ("f.yaml", "version: 1\ngroups: !include x.yaml\n"),
         ("g.yaml", "version: 1\ngroups: &g {A: *g}\n"),
     ]), @r#"
-    a.yaml:1:1: the file is not a mapping
+    error: a.yaml:1:1: the file is not a mapping
       | - alice@example.com
       | ^
-      help: begin with `version: 1`, then `groups:` with the groups below it
+      help: start with `version: 1`, then `groups:` with the groups below it
 
-    b.yaml:2:23: this cannot be read as YAML: mismatched bracket '[' closed by '}'
+    error: b.yaml:2:23: invalid YAML: mismatched bracket '[' closed by '}'
       | groups: {A: {members: [a@b.c}}
       |                       ^
-      help: check the indentation, and quote text that begins with a special character or holds ": "
+      help: check the indentation, and put text in quotes that begins with a special character or contains ": "
 
-    c.yaml:2:10: this cannot be read as YAML: mapping values are not allowed in this context
+    error: c.yaml:2:10: invalid YAML: mapping values are not allowed in this context
       | groups: A: B
       |          ^
-      help: check the indentation, and quote text that begins with a special character or holds ": "
+      help: check the indentation, and put text in quotes that begins with a special character or contains ": "
 
-    d.yaml:3:1: a second YAML document begins here
+    error: d.yaml:3:1: a second YAML document begins here
       | version: 1
       | ^
-      help: put it into a file of its own
+      help: put it in a separate file
 
-    e.yaml:2:9: no anchor of this name stands further up
+    error: e.yaml:2:9: this alias has no anchor above it
       | groups: *all
       |         ^
-      help: text that begins with "*" needs quotes; an alias needs its "&" further up
+      help: put text that begins with "*" in quotes; an alias needs an anchor ("&") above it
 
-    f.yaml:2:18: this cannot be read as YAML: unsupported tag `!include`
+    error: f.yaml:2:18: invalid YAML: unsupported tag `!include`
       | groups: !include x.yaml
       |                  ^
-      help: check the indentation, and quote text that begins with a special character or holds ": "
+      help: check the indentation, and put text in quotes that begins with a special character or contains ": "
 
-    g.yaml:2:16: this alias stands inside of what it stands for
+    error: g.yaml:2:16: this alias contains itself
       | groups: &g {A: *g}
       |                ^
-      help: take it out
+      help: remove it
 
     7 problems
     "#);
@@ -81,7 +81,7 @@ fn a_byte_that_is_not_utf_8_is_shown_where_it_stands() {
     let bytes = b"version: 1\r\n# \xc3\xa4\xe4\n".to_vec();
     let problems = parse(&[Source { path: "a.yaml".into(), bytes }]).unwrap_err();
     insta::assert_snapshot!(problems, @r#"
-    a.yaml:2:4: this byte is not UTF-8
+    error: a.yaml:2:4: invalid UTF-8
       | # ä�
       |    ^
       help: save the file as UTF-8
@@ -99,47 +99,47 @@ fn names_given_twice_are_told_with_both_places() {
         ("b.yaml", &format!("version: 1\n{}\n{body}", account("b"))),
         ("c.yaml", "version: 1\ngroups: {B: {id: 4F5F0C14A2A41D5063DD301B2F829F04, members: []}}\nrosters: {r: [], r: []}"),
     ]), @r#"
-    b.yaml:2:1: the files name different accounts
+    error: b.yaml:2:1: the files name different accounts
       | account_id: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
       | ^
-      a.yaml:2:1: another account is named here
-      help: keep the groups of each account in a folder of their own
+      a.yaml:2:1: the other account is named here
+      help: keep the groups of each account in a separate folder
 
-    b.yaml:3:1: `settings` stands in a second file
+    error: b.yaml:3:1: a second file has `settings`
       | settings: {}
       | ^
-      a.yaml:3:1: it stands here first
+      a.yaml:3:1: the first is here
       help: keep all settings in one file
 
-    b.yaml:4:11: roster "r" is declared twice
+    error: b.yaml:4:11: roster "r" is declared twice
       | rosters: {r: []}
       |           ^
-      a.yaml:4:11: it is declared here first
-      help: put all its people into one of the two, or rename one
+      a.yaml:4:11: it is first declared here
+      help: merge the two, or rename one of them
 
-    b.yaml:5:10: group "A" is declared twice
+    error: b.yaml:5:10: group "A" is declared twice
       | groups: {A: {id: 4f5f0c14a2a41d5063dd301b2f829f04, members: []}}
       |          ^
-      a.yaml:5:10: it is declared here first
-      help: put all its members into one of the two
+      a.yaml:5:10: it is first declared here
+      help: merge the two
 
-    c.yaml:2:14: two groups have the id 4f5f0c14a2a41d5063dd301b2f829f04
+    error: c.yaml:2:14: two groups have the id 4f5f0c14a2a41d5063dd301b2f829f04
       | groups: {B: {id: 4F5F0C14A2A41D5063DD301B2F829F04, members: []}}
       |              ^
-      a.yaml:5:14: it stands here first
-      help: an id belongs to one group: correct it, or take it out
+      a.yaml:5:14: the first is here
+      help: correct one of the ids, or remove it
 
-    c.yaml:3:11: roster "r" is declared twice
+    error: c.yaml:3:11: roster "r" is declared twice
       | rosters: {r: [], r: []}
       |           ^
-      a.yaml:4:11: it is declared here first
-      help: put all its people into one of the two, or rename one
+      a.yaml:4:11: it is first declared here
+      help: merge the two, or rename one of them
 
-    c.yaml:3:18: roster "r" is declared twice
+    error: c.yaml:3:18: roster "r" is declared twice
       | rosters: {r: [], r: []}
       |                  ^
-      a.yaml:4:11: it is declared here first
-      help: put all its people into one of the two, or rename one
+      a.yaml:4:11: it is first declared here
+      help: merge the two, or rename one of them
 
     7 problems
     "#);
@@ -151,20 +151,20 @@ fn rosters_that_nobody_declares_are_told() {
         ("a.yaml", "version: 1\ngroups: {A: {members: [roster: srr, roster: owners]}}\n"),
         ("b.yaml", "version: 1\nrosters: {sre: [roster: managers]}\n"),
     ]), @r#"
-    a.yaml:2:24: no file declares a roster "srr"
+    error: a.yaml:2:24: roster "srr" is not declared
       | groups: {A: {members: [roster: srr, roster: owners]}}
       |                        ^
       help: did you mean "sre"?
 
-    a.yaml:2:37: no file declares a roster "owners"
+    error: a.yaml:2:37: roster "owners" is not declared
       | groups: {A: {members: [roster: srr, roster: owners]}}
       |                                     ^
-      help: declare it below `rosters:`, in any of the files: `owners: […]`
+      help: declare it under `rosters:` in any of the files: `owners: […]`
 
-    b.yaml:2:17: no file declares a roster "managers"
+    error: b.yaml:2:17: roster "managers" is not declared
       | rosters: {sre: [roster: managers]}
       |                 ^
-      help: declare it below `rosters:`, in any of the files: `managers: […]`
+      help: declare it under `rosters:` in any of the files: `managers: […]`
 
     3 problems
     "#);
@@ -186,17 +186,17 @@ fn a_circle_of_rosters_is_shown_with_its_places() {
         ("a.yaml", "version: 1\nrosters:\n  a: [roster: b]\n  b:\n    - roster: c\n  me: [roster: me]\n"),
         ("c.yaml", "version: 1\nrosters:\n  c: [x@y.z, roster: a]\n  d: [roster: a]\n"),
     ]), @r#"
-    a.yaml:6:8: rosters name each other in a circle: "me" -> "me"
+    error: a.yaml:6:8: rosters use each other in a cycle: "me" -> "me"
       |   me: [roster: me]
       |        ^
-      help: take one of the rosters out of another, for example this one out of "me"
+      help: remove one of these entries, for example this one from roster "me"
 
-    c.yaml:3:14: rosters name each other in a circle: "a" -> "b" -> "c" -> "a"
+    error: c.yaml:3:14: rosters use each other in a cycle: "a" -> "b" -> "c" -> "a"
       |   c: [x@y.z, roster: a]
       |              ^
-      a.yaml:3:7: "a" names "b" here
-      a.yaml:5:7: "b" names "c" here
-      help: take one of the rosters out of another, for example this one out of "c"
+      a.yaml:3:7: "a" uses "b" here
+      a.yaml:5:7: "b" uses "c" here
+      help: remove one of these entries, for example this one from roster "c"
 
     2 problems
     "#);

@@ -1,0 +1,259 @@
+//! Checks the rules that groups set for the entries that declare their members: `max_duration`, `require_reason` and
+//! `exclusive_with`.
+//!
+//! The check needs a time, so it is apart from reading: an entry without `from` begins now, and what has ended breaks
+//! no exclusion any more. Addresses and ids cannot be compared offline; planning does that (`plan::exclusive`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+use super::Source;
+use super::problem::{MOST_PROBLEMS, Problem, Problems, Report, quoted};
+use crate::model::{
+    Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Origin, Period, PersonRef, RosterUse, Setting, Terms,
+};
+
+/// An entry that breaks a rule.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    pub key: BreachKey,
+    problem: Problem,
+}
+
+/// What tells one breach from another, wherever the entries are in the files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BreachKey {
+    MaxDuration { group: GroupName, person: PersonRef },
+    MissingReason { group: GroupName, person: PersonRef },
+    MissingRosterReason { group: GroupName, roster: Arc<str> },
+    Exclusive { group: GroupName, other: GroupName, person: PersonRef },
+}
+
+/// Reports every breach as a problem of the files, with its source line.
+///
+/// # Errors
+/// If any rule is broken.
+pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
+    let mut report = Report::default();
+    for breach in breaches(desired, time) {
+        report.push(breach.problem);
+    }
+    report.finish(sources)
+}
+
+/// Every breach of a rule at this time or later, but no more than are shown.
+#[must_use]
+pub fn breaches(desired: &Desired, time: Timestamp) -> Vec<Breach> {
+    let mut found = Vec::new();
+    for (name, group) in &desired.groups {
+        if let Some(rule) = &group.rules.max_duration {
+            let entries = group.members.iter().filter_map(|entry| too_long(name, rule, entry, time));
+            found.extend(entries.take(MOST_PROBLEMS));
+        }
+        if let Some(rule) = &group.rules.require_reason {
+            found.extend(missing_reasons(name, group, rule).take(MOST_PROBLEMS));
+        }
+        if found.len() >= MOST_PROBLEMS {
+            return found;
+        }
+    }
+    found.extend(Exclusions::of(desired).breaches(time));
+    found
+}
+
+/// The breach of an entry without `until`, or with one that is too far from its beginning.
+fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, time: Timestamp) -> Option<Breach> {
+    let terms = entry.terms.as_deref();
+    let from = terms.and_then(|terms| terms.window.from);
+    let latest = from.unwrap_or(time).checked_add(rule.value.length()).unwrap_or(Timestamp::MAX);
+    let end = terms.and_then(counted_end);
+    if end.is_some_and(|end| end <= latest) {
+        return None;
+    }
+    let (person, most) = (&entry.person, rule.value);
+    let whose = quoted(name.as_str());
+    let message = match (end, from) {
+        (None, _) => format!("{person} needs an `until`, because group {whose} has `max_duration: {most}`"),
+        (Some(_), Some(_)) => {
+            format!("`until` of {person} is more than {most} after `from`, the `max_duration` of group {whose}")
+        }
+        (Some(_), None) => {
+            format!("`until` of {person} is more than {most} ahead, the `max_duration` of group {whose}")
+        }
+    };
+    let help = match shown_end(latest, most) {
+        _ if latest <= time => format!("write a later `from`, and an `until` at most {most} after it"),
+        latest => format!("write `until: {latest}` or an earlier time"),
+    };
+    let problem = Problem::at(&entry.origin, message).help(help);
+    let problem = with_rosters(problem, name, entry);
+    let problem = match &rule.origin {
+        Some(origin) => problem.related(origin.clone(), "`max_duration` is set here"),
+        None => problem,
+    };
+    Some(Breach { key: BreachKey::MaxDuration { group: name.clone(), person: person.clone() }, problem })
+}
+
+/// The end of an entry as `max_duration` counts it: a date is not counted itself, so that thirty days from now is the
+/// date thirty days from today.
+fn counted_end(terms: &Terms) -> Option<Timestamp> {
+    let until = terms.window.until?;
+    if terms.until_is_date { Some(until.checked_sub(24.hours()).unwrap_or(Timestamp::MIN)) } else { Some(until) }
+}
+
+/// The latest `until` as a file would say it: a date, or an instant where the rule speaks of hours.
+fn shown_end(latest: Timestamp, most: Period) -> String {
+    match most.is_days() {
+        true => latest.to_zoned(TimeZone::UTC).date().to_string(),
+        false => latest.round(jiff::Unit::Second).unwrap_or(latest).to_string(),
+    }
+}
+
+/// The entries of the group's own list that have no reason.
+fn missing_reasons<'d>(
+    name: &'d GroupName,
+    group: &'d DesiredGroup,
+    rule: &'d Origin,
+) -> impl Iterator<Item = Breach> + 'd {
+    let problem = move |origin: &Origin, what: &str| {
+        let message = format!("{what} needs a `reason`, because group {} has `require_reason`", quoted(name.as_str()));
+        let problem = Problem::at(origin, message).help("add `reason:` to the entry, with a few words or a ticket");
+        problem.related(rule.clone(), "`require_reason` is set here")
+    };
+    let own = group.members.iter().filter(|entry| entry.via.is_none());
+    let people =
+        own.filter(|entry| entry.terms.as_deref().is_none_or(|terms| terms.reason.is_none())).map(move |entry| {
+            let key = BreachKey::MissingReason { group: name.clone(), person: entry.person.clone() };
+            Breach { key, problem: problem(&entry.origin, &format!("the entry of {}", entry.person)) }
+        });
+    let rosters = group.roster_entries.iter().filter(|entry| entry.reason.is_none()).map(move |entry| {
+        let key = BreachKey::MissingRosterReason { group: name.clone(), roster: Arc::clone(&entry.roster) };
+        Breach { key, problem: problem(&entry.origin, &format!("the entry of roster {}", quoted(&entry.roster))) }
+    });
+    people.chain(rosters)
+}
+
+/// Adds the roster entries that lead from a group to an entry.
+fn with_rosters(problem: Problem, group: &GroupName, entry: &DesiredMember) -> Problem {
+    let uses: &[RosterUse] = entry.via.as_deref().unwrap_or_default();
+    let mut user = format!("group {}", quoted(group.as_str()));
+    uses.iter().fold(problem, |problem, used| {
+        let roster = format!("roster {}", quoted(&used.roster));
+        let label = format!("{user} uses {roster} here");
+        user = roster;
+        problem.related(used.origin.clone(), label)
+    })
+}
+
+/// The groups that exclude each other, numbered in the order of their names.
+struct Exclusions<'d> {
+    groups: Vec<(&'d GroupName, &'d DesiredGroup)>,
+    /// The groups that each group excludes, whichever of the two says so, and the place that says so.
+    partners: BTreeMap<usize, BTreeMap<usize, &'d Exclusion>>,
+}
+
+/// A stretch of somebody's time in a group.
+struct Stay<'d> {
+    person: &'d PersonRef,
+    start: Timestamp,
+    end: Timestamp,
+    group: usize,
+    /// The place in the group's list: of several stays that begin together, the first one is reported.
+    place: usize,
+    entry: &'d DesiredMember,
+}
+
+impl<'d> Exclusions<'d> {
+    fn of(desired: &'d Desired) -> Self {
+        let groups: Vec<_> = desired.groups.iter().collect();
+        let mut partners: BTreeMap<usize, BTreeMap<usize, &Exclusion>> = BTreeMap::new();
+        for (number, (_, group)) in groups.iter().enumerate() {
+            for exclusion in &group.rules.exclusive_with {
+                let Ok(other) = groups.binary_search_by(|(name, _)| (*name).cmp(&exclusion.group)) else { continue };
+                partners.entry(number).or_default().insert(other, exclusion);
+                partners.entry(other).or_default().entry(number).or_insert(exclusion);
+            }
+        }
+        Self { groups, partners }
+    }
+
+    /// Everybody who would be in two exclusive groups at this time or later: once for each two groups.
+    fn breaches(&self, time: Timestamp) -> Vec<Breach> {
+        let mut stays: Vec<Stay<'_>> = self.partners.keys().flat_map(|number| self.stays(*number, time)).collect();
+        stays
+            .sort_unstable_by(|a, b| (a.person, a.start, a.group, a.place).cmp(&(b.person, b.start, b.group, b.place)));
+        let mut found = Vec::new();
+        for of_person in stays.chunk_by(|a, b| a.person == b.person) {
+            found.extend(self.overlaps(of_person));
+            if found.len() >= MOST_PROBLEMS {
+                break;
+            }
+        }
+        found
+    }
+
+    fn stays(&self, number: usize, time: Timestamp) -> impl Iterator<Item = Stay<'d>> {
+        let members = self.groups.get(number).map(|(_, group)| group.members.as_slice()).unwrap_or_default();
+        members.iter().enumerate().filter_map(move |(place, entry)| {
+            let window = entry.terms.as_deref().map(|terms| terms.window).unwrap_or_default();
+            let start = window.from.map_or(time, |from| from.max(time));
+            let end = window.until.unwrap_or(Timestamp::MAX);
+            (start < end).then_some(Stay { person: &entry.person, start, end, group: number, place, entry })
+        })
+    }
+
+    /// The overlaps of one person's stays, which are in the order of their beginnings. A stay overlaps an earlier one
+    /// of another group if the latest end there so far is after its beginning.
+    fn overlaps(&self, stays: &[Stay<'d>]) -> Vec<Breach> {
+        let mut latest: BTreeMap<usize, &Stay<'_>> = BTreeMap::new();
+        let mut reported: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut found = Vec::new();
+        for stay in stays {
+            let Some(partners) = self.partners.get(&stay.group) else { continue };
+            let excluded = |other: &&&Stay<'_>| partners.contains_key(&other.group) && other.end > stay.start;
+            for other in latest.values().filter(excluded) {
+                let pair = (stay.group.min(other.group), stay.group.max(other.group));
+                if reported.insert(pair) {
+                    found.extend(self.breach(stay, other));
+                }
+            }
+            let kept = latest.entry(stay.group).or_insert(stay);
+            if kept.end < stay.end {
+                *kept = stay;
+            }
+        }
+        found
+    }
+
+    /// The breach of two stays, reported in the group that has the rule; where both have it, in the first one.
+    fn breach(&self, a: &Stay<'_>, b: &Stay<'_>) -> Option<Breach> {
+        let (first, second) = if a.group < b.group { (a, b) } else { (b, a) };
+        let excludes = |of: &Stay<'_>, other: &Stay<'_>| {
+            let name = self.groups.get(other.group)?.0;
+            self.groups.get(of.group)?.1.rules.exclusive_with.iter().find(|exclusion| exclusion.group == *name)
+        };
+        let (stay, other, rule) = match excludes(first, second) {
+            Some(rule) => (first, second, rule),
+            None => (second, first, excludes(second, first)?),
+        };
+        let (name, other_name) = (self.groups.get(stay.group)?.0, self.groups.get(other.group)?.0);
+        let (person, place) = (stay.person, &other.entry.origin);
+        let message = format!("{person} belongs to {name}, but is also in {other_name} ({place})");
+        let problem = Problem::at(&stay.entry.origin, message);
+        let problem = with_rosters(problem, name, stay.entry);
+        let problem =
+            problem.related(place.clone(), format!("{person} is in group {} here", quoted(other_name.as_str())));
+        let problem = with_rosters(problem, other_name, other.entry)
+            .related(rule.origin.clone(), "`exclusive_with` is set here")
+            .help("remove one of the two entries, or give them times that do not overlap");
+        let (first, second) = (name.min(other_name), name.max(other_name));
+        let key = BreachKey::Exclusive { group: first.clone(), other: second.clone(), person: person.clone() };
+        Some(Breach { key, problem })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! Times and lengths of time as files and the command line write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+/// A day in UTC, or an RFC 3339 instant with an offset. Nothing else is a time: a text that leaves the time zone open
+/// would mean another moment on another machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenTime {
+    Day(Date),
+    Instant(Timestamp),
+}
+
+impl WrittenTime {
+    /// The first moment of the day, or the instant: what `from` and `--at` mean.
+    #[must_use]
+    pub fn start(self) -> Timestamp {
+        match self {
+            Self::Day(day) => midnight(day).unwrap_or(Timestamp::MAX),
+            Self::Instant(instant) => instant,
+        }
+    }
+
+    /// The first moment after the day, or the instant: what `until` means.
+    #[must_use]
+    pub fn end(self) -> Timestamp {
+        match self {
+            Self::Day(day) => next_midnight(day).unwrap_or(Timestamp::MAX),
+            Self::Instant(instant) => instant,
+        }
+    }
+}
+
+fn midnight(day: Date) -> Option<Timestamp> {
+    Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+fn next_midnight(day: Date) -> Option<Timestamp> {
+    midnight(day.checked_add(1.day()).ok()?)
+}
+
+/// Why a text is not a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    #[error("it is neither a date nor an RFC 3339 instant")]
+    Shape,
+    #[error("there is no such day")]
+    NoSuchDay,
+    #[error("there is no such instant")]
+    NoSuchInstant,
+    #[error("it has no time zone")]
+    NoOffset,
+    #[error("it is too far in the future")]
+    TooFar,
+}
+
+impl TimeError {
+    /// How to correct the text.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Shape => WrittenTime::HELP,
+            Self::NoSuchDay | Self::NoSuchInstant => "check the month, the day and the time",
+            Self::NoOffset => "add \"Z\" for UTC, or an offset such as +01:00",
+            Self::TooFar => "use a year before 9999, or leave the time out",
+        }
+    }
+}
+
+impl WrittenTime {
+    /// What to write instead of a text that is not a time.
+    pub const HELP: &str = "write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z)";
+}
+
+impl FromStr for WrittenTime {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let shape: String =
+            text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
+        if shape == "0000-00-00" {
+            let day: Date = text.parse().map_err(|_| TimeError::NoSuchDay)?;
+            return next_midnight(day).map(|_| Self::Day(day)).ok_or(TimeError::TooFar);
+        }
+        let time = shape.strip_prefix("0000-00-00T00:00:00").ok_or(TimeError::Shape)?;
+        let offset = match time.strip_prefix('.') {
+            Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+            Some(_) => return Err(TimeError::Shape),
+            None => time,
+        };
+        match offset {
+            // The digits of the offset were replaced, too.
+            "Z" | "+00:00" | "-00:00" => text.parse().map(Self::Instant).map_err(|_| TimeError::NoSuchInstant),
+            "" => Err(TimeError::NoOffset),
+            _ => Err(TimeError::Shape),
+        }
+    }
+}
+
+/// A whole number of hours, days of 24 hours, or weeks: `8h`, `90d`, `12w`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    count: u32,
+    unit: PeriodUnit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeriodUnit {
+    Hour,
+    Day,
+    Week,
+}
+
+impl Period {
+    /// What to write instead of a text that is not a period.
+    pub const HELP: &str = "write a whole number of hours, days or weeks: 8h, 90d or 12w";
+
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether this is a whole number of days.
+    #[must_use]
+    pub const fn is_days(self) -> bool {
+        !matches!(self.unit, PeriodUnit::Hour)
+    }
+
+    #[must_use]
+    pub fn length(self) -> SignedDuration {
+        let hours = match self.unit {
+            PeriodUnit::Hour => 1,
+            PeriodUnit::Day => 24,
+            PeriodUnit::Week => 7 * 24,
+        };
+        SignedDuration::from_hours(i64::from(self.count) * hours)
+    }
+}
+
+/// Why a text is not a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    #[error("it is not a whole number followed by h, d or w")]
+    Shape,
+    #[error("the number begins with a zero")]
+    LeadingZero,
+    #[error("the number is too large")]
+    TooLarge,
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        /// A thousand years in hours.
+        const LARGEST: u32 = 8_766_000;
+        let units = [("h", PeriodUnit::Hour), ("d", PeriodUnit::Day), ("w", PeriodUnit::Week)];
+        let found = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
+        let (digits, unit) = found.ok_or(PeriodError::Shape)?;
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(PeriodError::Shape);
+        }
+        if digits.len() > 1 && digits.starts_with('0') {
+            return Err(PeriodError::LeadingZero);
+        }
+        let count = digits.parse().ok().filter(|count| *count <= LARGEST).ok_or(PeriodError::TooLarge)?;
+        Ok(Self { count, unit })
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            PeriodUnit::Hour => 'h',
+            PeriodUnit::Day => 'd',
+            PeriodUnit::Week => 'w',
+        };
+        write!(f, "{}{unit}", self.count)
+    }
+}
+
+/// The time from one instant to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The first instant inside.
+    pub from: Option<Timestamp>,
+    /// The first instant after.
+    pub until: Option<Timestamp>,
+}
+
+impl Window {
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_window_holds_its_first_instant_only() {
+        let window = Window { from: Some(at("2026-12-01T00:00:00Z")), until: Some(at("2027-01-01T00:00:00Z")) };
+        assert!(!window.contains(at("2026-11-30T23:59:59Z")));
+        assert!(window.contains(at("2026-12-01T00:00:00Z")));
+        assert!(window.contains(at("2026-12-31T23:59:59Z")));
+        assert!(!window.contains(at("2027-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_day_lasts_from_midnight_to_midnight() {
+        let day: WrittenTime = "2026-12-31".parse().unwrap();
+        assert_eq!((day.start(), day.end()), (at("2026-12-31T00:00:00Z"), at("2027-01-01T00:00:00Z")));
+        let instant: WrittenTime = "2026-12-31t18:00:00.5+01:00".parse().unwrap();
+        assert_eq!((instant.start(), instant.end()), (at("2026-12-31T17:00:00.5Z"), at("2026-12-31T17:00:00.5Z")));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused() {
+        let error = |text: &str| text.parse::<WrittenTime>().unwrap_err();
+        assert_eq!(error("2026-11-24T23:00:00"), TimeError::NoOffset);
+        for text in [
+            "2026-11-24 23:00",
+            "2026-11-24 23:00:00Z",
+            "2026-11-24T23:00:00[Europe/Berlin]",
+            "2026-11-24T23:00:00+01:00[Europe/Berlin]",
+            "2026-11-24T23:00:00+0100",
+            "2026-11-24T23:00Z",
+            "2026-11-24T23:00:00.Z",
+            "20261124",
+            " 2026-11-24",
+            "2026-11-24\n",
+            "now",
+            "",
+        ] {
+            assert_eq!(error(text), TimeError::Shape, "{text:?}");
+        }
+        assert_eq!(error("2026-02-30"), TimeError::NoSuchDay);
+        assert_eq!(error("2026-11-24T25:00:00Z"), TimeError::NoSuchInstant);
+        assert_eq!(error("9999-12-31"), TimeError::TooFar);
+    }
+
+    #[test]
+    fn a_period_reads_as_it_is_written() {
+        for (text, hours) in [("8h", 8), ("90d", 2160), ("12w", 2016), ("0d", 0)] {
+            let period: Period = text.parse().unwrap();
+            assert_eq!((period.to_string().as_str(), period.length()), (text, SignedDuration::from_hours(hours)));
+        }
+        for text in ["", "d", "90", "90 d", "-1d", "+1d", "1.5d", "1m", "1D", "90days", "١d"] {
+            assert_eq!(text.parse::<Period>(), Err(PeriodError::Shape), "{text:?}");
+        }
+        assert_eq!("090d".parse::<Period>(), Err(PeriodError::LeadingZero));
+        assert_eq!("99999999999d".parse::<Period>(), Err(PeriodError::TooLarge));
+    }
+}
