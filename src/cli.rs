@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{ListName, When, parse_age};
-use crate::model::{AccountId, PersonRef};
+use crate::model::{AccountId, Email, PersonRef, TimeError, WrittenTime};
 use crate::plan::Digest;
 
 mod examples;
@@ -597,15 +597,8 @@ pub fn file_tip(error: &clap::Error) -> Option<String> {
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    // A date has ten characters. Whatever else the parser would accept as one drops what follows the day.
-    let date = || -> Option<Timestamp> {
-        let date: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
-        Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-    };
-    let instant = || text.parse::<Timestamp>().ok().filter(|_| !text.contains('['));
-    date().or_else(instant).ok_or_else(|| {
-        "use a date such as 2026-12-01, or an instant with an offset such as 2026-12-01T09:00:00Z".into()
-    })
+    let time: Result<WrittenTime, TimeError> = text.parse();
+    time.map(WrittenTime::start).map_err(|error| format!("{error}; {}", error.help()))
 }
 
 fn parse_concurrency(text: &str) -> Result<NonZeroUsize, String> {
@@ -626,7 +619,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     if let Ok(id) = text.parse() {
         return Ok(PersonRef::Id(id));
     }
-    match text.parse() {
+    match Email::declared(text) {
         Ok(email) => Ok(PersonRef::Email(email)),
         Err(error) => Err(format!("use an email address, or a member id of 32 hexadecimal digits: {error}")),
     }

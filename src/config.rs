@@ -20,18 +20,20 @@ mod rules;
 mod schema;
 mod time;
 mod value;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
 
 pub use edit::{
-    EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged, Uncompared, When,
-    edit, parse_age,
+    EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged,
+    Uncompared, When, edit, parse_age,
 };
-pub use load::{load, load_with_sources, read_regular};
+pub use load::{load, load_checked, load_with_sources, read_regular};
 pub use problem::{Position, Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;
+pub use warnings::warnings;
 
 use crate::model::Desired;
 use problem::Report;

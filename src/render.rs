@@ -2,8 +2,8 @@
 //!
 //! Names, addresses and messages come from outside. Everything that is shown passes through [`escape`].
 
-pub mod escape;
 pub mod edit;
+pub mod escape;
 pub mod export;
 pub mod failure;
 pub mod github;

@@ -109,7 +109,13 @@ impl Output {
     /// Writes to stderr alone why a command failed and what to do about it.
     pub fn error(&mut self, failure: &Failure) {
         let label = self.messages.paint(Style::Remove, "error:");
-        let mut text = format!("{label} {}\n", clean_lines(&failure.to_string()));
+        let mut text = match failure.error.downcast_ref::<Problems>() {
+            Some(problems) => {
+                let each = problems.iter().map(|problem| format!("{label} {problem}\n"));
+                format!("{}{}\n", each.collect::<String>(), problems.summary())
+            }
+            None => format!("{label} {}\n", clean_lines(&failure.to_string())),
+        };
         if let Some(help) = &failure.help {
             let label = self.messages.paint(Style::Add, "help:");
             text.push_str(&format!("{label} {}\n", clean_lines(help)));

@@ -30,7 +30,7 @@ pub struct Connection {
     _sandbox: Option<Sandbox>,
 }
 
-/// Reads the declared files.
+/// Reads the declared files, without checking the groups' rules: what changes nothing works although rules are broken.
 pub fn load(files: &FileArgs) -> Result<Desired, Failure> {
     Ok(config::load(&paths(files))?)
 }
@@ -224,13 +224,13 @@ pub async fn make_plan(
     connection: &ConnectionArgs,
     progress: &super::progress::Progress,
 ) -> Result<(Connection, Planned), Failure> {
-    let desired = load(files)?;
+    let time = time(&planning.time);
+    let desired = config::load_checked(&paths(files), time)?;
     let account_id = account(connection.account_id, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
     check_only(&planning.only, &desired)?;
     let connection = connect(connection, account_id).await?;
     let policy = policy(planning, connection.account_id);
-    let time = time(&planning.time);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;

@@ -251,12 +251,7 @@ impl Decision {
 }
 
 /// Edits one file and proves the edit; otherwise says which lines a person has to edit.
-fn edit_file(
-    sources: &[Source],
-    file: usize,
-    decision: &Decision,
-    scene: &Scene<'_>,
-) -> Result<Vec<u8>, Vec<Problem>> {
+fn edit_file(sources: &[Source], file: usize, decision: &Decision, scene: &Scene<'_>) -> Result<Vec<u8>, Vec<Problem>> {
     let steps = decision.steps_of(&scene.lists, file);
     let by_hand = || steps.values().flatten().filter_map(|step| by_hand(step, scene)).collect::<Vec<_>>();
     let source = sources.get(file).ok_or_else(by_hand)?;
@@ -299,7 +294,8 @@ fn indent_of_lists(layout: &Layout<'_>, scene: &Scene<'_>, list: usize) -> usize
     let Some(of) = scene.lists.get(list) else { return USUAL };
     let indent = |other: usize| {
         let other = scene.lists.get(other)?;
-        if other.file_index != of.file_index || other.group.is_some() != of.group.is_some() || other.entries.is_empty() {
+        if other.file_index != of.file_index || other.group.is_some() != of.group.is_some() || other.entries.is_empty()
+        {
             return None;
         }
         let found = layout.list(other.key)?;
@@ -333,12 +329,7 @@ fn with(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>) -> Vec<Source> {
 }
 
 /// What is wrong with the edited files that was not wrong before.
-fn check(
-    sources: &[Source],
-    files: &BTreeMap<usize, Vec<u8>>,
-    decision: &Decision,
-    scene: &Scene<'_>,
-) -> Vec<Problem> {
+fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decision, scene: &Scene<'_>) -> Vec<Problem> {
     if files.is_empty() {
         return Vec::new();
     }
@@ -347,7 +338,8 @@ fn check(
         Err(problems) => {
             let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
             let refused = decision.steps.iter().filter_map(|step| by_hand(step, scene));
-            let explained = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
+            let explained =
+                refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
             explained.collect()
         }
     }
@@ -365,10 +357,12 @@ fn changes(
         (*index, file::read(&Source { path, bytes: bytes.clone() }, &mut Report::default()))
     };
     let after: BTreeMap<usize, Declared> = files.iter().map(|(index, bytes)| read(index, bytes)).collect();
-    let after: Vec<Declared> = (0..sources.len()).map({
-        let mut after = after;
-        move |index| after.remove(&index).unwrap_or_default()
-    }).collect();
+    let after: Vec<Declared> = (0..sources.len())
+        .map({
+            let mut after = after;
+            move |index| after.remove(&index).unwrap_or_default()
+        })
+        .collect();
     let after = Lists::new(&after);
     let change = |step: &Step| {
         let list = scene.lists.get(step.list)?;
@@ -385,4 +379,3 @@ fn changes(
     };
     decision.steps.iter().filter_map(change).collect()
 }
-

@@ -255,12 +255,18 @@ impl Reader<'_> {
 fn remedy(text: &str, error: EmailError) -> String {
     match error {
         EmailError::Character(_) if Email::declared(text.trim()).is_ok() => format!("write {}", text.trim()),
+        EmailError::Character(',') if has_comma_for_dot(text) => format!("write {}", text.replace(',', ".")),
         EmailError::Character(',' | ';') | EmailError::SeveralAts(_) if text.contains([',', ';']) => {
             "write each address on a separate line: `- alice@example.com`".into()
         }
-        EmailError::Character(',') => "write \".\" instead of \",\"".into(),
         EmailError::Character(_) if text.contains('<') => "write only the address, without a name".into(),
         EmailError::Character(':') => "write only the address, without \"mailto:\"".into(),
         _ => "write one address: `- alice@example.com`".into(),
     }
+}
+
+/// Whether only a `,` in the domain is wrong.
+fn has_comma_for_dot(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(local, _)| !local.contains(','))
+        && Email::declared(&text.replace(',', ".")).is_ok()
 }

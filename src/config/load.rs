@@ -6,8 +6,10 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::problem::{Problem, Problems, Report};
-use super::{LARGEST_FILE, Source, file, parse_into};
+use super::{LARGEST_FILE, Source, check_rules, file, parse_into};
 use crate::model::Desired;
 
 /// Reads and merges files, and all `*.yaml` and `*.yml` files below folders, in path order.
@@ -21,7 +23,17 @@ pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
     load_with_sources(paths).map(|(desired, _)| desired)
 }
 
-/// Reads and merges files as [`load`] does, and hands on what they hold: some, such as pipes, can be read only once.
+/// Reads and merges files as [`load`] does, and checks the groups' rules at a time.
+///
+/// # Errors
+/// As [`load`], and if any rule is broken.
+pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Problems> {
+    let (desired, sources) = load_with_sources(paths)?;
+    check_rules(&desired, &sources, time)?;
+    Ok(desired)
+}
+
+/// Reads and merges files as [`load`] does, and returns their content too: a pipe can be read only once.
 ///
 /// # Errors
 /// As [`load`].

@@ -12,7 +12,7 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
 
-use super::problem::Position;
+use super::problem::{Lines, Position};
 
 /// The maximum depth of lists and mappings; the format itself needs six levels.
 const DEEPEST: usize = 32;
@@ -62,8 +62,21 @@ pub(super) struct SyntaxError {
 /// # Errors
 /// If it is not one YAML document within the limits.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
-    let spanned: Unsettled = serde_saphyr::from_str_with_options(text, options()).map_err(|e| syntax_error(&e))?;
+    let spanned: Unsettled = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let error = syntax_error(&error);
+        if error.at.is_some_and(|at| is_indented_with_tab(text, at)) { tabs(error.at) } else { error }
+    })?;
     Ok(spanned.settle(text))
+}
+
+/// Whether a line is indented with a tab, which YAML does not allow.
+fn is_indented_with_tab(text: &str, at: Position) -> bool {
+    let line = (1u32..).zip(Lines(Some(text.as_bytes()))).find(|(number, _)| *number == at.line);
+    line.is_some_and(|(_, line)| line.iter().take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\t'))
+}
+
+fn tabs(at: Option<Position>) -> SyntaxError {
+    SyntaxError { at, message: "the line is indented with a tab".into(), help: "use spaces".into() }
 }
 
 fn options() -> Options {

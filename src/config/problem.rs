@@ -187,18 +187,23 @@ impl Report {
             return Ok(());
         }
         let cut = self.is_full();
-        let mut list: Vec<Problem> = self.found.into_iter().map(|found| found.problem).collect();
-        list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
-        // An alias repeats a problem.
-        list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
-        let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
-        for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
-            if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {
-                attach_source_lines(of_file, bytes);
-            }
-        }
+        let list = settle(self.found.into_iter().map(|found| found.problem).collect(), sources);
         Err(Problems { list, cut })
     }
+}
+
+/// Orders problems, and gives them their source lines.
+pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem> {
+    list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
+    // An alias repeats a problem.
+    list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
+    let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
+    for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
+        if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {
+            attach_source_lines(of_file, bytes);
+        }
+    }
+    list
 }
 
 /// Gives the problems of one file, which are in order, their source lines in one pass over the file.

@@ -7,20 +7,22 @@ use crate::config::{Problem, Problems};
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
 
-/// Files that are right.
+/// The result of `validate` for files without problems.
 #[derive(Clone, Debug, Serialize)]
 pub struct ValidDocument {
     format_version: u32,
+    status: &'static str,
     valid: bool,
     groups: u64,
     memberships: u64,
+    warnings: Vec<ProblemDocument>,
 }
 
 impl ValidDocument {
-    /// So many declared groups and memberships.
     #[must_use]
-    pub const fn new(groups: u64, memberships: u64) -> Self {
-        Self { format_version: FORMAT_VERSION, valid: true, groups, memberships }
+    pub fn new(groups: u64, memberships: u64, warnings: &[Problem]) -> Self {
+        let warnings = warnings.iter().map(ProblemDocument::from).collect();
+        Self { format_version: FORMAT_VERSION, status: "valid", valid: true, groups, memberships, warnings }
     }
 }
 
@@ -28,6 +30,7 @@ impl ValidDocument {
 #[derive(Clone, Debug, Serialize)]
 pub struct FailureDocument {
     format_version: u32,
+    status: &'static str,
     exit_code: u8,
     error: String,
     help: Option<String>,
@@ -59,6 +62,7 @@ impl FailureDocument {
     pub fn new(exit_code: u8, error: &str, help: Option<&str>) -> Self {
         Self {
             format_version: FORMAT_VERSION,
+            status: "failed",
             exit_code,
             error: error.into(),
             help: help.map(Into::into),
@@ -109,6 +113,7 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
     {
       "format_version": 1,
+      "status": "failed",
       "exit_code": 65,
       "error": "the files are wrong",
       "help": null,

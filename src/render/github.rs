@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::words::{ending, name};
 use super::{counted, escape};
-use crate::config::Problems;
+use crate::config::{Problem, Problems};
 use crate::model::{GroupName, Mode, Origin};
 use crate::plan::{Action, Change, Digest, Plan, Since};
 use crate::report::{Report, StaleGroup};
@@ -161,22 +161,29 @@ pub fn stale(groups: &[StaleGroup], text: &str) -> String {
     written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
 }
 
-/// What is wrong with the files, each thing on its line.
+/// The problems of the files, each on its line.
 #[must_use]
 pub fn problems(problems: &Problems) -> String {
-    let annotations = problems.iter().map(|problem| Annotation {
-        level: Level::Error,
-        place: Some(Place {
-            file: problem.file.to_string(),
-            position: problem.position.map(|position| (position.line, position.column)),
-        }),
-        title: "A file is wrong".into(),
-        message: match &problem.help {
-            Some(help) => format!("{}. Help: {help}", problem.message),
-            None => problem.message.clone(),
-        },
-    });
-    written(&annotations.collect::<Vec<_>>())
+    written(&problems.iter().map(|problem| of_problem(Level::Error, problem)).collect::<Vec<_>>())
+}
+
+/// The warnings about the files, each on its line.
+#[must_use]
+pub fn warnings(warnings: &[Problem]) -> String {
+    written(&warnings.iter().map(|problem| of_problem(Level::Warning, problem)).collect::<Vec<_>>())
+}
+
+fn of_problem(level: Level, problem: &Problem) -> Annotation {
+    let mut message = problem.message.clone();
+    for (origin, label) in &problem.related {
+        let _ = write!(message, ". {origin}: {label}");
+    }
+    if let Some(help) = &problem.help {
+        let _ = write!(message, ". Help: {help}");
+    }
+    let position = problem.position.map(|position| (position.line, position.column));
+    let place = Some(Place { file: problem.file.to_string(), position });
+    Annotation { level, place, title: "Configuration".into(), message }
 }
 
 /// Why a command failed.
@@ -318,7 +325,7 @@ mod tests {
     fn what_is_wrong_with_a_file_stands_on_its_line() {
         let source = Source { path: "a,b:c.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
         insta::assert_snapshot!(problems(&parse(&[source]).unwrap_err()), @r#"
-    ::error file=a%2Cb%3Ac.yaml,line=2,col=1,title=A file is wrong::unknown key "group" in the file. Help: did you mean "groups"?
+    ::error file=a%2Cb%3Ac.yaml,line=2,col=1,title=Configuration::unknown key "group" in the file. Help: did you mean "groups"?
     "#);
     }
 }

@@ -67,13 +67,13 @@ fn a_mistyped_flag_is_told_with_the_nearest() {
 
 #[test]
 fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
-    assert_snapshot!(nothing().run("plan --at yesterday"), @"
+    assert_snapshot!(nothing().run("plan --at yesterday"), @r#"
     exit 64
     -- stderr
-    error: invalid value 'yesterday' for '--at <TIME>': use a date such as 2026-12-01, or an instant with an offset such as 2026-12-01T09:00:00Z
+    error: invalid value 'yesterday' for '--at <TIME>': it is neither a date nor an RFC 3339 instant; write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z)
 
     For more information, try '--help'.
-    ");
+    "#);
 }
 
 #[test]

@@ -82,103 +82,103 @@ groups:
     error: groups/first.yaml:4:21: "120%" is not a limit: it is more than 100%
       |     group_removals: 120%
       |                     ^
-      help: write 100% to set no limit
+      help: write 100% for no limit
 
-    groups/first.yaml:5:15: "root" is neither an email address nor an id: it has 0 "@", an address has one
+    error: groups/first.yaml:5:15: "root" is neither an email address nor an id: it has no "@"
       |   protected: [root]
       |               ^
       help: list email addresses and member ids
 
-    groups/first.yaml:6:21: unknown unmanaged_groups "fail"
+    error: groups/first.yaml:6:21: unknown unmanaged_groups "fail"
       |   unmanaged_groups: fail
       |                     ^
-      help: what can stand here: ignore, report, refuse
+      help: expected one of: ignore, report, refuse
 
-    groups/first.yaml:11:7: rosters name each other in a circle: "a" -> "b" -> "a"
+    error: groups/first.yaml:11:7: rosters use each other in a cycle: "a" -> "b" -> "a"
       |     - roster: a
       |       ^
-      groups/first.yaml:9:7: "a" names "b" here
-      help: take one of the rosters out of another, for example this one out of "b"
+      groups/first.yaml:9:7: "a" uses "b" here
+      help: remove one of these entries, for example this one from roster "b"
 
-    groups/first.yaml:12:1: unknown key "grups" in the file
+    error: groups/first.yaml:12:1: unknown key "grups" in the file
       | grups: {}
       | ^
       help: did you mean "groups"?
 
-    groups/first.yaml:15:11: unknown mode "strict"
+    error: groups/first.yaml:15:11: unknown mode "strict"
       |     mode: strict
       |           ^
-      help: what can stand here: exact, additive, observe
+      help: expected one of: exact, additive, observe
 
-    groups/first.yaml:18:9: "alice@@example.com" is not an email address: it has 2 "@", an address has one
+    error: groups/first.yaml:18:9: "alice@@example.com" is not an email address: it has 2 "@"
       |       - alice@@example.com
       |         ^
       help: write one address: `- alice@example.com`
 
-    groups/first.yaml:20:9: BOB@example.com is in the list of group "Admins" twice
+    error: groups/first.yaml:20:9: BOB@example.com is listed twice in group "Admins"
       |       - BOB@example.com
       |         ^
-      groups/first.yaml:19:9: it is listed here first
-      help: take one of the two out
+      groups/first.yaml:19:9: it is first listed here
+      help: remove one of the two
 
-    groups/first.yaml:21:9: no file declares a roster "ser"
+    error: groups/first.yaml:21:9: roster "ser" is not declared
       |       - roster: ser
       |         ^
-      help: declare it below `rosters:`, in any of the files: `ser: […]`
+      help: declare it under `rosters:` in any of the files: `ser: […]`
 
-    groups/first.yaml:23:9: unknown key "untill" in an entry
+    error: groups/first.yaml:23:9: unknown key "untill" in an entry
       |         untill: 2026-12-31
       |         ^
       help: did you mean "until"?
 
-    groups/first.yaml:26:16: nobody would ever belong: `until` is not after `from`
+    error: groups/first.yaml:26:16: `until` is not after `from`, so the entry never applies
       |         until: 2026-12-01
       |                ^
-      groups/first.yaml:25:15: `from` stands here
-      help: an `until` day is the last day; an `until` instant is the first moment after
+      groups/first.yaml:25:15: `from` is here
+      help: a date in `until` is the last day; an instant is the first moment after
 
-    groups/first.yaml:27:13: "123" is not a member id: its length is 3
+    error: groups/first.yaml:27:13: "123" is not a member id: it has 3 characters
       |       - id: 123
       |             ^
-      help: a member id is 32 of the characters 0-9 and a-f
+      help: a member id has 32 characters, each 0-9 or a-f
 
-    groups/first.yaml:28:18: `min_members` must be a whole number, this is the text "two"
+    error: groups/first.yaml:28:18: `min_members` must be a whole number, not the text "two"
       |     min_members: two
       |                  ^
       help: write a whole number, for example `min_members: 2`
 
-    groups/first.yaml:29:18: `allow_empty` must be true or false, this is the text "yes"
+    error: groups/first.yaml:29:18: `allow_empty` must be true or false, not the text "yes"
       |     allow_empty: yes
       |                  ^
       help: write `allow_empty: true`
 
-    groups/first.yaml:30:3: group "Billing" has no `members`
+    error: groups/first.yaml:30:3: group "Billing" has no `members`
       |   Billing:
       |   ^
-      help: write `members: []` if it shall have none
+      help: add `members: []` if the group has no members
 
-    groups/first.yaml:31:9: "not-an-id" is not a group id: it holds "n"
+    error: groups/first.yaml:31:9: "not-an-id" is not a group id: it contains "n"
       |     id: not-an-id
       |         ^
-      help: a group id is 32 of the characters 0-9 and a-f
+      help: a group id has 32 characters, each 0-9 or a-f
 
-    groups/second.yaml:2:1: `settings` stands in a second file
+    error: groups/second.yaml:2:1: a second file has `settings`
       | settings:
       | ^
-      groups/first.yaml:2:1: it stands here first
+      groups/first.yaml:2:1: the first is here
       help: keep all settings in one file
 
-    groups/second.yaml:5:3: roster "a" is declared twice
+    error: groups/second.yaml:5:3: roster "a" is declared twice
       |   a: []
       |   ^
-      groups/first.yaml:8:3: it is declared here first
-      help: put all its people into one of the two, or rename one
+      groups/first.yaml:8:3: it is first declared here
+      help: merge the two, or rename one of them
 
-    groups/second.yaml:7:3: group "Admins" is declared twice
+    error: groups/second.yaml:7:3: group "Admins" is declared twice
       |   Admins:
       |   ^
-      groups/first.yaml:14:3: it is declared here first
-      help: put all its members into one of the two
+      groups/first.yaml:14:3: it is first declared here
+      help: merge the two
 
     19 problems
     "#);
@@ -190,15 +190,15 @@ fn a_file_without_a_version_or_with_another_is_refused() {
     assert_snapshot!(world.run("validate -f none.yaml -f two.yaml"), @r#"
     exit 65
     -- stderr
-    error: none.yaml:1:1: the file does not say its version
+    error: none.yaml:1:1: the file has no `version`
       | groups: {}
       | ^
-      help: put `version: 1` on its first line
+      help: add the line `version: 1` at the top
 
-    two.yaml:1:10: version "2" of the file format is not known
+    error: two.yaml:1:10: unknown version "2" of the file format
       | version: 2
       |          ^
-      help: this release reads `version: 1`
+      help: this release of convoke reads `version: 1`
 
     2 problems
     "#);
@@ -215,29 +215,29 @@ fn what_is_no_yaml_or_no_text_or_nothing_is_refused_with_its_place() {
     assert_snapshot!(world.run("validate -f broken.yaml -f bytes.yaml -f empty.yaml -f list.yaml -f twice.yaml"), @r#"
     exit 65
     -- stderr
-    error: broken.yaml:3:11: this cannot be read as YAML: unclosed bracket '['
+    error: broken.yaml:3:11: invalid YAML: unclosed bracket '['
       |   Admins: [
       |           ^
-      help: check the indentation, and quote text that begins with a special character or holds ": "
+      help: check the indentation, and put text in quotes that begins with a special character or contains ": "
 
-    bytes.yaml:2:6: this byte is not UTF-8
+    error: bytes.yaml:2:6: invalid UTF-8
       | # caf�
       |      ^
       help: save the file as UTF-8
 
-    empty.yaml:1:1: the file declares nothing
-      help: write `version: 1` and the groups, or take the file away
+    error: empty.yaml:1:1: the file is empty
+      help: write `version: 1` and the groups, or delete the file
 
-    list.yaml:1:1: the file is not a mapping
+    error: list.yaml:1:1: the file is not a mapping
       | - version: 1
       | ^
-      help: begin with `version: 1`, then `groups:` with the groups below it
+      help: start with `version: 1`, then `groups:` with the groups below it
 
-    twice.yaml:5:3: group "Admins" is declared twice
+    error: twice.yaml:5:3: group "Admins" is declared twice
       |   Admins:
       |   ^
-      twice.yaml:3:3: it is declared here first
-      help: put all its members into one of the two
+      twice.yaml:3:3: it is first declared here
+      help: merge the two
 
     5 problems
     "#);
@@ -246,17 +246,17 @@ fn what_is_no_yaml_or_no_text_or_nothing_is_refused_with_its_place() {
 #[test]
 fn a_folder_without_files_and_a_file_that_is_not_there_are_refused() {
     let world = nothing().file("empty/readme.txt", "nothing here");
-    assert_snapshot!(world.run("validate -f empty -f missing.yaml"), @"
+    assert_snapshot!(world.run("validate -f empty -f missing.yaml"), @r#"
     exit 65
     -- stderr
     error: empty: there is no *.yaml or *.yml file below this folder
       help: name the folder that holds the groups with --file
 
-    missing.yaml: cannot be read: No such file or directory (os error 2)
+    error: missing.yaml: cannot be read: No such file or directory (os error 2)
       help: name the file or folder that holds the groups with --file
 
     2 problems
-    ");
+    "#);
 }
 
 #[cfg(unix)]
@@ -304,14 +304,14 @@ fn rosters_that_multiply_are_refused_quickly() {
 fn a_file_that_is_too_large_is_refused() {
     let world = nothing();
     std::fs::File::create(world.path("convoke.yaml")).unwrap().set_len((64 << 20) + 1).unwrap();
-    assert_snapshot!(world.run("validate"), @"
+    assert_snapshot!(world.run("validate"), @r#"
     exit 65
     -- stderr
     error: convoke.yaml: the file is larger than 64 MiB
-      help: split it into several files, and name their folder
+      help: split it into several files in one folder
 
     1 problem
-    ");
+    "#);
 }
 
 #[test]
@@ -333,4 +333,208 @@ fn names_from_a_file_cannot_steer_the_terminal() {
     let file = "version: 1\ngroups:\n  \"Ad\\e[31mmins\\u202e\":\n    members: [\"a\\e[2Jb\"]\n";
     let outcome = nothing().file("convoke.yaml", file).run("validate").exits(65);
     assert!(!outcome.stderr.contains(['\u{1b}', '\u{202e}']), "{outcome}");
+}
+
+/// Files that break each rule, and have a roster that nothing uses.
+const BROKEN_RULES: &str = "\
+version: 1
+rosters:
+  finance: [erin@example.com]
+  old: [zoe@example.com]
+groups:
+  Initiators:
+    max_duration: 90d
+    require_reason: true
+    exclusive_with: [Approvers]
+    members:
+      - email: carol@example.com
+        until: 2027-01-31
+        reason: INC-4821 cover
+      - email: dave@example.com
+        until: 2026-12-31
+      - roster: finance
+        reason: they pay
+  Approvers:
+    members:
+      - carol@example.com
+      - email: dave@example.com
+        from: 2027-01-01
+";
+
+#[test]
+fn broken_rules_are_problems_of_the_files() {
+    let world = nothing().file("convoke.yaml", BROKEN_RULES);
+    assert_snapshot!(world.run("validate --at 2026-12-01"), @r#"
+    exit 65
+    -- stderr
+    error: convoke.yaml:3:13: erin@example.com needs an `until`, because group "Initiators" has `max_duration: 90d`
+      |   finance: [erin@example.com]
+      |             ^
+      convoke.yaml:16:9: group "Initiators" uses roster "finance" here
+      convoke.yaml:7:5: `max_duration` is set here
+      help: write `until: 2027-03-01` or an earlier time
+
+    error: convoke.yaml:11:9: carol@example.com belongs to Initiators, but is also in Approvers (convoke.yaml:20)
+      |       - email: carol@example.com
+      |         ^
+      convoke.yaml:20:9: carol@example.com is in group "Approvers" here
+      convoke.yaml:9:22: `exclusive_with` is set here
+      help: remove one of the two entries, or give them times that do not overlap
+
+    error: convoke.yaml:14:9: the entry of dave@example.com needs a `reason`, because group "Initiators" has `require_reason`
+      |       - email: dave@example.com
+      |         ^
+      convoke.yaml:8:5: `require_reason` is set here
+      help: add `reason:` to the entry, with a few words or a ticket
+
+    3 problems
+    "#);
+    assert_snapshot!(world.run("validate --at 2026-12-01 --format github"), @r#"
+    exit 65
+    -- stdout
+    ::error file=convoke.yaml,line=3,col=13,title=Configuration::erin@example.com needs an `until`, because group "Initiators" has `max_duration: 90d`. convoke.yaml:16: group "Initiators" uses roster "finance" here. convoke.yaml:7: `max_duration` is set here. Help: write `until: 2027-03-01` or an earlier time
+    ::error file=convoke.yaml,line=11,col=9,title=Configuration::carol@example.com belongs to Initiators, but is also in Approvers (convoke.yaml:20). convoke.yaml:20: carol@example.com is in group "Approvers" here. convoke.yaml:9: `exclusive_with` is set here. Help: remove one of the two entries, or give them times that do not overlap
+    ::error file=convoke.yaml,line=14,col=9,title=Configuration::the entry of dave@example.com needs a `reason`, because group "Initiators" has `require_reason`. convoke.yaml:8: `require_reason` is set here. Help: add `reason:` to the entry, with a few words or a ticket
+    -- stderr
+    error: convoke.yaml:3:13: erin@example.com needs an `until`, because group "Initiators" has `max_duration: 90d`
+      |   finance: [erin@example.com]
+      |             ^
+      convoke.yaml:16:9: group "Initiators" uses roster "finance" here
+      convoke.yaml:7:5: `max_duration` is set here
+      help: write `until: 2027-03-01` or an earlier time
+
+    error: convoke.yaml:11:9: carol@example.com belongs to Initiators, but is also in Approvers (convoke.yaml:20)
+      |       - email: carol@example.com
+      |         ^
+      convoke.yaml:20:9: carol@example.com is in group "Approvers" here
+      convoke.yaml:9:22: `exclusive_with` is set here
+      help: remove one of the two entries, or give them times that do not overlap
+
+    error: convoke.yaml:14:9: the entry of dave@example.com needs a `reason`, because group "Initiators" has `require_reason`
+      |       - email: dave@example.com
+      |         ^
+      convoke.yaml:8:5: `require_reason` is set here
+      help: add `reason:` to the entry, with a few words or a ticket
+
+    3 problems
+    "#);
+    let document = world.run("validate --at 2026-12-01 --format json").exits(65).json();
+    assert_eq!(document["status"], "failed");
+    assert_eq!(document["problems"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_end_comes_within_reach_as_time_passes() {
+    let file = "version: 1\ngroups:\n  A:\n    max_duration: 30d\n    members: [{email: a@b.c, until: 2026-12-31}]\n";
+    let world = nothing().file("convoke.yaml", file);
+    world.run("validate --at 2026-11-30").exits(65).warns("write `until: 2026-12-30` or an earlier time");
+    world.run("validate --at 2026-12-01").exits(0);
+    world.run("validate --at 2026-12-01T12:00:00+01:00").exits(0);
+    for wrong in ["2026-12-01T12:00", "2026-12-01T12:00:00", "2026-12-01T12:00:00+01:00[Europe/Berlin]", "tomorrow"] {
+        world.run(&format!("validate --at {wrong}")).exits(64);
+    }
+}
+
+#[test]
+fn a_roster_that_is_not_used_is_a_warning() {
+    let file = "version: 1\nrosters:\n  a: [roster: b]\n  b: []\n  c: [x@example.com]\ngroups:\n  A:\n    members: [roster: c]\n";
+    let world = nothing().file("convoke.yaml", file);
+    assert_snapshot!(world.run("validate"), @r#"
+    exit 0
+    -- stdout
+    Valid: 1 group, 1 declared membership
+    -- stderr
+    warning: convoke.yaml:3:3: roster "a" is not used by any group
+      |   a: [roster: b]
+      |   ^
+      help: use it in a group with `- roster: a`, or remove it
+    warning: convoke.yaml:4:3: roster "b" is not used by any group
+      |   b: []
+      |   ^
+      help: use it in a group with `- roster: b`, or remove it
+    "#);
+    let document = world.run("validate --format json").exits(0).json();
+    assert_eq!((&document["status"], &document["warnings"][1]["line"]), (&"valid".into(), &4.into()));
+}
+
+#[test]
+fn an_unknown_group_in_exclusive_with_is_refused() {
+    let file = "version: 1\ngroups:\n  Approvers:\n    exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]\n    members: []\n  Initiators:\n    members: []\n";
+    assert_snapshot!(nothing().file("convoke.yaml", file).run("validate"), @r#"
+    exit 65
+    -- stderr
+    error: convoke.yaml:4:22: group "Initiatros" in `exclusive_with` is not declared
+      |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
+      |                      ^
+      help: did you mean "Initiators"?
+
+    error: convoke.yaml:4:34: group "Nobody" in `exclusive_with` is not declared
+      |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
+      |                                  ^
+      help: declare the group, or remove it from `exclusive_with`
+
+    error: convoke.yaml:4:42: a group cannot be exclusive with itself
+      |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
+      |                                          ^
+      help: remove it from the list
+
+    error: convoke.yaml:4:65: group "Initiators" is listed twice in `exclusive_with`
+      |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
+      |                                                                 ^
+      convoke.yaml:4:53: it is first listed here
+      help: remove one of the two
+
+    4 problems
+    "#);
+}
+
+#[test]
+fn a_slip_in_an_address_is_refused() {
+    let file = "version: 1\ngroups:\n  A:\n    members:\n      - alice@example,com\n      - a@b.c,d@e.f\n      - mailto:a@b.c\n";
+    assert_snapshot!(nothing().file("convoke.yaml", file).run("validate"), @r#"
+    exit 65
+    -- stderr
+    error: convoke.yaml:5:9: "alice@example,com" is not an email address: it contains ','
+      |       - alice@example,com
+      |         ^
+      help: write alice@example.com
+
+    error: convoke.yaml:6:9: "a@b.c,d@e.f" is not an email address: it has 2 "@"
+      |       - a@b.c,d@e.f
+      |         ^
+      help: write each address on a separate line: `- alice@example.com`
+
+    error: convoke.yaml:7:9: "mailto:a@b.c" is not an email address: it contains ':'
+      |       - mailto:a@b.c
+      |         ^
+      help: write only the address, without "mailto:"
+
+    3 problems
+    "#);
+}
+
+#[test]
+fn tabs_in_place_of_spaces_are_named() {
+    let indented = nothing().file("convoke.yaml", "version: 1\ngroups:\n\tA:\n\t\tmembers: []\n");
+    assert_snapshot!(indented.run("validate"), @r#"
+    exit 65
+    -- stderr
+    error: convoke.yaml:3:2: the line is indented with a tab
+      |  A:
+      |  ^
+      help: use spaces
+
+    1 problem
+    "#);
+    let list = nothing().file("convoke.yaml", "version: 1\ngroups:\n  A:\n    members:\n    \t- a@b.c\n");
+    assert_snapshot!(list.run("validate"), @r#"
+    exit 65
+    -- stderr
+    error: convoke.yaml:5:6: the line is indented with a tab
+      |      - a@b.c
+      |      ^
+      help: use spaces
+
+    1 problem
+    "#);
 }

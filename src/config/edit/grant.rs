@@ -103,15 +103,12 @@ impl Grant {
     }
 }
 
-pub(super) fn moment(
-    when: Option<&When>,
-    end: End,
-    flag: &str,
-    now: Timestamp,
-) -> Result<Option<Moment>, EditError> {
+pub(super) fn moment(when: Option<&When>, end: End, flag: &str, now: Timestamp) -> Result<Option<Moment>, EditError> {
     let Some(when) = when else { return Ok(None) };
     let moment = when.moment(end, now);
-    moment.map(Some).ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "leave it out if there is no such end"))
+    moment
+        .map(Some)
+        .ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "leave it out if there is no such end"))
 }
 
 /// Makes sure that an end lies ahead.

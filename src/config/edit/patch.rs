@@ -108,7 +108,11 @@ impl Writer<'_, '_> {
     }
 
     fn remove_items(&self, removed: &[usize]) -> Option<Vec<Patch>> {
-        removed.iter().map(|index| self.remove_item(*index, removed)).collect::<Option<Vec<_>>>().map(|all| all.concat())
+        removed
+            .iter()
+            .map(|index| self.remove_item(*index, removed))
+            .collect::<Option<Vec<_>>>()
+            .map(|all| all.concat())
     }
 
     /// Takes an item out of brackets, with one comma.

@@ -21,12 +21,12 @@ pub(super) fn proves(before: &Node<'_>, after: &Node<'_>, steps: &Steps<'_>) -> 
                 Some(steps) => group_matches(before, after, steps),
             }
         }),
-        "rosters" => named_match(before, after, |name, before, after| {
-            match steps.get(&ListName::Roster(name.into())) {
+        "rosters" => {
+            named_match(before, after, |name, before, after| match steps.get(&ListName::Roster(name.into())) {
                 None => same(before, after),
                 Some(steps) => list_matches(before, after, steps),
-            }
-        }),
+            })
+        }
         _ => same(before, after),
     })
 }
@@ -105,7 +105,8 @@ fn is_new(item: &Node<'_>, person: &PersonRef, terms: &NewTerms) -> bool {
         terms.reason.as_deref().map(|reason| ("reason", reason)),
     ];
     let key = if matches!(person, PersonRef::Email(_)) { "email" } else { "id" };
-    let expected: Vec<(&str, &str)> = [(key, name.as_str())].into_iter().chain(expected.into_iter().flatten()).collect();
+    let expected: Vec<(&str, &str)> =
+        [(key, name.as_str())].into_iter().chain(expected.into_iter().flatten()).collect();
     match &item.value {
         Value::Text(text) => expected.len() == 1 && key == "email" && *text == name,
         Value::Mapping(pairs) => {
@@ -145,7 +146,8 @@ fn is_changed(before: &Node<'_>, after: &Node<'_>, terms: &ChangedTerms) -> bool
             }
         }
     }
-    let found: Option<BTreeMap<&str, &str>> = after.iter().map(|(key, value)| Some((text(key)?, text(value)?))).collect();
+    let found: Option<BTreeMap<&str, &str>> =
+        after.iter().map(|(key, value)| Some((text(key)?, text(value)?))).collect();
     after.len() == expected.len() && found == Some(expected)
 }
 

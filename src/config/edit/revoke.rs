@@ -97,11 +97,9 @@ impl Revoking<'_, '_> {
             None if window.from.is_some_and(|from| from > scene.now) => Action::Remove,
             None => Action::Change(ended_now(window, scene.now)),
             Some(until) if window.from.is_some_and(|from| from >= until.time) => Action::Remove,
-            Some(until) => Action::Change(ChangedTerms {
-                from: Turn::Keep,
-                until: Turn::Set(until.clone()),
-                reason: Turn::Keep,
-            }),
+            Some(until) => {
+                Action::Change(ChangedTerms { from: Turn::Keep, until: Turn::Set(until.clone()), reason: Turn::Keep })
+            }
         };
         self.decision.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
     }
@@ -129,10 +127,8 @@ impl Revoking<'_, '_> {
             words.extend(self.until.iter().flat_map(|until| ["--until", &until.text]));
             let command = (scene.spell)(&words);
             let others = scene.lists.groups_of(found.list).filter(|group| !self.named.contains(group));
-            let others: Vec<String> = others
-                .filter_map(|group| scene.lists.get(group))
-                .map(|group| group.name.to_string())
-                .collect();
+            let others: Vec<String> =
+                others.filter_map(|group| scene.lists.get(group)).map(|group| group.name.to_string()).collect();
             let touched = match others.is_empty() {
                 true => "no other group uses it".to_owned(),
                 false => format!("it also gives members to {}", others.join(", ")),
@@ -291,4 +287,3 @@ impl ListName {
         }
     }
 }
-

@@ -25,10 +25,11 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
         Value::Sequence(items) => matches!(items.as_slice(), [item] if is_text(&item.value)),
         _ => false,
     });
-    alone && node::parse(&paired).is_ok_and(|read| match read.value {
-        Value::Mapping(pairs) => matches!(pairs.as_slice(), [(_, value)] if is_text(&value.value)),
-        _ => false,
-    })
+    alone
+        && node::parse(&paired).is_ok_and(|read| match read.value {
+            Value::Mapping(pairs) => matches!(pairs.as_slice(), [(_, value)] if is_text(&value.value)),
+            _ => false,
+        })
 }
 
 /// Punctuation of other alphabets that stays visible in a file.
@@ -65,7 +66,14 @@ mod tests {
 
     #[test]
     fn ordinary_text_stays_plain() {
-        for text in ["alice@example.com", "INC-4821 cover", "it's Zoë’s, see §3 (again)", "a/b?c=d", "a+b@x.y", "#1".get(1..).unwrap()] {
+        for text in [
+            "alice@example.com",
+            "INC-4821 cover",
+            "it's Zoë’s, see §3 (again)",
+            "a/b?c=d",
+            "a+b@x.y",
+            "#1".get(1..).unwrap(),
+        ] {
             let quoted = text.parse::<u64>().is_ok();
             assert_eq!(scalar(text, false) == text, !quoted, "{text}");
         }
@@ -75,7 +83,36 @@ mod tests {
 
     #[test]
     fn text_that_yaml_takes_for_something_else_is_quoted() {
-        for text in ["12", "1e5", "true", "No", "~", "null", "# x", "a: b", "a #b", "- a", "&a", "*a", "!a", "'a", "\"", " a", "a ", "{", "[a]", "?", "<<", "%a", "@a", "`a", "|", ">", "\u{202e}a", "a:"] {
+        for text in [
+            "12",
+            "1e5",
+            "true",
+            "No",
+            "~",
+            "null",
+            "# x",
+            "a: b",
+            "a #b",
+            "- a",
+            "&a",
+            "*a",
+            "!a",
+            "'a",
+            "\"",
+            " a",
+            "a ",
+            "{",
+            "[a]",
+            "?",
+            "<<",
+            "%a",
+            "@a",
+            "`a",
+            "|",
+            ">",
+            "\u{202e}a",
+            "a:",
+        ] {
             assert!(scalar(text, false).starts_with('"'), "{text:?} {}", scalar(text, false));
         }
     }

@@ -33,7 +33,8 @@ impl std::str::FromStr for When {
             });
         }
         // Both ends of a window are written alike.
-        parse(End::From, text).map_err(|error| format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help()))?;
+        parse(End::From, text)
+            .map_err(|error| format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help()))?;
         Ok(Self::Written(text.into()))
     }
 }
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn other_times_are_refused() {
-        for text in ["", "+", "8h", "+8", "+8m", "+-8h", "+1.5h", "+h", "tomorrow", "2026-13-01", "2026-12-01T09:00:00"] {
+        for text in ["", "+", "8h", "+8", "+8m", "+-8h", "+1.5h", "+h", "tomorrow", "2026-13-01", "2026-12-01T09:00:00"]
+        {
             assert!(text.parse::<When>().is_err(), "{text:?}");
         }
         for text in ["", "30", "d", "-1d", "+1d", "1.5d", "30 d", "99999999999999999999d", "9223372036854775807w"] {

@@ -15,7 +15,9 @@ fn somebody_in_for_all_of_the_time_is_left_alone() {
 
 #[test]
 fn entry_that_ends_earlier_or_begins_later_is_widened() {
-    let text = members("\n      - email: a@x.y\n        from: 2026-12-10  # first day\n        until: '2026-12-20'\n        reason: old\n");
+    let text = members(
+        "\n      - email: a@x.y\n        from: 2026-12-10  # first day\n        until: '2026-12-20'\n        reason: old\n",
+    );
     let changed = |line: &str| diff(&text, &edited(&text, line));
     assert_eq!(changed("grant/a@x.y/Ops"), ["-        from: 2026-12-10  # first day", "-        until: '2026-12-20'"]);
     assert_eq!(changed("grant/a@x.y/Ops/--until/2026-12-15"), ["-        from: 2026-12-10  # first day"]);
@@ -45,10 +47,7 @@ fn keys_are_widened_wherever_they_stand() {
     assert_eq!(edited(&text, "grant/a@x.y/Ops"), members("\n      -\n        # who\n        email: a@x.y"));
     let text = members("\n      - email: a@x.y\n        until: 2026-12-10");
     assert_eq!(edited(&text, "grant/a@x.y/Ops"), members("\n      - email: a@x.y"));
-    assert_eq!(
-        edited(&text, "grant/a@x.y/Ops/--reason/r"),
-        members("\n      - email: a@x.y\n        reason: r")
-    );
+    assert_eq!(edited(&text, "grant/a@x.y/Ops/--reason/r"), members("\n      - email: a@x.y\n        reason: r"));
     let text = members(" [{until: 2026-12-10, email: a@x.y}, {email: b@x.y, until: 2026-12-10, reason: x}]\n");
     assert_eq!(
         edited(&text, "grant/a@x.y/Ops/--reason/r"),
@@ -62,9 +61,14 @@ fn keys_are_widened_wherever_they_stand() {
 
 #[test]
 fn ended_entry_is_replaced_whole() {
-    let text = members("\n      - zoe@x.y\n      - email: 'A@x.y'  # was here\n        until: 2026-11-10\n        reason: old\n      - b@x.y\n");
+    let text = members(
+        "\n      - zoe@x.y\n      - email: 'A@x.y'  # was here\n        until: 2026-11-10\n        reason: old\n      - b@x.y\n",
+    );
     let after = edited(&text, "grant/a@x.y/Ops/--until/+8h");
-    assert_eq!(after, members("\n      - zoe@x.y\n      - email: a@x.y\n        until: 2026-12-01T20:00:00Z\n      - b@x.y\n"));
+    assert_eq!(
+        after,
+        members("\n      - zoe@x.y\n      - email: a@x.y\n        until: 2026-12-01T20:00:00Z\n      - b@x.y\n")
+    );
     assert_eq!(edited(&text, "grant/a@x.y/Ops"), members("\n      - zoe@x.y\n      - a@x.y\n      - b@x.y\n"));
 }
 
@@ -72,7 +76,10 @@ fn ended_entry_is_replaced_whole() {
 fn gap_is_refused_with_the_command_that_spans_it() {
     let text = members("\n      - email: a@x.y\n        from: 2026-12-20\n        until: 2026-12-31\n");
     let earlier = refusal(&text, "grant/a@x.y/Ops/--until/2026-12-10");
-    assert!(earlier.starts_with("refused: a.yaml:6:9: a@x.y has an entry in group \"Ops\" from 2026-12-20 until 2026-12-31"));
+    assert!(
+        earlier
+            .starts_with("refused: a.yaml:6:9: a@x.y has an entry in group \"Ops\" from 2026-12-20 until 2026-12-31")
+    );
     assert!(earlier.contains("from 2026-12-01T12:00:00Z until 2026-12-10"), "{earlier}");
     assert!(earlier.contains("run: convoke grant/a@x.y/Ops/--until/2026-12-31\n"), "{earlier}");
     let later = refusal(&text, "grant/a@x.y/Ops/--from/2027-01-05");

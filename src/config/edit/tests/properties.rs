@@ -38,7 +38,8 @@ struct GeneratedFile {
     open_end: bool,
 }
 
-const PEOPLE: [&str; 6] = ["alice@x.y", "Bob@X.y", "carol@x.y", "dan.d@x.y", "4f5f0c14a2a41d5063dd301b2f829f04", "zoe@x.y"];
+const PEOPLE: [&str; 6] =
+    ["alice@x.y", "Bob@X.y", "carol@x.y", "dan.d@x.y", "4f5f0c14a2a41d5063dd301b2f829f04", "zoe@x.y"];
 
 fn day(days: i32) -> String {
     let now: jiff::Timestamp = NOW.parse().unwrap();
@@ -146,8 +147,12 @@ impl GeneratedEntry {
 impl GeneratedList {
     /// The list behind its key.
     fn write(&self, key_indent: usize, nested: &str, text: &mut String) {
-        let flow: Vec<String> =
-            self.entries.iter().map(GeneratedEntry::flow).chain((!nested.is_empty()).then(|| format!("{{roster: {nested}}}"))).collect();
+        let flow: Vec<String> = self
+            .entries
+            .iter()
+            .map(GeneratedEntry::flow)
+            .chain((!nested.is_empty()).then(|| format!("{{roster: {nested}}}")))
+            .collect();
         let inner = " ".repeat(key_indent + 2);
         match (self.style, flow.is_empty()) {
             (0..=3, true) => text.push_str(" []\n"),
@@ -156,7 +161,10 @@ impl GeneratedList {
             (4, false) => writeln!(text, " [{}]", flow.join(", ")).unwrap(),
             (5, false) => writeln!(text, " [ {} ,]  # all", flow.join(" ,")).unwrap(),
             (6, false) => writeln!(text, " [\n{inner}{}\n  ]", flow.join(&format!(",  # c\n{inner}"))).unwrap(),
-            (7, false) => writeln!(text, " [ # first\n\n{inner}{},\n  # last\n  ]", flow.join(&format!(",\n{inner}# x\n{inner}"))).unwrap(),
+            (7, false) => {
+                writeln!(text, " [ # first\n\n{inner}{},\n  # last\n  ]", flow.join(&format!(",\n{inner}# x\n{inner}")))
+                    .unwrap()
+            }
             (8, false) => writeln!(text, "\n{inner}[{}]", flow.join(&format!(",\n{inner}  "))).unwrap(),
             _ => {
                 text.push_str("  # the people\n");
@@ -190,7 +198,11 @@ impl GeneratedFile {
                 _ => {}
             }
             text.push_str("    allow_empty: true\n    members:");
-            let nested = if number == 0 && !self.rosters.is_empty() { format!("r{}", self.rosters.len() - 1) } else { String::new() };
+            let nested = if number == 0 && !self.rosters.is_empty() {
+                format!("r{}", self.rosters.len() - 1)
+            } else {
+                String::new()
+            };
             group.write(4, &nested, &mut text);
             if group.keys & 4 != 0 {
                 text.push_str("    group_removals: 50%\n");
@@ -234,14 +246,29 @@ fn text_of(edited: &Edited, before: &str) -> String {
 /// Whether a line was taken out that was not in the way of what was asked for.
 fn lost_comments(before: &str, after: &str, allowed: &[&str]) -> Vec<String> {
     let count = |text: &str, word: &str| text.matches(word).count();
-    ["# - above", "# beside", "# below", "# between", "# the people", "# first", "# last", "# all", "# none", "# c", "# x", "# a file", "# by SCIM"]
-        .iter()
-        .filter(|word| !allowed.contains(word) && count(after, word) != count(before, word))
-        .map(ToString::to_string)
-        .collect()
+    [
+        "# - above",
+        "# beside",
+        "# below",
+        "# between",
+        "# the people",
+        "# first",
+        "# last",
+        "# all",
+        "# none",
+        "# c",
+        "# x",
+        "# a file",
+        "# by SCIM",
+    ]
+    .iter()
+    .filter(|word| !allowed.contains(word) && count(after, word) != count(before, word))
+    .map(ToString::to_string)
+    .collect()
 }
 
-const TERMS: [&str; 6] = ["", "/--until/+14d", "/--from/+3d", "/--reason/a, b: c", "/--until/+8h/--reason/x", "/--from/+1d/--until/+2w"];
+const TERMS: [&str; 6] =
+    ["", "/--until/+14d", "/--from/+3d", "/--reason/a, b: c", "/--until/+8h/--reason/x", "/--from/+1d/--until/+2w"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]

@@ -46,7 +46,9 @@ fn own_entries_are_removed() {
 
 #[test]
 fn until_ends_an_entry_and_never_later() {
-    let text = members("\n      - \"A@x.y\"  # beside\n      - email: b@x.y\n        from: 2026-12-20\n        until: 2026-12-24\n");
+    let text = members(
+        "\n      - \"A@x.y\"  # beside\n      - email: b@x.y\n        from: 2026-12-20\n        until: 2026-12-24\n",
+    );
     assert_eq!(
         diff(&text, &edited(&text, "revoke/a@x.y/Ops/--until/+2w")),
         ["-      - \"A@x.y\"  # beside", "+      - email: \"A@x.y\"  # beside", "+        until: 2026-12-15"]
@@ -73,7 +75,10 @@ fn additive_entries_are_ended_not_deleted() {
     );
     assert!(edited(FILE, "revoke/gina@x.y/--roster/web").contains("[{email: gina@x.y, until: 2026-12-01T12:00:00Z}]"));
     let later = FILE.replace("- zora@x.y", "- email: zora@x.y\n        from: 2026-12-02");
-    assert_eq!(diff(&later, &edited(&later, "revoke/zora@x.y/Open")), ["-      - email: zora@x.y", "-        from: 2026-12-02"]);
+    assert_eq!(
+        diff(&later, &edited(&later, "revoke/zora@x.y/Open")),
+        ["-      - email: zora@x.y", "-        from: 2026-12-02"]
+    );
     let ended = FILE.replace("- zora@x.y", "- email: zora@x.y\n        until: 2026-11-02");
     assert_eq!(edited(&ended, "revoke/zora@x.y/Open"), ended);
     let just_begun = FILE.replace("- zora@x.y", "- email: zora@x.y\n        from: 2026-12-01T12:00:00Z");
@@ -142,7 +147,8 @@ fn guards_refuse_all_in_one_run() {
 
 #[test]
 fn guards_count_at_the_time_of_effect() {
-    let text = "version: 1\ngroups:\n  Ops:\n    members:\n      - a@x.y\n      - email: b@x.y\n        from: 2026-12-10\n";
+    let text =
+        "version: 1\ngroups:\n  Ops:\n    members:\n      - a@x.y\n      - email: b@x.y\n        from: 2026-12-10\n";
     assert!(refusal(text, "revoke/a@x.y/Ops").contains("would be left empty"));
     assert_eq!(edited(text, "revoke/a@x.y/Ops/--until/2026-12-10").lines().count(), text.lines().count() + 1);
     // Somebody who is not in yet does not lower the number.
@@ -163,7 +169,8 @@ fn everywhere_means_groups_and_rosters() {
 #[test]
 fn entries_of_the_other_kind_are_listed() {
     let result = try_edit(&[("a.yaml", FILE)], "revoke/zora@x.y/Open").unwrap();
-    let listed: Vec<String> = result.uncompared.iter().map(|other| format!("{} {}", other.person, other.origin)).collect();
+    let listed: Vec<String> =
+        result.uncompared.iter().map(|other| format!("{} {}", other.person, other.origin)).collect();
     assert_eq!(listed, ["4f5f0c14a2a41d5063dd301b2f829f04 a.yaml:32"]);
     let result = try_edit(&[("a.yaml", FILE)], "revoke/4f5f0c14a2a41d5063dd301b2f829f04/Open").unwrap();
     assert_eq!(result.uncompared.len(), 2);

@@ -13,7 +13,8 @@ fn added(text: &str, line: &str) -> Vec<String> {
 
 #[test]
 fn sorted_lists_stay_sorted() {
-    let text = members("\n      - roster: sre\n      - Bob@x.y\n      - email: dan@x.y\n        reason: r\n") + "rosters: {sre: []}\n";
+    let text = members("\n      - roster: sre\n      - Bob@x.y\n      - email: dan@x.y\n        reason: r\n")
+        + "rosters: {sre: []}\n";
     assert_eq!(added(&text, "grant/carol@x.y/Ops"), ["+      - carol@x.y"]);
     assert!(edited(&text, "grant/carol@x.y/Ops").contains("Bob@x.y\n      - carol@x.y\n"));
     assert!(edited(&text, "grant/alice@x.y/Ops").contains("roster: sre\n      - alice@x.y\n      - Bob"));
@@ -50,13 +51,19 @@ fn terms_are_written_one_a_line_in_order() {
     let text = members("\n    - alice@x.y\n");
     let line = "grant/bob@x.y/Ops/--reason/INC-1: it's on/--until/+14d/--from/2026-12-24T18:00:00+01:00";
     let line = line.replace("INC-1: it's on", "INC-1 cover, 2nd");
-    assert_eq!(added(&text, &line.replace("2026-12-24", "2026-12-04")), [
-        "+    - email: bob@x.y",
-        "+      from: 2026-12-04T18:00:00+01:00",
-        "+      until: 2026-12-15",
-        "+      reason: INC-1 cover, 2nd",
-    ]);
-    assert_eq!(added(&text, "grant/4f5f0c14a2a41d5063dd301b2f829f04/Ops"), ["+    - id: 4f5f0c14a2a41d5063dd301b2f829f04"]);
+    assert_eq!(
+        added(&text, &line.replace("2026-12-24", "2026-12-04")),
+        [
+            "+    - email: bob@x.y",
+            "+      from: 2026-12-04T18:00:00+01:00",
+            "+      until: 2026-12-15",
+            "+      reason: INC-1 cover, 2nd",
+        ]
+    );
+    assert_eq!(
+        added(&text, "grant/4f5f0c14a2a41d5063dd301b2f829f04/Ops"),
+        ["+    - id: 4f5f0c14a2a41d5063dd301b2f829f04"]
+    );
     assert_eq!(added(&text, "grant/bob@x.y/Ops/--until/+8h")[1], "+      until: 2026-12-01T20:00:00Z");
     assert_eq!(added(&text, "grant/bob@x.y/Ops/--reason/a: b")[1], "+      reason: \"a: b\"");
     assert_eq!(added(&text, "grant/#bob@x.y/Ops"), ["+    - \"#bob@x.y\""]);
@@ -124,7 +131,10 @@ fn lists_in_brackets_are_edited_in_place() {
         ("  []", "  [b@x.y]"),
         ("\n      []", "\n      [b@x.y]"),
         (" [\n    ]", " [b@x.y\n    ]"),
-        (" [\n      a@x.y,  # one\n      # two\n      c@x.y\n    ]", " [\n      a@x.y,  # one\n      b@x.y,\n      # two\n      c@x.y\n    ]"),
+        (
+            " [\n      a@x.y,  # one\n      # two\n      c@x.y\n    ]",
+            " [\n      a@x.y,  # one\n      b@x.y,\n      # two\n      c@x.y\n    ]",
+        ),
         (" [\n      a@x.y  # one\n    ]", " [\n      a@x.y,  # one\n      b@x.y\n    ]"),
         (" [\n      a@x.y,\n    ]", " [\n      a@x.y,\n      b@x.y,\n    ]"),
         (" [  # all\n      # c\n      c@x.y]", " [  # all\n      b@x.y,\n      # c\n      c@x.y]"),
@@ -165,10 +175,14 @@ fn odd_layouts_are_left_to_a_person() {
 
 #[test]
 fn entry_goes_with_what_is_inside_it_only() {
-    let text = members("\n      # above\n      - email: a@x.y  # beside\n        # inside\n        until: 2026-12-31\n        # below\n      - b@x.y\n");
+    let text = members(
+        "\n      # above\n      - email: a@x.y  # beside\n        # inside\n        until: 2026-12-31\n        # below\n      - b@x.y\n",
+    );
     let gone = ["-      - email: a@x.y  # beside", "-        # inside", "-        until: 2026-12-31"];
     assert_eq!(diff(&text, &edited(&text, "revoke/a@x.y/Ops")), gone);
-    let text = members("\n      - # inside\n        reason: |+\n          two\n          lines\n\n        email: 'a@x.y'\n\n      # below\n      - b@x.y\n");
+    let text = members(
+        "\n      - # inside\n        reason: |+\n          two\n          lines\n\n        email: 'a@x.y'\n\n      # below\n      - b@x.y\n",
+    );
     let after = edited(&text, "revoke/a@x.y/Ops");
     assert_eq!(after, members("\n\n      # below\n      - b@x.y\n"));
 }
