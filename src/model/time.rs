@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrittenTime {
     Day(Date),
-    Instant(Timestamp),
+    Moment(Timestamp),
 }
 
 impl WrittenTime {
@@ -21,7 +21,7 @@ impl WrittenTime {
     pub fn start(self) -> Timestamp {
         match self {
             Self::Day(day) => midnight(day).unwrap_or(Timestamp::MAX),
-            Self::Instant(instant) => instant,
+            Self::Moment(instant) => instant,
         }
     }
 
@@ -30,7 +30,7 @@ impl WrittenTime {
     pub fn end(self) -> Timestamp {
         match self {
             Self::Day(day) => next_midnight(day).unwrap_or(Timestamp::MAX),
-            Self::Instant(instant) => instant,
+            Self::Moment(instant) => instant,
         }
     }
 }
@@ -94,7 +94,7 @@ impl FromStr for WrittenTime {
         };
         match offset {
             // The digits of the offset were replaced, too.
-            "Z" | "+00:00" | "-00:00" => text.parse().map(Self::Instant).map_err(|_| TimeError::NoSuchInstant),
+            "Z" | "+00:00" | "-00:00" => text.parse().map(Self::Moment).map_err(|_| TimeError::NoSuchInstant),
             "" => Err(TimeError::NoOffset),
             _ => Err(TimeError::Shape),
         }

@@ -112,10 +112,12 @@ fn entry(id: GroupId, name: &GroupName, membership: &Membership, owners: &Owners
 fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     let mut notes = Vec::new();
     let alone = |email: &&Email| owners.get(email).is_some_and(|ids| ids.len() == 1);
-    let entry = match member.email.as_ref().filter(alone) {
+    let declarable = |email: &&Email| Email::declared(email.as_str()).is_ok();
+    let entry = match member.email.as_ref().filter(alone).filter(declarable) {
         Some(email) => yaml::scalar(email.as_str()),
         None => {
             notes.push(match &member.email {
+                Some(email) if !declarable(&email) => format!("has the address {}", comment(email.as_str())),
                 Some(email) => format!("one of several members with the address {}", comment(email.as_str())),
                 None => "no address".into(),
             });

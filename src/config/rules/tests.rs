@@ -25,27 +25,27 @@ fn instant(half_day: i64) -> Timestamp {
 enum Time {
     /// A day, which begins at this half day.
     Date(i64),
-    Instant(i64),
+    Moment(i64),
 }
 
 impl Time {
     fn written(self) -> String {
         match self {
             Self::Date(half_day) => instant(half_day).to_string()[..10].to_owned(),
-            Self::Instant(half_day) => instant(half_day).to_string(),
+            Self::Moment(half_day) => instant(half_day).to_string(),
         }
     }
 
     const fn start(self) -> i64 {
         match self {
-            Self::Date(half_day) | Self::Instant(half_day) => half_day,
+            Self::Date(half_day) | Self::Moment(half_day) => half_day,
         }
     }
 
     const fn end(self) -> i64 {
         match self {
             Self::Date(half_day) => half_day + 2,
-            Self::Instant(half_day) => half_day,
+            Self::Moment(half_day) => half_day,
         }
     }
 }
@@ -80,7 +80,7 @@ struct Group {
 }
 
 fn time() -> impl Strategy<Value = Time> {
-    prop_oneof![(0..HORIZON / 2).prop_map(|day| Time::Date(day * 2)), (0..HORIZON).prop_map(Time::Instant)]
+    prop_oneof![(0..HORIZON / 2).prop_map(|day| Time::Date(day * 2)), (0..HORIZON).prop_map(Time::Moment)]
 }
 
 fn lines() -> impl Strategy<Value = Lines> {

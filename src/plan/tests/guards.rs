@@ -48,7 +48,8 @@ fn a_limit_can_be_a_number_and_a_group_can_have_its_own() {
     assert_eq!(refused(&shrink(100, 3, number, "    group_removals: 3%\n")), []);
     assert_eq!(refused(&shrink(100, 4, number, "    group_removals: 3%\n")), [Guard::GroupRemovals]);
     assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0\n")), [Guard::GroupRemovals]);
-    assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0%\n")), [], "a percentage allows one");
+    assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0%\n")), [Guard::GroupRemovals]);
+    assert_eq!(refused(&shrink(100, 1, FREE_TOTAL, "    group_removals: 0.01%\n")), [], "a percentage allows one");
 }
 
 #[test]

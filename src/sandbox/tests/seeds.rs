@@ -122,7 +122,7 @@ fn an_error_names_the_place_and_shows_the_line() {
       2 |   - { email: alice@example.com, staus: pending }
     seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
       2 |   - 12
-    seed.yaml:4:9: "alice" is no email address: it has 0 "@", an address has one
+    seed.yaml:4:9: "alice" is no email address: it has no "@"
       4 |       - alice
     seed.yaml:3:30: group "Admins" lists the same person twice
       3 |     members: [a@example.com, A@example.com]
