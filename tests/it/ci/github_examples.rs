@@ -1,10 +1,12 @@
 //! The workflows for GitHub: each of their scripts, from the first pull request to the access review.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::action::{ADMINS, READERS, Setting, admins_with, digest, failed, setting, succeeded};
 use super::runner::{Event, PLACEHOLDER, yaml};
-use crate::harness::repository;
+use crate::harness::{ACCOUNT, repository};
 
 const PLAN: &str = "examples/ci/github/plan.yaml";
 const APPLY: &str = "examples/ci/github/apply.yaml";
@@ -168,6 +170,41 @@ fn forks_are_validated_but_not_planned() {
     let jobs = setting.runner().run_without_secrets(PLAN, &event);
     succeeded(&jobs["validate"]);
     failed(&jobs["plan"], "A pull request from a fork gets no secrets");
+}
+
+#[test]
+fn each_account_has_its_own_job_and_comment() {
+    let Some(setting) = setting() else { return };
+    let page = fs::read_to_string(repository("docs/ci.md")).unwrap();
+    let shown = page.split("```yaml\n").find(|block| block.contains("matrix:")).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let workflow = folder.path().join("plan.yaml");
+    fs::write(&workflow, shown).unwrap();
+
+    let account = |group: &str, people: &str| {
+        let head = format!("version: 1\naccount_id: {ACCOUNT}\ngroups:\n  {group}:\n    members:\n");
+        format!("{head}      - roster: leads\n{people}")
+    };
+    let roster = "version: 1\nrosters:\n  leads:\n    - alice@example.com\n    - erin@example.com\n";
+    setting.origin.commit(&[
+        ("accounts/production/a.yaml", &account("Admins", "      - bob@example.com\n")),
+        ("accounts/staging/a.yaml", &account("Readers", "      - frank@example.com\n")),
+        ("shared/rosters.yaml", roster),
+    ]);
+    let dave = format!("{roster}    - dave@example.com\n");
+    let event = setting.pull_request(&[("shared/rosters.yaml", &dave)]);
+    let mut runner = setting.runner();
+    // The environments have no variable with the account here: the files name it.
+    runner.environment.insert("CLOUDFLARE_ACCOUNT_ID".into(), String::new());
+    let jobs = runner.run(workflow.to_str().unwrap(), &event);
+    succeeded(&jobs["plan (production)"]);
+    succeeded(&jobs["plan (staging)"]);
+    let comments = setting.github.comments(7);
+    assert_eq!(comments.len(), 2);
+    for (comment, name, group) in [(&comments[0], "production", "Admins"), (&comments[1], "staging", "Readers")] {
+        assert_eq!(comment.lines().nth(1).unwrap(), format!("<!-- convoke:name {name} -->"));
+        assert!(comment.contains(group) && comment.contains("dave@example.com"), "{comment}");
+    }
 }
 
 #[test]

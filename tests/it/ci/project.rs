@@ -43,7 +43,7 @@ fn no_address_stands_for_this_repository_but_the_placeholder() {
     let name = PLACEHOLDER.split('@').next().unwrap();
     let mut seen = 0;
     for path in published() {
-        let text = fs::read_to_string(&path).unwrap();
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
         for (number, line) in text.lines().enumerate() {
             let place = format!("{}:{}: {line}", path.display(), number + 1);
             seen += line.matches(PLACEHOLDER).count();

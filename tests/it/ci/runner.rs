@@ -99,6 +99,8 @@ impl Runner<'_> {
             "needs": {},
         });
         let mut done: BTreeMap<String, Job> = BTreeMap::new();
+        // Each job of a matrix, which others do not wait for here.
+        let mut matrices: BTreeMap<String, Job> = BTreeMap::new();
         let jobs = workflow["jobs"].as_object().unwrap();
         while done.len() < jobs.len() {
             let (name, job) = jobs
@@ -108,7 +110,14 @@ impl Runner<'_> {
             let waits_for: Vec<&Job> = needs(job).iter().map(|need| &done[need]).collect();
             let progress =
                 Progress { failed: waits_for.iter().any(|need| need.conclusion != "success"), cancelled: false };
-            context["matrix"] = Value::Null;
+            if let Some((key, values)) = job["strategy"]["matrix"].as_object().and_then(|matrix| matrix.iter().next()) {
+                for value in values.as_array().unwrap() {
+                    context["matrix"] = json!({ key: value });
+                    matrices.insert(format!("{name} ({})", shown(value)), self.job(job, &context, event));
+                }
+                done.insert(name.clone(), Job::default());
+                continue;
+            }
             let finished = if holds(job["if"].as_str(), &context, progress) {
                 self.job(job, &context, event)
             } else {
@@ -117,6 +126,7 @@ impl Runner<'_> {
             context["needs"][name] = json!({ "outputs": finished.outputs, "result": finished.conclusion });
             done.insert(name.clone(), finished);
         }
+        done.extend(matrices);
         done
     }
 
