@@ -153,7 +153,6 @@ fn drift_opens_and_closes_the_issue() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn review_is_kept_as_an_artifact() {
     let Some(setting) = setting() else { return };
     let job = &setting.runner().run(REVIEW, &setting.on_main("schedule", json!({})))["review"];
