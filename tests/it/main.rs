@@ -23,6 +23,7 @@ mod conditions;
 mod dependencies;
 mod drift;
 mod drift_figures;
+mod edit;
 mod examples;
 mod exporting;
 mod failures;

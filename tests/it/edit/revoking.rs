@@ -1,0 +1,136 @@
+//! `revoke`: ends what it names, wholly, or says what stands against it.
+
+use insta::assert_snapshot;
+
+use super::*;
+
+const FILE: &str = "\
+version: 1
+settings:
+  protected: [root@example.com]
+rosters:
+  sre:
+    - alice@example.com
+    - bob@example.com
+  platform:
+    - roster: sre
+  web:
+    - gina@example.com
+groups:
+  Admins:
+    members:
+      - roster: sre
+      - root@example.com
+      - carol@example.com
+    min_members: 4
+  Engineers:
+    members:
+      - roster: platform
+      - alice@example.com
+  Open:
+    mode: additive
+    members:
+      - roster: web
+      - zora@example.com
+      - id: 4f5f0c14a2a41d5063dd301b2f829f04
+";
+
+#[test]
+fn nobody_is_half_revoked() {
+    let text = FILE.replace("min_members: 4", "min_members: 1");
+    let refusal = refused(&text, "revoke alice@example.com Engineers", 65);
+    assert!(refusal.contains("error: convoke.yaml:6:7: "), "{refusal}");
+    assert!(refusal.contains("roster \"sre\""), "{refusal}");
+    assert!(refusal.contains("convoke revoke alice@example.com --roster sre"), "{refusal}");
+    assert!(refusal.contains("group \"Admins\""), "{refusal}");
+}
+
+#[test]
+fn roster_revoke_says_who_stays_where() {
+    let text = FILE.replace("min_members: 4", "min_members: 1");
+    let world = world(&text);
+    run(&world, "revoke alice@example.com --roster sre")
+        .exits(0)
+        .says("remove alice@example.com from roster \"sre\" (convoke.yaml:6)")
+        .warns("alice@example.com stays in group \"Engineers\": convoke.yaml:22");
+    let refusal = refused(&text, "revoke alice@example.com --roster platform", 65);
+    assert!(refusal.contains("in roster \"sre\""), "{refusal}");
+}
+
+#[test]
+fn leaver_is_gone_everywhere() {
+    let text = FILE.replace("min_members: 4", "min_members: 1");
+    let world = world(&text);
+    run(&world, "revoke ALICE@example.com --everywhere").exits(0);
+    assert!(!text_of(&world, "convoke.yaml").contains("alice"));
+}
+
+#[test]
+fn additive_entries_end_now() {
+    let ended = after(FILE, "revoke zora@example.com Open");
+    assert_eq!(
+        ended,
+        FILE.replace("- zora@example.com", "- email: zora@example.com\n        until: 2026-12-01T12:00:00Z")
+    );
+    let ended = after(FILE, "revoke gina@example.com --everywhere");
+    assert_eq!(
+        ended,
+        FILE.replace("- gina@example.com", "- email: gina@example.com\n      until: 2026-12-01T12:00:00Z")
+    );
+    let world = world(&ended);
+    run(&world, "revoke gina@example.com --everywhere").exits(0).says("unchanged: gina@example.com");
+    assert_eq!(text_of(&world, "convoke.yaml"), ended);
+}
+
+#[test]
+fn until_ends_entries_then_and_never_later() {
+    let text = ops("\n      - a@b.c\n      - email: d@b.c\n        until: 2026-12-05\n");
+    assert_eq!(
+        after(&text, "revoke a@b.c Ops --until 2026-12-24"),
+        text.replace("- a@b.c", "- email: a@b.c\n        until: 2026-12-24")
+    );
+    assert_eq!(after(&text, "revoke d@b.c Ops --until +2w"), text);
+    assert_eq!(after(&text, "revoke d@b.c Ops --until +1d"), text.replace("12-05", "12-02"));
+}
+
+#[test]
+fn guards_refuse_all_in_one_run_with_their_lines() {
+    assert_snapshot!(refused(FILE, "revoke root@example.com --everywhere", 65), @r#"
+    warning: these entries name people by id, and an address cannot be compared with them; check that none is meant:
+      convoke.yaml:28 4f5f0c14a2a41d5063dd301b2f829f04
+    error: convoke.yaml:3:15: root@example.com is protected, and is not removed from any group
+      |   protected: [root@example.com]
+      |               ^
+      help: take the person out of `protected` first, in a change of its own
+
+    convoke.yaml:18:5: group "Admins" would be left with 3, and `min_members` is 4
+      |     min_members: 4
+      |     ^
+      help: add somebody else first, or lower `min_members`
+
+    2 problems
+    "#);
+    let refusal = refused(&ops("\n      - a@b.c\n").replace("    allow_empty: true\n", ""), "revoke a@b.c Ops", 65);
+    assert!(refusal.contains("error: convoke.yaml:4:5: group \"Ops\" would be left empty"), "{refusal}");
+}
+
+#[test]
+fn person_who_is_nowhere_is_64_with_the_nearest() {
+    assert!(refused(FILE, "revoke zara@example.com Open", 64).contains("did you mean zora@example.com?"));
+    assert!(refused(FILE, "revoke carol@example.com Open", 64).contains("is not in group \"Open\""));
+    assert!(refused(FILE, "revoke x@example.com --everywhere --until 2026-11-30", 64).contains("--until"));
+    refused(FILE, "revoke x@example.com --everywhere Open", 64);
+    refused(FILE, "revoke x@example.com --everywhere --reason x", 64);
+}
+
+#[test]
+fn entries_that_cannot_be_compared_are_listed() {
+    let world = world(FILE);
+    let outcome = run(&world, "revoke zora@example.com Open --format json").exits(0);
+    let listed = serde_json::json!([{ "id": "4f5f0c14a2a41d5063dd301b2f829f04", "file": "convoke.yaml", "line": 28 }]);
+    assert_eq!(outcome.json()["uncompared"], listed);
+    outcome.warns("convoke.yaml:28 4f5f0c14a2a41d5063dd301b2f829f04");
+    run(&world, "revoke 4f5f0c14a2a41d5063dd301b2f829f04 Open --dry-run")
+        .exits(0)
+        .warns("convoke.yaml:11 gina@example.com");
+}

@@ -1,0 +1,120 @@
+//! How edits reach the disk: whole, through links, with the file's mode, and never into a pipe.
+
+use super::*;
+
+#[test]
+fn wrong_files_are_reported_and_left_alone() {
+    let text = "version: 1\ngroups:\n  Ops:\n    members: [a@b.c]\n    modus: exact\n";
+    let world = world(text);
+    run(&world, "grant d@b.c Ops").exits(65).warns("convoke.yaml:5:5: unknown key");
+    assert_eq!(run(&world, "grant d@b.c Ops --format json").exits(65).json()["problems"][0]["line"], 5);
+    assert_eq!(text_of(&world, "convoke.yaml"), text);
+}
+
+#[test]
+fn list_that_cannot_be_edited_is_named_with_its_line() {
+    let text = "version: 1\ngroups:\n  Ops:\n    members: &people\n      - a@b.c\n  Dev:\n    members: *people\n";
+    let refusal = refused(text, "grant d@b.c Ops", 65);
+    assert!(refusal.contains("convoke.yaml:4:5: ") && refusal.contains("by hand"), "{refusal}");
+}
+
+#[test]
+fn entry_and_roster_may_stand_in_different_files() {
+    let world = nothing()
+        .file("groups/a.yaml", "version: 1\ngroups:\n  Ops:\n    members:\n      - roster: sre\n")
+        .file("groups/b.yaml", "version: 1\r\nrosters:\r\n  sre:\r\n  - a@b.c\r\n  - c@b.c");
+    run(&world, "grant b@b.c --roster sre -f groups").exits(0).says("(groups/b.yaml:5)");
+    assert_eq!(
+        text_of(&world, "groups/b.yaml"),
+        "version: 1\r\nrosters:\r\n  sre:\r\n  - a@b.c\r\n  - b@b.c\r\n  - c@b.c"
+    );
+    run(&world, "revoke b@b.c --roster sre -f groups").exits(0);
+    assert_eq!(text_of(&world, "groups/b.yaml"), "version: 1\r\nrosters:\r\n  sre:\r\n  - a@b.c\r\n  - c@b.c");
+}
+
+#[test]
+fn hostile_names_do_not_steer_the_terminal() {
+    let world =
+        world("version: 1\ngroups:\n  \"A\\e[31m\": {members: []}\n  B\u{202e}: {members: [], allow_empty: true}\n");
+    let said = run(&world, "grant a@b.c 'B\u{202e}' --reason '::add-mask::x'");
+    assert!(!format!("{said}").contains(['\u{202e}', '\u{1b}']), "{said}");
+    world.write("convoke.yaml", "version: 1\ngroups:\n  B\u{202e}: {members: [], allow_empty: true}\n");
+    let said = run(&world, "grant a@b.c 'B\u{202e}' --reason '::add-mask::x'").exits(0);
+    assert!(!format!("{said}").contains('\u{202e}'), "{said}");
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn links_and_modes_are_kept() {
+        let world = nothing().file("real/ops.yaml", ops("\n      - a@b.c\n"));
+        fs::create_dir(world.path("groups")).unwrap();
+        symlink("../real/ops.yaml", world.path("groups/link.yaml")).unwrap();
+        fs::set_permissions(world.path("real/ops.yaml"), Permissions::from_mode(0o640)).unwrap();
+        run(&world, "grant b@b.c Ops -f groups").exits(0);
+        assert!(fs::symlink_metadata(world.path("groups/link.yaml")).unwrap().is_symlink());
+        assert_eq!(fs::metadata(world.path("real/ops.yaml")).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(text_of(&world, "real/ops.yaml"), ops("\n      - a@b.c\n      - b@b.c\n"));
+        assert_eq!(fs::read_dir(world.path("real")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pipe_is_refused_without_being_read() {
+        let world = world(&ops(" []\n"));
+        let made = std::process::Command::new("mkfifo").arg(world.path("pipe.yaml")).status().unwrap();
+        assert!(made.success());
+        run(&world, "grant b@b.c Ops -f pipe.yaml").exits(65).warns("pipe.yaml: this is not a regular file");
+        run(&world, "grant b@b.c Ops -f /dev/stdin --dry-run").exits(65);
+    }
+
+    #[test]
+    fn file_that_cannot_be_written_is_1_and_nothing_is_written() {
+        let world = world(&ops("\n      - a@b.c\n").replace("Ops", "Other"));
+        fs::create_dir(world.path("groups")).unwrap();
+        fs::write(world.path("groups/a.yaml"), ops(" []\n")).unwrap();
+        let folder = world.path("groups");
+        fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+        let probe = fs::write(folder.join("probe"), "");
+        if probe.is_ok() {
+            fs::remove_file(folder.join("probe")).unwrap();
+        } else {
+            run(&world, "grant b@b.c Ops Other -f groups -f convoke.yaml")
+                .exits(1)
+                .warns("groups/a.yaml cannot be written")
+                .warns("nothing was written");
+            assert_eq!(text_of(&world, "convoke.yaml"), ops("\n      - a@b.c\n").replace("Ops", "Other"));
+        }
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn parallel_edits_lose_nothing_that_was_reported_written() {
+        let world = world(&ops("\n      - a@b.c\n"));
+        let people: Vec<String> = (0..12).map(|number| format!("p{number}@b.c")).collect();
+        let started: Vec<_> = people
+            .iter()
+            .map(|person| {
+                let mut command = world.process();
+                command
+                    .args(["grant", person, "Ops"])
+                    .stdout(std::process::Stdio::null())
+                    .stderr(std::process::Stdio::null());
+                (person, command.spawn().unwrap())
+            })
+            .collect();
+        let mut granted = Vec::new();
+        for (person, mut child) in started {
+            if child.wait().unwrap().success() {
+                granted.push(person);
+            }
+        }
+        let text = text_of(&world, "convoke.yaml");
+        assert!(!granted.is_empty());
+        assert!(granted.iter().all(|person| text.contains(&format!("- {person}\n"))), "{granted:?} {text}");
+    }
+}
