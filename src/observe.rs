@@ -57,7 +57,7 @@ pub async fn resolve(
     if sought.is_empty() {
         return Ok(plan);
     }
-    current.people.extend(client.find_account_members(&sought.emails, &sought.ids).await?);
+    current.people.extend(client.account_members().await?);
     Ok(make(current))
 }
 

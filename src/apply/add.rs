@@ -2,7 +2,8 @@
 
 use super::Shared;
 use super::run::GroupRun;
-use super::send::{Write, Written, concerns_group, refusal};
+use super::send::{Write, Written, refusal};
+use crate::cloudflare::Concern;
 use crate::model::MemberId;
 use crate::plan::{Action, Method};
 
@@ -22,11 +23,11 @@ impl GroupRun<'_> {
                 Write { method: Method::Post, members: batch.clone(), adds: batch.clone(), removes: Vec::new() };
             match self.send_until_settled(&write, shared).await {
                 Written::Done(members) => self.added(&batch, members),
-                Written::Refused(error) if batch.len() > 1 && !concerns_group(&error) => {
+                Written::Refused(Concern::Member, _) if batch.len() > 1 => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second.to_vec(), first.to_vec()]);
                 }
-                Written::Refused(error) => {
+                Written::Refused(_, error) => {
                     batch.iter().for_each(|id| self.fail(Action::Add, *id, &refusal(&error), shared));
                 }
                 Written::GivenUp(reason) => {

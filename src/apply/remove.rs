@@ -25,10 +25,15 @@ impl GroupRun<'_> {
                 self.present.remove(&member);
                 self.proven = members.is_some();
             }
-            Written::Refused(error) if matches!(error.kind(), ApiErrorKind::Refused | ApiErrorKind::NotFound) => {
+            Written::Refused(_, error)
+                if matches!(
+                    error.kind(),
+                    ApiErrorKind::Refused | ApiErrorKind::NotFound | ApiErrorKind::NotAllowed
+                ) =>
+            {
                 self.refused_removal(member, &refusal(&error), shared).await;
             }
-            Written::Refused(error) | Written::NotSent(error) | Written::Lost(error) => {
+            Written::Refused(_, error) | Written::NotSent(error) | Written::Lost(error) => {
                 self.fail(Action::Remove, member, &error.reason(), shared);
             }
             Written::GivenUp(reason) => self.fail(Action::Remove, member, &reason, shared),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Shared;
 use super::run::GroupRun;
-use super::send::{MAX_SENDS, Write, Written, concerns_group, refusal};
+use super::send::{MAX_SENDS, Write, Written, refusal};
+use crate::cloudflare::Concern;
 use crate::model::MemberId;
 use crate::plan::{Action, Freshness, Method};
 use crate::report::Difference;
@@ -82,11 +83,11 @@ impl GroupRun<'_> {
                 self.present = body;
                 Next::Finished
             }
-            Written::Refused(error) if concerns_group(&error) => {
+            Written::Refused(Concern::Group, error) => {
                 self.fail_rest(&refusal(&error), shared);
                 Next::Finished
             }
-            Written::Refused(_) => Next::InParts,
+            Written::Refused(Concern::Member, _) => Next::InParts,
             Written::GivenUp(reason) => {
                 self.fail_rest(&reason, shared);
                 Next::Finished

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Shared;
 use super::run::GroupRun;
-use crate::cloudflare::{ApiError, ApiErrorKind, WriteAnswer, WriteError};
+use crate::cloudflare::{ApiError, Concern, WriteFate};
 use crate::journal::{Announced, Effect, Outcome};
 use crate::model::MemberId;
 use crate::plan::Method;
@@ -28,7 +28,7 @@ pub(super) enum Written {
     /// It was carried out; with the group's members where the answer gives them.
     Done(Option<BTreeSet<MemberId>>),
     /// The API refused it.
-    Refused(ApiError),
+    Refused(Concern, ApiError),
     /// It was certainly not carried out, or is not known to have been, and trying again is of no use.
     GivenUp(String),
     /// It was certainly not carried out; trying again may help.
@@ -52,41 +52,41 @@ impl GroupRun<'_> {
             Ok(announced) => announced,
             Err(error) => return (Written::GivenUp(unrecorded(&error)), None),
         };
-        let answer = self.request(write, shared).await;
-        let (outcome, ray, error) = match &answer {
-            Ok(answer) => (Outcome::Done, answer.ray.as_deref(), None),
-            Err(WriteError::Refused(error)) => (Outcome::Refused, error.ray(), Some(error.reason())),
-            Err(WriteError::NotSent(error)) => (Outcome::NotDone, error.ray(), Some(error.reason())),
-            Err(WriteError::Unknown(error)) => (Outcome::Unknown, error.ray(), Some(error.reason())),
+        let fate = self.request(write, shared).await;
+        let outcome = match &fate {
+            WriteFate::Answered { .. } => Outcome::Done,
+            WriteFate::Refused { .. } => Outcome::Refused,
+            WriteFate::NotSent(_) => Outcome::NotDone,
+            WriteFate::Unknown(_) => Outcome::Unknown,
         };
-        if let Err(error) = journal.answered(announced, outcome, ray, error) {
+        if let Err(error) = journal.answered(announced, outcome, fate.ray(), fate.error().map(ApiError::reason)) {
             // The next write cannot be announced either, and is then not sent.
             self.trouble = Some(unrecorded(&error));
         }
-        if let Err(WriteError::Refused(error) | WriteError::NotSent(error) | WriteError::Unknown(error)) = &answer {
+        if let Some(error) = fate.error() {
             shared.note_failure(error);
         }
-        let written = match answer {
-            Ok(WriteAnswer { members, .. }) => {
+        let written = match fate {
+            WriteFate::Answered { members, .. } => {
                 self.written = true;
                 self.proven = false;
                 Written::Done(members)
             }
-            Err(WriteError::Refused(error)) => Written::Refused(error),
-            Err(WriteError::NotSent(error)) => Written::NotSent(error),
-            Err(WriteError::Unknown(error)) => Written::Lost(error),
+            WriteFate::Refused { concerns, error } => Written::Refused(concerns, error),
+            WriteFate::NotSent(error) => Written::NotSent(error),
+            WriteFate::Unknown(error) => Written::Lost(error),
         };
         (written, Some(announced))
     }
 
-    async fn request(&self, write: &Write, shared: &Shared<'_>) -> Result<WriteAnswer, WriteError> {
+    async fn request(&self, write: &Write, shared: &Shared<'_>) -> WriteFate {
         let client = shared.means.client;
         match (write.method, write.members.as_slice()) {
             (Method::Post, members) => client.add_members(&self.target, members).await,
             (Method::Put, members) => client.replace_members(&self.target, members).await,
             (Method::Delete, members) => {
                 // The plan gives a DELETE one member.
-                let mut last = Ok(WriteAnswer { members: None, ray: None });
+                let mut last = WriteFate::Answered { members: None, ray: None };
                 for member in members {
                     last = client.remove_member(&self.target, *member).await;
                 }
@@ -150,12 +150,6 @@ impl GroupRun<'_> {
 
 fn unrecorded(error: &std::io::Error) -> String {
     format!("the journal cannot be written: {error}")
-}
-
-/// Whether a refusal is about the group or the caller rather than about one of the members named.
-pub(super) fn concerns_group(error: &ApiError) -> bool {
-    let about_group = !matches!(error.kind(), ApiErrorKind::Refused);
-    about_group || speaks_of_scim(error)
 }
 
 fn speaks_of_scim(error: &ApiError) -> bool {

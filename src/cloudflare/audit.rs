@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::wire::Page;
+use super::wire::ListPage;
 
 /// A longer text is cut.
 const LONGEST_TEXT: usize = 2_000;
@@ -66,10 +66,10 @@ pub struct AuditRequest {
     pub body: Value,
 }
 
-impl From<Page<Value>> for AuditPage {
-    fn from(page: Page<Value>) -> Self {
+impl From<ListPage<Value>> for AuditPage {
+    fn from(page: ListPage<Value>) -> Self {
         let next = page.cursor().map(AuditCursor);
-        Self { entries: page.entries.iter().map(AuditEntry::from).collect(), next }
+        Self { entries: page.rows.iter().map(AuditEntry::from).collect(), next }
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn page(body: Value) -> AuditPage {
-        AuditPage::from(serde_json::from_value::<Page<Value>>(body).unwrap())
+        AuditPage::from(serde_json::from_value::<ListPage<Value>>(body).unwrap())
     }
 
     #[test]

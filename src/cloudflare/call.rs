@@ -1,30 +1,36 @@
 //! One request, sent until it is answered for good or given up.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, Patience};
 use super::config::{BaseUrl, ClientConfig, ClientError};
-use super::error::{ApiError, ApiErrorKind, ApiOperation, Report};
-use super::http::{Http, Message};
+use super::error::{ApiError, ApiErrorKind, ApiOperation, ErrorParts};
+use super::http::{Http, HttpAnswer, Loss, Message};
 use super::notice::{Notices, Wait, WaitReason};
-use super::pacer::{Pace, Pacer, Ticket, TooLong};
+use super::pacer::{Pace, Pacer, Ticket, TooLong, Turnout};
 use super::verdict::{Failure, Fate, Judge};
-use crate::model::GroupRef;
+use crate::model::{GroupId, GroupRef};
 
-/// A request that has waited longer than this says nothing any more of what its sender knew.
+/// After this time in the queue, what a PUT's sender has read is too old to rest a PUT on.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often a forbidden read is tried again: a token just created is refused for a moment.
-const FORBIDDEN_AGAIN: u32 = 2;
-/// How often a read is tried again whose answer makes no sense: a body cut short looks like that.
+/// How often an answer that contradicts itself is asked for again, unless a list does that.
 const MALFORMED_AGAIN: u32 = 3;
-/// How often a read of what exists is tried again: a group just created has no members for some seconds.
-const NOT_FOUND_AGAIN: u32 = 4;
+/// For how long connections may fail in a row.
+const UNREACHABLE: Duration = Duration::from_secs(30);
+/// How long a token or a group just created is given.
+const SETTLING: Duration = Duration::from_secs(15);
+/// How old a group just created can be.
+const YOUNG: SignedDuration = SignedDuration::from_mins(2);
+/// For how long reads that settle something go on after a stop.
+const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
 /// A request with what is needed to repeat it and to speak of it.
 #[derive(Clone, Debug)]
@@ -33,6 +39,8 @@ pub(super) struct Call {
     pub group: Option<GroupRef>,
     pub message: Message,
     pub retry: Retry,
+    /// Whether it may still be sent shortly after a stop.
+    pub settles: bool,
 }
 
 /// When a request that failed is sent again.
@@ -40,9 +48,9 @@ pub(super) struct Call {
 pub(super) enum Retry {
     /// It changes nothing: whenever that may help.
     Read,
-    /// So does this, and what it asks for is known to exist: also if it is not found.
-    ReadExisting,
-    /// It changes nothing, and may well be forbidden: as a read, but not then.
+    /// A page of a list: as `Read`, but a list that contradicts itself is read again as a whole.
+    ReadPage,
+    /// It may well be forbidden: as `Read`, but not then.
     ReadIfAllowed,
     /// It changes something: only while it was certainly not carried out.
     Unsent,
@@ -78,13 +86,44 @@ pub(super) struct Caller {
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
-    /// Turns true when nothing further is to be sent.
-    stopped: watch::Sender<bool>,
+    /// When the stop came, after which nothing is begun.
+    stopped: watch::Sender<Option<Instant>>,
     requests: AtomicU64,
     max_wait: Duration,
+    /// Whether the API has accepted the credentials in this run.
+    succeeded: AtomicBool,
+    history: Mutex<History>,
     pub base_url: BaseUrl,
     /// How many requests can be on their way at once.
     pub concurrency: usize,
+}
+
+/// What requests have shown that matters to others.
+#[derive(Debug, Default)]
+struct History {
+    /// Since when no connection has succeeded.
+    unreachable_since: Option<Instant>,
+    /// When the credentials were first refused.
+    forbidden_since: Option<Instant>,
+    /// When each group that is young enough to matter was created.
+    created: BTreeMap<GroupId, Timestamp>,
+}
+
+/// Why a call is tried again, and until when.
+struct Again {
+    why: WaitReason,
+    /// `None` where only the client's patience counts.
+    until: Option<Instant>,
+}
+
+/// What the attempts of one call have shown so far.
+#[derive(Debug, Default)]
+struct Attempts {
+    made: u32,
+    malformed: u32,
+    /// When the group was first not found.
+    missing_since: Option<Instant>,
+    last: Option<Failure>,
 }
 
 impl Caller {
@@ -97,9 +136,11 @@ impl Caller {
             pacer: Pacer::new(notices.clone()),
             notices,
             on_their_way: Semaphore::new(concurrency),
-            stopped: watch::Sender::new(false),
+            stopped: watch::Sender::new(None),
             requests: AtomicU64::new(0),
             max_wait: config.max_wait,
+            succeeded: AtomicBool::new(false),
+            history: Mutex::default(),
             base_url: config.base_url,
             concurrency,
         })
@@ -113,16 +154,45 @@ impl Caller {
         &self.notices
     }
 
-    /// Ends all waiting: what was not sent by now is not sent any more.
+    /// Ends all waiting: what was not sent by now is not sent, but for reads that settle something.
     pub(super) fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.stopped.send_if_modified(|stopped| match stopped {
+            Some(_) => false,
+            None => {
+                *stopped = Some(Instant::now());
+                true
+            }
+        });
+    }
+
+    /// When nothing further is to be sent; `None` before a stop.
+    fn ends_at(&self, settles: bool) -> Option<Instant> {
+        let grace = if settles { SETTLE_AFTER_STOP } else { Duration::ZERO };
+        self.stopped.borrow().map(|stopped| stopped + grace)
+    }
+
+    fn has_ended(&self, settles: bool) -> bool {
+        self.ends_at(settles).is_some_and(|end| end <= Instant::now())
     }
 
     /// Resolves once nothing further is to be sent.
-    async fn stopped(&self) {
+    async fn ended(&self, settles: bool) {
         let mut stopped = self.stopped.subscribe();
         // The sender lives as long as this does.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        let _ = stopped.wait_for(Option::is_some).await;
+        if let Some(end) = self.ends_at(settles) {
+            tokio::time::sleep_until(end).await;
+        }
+    }
+
+    /// Remembers when groups were created, as far as that can still matter.
+    pub(super) fn remember_creation(&self, groups: impl IntoIterator<Item = (GroupId, Timestamp)>) {
+        let now = Timestamp::now();
+        self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Growing waits that suit this client's patience.
@@ -130,12 +200,18 @@ impl Caller {
         Backoff::within(self.max_wait)
     }
 
-    /// Waits before another try, and lets it be seen.
-    pub(super) async fn pause(&self, wait: Duration) {
+    /// Waits before a list is read again, and lets that be seen.
+    pub(super) async fn pause_before_reading(&self, call: &Call, error: &ApiError, wait: Duration) {
+        let why = WaitReason::Failed(error.kind());
+        call.log_wait(Some(wait), why, error.status(), error.attempts(), Some(error.reason()));
+        self.pause(call, wait, why, error.status(), error.attempts()).await;
+    }
+
+    async fn pause(&self, call: &Call, wait: Duration, why: WaitReason, status: Option<u16>, attempt: u32) {
         let until = Instant::now() + wait;
-        let _announced = self.notices.announce(Wait { until: until.into_std(), why: WaitReason::Retry });
+        let _announced = self.notices.announce(Wait { until: until.into_std(), why, status, attempt });
         tokio::select! {
-            () = self.stopped() => {}
+            () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}
         }
     }
@@ -144,46 +220,44 @@ impl Caller {
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, Failed> {
         let mut patience = Patience::new(self.max_wait);
         let mut backoff = self.backoff();
-        let mut attempts = 0;
-        let mut last = None;
-        let mut times: BTreeMap<ApiErrorKind, u32> = BTreeMap::new();
+        let mut attempts = Attempts::default();
         loop {
-            if *self.stopped.borrow() {
-                return Err(call.fail(last.unwrap_or_else(Failure::stopped), attempts, None));
+            if self.has_ended(call.settles) {
+                return Err(call.fail(attempts.last.unwrap_or_else(Failure::stopped), attempts.made, None));
             }
             let failure = match self.attempt(call, &mut patience, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failure)) => failure,
                 Err(TooLong { wait }) => {
-                    let held = last.filter(|failure: &Failure| failure.kind == ApiErrorKind::RateLimited);
-                    return Err(call.fail(held.unwrap_or_else(Failure::held_back), attempts, Some(wait)));
+                    let held = attempts.last.filter(|failure| failure.kind == ApiErrorKind::RateLimited);
+                    return Err(call.fail(held.unwrap_or_else(Failure::held_back), attempts.made, Some(wait)));
                 }
             };
-            patience.begin(std_now());
-            let before = times.entry(failure.kind).or_default();
-            let again = call.retry.allows(&failure, *before);
-            *before += 1;
-            if !again {
-                return Err(call.fail(failure, attempts, None));
-            }
-            tracing::info!(
-                operation = %call.operation,
-                group = call.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
-                kind = %failure.kind,
-                status = failure.status,
-                attempts,
-                "trying again"
-            );
+            let now = Instant::now();
+            patience.begin(now.into_std());
+            let Some(Again { why, until }) = self.again(call, &failure, &mut attempts, now) else {
+                return Err(call.fail(failure, attempts.made, None));
+            };
             // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.
-            if failure.kind != ApiErrorKind::RateLimited {
-                let wait = backoff.next().max(failure.retry_after.unwrap_or_default());
-                if wait > patience.left(std_now()) || wait.is_zero() {
+            if failure.kind == ApiErrorKind::RateLimited {
+                call.log_wait(failure.retry_after, why, failure.status, attempts.made, None);
+            } else {
+                let asked = failure.retry_after.unwrap_or_default();
+                let wait = backoff.next().max(asked);
+                let left = patience.left(now.into_std());
+                // A short grace ends with a last try.
+                let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
+                    Some(grace) => (wait.min(SETTLING / 4).min(grace).max(asked), grace),
+                    None => (wait, left),
+                };
+                if wait > left || wait.is_zero() {
                     let retry_in = failure.retry_after.filter(|after| *after > Duration::ZERO);
-                    return Err(call.fail(failure, attempts, retry_in));
+                    return Err(call.fail(failure, attempts.made, retry_in));
                 }
-                self.pause(wait).await;
+                call.log_wait(Some(wait), why, failure.status, attempts.made, failure.detail.clone());
+                self.pause(call, wait, why, failure.status, attempts.made).await;
             }
-            last = Some(failure);
+            attempts.last = Some(failure);
         }
     }
 
@@ -192,63 +266,135 @@ impl Caller {
         &self,
         call: &Call,
         patience: &mut Patience,
-        attempts: &mut u32,
+        attempts: &mut Attempts,
     ) -> Result<Result<Answered<T>, Failure>, TooLong> {
         // The semaphore is never closed; if it were, the pacer would still keep order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
-            Ok::<_, TooLong>((permit, self.admit(call, patience).await?))
+            Ok::<_, TooLong>((permit, self.admit(call, patience, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
             biased;
-            () = self.stopped() => return Ok(Err(Failure::stopped())),
+            () = self.ended(call.settles) => return Ok(Err(Failure::stopped())),
             admitted = admitted => admitted?,
         };
-        *attempts += 1;
+        attempts.made += 1;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
-        let reply = self.http.exchange(&call.message).await;
-        match &reply {
-            Ok(answer) if answer.status == 429 => ticket.refused(answer.retry_after, &answer.allowances),
-            Ok(answer) => ticket.answered(&answer.allowances),
-            Err(_) => drop(ticket),
-        }
+        let reply = match call.settles {
+            false => self.http.exchange(&call.message).await,
+            true => tokio::select! {
+                reply = self.http.exchange(&call.message) => reply,
+                () = self.ended(true) => Err(Loss::TimedOut),
+            },
+        };
+        self.settle(ticket, &reply);
         tracing::debug!(
             method = %call.message.method,
             path = call.message.url.path(),
             query = call.message.url.query(),
             status = reply.as_ref().ok().map(|answer| answer.status),
             ray = reply.as_ref().ok().and_then(|answer| answer.ray.as_deref()),
-            attempt = *attempts,
+            attempt = attempts.made,
             ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
         let judged = self.judge.judge(reply).map(|(result, ray)| Answered { result, ray });
+        if judged.is_ok() {
+            self.succeeded.store(true, Ordering::Relaxed);
+        }
         Ok(judged.map_err(|failure| call.retry.interpret(failure)))
     }
 
-    async fn admit(&self, call: &Call, patience: &mut Patience) -> Result<Ticket<'_>, TooLong> {
-        let asked = std_now();
+    /// Tells the pacer what came of a request, and whether the API was reached.
+    fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, Loss>) {
+        match reply {
+            Ok(answer) if answer.status == 429 => ticket.refused(answer.retry_after, &answer.allowances),
+            Ok(answer) => ticket.answered(&answer.allowances),
+            Err(_) => drop(ticket),
+        }
+        let mut history = self.history();
+        match reply {
+            Err(Loss::NotConnected { .. }) => {
+                history.unreachable_since.get_or_insert_with(Instant::now);
+            }
+            _ => history.unreachable_since = None,
+        }
+    }
+
+    async fn admit(&self, call: &Call, patience: &mut Patience, attempts: &Attempts) -> Result<Ticket<'_>, TooLong> {
+        let asked = Instant::now().into_std();
         let left = patience.left(asked);
         let (pace, left) = match call.retry {
             Retry::Never => (Pace::Pressing, left.min(FRESH)),
-            Retry::Read | Retry::ReadExisting | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
+            Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
         };
-        let ticket = self.pacer.admit(pace, left).await?;
+        let status = attempts.last.as_ref().and_then(|failure| failure.status);
+        let turnout = Turnout { pace, patience: left, status, attempt: attempts.made + 1 };
+        let ticket = self.pacer.admit(turnout).await?;
         if ticket.waited {
             patience.begin(asked);
         }
         Ok(ticket)
     }
+
+    /// Whether and why to send again after such a failure.
+    fn again(&self, call: &Call, failure: &Failure, attempts: &mut Attempts, now: Instant) -> Option<Again> {
+        let reads = call.retry.reads();
+        if failure.lasting || call.retry == Retry::Never {
+            return None;
+        }
+        let again = |allowed: bool| allowed.then_some(Again { why: WaitReason::Failed(failure.kind), until: None });
+        match failure.kind {
+            ApiErrorKind::Unreachable => {
+                let since = self.history().unreachable_since.unwrap_or(now);
+                let until = Some(since + UNREACHABLE);
+                Some(Again { why: WaitReason::Failed(failure.kind), until })
+            }
+            ApiErrorKind::RateLimited => {
+                let allowed = reads || failure.fate == Fate::NotSent;
+                allowed.then_some(Again { why: WaitReason::RateLimit, until: None })
+            }
+            ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => again(reads),
+            ApiErrorKind::Malformed => {
+                attempts.malformed += 1;
+                again(reads && call.retry != Retry::ReadPage && attempts.malformed <= MALFORMED_AGAIN)
+            }
+            ApiErrorKind::Credentials => {
+                let may_be_new = matches!(call.retry, Retry::Read | Retry::ReadPage) && failure.status == Some(403);
+                if !may_be_new || self.succeeded.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let since = *self.history().forbidden_since.get_or_insert(now);
+                Some(Again { why: WaitReason::NewToken, until: Some(since + SETTLING) })
+            }
+            ApiErrorKind::NotFound => {
+                let is_list = matches!(call.operation, ApiOperation::ListGroupMembers | ApiOperation::AddMembers(_));
+                let created = call.group.as_ref().and_then(|group| self.history().created.get(&group.id).copied());
+                let is_new = created.is_some_and(|created| is_young(created, Timestamp::now()));
+                if !is_list || !(is_new || attempts.missing_since.is_some()) {
+                    return None;
+                }
+                let since = *attempts.missing_since.get_or_insert(now);
+                Some(Again { why: WaitReason::NewGroup, until: Some(since + SETTLING) })
+            }
+            ApiErrorKind::Stopped
+            | ApiErrorKind::Incomplete
+            | ApiErrorKind::Redirected
+            | ApiErrorKind::Refused
+            | ApiErrorKind::NotAllowed => None,
+        }
+    }
 }
 
-fn std_now() -> std::time::Instant {
-    Instant::now().into_std()
+/// Whether a group created then may still be settling. A clock that is behind makes it seem to come from the future.
+fn is_young(created: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(created) < YOUNG
 }
 
 impl Retry {
-    fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::ReadExisting | Self::ReadIfAllowed)
+    const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadPage | Self::ReadIfAllowed)
     }
 
     /// A change can be forbidden for the group's sake; a read only for the credentials'.
@@ -258,41 +404,50 @@ impl Retry {
         }
         failure
     }
-
-    /// Whether to send again after such a failure, where there were `before` of its kind before.
-    fn allows(self, failure: &Failure, before: u32) -> bool {
-        let reads = self.reads();
-        if failure.lasting || self == Self::Never {
-            return false;
-        }
-        match failure.kind {
-            ApiErrorKind::Unreachable | ApiErrorKind::RateLimited => reads || failure.fate == Fate::NotSent,
-            ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => reads,
-            ApiErrorKind::Malformed => reads && before < MALFORMED_AGAIN,
-            ApiErrorKind::Credentials => {
-                reads && self != Self::ReadIfAllowed && failure.status == Some(403) && before < FORBIDDEN_AGAIN
-            }
-            ApiErrorKind::NotFound => self == Self::ReadExisting && before < NOT_FOUND_AGAIN,
-            ApiErrorKind::Stopped | ApiErrorKind::Incomplete | ApiErrorKind::Redirected | ApiErrorKind::Refused => {
-                false
-            }
-        }
-    }
 }
 
 impl Call {
     fn fail(&self, failure: Failure, attempts: u32, retry_in: Option<Duration>) -> Failed {
-        let Failure { kind, fate, status, messages, detail, ray, retry_after: _, lasting: _ } = failure;
+        let Failure { kind, fate, status, messages, detail, ray, retry_after: _, lasting } = failure;
         let (operation, group) = (self.operation, self.group.clone());
-        let report = Report { operation, group, kind, status, messages, detail, ray, attempts, retry_in };
-        Failed { error: report.into(), fate }
+        let parts = ErrorParts { operation, group, kind, status, messages, detail, ray, attempts, retry_in, lasting };
+        Failed { error: parts.into(), fate }
     }
 
-    /// The error of a list that was read so often and never came to be whole.
+    /// The error of a list that was read so often and contradicts itself.
     pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
-        let (operation, group, kind) = (self.operation, self.group.clone(), ApiErrorKind::Incomplete);
-        let (status, messages, ray, retry_in) = (None, Vec::new(), None, None);
-        let report = Report { operation, group, kind, status, messages, detail: Some(why), ray, attempts, retry_in };
-        report.into()
+        ErrorParts {
+            operation: self.operation,
+            group: self.group.clone(),
+            kind: ApiErrorKind::Incomplete,
+            status: None,
+            messages: Vec::new(),
+            detail: Some(why),
+            ray: None,
+            attempts,
+            retry_in: None,
+            lasting: false,
+        }
+        .into()
+    }
+
+    fn log_wait(
+        &self,
+        wait: Option<Duration>,
+        why: WaitReason,
+        status: Option<u16>,
+        attempt: u32,
+        detail: Option<String>,
+    ) {
+        let when =
+            wait.map_or_else(|| "when the limit allows".to_owned(), |wait| format!("in {:.1} s", wait.as_secs_f64()));
+        tracing::warn!(
+            operation = %self.operation,
+            group = self.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
+            status,
+            attempt,
+            detail,
+            "{why}: trying again {when}"
+        );
     }
 }

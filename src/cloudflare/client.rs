@@ -1,6 +1,6 @@
 //! The operations of the API that convoke needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,11 +17,10 @@ use super::error::{ApiError, ApiErrorKind, ApiOperation};
 use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
-use super::people;
 use super::wire::{self, Single};
-use super::write::{self, WriteAnswer, WriteError};
+use super::write::{self, WriteFate};
 use crate::model::{
-    AccountId, Email, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
+    AccountId, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
 };
 
 /// The most groups, or members of a group, on a page.
@@ -46,6 +45,8 @@ pub struct MemberDetail {
 pub struct Client {
     caller: Arc<Caller>,
     account: AccountId,
+    /// Whether its reads may still be sent shortly after a stop.
+    settles: bool,
 }
 
 impl fmt::Debug for Client {
@@ -62,7 +63,7 @@ impl Client {
     /// Credentials that cannot be sent; a system on which TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let account = config.account_id;
-        Ok(Self { caller: Arc::new(Caller::new(config)?), account })
+        Ok(Self { caller: Arc::new(Caller::new(config)?), account, settles: false })
     }
 
     /// How many HTTP requests were sent so far, repeated ones included.
@@ -77,9 +78,15 @@ impl Client {
         self.caller.notices().watch()
     }
 
-    /// Ends all waiting: requests in flight are finished, none is begun any more.
+    /// Ends all waiting: requests in flight are finished, none is begun any more but reads of [`Client::settling`].
     pub fn stop(&self) {
         self.caller.stop();
+    }
+
+    /// The same client for reads that settle what became of a write: they go on for up to three seconds after a stop.
+    #[must_use]
+    pub fn settling(&self) -> Self {
+        Self { settles: true, ..self.clone() }
     }
 
     /// All groups of the account.
@@ -90,18 +97,21 @@ impl Client {
     pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
         let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
-        Ok(groups.into_iter().map(|(id, group)| (id, group.into())).collect())
+        let groups: BTreeMap<GroupId, GroupSummary> =
+            groups.into_iter().map(|(id, group)| (id, group.into())).collect();
+        let created = groups.iter().filter_map(|(id, group)| Some((*id, group.created_on?)));
+        self.caller.remember_creation(created);
+        Ok(groups)
     }
 
-    /// All members of a group. The group is expected to exist: one that is not found is asked for again for some
-    /// seconds, as one just created can take that long to have members.
+    /// All members of a group. One that the last list of groups shows to be new is given some seconds to be found.
     ///
     /// # Errors
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
-        let call = Call { retry: Retry::ReadExisting, ..self.read(ApiOperation::ListGroupMembers, Some(group), &path) };
+        let call = self.read(ApiOperation::ListGroupMembers, Some(group), &path);
         let members = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
         Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
     }
@@ -112,7 +122,10 @@ impl Client {
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
     pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
-        let members = self.people().read().await?;
+        // In a fixed order nobody slips from page to page.
+        let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
+        call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
+        let members = Listing::<wire::AccountMember>::new(&self.caller, call, PEOPLE_PER_PAGE).read().await?;
         Ok(members.into_iter().map(|(id, member)| (id, member.into_person())).collect())
     }
 
@@ -148,21 +161,7 @@ impl Client {
             query.append_pair("cursor", cursor);
         }
         drop(query);
-        Ok(AuditPage::from(self.caller.call::<wire::Page<Value>>(&call).await?.result))
-    }
-
-    /// The account members that have these addresses or ids, with as few requests as it takes, and whoever else was
-    /// seen on the way. Who is not among them was looked for in the whole list.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ApiError`]; `Incomplete` if the whole list was needed and never came to be whole.
-    pub async fn find_account_members(
-        &self,
-        emails: &BTreeSet<Email>,
-        ids: &BTreeSet<MemberId>,
-    ) -> Result<BTreeMap<MemberId, Person>, ApiError> {
-        people::find(&self.people(), emails, ids).await
+        Ok(AuditPage::from(self.caller.call::<wire::ListPage<Value>>(&call).await?.result))
     }
 
     /// One member of a group; nothing if the API finds no such member, or no such group.
@@ -198,6 +197,7 @@ impl Client {
             group: None,
             message: Message { method: Method::GET, url, body: None },
             retry: Retry::ReadIfAllowed,
+            settles: false,
         };
         match self.caller.call::<Single<wire::User>>(&call).await {
             Ok(answered) => {
@@ -205,55 +205,39 @@ impl Client {
                 Ok(UserId::new(&id).map(|user_id| TokenOwner { user_id, email }))
             }
             Err(failed) => match failed.error.kind() {
-                ApiErrorKind::Credentials | ApiErrorKind::NotFound | ApiErrorKind::Refused => Ok(None),
+                ApiErrorKind::Credentials
+                | ApiErrorKind::NotFound
+                | ApiErrorKind::Refused
+                | ApiErrorKind::NotAllowed => Ok(None),
                 _ => Err(failed.error),
             },
         }
     }
 
-    /// Adds members to a group. Those who are in it already do no harm.
-    ///
-    /// # Errors
-    ///
-    /// See [`WriteError`]. One bad member makes the API refuse all of them.
-    pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
+    /// Adds members to a group. Those who are in it already do no harm. One bad member makes the API refuse all.
+    pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> WriteFate {
         let operation = ApiOperation::AddMembers(members.len());
         let call = self.write(operation, Method::POST, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
 
     /// Makes these the group's only members. It is tried once and not held back for long: what the caller has read
-    /// before ages, and is to be read again before another try.
-    ///
-    /// # Errors
-    ///
-    /// See [`WriteError`]. One bad member makes the API refuse all of them.
-    pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> Result<WriteAnswer, WriteError> {
+    /// before ages, and is to be read again before another try. One bad member makes the API refuse all.
+    pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> WriteFate {
         let operation = ApiOperation::ReplaceMembers(members.len());
         let call = self.write(operation, Method::PUT, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
 
-    /// Removes a member from a group.
-    ///
-    /// # Errors
-    ///
-    /// See [`WriteError`]. The API refuses to remove who is not in the group.
-    pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> Result<WriteAnswer, WriteError> {
+    /// Removes a member from a group. The API refuses to remove who is not in the group.
+    pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> WriteFate {
         let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), None);
         write::send(&self.caller, &call).await
     }
 
-    /// The account's members, in the order of their addresses.
-    fn people(&self) -> Listing<'_, wire::AccountMember> {
-        let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
-        call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
-        Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
-    }
-
     fn read(&self, operation: ApiOperation, group: Option<&GroupRef>, path: &[&str]) -> Call {
         let message = self.message(Method::GET, path, None);
-        Call { operation, group: group.cloned(), message, retry: Retry::Read }
+        Call { operation, group: group.cloned(), message, retry: Retry::Read, settles: self.settles }
     }
 
     fn write(
@@ -268,7 +252,7 @@ impl Client {
         path.extend(member.as_ref().map(MemberId::as_str));
         let retry = if method == Method::PUT { Retry::Never } else { Retry::Unsent };
         let message = self.message(method, &path, members.map(write::body));
-        Call { operation, group: Some(group.clone()), message, retry }
+        Call { operation, group: Some(group.clone()), message, retry, settles: false }
     }
 
     /// A message about what lies below the account at this path.

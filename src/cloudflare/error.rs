@@ -73,8 +73,10 @@ pub enum ApiErrorKind {
     NotFound,
     /// The answer points elsewhere, and credentials are not taken there.
     Redirected,
-    /// The API understood and refused.
+    /// The API looked at the request and refused it. A batch is refused so for one bad member.
     Refused,
+    /// The API does not take such a request here: a conflict, or a group that takes no changes.
+    NotAllowed,
 }
 
 impl ApiErrorKind {
@@ -101,8 +103,8 @@ impl ApiErrorKind {
             }
             Self::NotFound => "check the account's id and that the group still exists",
             Self::Redirected => "give the API's final address (--api-url): redirects are not followed",
-            Self::Refused => {
-                "see the message of the API; a group synchronised by SCIM takes no changes (mode: observe)"
+            Self::Refused | Self::NotAllowed => {
+                "see the API's message; a group synchronised by SCIM takes no changes (mode: observe)"
             }
         }
     }
@@ -118,31 +120,47 @@ impl fmt::Display for ApiErrorKind {
             Self::ServerFault => "the API failed",
             Self::Malformed => "the answer is not what the API is documented to say",
             Self::Stopped => "stopped before it was sent",
-            Self::Incomplete => "the list could not be read whole",
+            Self::Incomplete => "the list contradicts itself or is incomplete",
             Self::Credentials => "the credentials are refused or do not allow this",
             Self::NotFound => "not found",
             Self::Redirected => "the API's address redirects elsewhere",
             Self::Refused => "the API refused",
+            Self::NotAllowed => "the API does not allow this",
         })
     }
 }
 
-/// A message of the API.
+/// A message of the API. Its texts are fit to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiMessage {
-    /// Its code; 0 where it has none.
+    /// 0 where the message has none.
     pub code: i64,
-    /// Its text, fit to be shown.
     pub message: String,
+    /// The place in the request that the message is about.
+    pub pointer: Option<String>,
+    pub documentation_url: Option<String>,
+}
+
+impl fmt::Display for ApiMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {}", self.message, self.code)?;
+        if let Some(pointer) = &self.pointer {
+            write!(f, ", at {pointer}")?;
+        }
+        if let Some(url) = &self.documentation_url {
+            write!(f, ", see {url}")?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// An operation that failed. Its text is fit to be shown, whatever the other side said, and never holds credentials.
 #[derive(Clone, Debug)]
-pub struct ApiError(Box<Report>);
+pub struct ApiError(Box<ErrorParts>);
 
 /// The parts of an [`ApiError`].
 #[derive(Clone, Debug)]
-pub(super) struct Report {
+pub(super) struct ErrorParts {
     pub operation: ApiOperation,
     pub group: Option<GroupRef>,
     pub kind: ApiErrorKind,
@@ -153,9 +171,22 @@ pub(super) struct Report {
     pub ray: Option<String>,
     pub attempts: u32,
     pub retry_in: Option<Duration>,
+    /// Asking again cannot help.
+    pub lasting: bool,
 }
 
 impl ApiError {
+    /// The same failure of a page, as the failure of a list that was read so often.
+    pub(super) fn into_incomplete(mut self, reads: u32) -> Self {
+        self.0.kind = ApiErrorKind::Incomplete;
+        self.0.attempts = reads;
+        self
+    }
+
+    pub(super) fn is_lasting(&self) -> bool {
+        self.0.lasting
+    }
+
     /// What was asked.
     #[must_use]
     pub fn operation(&self) -> ApiOperation {
@@ -217,20 +248,20 @@ impl ApiError {
     }
 }
 
-impl From<Report> for ApiError {
-    fn from(report: Report) -> Self {
+impl From<ErrorParts> for ApiError {
+    fn from(report: ErrorParts) -> Self {
         Self(Box::new(report))
     }
 }
 
-impl Report {
+impl ErrorParts {
     fn reason(&self) -> String {
         let mut reason = self.kind.to_string();
         if let Some(wait) = self.retry_in {
             reason.push_str(&format!(", the next request would be allowed in {} s", wait.as_secs_f64().ceil()));
         }
-        for ApiMessage { code, message } in &self.messages {
-            reason.push_str(&format!(": {message} (code {code})"));
+        for message in &self.messages {
+            reason.push_str(&format!(": {message}"));
         }
         if let Some(detail) = &self.detail {
             reason.push_str(&format!(": {detail}"));
@@ -269,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_error_says_what_where_why_and_how_often() {
-        let error = ApiError::from(Report {
+        let error = ApiError::from(ErrorParts {
             operation: ApiOperation::ListGroupMembers,
             group: Some(GroupRef {
                 id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(),
@@ -277,12 +308,18 @@ mod tests {
             }),
             kind: ApiErrorKind::Credentials,
             status: Some(403),
-            messages: vec![ApiMessage { code: 9109, message: "Unauthorized".into() }],
+            messages: vec![ApiMessage {
+                code: 9109,
+                message: "Unauthorized".into(),
+                pointer: Some("/0/id".into()),
+                documentation_url: Some("https://developers.cloudflare.com/x".into()),
+            }],
             detail: None,
             ray: Some("8a1".into()),
             attempts: 3,
             retry_in: None,
+            lasting: false,
         });
-        insta::assert_snapshot!(error, @r#"cannot list the members of group "Ad\u{1b}mins" (6d7f2f5f5b1d4a0e9081fdc98d432fd1): the credentials are refused or do not allow this: Unauthorized (code 9109) [status 403, cf-ray 8a1, 3 attempts]"#);
+        insta::assert_snapshot!(error, @r#"cannot list the members of group "Ad\u{1b}mins" (6d7f2f5f5b1d4a0e9081fdc98d432fd1): the credentials are refused or do not allow this: Unauthorized (code 9109, at /0/id, see https://developers.cloudflare.com/x) [status 403, cf-ray 8a1, 3 attempts]"#);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, redirect};
 use url::Url;
 
@@ -34,7 +34,7 @@ pub(super) struct Message {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub status: u16,
     pub ray: Option<String>,
     pub allowances: Vec<Allowance>,
@@ -64,9 +64,12 @@ impl Http {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         // Whoever installed a provider before knows why; both do.
         let _already_there = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = config.credentials.headers()?;
+        // Without it, errors of the edge come as pages in HTML.
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut builder = reqwest::Client::builder()
             .user_agent(config.user_agent())
-            .default_headers(config.credentials.headers()?)
+            .default_headers(headers)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
@@ -83,7 +86,7 @@ impl Http {
         Ok(Self { client: builder.build().map_err(ClientError::Setup)? })
     }
 
-    pub(super) async fn exchange(&self, message: &Message) -> Result<Answer, Loss> {
+    pub(super) async fn exchange(&self, message: &Message) -> Result<HttpAnswer, Loss> {
         let mut request = self.client.request(message.method.clone(), message.url.clone());
         if let Some(body) = &message.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
@@ -94,7 +97,7 @@ impl Http {
         let allowances = headers::allowances(headers);
         let retry_after = headers::retry_after(headers, Timestamp::now());
         let body = read(&mut response).await;
-        Ok(Answer { status, ray, allowances, retry_after, body })
+        Ok(HttpAnswer { status, ray, allowances, retry_after, body })
     }
 }
 

@@ -1,9 +1,9 @@
-//! Reads lists that come in pages, and believes none that is not whole.
+//! Reads lists that come in pages. A list counts only if nothing in it contradicts it.
 //!
-//! The first page tells how many entries there are and, by what it holds, how many come on a page; the others are
-//! read side by side. A list counts if every page came with as many entries as it must have, no entry came twice,
-//! and all of them are as many as every page said. Where nothing is said of how many there are, pages are read until
-//! an empty one comes.
+//! The first page tells how many rows there are and how many come on a page; the others are read side by side. Every
+//! figure that an answer has must fit: to what was asked, to the rows that came, to the other figures and to the other
+//! pages. No row may come twice, and all of them are as many as every page says. Where nothing says how many there are,
+//! pages are read until an empty one comes, and an empty list is read a second time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,63 +13,55 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 
-use super::call::{Call, Caller};
-use super::error::ApiError;
-use super::wire::{self, Page};
+use super::call::{Call, Caller, Retry};
+use super::error::{ApiError, ApiErrorKind};
+use super::wire::{self, ListPage, PageInfo};
 
-/// How often a list that is not whole is read again.
-const REREADS: u32 = 3;
+/// How often a list that contradicts itself is read in all.
+const MOST_READS: u32 = 4;
 /// The smallest page that can be asked for of every list.
 const LEAST_PER_PAGE: u64 = 5;
-/// A list that claims more entries is not believed.
-const MOST_ENTRIES: u64 = 1_000_000;
+/// A list that claims more rows is not believed.
+const MOST_ROWS: u64 = 1_000_000;
 /// Nor is one that claims more pages.
 const MOST_PAGES: u64 = 20_000;
 /// No more pages are read where nothing says how many there are.
 const MOST_PAGES_UNTOLD: u64 = 2_000;
 
-/// An entry of a list, told from others by its id.
-pub(super) trait Entry: DeserializeOwned {
-    /// What tells it from others.
+/// A row of a list, told from others by its id.
+pub(super) trait Row: DeserializeOwned {
     type Id: Ord + Copy + fmt::Display;
 
-    /// Its id.
     fn id(&self) -> Self::Id;
 }
 
-impl Entry for wire::Group {
-    type Id = crate::model::GroupId;
+macro_rules! rows {
+    ($($row:ty: $id:ty),*) => {
+        $(impl Row for $row {
+            type Id = $id;
 
-    fn id(&self) -> Self::Id {
-        self.id
-    }
+            fn id(&self) -> Self::Id {
+                self.id
+            }
+        })*
+    };
 }
 
-impl Entry for wire::GroupMember {
-    type Id = crate::model::MemberId;
+rows!(
+    wire::Group: crate::model::GroupId,
+    wire::GroupMember: crate::model::MemberId,
+    wire::AccountMember: crate::model::MemberId
+);
 
-    fn id(&self) -> Self::Id {
-        self.id
-    }
-}
-
-impl Entry for wire::AccountMember {
-    type Id = crate::model::MemberId;
-
-    fn id(&self) -> Self::Id {
-        self.id
-    }
-}
-
-/// Why a list could not be read.
+/// Why a reading of a list does not count.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// A page could not be read: no use to go on.
+    /// A page could not be read.
     Page(ApiError),
-    /// The pages do not fit together, in words.
-    NotWhole(String),
-    /// It claims to be longer than any list can be, in words: no use to read it again.
-    Absurd(String),
+    /// Something contradicts something else, in words.
+    Contradiction(String),
+    /// It is longer than any list can be, in words: no use to read it again.
+    Endless(String),
 }
 
 impl From<ApiError> for Broken {
@@ -84,99 +76,95 @@ pub(super) struct Listing<'a, T> {
     caller: &'a Caller,
     /// The call without its page.
     call: Call,
-    /// How many entries are asked for, where no page has come yet.
+    /// How many rows a page is asked to have, before one has come.
     per_page: u64,
-    entries: PhantomData<fn() -> T>,
+    rows: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Entry> Listing<'a, T> {
-    /// The list that `call` reads, with `per_page` entries on a page.
+impl<'a, T: Row> Listing<'a, T> {
+    /// The list that `call` reads, with `per_page` rows on a page.
     pub(super) fn new(caller: &'a Caller, call: Call, per_page: u64) -> Self {
-        Self { caller, call, per_page, entries: PhantomData }
+        let call = Call { retry: Retry::ReadPage, ..call };
+        Self { caller, call, per_page, rows: PhantomData }
     }
 
-    /// The whole list by id.
+    /// The whole list by id. Where it contradicts itself it is read again.
     pub(super) async fn read(&self) -> Result<BTreeMap<T::Id, T>, ApiError> {
         let mut backoff = self.caller.backoff();
-        let mut reads = 1;
-        loop {
-            match self.read_once().await {
-                Ok(entries) => return Ok(entries),
-                Err(Broken::Page(error)) => return Err(error),
-                Err(Broken::Absurd(why)) => return Err(self.call.incomplete(why, reads)),
-                Err(Broken::NotWhole(why)) if reads > REREADS => return Err(self.call.incomplete(why, reads)),
-                Err(Broken::NotWhole(why)) => {
-                    tracing::warn!(operation = %self.call.operation, why, "the list is not whole: reading it again");
-                    self.caller.pause(backoff.next()).await;
+        let mut was_empty = false;
+        for reads in 1.. {
+            let broken = match self.read_once().await {
+                Ok(pages) if pages.is_empty() && !pages.counted && !was_empty => {
+                    was_empty = true;
+                    if reads < MOST_READS {
+                        continue;
+                    }
+                    Broken::Contradiction("it is empty only sometimes, and has no count".to_owned())
                 }
+                Ok(pages) => return Ok(pages.rows),
+                Err(broken) => broken,
+            };
+            was_empty = false;
+            let error = match broken {
+                Broken::Endless(why) => return Err(self.call.incomplete(why, reads)),
+                Broken::Contradiction(why) => self.call.incomplete(why, reads),
+                Broken::Page(error) if error.kind() == ApiErrorKind::Malformed && !error.is_lasting() => {
+                    error.into_incomplete(reads)
+                }
+                Broken::Page(error) => return Err(error),
+            };
+            if reads >= MOST_READS {
+                return Err(error);
             }
-            reads += 1;
+            self.caller.pause_before_reading(&self.call, &error, backoff.next()).await;
         }
+        // The loop has no end but its returns.
+        Err(self.call.incomplete("it was never read".to_owned(), 0))
     }
 
-    /// The error of a list that claims to be longer than any can be.
-    pub(super) fn absurd(&self, why: String) -> ApiError {
-        self.call.incomplete(why, 1)
-    }
-
-    async fn read_once(&self) -> Result<BTreeMap<T::Id, T>, Broken> {
-        let mut pages = self.begin().await?;
-        self.complete(&mut pages).await?;
-        pages.into_whole()
-    }
-
-    /// Reads the first page.
-    pub(super) async fn begin(&self) -> Result<Pages<T>, Broken> {
-        Pages::new(self.page(1, None).await?)
-    }
-
-    /// Reads the pages that are missing.
-    pub(super) async fn complete(&self, pages: &mut Pages<T>) -> Result<(), Broken> {
+    async fn read_once(&self) -> Result<Pages<T>, Broken> {
+        let mut pages = Pages::begin(self.page(1, self.per_page).await?, self.per_page)?;
         match pages.layout {
-            Some(layout) => self.read_pages(pages, 2..=layout.pages).await,
-            None => self.read_to_the_end(pages).await,
+            Some(layout) => self.read_pages(&mut pages, layout).await?,
+            None => self.read_to_the_end(&mut pages).await?,
         }
+        pages.finish()?;
+        Ok(pages)
     }
 
-    /// Reads those of the pages that are missing, side by side.
-    pub(super) async fn read_pages(
-        &self,
-        pages: &mut Pages<T>,
-        numbers: impl IntoIterator<Item = u64>,
-    ) -> Result<(), Broken> {
-        let mut wanted = numbers.into_iter();
+    /// Reads all pages after the first, side by side.
+    async fn read_pages(&self, pages: &mut Pages<T>, layout: Layout) -> Result<(), Broken> {
+        // Pages keep the size of the first one, unless that is smaller than the API allows to ask for.
+        let per_page = if layout.page_size < LEAST_PER_PAGE { self.per_page } else { layout.page_size };
+        let mut wanted = 2..=layout.pages;
         let mut under_way = FuturesUnordered::new();
-        let layout = pages.layout;
         loop {
             while under_way.len() < self.caller.concurrency {
-                let Some(number) = wanted.by_ref().find(|number| !pages.has(*number)) else { break };
-                under_way.push(async move { (number, self.page(number, layout).await) });
+                let Some(number) = wanted.next() else { break };
+                under_way.push(async move { (number, self.page(number, per_page).await) });
             }
             let Some((number, page)) = under_way.next().await else { return Ok(()) };
-            pages.add(number, page?)?;
+            pages.add(number, per_page, page?)?;
         }
     }
 
     async fn read_to_the_end(&self, pages: &mut Pages<T>) -> Result<(), Broken> {
-        let mut empty = pages.is_empty();
+        let mut more = !pages.is_empty();
         for number in 2.. {
-            if empty {
+            if !more {
                 break;
             }
             if number > MOST_PAGES_UNTOLD {
-                return Err(Broken::Absurd(format!("it does not end after {MOST_PAGES_UNTOLD} pages")));
+                return Err(Broken::Endless(format!("it does not end after {MOST_PAGES_UNTOLD} pages")));
             }
-            let page = self.page(number, None).await?;
-            empty = page.entries.is_empty();
-            pages.add(number, page)?;
+            let page = self.page(number, self.per_page).await?;
+            more = !page.rows.is_empty();
+            pages.add(number, self.per_page, page)?;
         }
         Ok(())
     }
 
-    /// One page; of the size that the first one had, if that is known and not smaller than the API allows to ask for.
-    async fn page(&self, number: u64, layout: Option<Layout>) -> Result<Page<T>, ApiError> {
-        let per_page = layout.map_or(self.per_page, |layout| layout.per_page);
-        let per_page = if per_page < LEAST_PER_PAGE { self.per_page } else { per_page };
+    async fn page(&self, number: u64, per_page: u64) -> Result<ListPage<T>, ApiError> {
         let mut call = self.call.clone();
         let mut query = call.message.url.query_pairs_mut();
         query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
@@ -185,163 +173,272 @@ impl<'a, T: Entry> Listing<'a, T> {
     }
 }
 
-/// How a list is cut into pages.
+/// How a list is cut into pages, as its first page says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    total: u64,
-    per_page: u64,
-    /// How many pages there are.
-    pub pages: u64,
+struct Layout {
+    page_size: u64,
+    pages: u64,
+    /// The rows of all pages, where that is said.
+    total: Option<u64>,
 }
 
 impl Layout {
-    fn expected_on(self, number: u64) -> u64 {
-        let before = self.per_page.saturating_mul(number.saturating_sub(1));
-        self.total.saturating_sub(before).min(self.per_page)
+    /// What the first page says of the others; `None` where it does not say how many there are.
+    fn new(info: &PageInfo, rows: u64, asked: u64) -> Result<Option<Self>, Broken> {
+        let size = info.per_page.filter(|size| *size > 0);
+        if let Some(total) = info.total_count {
+            // Without a page size: if there is more than came, the first page is a full one.
+            let page_size = size.unwrap_or(if total > rows { rows } else { asked });
+            if total > 0 && rows == 0 {
+                return contradiction(format!("its first page is empty where it should have {total} rows"));
+            }
+            let pages = total.div_ceil(page_size.max(1)).max(1);
+            if total > MOST_ROWS || pages > MOST_PAGES {
+                return contradiction(format!("it claims to have {total} rows on {pages} pages"));
+            }
+            return Ok(Some(Self { page_size, pages, total: Some(total) }));
+        }
+        let Some(pages) = info.total_pages else { return Ok(None) };
+        if pages > MOST_PAGES {
+            return contradiction(format!("it claims to have {pages} pages"));
+        }
+        let page_size = size.unwrap_or(if pages > 1 { rows } else { asked });
+        Ok(Some(Self { page_size, pages: pages.max(1), total: None }))
     }
+
+    /// The fewest and the most rows that a page can have.
+    fn rows_on(self, number: u64) -> (u64, u64) {
+        match self.total {
+            Some(total) => {
+                let before = self.page_size.saturating_mul(number.saturating_sub(1));
+                let rows = total.saturating_sub(before).min(self.page_size);
+                (rows, rows)
+            }
+            None if number < self.pages => (self.page_size.max(1), self.page_size),
+            None => (u64::from(number > 1), self.page_size),
+        }
+    }
+}
+
+fn contradiction<T>(why: String) -> Result<T, Broken> {
+    Err(Broken::Contradiction(why))
 }
 
 /// The pages of one reading, as far as they fit together.
 #[derive(Debug)]
-pub(super) struct Pages<T: Entry> {
-    /// How the list is cut, where the first page says so.
-    pub layout: Option<Layout>,
-    by_number: BTreeMap<u64, Vec<T::Id>>,
-    entries: BTreeMap<T::Id, T>,
-    total: Option<u64>,
+pub(super) struct Pages<T: Row> {
+    layout: Option<Layout>,
+    rows: BTreeMap<T::Id, T>,
+    /// How many pages had rows.
+    filled: u64,
+    /// What the pages have said so far.
+    per_page: Option<u64>,
+    total_count: Option<u64>,
+    total_pages: Option<u64>,
+    /// Whether the first page says how many rows there are.
+    counted: bool,
 }
 
-impl<T: Entry> Pages<T> {
-    /// Begins with the first page.
-    pub(super) fn new(first: Page<T>) -> Result<Self, Broken> {
-        let total = first.total();
-        // What came is what a page holds, whatever it says: if there is more, the first page is a full one.
-        let per_page = first.entries.len() as u64;
-        let layout = match total {
-            None => None,
-            Some(total) if total > MOST_ENTRIES => {
-                return Err(Broken::Absurd(format!("it claims to have {total} entries")));
-            }
-            Some(total) if total > 0 && per_page == 0 => {
-                return Err(Broken::NotWhole(format!("its first page is empty where it should have {total} entries")));
-            }
-            Some(total) if total.div_ceil(per_page.max(1)) > MOST_PAGES => {
-                return Err(Broken::Absurd(format!("it claims to have {total} entries, {per_page} on a page")));
-            }
-            Some(total) => Some(Layout { total, per_page, pages: total.div_ceil(per_page.max(1)).max(1) }),
+impl<T: Row> Pages<T> {
+    /// Begins with the first page, which was asked to have so many rows.
+    pub(super) fn begin(first: ListPage<T>, asked: u64) -> Result<Self, Broken> {
+        let info = first.info().map_err(Broken::Contradiction)?;
+        let mut pages = Self {
+            layout: None,
+            rows: BTreeMap::new(),
+            filled: 0,
+            per_page: None,
+            total_count: None,
+            total_pages: None,
+            counted: info.total_count.or(info.count).is_some(),
         };
-        let mut pages = Self { layout, by_number: BTreeMap::new(), entries: BTreeMap::new(), total };
-        pages.add(1, first)?;
+        let rows = first.rows.len() as u64;
+        Self::check_alone(&info, 1, rows, asked)?;
+        pages.layout = Layout::new(&info, rows, asked)?;
+        pages.add(1, asked, first)?;
         Ok(pages)
     }
 
-    /// Adds a page, if it fits to the others.
-    pub(super) fn add(&mut self, number: u64, page: Page<T>) -> Result<(), Broken> {
-        let (came, total) = (page.entries.len() as u64, page.total());
-        if let (Some(before), Some(now)) = (self.total, total)
-            && before != now
-        {
-            return Err(Broken::NotWhole(format!("its length changed from {before} to {now} while it was read")));
+    /// Adds a page that was asked to have so many rows.
+    fn add(&mut self, number: u64, asked: u64, page: ListPage<T>) -> Result<(), Broken> {
+        let info = page.info().map_err(Broken::Contradiction)?;
+        let rows = page.rows.len() as u64;
+        Self::check_alone(&info, number, rows, asked)?;
+        for (figure, before, now) in [
+            ("per_page", &mut self.per_page, info.per_page),
+            ("total_count", &mut self.total_count, info.total_count),
+            ("total_pages", &mut self.total_pages, info.total_pages),
+        ] {
+            if let (Some(before), Some(now)) = (*before, now)
+                && before != now
+            {
+                return contradiction(format!("its {figure} changed from {before} to {now} while it was read"));
+            }
+            *before = before.or(now);
         }
-        self.total = self.total.or(total);
-        if let Some(expected) = self.layout.map(|layout| layout.expected_on(number))
-            && came != expected
+        if let Some((least, most)) = self.layout.map(|layout| layout.rows_on(number))
+            && !(least..=most).contains(&rows)
         {
-            return Err(Broken::NotWhole(format!("its page {number} has {came} entries where {expected} are due")));
+            return contradiction(format!("its page {number} has {rows} rows where {most} are due"));
         }
-        let mut ids = Vec::with_capacity(page.entries.len());
-        for entry in page.entries {
-            let id = entry.id();
-            ids.push(id);
-            if self.entries.insert(id, entry).is_some() {
-                return Err(Broken::NotWhole(format!("it has {id} twice")));
+        for row in page.rows {
+            let id = row.id();
+            if self.rows.insert(id, row).is_some() {
+                return contradiction(format!("it has {id} twice"));
             }
         }
-        if self.entries.len() as u64 > MOST_ENTRIES {
-            return Err(Broken::Absurd(format!("it has more than {MOST_ENTRIES} entries")));
+        if self.rows.len() as u64 > MOST_ROWS {
+            return Err(Broken::Endless(format!("it has more than {MOST_ROWS} rows")));
         }
-        self.by_number.insert(number, ids);
+        self.filled += u64::from(rows > 0);
         Ok(())
     }
 
-    /// Whether the page has been added.
-    pub(super) fn has(&self, number: u64) -> bool {
-        self.by_number.contains_key(&number)
-    }
-
-    /// The entries of a page that has been added, in the order they came.
-    pub(super) fn on(&self, number: u64) -> impl DoubleEndedIterator<Item = &T> {
-        self.by_number.get(&number).into_iter().flatten().filter_map(|id| self.entries.get(id))
+    /// Checks what a page says of itself.
+    fn check_alone(info: &PageInfo, number: u64, rows: u64, asked: u64) -> Result<(), Broken> {
+        if let Some(page) = info.page.filter(|page| *page != number) {
+            return contradiction(format!("it answers with page {page} where page {number} was asked for"));
+        }
+        if let Some(count) = info.count.filter(|count| *count != rows) {
+            return contradiction(format!("its page {number} has {rows} rows and says {count}"));
+        }
+        if let Some(per_page) = info.per_page.filter(|per_page| rows > *per_page || *per_page > asked) {
+            return contradiction(format!(
+                "its page {number} has {rows} rows and says at most {per_page}, where {asked} were asked for"
+            ));
+        }
+        if rows > asked {
+            return contradiction(format!("its page {number} has {rows} rows where {asked} were asked for"));
+        }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.rows.is_empty()
     }
 
-    /// The entries so far.
-    pub(super) fn into_entries(self) -> BTreeMap<T::Id, T> {
-        self.entries
-    }
-
-    /// The entries, if they are all there are.
-    pub(super) fn into_whole(self) -> Result<BTreeMap<T::Id, T>, Broken> {
-        let read = self.entries.len() as u64;
-        match self.total {
-            Some(total) if total != read => {
-                Err(Broken::NotWhole(format!("it has {read} entries where it says {total}")))
-            }
-            _ => Ok(self.entries),
+    /// Checks what only all pages together can show.
+    pub(super) fn finish(&self) -> Result<(), Broken> {
+        let rows = self.rows.len() as u64;
+        if let Some(total) = self.total_count.filter(|total| *total != rows) {
+            return contradiction(format!("it has {rows} rows and says {total}"));
         }
+        // An empty list has no page or an empty one.
+        let fits = |pages: u64| pages == self.filled || (rows == 0 && pages == 1);
+        if let Some(pages) = self.total_pages.filter(|pages| !fits(*pages)) {
+            return contradiction(format!("it has rows on {} pages and says {pages}", self.filled));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn page(ids: std::ops::Range<u64>, total: Option<u64>) -> Page<wire::GroupMember> {
-        let entries: Vec<_> = ids.map(|id| serde_json::json!({ "id": format!("{id:032}") })).collect();
-        serde_json::from_value(serde_json::json!({ "result": entries, "result_info": { "total_count": total } }))
-            .unwrap()
+    const ASKED: u64 = 500;
+
+    fn page(ids: std::ops::Range<u64>, info: Value) -> ListPage<wire::GroupMember> {
+        let rows: Vec<_> = ids.map(|id| json!({ "id": format!("{id:032}") })).collect();
+        serde_json::from_value(json!({ "result": rows, "result_info": info })).unwrap()
     }
 
-    fn why(broken: Result<impl fmt::Debug, Broken>) -> String {
-        match broken.unwrap_err() {
-            Broken::NotWhole(why) | Broken::Absurd(why) => why,
+    fn begin(rows: u64, info: Value) -> Result<Pages<wire::GroupMember>, Broken> {
+        Pages::begin(page(0..rows, info), ASKED)
+    }
+
+    /// The verdict on a list of one page.
+    fn single(rows: u64, info: Value) -> Result<(), String> {
+        begin(rows, info).and_then(|pages| pages.finish()).map_err(why)
+    }
+
+    fn why(broken: Broken) -> String {
+        match broken {
+            Broken::Contradiction(why) | Broken::Endless(why) => why,
             Broken::Page(error) => panic!("{error}"),
         }
     }
 
     #[test]
-    fn the_pages_follow_from_what_the_first_one_holds() {
-        let pages = |came, total| Pages::new(page(0..came, Some(total))).unwrap().layout.unwrap().pages;
-        assert_eq!([pages(0, 0), pages(3, 3), pages(3, 4), pages(3, 6), pages(3, 7)], [1, 1, 2, 2, 3]);
+    fn pages_follow_from_the_first() {
+        let pages = |rows, info| begin(rows, info).unwrap().layout.map(|layout| layout.pages);
+        let total = |rows, total: u64| pages(rows, json!({ "total_count": total }));
+        assert_eq!(
+            [total(0, 0), total(3, 3), total(3, 4), total(3, 6), total(3, 7)].map(Option::unwrap),
+            [1, 1, 2, 2, 3]
+        );
+        assert_eq!(pages(3, json!({ "total_count": 7, "per_page": 3 })), Some(3));
+        assert_eq!(pages(3, json!({ "total_pages": 2 })), Some(2));
+        assert_eq!(pages(3, json!({ "count": 3 })), None);
     }
 
     #[test]
-    fn an_absurd_length_is_refused_at_once() {
-        assert_eq!(
-            why(Pages::new(page(0..3, Some(1_000_000_000_000_000_000)))),
-            "it claims to have 1000000000000000000 entries"
-        );
-        assert_eq!(why(Pages::new(page(0..1, Some(50_000)))), "it claims to have 50000 entries, 1 on a page");
+    fn figures_that_fit_are_believed() {
+        for (rows, info) in [
+            (3, Value::Null),
+            (3, json!({ "page": 1, "per_page": 500, "count": 3, "total_count": 3, "total_pages": 1 })),
+            (3, json!({ "page": "1", "per_page": "100", "count": "3", "total_count": "3", "total_pages": "1" })),
+            (3, json!({ "page": 1.0, "per_page": 3, "count": 3.0, "total_count": 3, "total_pages": 1 })),
+            (3, json!({ "total_pages": 1 })),
+            (0, json!({ "page": 1, "per_page": 0, "count": 0, "total_count": 0, "total_pages": 0 })),
+            (0, json!({ "total_count": 0, "total_pages": 1 })),
+            (0, json!({ "total_pages": 0 })),
+        ] {
+            assert_eq!(single(rows, info.clone()), Ok(()), "{rows} rows, {info}");
+        }
+    }
+
+    #[test]
+    fn a_figure_that_does_not_fit_is_a_contradiction() {
+        for (rows, info) in [
+            (3, json!({ "count": 4 })),
+            (3, json!({ "count": "2" })),
+            (3, json!({ "page": 2 })),
+            (3, json!({ "page": 0 })),
+            (3, json!({ "per_page": 2 })),
+            (3, json!({ "per_page": 0 })),
+            (3, json!({ "per_page": 501 })),
+            (3, json!({ "total_count": 2 })),
+            (0, json!({ "total_count": 1 })),
+            (0, json!({ "count": 1 })),
+            (3, json!({ "total_count": 4, "per_page": 500 })),
+            (3, json!({ "total_count": 3, "total_pages": 2 })),
+            (3, json!({ "total_count": 3, "total_pages": 0 })),
+            (3, json!({ "total_pages": 0 })),
+            (0, json!({ "total_pages": 2 })),
+            (501, Value::Null),
+            (3, json!({ "total_count": "three" })),
+            (3, json!({ "total_count": 1_000_000_000_000_000_000_u64 })),
+            (1, json!({ "total_count": 50_000 })),
+            (1, json!({ "total_pages": 50_000 })),
+        ] {
+            assert!(single(rows, info.clone()).is_err(), "{rows} rows, {info}");
+        }
     }
 
     #[test]
     fn pages_that_do_not_fit_together_are_no_list() {
-        assert_eq!(why(Pages::new(page(0..0, Some(3)))), "its first page is empty where it should have 3 entries");
-        assert_eq!(why(Pages::new(page(0..3, Some(2)))), "its page 1 has 3 entries where 2 are due");
-        let begun = || Pages::new(page(0..3, Some(5))).unwrap();
-        assert_eq!(why(begun().add(2, page(3..4, Some(5)))), "its page 2 has 1 entries where 2 are due");
-        assert_eq!(why(begun().add(2, page(3..5, Some(6)))), "its length changed from 5 to 6 while it was read");
-        assert_eq!(why(begun().add(2, page(2..4, Some(5)))), "it has 00000000000000000000000000000002 twice");
-        assert_eq!(why(begun().into_whole()), "it has 3 entries where it says 5");
+        let first = json!({ "total_count": 5, "per_page": 3, "total_pages": 2 });
+        let begun = || begin(3, first.clone()).unwrap();
+        let second = |ids, info| why(begun().add(2, 3, page(ids, info)).unwrap_err());
+        assert_eq!(second(3..4, json!({})), "its page 2 has 1 rows where 2 are due");
+        assert_eq!(second(3..5, json!({ "total_count": 6 })), "its total_count changed from 5 to 6 while it was read");
+        assert_eq!(second(3..5, json!({ "total_pages": 3 })), "its total_pages changed from 2 to 3 while it was read");
+        assert_eq!(second(3..5, json!({ "per_page": 2 })), "its per_page changed from 3 to 2 while it was read");
+        assert_eq!(second(3..5, json!({ "page": 1 })), "it answers with page 1 where page 2 was asked for");
+        assert_eq!(second(2..4, json!({})), "it has 00000000000000000000000000000002 twice");
+        assert_eq!(why(begun().finish().unwrap_err()), "it has 3 rows and says 5");
     }
 
     #[test]
     fn pages_that_fit_are_the_whole_list() {
-        let mut pages = Pages::new(page(0..3, Some(5))).unwrap();
-        pages.add(2, page(3..5, None)).unwrap();
-        assert_eq!(pages.into_whole().unwrap().len(), 5);
+        for info in [json!({ "total_count": 5 }), json!({ "per_page": 3, "total_pages": 2 }), json!({})] {
+            let mut pages = begin(3, info.clone()).unwrap();
+            pages.add(2, 3, page(3..5, json!({ "page": 2, "count": 2 }))).unwrap();
+            pages.finish().unwrap_or_else(|broken| panic!("{info}: {}", why(broken)));
+            assert_eq!(pages.rows.len(), 5);
+        }
     }
 }

@@ -7,13 +7,28 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::error::ApiErrorKind;
+
 /// A wait that somebody watching might wonder about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// When it ends.
     pub until: Instant,
-    /// What for.
     pub why: WaitReason,
+    /// The status of the answer that made it necessary.
+    pub status: Option<u16>,
+    /// How often the request has been tried.
+    pub attempt: u32,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.why)?;
+        match (self.status, self.attempt) {
+            (Some(status), attempt) => write!(f, " [status {status}, attempt {attempt}]"),
+            (None, attempt) if attempt > 1 => write!(f, " [attempt {attempt}]"),
+            (None, _) => Ok(()),
+        }
+    }
 }
 
 /// Why the client waits.
@@ -24,16 +39,22 @@ pub enum WaitReason {
     /// What is left of the rate limit is spread over the time it has to last.
     Pacing,
     /// The API could not be reached, or failed, and is asked again.
-    Retry,
+    Failed(ApiErrorKind),
+    /// A token just created can be refused for some seconds.
+    NewToken,
+    /// A group just created can be without members for some seconds.
+    NewGroup,
 }
 
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::RateLimit => "rate limit",
-            Self::Pacing => "pacing, to stay within the rate limit",
-            Self::Retry => "trying again",
-        })
+        match self {
+            Self::RateLimit => f.pad("rate limit"),
+            Self::Pacing => f.pad("pacing, to stay within the rate limit"),
+            Self::Failed(kind) => kind.fmt(f),
+            Self::NewToken => f.pad("the token is refused, which a new one can be for some seconds"),
+            Self::NewGroup => f.pad("the group is not found, which a new one can be for some seconds"),
+        }
     }
 }
 
@@ -106,8 +127,9 @@ mod tests {
         let notices = Notices::new();
         let shown = notices.watch();
         let now = Instant::now();
-        let short = Wait { until: now + Duration::from_secs(1), why: WaitReason::Retry };
-        let long = Wait { until: now + Duration::from_secs(9), why: WaitReason::RateLimit };
+        let wait = |seconds, why| Wait { until: now + Duration::from_secs(seconds), why, status: None, attempt: 1 };
+        let short = wait(1, WaitReason::NewToken);
+        let long = wait(9, WaitReason::RateLimit);
         let first = notices.announce(long);
         let second = notices.announce(short);
         assert_eq!(*shown.borrow(), Some(long));

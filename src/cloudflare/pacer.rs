@@ -21,6 +21,17 @@ pub(super) struct TooLong {
     pub wait: Duration,
 }
 
+/// A request that waits for its turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turnout {
+    pub pace: Pace,
+    /// The longest it may wait.
+    pub patience: Duration,
+    /// The status of the answer to the attempt before.
+    pub status: Option<u16>,
+    pub attempt: u32,
+}
+
 /// Lets requests go one by one, in the order they came.
 #[derive(Debug)]
 pub(super) struct Pacer {
@@ -38,8 +49,9 @@ impl Pacer {
         Self { limiter, turnstile, changed, notices }
     }
 
-    /// Waits for the next request's turn, for at most `patience`.
-    pub(super) async fn admit(&self, pace: Pace, patience: Duration) -> Result<Ticket<'_>, TooLong> {
+    /// Waits for the next request's turn.
+    pub(super) async fn admit(&self, turnout: Turnout) -> Result<Ticket<'_>, TooLong> {
+        let Turnout { pace, patience, status, attempt } = turnout;
         let asked = Instant::now();
         let _next = self.turnstile.lock().await;
         let mut waited = false;
@@ -56,7 +68,7 @@ impl Pacer {
                         return Err(TooLong { wait });
                     }
                     waited = true;
-                    let _announced = self.notices.announce(Wait { until, why });
+                    let _announced = self.notices.announce(Wait { until, why, status, attempt });
                     let _either = tokio::time::timeout_at(Instant::from_std(until), changed).await;
                 }
                 Turn::AwaitAnswer => {
@@ -118,16 +130,20 @@ mod tests {
         [Allowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
     }
 
+    fn even(patience: Duration) -> Turnout {
+        Turnout { pace: Pace::Even, patience, status: None, attempt: 1 }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refusal_holds_every_request_until_the_time_it_names() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
         let patience = Duration::from_secs(60);
-        pacer.admit(Pace::Even, patience).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
-        let probe = pacer.admit(Pace::Even, patience).await.unwrap();
+        pacer.admit(even(patience)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let probe = pacer.admit(even(patience)).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
         probe.answered(&left(1000, 300));
-        pacer.admit(Pace::Even, patience).await.unwrap();
+        pacer.admit(even(patience)).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
     }
 
@@ -135,8 +151,8 @@ mod tests {
     async fn a_wait_that_is_too_long_is_said_at_once() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
-        pacer.admit(Pace::Even, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
-        let error = pacer.admit(Pace::Even, Duration::from_secs(29)).await.unwrap_err();
+        pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let error = pacer.admit(even(Duration::from_secs(29))).await.unwrap_err();
         assert_eq!(error.wait, Duration::from_secs(30));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
@@ -146,8 +162,8 @@ mod tests {
         let notices = Notices::new();
         let mut watched = notices.watch();
         let pacer = Pacer::new(notices);
-        pacer.admit(Pace::Even, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
-        let (admitted, seen) = tokio::join!(pacer.admit(Pace::Even, Duration::from_secs(10)), async {
+        pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
+        let (admitted, seen) = tokio::join!(pacer.admit(even(Duration::from_secs(10))), async {
             watched.changed().await.unwrap();
             *watched.borrow_and_update()
         });
@@ -160,14 +176,14 @@ mod tests {
     async fn a_request_given_up_makes_room_for_the_next() {
         let pacer = Pacer::new(Notices::new());
         let patience = Duration::from_secs(60);
-        pacer.admit(Pace::Even, patience).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
-        let probe = pacer.admit(Pace::Even, patience).await.unwrap();
+        pacer.admit(even(patience)).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
+        let probe = pacer.admit(even(patience)).await.unwrap();
         let (_, next) = tokio::join!(
             async {
                 tokio::task::yield_now().await;
                 drop(probe);
             },
-            pacer.admit(Pace::Even, patience)
+            pacer.admit(even(patience))
         );
         assert!(next.is_ok());
     }

@@ -29,6 +29,42 @@ pub(super) fn shown(text: &str, most: usize) -> String {
     plain.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
 }
 
+/// What a page in HTML says: its title, or else the words between its tags.
+pub(super) fn html_words(html: &str) -> String {
+    let title = element(html, "title").map(|(inside, _)| words(inside));
+    title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| words(html))
+}
+
+/// What stands inside the first element of a name, and what follows it. The end of the text ends an open element.
+fn element<'a>(html: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    // Letter case is lost without moving any place in the text.
+    let lower = html.to_ascii_lowercase();
+    let begin = lower.find(&format!("<{name}"))?;
+    let (_, inside) = html.get(begin..)?.split_once('>')?;
+    let end = lower.get(html.len() - inside.len()..)?.find(&format!("</{name}")).unwrap_or(inside.len());
+    inside.split_at_checked(end)
+}
+
+fn words(html: &str) -> String {
+    let mut words = String::new();
+    let mut rest = html;
+    while let Some((before, tag)) = rest.split_once('<') {
+        words.push_str(before);
+        words.push(' ');
+        let is = |name: &&str| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let hidden = ["script", "style"].into_iter().find(is);
+        let element = hidden.and_then(|name| element(rest.get(before.len()..)?, name));
+        rest = match element {
+            // What is hidden ends with a tag, which the next round passes over.
+            Some((_, after)) => after,
+            None => tag.split_once('>').map_or("", |(_, after)| after),
+        };
+    }
+    words.push_str(rest);
+    let entities = [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    entities.into_iter().fold(words, |words, (entity, character)| words.replace(entity, character))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +74,17 @@ mod tests {
         assert_eq!(shown("a\u{1b}[2Jb", 100), "a\\u{1b}[2Jb");
         assert_eq!(shown("abc\u{202e}def", 100), "abc\\u{202e}def");
         assert_eq!(shown("it's \"odd\"", 100), "it's \"odd\"");
+    }
+
+    #[test]
+    fn a_page_is_told_by_its_title_or_its_words() {
+        let title = "<!DOCTYPE html><HTML><Head><TITLE lang=en>502 &amp; more</TITLE><style>p { x }</style></Head>text";
+        assert_eq!(html_words(title), "502 & more");
+        let words = "<html><title> </title><script>var a = '<b>';</script><h1>Bad <b>gateway</b></h1><style>x";
+        assert_eq!(html_words(words).split_whitespace().collect::<Vec<_>>(), ["Bad", "gateway"]);
+        for odd in ["<", "<title", "<title>", "<script", "<é</title>", "a<b", "<style></style", "<title>é</TITLE"] {
+            html_words(odd);
+        }
     }
 
     #[test]

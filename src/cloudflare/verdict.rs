@@ -6,16 +6,16 @@ use serde::de::DeserializeOwned;
 
 use super::config::Credentials;
 use super::error::{ApiErrorKind, ApiMessage};
-use super::http::{Answer, Loss};
-use super::text::shown;
-use super::wire::Envelope;
+use super::http::{HttpAnswer, Loss};
+use super::text::{html_words, shown};
+use super::wire::{Envelope, Problem};
 
 /// The most characters of a text from outside that an error shows.
 const MOST_SHOWN: usize = 200;
 /// The most messages of an answer that an error shows.
 const MOST_MESSAGES: usize = 5;
 /// The bytes of a body that are looked at to show something of it.
-const GLIMPSE: usize = 2048;
+const GLIMPSE: usize = 16 * 1024;
 /// Codes that speak of credentials whatever the status is.
 const CREDENTIAL_CODES: [i64; 8] = [6003, 9103, 9106, 9107, 9109, 10_000, 10_001, 10_405];
 
@@ -88,11 +88,11 @@ impl Judge {
     /// The result of a success, as the body holds it.
     pub(super) fn judge<T: DeserializeOwned>(
         &self,
-        reply: Result<Answer, Loss>,
+        reply: Result<HttpAnswer, Loss>,
     ) -> Result<(T, Option<String>), Failure> {
         let answer = reply.map_err(|loss| self.loss(loss))?;
         let judged = match answer.status {
-            200..=299 => self.success(answer.body),
+            200..=299 => self.success(answer.status, answer.body),
             status => Err(self.failure(status, answer.body.as_deref().unwrap_or_default())),
         };
         match judged {
@@ -100,56 +100,64 @@ impl Judge {
             Err(failure) => Err(Failure {
                 status: Some(answer.status),
                 ray: answer.ray,
-                retry_after: answer.retry_after,
+                retry_after: answer.retry_after.or(failure.retry_after),
                 ..failure
             }),
         }
     }
 
-    fn success<T: DeserializeOwned>(&self, body: Result<Vec<u8>, Loss>) -> Result<T, Failure> {
+    /// An answer counts only if nothing in it contradicts it. One that does proves nothing, not even that a change was
+    /// refused.
+    fn success<T: DeserializeOwned>(&self, status: u16, body: Result<Vec<u8>, Loss>) -> Result<T, Failure> {
         let body = body.map_err(|loss| self.loss(loss))?;
-        let malformed = |why: &serde_json::Error| {
+        let failure = Failure::new(ApiErrorKind::Malformed, Fate::Unknown);
+        let unreadable = |why: &serde_json::Error| {
             let detail = format!("{}; it begins with: {}", self.fit(&why.to_string()), self.glimpse(&body));
             Failure::new(ApiErrorKind::Malformed, Fate::Unknown).because(detail)
         };
-        let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-        if !envelope.success {
-            return Err(self.refusal(200, &envelope));
+        let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+        if let Some(contradiction) = envelope.contradiction() {
+            return Err(Failure { messages: self.messages(&envelope), ..failure.because(contradiction.to_owned()) });
         }
-        serde_json::from_slice(&body).map_err(|error| malformed(&error))
+        if status != 200 {
+            return Err(failure.because("only status 200 is a complete answer".to_owned()));
+        }
+        serde_json::from_slice(&body).map_err(|error| unreadable(&error))
     }
 
     fn failure(&self, status: u16, body: &[u8]) -> Failure {
         let envelope = serde_json::from_slice::<Envelope>(body).ok();
-        let failure = match (status, &envelope) {
-            (429, _) => Failure::new(ApiErrorKind::RateLimited, Fate::NotSent),
-            // The server gave up waiting for the request: it may have seen all of it.
-            (408, _) => Failure::new(ApiErrorKind::ServerFault, Fate::Unknown),
-            (300..=399, _) => Failure::new(ApiErrorKind::Redirected, Fate::Refused),
-            (400..=499, Some(envelope)) => self.refusal(status, envelope),
-            (401 | 403, None) => Failure::new(ApiErrorKind::Credentials, Fate::Refused),
-            (404, None) => Failure::new(ApiErrorKind::NotFound, Fate::Refused),
-            (400..=499, None) => Failure::new(ApiErrorKind::Refused, Fate::Refused),
-            _ => Failure::new(ApiErrorKind::ServerFault, Fate::Unknown),
-        };
-        match envelope {
-            Some(envelope) => Failure { messages: self.messages(&envelope), ..failure },
-            None if body.is_empty() => failure,
-            None => failure.because(self.glimpse(body)),
-        }
-    }
-
-    fn refusal(&self, status: u16, envelope: &Envelope) -> Failure {
-        let messages = self.messages(envelope);
+        let messages = envelope.as_ref().map(|envelope| self.messages(envelope)).unwrap_or_default();
+        let problem = serde_json::from_slice::<Problem>(body).ok();
         let about_credentials = messages.iter().any(|message| CREDENTIAL_CODES.contains(&message.code));
-        let kind = match status {
-            _ if about_credentials => ApiErrorKind::Credentials,
-            401 => ApiErrorKind::Credentials,
-            403 if messages.is_empty() => ApiErrorKind::Credentials,
-            404 => ApiErrorKind::NotFound,
-            _ => ApiErrorKind::Refused,
+        let (kind, fate) = match status {
+            429 => (ApiErrorKind::RateLimited, Fate::NotSent),
+            // The server gave up waiting for the request: it may have seen all of it.
+            408 => (ApiErrorKind::ServerFault, Fate::Unknown),
+            300..=399 => (ApiErrorKind::Redirected, Fate::Refused),
+            401 => (ApiErrorKind::Credentials, Fate::Refused),
+            400..=499 if about_credentials => (ApiErrorKind::Credentials, Fate::Refused),
+            403 if messages.is_empty() => (ApiErrorKind::Credentials, Fate::Refused),
+            400 => (ApiErrorKind::Refused, Fate::Refused),
+            404 => (ApiErrorKind::NotFound, Fate::Refused),
+            402..=499 => (ApiErrorKind::NotAllowed, Fate::Refused),
+            _ => (ApiErrorKind::ServerFault, Fate::Unknown),
         };
-        Failure { messages, ..Failure::new(kind, Fate::Refused) }
+        // An error that claims success proves nothing about a change.
+        let contradicts_itself = fate == Fate::Refused && envelope.is_some_and(|envelope| envelope.claims_success());
+        let fate = if contradicts_itself { Fate::Unknown } else { fate };
+        let said = problem.as_ref().and_then(Problem::summary).map(|summary| self.fit(&summary));
+        Failure {
+            detail: match said {
+                None if messages.is_empty() && !body.is_empty() => Some(self.glimpse(body)),
+                said => said,
+            },
+            retry_after: problem.as_ref().and_then(Problem::retry_after),
+            // The edge cannot agree on TLS with the API behind it: that takes somebody to mend.
+            lasting: matches!(status, 525 | 526) || problem.as_ref().is_some_and(Problem::says_not_to_retry),
+            messages,
+            ..Failure::new(kind, fate)
+        }
     }
 
     fn loss(&self, loss: Loss) -> Failure {
@@ -168,14 +176,22 @@ impl Judge {
     }
 
     fn messages(&self, envelope: &Envelope) -> Vec<ApiMessage> {
+        let fit = |text: String| self.fit(&text);
         let shown = envelope.errors().into_iter().take(MOST_MESSAGES);
-        shown.map(|(code, message)| ApiMessage { code, message: self.fit(&message) }).collect()
+        let fit_all = |ApiMessage { code, message, pointer, documentation_url }| ApiMessage {
+            code,
+            message: fit(message),
+            pointer: pointer.map(fit),
+            documentation_url: documentation_url.map(fit),
+        };
+        shown.map(fit_all).collect()
     }
 
-    /// The beginning of a body.
+    /// The beginning of a body; of a page in HTML its title or its words.
     fn glimpse(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body.get(..GLIMPSE).unwrap_or(body));
-        if text.trim().is_empty() { "nothing".to_owned() } else { self.fit(&text) }
+        let words = if text.trim_start().starts_with('<') { html_words(&text) } else { text.into_owned() };
+        if words.trim().is_empty() { "nothing".to_owned() } else { self.fit(&words) }
     }
 
     fn fit(&self, text: &str) -> String {
@@ -188,7 +204,7 @@ mod tests {
     use super::*;
 
     fn judged(status: u16, body: &str) -> Failure {
-        let answer = Answer {
+        let answer = HttpAnswer {
             status,
             ray: Some("ray-1".to_owned()),
             allowances: Vec::new(),
@@ -209,7 +225,6 @@ mod tests {
             assert_eq!(judged(status, &errors(code)).kind, ApiErrorKind::Credentials, "{status} {code}");
         }
         assert_eq!(judged(403, "<html>").kind, ApiErrorKind::Credentials);
-        assert_eq!(judged(200, &errors(10_000)).kind, ApiErrorKind::Credentials);
     }
 
     #[test]
@@ -219,9 +234,15 @@ mod tests {
             (failure.kind, failure.fate)
         };
         assert_eq!(outcome(400, &errors(400)), (ApiErrorKind::Refused, Fate::Refused));
-        assert_eq!(outcome(403, &errors(1234)), (ApiErrorKind::Refused, Fate::Refused));
+        assert_eq!(outcome(403, &errors(1234)), (ApiErrorKind::NotAllowed, Fate::Refused));
+        assert_eq!(outcome(409, &errors(1234)), (ApiErrorKind::NotAllowed, Fate::Refused));
+        assert_eq!(outcome(405, "<html>"), (ApiErrorKind::NotAllowed, Fate::Refused));
         assert_eq!(outcome(404, &errors(1003)), (ApiErrorKind::NotFound, Fate::Refused));
-        assert_eq!(outcome(200, &errors(1000)), (ApiErrorKind::Refused, Fate::Refused));
+        assert_eq!(outcome(400, r#"{"success":true,"result":[]}"#), (ApiErrorKind::Refused, Fate::Unknown));
+        assert_eq!(outcome(200, &errors(1000)), (ApiErrorKind::Malformed, Fate::Unknown));
+        assert_eq!(outcome(200, &errors(10_000)), (ApiErrorKind::Malformed, Fate::Unknown));
+        assert_eq!(outcome(206, r#"{"success":true,"result":[]}"#), (ApiErrorKind::Malformed, Fate::Unknown));
+        assert_eq!(outcome(200, r#"{"success":true}"#), (ApiErrorKind::Malformed, Fate::Unknown));
         assert_eq!(outcome(302, ""), (ApiErrorKind::Redirected, Fate::Refused));
         assert_eq!(outcome(429, "slow down"), (ApiErrorKind::RateLimited, Fate::NotSent));
         assert_eq!(outcome(408, ""), (ApiErrorKind::ServerFault, Fate::Unknown));
@@ -232,10 +253,31 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_tls_behind_the_edge_lasts() {
+        assert!(judged(525, "").lasting && judged(526, "<html>").lasting);
+        assert!(!judged(524, "").lasting && !judged(502, r#"{"title":"x","retryable":true}"#).lasting);
+        assert!(judged(502, r#"{"title":"x","retryable":false}"#).lasting);
+    }
+
+    #[test]
+    fn errors_inside_a_success_are_shown() {
+        let failure = judged(200, r#"{"success":true,"errors":[{"code":7,"message":"half done"}],"result":[]}"#);
+        assert_eq!(failure.messages[0].message, "half done");
+        assert_eq!(failure.detail.as_deref(), Some("it says \"success\": true and has errors"));
+    }
+
+    #[test]
+    fn a_problem_document_is_shown() {
+        let problem =
+            r#"{"type":"about:blank","title":"Bad gateway","status":502,"detail":"host error hunter2hunter2"}"#;
+        assert_eq!(judged(502, problem).detail.as_deref(), Some("Bad gateway: host error [redacted] (status 502)"));
+    }
+
+    #[test]
     fn what_the_other_side_says_is_shown_without_its_teeth() {
         let failure = judged(502, &format!("<html>\r\n\u{1b}[31m hunter2hunter2 {}", "x".repeat(9999)));
         let detail = failure.detail.unwrap();
-        assert!(detail.starts_with("<html> \\u{1b}[31m [redacted] xxx"), "{detail}");
+        assert!(detail.starts_with("\\u{1b}[31m [redacted] xxx"), "{detail}");
         assert!(detail.chars().count() < 250, "{detail}");
         let echoed = r#"{"success":false,"errors":[{"code":1,"message":"bad token hunter2hunter2"}]}"#;
         assert_eq!(judged(400, echoed).messages[0].message, "bad token [redacted]");

@@ -1,60 +1,61 @@
-//! Changes to a group's members: sent at most once more than certain, their outcome told apart from their answer.
+//! Changes to a group's members: never sent again unless they were certainly not carried out.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde_json::Value;
+use reqwest::Method;
 
 use super::call::{Answered, Call, Caller, Failed};
-use super::error::ApiError;
+use super::error::{ApiError, ApiErrorKind};
 use super::verdict::Fate;
 use super::wire::{MemberRef, Written};
 use crate::model::MemberId;
 
-/// What the API answered to a change it made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriteAnswer {
-    /// The members of the group after the change, as the answer lists them; nothing where it lists none, or not
-    /// plainly all of them. An addition's answer is known, but not documented, to list the whole group.
-    pub members: Option<BTreeSet<MemberId>>,
-    /// What identifies the answer to Cloudflare's support.
-    pub ray: Option<String>,
-}
-
-/// A change that was not plainly made.
+/// What became of a change that was sent, or was to be sent.
 #[derive(Clone, Debug)]
-pub enum WriteError {
-    /// The API looked at it and did not do it.
-    Refused(ApiError),
-    /// It was certainly not carried out, and it was not allowed to wait longer.
+#[must_use]
+pub enum WriteFate {
+    /// The API answered that it made the change.
+    Answered {
+        /// The members of the group after the change, as the answer lists them; `None` where it lists none, or not
+        /// plainly all of them. The answer to a POST is known, but not documented, to list the whole group; the answer
+        /// to a DELETE proves nothing.
+        members: Option<BTreeSet<MemberId>>,
+        /// Identifies the answer to Cloudflare's support.
+        ray: Option<String>,
+    },
+    /// The API looked at the change and did not make it.
+    Refused { concerns: Concern, error: ApiError },
+    /// The change was certainly not carried out, and waiting longer was not allowed.
     NotSent(ApiError),
-    /// The answer was lost or cannot be read: it may have happened or not. Only reading tells.
+    /// The answer was lost, or proves nothing: the change may have happened or not. Only reading tells.
     Unknown(ApiError),
 }
 
-impl WriteError {
-    /// What went wrong.
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// One of the members named, as far as the answer tells: the others may be accepted without that member.
+    Member,
+    /// The group as a whole or the credentials: sending the change in parts cannot help.
+    Group,
+}
+
+impl WriteFate {
+    /// What went wrong, where something did.
     #[must_use]
-    pub fn error(&self) -> &ApiError {
-        let (Self::Refused(error) | Self::NotSent(error) | Self::Unknown(error)) = self;
-        error
+    pub const fn error(&self) -> Option<&ApiError> {
+        match self {
+            Self::Answered { .. } => None,
+            Self::Refused { error, .. } | Self::NotSent(error) | Self::Unknown(error) => Some(error),
+        }
     }
-}
 
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error().fmt(f)
-    }
-}
-
-impl std::error::Error for WriteError {}
-
-impl From<Failed> for WriteError {
-    fn from(Failed { error, fate }: Failed) -> Self {
-        match fate {
-            Fate::Refused => Self::Refused(error),
-            Fate::NotSent => Self::NotSent(error),
-            Fate::Unknown => Self::Unknown(error),
+    /// Identifies the answer to Cloudflare's support.
+    #[must_use]
+    pub fn ray(&self) -> Option<&str> {
+        match self {
+            Self::Answered { ray, .. } => ray.as_deref(),
+            Self::Refused { error, .. } | Self::NotSent(error) | Self::Unknown(error) => error.ray(),
         }
     }
 }
@@ -67,9 +68,32 @@ pub(super) fn body(members: &[MemberId]) -> Vec<u8> {
 }
 
 /// Sends a change.
-pub(super) async fn send(caller: &Caller, call: &Call) -> Result<WriteAnswer, WriteError> {
-    // The envelope has said that it succeeded: a result of another shape takes nothing from that.
-    let Answered { result, ray } = caller.call::<Value>(call).await?;
-    let members = serde_json::from_value(result).ok().and_then(Written::members);
-    Ok(WriteAnswer { members, ray })
+pub(super) async fn send(caller: &Caller, call: &Call) -> WriteFate {
+    match caller.call::<Written>(call).await {
+        Ok(Answered { result, ray }) => {
+            let shows_the_group = call.message.method != Method::DELETE;
+            WriteFate::Answered { members: result.members().filter(|_| shows_the_group), ray }
+        }
+        Err(Failed { error, fate }) => match fate {
+            Fate::Refused => WriteFate::Refused { concerns: concern(&call.message.method, &error), error },
+            Fate::NotSent => WriteFate::NotSent(error),
+            Fate::Unknown => WriteFate::Unknown(error),
+        },
+    }
+}
+
+/// What a refusal is about. The API refuses a whole batch for one bad member, and does not say which one.
+fn concern(method: &Method, error: &ApiError) -> Concern {
+    /// Parts of messages that are about the group, in lower case.
+    const ABOUT_THE_GROUP: [&str; 2] = ["scim", "policy validation"];
+    let about_the_group = error.messages().iter().any(|message| {
+        let message = message.message.to_lowercase();
+        ABOUT_THE_GROUP.iter().any(|part| message.contains(part))
+    });
+    match error.kind() {
+        ApiErrorKind::Refused if !about_the_group => Concern::Member,
+        // A DELETE names one member, and that member is not in the group.
+        ApiErrorKind::NotFound if *method == Method::DELETE => Concern::Member,
+        _ => Concern::Group,
+    }
 }

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::Output;
-use crate::cloudflare::{Client, Wait};
+use crate::cloudflare::{Client, Wait, WaitReason};
 use crate::render::counted;
 
 /// How often the line is drawn anew.
@@ -85,7 +85,7 @@ async fn draw(bar: ProgressBar, what: &str, client: Client) {
     }
 }
 
-/// Logs each long wait once, as it begins.
+/// Logs each long wait for the rate limit once, as it begins. The client itself logs what it tries again.
 async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
     let mut told: Option<Wait> = None;
@@ -104,7 +104,9 @@ async fn log_long_waits(what: &str, client: Client) {
 /// Whether a wait is long, and goes on long after the one that was told: requests side by side wait for the same thing.
 fn is_news(wait: Wait, told: Option<Wait>, now: Instant) -> bool {
     let since = told.map_or(now, |told| told.until.max(now));
-    wait.until.saturating_duration_since(since) >= LONG
+    wait.status.is_none()
+        && matches!(wait.why, WaitReason::RateLimit | WaitReason::Pacing)
+        && wait.until.saturating_duration_since(since) >= LONG
 }
 
 fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> String {
@@ -113,7 +115,7 @@ fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> Strin
         None => format!("{what}, {requests}"),
         Some(wait) => {
             let left = wait.until.saturating_duration_since(now).as_secs_f64().ceil();
-            format!("{what}, {requests}, waiting {left} s: {}", wait.why)
+            format!("{what}, {requests}, waiting {left} s: {wait}")
         }
     }
 }
@@ -137,12 +139,12 @@ impl Drop for Watching {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloudflare::WaitReason;
 
     #[test]
     fn the_line_says_what_goes_on_and_what_is_waited_for() {
         let now = Instant::now();
-        let wait = |why| Some(Wait { until: now + Duration::from_millis(11_200), why });
+        let until = now + Duration::from_millis(11_200);
+        let wait = |why| Some(Wait { until, why, status: None, attempt: 1 });
         assert_eq!(message("reading the account", 0, None, now), "reading the account, 0 requests");
         assert_eq!(
             message("reading the account", 1, wait(WaitReason::RateLimit), now),
@@ -152,12 +154,23 @@ mod tests {
             message("applying", 1100, wait(WaitReason::Pacing), now),
             "applying, 1100 requests, waiting 12 s: pacing, to stay within the rate limit"
         );
+        let failed = Wait { until, why: WaitReason::NewToken, status: Some(403), attempt: 2 };
+        assert_eq!(
+            message("reading the account", 2, Some(failed), now),
+            "reading the account, 2 requests, waiting 12 s: the token is refused, which a new one can be for some \
+             seconds [status 403, attempt 2]"
+        );
     }
 
     #[test]
     fn a_log_hears_of_each_long_wait_once() {
         let now = Instant::now();
-        let wait = |seconds| Wait { until: now + Duration::from_secs(seconds), why: WaitReason::Retry };
+        let wait = |seconds| Wait {
+            until: now + Duration::from_secs(seconds),
+            why: WaitReason::RateLimit,
+            status: None,
+            attempt: 1,
+        };
         assert!(!is_news(wait(9), None, now));
         assert!(is_news(wait(10), None, now));
         assert!(!is_news(wait(12), Some(wait(10)), now + Duration::from_secs(1)));

@@ -69,10 +69,6 @@ async fn find_person(client: &Client, current: &mut Observed, person: &PersonRef
     if known {
         return Ok(());
     }
-    let (emails, ids) = match person {
-        PersonRef::Email(email) => (BTreeSet::from([email.clone()]), BTreeSet::new()),
-        PersonRef::Id(id) => (BTreeSet::new(), BTreeSet::from([*id])),
-    };
-    current.people.extend(client.find_account_members(&emails, &ids).await?);
+    current.people.extend(client.account_members().await?);
     Ok(())
 }

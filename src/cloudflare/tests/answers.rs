@@ -3,12 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::audit::AuditPage;
 use super::super::config::Credentials;
-use super::super::http::Answer;
-use super::super::listing::{Entry, Pages};
+use super::super::http::HttpAnswer;
+use super::super::listing::{Pages, Row};
 use super::super::text::shown;
 use super::super::verdict::Judge;
-use super::super::wire::{AccountMember, Group, GroupMember, Page, Single, User, Written};
+use super::super::wire::{AccountMember, Group, GroupMember, ListPage, Single, User, Written};
 use super::{TOKEN, id};
 
 /// Texts that mean something to the client, and others.
@@ -41,6 +42,13 @@ fn value() -> impl Strategy<Value = Value> {
         Just("code"),
         Just("message"),
         Just("total_count"),
+        Just("per_page"),
+        Just("total_pages"),
+        Just("policies"),
+        Just("permission_groups"),
+        Just("title"),
+        Just("detail"),
+        Just("actor"),
         Just("result"),
         Just("result_info"),
         Just("errors"),
@@ -55,13 +63,17 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn judge_list<T: Entry>(status: u16, body: &[u8]) {
+fn judge_list<T: Row>(status: u16, body: &[u8]) {
     let judge = Judge::new(Credentials::Token(TOKEN.into()));
-    let answer = || Answer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
-    if let Ok((page, _)) = judge.judge::<Page<T>>(Ok(answer()))
-        && let Ok(pages) = Pages::new(page)
+    let answer =
+        || HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
+    if let Ok((page, _)) = judge.judge::<ListPage<T>>(Ok(answer()))
+        && let Ok(pages) = Pages::begin(page, 500)
     {
-        let _whole_or_not = pages.into_whole();
+        let _fits_or_not = pages.finish();
+    }
+    if let Ok((page, _)) = judge.judge::<ListPage<Value>>(Ok(answer())) {
+        let _page = AuditPage::from(page);
     }
     if let Err(failure) = judge.judge::<Single<User>>(Ok(answer())) {
         let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
@@ -70,9 +82,7 @@ fn judge_list<T: Entry>(status: u16, body: &[u8]) {
             assert!(text.chars().count() < 5000);
         }
     }
-    if let Ok((Value::Object(written), _)) = judge.judge::<Value>(Ok(answer()))
-        && let Ok(written) = serde_json::from_value::<Written>(written.into())
-    {
+    if let Ok((written, _)) = judge.judge::<Written>(Ok(answer())) {
         written.members();
     }
 }

@@ -30,7 +30,7 @@ async fn a_refusal_holds_back_every_request_until_its_time() {
     };
     let (groups, wait) = tokio::join!(held, others);
     // Group members are no groups: what counts is that it was answered.
-    assert_eq!(groups.unwrap_err().kind(), ApiErrorKind::Malformed);
+    assert_eq!(groups.unwrap_err().kind(), ApiErrorKind::Incomplete);
     assert_eq!(wait.why, WaitReason::RateLimit);
     let seen = server.seen();
     let refused_at = seen[0].at;

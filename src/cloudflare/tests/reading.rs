@@ -2,25 +2,105 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::{ApiErrorKind, Client};
+use super::super::{ApiErrorKind, Client, WriteFate};
 use super::server::{Reply, Server, page, paged};
-use super::{ACCOUNT, GROUP, TOKEN, client, config, email, group, id};
+use super::{ACCOUNT, GROUP, TOKEN, client, config, email, group, id, patient_client};
 use crate::model::Member;
 
 #[tokio::test]
 async fn an_empty_group_may_be_null_in_any_way() {
-    for body in [
-        r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":null}"#,
-        r#"{"success":true,"result":null}"#,
-        r#"{"success":true,"errors":null}"#,
-        r#"{"success":true,"result":[],"result_info":{"total_count":0.0,"per_page":null}}"#,
+    for (body, requests) in [
+        (r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":{"total_count":0}}"#, 1),
+        (r#"{"success":true,"result":[],"result_info":{"total_count":0.0,"per_page":null}}"#, 1),
+        (r#"{"success":true,"result":null,"result_info":{"count":"0"}}"#, 1),
+        // Without a count it has to say so twice.
+        (r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":null}"#, 2),
+        (r#"{"success":true,"errors":null,"result":null}"#, 2),
+        (r#"{"success":true,"result":[]}"#, 2),
     ] {
         let server = Server::start(move |_, _| Reply::status(200, body)).await;
         assert!(server.client().group_members(&group()).await.unwrap().is_empty());
-        assert_eq!(server.seen().len(), 1, "{body}");
+        assert_eq!(server.seen().len(), requests, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_contradictory_list_is_read_four_times_and_never_believed() {
+    let rows = json!([{ "id": id(1) }, { "id": id(2) }]);
+    let listed = |info: Value| json!({ "success": true, "errors": [], "result": rows, "result_info": info });
+    let error = json!([{ "code": 1234, "message": "half of it is missing" }]);
+    let contradictions = [
+        (200, json!({ "success": true, "errors": [] })),
+        (200, json!({ "success": true, "errors": [], "result_info": { "total_count": 0 } })),
+        (200, json!({ "success": true, "result": null, "result_info": { "total_count": 2 } })),
+        (200, json!({ "success": true, "result": null, "result_info": { "count": "2" } })),
+        (200, json!({ "success": true, "result": null, "result_info": { "total_count": "none" } })),
+        (200, json!({ "success": true, "result": {} })),
+        (
+            200,
+            json!({ "success": true, "result": [{ "id": id(1) }, { "id": id(1) }], "result_info": { "total_count": 2 } }),
+        ),
+        (200, json!({ "success": true, "errors": error, "result": rows })),
+        (200, json!({ "success": false, "errors": error, "result": rows })),
+        (206, listed(json!({ "total_count": 2 }))),
+        (201, listed(json!({ "total_count": 2 }))),
+        (200, listed(json!({ "count": 3, "total_count": 2 }))),
+        (200, listed(json!({ "total_count": 3 }))),
+        (200, listed(json!({ "total_count": "1" }))),
+        (200, listed(json!({ "page": 2, "total_count": 2 }))),
+        (200, listed(json!({ "per_page": 1, "total_count": 2 }))),
+        (200, listed(json!({ "total_count": 2, "total_pages": 2 }))),
+    ];
+    for (status, body) in contradictions {
+        let text = body.to_string();
+        let server = Server::start(move |_, request| match request.page() {
+            1 => Reply::status(status, &text),
+            _ => page([], json!({})),
+        })
+        .await;
+        let error = server.client().group_members(&group()).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Incomplete, 4), "{status} {body}: {error}");
+        let first_pages = server.seen().iter().filter(|request| request.page() == 1).count();
+        assert_eq!(first_pages, 4, "{status} {body}");
+        let shows_errors = body["errors"].as_array().is_some_and(|errors| !errors.is_empty());
+        assert_eq!(error.to_string().contains("half of it is missing (code 1234)"), shows_errors, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_contradiction_that_passes_is_ridden_out() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::status(200, r#"{"success":true}"#),
+        1 => Reply::status(206, r#"{"success":true,"result":[]}"#),
+        2 => page(0..2, json!({ "count": 3 })),
+        _ => paged(request, 3, 500),
+    });
+    assert_eq!(server.await.client().group_members(&group()).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_group_that_is_empty_only_once_is_not_empty() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::status(200, r#"{"success":true,"result":null}"#),
+        _ => paged(request, 3, 500),
+    })
+    .await;
+    assert_eq!(server.client().group_members(&group()).await.unwrap().len(), 3);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_later_page_without_a_result_is_no_end() {
+    let server = Server::start(|_, request| match request.page() {
+        1 => page(0..3, Value::Null),
+        _ => Reply::status(200, r#"{"success":true}"#),
+    })
+    .await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Incomplete, 8));
 }
 
 #[tokio::test]
@@ -135,12 +215,13 @@ async fn a_list_that_never_is_whole_is_an_error() {
 async fn an_absurd_length_asks_for_no_further_page() {
     let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
     let error = server.client().user_groups().await.unwrap_err();
-    assert_eq!(error.kind(), ApiErrorKind::Malformed);
+    // Members are no groups.
+    assert_eq!(error.kind(), ApiErrorKind::Incomplete);
 
     let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Incomplete);
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.seen().len(), 4);
 }
 
 #[tokio::test]
@@ -150,7 +231,7 @@ async fn an_entry_without_a_valid_id_fails_the_read_and_a_bad_address_does_not()
         Reply::json(&body)
     };
     let server = Server::start(move |_, _| with("../../user".to_owned())).await;
-    assert_eq!(server.client().group_members(&group()).await.unwrap_err().kind(), ApiErrorKind::Malformed);
+    assert_eq!(server.client().group_members(&group()).await.unwrap_err().kind(), ApiErrorKind::Incomplete);
 
     let server =
         Server::start(move |before, _| if before == 0 { with(id(1).to_string()) } else { page([], json!({})) });
@@ -182,15 +263,31 @@ async fn a_fault_that_lasts_is_told_with_what_the_server_said() {
     assert_eq!(u64::from(error.attempts()), server.seen().len() as u64);
     let text = error.to_string();
     assert!(text.starts_with(&format!(r#"cannot list the members of group "Platform Admins" ({GROUP}): "#)), "{text}");
-    assert!(text.contains("<html> \\u{1b}[2J Bad gateway</html>"), "{text}");
+    assert!(text.contains(": \\u{1b}[2J Bad gateway [status 502"), "{text}");
 }
 
 #[tokio::test]
-async fn a_refusal_with_status_200_is_a_refusal() {
-    let server = Server::start(|_, _| Reply::error(200, 1234, "Policy validation failed")).await;
-    let error = server.client().group_members(&group()).await.unwrap_err();
-    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Refused, 1));
-    assert!(error.to_string().contains("Policy validation failed (code 1234)"));
+async fn only_400_and_404_are_about_one_group() {
+    for (status, kind) in [
+        (400, ApiErrorKind::Refused),
+        (404, ApiErrorKind::NotFound),
+        (405, ApiErrorKind::NotAllowed),
+        (409, ApiErrorKind::NotAllowed),
+    ] {
+        let server = Server::start(move |_, _| Reply::error(status, 1234, "Policy validation failed")).await;
+        let error = server.client().group_members(&group()).await.unwrap_err();
+        assert_eq!((error.kind(), server.seen().len()), (kind, 1), "{status}");
+        assert!(error.to_string().contains("Policy validation failed (code 1234)"));
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_cannot_agree_on_tls_is_asked_once() {
+    for status in [525, 526] {
+        let server = Server::start(move |_, _| Reply::status(status, "<html>")).await;
+        let error = server.client().group_members(&group()).await.unwrap_err();
+        assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::ServerFault, 1), "{status}");
+    }
 }
 
 #[tokio::test]
@@ -209,10 +306,11 @@ async fn an_endless_body_is_cut_off() {
 
 #[tokio::test]
 async fn bad_credentials_fail_soon_and_never_show() {
-    for (status, code, requests) in [(400, 9106, 1), (401, 10_000, 1), (403, 9109, 3), (403, 1234, 3)] {
+    for (status, code, again) in [(400, 9106, false), (401, 10_000, false), (403, 9109, true), (403, 1234, true)] {
         let server = Server::start(move |_, _| Reply::error(status, code, &format!("{TOKEN} is wrong"))).await;
         let error = server.client().user_groups().await.unwrap_err();
-        assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Credentials, requests), "{status} {code}");
+        assert_eq!(error.kind(), ApiErrorKind::Credentials, "{status} {code}");
+        assert_eq!(server.seen().len() > 1, again, "{status} {code}");
         let shown = format!("{error} {error:?} {} {:?}", error.help(), server.client());
         assert!(!shown.contains(TOKEN), "{shown}");
     }
@@ -222,14 +320,79 @@ async fn bad_credentials_fail_soon_and_never_show() {
 async fn what_was_just_created_is_waited_for() {
     let server = Server::start(|before, request| match before {
         0 | 1 => Reply::error(403, 10_000, "not yet"),
-        2 | 3 => Reply::error(404, 1003, "not found"),
+        2 => one_group(Timestamp::now()),
+        3 | 4 | 6 => Reply::error(404, 1003, "not found"),
+        7 => page([1], json!({})),
         _ => paged(request, 3, 500),
-    });
-    assert_eq!(server.await.client().group_members(&group()).await.unwrap().len(), 3);
+    })
+    .await;
+    let client = server.client();
+    client.user_groups().await.unwrap();
+    assert_eq!(client.group_members(&group()).await.unwrap().len(), 3);
+    let fate = client.add_members(&group(), &[id(1)]).await;
+    assert_eq!(fate.error().map(ToString::to_string), None);
+    assert_eq!(server.seen().len(), 8);
+}
 
-    let server = Server::start(|_, _| Reply::error(404, 1003, "not found")).await;
-    let error = server.client().group_members(&group()).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::NotFound, 5));
+/// A list of groups with the group that was created then.
+fn one_group(created: Timestamp) -> Reply {
+    let groups = json!([{ "id": GROUP, "name": "A", "created_on": created.to_string() }]);
+    Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 1 } }))
+}
+
+#[tokio::test]
+async fn an_old_group_that_is_not_found_is_gone() {
+    let old = Timestamp::now() - jiff::SignedDuration::from_mins(3);
+    let server = Server::start(move |before, _| match before {
+        0 => one_group(old),
+        _ => Reply::error(404, 1003, "not found"),
+    })
+    .await;
+    let client = server.client();
+    client.user_groups().await.unwrap();
+    let error = client.group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::NotFound, 1));
+    let error = client.add_members(&group(), &[id(1)]).await.error().unwrap().clone();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::NotFound, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_was_accepted_is_not_new() {
+    let server = Server::start(|before, request| match before {
+        0 => paged(request, 3, 500),
+        _ => Reply::error(403, 10_000, "deactivated"),
+    })
+    .await;
+    let client = server.client();
+    client.group_members(&group()).await.unwrap();
+    let error = client.group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Credentials, 1));
+}
+
+#[tokio::test]
+async fn settling_reads_go_on_after_a_stop() {
+    let server = Server::start(|before, request| match before {
+        0 => Reply::status(503, ""),
+        _ => paged(request, 3, 500),
+    })
+    .await;
+    let client = server.client();
+    client.stop();
+    let error = client.group_members(&group()).await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Stopped, 0));
+    assert_eq!(client.settling().group_members(&group()).await.unwrap().len(), 3);
+    let fate = client.settling().add_members(&group(), &[id(1)]).await;
+    assert!(matches!(fate, WriteFate::NotSent(_)), "{fate:?}");
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn settling_reads_end_soon_after_a_stop() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = patient_client(&format!("http://{}", listener.local_addr().unwrap()), Duration::from_secs(600));
+    client.stop();
+    let error = client.settling().group_members(&group()).await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::TimedOut);
 }
 
 #[tokio::test]

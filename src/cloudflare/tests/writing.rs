@@ -5,21 +5,31 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::{ApiErrorKind, WriteError};
+use super::super::{ApiErrorKind, Concern, WriteFate};
 use super::reading::unused_address;
 use super::server::{Reply, Server, page};
 use super::{ACCOUNT, GROUP, client, group, id};
+use crate::model::MemberId;
+
+/// The members that an answered write shows.
+#[track_caller]
+fn answered(fate: WriteFate) -> Option<BTreeSet<MemberId>> {
+    match fate {
+        WriteFate::Answered { members, .. } => members,
+        fate => panic!("{fate:?}"),
+    }
+}
 
 #[tokio::test]
 async fn each_write_is_sent_as_documented() {
     let server = Server::start(|_, _| page([1, 2], json!(null))).await;
     let client = server.client();
-    let answer = client.add_members(&group(), &[id(1)]).await.unwrap();
-    assert_eq!(answer.members, Some(BTreeSet::from([id(1), id(2)])));
-    assert_eq!(answer.ray.as_deref(), Some("8f00-AMS"));
-    client.replace_members(&group(), &[id(1), id(2)]).await.unwrap();
-    client.replace_members(&group(), &[]).await.unwrap();
-    client.remove_member(&group(), id(1)).await.unwrap();
+    let fate = client.add_members(&group(), &[id(1)]).await;
+    assert_eq!(fate.ray(), Some("8f00-AMS"));
+    assert_eq!(answered(fate), Some(BTreeSet::from([id(1), id(2)])));
+    answered(client.replace_members(&group(), &[id(1), id(2)]).await);
+    answered(client.replace_members(&group(), &[]).await);
+    assert_eq!(answered(client.remove_member(&group(), id(1)).await), None, "the answer to DELETE proves nothing");
     let path = format!("/accounts/{ACCOUNT}/iam/user_groups/{GROUP}/members");
     let sent: Vec<_> = server.seen().into_iter().map(|request| (request.line, request.body)).collect();
     let one = format!(r#"[{{"id":"{}"}}]"#, id(1));
@@ -37,73 +47,97 @@ async fn each_write_is_sent_as_documented() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_plainly_the_whole_group_claims_nothing() {
-    for result in
-        [json!(null), json!({ "id": id(1) }), json!([{ "id": "x" }]), json!([{ "id": id(1) }, { "id": id(1) }])]
-    {
+    let twice = json!([{ "id": id(1) }, { "id": id(1) }]);
+    for result in [json!(null), json!({ "id": id(1) }), json!([{ "id": "x" }]), twice] {
         let body = json!({ "success": true, "errors": [], "result": result });
         let server = Server::start(move |_, _| Reply::json(&body)).await;
-        let answer = server.client().add_members(&group(), &[id(1)]).await.unwrap();
-        assert_eq!(answer.members, None, "{result}");
+        assert_eq!(answered(server.client().add_members(&group(), &[id(1)]).await), None, "{result}");
     }
-    let server = Server::start(|_, _| page(0..3, json!({ "total_count": 4 }))).await;
-    assert_eq!(server.client().add_members(&group(), &[id(1)]).await.unwrap().members, None);
-    let server = Server::start(|_, _| Reply::status(200, r#"{"success":true}"#)).await;
-    assert_eq!(server.client().remove_member(&group(), id(1)).await.unwrap().members, None);
+    for info in [
+        json!({ "total_count": 4 }),
+        json!({ "total_count": "4" }),
+        json!({ "count": 2 }),
+        json!({ "total_pages": 2 }),
+        json!({ "page": 2 }),
+        json!({ "per_page": 2 }),
+        json!({ "count": "many" }),
+    ] {
+        let figures = info.clone();
+        let server = Server::start(move |_, _| page(0..3, figures.clone())).await;
+        assert_eq!(answered(server.client().add_members(&group(), &[id(1)]).await), None, "{info}");
+    }
+}
+
+/// What each kind of write comes to where every request is answered so.
+async fn fates(reply: Reply) -> [WriteFate; 3] {
+    let shown = format!("{reply:?}");
+    let server = Server::start(move |_, _| reply.clone()).await;
+    let client = server.client();
+    let fates = [
+        client.add_members(&group(), &[id(1)]).await,
+        client.replace_members(&group(), &[id(1)]).await,
+        client.remove_member(&group(), id(1)).await,
+    ];
+    assert_eq!(server.seen().len(), 3, "{shown}");
+    fates
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_unknown_at_once() {
-    let lost = [
+async fn an_answer_that_proves_nothing_is_unknown() {
+    for reply in [
         Reply::Cut,
         Reply::CutBody { status: 200, body: "{".to_owned() },
         Reply::status(503, "").with("retry-after", "0"),
         Reply::status(524, "<html>"),
+        Reply::status(525, ""),
         Reply::status(200, "<html>"),
-    ];
-    for reply in lost {
-        let script = reply.clone();
-        let server = Server::start(move |_, _| script.clone()).await;
-        let client = server.client();
-        let errors = [
-            client.add_members(&group(), &[id(1)]).await.unwrap_err(),
-            client.replace_members(&group(), &[id(1)]).await.unwrap_err(),
-            client.remove_member(&group(), id(1)).await.unwrap_err(),
-        ];
-        assert!(errors.iter().all(|error| matches!(error, WriteError::Unknown(_))), "{reply:?}: {errors:?}");
-        assert_eq!(server.seen().len(), 3, "{reply:?}");
+        Reply::status(204, ""),
+        Reply::status(200, r#"{"success":true}"#),
+        Reply::status(200, r#"{"success":true,"errors":[{"code":1,"message":"half done"}],"result":[]}"#),
+        Reply::status(206, r#"{"success":true,"result":[]}"#),
+        Reply::status(400, r#"{"success":true,"result":[]}"#),
+        Reply::error(200, 1000, "do not have DSR enabled"),
+        Reply::error(200, 10_000, "Authentication error"),
+    ] {
+        let fates = fates(reply.clone()).await;
+        assert!(fates.iter().all(|fate| matches!(fate, WriteFate::Unknown(_))), "{reply:?}: {fates:?}");
     }
+    let [fate, ..] = fates(Reply::error(200, 1000, "do not have DSR enabled")).await;
+    let reason = fate.error().unwrap().reason();
+    assert!(reason.contains("do not have DSR enabled (code 1000)"), "{reason}");
 }
 
 #[tokio::test]
-async fn what_the_api_did_not_do_is_refused() {
-    let refusals = [
-        Reply::error(400, 400, "invalid member"),
-        Reply::error(404, 1003, "not found"),
-        Reply::error(403, 10_000, "no"),
-        Reply::error(200, 1000, "do not have DSR enabled"),
-        Reply::CutBody { status: 400, body: "{".to_owned() },
-    ];
-    for reply in refusals {
-        let script = reply.clone();
-        let server = Server::start(move |_, _| script.clone()).await;
-        let client = server.client();
-        let errors = [
-            client.add_members(&group(), &[id(1)]).await.unwrap_err(),
-            client.replace_members(&group(), &[id(1)]).await.unwrap_err(),
-            client.remove_member(&group(), id(1)).await.unwrap_err(),
-        ];
-        assert!(errors.iter().all(|error| matches!(error, WriteError::Refused(_))), "{reply:?}: {errors:?}");
-        assert_eq!(server.seen().len(), 3, "{reply:?}");
+async fn a_refusal_says_what_it_is_about() {
+    use Concern::{Group, Member};
+    for (reply, concerns) in [
+        (Reply::error(400, 400, "invalid member"), [Member, Member, Member]),
+        (Reply::CutBody { status: 400, body: "{".to_owned() }, [Member, Member, Member]),
+        (Reply::error(404, 404, "not found"), [Group, Group, Member]),
+        (Reply::error(400, 400, "managed by SCIM"), [Group, Group, Group]),
+        (Reply::error(400, 400, "Policy validation failed"), [Group, Group, Group]),
+        (Reply::error(400, 9106, "Missing header"), [Group, Group, Group]),
+        (Reply::error(401, 10_000, "no"), [Group, Group, Group]),
+        (Reply::error(403, 10_000, "no"), [Group, Group, Group]),
+        (Reply::error(403, 1234, "no"), [Group, Group, Group]),
+        (Reply::error(405, 1234, "no"), [Group, Group, Group]),
+        (Reply::error(409, 1234, "no"), [Group, Group, Group]),
+    ] {
+        let told = fates(reply.clone()).await.map(|fate| match fate {
+            WriteFate::Refused { concerns, .. } => concerns,
+            fate => panic!("{reply:?}: {fate:?}"),
+        });
+        assert_eq!(told, concerns, "{reply:?}");
     }
 }
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
     let client = client(&unused_address());
-    let add = client.add_members(&group(), &[id(1)]).await.unwrap_err();
-    let replace = client.replace_members(&group(), &[id(1)]).await.unwrap_err();
-    let WriteError::NotSent(add) = add else { panic!("{add:?}") };
-    let WriteError::NotSent(replace) = replace else { panic!("{replace:?}") };
+    let add = client.add_members(&group(), &[id(1)]).await;
+    let replace = client.replace_members(&group(), &[id(1)]).await;
+    let WriteFate::NotSent(add) = add else { panic!("{add:?}") };
+    let WriteFate::NotSent(replace) = replace else { panic!("{replace:?}") };
     assert_eq!((add.kind(), replace.kind()), (ApiErrorKind::Unreachable, ApiErrorKind::Unreachable));
     assert!(add.attempts() > 1);
     assert_eq!(replace.attempts(), 1);
@@ -116,12 +150,12 @@ async fn after_a_rate_limit_an_addition_is_repeated_and_a_replacement_is_not() {
         _ => page([1], json!(null)),
     };
     let server = Server::start(script).await;
-    server.client().add_members(&group(), &[id(1)]).await.unwrap();
+    answered(server.client().add_members(&group(), &[id(1)]).await);
     assert_eq!(server.seen().len(), 2);
 
     let server = Server::start(script).await;
-    let error = server.client().replace_members(&group(), &[id(1)]).await.unwrap_err();
-    assert!(matches!(&error, WriteError::NotSent(error) if error.kind() == ApiErrorKind::RateLimited), "{error:?}");
+    let fate = server.client().replace_members(&group(), &[id(1)]).await;
+    assert!(matches!(&fate, WriteFate::NotSent(error) if error.kind() == ApiErrorKind::RateLimited), "{fate:?}");
     assert_eq!(server.seen().len(), 1);
 }
 
@@ -130,8 +164,8 @@ async fn a_replacement_is_not_held_back_until_it_has_aged() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "30")).await;
     let client = server.patient_client(Duration::from_secs(60));
     for _ in 0..2 {
-        let error = client.replace_members(&group(), &[id(1)]).await.unwrap_err();
-        assert!(matches!(error, WriteError::NotSent(_)), "{error:?}");
+        let fate = client.replace_members(&group(), &[id(1)]).await;
+        assert!(matches!(fate, WriteFate::NotSent(_)), "{fate:?}");
     }
     assert_eq!(server.seen().len(), 1);
 }
