@@ -117,7 +117,7 @@ fn an_edge_that_goes_on_failing_is_told_with_its_status() {
     assert_snapshot!(world.run("plan --max-wait 200ms"), @r#"
     exit 69
     -- stderr
-    error: cannot list the members of group "Admins" (98e0c7c51bc3ae1007232bdfe3a34776): the API failed: <!DOCTYPE html> <html><head><title>502 Bad Gateway</title></head><body><h1>Error 502 Bad Gateway</h1></body></html> [status 502, cf-ray [ray], [n] attempts]
+    error: cannot list the members of group "Admins" (98e0c7c51bc3ae1007232bdfe3a34776): the API failed: 502 Bad Gateway [status 502, cf-ray [ray], [n] attempts]
     help: try again later; https://www.cloudflarestatus.com tells of outages. A longer --max-wait rides out more
     "#);
 }

@@ -61,13 +61,13 @@ fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
         run.wait().unwrap();
         line
     };
-    let tells =
-        |text: &str| text.contains("reading the account, 1 request, waiting ") && text.ends_with(" s: rate limit");
     let line = logged(&[]);
-    assert!(tells(line.trim_end()) && line.contains("WARN"), "{line:?}");
+    let told = "WARN rate limit: trying again in 250.0 s operation=list the account's user groups status=429 attempt=1";
+    assert!(line.contains(told), "{line:?}");
     let line = logged(&["--log-format", "json"]);
     let log: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert!(tells(log["fields"]["message"].as_str().unwrap()), "{line:?}");
+    assert_eq!(log["fields"]["message"], "rate limit: trying again in 250.0 s", "{line:?}");
+    assert_eq!((&log["fields"]["status"], &log["fields"]["attempt"]), (&429.into(), &1.into()), "{line:?}");
 }
 
 #[test]

@@ -75,10 +75,10 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
         };
         sorted = sorted.iter().copied().filter(matches).collect();
     }
-    if sorted.is_empty() {
-        return Ok(Success::read(Value::Null));
-    }
     let (ids, info) = page(&sorted, paging, call.page_size_cap);
+    if sorted.is_empty() {
+        return Ok(Success { info: Some(info), ..Success::read(Value::Null) });
+    }
     let with_status = call.settings.member_status;
     Ok(Success::page(ids.into_iter().map(|id| shown(id, call.state.person(id), with_status)).collect(), info))
 }
