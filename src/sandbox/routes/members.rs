@@ -76,11 +76,13 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
         sorted = sorted.iter().copied().filter(matches).collect();
     }
     let (ids, info) = page(&sorted, paging, call.page_size_cap);
-    if sorted.is_empty() {
-        return Ok(Success { info: Some(info), ..Success::read(Value::Null) });
-    }
     let with_status = call.settings.member_status;
-    Ok(Success::page(ids.into_iter().map(|id| shown(id, call.state.person(id), with_status)).collect(), info))
+    let shown = ids.into_iter().map(|id| shown(id, call.state.person(id), with_status)).collect();
+    let mut page = Success::page(shown, info);
+    if sorted.is_empty() {
+        page.result = Value::Null;
+    }
+    Ok(page)
 }
 
 pub(super) fn add(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
