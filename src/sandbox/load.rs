@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::build;
 use super::seed::{Seed, SeedError};
-use super::state::State;
 
 /// The most bytes a seed may have.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -18,7 +18,7 @@ impl Seed {
         let options = serde_saphyr::options! { with_snippet: false };
         let seed: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| SeedError::from_yaml(path, text, &error))?;
-        State::new(&seed).map_err(|problem| SeedError::from_problem(path, text, problem))?;
+        build::state(&seed).map_err(|problem| SeedError::from_problem(path, text, problem))?;
         Ok(seed)
     }
 

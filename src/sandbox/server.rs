@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::{Rejection, Success};
 use super::audit::{AuditedClient, AuditedRequest};
+use super::build;
 use super::call::AnswerSettings;
 use super::course::{Alteration, Course, Effect};
 use super::dealer::Dealer;
@@ -52,7 +53,7 @@ pub(crate) struct Arrival {
 
 impl Server {
     pub(crate) fn new(seed: &Seed) -> Result<Self, SeedProblem> {
-        let state = State::new(seed)?;
+        let state = build::state(seed)?;
         let mut rules = Rules::default();
         seed.faults.iter().for_each(|rule| rules.push(rule.clone()));
         Ok(Self {

@@ -8,15 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient, AuditedRequest};
-use super::edit::{Edit, EditActor, EditBy, InGroup, NameSwap, Readdressing, Renaming};
+use super::edit::EditActor;
 use super::history::History;
 use super::id;
 use super::policies::{Catalog, PolicyBody, StoredPolicy};
-use super::seed::{Invitation, Seed};
+use super::seed::Invitation;
 use crate::model::{Email, GroupId, MemberId};
-
-mod build;
-mod trace;
 
 /// An account member.
 #[derive(Clone, Debug)]
@@ -29,13 +26,13 @@ pub(crate) struct StoredPerson {
     pub(crate) status: Invitation,
     pub(crate) joinable: bool,
     /// The id of the user behind the membership; without it one is derived.
-    user_id: Option<String>,
+    pub(crate) user_id: Option<String>,
     /// Whether two-factor authentication is on; nothing where the API does not say.
     pub(crate) two_factor: Option<bool>,
 }
 
 impl StoredPerson {
-    fn new(email: Email) -> Self {
+    pub(crate) fn new(email: Email) -> Self {
         Self {
             user_email: email.clone(),
             group_email: Some(email.clone()),
@@ -68,13 +65,13 @@ pub(crate) struct StoredGroup {
     pub(crate) settling: u32,
     /// Until when they are answered with 404.
     pub(crate) settles_at: Option<Instant>,
-    members: BTreeMap<MemberId, Timestamp>,
+    pub(crate) members: BTreeMap<MemberId, Timestamp>,
     /// The members by address, once somebody asked.
     sorted: Option<Arc<[MemberId]>>,
 }
 
 impl StoredGroup {
-    fn new(name: String, created_on: Timestamp) -> Self {
+    pub(crate) fn new(name: String, created_on: Timestamp) -> Self {
         Self {
             name,
             created_on,
@@ -105,7 +102,7 @@ impl StoredGroup {
 }
 
 /// The time of the day, as the API writes it: whole seconds.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
@@ -135,8 +132,7 @@ pub(crate) struct State {
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
-    new_groups_settle: u32,
-    new_groups_settle_for: Duration,
+    settling: Settling,
     pub(crate) token_revoked: bool,
     /// Who joined and left what, since the beginning.
     pub(crate) history: History,
@@ -147,14 +143,38 @@ pub(crate) struct State {
 
 /// What time it is in the account.
 #[derive(Clone, Copy, Debug)]
-enum Clock {
+pub(crate) enum Clock {
     /// The time of the day.
     Real,
     /// A second later at each change, so that the same changes give the same times.
     Counted(Timestamp),
 }
 
+/// How long the members of a new group cannot be reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settling {
+    pub(crate) requests: u32,
+    pub(crate) time: Duration,
+}
+
 impl State {
+    /// An account without people and groups.
+    pub(crate) fn new(clock: Clock, settling: Settling, audit: AuditLog) -> Self {
+        Self {
+            people: BTreeMap::new(),
+            by_email: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            sorted_people: BTreeMap::new(),
+            catalog: Catalog::default(),
+            audit,
+            settling,
+            token_revoked: false,
+            history: History::default(),
+            clock,
+            created: 0,
+        }
+    }
+
     pub(crate) fn person(&self, id: MemberId) -> Option<&StoredPerson> {
         self.people.get(&id)
     }
@@ -184,7 +204,7 @@ impl State {
     }
 
     /// The person with that address.
-    fn person_with(&self, email: &Email) -> Option<MemberId> {
+    pub(crate) fn person_with(&self, email: &Email) -> Option<MemberId> {
         self.by_email.get(email.folded()).copied()
     }
 
@@ -276,13 +296,18 @@ impl State {
         true
     }
 
+    /// Puts a group into the account, whose id no other has.
+    pub(crate) fn insert_group(&mut self, id: GroupId, group: StoredGroup) {
+        self.groups.insert(id, group);
+    }
+
     /// Creates a group that settles as a new one does.
     pub(crate) fn create_group(&mut self, name: &str, policies: Vec<PolicyBody>) -> GroupId {
         self.created += 1;
         let id = id::of_new_group(name, self.created);
         let mut group = StoredGroup::new(name.into(), self.tick());
-        group.settling = self.new_groups_settle;
-        group.settles_at = Instant::now().checked_add(self.new_groups_settle_for);
+        group.settling = self.settling.requests;
+        group.settles_at = Instant::now().checked_add(self.settling.time);
         group.policies = self.stored(policies, &[]);
         self.groups.insert(id, group);
         id
@@ -327,7 +352,7 @@ impl State {
     }
 
     /// The person with that email or id; an address nobody has becomes an accepted member.
-    fn find_or_add_person(&mut self, who: &str) -> Option<MemberId> {
+    pub(crate) fn find_or_add_person(&mut self, who: &str) -> Option<MemberId> {
         match who.parse() {
             Ok(email) => Some(self.person_with_or_new(&email)),
             Err(_) => self.find_person(who),
@@ -335,7 +360,7 @@ impl State {
     }
 
     /// The person with that address; where nobody has it, a new accepted member.
-    fn person_with_or_new(&mut self, email: &Email) -> MemberId {
+    pub(crate) fn person_with_or_new(&mut self, email: &Email) -> MemberId {
         self.person_with(email).unwrap_or_else(|| {
             // Somebody who had the address before may still have its id.
             let id = id::of_person(email, |id| !self.people.contains_key(&id));
@@ -344,13 +369,15 @@ impl State {
         })
     }
 
-    fn insert_person(&mut self, id: MemberId, person: StoredPerson) {
+    /// Puts a person into the account, whose id and address nobody has.
+    pub(crate) fn insert_person(&mut self, id: MemberId, person: StoredPerson) {
         self.by_email.insert(person.email.folded().to_owned(), id);
         self.people.insert(id, person);
         self.sorted_people.clear();
     }
 
-    fn remove_person(&mut self, id: MemberId) -> bool {
+    /// Takes a person out of the account and of every group; says whether there was one.
+    pub(crate) fn remove_person(&mut self, id: MemberId) -> bool {
         let Some(person) = self.people.remove(&id) else { return false };
         self.by_email.remove(person.email.folded());
         self.sorted_people.clear();
@@ -361,7 +388,8 @@ impl State {
         true
     }
 
-    fn change_email(&mut self, id: MemberId, email: Email) -> bool {
+    /// Gives a person another address, unless somebody else has it; says whether that changed anything.
+    pub(crate) fn change_email(&mut self, id: MemberId, email: Email) -> bool {
         let taken = self.person_with(&email).is_some_and(|other| other != id);
         let Some(person) = self.people.get_mut(&id).filter(|person| !taken && person.email.as_str() != email.as_str())
         else {
@@ -381,61 +409,6 @@ impl State {
         true
     }
 
-    /// Makes somebody else's change; says whether it changed anything.
-    pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
-        match edit {
-            Edit::Add(InGroup { group, member }) => {
-                let Some(group) = self.group_named(group) else { return false };
-                let Some(member) = self.find_or_add_person(member) else { return false };
-                self.add_members(group, &BTreeSet::from([member]))
-            }
-            Edit::Remove(InGroup { group, member }) => match (self.group_named(group), self.find_person(member)) {
-                (Some(group), Some(member)) => self.remove_member(group, member),
-                _ => false,
-            },
-            Edit::CreateGroup(name) => {
-                self.create_group(name, Vec::new());
-                true
-            }
-            Edit::RenameGroup(Renaming { group, to }) => {
-                self.group_named(group).is_some_and(|group| self.rename_group(group, to))
-            }
-            Edit::SwapNames(NameSwap { group, with }) => match (self.group_named(group), self.group_named(with)) {
-                (Some(one), Some(other)) if one != other => {
-                    self.rename_group(one, with);
-                    self.rename_group(other, group)
-                }
-                _ => false,
-            },
-            Edit::DeleteGroup(name) => self.group_named(name).is_some_and(|group| self.delete_group(group)),
-            Edit::ChangeEmail(Readdressing { member, to }) => match (self.find_person(member), to.parse()) {
-                (Some(member), Ok(email)) => self.change_email(member, email),
-                _ => false,
-            },
-            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
-            Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
-            Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
-            Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
-            Edit::By(EditBy { actor, edit }) => self.edit_by(actor, edit),
-        }
-    }
-
-    /// Makes somebody else's change, and notes in the audit log who made it.
-    fn edit_by(&mut self, actor: &EditActor, edit: &Edit) -> bool {
-        if let Edit::Several(edits) = edit {
-            return edits.iter().fold(false, |changed, edit| self.edit_by(actor, edit) | changed);
-        }
-        // Before, for what the edit takes away or renames; after, for whom and what it brings.
-        let before = self.request_for(edit);
-        if !self.edit(edit) {
-            return false;
-        }
-        if let Some(request) = before.or_else(|| self.request_for(edit)) {
-            self.audit(actor.clone(), request, AuditedClient::default());
-        }
-        true
-    }
-
     /// Notes in the audit log what has just been done.
     pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
         let time = match self.clock {
@@ -443,10 +416,5 @@ impl State {
             Clock::Counted(now) => now,
         };
         self.audit.record(AuditRecord { time, by, request, client, alterations: AuditAlterations::default() });
-    }
-
-    /// The account as the seed describes it.
-    pub(crate) fn new(seed: &Seed) -> Result<Self, super::seed::SeedProblem> {
-        build::state(seed)
     }
 }

@@ -37,13 +37,12 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let account = account.as_ref().map_or("", AccountId::as_str);
     let entries: Vec<Value> = places.iter().filter_map(|place| call.state.audit.entry(*place, account)).collect();
     let next = places.last().filter(|_| more).map(|(time, number)| format!("{}_{number}", time.as_nanosecond()));
-    let mut info = json!({ "count": entries.len() });
-    if let Some(next) = next {
-        match call.state.audit.settings.cursor {
-            SeedCursor::After => info["cursors"] = json!({ "after": next }),
-            SeedCursor::Cursor => info["cursor"] = json!(next),
-        }
-    }
+    let count = entries.len();
+    let info = match (next, call.state.audit.settings.cursor) {
+        (None, _) => json!({ "count": count }),
+        (Some(next), SeedCursor::After) => json!({ "count": count, "cursors": { "after": next } }),
+        (Some(next), SeedCursor::Cursor) => json!({ "count": count, "cursor": next }),
+    };
     Ok(Success::read_with(entries.into(), info))
 }
 

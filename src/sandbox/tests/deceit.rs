@@ -268,7 +268,8 @@ async fn the_past_can_be_read_back() {
 #[tokio::test]
 async fn chance_deals_each_of_these_where_it_can_befall() {
     let whole = Share::percent(100);
-    let cases: [(Chance, fn(&Fault) -> bool, bool); 6] = [
+    type Case = (Chance, fn(&Fault) -> bool, bool);
+    let cases: [Case; 6] = [
         (Chance { lag: whole, ..Chance::default() }, |fault| matches!(fault, Fault::Lag(_)), false),
         (Chance { contradict: whole, ..Chance::default() }, |fault| matches!(fault, Fault::Contradict(_)), false),
         (Chance { numbers_as_text: whole, ..Chance::default() }, |fault| *fault == Fault::NumbersAsText, false),

@@ -110,7 +110,10 @@ fn an_error_names_the_place_and_shows_the_line() {
     ];
     // The list of all keys grows with the format.
     let told = texts.map(|text| match error(text).split_once(", expected one of") {
-        Some((before, after)) => format!("{before}{}", after.find('\n').map_or("", |end| &after[end..])),
+        Some((before, after)) => {
+            let rest = after.split_once('\n').map_or(String::new(), |(_, rest)| format!("\n{rest}"));
+            format!("{before}{rest}")
+        }
         None => error(text),
     });
     insta::assert_snapshot!(told.join("\n"), @r#"

@@ -1,45 +1,32 @@
 //! From a seed to the account it describes, or to what is wrong with it.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Clock, State, StoredGroup, StoredPerson, now};
-use crate::model::{Email, GroupId, MemberId};
-use crate::sandbox::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient};
-use crate::sandbox::history::History;
-use crate::sandbox::id;
-use crate::sandbox::policies::{Catalog, Grantable, StoredPolicy};
-use crate::sandbox::seed::{
+use super::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient};
+use super::id;
+use super::policies::{Catalog, Grantable, StoredPolicy};
+use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy,
     SeedProblem, problem,
 };
+use super::state::{Clock, Settling, State, StoredGroup, StoredPerson, now};
+use crate::model::{Email, GroupId, MemberId};
 
 /// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
 /// The account as the seed describes it.
-pub(super) fn state(seed: &Seed) -> Result<State, SeedProblem> {
+pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
-    let mut state = State {
-        people: BTreeMap::new(),
-        by_email: BTreeMap::new(),
-        groups: BTreeMap::new(),
-        sorted_people: BTreeMap::new(),
-        new_groups_settle: seed.new_groups_settle,
-        new_groups_settle_for: seed.new_groups_settle_for.0,
-        token_revoked: false,
-        history: History::default(),
-        clock: match &seed.clock {
-            Some(text) => Clock::Counted(instant(text, None)?),
-            None => Clock::Real,
-        },
-        catalog: Catalog::default(),
-        audit: AuditLog::new(seed.audit_log.clone()),
-        created: 0,
+    let clock = match &seed.clock {
+        Some(text) => Clock::Counted(instant(text, None)?),
+        None => Clock::Real,
     };
+    let settling = Settling { requests: seed.new_groups_settle, time: seed.new_groups_settle_for.0 };
+    let mut state = State::new(clock, settling, AuditLog::new(seed.audit_log.clone()));
     for SeedEntry { value, place } in &seed.permission_groups {
         permission_group(&mut state.catalog, value, *place)?;
     }
@@ -83,12 +70,12 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
     let SeedEntry { value, place } = entry;
     let SeedPerson { email: address, id, status, joinable, user_email, user_id, group_email, two_factor } = value;
     let address = email(address, *place)?;
-    let id = id.unwrap_or_else(|| id::of_person(&address, |id| !state.people.contains_key(&id)));
+    let id = id.unwrap_or_else(|| id::of_person(&address, |id| state.person(id).is_none()));
     hexadecimal(id.as_str(), *place)?;
     if state.person_with(&address).is_some() {
         return Err(problem(*place, format!("{address} is listed twice: addresses are compared without case")));
     }
-    if let Some(other) = state.people.get(&id) {
+    if let Some(other) = state.person(id) {
         return Err(problem(*place, format!("{} has the id of {address} already: {id}", other.email)));
     }
     let mut person = StoredPerson { status: *status, joinable: *joinable, ..StoredPerson::new(address) };
@@ -118,7 +105,7 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     let SeedGroup { id, scim, members, policies, created_on, status, policy_invalid, settling, settling_for } = seed;
     let id: GroupId = id.unwrap_or_else(|| id::of_group(name));
     hexadecimal(id.as_str(), None)?;
-    if let Some(other) = state.groups.get(&id) {
+    if let Some(other) = state.group(id) {
         return Err(problem(None, format!("group {name:?}: the group {:?} has the id {id} already", other.name)));
     }
     let created_on = match created_on {
@@ -145,7 +132,7 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
             return Err(problem(*place, format!("group {name:?} lists the same person twice")));
         }
     }
-    state.groups.insert(id, group);
+    state.insert_group(id, group);
     Ok(())
 }
 
@@ -205,7 +192,7 @@ fn resource_group(
     seed: &SeedGrantable,
     place: Option<SeedPlace>,
 ) -> Result<String, SeedProblem> {
-    grantable(&mut catalog.resource_groups, seed, place, |name, id| Grantable::resource_group(name, id))
+    grantable(&mut catalog.resource_groups, seed, place, Grantable::resource_group)
 }
 
 fn grantable(
@@ -237,7 +224,7 @@ fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -
             let address = email(text, place)?;
             Ok(state.person_with_or_new(&address))
         }
-        (None, Some(id)) if state.people.contains_key(&id) => Ok(id),
+        (None, Some(id)) if state.person(id).is_some() => Ok(id),
         (None, Some(id)) => Err(problem(place, format!("nobody among the people has the id {id}"))),
         _ => Err(problem(place, "a member has either an email or an id")),
     }
