@@ -451,3 +451,76 @@ impl Call {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::*;
+    use crate::cloudflare::Credentials;
+
+    fn caller() -> Caller {
+        let config = ClientConfig {
+            base_url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap(),
+            credentials: Credentials::Token("hunter2hunter2".into()),
+            account_id: "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap(),
+            concurrency: 1.try_into().unwrap(),
+            timeout: Duration::from_secs(20),
+            max_wait: Duration::from_secs(600),
+            run_url: None,
+        };
+        Caller::new(config).unwrap()
+    }
+
+    fn call(retry: Retry) -> Call {
+        let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
+        let message =
+            Message { method: Method::GET, url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]), body: None };
+        Call { operation: ApiOperation::ListGroupMembers, group: Some(group), message, retry, settles: false }
+    }
+
+    fn failure(caller: &Caller, status: u16) -> Failure {
+        let answer = HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(Vec::new()) };
+        caller.judge.judge::<serde_json::Value>(Ok(answer)).unwrap_err()
+    }
+
+    #[test]
+    fn a_new_token_is_given_15_seconds_in_all() {
+        let caller = caller();
+        let (forbidden, start) = (failure(&caller, 403), Instant::now());
+        let until = |retry, after| {
+            let again = caller.again(&call(retry), &forbidden, &mut Attempts::default(), start + after);
+            again.map(|again| (again.why, again.until))
+        };
+        let given = Some((WaitReason::NewToken, Some(start + SETTLING)));
+        assert_eq!(until(Retry::ReadPage, Duration::ZERO), given);
+        assert_eq!(until(Retry::Read, Duration::from_secs(5)), given);
+        assert_eq!(until(Retry::ReadIfAllowed, Duration::ZERO), None);
+        assert_eq!(until(Retry::Unsent, Duration::ZERO), None);
+        caller.succeeded.store(true, Ordering::Relaxed);
+        assert_eq!(until(Retry::ReadPage, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_new_group_is_given_15_seconds() {
+        let caller = caller();
+        let (missing, start, call) = (failure(&caller, 404), Instant::now(), call(Retry::ReadPage));
+        assert!(caller.again(&call, &missing, &mut Attempts::default(), start).is_none());
+        let group = call.group.as_ref().unwrap().id;
+        caller.remember_creation([(group, Timestamp::now())]);
+        let mut attempts = Attempts::default();
+        for after in [Duration::ZERO, Duration::from_secs(9)] {
+            let again = caller.again(&call, &missing, &mut attempts, start + after).unwrap();
+            assert_eq!((again.why, again.until), (WaitReason::NewGroup, Some(start + SETTLING)));
+        }
+        let other = Call { operation: ApiOperation::ReplaceMembers(1), ..call };
+        assert!(caller.again(&other, &missing, &mut Attempts::default(), start).is_none());
+    }
+
+    #[test]
+    fn a_group_is_young_for_two_minutes() {
+        let now = Timestamp::now();
+        let is_young = |seconds| is_young(now - SignedDuration::from_secs(seconds), now);
+        assert_eq!([is_young(-60), is_young(0), is_young(119), is_young(120)], [true, true, true, false]);
+    }
+}

@@ -50,12 +50,14 @@ pub struct BaseUrl(Url);
 /// Why a text is no address of the API. The text itself is not repeated: it might hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    /// No URL at all.
     #[error("it is not a URL ({0}): write it like {default}", default = BaseUrl::DEFAULT)]
     Syntax(#[source] url::ParseError),
     /// Neither `https` nor `http`.
-    #[error("its scheme is neither https nor http")]
+    #[error("it does not begin with https:// (or http:// on this machine): write it like {default}", default = BaseUrl::DEFAULT)]
     Scheme,
+    /// The address of Cloudflare's API, without the path that all of its operations lie below.
+    #[error("it lacks the path /client/v4: write {default}", default = BaseUrl::DEFAULT)]
+    Path,
     /// `http` to another machine: the credentials would travel in the clear.
     #[error("http is allowed to a loopback address only, or the credentials could be read on the way: use https")]
     Insecure,
@@ -74,7 +76,10 @@ impl BaseUrl {
     ///
     /// Anything but `https`, or `http` to a loopback address; a user name or password, a query or a fragment.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
-        let url = Url::parse(text.trim()).map_err(BaseUrlError::Syntax)?;
+        let url = Url::parse(text.trim()).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => BaseUrlError::Scheme,
+            error => BaseUrlError::Syntax(error),
+        })?;
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) => {}
@@ -89,6 +94,11 @@ impl BaseUrl {
         }
         if url.fragment().is_some() {
             return Err(BaseUrlError::Excess("a fragment"));
+        }
+        // Elsewhere, a proxy or a mock may serve the API at any path.
+        let is_cloudflare = url.host_str().is_some_and(|host| host == "api.cloudflare.com");
+        if is_cloudflare && url.path().trim_end_matches('/') != "/client/v4" {
+            return Err(BaseUrlError::Path);
         }
         Ok(Self(url))
     }
@@ -221,7 +231,16 @@ mod tests {
         }
         assert_eq!(BaseUrl::parse("ftp://127.0.0.1"), Err(BaseUrlError::Scheme));
         assert_eq!(BaseUrl::parse("data:text,x"), Err(BaseUrlError::Scheme));
-        assert!(matches!(BaseUrl::parse("api.cloudflare.com"), Err(BaseUrlError::Syntax(_))));
+        for bare in ["api.cloudflare.com/client/v4", "localhost:8080/client/v4", "127.0.0.1", ""] {
+            assert_eq!(BaseUrl::parse(bare), Err(BaseUrlError::Scheme), "{bare}");
+        }
+        assert!(matches!(BaseUrl::parse("https://"), Err(BaseUrlError::Syntax(_))));
+        assert!(matches!(BaseUrl::parse("127.0.0.1:80"), Err(BaseUrlError::Scheme | BaseUrlError::Syntax(_))));
+        for elsewhere in ["https://api.cloudflare.com", "https://API.cloudflare.com/", "https://api.cloudflare.com/v4"]
+        {
+            assert_eq!(BaseUrl::parse(elsewhere), Err(BaseUrlError::Path), "{elsewhere}");
+        }
+        assert!(BaseUrl::parse("https://api.cloudflare.com/client/v4/").is_ok());
         for excess in ["https://u@h/", "https://:hunter2@h/", "https://h/?a", "https://h/#a"] {
             assert!(matches!(BaseUrl::parse(excess), Err(BaseUrlError::Excess(_))), "{excess}");
         }

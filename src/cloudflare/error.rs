@@ -92,7 +92,9 @@ impl ApiErrorKind {
                 "run again once the limit has passed, or allow a longer wait with --max-wait; \
                  other programs and the dashboard share the limit of the token's user"
             }
-            Self::Malformed => "check the API's address (--api-url) and any proxy on the way to it",
+            Self::Malformed => {
+                "check the API's address (--api-url), which usually ends in /client/v4, and any proxy on the way to it"
+            }
             Self::Stopped => "run again",
             Self::Incomplete => {
                 "try again when nobody is changing the account; nothing was concluded from the part read"
@@ -101,7 +103,10 @@ impl ApiErrorKind {
                 "check that the token is active and for this account, that the account's id is the one you mean, and that \
                  the token carries \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
             }
-            Self::NotFound => "check the account's id and that the group still exists",
+            Self::NotFound => {
+                "check the account's id, that the group still exists, and that the API's address (--api-url) ends in \
+                 /client/v4"
+            }
             Self::Redirected => "give the API's final address (--api-url): redirects are not followed",
             Self::Refused | Self::NotAllowed => {
                 "see the API's message; a group synchronised by SCIM takes no changes (mode: observe)"

@@ -24,8 +24,44 @@ pub(super) struct Allowance {
     pub quota: Option<u64>,
 }
 
-/// The allowances of `Ratelimit`, with the quotas of `Ratelimit-Policy`.
+/// The allowances that an answer tells, in either of the two documented spellings.
 pub(super) fn allowances(headers: &HeaderMap) -> Vec<Allowance> {
+    let mut allowances = structured_allowances(headers);
+    // Where an answer has both spellings, they speak of the same quota.
+    if allowances.is_empty() {
+        allowances.extend(plain_allowance(headers));
+    }
+    allowances
+}
+
+/// The allowance of `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds, or the time).
+fn plain_allowance(headers: &HeaderMap) -> Option<Allowance> {
+    /// No number of seconds until a reset is so large: it is a time in seconds since 1970.
+    const FIRST_TIME: u64 = 1_000_000_000;
+    let number = |name: &'static str| -> Option<u64> {
+        let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
+        // A list of windows begins with the one that is used up first.
+        value.split([',', ';']).next()?.trim().parse().ok()
+    };
+    let reset = match number("x-ratelimit-reset")? {
+        seconds @ ..FIRST_TIME => Duration::from_secs(seconds),
+        time => Duration::from_secs(time.saturating_sub(u64::try_from(clock(headers).as_second()).ok()?)),
+    };
+    let (remaining, quota) = (number("x-ratelimit-remaining")?, number("x-ratelimit-limit"));
+    (reset <= LONGEST).then(|| Allowance { policy: "x-ratelimit".to_owned(), remaining, reset, quota })
+}
+
+/// The time by the answer's own clock, or else by this machine's.
+fn clock(headers: &HeaderMap) -> Timestamp {
+    headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or_else(Timestamp::now)
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// The allowances of `Ratelimit`, with the quotas of `Ratelimit-Policy`.
+fn structured_allowances(headers: &HeaderMap) -> Vec<Allowance> {
     let quotas: Vec<Item> = items(headers, &HeaderName::from_static("ratelimit-policy"));
     items(headers, &HeaderName::from_static("ratelimit"))
         .into_iter()
@@ -39,15 +75,13 @@ pub(super) fn allowances(headers: &HeaderMap) -> Vec<Allowance> {
 }
 
 /// How long `Retry-After` asks to wait: seconds, or a date counted from the answer's own clock.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Too many digits for a number are a long wait all the same.
         text.parse().map_or(LONGEST, Duration::from_secs)
     } else {
-        let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
-        let from = headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or(now);
-        Duration::try_from(from.duration_until(date(text)?)).unwrap_or_default()
+        Duration::try_from(clock(headers).duration_until(date(text)?)).unwrap_or_default()
     };
     Some(wait.min(LONGEST))
 }
@@ -134,8 +168,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let now = "2026-08-01T00:00:00Z".parse().unwrap();
-        let seconds = |text: &str| retry_after(&headers(&[("retry-after", text)]), now).map(|wait| wait.as_secs());
+        let seconds = |text: &str| {
+            let headers = headers(&[("date", "Sat, 01 Aug 2026 00:00:00 GMT"), ("retry-after", text)]);
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
         assert_eq!(seconds("12"), Some(12));
         assert_eq!(seconds("99999999999999999999999"), Some(86_400));
         assert_eq!(seconds("Sat, 01 Aug 2026 00:01:30 GMT"), Some(90));
@@ -143,9 +179,29 @@ mod tests {
         assert_eq!(seconds("soon"), None);
         assert_eq!(seconds("-3"), None);
         assert_eq!(seconds(""), None);
-        let by_its_own_clock =
-            headers(&[("date", "Sat, 01 Aug 2026 00:01:00 GMT"), ("retry-after", "Sat, 01 Aug 2026 00:01:30 GMT")]);
-        assert_eq!(retry_after(&by_its_own_clock, now), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn the_other_spelling_is_read_too() {
+        let told = |reset: &str| {
+            allowances(&headers(&[
+                ("date", "Sat, 01 Aug 2026 00:00:00 GMT"),
+                ("x-ratelimit-limit", "1200, 1200;w=300"),
+                ("x-ratelimit-remaining", "7"),
+                ("x-ratelimit-reset", reset),
+            ]))
+        };
+        assert_eq!(told("30"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        assert_eq!(told("1785542430"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        for nonsense in ["soon", "", "-1", "999999999", "18446744073709551615"] {
+            assert_eq!(told(nonsense), [], "{nonsense}");
+        }
+        let both = headers(&[
+            ("ratelimit", "\"default\";r=5;t=3"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "9"),
+        ]);
+        assert_eq!(allowances(&both), [allowance("default", 5, 3, None)]);
     }
 
     proptest! {
@@ -153,11 +209,19 @@ mod tests {
         fn no_header_makes_it_panic(value in proptest::collection::vec(any::<u8>(), 0..80)) {
             let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
             let mut headers = HeaderMap::new();
-            for name in ["ratelimit", "ratelimit-policy", "retry-after", "date"] {
+            for name in [
+                "ratelimit",
+                "ratelimit-policy",
+                "retry-after",
+                "date",
+                "x-ratelimit-limit",
+                "x-ratelimit-remaining",
+                "x-ratelimit-reset",
+            ] {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
             allowances(&headers);
-            retry_after(&headers, Timestamp::UNIX_EPOCH);
+            retry_after(&headers);
         }
     }
 }

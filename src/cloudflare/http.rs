@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, redirect};
 use url::Url;
@@ -95,7 +94,7 @@ impl Http {
         let headers = response.headers();
         let (status, ray) = (response.status().as_u16(), ray(headers));
         let allowances = headers::allowances(headers);
-        let retry_after = headers::retry_after(headers, Timestamp::now());
+        let retry_after = headers::retry_after(headers);
         let body = read(&mut response).await;
         Ok(HttpAnswer { status, ray, allowances, retry_after, body })
     }

@@ -91,7 +91,7 @@ fn an_account_that_is_not_there_is_a_wrong_file() {
     exit 65
     -- stderr
     error: cannot list the account's user groups: not found: Not Found (code 1000) [status 404, cf-ray [ray]]
-    help: check the account's id and that the group still exists
+    help: check the account's id, that the group still exists, and that the API's address (--api-url) ends in /client/v4
     ");
 }
 

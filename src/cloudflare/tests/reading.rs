@@ -403,6 +403,18 @@ async fn where_nothing_listens_nothing_is_reached() {
     assert!(error.to_string().contains("refused"), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn connections_that_fail_are_given_up_after_30_seconds() {
+    let client = patient_client(&unused_address(), Duration::from_secs(600));
+    let start = tokio::time::Instant::now();
+    let error = client.user_groups().await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ApiErrorKind::Unreachable, 30));
+    // What follows does not wait as long once more.
+    let fate = client.add_members(&group(), &[id(1)]).await;
+    assert!(matches!(fate, WriteFate::NotSent(_)), "{fate:?}");
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
 #[tokio::test]
 async fn a_server_that_keeps_silent_times_out() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
