@@ -250,6 +250,7 @@ fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) ->
     (output.status.code(), stdout, stderr)
 }
 
+#[cfg(target_os = "linux")] // for /dev/full
 #[test]
 fn a_result_that_cannot_be_written_is_an_error_before_anything_is_changed() {
     let world = world();

@@ -103,7 +103,7 @@ fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
     ");
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")] // for /dev/full
 #[test]
 fn a_closed_stdout_is_an_error_and_no_panic() {
     use std::process::{Command, Stdio};
