@@ -27,9 +27,10 @@ pub use when::{When, parse_age};
 use super::entry::Entry;
 use super::file::{self, Declared};
 use super::nearest::nearest;
-use super::problem::{Problem, Problems, Report};
+use super::problem::{Problem, Problems, Report, quoted};
+use super::rules::{BreachKey, breaches};
 use super::{Source, node, parse};
-use crate::model::{Mode, Origin, PersonRef, Settings};
+use crate::model::{Desired, GroupName, Mode, Origin, PersonRef};
 use layout::{Layout, Style};
 use lists::{Found, Lists};
 use patch::Writer;
@@ -127,7 +128,7 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let desired = parse(sources).map_err(EditError::Files)?;
     let declared: Vec<Declared> = sources.iter().map(|source| file::read(source, &mut Report::default())).collect();
-    let scene = Scene { lists: Lists::new(&declared), settings: &desired.settings, now, spell };
+    let scene = Scene { lists: Lists::new(&declared), desired: &desired, now, spell };
     let mut decision = match request {
         EditRequest::Grant(grant) => grant.decide(&scene)?,
         EditRequest::Revoke(revoke) => revoke.decide(&scene)?,
@@ -161,7 +162,7 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
 /// What a request is decided by.
 struct Scene<'d> {
     lists: Lists<'d>,
-    settings: &'d Settings,
+    desired: &'d Desired,
     now: Timestamp,
     spell: Spell<'d>,
 }
@@ -334,7 +335,7 @@ fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decisi
         return Vec::new();
     }
     match parse(&with(sources, files)) {
-        Ok(_) => Vec::new(),
+        Ok(desired) => new_breaches(&desired, scene),
         Err(problems) => {
             let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
             let refused = decision.steps.iter().filter_map(|step| by_hand(step, scene));
@@ -343,6 +344,36 @@ fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decisi
             explained.collect()
         }
     }
+}
+
+/// The breaches of rules that the edit would bring, at the places of the rules: an entry has no line yet.
+fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
+    let known: BTreeSet<BreachKey> = breaches(scene.desired, scene.now).into_iter().map(|breach| breach.key).collect();
+    let new = breaches(edited, scene.now).into_iter().filter(|breach| !known.contains(&breach.key));
+    new.filter_map(|breach| {
+        let rules = |group: &GroupName| scene.desired.groups.get(group).map(|group| &group.rules);
+        let exclusion = |of: &GroupName, with: &GroupName| {
+            rules(of)?.exclusive_with.iter().find(|exclusion| exclusion.group == *with)
+        };
+        let (origin, message, help) = match &breach.key {
+            BreachKey::MaxDuration { group, .. } => {
+                let origin = rules(group)?.max_duration.as_ref()?.origin.clone()?;
+                (origin, breach.problem.message.clone(), breach.problem.help.clone()?)
+            }
+            BreachKey::MissingReason { group, .. } | BreachKey::MissingRosterReason { group, .. } => {
+                let origin = rules(group)?.require_reason.clone()?;
+                (origin, breach.problem.message.clone(), "give the reason with `--reason`".into())
+            }
+            BreachKey::Exclusive { group, other, person } => {
+                let origin = exclusion(group, other).or_else(|| exclusion(other, group))?.origin.clone();
+                let (group, other) = (quoted(group.as_str()), quoted(other.as_str()));
+                let message = format!("{person} would be in group {group} and in group {other} at the same time");
+                (origin, message, "choose times that do not overlap, or revoke the other membership first".into())
+            }
+        };
+        Some(Problem::at(&origin, message).help(help))
+    })
+    .collect()
 }
 
 /// The changes with the lines where the entries stand now.

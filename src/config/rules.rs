@@ -20,7 +20,7 @@ use crate::model::{
 #[derive(Clone, Debug)]
 pub struct Breach {
     pub key: BreachKey,
-    problem: Problem,
+    pub(super) problem: Problem,
 }
 
 /// What tells one breach from another, wherever the entries are in the files.

@@ -164,10 +164,10 @@ impl Revoking<'_, '_> {
     /// Refuses what the settings forbid.
     fn guard(&mut self) {
         let scene = self.scene;
-        if self.decision.steps.is_empty() {
+        if self.decision.steps.is_empty() && self.decision.refusals.is_empty() {
             return;
         }
-        let protected = scene.settings.protected.iter().find(|protected| protected.person == *self.person);
+        let protected = scene.desired.settings.protected.iter().find(|protected| protected.person == *self.person);
         if let Some(protected) = protected {
             let message = format!("{} is protected, and is not removed from any group", self.person);
             let help = "take the person out of `protected` first, in a change of its own";

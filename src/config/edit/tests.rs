@@ -68,7 +68,7 @@ fn shown(error: &EditError) -> String {
     match error {
         EditError::Usage { message, help } => format!("usage: {message}\nhelp: {help}"),
         EditError::Files(problems) => format!("files: {problems}"),
-        EditError::Refused { problems, .. } => format!("refused: {problems}"),
+        EditError::Refused { problems, .. } => format!("refused: {}", problems.to_string().replace("error: ", "")),
     }
 }
 

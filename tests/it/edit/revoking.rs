@@ -103,7 +103,7 @@ fn guards_refuse_all_in_one_run_with_their_lines() {
       |               ^
       help: take the person out of `protected` first, in a change of its own
 
-    convoke.yaml:18:5: group "Admins" would be left with 3, and `min_members` is 4
+    error: convoke.yaml:18:5: group "Admins" would be left with 3, and `min_members` is 4
       |     min_members: 4
       |     ^
       help: add somebody else first, or lower `min_members`

@@ -116,3 +116,41 @@ fn observed_groups_are_edited_and_noted() {
     assert_eq!(result.notes, ["group \"Ops\" is observed: convoke does not write there"]);
     assert_eq!(result.changes.len(), 1);
 }
+
+const RULES: &str = "\
+version: 1
+groups:
+  Ops:
+    max_duration: 30d
+    require_reason: true
+    members:
+      - old@x.y
+  Dev:
+    exclusive_with: [Ops]
+    members:
+      - email: d@x.y
+        until: 2026-12-10
+";
+
+#[test]
+fn edit_brings_no_breach_of_a_rule() {
+    let both = refusal(RULES, "grant/a@x.y/Ops");
+    assert!(both.contains("a.yaml:4:5: a@x.y needs an `until`"), "{both}");
+    assert!(both.contains("a.yaml:5:5: the entry of a@x.y needs a `reason`"), "{both}");
+    assert!(refusal(RULES, "grant/a@x.y/Ops/--reason/r/--until/+31d").contains("a.yaml:4:5"));
+    edited(RULES, "grant/a@x.y/Ops/--reason/r/--until/+30d");
+    let exclusive = refusal(RULES, "grant/d@x.y/Ops/--reason/r/--until/+1d");
+    assert!(exclusive.contains("a.yaml:9:22: d@x.y would be in group \"Dev\" and in group \"Ops\""), "{exclusive}");
+    edited(RULES, "grant/d@x.y/Ops/--reason/r/--from/2026-12-11/--until/2026-12-20");
+}
+
+#[test]
+fn breaches_that_were_there_stop_no_edit() {
+    edited(RULES, "grant/e@x.y/Dev");
+    let text = RULES.replace(
+        "      - old@x.y\n",
+        "      - old@x.y\n      - email: z@x.y\n        reason: r\n        until: 2026-12-02\n",
+    );
+    edited(&text, "revoke/z@x.y/Ops");
+    edited(&text, "revoke/old@x.y/Ops");
+}
