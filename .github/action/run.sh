@@ -81,8 +81,10 @@ case "$COMMAND" in
     ;;
 esac
 
+# Convoke appends its pages: apply shows the plan, then what came of it.
+pages=$folder/pages.md
 # A job that is cancelled sends the signal to this script alone: convoke has to end what is in flight and say so.
-GITHUB_STEP_SUMMARY=$folder/report.md GITHUB_OUTPUT=$folder/outputs "$CONVOKE/convoke" "${arguments[@]}" &
+GITHUB_STEP_SUMMARY=$pages GITHUB_OUTPUT=$folder/outputs "$CONVOKE/convoke" "${arguments[@]}" &
 child=$!
 trap 'kill -TERM "$child" 2> /dev/null || true' INT TERM
 while :; do
@@ -102,5 +104,9 @@ output status "$status"
 output digest "$(value digest)"
 if [ -s "$folder/plan.json" ]; then output plan "$folder/plan.json"; fi
 if [ -s "$folder/journal.jsonl" ]; then output journal "$folder/journal.jsonl"; fi
+if [ -s "$pages" ]; then
+  cat "$pages" >> "$GITHUB_STEP_SUMMARY"
+  # The last page is the result.
+  { echo "<!-- convoke:$COMMAND -->" && awk '/^<!-- convoke:[a-z]+ -->$/ { page = ""; next } { page = page $0 "\n" } END { printf "%s", page }' "$pages"; } > "$folder/report.md"
+fi
 if [ -s "$report" ]; then output report "$report"; fi
-if [ -s "$folder/report.md" ]; then cat "$folder/report.md" >> "$GITHUB_STEP_SUMMARY"; fi

@@ -4,9 +4,10 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, step_summary};
 use crate::cli::{Cli, Color, Format};
 use crate::config::Problems;
+use crate::model::RunStatus;
 use crate::render::escape::clean_lines;
 use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
@@ -129,6 +130,9 @@ impl Output {
     fn failed_result(&mut self, failure: &Failure) {
         let (message, help) = (failure.to_string(), failure.help.as_deref());
         let problems = failure.error.downcast_ref::<Problems>();
+        if self.format == Format::Github {
+            step_summary::set_outputs(RunStatus::Failed, None, self);
+        }
         let _ = match (self.format, problems) {
             (Format::Text | Format::Markdown, _) => Ok(()),
             (Format::Github, Some(problems)) => self.result(&github::problems(problems)),

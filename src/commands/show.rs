@@ -2,6 +2,7 @@
 
 use super::{Exit, Failure, Output, files, invocation, step_summary};
 use crate::cli::{Format, ShowArgs};
+use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::report::{ReportDocument, StaleDocument};
 use crate::render::{counted, github, markdown, text};
@@ -22,6 +23,7 @@ pub fn plan(plan: &Plan, apply: &str, format: Format, output: &mut Output) -> Re
         Format::Json => return Ok(output.json(&plan.sealed())?),
         Format::Github => {
             step_summary::append(&markdown::plan(plan, apply), output);
+            step_summary::set_outputs(plan.status, Some(plan.digest), output);
             github::plan(plan, &text::plan(plan, apply, output.layout()))
         }
     };
@@ -36,6 +38,7 @@ pub fn report(report: &Report, format: Format, output: &mut Output) -> Result<()
         Format::Json => return Ok(output.json(&ReportDocument::new(report))?),
         Format::Github => {
             step_summary::append(&markdown::report(report), output);
+            step_summary::set_outputs(status(report), Some(report.digest), output);
             github::report(report, &text::report(report, output.layout()))
         }
     };
@@ -50,10 +53,20 @@ pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) -> Resu
         Format::Json => return Ok(output.json(&StaleDocument::new(groups))?),
         Format::Github => {
             step_summary::append(&markdown::stale(groups), output);
+            step_summary::set_outputs(RunStatus::Stale, None, output);
             github::stale(groups, &text::stale(groups, output.layout()))
         }
     };
     Ok(output.result(&shown)?)
+}
+
+/// How a run ended.
+fn status(report: &Report) -> RunStatus {
+    match (report.is_complete(), report.changed()) {
+        (false, _) => RunStatus::Partial,
+        (true, (0, 0)) => RunStatus::InSync,
+        (true, _) => RunStatus::Applied,
+    }
 }
 
 /// What a run has cost the API.
