@@ -196,7 +196,6 @@ pub fn digest(page: &str) -> &str {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn second_push_updates_the_one_comment() {
     let Some(setting) = setting() else { return };
     let job = setting.plan(&setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]));
@@ -432,7 +431,6 @@ fn result_that_cannot_be_shown_fails_the_job() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn one_issue_opens_and_closes_with_the_drift() {
     let Some(setting) = setting() else { return };
     let event = setting.on_main("schedule", json!({}));
