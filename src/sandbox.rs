@@ -1,8 +1,7 @@
-//! A local stand-in for the API: a real HTTP server on a loopback address, in memory, started from a seed.
+//! A mock of the API: an HTTP server on a loopback address that keeps an account in memory, started from a seed.
 //!
-//! One model behind a mutex, real HTTP in front. Who runs it in a test mutates the model in-process through
-//! [`Account`], and asserts on its final state and on what was and was not requested. It is strict: a request that
-//! the API's reference does not allow is refused.
+//! Tests read and change the account in-process through [`Account`], and assert on its state and on the requests
+//! that it received. The server is strict: it rejects every request that the API's reference does not allow.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -63,21 +62,15 @@ pub use values::{Delay, Share};
 /// Why a sandbox cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The address can be reached from elsewhere.
-    #[error("the sandbox takes any client's word: it listens on a loopback address like 127.0.0.1:0 alone, not on {0}")]
+    #[error("the sandbox does not check who connects, so it listens only on a loopback address such as 127.0.0.1:0, not on {0}")]
     NotLoopback(SocketAddr),
-    /// The address cannot be listened on.
     #[error("cannot listen on {address}: choose another port, or 0 for any that is free")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// Why.
         source: io::Error,
     },
-    /// The seed contradicts itself.
     #[error("the seed cannot be used: {0}")]
     Seed(String),
-    /// The server stopped by itself.
     #[error("the sandbox stopped serving")]
     Stopped(#[source] io::Error),
 }
@@ -95,11 +88,11 @@ impl Sandbox {
     /// Any free port of a loopback address.
     pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-    /// Starts a sandbox within the present tokio runtime. Port 0 means any that is free.
+    /// Starts a sandbox in the current tokio runtime. Port 0 means any free port.
     ///
     /// # Errors
     ///
-    /// Where the address is no loopback address or is taken, or the seed contradicts itself.
+    /// The address is not a loopback address, is in use, or the seed contradicts itself.
     pub async fn start(seed: &Seed, listen: SocketAddr) -> Result<Self, SandboxError> {
         if !listen.ip().is_loopback() {
             return Err(SandboxError::NotLoopback(listen));
@@ -125,19 +118,17 @@ impl Sandbox {
         Ok(Self { address, account, stop, serving })
     }
 
-    /// The address it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to give a client as the API's URL.
+    /// The API's URL for a client.
     #[must_use]
     pub fn base_url(&self) -> String {
         base_url(self.address)
     }
 
-    /// A handle on the account.
     #[must_use]
     pub fn account(&self) -> Account {
         self.account.clone()
@@ -147,7 +138,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// Where the server stops by itself.
+    /// The server stops by itself.
     pub async fn serve_until(mut self, done: impl Future<Output = ()>) -> Result<(), SandboxError> {
         tokio::select! {
             () = done => self.shutdown().await,
@@ -155,11 +146,11 @@ impl Sandbox {
         }
     }
 
-    /// Takes no more requests, and finishes those in flight.
+    /// Accepts no more requests, and finishes those in flight.
     ///
     /// # Errors
     ///
-    /// Where the server had stopped by itself.
+    /// The server had stopped by itself.
     pub async fn shutdown(self) -> Result<(), SandboxError> {
         // An error means that the server is gone already.
         let _ = self.stop.send(());
@@ -178,7 +169,7 @@ fn stopped(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), 
     }
 }
 
-/// A sandbox on a thread of its own, for who is not async. Dropping it stops it.
+/// A sandbox on its own thread, for callers that are not async. Dropping it stops it.
 #[derive(Debug)]
 pub struct BlockingSandbox {
     address: SocketAddr,
@@ -210,19 +201,17 @@ impl BlockingSandbox {
         Ok(Self { address, account, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The address it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to give a client as the API's URL.
+    /// The API's URL for a client.
     #[must_use]
     pub fn base_url(&self) -> String {
         base_url(self.address)
     }
 
-    /// A handle on the account.
     #[must_use]
     pub fn account(&self) -> Account {
         self.account.clone()
@@ -233,7 +222,7 @@ impl Drop for BlockingSandbox {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server has been shown by its thread.
+            // The thread has already reported a panic of the server.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! A handle on a running sandbox's account: what is in it, what somebody else does to it, and what was requested.
+//! A handle on the account of a running sandbox: its contents, edits by others, and the requests received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use super::server::Server;
 use super::state::State;
 use crate::model::{GroupId, MemberId};
 
-/// The account of a running sandbox. Clones are handles on the same account; it outlives the server.
+/// The account of a running sandbox. Clones are handles on the same account, which outlives the server.
 ///
-/// Groups go by name and people by email or id; of groups with the same name, any one is meant.
+/// Groups are found by name, people by email or id.
 #[derive(Clone, Debug)]
 pub struct Account(Arc<Mutex<Server>>);
 
@@ -27,7 +27,7 @@ impl Account {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Server> {
-        // What panicked did not leave the account half changed: every change is made in one step.
+        // A panic cannot leave the account half changed: every change is made in one step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -35,7 +35,7 @@ impl Account {
         read(&mut self.lock().state)
     }
 
-    /// Every group's members by email, in order; by id for who has no email.
+    /// The emails of every group's members, sorted.
     #[must_use]
     pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
         self.read(|state| {
@@ -44,13 +44,13 @@ impl Account {
         })
     }
 
-    /// The group's members by email, in order; nothing where there is no such group.
+    /// The emails of a group's members, sorted; empty if there is no such group.
     #[must_use]
     pub fn members_of(&self, group: &str) -> Vec<String> {
         self.read(|state| state.group_named(group).map(|id| emails(state, id)).unwrap_or_default())
     }
 
-    /// The ids of the group's members; nothing where there is no such group.
+    /// The ids of a group's members; empty if there is no such group.
     #[must_use]
     pub fn member_ids_of(&self, group: &str) -> BTreeSet<MemberId> {
         self.read(|state| {
@@ -59,102 +59,91 @@ impl Account {
         })
     }
 
-    /// The group's id.
     #[must_use]
     pub fn group_id(&self, name: &str) -> Option<GroupId> {
         self.read(|state| state.group_named(name))
     }
 
-    /// The person's id.
     #[must_use]
     pub fn person_id(&self, email: &str) -> Option<MemberId> {
         self.read(|state| state.find_person(email))
     }
 
-    /// Makes a change as somebody else would; says whether it changed anything.
+    /// Makes a change as somebody else; returns whether it changed anything.
     pub fn edit(&self, edit: &Edit) -> bool {
         self.read(|state| state.edit(edit))
     }
 
-    /// Somebody joins a group; says whether that changed anything.
     pub fn add(&self, group: &str, member: &str) -> bool {
         self.edit(&Edit::add(group, member))
     }
 
-    /// Somebody leaves a group; says whether that changed anything.
     pub fn remove(&self, group: &str, member: &str) -> bool {
         self.edit(&Edit::remove(group, member))
     }
 
-    /// Somebody joins the account; says whether they were not in it.
     pub fn add_person(&self, email: &str) -> bool {
         self.edit(&Edit::AddPerson(email.into()))
     }
 
-    /// Somebody leaves the account; says whether they were in it.
     pub fn remove_person(&self, who: &str) -> bool {
         self.edit(&Edit::RemovePerson(who.into()))
     }
 
-    /// Somebody's address changes; says whether it did.
     pub fn change_email(&self, who: &str, to: &str) -> bool {
         self.edit(&Edit::change_email(who, to))
     }
 
-    /// A group is created, even where another has the name.
+    /// Creates a group, even if another has the name.
     pub fn create_group(&self, name: &str) -> GroupId {
         self.read(|state| state.create_group(name, Vec::new()))
     }
 
-    /// A group is renamed; says whether that changed anything.
     pub fn rename_group(&self, name: &str, to: &str) -> bool {
         self.edit(&Edit::rename_group(name, to))
     }
 
-    /// A group is deleted; says whether there was one.
     pub fn delete_group(&self, name: &str) -> bool {
         self.edit(&Edit::DeleteGroup(name.into()))
     }
 
-    /// The token is revoked; says whether it was good until then.
     pub fn revoke_token(&self) -> bool {
         self.edit(&Edit::RevokeToken)
     }
 
-    /// The token is good again.
     pub fn restore_token(&self) {
         self.lock().state.token_revoked = false;
     }
 
-    /// Who joined and left what since the sandbox started, in order.
+    /// All changes of memberships since the sandbox started, in order.
     #[must_use]
     pub fn history(&self) -> Vec<MembershipChange> {
         self.read(|state| state.history.changes().to_vec())
     }
 
-    /// Who was in a group at an instant.
+    /// The members of a group at an instant, whatever readings showed.
     #[must_use]
     pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
         self.read(|state| state.members_at(group, at).into_keys().collect())
     }
 
-    /// How many writes are still to be carried out although their answers are gone.
+    /// The number of writes that have not been carried out yet although they were answered or cut.
     #[must_use]
     pub fn unlanded(&self) -> usize {
         self.lock().unlanded
     }
 
-    /// Adds a rule for something that goes wrong, after those there are.
+    /// Adds a fault rule after the existing ones.
     pub fn push_fault(&self, rule: FaultRule) {
         self.lock().rules.push(rule);
     }
 
-    /// From now on reads of a group's members show the members of that long ago.
+    /// Makes reads of a group's members lag behind writes from now on.
     pub fn set_lag(&self, lag: Duration) {
         self.lock().lag = lag;
     }
 
-    /// From now on nothing goes wrong, neither by rule nor by chance, and reads lag no more. Late writes still land.
+    /// Ends all faults and lag. Late writes still land.
     pub fn clear_faults(&self) {
         let mut server = self.lock();
         server.lag = Duration::ZERO;
@@ -162,13 +151,12 @@ impl Account {
         server.dealer = None;
     }
 
-    /// Everything requested, in the order of arrival: the latest 100,000 requests at most.
+    /// All requests in the order of arrival, up to the latest 100,000.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.lock().log.requests().cloned().collect()
     }
 
-    /// How many requests there were for each operation.
     #[must_use]
     pub fn request_counts(&self) -> BTreeMap<Endpoint, usize> {
         let server = self.lock();
@@ -179,7 +167,6 @@ impl Account {
         })
     }
 
-    /// Forgets what was requested.
     pub fn clear_requests(&self) {
         self.lock().log.clear();
     }

@@ -1,9 +1,8 @@
-//! Answers as the API words them: the envelope, the refusals and their codes.
+//! The API's answers: the envelope, and refusals with their codes.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-/// What a list says about itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResultInfo {
     pub(crate) page: usize,
@@ -12,27 +11,22 @@ pub(crate) struct ResultInfo {
     pub(crate) total_count: usize,
 }
 
-/// A request that was carried out.
 #[derive(Debug)]
 pub(crate) struct Success {
     pub(crate) result: Value,
     result_info: Option<Value>,
-    /// Whether anything changed.
     pub(crate) effect: bool,
 }
 
 impl Success {
-    /// Something that was read.
     pub(crate) const fn read(result: Value) -> Self {
         Self { result, result_info: None, effect: false }
     }
 
-    /// Something that was read, with what it says about itself.
     pub(crate) const fn read_with(result: Value, result_info: Value) -> Self {
         Self { result, result_info: Some(result_info), effect: false }
     }
 
-    /// Something that was written, changed or not.
     pub(crate) const fn written(result: Value, effect: bool) -> Self {
         Self { result, result_info: None, effect }
     }
@@ -45,7 +39,6 @@ impl Success {
         Self::read_with(Value::Array(entries), info)
     }
 
-    /// The envelope around it.
     pub(crate) fn envelope(self) -> Value {
         let mut envelope = json!({ "success": true, "errors": [], "messages": [], "result": self.result });
         if let (Some(info), Some(fields)) = (self.result_info, envelope.as_object_mut()) {
@@ -55,14 +48,13 @@ impl Success {
     }
 }
 
-/// A request that was refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejection {
     pub(crate) status: StatusCode,
     pub(crate) code: u32,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
-    /// The methods that the path takes, where it does not take the one sent.
+    /// The `Allow` header.
     pub(crate) allow: Option<String>,
 }
 
@@ -75,12 +67,10 @@ impl Rejection {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// The path leads nowhere.
     pub(crate) fn no_route(path: &str) -> Self {
         Self::unroutable(StatusCode::NOT_FOUND, path)
     }
 
-    /// An id in the path is no id.
     pub(crate) fn bad_id(path: &str) -> Self {
         Self::unroutable(StatusCode::BAD_REQUEST, path)
     }
@@ -89,22 +79,19 @@ impl Rejection {
         Self::new(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
     }
 
-    /// Something well named that is not there.
     pub(crate) fn not_found(message: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, 404, message)
     }
 
-    /// There is no such group.
     pub(crate) fn no_group() -> Self {
         Self::not_found("User group not found")
     }
 
-    /// The account knows the member, and the group does not have them.
+    /// An account member who is not in the group.
     pub(crate) fn not_in_group() -> Self {
         Self::not_found("Member not found in user group")
     }
 
-    /// The path does not take the method.
     pub(crate) fn wrong_method(method: &str, allowed: &str) -> Self {
         let message = format!("Method {method} not available for that URI.");
         let mut rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
@@ -112,37 +99,31 @@ impl Rejection {
         rejection
     }
 
-    /// A query or a body that breaks the reference.
+    /// A query or a body that the reference does not allow.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::bad_request(1001, message)
     }
 
-    /// A member that a write cannot take.
     pub(crate) fn invalid_member(message: impl Into<String>) -> Self {
         Self::bad_request(400, message)
     }
 
-    /// A policy that a group cannot have.
     pub(crate) fn policy_invalid() -> Self {
         Self::bad_request(400, "Policy validation failed")
     }
 
-    /// SCIM has the say over the group.
     pub(crate) fn scim() -> Self {
-        Self::bad_request(400, "the user group is synchronized by SCIM: its name and members cannot be changed here")
+        Self::bad_request(400, "the user group is synchronized by SCIM and cannot be changed or deleted here")
     }
 
-    /// The credentials are no good.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
     }
 
-    /// The credentials are good, and not for this.
     pub(crate) fn forbidden(code: u32, message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
-    /// Too many requests.
     pub(crate) fn rate_limited(retry_after: u64) -> Self {
         let mut refusal =
             Self::new(StatusCode::TOO_MANY_REQUESTS, 971, "Please wait and consider throttling your request speed");
@@ -150,7 +131,6 @@ impl Rejection {
         refusal
     }
 
-    /// The envelope around it.
     pub(crate) fn envelope(&self) -> Value {
         json!({
             "success": false,

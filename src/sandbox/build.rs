@@ -55,13 +55,13 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
 }
 
 fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedProblem> {
-    text.parse().map_err(|error| problem(place, format!("{text:?} is no email address: {error}")))
+    text.parse().map_err(|error| problem(place, format!("{text:?} is not an email address: {error}")))
 }
 
 /// The API's ids are hexadecimal; the wider shape is left to those who only pass them on.
 fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedProblem> {
     match id.as_ref().chars().find(|c| !c.is_ascii_hexdigit()) {
-        Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it holds {odd:?}"))),
+        Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it contains {odd:?}"))),
         None => Ok(()),
     }
 }
@@ -76,7 +76,7 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
         return Err(problem(*place, format!("{address} is listed twice: addresses are compared without case")));
     }
     if let Some(other) = state.person(id) {
-        return Err(problem(*place, format!("{} has the id of {address} already: {id}", other.email)));
+        return Err(problem(*place, format!("{} already has the id of {address}: {id}", other.email)));
     }
     let mut person = StoredPerson { status: *status, joinable: *joinable, ..StoredPerson::new(address) };
     if let Some(two_factor) = two_factor {
@@ -106,7 +106,7 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     let id: GroupId = id.unwrap_or_else(|| id::of_group(name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.group(id) {
-        return Err(problem(None, format!("group {name:?}: the group {:?} has the id {id} already", other.name)));
+        return Err(problem(None, format!("group {name:?}: the group {:?} already has the id {id}", other.name)));
     }
     let created_on = match created_on {
         Some(text) => instant(text, None)?,
@@ -225,7 +225,7 @@ fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -
             Ok(state.person_with_or_new(&address))
         }
         (None, Some(id)) if state.person(id).is_some() => Ok(id),
-        (None, Some(id)) => Err(problem(place, format!("nobody among the people has the id {id}"))),
+        (None, Some(id)) => Err(problem(place, format!("no account member has the id {id}"))),
         _ => Err(problem(place, "a member has either an email or an id")),
     }
 }

@@ -1,4 +1,4 @@
-//! A request on its way through its operation.
+//! A request that is being carried out.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,7 @@ use super::request::{Ids, Incoming, Paging, Query};
 use super::state::{State, StoredPerson};
 use crate::model::{AccountId, MemberId};
 
-/// What the seed sets once for all answers.
+/// The seed's settings for answers.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerSettings {
     pub(crate) account_id: Option<AccountId>,
@@ -27,7 +27,7 @@ impl AnswerSettings {
         self.token_owner_email.clone().unwrap_or_else(|| owner.user_email.to_string())
     }
 
-    /// Who writes with the token, or with a key, as the audit log shows it.
+    /// The client as the audit log shows it.
     pub(crate) fn actor(&self, state: &State, by_key: bool) -> EditActor {
         let owner = self.token_owner.and_then(|id| Some((id, state.person(id)?)));
         let token_name =
@@ -43,20 +43,19 @@ impl AnswerSettings {
     }
 }
 
-/// A request on its way through its operation.
+/// A request that is being carried out.
 pub(crate) struct RouteCall<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) settings: &'a AnswerSettings,
     pub(crate) incoming: &'a Incoming,
     pub(crate) ids: Ids,
     pub(crate) query: Query,
-    /// The most entries of a page.
     pub(crate) page_size_cap: Option<NonZeroU32>,
     /// The instant whose members are shown, where reads lag behind.
     pub(crate) as_of: Option<Instant>,
 }
 
-/// The part of a sorted list that a page holds.
+/// The entries of one page of a list.
 pub(crate) fn page<T: Clone>(sorted: &[T], paging: Paging, cap: Option<NonZeroU32>) -> (Vec<T>, ResultInfo) {
     let Paging { page, per_page, descending } = paging;
     let per_page = cap.map_or(per_page, |cap| per_page.min(usize::try_from(cap.get()).unwrap_or(per_page)));

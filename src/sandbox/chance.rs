@@ -1,4 +1,4 @@
-//! How likely each fault is. The same seed deals the same requests the same faults, in whatever order they come.
+//! How likely each fault is. The same seed gives the same requests the same faults, in any order.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use super::values::{Delay, Share};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chance {
-    /// Another seed, another schedule.
+    /// Another seed gives another schedule.
     pub seed: u64,
     /// The request waits.
     pub latency: Share,
@@ -64,12 +64,14 @@ pub struct Chance {
     pub late: Share,
     /// The longest time after.
     pub late_time: Delay,
+    /// A 5xx of the edge: a problem document or HTML, as the client accepts.
+    pub edge: Share,
     /// Two groups take each other's names, just before.
     pub swap_names: Share,
-    /// How many times the very same request can meet a fault; after that it is left alone, so that who repeats a
-    /// request gets through.
+    /// How many times the same request can meet a fault. After that it meets none, so that a client that repeats it
+    /// succeeds.
     pub per_request: u32,
-    /// How many faults there are in all. Which requests they fall on then depends on the order of the requests.
+    /// The largest number of faults in total. Which requests meet them then depends on the order of requests.
     pub limit: Option<u32>,
 }
 
@@ -104,6 +106,7 @@ impl Default for Chance {
             claim: never,
             late: never,
             late_time: Delay::millis(500),
+            edge: never,
             swap_names: never,
             per_request: 2,
             limit: None,
@@ -135,11 +138,12 @@ pub(crate) enum Kind {
     Claim,
     Late,
     SwapNames,
+    Edge,
 }
 
 impl Chance {
-    /// The order is part of what a seed means: new kinds come last.
-    pub(crate) fn shares(&self) -> [(Share, Kind); 23] {
+    /// The order is part of the meaning of a seed: new kinds come last.
+    pub(crate) fn shares(&self) -> [(Share, Kind); 24] {
         [
             (self.latency, Kind::Latency),
             (self.rate_limited, Kind::RateLimited),
@@ -164,6 +168,7 @@ impl Chance {
             (self.claim, Kind::Claim),
             (self.late, Kind::Late),
             (self.swap_names, Kind::SwapNames),
+            (self.edge, Kind::Edge),
         ]
     }
 

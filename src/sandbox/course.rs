@@ -53,7 +53,7 @@ pub(crate) enum Ending {
     Answer,
     /// The first half of its body.
     Half,
-    /// Not a byte.
+    /// Nothing: the connection is closed.
     Nothing,
     /// `success: false` with status 200.
     Unsuccessful,

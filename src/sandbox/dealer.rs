@@ -1,4 +1,4 @@
-//! Chance at work: which fault each request meets.
+//! Decides which fault each request gets by chance.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use super::fault::{Claim, Contradiction, Fault, Late, Respond};
 use super::values::{Delay, Share};
 use crate::model::GroupId;
 
-/// Numbers that depend on a text alone.
+/// Numbers that depend only on a text.
 struct Dice([u8; 32]);
 
 impl Dice {
@@ -21,7 +21,7 @@ impl Dice {
         Self(Sha256::digest(text).into())
     }
 
-    /// The `nth` number below a bound, of four; 0 for the bound 0.
+    /// The `nth` of four numbers below a bound; 0 if the bound is 0.
     fn below(&self, nth: usize, bound: usize) -> usize {
         let eight = self.0.as_chunks::<8>().0.get(nth).copied().unwrap_or_default();
         let number = u64::from_le_bytes(eight);
@@ -50,7 +50,7 @@ impl Dealer {
         Self { chance, groups, names, people, seen: BTreeMap::new(), dealt: 0 }
     }
 
-    /// What goes wrong with this request, which says all that it asks for.
+    /// The fault for a request, given as one text.
     pub(crate) fn choose(
         &mut self,
         request: &str,
@@ -115,17 +115,18 @@ impl Dealer {
                 status: (dice.below(2, 2) == 0).then_some(504),
                 hang: false,
             }),
+            Kind::Edge => Fault::edge(error([502, 520, 524])),
             Kind::SwapNames => self.swap_names(dice, group),
         }
     }
 
-    /// Two groups take each other's names: the one that the request is about, or any, and any.
+    /// The request's group, or any, swaps its name with any group.
     fn swap_names(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let with = self.any_group(dice.below(2, self.groups.len()));
         Fault::EditBefore(Edit::swap_names(self.group(dice, group), with))
     }
 
-    /// A group is renamed or deleted: the one that the request is about, or any.
+    /// The request's group, or any, is renamed or deleted.
     fn regroup(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let group = self.group(dice, group);
         Fault::EditBefore(match dice.below(3, 2) {
@@ -139,12 +140,11 @@ impl Dealer {
         named.map_or_else(|| self.any_group(dice.below(1, self.groups.len())), String::as_str)
     }
 
-    /// The group of that rank by name.
     fn any_group(&self, rank: usize) -> &str {
         self.names.get(rank).map_or("", String::as_str)
     }
 
-    /// Somebody joins or leaves: the group the request is about, or any.
+    /// Somebody joins or leaves the request's group, or any.
     fn edit(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let group = self.group(dice, group);
         let person = self.people.get(dice.below(2, self.people.len())).map_or("", String::as_str);
@@ -157,7 +157,7 @@ impl Dealer {
     }
 }
 
-/// Whether a kind of fault can befall a request for that.
+/// Whether a kind of fault makes sense for an endpoint.
 fn concerns(kind: Kind, endpoint: Option<Endpoint>) -> bool {
     use Endpoint as E;
     match kind {
@@ -174,7 +174,7 @@ fn one_of<T: Copy>(these: &[T], dice: &Dice) -> Option<T> {
     these.get(dice.below(1, these.len())).copied()
 }
 
-/// A time from a millisecond to the longest.
+/// A time from one millisecond to the longest.
 fn up_to(longest: Delay, dice: &Dice) -> Delay {
     let millis = usize::try_from(longest.0.as_millis()).unwrap_or(usize::MAX);
     let chosen = u64::try_from(dice.below(1, millis)).unwrap_or_default();

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A change of the account that no request asked for. Groups go by name, people by email or id; an edit that finds
+/// A change of the account by somebody else. Groups are named by name, people by email or id. An edit that finds
 /// nothing to change changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
-    /// Somebody joins a group; who is no account member yet becomes one.
+    /// Somebody joins a group, and the account if they are not a member yet.
     Add(InGroup),
     /// Somebody leaves a group.
     Remove(InGroup),
@@ -30,7 +30,7 @@ pub enum Edit {
     RevokeToken,
     /// Several edits, one after the other.
     Several(Vec<Edit>),
-    /// An edit by somebody whom the audit log names. Edits by nobody leave no entry there.
+    /// An edit with an actor, which the audit log records. It does not record edits without one.
     By(EditBy),
 }
 
@@ -44,7 +44,7 @@ pub struct EditBy {
     pub edit: Box<Edit>,
 }
 
-/// Who did something, as the audit log shows it. What is not given is not shown.
+/// An actor as the audit log shows it. Fields that are not given are not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EditActor {
@@ -57,7 +57,6 @@ pub struct EditActor {
     /// How: `dash`, `api_token`, `api_key`, `oauth`, or anything else, such as `scim`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
-    /// The id of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// The name of the token.
@@ -98,7 +97,7 @@ pub struct InGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Renaming {
-    /// The group's name until now.
+    /// The present name.
     pub group: String,
     /// The new name.
     pub to: String,
@@ -108,9 +107,9 @@ pub struct Renaming {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameSwap {
-    /// The name of one group until now.
+    /// The present name of one group.
     pub group: String,
-    /// The name of the other group until now.
+    /// The present name of the other.
     pub with: String,
 }
 
@@ -118,7 +117,7 @@ pub struct NameSwap {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Readdressing {
-    /// The person's email until now, or id.
+    /// The person's present email, or id.
     pub member: String,
     /// The new address.
     pub to: String,
@@ -143,7 +142,7 @@ impl Edit {
         Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
     }
 
-    /// This edit, made by somebody whom the audit log names.
+    /// This edit with an actor, for the audit log.
     #[must_use]
     pub fn by(self, actor: EditActor) -> Self {
         Self::By(EditBy { actor, edit: Box::new(self) })

@@ -1,4 +1,4 @@
-//! The operations of the API, and which of them a method and a path name.
+//! The operations of the API, and which one a method and a path select.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The operation's name, as a seed writes it.
+    /// The name in fault rules.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +70,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether the operation is there to change something.
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(
@@ -85,7 +84,7 @@ impl Endpoint {
     }
 }
 
-/// Where a request goes: the operation, and the ids in its path as they were written.
+/// The operation of a request, and the ids in its path as they were written.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) operation: Endpoint,
@@ -97,7 +96,6 @@ pub(crate) struct Route {
 /// The operations of a path: each method that it takes.
 type Methods = &'static [(&'static str, Endpoint)];
 
-/// The operation a request means.
 pub(crate) fn route(method: &str, path: &str) -> Result<Route, Rejection> {
     use Endpoint as E;
 

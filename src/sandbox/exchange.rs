@@ -1,4 +1,4 @@
-//! One exchange: what becomes of a request, from its arrival to the response.
+//! Handles one request, from its arrival to the response.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use super::reply::{Delivery, response};
 use super::request::{Incoming, MAX_BODY};
 use super::server::Arrival;
 
-/// Answers a request.
 pub(crate) async fn exchange(account: Account, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
@@ -44,7 +43,7 @@ async fn serve(account: Account, number: u64, incoming: Incoming, course: Course
     delivery
 }
 
-/// Carries a request out in its own time, whether or not the client still waits.
+/// Carries a request out after a delay, even if the client no longer waits.
 fn land(account: Account, number: u64, incoming: Incoming, course: Course, delay: Duration) -> JoinHandle<Delivery> {
     tokio::spawn(async move {
         wait(delay).await;

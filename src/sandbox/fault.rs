@@ -47,7 +47,7 @@ pub enum Fault {
     Latency(Delay),
     /// The request is carried out, and its answer waits.
     Stall(Delay),
-    /// Another answer is given.
+    /// Another answer is sent.
     Respond(Respond),
     /// The connection is closed without a whole answer.
     Cut(Cut),
@@ -131,19 +131,19 @@ impl Contradiction {
     ];
 }
 
-/// What the answer to a write says that was not carried out.
+/// How a write that is not carried out is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
-    /// What the API answers to a write that was carried out.
+    /// Like a write that was carried out.
     Done,
     /// The list of members as it would be afterwards (for DELETE as well).
     DoneList,
     /// The list of members as it is.
     Unchanged,
-    /// An empty list.
+    /// `[]`.
     Empty,
-    /// Null.
+    /// `null`.
     Null,
 }
 
@@ -167,18 +167,17 @@ pub struct Late {
     pub hang: bool,
 }
 
-/// An answer given in place of the API's own.
+/// An answer instead of the API's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
-    /// The status.
     #[serde(deserialize_with = "answerable")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// The seconds in `Retry-After`. A 429 has it unless it is bare: 1, where nothing is said.
+    /// The seconds in `Retry-After`. Without it a 429 that is not `bare` says 1.
     #[serde(default)]
     pub retry_after: Option<u64>,
-    /// Where `Location` points.
+    /// The `Location` header.
     #[serde(default)]
     pub location: Option<String>,
     /// Whether a 429, or an error of the edge, comes without `Retry-After`.
@@ -202,16 +201,15 @@ pub struct Respond {
     /// The `source.pointer` of the error in JSON.
     #[serde(default)]
     pub pointer: Option<String>,
-    /// Whether the request is carried out nevertheless.
+    /// Whether the request is carried out all the same.
     #[serde(default)]
     pub after: bool,
 }
 
-/// A status that ends an exchange.
 fn answerable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     match u16::deserialize(deserializer)? {
         status @ 200..=599 => Ok(status),
-        other => Err(D::Error::custom(format!("{other} is no status to answer with: it is 200 to 599"))),
+        other => Err(D::Error::custom(format!("{other} is not a status to answer with: use 200 to 599"))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is let in: credentials, and the rate limit with its headers.
+//! Authentication, and the rate limit with its headers.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use super::endpoint::Endpoint;
 use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, Token};
 use super::values::Delay;
 
-/// What the live API allows, shown where the seed sets no limit.
+/// The live API's limit, which answers show if the seed sets none.
 const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
 
-/// Checks credentials.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     token: Option<Token>,
     access: Access,
-    /// How many more requests find the token unknown.
+    /// How many more requests are refused because the token is new.
     settles: u32,
 }
 
@@ -28,7 +27,6 @@ impl Gatekeeper {
         Self { token: seed.token.clone(), access: seed.token_access, settles: seed.token_settles }
     }
 
-    /// Lets a request in or refuses it.
     pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Endpoint, revoked: bool) -> Result<(), Rejection> {
         let known = self.knows(headers)?;
         if !known || revoked {
@@ -76,7 +74,6 @@ impl Gatekeeper {
     }
 }
 
-/// What an answer says about the rate limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     requests: u32,
@@ -104,7 +101,6 @@ impl Allowance {
     }
 }
 
-/// Counts requests against the limit.
 #[derive(Debug)]
 pub(crate) struct RequestLimit {
     limit: RateLimit,
@@ -121,7 +117,6 @@ impl RequestLimit {
         Self { limit, spelling, enforced, ends: None, spent: limit.spent }
     }
 
-    /// Counts a request: whether it is let in, and what the answer says.
     pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Rejection>, Allowance) {
         let RateLimit { requests, window, .. } = self.limit;
         if !self.enforced {
@@ -130,7 +125,7 @@ impl RequestLimit {
         let ends = match self.ends {
             Some(ends) if now < ends => ends,
             over => {
-                // The seed's spent requests belong to the first window alone.
+                // The seed's spent requests belong to the first window only.
                 if over.is_some() {
                     self.spent = 0;
                 }
@@ -158,7 +153,7 @@ impl RequestLimit {
     }
 }
 
-/// The seconds, rounded up: who waits for that long has waited enough.
+/// Seconds, rounded up, so that this wait is long enough.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

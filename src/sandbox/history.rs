@@ -1,4 +1,4 @@
-//! Every moment of the account's memberships: who joined and left what, when, and by whose doing.
+//! The history of memberships: who joined and left which group, when, and by which request.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,19 @@ use crate::model::{GroupId, MemberId};
 /// Somebody joined or left a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MembershipChange {
-    /// The group.
     pub group: GroupId,
-    /// The member.
     pub member: MemberId,
-    /// Whether they joined; else they left.
+    /// `false` if they left.
     pub joined: bool,
     /// When the membership began, as the API shows it.
     pub since: Timestamp,
-    /// The number of the request that did it; nothing where somebody else did.
+    /// The number of the request that did it; `None` if somebody else did.
     pub request: Option<u64>,
-    /// How many requests had arrived by then.
+    /// The number of requests that had arrived by then.
     pub after: u64,
-    /// When it happened.
     pub at: Instant,
 }
 
-/// What became of the memberships since the sandbox started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     changes: Vec<MembershipChange>,
@@ -36,17 +32,15 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// A request has arrived.
     pub(crate) fn arrived(&mut self, number: u64) {
         self.arrived = number;
     }
 
-    /// What changes from here on is the doing of this request, or of somebody else.
+    /// Attributes the changes that follow to a request, or to somebody else.
     pub(crate) fn attribute(&mut self, request: Option<u64>) {
         self.request = request;
     }
 
-    /// Somebody left who had been a member since then.
     pub(crate) fn left(&mut self, group: GroupId, member: MemberId, since: Timestamp) {
         self.note(group, member, false, since);
     }
@@ -56,7 +50,6 @@ impl History {
         self.changes.push(MembershipChange { group, member, joined, since, request, after, at });
     }
 
-    /// A group got other members.
     pub(crate) fn replaced(
         &mut self,
         group: GroupId,
@@ -71,7 +64,6 @@ impl History {
         only(after, before).into_iter().for_each(|(id, since)| self.note(group, id, true, since));
     }
 
-    /// Everything, in order.
     pub(crate) fn changes(&self) -> &[MembershipChange] {
         &self.changes
     }
@@ -87,7 +79,7 @@ impl History {
         self.since(group, at).next().is_some()
     }
 
-    /// Who was in a group at an instant, given who is in it now.
+    /// The members of a group at an instant, given its members now.
     pub(crate) fn members_at(
         &self,
         group: GroupId,

@@ -1,10 +1,10 @@
-//! Ids for what a seed gives none: derived, so that they are the same in every run.
+//! Ids for everything that a seed gives none. They are derived, so they are the same in every run.
 
 use sha2::{Digest, Sha256};
 
 use crate::model::{Email, GroupId, MemberId};
 
-/// The id of an account member with that address: the first of its ids that is free.
+/// The id of an account member with an address: the first of its derived ids that is free.
 pub(crate) fn of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
     let address = email.folded();
     let mut id = derive("member", address);
@@ -14,27 +14,23 @@ pub(crate) fn of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> Membe
     id
 }
 
-/// The id of a seed's group.
 pub(crate) fn of_group(name: &str) -> GroupId {
     derive("group", name)
 }
 
-/// The id of a group created later: another one, even where the name has been taken before.
+/// The id of a group created later, which differs from that of a former group of the same name.
 pub(crate) fn of_new_group(name: &str, nth: u64) -> GroupId {
     derive("new group", &format!("{nth} {name}"))
 }
 
-/// The id of the user behind an account member.
 pub(crate) fn of_user(member: MemberId) -> String {
     hex("user", member.as_str())
 }
 
-/// The id of the token.
 pub(crate) fn of_token() -> String {
     hex("token", "the token")
 }
 
-/// An id for something of that kind.
 pub(crate) fn hex(kind: &str, text: &str) -> String {
     let digest = Sha256::digest(format!("convoke sandbox {kind}\n{text}"));
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()

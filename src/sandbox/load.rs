@@ -9,11 +9,11 @@ use super::seed::{Seed, SeedError};
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Seed {
-    /// Reads a seed from text; the path only serves the messages.
+    /// Reads a seed from text. The path is used in messages only.
     ///
     /// # Errors
     ///
-    /// Where the text is not YAML, not of this shape, or contradicts itself.
+    /// The text is not YAML, has another shape, or contradicts itself.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let seed: Self = serde_saphyr::from_str_with_options(text, options)
@@ -26,7 +26,7 @@ impl Seed {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, is too large, or is no seed (see [`Self::parse`]).
+    /// The file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
     pub fn load(path: &Path) -> Result<Self, SeedError> {
         let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
         let bytes = std::fs::metadata(path).map_err(unreadable)?.len();

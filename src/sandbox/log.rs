@@ -1,4 +1,4 @@
-//! What was requested, and what became of it.
+//! The log of requests and answers.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,22 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use crate::model::{GroupId, MemberId};
 
-/// The most requests that are remembered: a sandbox may be served for weeks.
+/// The number of requests that are remembered: a sandbox may be served for weeks.
 const MOST: usize = 100_000;
 
-/// Of how many of them it is remembered what they showed.
+/// The number of requests whose listed members are remembered.
 const MOST_SHOWN: u64 = 10_000;
 
 /// A request that reached the sandbox.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its number, from 1 in the order of arrival; the same number is in the answer's `cf-ray`.
+    /// From 1 in the order of arrival; the answer's `cf-ray` contains it.
     pub number: u64,
-    /// The method.
     pub method: String,
-    /// The path.
     pub path: String,
     /// The query as it was sent, without the `?`.
     pub query: Option<String>,
-    /// The operation; nothing where there is none of that method and path.
+    /// `None` if no operation has this method and path.
     pub operation: Option<Endpoint>,
     /// The group in the path.
     pub group: Option<GroupId>,
@@ -33,22 +31,20 @@ pub struct Request {
     pub member: Option<MemberId>,
     /// The ids in the body, in its order.
     pub body_ids: Vec<MemberId>,
-    /// What was made to go wrong.
     pub fault: Option<Fault>,
-    /// The status of the answer, received or not; nothing while there is none, or where the connection was cut
+    /// The status of the answer, received or not; `None` while there is none, or if the connection was cut
     /// before a byte of it.
     pub status_sent: Option<u16>,
     /// Whether the request itself changed the account.
     pub effect: bool,
     /// When it arrived.
     pub arrived: Instant,
-    /// When its answer was ready, or its connection closed; nothing until then.
+    /// When its answer was ready or its connection was closed.
     pub answered: Option<Instant>,
-    /// The member ids that its answer listed, as it was sent; nothing where it listed none.
+    /// The ids that its answer listed, as sent; `None` if it was not a list.
     pub shown: Option<Vec<MemberId>>,
 }
 
-/// Everything requested since the log was cleared, as far as it is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     requests: BTreeMap<u64, Request>,
@@ -56,7 +52,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Notes a request on arrival; the number it gets.
+    /// Records a request on arrival; returns its number.
     pub(crate) fn arrived(&mut self, mut request: Request) -> u64 {
         self.last += 1;
         request.number = self.last;
@@ -67,21 +63,18 @@ impl Log {
         self.last
     }
 
-    /// Notes that it was carried out, and whether that changed anything.
     pub(crate) fn carried_out(&mut self, number: u64, effect: bool) {
         if let Some(request) = self.requests.get_mut(&number) {
             request.effect = effect;
         }
     }
 
-    /// Notes what was answered.
     pub(crate) fn answered(&mut self, number: u64, status_sent: Option<u16>, shown: Option<Vec<MemberId>>) {
         if let Some(request) = self.requests.get_mut(&number) {
             request.status_sent = status_sent;
             request.answered = Some(Instant::now());
             request.shown = shown;
         }
-        // What long past answers showed is not worth their memory.
         if let Some(past) = number.checked_sub(MOST_SHOWN).and_then(|number| self.requests.get_mut(&number)) {
             past.shown = None;
         }

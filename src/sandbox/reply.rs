@@ -1,4 +1,4 @@
-//! Answers on their way to the client: from a result or a fault to the bytes of a response.
+//! From a result or a fault to the bytes of a response.
 
 use std::io;
 
@@ -32,13 +32,13 @@ enum Content {
     Html(String),
 }
 
-/// What goes out on the connection.
+/// What the client receives.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     Whole(Reply),
-    /// The body breaks off.
+    /// The first half of the body.
     Half(Reply),
-    /// Not a byte.
+    /// Nothing: the connection is closed.
     Nothing,
 }
 
@@ -61,7 +61,7 @@ impl Reply {
         Self::refusal(&Rejection::new(StatusCode::OK, 1104, "the request was not successful"))
     }
 
-    /// The answer that a fault gives in place of the API's own.
+    /// The answer of a `respond` fault.
     fn other(respond: &Respond, accepts_json: bool) -> Self {
         // A status below 200 would not end the exchange.
         let ending = Some(respond.status).filter(|status| *status >= 200);
@@ -87,7 +87,6 @@ impl Reply {
         Self { status, content, extra }
     }
 
-    /// Makes a successful answer wrong in some way.
     pub(crate) fn alter(&mut self, alteration: &Alteration) {
         if let (StatusCode::OK, Content::Json(Value::Object(envelope))) = (self.status, &mut self.content)
             && alter(envelope, alteration) == Altered::Partial
@@ -103,7 +102,6 @@ impl Reply {
         envelope.get("result")?.as_array().map(|entries| entries.iter().filter_map(id).collect())
     }
 
-    /// The head of the response, and the bytes of its body.
     fn into_parts(self) -> (Response, Bytes) {
         let (content_type, bytes) = match self.content {
             Content::Json(value) => ("application/json", value.to_string()),
@@ -123,7 +121,6 @@ impl Reply {
     }
 }
 
-/// The envelope of an error that a fault answers.
 fn error(status: StatusCode, respond: &Respond) -> Value {
     let reason = status.canonical_reason().unwrap_or("Unknown Error");
     let message = respond.message.as_deref().unwrap_or(reason);
@@ -135,7 +132,7 @@ fn error(status: StatusCode, respond: &Respond) -> Value {
     envelope
 }
 
-/// An error of the edge, as a client gets it that accepts JSON.
+/// An error of Cloudflare's edge, for a client that accepts JSON.
 fn problem(status: StatusCode) -> Value {
     let code = status.as_u16();
     let title = format!("Error {code}: {}", status.canonical_reason().unwrap_or("Unknown Error"));
@@ -152,7 +149,7 @@ fn problem(status: StatusCode) -> Value {
 }
 
 impl Delivery {
-    /// What the client gets in the end, given the true answer of a request that was carried out.
+    /// What the client receives, given the true answer of a request that was carried out.
     pub(crate) fn new(ending: &Ending, accepts_json: bool, answer: Option<Reply>) -> Self {
         match (ending, answer) {
             (Ending::Answer, Some(reply)) => Self::Whole(reply),
@@ -170,7 +167,7 @@ impl Delivery {
         }
     }
 
-    /// The ids of the entries that the client gets to see.
+    /// The ids of the entries that the client receives.
     pub(crate) fn shown(&self) -> Option<Vec<MemberId>> {
         match self {
             Self::Whole(reply) => reply.listed(),
@@ -179,15 +176,14 @@ impl Delivery {
     }
 }
 
-/// What identifies the request of that number.
+/// The `cf-ray` of a request.
 pub(crate) fn ray(number: u64) -> String {
     format!("{number:016x}-LOC")
 }
 
-/// The response to the request of that number.
 pub(crate) fn response(delivery: Delivery, number: u64, allowance: Allowance) -> Response {
     let (mut response, body) = match delivery {
-        // A body that fails at once has the server close the connection before it wrote anything.
+        // A body that fails at once makes the server close the connection before it writes anything.
         Delivery::Nothing => {
             return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) })));
         }
@@ -217,7 +213,7 @@ fn broken() -> io::Error {
 /// The first half of the bytes, and then a failure.
 fn half(bytes: Bytes) -> Body {
     let first = bytes.slice(..bytes.len() / 2);
-    // Between the two, the server gets to send what it has.
+    // Between the two, the server can send what it has.
     let rest = stream::once(async {
         tokio::task::yield_now().await;
         Err(broken())

@@ -1,4 +1,4 @@
-//! Strict reading of requests: what the reference does not allow is refused.
+//! Reads requests strictly: what the reference does not allow is refused.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(crate) struct Incoming {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) route: Result<Route, Rejection>,
-    /// Nothing where the body was too large or broke off.
+    /// `None` if the body was too large or incomplete.
     pub(crate) body: Option<Bytes>,
 }
 
@@ -42,7 +42,6 @@ impl Incoming {
         }
     }
 
-    /// A header, where it is there and a text.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
     }
@@ -51,17 +50,17 @@ impl Incoming {
         self.route.as_ref().ok().map(|route| route.operation)
     }
 
-    /// The group in the path, where it is one.
+    /// The group in the path, if it is a valid id.
     pub(crate) fn group(&self) -> Option<GroupId> {
         self.route.as_ref().ok()?.group.as_ref()?.parse().ok()
     }
 
-    /// The member in the path, where it is one.
+    /// The member in the path, if it is a valid id.
     pub(crate) fn member(&self) -> Option<MemberId> {
         self.route.as_ref().ok()?.member.as_ref()?.parse().ok()
     }
 
-    /// The ids in the body, where it is a list of members.
+    /// The ids in the body, if it is a list of members.
     pub(crate) fn body_ids(&self) -> Vec<MemberId> {
         match self.endpoint() {
             Some(Endpoint::AddMembers | Endpoint::ReplaceMembers) => self.member_list().unwrap_or_default(),
@@ -86,7 +85,7 @@ impl Incoming {
         }
     }
 
-    /// All that the request asks for, as one text.
+    /// The whole request as one text.
     pub(crate) fn said(&self) -> String {
         let Self { method, path, query, body, .. } = self;
         let query = query.as_deref().unwrap_or_default();
@@ -133,7 +132,7 @@ fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> R
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
 
-/// The ids in a path. Those that the operation's path does not have are never asked for.
+/// The ids in a path. Ids that the operation's path does not have are never requested.
 pub(crate) struct Ids {
     account: Option<AccountId>,
     group: Option<GroupId>,
@@ -162,7 +161,7 @@ impl Ids {
     }
 }
 
-/// The parameters of a query, each of which must be taken by somebody.
+/// The parameters of a query. An operation must take each of them.
 #[derive(Debug, Default)]
 pub(crate) struct Query(BTreeMap<String, String>);
 
@@ -182,7 +181,6 @@ impl Query {
         self.0.remove(key)
     }
 
-    /// A parameter that is one of a few words.
     pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Rejection> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
@@ -191,7 +189,6 @@ impl Query {
         }
     }
 
-    /// A parameter that is an id.
     pub(crate) fn take_id<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, Rejection> {
         let refusal = |id: &str| Rejection::invalid(format!("the query parameter {key:?} cannot be {id:?}"));
         self.take(key).map(|value| hexadecimal(&value, refusal)).transpose()
@@ -199,7 +196,7 @@ impl Query {
 
     pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        // The reference calls it a number, and some clients write it as one with a fraction.
+        // The reference says "number", and some clients write `1.0`.
         let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
         match whole.map_or(value.as_str(), |(whole, _)| whole).parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
@@ -216,7 +213,7 @@ impl Query {
         })
     }
 
-    /// Refuses what nobody took.
+    /// Refuses parameters that the operation did not take.
     pub(crate) fn finish(self) -> Result<(), Rejection> {
         match self.0.into_keys().next() {
             Some(key) => Err(Rejection::invalid(format!("the query parameter {key:?} is not known"))),

@@ -1,4 +1,4 @@
-//! The operations: from a request that was let in to its answer.
+//! The operations: from an authenticated request to its answer.
 
 use std::num::NonZeroU32;
 
@@ -57,7 +57,7 @@ pub(crate) fn carry_out(
     }
 }
 
-/// What the answer to a request says that is not carried out. A request that would be refused is refused.
+/// The answer that claims an effect without carrying the request out. An invalid request is still refused.
 pub(crate) fn claimed(
     state: &State,
     settings: &AnswerSettings,

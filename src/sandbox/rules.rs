@@ -1,4 +1,4 @@
-//! Rules that say which requests meet which fault.
+//! Rules: which requests meet which fault.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::endpoint::Endpoint;
 use super::fault::Fault;
 
-/// Which requests a rule is for: those that meet every condition given.
+/// The requests that a rule is for: those that meet every given condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
@@ -20,9 +20,9 @@ pub struct Match {
     pub group: Option<String>,
     /// The email or id of a person in the path or the body.
     pub member: Option<String>,
-    /// The page asked for; a list without one asks for the first.
+    /// The requested page. A request for a list without a page requests the first.
     pub page: Option<u64>,
-    /// Not before the so-manieth request that meets the other conditions.
+    /// Only from the nth request on that meets the other conditions.
     pub nth: Option<NonZeroU32>,
 }
 
@@ -39,28 +39,28 @@ impl Match {
         Self { operation: Some(operation), ..Self::default() }
     }
 
-    /// Of these, those to this group.
+    /// Only requests to this group.
     #[must_use]
     pub fn group(mut self, name: &str) -> Self {
         self.group = Some(name.into());
         self
     }
 
-    /// Of these, those about this person.
+    /// Only requests about this person.
     #[must_use]
     pub fn member(mut self, who: &str) -> Self {
         self.member = Some(who.into());
         self
     }
 
-    /// Of these, those for this page.
+    /// Only requests for this page.
     #[must_use]
     pub fn page(mut self, page: u64) -> Self {
         self.page = Some(page);
         self
     }
 
-    /// Of these, the so-manieth from now on; 0 means the first.
+    /// Only from the nth of these requests on; 0 means the first.
     #[must_use]
     pub fn nth(mut self, nth: u32) -> Self {
         self.nth = NonZeroU32::new(nth);
@@ -68,17 +68,17 @@ impl Match {
     }
 }
 
-/// Says what goes wrong with which requests, and how often.
+/// A fault for some requests.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// Which requests.
+    /// The requests.
     #[serde(default)]
     pub on: Match,
-    /// What goes wrong.
+    /// The fault.
     #[serde(rename = "do")]
     pub fault: Fault,
-    /// How often; then the rule is spent.
+    /// How many times the rule applies.
     #[serde(default = "once")]
     pub times: u32,
 }
@@ -88,20 +88,18 @@ const fn once() -> u32 {
 }
 
 impl FaultRule {
-    /// A rule that fires once.
     #[must_use]
     pub const fn once(on: Match, fault: Fault) -> Self {
         Self { on, fault, times: once() }
     }
 
-    /// A rule that fires for every request it is for.
     #[must_use]
     pub const fn always(on: Match, fault: Fault) -> Self {
         Self { on, fault, times: u32::MAX }
     }
 }
 
-/// What the conditions of a rule are compared with.
+/// What the conditions of rules are compared with.
 pub(crate) struct MatchSubject<'a> {
     pub(crate) operation: Option<Endpoint>,
     pub(crate) method: &'a str,
@@ -111,7 +109,7 @@ pub(crate) struct MatchSubject<'a> {
     pub(crate) page: Option<u64>,
 }
 
-/// The rules with how far each has come.
+/// The rules, with how often each has matched and applied.
 #[derive(Debug, Default)]
 pub(crate) struct Rules(Vec<Rule>);
 
@@ -131,12 +129,12 @@ impl Rules {
         self.0.clear();
     }
 
-    /// Whether a rule needs to know who a request is about.
+    /// Whether a rule has a condition on members.
     pub(crate) fn name_members(&self) -> bool {
         self.0.iter().any(|rule| rule.rule.on.member.is_some())
     }
 
-    /// What goes wrong with this request. Every rule counts it; the first that is due fires.
+    /// The fault for a request. Every matching rule counts the request; the first that is due applies.
     pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
         let mut chosen = None;
         for Rule { rule, seen, fired } in &mut self.0 {

@@ -1,4 +1,4 @@
-//! The seed a sandbox starts from: its YAML shape, and builders for tests.
+//! The seed that a sandbox starts from: its YAML format, and builders for tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,55 +37,55 @@ pub struct Seed {
     #[serde(deserialize_with = "known_version")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u64,
-    /// The account's id. Without it any well-formed id is served.
+    /// The account's id. Without it the sandbox accepts any valid id.
     pub account_id: Option<AccountId>,
-    /// The only token (or API key) that is let in. Without it any is.
+    /// The only valid token (or API key). Without it every token is valid.
     pub token: Option<Token>,
-    /// The email or id of the person the token acts for. Without it the token belongs to the account.
+    /// The email or id of the token's user. Without it the token belongs to the account.
     pub token_owner: Option<String>,
-    /// The address that the token's user logs in with, where it is not that of the account member.
+    /// The login address of the token's user, if it differs from the account member's.
     pub token_owner_email: Option<String>,
-    /// The token's name, as the audit log shows it.
+    /// The token's name in the audit log.
     pub token_name: Option<String>,
     /// What the token may do.
     pub token_access: Access,
-    /// How many requests are answered with 403 before the token works, as for one just created.
+    /// The number of requests that are answered with 403 before the token works, like a new token.
     pub token_settles: u32,
-    /// The account's members. Whoever is in a group and not listed here is an accepted member too.
+    /// The account's members. Members of groups who are not listed here are accepted account members too.
     pub people: Vec<SeedEntry<SeedPerson>>,
-    /// The account's permission groups beside the usual ones, which have the labels admin, admin_readonly and others.
+    /// Permission groups of the account in addition to the usual ones (labels `admin`, `admin_readonly` and others).
     pub permission_groups: Vec<SeedEntry<SeedGrantable>>,
-    /// The account's resource groups beside the usual one, which is the whole account.
+    /// Resource groups of the account in addition to the usual one, the whole account.
     pub resource_groups: Vec<SeedEntry<SeedGrantable>>,
     /// The user groups by name.
     pub groups: BTreeMap<String, SeedGroup>,
-    /// How many requests to a new group's members are answered with 404 after its creation.
+    /// The number of requests to a new group's members that are answered with 404.
     pub new_groups_settle: u32,
-    /// For how long after its creation requests to a new group's members are answered with 404.
+    /// How long requests to a new group's members are answered with 404.
     pub new_groups_settle_for: Delay,
-    /// How long every request takes.
+    /// The duration of every request.
     pub latency: Delay,
-    /// How far reads of a group's members lag behind: they show the members of this long ago.
+    /// How far reads of a group's members lag behind writes.
     pub lag: Delay,
-    /// The most entries a page holds, whatever was asked for.
+    /// The largest page size, whatever the request asks for.
     pub page_size_cap: Option<NonZeroU32>,
     /// Whether lists carry `result_info`.
     pub result_info: bool,
     /// Whether group members carry their `status`.
     pub member_status: bool,
-    /// How many requests are let in. Without it all are.
+    /// The rate limit. Without it there is none.
     pub rate_limit: Option<RateLimit>,
-    /// When time begins, as an RFC 3339 instant: each change then happens a second after the one before. Without it changes happen
-    /// at the time of the day.
+    /// The time at the start, an RFC 3339 instant; each change happens one second later than the last. Without it changes happen
+    /// at the present time.
     #[schemars(extend("format" = "date-time"))]
     pub clock: Option<String>,
-    /// What the audit log holds and how it is told.
+    /// The audit log.
     pub audit_log: SeedAuditLog,
-    /// How answers tell the rate limit.
+    /// The spelling of the rate limit headers.
     pub rate_limit_headers: RateLimitHeaders,
-    /// What goes wrong, by rule. Of the rules that are due, the first fires.
+    /// Faults by rule. Of the rules that are due, the first applies.
     pub faults: Vec<FaultRule>,
-    /// What goes wrong, by seeded chance, where no rule fires.
+    /// Faults by seeded chance, where no rule applies.
     pub chance: Option<Chance>,
 }
 
@@ -177,15 +177,13 @@ impl Seed {
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match u64::deserialize(deserializer)? {
         VERSION => Ok(VERSION),
-        other => Err(D::Error::custom(format!("version {other} is not known: this convoke reads version {VERSION}"))),
+        other => Err(D::Error::custom(format!("unknown version {other}: this convoke reads version {VERSION}"))),
     }
 }
 
-/// An account member.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedPerson {
-    /// The address.
     pub email: String,
     /// The id; without it one is derived from the address.
     pub id: Option<MemberId>,
@@ -262,14 +260,14 @@ impl From<&str> for SeedPerson {
     }
 }
 
-/// The state of an account member's invitation.
+/// The status of an account member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Invitation {
     /// The person has joined.
     #[default]
     Accepted,
-    /// The person has not answered.
+    /// The person has not answered the invitation.
     Pending,
     /// The person has declined.
     Rejected,
@@ -285,15 +283,14 @@ impl Invitation {
     }
 }
 
-/// A user group.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedGroup {
     /// The id; without it one is derived from the name.
     pub id: Option<GroupId>,
-    /// Whether SCIM manages it: then its name and members cannot be changed through the API.
+    /// Whether SCIM manages the group: the API then refuses to change or delete it.
     pub scim: bool,
-    /// Who is in it.
+    /// The members.
     pub members: Vec<SeedEntry<SeedMember>>,
     /// What it grants. A group without policies shows no `policies` at all.
     pub policies: Vec<SeedPolicy>,
@@ -304,9 +301,9 @@ pub struct SeedGroup {
     pub status: Option<String>,
     /// Whether listing its members fails with "Policy validation failed".
     pub policy_invalid: bool,
-    /// How many requests to its members are answered with 404, as for a group just created.
+    /// The number of requests to its members that are answered with 404, like a new group.
     pub settling: u32,
-    /// For how long they are.
+    /// How long requests to its members are answered with 404.
     pub settling_for: Option<Delay>,
 }
 
@@ -351,7 +348,7 @@ impl<M: Into<SeedMember>> FromIterator<M> for SeedGroup {
     }
 }
 
-/// Somebody's membership in a group: the email, or the id.
+/// A member of a group, by email or id.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedMember {
@@ -396,15 +393,15 @@ pub enum Access {
     Read,
 }
 
-/// How many requests are let in.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// In each window, so many.
+    /// The requests in a window.
     pub requests: u32,
     /// The window's length, from its first request on.
     pub window: Delay,
-    /// So many are spent already when the first window begins.
+    /// The requests that are already used when the first window begins.
     #[serde(default)]
     pub spent: u32,
 }
@@ -424,7 +421,7 @@ pub enum RateLimitHeaders {
     None,
 }
 
-/// A token that is never shown.
+/// A token that cannot be printed.
 #[derive(Clone)]
 pub struct Token(SecretString);
 
@@ -433,7 +430,6 @@ impl Token {
         self.0.expose_secret() == other
     }
 
-    /// The token for a client that is to be let in.
     #[must_use]
     pub fn secret(&self) -> SecretString {
         self.0.clone()

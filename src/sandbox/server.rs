@@ -1,4 +1,4 @@
-//! Everything a sandbox holds, and how it answers a request that has arrived.
+//! The server's state, and how it answers a request.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -23,7 +23,6 @@ use super::seed::{Seed, SeedProblem};
 use super::state::State;
 use crate::model::MemberId;
 
-/// Everything a sandbox holds.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) state: State,
@@ -42,7 +41,7 @@ pub(crate) struct Server {
     started: Instant,
 }
 
-/// What is decided about a request when it arrives.
+/// What is decided when a request arrives.
 pub(crate) struct Arrival {
     pub(crate) number: u64,
     pub(crate) allowance: Allowance,
@@ -83,7 +82,7 @@ impl Server {
         })
     }
 
-    /// Notes a request, and decides what goes wrong with it.
+    /// Records a request, and decides its fault.
     pub(crate) fn arrival(&mut self, incoming: &Incoming) -> Arrival {
         let (group, member, body_ids) = (incoming.group(), incoming.member(), incoming.body_ids());
         let arrived = Instant::now();
@@ -113,7 +112,7 @@ impl Server {
         Arrival { number, allowance, latency: self.latency, admitted }
     }
 
-    /// What goes wrong with a request: by rule, or else by chance.
+    /// The fault of a request: by rule, else by chance.
     fn fault(&mut self, incoming: &Incoming, body_ids: &[MemberId]) -> Option<Fault> {
         let group = incoming.group();
         let mut members = Vec::new();
@@ -130,14 +129,13 @@ impl Server {
             members: &members,
             page: incoming.page(),
         };
-        // Chance counts every request, so that a rule that fires does not shift what chance has in store.
+        // Chance counts every request, so that a rule that applies does not shift the faults by chance.
         let by_rule = self.rules.choose(&subject);
         let endpoint = incoming.endpoint();
         let by_chance = self.dealer.as_mut().and_then(|dealer| dealer.choose(&incoming.said(), endpoint, group));
         by_rule.or(by_chance)
     }
 
-    /// Refuses a request that was not let in.
     pub(crate) fn reject(&mut self, number: u64, rejection: &Rejection) -> Delivery {
         self.deliver(number, Delivery::Whole(Reply::refusal(rejection)))
     }
@@ -217,7 +215,6 @@ impl Server {
         result
     }
 
-    /// Notes a write that was carried out in the audit log.
     fn audit(&mut self, number: u64, incoming: &Incoming) {
         let method = match incoming.method.as_str() {
             "POST" => "POST",

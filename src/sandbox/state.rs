@@ -1,4 +1,4 @@
-//! The account itself: people, groups and who is in which, and how each may change.
+//! The account: its people, groups and memberships, and how they change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use super::policies::{Catalog, PolicyBody, StoredPolicy};
 use super::seed::Invitation;
 use crate::model::{Email, GroupId, MemberId};
 
-/// An account member.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredPerson {
     pub(crate) email: Email,
@@ -27,7 +26,7 @@ pub(crate) struct StoredPerson {
     pub(crate) joinable: bool,
     /// The id of the user behind the membership; without it one is derived.
     pub(crate) user_id: Option<String>,
-    /// Whether two-factor authentication is on; nothing where the API does not say.
+    /// `None` if the API does not tell.
     pub(crate) two_factor: Option<bool>,
 }
 
@@ -44,14 +43,13 @@ impl StoredPerson {
         }
     }
 
-    /// The id of the user behind the membership, which is there once the invitation is accepted.
+    /// The user's id. There is none until the invitation is accepted.
     pub(crate) fn user_id(&self, member: MemberId) -> Option<String> {
         let id = || self.user_id.clone().unwrap_or_else(|| id::of_user(member));
         (self.status == Invitation::Accepted).then(id)
     }
 }
 
-/// A user group.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredGroup {
     pub(crate) name: String,
@@ -66,7 +64,7 @@ pub(crate) struct StoredGroup {
     /// Until when they are answered with 404.
     pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
-    /// The members by address, once somebody asked.
+    /// A cache: the members by address.
     sorted: Option<Arc<[MemberId]>>,
 }
 
@@ -101,7 +99,7 @@ impl StoredGroup {
     }
 }
 
-/// The time of the day, as the API writes it: whole seconds.
+/// The present time in whole seconds, as the API writes it.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
@@ -115,38 +113,35 @@ fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<It
 /// How a list of people is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
-    /// By id: what a list has that asks for no order.
+    /// By id: the orders by names, which the sandbox does not know.
     Id,
     Email,
     Status,
 }
 
-/// The account.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     people: BTreeMap<MemberId, StoredPerson>,
-    /// By folded address: plain text compares faster than addresses do.
+    /// By folded address: text compares faster than addresses do.
     by_email: BTreeMap<String, MemberId>,
     groups: BTreeMap<GroupId, StoredGroup>,
-    /// Lists of people that somebody asked for, until people change.
+    /// A cache that is emptied when people change.
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
     settling: Settling,
     pub(crate) token_revoked: bool,
-    /// Who joined and left what, since the beginning.
     pub(crate) history: History,
     clock: Clock,
-    /// How many ids have been made up for groups and policies.
+    /// The number of ids made for groups and policies.
     created: u64,
 }
 
-/// What time it is in the account.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// The time of the day.
+    /// The present time.
     Real,
-    /// A second later at each change, so that the same changes give the same times.
+    /// One second later at each change, so that the same changes give the same times.
     Counted(Timestamp),
 }
 
@@ -187,23 +182,19 @@ impl State {
         self.groups.get_mut(&id)
     }
 
-    /// The groups by id.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &StoredGroup)> {
         self.groups.iter().map(|(id, group)| (*id, group))
     }
 
-    /// The first group of that name.
     pub(crate) fn group_named(&self, name: &str) -> Option<GroupId> {
         self.groups.iter().find(|(_, group)| group.name == name).map(|(id, _)| *id)
     }
 
-    /// The person with that email or id.
     pub(crate) fn find_person(&self, who: &str) -> Option<MemberId> {
         let by_id = || who.parse().ok().filter(|id| self.people.contains_key(id));
         who.parse().ok().and_then(|email| self.person_with(&email)).or_else(by_id)
     }
 
-    /// The person with that address.
     pub(crate) fn person_with(&self, email: &Email) -> Option<MemberId> {
         self.by_email.get(email.folded()).copied()
     }
@@ -246,7 +237,6 @@ impl State {
         Arc::clone(self.sorted_people.entry((order, status)).or_insert_with(sort))
     }
 
-    /// The time of the next change.
     fn tick(&mut self) -> Timestamp {
         match &mut self.clock {
             Clock::Real => now(),
@@ -257,7 +247,7 @@ impl State {
         }
     }
 
-    /// Makes these the group's members; says whether that changed anything. Who stays keeps the time they were added.
+    /// Replaces the group's members; returns whether that changed anything. Members who stay keep the time they were added.
     pub(crate) fn set_members(&mut self, id: GroupId, wanted: &BTreeSet<MemberId>) -> bool {
         let unchanged =
             |group: &StoredGroup| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));
@@ -275,14 +265,14 @@ impl State {
         true
     }
 
-    /// Adds to the group's members; says whether that changed anything.
+    /// Adds members; returns whether that changed anything.
     pub(crate) fn add_members(&mut self, id: GroupId, added: &BTreeSet<MemberId>) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
         let wanted = group.member_ids().chain(added.iter().copied()).collect();
         self.set_members(id, &wanted)
     }
 
-    /// Ends a membership; says whether there was one.
+    /// Removes a member; returns whether they were one.
     pub(crate) fn remove_member(&mut self, id: GroupId, member: MemberId) -> bool {
         if !self.groups.get(&id).is_some_and(|group| group.has(member)) {
             return false;
@@ -296,12 +286,11 @@ impl State {
         true
     }
 
-    /// Puts a group into the account, whose id no other has.
     pub(crate) fn insert_group(&mut self, id: GroupId, group: StoredGroup) {
         self.groups.insert(id, group);
     }
 
-    /// Creates a group that settles as a new one does.
+    /// Creates a group whose members cannot be reached for a while, if the seed says so.
     pub(crate) fn create_group(&mut self, name: &str, policies: Vec<PolicyBody>) -> GroupId {
         self.created += 1;
         let id = id::of_new_group(name, self.created);
@@ -321,12 +310,12 @@ impl State {
         policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
     }
 
-    /// Renames a group; says whether that changed anything.
+    /// Returns whether that changed anything.
     pub(crate) fn rename_group(&mut self, id: GroupId, name: &str) -> bool {
         self.update_group(id, Some(name), None)
     }
 
-    /// Gives a group another name, other policies, or both; says whether that changed anything.
+    /// Changes a group's name, policies, or both; returns whether that changed anything.
     pub(crate) fn update_group(&mut self, id: GroupId, name: Option<&str>, policies: Option<Vec<PolicyBody>>) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
         let before = group.policies.clone();
@@ -344,14 +333,14 @@ impl State {
         true
     }
 
-    /// Deletes a group; says whether there was one.
+    /// Returns whether the group existed.
     pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
         let Some(group) = self.groups.remove(&id) else { return false };
         self.history.replaced(id, &group.members, &BTreeMap::new());
         true
     }
 
-    /// The person with that email or id; an address nobody has becomes an accepted member.
+    /// Finds a person by email or id. An unknown address becomes an accepted member.
     pub(crate) fn find_or_add_person(&mut self, who: &str) -> Option<MemberId> {
         match who.parse() {
             Ok(email) => Some(self.person_with_or_new(&email)),
@@ -359,24 +348,23 @@ impl State {
         }
     }
 
-    /// The person with that address; where nobody has it, a new accepted member.
+    /// Finds a person by address, or adds an accepted member with it.
     pub(crate) fn person_with_or_new(&mut self, email: &Email) -> MemberId {
         self.person_with(email).unwrap_or_else(|| {
-            // Somebody who had the address before may still have its id.
+            // A person who had the address before may still have its id.
             let id = id::of_person(email, |id| !self.people.contains_key(&id));
             self.insert_person(id, StoredPerson::new(email.clone()));
             id
         })
     }
 
-    /// Puts a person into the account, whose id and address nobody has.
     pub(crate) fn insert_person(&mut self, id: MemberId, person: StoredPerson) {
         self.by_email.insert(person.email.folded().to_owned(), id);
         self.people.insert(id, person);
         self.sorted_people.clear();
     }
 
-    /// Takes a person out of the account and of every group; says whether there was one.
+    /// Removes a person from the account and every group; returns whether they existed.
     pub(crate) fn remove_person(&mut self, id: MemberId) -> bool {
         let Some(person) = self.people.remove(&id) else { return false };
         self.by_email.remove(person.email.folded());
@@ -388,7 +376,7 @@ impl State {
         true
     }
 
-    /// Gives a person another address, unless somebody else has it; says whether that changed anything.
+    /// Changes a person's address, unless it is taken; returns whether that changed anything.
     pub(crate) fn change_email(&mut self, id: MemberId, email: Email) -> bool {
         let taken = self.person_with(&email).is_some_and(|other| other != id);
         let Some(person) = self.people.get_mut(&id).filter(|person| !taken && person.email.as_str() != email.as_str())
@@ -409,7 +397,7 @@ impl State {
         true
     }
 
-    /// Notes in the audit log what has just been done.
+    /// Records in the audit log what has just been done.
     pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
         let time = match self.clock {
             Clock::Real => now(),

@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer};
 pub struct Delay(pub Duration);
 
 impl Delay {
-    /// So many milliseconds.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
@@ -24,7 +23,7 @@ impl FromStr for Delay {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let signed: jiff::SignedDuration =
-            text.parse().map_err(|_| format!("{text:?} is no duration: write it like 50ms or 2s"))?;
+            text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 50ms or 2s"))?;
         Duration::try_from(signed).map(Self).map_err(|_| format!("{text:?} is negative"))
     }
 }
@@ -45,17 +44,15 @@ impl JsonSchema for Delay {
     }
 }
 
-/// How likely something is, written as a percentage like `5%` or `0.5%`.
+/// A probability, written as a percentage like `5%` or `0.5%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
     millionths: u32,
 }
 
 impl Share {
-    /// The certain event.
     pub(crate) const WHOLE: u32 = 1_000_000;
 
-    /// So many percent.
     #[must_use]
     pub const fn percent(percent: u32) -> Self {
         Self { millionths: percent.saturating_mul(Self::WHOLE / 100) }
@@ -75,7 +72,7 @@ impl FromStr for Share {
             Some(percent) if (0.0..=100.0).contains(&percent) => {
                 Ok(Self { millionths: (percent * f64::from(Self::WHOLE / 100)).round() as u32 })
             }
-            _ => Err(format!("{text:?} is no share: write a percentage from 0% to 100%")),
+            _ => Err(format!("{text:?} is not a share: write a percentage from 0% to 100%")),
         }
     }
 }

@@ -62,7 +62,7 @@ fn a_sandbox_listens_to_nobody_from_elsewhere() {
     assert_snapshot!(world().run("sandbox --seed seed.yaml --listen 0.0.0.0:0"), @"
     exit 64
     -- stderr
-    error: the sandbox takes any client's word: it listens on a loopback address like 127.0.0.1:0 alone, not on 0.0.0.0:0
+    error: the sandbox does not check who connects, so it listens only on a loopback address such as 127.0.0.1:0, not on 0.0.0.0:0
     help: listen on a free port of a loopback address, such as 127.0.0.1:0
     ");
 }

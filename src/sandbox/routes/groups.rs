@@ -12,7 +12,7 @@ use crate::sandbox::state::StoredGroup;
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
-/// What creating and updating take.
+/// The body of requests that create or update a group.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -20,7 +20,7 @@ struct Body {
     policies: Option<Vec<PolicyBody>>,
 }
 
-/// A group without policies has no `policies` at all.
+/// A group without policies has no `policies` key.
 fn shown(call: &RouteCall<'_>, id: GroupId, group: &StoredGroup) -> Value {
     let mut shown = json!({
         "id": id,
@@ -42,7 +42,7 @@ fn shown_now(call: &RouteCall<'_>, id: GroupId) -> Result<Value, Rejection> {
     call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
 }
 
-/// The body of a request, once it is clear that nothing in it stands against it.
+/// The body of a request, checked.
 fn checked(call: &RouteCall<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
     let body: Body = call.incoming.json()?;
     match &body.name {

@@ -26,7 +26,7 @@ fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Valu
     Value::Object(fields)
 }
 
-/// The group that the path names, unless it still settles.
+/// The group in the path, unless it is too new to have members.
 fn settled<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let id = call.ids.group()?;
     let group = call.state.group_mut(id).ok_or_else(Rejection::no_group)?;
@@ -40,7 +40,7 @@ fn settled<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup)
     Ok((id, group))
 }
 
-/// As [`settled`], for a change of the members.
+/// As [`settled`], unless SCIM manages the group.
 fn writable<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let (id, group) = settled(call)?;
     if group.scim {
@@ -49,7 +49,7 @@ fn writable<'a>(call: &'a mut RouteCall<'_>) -> Result<(GroupId, &'a StoredGroup
     Ok((id, group))
 }
 
-/// Every member of the group, as writes echo them.
+/// All members of the group, as the answers to writes show them.
 pub(super) fn all_shown(state: &mut State, settings: &AnswerSettings, id: GroupId) -> Value {
     let sorted = state.members_by_email(id);
     sorted.iter().map(|id| shown(*id, state.person(*id), settings.member_status)).collect()
@@ -105,7 +105,7 @@ pub(super) fn replace(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     Ok(Success::written(all_shown(call.state, call.settings, id), effect))
 }
 
-/// One bad member refuses the whole write: everybody listed must be in the account, and whoever joins able to.
+/// One bad member refuses the whole write: all must be account members, and those who join must be able to.
 fn check_members(
     call: &RouteCall<'_>,
     listed: &BTreeSet<MemberId>,

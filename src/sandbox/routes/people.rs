@@ -1,4 +1,4 @@
-//! The account's members, and the user a token acts for.
+//! The account's members, and the token and its user.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::sandbox::state::{Order, StoredPerson};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 5, most: 50, usual: 20 };
 
-/// The orders a list can have. The sandbox knows nobody's name: by name everybody is equal.
+/// The sandbox has no names of people: ordered by name, all are equal.
 const ORDERS: [(&str, Order); 4] = [
     ("user.first_name", Order::Id),
     ("user.last_name", Order::Id),

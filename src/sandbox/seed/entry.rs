@@ -1,4 +1,4 @@
-//! Entries of a seed's lists: a bare text where that says it all, a map where there is more to say.
+//! Entries of a seed's lists: a text, or a map with more fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,12 +25,11 @@ impl From<serde_saphyr::Location> for SeedPlace {
     }
 }
 
-/// An entry together with where it stands.
+/// An entry with its place in the text.
 #[derive(Clone, Debug)]
 pub struct SeedEntry<T> {
-    /// The entry.
     pub value: T,
-    /// Where it stands; nothing for one that no text holds.
+    /// `None` for an entry that was not parsed.
     pub place: Option<SeedPlace>,
 }
 

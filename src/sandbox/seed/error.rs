@@ -5,28 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::entry::SeedPlace;
 
-/// Why a seed cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// The file cannot be read.
     #[error("cannot read the seed {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is larger than a seed may be.
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the seed {} has {bytes} bytes, at most {most} are read", .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-        /// The largest size.
-        most: u64,
-    },
-    /// The text is no seed.
+    TooLarge { path: PathBuf, bytes: u64, most: u64 },
     #[error("{0}")]
     Invalid(Box<Invalid>),
 }
@@ -34,13 +18,9 @@ pub enum SeedError {
 /// What is wrong in a seed's text.
 #[derive(Debug)]
 pub struct Invalid {
-    /// The file.
     pub path: PathBuf,
-    /// Where it is wrong, as far as that is one place.
     pub place: Option<SeedPlace>,
-    /// The line it stands on.
     pub source_line: Option<String>,
-    /// What is wrong.
     pub message: String,
 }
 
@@ -59,7 +39,6 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Something in a seed that contradicts the rest of it.
 #[derive(Debug)]
 pub(crate) struct SeedProblem {
     pub(crate) place: Option<SeedPlace>,

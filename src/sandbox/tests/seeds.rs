@@ -5,6 +5,8 @@ version: 1
 account_id: 023e105f4ecef8ad9ca31a8372d0c353
 token: secret
 token_owner: alice@example.com
+token_owner_email: alice@login.example
+token_name: ci
 token_access: read
 token_settles: 1
 people:
@@ -15,18 +17,47 @@ people:
     joinable: false
     user_email: robert@example.com
     group_email: null
+    user_id: 023e105f4ecef8ad9ca31a8372d0c353
+    two_factor: null
+permission_groups: [Payments, { name: Odd, id: c8fed203ed3043cba015a93ad1616f1f, label: odd }]
+resource_groups: [Zone A]
 groups:
   Platform Admins:
     id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1
     scim: true
     settling: 1
+    settling_for: 1ms
     policy_invalid: true
+    created_on: 2026-01-05T10:00:00Z
+    status: V
+    policies:
+      - { id: p1, access: deny, permission_groups: [Payments, c8fed203ed3043cba015a93ad1616f1f], resource_groups: [Zone A] }
+      - permission_groups: [{ name: New, label: new }]
     members:
       - alice@example.com
       - 4f5f0c14a2a41d5063dd301b2f829f04
       - { email: carol@example.com, since: 2026-01-05T10:00:00Z }
   Empty: {}
 new_groups_settle: 1
+new_groups_settle_for: 1ms
+clock: 2026-02-01T00:00:00Z
+lag: 1ms
+rate_limit_headers: both
+audit_log:
+  refused: 403
+  delay: 1s
+  cursor: cursor
+  uri: path
+  request_as_text: true
+  omit: [/actor]
+  set: { /raw/method: 7 }
+  entries:
+    - time: 2026-01-05T10:00:00Z
+      by: { id: u, email: dana@example.com, context: dash, token_id: t, token_name: ci, type: user }
+      edit: { add: { group: Platform Admins, member: alice@example.com } }
+      omit: [/raw]
+      set: { /actor: null }
+      verbatim: 7
 latency: 1ms
 page_size_cap: 100
 result_info: false
@@ -40,7 +71,15 @@ faults:
   - do: { cut: after }
   - do: { edit_before: { rename_group: { group: Empty, to: Full } } }
   - do: omit_result
-chance: { seed: 7, latency: 5%, edit: 0.5 %, limit: 100 }
+  - do: { late: { after: 1s, status: 504, hang: true } }
+  - do: { claim: done_list }
+  - do: { lag: 1s }
+  - do: { contradict: total_count_low }
+  - do: { result_info: { count: 7, page: null, total_count: '9' } }
+  - do: { respond: { status: 520, edge: true, code: 7, message: Gone away, documentation_url: 'https://a.example', pointer: /a } }
+  - do: { all: [numbers_as_text, unsuccessful_after, { edit_after: { several: [{ swap_names: { group: Empty, with: B } }] } }] }
+  - do: { edit_before: { by: { actor: { email: dana@example.com }, edit: { remove: { group: Empty, member: a@example.com } } } } }
+chance: { seed: 7, latency: 5%, edit: 0.5 %, limit: 100, lag: 1%, lag_time: 1s, contradict: 1%, numbers_as_text: 1%, claim: 1%, late: 1%, late_time: 1s, swap_names: 1%, unsuccessful_after: 1%, edge: 1% }
 ";
 
 fn parse(text: &str) -> Result<Seed, SeedError> {
@@ -125,17 +164,17 @@ fn an_error_names_the_place_and_shows_the_line() {
       2 |   - { email: alice@example.com, staus: pending }
     seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
       2 |   - 12
-    seed.yaml:4:9: "alice" is no email address: it has no "@"
+    seed.yaml:4:9: "alice" is not an email address: it has no "@"
       4 |       - alice
     seed.yaml:3:30: group "Admins" lists the same person twice
       3 |     members: [a@example.com, A@example.com]
     seed.yaml:3:3: duplicate mapping key `Admins` is not allowed here
       3 |   Admins: {}
-    seed.yaml:1:10: "soon" is no duration: write it like 50ms or 2s
+    seed.yaml:1:10: "soon" is not a duration: write it like 50ms or 2s
       1 | latency: soon
-    seed.yaml:1:10: version 2 is not known: this convoke reads version 1
+    seed.yaml:1:10: unknown version 2: this convoke reads version 1
       1 | version: 2
-    seed.yaml:1:37: 99 is no status to answer with: it is 200 to 599
+    seed.yaml:1:37: 99 is not a status to answer with: use 200 to 599
       1 | faults: [{ do: { respond: { status: 99 } } }]
     seed.yaml: chance: the shares come to more than 100%
     seed.yaml:1:9: unclosed bracket '['
