@@ -84,6 +84,29 @@ pub enum Command {
 }
 
 impl Command {
+    /// The command's name, as the command line has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "validate",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Drift(_) => "drift",
+            Self::Undo(_) => "undo",
+            Self::Show(_) => "show",
+            Self::Why(_) => "why",
+            Self::Review(_) => "review",
+            Self::Export(_) => "export",
+            Self::Grant(_) => "grant",
+            Self::Revoke(_) => "revoke",
+            Self::Prune(_) => "prune",
+            Self::Sandbox(_) => "sandbox",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
     /// The format of the command's result. Commands without `--format` print text.
     #[must_use]
     pub const fn format(&self) -> Format {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum};
 use convoke::cli::{self, Cli, LogFormat, OutputArgs};
 use convoke::commands::{self, Exit, Failure, Output};
 use tracing::Level;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         output.failure(&failure);
         failure.exit
     });
-    ExitCode::from(exit.code())
+    ExitCode::from(output.exit(exit).code())
 }
 
 /// The command line. `convoke help --help` asks for help like `convoke help`.
@@ -40,19 +40,29 @@ fn usage_error(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(Exit::Done.code());
     }
-    let arguments: Vec<String> = std::env::args().collect();
-    let json =
-        arguments.windows(2).any(|pair| matches!(pair, [flag, value] if flag == "--log-format" && value == "json"))
-            || arguments.iter().any(|argument| argument == "--log-format=json");
     let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
-    if json {
-        let line = serde_json::json!({ "level": "ERROR", "message": format!("{error}{tip}").trim_end() });
-        let _ = writeln!(std::io::stderr(), "{line}");
-    } else {
+    let arguments: Vec<String> = std::env::args().collect();
+    let log_format = given(&arguments, "--log-format").unwrap_or_default();
+    let format = given(&arguments, "--format").unwrap_or_default();
+    let command = arguments.get(1).map_or("convoke", String::as_str);
+    let mut output = Output::plain(command, format, log_format);
+    let message = format!("{error}{tip}");
+    if log_format == LogFormat::Text {
+        // Printed by the parser for its colors.
         let _ = error.print();
         let _ = write!(std::io::stderr(), "{tip}");
+        output.failed_result(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
+    } else {
+        output.failure(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
     }
     ExitCode::from(Exit::Usage.code())
+}
+
+/// The value of a flag on a command line that could not be parsed.
+fn given<T: ValueEnum>(arguments: &[String], flag: &str) -> Option<T> {
+    let mut after = arguments.iter().skip_while(|argument| *argument != flag).skip(1);
+    let joined = arguments.iter().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
+    T::from_str(joined.or_else(|| after.next().map(String::as_str))?, false).ok()
 }
 
 fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {

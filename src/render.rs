@@ -15,11 +15,13 @@ pub mod review;
 #[cfg(test)]
 mod samples;
 pub mod text;
+pub mod view;
 pub mod why;
 mod words;
 mod yaml;
 
 pub use escape::clean;
+pub use words::summary;
 
 /// "1 group", "2 groups".
 #[must_use]

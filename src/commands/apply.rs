@@ -5,13 +5,16 @@ use std::path::Path;
 
 use super::plan::protect_owner;
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, show, signals};
+use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals};
+use super::show::{self, Presentation};
 use crate::apply::{self, Means, Present, Recheck};
 use crate::cli::{ApplyArgs, Format};
 use crate::journal::Journal;
-use crate::model::Observed;
+use crate::model::{Observed, RunStatus};
 use crate::plan::Plan;
-use crate::render::{counted, text};
+use crate::render::counted;
+use crate::render::summary;
+use crate::render::view::{Invocation, Stale};
 use crate::report::Report;
 
 /// A plan that is ready to be carried out.
@@ -26,7 +29,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !args.yes && !can_ask {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
-        return Err(failure.with_help("say --yes to apply without being asked"));
+        return Err(failure.with_help("pass --yes to apply without asking"));
     }
     let progress = Progress::new(output);
     let ready = match &args.plan {
@@ -37,13 +40,14 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan)? {
-        output.warn("not confirmed: nothing was changed");
+    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, args)? {
+        output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
+    output.account_changed();
     let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
-    show::report(&report, args.format.format, output)?;
-    output.note(&show::cost(connection.client.requests()));
+    show::report(&report, args.format.format, output);
+    output.detail(&show::cost(connection.client.requests()));
     Ok(exit(&report))
 }
 
@@ -86,7 +90,7 @@ async fn prepare_saved(
     match rechecked {
         Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, present })),
         Recheck::Stale(groups) => {
-            show::stale(&groups, args.format.format, output)?;
+            show::stale(&groups, args.format.format, output);
             Ok(Err(Exit::Stale))
         }
     }
@@ -94,52 +98,62 @@ async fn prepare_saved(
 
 /// Shows the plan, and says with which exit code it is not to be applied, if so.
 fn judge(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
-    let exit = verdict(plan, args, output);
+    let stale = stale(plan, args);
+    let exit = match &stale {
+        Some(_) => {
+            plan.status = RunStatus::Stale;
+            Some(Exit::Stale)
+        }
+        None => {
+            if args.accept.is_some() {
+                let lifted = plan.lift_limits();
+                output.note(&format!("Accepted for exactly this plan: {} lifted.", counted(lifted, "limit")));
+            }
+            (!plan.refusals.is_empty()).then_some(Exit::Refused)
+        }
+    };
     // Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
     if matches!(args.format.format, Format::Text | Format::Github) || exit.is_some() {
-        show::plan(plan, &command(args), args.format.format, output)?;
+        let presentation = Presentation { apply: &command(args), stale, applying: true };
+        presentation.plan(plan, args.format.format, output);
+    }
+    if exit == Some(Exit::Refused) {
+        output.warn("the plan is refused: nothing was changed");
     }
     Ok(exit)
 }
 
 /// How this plan is applied.
-fn command(args: &ApplyArgs) -> String {
+fn command(args: &ApplyArgs) -> Invocation {
     match &args.plan {
         Some(path) => invocation::apply_saved(path, Some(&args.connection)),
         None => invocation::apply(&args.files, &args.planning, &args.connection),
     }
 }
 
-fn verdict(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Option<Exit> {
-    if let Some(expected) = args.expect.filter(|expected| *expected != plan.digest) {
-        output.warn(&format!("the plan is not the expected one: its digest is {}, not {expected}", plan.digest));
-        output.warn("the account or the files have changed since; nothing was changed. Look at the plan anew");
-        return Some(Exit::Stale);
-    }
-    if let Some(accepted) = args.accept.filter(|accepted| *accepted != plan.digest) {
-        output.warn(&format!("--accept names another plan: this one's digest is {}, not {accepted}", plan.digest));
-        output.warn("nothing was changed. Look at the plan anew before you accept it");
-        return Some(Exit::Refused);
-    }
-    if args.accept.is_some() {
-        let lifted = plan.lift_limits();
-        output.note(&format!("accepted for exactly this plan: {} lifted", counted(lifted, "limit")));
-    }
-    (!plan.refusals.is_empty()).then(|| {
-        output.warn("the plan is refused: nothing was changed");
-        Exit::Refused
+/// Whether this is another plan than the one that was reviewed.
+fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
+    let given = [("--expect", args.expect), ("--accept", args.accept)];
+    given.into_iter().find_map(|(flag, given)| match given {
+        Some(given) if given != plan.digest => Some(Stale::Digest { flag, given }),
+        _ => None,
     })
 }
 
-fn confirmed(plan: &Plan) -> Result<bool, Failure> {
+fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
     let mut stderr = io::stderr().lock();
-    for line in text::summary(plan) {
-        writeln!(stderr, "{line}")?;
+    // In the other formats the plan is on the terminal already.
+    if matches!(args.format.format, Format::Json | Format::Markdown) {
+        for line in summary(plan) {
+            writeln!(stderr, "{line}")?;
+        }
     }
-    write!(stderr, "Apply this to account {}? Only \"yes\" does: ", plan.account_id)?;
+    write!(stderr, "Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id)?;
     stderr.flush()?;
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
+    if io::stdin().read_line(&mut answer)? == 0 {
+        writeln!(stderr)?;
+    }
     Ok(answer.trim() == "yes")
 }
 

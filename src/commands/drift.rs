@@ -1,4 +1,4 @@
-//! `drift`: tells whether the account still is what the files say, for a job that runs by the clock.
+//! `drift`: reports differences between the account and the files, for a scheduled job.
 
 use std::path::Path;
 use std::time::Instant;
@@ -6,10 +6,11 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress, session, show};
+use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
+use super::show::{self, Presentation};
 use crate::cli::DriftArgs;
 use crate::cloudflare::Client;
-use crate::model::GroupRef;
+use crate::model::{GroupRef, RunStatus};
 use crate::plan::{Action, Change, Plan};
 use crate::render::counted;
 use crate::render::metrics::{Found, Run, metrics};
@@ -30,20 +31,16 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     if let Some(path) = &args.metrics_file {
         let exit = examined.as_ref().map_or_else(|failure| failure.exit, |drift| drift.exit);
         let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
-        let written = write_metrics(path, &run, examined.as_ref().ok());
-        // Why the run failed matters more than why that could not be recorded.
-        match (written, &examined) {
-            (Err(failure), Ok(_)) => return Err(failure),
-            (Err(failure), Err(_)) => output.warn(&failure.to_string()),
-            (Ok(()), _) => {}
+        if let Err(failure) = write_metrics(path, &run, examined.as_ref().ok()) {
+            output.side_output_failed(&failure);
         }
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
         let apply = invocation::apply(&args.files, &args.planning, &args.connection);
-        show::plan(&plan, &apply, args.format.format, output)?;
+        Presentation::of(&apply).drift(&plan, args.format.format, output);
     }
-    output.note(&show::cost(requests));
+    output.detail(&show::cost(requests));
     Ok(exit)
 }
 
@@ -67,10 +64,22 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let unknown = date_removals(&connection.client, &mut plan).await;
     drop(watching);
     if unknown > 0 {
-        output.note(&format!("for {} it is not known when they were added", counted(unknown, "unexpected member")));
+        output.note(&format!("it is not known when {} joined", counted(unknown, "unexpected member")));
     }
-    let exit = plan::exit(&plan, true);
+    let (exit, status) = verdict(&plan);
+    plan.status = status;
     Ok(Drift { plan, exit, requests: connection.client.requests() })
+}
+
+/// How a drift ends. Guards have no say in it: they concern what would be done about it.
+fn verdict(plan: &Plan) -> (Exit, RunStatus) {
+    if !plan.blocked.is_empty() {
+        (Exit::Refused, RunStatus::Blocked)
+    } else if plan.has_differences() {
+        (Exit::Differences, RunStatus::Changes)
+    } else {
+        (Exit::Done, RunStatus::InSync)
+    }
 }
 
 /// Asks for each unexpected member when they were added, side by side, and says for how many there was no answer. The

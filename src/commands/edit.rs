@@ -33,7 +33,7 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
             if args.format != EditFormat::Json {
                 return Err(failure);
             }
-            output.json(&EditDocument::refused(&problems, &uncompared, &notes))?;
+            output.json(&EditDocument::refused(&problems, &uncompared, &notes));
             output.error(&failure);
             return Ok(failure.exit);
         }
@@ -45,8 +45,8 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
     tell(&edited.notes, edit::uncompared(&edited.uncompared), output);
     let prunes = matches!(request, EditRequest::Prune(_));
     match args.format {
-        EditFormat::Json => output.json(&EditDocument::new(&edited, written, prunes))?,
-        EditFormat::Text => output.result(&text(&sources, &edited, prunes, output))?,
+        EditFormat::Json => output.json(&EditDocument::new(&edited, written, prunes)),
+        EditFormat::Text => output.result(&text(&sources, &edited, prunes, output)),
     }
     let files = counted(edited.files.len() as u64, "file");
     match (edited.files.is_empty(), args.dry_run) {

@@ -24,13 +24,13 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     drop(watching);
     let export = export::export(&current, &wanted);
     match &args.out_dir {
-        None => output.result(&export::document(&export, connection.account_id))?,
+        None => output.result(&export::document(&export, connection.account_id)),
         Some(folder) => write(&export, connection.account_id, folder, args.force, output)?,
     }
     for warning in &export.warnings {
         output.warn(&clean(warning));
     }
-    output.note(&show::cost(client.requests()));
+    output.detail(&show::cost(client.requests()));
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError, ClientError};
 use crate::config::Problems;
+use crate::model::RunStatus;
+use crate::render::failure::{FORMAT_VERSION, Failed};
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,37 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What is wrong with the files, where that is why.
+    #[must_use]
+    pub fn problems(&self) -> Option<&Problems> {
+        self.error.downcast_ref()
+    }
+
+    /// What went wrong in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.problems() {
+            Some(problems) => problems.summary(),
+            None => self.to_string(),
+        }
+    }
+
+    /// The failure as the formats show it.
+    #[must_use]
+    pub fn failed(&self) -> Failed<'_> {
+        let problems: Vec<_> = self.problems().into_iter().flatten().collect();
+        Failed {
+            format_version: FORMAT_VERSION,
+            status: if self.exit == Exit::Stale { RunStatus::Stale } else { RunStatus::Failed },
+            exit_code: self.exit.code(),
+            error: if problems.is_empty() { self.to_string() } else { "the files are wrong".into() },
+            help: self.help.as_deref(),
+            problems,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", self.error)
@@ -122,6 +155,6 @@ impl From<ClientError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::new(Exit::Other, anyhow::Error::new(error).context("cannot write the result"))
+        Self::new(Exit::Other, anyhow::Error::new(error).context("the terminal or a signal cannot be used"))
     }
 }

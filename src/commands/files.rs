@@ -1,6 +1,6 @@
-//! Reads and writes plans and other files: written whole or not at all, read up to a bound.
+//! Reads and writes plans and other files. A file is written whole or not at all, and read up to a limit.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -36,37 +36,67 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }
 
-/// Writes a file, and replaces one that is there only once the new one is whole.
+/// Writes a file. A regular file is replaced once the new one is whole; a link stays, and its target is replaced; a
+/// device or a pipe is written through.
 fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".convoke-");
-        let mut file = builder.tempfile_in(folder)?;
-        let mut buffer = BufWriter::new(&mut file);
-        content(&mut buffer)?;
-        buffer.flush()?;
-        drop(buffer);
-        // Set on the file itself: what it is created with would be narrowed by the umask.
-        #[cfg(unix)]
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        #[cfg(not(unix))]
-        let _ = mode;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error: std::io::Error| {
+    write_through_links(path, mode, content).map_err(|error| {
         let context = format!("{} cannot be written", path.display());
         Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
     })
 }
 
+fn write_through_links(
+    path: &Path,
+    mode: u32,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => {
+            let target = if is_link { path.canonicalize()? } else { path.to_path_buf() };
+            replace(&target, mode, content)
+        }
+        // A folder fails here with the system's own words.
+        Ok(_) => write_into(OpenOptions::new().write(true).open(path)?, content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
+            write_into(OpenOptions::new().write(true).create(true).truncate(true).open(path)?, content)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, mode, content),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_into(file: File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut buffer = BufWriter::new(file);
+    content(&mut buffer)?;
+    buffer.flush()
+}
+
+fn replace(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".convoke-");
+    // The error would name the temporary file, which means nothing to a user.
+    let mut file = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
+    let mut buffer = BufWriter::new(&mut file);
+    content(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
+    // Set on the file itself: what it is created with would be narrowed by the umask.
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    #[cfg(not(unix))]
+    let _ = mode;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Reads a saved plan and checks it.
 pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let wrong = |error: anyhow::Error| {
-        let context = format!("{} is no plan that can be used", path.display());
-        Failure::new(Exit::Data, error.context(context)).with_help("make the plan anew: convoke plan --out FILE")
+        let context = format!("{} is not a valid plan file", path.display());
+        Failure::new(Exit::Data, error.context(context)).with_help("make a new plan: convoke plan --out FILE")
     };
     let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
     Plan::parse(&bytes).map_err(|error| wrong(error.into()))
@@ -75,7 +105,7 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
 /// Reads a journal.
 pub fn read_journal(path: &Path) -> Result<Record, Failure> {
     let wrong = |error: anyhow::Error| {
-        let context = format!("{} is no journal that can be used", path.display());
+        let context = format!("{} is not a valid journal", path.display());
         Failure::new(Exit::Data, error.context(context))
     };
     let bytes = read(path, LARGEST_JOURNAL).map_err(|error| wrong(error.into()))?;
@@ -87,7 +117,7 @@ fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > largest {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {largest} bytes"))),
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {largest} bytes"))),
         false => Ok(bytes),
     }
 }

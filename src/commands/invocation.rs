@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
+use crate::render::view::Invocation;
 
 /// How apply is called for a plan that was saved.
-pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>) -> String {
+pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>) -> Invocation {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned(), quoted(&path.to_string_lossy())];
     words.extend(connection.into_iter().flat_map(connecting));
-    words.join(" ")
+    Invocation { words: words.join(" "), saved: true }
 }
 
 /// How apply is called for the plan of the same files.
-pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionArgs) -> String {
+pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionArgs) -> Invocation {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
     for path in &files.files {
         words.extend(["-f".into(), quoted(&path.to_string_lossy())]);
@@ -22,7 +23,7 @@ pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionA
     }
     words.extend(planning.time.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
     words.extend(connecting(connection));
-    words.join(" ")
+    Invocation { words: words.join(" "), saved: false }
 }
 
 /// How a command that edits these files is called.
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_a_shell_would_take_apart_is_quoted() {
+    fn word_is_quoted_for_a_shell() {
         assert_eq!(quoted("groups/a.yaml"), "groups/a.yaml");
         assert_eq!(quoted("Platform Admins"), "'Platform Admins'");
         assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");

@@ -39,7 +39,7 @@ const FILES: [(&str, &str); 1] =
 pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "convoke", &mut script);
-    output.result(&String::from_utf8_lossy(&script))?;
+    output.result(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }
 
@@ -57,7 +57,7 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
             command.display_name(format!("convoke-{name}"))
         }
     };
-    output.result(&String::from_utf8_lossy(&page(command)?))?;
+    output.result(&String::from_utf8_lossy(&page(command)?));
     Ok(Exit::Done)
 }
 

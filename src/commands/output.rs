@@ -2,44 +2,72 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, step_summary};
-use crate::cli::{Cli, Color, Format};
-use crate::config::Problems;
-use crate::model::RunStatus;
+use super::{Exit, Failure, github_actions};
+use crate::cli::{Cli, Color, Format, LogFormat};
 use crate::render::escape::clean_lines;
-use crate::render::failure::FailureDocument;
 use crate::render::text::{Layout, Paint, Style};
-use crate::render::{github, json};
+use crate::render::{github, json, markdown};
 
 /// The columns where nothing tells how many there are.
 const DEFAULT_WIDTH: usize = 100;
 
-/// Where a command writes.
+/// Where a command writes. A result is never lost: where stdout cannot be written, it goes to stderr.
 #[derive(Debug)]
 pub struct Output {
     layout: Layout,
     messages: Paint,
     quiet: bool,
+    verbose: bool,
     format: Format,
+    log_format: LogFormat,
+    command: String,
+    /// Whether the account has been changed, so that a result that nobody reads would be lost.
+    changed: bool,
+    side_output_failed: bool,
+}
+
+/// The severity of a message.
+#[derive(Clone, Copy, Debug)]
+enum Level {
+    Info,
+    Warn,
+    Error,
 }
 
 impl Output {
     /// An output as the command line asks for it.
     #[must_use]
     pub fn new(cli: &Cli) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let mut output = Self::plain(cli.command.name(), cli.command.format(), cli.output.log_format);
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = |terminal: bool| match cli.output.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && !plain,
+            Color::Auto => terminal && !no_color,
         };
+        output.layout.color = color(io::stdout().is_terminal());
+        output.messages = Paint::new(color(io::stderr().is_terminal()));
+        output.quiet = cli.output.quiet;
+        output.verbose = cli.output.verbose > 0;
+        output
+    }
+
+    /// An output before the command line is understood.
+    #[must_use]
+    pub fn plain(command: &str, format: Format, log_format: LogFormat) -> Self {
         Self {
-            layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
-            messages: Paint::new(color(io::stderr().is_terminal())),
-            quiet: cli.output.quiet,
-            format: cli.command.format(),
+            layout: Layout { width: width(), color: false },
+            messages: Paint::new(false),
+            quiet: false,
+            verbose: false,
+            format,
+            log_format,
+            command: command.into(),
+            changed: false,
+            side_output_failed: false,
         }
     }
 
@@ -49,97 +77,169 @@ impl Output {
         self.layout
     }
 
-    /// Whether only what matters is wanted.
+    /// Whether only results, warnings and errors are wanted.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.quiet
     }
 
+    /// Whether stderr takes nothing but JSON.
+    #[must_use]
+    pub const fn logs_json(&self) -> bool {
+        matches!(self.log_format, LogFormat::Json)
+    }
+
+    /// From now on the account may have been changed: results reach the user, whatever becomes of stdout.
+    pub fn account_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// Writes a result.
-    ///
-    /// # Errors
-    ///
-    /// Fails where stdout cannot be written, such as when it is closed.
-    pub fn result(&mut self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
+    pub fn result(&mut self, text: &str) {
+        self.stream(|to| to.write_all(text.as_bytes()));
     }
 
     /// Writes a result as JSON.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::result`].
-    pub fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
-        let mut stdout = BufWriter::new(io::stdout().lock());
-        json::write(&mut stdout, document)?;
-        stdout.flush()
+    pub fn json(&mut self, document: &impl Serialize) {
+        self.stream(|to| json::write(to, document));
     }
 
     /// Writes a result as it comes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::result`].
-    pub fn stream(&mut self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        let mut stdout = BufWriter::new(io::stdout().lock());
-        content(&mut stdout)?;
-        stdout.flush()
+    pub fn stream(&mut self, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
+        let written = || -> io::Result<()> {
+            let mut stdout = BufWriter::new(io::stdout().lock());
+            content(&mut stdout)?;
+            stdout.flush()
+        };
+        if let Err(error) = written() {
+            self.rescue(&error, content);
+        }
     }
 
-    /// Writes a message for whoever watches, unless only what matters is wanted. Nothing hangs on its arriving.
+    /// Brings a result to stderr that stdout does not take. A reader who has seen enough (`| head`) is not an error.
+    fn rescue(&mut self, error: &io::Error, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
+        if error.kind() == io::ErrorKind::BrokenPipe && !self.changed {
+            return;
+        }
+        // After a change the exit code is the report's.
+        self.side_output_failed |= !self.changed;
+        let message = format!("cannot write the result to stdout ({error}); it follows here");
+        match self.log_format {
+            LogFormat::Text => {
+                self.message(Level::Error, &message, None);
+                let _ = content(&mut BufWriter::new(io::stderr().lock()));
+            }
+            LogFormat::Json => {
+                let mut result = Vec::new();
+                let _ = content(&mut result);
+                let result = String::from_utf8_lossy(&result);
+                self.log_line(Level::Error, serde_json::json!({"message": message, "result": result}));
+            }
+        }
+    }
+
+    /// Writes a message for a person who watches, unless only what matters is wanted.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{message}");
+            self.message(Level::Info, message, None);
+        }
+    }
+
+    /// Writes a message that is wanted with `-v` only.
+    pub fn detail(&mut self, message: &str) {
+        if self.verbose {
+            self.note(message);
         }
     }
 
     /// Writes a warning.
     pub fn warn(&mut self, message: &str) {
-        let label = self.messages.paint(Style::Warn, "warning:");
-        let _ = writeln!(io::stderr(), "{label} {message}");
+        self.message(Level::Warn, message, None);
     }
 
-    /// Writes why a command failed and what to do about it; also to stdout where a program reads that.
+    /// Writes why a command failed and what to do about it; also to stdout where that is not text.
     pub fn failure(&mut self, failure: &Failure) {
         self.failed_result(failure);
         self.error(failure);
     }
 
+    /// Writes that something besides the result could not be written. The result stands; the exit code says it where
+    /// the result's own is 0.
+    pub fn side_output_failed(&mut self, failure: &Failure) {
+        self.side_output_failed = true;
+        self.error(failure);
+    }
+
+    /// The exit code of a run whose result has this one.
+    #[must_use]
+    pub fn exit(&self, exit: Exit) -> Exit {
+        match exit {
+            Exit::Done if self.side_output_failed => Exit::Other,
+            exit => exit,
+        }
+    }
+
     /// Writes to stderr alone why a command failed and what to do about it.
     pub fn error(&mut self, failure: &Failure) {
-        let label = self.messages.paint(Style::Remove, "error:");
-        let mut text = match failure.error.downcast_ref::<Problems>() {
-            Some(problems) => {
-                let each = problems.iter().map(|problem| format!("{label} {problem}\n"));
-                format!("{}{}\n", each.collect::<String>(), problems.summary())
+        let problems: Vec<_> = failure.problems().into_iter().flatten().collect();
+        for problem in &problems {
+            self.message(Level::Error, problem.to_string().trim_end(), None);
+        }
+        match problems.len() {
+            0 => self.message(Level::Error, &failure.to_string(), failure.help.as_deref()),
+            // The problems themselves are written above.
+            _ => self.message(Level::Error, &failure.summary(), failure.help.as_deref()),
+        }
+    }
+
+    /// Writes a failure as the result, where its format is not text.
+    pub fn failed_result(&mut self, failure: &Failure) {
+        let failed = failure.failed();
+        match self.format {
+            Format::Text => {}
+            Format::Markdown => {
+                let page = markdown::failure(&failed, &self.command, github_actions::repository().as_ref());
+                self.result(&page);
             }
-            None => format!("{label} {}\n", clean_lines(&failure.to_string())),
+            Format::Json => self.json(&failed),
+            Format::Github => {
+                let page = markdown::failure(&failed, &self.command, github_actions::repository().as_ref());
+                github_actions::append_summary(&page, self);
+                github_actions::set_outputs(failed.status, None, self);
+                self.result(&github::failure(&failed));
+            }
+        }
+    }
+
+    fn message(&mut self, level: Level, message: &str, help: Option<&str>) {
+        if self.logs_json() {
+            let fields = match help {
+                Some(help) => serde_json::json!({"message": message, "help": help}),
+                None => serde_json::json!({ "message": message }),
+            };
+            return self.log_line(level, fields);
+        }
+        let mut text = match level {
+            Level::Info => format!("{}\n", clean_lines(message)),
+            Level::Warn => format!("{} {}\n", self.messages.paint(Style::Warn, "warning:"), clean_lines(message)),
+            Level::Error => format!("{} {}\n", self.messages.paint(Style::Remove, "error:"), clean_lines(message)),
         };
-        if let Some(help) = &failure.help {
-            let label = self.messages.paint(Style::Add, "help:");
-            text.push_str(&format!("{label} {}\n", clean_lines(help)));
+        if let Some(help) = help {
+            text.push_str(&format!("{} {}\n", self.messages.paint(Style::Add, "help:"), clean_lines(help)));
         }
         let _ = io::stderr().write_all(text.as_bytes());
     }
-}
 
-impl Output {
-    /// Writes a failure where a program reads the result. That it failed is told all the same if this cannot be written.
-    fn failed_result(&mut self, failure: &Failure) {
-        let (message, help) = (failure.to_string(), failure.help.as_deref());
-        let problems = failure.error.downcast_ref::<Problems>();
-        if self.format == Format::Github {
-            step_summary::set_outputs(RunStatus::Failed, None, self);
-        }
-        let _ = match (self.format, problems) {
-            (Format::Text | Format::Markdown, _) => Ok(()),
-            (Format::Github, Some(problems)) => self.result(&github::problems(problems)),
-            (Format::Github, None) => self.result(&github::failure(&message, help)),
-            (Format::Json, Some(problems)) => self.json(&FailureDocument::of_files(failure.exit.code(), problems)),
-            (Format::Json, None) => self.json(&FailureDocument::new(failure.exit.code(), &message, help)),
+    /// Writes a line in the shape of the log's own lines.
+    fn log_line(&self, level: Level, fields: serde_json::Value) {
+        let level = match level {
+            Level::Info => "INFO",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
         };
+        let timestamp = Timestamp::now().to_string();
+        let line = serde_json::json!({"timestamp": timestamp, "level": level, "fields": fields, "target": "convoke"});
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }
 

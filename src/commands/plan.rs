@@ -1,7 +1,8 @@
 //! `plan`: reads the account and shows what would change.
 
 use super::session::{self, Planned};
-use super::{Exit, Failure, Output, files, invocation, progress::Progress, show};
+use super::show::{self, Presentation};
+use super::{Exit, Failure, Output, files, invocation, progress::Progress};
 use crate::cli::PlanArgs;
 use crate::cloudflare::Client;
 use crate::config;
@@ -27,15 +28,19 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
         planned.plan.label_since(&before);
     }
-    if let Some(path) = &args.out {
-        files::save_plan(&planned.plan, path)?;
-    }
-    let apply = match &args.out {
+    let saved = args.out.as_ref().filter(|path| match files::save_plan(&planned.plan, path) {
+        Ok(()) => true,
+        Err(failure) => {
+            output.side_output_failed(&failure);
+            false
+        }
+    });
+    let apply = match saved {
         Some(path) => invocation::apply_saved(path, Some(&args.connection)),
         None => invocation::apply(&args.files, &args.planning, &args.connection),
     };
-    show::plan(&planned.plan, &apply, args.format.format, output)?;
-    output.note(&show::cost(connection.client.requests()));
+    Presentation::of(&apply).plan(&planned.plan, args.format.format, output);
+    output.detail(&show::cost(connection.client.requests()));
     Ok(exit(&planned.plan, args.detailed_exitcode))
 }
 

@@ -47,7 +47,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let render = |to: &mut dyn Write| write(&review, args.format, to);
     match &args.out {
         Some(path) => files::write_private(path, render)?,
-        None => output.stream(render)?,
+        None => output.stream(render),
     }
     Ok(Exit::Done)
 }

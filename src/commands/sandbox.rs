@@ -9,7 +9,7 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
     let sandbox = Sandbox::start(&seed, args.listen).await.map_err(|error| {
         Failure::new(Exit::Usage, error).with_help("listen on a free port of a loopback address, such as 127.0.0.1:0")
     })?;
-    output.result(&format!("{}\n", sandbox.base_url()))?;
+    output.result(&format!("{}\n", sandbox.base_url()));
     let token = if seed.token.is_some() { "the seed's token" } else { "any token" };
     output.note(&format!(
         "serving a sandbox; use it with --api-url and {token} in CLOUDFLARE_API_TOKEN. Ctrl-C stops it"

@@ -1,71 +1,98 @@
 //! Shows plans and reports in the format that is asked for; and `show`, which does so with a saved plan.
 
-use super::{Exit, Failure, Output, files, invocation, step_summary};
+use super::{Exit, Failure, Output, files, github_actions, invocation};
 use crate::cli::{Format, ShowArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
-use crate::render::report::{ReportDocument, StaleDocument};
+use crate::render::report::{ReportDocument, StaleDocument, status};
+use crate::render::view::{Invocation, Stale, View};
 use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup};
 
 /// Shows a saved plan.
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
     let apply = invocation::apply_saved(&args.plan, None);
-    plan(&files::read_plan(&args.plan)?, &apply, args.format.format, output)?;
+    Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, args.format.format, output);
     Ok(Exit::Done)
 }
 
-/// Shows a plan, which is saved in a file or not.
-pub fn plan(plan: &Plan, apply: &str, format: Format, output: &mut Output) -> Result<(), Failure> {
-    let shown = match format {
-        Format::Text => text::plan(plan, apply, output.layout()),
-        Format::Markdown => markdown::plan(plan, apply),
-        Format::Json => return Ok(output.json(&plan.sealed())?),
-        Format::Github => {
-            step_summary::append(&markdown::plan(plan, apply), output);
-            step_summary::set_outputs(plan.status, Some(plan.digest), output);
-            github::plan(plan, &text::plan(plan, apply, output.layout()))
+/// How a plan is shown besides its format.
+pub struct Presentation<'a> {
+    /// The command that applies the plan.
+    pub apply: &'a Invocation,
+    /// Why it is not the plan that was reviewed, if it is not.
+    pub stale: Option<Stale>,
+    /// Whether it is shown because it is about to be applied.
+    pub applying: bool,
+}
+
+impl<'a> Presentation<'a> {
+    pub const fn of(apply: &'a Invocation) -> Self {
+        Self { apply, stale: None, applying: false }
+    }
+
+    /// Shows a plan, which is saved in a file or not.
+    pub fn plan(&self, plan: &Plan, format: Format, output: &mut Output) {
+        let repository = github_actions::repository();
+        let Self { apply, stale, applying } = self;
+        let view =
+            View { invocation: apply, repository: repository.as_ref(), stale: stale.as_ref(), applying: *applying };
+        let text = |output: &Output| text::plan(plan, view, output.layout());
+        match format {
+            Format::Text => output.result(&text(output)),
+            Format::Markdown => output.result(&markdown::plan(plan, view)),
+            Format::Json => output.json(&plan.sealed()),
+            Format::Github => {
+                github_actions::append_summary(&markdown::plan(plan, view), output);
+                github_actions::set_outputs(plan.status, Some(plan.digest), output);
+                output.result(&github::plan(plan, view, &text(output)));
+            }
         }
-    };
-    Ok(output.result(&shown)?)
+    }
+
+    /// Shows a plan as the drift that it would correct.
+    pub fn drift(&self, plan: &Plan, format: Format, output: &mut Output) {
+        let repository = github_actions::repository();
+        let view = View { invocation: self.apply, repository: repository.as_ref(), stale: None, applying: false };
+        let text = |output: &Output| text::drift(plan, view, output.layout());
+        match format {
+            Format::Text => output.result(&text(output)),
+            Format::Markdown => output.result(&markdown::drift(plan, view)),
+            Format::Json => output.json(&plan.sealed()),
+            Format::Github => {
+                github_actions::append_summary(&markdown::drift(plan, view), output);
+                github_actions::set_outputs(plan.status, Some(plan.digest), output);
+                output.result(&github::drift(plan, &text(output)));
+            }
+        }
+    }
 }
 
 /// Shows what came of a plan.
-pub fn report(report: &Report, format: Format, output: &mut Output) -> Result<(), Failure> {
-    let shown = match format {
-        Format::Text => text::report(report, output.layout()),
-        Format::Markdown => markdown::report(report),
-        Format::Json => return Ok(output.json(&ReportDocument::new(report))?),
+pub fn report(report: &Report, format: Format, output: &mut Output) {
+    match format {
+        Format::Text => output.result(&text::report(report, output.layout())),
+        Format::Markdown => output.result(&markdown::report(report)),
+        Format::Json => output.json(&ReportDocument::new(report)),
         Format::Github => {
-            step_summary::append(&markdown::report(report), output);
-            step_summary::set_outputs(status(report), Some(report.digest), output);
-            github::report(report, &text::report(report, output.layout()))
+            github_actions::append_summary(&markdown::report(report), output);
+            github_actions::set_outputs(status(report), Some(report.digest), output);
+            output.result(&github::report(report, &text::report(report, output.layout())));
         }
-    };
-    Ok(output.result(&shown)?)
+    }
 }
 
 /// Shows why a saved plan is stale.
-pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) -> Result<(), Failure> {
-    let shown = match format {
-        Format::Text => text::stale(groups, output.layout()),
-        Format::Markdown => markdown::stale(groups),
-        Format::Json => return Ok(output.json(&StaleDocument::new(groups))?),
+pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) {
+    match format {
+        Format::Text => output.result(&text::stale(groups, output.layout())),
+        Format::Markdown => output.result(&markdown::stale(groups)),
+        Format::Json => output.json(&StaleDocument::new(groups)),
         Format::Github => {
-            step_summary::append(&markdown::stale(groups), output);
-            step_summary::set_outputs(RunStatus::Stale, None, output);
-            github::stale(groups, &text::stale(groups, output.layout()))
+            github_actions::append_summary(&markdown::stale(groups), output);
+            github_actions::set_outputs(RunStatus::Stale, None, output);
+            output.result(&github::stale(groups, &text::stale(groups, output.layout())));
         }
-    };
-    Ok(output.result(&shown)?)
-}
-
-/// How a run ended.
-fn status(report: &Report) -> RunStatus {
-    match (report.is_complete(), report.changed()) {
-        (false, _) => RunStatus::Partial,
-        (true, (0, 0)) => RunStatus::InSync,
-        (true, _) => RunStatus::Applied,
     }
 }
 

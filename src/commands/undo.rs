@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress, show};
+use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
+use super::show::{self, Presentation};
 use crate::cli::UndoArgs;
 use crate::model::{GroupName, Observed};
 use crate::observe;
@@ -33,7 +34,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
     let apply = invocation::apply_saved(&args.out, Some(&args.connection));
-    show::plan(&undoing, &apply, args.format.format, output)?;
-    output.note(&show::cost(client.requests()));
+    Presentation::of(&apply).plan(&undoing, args.format.format, output);
+    output.detail(&show::cost(client.requests()));
     Ok(plan::exit(&undoing, false))
 }

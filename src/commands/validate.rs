@@ -3,7 +3,8 @@
 use super::{Exit, Failure, Output, session};
 use crate::cli::{Format, ValidateArgs};
 use crate::config;
-use crate::render::failure::ValidDocument;
+use crate::model::RunStatus;
+use crate::render::failure::FORMAT_VERSION;
 use crate::render::{counted, github};
 
 pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -18,13 +19,21 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
         output.warn(warning.to_string().trim_end());
     }
     match args.format.format {
-        Format::Json => output.json(&ValidDocument::new(groups, memberships, &warnings))?,
-        Format::Github if !warnings.is_empty() => output.result(&github::warnings(&warnings))?,
+        Format::Json => output.json(&serde_json::json!({
+            "format_version": FORMAT_VERSION,
+            // Nothing was changed, and offline nothing is known of the account.
+            "status": RunStatus::Unchanged,
+            "valid": true,
+            "groups": groups,
+            "memberships": memberships,
+            "warnings": warnings,
+        })),
+        Format::Github if !warnings.is_empty() => output.result(&github::warnings(&warnings)),
         _ => {}
     }
     if args.format.format != Format::Json && !output.is_quiet() {
         let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
-        output.result(&format!("Valid: {groups}, {memberships}\n"))?;
+        output.result(&format!("Valid: {groups}, {memberships}\n"));
     }
     Ok(Exit::Done)
 }

@@ -31,8 +31,8 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     drop(watching);
     let why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
     match args.format.format {
-        Format::Json => output.json(&why::WhyDocument::new(&why))?,
-        Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout()))?,
+        Format::Json => output.json(&why::WhyDocument::new(&why)),
+        Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout())),
     }
     for (id, cause) in &current.unreadable {
         let name = current.groups.get(id).map_or("", |group| group.name.as_str());

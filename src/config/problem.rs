@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Source;
@@ -61,6 +63,34 @@ impl Problem {
     pub(super) fn related(mut self, origin: Origin, label: impl Into<String>) -> Self {
         self.related.push((origin, label.into()));
         self
+    }
+}
+
+/// As others read it, one level deep: the quoted source line is left to people.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// Another place, as [`Problem::related`] has it.
+        #[derive(Serialize)]
+        struct Related<'a> {
+            file: &'a str,
+            line: u32,
+            column: u32,
+            message: &'a str,
+        }
+        let related = self.related.iter().map(|(Origin { file, line, column }, message)| Related {
+            file,
+            line: *line,
+            column: *column,
+            message,
+        });
+        let mut problem = serializer.serialize_struct("Problem", 6)?;
+        problem.serialize_field("file", &*self.file)?;
+        problem.serialize_field("line", &self.position.map(|position| position.line))?;
+        problem.serialize_field("column", &self.position.map(|position| position.column))?;
+        problem.serialize_field("message", &self.message)?;
+        problem.serialize_field("help", &self.help)?;
+        problem.serialize_field("related", &related.collect::<Vec<_>>())?;
+        problem.end()
     }
 }
 

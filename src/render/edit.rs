@@ -6,9 +6,8 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::clean;
-use super::failure::ProblemDocument;
 use super::text::{Paint, Style};
-use crate::config::{Edited, ListAction, ListChange, ListName, Problems, Uncompared};
+use crate::config::{Edited, ListAction, ListChange, ListName, Problem, Problems, Uncompared};
 use crate::model::{Origin, PersonRef};
 
 /// The version of the format.
@@ -93,7 +92,7 @@ pub struct EditDocument {
     notes: Vec<String>,
     /// What stands against the edit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<ProblemDocument>,
+    problems: Vec<Problem>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -168,7 +167,7 @@ impl EditDocument {
     /// An edit that is refused.
     #[must_use]
     pub fn refused(problems: &Problems, uncompared: &[Uncompared], notes: &[String]) -> Self {
-        let problems = problems.iter().map(ProblemDocument::from).collect();
+        let problems = problems.iter().cloned().collect();
         Self { problems, ..Self::refused_with(uncompared, notes) }
     }
 

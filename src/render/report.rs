@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Email, GroupId, GroupName, Member, MemberId};
+use crate::model::{Email, GroupId, GroupName, Member, MemberId, RunStatus};
 use crate::plan::{Action, Digest};
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
@@ -13,6 +13,7 @@ const FORMAT_VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize)]
 pub struct ReportDocument {
     format_version: u32,
+    status: RunStatus,
     /// The plan's digest.
     digest: Digest,
     /// Whether everything is now as the files, or the plan, ask for.
@@ -61,6 +62,7 @@ struct DifferenceDocument {
 #[derive(Clone, Debug, Serialize)]
 pub struct StaleDocument {
     format_version: u32,
+    status: RunStatus,
     stale: Vec<StaleGroupDocument>,
 }
 
@@ -79,13 +81,22 @@ impl StaleDocument {
             name: group.name.clone(),
             difference: group.difference.as_ref().map(DifferenceDocument::from),
         };
-        Self { format_version: FORMAT_VERSION, stale: groups.iter().map(group).collect() }
+        Self { format_version: FORMAT_VERSION, status: RunStatus::Stale, stale: groups.iter().map(group).collect() }
     }
 }
 
 impl From<&Difference> for DifferenceDocument {
     fn from(Difference { added, removed }: &Difference) -> Self {
         Self { added: subjects(added), removed: subjects(removed) }
+    }
+}
+
+/// How a run ended.
+pub fn status(report: &Report) -> RunStatus {
+    match (report.is_complete(), report.changed()) {
+        (false, _) => RunStatus::Partial,
+        (true, (0, 0)) => RunStatus::InSync,
+        (true, _) => RunStatus::Applied,
     }
 }
 
@@ -96,6 +107,7 @@ impl ReportDocument {
         let (added, removed) = report.changed();
         Self {
             format_version: FORMAT_VERSION,
+            status: status(report),
             digest: report.digest,
             complete: report.is_complete(),
             interrupted: report.interrupted,

@@ -1,11 +1,13 @@
 //! Plans and reports that the tests of every format show.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{self, Source};
-use crate::model::{Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, Status};
+use super::failure::{FORMAT_VERSION, Failed};
+use super::view::{Invocation, View};
+use crate::config::{self, Problems, Source};
+use crate::model::{Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status};
 use crate::plan::{self, Action, Plan, Policy};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
 
@@ -15,6 +17,26 @@ pub const HOSTILE: &str =
 
 /// The account of the samples.
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+
+/// The command that applies the samples.
+static APPLY: LazyLock<Invocation> = LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false });
+
+/// A plan on its own: not stale, without a repository, not about to be applied.
+pub fn view() -> View<'static> {
+    View { invocation: &APPLY, repository: None, stale: None, applying: false }
+}
+
+/// A failure because of the files.
+pub fn failed(problems: &Problems) -> Failed<'_> {
+    Failed {
+        format_version: FORMAT_VERSION,
+        status: RunStatus::Failed,
+        exit_code: 65,
+        error: "the files are wrong".into(),
+        help: None,
+        problems: problems.iter().collect(),
+    }
+}
 
 /// A group's id made of a number.
 pub fn group_id(number: usize) -> GroupId {
@@ -186,9 +208,9 @@ pub fn large_group() -> Plan {
     )
 }
 
-/// Three hundred groups, each with a change.
-pub fn many_groups() -> Plan {
-    let names: Vec<String> = (0..300).map(|n| format!("Group {n:03}")).collect();
+/// So many groups, each with an addition or two, and a removal.
+pub fn many_groups(count: usize) -> Plan {
+    let names: Vec<String> = (0..count).map(|n| format!("Group {n:03}")).collect();
     let mut yaml = String::from("version: 1\nsettings: { limits: { total_removals: 100% } }\ngroups:\n");
     for name in &names {
         yaml.push_str(&format!("  {name}:\n    members: [alice@example.com]\n    group_removals: 100%\n"));

@@ -1,5 +1,6 @@
 //! A plan for a person at a terminal.
 
+mod drift;
 mod paint;
 mod report;
 #[cfg(test)]
@@ -7,13 +8,16 @@ mod tests;
 
 use unicode_width::UnicodeWidthStr;
 
+pub use drift::drift;
 pub use paint::{Paint, Style};
 pub(super) use report::summary as report_summary;
 pub use report::{report, stale};
 
-use super::words::{ending, origin, place, since, subject, untold_origin};
-use super::{clean, counted};
-use crate::model::Mode;
+use super::escape::clean;
+use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
+use super::words::{self, concerns, figures, labelled, labels, last_day, name, origin, place};
+use super::counted;
+use crate::model::{Mode, Status};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since};
 
 /// The columns in front of what belongs to a heading.
@@ -22,25 +26,27 @@ const INDENT: usize = 2;
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The columns there are.
+    /// The columns of the terminal.
     pub width: usize,
-    /// Whether to colour.
     pub color: bool,
 }
 
-/// The plan: changed groups in order, what is blocked, what ends soon, the summary, and what the guards refuse.
-/// `apply` is the command line that applies it.
+/// The plan: changed groups in order, what is blocked and refused, the summary, and the command that applies the plan.
 #[must_use]
-pub fn plan(plan: &Plan, apply: &str, layout: Layout) -> String {
-    let mut page = Page { text: String::new(), layout, paint: Paint::new(layout.color) };
-    let shown = plan.groups.iter().filter(|group| !group.in_sync());
-    shown.for_each(|group| page.group(group));
-    page.blocked(plan);
+pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
+    let mut page = Page::new(layout);
+    page.held_expired(plan);
+    for label in labels(plan) {
+        page.groups(plan, label);
+    }
     page.unmanaged(plan);
     page.expiring(plan);
+    page.blocked(plan);
+    page.refusals(plan, "Refused: this plan cannot be applied");
     page.summary(plan);
-    page.refusals(plan, apply);
-    format!("{}\n", page.text.trim_end())
+    page.stale(plan, view.stale);
+    page.next(view.next(plan));
+    page.finish()
 }
 
 struct Page {
@@ -50,6 +56,14 @@ struct Page {
 }
 
 impl Page {
+    const fn new(layout: Layout) -> Self {
+        Self { text: String::new(), layout, paint: Paint::new(layout.color) }
+    }
+
+    fn finish(self) -> String {
+        format!("{}\n", self.text.trim_end())
+    }
+
     fn line(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
@@ -64,49 +78,79 @@ impl Page {
         self.line("");
     }
 
-    fn group(&mut self, group: &GroupPlan) {
-        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
-        let note = match group.mode {
-            Mode::Observe => ", observed only: nothing is written".into(),
-            Mode::Additive => ", additive".into(),
-            Mode::Exact => String::new(),
-        };
-        let count = counted(group.observed.len() as u64, "member");
-        let note = self.paint.paint(Style::Dim, &format!("({count}{note})"));
-        self.line(&format!("{title} {note}"));
-        let who: Vec<String> = group.changes.iter().chain(&group.held).map(|change| subject(&change.member)).collect();
-        let longest = who.iter().map(|who| who.width()).max().unwrap_or(0);
-        let (changes, held) = who.split_at(group.changes.len().min(who.len()));
-        for (change, who) in group.changes.iter().zip(changes) {
-            let (sign, style) = match change.action {
-                Action::Add => ("+", Style::Add),
-                Action::Remove => ("-", Style::Remove),
-            };
-            self.change(sign, style, who, longest, change);
+    /// Access that has expired and stays for now: what a reader must not overlook.
+    fn held_expired(&mut self, plan: &Plan) {
+        let expired = |group: &GroupPlan| group.held.iter().any(|change| change.expired.is_some());
+        if !plan.groups.iter().any(expired) {
+            return;
         }
-        if !held.is_empty() {
-            let waiting = counted(held.len() as u64, "removal");
-            let held_back = format!("  {waiting} held until what is blocked is resolved:");
-            self.section(Style::Warn, &held_back);
-        }
-        for (change, who) in group.held.iter().zip(held) {
-            self.change("~", Style::Warn, who, longest, change);
+        self.section(Style::Warn, "Expired access that stays, because its removal is held");
+        for group in plan.groups.iter().filter(|group| expired(group)) {
+            for change in group.held.iter().filter(|change| change.expired.is_some()) {
+                let (who, place) = (name(&change.member), self.paint.paint(Style::Dim, &place(change)));
+                self.line(&format!("  ~ {who} in {}  {place}", clean(group.name.as_str())));
+                for line in words::holding(plan, group) {
+                    self.line(&format!("      {line}"));
+                }
+            }
         }
         self.end_section();
     }
 
-    fn change(&mut self, sign: &str, style: Style, who: &str, longest: usize, change: &Change) {
-        let place = place(change) + &change.since.map_or_else(String::new, label);
-        /// Addresses longer than this push their places to the right, and nobody else's.
-        const COLUMN: usize = 44;
-        let gap = longest.min(COLUMN).saturating_sub(who.width()) + 2;
+    /// The groups that have differences with this label.
+    fn groups(&mut self, plan: &Plan, label: Option<Since>) {
+        let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| concerns(group, label)).collect();
+        if let Some(label) = label {
+            let title = match (label, groups.is_empty()) {
+                (Since::Change, true) => "This change makes no difference".into(),
+                (Since::Before, true) => return,
+                (label, false) => format!("{}:", words::since(label)),
+            };
+            self.section(Style::Title, &title);
+            self.end_section();
+        }
+        for group in groups {
+            self.group(group, label);
+        }
+    }
+
+    fn group(&mut self, group: &GroupPlan, label: Option<Since>) {
+        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
+        let note = self.paint.paint(Style::Dim, &format!("({}{})", members(group), mode(group.mode)));
+        self.line(&format!("{title} {note}"));
+        let changes: Vec<&Change> = labelled(&group.changes, label).collect();
+        let held: Vec<&Change> = labelled(&group.held, label).collect();
+        let columns = Columns::of(changes.iter().chain(&held).copied(), false);
+        for change in changes {
+            let (sign, style) = match change.action {
+                Action::Add => ("+", Style::Add),
+                Action::Remove => ("-", Style::Remove),
+            };
+            self.change(sign, style, change, &columns);
+        }
+        if !held.is_empty() {
+            let title = format!("  {} held until the blocked entries are resolved:", counted(held.len() as u64, "removal"));
+            self.section(Style::Warn, &title);
+        }
+        for change in held {
+            self.change("~", Style::Warn, change, &columns);
+        }
+        self.end_section();
+    }
+
+    fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
+        let (who, place) = (name(&change.member), place(change));
+        let mut facts =
+            if columns.kind { format!("{:<12}", words::difference(change).title().to_lowercase()) } else { String::new() };
+        facts.push_str(&format!("{:<10}", status(change)));
+        let gap = columns.who.saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));
         let dim = self.paint.paint(Style::Dim, &place);
-        if INDENT + 2 + who.width() + gap + place.width() > self.layout.width {
-            self.line(&format!("  {entry}"));
+        if INDENT + 2 + who.width() + gap + facts.len() + place.width() > self.layout.width {
+            self.line(&format!("  {entry}{}{facts}", " ".repeat(gap)));
             self.line(&format!("      {dim}"));
         } else {
-            self.line(&format!("  {entry}{}{dim}", " ".repeat(gap)));
+            self.line(&format!("  {entry}{}{facts}{dim}", " ".repeat(gap)));
         }
     }
 
@@ -114,11 +158,15 @@ impl Page {
         if plan.blocked.is_empty() {
             return;
         }
-        self.section(Style::Warn, "Blocked: declared, and cannot be applied");
+        self.section(Style::Warn, "Blocked: declared, but cannot be applied");
         for blocked in &plan.blocked {
             let place = origin(&blocked.origin);
             let (group, what) = (clean(blocked.group.as_str()), clean(&blocked.to_string()));
-            let since = blocked.since.map_or_else(String::new, label);
+            let since = match blocked.since {
+                Some(Since::Change) => " [this change]",
+                Some(Since::Before) => " [already there]",
+                None => "",
+            };
             let long = INDENT + place.width() + group.width() + what.width() + since.len() + 4 > self.layout.width;
             let place = self.paint.paint(Style::Dim, &place);
             let space = if long { "\n      " } else { " " };
@@ -131,7 +179,7 @@ impl Page {
         if plan.unmanaged_groups.is_empty() {
             return;
         }
-        self.section(Style::Title, "Groups of the account that no file declares");
+        self.section(Style::Title, "Unmanaged: groups of the account that no file declares");
         for group in &plan.unmanaged_groups {
             let id = self.paint.paint(Style::Dim, group.id.as_str());
             self.line(&format!("  {}  {id}", clean(group.name.as_str())));
@@ -143,33 +191,20 @@ impl Page {
         if plan.expiring.is_empty() {
             return;
         }
-        self.section(Style::Title, "Ending soon");
+        self.section(Style::Title, "Expiring soon");
         for expiring in &plan.expiring {
             let (who, group) = (clean(&expiring.person.to_string()), clean(expiring.group.as_str()));
-            let (until, origin) = (ending(expiring.until), clean(&expiring.origin.to_string()));
-            let place = self.paint.paint(Style::Dim, &origin);
-            self.line(&format!("  {who} in {group} until the {until}  {place}"));
+            let place = self.paint.paint(Style::Dim, &origin(&expiring.origin));
+            self.line(&format!("  {who} in {group} until {}  {place}", last_day(expiring.until)));
         }
         self.end_section();
     }
 
-    fn summary(&mut self, plan: &Plan) {
-        for line in summary(plan) {
-            let line = self.paint.paint(Style::Title, &line);
-            self.line(&line);
-        }
-        if plan.summary.requests > 0 || !plan.refusals.is_empty() {
-            let digest = self.paint.paint(Style::Dim, &format!("Digest: {}", plan.digest));
-            self.line(&digest);
-        }
-    }
-
-    fn refusals(&mut self, plan: &Plan, apply: &str) {
+    fn refusals(&mut self, plan: &Plan, title: &str) {
         if plan.refusals.is_empty() {
             return;
         }
-        self.end_section();
-        self.section(Style::Remove, "Refused");
+        self.section(Style::Remove, title);
         for refusal in &plan.refusals {
             let group = refusal.group.as_ref().map(|group| format!("  {}:", clean(group.as_str()))).unwrap_or_default();
             let guard = self.paint.paint(Style::Remove, refusal.guard.name());
@@ -178,44 +213,101 @@ impl Page {
             let width = INDENT + refusal.guard.name().len() + group.width() + gap.len() + message.width();
             let gap = if width > self.layout.width { "\n    " } else { gap };
             self.line(&format!("  {guard}{group}{gap}{message}"));
-            if let Some(bound) = untold_origin(refusal) {
-                let place = self.paint.paint(Style::Dim, &format!("at {bound}"));
+            if let Some(bound) = unsaid_origin(refusal) {
+                let place = self.paint.paint(Style::Dim, &format!("at {}", origin(bound)));
                 self.line(&format!("    {place}"));
             }
-            let help = self.paint.paint(Style::Dim, &format!("to proceed: {}", clean(&refusal.help)));
+            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(&refusal.help)));
             self.line(&format!("    {help}"));
         }
         self.end_section();
-        if plan.refusals_beyond_limits().next().is_none() {
-            self.line("To accept the limits for exactly this plan:");
-            self.line(&format!("  {} --accept {}", clean(apply), plan.digest));
+    }
+
+    fn summary(&mut self, plan: &Plan) {
+        let mut lines = words::summary(plan);
+        if labels(plan).len() > 1 && plan.has_differences() {
+            lines.insert(1.min(lines.len()), this_change(plan));
+        }
+        for line in lines {
+            self.section(Style::Title, &line);
+        }
+        if plan.summary.requests > 0 || !plan.refusals.is_empty() {
+            self.section(Style::Dim, &format!("Digest: {}", plan.digest));
+        }
+    }
+
+    fn stale(&mut self, plan: &Plan, stale: Option<&Stale>) {
+        let Some(stale) = stale else { return };
+        self.end_section();
+        self.section(Style::Remove, &format!("Stale: {}", stale.message(plan.digest)));
+        if let Stale::Groups(groups) = stale {
+            self.text.push_str(&report::changed_meanwhile(groups));
+        }
+        self.line(&format!("Nothing was changed. {STALE_HELP}"));
+    }
+
+    fn next(&mut self, next: Next) {
+        let (title, command) = match next {
+            Next::Nothing => return,
+            Next::Resolve => ("No digest lifts these refusals: resolve them first.", None),
+            Next::Apply(command) => ("To apply exactly this plan:", Some(command)),
+            Next::Accept(command) => ("To accept the limits for exactly this plan:", Some(command)),
+        };
+        self.end_section();
+        self.line(title);
+        if let Some(command) = command {
+            self.line(&format!("  {command}"));
         }
     }
 }
 
-/// The figures of a plan in a line, and what else there is to say in further lines.
-#[must_use]
-pub fn summary(plan: &Plan) -> Vec<String> {
-    let summary = plan.summary;
-    let groups = counted(summary.groups, "group");
-    if !plan.has_differences() && plan.blocked.is_empty() {
-        return vec![format!("No changes. {groups} in sync.")];
-    }
-    let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
-    let mut lines = vec![format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}")];
-    if summary.blocked > 0 {
-        lines.push(format!("{} blocked", summary.blocked));
-    }
-    if summary.held > 0 {
-        lines.push(format!("{} held", counted(summary.held, "removal")));
-    }
-    if summary.observed_only > 0 {
-        lines.push(format!("{} in groups that are only observed", counted(summary.observed_only, "difference")));
-    }
-    lines
+/// The widths of what stands in front of the places of a group's changes.
+struct Columns {
+    who: usize,
+    /// Whether the kind of difference is shown.
+    kind: bool,
 }
 
-/// A difference's label.
-fn label(label: Since) -> String {
-    format!(" [{}]", since(label))
+impl Columns {
+    fn of<'a>(changes: impl Iterator<Item = &'a Change>, kind: bool) -> Self {
+        /// Longer addresses push their own places to the right, and no others.
+        const LONGEST: usize = 44;
+        let who = changes.map(|change| name(&change.member).width()).max().unwrap_or(0).min(LONGEST);
+        Self { who, kind }
+    }
+}
+
+fn status(change: &Change) -> &'static str {
+    match change.member.status {
+        Some(Status::Accepted) => "accepted",
+        Some(Status::Pending) => "pending",
+        None => "-",
+    }
+}
+
+/// "4 -> 5 members", or "5 members" where convoke changes nothing.
+fn members(group: &GroupPlan) -> String {
+    let (present, left) = (group.observed.len() as u64, group.members_left() as u64);
+    match group.operations.is_empty() {
+        true => counted(present, "member"),
+        false => format!("{present} -> {}", counted(left, "member")),
+    }
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => ", observed: convoke does not write here",
+        Mode::Additive => ", additive",
+        Mode::Exact => "",
+    }
+}
+
+/// What the change under review does, as a line.
+fn this_change(plan: &Plan) -> String {
+    let label = Some(Since::Change);
+    let groups: Vec<&GroupPlan> =
+        plan.groups.iter().filter(|group| group.carried_out().any(|change| change.since == label)).collect();
+    let changes = groups.iter().flat_map(|group| group.carried_out().filter(|change| change.since == label));
+    let (adds, removes) = figures(changes);
+    format!("This change: {adds} to add, {removes} to remove in {}", counted(groups.len() as u64, "group"))
 }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::text::{Layout, Paint, Style};
-use super::words::{ending, origin, subject};
+use super::words::{last_day, origin, subject};
 use super::{clean, counted};
-use crate::model::{Email, GroupId, GroupName, MemberId, Mode, Status};
+use crate::model::{Email, GroupId, GroupName, MemberId, Mode, RunStatus, Status};
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
 /// The version of the JSON format.
@@ -84,7 +84,7 @@ fn claim(claim: &Claim) -> String {
         text.push_str(&format!(", from {from}"));
     }
     if let Some(until) = claim.window.until {
-        text.push_str(&format!(", until the {}", ending(until)));
+        text.push_str(&format!(", until {}", last_day(until)));
     }
     if !claim.holds {
         text.push_str(", not now");
@@ -99,6 +99,7 @@ fn claim(claim: &Claim) -> String {
 #[derive(Clone, Debug, Serialize)]
 pub struct WhyDocument {
     format_version: u32,
+    status: RunStatus,
     person: String,
     members: Vec<MemberDocument>,
     groups: Vec<GroupDocument>,
@@ -133,6 +134,16 @@ struct ClaimDocument {
     holds: bool,
 }
 
+/// The first status that fits any of the person's groups.
+fn status(why: &Why) -> RunStatus {
+    let of_group = |group: &WhyGroup| match group.standing {
+        Standing::Blocked(_) | Standing::Held => RunStatus::Blocked,
+        Standing::Joins | Standing::Missing | Standing::Leaves | Standing::Unexpected => RunStatus::Changes,
+        Standing::Member | Standing::Additional | Standing::Unmanaged | Standing::NotNow => RunStatus::InSync,
+    };
+    why.groups.iter().map(of_group).min().unwrap_or(RunStatus::InSync)
+}
+
 impl WhyDocument {
     /// The document of what there is to say.
     #[must_use]
@@ -144,6 +155,7 @@ impl WhyDocument {
         };
         Self {
             format_version: FORMAT_VERSION,
+            status: status(why),
             person: why.person.to_string(),
             members: why.members.iter().map(member).collect(),
             groups: why.groups.iter().map(GroupDocument::from).collect(),
@@ -243,14 +255,14 @@ groups:
 
     #[test]
     fn every_group_of_a_person_is_shown_with_the_lines_that_say_so() {
-        insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @r#"
+        insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @"
     alice@example.com, id b0000000000000000000000000000001: in 4 groups, declared for 4 groups
 
     Admins: declared, to be added
       groups.yaml:3 via sre (groups.yaml:7)
 
     Developers: a member, not declared; kept until what is blocked in the group is resolved
-      groups.yaml:10, until the end of 2026-11-01, not now, INC-1
+      groups.yaml:10, until 2026-11-01, not now, INC-1
 
     Gone: declared, and cannot be applied: the account has no group of this name; create it first, or pin its id
       groups.yaml:24
@@ -265,7 +277,7 @@ groups:
 
     Typo: a member, not declared; kept until what is blocked in the group is resolved
       no line names them
-    "#);
+    ");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::clean;
+use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{Change, Refusal, Since};
+use crate::plan::{Action, Change, GroupPlan, Plan, Since};
 
 /// Who: the address, or the id where there is none.
 pub fn name(member: &Member) -> String {
@@ -32,16 +32,19 @@ pub fn place(change: &Change) -> String {
     for used in change.via.iter().flat_map(|via| via.iter()) {
         let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
     }
-    if let Some(expired) = change.expired {
-        let _ = write!(place, ", ended at the {}", ending(expired));
+    for fact in times(change) {
+        let _ = write!(place, ", {fact}");
     }
     if let Some(reason) = &change.reason {
         let _ = write!(place, ", {}", clean(reason));
     }
-    if let Some(added) = change.added_at {
-        let _ = write!(place, ", added {added}");
-    }
     place
+}
+
+/// When a membership ended and began, as far as that is known.
+pub fn times(change: &Change) -> impl Iterator<Item = String> {
+    let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
+    expired.into_iter().chain(change.added_at.map(|added| format!("added {added}")))
 }
 
 /// A place in a file.
@@ -49,25 +52,141 @@ pub fn origin(origin: &Origin) -> String {
     clean(&origin.to_string())
 }
 
-/// Where what a refusal is about is declared, where its message does not say it.
-pub fn untold_origin(refusal: &Refusal) -> Option<String> {
-    let place = refusal.origin.as_ref()?.to_string();
-    (!refusal.message.contains(&place)).then(|| clean(&place))
-}
-
-/// When a difference came to be.
+/// The title of the differences with a label.
 pub const fn since(since: Since) -> &'static str {
     match since {
-        Since::Change => "this change",
-        Since::Before => "already there",
+        Since::Change => "This change",
+        Since::Before => "Already there before this change",
     }
 }
 
-/// When something ends, as the files say it: the day whose end it is, or an instant.
-pub fn ending(until: Timestamp) -> String {
+/// The end of something as `until` says it in a file: the last day, or an instant.
+pub fn last_day(until: Timestamp) -> String {
     let civil = until.to_zoned(TimeZone::UTC).datetime();
     match civil.date().yesterday() {
-        Ok(last_day) if civil.time() == Time::midnight() => format!("end of {last_day}"),
-        _ => format!("instant {until}"),
+        Ok(day) if civil.time() == Time::midnight() => day.to_string(),
+        _ => until.to_string(),
+    }
+}
+
+/// The labels that differences have, each for a section of its own; one section without a label where no base was
+/// given.
+pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
+    let changes = plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
+    let mut labels = changes.map(|change| change.since).chain(plan.blocked.iter().map(|blocked| blocked.since));
+    match labels.any(|label| label.is_some()) {
+        true => vec![Some(Since::Change), Some(Since::Before)],
+        false => vec![None],
+    }
+}
+
+/// The changes of a group with this label.
+pub fn labelled(changes: &[Change], label: Option<Since>) -> impl Iterator<Item = &Change> {
+    changes.iter().filter(move |change| change.since == label)
+}
+
+/// Whether a group has a difference with this label.
+pub fn concerns(group: &GroupPlan, label: Option<Since>) -> bool {
+    group.changes.iter().chain(&group.held).any(|change| change.since == label)
+}
+
+/// How many people these differences add and remove.
+pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
+    changes.fold((0, 0), |(adds, removes), change| match change.action {
+        Action::Add => (adds + 1, removes),
+        Action::Remove => (adds, removes + 1),
+    })
+}
+
+/// The figures of a plan in a line, and what else there is to say in further lines.
+pub fn summary(plan: &Plan) -> Vec<String> {
+    let summary = plan.summary;
+    let groups = super::counted(summary.groups, "group");
+    if !plan.has_differences() && plan.blocked.is_empty() {
+        return vec![format!("No changes. {groups} in sync.")];
+    }
+    let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
+    let mut lines = vec![format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}")];
+    lines.extend(further(plan));
+    lines
+}
+
+/// What a plan or a drift holds besides changes, a line each.
+pub fn further(plan: &Plan) -> Vec<String> {
+    let summary = plan.summary;
+    let lines = [
+        (summary.blocked, "blocked", "blocked"),
+        (summary.held, "removal held", "removals held"),
+        (
+            summary.observed_only,
+            "difference in observed groups, where convoke does not write",
+            "differences in observed groups, where convoke does not write",
+        ),
+    ];
+    let shown = lines.into_iter().filter(|(count, ..)| *count > 0);
+    shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
+}
+
+/// What a difference is, seen from the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Declared, and not there.
+    Missing,
+    /// There, and not declared.
+    Unexpected,
+    /// There, although its time has run out.
+    Expired,
+}
+
+impl Difference {
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Missing => "Missing",
+            Self::Unexpected => "Unexpected",
+            Self::Expired => "Expired",
+        }
+    }
+}
+
+pub const fn difference(change: &Change) -> Difference {
+    match (change.action, change.expired) {
+        (Action::Add, _) => Difference::Missing,
+        (Action::Remove, None) => Difference::Unexpected,
+        (Action::Remove, Some(_)) => Difference::Expired,
+    }
+}
+
+/// How many of these differences are missing, unexpected and expired memberships.
+pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
+    changes.fold([0, 0, 0], |[missing, unexpected, expired], change| match difference(change) {
+        Difference::Missing => [missing + 1, unexpected, expired],
+        Difference::Unexpected => [missing, unexpected + 1, expired],
+        Difference::Expired => [missing, unexpected, expired + 1],
+    })
+}
+
+/// What a drift comes to: the figures in a line, and what else there is to say in further lines.
+pub fn drift_summary(plan: &Plan) -> Vec<String> {
+    let groups = super::counted(plan.groups.len() as u64, "group");
+    if !plan.has_differences() && plan.blocked.is_empty() {
+        return vec![format!("No drift. {groups} in sync.")];
+    }
+    let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.in_sync()).collect();
+    let changes = changed.iter().flat_map(|group| group.changes.iter().chain(&group.held));
+    let [missing, unexpected, expired] = differences(changes);
+    let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
+    let mut lines = vec![format!("Drift: {figures} in {} of {groups}", changed.len())];
+    lines.extend(further(plan));
+    lines
+}
+
+/// The blocked entries that hold a group's removals: those of the group itself, else all, because somebody whom
+/// they may mean is not removed from any group.
+pub fn holding(plan: &Plan, group: &GroupPlan) -> Vec<String> {
+    let own = || plan.blocked.iter().filter(|blocked| blocked.group == group.name);
+    let shown = |blocked: &crate::plan::Blocked| format!("held by {}: {}", origin(&blocked.origin), clean(&blocked.to_string()));
+    match own().next() {
+        Some(_) => own().map(shown).collect(),
+        None => plan.blocked.iter().map(shown).collect(),
     }
 }

@@ -24,12 +24,12 @@ fn additions_alone_take_one_post() {
     let members = ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"];
     let all = [&members[..], &["bob@example.com", "carol@example.com"]].concat();
     let world = given(team()).groups(&[("Admins", &all)]);
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com    convoke.yaml:11
-      + carol@example.com  convoke.yaml:12
+    Admins (4 -> 6 members)
+      + bob@example.com    accepted  convoke.yaml:11
+      + carol@example.com  accepted  convoke.yaml:12
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -38,8 +38,6 @@ fn additions_alone_take_one_post() {
 
     Applied: 2 added, 0 removed.
     The account is in sync: 1 group.
-    -- stderr
-    4 requests to the API
     ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com carol@example.com"]);
     converges(&world);
@@ -48,13 +46,13 @@ fn additions_alone_take_one_post() {
 #[test]
 fn few_removals_take_deletes_after_the_additions() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "bob@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com      convoke.yaml:8
-      - mallory@example.com  convoke.yaml:6
-      - victor@example.com   convoke.yaml:6
+    Admins (4 -> 3 members)
+      + bob@example.com      accepted  convoke.yaml:8
+      - mallory@example.com  accepted  convoke.yaml:6
+      - victor@example.com   accepted  convoke.yaml:6
 
     Plan: 1 to add, 2 to remove in 1 of 1 group
     Digest: [digest]
@@ -63,8 +61,6 @@ fn few_removals_take_deletes_after_the_additions() {
 
     Applied: 1 added, 2 removed.
     The account is in sync: 1 group.
-    -- stderr
-    8 requests to the API
     ");
     let mut writes = world.writes();
     assert_eq!(writes.remove(0), "POST Admins: bob@example.com");
@@ -77,15 +73,15 @@ fn few_removals_take_deletes_after_the_additions() {
 #[test]
 fn more_than_three_requests_become_one_put() {
     let world = given(team()).groups(&[("Admins", &["bob@example.com", "carol@example.com", "trent@example.com"])]);
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com      convoke.yaml:7
-      + carol@example.com    convoke.yaml:8
-      - alice@example.com    convoke.yaml:6
-      - mallory@example.com  convoke.yaml:6
-      - victor@example.com   convoke.yaml:6
+    Admins (4 -> 3 members)
+      + bob@example.com      accepted  convoke.yaml:7
+      + carol@example.com    accepted  convoke.yaml:8
+      - alice@example.com    accepted  convoke.yaml:6
+      - mallory@example.com  accepted  convoke.yaml:6
+      - victor@example.com   accepted  convoke.yaml:6
 
     Plan: 2 to add, 3 to remove in 1 of 1 group
     Digest: [digest]
@@ -94,8 +90,6 @@ fn more_than_three_requests_become_one_put() {
 
     Applied: 2 added, 3 removed.
     The account is in sync: 1 group.
-    -- stderr
-    6 requests to the API
     ");
     assert_eq!(world.writes(), ["PUT Admins: bob@example.com carol@example.com trent@example.com"]);
     converges(&world);
@@ -108,19 +102,21 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
     assert_snapshot!(world.run("apply --yes"), @"
     exit 3
     -- stdout
-    Admins (4 members)
-      - alice@example.com    convoke.yaml:5
-      - mallory@example.com  convoke.yaml:5
-      - trent@example.com    convoke.yaml:5
-      - victor@example.com   convoke.yaml:5
+    Admins (4 -> 0 members)
+      - alice@example.com    accepted  convoke.yaml:5
+      - mallory@example.com  accepted  convoke.yaml:5
+      - trent@example.com    accepted  convoke.yaml:5
+      - victor@example.com   accepted  convoke.yaml:5
+
+    Refused: this plan cannot be applied
+      allow_empty  Admins: nobody would be left of 4 members
+        at convoke.yaml:5
+        help: if the group is to be empty, say so: allow_empty: true
 
     Plan: 0 to add, 4 to remove in 1 of 1 group
     Digest: [digest]
 
-    Refused
-      allow_empty  Admins: nobody would be left of 4 members
-        at convoke.yaml:5
-        to proceed: if the group is to be empty, say so: allow_empty: true
+    No digest lifts these refusals: resolve them first.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -165,15 +161,15 @@ fn the_expected_digest_applies_and_another_does_not() {
     assert_snapshot!(world.run(&format!("apply --yes --expect {digest}")).exits(4), @"
     exit 4
     -- stdout
-    Admins (3 members)
-      + victor@example.com   convoke.yaml:9
-      - mallory@example.com  convoke.yaml:6
+    Admins (3 -> 3 members)
+      + victor@example.com   accepted  convoke.yaml:9
+      - mallory@example.com  accepted  convoke.yaml:6
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    warning: the plan is not the expected one: its digest is [digest], not [digest]
-    warning: the account or the files have changed since; nothing was changed. Look at the plan anew
+
+    Stale: this is not the plan that was reviewed: its digest is [digest], --expect names [digest]
+    Nothing was changed. Make a new plan and review it.
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 
@@ -187,20 +183,20 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
     let refused = world.run("apply --yes").exits(3);
-    assert_snapshot!(refused, @r"
+    assert_snapshot!(refused, @"
     exit 3
     -- stdout
-    Admins (4 members)
-      - mallory@example.com  convoke.yaml:4
-      - victor@example.com   convoke.yaml:4
+    Admins (4 -> 2 members)
+      - mallory@example.com  accepted  convoke.yaml:4
+      - victor@example.com   accepted  convoke.yaml:4
+
+    Refused: this plan cannot be applied
+      group_removals  Admins:
+        2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+        help: if every one of these removals is meant, accept this very plan by its digest
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
     Digest: [digest]
-
-    Refused
-      group_removals  Admins:
-        2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
-        to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
       convoke apply --accept [digest]
@@ -218,18 +214,20 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
 fn who_is_protected_is_not_removed() {
     let file = "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\n  protected: [MALLORY@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com, victor@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 3
     -- stdout
-    Admins (4 members)
-      - mallory@example.com  convoke.yaml:7
+    Admins (4 -> 3 members)
+      - mallory@example.com  accepted  convoke.yaml:7
+
+    Refused: this plan cannot be applied
+      protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
+        help: keep them in the group's list, or take them off settings.protected first
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Refused
-      protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
-        to proceed: keep them in the group's list, or take them off settings.protected first
+    No digest lifts these refusals: resolve them first.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -243,16 +241,18 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
     assert_snapshot!(world.run("apply --yes"), @"
     exit 3
     -- stdout
-    Admins (4 members)
-      - mallory@example.com  convoke.yaml:6
+    Admins (4 -> 3 members)
+      - mallory@example.com  accepted  convoke.yaml:6
+
+    Refused: this plan cannot be applied
+      oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+        at convoke.yaml:5
+        help: run with somebody else's token or an account-owned one, or say --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Refused
-      oneself  Admins: mallory@example.com, whom the token acts for, would be removed
-        at convoke.yaml:5
-        to proceed: run with somebody else's token or an account-owned one, or say --accept-self
+    No digest lifts these refusals: resolve them first.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -288,11 +288,11 @@ fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.account().add("Admins", "carol@example.com");
-    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @r"
+    assert_snapshot!(world.run("apply plan.json --yes").exits(4), @"
     exit 4
     -- stdout
-    Admins (4 members)
-      - mallory@example.com  convoke.yaml:6
+    Admins (4 -> 3 members)
+      - mallory@example.com  accepted  convoke.yaml:6
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
@@ -300,7 +300,7 @@ fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
     Stale: the account has changed since the plan was made
       Admins
         was added: carol@example.com
-    Nothing was changed. Make the plan anew and look at it again.
+    Nothing was changed. Make a new plan and review it.
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -313,8 +313,8 @@ fn an_edited_plan_is_refused() {
     assert_snapshot!(world.run("apply plan.json --yes").exits(65), @"
     exit 65
     -- stderr
-    error: plan.json is no plan that can be used: it was damaged or edited after it was made: its checksum does not match
-    help: make the plan anew: convoke plan --out FILE
+    error: plan.json is not a valid plan file: it was damaged or edited after it was made: its checksum does not match
+    help: make a new plan: convoke plan --out FILE
     ");
     assert_eq!(world.request_count(), 3);
 }

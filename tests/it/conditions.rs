@@ -21,16 +21,17 @@ fn file(group: &str) -> String {
 fn an_additive_group_gains_and_never_loses() {
     let text = file("    mode: additive\n    members: [alice@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @r"
+    assert_snapshot!(world.run("plan"), @"
     exit 0
     -- stdout
-    Admins (4 members, additive)
-      + bob@example.com  convoke.yaml:6
+    Admins (4 -> 5 members, additive)
+      + bob@example.com  accepted  convoke.yaml:6
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    3 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --expect [digest]
     ");
     world.run("apply --yes").exits(0);
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
@@ -44,34 +45,30 @@ fn an_observed_group_is_compared_and_never_written() {
     assert_snapshot!(world.run("plan --detailed-exitcode"), @"
     exit 2
     -- stdout
-    Admins (4 members, observed only: nothing is written)
-      + bob@example.com      convoke.yaml:6
-      - mallory@example.com  convoke.yaml:6
-      - trent@example.com    convoke.yaml:6
-      - victor@example.com   convoke.yaml:6
+    Admins (4 members, observed: convoke does not write here)
+      + bob@example.com      accepted  convoke.yaml:6
+      - mallory@example.com  accepted  convoke.yaml:6
+      - trent@example.com    accepted  convoke.yaml:6
+      - victor@example.com   accepted  convoke.yaml:6
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
-    4 differences in groups that are only observed
-    -- stderr
-    3 requests to the API
+    4 differences in observed groups, where convoke does not write
     ");
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 0
     -- stdout
-    Admins (4 members, observed only: nothing is written)
-      + bob@example.com      convoke.yaml:6
-      - mallory@example.com  convoke.yaml:6
-      - trent@example.com    convoke.yaml:6
-      - victor@example.com   convoke.yaml:6
+    Admins (4 members, observed: convoke does not write here)
+      + bob@example.com      accepted  convoke.yaml:6
+      - mallory@example.com  accepted  convoke.yaml:6
+      - trent@example.com    accepted  convoke.yaml:6
+      - victor@example.com   accepted  convoke.yaml:6
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
-    4 differences in groups that are only observed
+    4 differences in observed groups, where convoke does not write
 
     Applied: 0 added, 0 removed.
     0 of 1 group in sync.
     1 group still different: held, or only observed
-    -- stderr
-    3 requests to the API
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -80,17 +77,17 @@ fn an_observed_group_is_compared_and_never_written() {
 fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("apply --yes"), @r"
+    assert_snapshot!(world.run("apply --yes"), @"
     exit 5
     -- stdout
-    Admins (4 members)
-      + bob@example.com      convoke.yaml:5
-      3 removals held until what is blocked is resolved:
-      ~ mallory@example.com  convoke.yaml:5
-      ~ trent@example.com    convoke.yaml:5
-      ~ victor@example.com   convoke.yaml:5
+    Admins (4 -> 5 members)
+      + bob@example.com      accepted  convoke.yaml:5
+      3 removals held until the blocked entries are resolved:
+      ~ mallory@example.com  accepted  convoke.yaml:5
+      ~ trent@example.com    accepted  convoke.yaml:5
+      ~ victor@example.com   accepted  convoke.yaml:5
 
-    Blocked: declared, and cannot be applied
+    Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
           malory@example.com: no member of the account; did you mean mallory@example.com?
 
@@ -106,8 +103,6 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     1 group still different: held, or only observed
     1 blocked
     Run apply again for the rest, once what stands in its way is resolved.
-    -- stderr
-    4 requests to the API
     ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
 }
@@ -128,42 +123,45 @@ fn times_decide_at_the_instant_that_is_asked_for() {
     );
     let world = given(admins()).file("convoke.yaml", text);
     world.run("plan --at 2026-11-30T23:59:59Z").exits(0).says("No changes. 1 group in sync.");
-    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @r"
+    assert_snapshot!(world.run("plan --at 2026-12-01T00:00:00Z"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com  convoke.yaml:9
+    Admins (4 -> 5 members)
+      + bob@example.com  accepted  convoke.yaml:9
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    3 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --at 2026-12-01T00:00:00Z --expect [digest]
     ");
-    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @r"
+    assert_snapshot!(world.run("plan --at 2026-12-31T23:59:59Z"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com  convoke.yaml:9
+    Admins (4 -> 5 members)
+      + bob@example.com  accepted  convoke.yaml:9
 
-    Ending soon
-      mallory@example.com in Admins until the end of 2026-12-31  convoke.yaml:11
+    Expiring soon
+      mallory@example.com in Admins until 2026-12-31  convoke.yaml:11
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    3 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --at 2026-12-31T23:59:59Z --expect [digest]
     ");
-    assert_snapshot!(world.run("plan --at 2027-01-01"), @r"
+    assert_snapshot!(world.run("plan --at 2027-01-01"), @"
     exit 0
     -- stdout
-    Admins (4 members)
-      + bob@example.com      convoke.yaml:9
-      - mallory@example.com  convoke.yaml:11, ended at the end of 2026-12-31
+    Admins (4 -> 4 members)
+      + bob@example.com      accepted  convoke.yaml:9
+      - mallory@example.com  accepted  convoke.yaml:11, expired (until 2026-12-31)
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    4 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --at 2027-01-01T00:00:00Z --expect [digest]
     ");
 }
 
@@ -182,17 +180,18 @@ groups:
       - roster: sre
 ";
     let world = given(admins()).file("convoke.yaml", text);
-    assert_snapshot!(world.run("plan"), @r"
+    assert_snapshot!(world.run("plan"), @"
     exit 0
     -- stdout
-    Admins (4 members, additive)
-      + bob@example.com    convoke.yaml:5 via sre (convoke.yaml:11)
-      + carol@example.com  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
+    Admins (4 -> 6 members, additive)
+      + bob@example.com    accepted  convoke.yaml:5 via sre (convoke.yaml:11)
+      + carol@example.com  accepted  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
-    -- stderr
-    3 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --expect [digest]
     ");
 }
 

@@ -29,7 +29,7 @@ fn a_stranger_is_shown_with_the_time_they_were_added_and_nobody_else_is_asked_ab
     let changes = drift.json()["groups"][0]["changes"].clone();
     assert_eq!(changes[0].get("added_at"), None, "{changes}");
     assert!(changes[1]["added_at"].is_string(), "{changes}");
-    world.run("drift").exits(2).says("mallory@example.com  convoke.yaml:6, added 20");
+    world.run("drift").exits(2).says("mallory@example.com  unexpected  accepted  convoke.yaml:6, added 20");
     world.run("drift --format markdown").exits(2).says(", added 20");
 }
 

@@ -51,8 +51,8 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
     assert_snapshot!(world.run("apply --yes"), @r#"
     exit 77
     -- stdout
-    Admins (1 member)
-      + bob@example.com  convoke.yaml:8
+    Admins (1 -> 2 members)
+      + bob@example.com  accepted  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -65,8 +65,6 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
     1 group failed
     To apply, the token needs "Account Settings Write" or "SCIM Provisioning".
     Run apply again for the rest, once what stands in its way is resolved.
-    -- stderr
-    4 requests to the API
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com"]);
 }

@@ -21,27 +21,27 @@ fn digest(text: &str) -> String {
 fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
     let world = ten(6..10, "");
     let refused = world.run("apply --yes").exits(3);
-    insta::assert_snapshot!(refused, @r"
+    insta::assert_snapshot!(refused, @"
     exit 3
     -- stdout
-    Ops (10 members)
-      - p0@example.com  convoke.yaml:4
-      - p1@example.com  convoke.yaml:4
-      - p2@example.com  convoke.yaml:4
-      - p3@example.com  convoke.yaml:4
-      - p4@example.com  convoke.yaml:4
-      - p5@example.com  convoke.yaml:4
+    Ops (10 -> 4 members)
+      - p0@example.com  accepted  convoke.yaml:4
+      - p1@example.com  accepted  convoke.yaml:4
+      - p2@example.com  accepted  convoke.yaml:4
+      - p3@example.com  accepted  convoke.yaml:4
+      - p4@example.com  accepted  convoke.yaml:4
+      - p5@example.com  accepted  convoke.yaml:4
+
+    Refused: this plan cannot be applied
+      group_removals  Ops:
+        6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
+        help: if every one of these removals is meant, accept this very plan by its digest
+      total_removals
+        6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
+        help: if every one of these removals is meant, accept this very plan by its digest
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
     Digest: [digest]
-
-    Refused
-      group_removals  Ops:
-        6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
-        to proceed: if every one of these removals is meant, accept this very plan by its digest
-      total_removals
-        6 of 10 memberships would be removed in all, at most 5 may be (the limit is 10%, the default)
-        to proceed: if every one of these removals is meant, accept this very plan by its digest
 
     To accept the limits for exactly this plan:
       convoke apply --accept [digest]
@@ -56,11 +56,8 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
     let world = ten(6..10, "");
     let shown = digest(&world.run("plan").exits(3).stdout);
     world.account().add("Ops", "late@example.com");
-    let other = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(other.stderr, @r"
-    warning: --accept names another plan: this one's digest is 7ea8459b39695aa0d8464f485857a5c9b512f2fb7e1071defe71b3ba7ccc5b04, not d609ecc02ffea415618f4dbc0f5e8d096445c5482475fb4ccabdadc08322ed8a
-    warning: nothing was changed. Look at the plan anew before you accept it
-    ");
+    let other = world.run(&format!("apply --yes --accept {shown}")).exits(4);
+    let other = other.says("Stale: this is not the plan that was reviewed").says("Nothing was changed.");
     assert!(world.writes().is_empty());
     let shown = digest(&other.stdout);
     let accepted = world.run(&format!("apply --yes --accept {shown}")).exits(0);
@@ -95,25 +92,27 @@ fn accepting_lifts_limits_and_nothing_else() {
     let world = ten(6..10, "settings: {protected: [p0@example.com]}\n");
     let shown = digest(&world.run("plan").exits(3).stdout);
     let refused = world.run(&format!("apply --yes --accept {shown}")).exits(3);
-    insta::assert_snapshot!(refused, @r"
+    insta::assert_snapshot!(refused, @"
     exit 3
     -- stdout
-    Ops (10 members)
-      - p0@example.com  convoke.yaml:5
-      - p1@example.com  convoke.yaml:5
-      - p2@example.com  convoke.yaml:5
-      - p3@example.com  convoke.yaml:5
-      - p4@example.com  convoke.yaml:5
-      - p5@example.com  convoke.yaml:5
+    Ops (10 -> 4 members)
+      - p0@example.com  accepted  convoke.yaml:5
+      - p1@example.com  accepted  convoke.yaml:5
+      - p2@example.com  accepted  convoke.yaml:5
+      - p3@example.com  accepted  convoke.yaml:5
+      - p4@example.com  accepted  convoke.yaml:5
+      - p5@example.com  accepted  convoke.yaml:5
+
+    Refused: this plan cannot be applied
+      protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
+        help: keep them in the group's list, or take them off settings.protected first
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
     Digest: [digest]
 
-    Refused
-      protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
-        to proceed: keep them in the group's list, or take them off settings.protected first
+    No digest lifts these refusals: resolve them first.
     -- stderr
-    accepted for exactly this plan: 2 limits lifted
+    Accepted for exactly this plan: 2 limits lifted.
     warning: the plan is refused: nothing was changed
     ");
     assert!(world.writes().is_empty());
@@ -122,7 +121,7 @@ fn accepting_lifts_limits_and_nothing_else() {
 #[test]
 fn a_digest_that_fits_no_refusal_is_still_checked() {
     let world = ten(1..10, "");
-    world.run(&format!("apply --yes --accept {}", "0".repeat(64))).exits(3);
+    world.run(&format!("apply --yes --accept {}", "0".repeat(64))).exits(4);
     assert!(world.writes().is_empty());
 }
 
@@ -160,16 +159,18 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
     let world = given(seed).file("convoke.yaml", format!("version: 1\ngroups:\n  Ops:\n    members:\n{listed}"));
     let refused = world.run("apply --yes").exits(3);
     insta::assert_snapshot!(refused.stdout, @"
-    Ops (10 members)
-      - p0@example.com  convoke.yaml:4
+    Ops (10 -> 9 members)
+      - p0@example.com  accepted  convoke.yaml:4
+
+    Refused: this plan cannot be applied
+      oneself  Ops: p0@example.com, whom the token acts for, would be removed
+        at convoke.yaml:3
+        help: run with somebody else's token or an account-owned one, or say --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: b8d3c7d2989a9b0b629668acbefa6b6484c5c6979d0146bd0461f00aecc35bb6
 
-    Refused
-      oneself  Ops: p0@example.com, whom the token acts for, would be removed
-        at convoke.yaml:3
-        to proceed: run with somebody else's token or an account-owned one, or say --accept-self
+    No digest lifts these refusals: resolve them first.
     ");
     world.run("plan --out plan.json").exits(3);
     world.run("plan --accept-self --out plan.json").exits(0);
@@ -195,16 +196,18 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     let world = ten(0..10, "settings: {unmanaged_groups: refuse}\n");
     world.account().create_group("Shadow IT");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
-    Groups of the account that no file declares
+    Unmanaged: groups of the account that no file declares
       Shadow IT  665ee15fae12d69b8aa1aa7bd4cc9664
+
+    Refused: this plan cannot be applied
+      unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
+        at convoke.yaml:2
+        help: declare them (export writes them as files), or set unmanaged_groups to report
 
     No changes. 1 group in sync.
     Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
 
-    Refused
-      unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
-        at convoke.yaml:2
-        to proceed: declare them (export writes them as files), or set unmanaged_groups to report
+    No digest lifts these refusals: resolve them first.
     "#);
     let id = world.account().group_id("Ops").unwrap();
     let pinned = format!("version: 1\ngroups:\n  Ops:\n    id: \"{id}\"\n    mode: additive\n    members: []\n");
@@ -212,13 +215,15 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     world.run("plan").exits(0);
     world.account().rename_group("Ops", "Operations");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
-    No changes. 1 group in sync.
-    Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
-
-    Refused
+    Refused: this plan cannot be applied
       pinned_name  Ops:
         the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
         at convoke.yaml:4
-        to proceed: make sure that it is the group you mean, then rename it in the file or in the account
+        help: make sure that it is the group you mean, then rename it in the file or in the account
+
+    No changes. 1 group in sync.
+    Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
+
+    No digest lifts these refusals: resolve them first.
     "#);
 }

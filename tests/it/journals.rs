@@ -108,21 +108,24 @@ fn undoing_a_run_brings_the_account_back() {
     world.run("apply --yes --journal journal.jsonl").exits(0);
     assert_ne!(world.account().memberships(), before);
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
-    insta::assert_snapshot!(undo.stdout, @r"
-    Dev (1 member)
-      + a@example.com    journal.jsonl:4
-      - new@example.com  journal.jsonl:2
+    insta::assert_snapshot!(undo.stdout, @"
+    Dev (1 -> 1 member)
+      + a@example.com    accepted  journal.jsonl:4
+      - new@example.com  accepted  journal.jsonl:2
 
-    Ops (2 members)
-      + b@example.com    journal.jsonl:6
-      + c@example.com    journal.jsonl:6
-      + d@example.com    journal.jsonl:6
-      + e@example.com    journal.jsonl:6
-      + f@example.com    journal.jsonl:6
-      - new@example.com  journal.jsonl:6
+    Ops (2 -> 6 members)
+      + b@example.com    accepted  journal.jsonl:6
+      + c@example.com    accepted  journal.jsonl:6
+      + d@example.com    accepted  journal.jsonl:6
+      + e@example.com    accepted  journal.jsonl:6
+      + f@example.com    accepted  journal.jsonl:6
+      - new@example.com  accepted  journal.jsonl:6
 
     Plan: 6 to add, 2 to remove in 2 of 2 groups
     Digest: ae435b1f3044a4a403a90b977e7a7128a349c1236837467920746182166edf22
+
+    To apply exactly this plan:
+      convoke apply undo.json
     ");
     world.run("apply undo.json --yes").exits(0);
     assert_eq!(world.account().memberships(), before);

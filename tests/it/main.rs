@@ -27,6 +27,7 @@ mod edit;
 mod examples;
 mod exporting;
 mod failures;
+mod formats;
 mod guarded;
 mod hostile;
 mod journals;

@@ -22,18 +22,19 @@ fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
         ("Billing", &["frank@example.com"]),
         ("Empty", &[]),
     ]);
-    assert_snapshot!(world.run("plan"), @r"
+    assert_snapshot!(world.run("plan"), @"
     exit 0
     -- stdout
-    Admins (2 members)
-      + Bob@Example.com             convoke.yaml:8
-      + dave@example.com (pending)  convoke.yaml:9
-      - carol@example.com           convoke.yaml:6
+    Admins (2 -> 3 members)
+      + Bob@Example.com    accepted  convoke.yaml:8
+      + dave@example.com   pending   convoke.yaml:9
+      - carol@example.com  accepted  convoke.yaml:6
 
     Plan: 2 to add, 1 to remove in 1 of 3 groups
     Digest: [digest]
-    -- stderr
-    6 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --expect [digest]
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -49,8 +50,6 @@ fn what_is_in_sync_is_told_in_a_line() {
     exit 0
     -- stdout
     No changes. 3 groups in sync.
-    -- stderr
-    4 requests to the API
     ");
 }
 
@@ -71,15 +70,15 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
     assert_snapshot!(world.run("plan --detailed-exitcode"), @r#"
     exit 3
     -- stdout
-    Admins (2 members)
-      + erin@example.com   convoke.yaml:9
-      1 removal held until what is blocked is resolved:
-      ~ carol@example.com  convoke.yaml:6
+    Admins (2 -> 3 members)
+      + erin@example.com   accepted  convoke.yaml:9
+      1 removal held until the blocked entries are resolved:
+      ~ carol@example.com  accepted  convoke.yaml:6
 
-    Empty (0 members)
-      + dave@example.com (pending)  convoke.yaml:16
+    Empty (0 -> 1 member)
+      + dave@example.com  pending   convoke.yaml:16
 
-    Blocked: declared, and cannot be applied
+    Blocked: declared, but cannot be applied
       convoke.yaml:8  Admins: bbo@example.com: no member of the account; did you mean Bob@Example.com?
       convoke.yaml:10  Biling: the account has no group of this name; did you mean "Billing"?
       convoke.yaml:15  Empty: zoe@example.com: declined the invitation to the account; invite them again
@@ -88,8 +87,9 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
     3 blocked
     1 removal held
     Digest: [digest]
-    -- stderr
-    4 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --expect [digest]
     "#);
 }
 
@@ -295,16 +295,16 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
     assert_snapshot!(world.run("plan"), @r#"
     exit 3
     -- stdout
-    No changes. 1 group in sync.
-    Digest: [digest]
-
-    Refused
+    Refused: this plan cannot be applied
       pinned_name  Admins:
         the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
         at convoke.yaml:4
-        to proceed: make sure that it is the group you mean, then rename it in the file or in the account
-    -- stderr
-    2 requests to the API
+        help: make sure that it is the group you mean, then rename it in the file or in the account
+
+    No changes. 1 group in sync.
+    Digest: [digest]
+
+    No digest lifts these refusals: resolve them first.
     "#);
 }
 
@@ -324,18 +324,19 @@ fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() 
     assert_snapshot!(world.run("plan"), @"
     exit 3
     -- stdout
-    Billing (1 member)
-      + erin@example.com  convoke.yaml:11
+    Billing (1 -> 2 members)
+      + erin@example.com  accepted  convoke.yaml:11
 
-    Blocked: declared, and cannot be applied
+    Blocked: declared, but cannot be applied
       convoke.yaml:5  Broken:
           its members cannot be read: the API refused: Policy validation failed (code 400) [status 400, cf-ray [ray]]
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
     Digest: [digest]
-    -- stderr
-    4 requests to the API
+
+    To apply exactly this plan:
+      convoke apply --expect [digest]
     ");
 }
 

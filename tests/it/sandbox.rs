@@ -16,11 +16,11 @@ fn world() -> World {
 #[test]
 fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
     let world = world();
-    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @r"
+    assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
     exit 0
     -- stdout
-    Admins (1 member)
-      + bob@example.com  convoke.yaml:8
+    Admins (1 -> 2 members)
+      + bob@example.com  accepted  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -29,8 +29,6 @@ fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
 
     Applied: 1 added, 0 removed.
     The account is in sync: 1 group.
-    -- stderr
-    4 requests to the API
     ");
     world.run("drift --sandbox seed.yaml").exits(2);
 }
@@ -83,7 +81,7 @@ fn a_sandbox_tells_its_address_first_serves_and_ends_when_told_to() {
             .env("CLOUDFLARE_API_TOKEN", "any")
             .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
         world.run("apply --yes").exits(0);
-        world.run("drift").exits(0).says("No changes. 1 group in sync.");
+        world.run("drift").exits(0).says("No drift. 1 group in sync.");
 
         let told = Command::new("kill").args(["-s", signal, &sandbox.id().to_string()]).status().unwrap();
         assert!(told.success());

@@ -84,7 +84,7 @@ fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
     let plan = world.run("plan -f groups --base base --format json").exits(0).json();
     let expected = ["Developers dave@example.com: before", "Developers mallory@example.com: before"];
     assert_eq!(labels(&plan), expected);
-    world.run("plan -f groups --base base --format markdown").exits(0).says("This change itself makes no difference.");
+    world.run("plan -f groups --base base --format markdown").exits(0).says("### This change makes no difference");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_saved_plan_is_shown_in_every_format_as_it_was() {
     let made = world.run("plan -f groups --base base --out plan.json --format markdown").exits(0).stdout;
     assert_eq!(world.run("show plan.json --format markdown").exits(0).stdout, made);
     assert_eq!(world.run("show plan.json --format json").exits(0).stdout, world.read("plan.json"));
-    world.run("show plan.json").exits(0).says("+ bob@example.com").says("[this change]");
+    world.run("show plan.json").exits(0).says("+ bob@example.com").says("This change:\n\nAdmins (1 -> 2 members)");
     world.run("show groups/groups.yaml").exits(65);
 }
 
@@ -129,7 +129,7 @@ fn annotations_come_with_a_job_summary() {
     let shown = world.run("plan -f groups --base base --format github").exits(0);
     assert!(shown.stdout.starts_with("::notice file=groups/groups.yaml,line=4,"), "{shown}");
     assert!(!shown.stdout.contains("::notice file=groups/groups.yaml,line=9"), "{shown}");
-    assert!(world.read("summary.md").starts_with("before\n<!-- convoke:plan -->\n### Plan: "));
+    assert!(world.read("summary.md").starts_with("before\n<!-- convoke:plan -->\n### This change: +1 −0 in 1 group\n"));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn apply_without_a_terminal_needs_to_be_told_yes_and_asks_nothing_of_the_api() {
     exit 64
     -- stderr
     error: there is no terminal to ask on
-    help: say --yes to apply without being asked
+    help: pass --yes to apply without asking
     ");
     assert_eq!(world.request_count(), 0);
 }

@@ -454,7 +454,7 @@ fn a_roster_that_is_not_used_is_a_warning() {
       help: use it in a group with `- roster: b`, or remove it
     "#);
     let document = world.run("validate --format json").exits(0).json();
-    assert_eq!((&document["status"], &document["warnings"][1]["line"]), (&"valid".into(), &4.into()));
+    assert_eq!((&document["status"], &document["warnings"][1]["line"]), (&"unchanged".into(), &4.into()));
 }
 
 #[test]

@@ -4,10 +4,10 @@
 /// there are never more than bytes. The rest is left to a workflow that adds a line of its own.
 pub const MOST_BYTES: usize = 65_000;
 
-/// The bytes kept free in each cut list for the line that tells how much is missing.
-const REST: usize = 60;
+/// The bytes kept free in each cut list for the line that says how much is missing.
+pub const REST: usize = 80;
 
-/// A page as far as it is written.
+/// A page as far as it is written. What does not fit is never cut in the middle of a block.
 #[derive(Debug)]
 pub struct Page {
     text: String,
@@ -49,7 +49,7 @@ pub fn list(title: &str, items: impl ExactSizeIterator<Item = String>, most: usi
     let mut text = format!("{title}\n\n");
     let mut shown = 0;
     for item in items {
-        if text.len() + item.len() + REST > most {
+        if text.len().saturating_add(item.len() + REST) > most {
             break;
         }
         text.push_str("- ");
@@ -58,7 +58,7 @@ pub fn list(title: &str, items: impl ExactSizeIterator<Item = String>, most: usi
         shown += 1;
     }
     if shown < total {
-        text.push_str(&format!("- … {} more, not shown here\n", total - shown));
+        text.push_str(&format!("- … and {} more\n", total - shown));
     }
     text.push('\n');
     text
@@ -69,6 +69,16 @@ pub fn folded(title: &str, content: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n\n", content.trim_end())
 }
 
+/// A block that GitHub shows as an alert of a kind; nothing where there is no content.
+pub fn alert(kind: &str, content: &str) -> String {
+    let content = content.trim_end();
+    if content.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = content.split('\n').map(|line| format!("> {line}").trim_end().to_owned()).collect();
+    format!("> [!{kind}]\n{}\n\n", lines.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +87,7 @@ mod tests {
     fn a_list_without_room_says_how_much_is_missing() {
         let items = || (0..10).map(|n| format!("item {n}"));
         assert_eq!(list("Title", items().take(2), 1000), "Title\n\n- item 0\n- item 1\n\n");
-        assert_eq!(list("Title", items(), 90), "Title\n\n- item 0\n- item 1\n- … 8 more, not shown here\n\n");
+        assert_eq!(list("Title", items(), 110), "Title\n\n- item 0\n- item 1\n- … and 8 more\n\n");
         assert_eq!(list("Title", items().take(0), 1000), "");
     }
 

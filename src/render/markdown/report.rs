@@ -1,10 +1,12 @@
 //! What came of a plan, as a comment on the pull request.
 
-use super::page::{Page, list};
-use super::{APPLY_MARKER, who};
+use super::page::{Page, alert, list};
+use super::marker;
 use crate::plan::Action;
 use crate::render::escape::{code, prose};
 use crate::render::text::report_summary;
+use crate::render::view::STALE_HELP;
+use crate::render::words::subject;
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, after the sum.
@@ -12,7 +14,7 @@ use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone
 pub fn report(report: &Report) -> String {
     let mut lines = report_summary(report).into_iter();
     let title = lines.next().unwrap_or_default();
-    let head = format!("{APPLY_MARKER}\n### {title}\n\n{}\n\n", lines.collect::<Vec<_>>().join(" · "));
+    let head = format!("{}\n### {title}\n\n{}\n\n", marker("apply"), lines.collect::<Vec<_>>().join(" · "));
     let mut page = Page::new(head, format!("\nDigest: `{}`\n", report.digest));
     // What went wrong comes first, and has room before what went well.
     let (done, wrong): (Vec<&GroupReport>, Vec<&GroupReport>) = report
@@ -60,13 +62,13 @@ fn undone(Undone { action, member, reason }: &Undone) -> String {
         Action::Add => "added",
         Action::Remove => "removed",
     };
-    format!("not {done}: {}: {}", who(member), prose(reason))
+    format!("not {done}: {}: {}", code(&subject(member)), prose(reason))
 }
 
 fn difference(difference: &Difference) -> Vec<String> {
     let Difference { added, removed } = difference;
-    let added = added.iter().map(|member| format!("was added: {}", who(member)));
-    added.chain(removed.iter().map(|member| format!("was removed: {}", who(member)))).collect()
+    let added = added.iter().map(|member| format!("was added: {}", code(&subject(member))));
+    added.chain(removed.iter().map(|member| format!("was removed: {}", code(&subject(member))))).collect()
 }
 
 /// Adds details below an item, as many as have room.
@@ -84,17 +86,18 @@ fn sublist(text: &mut String, details: &[String], most: usize) {
 /// Why a saved plan is stale: who came and went in which group since it was made.
 #[must_use]
 pub fn stale(groups: &[StaleGroup]) -> String {
-    let head = format!("{APPLY_MARKER}\n### Stale: the account has changed since the plan was made\n\n");
-    let mut page = Page::new(head, "\nNothing was changed. Make the plan anew and look at it again.\n".into());
+    let head = format!("{}\n### Not applied. Stale: the account has changed since the plan was made\n\n", marker("apply"));
+    let mut page = Page::new(head, String::new());
+    page.push(&alert("CAUTION", &format!("**Stale.** Nothing was changed. {STALE_HELP}")));
     let room = page.room();
     let item = |group: &StaleGroup| {
         let mut text = code(group.name.as_str());
         match &group.difference {
             Some(changed) => sublist(&mut text, &difference(changed), room / 4),
-            None => text.push_str(": the group is gone"),
+            None => text.push_str(": the group no longer exists"),
         }
         text
     };
-    page.push(&list("**What changed meanwhile**", groups.iter().map(item), room));
+    page.push(&list("**What changed after the plan was made**", groups.iter().map(item), room));
     page.finish()
 }

@@ -1,277 +1,393 @@
-//! Pages as they are shown.
+//! Pages as they are written, and as GitHub's dialect of Markdown renders them.
 
 use super::page::MOST_BYTES;
 use super::*;
-use crate::render::samples;
+use crate::model::Origin;
+use crate::render::samples::{self, view};
+use crate::render::view::Repository;
+
+fn repository() -> Repository {
+    Repository { blob: "https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567".into(), folder: "".into() }
+}
+
+/// The page as HTML.
+fn rendered(page: &str) -> String {
+    let mut options = comrak::Options::default();
+    options.extension.alerts = true;
+    options.extension.autolink = true;
+    options.extension.strikethrough = true;
+    options.extension.table = true;
+    options.extension.tasklist = true;
+    options.render.r#unsafe = true;
+    comrak::markdown_to_html(page, &options)
+}
+
+/// What of a page could become a link, a mention or a reference: the text outside of code.
+fn outside_of_code(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once("<code") {
+        text.push_str(before);
+        rest = after.split_once("</code>").expect("code ends").1;
+    }
+    text + rest
+}
+
+fn tags(html: &str) -> Vec<&str> {
+    let tags = html.split('<').skip(1).filter_map(|tag| tag.split(|c: char| !c.is_alphanumeric() && c != '/').next());
+    let mut tags: Vec<&str> = tags.map(|tag| tag.trim_start_matches('/')).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
+}
 
 #[test]
-fn a_plan_without_changes_is_a_line() {
-    insta::assert_snapshot!(plan(&samples::in_sync(), "convoke apply"), @r#"
+fn plan_without_changes_is_a_line() {
+    insta::assert_snapshot!(plan(&samples::in_sync(), view()), @"
     <!-- convoke:plan -->
     ### No changes. 1 group in sync.
 
     Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
-    "#);
+    ");
 }
 
 #[test]
-fn a_small_plan_says_who_gains_and_who_loses_before_the_diffs() {
-    insta::assert_snapshot!(plan(&samples::small(), "convoke apply"), @r#"
+fn removals_stand_before_folded_diffs() {
+    insta::assert_snapshot!(plan(&samples::small(), view()), @"
     <!-- convoke:plan -->
     ### Plan: 2 to add, 3 to remove in 1 of 2 groups
 
-    2 differences in groups that are only observed
+    2 differences in observed groups, where convoke does not write
 
-    **Who gains and who loses**
+    | Group | Change | Members |
+    | --- | --- | --- |
+    | `Developers` | +2 −3 | 5 → 4 |
 
-    - `Developers` gains `bob@example.com`, `dave@example.com` (pending); loses `b0000000000000000000000000000003`, `gone@example.com`, `mallory@example.com`
-    - `Watched` gains `alice@example.com`; loses `dave@example.com` (pending) (observed only: nothing is written)
+    **3 removals**
 
-    **`Developers`**: 2 to add, 3 to remove
+    - `b0000000000000000000000000000003` leaves `Developers`: `groups.yaml:8`
+    - `gone@example.com` leaves `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
+    - `mallory@example.com` leaves `Developers`: `groups.yaml:8`
 
-    ```diff
-    @@ -1,5 +1,4 @@
-     alice@example.com
-    -b0000000000000000000000000000003  # groups.yaml:8
-    +bob@example.com  # groups.yaml:5 via sre (groups.yaml:9)
-     carol@example.com
-    -gone@example.com  # groups.yaml:14, ended at the end of 2026-11-01
-    -mallory@example.com  # groups.yaml:8
-    +dave@example.com (pending)  # groups.yaml:11, INC-4821 cover
-    ```
-
-    **`Watched`**: 1 to add, 1 to remove (observed only: nothing is written)
+    <details><summary><code>Developers</code> +2 −3</summary>
 
     ```diff
-    @@ -1 +1 @@
-    -dave@example.com (pending)  # groups.yaml:19
-    +alice@example.com  # groups.yaml:19
+    + bob@example.com
+    + dave@example.com
+    - b0000000000000000000000000000003
+    - gone@example.com
+    - mallory@example.com
     ```
 
-    **Ending soon**
+    Declared at `groups.yaml:5`, `groups.yaml:8`, `groups.yaml:11`, `groups.yaml:14` · 1 pending invitation
 
-    - `dave@example.com` in `Developers` until the end of 2026-12-03 (`groups.yaml:11`)
+    </details>
 
-    **Groups of the account that no file declares**
+    <details><summary>2 differences in 1 observed group, where convoke does not write</summary>
+
+    <p><code>Watched</code> +1 −1</p>
+
+    ```diff
+    + alice@example.com
+    - dave@example.com
+    ```
+
+    Declared at `groups.yaml:19` · 1 pending invitation
+
+    </details>
+
+    **Expiring soon**
+
+    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+
+    <details><summary>1 unmanaged group</summary>
+
+    Groups of the account that no file declares:
 
     - `Others` (`a0000000000000000000000000000002`)
+
+    </details>
 
     Digest: `2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49`
 
     To apply exactly this plan:
 
     ```sh
-    convoke apply --yes --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
     ```
-    "#);
+    ");
 }
 
 #[test]
-fn what_was_there_before_stands_apart_from_the_change_under_review() {
-    insta::assert_snapshot!(plan(&samples::labelled(), "convoke apply"), @r#"
+fn this_change_stands_apart() {
+    insta::assert_snapshot!(plan(&samples::labelled(), view()), @"
     <!-- convoke:plan -->
-    ### Plan: 2 to add, 3 to remove in 1 of 2 groups
+    ### This change: +1 −0 in 1 group
 
-    2 differences in groups that are only observed
+    Plan: 2 to add, 3 to remove in 1 of 2 groups · 2 differences in observed groups, where convoke does not write
 
-    **Who gains and who loses by this change**
+    | Group | This change | Already there | Members |
+    | --- | --- | --- | --- |
+    | `Developers` | +1 −0 | +1 −3 | 5 → 4 |
 
-    - `Developers` gains `dave@example.com` (pending)
-
-    **Already there before this change**
-
-    - `Developers` gains `bob@example.com`; loses `b0000000000000000000000000000003`, `gone@example.com`, `mallory@example.com`
-    - `Watched` gains `alice@example.com`; loses `dave@example.com` (pending) (observed only: nothing is written)
-
-    **`Developers`**: 1 to add, 0 to remove
+    <details><summary><code>Developers</code> +1 −0</summary>
 
     ```diff
-    @@ -2,2 +2,3 @@
-     bob@example.com
-     carol@example.com
-    +dave@example.com (pending)  # groups.yaml:11, INC-4821 cover
+    + dave@example.com
     ```
 
-    **`Developers`**: 1 to add, 3 to remove, already there before this change
+    Declared at `groups.yaml:11` · 1 pending invitation
+
+    </details>
+
+    <details><summary>Already there before this change: +1 −3 in 1 group</summary>
+
+    **3 removals**
+
+    - `b0000000000000000000000000000003` leaves `Developers`: `groups.yaml:8`
+    - `gone@example.com` leaves `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
+    - `mallory@example.com` leaves `Developers`: `groups.yaml:8`
+
+    <p><code>Developers</code> +1 −3</p>
 
     ```diff
-    @@ -1,5 +1,3 @@
-     alice@example.com
-    -b0000000000000000000000000000003  # groups.yaml:8
-    +bob@example.com  # groups.yaml:5 via sre (groups.yaml:9)
-     carol@example.com
-    -gone@example.com  # groups.yaml:14, ended at the end of 2026-11-01
-    -mallory@example.com  # groups.yaml:8
+    + bob@example.com
+    - b0000000000000000000000000000003
+    - gone@example.com
+    - mallory@example.com
     ```
 
-    **`Watched`**: 1 to add, 1 to remove, already there before this change (observed only: nothing is written)
+    Declared at `groups.yaml:5`, `groups.yaml:8`, `groups.yaml:14`
+
+    </details>
+
+    <details><summary>2 differences in 1 observed group, where convoke does not write, already there before this change</summary>
+
+    <p><code>Watched</code> +1 −1</p>
 
     ```diff
-    @@ -1 +1 @@
-    -dave@example.com (pending)  # groups.yaml:19
-    +alice@example.com  # groups.yaml:19
+    + alice@example.com
+    - dave@example.com
     ```
 
-    **Ending soon**
+    Declared at `groups.yaml:19` · 1 pending invitation
 
-    - `dave@example.com` in `Developers` until the end of 2026-12-03 (`groups.yaml:11`)
+    </details>
 
-    **Groups of the account that no file declares**
+    **Expiring soon**
+
+    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+
+    <details><summary>1 unmanaged group</summary>
+
+    Groups of the account that no file declares:
 
     - `Others` (`a0000000000000000000000000000002`)
+
+    </details>
 
     Digest: `2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49`
 
     To apply exactly this plan:
 
     ```sh
-    convoke apply --yes --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
     ```
-    "#);
+    ");
 }
 
 #[test]
-fn limits_can_be_accepted_for_exactly_this_plan() {
-    insta::assert_snapshot!(plan(&samples::refused_by_limits(), "convoke apply"), @r#"
+fn limits_can_be_accepted() {
+    insta::assert_snapshot!(plan(&samples::refused_by_limits(), view()), @"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 2 to remove in 1 of 1 group
 
-    **Refused: this plan is not applied as it is**
+    > [!CAUTION]
+    > **Refused.** This plan cannot be applied as it is.
+    >
+    > - **group removals** in `Developers`: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default). Help: if every one of these removals is meant, accept this very plan by its digest
 
-    **Who gains and who loses**
+    | Group | Change | Members |
+    | --- | --- | --- |
+    | `Developers` | +0 −2 | 3 → 1 |
 
-    - `Developers` loses `bob@example.com`, `carol@example.com`
+    **2 removals**
 
-    **Refused**
+    - `bob@example.com` leaves `Developers`: `groups.yaml:4`
+    - `carol@example.com` leaves `Developers`: `groups.yaml:4`
 
-    - **group removals** in `Developers`: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default). To proceed: if every one of these removals is meant, accept this very plan by its digest
-
-    **`Developers`**: 0 to add, 2 to remove
+    <details><summary><code>Developers</code> +0 −2</summary>
 
     ```diff
-    @@ -1,3 +1 @@
-     alice@example.com
-    -bob@example.com  # groups.yaml:4
-    -carol@example.com  # groups.yaml:4
+    - bob@example.com
+    - carol@example.com
     ```
+
+    Declared at `groups.yaml:4`
+
+    </details>
 
     Digest: `c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91`
 
     If every one of these removals is meant, accept the limits for exactly this plan:
 
     ```sh
-    convoke apply --yes --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
+    convoke apply -f groups --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
     ```
-    "#);
+    ");
 }
 
 #[test]
-fn a_refusal_that_no_digest_lifts_shows_no_command() {
-    insta::assert_snapshot!(plan(&samples::refused(), "convoke apply"), @r#"
+fn other_refusals_show_no_command() {
+    insta::assert_snapshot!(plan(&samples::refused(), view()), @"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 1 to remove in 1 of 1 group
 
-    **Refused: this plan is not applied as it is**
+    > [!CAUTION]
+    > **Refused.** This plan cannot be applied as it is.
+    >
+    > - **protected** in `Developers`: `root@example.com` would be removed, and is protected at `groups.yaml:3`. Help: keep them in the group's list, or take them off `settings.protected` first
+    > - **allow empty** in `Developers`: nobody would be left of 1 members (`groups.yaml:6`). Help: if the group is to be empty, say so: `allow_empty`: true
 
-    **Who gains and who loses**
+    | Group | Change | Members |
+    | --- | --- | --- |
+    | `Developers` | +0 −1 | 1 → 0 |
 
-    - `Developers` loses `root@example.com`
+    **1 removal**
 
-    **Refused**
+    - `root@example.com` leaves `Developers`: `groups.yaml:6`
 
-    - **protected** in `Developers`: `root@example.com` would be removed, and is protected at `groups.yaml:3`. To proceed: keep them in the group's list, or take them off `settings.protected` first
-    - **allow empty** in `Developers`: nobody would be left of 1 members (`groups.yaml:6`). To proceed: if the group is to be empty, say so: `allow_empty`: true
-
-    **`Developers`**: 0 to add, 1 to remove
+    <details><summary><code>Developers</code> +0 −1</summary>
 
     ```diff
-    @@ -1 +0,0 @@
-    -root@example.com  # groups.yaml:6
+    - root@example.com
     ```
+
+    Declared at `groups.yaml:6`
+
+    </details>
 
     Digest: `87d493c2cbcbd8c1951be4e1cf821753a64a019813a104135ea43778d606cf8d`
 
-    No digest lifts these refusals: what they name has to be resolved first.
-    "#);
+    No digest lifts these refusals: resolve them first.
+    ");
 }
 
 #[test]
-fn blocked_entries_are_shown_with_their_lines() {
-    insta::assert_snapshot!(plan(&samples::blocked(), "convoke apply"), @r#"
+fn blocked_entries_are_a_warning() {
+    insta::assert_snapshot!(plan(&samples::blocked(), view()), @r#"
     <!-- convoke:plan -->
     ### Plan: 0 to add, 0 to remove in 0 of 1 group
 
     2 blocked · 1 removal held
 
-    **Who gains and who loses**
+    > [!WARNING]
+    > **Blocked.** These entries are declared, but cannot be applied. Removals in their groups are held.
+    >
+    > - `groups.yaml:5` in `Developer`: the account has no group of this name; did you mean "Developers"?
+    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: no member of the account; did you mean `alice@example.com`?
 
-    - `Developers` keeps, until what is blocked is resolved, `alice@example.com`
-
-    **Blocked**: declared, and cannot be applied
-
-    - `groups.yaml:5` in `Developer`: the account has no group of this name; did you mean "Developers"?
-    - `groups.yaml:4` in `Developers`: `alcie@example.com`: no member of the account; did you mean `alice@example.com`?
-
-    **`Developers`**: 0 to add, 0 to remove, 1 removal held
+    | Group | Change | Members |
+    | --- | --- | --- |
+    | `Developers` | +0 −0, 1 held | 1 → 1 |
 
     Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
     "#);
 }
 
 #[test]
-fn nothing_hostile_is_anything_but_text() {
-    insta::assert_snapshot!(plan(&samples::hostile(), "convoke apply"), @r#"
+fn stale_plan_is_not_applied() {
+    let stale = Stale::Digest { flag: "--expect", given: crate::plan::Digest::of(b"another") };
+    let page = plan(&samples::small(), View { stale: Some(&stale), applying: true, ..view() });
+    let head: Vec<&str> = page.lines().take(6).collect();
+    insta::assert_snapshot!(head.join("\n"), @"
+    <!-- convoke:apply -->
+    ### Not applied. Plan: 2 to add, 3 to remove in 1 of 2 groups
+
+    2 differences in observed groups, where convoke does not write
+
+    > [!CAUTION]
+    ");
+    assert!(!page.contains("To apply"), "{page}");
+}
+
+#[test]
+fn places_are_links_in_a_repository() {
+    let repository = repository();
+    let page = plan(&samples::small(), View { repository: Some(&repository), ..view() });
+    assert!(page.contains("[`groups.yaml:14`](<https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14>)"));
+    assert!(rendered(&page).contains("<a href=\"https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14\"><code>groups.yaml:14</code></a>"));
+}
+
+#[test]
+fn drift_is_not_worded_as_a_plan() {
+    insta::assert_snapshot!(drift(&samples::small(), view()), @"
+    <!-- convoke:drift -->
+    ### Drift: 3 missing, 3 unexpected, 1 expired in 2 of 2 groups
+
+    2 differences in observed groups, where convoke does not write
+
+    | Group | Missing | Unexpected | Expired | Members |
+    | --- | --- | --- | --- | --- |
+    | `Developers` | 2 | 2 | 1 | 5 |
+    | `Watched` (observed) | 1 | 1 | 0 | 1 |
+
+    **Unexpected**
+
+    - `b0000000000000000000000000000003` in `Developers`: `groups.yaml:8`
+    - `mallory@example.com` in `Developers`: `groups.yaml:8`
+    - `dave@example.com` in `Watched`: `groups.yaml:19`
+
+    **Expired**
+
+    - `gone@example.com` in `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
+
+    **Missing**
+
+    - `bob@example.com` in `Developers`: `groups.yaml:5`
+    - `dave@example.com` in `Developers`: `groups.yaml:11`, `INC-4821` cover
+    - `alice@example.com` in `Watched`: `groups.yaml:19`
+
+    **Expiring soon**
+
+    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+
+    <details><summary>1 unmanaged group</summary>
+
+    Groups of the account that no file declares:
+
+    - `Others` (`a0000000000000000000000000000002`)
+
+    </details>
+
+    To make the account match the files:
+
+    ```sh
+    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    ```
+    ");
+}
+
+#[test]
+fn failure_is_a_page() {
+    let source = crate::config::Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
+    let problems = crate::config::parse(&[source]).unwrap_err();
+    insta::assert_snapshot!(failure(&samples::failed(&problems), "plan", None), @r#"
     <!-- convoke:plan -->
-    ### Plan: 2 to add, 3 to remove in 1 of 2 groups
+    ### `convoke plan` failed: 1 problem in the files
 
-    **Refused: this plan is not applied as it is** · 2 blocked · 1 removal held
+    > [!CAUTION]
+    > **Failed** (exit code 65). Nothing was read from the account, and nothing was changed.
 
-    **Who gains and who loses**
+    **Problems**
 
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` keeps, until what is blocked is resolved, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` gains ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` (pending); loses ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``, ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil``
-
-    **Refused**
-
-    - **protected** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":3````). To proceed: keep them in the group's list, or take them off `settings.protected` first
-    - **allow empty** in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ``<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil`` is protected in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":6````). To proceed: if the group is to be empty, say so: `allow_empty`: true
-
-    **Blocked**: declared, and cannot be applied
-
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5```` in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: its members cannot be read: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":4```` in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: `alcie@example.com`: its members cannot be read: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
-
-    **````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````**: 0 to add, 0 to remove, 1 removal held
-
-    **````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````**: 2 to add, 3 to remove
-
-    ````diff
-    @@ -1,5 +1,4 @@
-    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (pending)  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    +<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5 via sre (groups.yaml:9), \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-     alice@example.com
-    -b0000000000000000000000000000003  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-     carol@example.com
-    -gone@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":14, ended at the end of 2026-11-01, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    -mallory@example.com  # \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":8, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ````
-
-    **Ending soon**
-
-    - `dave@example.com` in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` until the end of 2026-12-03 (````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":11````)
-
-    **Groups of the account that no file declares**
-
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` (`a0000000000000000000000000000002`)
-
-    Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
-
-    No digest lifts these refusals: what they name has to be resolved first.
+    - `a.yaml:2`: unknown key "group" in the file. Help: did you mean "groups"?
+      `group: {}`
     "#);
 }
 
 #[test]
-fn what_came_of_a_plan_shows_what_went_wrong_first() {
+fn failures_come_before_successes() {
     insta::assert_snapshot!(report(&samples::partial_report()), @r#"
     <!-- convoke:apply -->
     ### Applied: 1 added, 0 removed.
@@ -298,40 +414,100 @@ fn what_came_of_a_plan_shows_what_went_wrong_first() {
 }
 
 #[test]
-fn a_stale_plan_says_who_came_and_went() {
+fn stale_groups_say_who_came_and_went() {
     insta::assert_snapshot!(stale(&samples::stale_groups()), @r#"
     <!-- convoke:apply -->
-    ### Stale: the account has changed since the plan was made
+    ### Not applied. Stale: the account has changed since the plan was made
 
-    **What changed meanwhile**
+    > [!CAUTION]
+    > **Stale.** Nothing was changed. Make a new plan and review it.
+
+    **What changed after the plan was made**
 
     - `Developers`
       - was added: `new@example.com`
       - was removed: `old@example.com`
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: the group is gone
-
-    Nothing was changed. Make the plan anew and look at it again.
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: the group no longer exists
     "#);
 }
 
 #[test]
-fn three_thousand_changes_in_a_group_are_cut_and_counted() {
-    let page = plan(&samples::large_group(), "convoke apply");
-    assert!(page.len() <= MOST_BYTES && page.len() > MOST_BYTES - 2000, "{}", page.len());
-    assert!(page.starts_with(PLAN_MARKER));
-    let shown = page.lines().filter(|line| line.starts_with("-person")).count();
-    assert!(page.contains(&format!("… {} more changes in this group, not shown here.", 3000 - shown)), "{shown}");
-    assert!(page.contains("convoke apply --yes --expect"));
-    assert_eq!(page.matches("```").count() % 2, 0);
-    assert_eq!(page.matches("<details>").count(), page.matches("</details>").count());
+fn hostile_names_stay_text() {
+    let repository = repository();
+    let linked = View { repository: Some(&repository), ..view() };
+    for page in [
+        plan(&samples::hostile(), view()),
+        drift(&samples::hostile(), view()),
+        report(&samples::partial_report()),
+        stale(&samples::stale_groups()),
+    ] {
+        let html = rendered(&page);
+        let text = outside_of_code(&html);
+        assert!(!text.contains(['@', '#', '`', '\u{202e}']) && !text.contains("http"), "{text}\n{page}");
+        assert!(!html.contains("<a ") && !html.contains("evil\""), "{html}");
+        let known = [
+            "", "blockquote", "br", "code", "details", "div", "h3", "li", "p", "pre", "strong", "summary", "table", "tbody", "td",
+            "th", "thead", "tr", "ul", "!--",
+        ];
+        assert!(tags(&html).iter().all(|tag| known.contains(tag)), "{:?}", tags(&html));
+    }
+    let html = rendered(&plan(&samples::hostile(), linked));
+    let links: Vec<&str> = html.split("<a href=\"").skip(1).filter_map(|link| link.split('"').next()).collect();
+    assert!(!links.is_empty());
+    assert!(links.iter().all(|link| link.starts_with("https://github.com/o/r/blob/")), "{links:?}");
 }
 
 #[test]
-fn three_hundred_groups_are_cut_and_counted() {
-    let page = plan(&samples::many_groups(), "convoke apply");
+fn every_cell_of_a_hostile_table_stays_in_its_row() {
+    let mut hostile = samples::many_groups(2);
+    hostile.groups.iter_mut().for_each(|group| group.name = "a|b\\|c` | x |".into());
+    let html = rendered(&plan(&hostile, view()));
+    assert_eq!(html.matches("<tr>").count(), 3);
+    assert_eq!(html.matches("<td>").count(), 6, "{html}");
+}
+
+#[test]
+fn one_hundred_and_twenty_groups_are_all_named() {
+    let repository = repository();
+    let sample = samples::many_groups(120);
+    let page = plan(&sample, View { repository: Some(&repository), ..view() });
     assert!(page.len() <= MOST_BYTES, "{}", page.len());
+    for group in &sample.groups {
+        assert!(page.contains(&format!("| [`{}`]", group.name.as_str())), "{}", group.name.as_str());
+        for gone in ["bob@example.com", "carol@example.com"] {
+            assert!(page.contains(&format!("`{gone}` leaves `{}`", group.name.as_str())), "{}", group.name.as_str());
+        }
+    }
+    let html = rendered(&page);
+    assert_eq!(html.matches("<tr>").count(), 121);
+    assert_eq!(html.matches("<details>").count(), html.matches("</details>").count());
+}
+
+#[test]
+fn what_is_cut_is_counted() {
+    let page = plan(&samples::many_groups(300), view());
+    assert!(page.len() <= MOST_BYTES, "{}", page.len());
+    let named = page.matches("`bob@example.com`").count();
+    assert_eq!(named, 300, "every removal is named");
     let shown = page.matches("```diff").count();
-    let rest = format!("… {} more diffs with {} differences, not shown here.", 300 - shown, 2 * (300 - shown));
+    let rest = format!("… and {} more diffs with {} differences", 300 - shown, 2 * (300 - shown));
     assert!(shown == 300 || page.contains(&rest), "{shown}");
-    assert!(page.contains("convoke apply --yes --expect"));
+    assert!(page.contains("convoke apply -f groups --expect"));
+}
+
+#[test]
+fn three_thousand_removals_are_cut_and_counted() {
+    let page = plan(&samples::large_group(), view());
+    assert!(page.len() <= MOST_BYTES && page.len() > MOST_BYTES / 2, "{}", page.len());
+    let named = page.matches("`person").count();
+    assert!(page.contains(&format!("… and {} more\n", 3000 - named)), "{named}");
+    assert!(page.contains("| `Everybody` | +0 −3000 | 3000 → 0 |"), "{page}");
+    assert_eq!(page.matches("```").count() % 2, 0);
+}
+
+#[test]
+fn place_of_a_file_elsewhere_is_no_link() {
+    let repository = repository();
+    let origin = Origin { file: "/etc/groups.yaml".into(), line: 1, column: 1 };
+    assert_eq!(place(&origin, Some(&repository)), "`/etc/groups.yaml:1`");
 }

@@ -3,7 +3,9 @@
 use super::{Layout, Paint, Style};
 use crate::plan::Action;
 use crate::render::words::subject;
-use crate::render::{clean, counted};
+use crate::render::counted;
+use crate::render::escape::clean;
+use crate::render::view::STALE_HELP;
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, then the sum.
@@ -101,16 +103,19 @@ pub fn summary(report: &Report) -> Vec<String> {
 /// Why a saved plan is stale: who came and went in which group since it was made.
 #[must_use]
 pub fn stale(groups: &[StaleGroup], layout: Layout) -> String {
-    let paint = Paint::new(layout.color);
-    let mut lines =
-        vec![String::new(), paint.paint(Style::Warn, "Stale: the account has changed since the plan was made")];
+    let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
+    format!("\n{title}\n{}Nothing was changed. {STALE_HELP}\n", changed_meanwhile(groups))
+}
+
+/// Who came and went in each group.
+pub(super) fn changed_meanwhile(groups: &[StaleGroup]) -> String {
+    let mut lines = Vec::new();
     for group in groups {
         lines.push(format!("  {}", clean(group.name.as_str())));
         match &group.difference {
             Some(difference) => tell_difference(difference, &mut lines),
-            None => lines.push("    the group is gone".into()),
+            None => lines.push("    the group no longer exists".into()),
         }
     }
-    lines.push("Nothing was changed. Make the plan anew and look at it again.".into());
-    lines.join("\n") + "\n"
+    lines.into_iter().map(|line| line + "\n").collect()
 }

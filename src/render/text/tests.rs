@@ -1,119 +1,135 @@
 //! Plans and reports as a terminal shows them.
 
 use super::*;
-use crate::render::samples;
+use crate::render::samples::{self, view};
 
 const NARROW: Layout = Layout { width: 80, color: false };
 const WIDE: Layout = Layout { width: 200, color: false };
 
 #[test]
-fn a_plan_without_changes_is_a_line() {
-    assert_eq!(plan(&samples::in_sync(), "convoke apply", NARROW), "No changes. 1 group in sync.\n");
+fn plan_without_changes_is_a_line() {
+    assert_eq!(plan(&samples::in_sync(), view(), NARROW), "No changes. 1 group in sync.\n");
 }
 
 #[test]
-fn a_small_plan_fits_a_narrow_terminal() {
-    insta::assert_snapshot!(plan(&samples::small(), "convoke apply", NARROW), @r"
-    Developers (5 members)
-      + bob@example.com                   groups.yaml:5 via sre (groups.yaml:9)
-      + dave@example.com (pending)        groups.yaml:11, INC-4821 cover
-      - b0000000000000000000000000000003  groups.yaml:8
-      - gone@example.com
-          groups.yaml:14, ended at the end of 2026-11-01
-      - mallory@example.com               groups.yaml:8
+fn small_plan_fits_a_narrow_terminal() {
+    insta::assert_snapshot!(plan(&samples::small(), view(), NARROW), @"
+    Developers (5 -> 4 members)
+      + bob@example.com                   accepted
+          groups.yaml:5 via sre (groups.yaml:9)
+      + dave@example.com                  pending   groups.yaml:11, INC-4821 cover
+      - b0000000000000000000000000000003  accepted  groups.yaml:8
+      - gone@example.com                  accepted
+          groups.yaml:14, expired (until 2026-11-01)
+      - mallory@example.com               accepted  groups.yaml:8
 
-    Watched (1 member, observed only: nothing is written)
-      + alice@example.com           groups.yaml:19
-      - dave@example.com (pending)  groups.yaml:19
+    Watched (1 member, observed: convoke does not write here)
+      + alice@example.com  accepted  groups.yaml:19
+      - dave@example.com   pending   groups.yaml:19
 
-    Groups of the account that no file declares
+    Unmanaged: groups of the account that no file declares
       Others  a0000000000000000000000000000002
 
-    Ending soon
-      dave@example.com in Developers until the end of 2026-12-03  groups.yaml:11
+    Expiring soon
+      dave@example.com in Developers until 2026-12-03  groups.yaml:11
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
-    2 differences in groups that are only observed
+    2 differences in observed groups, where convoke does not write
     Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+
+    To apply exactly this plan:
+      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
     ");
 }
 
 #[test]
-fn labels_and_places_share_a_line_on_a_wide_terminal() {
-    insta::assert_snapshot!(plan(&samples::labelled(), "convoke apply", WIDE), @r"
-    Developers (5 members)
-      + bob@example.com                   groups.yaml:5 via sre (groups.yaml:9) [already there]
-      + dave@example.com (pending)        groups.yaml:11, INC-4821 cover [this change]
-      - b0000000000000000000000000000003  groups.yaml:8 [already there]
-      - gone@example.com                  groups.yaml:14, ended at the end of 2026-11-01 [already there]
-      - mallory@example.com               groups.yaml:8 [already there]
+fn this_change_has_a_section_of_its_own() {
+    insta::assert_snapshot!(plan(&samples::labelled(), view(), WIDE), @"
+    This change:
 
-    Watched (1 member, observed only: nothing is written)
-      + alice@example.com           groups.yaml:19 [already there]
-      - dave@example.com (pending)  groups.yaml:19 [already there]
+    Developers (5 -> 4 members)
+      + dave@example.com  pending   groups.yaml:11, INC-4821 cover
 
-    Groups of the account that no file declares
+    Already there before this change:
+
+    Developers (5 -> 4 members)
+      + bob@example.com                   accepted  groups.yaml:5 via sre (groups.yaml:9)
+      - b0000000000000000000000000000003  accepted  groups.yaml:8
+      - gone@example.com                  accepted  groups.yaml:14, expired (until 2026-11-01)
+      - mallory@example.com               accepted  groups.yaml:8
+
+    Watched (1 member, observed: convoke does not write here)
+      + alice@example.com  accepted  groups.yaml:19
+      - dave@example.com   pending   groups.yaml:19
+
+    Unmanaged: groups of the account that no file declares
       Others  a0000000000000000000000000000002
 
-    Ending soon
-      dave@example.com in Developers until the end of 2026-12-03  groups.yaml:11
+    Expiring soon
+      dave@example.com in Developers until 2026-12-03  groups.yaml:11
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
-    2 differences in groups that are only observed
+    This change: 1 to add, 0 to remove in 1 group
+    2 differences in observed groups, where convoke does not write
     Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+
+    To apply exactly this plan:
+      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
     ");
 }
 
 #[test]
-fn colours_are_the_only_difference_that_colour_makes() {
-    let colored = plan(&samples::small(), "convoke apply", Layout { color: true, ..NARROW });
+fn colors_change_nothing_else() {
+    let colored = plan(&samples::small(), view(), Layout { color: true, ..NARROW });
     assert!(colored.contains("\u{1b}[32m+ bob@example.com\u{1b}[0m"), "{colored}");
     let mut plain = colored;
     for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"] {
         plain = plain.replace(code, "");
     }
-    assert_eq!(plain, plan(&samples::small(), "convoke apply", NARROW));
+    assert_eq!(plain, plan(&samples::small(), view(), NARROW));
 }
 
 #[test]
-fn refused_and_blocked_plans_say_where_and_what_to_do() {
+fn refused_and_blocked_plans_say_what_to_do() {
     let all = [samples::refused_by_limits(), samples::refused(), samples::blocked()];
-    let shown: Vec<String> = all.iter().map(|sample| plan(sample, "convoke apply", NARROW)).collect();
+    let shown: Vec<String> = all.iter().map(|sample| plan(sample, view(), NARROW)).collect();
     insta::assert_snapshot!(shown.join("=====\n"), @r#"
-    Developers (3 members)
-      - bob@example.com    groups.yaml:4
-      - carol@example.com  groups.yaml:4
+    Developers (3 -> 1 member)
+      - bob@example.com    accepted  groups.yaml:4
+      - carol@example.com  accepted  groups.yaml:4
+
+    Refused: this plan cannot be applied
+      group_removals  Developers:
+        2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
+        help: if every one of these removals is meant, accept this very plan by its digest
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
     Digest: c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
 
-    Refused
-      group_removals  Developers:
-        2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
-        to proceed: if every one of these removals is meant, accept this very plan by its digest
-
     To accept the limits for exactly this plan:
-      convoke apply --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
+      convoke apply -f groups --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
     =====
-    Developers (1 member)
-      - root@example.com  groups.yaml:6
+    Developers (1 -> 0 members)
+      - root@example.com  accepted  groups.yaml:6
+
+    Refused: this plan cannot be applied
+      protected  Developers:
+        root@example.com would be removed, and is protected at groups.yaml:3
+        help: keep them in the group's list, or take them off settings.protected first
+      allow_empty  Developers: nobody would be left of 1 members
+        at groups.yaml:6
+        help: if the group is to be empty, say so: allow_empty: true
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: 87d493c2cbcbd8c1951be4e1cf821753a64a019813a104135ea43778d606cf8d
 
-    Refused
-      protected  Developers:
-        root@example.com would be removed, and is protected at groups.yaml:3
-        to proceed: keep them in the group's list, or take them off settings.protected first
-      allow_empty  Developers: nobody would be left of 1 members
-        at groups.yaml:6
-        to proceed: if the group is to be empty, say so: allow_empty: true
+    No digest lifts these refusals: resolve them first.
     =====
     Developers (1 member)
-      1 removal held until what is blocked is resolved:
-      ~ alice@example.com  groups.yaml:4
+      1 removal held until the blocked entries are resolved:
+      ~ alice@example.com  accepted  groups.yaml:4
 
-    Blocked: declared, and cannot be applied
+    Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
           the account has no group of this name; did you mean "Developers"?
       groups.yaml:4  Developers:
@@ -126,11 +142,12 @@ fn refused_and_blocked_plans_say_where_and_what_to_do() {
 }
 
 #[test]
-fn nothing_hostile_steers_the_terminal() {
+fn hostile_names_do_not_steer_the_terminal() {
     for shown in [
-        plan(&samples::hostile(), "convoke apply", NARROW),
+        plan(&samples::hostile(), view(), NARROW),
         report(&samples::partial_report(), NARROW),
         stale(&samples::stale_groups(), NARROW),
+        drift(&samples::hostile(), view(), NARROW),
     ] {
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert!(!shown.contains(['\u{202e}', '\u{200b}']) && !shown.contains("##["), "{shown}");
@@ -139,13 +156,13 @@ fn nothing_hostile_steers_the_terminal() {
 }
 
 #[test]
-fn a_large_plan_is_shown_whole() {
-    let shown = plan(&samples::large_group(), "convoke apply", NARROW);
+fn large_plan_is_shown_whole() {
+    let shown = plan(&samples::large_group(), view(), NARROW);
     assert_eq!(shown.lines().filter(|line| line.starts_with("  - person")).count(), 3000);
 }
 
 #[test]
-fn what_was_done_in_part_says_what_was_not_and_why() {
+fn partial_report_says_what_was_not_done() {
     insta::assert_snapshot!(report(&samples::partial_report(), NARROW), @r#"
     done Developers: 1 added, 0 removed
     failed Operators: 0 added, 0 removed
@@ -168,4 +185,63 @@ fn what_was_done_in_part_says_what_was_not_and_why() {
     Interrupted: what was in flight is finished, nothing further was begun.
     Run apply again for the rest, once what stands in its way is resolved.
     "#);
+}
+
+#[test]
+fn drift_is_not_worded_as_a_plan() {
+    let shown = [samples::small(), samples::blocked(), samples::in_sync()].map(|plan| drift(&plan, view(), NARROW));
+    insta::assert_snapshot!(shown.join("=====\n"), @r#"
+    Developers (5 members)
+      + bob@example.com                   missing     accepted
+          groups.yaml:5 via sre (groups.yaml:9)
+      + dave@example.com                  missing     pending
+          groups.yaml:11, INC-4821 cover
+      - b0000000000000000000000000000003  unexpected  accepted  groups.yaml:8
+      - gone@example.com                  expired     accepted
+          groups.yaml:14, expired (until 2026-11-01)
+      - mallory@example.com               unexpected  accepted  groups.yaml:8
+
+    Watched (1 member, observed: convoke does not write here)
+      + alice@example.com  missing     accepted  groups.yaml:19
+      - dave@example.com   unexpected  pending   groups.yaml:19
+
+    Unmanaged: groups of the account that no file declares
+      Others  a0000000000000000000000000000002
+
+    Expiring soon
+      dave@example.com in Developers until 2026-12-03  groups.yaml:11
+
+    Drift: 3 missing, 3 unexpected, 1 expired in 2 of 2 groups
+    2 differences in observed groups, where convoke does not write
+
+    To make the account match the files:
+      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    =====
+    Developers (1 member)
+      ~ alice@example.com  unexpected  accepted  groups.yaml:4
+
+    Blocked: declared, but cannot be applied
+      groups.yaml:5  Developer:
+          the account has no group of this name; did you mean "Developers"?
+      groups.yaml:4  Developers:
+          alcie@example.com: no member of the account; did you mean alice@example.com?
+
+    Drift: 0 missing, 1 unexpected, 0 expired in 1 of 1 group
+    2 blocked
+    1 removal held
+    =====
+    No drift. 1 group in sync.
+    "#);
+}
+
+#[test]
+fn stale_plan_says_what_differs_and_shows_no_command() {
+    let stale = Stale::Digest { flag: "--expect", given: crate::plan::Digest::of(b"another") };
+    let shown = plan(&samples::small(), View { stale: Some(&stale), ..view() }, NARROW);
+    insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"
+     2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+
+    Stale: this is not the plan that was reviewed: its digest is 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49, --expect names ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
+    Nothing was changed. Make a new plan and review it.
+    ");
 }

@@ -1,0 +1,291 @@
+//! The changed groups of a page: a table of all, every removal by name, and a diff for each.
+//!
+//! The table and the removals are never left out. Where they are long, they say less about each: first the links go,
+//! then what else is known. Diffs take the room that is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::page::{Page, REST, folded, list};
+use super::{facts, signed};
+use crate::model::{Mode, Origin, Status};
+use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+use crate::render::escape::{cell, code, fence, html, shortened};
+use crate::render::view::{Repository, place};
+use crate::render::words::{concerns, figures, labelled, labels, name};
+use crate::render::counted;
+
+/// The bytes that a diff needs besides its lines.
+const FRAME: usize = 1500;
+
+/// The most lines of files that are named below a diff.
+const PLACES: usize = 8;
+
+/// How much is said of each group and each removal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Links,
+    Places,
+    Names,
+}
+
+/// The differences with one label.
+pub struct Part<'a> {
+    label: Option<Since>,
+    /// The groups that the plan changes.
+    changed: Vec<&'a GroupPlan>,
+    /// The groups that are only observed.
+    observed: Vec<&'a GroupPlan>,
+}
+
+pub struct Parts<'a> {
+    parts: Vec<Part<'a>>,
+    repository: Option<&'a Repository>,
+}
+
+impl<'a> Parts<'a> {
+    pub fn of(plan: &'a Plan, repository: Option<&'a Repository>) -> Self {
+        let part = |label| {
+            let groups = plan.groups.iter().filter(|group| concerns(group, label));
+            let (observed, changed) = groups.partition(|group| group.mode == Mode::Observe);
+            Part { label, changed, observed }
+        };
+        Self { parts: labels(plan).into_iter().map(part).collect(), repository }
+    }
+
+    /// Writes the parts into the page, but for so many bytes, which others need.
+    pub fn write(&self, page: &mut Page, reserved: usize) {
+        let reserved = reserved + 4 * REST;
+        let essential = page.room().saturating_sub(reserved);
+        let detail = [Detail::Links, Detail::Places, Detail::Names].into_iter().find(|detail| {
+            let removals: usize = self.parts.iter().map(|part| self.removals(part, *detail, usize::MAX).len()).sum();
+            self.table(*detail, usize::MAX).len() + removals <= essential
+        });
+        let cut = detail.is_none();
+        let detail = detail.unwrap_or(Detail::Names);
+        page.push(&self.table(detail, if cut { essential / 2 } else { usize::MAX }));
+        let Some((first, rest)) = self.parts.split_first() else { return };
+        // What the folded parts have to say in any case keeps its room.
+        let share = if cut { page.room().saturating_sub(reserved) / self.parts.len() } else { usize::MAX };
+        let kept: Vec<String> = rest.iter().map(|part| self.removals(part, detail, share)).collect();
+        let reserved = reserved + kept.iter().map(|text| text.len() + FRAME).sum::<usize>();
+        page.push(&self.removals(first, detail, share));
+        let room = page.room().saturating_sub(reserved);
+        page.push(&self.diffs(&first.changed, first.label, room, true));
+        self.observed(first, page, reserved);
+        for (part, removals) in rest.iter().zip(kept) {
+            self.before(part, &removals, page);
+        }
+    }
+
+    /// What was there before the change under review, folded.
+    fn before(&self, part: &Part<'_>, removals: &str, page: &mut Page) {
+        if !part.changed.is_empty() {
+            let changes = part.changed.iter().flat_map(|group| labelled(&group.changes, part.label));
+            let (adds, removes) = figures(changes);
+            let groups = counted(part.changed.len() as u64, "group");
+            let title = format!("Already there before this change: {} in {groups}", signed(adds, removes));
+            let room = page.room().saturating_sub(removals.len() + title.len() + REST * 2);
+            let diffs = self.diffs(&part.changed, part.label, room, false);
+            page.push(&folded(&title, &format!("{removals}{diffs}")));
+        }
+        self.observed(part, page, 0);
+    }
+
+    /// The differences of groups that are only observed, folded.
+    fn observed(&self, part: &Part<'_>, page: &mut Page, reserved: usize) {
+        if part.observed.is_empty() {
+            return;
+        }
+        let count: usize = part.observed.iter().map(|group| labelled(&group.changes, part.label).count()).sum();
+        let note = if part.label == Some(Since::Before) { ", already there before this change" } else { "" };
+        let title = format!(
+            "{} in {}, where convoke does not write{note}",
+            counted(count as u64, "difference"),
+            counted(part.observed.len() as u64, "observed group"),
+        );
+        let room = page.room().saturating_sub(reserved + title.len() + REST * 2);
+        let diffs = self.diffs(&part.observed, part.label, room, false);
+        page.push(&folded(&title, &diffs));
+    }
+
+    fn repository(&self, detail: Detail) -> Option<&Repository> {
+        self.repository.filter(|_| detail == Detail::Links)
+    }
+
+    /// A row for every group that the plan changes, or would change if nothing were held.
+    fn table(&self, detail: Detail, most: usize) -> String {
+        let all: BTreeSet<(&str, &str)> = self
+            .parts
+            .iter()
+            .flat_map(|part| part.changed.iter().map(|group| (group.name.as_str(), group.id.as_str())))
+            .collect();
+        if all.is_empty() {
+            return String::new();
+        }
+        let by_key = |key: (&str, &str)| {
+            let groups = self.parts.iter().flat_map(|part| &part.changed);
+            groups.copied().find(|group| (group.name.as_str(), group.id.as_str()) == key)
+        };
+        let labelled = self.parts.len() > 1;
+        let mut text = String::from(match labelled {
+            true => "| Group | This change | Already there | Members |\n| --- | --- | --- | --- |\n",
+            false => "| Group | Change | Members |\n| --- | --- | --- |\n",
+        });
+        let mut shown = 0;
+        for group in all.iter().filter_map(|key| by_key(*key)) {
+            let row = self.row(group, detail);
+            if text.len().saturating_add(row.len() + REST) > most {
+                break;
+            }
+            text.push_str(&row);
+            shown += 1;
+        }
+        if shown < all.len() {
+            text.push_str(&format!("\n… and {}\n", counted((all.len() - shown) as u64, "more group")));
+        }
+        text.push('\n');
+        text
+    }
+
+    fn row(&self, group: &GroupPlan, detail: Detail) -> String {
+        let name = cell(group.name.as_str());
+        let name = match self.repository(detail) {
+            Some(repository) => crate::render::view::linked(&name, &group.origin, repository),
+            None => name,
+        };
+        let cells = self.parts.iter().map(|part| {
+            let (adds, removes) = figures(labelled(&group.changes, part.label));
+            let held = labelled(&group.held, part.label).count();
+            let held = if held > 0 { format!(", {held} held") } else { String::new() };
+            format!(" {}{held} |", signed(adds, removes))
+        });
+        let (present, left) = (group.observed.len(), group.members_left());
+        format!("| {name} |{} {present} → {left} |\n", cells.collect::<String>())
+    }
+
+    /// Everybody who leaves, group by group.
+    fn removals(&self, part: &Part<'_>, detail: Detail, most: usize) -> String {
+        let leaving = part.changed.iter().map(|group| {
+            let changes = labelled(&group.changes, part.label);
+            (*group, changes.filter(|change| change.action == Action::Remove).collect())
+        });
+        let groups: Vec<(&GroupPlan, Vec<&Change>)> =
+            leaving.filter(|(_, leaving): &(_, Vec<_>)| !leaving.is_empty()).collect();
+        let count: usize = groups.iter().map(|(_, leaving)| leaving.len()).sum();
+        let title = format!("**{}**", counted(count as u64, "removal"));
+        if detail == Detail::Names {
+            return grouped(&title, &groups, most);
+        }
+        let items: Vec<String> = groups
+            .iter()
+            .flat_map(|(group, leaving)| leaving.iter().map(|change| self.removal(group, change, detail)))
+            .collect();
+        list(&title, items.into_iter(), most)
+    }
+
+    fn removal(&self, group: &GroupPlan, change: &Change, detail: Detail) -> String {
+        let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
+        let place = place(&change.origin, self.repository(detail));
+        format!("{who} leaves {name}: {place}{}", facts(change))
+    }
+
+    /// A diff for each group, as far as there is room, and what there is no room for.
+    fn diffs(&self, groups: &[&GroupPlan], label: Option<Since>, room: usize, fold: bool) -> String {
+        let mut text = String::new();
+        let (mut left_out, mut changes) = (0u64, 0u64);
+        for group in groups {
+            let count = labelled(&group.changes, label).count() as u64;
+            if count == 0 {
+                continue;
+            }
+            let room = room.saturating_sub(text.len() + REST);
+            match room > FRAME {
+                true => text.push_str(&self.diff(group, label, room, fold)),
+                false => {
+                    left_out += 1;
+                    changes += count;
+                }
+            }
+        }
+        if left_out > 0 {
+            let (diffs, changes) = (counted(left_out, "more diff"), counted(changes, "difference"));
+            text.push_str(&format!("… and {diffs} with {changes}\n\n"));
+        }
+        text
+    }
+
+    fn diff(&self, group: &GroupPlan, label: Option<Since>, room: usize, fold: bool) -> String {
+        let changes: Vec<&Change> = labelled(&group.changes, label).collect();
+        let (mut lines, mut used) = (Vec::new(), FRAME);
+        for change in &changes {
+            let sign = if change.action == Action::Add { '+' } else { '-' };
+            let line = format!("{sign} {}", shortened(&name(&change.member)));
+            used += line.len() + 1;
+            if used > room {
+                break;
+            }
+            lines.push(line);
+        }
+        let fence = fence(lines.iter().map(String::as_str));
+        let mut content = format!("{fence}diff\n{}\n{fence}\n\n", lines.join("\n"));
+        if lines.len() < changes.len() {
+            let more = counted((changes.len() - lines.len()) as u64, "more change");
+            content.push_str(&format!("… and {more} in this group\n\n"));
+        }
+        content.push_str(&self.places(&changes));
+        let (adds, removes) = figures(changes.iter().copied());
+        let title = html(&shortened(group.name.as_str()));
+        let title = format!("<code>{title}</code> {}", signed(adds, removes));
+        if fold { folded(&title, &content) } else { format!("<p>{title}</p>\n\n{content}") }
+    }
+
+    /// The lines that declare the changes of a diff, and who has not accepted their invitation yet.
+    fn places(&self, changes: &[&Change]) -> String {
+        // Two columns of one line are one place.
+        let places: BTreeMap<(&str, u32), &Origin> =
+            changes.iter().map(|change| ((&*change.origin.file, change.origin.line), &change.origin)).collect();
+        let mut shown: Vec<String> = places.values().take(PLACES).map(|origin| place(origin, self.repository)).collect();
+        if places.len() > PLACES {
+            shown.push(format!("and {} more", places.len() - PLACES));
+        }
+        let mut text = format!("Declared at {}", shown.join(", "));
+        let pending = changes.iter().filter(|change| change.member.status == Some(Status::Pending)).count() as u64;
+        if pending > 0 {
+            text.push_str(&format!(" · {}", counted(pending, "pending invitation")));
+        }
+        text + "\n\n"
+    }
+}
+
+/// The removals, a line a group.
+fn grouped(title: &str, groups: &[(&GroupPlan, Vec<&Change>)], most: usize) -> String {
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{title}\n\n");
+    let total: usize = groups.iter().map(|(_, leaving)| leaving.len()).sum();
+    let mut shown = 0;
+    'groups: for (group, leaving) in groups {
+        let mut line = format!("- {} loses ", code(group.name.as_str()));
+        for (index, change) in leaving.iter().enumerate() {
+            let who = code(&name(&change.member));
+            if text.len().saturating_add(line.len() + who.len() + REST) > most {
+                if index > 0 {
+                    text.push_str(line.trim_end_matches(", "));
+                    text.push('\n');
+                }
+                break 'groups;
+            }
+            line.push_str(&who);
+            line.push_str(", ");
+            shown += 1;
+        }
+        text.push_str(line.trim_end_matches(", "));
+        text.push('\n');
+    }
+    if shown < total {
+        text.push_str(&format!("- … and {} more\n", total - shown));
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,87 @@
+//! Drift as an issue: what differs from the files, not what a plan would do.
+
+use super::page::{Page, alert, folded, list};
+use super::{blocked, expiring, facts, held_expired, marker, unmanaged};
+use crate::model::Mode;
+use crate::plan::{Change, GroupPlan, Plan};
+use crate::render::escape::{cell, code, fence};
+use crate::render::view::{Next, View, place};
+use crate::render::words::{self, Difference};
+
+/// The drift, on a page that GitHub takes whatever its size.
+#[must_use]
+pub fn drift(plan: &Plan, view: View<'_>) -> String {
+    let mut lines = words::drift_summary(plan).into_iter();
+    let head = format!("{}\n### {}\n\n", marker("drift"), lines.next().unwrap_or_default());
+    let mut page = Page::new(head, foot(plan, view));
+    let further: Vec<String> = lines.collect();
+    if !further.is_empty() {
+        page.push(&format!("{}\n\n", further.join(" · ")));
+    }
+    let most = page.room() / 6;
+    let held = list("**Expired access stays**, because its removal is held.", held_expired(plan, view).into_iter(), most);
+    let blocked = list(
+        "**Blocked.** These entries are declared, but cannot be applied.",
+        plan.blocked.iter().map(|it| blocked(it, view)),
+        most,
+    );
+    page.push(&alert("WARNING", &(held + &blocked)));
+    page.push(&table(plan, page.room() / 3));
+    for kind in [Difference::Unexpected, Difference::Expired, Difference::Missing] {
+        let most = page.room() / 2;
+        page.push(&list(&format!("**{}**", kind.title()), people(plan, kind, view).into_iter(), most));
+    }
+    let refusals: Vec<String> = plan.refusals.iter().map(|it| super::refusal(it, view)).collect();
+    if !refusals.is_empty() {
+        let most = page.room() / 3;
+        page.push(&folded("Guards that would refuse to correct this", &list("", refusals.into_iter(), most)));
+    }
+    page.push(&list("**Expiring soon**", plan.expiring.iter().map(|it| expiring(it, view)), page.room() / 3));
+    page.push(&unmanaged(plan, page.room()));
+    page.finish()
+}
+
+fn foot(plan: &Plan, view: View<'_>) -> String {
+    let Next::Apply(line) = view.next(plan) else { return String::new() };
+    let fence = fence([line.as_str()].into_iter());
+    format!("\nTo make the account match the files:\n\n{fence}sh\n{line}\n{fence}\n")
+}
+
+fn table(plan: &Plan, most: usize) -> String {
+    let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.in_sync()).collect();
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n");
+    let mut shown = 0;
+    for group in &groups {
+        let [missing, unexpected, expired] = words::differences(group.changes.iter().chain(&group.held));
+        let observed = if group.mode == Mode::Observe { " (observed)" } else { "" };
+        let (name, present) = (cell(group.name.as_str()), group.observed.len());
+        let row = format!("| {name}{observed} | {missing} | {unexpected} | {expired} | {present} |\n");
+        if text.len() + row.len() > most {
+            break;
+        }
+        text.push_str(&row);
+        shown += 1;
+    }
+    if shown < groups.len() {
+        text.push_str(&format!("\n… and {}\n", crate::render::counted((groups.len() - shown) as u64, "more group")));
+    }
+    text + "\n"
+}
+
+fn people(plan: &Plan, kind: Difference, view: View<'_>) -> Vec<String> {
+    let item = |group: &GroupPlan, change: &Change, held: bool| {
+        let (who, name) = (code(&words::name(&change.member)), code(group.name.as_str()));
+        let place = place(&change.origin, view.repository);
+        let held = if held { ", held" } else { "" };
+        format!("{who} in {name}: {place}{}{held}", facts(change))
+    };
+    let of_group = |group: &GroupPlan| -> Vec<String> {
+        let changes = group.changes.iter().map(|change| (change, false));
+        let all = changes.chain(group.held.iter().map(|change| (change, true)));
+        all.filter(|(change, _)| words::difference(change) == kind).map(|(change, held)| item(group, change, held)).collect()
+    };
+    plan.groups.iter().flat_map(of_group).collect()
+}
