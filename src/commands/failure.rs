@@ -88,15 +88,6 @@ impl Failure {
         self.error.downcast_ref()
     }
 
-    /// What went wrong in one line.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        match self.problems() {
-            Some(problems) => problems.summary(),
-            None => self.to_string(),
-        }
-    }
-
     /// The failure as the formats show it.
     #[must_use]
     pub fn failed(&self) -> Failed<'_> {

@@ -181,15 +181,15 @@ impl Output {
 
     /// Writes to stderr alone why a command failed and what to do about it.
     pub fn error(&mut self, failure: &Failure) {
-        let problems: Vec<_> = failure.problems().into_iter().flatten().collect();
-        for problem in &problems {
-            self.message(Level::Error, problem.to_string().trim_end(), None);
+        let Some(problems) = failure.problems() else {
+            return self.message(Level::Error, &failure.to_string(), failure.help.as_deref());
+        };
+        for problem in problems {
+            // In text a blank line stands between two problems.
+            let end = if self.logs_json() { "" } else { "\n" };
+            self.message(Level::Error, &format!("{}{end}", problem.to_string().trim_end()), None);
         }
-        match problems.len() {
-            0 => self.message(Level::Error, &failure.to_string(), failure.help.as_deref()),
-            // The problems themselves are written above.
-            _ => self.message(Level::Error, &failure.summary(), failure.help.as_deref()),
-        }
+        self.message(Level::Info, &problems.summary(), failure.help.as_deref());
     }
 
     /// Writes a failure as the result, where its format is not text.

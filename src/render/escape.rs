@@ -51,7 +51,7 @@ fn is_runner_command(rest: &str) -> bool {
 /// As [`clean`], line by line: for messages of several lines.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
-    text.trim_end().split('\n').map(clean).collect::<Vec<_>>().join("\n")
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
 /// For Markdown: inline code.

@@ -61,17 +61,17 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
     assert!(world.writes().is_empty());
     let shown = digest(&other.stdout);
     let accepted = world.run(&format!("apply --yes --accept {shown}")).exits(0);
-    insta::assert_snapshot!(accepted, @r"
+    insta::assert_snapshot!(accepted, @"
     exit 0
     -- stdout
-    Ops (11 members)
-      - late@example.com  convoke.yaml:4
-      - p0@example.com    convoke.yaml:4
-      - p1@example.com    convoke.yaml:4
-      - p2@example.com    convoke.yaml:4
-      - p3@example.com    convoke.yaml:4
-      - p4@example.com    convoke.yaml:4
-      - p5@example.com    convoke.yaml:4
+    Ops (11 -> 4 members)
+      - late@example.com  accepted  convoke.yaml:4
+      - p0@example.com    accepted  convoke.yaml:4
+      - p1@example.com    accepted  convoke.yaml:4
+      - p2@example.com    accepted  convoke.yaml:4
+      - p3@example.com    accepted  convoke.yaml:4
+      - p4@example.com    accepted  convoke.yaml:4
+      - p5@example.com    accepted  convoke.yaml:4
 
     Plan: 0 to add, 7 to remove in 1 of 1 group
     Digest: [digest]
@@ -81,8 +81,7 @@ fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
     Applied: 0 added, 7 removed.
     The account is in sync: 1 group.
     -- stderr
-    accepted for exactly this plan: 2 limits lifted
-    5 requests to the API
+    Accepted for exactly this plan: 2 limits lifted.
     ");
     assert_eq!(world.members("Ops").len(), 4);
 }
