@@ -1,53 +1,119 @@
-//! The client against a scripted server on a loopback port.
+//! Whatever the other side says, the client answers with a value or an error.
 
-mod answers;
-mod limits;
-mod people;
-mod reading;
-mod server;
-mod writing;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use std::time::Duration;
+use super::audit::AuditPage;
+use super::config::Credentials;
+use super::http::HttpAnswer;
+use super::listing::{Pages, Row};
+use super::text::shown;
+use super::verdict::Judge;
+use super::wire::{AccountMember, Group, GroupMember, ListPage, Single, User, Written};
 
-use super::{BaseUrl, Client, ClientConfig, Credentials};
-use crate::model::GroupRef;
-use crate::model::MemberId;
-
-const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
-const GROUP: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
 const TOKEN: &str = "hunter2hunter2hunter2";
+const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
 
-/// A client with little patience, so that what fails fails soon.
-fn client(base_url: &str) -> Client {
-    patient_client(base_url, Duration::from_millis(640))
+/// Texts that mean something to the client, and others.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(ID.to_owned()),
+        Just("accepted".to_owned()),
+        Just("a@example.com".to_owned()),
+        Just("2026-08-01T10:00:00Z".to_owned()),
+        any::<String>(),
+    ]
 }
 
-fn patient_client(base_url: &str, max_wait: Duration) -> Client {
-    Client::new(config(base_url, max_wait)).unwrap()
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        Just("id"),
+        Just("name"),
+        Just("email"),
+        Just("status"),
+        Just("user"),
+        Just("created_at"),
+        Just("code"),
+        Just("message"),
+        Just("total_count"),
+        Just("per_page"),
+        Just("total_pages"),
+        Just("policies"),
+        Just("permission_groups"),
+        Just("title"),
+        Just("detail"),
+        Just("actor"),
+        Just("result"),
+        Just("result_info"),
+        Just("errors"),
+        Just("success"),
+    ];
+    leaf.prop_recursive(4, 48, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec((key.clone(), inner), 0..6)
+                .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
 }
 
-fn config(base_url: &str, max_wait: Duration) -> ClientConfig {
-    ClientConfig {
-        base_url: BaseUrl::parse(base_url).unwrap(),
-        credentials: Credentials::Token(TOKEN.into()),
-        account_id: ACCOUNT.parse().unwrap(),
-        concurrency: 8.try_into().unwrap(),
-        timeout: Duration::from_secs(20),
-        max_wait,
-        run_url: Some("https://ci.example.com/runs/7".to_owned()),
+fn judge_list<T: Row>(status: u16, body: &[u8]) {
+    let judge = Judge::new(Credentials::Token(TOKEN.into()));
+    let answer =
+        || HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
+    if let Ok((page, _)) = judge.judge::<ListPage<T>>(Ok(answer()))
+        && let Ok(pages) = Pages::begin(page, 500)
+    {
+        let _fits_or_not = pages.finish();
+    }
+    if let Ok((page, _)) = judge.judge::<ListPage<Value>>(Ok(answer())) {
+        let _page = AuditPage::from(page);
+    }
+    if let Err(failure) = judge.judge::<Single<User>>(Ok(answer())) {
+        let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
+        for text in texts {
+            assert!(text.chars().all(|character| !character.is_control()), "{text:?}");
+            assert!(text.chars().count() < 5000);
+        }
+    }
+    if let Ok((written, _)) = judge.judge::<Written>(Ok(answer())) {
+        written.members();
     }
 }
 
-fn group() -> GroupRef {
-    GroupRef { id: GROUP.parse().unwrap(), name: "Platform Admins".into() }
+fn judge_all(status: u16, body: &[u8]) {
+    judge_list::<Group>(status, body);
+    judge_list::<GroupMember>(status, body);
+    judge_list::<AccountMember>(status, body);
 }
 
-/// The id of the member with this number.
-fn id(number: usize) -> MemberId {
-    format!("{number:032x}").parse().unwrap()
-}
+proptest! {
+    #[test]
+    fn no_json_makes_it_panic(status in 100_u16..600, value in value()) {
+        judge_all(status, value.to_string().as_bytes());
+    }
 
-/// The address of the member with this number: in the order of the numbers.
-fn email(number: usize) -> String {
-    format!("person{number:05}@example.com")
+    #[test]
+    fn no_result_makes_it_panic(result in value(), info in value(), errors in value(), success: bool) {
+        let body = json!({ "success": success, "errors": errors, "result": result, "result_info": info });
+        judge_all(200, body.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..4096)) {
+        judge_all(status, &body);
+    }
+
+    #[test]
+    fn no_text_is_shown_as_more_than_one_line(text: String, most in 0_usize..50) {
+        prop_assert!(shown(&text, most).chars().all(|character| !character.is_control()));
+    }
 }

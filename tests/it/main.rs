@@ -13,12 +13,14 @@
 )]
 
 mod harness;
+mod server;
 
 mod apply_refusals;
 mod apply_settling;
 mod applying;
 #[cfg(unix)]
 mod ci;
+mod client;
 mod conditions;
 mod dependencies;
 mod drift;

@@ -6,22 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, Response};
 use convoke::apply::{self, Means, Present};
-use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
+use convoke::cloudflare::{Client, ClientConfig, Credentials};
 use convoke::config::{self, Source};
 use convoke::journal::Journal;
 use convoke::model::{AccountId, Desired, GroupSummary, Member, MemberId, Observed};
 use convoke::observe;
 use convoke::plan::{self, Plan, Policy};
 use fastrand::Rng;
-use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use crate::server::{Reply, Server, config};
 
 /// Whoever is in the group, and is to be.
 const MEMBERS: usize = 7;
@@ -129,38 +126,19 @@ fn odd(rng: &mut Rng) -> Value {
     }
 }
 
-/// A server that answers as a closure says and remembers what it was asked.
-struct Peer {
-    url: String,
-    asked: Arc<Mutex<Vec<(Method, String)>>>,
-}
+/// The scripted server, and what convoke makes of its answers.
+struct Peer(Server);
 
 impl Peer {
-    async fn start(answer: impl Fn(usize, &str) -> Response<Body> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/client/v4", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<(Method, String)>>> = Arc::default();
-        let (seen, answer) = (Arc::clone(&asked), Arc::new(answer));
-        let router = Router::new().fallback(move |request: Request<Body>| {
-            let number = {
-                let mut seen = seen.lock().unwrap();
-                seen.push((request.method().clone(), request.uri().to_string()));
-                seen.len()
-            };
-            let answer = answer(number, request.uri().path());
-            async move { answer }
-        });
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, asked }
+    async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self(Server::start(move |_, request| answer(request.path())).await)
     }
 
     fn client(&self) -> Client {
-        let (timeout, max_wait) = (Duration::from_secs(30), Duration::from_millis(60));
         let credentials = Credentials::Token("a-token-of-the-tests".into());
-        let (base_url, concurrency) = (BaseUrl::parse(&self.url).unwrap(), NonZeroUsize::new(4).unwrap());
-        let account_id = AccountId::SANDBOX;
-        Client::new(ClientConfig { base_url, credentials, account_id, concurrency, timeout, max_wait, run_url: None })
-            .unwrap()
+        let config = config(&self.0.url(), Duration::from_millis(60));
+        let (concurrency, account_id) = (NonZeroUsize::new(4).unwrap(), AccountId::SANDBOX);
+        Client::new(ClientConfig { credentials, account_id, concurrency, ..config }).unwrap()
     }
 
     /// Plans and carries out whatever the plan says; the plan, if there is one.
@@ -177,46 +155,41 @@ impl Peer {
     }
 
     fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
+        self.0.seen().len()
     }
 
     #[track_caller]
     fn removed_nobody(&self, why: &dyn std::fmt::Debug) {
-        let asked = self.asked.lock().unwrap();
-        let removal = asked.iter().find(|(method, _)| *method == Method::DELETE || *method == Method::PUT);
+        let asked = self.0.lines();
+        let removal = asked.iter().find(|line| line.starts_with("DELETE") || line.starts_with("PUT"));
         assert!(removal.is_none(), "{why:?} led to {removal:?}");
-        let ours = |path: &str| path.starts_with(&format!("/client/v4/accounts/{}/", AccountId::SANDBOX));
-        let astray = asked.iter().find(|(_, path)| !ours(path) || path.contains(".."));
+        let below = format!(" /accounts/{}/", AccountId::SANDBOX);
+        let astray = asked.iter().find(|line| !line.contains(&below) || line.contains(".."));
         assert!(astray.is_none(), "{why:?} led to {astray:?}");
         assert!(asked.len() < MOST_REQUESTS, "{why:?} led to {} requests", asked.len());
     }
 }
 
-fn json_answer(value: &Value) -> Response<Body> {
-    Response::builder().header("content-type", "application/json").body(Body::from(value.to_string())).unwrap()
-}
-
 /// Answers with everything: JSON spoilt in many ways, bytes, odd statuses and headers.
-fn anything(rng: &mut Rng, path: &str) -> Response<Body> {
+fn anything(rng: &mut Rng, path: &str) -> Reply {
     let mut value = sound(path);
     match rng.u8(0..10) {
-        0..3 => json_answer(&value),
+        0..3 => Reply::json(&value),
         3..8 => {
             (0..rng.u8(1..4)).for_each(|_| spoil(&mut value, rng));
-            json_answer(&value)
+            Reply::json(&value)
         }
         8 => {
             let bytes: Vec<u8> = (0..rng.usize(0..3000)).map(|_| rng.u8(..)).collect();
-            Response::new(Body::from(bytes))
+            Reply::Answer { status: 200, headers: Vec::new(), body: bytes }
         }
         _ => {
             let statuses = [200, 201, 204, 206, 301, 304, 400, 401, 403, 404, 409, 418, 429, 500, 503, 599];
             let headers =
                 ["0", "-1", "99999999999999999999", "soon", "Wed, 21 Oct 2065 07:28:00 GMT", "\"d\";r=0;t=99999999999"];
             let header = |rng: &mut Rng| headers[rng.usize(..headers.len())];
-            let answer = Response::builder().status(statuses[rng.usize(..statuses.len())]);
-            let answer = answer.header("retry-after", header(rng)).header("ratelimit", header(rng));
-            answer.body(Body::from(value.to_string())).unwrap()
+            let answer = Reply::status(statuses[rng.usize(..statuses.len())], &value.to_string());
+            answer.with("retry-after", header(rng)).with("ratelimit", header(rng))
         }
     }
 }
@@ -226,7 +199,7 @@ async fn answers_spoilt_in_any_way_never_lead_to_a_removal() {
     let mut planned = 0;
     for seed in 0..200 {
         let rng = Mutex::new(Rng::with_seed(seed));
-        let peer = Peer::start(move |_, path| anything(&mut rng.lock().unwrap(), path)).await;
+        let peer = Peer::start(move |path| anything(&mut rng.lock().unwrap(), path)).await;
         planned += usize::from(peer.converge().await.is_ok());
         peer.removed_nobody(&seed);
     }
@@ -235,7 +208,7 @@ async fn answers_spoilt_in_any_way_never_lead_to_a_removal() {
 
 #[tokio::test]
 async fn the_truth_is_in_sync() {
-    let peer = Peer::start(|_, path| json_answer(&sound(path))).await;
+    let peer = Peer::start(|path| Reply::json(&sound(path))).await;
     let plan = peer.converge().await.unwrap();
     assert!(!plan.has_differences() && plan.blocked.is_empty(), "{plan:?}");
     assert_eq!(peer.asked(), 2);
@@ -245,16 +218,7 @@ async fn the_truth_is_in_sync() {
 async fn a_body_without_an_end_is_left_alone_after_its_bound() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
-    let peer = Peer::start(move |_, _| {
-        let count = Arc::clone(&count);
-        let chunk = vec![b' '; 64 * 1024];
-        let endless = stream::iter(std::iter::repeat_with(move || {
-            count.fetch_add(chunk.len(), Ordering::Relaxed);
-            Ok::<_, std::io::Error>(chunk.clone())
-        }));
-        Response::new(Body::from_stream(endless))
-    })
-    .await;
+    let peer = Peer::start(move |_| Reply::Endless(Arc::clone(&count))).await;
     let error = peer.converge().await.unwrap_err();
     assert!(error.contains("larger than anything the API says"), "{error}");
     let megabytes = sent.load(Ordering::Relaxed) >> 20;
@@ -265,13 +229,13 @@ async fn a_body_without_an_end_is_left_alone_after_its_bound() {
 async fn a_list_without_an_end_is_given_up() {
     for per_page in [1, 10] {
         let next = AtomicUsize::new(0);
-        let peer = Peer::start(move |_, path| {
+        let peer = Peer::start(move |path| {
             if path.ends_with("/user_groups") {
-                return json_answer(&sound(path));
+                return Reply::json(&sound(path));
             }
             let from = next.fetch_add(per_page, Ordering::Relaxed);
             let entries: Vec<Value> = (from..from + per_page).map(|number| json!({ "id": id(number) })).collect();
-            json_answer(&json!({ "success": true, "result": entries }))
+            Reply::json(&json!({ "success": true, "result": entries }))
         })
         .await;
         let error = peer.converge().await.unwrap_err();
@@ -286,12 +250,12 @@ async fn a_list_without_an_end_is_given_up() {
 async fn a_list_that_claims_to_be_huge_is_given_up_at_once() {
     for total in [json!(u64::MAX), json!(1_000_001), json!(900_000)] {
         let claimed = total.clone();
-        let peer = Peer::start(move |_, path| {
+        let peer = Peer::start(move |path| {
             let mut value = sound(path);
             if !path.ends_with("/user_groups") {
                 value["result_info"]["total_count"] = claimed.clone();
             }
-            json_answer(&value)
+            Reply::json(&value)
         })
         .await;
         let error = peer.converge().await.unwrap_err();
@@ -303,13 +267,13 @@ async fn a_list_that_claims_to_be_huge_is_given_up_at_once() {
 #[tokio::test]
 async fn a_member_listed_twice_or_in_another_case_is_no_list() {
     for again in [id(1), id(1).to_uppercase()] {
-        let peer = Peer::start(move |_, path| {
+        let peer = Peer::start(move |path| {
             let mut value = sound(path);
             if !path.ends_with("/user_groups") {
                 // The figures fit, and yet one is missing.
                 value["result"][2] = json!({ "id": again, "email": email(1) });
             }
-            json_answer(&value)
+            Reply::json(&value)
         })
         .await;
         let error = peer.converge().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! A server that answers each request as a closure says, and remembers what it was asked.
+//! The scripted server of all tests: it answers each request as a closure says, and remembers what it was asked.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -6,16 +6,61 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
+use convoke::model::{GroupRef, MemberId};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 
-use super::super::Client;
-use super::{client, email, id, patient_client};
+pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+pub const GROUP: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
+pub const TOKEN: &str = "hunter2hunter2hunter2";
+
+/// A client with little patience, so that what fails fails soon.
+pub fn client(base_url: &str) -> Client {
+    patient_client(base_url, Duration::from_millis(640))
+}
+
+pub fn patient_client(base_url: &str, max_wait: Duration) -> Client {
+    Client::new(config(base_url, max_wait)).unwrap()
+}
+
+pub fn config(base_url: &str, max_wait: Duration) -> ClientConfig {
+    ClientConfig {
+        base_url: BaseUrl::parse(base_url).unwrap(),
+        credentials: Credentials::Token(TOKEN.into()),
+        account_id: ACCOUNT.parse().unwrap(),
+        concurrency: 8.try_into().unwrap(),
+        timeout: Duration::from_secs(20),
+        max_wait,
+        run_url: Some("https://ci.example.com/runs/7".to_owned()),
+    }
+}
+
+pub fn group() -> GroupRef {
+    GroupRef { id: GROUP.parse().unwrap(), name: "Platform Admins".into() }
+}
+
+/// The id of the member with this number.
+pub fn id(number: usize) -> MemberId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+/// The address of the member with this number: in the order of the numbers.
+pub fn email(number: usize) -> String {
+    format!("person{number:05}@example.com")
+}
+
+/// An address where nothing listens.
+pub fn unused_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub struct Request {
     /// Method and target, as in `GET /path?query`.
     pub line: String,
     pub headers: String,
@@ -30,6 +75,11 @@ impl Request {
         query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
     }
 
+    pub fn path(&self) -> &str {
+        let target = self.line.split(' ').nth(1).unwrap_or_default();
+        target.split('?').next().unwrap_or_default()
+    }
+
     pub fn page(&self) -> usize {
         self.number("page").expect("a page")
     }
@@ -37,13 +87,17 @@ impl Request {
 
 /// What the server does about a request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub enum Reply {
     /// It answers.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// It closes the connection.
     Cut,
     /// It promises a body and closes the connection in its midst.
     CutBody { status: u16, body: String },
+    /// It sends blanks until the connection ends, and counts their bytes.
+    Endless(Arc<AtomicUsize>),
+    /// It answers so once as many requests are there as the barrier awaits.
+    Held(Arc<Barrier>, Box<Reply>),
 }
 
 impl Reply {
@@ -81,7 +135,7 @@ impl Reply {
 }
 
 /// A page of the people with these numbers, as group members and account members alike.
-pub(super) fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Reply {
+pub fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Reply {
     let entry = |number| {
         let email = email(number);
         json!({ "id": id(number), "email": email, "status": "accepted", "user": { "email": email } })
@@ -93,7 +147,7 @@ pub(super) fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Rep
 }
 
 /// The page that a request asks for, of so many people; at most `most` a page.
-pub(super) fn paged(request: &Request, total: usize, most: usize) -> Reply {
+pub fn paged(request: &Request, total: usize, most: usize) -> Reply {
     let per_page = request.number("per_page").expect("a page size").min(most);
     let from = (request.page() - 1) * per_page;
     let numbers = from.min(total)..(from + per_page).min(total);
@@ -104,7 +158,7 @@ pub(super) fn paged(request: &Request, total: usize, most: usize) -> Reply {
 }
 
 /// A running server; it stops with the test's runtime.
-pub(super) struct Server {
+pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
@@ -166,9 +220,19 @@ impl Server {
 async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
-        match reply(request) {
+        let mut reply = reply(request);
+        while let Reply::Held(barrier, held) = reply {
+            barrier.wait().await;
+            reply = *held;
+        }
+        match reply {
             Reply::Answer { status, headers, body } => {
-                let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
+                // Answers with these statuses have no body.
+                let body = if matches!(status, 204 | 304) { Vec::new() } else { body };
+                let mut head = format!("HTTP/1.1 {status} X\r\n");
+                if status != 204 {
+                    head.push_str(&format!("content-length: {}\r\n", body.len()));
+                }
                 for (name, value) in headers {
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
@@ -181,6 +245,15 @@ async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::
                 stream.write_all(format!("{head}{body}").as_bytes()).await?;
                 break;
             }
+            Reply::Endless(sent) => {
+                let chunk = vec![b' '; 64 * 1024];
+                stream.write_all(b"HTTP/1.1 200 X\r\n\r\n").await?;
+                loop {
+                    stream.write_all(&chunk).await?;
+                    sent.fetch_add(chunk.len(), Ordering::Relaxed);
+                }
+            }
+            Reply::Held(..) => {}
         }
     }
     stream.shutdown().await

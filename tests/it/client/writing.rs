@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::{ApiErrorKind, Concern, WriteFate};
-use super::reading::unused_address;
-use super::server::{Reply, Server, page};
-use super::{ACCOUNT, GROUP, client, group, id};
-use crate::model::MemberId;
+use crate::server::{ACCOUNT, GROUP, Reply, Server, client, group, id, page, unused_address};
+use convoke::cloudflare::{ApiErrorKind, Concern, WriteFate};
+use convoke::model::MemberId;
 
 /// The members that an answered write shows.
 #[track_caller]

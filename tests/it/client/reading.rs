@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::{ApiErrorKind, Client, WriteFate};
-use super::server::{Reply, Server, page, paged};
-use super::{ACCOUNT, GROUP, TOKEN, client, config, email, group, id, patient_client};
-use crate::model::Member;
+use crate::server::{
+    ACCOUNT, GROUP, Reply, Server, TOKEN, client, config, email, group, id, page, paged, patient_client, unused_address,
+};
+use convoke::cloudflare::{ApiErrorKind, Client, WriteFate};
+use convoke::model::Member;
 
 #[tokio::test]
 async fn an_empty_group_may_be_null_in_any_way() {
@@ -160,7 +161,11 @@ async fn a_clamped_page_size_is_followed() {
     assert_eq!(members.len(), 250);
     assert_eq!(
         *members[&id(249)],
-        Member { id: id(249), email: Some(email(249).parse().unwrap()), status: Some(crate::model::Status::Accepted) }
+        Member {
+            id: id(249),
+            email: Some(email(249).parse().unwrap()),
+            status: Some(convoke::model::Status::Accepted)
+        }
     );
     let asked: Vec<_> = server.seen().iter().map(|request| request.number("per_page").unwrap()).collect();
     assert_eq!(asked, [500, 100, 100]);
@@ -419,7 +424,8 @@ async fn connections_that_fail_are_given_up_after_30_seconds() {
 async fn a_server_that_keeps_silent_times_out() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let config = super::ClientConfig { timeout: Duration::from_millis(20), ..config(&url, Duration::ZERO) };
+    let config =
+        convoke::cloudflare::ClientConfig { timeout: Duration::from_millis(20), ..config(&url, Duration::ZERO) };
     let error = Client::new(config).unwrap().user_groups().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::TimedOut, 1));
 }
@@ -464,12 +470,6 @@ async fn a_token_without_a_user_is_no_error() {
     });
     let owner = server.await.client().token_owner().await.unwrap().unwrap();
     assert_eq!((owner.user_id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
-}
-
-/// An address where nothing listens.
-pub(super) fn unused_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]

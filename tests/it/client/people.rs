@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::server::{Reply, Server, paged};
-use super::{email, id};
+use crate::server::{Reply, Server, email, id, paged};
 
 #[tokio::test]
 async fn a_large_account_costs_a_request_a_page() {

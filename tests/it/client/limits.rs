@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Barrier;
 
-use super::super::{ApiErrorKind, WaitReason};
-use super::server::{Reply, Server, paged};
-use super::{client, group};
+use crate::server::{Reply, Server, group, paged};
+use convoke::cloudflare::{ApiErrorKind, WaitReason};
 
 #[tokio::test]
 async fn a_refusal_holds_back_every_request_until_its_time() {
@@ -77,26 +77,18 @@ async fn a_spent_quota_is_waited_out_before_the_server_has_to_refuse() {
 
 #[tokio::test]
 async fn no_more_requests_are_under_way_than_allowed() {
-    // Answers are given only once as many requests are there as may be at once: more would be seen, fewer would wait
-    // for ever.
-    let under_way = Arc::new(AtomicUsize::new(0));
-    let most = Arc::new(AtomicUsize::new(0));
-    let gate = Arc::new(tokio::sync::Barrier::new(8));
-    let (count, peak) = (Arc::clone(&under_way), Arc::clone(&most));
-    let app = axum::Router::new().fallback(move || {
-        let (count, peak, gate) = (Arc::clone(&count), Arc::clone(&peak), Arc::clone(&gate));
-        async move {
-            peak.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            gate.wait().await;
-            count.fetch_sub(1, Ordering::SeqCst);
-            r#"{"success":true,"result":null}"#
-        }
+    // Answers are given only once as many requests are there as may be at once: fewer would wait for ever.
+    let gate = Arc::new(Barrier::new(8));
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let server = Server::start(move |_, request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Reply::Held(Arc::clone(&gate), Box::new(paged(request, 3, 500)))
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let group = group();
+    let server = server.await;
+    let (client, group) = (server.client(), group());
     let all = join_all((0..32).map(|_| client.group_members(&group))).await;
     assert!(all.iter().all(Result::is_ok));
-    assert_eq!(most.load(Ordering::SeqCst), 8);
+    assert_eq!(seen.load(Ordering::SeqCst), 32);
+    assert_eq!(server.connections(), 8);
 }

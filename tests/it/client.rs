@@ -1,0 +1,6 @@
+//! The client against a scripted server.
+
+mod limits;
+mod people;
+mod reading;
+mod writing;
