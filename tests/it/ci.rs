@@ -4,6 +4,7 @@
 mod action;
 mod checkout;
 mod expression;
+mod forms;
 mod github;
 mod github_examples;
 mod gitlab;

@@ -90,7 +90,7 @@ impl Runner<'_> {
         let mut context = json!({
             "github": {
                 "event_name": event.name, "event": event.payload, "ref": event.reference, "sha": event.sha,
-                "repository": "acme/access", "token": TOKEN, "run_id": "77", "run_attempt": "1",
+                "repository": "acme/access", "token": TOKEN, "run_id": "77", "run_attempt": "1", "actor": "octocat",
             },
             "inputs": event.inputs,
             "secrets": secrets,
@@ -142,7 +142,7 @@ impl Runner<'_> {
         let context = json!({
             "github": {
                 "event_name": event.name, "event": event.payload, "ref": event.reference, "sha": event.sha,
-                "repository": "acme/access", "token": TOKEN, "run_id": "77", "run_attempt": "1",
+                "repository": "acme/access", "token": TOKEN, "run_id": "77", "run_attempt": "1", "actor": "octocat",
             },
             "runner": { "os": "Linux", "arch": "X64" },
         });
@@ -310,7 +310,7 @@ impl Runner<'_> {
         &self,
         action: &str,
         with: &Value,
-        scope: &Scope,
+        scope: &mut Scope,
         folders: &Folders,
         job: &mut Job,
     ) -> (Map<String, Value>, bool) {
@@ -336,6 +336,8 @@ impl Runner<'_> {
         inner.context["github"]["action_repository"] = name.into();
         inner.context["github"]["action_ref"] = reference.into();
         self.steps(definition["runs"]["steps"].as_array().unwrap(), &mut inner, folders, job);
+        // What an action puts on the PATH stays there for the steps that follow.
+        scope.environment.extend(inner.environment.remove_entry("PATH"));
         let outputs = definition["outputs"].as_object().unwrap();
         let outputs = outputs.iter().map(|(name, output)| {
             let value = fill(output["value"].as_str().unwrap(), &inner.context, inner.progress);

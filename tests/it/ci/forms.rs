@@ -1,0 +1,216 @@
+//! The forms: each edits the files in a branch of its own, and opens a pull request that says what was asked for.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::action::{ADMINS, Setting, failed, program, setting, succeeded};
+use super::runner::{Job, Runner};
+use crate::harness::repository;
+
+const ACCESS: &str = "examples/ci/github/access-request.yaml";
+const OFFBOARD: &str = "examples/ci/github/offboard.yaml";
+const PRUNE: &str = "examples/ci/github/prune.yaml";
+
+/// Runs a form with `gh` stood in for. Gives the job, how `gh` was called, and the text of the pull request.
+fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let script = format!(
+        "printf '%s\\n' \"$*\" >> '{calls}'\nwhile [ $# -gt 0 ]; do\n  if [ \"$1\" = --body-file ]; then cat \"$2\" > '{body}'; fi\n  shift\ndone",
+        calls = file("calls"),
+        body = file("body"),
+    );
+    let gh: PathBuf = program(&folder.path().join("programs"), "gh", &script);
+    let runner = Runner { programs: vec![gh.parent().unwrap().to_owned()], ..setting.runner() };
+    let mut jobs = runner.run(form, &setting.on_main("workflow_dispatch", inputs));
+    assert_eq!(jobs.len(), 1);
+    let (_, job) = jobs.pop_first().unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    (job, read("calls"), read("body"))
+}
+
+fn request(person: &str, group: &str, duration: &str, reason: &str) -> Value {
+    json!({ "person": person, "group": group, "duration": duration, "reason": reason })
+}
+
+/// The branches besides `main`.
+fn branches(setting: &Setting) -> Vec<String> {
+    let all = setting.origin.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
+    all.lines().filter(|branch| *branch != "main").map(str::to_owned).collect()
+}
+
+#[test]
+fn access_request_becomes_a_pull_request() {
+    let Some(setting) = setting() else { return };
+    let (job, calls, body) =
+        submit(&setting, ACCESS, request("carol@example.com", "Admins", "2999-12-31", "INC-1 cover"));
+    succeeded(&job);
+    assert_eq!(branches(&setting), ["convoke/access-77-1"]);
+    let entry = "      - email: carol@example.com\n        until: 2999-12-31\n        reason: INC-1 cover";
+    let edited = setting.origin.git(&["show", "convoke/access-77-1:groups/admins.yaml"]);
+    assert_eq!(edited, format!("{ADMINS}{entry}"));
+    assert_eq!(setting.origin.git(&["diff", "--name-only", "main", "convoke/access-77-1"]), "groups/admins.yaml");
+    assert!(
+        calls.contains("pr create --base main --head convoke/access-77-1 --title Access request by octocat"),
+        "{calls}"
+    );
+    for line in [
+        "    asked    octocat",
+        "    person   carol@example.com",
+        "    group    Admins",
+        "    until    2999-12-31",
+        "    reason   INC-1 cover",
+        "    +      - email: carol@example.com",
+        "The checks of this pull request do not start by themselves: close it and open it again.",
+    ] {
+        assert!(body.lines().any(|other| other == line), "{line:?} is missing:\n{body}");
+    }
+}
+
+#[test]
+fn inputs_are_no_commands_flags_or_markdown() {
+    let Some(setting) = setting() else { return };
+    let hostile = "$(touch pwned) `touch pwned` ; @team #1\n# heading\n::add-mask::x <img src=x>";
+    let (job, ..) = submit(&setting, ACCESS, request("carol@example.com", "Admins", "", hostile));
+    // A reason of several lines is refused.
+    failed(&job, "--reason has control characters");
+    let hostile = hostile.replace('\n', " ");
+    let (job, calls, body) = submit(&setting, ACCESS, request("carol@example.com", "Admins", "", &hostile));
+    succeeded(&job);
+    let prose = body.lines().filter(|line| !line.starts_with("    ")).collect::<Vec<_>>().join("\n");
+    assert!(!prose.contains("team") && !prose.contains("img") && !prose.contains("carol"), "{body}");
+    assert!(body.contains(&format!("    reason   {hostile}\n")), "{body}");
+    assert!(!calls.contains("team") && !calls.contains("carol"), "{calls}");
+    let message = setting.origin.git(&["log", "-1", "--format=%B%an%ae", "convoke/access-77-1"]);
+    assert!(!message.contains("team") && !message.contains("carol"), "{message}");
+    let files = setting.origin.git(&["ls-tree", "-r", "--name-only", "convoke/access-77-1"]);
+    assert_eq!(files, "groups/admins.yaml\ngroups/readers.yaml");
+    for (person, group) in [("--everywhere", "Admins"), ("carol@example.com", "--dry-run"), ("$(id)", "Admins")] {
+        assert_eq!(
+            submit(&setting, ACCESS, request(person, group, "", "x")).0.conclusion,
+            "failure",
+            "{person} {group}"
+        );
+    }
+    let twice = submit(&setting, ACCESS, request("carol@example.com", "Admins", "+1h --everywhere", "x")).0;
+    assert_eq!(twice.conclusion, "failure");
+}
+
+#[test]
+fn request_that_changes_nothing_opens_nothing() {
+    let Some(setting) = setting() else { return };
+    let (job, calls, _) = submit(&setting, ACCESS, request("alice@example.com", "Admins", "+8h", "again"));
+    succeeded(&job);
+    assert!(job.summary.contains("Nothing to change"), "{}", job.summary);
+    assert!(calls.is_empty() && branches(&setting).is_empty(), "{calls}");
+}
+
+#[test]
+fn leaver_is_taken_out_in_a_pull_request() {
+    let Some(setting) = setting() else { return };
+    let id = "4f5f0c14a2a41d5063dd301b2f829f04";
+    let lists = "version: 1\nrosters:\n  all:\n    - bob@example.com\n    - id: 4f5f0c14a2a41d5063dd301b2f829f04\n";
+    setting.origin.commit(&[("groups/rosters.yaml", lists)]);
+    let inputs = json!({ "person": "bob@example.com", "last-day": "", "reason": "HR-7" });
+    let (job, calls, body) = submit(&setting, OFFBOARD, inputs);
+    succeeded(&job);
+    let changed = setting.origin.git(&["diff", "-U0", "main", "convoke/offboard-77-1"]);
+    assert!(changed.contains("-      - bob@example.com") && changed.contains("-    - bob@example.com"), "{changed}");
+    assert!(calls.contains("--title Offboarding, requested by octocat"), "{calls}");
+    assert!(body.contains("    until    now\n") && body.contains("    reason   HR-7\n") && body.contains(id), "{body}");
+    let nobody = json!({ "person": "nobody@example.com", "last-day": "", "reason": "HR-8" });
+    failed(&submit(&setting, OFFBOARD, nobody).0, "is not in any group or roster");
+}
+
+#[test]
+fn ended_entries_are_pruned_in_a_pull_request() {
+    let Some(setting) = setting() else { return };
+    let old = format!("{ADMINS}      - email: eve@example.com\n        until: 2020-01-31\n");
+    setting.origin.commit(&[("groups/admins.yaml", &old)]);
+    let (job, _, body) = submit(&setting, PRUNE, json!({}));
+    succeeded(&job);
+    assert_eq!(setting.origin.git(&["show", "convoke/prune-77-1:groups/admins.yaml"]), ADMINS.trim_end());
+    assert!(body.contains("    remove eve@example.com from group \"Admins\""), "{body}");
+}
+
+#[test]
+fn forms_hold_no_token_for_the_account() {
+    for form in [ACCESS, OFFBOARD, PRUNE] {
+        let text = fs::read_to_string(repository(form)).unwrap();
+        assert!(!text.contains("CLOUDFLARE"), "{form}");
+        assert!(text.contains("CONVOKE_APP_ID"), "{form}");
+    }
+}
+
+/// Runs the form for GitLab. Gives whether it succeeded, what it said, and the push options.
+fn submit_to_gitlab(setting: &Setting, inputs: &[(&str, &str)]) -> (bool, String, Vec<String>) {
+    let text = fs::read_to_string(repository("examples/ci/gitlab/access-requests.yaml")).unwrap();
+    let (_, pipeline) = text.split_once("\n---\n").unwrap();
+    let pipeline: Value = serde_saphyr::from_str(pipeline).unwrap();
+    let script = pipeline["access request"]["script"][0].as_str().unwrap();
+    assert!(!script.contains("$[["));
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().join("work");
+    setting.origin.check_out(&setting.origin.head(), 1, &workspace);
+    // The server: a bare repository that writes down the push options.
+    let server = folder.path().join("acme/access.git");
+    setting.origin.git(&["clone", "--quiet", "--bare", ".", &server.display().to_string()]);
+    let options = folder.path().join("options");
+    let hook = format!(
+        "cat > /dev/null; i=0; while [ $i -lt ${{GIT_PUSH_OPTION_COUNT:-0}} ]; do eval \"printf '%s\\\\n' \\\"\\$GIT_PUSH_OPTION_$i\\\"\" >> '{}'; i=$((i+1)); done",
+        options.display()
+    );
+    program(&server.join("hooks"), "pre-receive", &hook);
+    setting.origin.git(&["-C", &server.display().to_string(), "config", "receive.advertisePushOptions", "true"]);
+    let programs = folder.path().join("programs");
+    super::action::put_convoke(&programs);
+    let ended = std::process::Command::new("bash")
+        .args(["-e", "-c", script])
+        .current_dir(&workspace)
+        .env_clear()
+        .env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()))
+        .env("TMPDIR", std::env::temp_dir())
+        .envs([("GITLAB_USER_LOGIN", "tanuki"), ("CI_PIPELINE_ID", "9"), ("CI_DEFAULT_BRANCH", "main")])
+        .envs([
+            ("CI_SERVER_HOST", "gitlab.example"),
+            ("CI_PROJECT_PATH", "acme/access"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ])
+        .env("CI_SERVER_URL", format!("file://{}", folder.path().display()))
+        .envs(["TASK", "PERSON", "GROUP", "UNTIL", "REASON"].map(|name| (name, "")))
+        .envs(inputs.iter().copied())
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    let branches = setting.origin.git(&["-C", &server.display().to_string(), "branch", "--list", "convoke/*"]);
+    let options = fs::read_to_string(options).unwrap_or_default();
+    assert_eq!(branches.is_empty(), options.is_empty(), "{said}");
+    (ended.status.success(), said, options.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn gitlab_opens_a_merge_request_by_push_options() {
+    let Some(setting) = setting() else { return };
+    let inputs =
+        [("TASK", "grant"), ("PERSON", "carol@example.com"), ("GROUP", "Admins"), ("REASON", "`x` @team\n/merge")];
+    let (succeeded, said, _) = submit_to_gitlab(&setting, &inputs);
+    assert!(!succeeded && said.contains("--reason has control characters"), "{said}");
+    let inputs = [
+        ("TASK", "grant"),
+        ("PERSON", "carol@example.com"),
+        ("GROUP", "Admins"),
+        ("REASON", "`x` @team"),
+        ("UNTIL", "+8h"),
+    ];
+    let (succeeded, said, options) = submit_to_gitlab(&setting, &inputs);
+    assert!(succeeded, "{said}");
+    assert_eq!(options[..2], ["merge_request.create", "merge_request.target=main"]);
+    let about = "merge_request.description=task: `grant` asked: `tanuki` person: `carol@example.com` group: `Admins` until: `+8h` reason: ` x  @team` ";
+    assert_eq!(options[3], about);
+    let (succeeded, said, options) = submit_to_gitlab(&setting, &[("TASK", "offboard"), ("PERSON", "bob@example.com")]);
+    assert!(succeeded && options[2] == "merge_request.title=Access: offboard, pipeline 9", "{said}");
+    let (succeeded, said, options) = submit_to_gitlab(&setting, &[("TASK", "prune")]);
+    assert!(succeeded && options.is_empty() && said.contains("Nothing to change."), "{said}");
+}
