@@ -1,6 +1,11 @@
 # Functions that the scripts of the action share. Needs curl and jq, which every runner that GitHub hosts has.
 # shellcheck shell=bash
 
+if [ "$RUNNER_OS" = Windows ]; then
+  # There jq ends its lines with a carriage return.
+  jq() { command jq "$@" | tr -d '\r'; }
+fi
+
 # fail MESSAGE: ends the step with an annotation, and leaves the reason for report.sh.
 fail() {
   echo "::error title=convoke::$1"

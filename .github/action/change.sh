@@ -14,7 +14,7 @@ case "$COMMAND" in plan | apply) ;; *) exit 0 ;; esac
 
 number=
 case "$GITHUB_EVENT_NAME" in
-  pull_request | pull_request_target) number=$(jq -r '.pull_request.number // empty' "$GITHUB_EVENT_PATH") ;;
+  pull_request) number=$(jq -r '.pull_request.number // empty' "$GITHUB_EVENT_PATH") ;;
   merge_group)
     # refs/heads/gh-readonly-queue/main/pr-12-COMMIT
     if [[ $GITHUB_REF =~ /pr-([0-9]+)-[0-9a-f]+$ ]]; then number=${BASH_REMATCH[1]}; fi

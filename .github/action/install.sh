@@ -78,7 +78,8 @@ expected=$(tr -d '\r' < "$WORK/SHA256SUMS" | sed -n "s/^\([0-9a-f]\{64\}\) [ *]$
 [ "$(sha256 "$WORK/$archive")" = "$expected" ] \
   || fail "$archive of the release $tag does not have the digest in SHA256SUMS. Nothing was run."
 
-tar -xzf "$WORK/$archive" -C "$folder" --strip-components 1
+# Relative paths: GNU tar takes the colon of a Windows path for a host.
+(cd "$WORK" && tar -xzf "$archive" -C bin --strip-components 1)
 # The whole line is printed before it is compared: a closed pipe would count as a failure.
 printed=$("$folder/convoke" --version)
 [ "$printed" = "convoke $version" ] || fail "The release $tag holds \"$printed\"."

@@ -28,13 +28,18 @@ ours() {
   jq -r --arg login "$(login)" --arg marker "$marker" --arg name "$NAME" "[.[] | select($OURS)] | first | $2 // empty" "$1"
 }
 
-# send METHOD PATH KEY VALUE…: sends an object of strings. The body is read from the page.
+# send METHOD PATH KEY VALUE…: sends an object of strings. "@page" stands for the page, or as much of it as GitHub takes.
 send() {
   local method=$1 path=$2
   shift 2
-  jq -n --rawfile page "$page" '$ARGS.positional as $words
+  jq -n --rawfile page "$page" --arg digest "$DIGEST" '
+    def fitting: if length <= 65536 then . else
+      (.[:65000] | split("\n")[:-1] | join("\n"))
+      + "\n\nThe page is longer than a comment can be. The summary of the job holds all of it.\n"
+      + (if $digest == "" then "" else "\nDigest: `\($digest)`\n" end) end;
+    $ARGS.positional as $words
     | reduce range(0; $words | length; 2) as $at ({}; .[$words[$at]] = $words[$at + 1])
-    | if .body == "@page" then .body = $page else . end' --args "$@" > "$WORK/body.json"
+    | if .body == "@page" then .body = ($page | fitting) else . end' --args "$@" > "$WORK/body.json"
   request "$method" "$path" "$WORK/answer.json" "$WORK/body.json" \
     || fail "The result cannot be shown on GitHub. Give the job the permission that docs/ci.md names. The job summary holds the page."
 }

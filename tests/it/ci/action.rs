@@ -554,3 +554,83 @@ fn validate_annotates_and_comments_nothing() {
     failed(&job, "::error file=groups/admins.yaml,line=2");
     assert_eq!(setting.github.kept.lock().unwrap().writes, Vec::<String>::new());
 }
+
+/// Runs a script of the action by itself, with a folder for what it leaves.
+fn script(name: &str, folder: &Path, environment: &[(&str, &str)]) -> Command {
+    let mut bash = Command::new("bash");
+    bash.arg(crate::harness::repository(&format!(".github/action/{name}")))
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("RUNNER_OS", "Linux")
+        .env("RUNNER_TEMP", folder)
+        .env("GITHUB_OUTPUT", folder.join("outputs"))
+        .env("GITHUB_STEP_SUMMARY", folder.join("summary"))
+        .envs(environment.iter().copied());
+    bash
+}
+
+#[test]
+fn page_that_is_too_long_keeps_its_digest() {
+    let Some(setting) = setting() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.md");
+    let digest = "a".repeat(64);
+    let lines = "- `Admins` loses `é@example.com`\n".repeat(3000);
+    fs::write(&report, format!("<!-- convoke:plan -->\n{lines}\nDigest: `{digest}`\n")).unwrap();
+    let environment = [
+        ("GITHUB_API_URL", &*setting.github.url()),
+        ("GITHUB_GRAPHQL_URL", &format!("{}/graphql", setting.github.url())),
+        ("GITHUB_SERVER_URL", "https://github.example"),
+        ("GITHUB_REPOSITORY", "acme/access"),
+        ("GITHUB_RUN_ID", "77"),
+        ("GITHUB_TOKEN", github::TOKEN),
+        ("COMMAND", "plan"),
+        ("NAME", ""),
+        ("REPORT", report.to_str().unwrap()),
+        ("EXIT_CODE", "0"),
+        ("DIGEST", &digest),
+        ("PULL_REQUEST", "7"),
+        ("TOUCHED", ""),
+    ];
+    let output = script("report.sh", folder.path(), &environment).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let comment = &setting.github.comments(7)[0];
+    assert_eq!(self::digest(comment), digest);
+    assert!(comment.contains("The summary of the job holds all of it."), "{comment}");
+}
+
+#[test]
+fn cancelled_job_lets_convoke_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    // Stands in for an apply that is under way: it ends when it is told to, and says how far it came.
+    let slow =
+        "trap 'echo status=partial >> \"$GITHUB_OUTPUT\"; exit 5' TERM\ntouch started\nwhile :; do sleep 0.05; done";
+    program(&folder.path().join("bin"), "convoke", slow);
+    let mut environment = vec![("CONVOKE", folder.path().join("bin").to_str().unwrap().to_owned())];
+    let names = [
+        "API_TOKEN",
+        "FILES",
+        "BASE",
+        "ONLY_CHANGED",
+        "DUE",
+        "ACCOUNT_ID",
+        "EXPECT",
+        "ACCEPT",
+        "NAME",
+        "FORMAT",
+        "SANDBOX",
+        "FORK",
+    ];
+    environment.extend(names.map(|name| (name, String::new())));
+    environment.push(("COMMAND", "apply".into()));
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut child = script("run.sh", folder.path(), &environment).current_dir(folder.path()).spawn().unwrap();
+    while !folder.path().join("started").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the script ended before it was told to");
+        std::thread::yield_now();
+    }
+    run("kill", &["-INT", &child.id().to_string()]);
+    assert!(child.wait().unwrap().success());
+    let outputs = fs::read_to_string(folder.path().join("outputs")).unwrap();
+    assert!(outputs.contains("exit-code=5\nstatus=partial\n"), "{outputs}");
+}
