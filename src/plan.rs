@@ -8,6 +8,7 @@ mod blocked;
 mod compare;
 mod contents;
 mod digest;
+mod exclusive;
 mod freshness;
 mod guards;
 mod operations;
@@ -81,7 +82,8 @@ impl Sought {
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let targets = targets(desired, current, &policy.only);
     let people = people::People::of(current);
-    let compared = compare::compare(desired, current, &targets, &people, policy, time);
+    let mut compared = compare::compare(desired, current, &targets, &people, policy, time);
+    exclusive::check(desired, &people, time, &mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), time);
     plan.blocked = compared.blocked;
     plan.expiring = compared.expiring;

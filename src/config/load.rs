@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,13 +13,19 @@ use super::problem::{Problem, Problems, Report};
 use super::{LARGEST_FILE, Source, check_rules, file, parse_into};
 use crate::model::Desired;
 
-/// Reads and merges files, and all `*.yaml` and `*.yml` files below folders, in path order.
+/// The maximum time to wait for a program that writes to a pipe.
+const LONGEST_OPENING: Duration = Duration::from_secs(2);
+
+/// The maximum time to wait for the end of a pipe.
+const LONGEST_PIPE: Duration = Duration::from_secs(60);
+
+/// Reads and merges files, and all `*.yaml` and `*.yml` files below folders, in any letter case and in path order.
 ///
-/// Below a folder, files and folders whose name begins with a `.` are passed over, as are other files. Links are
+/// Below a folder, files and folders whose name begins with a `.` are skipped, as are files with other names. Links are
 /// followed. A file that can be reached in several ways is read once, under the first of its names.
 ///
 /// # Errors
-/// If a file or folder cannot be read, or if anything is wrong with what the files say: all of it.
+/// All problems of all files, and everything that cannot be read.
 pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
     load_with_sources(paths).map(|(desired, _)| desired)
 }
@@ -88,15 +95,15 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problem
 #[derive(Default)]
 struct Search {
     files: Vec<PathBuf>,
-    /// How many files were found, counting those that are among the files already.
+    /// The number of files found, duplicates included.
     found: usize,
-    /// The real paths of the files and folders seen so far: neither a link nor a repeated path counts twice.
+    /// The real paths of the files and folders seen so far, so that nothing is read twice.
     seen: BTreeSet<PathBuf>,
     report: Report,
 }
 
 impl Search {
-    /// Adds a path that was asked for.
+    /// Adds a path that was named.
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
@@ -123,7 +130,7 @@ impl Search {
         }
     }
 
-    /// Adds what is below a folder. Links in a circle end where they lead to what was seen.
+    /// Adds everything below a folder. A cycle of links ends at a folder that was seen.
     fn add_below(&mut self, folder: &Path) {
         let mut entries: Vec<PathBuf> = match fs::read_dir(folder)
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>())
@@ -140,19 +147,20 @@ impl Search {
                         self.add_below(&path);
                     }
                 }
-                _ if !is_yaml(&path) => {}
+                // Whatever its name, it may lead to a folder with groups.
+                Err(error) => self.report.push(unreadable_below(&path, &error)),
+                Ok(_) if !is_yaml(&path) => {}
                 Ok(metadata) if metadata.is_file() => self.add_file(path),
                 Ok(_) => {
                     let problem = Problem::new(shown(&path).into(), None, "this is not a regular file");
-                    self.report.push(problem.help("take it out of the folder, or name it with --file"));
+                    self.report.push(problem.help("remove it from the folder, or name it with --file"));
                 }
-                Err(error) => self.report.push(unreadable(&path, &error)),
             }
         }
     }
 
     fn is_new(&mut self, path: &Path) -> bool {
-        // What has no real path (a pipe, say) stands for itself.
+        // A pipe, for example, has no real path.
         self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
     }
 }
@@ -162,20 +170,87 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml"))
 }
 
-/// Reads a file, but no more of it than is of any use.
+/// Reads a file or a pipe.
 fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| Box::new(unreadable(path, &error)))?;
+    let bytes = match kind(path).map_err(|error| Box::new(unreadable(path, &error)))? {
+        Kind::File => read_bounded(path).map_err(|error| Box::new(unreadable(path, &error)))?,
+        Kind::Pipe => read_pipe(path)?,
+        Kind::Other => {
+            let problem = Problem::new(shown(path).into(), None, "this is a device or a socket, not a file");
+            return Err(Box::new(problem.help("name a file, a folder or a pipe with --file")));
+        }
+    };
     if bytes.len() > LARGEST_FILE {
         return Err(Box::new(file::too_large(shown(path).into())));
     }
     Ok(bytes)
+}
+
+enum Kind {
+    File,
+    Pipe,
+    Other,
+}
+
+fn kind(path: &Path) -> io::Result<Kind> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type()) {
+        return Ok(Kind::Pipe);
+    }
+    Ok(if metadata.is_file() { Kind::File } else { Kind::Other })
+}
+
+/// Reads the content, but not much more than is allowed.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    read_open(File::open(path)?)
+}
+
+fn read_open(file: File) -> io::Result<Vec<u8>> {
+    let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a pipe, such as a shell's `<(command)`. Opening a pipe that no program writes to would wait for ever, and so
+/// would reading one that no program closes, so a thread of its own does both.
+fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+    let problem = |message: String| {
+        let help = "make sure that a program writes to the pipe and ends, or name a file";
+        Box::new(Problem::new(shown(path).into(), None, message).help(help))
+    };
+    let (opened, when_opened) = mpsc::channel();
+    let (finished, when_finished) = mpsc::channel();
+    let of_thread = path.to_owned();
+    std::thread::spawn(move || {
+        let file = File::open(of_thread);
+        // Sending fails where nobody waits any more.
+        let _ = opened.send(());
+        let _ = finished.send(file.and_then(read_open));
+    });
+    if when_opened.recv_timeout(LONGEST_OPENING).is_err() {
+        return Err(problem("no program writes to this pipe".into()));
+    }
+    match when_finished.recv_timeout(LONGEST_PIPE) {
+        Ok(read) => read.map_err(|error| Box::new(unreadable(path, &error))),
+        Err(_) => Err(problem(format!("the pipe did not end within {} s", LONGEST_PIPE.as_secs()))),
+    }
+}
+
+/// The problem of a path below a folder that cannot be read.
+fn unreadable_below(path: &Path, error: &io::Error) -> Problem {
+    match fs::read_link(path) {
+        Ok(target) => {
+            let message = format!("the link to {} cannot be followed: {error}", target.to_string_lossy());
+            Problem::new(shown(path).into(), None, message).help("correct the link, or remove it")
+        }
+        Err(_) => unreadable(path, error),
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
@@ -186,7 +261,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     }
 }
 
-/// A path as it is shown: with `/` between its parts, and without a `./` in front.
+/// A path as it is shown: with `/` between its parts, and without a leading `./`.
 fn shown(path: &Path) -> String {
     let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     let plain = if plain.as_os_str().is_empty() { path } else { &plain };
@@ -252,6 +327,18 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), folder.path().join("sub/up")).unwrap();
         std::os::unix::fs::symlink(elsewhere.path().join("c.yaml"), folder.path().join("link.yaml")).unwrap();
         assert_eq!(names(&load(&[folder.path().into()]).unwrap()), ["a.yaml", "c.yaml", "sub/b.yaml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_an_error() {
+        let folder = folder(&["a.yaml", "B.YAML", "c.Yml"]);
+        assert_eq!(names(&load(&[folder.path().into()]).unwrap()), ["B.YAML", "a.yaml", "c.Yml"]);
+        std::os::unix::fs::symlink("../teams", folder.path().join("teams")).unwrap();
+        std::os::unix::fs::symlink("loop", folder.path().join("loop")).unwrap();
+        let shown = shown_below(folder.path(), &load(&[folder.path().into()]).unwrap_err());
+        assert!(shown.contains("FOLDER/teams: the link to ../teams cannot be followed: No such file"), "{shown}");
+        assert!(shown.contains("FOLDER/loop: the link to loop cannot be followed"), "{shown}");
     }
 
     #[cfg(unix)]

@@ -67,6 +67,15 @@ pub enum BlockedReason {
         /// In the API's words.
         cause: String,
     },
+    /// The person is declared in a group that excludes this one, by an id in one of them and an address in the other.
+    Exclusive {
+        /// The other group.
+        group: GroupName,
+        /// The person's entry in the other group.
+        origin: Origin,
+        /// Whether the person is in both groups already, and stays in both.
+        present: bool,
+    },
 }
 
 impl fmt::Display for Blocked {
@@ -100,6 +109,15 @@ impl fmt::Display for BlockedReason {
                 write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
             }
             Self::UnreadableGroup { cause } => write!(f, "its members cannot be read: {cause}"),
+            Self::Exclusive { group, origin, present: false } => {
+                let group = group.as_str();
+                write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
+            }
+            Self::Exclusive { group, origin, present: true } => {
+                let group = group.as_str();
+                write!(f, "already in both this group and {group} ({origin}), which exclude each other; ")?;
+                write!(f, "both memberships stay until one of the entries is removed")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the planner: files as text, an account as a list, and what comes of the two.
 
 mod blocked;
+mod exclusive;
 mod guards;
 mod operations;
 mod saved;

@@ -538,3 +538,27 @@ fn tabs_in_place_of_spaces_are_named() {
     1 problem
     "#);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_and_one_without_a_writer_is_refused() {
+    let world = nothing();
+    let pipe = world.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(path, "version: 1\ngroups:\n  A:\n    members: [a@b.c]\n"));
+    world.run("validate -f pipe").exits(0).says("Valid: 1 group, 1 declared membership");
+    writer.join().unwrap().unwrap();
+    world.run("validate -f pipe").exits(65).warns("pipe: no program writes to this pipe");
+    world.run("validate -f /dev/zero").exits(65).warns("/dev/zero: this is a device or a socket, not a file");
+}
+
+#[test]
+fn the_environment_names_the_files() {
+    let world = nothing()
+        .file("groups/a.YAML", "version: 1\ngroups:\n  A:\n    members: [a@b.c]\n")
+        .file("other.yaml", "version: 1\n")
+        .env("CONVOKE_FILE", "groups");
+    world.run("validate").exits(0).says("Valid: 1 group");
+    world.run("validate -f other.yaml").exits(0).says("Valid: 0 groups");
+}

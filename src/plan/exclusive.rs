@@ -1,0 +1,124 @@
+//! Blocks additions that would put one person into two groups that exclude each other.
+//!
+//! The files are checked for that before planning, but an address and an id can be compared only with the account at
+//! hand. A blocked addition holds no removal: who is meant is known, and nobody needs the removed access.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::compare::Compared;
+use super::people::People;
+use super::{Action, Blocked, BlockedReason, GroupPlan};
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName, MemberId, Mode, PersonRef};
+
+/// The people who belong to a group now, each with the first entry that names them.
+type Belonging<'d> = BTreeMap<MemberId, &'d DesiredMember>;
+
+/// Takes the additions out of the compared groups that `exclusive_with` forbids, and reports everybody who is in two
+/// such groups already: they stay in both.
+pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, compared: &mut Compared) {
+    let pairs = exclusive_pairs(desired);
+    let names: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
+    let belonging: BTreeMap<&GroupName, Belonging<'_>> =
+        names.into_iter().filter_map(|name| Some((name, belonging(desired.groups.get(name)?, people, time)))).collect();
+    let places: BTreeMap<GroupName, usize> =
+        compared.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
+    let mut blocked = Vec::new();
+    let mut forbidden: BTreeMap<usize, BTreeSet<MemberId>> = BTreeMap::new();
+    for (first, second) in pairs {
+        let (Some(in_first), Some(in_second)) = (belonging.get(first), belonging.get(second)) else { continue };
+        let place = |name| places.get(name).copied();
+        let plan = |name| place(name).and_then(|place| compared.groups.get(place));
+        for (id, entry, other) in in_both(in_first, in_second) {
+            let states = (standing(plan(first), id), standing(plan(second), id));
+            let mut report =
+                |name: &GroupName, of: &DesiredMember, with: &GroupName, because: &DesiredMember, present| {
+                    let reason =
+                        BlockedReason::Exclusive { group: with.clone(), origin: because.origin.clone(), present };
+                    blocked.push(Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), reason));
+                };
+            if states.0 == Standing::Joins {
+                report(first, entry, second, other, false);
+                forbidden.entry(place(first).unwrap_or_default()).or_default().insert(id);
+            }
+            if states.1 == Standing::Joins {
+                report(second, other, first, entry, false);
+                forbidden.entry(place(second).unwrap_or_default()).or_default().insert(id);
+            }
+            if states == (Standing::Present, Standing::Present) {
+                report(first, entry, second, other, true);
+            }
+        }
+    }
+    for (place, members) in forbidden {
+        let Some(group) = compared.groups.get_mut(place) else { continue };
+        group.changes.retain(|change| change.action != Action::Add || !members.contains(&change.member.id));
+        if let Some(required) = &mut group.required {
+            required.retain(|member| !members.contains(member));
+        }
+    }
+    // Somebody can be excluded by several groups: one reason is enough.
+    blocked.dedup_by(|a, b| (&a.group, &a.entry) == (&b.group, &b.entry));
+    compared.blocked.extend(blocked);
+    compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
+}
+
+/// Each two groups of which one excludes the other, once. The group that has the rule comes first; where both have it,
+/// the first by name.
+fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
+    let excludes = |name: &GroupName, other: &GroupName| {
+        desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.iter().any(|it| it.group == *other))
+    };
+    let stated = desired
+        .groups
+        .iter()
+        .flat_map(|(name, group)| group.rules.exclusive_with.iter().map(move |exclusion| (name, &exclusion.group)));
+    stated.filter(|(name, other)| name < other || !excludes(other, name)).collect()
+}
+
+fn belonging<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> Belonging<'d> {
+    let mut belonging = Belonging::new();
+    for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
+        // All members who share an address may be meant.
+        let ids = match &entry.person {
+            PersonRef::Id(id) => vec![*id],
+            PersonRef::Email(email) => people.with_email(email),
+        };
+        for id in ids {
+            belonging.entry(id).or_insert(entry);
+        }
+    }
+    belonging
+}
+
+fn in_both<'a, 'd>(
+    first: &'a Belonging<'d>,
+    second: &'a Belonging<'d>,
+) -> impl Iterator<Item = (MemberId, &'d DesiredMember, &'d DesiredMember)> + 'a {
+    // The smaller one is walked, so that a large group that many groups exclude costs little.
+    let (walked, asked) = if first.len() <= second.len() { (first, second) } else { (second, first) };
+    walked.keys().filter(|id| asked.contains_key(id)).filter_map(|id| Some((*id, *first.get(id)?, *second.get(id)?)))
+}
+
+/// How somebody who is declared in a group stands to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The plan adds them.
+    Joins,
+    Present,
+    /// The group is not planned, or is only observed, and they are not in it.
+    Unknown,
+}
+
+fn standing(group: Option<&GroupPlan>, id: MemberId) -> Standing {
+    match group {
+        Some(group) if group.observed.contains_key(&id) => Standing::Present,
+        Some(group) if group.mode != Mode::Observe && joins(group, id) => Standing::Joins,
+        _ => Standing::Unknown,
+    }
+}
+
+fn joins(group: &GroupPlan, id: MemberId) -> bool {
+    group.changes.iter().any(|change| change.action == Action::Add && change.member.id == id)
+}
