@@ -356,11 +356,11 @@ mod tests {
           | ^
           help: expected one of: version, account_id, settings, rosters, groups
 
-        error: FOLDER/c.yaml: cannot be read: No such file or directory (os error 2)
-          help: name the file or folder that holds the groups with --file
+        error: FOLDER/c.yaml: the link to nowhere cannot be followed: No such file or directory (os error 2)
+          help: correct the link, or remove it
 
         error: FOLDER/d.yaml: this is not a regular file
-          help: take it out of the folder, or name it with --file
+          help: remove it from the folder, or name it with --file
 
         error: FOLDER/missing: cannot be read: No such file or directory (os error 2)
           help: name the file or folder that holds the groups with --file

@@ -264,14 +264,14 @@ fn a_folder_without_files_and_a_file_that_is_not_there_are_refused() {
 fn a_file_that_cannot_be_read_is_refused() {
     let world = nothing().file("groups/a.yaml", "version: 1\n");
     std::os::unix::fs::symlink("nowhere.yaml", world.path("groups/b.yaml")).unwrap();
-    assert_snapshot!(world.run("validate -f groups"), @"
+    assert_snapshot!(world.run("validate -f groups"), @r#"
     exit 65
     -- stderr
-    error: groups/b.yaml: cannot be read: No such file or directory (os error 2)
-      help: name the file or folder that holds the groups with --file
+    error: groups/b.yaml: the link to nowhere.yaml cannot be followed: No such file or directory (os error 2)
+      help: correct the link, or remove it
 
     1 problem
-    ");
+    "#);
 }
 
 #[test]
