@@ -39,7 +39,7 @@ pub struct Watching {
 impl Progress {
     /// Draws on a terminal, or logs long waits; does neither if only what matters is wanted.
     pub fn new(output: &Output) -> Self {
-        Self(match (output.is_quiet(), std::io::stderr().is_terminal()) {
+        Self(match (output.is_quiet(), std::io::stderr().is_terminal() && !output.logs_json()) {
             (true, _) => Audience::Nobody,
             (false, true) => Audience::Terminal,
             (false, false) => Audience::Log,
