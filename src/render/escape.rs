@@ -88,7 +88,8 @@ pub fn prose(text: &str) -> String {
     pieces.join(" ")
 }
 
-/// For Markdown: a link to an address that is made of text from outside. Its label is finished Markdown.
+/// For Markdown: a link to a path that is text from outside. The label is finished Markdown; base and fragment have no
+/// blanks and no parentheses.
 #[must_use]
 pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
     let mut target = String::with_capacity(base.len() + path.len());
@@ -100,7 +101,7 @@ pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
             }
         }
     }
-    format!("[{label}](<{base}/{target}{fragment}>)")
+    format!("[{label}]({base}/{target}{fragment})")
 }
 
 /// For Markdown: the fence that nothing in these lines can close.
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn link_target_is_encoded() {
         let target = link("`a`", "https://github.com/o/r/blob/1", "x y/](z)>.yaml", "#L3");
-        assert_eq!(target, "[`a`](<https://github.com/o/r/blob/1/x%20y/%5D%28z%29%3E.yaml#L3>)");
+        assert_eq!(target, "[`a`](https://github.com/o/r/blob/1/x%20y/%5D%28z%29%3E.yaml#L3)");
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::plan::{Blocked, Change, Expiring, GroupPlan, Plan, Refusal, Since};
 use changes::Parts;
 use page::{Page, alert, folded, list};
 
+const EXPIRED_TITLE: &str = "**Expired access stays**, because its removal is held.";
+
 /// Marks the comment of a command, so that a workflow can find and replace it.
 fn marker(command: &str) -> String {
     format!("<!-- convoke:{command} -->")
@@ -98,14 +100,14 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
         most,
     );
     page.push(&alert("CAUTION", &refusals));
-    let held: Vec<String> = held_expired(plan, view);
-    let held = list("**Expired access stays**, because its removal is held.", held.into_iter(), most);
+    let expired = list(EXPIRED_TITLE, held_expired(plan, view).into_iter(), most);
     let blocked = list(
-        "**Blocked.** These entries are declared, but cannot be applied. Removals in their groups are held.",
+        "**Blocked.** These entries are declared, but cannot be applied.",
         plan.blocked.iter().map(|it| blocked(it, view)),
         most,
     );
-    page.push(&alert("WARNING", &(held + &blocked)));
+    let held = list("**Held.** These members stay until the entries are resolved.", held(plan, view).into_iter(), most);
+    page.push(&alert("WARNING", &(expired + &blocked + &held)));
 }
 
 fn stale_alert(stale: &Stale, plan: &Plan) -> String {
@@ -116,6 +118,20 @@ fn stale_alert(stale: &Stale, plan: &Plan) -> String {
 fn capitalized(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// Removals that are held, but those of expired access, which are listed before.
+fn held(plan: &Plan, view: View<'_>) -> Vec<String> {
+    let of_group = |group: &GroupPlan| -> Vec<String> {
+        let name = code(group.name.as_str());
+        let held = group.held.iter().filter(|change| change.expired.is_none());
+        held.map(|change| {
+            let place = place(&change.origin, view.repository);
+            format!("{} in {name}: {place}{}", code(&words::name(&change.member)), facts(change))
+        })
+        .collect()
+    };
+    plan.groups.iter().flat_map(of_group).collect()
 }
 
 fn held_expired(plan: &Plan, view: View<'_>) -> Vec<String> {

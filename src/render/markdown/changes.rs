@@ -114,25 +114,20 @@ impl<'a> Parts<'a> {
 
     /// A row for every group that the plan changes, or would change if nothing were held.
     fn table(&self, detail: Detail, most: usize) -> String {
-        let all: BTreeSet<(&str, &str)> = self
-            .parts
-            .iter()
-            .flat_map(|part| part.changed.iter().map(|group| (group.name.as_str(), group.id.as_str())))
-            .collect();
+        // Groups of this change come first; one with differences of both kinds has one row.
+        let mut seen = BTreeSet::new();
+        let groups = self.parts.iter().flat_map(|part| &part.changed).copied();
+        let all: Vec<&GroupPlan> = groups.filter(|group| seen.insert(group.id)).collect();
         if all.is_empty() {
             return String::new();
         }
-        let by_key = |key: (&str, &str)| {
-            let groups = self.parts.iter().flat_map(|part| &part.changed);
-            groups.copied().find(|group| (group.name.as_str(), group.id.as_str()) == key)
-        };
         let labelled = self.parts.len() > 1;
         let mut text = String::from(match labelled {
             true => "| Group | This change | Already there | Members |\n| --- | --- | --- | --- |\n",
             false => "| Group | Change | Members |\n| --- | --- | --- |\n",
         });
         let mut shown = 0;
-        for group in all.iter().filter_map(|key| by_key(*key)) {
+        for group in &all {
             let row = self.row(group, detail);
             if text.len().saturating_add(row.len() + REST) > most {
                 break;
@@ -155,9 +150,11 @@ impl<'a> Parts<'a> {
         };
         let cells = self.parts.iter().map(|part| {
             let (adds, removes) = figures(labelled(&group.changes, part.label));
-            let held = labelled(&group.held, part.label).count();
-            let held = if held > 0 { format!(", {held} held") } else { String::new() };
-            format!(" {}{held} |", signed(adds, removes))
+            match labelled(&group.held, part.label).count() {
+                0 if !concerns(group, part.label) => " |".into(),
+                0 => format!(" {} |", signed(adds, removes)),
+                held => format!(" {}, {held} held |", signed(adds, removes)),
+            }
         });
         let (present, left) = (group.observed.len(), group.members_left());
         format!("| {name} |{} {present} → {left} |\n", cells.collect::<String>())

@@ -1,7 +1,7 @@
 //! Drift as an issue: what differs from the files, not what a plan would do.
 
 use super::page::{Page, alert, folded, list};
-use super::{blocked, expiring, facts, held_expired, marker, unmanaged};
+use super::{EXPIRED_TITLE, blocked, expiring, facts, held_expired, marker, unmanaged};
 use crate::model::Mode;
 use crate::plan::{Change, GroupPlan, Plan};
 use crate::render::escape::{cell, code, fence};
@@ -19,7 +19,7 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
         page.push(&format!("{}\n\n", further.join(" · ")));
     }
     let most = page.room() / 6;
-    let held = list("**Expired access stays**, because its removal is held.", held_expired(plan, view).into_iter(), most);
+    let held = list(EXPIRED_TITLE, held_expired(plan, view).into_iter(), most);
     let blocked = list(
         "**Blocked.** These entries are declared, but cannot be applied.",
         plan.blocked.iter().map(|it| blocked(it, view)),

@@ -5,7 +5,7 @@ use super::page::{Page, alert, list};
 use crate::config::Problem;
 use crate::model::Origin;
 use crate::render::counted;
-use crate::render::escape::{code, prose};
+use crate::render::escape::{clean_lines, code, fence, prose};
 use crate::render::failure::Failed;
 use crate::render::view::{Repository, place};
 
@@ -18,7 +18,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     };
     let mut page = Page::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
     let mut text = match failed.problems.is_empty() {
-        true => format!("**Failed** (exit code {}). {}", failed.exit_code, prose(&failed.error)),
+        true => format!("**Failed** (exit code {}). {}", failed.exit_code, message(&failed.error)),
         false => format!("**Failed** (exit code {}). Nothing was read from the account, and nothing was changed.", failed.exit_code),
     };
     if let Some(help) = failed.help {
@@ -28,6 +28,14 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     let room = page.room();
     page.push(&list("**Problems**", failed.problems.iter().map(|it| problem(it, repository)), room));
     page.finish()
+}
+
+/// The first line as a sentence, and the others, which show a place in a file, as they are.
+fn message(error: &str) -> String {
+    let Some((first, rest)) = error.split_once('\n') else { return prose(error) };
+    let rest = clean_lines(rest.trim_end());
+    let fence = fence(rest.lines());
+    format!("{}\n\n{fence}text\n{rest}\n{fence}", prose(first))
 }
 
 fn problem(problem: &Problem, repository: Option<&Repository>) -> String {

@@ -315,7 +315,7 @@ fn stale_plan_is_not_applied() {
 fn places_are_links_in_a_repository() {
     let repository = repository();
     let page = plan(&samples::small(), View { repository: Some(&repository), ..view() });
-    assert!(page.contains("[`groups.yaml:14`](<https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14>)"));
+    assert!(page.contains("[`groups.yaml:14`](https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14)"));
     assert!(rendered(&page).contains("<a href=\"https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14\"><code>groups.yaml:14</code></a>"));
 }
 
