@@ -282,10 +282,14 @@ fn blocked_entries_are_a_warning() {
     2 blocked · 1 removal held
 
     > [!WARNING]
-    > **Blocked.** These entries are declared, but cannot be applied. Removals in their groups are held.
+    > **Blocked.** These entries are declared, but cannot be applied.
     >
     > - `groups.yaml:5` in `Developer`: the account has no group of this name; did you mean "Developers"?
     > - `groups.yaml:4` in `Developers`: `alcie@example.com`: no member of the account; did you mean `alice@example.com`?
+    >
+    > **Held.** These members stay until the entries are resolved.
+    >
+    > - `alice@example.com` in `Developers`: `groups.yaml:4`
 
     | Group | Change | Members |
     | --- | --- | --- |
