@@ -1,34 +1,31 @@
 //! One request, sent until it is answered for good or given up.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use self::again::{Again, is_young};
 use super::backoff::{Backoff, Patience};
 use super::config::{BaseUrl, ClientConfig, ClientError};
 use super::error::{ApiError, ApiErrorKind, ApiOperation, ErrorParts};
 use super::http::{Http, HttpAnswer, Loss, Message};
 use super::notice::{Notices, Wait, WaitReason};
 use super::pacer::{Pace, Pacer, Ticket, TooLong, Turnout};
-use super::verdict::{Failure, Fate, Judge};
+use super::verdict::{AttemptFailure, Fate, Judge};
 use crate::model::{GroupId, GroupRef};
 
 /// After this time in the queue, what a PUT's sender has read is too old to rest a PUT on.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often an answer that contradicts itself is asked for again, unless a list does that.
-const MALFORMED_AGAIN: u32 = 3;
-/// For how long connections may fail in a row.
-const UNREACHABLE: Duration = Duration::from_secs(30);
-/// How long a token or a group just created is given.
-const SETTLING: Duration = Duration::from_secs(15);
-/// How old a group just created can be.
-const YOUNG: SignedDuration = SignedDuration::from_mins(2);
+/// No wait within a short grace is longer.
+const GRACE_STEP: Duration = Duration::from_secs(4);
 /// For how long reads that settle something go on after a stop.
 const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
@@ -92,7 +89,7 @@ pub(super) struct Caller {
     max_wait: Duration,
     /// Whether the API has accepted the credentials in this run.
     succeeded: AtomicBool,
-    history: Mutex<History>,
+    history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
     /// How many requests can be on their way at once.
     pub concurrency: usize,
@@ -100,20 +97,13 @@ pub(super) struct Caller {
 
 /// What requests have shown that matters to others.
 #[derive(Debug, Default)]
-struct History {
+struct ClientHistory {
     /// Since when no connection has succeeded.
     unreachable_since: Option<Instant>,
     /// When the credentials were first refused.
     forbidden_since: Option<Instant>,
     /// When each group that is young enough to matter was created.
     created: BTreeMap<GroupId, Timestamp>,
-}
-
-/// Why a call is tried again, and until when.
-struct Again {
-    why: WaitReason,
-    /// `None` where only the client's patience counts.
-    until: Option<Instant>,
 }
 
 /// What the attempts of one call have shown so far.
@@ -123,7 +113,7 @@ struct Attempts {
     malformed: u32,
     /// When the group was first not found.
     missing_since: Option<Instant>,
-    last: Option<Failure>,
+    last: Option<AttemptFailure>,
 }
 
 impl Caller {
@@ -191,7 +181,7 @@ impl Caller {
         self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
+    fn history(&self) -> MutexGuard<'_, ClientHistory> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -223,14 +213,14 @@ impl Caller {
         let mut attempts = Attempts::default();
         loop {
             if self.has_ended(call.settles) {
-                return Err(call.fail(attempts.last.unwrap_or_else(Failure::stopped), attempts.made, None));
+                return Err(call.fail(attempts.last.unwrap_or_else(AttemptFailure::stopped), attempts.made, None));
             }
             let failure = match self.attempt(call, &mut patience, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failure)) => failure,
                 Err(TooLong { wait }) => {
                     let held = attempts.last.filter(|failure| failure.kind == ApiErrorKind::RateLimited);
-                    return Err(call.fail(held.unwrap_or_else(Failure::held_back), attempts.made, Some(wait)));
+                    return Err(call.fail(held.unwrap_or_else(AttemptFailure::held_back), attempts.made, Some(wait)));
                 }
             };
             let now = Instant::now();
@@ -247,7 +237,7 @@ impl Caller {
                 let left = patience.left(now.into_std());
                 // A short grace ends with a last try.
                 let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
-                    Some(grace) => (wait.min(SETTLING / 4).min(grace).max(asked), grace),
+                    Some(grace) => (wait.min(GRACE_STEP).min(grace).max(asked), grace),
                     None => (wait, left),
                 };
                 if wait > left || wait.is_zero() {
@@ -267,7 +257,7 @@ impl Caller {
         call: &Call,
         patience: &mut Patience,
         attempts: &mut Attempts,
-    ) -> Result<Result<Answered<T>, Failure>, TooLong> {
+    ) -> Result<Result<Answered<T>, AttemptFailure>, TooLong> {
         // The semaphore is never closed; if it were, the pacer would still keep order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
@@ -275,7 +265,7 @@ impl Caller {
         };
         let (_permit, ticket) = tokio::select! {
             biased;
-            () = self.ended(call.settles) => return Ok(Err(Failure::stopped())),
+            () = self.ended(call.settles) => return Ok(Err(AttemptFailure::stopped())),
             admitted = admitted => admitted?,
         };
         attempts.made += 1;
@@ -337,59 +327,6 @@ impl Caller {
         }
         Ok(ticket)
     }
-
-    /// Whether and why to send again after such a failure.
-    fn again(&self, call: &Call, failure: &Failure, attempts: &mut Attempts, now: Instant) -> Option<Again> {
-        let reads = call.retry.reads();
-        if failure.lasting || call.retry == Retry::Never {
-            return None;
-        }
-        let again = |allowed: bool| allowed.then_some(Again { why: WaitReason::Failed(failure.kind), until: None });
-        match failure.kind {
-            ApiErrorKind::Unreachable => {
-                let since = self.history().unreachable_since.unwrap_or(now);
-                let until = Some(since + UNREACHABLE);
-                Some(Again { why: WaitReason::Failed(failure.kind), until })
-            }
-            ApiErrorKind::RateLimited => {
-                let allowed = reads || failure.fate == Fate::NotSent;
-                allowed.then_some(Again { why: WaitReason::RateLimit, until: None })
-            }
-            ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => again(reads),
-            ApiErrorKind::Malformed => {
-                attempts.malformed += 1;
-                again(reads && call.retry != Retry::ReadPage && attempts.malformed <= MALFORMED_AGAIN)
-            }
-            ApiErrorKind::Credentials => {
-                let may_be_new = matches!(call.retry, Retry::Read | Retry::ReadPage) && failure.status == Some(403);
-                if !may_be_new || self.succeeded.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let since = *self.history().forbidden_since.get_or_insert(now);
-                Some(Again { why: WaitReason::NewToken, until: Some(since + SETTLING) })
-            }
-            ApiErrorKind::NotFound => {
-                let is_list = matches!(call.operation, ApiOperation::ListGroupMembers | ApiOperation::AddMembers(_));
-                let created = call.group.as_ref().and_then(|group| self.history().created.get(&group.id).copied());
-                let is_new = created.is_some_and(|created| is_young(created, Timestamp::now()));
-                if !is_list || !(is_new || attempts.missing_since.is_some()) {
-                    return None;
-                }
-                let since = *attempts.missing_since.get_or_insert(now);
-                Some(Again { why: WaitReason::NewGroup, until: Some(since + SETTLING) })
-            }
-            ApiErrorKind::Stopped
-            | ApiErrorKind::Incomplete
-            | ApiErrorKind::Redirected
-            | ApiErrorKind::Refused
-            | ApiErrorKind::NotAllowed => None,
-        }
-    }
-}
-
-/// Whether a group created then may still be settling. A clock that is behind makes it seem to come from the future.
-fn is_young(created: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(created) < YOUNG
 }
 
 impl Retry {
@@ -398,17 +335,17 @@ impl Retry {
     }
 
     /// A change can be forbidden for the group's sake; a read only for the credentials'.
-    fn interpret(self, failure: Failure) -> Failure {
+    fn interpret(self, failure: AttemptFailure) -> AttemptFailure {
         if self.reads() && failure.status == Some(403) {
-            return Failure { kind: ApiErrorKind::Credentials, ..failure };
+            return AttemptFailure { kind: ApiErrorKind::Credentials, ..failure };
         }
         failure
     }
 }
 
 impl Call {
-    fn fail(&self, failure: Failure, attempts: u32, retry_in: Option<Duration>) -> Failed {
-        let Failure { kind, fate, status, messages, detail, ray, retry_after: _, lasting } = failure;
+    fn fail(&self, failure: AttemptFailure, attempts: u32, retry_in: Option<Duration>) -> Failed {
+        let AttemptFailure { kind, fate, status, messages, detail, ray, retry_after: _, lasting } = failure;
         let (operation, group) = (self.operation, self.group.clone());
         let parts = ErrorParts { operation, group, kind, status, messages, detail, ray, attempts, retry_in, lasting };
         Failed { error: parts.into(), fate }
@@ -449,78 +386,5 @@ impl Call {
             detail,
             "{why}: trying again {when}"
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use reqwest::Method;
-
-    use super::*;
-    use crate::cloudflare::Credentials;
-
-    fn caller() -> Caller {
-        let config = ClientConfig {
-            base_url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap(),
-            credentials: Credentials::Token("hunter2hunter2".into()),
-            account_id: "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap(),
-            concurrency: 1.try_into().unwrap(),
-            timeout: Duration::from_secs(20),
-            max_wait: Duration::from_secs(600),
-            run_url: None,
-        };
-        Caller::new(config).unwrap()
-    }
-
-    fn call(retry: Retry) -> Call {
-        let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
-        let message =
-            Message { method: Method::GET, url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]), body: None };
-        Call { operation: ApiOperation::ListGroupMembers, group: Some(group), message, retry, settles: false }
-    }
-
-    fn failure(caller: &Caller, status: u16) -> Failure {
-        let answer = HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(Vec::new()) };
-        caller.judge.judge::<serde_json::Value>(Ok(answer)).unwrap_err()
-    }
-
-    #[test]
-    fn a_new_token_is_given_15_seconds_in_all() {
-        let caller = caller();
-        let (forbidden, start) = (failure(&caller, 403), Instant::now());
-        let until = |retry, after| {
-            let again = caller.again(&call(retry), &forbidden, &mut Attempts::default(), start + after);
-            again.map(|again| (again.why, again.until))
-        };
-        let given = Some((WaitReason::NewToken, Some(start + SETTLING)));
-        assert_eq!(until(Retry::ReadPage, Duration::ZERO), given);
-        assert_eq!(until(Retry::Read, Duration::from_secs(5)), given);
-        assert_eq!(until(Retry::ReadIfAllowed, Duration::ZERO), None);
-        assert_eq!(until(Retry::Unsent, Duration::ZERO), None);
-        caller.succeeded.store(true, Ordering::Relaxed);
-        assert_eq!(until(Retry::ReadPage, Duration::ZERO), None);
-    }
-
-    #[test]
-    fn a_new_group_is_given_15_seconds() {
-        let caller = caller();
-        let (missing, start, call) = (failure(&caller, 404), Instant::now(), call(Retry::ReadPage));
-        assert!(caller.again(&call, &missing, &mut Attempts::default(), start).is_none());
-        let group = call.group.as_ref().unwrap().id;
-        caller.remember_creation([(group, Timestamp::now())]);
-        let mut attempts = Attempts::default();
-        for after in [Duration::ZERO, Duration::from_secs(9)] {
-            let again = caller.again(&call, &missing, &mut attempts, start + after).unwrap();
-            assert_eq!((again.why, again.until), (WaitReason::NewGroup, Some(start + SETTLING)));
-        }
-        let other = Call { operation: ApiOperation::ReplaceMembers(1), ..call };
-        assert!(caller.again(&other, &missing, &mut Attempts::default(), start).is_none());
-    }
-
-    #[test]
-    fn a_group_is_young_for_two_minutes() {
-        let now = Timestamp::now();
-        let is_young = |seconds| is_young(now - SignedDuration::from_secs(seconds), now);
-        assert_eq!([is_young(-60), is_young(0), is_young(119), is_young(120)], [true, true, true, false]);
     }
 }

@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is left of one policy's quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Allowance {
+pub(super) struct RateAllowance {
     /// The policy's name.
     pub policy: String,
     /// Requests that are left.
@@ -25,7 +25,7 @@ pub(super) struct Allowance {
 }
 
 /// The allowances that an answer tells, in either of the two documented spellings.
-pub(super) fn allowances(headers: &HeaderMap) -> Vec<Allowance> {
+pub(super) fn allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
     let mut allowances = structured_allowances(headers);
     // Where an answer has both spellings, they speak of the same quota.
     if allowances.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn allowances(headers: &HeaderMap) -> Vec<Allowance> {
 }
 
 /// The allowance of `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds, or the time).
-fn plain_allowance(headers: &HeaderMap) -> Option<Allowance> {
+fn plain_allowance(headers: &HeaderMap) -> Option<RateAllowance> {
     /// No number of seconds until a reset is so large: it is a time in seconds since 1970.
     const FIRST_TIME: u64 = 1_000_000_000;
     let number = |name: &'static str| -> Option<u64> {
@@ -48,7 +48,7 @@ fn plain_allowance(headers: &HeaderMap) -> Option<Allowance> {
         time => Duration::from_secs(time.saturating_sub(u64::try_from(clock(headers).as_second()).ok()?)),
     };
     let (remaining, quota) = (number("x-ratelimit-remaining")?, number("x-ratelimit-limit"));
-    (reset <= LONGEST).then(|| Allowance { policy: "x-ratelimit".to_owned(), remaining, reset, quota })
+    (reset <= LONGEST).then(|| RateAllowance { policy: "x-ratelimit".to_owned(), remaining, reset, quota })
 }
 
 /// The time by the answer's own clock, or else by this machine's.
@@ -61,15 +61,15 @@ fn date(text: &str) -> Option<Timestamp> {
 }
 
 /// The allowances of `Ratelimit`, with the quotas of `Ratelimit-Policy`.
-fn structured_allowances(headers: &HeaderMap) -> Vec<Allowance> {
-    let quotas: Vec<Item> = items(headers, &HeaderName::from_static("ratelimit-policy"));
+fn structured_allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
+    let quotas: Vec<HeaderItem> = items(headers, &HeaderName::from_static("ratelimit-policy"));
     items(headers, &HeaderName::from_static("ratelimit"))
         .into_iter()
         .filter_map(|item| {
             let reset = Duration::from_secs(item.parameter("t")?);
             let remaining = item.parameter("r")?;
             let quota = quotas.iter().find(|policy| policy.name == item.name).and_then(|policy| policy.parameter("q"));
-            (reset <= LONGEST).then_some(Allowance { policy: item.name, remaining, reset, quota })
+            (reset <= LONGEST).then_some(RateAllowance { policy: item.name, remaining, reset, quota })
         })
         .collect()
 }
@@ -87,12 +87,12 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// An item of a structured list: a name with parameters.
-struct Item {
+struct HeaderItem {
     name: String,
     parameters: Vec<(String, u64)>,
 }
 
-impl Item {
+impl HeaderItem {
     fn parse(text: &str) -> Self {
         let mut parts = split_unquoted(text, ';').into_iter();
         let name = parts.next().unwrap_or_default().trim_matches('"').to_owned();
@@ -110,9 +110,9 @@ impl Item {
     }
 }
 
-fn items(headers: &HeaderMap, name: &HeaderName) -> Vec<Item> {
+fn items(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderItem> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(Item::parse).collect()
+    lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(HeaderItem::parse).collect()
 }
 
 /// The trimmed parts between separators that stand outside of quotes.
@@ -137,8 +137,8 @@ mod tests {
         lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
-    fn allowance(policy: &str, remaining: u64, reset: u64, quota: Option<u64>) -> Allowance {
-        Allowance { policy: policy.to_owned(), remaining, reset: Duration::from_secs(reset), quota }
+    fn allowance(policy: &str, remaining: u64, reset: u64, quota: Option<u64>) -> RateAllowance {
+        RateAllowance { policy: policy.to_owned(), remaining, reset: Duration::from_secs(reset), quota }
     }
 
     #[test]

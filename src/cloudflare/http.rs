@@ -9,7 +9,7 @@ use reqwest::{Method, redirect};
 use url::Url;
 
 use super::config::{ClientConfig, ClientError};
-use super::headers::{self, Allowance};
+use super::headers::{self, RateAllowance};
 
 /// The most bytes of an answer's body, unpacked. A page of 500 members takes some 100 KB.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -36,7 +36,7 @@ pub(super) struct Message {
 pub(super) struct HttpAnswer {
     pub status: u16,
     pub ray: Option<String>,
-    pub allowances: Vec<Allowance>,
+    pub allowances: Vec<RateAllowance>,
     pub retry_after: Option<Duration>,
     pub body: Result<Vec<u8>, Loss>,
 }

@@ -29,7 +29,7 @@ const MOST_PAGES: u64 = 20_000;
 const MOST_PAGES_UNTOLD: u64 = 2_000;
 
 /// A row of a list, told from others by its id.
-pub(super) trait Row: DeserializeOwned {
+pub(super) trait ListRow: DeserializeOwned {
     type Id: Ord + Copy + fmt::Display;
 
     fn id(&self) -> Self::Id;
@@ -37,7 +37,7 @@ pub(super) trait Row: DeserializeOwned {
 
 macro_rules! rows {
     ($($row:ty: $id:ty),*) => {
-        $(impl Row for $row {
+        $(impl ListRow for $row {
             type Id = $id;
 
             fn id(&self) -> Self::Id {
@@ -81,7 +81,7 @@ pub(super) struct Listing<'a, T> {
     rows: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Row> Listing<'a, T> {
+impl<'a, T: ListRow> Listing<'a, T> {
     /// The list that `call` reads, with `per_page` rows on a page.
     pub(super) fn new(caller: &'a Caller, call: Call, per_page: u64) -> Self {
         let call = Call { retry: Retry::ReadPage, ..call };
@@ -133,7 +133,7 @@ impl<'a, T: Row> Listing<'a, T> {
     }
 
     /// Reads all pages after the first, side by side.
-    async fn read_pages(&self, pages: &mut Pages<T>, layout: Layout) -> Result<(), Broken> {
+    async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), Broken> {
         // Pages keep the size of the first one, unless that is smaller than the API allows to ask for.
         let per_page = if layout.page_size < LEAST_PER_PAGE { self.per_page } else { layout.page_size };
         let mut wanted = 2..=layout.pages;
@@ -175,14 +175,14 @@ impl<'a, T: Row> Listing<'a, T> {
 
 /// How a list is cut into pages, as its first page says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
+struct PageLayout {
     page_size: u64,
     pages: u64,
     /// The rows of all pages, where that is said.
     total: Option<u64>,
 }
 
-impl Layout {
+impl PageLayout {
     /// What the first page says of the others; `None` where it does not say how many there are.
     fn new(info: &PageInfo, rows: u64, asked: u64) -> Result<Option<Self>, Broken> {
         let size = info.per_page.filter(|size| *size > 0);
@@ -226,8 +226,8 @@ fn contradiction<T>(why: String) -> Result<T, Broken> {
 
 /// The pages of one reading, as far as they fit together.
 #[derive(Debug)]
-pub(super) struct Pages<T: Row> {
-    layout: Option<Layout>,
+pub(super) struct Pages<T: ListRow> {
+    layout: Option<PageLayout>,
     rows: BTreeMap<T::Id, T>,
     /// How many pages had rows.
     filled: u64,
@@ -239,7 +239,7 @@ pub(super) struct Pages<T: Row> {
     counted: bool,
 }
 
-impl<T: Row> Pages<T> {
+impl<T: ListRow> Pages<T> {
     /// Begins with the first page, which was asked to have so many rows.
     pub(super) fn begin(first: ListPage<T>, asked: u64) -> Result<Self, Broken> {
         let info = first.info().map_err(Broken::Contradiction)?;
@@ -254,7 +254,7 @@ impl<T: Row> Pages<T> {
         };
         let rows = first.rows.len() as u64;
         Self::check_alone(&info, 1, rows, asked)?;
-        pages.layout = Layout::new(&info, rows, asked)?;
+        pages.layout = PageLayout::new(&info, rows, asked)?;
         pages.add(1, asked, first)?;
         Ok(pages)
     }

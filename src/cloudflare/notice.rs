@@ -84,14 +84,14 @@ impl Notices {
     }
 
     /// Announces a wait, until the answer is dropped.
-    pub(super) fn announce(&self, wait: Wait) -> Announced {
+    pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
         let key = self.change(|waits| {
             let key = waits.next;
             waits.next += 1;
             waits.under_way.insert(key, wait);
             key
         });
-        Announced { notices: self.clone(), key }
+        AnnouncedWait { notices: self.clone(), key }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Waits) -> T) -> T {
@@ -105,12 +105,12 @@ impl Notices {
 
 /// A wait that is announced while this lives.
 #[derive(Debug)]
-pub(super) struct Announced {
+pub(super) struct AnnouncedWait {
     notices: Notices,
     key: u64,
 }
 
-impl Drop for Announced {
+impl Drop for AnnouncedWait {
     fn drop(&mut self) {
         self.notices.change(|waits| waits.under_way.remove(&self.key));
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::limiter::{Limiter, Stamp, Turn};
-use super::headers::Allowance;
+use self::limiter::{Admission, Limiter, Stamp};
+use super::headers::RateAllowance;
 use super::notice::{Notices, Wait};
 
 pub(super) use self::limiter::Pace;
@@ -61,8 +61,8 @@ impl Pacer {
             let left = patience.saturating_sub(now - asked);
             let turn = self.limiter().turn(now.into_std(), pace);
             match turn {
-                Turn::Go(stamp) => return Ok(Ticket { pacer: self, stamp: Some(stamp), waited }),
-                Turn::Wait { until, why } => {
+                Admission::Go(stamp) => return Ok(Ticket { pacer: self, stamp: Some(stamp), waited }),
+                Admission::Wait { until, why } => {
                     let wait = until.saturating_duration_since(now.into_std());
                     if wait > left {
                         return Err(TooLong { wait });
@@ -71,7 +71,7 @@ impl Pacer {
                     let _announced = self.notices.announce(Wait { until, why, status, attempt });
                     let _either = tokio::time::timeout_at(Instant::from_std(until), changed).await;
                 }
-                Turn::AwaitAnswer => {
+                Admission::AwaitAnswer => {
                     waited = true;
                     if tokio::time::timeout(left, changed).await.is_err() {
                         return Err(TooLong { wait: left });
@@ -97,7 +97,7 @@ pub(super) struct Ticket<'a> {
 
 impl Ticket<'_> {
     /// The request was answered with these headers.
-    pub(super) fn answered(mut self, allowances: &[Allowance]) {
+    pub(super) fn answered(mut self, allowances: &[RateAllowance]) {
         if let Some(stamp) = self.stamp.take() {
             self.pacer.limiter().answered(Instant::now().into_std(), stamp, allowances);
             self.pacer.changed.notify_waiters();
@@ -105,7 +105,7 @@ impl Ticket<'_> {
     }
 
     /// The request was refused because of the rate limit.
-    pub(super) fn refused(mut self, retry_after: Option<Duration>, allowances: &[Allowance]) {
+    pub(super) fn refused(mut self, retry_after: Option<Duration>, allowances: &[RateAllowance]) {
         if let Some(stamp) = self.stamp.take() {
             self.pacer.limiter().refused(Instant::now().into_std(), stamp, retry_after, allowances);
             self.pacer.changed.notify_waiters();
@@ -126,8 +126,8 @@ impl Drop for Ticket<'_> {
 mod tests {
     use super::*;
 
-    fn left(remaining: u64, reset: u64) -> [Allowance; 1] {
-        [Allowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
+    fn left(remaining: u64, reset: u64) -> [RateAllowance; 1] {
+        [RateAllowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
     }
 
     fn even(patience: Duration) -> Turnout {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::audit::AuditPage;
 use super::config::Credentials;
 use super::http::HttpAnswer;
-use super::listing::{Pages, Row};
+use super::listing::{ListRow, Pages};
 use super::text::shown;
 use super::verdict::Judge;
-use super::wire::{AccountMember, Group, GroupMember, ListPage, Single, User, Written};
+use super::wire::{AccountMember, Group, GroupMember, ListPage, Single, User, WriteAnswer};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
@@ -65,7 +65,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn judge_list<T: Row>(status: u16, body: &[u8]) {
+fn judge_list<T: ListRow>(status: u16, body: &[u8]) {
     let judge = Judge::new(Credentials::Token(TOKEN.into()));
     let answer =
         || HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
@@ -84,7 +84,7 @@ fn judge_list<T: Row>(status: u16, body: &[u8]) {
             assert!(text.chars().count() < 5000);
         }
     }
-    if let Ok((written, _)) = judge.judge::<Written>(Ok(answer())) {
+    if let Ok((written, _)) = judge.judge::<WriteAnswer>(Ok(answer())) {
         written.members();
     }
 }

@@ -8,7 +8,7 @@ use super::config::Credentials;
 use super::error::{ApiErrorKind, ApiMessage};
 use super::http::{HttpAnswer, Loss};
 use super::text::{html_words, shown};
-use super::wire::{Envelope, Problem};
+use super::wire::{Envelope, ProblemDocument};
 
 /// The most characters of a text from outside that an error shows.
 const MOST_SHOWN: usize = 200;
@@ -32,7 +32,7 @@ pub(super) enum Fate {
 
 /// Why an attempt did not succeed.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct AttemptFailure {
     pub kind: ApiErrorKind,
     pub fate: Fate,
     pub status: Option<u16>,
@@ -44,7 +44,7 @@ pub(super) struct Failure {
     pub lasting: bool,
 }
 
-impl Failure {
+impl AttemptFailure {
     fn new(kind: ApiErrorKind, fate: Fate) -> Self {
         Self {
             kind,
@@ -89,7 +89,7 @@ impl Judge {
     pub(super) fn judge<T: DeserializeOwned>(
         &self,
         reply: Result<HttpAnswer, Loss>,
-    ) -> Result<(T, Option<String>), Failure> {
+    ) -> Result<(T, Option<String>), AttemptFailure> {
         let answer = reply.map_err(|loss| self.loss(loss))?;
         let judged = match answer.status {
             200..=299 => self.success(answer.status, answer.body),
@@ -97,7 +97,7 @@ impl Judge {
         };
         match judged {
             Ok(result) => Ok((result, answer.ray)),
-            Err(failure) => Err(Failure {
+            Err(failure) => Err(AttemptFailure {
                 status: Some(answer.status),
                 ray: answer.ray,
                 retry_after: answer.retry_after.or(failure.retry_after),
@@ -108,16 +108,19 @@ impl Judge {
 
     /// An answer counts only if nothing in it contradicts it. One that does proves nothing, not even that a change was
     /// refused.
-    fn success<T: DeserializeOwned>(&self, status: u16, body: Result<Vec<u8>, Loss>) -> Result<T, Failure> {
+    fn success<T: DeserializeOwned>(&self, status: u16, body: Result<Vec<u8>, Loss>) -> Result<T, AttemptFailure> {
         let body = body.map_err(|loss| self.loss(loss))?;
-        let failure = Failure::new(ApiErrorKind::Malformed, Fate::Unknown);
+        let failure = AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown);
         let unreadable = |why: &serde_json::Error| {
             let detail = format!("{}; it begins with: {}", self.fit(&why.to_string()), self.glimpse(&body));
-            Failure::new(ApiErrorKind::Malformed, Fate::Unknown).because(detail)
+            AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown).because(detail)
         };
         let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
         if let Some(contradiction) = envelope.contradiction() {
-            return Err(Failure { messages: self.messages(&envelope), ..failure.because(contradiction.to_owned()) });
+            return Err(AttemptFailure {
+                messages: self.messages(&envelope),
+                ..failure.because(contradiction.to_owned())
+            });
         }
         if status != 200 {
             return Err(failure.because("only status 200 is a complete answer".to_owned()));
@@ -125,10 +128,10 @@ impl Judge {
         serde_json::from_slice(&body).map_err(|error| unreadable(&error))
     }
 
-    fn failure(&self, status: u16, body: &[u8]) -> Failure {
+    fn failure(&self, status: u16, body: &[u8]) -> AttemptFailure {
         let envelope = serde_json::from_slice::<Envelope>(body).ok();
         let messages = envelope.as_ref().map(|envelope| self.messages(envelope)).unwrap_or_default();
-        let problem = serde_json::from_slice::<Problem>(body).ok();
+        let problem = serde_json::from_slice::<ProblemDocument>(body).ok();
         let about_credentials = messages.iter().any(|message| CREDENTIAL_CODES.contains(&message.code));
         let (kind, fate) = match status {
             429 => (ApiErrorKind::RateLimited, Fate::NotSent),
@@ -146,31 +149,36 @@ impl Judge {
         // An error that claims success proves nothing about a change.
         let contradicts_itself = fate == Fate::Refused && envelope.is_some_and(|envelope| envelope.claims_success());
         let fate = if contradicts_itself { Fate::Unknown } else { fate };
-        let said = problem.as_ref().and_then(Problem::summary).map(|summary| self.fit(&summary));
-        Failure {
+        let said = problem.as_ref().and_then(ProblemDocument::summary).map(|summary| self.fit(&summary));
+        AttemptFailure {
             detail: match said {
                 None if messages.is_empty() && !body.is_empty() => Some(self.glimpse(body)),
                 said => said,
             },
-            retry_after: problem.as_ref().and_then(Problem::retry_after),
+            retry_after: problem.as_ref().and_then(ProblemDocument::retry_after),
             // The edge cannot agree on TLS with the API behind it: that takes somebody to mend.
-            lasting: matches!(status, 525 | 526) || problem.as_ref().is_some_and(Problem::says_not_to_retry),
+            lasting: matches!(status, 525 | 526) || problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry),
             messages,
-            ..Failure::new(kind, fate)
+            ..AttemptFailure::new(kind, fate)
         }
     }
 
-    fn loss(&self, loss: Loss) -> Failure {
+    fn loss(&self, loss: Loss) -> AttemptFailure {
         match loss {
             Loss::NotConnected { lasting, detail } => {
-                let failure = Failure::new(ApiErrorKind::Unreachable, Fate::NotSent).because(self.fit(&detail));
-                Failure { lasting, ..failure }
+                let failure = AttemptFailure::new(ApiErrorKind::Unreachable, Fate::NotSent).because(self.fit(&detail));
+                AttemptFailure { lasting, ..failure }
             }
-            Loss::TimedOut => Failure::new(ApiErrorKind::TimedOut, Fate::Unknown),
-            Loss::Cut(detail) => Failure::new(ApiErrorKind::Interrupted, Fate::Unknown).because(self.fit(&detail)),
+            Loss::TimedOut => AttemptFailure::new(ApiErrorKind::TimedOut, Fate::Unknown),
+            Loss::Cut(detail) => {
+                AttemptFailure::new(ApiErrorKind::Interrupted, Fate::Unknown).because(self.fit(&detail))
+            }
             Loss::TooLarge => {
-                let failure = Failure::new(ApiErrorKind::Malformed, Fate::Unknown);
-                Failure { lasting: true, ..failure.because("it is larger than anything the API says".to_owned()) }
+                let failure = AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown);
+                AttemptFailure {
+                    lasting: true,
+                    ..failure.because("it is larger than anything the API says".to_owned())
+                }
             }
         }
     }
@@ -203,7 +211,7 @@ impl Judge {
 mod tests {
     use super::*;
 
-    fn judged(status: u16, body: &str) -> Failure {
+    fn judged(status: u16, body: &str) -> AttemptFailure {
         let answer = HttpAnswer {
             status,
             ray: Some("ray-1".to_owned()),

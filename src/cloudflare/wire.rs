@@ -68,7 +68,7 @@ impl Envelope {
 
 /// An error of Cloudflare's edge as a problem document (RFC 9457) with Cloudflare's own members.
 #[derive(Debug, Deserialize)]
-pub(super) struct Problem {
+pub(super) struct ProblemDocument {
     #[serde(default, deserialize_with = "text")]
     title: Option<String>,
     #[serde(default, deserialize_with = "text")]
@@ -87,7 +87,7 @@ pub(super) struct Problem {
     retry_after: Value,
 }
 
-impl Problem {
+impl ProblemDocument {
     /// What the document says, in a line; `None` where it says nothing.
     pub(super) fn summary(&self) -> Option<String> {
         let Self { title, detail, error_name, what_you_should_do, .. } = self;
@@ -358,14 +358,14 @@ pub(super) struct User {
 /// The part of a write's answer that may hold the members of the group. The [`Envelope`] has said that the change was
 /// made; a result of another shape takes nothing from that.
 #[derive(Debug, Deserialize)]
-pub(super) struct Written {
+pub(super) struct WriteAnswer {
     #[serde(default)]
     result: Value,
     #[serde(default)]
     result_info: Value,
 }
 
-impl Written {
+impl WriteAnswer {
     /// The members, unless a figure says that these are not all, or one is listed twice.
     pub(super) fn members(self) -> Option<BTreeSet<MemberId>> {
         let rows: Vec<GroupMember> = serde_json::from_value(self.result).ok()?;
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_problem_document_is_told_in_a_line() {
-        let problem = |text: &str| serde_json::from_str::<Problem>(text).unwrap();
+        let problem = |text: &str| serde_json::from_str::<ProblemDocument>(text).unwrap();
         let known = problem(
             r#"{"type":"https://x","title":"Error 1015","status":429,"detail":"Rate limited","error_code":1015,
                 "error_name":"rate_limited","retryable":false,"retry_after":30,"what_you_should_do":"Wait."}"#,

@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::call::{Answered, Call, Caller, Failed};
 use super::error::{ApiError, ApiErrorKind};
 use super::verdict::Fate;
-use super::wire::{MemberRef, Written};
+use super::wire::{MemberRef, WriteAnswer};
 use crate::model::MemberId;
 
 /// What became of a change that was sent, or was to be sent.
@@ -69,7 +69,7 @@ pub(super) fn body(members: &[MemberId]) -> Vec<u8> {
 
 /// Sends a change.
 pub(super) async fn send(caller: &Caller, call: &Call) -> WriteFate {
-    match caller.call::<Written>(call).await {
+    match caller.call::<WriteAnswer>(call).await {
         Ok(Answered { result, ray }) => {
             let shows_the_group = call.message.method != Method::DELETE;
             WriteFate::Answered { members: result.members().filter(|_| shows_the_group), ray }

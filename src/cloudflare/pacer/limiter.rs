@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::super::headers::Allowance;
+use super::super::headers::RateAllowance;
 use super::super::notice::WaitReason;
 
 /// The most requests sent within any second: the API takes 200 from one address, and the way there can press two
@@ -31,7 +31,7 @@ pub(in super::super) enum Pace {
 
 /// What a request is to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Turn {
+pub(super) enum Admission {
     /// Go; the stamp comes back with the answer.
     Go(Stamp),
     /// Ask again then.
@@ -85,40 +85,40 @@ struct Quota {
 
 impl Limiter {
     /// Whether a request may go now. If so, it counts as sent.
-    pub(super) fn turn(&mut self, now: Instant, pace: Pace) -> Turn {
+    pub(super) fn turn(&mut self, now: Instant, pace: Pace) -> Admission {
         if let Some(until) = self.held_until {
             if now < until {
-                return Turn::Wait { until, why: WaitReason::RateLimit };
+                return Admission::Wait { until, why: WaitReason::RateLimit };
             }
             self.held_until = None;
             self.probing = true;
         }
         if self.probing && self.on_their_way() > 0 {
-            return Turn::AwaitAnswer;
+            return Admission::AwaitAnswer;
         }
         for quota in &self.quotas {
             let spread = quota.left <= quota.reserve;
             if now >= quota.renewed_at {
                 if quota.left == 0 && self.on_their_way() > 0 {
-                    return Turn::AwaitAnswer;
+                    return Admission::AwaitAnswer;
                 }
             } else if quota.left == 0 {
-                return Turn::Wait { until: quota.renewed_at, why: WaitReason::RateLimit };
+                return Admission::Wait { until: quota.renewed_at, why: WaitReason::RateLimit };
             } else if spread
                 && pace == Pace::Even
                 && let Some(until) = quota.next_in_row(self.last_sent).filter(|until| now < *until)
             {
-                return Turn::Wait { until, why: WaitReason::Pacing };
+                return Admission::Wait { until, why: WaitReason::Pacing };
             }
         }
         if let Some(until) = self.room_this_second(now) {
-            return Turn::Wait { until, why: WaitReason::Pacing };
+            return Admission::Wait { until, why: WaitReason::Pacing };
         }
-        Turn::Go(self.send(now))
+        Admission::Go(self.send(now))
     }
 
     /// An answer came that was no refusal for the limit's sake.
-    pub(super) fn answered(&mut self, now: Instant, stamp: Stamp, allowances: &[Allowance]) {
+    pub(super) fn answered(&mut self, now: Instant, stamp: Stamp, allowances: &[RateAllowance]) {
         self.settled += 1;
         self.probing = false;
         self.refusals = 0;
@@ -153,7 +153,7 @@ impl Limiter {
         now: Instant,
         stamp: Stamp,
         retry_after: Option<Duration>,
-        allowances: &[Allowance],
+        allowances: &[RateAllowance],
     ) {
         self.settled += 1;
         if self.last_refused.is_none_or(|before| stamp.sent_at >= before) {

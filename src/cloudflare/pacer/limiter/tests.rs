@@ -10,20 +10,20 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn allowance(remaining: u64, reset: u64) -> [Allowance; 1] {
-    [Allowance { policy: "default".into(), remaining, reset: seconds(reset), quota: Some(1200) }]
+fn allowance(remaining: u64, reset: u64) -> [RateAllowance; 1] {
+    [RateAllowance { policy: "default".into(), remaining, reset: seconds(reset), quota: Some(1200) }]
 }
 
 fn go(limiter: &mut Limiter, now: Instant) -> Stamp {
     match limiter.turn(now, Pace::Even) {
-        Turn::Go(stamp) => stamp,
+        Admission::Go(stamp) => stamp,
         other => panic!("{other:?}"),
     }
 }
 
 fn wait(limiter: &mut Limiter, now: Instant) -> Duration {
     match limiter.turn(now, Pace::Even) {
-        Turn::Wait { until, .. } => until - now,
+        Admission::Wait { until, .. } => until - now,
         other => panic!("{other:?}"),
     }
 }
@@ -39,7 +39,7 @@ struct Server {
 }
 
 /// How a simulated request ended.
-type Reply = (Option<Duration>, [Allowance; 1]);
+type Reply = (Option<Duration>, [RateAllowance; 1]);
 
 impl Server {
     fn serve(&mut self, now: Instant) -> Reply {
@@ -50,7 +50,7 @@ impl Server {
         let refused = *used >= self.quota;
         *used += u64::from(!refused);
         self.refusals += u64::from(refused);
-        let allowance = Allowance {
+        let allowance = RateAllowance {
             policy: "default".into(),
             remaining: self.quota - *used,
             reset: seconds(told),
@@ -71,12 +71,12 @@ fn run(server: &mut Server, total: usize, concurrency: usize, latency: Duration)
         let mut wake = None;
         while under_way.len() < concurrency.min(total - done) {
             match limiter.turn(now, Pace::Even) {
-                Turn::Go(stamp) => under_way.push((now + latency / 2, stamp, None)),
-                Turn::Wait { until, .. } => {
+                Admission::Go(stamp) => under_way.push((now + latency / 2, stamp, None)),
+                Admission::Wait { until, .. } => {
                     wake = Some(until);
                     break;
                 }
-                Turn::AwaitAnswer => break,
+                Admission::AwaitAnswer => break,
             }
         }
         let next = under_way.iter().map(|(time, ..)| *time).chain(wake).min().expect("something to wait for");
@@ -162,7 +162,7 @@ fn what_is_left_is_spread_and_who_presses_goes_first() {
     let stamp = go(&mut limiter, now);
     limiter.answered(now, stamp, &allowance(9, 29));
     assert_eq!(wait(&mut limiter, now), seconds(3));
-    assert!(matches!(limiter.turn(now, Pace::Pressing), Turn::Go(_)));
+    assert!(matches!(limiter.turn(now, Pace::Pressing), Admission::Go(_)));
     go(&mut limiter, now + seconds(4));
 }
 
@@ -214,7 +214,7 @@ fn after_a_hold_one_request_goes_ahead() {
     limiter.refused(now, stamp, Some(seconds(5)), &[]);
     let later = now + seconds(5);
     let probe = go(&mut limiter, later);
-    assert_eq!(limiter.turn(later, Pace::Even), Turn::AwaitAnswer);
+    assert_eq!(limiter.turn(later, Pace::Even), Admission::AwaitAnswer);
     limiter.answered(later, probe, &[]);
     go(&mut limiter, later);
     go(&mut limiter, later);
@@ -229,7 +229,7 @@ fn a_policy_no_longer_told_of_is_forgotten() {
     assert_eq!(wait(&mut limiter, now), seconds(4));
     let later = now + seconds(4);
     let stamp = go(&mut limiter, later);
-    assert_eq!(limiter.turn(later, Pace::Even), Turn::AwaitAnswer);
+    assert_eq!(limiter.turn(later, Pace::Even), Admission::AwaitAnswer);
     limiter.answered(later, stamp, &[]);
     go(&mut limiter, later);
     go(&mut limiter, later);
