@@ -41,6 +41,7 @@ mod purity;
 mod readme;
 mod requests;
 mod review;
+mod rules;
 mod safety;
 mod sandbox;
 mod saved_plans;

@@ -1,0 +1,70 @@
+//! The groups' rules, through the program: before planning, while planning, and as the documentation shows them.
+
+use convoke::sandbox::Seed;
+
+use crate::harness::{given, nothing, repository};
+
+const EXCLUSIVE: &str = "\
+version: 1
+groups:
+  Initiators:
+    exclusive_with: [Approvers]
+    members:
+      - alice@example.com
+      - bob@example.com
+  Approvers:
+    allow_empty: true
+    group_removals: 100%
+    members:
+";
+
+#[test]
+fn the_recipes_of_the_page_are_valid() {
+    let page = std::fs::read_to_string(repository("docs/rules.md")).unwrap();
+    let recipes: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(recipes.len() >= 6, "{}", recipes.len());
+    for recipe in recipes {
+        nothing().file("convoke.yaml", recipe).run("validate --at 2026-12-01").exits(0);
+    }
+}
+
+#[test]
+fn a_broken_rule_stops_a_plan_before_the_account_is_read() {
+    let file = "version: 1\ngroups:\n  A:\n    max_duration: 30d\n    members: [{email: alice@example.com, until: 2026-12-31}]\n";
+    let world = given(Seed::default().group("A", ["alice@example.com"])).file("convoke.yaml", file);
+    for command in ["plan", "apply --yes", "drift"] {
+        world.run(&format!("{command} --at 2026-11-30")).exits(65).warns("convoke.yaml:5:15: ").warns("max_duration");
+    }
+    assert_eq!(world.request_count(), 0);
+    world.run("plan --at 2026-12-01").exits(0);
+    world.run("why alice@example.com").exits(0);
+}
+
+#[test]
+fn an_exclusive_addition_by_id_is_blocked_and_holds_nothing() {
+    let seed = Seed::default()
+        .group("Initiators", ["alice@example.com", "bob@example.com"])
+        .group("Approvers", ["carol@example.com"]);
+    let world = given(seed);
+    let file = format!("{EXCLUSIVE}      - id: {}\n", world.account().person_id("bob@example.com").unwrap());
+    let world = world.file("convoke.yaml", file);
+    world
+        .run("plan")
+        .exits(3)
+        .says("also in Initiators (convoke.yaml:7), and the groups exclude each other")
+        .says("- carol@example.com");
+    world.run("validate").exits(0);
+}
+
+#[test]
+fn exclusive_memberships_that_exist_stay_and_are_reported() {
+    let seed = Seed::default()
+        .group("Initiators", ["alice@example.com", "bob@example.com"])
+        .group("Approvers", ["bob@example.com"]);
+    let world = given(seed);
+    let file = format!("{EXCLUSIVE}      - id: {}\n", world.account().person_id("bob@example.com").unwrap());
+    let world = world.file("convoke.yaml", file);
+    let plan = world.run("plan").exits(3).says("both memberships stay until one of the entries is removed");
+    assert!(!plan.stdout.contains("in sync"), "{plan}");
+    assert_eq!(world.run("plan --format json").exits(3).json()["summary"]["removes"], 0);
+}
