@@ -63,8 +63,7 @@ impl AuditLog {
     }
 
     pub(crate) fn record(&mut self, record: AuditRecord) {
-        let now = Instant::now();
-        let seen_from = now.checked_add(self.settings.delay.0).unwrap_or(now);
+        let seen_from = self.settings.delay.after(Instant::now());
         self.records.insert((record.time, self.records.len()), (seen_from, record));
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
         Some(text) => Clock::Counted(instant(text, None)?),
         None => Clock::Real,
     };
-    let settling = Settling { requests: seed.new_groups_settle, time: seed.new_groups_settle_for.0 };
+    let settling = Settling { requests: seed.new_groups_settle, time: seed.new_groups_settle_for };
     let mut state = State::new(clock, settling, AuditLog::new(seed.audit_log.clone()));
     for SeedEntry { value, place } in &seed.permission_groups {
         permission_group(&mut state.catalog, value, *place)?;
@@ -121,7 +121,7 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     group.scim = *scim;
     group.policy_invalid = *policy_invalid;
     group.settling = *settling;
-    group.settles_at = settling_for.map(|delay| Instant::now() + delay.0);
+    group.settles_at = settling_for.map(|delay| delay.after(Instant::now()));
     for SeedEntry { value, place } in members {
         let member = find_member(state, value, *place)?;
         let since = match &value.since {

@@ -77,8 +77,8 @@ impl Course {
 
     fn meet(&mut self, fault: &Fault) {
         match fault {
-            Fault::Latency(delay) => self.latency += delay.0,
-            Fault::Stall(delay) => self.stall += delay.0,
+            Fault::Latency(delay) => self.latency = self.latency.saturating_add(delay.0),
+            Fault::Stall(delay) => self.stall = self.stall.saturating_add(delay.0),
             Fault::Lag(delay) => self.lag = self.lag.max(delay.0),
             Fault::Clamp(most) => self.clamp = Some(self.clamp.map_or(*most, |clamp| clamp.min(*most))),
             Fault::Respond(respond) => {

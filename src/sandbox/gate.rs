@@ -129,7 +129,7 @@ impl RequestLimit {
                 if over.is_some() {
                     self.spent = 0;
                 }
-                now + window.0
+                window.after(now)
             }
         };
         self.ends = Some(ends);

@@ -181,10 +181,7 @@ impl Server {
         for edit in &course.before {
             self.state.edit(edit);
         }
-        let result = match course.effect {
-            Effect::Claimed(claim) => routes::claimed(&self.state, &self.settings, incoming, claim),
-            _ => self.route(number, incoming, course),
-        };
+        let result = self.route(number, incoming, course);
         self.log.carried_out(number, result.as_ref().is_ok_and(|success| success.effect));
         let mut reply = match result {
             Ok(success) => Reply::success(success),
@@ -203,6 +200,9 @@ impl Server {
     fn route(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Result<Success, Rejection> {
         let route = incoming.route.as_ref().map_err(Clone::clone)?;
         self.gatekeeper.check(&incoming.headers, route.operation, self.state.token_revoked)?;
+        if let (Effect::Claimed(claim), true) = (course.effect, route.operation.writes()) {
+            return routes::claimed(&self.state, &self.settings, incoming, claim);
+        }
         let lag = self.lag.max(course.lag);
         let as_of = (!lag.is_zero()).then(|| Instant::now().checked_sub(lag).unwrap_or(self.started));
         let cap = [self.page_size_cap, course.clamp].into_iter().flatten().min();

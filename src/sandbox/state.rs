@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -13,6 +12,7 @@ use super::history::History;
 use super::id;
 use super::policies::{Catalog, PolicyBody, StoredPolicy};
 use super::seed::Invitation;
+use super::values::Delay;
 use crate::model::{Email, GroupId, MemberId};
 
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ pub(crate) enum Clock {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settling {
     pub(crate) requests: u32,
-    pub(crate) time: Duration,
+    pub(crate) time: Delay,
 }
 
 impl State {
@@ -296,7 +296,7 @@ impl State {
         let id = id::of_new_group(name, self.created);
         let mut group = StoredGroup::new(name.into(), self.tick());
         group.settling = self.settling.requests;
-        group.settles_at = Instant::now().checked_add(self.settling.time);
+        group.settles_at = Some(self.settling.time.after(Instant::now()));
         group.policies = self.stored(policies, &[]);
         self.groups.insert(id, group);
         id

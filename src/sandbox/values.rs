@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
+use tokio::time::Instant;
 
 /// A duration, written like `50ms` or `2s`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +16,14 @@ impl Delay {
     #[must_use]
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
+    }
+}
+
+impl Delay {
+    /// The instant after this delay. A delay of ages never ends.
+    pub(crate) fn after(self, now: Instant) -> Instant {
+        const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+        now + self.0.min(AGES)
     }
 }
 

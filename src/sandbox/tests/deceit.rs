@@ -170,6 +170,10 @@ async fn a_removal_can_be_claimed_that_did_not_happen() {
 #[tokio::test]
 async fn what_would_be_refused_is_not_claimed() {
     let given = given(small().fault(FaultRule::always(Match::any(), Fault::Claim(Claim::Done)))).await;
+    assert_eq!(list(&given).await.json()["result_info"]["total_count"], 2);
+    assert!(given.account.revoke_token());
+    assert_eq!(post_carol(&given).await.unwrap().refusal(), (401, 1000));
+    given.account.restore_token();
     let got = given.write(Method::POST, &given.members("Admins", ""), &json!([{ "id": "f".repeat(32) }])).await;
     assert_eq!(got.refusal(), (400, 400));
 }

@@ -107,6 +107,23 @@ async fn a_seed_says_all_there_is_to_say() {
 }
 
 #[test]
+fn a_seed_may_say_that_something_takes_ages() {
+    let ages = "2562047788015215h";
+    for text in [
+        format!("lag: {ages}"),
+        format!("new_groups_settle_for: {ages}"),
+        format!("audit_log: {{ delay: {ages} }}"),
+        format!("rate_limit: {{ requests: 1, window: {ages} }}"),
+        format!("groups: {{ A: {{ settling_for: {ages} }} }}"),
+        format!("chance: {{ lag: 100%, lag_time: {ages} }}"),
+        format!("faults: [{{ do: {{ all: [{{ latency: {ages} }}, {{ latency: {ages} }}, {{ stall: {ages} }}] }} }}]"),
+    ] {
+        let server = crate::sandbox::server::Server::new(&parse(&text).unwrap());
+        assert!(server.is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn a_seed_meets_its_own_schema() {
     let schema = serde_json::to_value(Seed::schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
