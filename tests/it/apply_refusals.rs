@@ -149,7 +149,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
 
     done Admins: 1 added, 0 removed
     failed From SCIM: 0 added, 0 removed
-      not added: bob@example.com: the API refused: the user group is synchronized by SCIM: its name and members cannot be changed here (code 400) [status 400, cf-ray [ray]]; declare the group with mode: observe
+      not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; declare the group with mode: observe
 
     Applied: 1 added, 0 removed.
     1 of 2 groups in sync.
