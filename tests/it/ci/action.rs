@@ -215,7 +215,6 @@ fn second_push_updates_the_one_comment() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn refused_plan_alerts_and_fails_the_job() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", "version: 1\ngroups: { Admins: { members: [] } }\n")]);
@@ -293,7 +292,6 @@ fn apply_takes_the_reviewed_digest_and_reports_back() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn stale_plan_changes_nothing_and_says_so() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
