@@ -2,7 +2,6 @@
 //! bench's own. `cargo bench --bench core` prints one line a size.
 #![expect(clippy::print_stdout, reason = "a bench is there to print")]
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,11 +32,7 @@ fn main() -> Result<()> {
 fn measure(memberships: usize) -> Result<()> {
     let sources = [Source { path: "convoke.yaml".into(), bytes: file(memberships)?.into_bytes() }];
     let current = account(memberships)?;
-    let policy = Policy {
-        account_id: id(0).parse()?,
-        only: BTreeSet::new(),
-        expiring_within: SignedDuration::from_hours(24 * 14),
-    };
+    let policy = Policy { expiring_within: SignedDuration::from_hours(24 * 14), ..Policy::new(id(0).parse()?) };
     let (desired, reading) = timed(memberships, || config::parse(&sources));
     let desired = desired?;
     let time = Timestamp::UNIX_EPOCH;

@@ -19,6 +19,7 @@ pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
     GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner,
+    TokenUser,
 };
 pub use origin::{Origin, RosterUse};
 pub use status::RunStatus;

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::{Desired, GroupId, GroupName, GroupRef, GroupSummary, Membership, Observed, Sharing};
-use crate::plan::{self, Plan, Policy};
+use crate::model::{Desired, GroupId, GroupName, GroupRef, GroupSummary, Membership, Observed, Sharing, TokenUser};
+use crate::plan::{self, Plan, Policy, Sought};
 
 /// Reads the list of groups and the members of every group that the policy plans.
 ///
@@ -20,7 +20,7 @@ use crate::plan::{self, Plan, Policy};
 /// Fails where anything cannot be read whole for a reason that may pass, or that concerns more than one group.
 pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Observed, ApiError> {
     let mut current = Observed { groups: groups(client).await?, ..Observed::default() };
-    let targets = plan::targets(desired, &current, &policy.only);
+    let targets = plan::targets(desired, &current, |name| policy.covers(name));
     let wanted: BTreeSet<GroupId> = targets.into_values().filter_map(Result::ok).collect();
     read_members(client, &mut current, &wanted).await?;
     Ok(current)
@@ -38,27 +38,66 @@ pub async fn plan(
     policy: &Policy,
     time: Timestamp,
 ) -> Result<Plan, ApiError> {
-    resolve(client, desired, current, |current| plan::plan(desired, current, policy, time)).await
+    resolve(client, current, policy.accept_self, |current| plan::plan(desired, current, policy, time)).await
 }
 
-/// Makes a plan, and makes it again once those it could not find have been looked for among the account's members.
+/// Makes a plan, and makes it again once what it needs to know besides was read: people whom no group lists, the user
+/// that the token acts for, groups that decide about a removal.
+///
+/// # Errors
+///
+/// Fails where anything that the plan needs cannot be read whole.
+pub async fn resolve(
+    client: &Client,
+    current: &mut Observed,
+    accept_self: bool,
+    make: impl Fn(&Observed) -> Plan,
+) -> Result<Plan, ApiError> {
+    let mut plan = make(current);
+    // Each round answers what the one before could not ask yet; what was asked is never asked again.
+    loop {
+        let sought = plan.sought(current, accept_self);
+        if sought.is_empty() {
+            return Ok(plan);
+        }
+        look_for(client, current, sought).await?;
+        plan = make(current);
+    }
+}
+
+/// Asks, for a saved plan, whether it removes the user that the token acts for.
 ///
 /// # Errors
 ///
 /// Fails where the account's members are needed and cannot be read whole.
-pub async fn resolve(
-    client: &Client,
-    desired: &Desired,
-    current: &mut Observed,
-    make: impl Fn(&Observed) -> Plan,
-) -> Result<Plan, ApiError> {
-    let plan = make(current);
-    let sought = plan.sought(&desired.settings, current);
-    if sought.is_empty() {
-        return Ok(plan);
+pub async fn check_token_user(client: &Client, plan: &Plan, accept_self: bool) -> Result<Plan, ApiError> {
+    let memberships = plan.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
+    let mut current = Observed { memberships, ..Observed::default() };
+    if accept_self || !plan.removes_anybody() {
+        return Ok(plan.clone().judged_for_token(&current, accept_self));
     }
-    current.people.extend(client.account_members().await?);
-    Ok(make(current))
+    current.token_user = token_user(client).await?;
+    if plan.knows_token_user(&current.token_user) {
+        return Ok(plan.clone().judged_for_token(&current, accept_self));
+    }
+    resolve(client, &mut current, accept_self, |current| plan.clone().judged_for_token(current, accept_self)).await
+}
+
+async fn token_user(client: &Client) -> Result<TokenUser, ApiError> {
+    Ok(client.token_owner().await?.map_or(TokenUser::Nobody, TokenUser::Known))
+}
+
+async fn look_for(client: &Client, current: &mut Observed, sought: Sought) -> Result<(), ApiError> {
+    let Sought { people, groups, token_user: ask_user } = sought;
+    if ask_user {
+        current.token_user = token_user(client).await?;
+    }
+    read_members(client, current, &groups).await?;
+    if people {
+        current.people.extend(client.account_members().await?);
+        current.knows_everybody = true;
+    }
+    Ok(())
 }
 
 /// Every group of the account.

@@ -11,31 +11,39 @@ mod digest;
 mod exclusive;
 mod freshness;
 mod guards;
+mod moves;
 mod operations;
 mod people;
 mod review;
 mod saved;
 mod since;
 mod standings;
-mod suggestions;
 mod targets;
+mod typos;
 mod undo;
 mod why;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{AccountId, Desired, Email, GroupName, MemberId, Observed, PersonRef, RunStatus, Settings};
+use compare::Compared;
+use people::People;
+
+use crate::model::{
+    AccountId, Desired, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenOwner, TokenUser,
+};
 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, RecordedChange, RecordedEffect, attribute,
 };
 pub use blocked::{Blocked, BlockedReason};
-pub use contents::{Action, Change, Expiring, GroupGuards, GroupPlan, Plan, PlanGuards, Since, Summary};
+pub use contents::{
+    Action, Change, Expiring, GroupGuards, GroupPlan, Plan, PlanGuards, PlanWarning, PlannedTokenUser, Since, Summary,
+};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, Guard, Refusal};
@@ -52,56 +60,97 @@ pub use why::{Claim, Standing, Why, WhyGroup, why};
 /// What governs a plan besides the files.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The account planned for.
     pub account_id: AccountId,
     /// The groups to plan; empty for all that the files declare.
     pub only: BTreeSet<GroupName>,
-    /// Memberships that end within this time are told.
+    /// Of these, only the groups that the change under review touches.
+    pub touched: Option<BTreeSet<GroupName>>,
+    /// Plan only what the clock brings: additions whose `from` has come, removals whose `until` has passed.
+    pub due: bool,
+    /// Memberships that end within this time are reported.
     pub expiring_within: SignedDuration,
+    /// Whether the user that the token acts for may be removed.
+    pub accept_self: bool,
 }
 
-/// Whom a plan could not find in the groups' own lists and the account's members should be asked for.
+impl Policy {
+    /// Plans everything that the files declare.
+    #[must_use]
+    pub fn new(account_id: AccountId) -> Self {
+        let (only, touched, expiring_within) = (BTreeSet::new(), None, SignedDuration::ZERO);
+        Self { account_id, only, touched, due: false, expiring_within, accept_self: false }
+    }
+
+    /// Whether a declared group is planned.
+    #[must_use]
+    pub fn covers(&self, name: &GroupName) -> bool {
+        let touched = self.touched.as_ref().is_none_or(|touched| touched.contains(name));
+        touched && (self.only.is_empty() || self.only.contains(name))
+    }
+}
+
+/// What has to be read before a plan can be trusted, beyond what was read for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sought {
-    /// Addresses without an account member.
-    pub emails: BTreeSet<Email>,
-    /// Ids that no list showed.
-    pub ids: BTreeSet<MemberId>,
+    /// Whether the account's members are needed, as no group lists somebody who is to be found.
+    pub people: bool,
+    /// Groups whose members decide about a removal.
+    pub groups: BTreeSet<GroupId>,
+    /// Whether to ask which user the token acts for.
+    pub token_user: bool,
 }
 
 impl Sought {
-    /// Whether nobody is sought.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.emails.is_empty() && self.ids.is_empty()
+        *self == Self::default()
     }
 }
 
 /// Compares what is desired with what was observed at a time, under a policy.
 #[must_use]
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
-    let targets = targets(desired, current, &policy.only);
-    let people = people::People::of(current);
+    let targets = targets(desired, current, |name| policy.covers(name));
+    let people = People::of(current);
     let mut compared = compare::compare(desired, current, &targets, &people, policy, time);
+    let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
-    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), time);
+    count_blocked(&mut compared);
+    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), policy.due, time);
     plan.blocked = compared.blocked;
     plan.expiring = compared.expiring;
     plan.unmanaged_groups = targets::unmanaged(desired, current);
+    plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
+    plan.unread = unread;
     guards::check_operations(&mut plan, &people);
     guards::check_account(&mut plan, desired, current, &targets);
+    if !policy.accept_self {
+        guards::check_token_user(&mut plan, current, &people);
+    }
     plan.recount();
     plan
 }
 
+/// Notes on each group how many of its entries cannot be applied: such a group is not in sync.
+fn count_blocked(compared: &mut Compared) {
+    let mut counts: BTreeMap<&GroupName, u64> = BTreeMap::new();
+    for blocked in &compared.blocked {
+        *counts.entry(&blocked.group).or_default() += 1;
+    }
+    for group in &mut compared.groups {
+        group.blocked = counts.get(&group.name).copied().unwrap_or_default();
+    }
+}
+
 /// Makes a plan of compared groups: orders the changes, decides the operations and names the plan.
-fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuards, time: Timestamp) -> Plan {
+fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuards, due: bool, time: Timestamp) -> Plan {
     let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
     for group in &mut groups {
         group.changes.sort_by_cached_key(by_email);
-        group.held.sort_by_cached_key(by_email);
+        // Access that has expired and is kept all the same is what a reader has to see first.
+        group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
     }
-    operations::decide(&mut groups);
+    operations::decide(&mut groups, due);
     let digest = digest::digest(account_id, &groups);
     Plan {
         format_version: saved::FORMAT_VERSION,
@@ -115,39 +164,46 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         refusals: Vec::new(),
         unmanaged_groups: Vec::new(),
         expiring: Vec::new(),
+        narrowed: false,
+        due,
+        warnings: Vec::new(),
         guards,
         checksum: None,
+        unread: BTreeSet::new(),
     }
 }
 
 impl Plan {
-    /// Whom to look for among the account's members before the plan can be trusted. The protected are sought too
-    /// once there is something to remove: a group may list them by an address that has changed since.
+    /// What has to be read before the plan can be trusted. The protected are sought once there is something to
+    /// remove, as a group may list them by an address that has changed since; the token's user likewise.
     #[must_use]
-    pub fn sought(&self, settings: &Settings, current: &Observed) -> Sought {
-        let mut sought = Sought::default();
-        for blocked in &self.blocked {
-            match (&blocked.entry, &blocked.reason) {
-                (Some(PersonRef::Email(email)), BlockedReason::UnknownPerson { .. }) => {
-                    sought.emails.insert(email.clone());
-                }
-                (Some(PersonRef::Id(id)), BlockedReason::UnknownPerson { .. }) => {
-                    sought.ids.insert(*id);
-                }
-                _ => {}
+    pub fn sought(&self, current: &Observed, accept_self: bool) -> Sought {
+        let mut sought = Sought { groups: self.unread.clone(), ..Sought::default() };
+        let unknown =
+            self.blocked.iter().filter(|blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }));
+        let mut wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
+        let removes = self.removes_anybody();
+        if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
+            wanted.extend(self.guards.protected.iter().map(|protected| &protected.person));
+        }
+        let user = match (&current.token_user, removes && !accept_self) {
+            (TokenUser::Known(user), true) => Some(user),
+            (TokenUser::NotAsked, true) => {
+                sought.token_user = true;
+                None
             }
-        }
-        let protected = settings.protected.iter().filter_map(|protected| match &protected.person {
-            PersonRef::Email(email) => Some(email),
-            PersonRef::Id(_) => None,
-        });
-        let protected: Vec<&Email> = protected.collect();
-        let removes = self.removes_anybody() || self.groups.iter().any(|group| !group.held.is_empty());
+            _ => None,
+        };
         // Gathering everybody takes a good part of the time of planning: only where there is somebody to look for.
-        if removes && !protected.is_empty() {
-            let people = people::People::of(current);
-            sought.emails.extend(protected.into_iter().filter(|email| !people.knows(email)).cloned());
+        if current.knows_everybody || (wanted.is_empty() && user.is_none()) {
+            return sought;
         }
+        let people = People::of(current);
+        let found = |user: &TokenOwner| match &user.email {
+            Some(email) => people.knows(&PersonRef::Email(email.clone())),
+            None => people.of_user(&user.user_id).next().is_some(),
+        };
+        sought.people = wanted.into_iter().any(|person| !people.knows(person)) || user.is_some_and(|user| !found(user));
         sought
     }
 
@@ -157,10 +213,22 @@ impl Plan {
         since::label(self, before);
     }
 
-    /// Refuses to remove the person a token acts for.
-    pub fn protect_owner(&mut self, owner: &Email, current: &Observed) {
-        guards::check_owner(self, owner, &people::People::of(current));
+    /// Whether the plan says itself which members the token's user is.
+    #[must_use]
+    pub fn knows_token_user(&self, user: &TokenUser) -> bool {
+        let planned = self.guards.token_user.as_ref();
+        matches!(user, TokenUser::Known(user) if planned.is_some_and(|planned| planned.user_id == user.user_id))
+    }
+
+    /// Asks anew, for a saved plan, whether the user is removed whom the token acts for now.
+    #[must_use]
+    pub fn judged_for_token(mut self, current: &Observed, accept_self: bool) -> Self {
+        self.refusals.retain(|refusal| refusal.guard != Guard::Oneself);
+        if !accept_self {
+            guards::check_token_user(&mut self, current, &People::of(current));
+        }
         self.recount();
+        self
     }
 
     /// Lifts what the limits refuse, and nothing else. Says how many refusals that were.

@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::plan::protect_owner;
 use super::session::{self, Connection};
 use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals};
 use super::show::{self, Presentation};
 use crate::apply::{self, Means, Present, Recheck};
 use crate::cli::{ApplyArgs, Format};
 use crate::journal::Journal;
-use crate::model::{Observed, RunStatus};
+use crate::model::RunStatus;
+use crate::observe;
 use crate::plan::Plan;
 use crate::render::counted;
 use crate::render::summary;
@@ -57,8 +57,8 @@ async fn prepare_fresh(
     progress: &Progress,
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
-    let (connection, mut planned) = session::make_plan(&args.files, &args.planning, &args.connection, progress).await?;
-    protect_owner(&connection.client, *progress, &mut planned.plan, &planned.current, args.accept_self).await?;
+    let (connection, planned) =
+        session::make_plan(&args.files, &args.planning, &args.connection, args.accept_self, progress).await?;
     let mut plan = planned.plan;
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
@@ -79,8 +79,9 @@ async fn prepare_saved(
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
     let connection = session::connect(&args.connection, Some(plan.account_id)).await?;
-    // The plan itself names those it removes.
-    protect_owner(&connection.client, *progress, &mut plan, &Observed::default(), args.accept_self).await?;
+    let watching = progress.watch(&connection.client, "asking whom the token acts for");
+    plan = observe::check_token_user(&connection.client, &plan, args.accept_self).await?;
+    drop(watching);
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
     }

@@ -58,7 +58,8 @@ fn has_something_to_say(plan: &Plan) -> bool {
 
 async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
-    let (connection, planned) = session::make_plan(&args.files, &args.planning, &args.connection, &progress).await?;
+    let (connection, planned) =
+        session::make_plan(&args.files, &args.planning, &args.connection, true, &progress).await?;
     let mut plan = planned.plan;
     let watching = progress.watch(&connection.client, "asking since when");
     let unknown = date_removals(&connection.client, &mut plan).await;

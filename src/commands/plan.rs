@@ -4,9 +4,7 @@ use super::session::{self, Planned};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress};
 use crate::cli::PlanArgs;
-use crate::cloudflare::Client;
 use crate::config;
-use crate::model::Observed;
 use crate::observe;
 use crate::plan::Plan;
 
@@ -19,8 +17,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     };
     let progress = Progress::new(output);
     let (connection, mut planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, &progress).await?;
-    protect_owner(&connection.client, progress, &mut planned.plan, &planned.current, args.accept_self).await?;
+        session::make_plan(&args.files, &args.planning, &args.connection, args.accept_self, &progress).await?;
     if let Some(sources) = base {
         let base = config::parse(&sources)?;
         let _watching = progress.watch(&connection.client, "reading the account");
@@ -44,32 +41,14 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     Ok(exit(&planned.plan, args.detailed_exitcode))
 }
 
-/// The exit code that tells what a plan holds: what cannot be applied outranks differences.
+/// The exit code of a plan: what cannot be applied outranks differences. Groups that are only observed are not
+/// planned, so that they do not count.
 pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
-    if !plan.refusals.is_empty() || !plan.blocked.is_empty() {
+    if !plan.refusals.is_empty() || plan.is_blocked() {
         Exit::Refused
-    } else if tell_differences && plan.has_differences() {
+    } else if tell_differences && plan.has_planned_differences() {
         Exit::Differences
     } else {
         Exit::Done
     }
-}
-
-/// Asks once whom the token acts for, where there is anybody to remove, and refuses to remove that person.
-pub async fn protect_owner(
-    client: &Client,
-    progress: Progress,
-    plan: &mut Plan,
-    current: &Observed,
-    accept_self: bool,
-) -> Result<(), Failure> {
-    if accept_self || !plan.removes_anybody() {
-        return Ok(());
-    }
-    let _watching = progress.watch(client, "asking whom the token acts for");
-    let owner = client.token_owner().await?;
-    if let Some(email) = owner.and_then(|owner| owner.email) {
-        plan.protect_owner(&email, current);
-    }
-    Ok(())
 }

@@ -45,10 +45,10 @@ pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
 }
 
 /// The policy that the command line asks for.
-pub fn policy(planning: &PlanningArgs, account_id: AccountId) -> Policy {
+pub fn policy(planning: &PlanningArgs, account_id: AccountId, accept_self: bool) -> Policy {
     let only = planning.only.iter().map(|name| GroupName::from(name.as_str())).collect();
     let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
-    Policy { account_id, only, expiring_within }
+    Policy { only, expiring_within, accept_self, ..Policy::new(account_id) }
 }
 
 /// Makes sure that the groups the command line narrows the plan to are declared.
@@ -222,6 +222,7 @@ pub async fn make_plan(
     files: &FileArgs,
     planning: &PlanningArgs,
     connection: &ConnectionArgs,
+    accept_self: bool,
     progress: &super::progress::Progress,
 ) -> Result<(Connection, Planned), Failure> {
     let time = time(&planning.time);
@@ -230,7 +231,7 @@ pub async fn make_plan(
     // The names on the command line are checked before anything is asked of the API.
     check_only(&planning.only, &desired)?;
     let connection = connect(connection, account_id).await?;
-    let policy = policy(planning, connection.account_id);
+    let policy = policy(planning, connection.account_id, accept_self);
     let watching = progress.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;

@@ -1,6 +1,6 @@
 //! `undo`: the inverse of what a journal says was done, as a plan.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::session::{self, Connection};
 use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
@@ -23,14 +23,14 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let file = args.journal.display().to_string().into();
     let reversals = record.reversals(&file);
     let only = args.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let policy = Policy { account_id, only, expiring_within: SignedDuration::ZERO };
+    let policy = Policy { only, ..Policy::new(account_id) };
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
     let time = Timestamp::now();
     let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, time);
-    let undoing: Plan = observe::resolve(client, &desired, &mut current, make).await?;
+    let undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
     let apply = invocation::apply_saved(&args.out, Some(&args.connection));

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-
 use super::{Exit, Failure, Output, progress::Progress, session};
 use crate::cli::{Format, WhyArgs};
 use crate::cloudflare::Client;
@@ -24,7 +22,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     observe::read_members(client, &mut current, &wanted).await?;
     // Of a group that no file declares there is nothing to plan.
     let only = asked.iter().filter(|name| desired.groups.contains_key(*name)).cloned().collect();
-    let policy = Policy { account_id: connection.account_id, only, expiring_within: SignedDuration::ZERO };
+    let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let time = session::time(&args.time);
     let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
     find_person(client, &mut current, &args.person).await?;
@@ -45,7 +43,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
 fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
-    let declared = plan::targets(desired, current, &BTreeSet::from([asked.clone()]));
+    let declared = plan::targets(desired, current, |name| name == asked);
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
         let message = format!("neither the files nor the account have a group {:?}", asked.as_str());

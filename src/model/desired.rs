@@ -264,6 +264,12 @@ impl DesiredMember {
         self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
     }
 
+    /// The first instant of the membership, where the file says one.
+    #[must_use]
+    pub fn from(&self) -> Option<Timestamp> {
+        self.terms.as_deref().and_then(|terms| terms.window.from)
+    }
+
     /// The first instant after the membership, where the file ends it.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {

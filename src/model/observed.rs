@@ -20,6 +20,19 @@ pub struct Observed {
     pub unreadable: BTreeMap<GroupId, String>,
     /// Account members by id, as far as they were looked up beyond the groups' own lists.
     pub people: BTreeMap<MemberId, Person>,
+    /// Whether all members of the account were read: who is not in `people` then is not in the account.
+    pub knows_everybody: bool,
+    pub token_user: TokenUser,
+}
+
+/// What is known of the user that the token acts for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TokenUser {
+    #[default]
+    NotAsked,
+    /// The token acts for no user, or may not say.
+    Nobody,
+    Known(TokenOwner),
 }
 
 /// The members of one group by id, read whole. Groups that tell the same of somebody can share it: see [`Sharing`].

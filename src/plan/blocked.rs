@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Since;
-use crate::model::{Email, GroupId, GroupName, MemberId, Origin, PersonRef};
+use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
 /// Something declared that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct Blocked {
     pub reason: BlockedReason,
     /// The reason in words.
     pub message: String,
+    /// The mode of the group: what is only observed is never applied.
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether the change under review brought it; null where no base was given.
     pub since: Option<Since>,
 }
@@ -33,7 +36,7 @@ impl Blocked {
             Some(entry) => format!("{entry}: {reason}"),
             None => reason.to_string(),
         };
-        Self { group, entry, origin, reason, message, since: None }
+        Self { group, entry, origin, reason, message, mode: Mode::Exact, since: None }
     }
 }
 
@@ -44,6 +47,9 @@ pub enum BlockedReason {
     UnknownPerson {
         /// The most similar address of the account.
         nearest: Option<Email>,
+        /// Up to five members who may be meant, the most similar first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        similar: Vec<Member>,
     },
     /// The person declined the invitation to the account.
     RejectedInvitation,
@@ -87,10 +93,10 @@ impl fmt::Display for Blocked {
 impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownPerson { nearest: None } => write!(f, "no member of the account; invite them first"),
-            Self::UnknownPerson { nearest: Some(nearest) } => {
-                write!(f, "no member of the account; did you mean {nearest}?")
-            }
+            Self::UnknownPerson { similar, .. } => match similar.as_slice() {
+                [] => write!(f, "no member of the account; invite them first"),
+                similar => write!(f, "no member of the account; did you mean {}?", alternatives(similar)),
+            },
             Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite them again"),
             Self::AmbiguousPerson { candidates } => {
                 write!(f, "several members of the account have this address; say which by id: {}", joined(candidates))
@@ -119,6 +125,19 @@ impl fmt::Display for BlockedReason {
                 write!(f, "both memberships stay until one of the entries is removed")
             }
         }
+    }
+}
+
+/// "a, b or c": members by address, or by id where they have none.
+fn alternatives(members: &[Member]) -> String {
+    let named = |member: &Member| match &member.email {
+        Some(email) => email.to_string(),
+        None => member.id.to_string(),
+    };
+    let mut names: Vec<String> = members.iter().map(named).collect();
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        last => last.unwrap_or_default(),
     }
 }
 

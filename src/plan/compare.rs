@@ -7,9 +7,15 @@ use jiff::Timestamp;
 
 use super::people::{Number, People};
 use super::standings::Standings;
-use super::suggestions::Suggestions;
+use super::typos::{self, Texts};
 use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupGuards, GroupPlan, Policy, Target, fingerprint};
-use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed};
+use crate::model::{
+    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin,
+    PersonRef,
+};
+
+/// So many of those whom an unknown entry may mean are shown.
+const MOST_SHOWN: usize = 5;
 
 /// What comparing all groups comes to.
 #[derive(Default)]
@@ -37,10 +43,12 @@ pub(super) fn compare(
         current,
         people,
         time,
+        due: policy.due,
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
-        suggestions: None,
+        addresses: None,
+        ids: None,
         standings: Standings::of(people),
-        endangered: BTreeSet::new(),
+        declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
     };
     for (name, target) in targets {
@@ -57,33 +65,64 @@ struct Comparison<'p, 'a> {
     current: &'p Observed,
     people: &'p People<'a>,
     time: Timestamp,
-    /// Memberships that end until then are told.
+    /// Whether only what the clock brings is planned.
+    due: bool,
+    /// Memberships that end until then are reported.
     soon: Timestamp,
-    suggestions: Option<Suggestions<'a>>,
+    addresses: Option<Texts<'a, Number>>,
+    ids: Option<Texts<'a, Number>>,
     standings: Standings,
-    /// Who may be about to join a group by an entry that cannot be applied: they are removed from none.
-    endangered: BTreeSet<MemberId>,
+    /// Who is declared in a group that cannot be found or read, and the line that says so.
+    declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
 }
 
 impl<'p> Comparison<'p, '_> {
     fn add(&mut self, name: &GroupName, group: &DesiredGroup, target: &Target) {
         let found = self.find(name, group, target);
-        let (members, unresolved) = resolve(group, self.people, self.time);
-        let has_blocked_entry = !unresolved.is_empty();
+        let (members, mut unresolved) = resolve(group, self.people, self.time);
         self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
-        unresolved.into_iter().for_each(|(entry, reason)| self.block(name, entry, reason));
         let Some((id, observed)) = found else {
-            self.endangered.extend(members.iter().map(|(number, _)| self.people.id(*number)));
+            for (entry, reason) in unresolved {
+                self.block(name, group.mode, entry, reason);
+            }
+            for (number, entry) in &members {
+                self.declared_elsewhere.entry(self.people.id(*number)).or_insert_with(|| entry.origin.clone());
+            }
             return;
         };
         let (missing, leaving) = self.standings.differ(self.people.members(id), &members);
-        let mut changes = additions(&missing, self.people);
-        let mut held = Vec::new();
-        if group.mode != Mode::Additive {
-            let removals = removals(group, &leaving, self.people, self.time);
-            if has_blocked_entry { &mut held } else { &mut changes }.extend(removals);
+        let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
+        let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
+        if group.mode == Mode::Additive {
+            unresolved.extend(ended.ambiguous_among(&leaving, self.people));
         }
+        let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
+        for (entry, reason) in unresolved {
+            self.block(name, group.mode, entry, reason);
+        }
+        let mut differences = additions(&missing, self.people);
+        differences.extend(removals(group, &leaving, self.people, &ended));
+        if group.mode == Mode::Additive {
+            differences.retain(|change| change.action == Action::Add || change.expired.is_some());
+        }
+        let all = differences.len();
+        if self.due {
+            let starts = starting(&missing, self.people);
+            differences.retain(|change| match change.action {
+                Action::Add => starts.contains(&change.member.id),
+                Action::Remove => change.expired.is_some(),
+            });
+        }
+        let left_out = differences.len() < all;
+        // Nothing is written to an observed group, so that nothing has to be held there.
+        let holding = holding.filter(|_| group.mode != Mode::Observe);
+        let held = match holding {
+            Some(origin) => hold(&mut differences, |_| Some(origin.clone())),
+            None => Vec::new(),
+        };
+        let partial = group.mode == Mode::Additive || self.due;
+        let required = members.iter().filter(|(_, entry)| !self.due || entry.from().is_some());
         self.compared.groups.push(GroupPlan {
             id,
             name: name.clone(),
@@ -92,11 +131,13 @@ impl<'p> Comparison<'p, '_> {
             guards: GroupGuards::of(group, &self.desired.settings),
             observed: Arc::clone(observed),
             fingerprint: fingerprint(observed.keys()),
-            changes,
+            changes: differences,
             held,
             operations: Vec::new(),
-            required: (group.mode == Mode::Additive)
-                .then(|| members.iter().map(|(number, _)| self.people.id(*number)).collect()),
+            required: partial.then(|| required.map(|(number, _)| self.people.id(*number)).collect()),
+            barred: if partial { ended.ids(&members, self.people) } else { BTreeSet::new() },
+            left_out,
+            blocked: 0,
         });
     }
 
@@ -115,36 +156,81 @@ impl<'p> Comparison<'p, '_> {
                 (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
             },
         };
-        self.compared.blocked.push(Blocked::new(name.clone(), None, group.origin.clone(), reason));
+        let blocked = Blocked::new(name.clone(), None, group.origin.clone(), reason);
+        self.compared.blocked.push(Blocked { mode: group.mode, ..blocked });
         None
     }
 
-    /// Blocks an entry, and suggests whom it probably means.
-    fn block(&mut self, name: &GroupName, entry: &DesiredMember, mut reason: BlockedReason) {
-        if let BlockedReason::UnknownPerson { nearest } = &mut reason {
-            let suggestions = self.suggestions.get_or_insert_with(|| Suggestions::among(self.people));
-            if let Some((email, number)) = suggestions.nearest(&entry.person) {
-                *nearest = Some(email.clone());
-                // Most likely a typo for this person, who may be moving here from another group.
-                self.endangered.insert(self.people.id(number));
-            }
+    /// Blocks an entry, and suggests whom it may mean.
+    fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, mut reason: BlockedReason) {
+        if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
+            *similar = self.similar(&entry.person);
+            *nearest = similar.iter().find_map(|member| member.email.clone());
         }
-        let person = Some(entry.person.clone());
-        self.compared.blocked.push(Blocked::new(name.clone(), person, entry.origin.clone(), reason));
+        let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
+        self.compared.blocked.push(Blocked { mode, ..blocked });
     }
 
-    /// Holds the removals of all who may be about to join elsewhere, now that all of them are known.
+    /// The nearest of those whom an unknown person may be, under the address that is near.
+    fn similar(&mut self, person: &PersonRef) -> Vec<Member> {
+        let people = self.people;
+        let texts = match person {
+            PersonRef::Email(_) => self.addresses.get_or_insert_with(|| Texts::new(people.addresses())),
+            PersonRef::Id(_) => self.ids.get_or_insert_with(|| Texts::new(people.ids())),
+        };
+        let text = typos::written(person);
+        let found = texts.nearest(text, typos::tolerance(text));
+        let named = |(_, text, number): (usize, &str, Number)| {
+            let email = people.emails(number).find(|email| email.folded() == text);
+            let member = people.subject(number);
+            Member { email: email.cloned().or(member.email), ..member }
+        };
+        found.into_iter().take(MOST_SHOWN).map(named).collect()
+    }
+
+    /// Holds the removals of all who may be meant by a blocked entry, now that all of those are known.
     fn finish(mut self) -> Compared {
-        if !self.endangered.is_empty() {
-            for group in &mut self.compared.groups {
-                let holds = |change: &mut Change| {
-                    change.action == Action::Remove && self.endangered.contains(&change.member.id)
-                };
-                group.held.extend(group.changes.extract_if(.., holds));
+        let entries = self.compared.blocked.iter();
+        let mut blocked: BTreeMap<&str, &Origin> = BTreeMap::new();
+        for entry in entries {
+            if let Some(person) = &entry.entry {
+                blocked.entry(typos::written(person)).or_insert(&entry.origin);
             }
+        }
+        if blocked.is_empty() && self.declared_elsewhere.is_empty() {
+            return self.compared;
+        }
+        let blocked = Texts::new(blocked);
+        let mut seen: BTreeMap<MemberId, Option<Origin>> = BTreeMap::new();
+        for group in self.compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
+            let held = hold(&mut group.changes, |member| {
+                let holder = || {
+                    let declared = self.declared_elsewhere.get(&member.id).cloned();
+                    let meant =
+                        || self.people.texts(member.id).find_map(|text| blocked.any_near(text, typos::tolerance));
+                    declared.or_else(|| meant().cloned())
+                };
+                seen.entry(member.id).or_insert_with(holder).clone()
+            });
+            group.held.extend(held);
         }
         self.compared
     }
+}
+
+/// Takes the removals out that a line holds.
+pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Member) -> Option<Origin>) -> Vec<Change> {
+    let (removals, additions): (Vec<Change>, Vec<Change>) =
+        std::mem::take(changes).into_iter().partition(|change| change.action == Action::Remove);
+    *changes = additions;
+    let mut held = Vec::new();
+    for removal in removals {
+        match holder(&removal.member) {
+            Some(origin) => held.push(Change { held_by: Some(origin), ..removal }),
+            None => changes.push(removal),
+        }
+    }
+    held
 }
 
 /// Looks for everybody who belongs to the group now. Somebody whom several entries name is there several times.
@@ -185,57 +271,79 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
 
 fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
     let addition = |(number, entry): &Belonging<'_>| Change {
-        action: Action::Add,
-        member: people.subject(*number),
-        origin: entry.origin.clone(),
         via: entry.via.clone(),
         reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
-        expired: None,
-        since: None,
-        added_at: None,
+        ..Change::new(Action::Add, people.subject(*number), entry.origin.clone())
     };
     missing.iter().map(addition).collect()
 }
 
-fn removals(group: &DesiredGroup, leaving: &[Number], people: &People<'_>, time: Timestamp) -> Vec<Change> {
-    if leaving.is_empty() {
-        return Vec::new();
-    }
-    let expired = expired_entries(group, people, time);
+/// Who is missing although an entry with a beginning says that they belong by now.
+fn starting(missing: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
+    missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(number, _)| people.id(*number)).collect()
+}
+
+fn removals(group: &DesiredGroup, leaving: &[Number], people: &People<'_>, ended: &Ended<'_>) -> Vec<Change> {
     let removal = |number: &Number| {
         let member = people.subject(*number);
-        let entry = expired.get(&member.id);
-        Change {
-            action: Action::Remove,
-            origin: entry.map_or(&group.members_origin, |(entry, _)| &entry.origin).clone(),
-            via: entry.and_then(|(entry, _)| entry.via.clone()),
-            reason: None,
-            expired: entry.map(|(_, until)| *until),
-            since: None,
-            added_at: None,
-            member,
+        match ended.entries.get(&member.id) {
+            None => Change::new(Action::Remove, member, group.members_origin.clone()),
+            Some((entry, until)) => Change {
+                via: entry.via.clone(),
+                expired: Some(*until),
+                ..Change::new(Action::Remove, member, entry.origin.clone())
+            },
         }
     };
     leaving.iter().map(removal).collect()
 }
 
-/// The entry of each person whose time has run out; the latest where there are several.
-fn expired_entries<'a>(
-    group: &'a DesiredGroup,
-    people: &People<'_>,
-    time: Timestamp,
-) -> BTreeMap<MemberId, (&'a DesiredMember, Timestamp)> {
-    let mut expired: BTreeMap<MemberId, (&DesiredMember, Timestamp)> = BTreeMap::new();
-    for entry in &group.members {
-        let Some(until) = entry.until() else { continue };
-        if until > time {
-            continue;
+/// The entries of a group whose time has run out.
+#[derive(Default)]
+struct Ended<'a> {
+    /// The entry of each person; the latest where there are several.
+    entries: BTreeMap<MemberId, (&'a DesiredMember, Timestamp)>,
+    ambiguous: Vec<(&'a DesiredMember, Vec<MemberId>)>,
+}
+
+impl<'a> Ended<'a> {
+    fn of(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> Self {
+        let mut ended = Self::default();
+        for entry in &group.members {
+            let Some(until) = entry.until().filter(|until| *until <= time) else { continue };
+            match people.resolve(&entry.person) {
+                Ok(id) => {
+                    let latest = ended.entries.entry(id).or_insert((entry, until));
+                    if latest.1 < until {
+                        *latest = (entry, until);
+                    }
+                }
+                Err(BlockedReason::AmbiguousPerson { candidates }) => ended.ambiguous.push((entry, candidates)),
+                Err(_) => {}
+            }
         }
-        let Ok(id) = people.resolve(&entry.person) else { continue };
-        let latest = expired.entry(id).or_insert((entry, until));
-        if latest.1 < until {
-            *latest = (entry, until);
-        }
+        ended
     }
-    expired
+
+    /// The entries that end the access of somebody in the group, and do not say of whom. Elsewhere such a member is
+    /// removed as one whom no entry names; where undeclared members stay, this has to be resolved first.
+    fn ambiguous_among(&self, leaving: &[Number], people: &People<'_>) -> Unresolved<'a> {
+        if self.ambiguous.is_empty() {
+            return Vec::new();
+        }
+        let leaving: BTreeSet<MemberId> = leaving.iter().map(|number| people.id(*number)).collect();
+        let concerned = self.ambiguous.iter().filter(|(_, ids)| ids.iter().any(|id| leaving.contains(id)));
+        let blocked =
+            concerned.map(|(entry, ids)| (*entry, BlockedReason::AmbiguousPerson { candidates: ids.clone() }));
+        blocked.collect()
+    }
+
+    /// Everybody whose time has run out and whom no other entry keeps in the group.
+    fn ids(&self, members: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
+        let mut ids: BTreeSet<MemberId> = self.entries.keys().copied().collect();
+        for (number, _) in members {
+            ids.remove(&people.id(*number));
+        }
+        ids
+    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Blocked, Digest, Operation, Refusal};
 use crate::model::{
     AccountId, GroupId, GroupName, GroupRef, Limit, Member, MemberId, Membership, Mode, Origin, PersonRef, Protected,
-    RosterUse, RunStatus, Setting,
+    RosterUse, RunStatus, Setting, UserId,
 };
 
 /// The difference between what is desired and what was observed, and the operations that end it.
@@ -38,8 +38,20 @@ pub struct Plan {
     pub unmanaged_groups: Vec<GroupRef>,
     /// Memberships that end soon.
     pub expiring: Vec<Expiring>,
+    /// Whether the plan leaves out something that the files declare: other groups, or other changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
+    /// Whether the plan holds only what the clock brings.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub due: bool,
+    /// What deserves attention and refuses nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<PlanWarning>,
     /// The guards that concern more than one group, as they were when the plan was made.
     pub guards: PlanGuards,
+    /// Groups that were not read and decide about a removal, which is held until then.
+    #[serde(skip)]
+    pub(super) unread: BTreeSet<GroupId>,
     /// SHA-256 over the rest of the file; only a plan that is being read has one.
     #[serde(default, skip_serializing)]
     #[schemars(required)]
@@ -65,13 +77,34 @@ pub struct GroupPlan {
     pub held: Vec<Change>,
     /// The requests that make the changes, in order; none where the group is only observed.
     pub operations: Vec<Operation>,
-    /// Of an additive group: who has to be in it afterwards. Members whom no file declares do not count there.
+    /// Who has to be in the group afterwards, where other members do not count: in an additive group, and where only
+    /// a part of the differences is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<BTreeSet<MemberId>>,
+    /// With `required`: who must not be in the group, because their time has run out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub barred: BTreeSet<MemberId>,
+    /// Whether the group may differ in other ways, which this plan leaves out: it covers only what the clock brings, or
+    /// only those who move to the group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
+    /// How many entries of the group cannot be applied.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub blocked: u64,
     /// The members that the group was observed to have, by id.
     #[serde(with = "by_id")]
     #[schemars(with = "Vec<Member>")]
     pub observed: Arc<Membership>,
+}
+
+/// Something that deserves attention and refuses nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanWarning {
+    pub message: String,
+    pub help: String,
+    /// Where a file causes it.
+    pub origin: Option<Origin>,
 }
 
 /// The guards of one group, as resolved from its own settings and the files' defaults.
@@ -92,6 +125,18 @@ pub struct PlanGuards {
     pub total_removals: Setting<Limit>,
     /// Who is never removed from any group.
     pub protected: Vec<Protected>,
+    /// The user that the token acted for, where the plan removes somebody and the API said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_user: Option<PlannedTokenUser>,
+}
+
+/// The user that the token acted for when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTokenUser {
+    pub user_id: UserId,
+    /// The user's members of the account, as far as they are known.
+    pub members: Vec<MemberId>,
 }
 
 /// Somebody joins or leaves a group.
@@ -113,6 +158,9 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
+    /// For a removal that is held: the line that cannot be applied and may mean this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Origin>,
     /// Whether the change under review causes it; null where no base was given.
     pub since: Option<Since>,
     /// For a removal: when the member was added to the group, where that was asked and the API knows.
@@ -176,6 +224,19 @@ pub struct Summary {
     pub requests: u64,
 }
 
+impl Change {
+    #[must_use]
+    pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
+        let (via, reason, expired, held_by, since, added_at) = (None, None, None, None, None, None);
+        Self { action, member, origin, via, reason, expired, held_by, since, added_at }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl GroupPlan {
     /// The changes that operations carry out: none where the group is only observed.
     pub fn carried_out(&self) -> impl Iterator<Item = &Change> {
@@ -211,10 +272,16 @@ impl GroupPlan {
         (self.observed.len() + self.additions().count()).saturating_sub(self.removals().count())
     }
 
-    /// Whether the group is as it should be.
+    /// Whether the plan has a difference for the group, held ones included.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !(self.changes.is_empty() && self.held.is_empty())
+    }
+
+    /// Whether the group is, whole, as the files declare it: nothing differs, is blocked or is left out.
     #[must_use]
     pub fn in_sync(&self) -> bool {
-        self.changes.is_empty() && self.held.is_empty()
+        !self.differs() && self.blocked == 0 && !self.left_out
     }
 
     /// The id and name of the group.
@@ -228,7 +295,32 @@ impl Plan {
     /// Whether the account differs from what is declared, in any way the plan knows.
     #[must_use]
     pub fn has_differences(&self) -> bool {
-        self.groups.iter().any(|group| !group.in_sync())
+        self.groups.iter().any(GroupPlan::differs)
+    }
+
+    /// Whether groups that convoke writes to differ: what is only observed does not count.
+    #[must_use]
+    pub fn has_planned_differences(&self) -> bool {
+        self.groups.iter().any(|group| group.mode != Mode::Observe && group.differs())
+    }
+
+    /// Whether something declared cannot be applied to a group that convoke writes to.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe)
+    }
+
+    /// How many groups are, whole, as the files declare them.
+    #[must_use]
+    pub fn groups_in_sync(&self) -> u64 {
+        self.groups.iter().filter(|group| group.in_sync()).count() as u64
+    }
+
+    /// Whether the plan covers everything that the files declare and found nothing to do: only then is the account in
+    /// sync.
+    #[must_use]
+    pub fn account_in_sync(&self) -> bool {
+        !self.narrowed && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
     }
 
     /// Whether applying would remove anybody.
@@ -259,7 +351,7 @@ impl Plan {
             RunStatus::Refused
         } else if !self.blocked.is_empty() {
             RunStatus::Blocked
-        } else if self.has_differences() {
+        } else if self.groups.iter().any(|group| group.differs() || group.left_out) {
             RunStatus::Changes
         } else {
             RunStatus::InSync

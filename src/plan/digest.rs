@@ -6,7 +6,7 @@ use std::io::{Result as Written, Write};
 use sha2::{Digest as _, Sha256};
 
 use super::{Action, GroupPlan};
-use crate::model::{AccountId, MemberId, Mode};
+use crate::model::{AccountId, MemberId};
 
 /// A SHA-256, shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,18 +108,17 @@ pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Diges
     Digest(hash.finalize().into())
 }
 
-/// Names a plan: covers the account, the members each group was observed to have, and the changes; not times, names,
-/// places in files or the order of groups. Whether a group is only observed counts, since that decides whether its
-/// changes are made.
+/// Names what a plan does: covers the account and, for each group that the plan changes, its id, its name, who joins
+/// and who leaves. Nothing else counts, so that nothing unrelated makes a reviewed plan stale.
 pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan]) -> Digest {
     let mut hash = Sha256::new();
-    hash.update(format!("convoke plan 1\naccount {account_id}\n"));
-    let mut by_id: Vec<&GroupPlan> = groups.iter().collect();
-    by_id.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
-    for group in by_id {
-        let kind = if group.mode == Mode::Observe { "observed" } else { "group" };
-        hash.update(format!("{kind} {} {}\n", group.id, group.fingerprint));
-        let mut changes: Vec<_> = group.changes.iter().map(|change| (change.action, change.member.id)).collect();
+    hash.update(format!("convoke plan 2\naccount {account_id}\n"));
+    let mut changed: Vec<&GroupPlan> = groups.iter().filter(|group| group.carried_out().next().is_some()).collect();
+    changed.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
+    for group in changed {
+        // The length keeps a name with a line end from passing for something else.
+        hash.update(format!("group {} {} {}\n", group.id, group.name.as_str().len(), group.name.as_str()));
+        let mut changes: Vec<_> = group.carried_out().map(|change| (change.action, change.member.id)).collect();
         changes.sort_unstable();
         for (action, id) in changes {
             let sign = match action {

@@ -3,16 +3,17 @@
 //! A guard never changes a plan. What it counts is what the operations would do: neither held removals nor groups
 //! that are only observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::people::People;
-use super::{Change, GroupGuards, GroupPlan, Plan, PlanGuards, Target};
+use super::typos::{self, Texts};
+use super::{Change, GroupGuards, GroupPlan, Plan, PlanGuards, PlanWarning, PlannedTokenUser, Target};
 use crate::model::{
-    Desired, DesiredGroup, Email, GroupName, Limit, MemberId, Observed, Origin, PersonRef, Protected, Setting,
-    Settings, Unmanaged,
+    Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Observed, Origin, PersonRef, Protected, Setting,
+    Settings, TokenUser, Unmanaged,
 };
 
 /// A percentage of one group's members never comes to less than this many removals.
@@ -125,13 +126,20 @@ impl GroupGuards {
 impl PlanGuards {
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
-        Self { total_removals: settings.limits.total_removals.clone(), protected: settings.protected.clone() }
+        Self {
+            total_removals: settings.limits.total_removals.clone(),
+            protected: settings.protected.clone(),
+            token_user: None,
+        }
     }
 }
 
 /// The guards over what the operations would do.
 pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
     let mut refusals = protected(plan, people);
+    let (doubts, warnings) = unknown_protected(plan, people);
+    refusals.extend(doubts);
+    plan.warnings.extend(warnings);
     refusals.extend(total_removals(plan));
     for group in &plan.groups {
         refusals.extend(group_removals(group));
@@ -154,21 +162,35 @@ pub(super) fn check_account(
     sort(plan);
 }
 
-/// Refuses to remove the person that the token acts for.
-pub(super) fn check_owner(plan: &mut Plan, owner: &Email, people: &People<'_>) {
-    let is_owner =
-        |change: &Change| change.member.email.as_ref() == Some(owner) || people.has_email(change.member.id, owner);
-    let removed_from = plan.groups.iter().filter(|group| group.removals().any(is_owner));
-    let refusals: Vec<Refusal> = removed_from
-        .map(|group| Refusal {
+/// Refuses to remove the user that the token acts for, found by user id or by any of their addresses; records for a
+/// saved plan which members that user is.
+pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &People<'_>) {
+    let TokenUser::Known(user) = &current.token_user else { return };
+    let mut members: BTreeSet<MemberId> = people.of_user(&user.user_id).collect();
+    members.extend(user.email.iter().flat_map(|email| people.with_email(email)));
+    if let Some(planned) = plan.guards.token_user.take_if(|planned| planned.user_id == user.user_id) {
+        members.extend(planned.members);
+    }
+    let shown = |member: &Member| match member.email.as_ref().or(user.email.as_ref()) {
+        Some(email) => email.to_string(),
+        None => member.id.to_string(),
+    };
+    let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
+    let refusals: Vec<Refusal> = removed
+        .filter(|(_, change)| members.contains(&change.member.id))
+        .map(|(group, change)| Refusal {
             guard: Guard::Oneself,
             group: Some(group.name.clone()),
-            message: format!("{owner}, whom the token acts for, would be removed"),
+            message: format!("{}, whom the token acts for, would be removed", shown(&change.member)),
             figures: None,
             origin: Some(group.origin.clone()),
             help: "run with somebody else's token or an account-owned one, or say --accept-self".into(),
         })
         .collect();
+    if plan.removes_anybody() {
+        let members = members.into_iter().collect();
+        plan.guards.token_user = Some(PlannedTokenUser { user_id: user.user_id.clone(), members });
+    }
     plan.refusals.extend(refusals);
     sort(plan);
 }
@@ -200,8 +222,12 @@ fn group_removals(group: &GroupPlan) -> Option<Refusal> {
     })
 }
 
+/// Asked only where several groups lose members: of one group its own limit speaks.
 fn total_removals(plan: &Plan) -> Option<Refusal> {
     let limit = &plan.guards.total_removals;
+    if plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
+        return None;
+    }
     let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
     let present = plan.groups.iter().map(|group| group.observed.len()).sum();
     let figures = exceeded(limit, removals, present, LEAST_TOTAL_REMOVALS)?;
@@ -250,6 +276,39 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
         .filter_map(|(group, change)| Some((group, change, *protected.get(&change.member.id)?)))
         .map(|(group, change, entry)| protected_removal(group, change, entry))
         .collect()
+}
+
+/// Protected entries that name nobody in the account. Where somebody is removed and an entry may mean a member, it
+/// refuses the plan: the person it is to protect may be the one who is removed.
+fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<PlanWarning>) {
+    /// More names than this would drown the message.
+    const NAMED: usize = 5;
+    let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
+    let removes = plan.removes_anybody();
+    let holds = plan.groups.iter().any(|group| !group.held.is_empty());
+    let unknown = plan.guards.protected.iter().filter(|entry| (removes || holds) && !people.knows(&entry.person));
+    let mut texts: Option<Texts<'_, ()>> = None;
+    for entry in unknown {
+        let texts = texts.get_or_insert_with(|| {
+            let (addresses, ids) = (people.addresses(), people.ids());
+            Texts::new(addresses.chain(ids).map(|(text, _)| (text, ())))
+        });
+        let text = typos::written(&entry.person);
+        let near = texts.nearest(text, typos::tolerance(text));
+        let message = format!("{} is protected at {}, and no member of the account", entry.person, entry.origin);
+        let origin = Some(entry.origin.clone());
+        let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, ())| *text).collect();
+        names.dedup();
+        if names.is_empty() || !removes {
+            let help = "correct settings.protected, or take the entry out".into();
+            warnings.push(PlanWarning { message, help, origin });
+        } else {
+            let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
+            let help = "correct settings.protected, or take the entry out".into();
+            refusals.push(Refusal { guard: Guard::Protected, group: None, message, help, figures: None, origin });
+        }
+    }
+    (refusals, warnings)
 }
 
 fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) -> Refusal {

@@ -75,13 +75,15 @@ pub enum Method {
 }
 
 /// Fills in the operations of every group.
-pub(super) fn decide(groups: &mut [GroupPlan]) {
+pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
     let leaving: BTreeSet<MemberId> =
         groups.iter().flat_map(GroupPlan::removals).map(|change| change.member.id).collect();
     for group in groups {
         group.operations = match group.mode {
             Mode::Observe => Vec::new(),
             Mode::Additive => one_by_one(&group.changes),
+            // Replacing the set would do more than the clock brings.
+            Mode::Exact if due => one_by_one(&group.changes),
             Mode::Exact if single_requests(&group.changes) > MAX_SINGLE_REQUESTS => replacing(group, &leaving),
             Mode::Exact => one_by_one(&group.changes),
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::BlockedReason;
-use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status};
+use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status, UserId};
 
 /// A map by hash, seeded at random: quicker for short keys than the one of the standard library.
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -37,6 +37,8 @@ pub struct People<'a> {
     further: BTreeMap<Number, Vec<&'a Email>>,
     /// Who declined the invitation.
     rejected: BTreeSet<MemberId>,
+    /// The members of each user, as far as the account's members were read.
+    users: BTreeMap<&'a UserId, Vec<MemberId>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,7 @@ impl<'a> People<'a> {
             shared: BTreeMap::new(),
             further: BTreeMap::new(),
             rejected: BTreeSet::new(),
+            users: BTreeMap::new(),
         };
         for (group, membership) in &current.memberships {
             let numbers = membership.iter().map(|(id, member)| people.meet(id, member)).collect();
@@ -82,6 +85,9 @@ impl<'a> People<'a> {
                 }
                 PersonStatus::Other(_) => None,
             };
+            if let Some(user) = &person.user_id {
+                people.users.entry(user).or_default().push(*id);
+            }
             let number = people.number(id).number;
             people.learn(number, None, status);
             person.emails.iter().for_each(|email| people.learn(number, Some(email), status));
@@ -150,16 +156,45 @@ impl<'a> People<'a> {
         self.groups.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether anybody was seen with this address.
-    pub fn knows(&self, email: &Email) -> bool {
-        self.by_email.contains_key(email.folded())
+    /// Whether anybody was seen with this address or id.
+    pub fn knows(&self, person: &PersonRef) -> bool {
+        match person {
+            PersonRef::Email(email) => self.by_email.contains_key(email.folded()),
+            PersonRef::Id(id) => self.by_id.contains_key(id),
+        }
     }
 
-    /// Every address that was seen with one member alone.
-    pub fn unshared(&self) -> impl Iterator<Item = (&'a Email, Number)> {
+    /// Everybody's addresses, all letters small.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'a str, Number)> {
         let first = self.everybody.iter().enumerate().filter_map(|(place, known)| Some((known.email?, Number(place))));
         let further = self.further.iter().flat_map(|(number, emails)| emails.iter().map(|email| (*email, *number)));
-        first.chain(further).filter(|(email, _)| !self.shared.contains_key(email.folded()))
+        first.chain(further).map(|(email, number)| (email.folded(), number))
+    }
+
+    /// Everybody's id as text.
+    pub fn ids(&self) -> impl Iterator<Item = (&'a str, Number)> {
+        self.everybody.iter().enumerate().map(|(place, known)| (known.id.as_str(), Number(place)))
+    }
+
+    /// Every address that somebody was seen with.
+    pub fn emails(&self, number: Number) -> impl Iterator<Item = &'a Email> {
+        let further = self.further.get(&number).into_iter().flatten().copied();
+        self.known(number).email.into_iter().chain(further)
+    }
+
+    /// Everything that an entry may name a member by: their id and their addresses.
+    pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
+        let number = self.by_id.get(&id).map(|met| met.number);
+        let known = number.into_iter().flat_map(|number| {
+            let id: &'a MemberId = self.known(number).id;
+            std::iter::once(id.as_str()).chain(self.emails(number).map(Email::folded))
+        });
+        known
+    }
+
+    /// Every member of this user.
+    pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = MemberId> {
+        self.users.get(user).into_iter().flatten().copied()
     }
 
     /// Every member that was seen with this address.
@@ -170,19 +205,11 @@ impl<'a> People<'a> {
         }
     }
 
-    /// Whether this member was seen with this address.
-    pub fn has_email(&self, id: MemberId, email: &Email) -> bool {
-        self.by_id.get(&id).is_some_and(|met| {
-            let further = self.further.get(&met.number);
-            self.known(met.number).email == Some(email) || further.is_some_and(|further| further.contains(&email))
-        })
-    }
-
     /// The member a person comes to.
     ///
     /// # Errors
     ///
-    /// Says why there is none. The nearest address is left out: see [`Suggestions`](super::suggestions::Suggestions).
+    /// Says why there is none. Who is similar is left out.
     pub fn find(&self, person: &PersonRef) -> Result<Number, BlockedReason> {
         let found = match person {
             PersonRef::Id(id) => self.by_id.get(id).map(|met| met.number),
@@ -192,7 +219,7 @@ impl<'a> People<'a> {
             },
         };
         match found {
-            None => Err(BlockedReason::UnknownPerson { nearest: None }),
+            None => Err(BlockedReason::UnknownPerson { nearest: None, similar: Vec::new() }),
             Some(number) if !self.rejected.is_empty() && self.rejected.contains(self.known(number).id) => {
                 Err(BlockedReason::RejectedInvitation)
             }

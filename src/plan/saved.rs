@@ -64,7 +64,7 @@ impl Plan {
             return Err(SavedPlanError::Edited("it has a group twice"));
         }
         let mut decided = self.groups.clone();
-        operations::decide(&mut decided);
+        operations::decide(&mut decided, self.due);
         for (group, decided) in self.groups.iter().zip(&decided) {
             if group.fingerprint != fingerprint(group.observed.keys()) {
                 return Err(SavedPlanError::Edited("a group's fingerprint does not match its members"));

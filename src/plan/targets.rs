@@ -11,9 +11,13 @@ pub type Target = Result<GroupId, BlockedReason>;
 /// Finds the account's group for each declared group that is planned. A pin decides alone; else the name does, if it
 /// names one group.
 #[must_use]
-pub fn targets(desired: &Desired, current: &Observed, only: &BTreeSet<GroupName>) -> BTreeMap<GroupName, Target> {
+pub fn targets(
+    desired: &Desired,
+    current: &Observed,
+    covers: impl Fn(&GroupName) -> bool,
+) -> BTreeMap<GroupName, Target> {
     let by_name = groups_by_name(current);
-    let planned = desired.groups.iter().filter(|(name, _)| only.is_empty() || only.contains(*name));
+    let planned = desired.groups.iter().filter(|(name, _)| covers(name));
     planned.map(|(name, group)| (name.clone(), target(name, group, current, &by_name))).collect()
 }
 
@@ -62,7 +66,7 @@ pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<GroupRef> 
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();
     }
-    let declared = targets(desired, current, &BTreeSet::new());
+    let declared = targets(desired, current, |_| true);
     let managed: BTreeSet<GroupId> = declared.into_values().filter_map(Result::ok).collect();
     let others = current.groups.iter().filter(|(id, _)| !managed.contains(id));
     let mut unmanaged: Vec<_> = others.map(|(id, group)| GroupRef { id: *id, name: group.name.clone() }).collect();

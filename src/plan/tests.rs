@@ -3,11 +3,11 @@
 mod blocked;
 mod exclusive;
 mod guards;
+mod modes;
 mod operations;
 mod saved;
 mod undo;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -79,11 +79,7 @@ impl Account {
 }
 
 fn policy() -> Policy {
-    Policy {
-        account_id: id::<AccountId>(9),
-        only: BTreeSet::new(),
-        expiring_within: SignedDuration::from_hours(7 * 24),
-    }
+    Policy { expiring_within: SignedDuration::from_hours(7 * 24), ..Policy::new(id::<AccountId>(9)) }
 }
 
 /// A group of the files with these people.

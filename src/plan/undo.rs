@@ -1,6 +1,6 @@
 //! The inverse of what a run did, as an ordinary plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -51,7 +51,7 @@ pub fn undo(
         }
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), time);
+    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), false, time);
     plan.blocked = blocked;
     guards::check_operations(&mut plan, &people);
     plan.recount();
@@ -84,16 +84,7 @@ fn reverse(
     let (mut changes, mut removals) = (Vec::new(), Vec::new());
     let mut unresolved = false;
     for (member, before) in &reversal.before {
-        let change = |action| Change {
-            action,
-            member: people.subject_with_id(*member),
-            origin: before.origin.clone(),
-            via: None,
-            reason: None,
-            expired: None,
-            added_at: None,
-            since: None,
-        };
+        let change = |action| Change::new(action, people.subject_with_id(*member), before.origin.clone());
         match (before.was_member, observed.contains_key(member)) {
             (true, false) => match people.resolve(&PersonRef::Id(*member)) {
                 Ok(_) => changes.push(change(Action::Add)),
@@ -125,5 +116,8 @@ fn reverse(
         held,
         operations: Vec::new(),
         required: None,
+        barred: BTreeSet::new(),
+        left_out: false,
+        blocked: u64::from(unresolved),
     }
 }

@@ -97,7 +97,7 @@ pub fn why(
     let known = |id: &MemberId| current.memberships.values().any(|members| members.contains_key(id));
     let is_meant = |entry: &PersonRef| entry == person || people.resolve(entry).is_ok_and(|id| ids.contains(&id));
     let asked = |name: &GroupName| only.is_none_or(|only| only == name);
-    let targets = targets(desired, current, &BTreeSet::new());
+    let targets = targets(desired, current, |_| true);
     let mut groups = Vec::new();
     let mut declared_ids = BTreeSet::new();
     for (name, group) in &desired.groups {

@@ -79,7 +79,7 @@ pub fn desired(yaml: &str) -> Desired {
 pub fn plan(yaml: &str, current: &Observed) -> Plan {
     let time: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
     let expiring_within = SignedDuration::from_hours(24 * 7);
-    let policy = Policy { account_id: ACCOUNT.parse().unwrap(), only: Default::default(), expiring_within };
+    let policy = Policy { expiring_within, ..Policy::new(ACCOUNT.parse().unwrap()) };
     plan::plan(&desired(yaml), current, &policy, time)
 }
 

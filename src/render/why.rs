@@ -242,11 +242,7 @@ groups:
         ]);
         let desired = desired(FILE);
         let time = "2026-12-01T00:00:00Z".parse().unwrap();
-        let policy = Policy {
-            account_id: ACCOUNT.parse().unwrap(),
-            only: Default::default(),
-            expiring_within: jiff::SignedDuration::ZERO,
-        };
+        let policy = Policy { expiring_within: jiff::SignedDuration::ZERO, ..Policy::new(ACCOUNT.parse().unwrap()) };
         let plan = plan(&desired, &current, &policy, time);
         why(&crate::cli::parse_person(person).unwrap(), &desired, &current, &plan, None, time)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::BlockedReason;
+use crate::plan::{BlockedReason, Change};
 
 fn reasons(plan: &Plan) -> Vec<String> {
     plan.blocked.iter().map(|blocked| format!("{} {}: {blocked}", blocked.origin, blocked.group)).collect()
@@ -125,4 +125,89 @@ fn a_removal_names_the_entry_that_ran_out() {
     );
     let change = &plan.groups[0].changes[0];
     assert_eq!((change.origin.line, change.expired), (6, Some(time("2026-06-02T00:00:00Z"))));
+}
+
+/// Who is held in a group, and the line that holds them.
+fn held(plan: &Plan, group: &str) -> Vec<(String, u32)> {
+    let group = plan.groups.iter().find(|planned| planned.name == GroupName::from(group)).unwrap();
+    let shown =
+        |change: &Change| (change.member.email.as_ref().unwrap().to_string(), change.held_by.as_ref().unwrap().line);
+    group.held.iter().map(shown).collect()
+}
+
+#[test]
+fn everybody_with_an_ambiguous_address_is_held() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = Account::default().group("G", []).group("H", [1, 2, 3]);
+    let account = account.person(1, "same@example.com", known.clone()).person(2, "same@example.com", known);
+    let plan = account.plan("groups:\n  G: {members: [same@example.com]}\n  H: {members: [p3@example.com]}\n");
+    assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
+    assert_eq!(changes(&plan, "H"), (vec![], vec![]));
+}
+
+#[test]
+fn every_tie_of_a_typo_is_held() {
+    let account = Account::default().group("G", []).group("H", [1, 2, 77777]);
+    let plan = account.plan("groups:\n  G: {members: [p3@example.com]}\n  H: {members: [], allow_empty: true}\n");
+    assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
+    assert_eq!(changes(&plan, "H"), (vec![], vec![email(77777)]), "nobody means somebody so different");
+    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:3 G: p3@example.com: no member of the account; did you mean p1@example.com or p2@example.com?");
+}
+
+#[test]
+fn typo_of_a_shared_address_holds_everybody_who_has_it() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = Account::default().group("G", []).group("H", [111, 222]);
+    let account = account.person(111, "twin@example.com", known.clone()).person(222, "twin@example.com", known);
+    let plan = account.plan("groups:\n  G: {members: [twim@example.com]}\n  H: {members: [], allow_empty: true}\n");
+    assert_eq!(plan.groups[1].held.len(), 2);
+}
+
+#[test]
+fn typo_beyond_the_hundredth_is_held_too() {
+    let account = Account::default().group("G", []).group("H", [1]);
+    let unknown: Vec<String> = (0..200).map(|number| format!("nobody.{number:03}@elsewhere.org")).collect();
+    let files = format!(
+        "groups:\n  G: {{members: [{}, pp1@example.com]}}\n  H: {{members: [], allow_empty: true}}\n",
+        unknown.join(", ")
+    );
+    assert_eq!(held(&account.plan(&files), "H"), [(email(1), 3)]);
+}
+
+#[test]
+fn mistyped_id_holds_its_member() {
+    let account = Account::default().group("G", []).group("H", [1, 40_000]);
+    let mistyped = member_id(1).to_string().replacen("00000", "0000", 1) + "0";
+    let files =
+        format!("groups:\n  G: {{members: [{{id: \"{mistyped}\"}}]}}\n  H: {{members: [p40000@example.com]}}\n");
+    let plan = account.plan(&files);
+    assert_eq!(held(&plan, "H"), [(email(1), 3)]);
+    assert!(plan.blocked[0].message.ends_with("did you mean p1@example.com?"), "{}", plan.blocked[0].message);
+}
+
+#[test]
+fn expired_access_that_is_held_comes_first() {
+    let account = Account::default().group("G", [11, 22, 33]);
+    let plan = account.plan(
+        "groups:\n  G:\n    members:\n      - unknown.person@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
+    );
+    assert_eq!(held(&plan, "G"), [(email(33), 5), (email(11), 5), (email(22), 5)]);
+}
+
+#[test]
+fn a_group_with_a_blocked_entry_is_not_in_sync() {
+    let account = Account::default().group("G", [1]).group("H", [1]);
+    let plan = account.plan(
+        "groups:\n  G: {members: [p1@example.com, unknown.person@example.com]}\n  H: {members: [p1@example.com]}\n",
+    );
+    assert_eq!((plan.groups_in_sync(), plan.account_in_sync()), (1, false));
+}
+
+#[test]
+fn blocked_entries_of_an_observed_group_do_not_count_and_hold_nothing_there() {
+    let account = Account::default().group("G", [1]);
+    let plan = account.plan("groups:\n  G: {mode: observe, members: [unknown.person@example.com]}\n");
+    assert_eq!((plan.is_blocked(), plan.blocked.len()), (false, 1));
+    assert_eq!((plan.groups[0].changes.len(), plan.groups[0].held.len()), (1, 0));
+    assert!(!plan.has_planned_differences() && plan.has_differences());
 }

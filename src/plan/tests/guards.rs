@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{TokenOwner, TokenUser, UserId};
 
 /// Limits that do not get in the way of the guard under test.
 const NO_LIMITS: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
@@ -69,16 +70,17 @@ fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
         let removals = refused(&plan(groups, allowed));
         assert_eq!(removals, [], "{groups} groups, at the limit");
     }
-    let few = Account::default().group("G", 0..24);
+    // A second group loses one more.
+    let few = Account::default().group("G", 0..14).group("H", 100..110);
     let settings = "settings:\n  limits: {group_removals: 100%}\n";
-    let to = |left| format!("{settings}groups:\n{}", listing("G", "", left));
-    assert_eq!(refused(&few.plan(&to(4..24))), []);
-    assert_eq!(refused(&few.plan(&to(5..24))), [], "five always may");
-    assert_eq!(refused(&few.plan(&to(6..24))), [Guard::TotalRemovals]);
-    let many = Account::default().group("G", 0..70);
-    assert_eq!(refused(&many.plan(&to(6..70))), []);
-    assert_eq!(refused(&many.plan(&to(7..70))), [], "a tenth");
-    assert_eq!(refused(&many.plan(&to(8..70))), [Guard::TotalRemovals]);
+    let to = |left| format!("{settings}groups:\n{}{}", listing("G", "", left), listing("H", "", 101..110));
+    assert_eq!(refused(&few.plan(&to(3..14))), []);
+    assert_eq!(refused(&few.plan(&to(4..14))), [], "five always may");
+    assert_eq!(refused(&few.plan(&to(5..14))), [Guard::TotalRemovals]);
+    let many = Account::default().group("G", 0..60).group("H", 100..110);
+    assert_eq!(refused(&many.plan(&to(5..60))), []);
+    assert_eq!(refused(&many.plan(&to(6..60))), [], "a tenth");
+    assert_eq!(refused(&many.plan(&to(7..60))), [Guard::TotalRemovals]);
 }
 
 #[test]
@@ -136,9 +138,8 @@ fn somebody_protected_stays_so_when_the_group_lists_them_by_another_address() {
         listing("G", "", (0..10).filter(|number| *number != 3))
     );
     let unaware = Account::default().group("G", 0..10);
-    let settings = desired(&files).settings;
-    let sought = unaware.plan(&files).sought(&settings, &unaware.0);
-    assert!(sought.emails.contains(&"boss@example.com".parse().unwrap()), "the account is asked who that is");
+    let sought = unaware.plan(&files).sought(&unaware.0, true);
+    assert!(sought.people, "the account is asked who that is");
     let aware = unaware.person(3, "boss@example.com", known);
     let plan = aware.plan(&files);
     assert_eq!(refused(&plan), [Guard::Protected]);
@@ -150,7 +151,7 @@ fn nobody_is_looked_up_for_their_protection_while_nobody_is_removed() {
     let account = Account::default().group("G", 0..10);
     let files = format!("settings:\n  protected: [boss@example.com]\ngroups:\n{}", listing("G", "", 0..10));
     let plan = account.plan(&files);
-    assert!(plan.sought(&desired(&files).settings, &account.0).is_empty());
+    assert!(plan.sought(&account.0, false).is_empty());
 }
 
 #[test]
@@ -208,15 +209,83 @@ fn a_pinned_group_that_was_renamed_is_refused_and_not_guessed_around() {
     assert_eq!(renamed.groups[0].id, pin, "the pin decides, not the namesake");
 }
 
+/// The account with a token of this user.
+fn token_of(account: &Account, user: &str, email: Option<&str>) -> Account {
+    let mut account = account.clone();
+    let (user_id, email) = (UserId::new(user).unwrap(), email.map(|email| email.parse().unwrap()));
+    account.0.token_user = TokenUser::Known(TokenOwner { user_id, email });
+    account
+}
+
 #[test]
-fn the_owner_of_the_token_is_not_removed_by_their_own_hand() {
+fn token_user_is_found_by_any_address() {
     let account = Account::default().group("G", 0..10);
-    let mut plan = account.plan(&format!("groups:\n{}", listing("G", "", 1..10)));
-    assert_eq!(refused(&plan), []);
-    plan.protect_owner(&"P5@example.com".parse().unwrap(), &account.0);
-    assert_eq!(refused(&plan), [], "somebody who stays");
-    plan.protect_owner(&"P0@Example.com".parse().unwrap(), &account.0);
-    assert_eq!(refused(&plan), [Guard::Oneself]);
+    let files = format!("groups:\n{}", listing("G", "", 1..10));
+    let refusals = |email: &str| refused(&token_of(&account, "u1", Some(email)).plan(&files));
+    assert_eq!(refusals("P5@example.com"), [], "somebody who stays");
+    assert_eq!(refusals("P0@Example.com"), [Guard::Oneself]);
+}
+
+#[test]
+fn token_user_is_found_by_user_id() {
+    let mut account = Account::default().group("G", 0..10).accepted([0]);
+    account.0.people.get_mut(&member_id(0)).unwrap().user_id = UserId::new("u1");
+    let files = format!("groups:\n{}", listing("G", "", 1..10));
+    assert_eq!(refused(&token_of(&account, "u1", Some("login@example.com")).plan(&files)), [Guard::Oneself]);
+    assert_eq!(refused(&token_of(&account, "u2", None).plan(&files)), []);
+}
+
+#[test]
+fn token_user_is_sought_until_found() {
+    let account = Account::default().group("G", 0..10);
+    let files = format!("groups:\n{}", listing("G", "", 1..10));
+    let sought = |account: &Account| account.plan(&files).sought(&account.0, false);
+    assert!(sought(&account).token_user);
+    assert!(!account.plan(&files).sought(&account.0, true).token_user, "removing oneself is accepted");
+    assert!(sought(&token_of(&account, "u1", Some("p0@example.com"))).is_empty());
+    let mut unlisted = token_of(&account, "u1", Some("login@example.com"));
+    assert!(sought(&unlisted).people, "only the user id is left to go by");
+    unlisted.0.knows_everybody = true;
+    assert!(sought(&unlisted).is_empty());
+    assert!(sought(&token_of(&account, "u1", None)).people);
+}
+
+#[test]
+fn saved_plan_records_token_user() {
+    let account = Account::default().group("G", 0..10);
+    let files = format!("groups:\n{}", listing("G", "", 1..10));
+    let plan = token_of(&account, "u1", Some("p0@example.com")).plan(&files);
+    let again = Plan::parse(&serde_json::to_vec(&plan.sealed()).unwrap()).unwrap();
+    let token = |user: &str| token_of(&Account::default(), user, Some("renamed@example.com")).0;
+    assert!(again.knows_token_user(&token("u1").token_user));
+    assert!(!again.knows_token_user(&token("u2").token_user));
+    assert_eq!(refused(&again.clone().judged_for_token(&token("u1"), false)), [Guard::Oneself]);
+    assert_eq!(refused(&again.clone().judged_for_token(&token("u2"), false)), []);
+    assert_eq!(refused(&again.judged_for_token(&token("u1"), true)), []);
+}
+
+#[test]
+fn protected_typo_refuses_removals_near_it() {
+    let account = Account::default().group("G", 0..10).group("H", 0..10);
+    let files =
+        |protected: &str, left| format!("settings:\n  protected: [{protected}]\ngroups:\n{}", listing("G", "", left));
+    let near = account.plan(&files("p33@example.com", 1..10));
+    assert_eq!(refused(&near), [Guard::Protected]);
+    insta::assert_snapshot!(near.refusals[0].message, @"p33@example.com is protected at convoke.yaml:3, and no member of the account; it may mean p3@example.com, and the plan removes members");
+    let far = account.plan(&files("nobody.like.that@example.com", 1..10));
+    assert_eq!((refused(&far), far.warnings.len()), (vec![], 1));
+    let nothing = account.plan(&files("p33@example.com", 0..10));
+    assert_eq!((refused(&nothing), nothing.warnings.len()), (vec![], 0), "nobody was looked up");
+}
+
+#[test]
+fn total_is_asked_where_two_groups_lose_members() {
+    let settings = "settings:\n  limits: {group_removals: 100%, total_removals: 1}\n";
+    let account = Account::default().group("G", 0..10).group("H", 0..10);
+    let files =
+        |g: std::ops::Range<u64>, h| format!("{settings}groups:\n{}{}", listing("G", "", g), listing("H", "", h));
+    assert_eq!(refused(&account.plan(&files(3..10, 0..10))), []);
+    assert_eq!(refused(&account.plan(&files(3..10, 1..10))), [Guard::TotalRemovals]);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn a_group_or_a_change_that_is_there_twice_is_noticed_under_a_checksum_made_anew
     let twice = |edit: fn(&mut Plan)| {
         let mut plan = some_plan();
         edit(&mut plan);
-        let mut plan = assemble(plan.account_id, plan.groups, plan.guards, plan.time);
+        let mut plan = assemble(plan.account_id, plan.groups, plan.guards, false, plan.time);
         plan.recount();
         read(&json(&plan)).unwrap_err().to_string()
     };
@@ -114,15 +114,21 @@ fn a_plan_of_another_format_or_cut_short_is_refused() {
 }
 
 #[test]
-fn the_digest_disregards_names_places_and_time_and_nothing_else() {
-    let account = Account::default().group("G", 0..10);
+fn the_digest_covers_what_is_done_and_nothing_else() {
+    let account = Account::default().group("G", 0..10).group("H", [1]);
     let files = format!("groups:\n{}", listing("G", "", 1..10));
     let digest = account.plan(&files).digest;
-    assert_eq!(account.plan_at(&files, "2027-01-01T00:00:00Z").digest, digest);
-    assert_eq!(account.plan(&format!("# moved down\n\n{files}")).digest, digest);
-    assert_ne!(account.plan(&format!("groups:\n{}", listing("G", "", 2..10))).digest, digest, "another change");
+    assert_eq!(account.plan_at(&files, "2027-01-01T00:00:00Z").digest, digest, "another time");
+    assert_eq!(account.plan(&format!("# moved down\n\n{files}")).digest, digest, "other lines");
+    let with = |more: &str| account.plan(&format!("{files}{more}")).digest;
+    assert_eq!(with(&listing("H", "", [1])), digest, "a group without changes");
+    assert_eq!(with(&listing("H", "    mode: observe\n", [2])), digest, "an observed difference");
     let grown = Account::default().group("G", 0..11);
-    assert_ne!(grown.plan(&format!("groups:\n{}", listing("G", "", 1..11))).digest, digest, "other members");
+    assert_eq!(grown.plan(&format!("groups:\n{}", listing("G", "", 1..11))).digest, digest, "other members");
+    assert_ne!(with(&listing("H", "", [1, 2])), digest, "another group's change");
+    assert_ne!(account.plan(&format!("groups:\n{}", listing("G", "", 2..10))).digest, digest, "another change");
+    let renamed = Account::default().group("Renamed", 0..10);
+    assert_ne!(renamed.plan(&format!("groups:\n{}", listing("Renamed", "", 1..10))).digest, digest, "another name");
     let observing = format!("groups:\n{}", listing("G", "    mode: observe\n", 1..10));
     assert_ne!(account.plan(&observing).digest, digest, "nothing would be written");
 }

@@ -1,6 +1,5 @@
 //! An API that answers anything: what the program makes of it, and that it removes nobody for it.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,7 +46,7 @@ fn desired() -> Desired {
 }
 
 fn policy() -> Policy {
-    Policy { account_id: AccountId::SANDBOX, only: BTreeSet::new(), expiring_within: SignedDuration::ZERO }
+    Policy { expiring_within: SignedDuration::ZERO, ..Policy::new(AccountId::SANDBOX) }
 }
 
 /// A plan as it is saved.

@@ -160,9 +160,8 @@ pub fn time() -> Timestamp {
 
 pub fn policy() -> Policy {
     Policy {
-        account_id: crate::harness::ACCOUNT.parse().unwrap(),
-        only: BTreeSet::new(),
         expiring_within: SignedDuration::from_hours(24 * 7),
+        ..Policy::new(crate::harness::ACCOUNT.parse().unwrap())
     }
 }
 

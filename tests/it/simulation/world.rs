@@ -262,7 +262,7 @@ impl World {
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
         let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), Timestamp::UNIX_EPOCH);
-        let plan = observe::resolve(client, &desired, &mut current, make).await?;
+        let plan = observe::resolve(client, &mut current, true, make).await?;
         let bounds = self.bounds(&plan, false);
         Ok(Made { plan, bounds, seen })
     }
@@ -382,7 +382,7 @@ fn read(path: &Path) -> Result<Record, Violation> {
 }
 
 fn policy() -> Policy {
-    Policy { account_id: AccountId::SANDBOX, only: [].into(), expiring_within: SignedDuration::ZERO }
+    Policy { expiring_within: SignedDuration::ZERO, ..Policy::new(AccountId::SANDBOX) }
 }
 
 fn nothing_declared() -> Files {

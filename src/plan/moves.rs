@@ -1,0 +1,123 @@
+//! A plan of the touched groups alone must not take a member's access away who is declared in another group and has
+//! not arrived there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::compare::{Compared, hold};
+use super::people::People;
+use super::{Action, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
+use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin, PersonRef};
+
+/// Where somebody is declared whom the plan removes elsewhere.
+type Declarations<'a> = BTreeMap<&'a GroupName, Vec<(MemberId, &'a DesiredMember)>>;
+
+/// Adds those whom the plan removes to the other groups that declare them, where they are not there yet, and holds the
+/// removals for which that cannot be done. Says which groups have to be read first.
+pub(super) fn keep_access(
+    compared: &mut Compared,
+    desired: &Desired,
+    current: &Observed,
+    policy: &Policy,
+    people: &People<'_>,
+    time: Timestamp,
+) -> BTreeSet<GroupId> {
+    let mut unread = BTreeSet::new();
+    if policy.touched.is_none() || policy.due {
+        return unread;
+    }
+    let declared = declarations(compared, desired, policy, people, time);
+    let found = targets(desired, current, |name| declared.contains_key(name));
+    let mut holders: BTreeMap<MemberId, Origin> = BTreeMap::new();
+    for (name, members) in &declared {
+        let Some(group) = desired.groups.get(*name) else { continue };
+        let id = found.get(*name).and_then(|target| target.as_ref().ok());
+        match id.and_then(|id| Some((*id, current.memberships.get(id)?))) {
+            // Nobody arrives in a group that is only observed.
+            Some(_) if group.mode == Mode::Observe => {}
+            Some((id, observed)) => {
+                let missing = members.iter().filter(|(member, _)| !observed.contains_key(member));
+                let changes: Vec<Change> = missing.map(|(member, entry)| arrival(*member, entry, people)).collect();
+                if changes.is_empty() {
+                    continue;
+                }
+                let required = changes.iter().map(|change| change.member.id).collect();
+                compared.groups.push(GroupPlan {
+                    id,
+                    name: (*name).clone(),
+                    mode: group.mode,
+                    origin: group.origin.clone(),
+                    guards: GroupGuards::of(group, &desired.settings),
+                    fingerprint: fingerprint(observed.keys()),
+                    changes,
+                    held: Vec::new(),
+                    operations: Vec::new(),
+                    required: Some(required),
+                    barred: BTreeSet::new(),
+                    left_out: true,
+                    blocked: 0,
+                    observed: Arc::clone(observed),
+                });
+            }
+            None => {
+                unread.extend(id.filter(|id| !current.unreadable.contains_key(id)));
+                if group.mode != Mode::Observe {
+                    for (member, entry) in members {
+                        holders.entry(*member).or_insert_with(|| entry.origin.clone());
+                    }
+                }
+            }
+        }
+    }
+    if !holders.is_empty() {
+        for group in &mut compared.groups {
+            let held = hold(&mut group.changes, |member| holders.get(&member.id).cloned());
+            group.held.extend(held);
+        }
+    }
+    compared.groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    unread
+}
+
+/// The entries of groups that are not planned for members whom the plan removes.
+fn declarations<'a>(
+    compared: &Compared,
+    desired: &'a Desired,
+    policy: &Policy,
+    people: &People<'_>,
+    time: Timestamp,
+) -> Declarations<'a> {
+    let writing = compared.groups.iter().filter(|group| group.mode != Mode::Observe);
+    let changes = writing.flat_map(|group| &group.changes);
+    let removed: BTreeSet<MemberId> =
+        changes.filter(|change| change.action == Action::Remove).map(|change| change.member.id).collect();
+    let mut declared = Declarations::new();
+    if removed.is_empty() {
+        return declared;
+    }
+    let texts: BTreeSet<&str> = removed.iter().flat_map(|id| people.texts(*id)).collect();
+    let named = |person: &PersonRef| match person {
+        PersonRef::Email(email) => texts.contains(email.folded()),
+        PersonRef::Id(id) => removed.contains(id),
+    };
+    for (name, group) in desired.groups.iter().filter(|(name, _)| !policy.covers(name)) {
+        let entries = group.members.iter().filter(|entry| named(&entry.person) && entry.belongs_at(time));
+        let members = entries.filter_map(|entry| Some((people.resolve(&entry.person).ok()?, entry)));
+        let mut seen = BTreeSet::new();
+        let members: Vec<_> = members.filter(|(id, _)| removed.contains(id) && seen.insert(*id)).collect();
+        if !members.is_empty() {
+            declared.insert(name, members);
+        }
+    }
+    declared
+}
+
+fn arrival(member: MemberId, entry: &DesiredMember, people: &People<'_>) -> Change {
+    Change {
+        via: entry.via.clone(),
+        reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
+        ..Change::new(Action::Add, people.subject_with_id(member), entry.origin.clone())
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+
+/// An additive group with this list.
+fn additive(entries: &str) -> String {
+    format!("settings:\n  limits: {{group_removals: 100%}}\ngroups:\n  G:\n    mode: additive\n    members:\n{entries}")
+}
+
+#[test]
+fn additive_group_loses_only_those_whose_time_is_over() {
+    let account = Account::default().group("G", [1, 22, 333]);
+    let plan = account.plan(&additive("      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n"));
+    assert_eq!(changes(&plan, "G"), (vec![], vec![email(22)]));
+    assert_eq!(operations(&plan, "G"), [(Method::Delete, 1)]);
+    let group = &plan.groups[0];
+    assert_eq!((group.changes[0].origin.line, group.changes[0].expired.is_some()), (9, true));
+    assert_eq!(group.barred, [member_id(22)].into());
+}
+
+#[test]
+fn additive_group_never_gets_a_put() {
+    let account = Account::default().group("G", 100..120);
+    let ended: String =
+        (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
+    assert_eq!(operations(&account.plan(&additive(&ended)), "G"), [(Method::Delete, 1); 10]);
+}
+
+#[test]
+fn another_entry_keeps_somebody_in_an_additive_group() {
+    let account = Account::default().group("G", [1]);
+    let entries =
+        format!("      - {{email: p1@example.com, until: 2026-06-01}}\n      - {{id: \"{}\"}}\n", member_id(1));
+    assert!(!account.plan(&additive(&entries)).has_differences());
+}
+
+#[test]
+fn removals_of_an_additive_group_are_guarded() {
+    let account = Account::default().group("G", [1]);
+    let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
+    assert_eq!(refused(&plan), [Guard::AllowEmpty]);
+}
+
+#[test]
+fn expired_entry_that_may_mean_several_is_blocked() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = Account::default().group("G", [1]).person(7, "p1@example.com", known);
+    let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
+    assert_eq!((plan.blocked.len(), plan.summary.removes), (1, 0));
+}
+
+#[test]
+fn readding_somebody_whose_time_is_over_makes_a_saved_plan_stale() {
+    let account = Account::default().group("G", [1, 22]).accepted([5]);
+    let plan = account.plan(&additive(
+        "      - p5@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n      \
+         - {email: p333@example.com, until: 2026-06-01}\n",
+    ));
+    let stranger = member_id(99);
+    let mut present: std::collections::BTreeSet<MemberId> = plan.groups[0].observed.keys().copied().collect();
+    present.insert(stranger);
+    assert_eq!(plan.groups[0].freshness(&present), crate::plan::Freshness::Fresh, "undeclared members do not count");
+}
+
+/// What the clock brings of this plan.
+fn due(account: &Account, files: &str) -> Plan {
+    let policy = Policy { due: true, ..policy() };
+    plan(&desired(files), &account.0, &policy, time("2026-06-15T12:00:00Z"))
+}
+
+#[test]
+fn due_takes_only_what_the_clock_brings() {
+    let account = Account::default().group("G", [1, 22, 333]).accepted([4444, 55_555]);
+    let plan = due(
+        &account,
+        "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n      \
+         - p4444@example.com\n      - {email: p55555@example.com, from: 2026-06-10}\n",
+    );
+    assert_eq!(changes(&plan, "G"), (vec![email(55_555)], vec![email(22)]));
+    assert!(plan.narrowed && plan.groups[0].left_out && !plan.groups[0].in_sync());
+}
+
+#[test]
+fn due_never_replaces_a_set() {
+    let account = Account::default().group("G", 100..120);
+    let members: String =
+        (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
+    let files = format!("settings:\n  limits: {{group_removals: 100%}}\ngroups:\n  G:\n    members:\n{members}");
+    let plan = due(&account, &files);
+    assert_eq!(operations(&plan, "G"), [(Method::Delete, 1); 10]);
+    assert!(Plan::parse(&serde_json::to_vec(&plan.sealed()).unwrap()).is_ok(), "a saved plan keeps its operations");
+}
+
+/// The plan of these groups alone.
+fn touching(account: &Account, files: &str, groups: &[&str]) -> Plan {
+    let touched = groups.iter().map(|name| GroupName::from(*name)).collect();
+    let policy = Policy { touched: Some(touched), ..policy() };
+    plan(&desired(files), &account.0, &policy, time("2026-06-15T12:00:00Z"))
+}
+
+#[test]
+fn a_move_to_a_group_that_is_not_planned_adds_there_first() {
+    let account = Account::default().group("G", [11, 222]).group("H", [3333, 44_444]);
+    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
+    let plan = touching(&account, files, &["G"]);
+    assert_eq!(changes(&plan, "G"), (vec![], vec![email(222)]));
+    assert_eq!(changes(&plan, "H"), (vec![email(222)], vec![]), "nothing else of H is planned");
+    assert!(plan.groups[1].left_out);
+}
+
+#[test]
+fn a_removal_is_held_until_the_other_group_was_read() {
+    let mut account = Account::default().group("G", [11, 222]).group("H", []);
+    let other: GroupId = id(2);
+    account.0.memberships.remove(&other);
+    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
+    let plan = touching(&account, files, &["G"]);
+    assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
+    assert_eq!(plan.sought(&account.0, true).groups, [other].into());
+    account.0.unreadable.insert(other, "refused".into());
+    let plan = touching(&account, files, &["G"]);
+    assert!(plan.sought(&account.0, true).is_empty());
+    assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 0));
+}
+
+#[test]
+fn nothing_is_planned_where_nothing_is_touched() {
+    let account = Account::default().group("G", [1, 2]);
+    let plan = touching(&account, "groups:\n  G: {members: [p1@example.com]}\n", &[]);
+    assert_eq!((plan.groups.len(), plan.account_in_sync()), (0, false));
+}

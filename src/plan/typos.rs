@@ -1,0 +1,187 @@
+//! Finds texts that differ by no more than a typo: whom an unknown address or id may mean.
+//!
+//! Everybody who may be meant keeps their access, so nothing may be missed; and a file can hold many thousands of
+//! unknown addresses, so most comparisons end at the lengths and at the sets of characters.
+
+use std::collections::BTreeMap;
+
+use crate::model::PersonRef;
+
+/// No address and no id is longer, in bytes, as far as the quick comparison goes.
+const LONGEST: usize = 96;
+
+/// What all suggestions of a plan may cost, in comparisons at a glance; a close one costs as much as many.
+const MOST_WORK: u64 = 1_000_000_000;
+const CLOSE_LOOK: u64 = 100;
+
+/// How many characters may differ before two addresses are two people's rather than one's with a typo: the shorter
+/// the name, the fewer.
+pub fn tolerance(text: &str) -> usize {
+    let name = text.split('@').next().unwrap_or_default();
+    (1 + name.chars().count() / 6).min(3)
+}
+
+/// A person's text as addresses and ids are compared.
+pub fn written(person: &PersonRef) -> &str {
+    match person {
+        PersonRef::Email(email) => email.folded(),
+        PersonRef::Id(id) => id.as_str(),
+    }
+}
+
+/// Texts, each with something that belongs to it, in the order of their lengths.
+pub struct Texts<'a, T> {
+    by_length: BTreeMap<usize, Vec<Row<'a, T>>>,
+    work_left: u64,
+}
+
+struct Row<'a, T> {
+    /// Which characters there are, as one bit for several of them.
+    characters: u64,
+    text: &'a str,
+    of: T,
+}
+
+impl<'a, T: Copy> Texts<'a, T> {
+    pub fn new(texts: impl IntoIterator<Item = (&'a str, T)>) -> Self {
+        let mut by_length: BTreeMap<usize, Vec<Row<'a, T>>> = BTreeMap::new();
+        for (text, of) in texts {
+            by_length.entry(text.chars().count()).or_default().push(Row { characters: characters(text), text, of });
+        }
+        Self { by_length, work_left: MOST_WORK }
+    }
+
+    /// Whether any of these texts may have been mistyped as the given one, or the given one as any of these; the
+    /// tolerance is that of the text which nobody has.
+    pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
+        self.candidates(text).find(|row| near(row, text, tolerance_of(row.text)).is_some()).map(|row| row.of)
+    }
+
+    /// Everything within the tolerance, nearest first, then in the order of the texts. There is an end to what all
+    /// searches together may cost; those after it find nothing.
+    pub fn nearest(&mut self, text: &str, most: usize) -> Vec<(usize, &'a str, T)> {
+        let mut found = Vec::new();
+        let mut work = 0;
+        let seen = characters(text);
+        for row in self.candidates(text) {
+            work += 1;
+            if !may_be_near(row.characters, seen, most) {
+                continue;
+            }
+            work += CLOSE_LOOK;
+            if work > self.work_left {
+                break;
+            }
+            found.extend(distance(row.text, text, most).map(|distance| (distance, row.text, row.of)));
+        }
+        self.work_left = self.work_left.saturating_sub(work);
+        found.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        found
+    }
+
+    /// Those whose length allows a typo.
+    fn candidates(&self, text: &str) -> impl Iterator<Item = &Row<'a, T>> {
+        /// The largest tolerance.
+        const MOST: usize = 3;
+        let length = text.chars().count();
+        self.by_length.range(length.saturating_sub(MOST)..=length + MOST).flat_map(|(_, rows)| rows)
+    }
+}
+
+fn near<T>(row: &Row<'_, T>, text: &str, most: usize) -> Option<usize> {
+    may_be_near(row.characters, characters(text), most).then(|| distance(row.text, text, most)).flatten()
+}
+
+fn characters(text: &str) -> u64 {
+    text.chars().fold(0, |set, c| set | 1 << (u32::from(c) % u64::BITS))
+}
+
+/// One edit adds at most one kind of character and takes at most one away.
+const fn may_be_near(a: u64, b: u64, most: usize) -> bool {
+    (a ^ b).count_ones() as usize <= 2 * most
+}
+
+/// The optimal string alignment distance, where it is at most so much.
+pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
+    let (a, b) = differing(a, b);
+    let distance = match a.is_ascii() && b.is_ascii() && a.len() < LONGEST && b.len() < LONGEST {
+        true => alignment(a.as_bytes(), b.as_bytes(), most),
+        false => strsim::osa_distance(a, b),
+    };
+    (distance <= most).then_some(distance)
+}
+
+/// Both texts without what they begin and end with alike.
+fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
+    let same = |(x, y): &(char, char)| x == y;
+    let front: usize = a.chars().zip(b.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    let (a, b) = (a.get(front..).unwrap_or_default(), b.get(front..).unwrap_or_default());
+    let back: usize = a.chars().rev().zip(b.chars().rev()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    (a.get(..a.len() - back).unwrap_or_default(), b.get(..b.len() - back).unwrap_or_default())
+}
+
+/// The optimal string alignment distance of short ASCII texts; any larger number where it is more than `most`.
+#[expect(clippy::indexing_slicing, reason = "both texts are shorter than the rows, as the caller has seen")]
+fn alignment(a: &[u8], b: &[u8], most: usize) -> usize {
+    let (mut before, mut last, mut row) = ([0; LONGEST], [0; LONGEST], [0; LONGEST]);
+    for (j, cell) in last.iter_mut().enumerate() {
+        *cell = j;
+    }
+    for i in 1..=a.len() {
+        row[0] = i;
+        let mut least = i;
+        for j in 1..=b.len() {
+            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut cell = substituted.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                cell = cell.min(before[j - 2] + 1);
+            }
+            row[j] = cell;
+            least = least.min(cell);
+        }
+        // A transposition reaches back one row further, and costs one.
+        if least > most + 1 {
+            return least;
+        }
+        (before, last, row) = (last, row, before);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tolerance_grows_with_the_name() {
+        let of = |name: usize| tolerance(&format!("{}@example.com", "a".repeat(name)));
+        assert_eq!([of(1), of(5), of(6), of(11), of(12), of(60)], [1, 1, 2, 2, 3, 3]);
+        assert_eq!(tolerance(&"0".repeat(32)), 3);
+    }
+
+    #[test]
+    fn every_tie_is_found_nearest_first() {
+        let mut texts = Texts::new([("carl@x", 1), ("carol@x", 2), ("caryl@x", 3), ("dave@x", 4)]);
+        let found: Vec<i32> = texts.nearest("caroll@x", 2).into_iter().map(|(.., of)| of).collect();
+        assert_eq!(found, [2, 1, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn distance_is_optimal_string_alignment(a in "[ab@é]{0,12}", b in "[ab@é]{0,12}", most in 0..4_usize) {
+            let exact = strsim::osa_distance(&a, &b);
+            prop_assert_eq!(distance(&a, &b, most), (exact <= most).then_some(exact));
+        }
+
+        #[test]
+        fn nothing_near_is_missed(
+            texts in prop::collection::vec("[a-c1@]{1,14}", 0..12), text in "[a-c1@]{1,14}", most in 1..4_usize,
+        ) {
+            let near = |other: &&String| strsim::osa_distance(other, &text) <= most;
+            let mut index = Texts::new(texts.iter().map(|text| (text.as_str(), ())));
+            prop_assert_eq!(index.nearest(&text, most).len(), texts.iter().filter(near).count());
+            prop_assert_eq!(index.any_near(&text, |_| most).is_some(), texts.iter().any(|other| near(&other)));
+        }
+    }
+}
