@@ -171,7 +171,7 @@ impl<'p> Comparison<'p, '_> {
         self.compared.blocked.push(Blocked { mode, ..blocked });
     }
 
-    /// The nearest of those whom an unknown person may be, under the address that is near.
+    /// The nearest of those whom an unknown person may be, under the address that is near: every tie, up to five.
     fn similar(&mut self, person: &PersonRef) -> Vec<Member> {
         let people = self.people;
         let texts = match person {
@@ -180,12 +180,14 @@ impl<'p> Comparison<'p, '_> {
         };
         let text = typos::written(person);
         let found = texts.nearest(text, typos::tolerance(text));
-        let named = |(_, text, number): (usize, &str, Number)| {
+        let named = |(text, number): (&str, Number)| {
             let email = people.emails(number).find(|email| email.folded() == text);
             let member = people.subject(number);
             Member { email: email.cloned().or(member.email), ..member }
         };
-        found.into_iter().take(MOST_SHOWN).map(named).collect()
+        let least = found.first().map(|(distance, ..)| *distance);
+        let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
+        nearest.take(MOST_SHOWN).map(|(_, text, number)| named((text, number))).collect()
     }
 
     /// Holds the removals of all who may be meant by a blocked entry, now that all of those are known.

@@ -102,7 +102,7 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
       "format_version": 1,
       "status": "changes",
       "account_id": "023e105f4ecef8ad9ca31a8372d0c353",
-      "digest": "1d4af64e67e4a21576b8cd4517a1675ac48d6fe825ec329bffa8ff55d2e1afac",
+      "digest": "238a347c02a4a604820a3fea637e9ecb6a7e982db0f9d4fb82c99b60b32a0153",
       "time": "2026-11-01T00:00:00Z",
       "summary": {
         "groups": 1,
@@ -226,7 +226,7 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
         },
         "protected": []
       },
-      "checksum": "14bb2b6d27bd821b3c8b7a242dfc11404bbc7e93c1f6c4210d6e1d2f388d914d"
+      "checksum": "15a8bf22980c0706e85e33709717dbbd35b1220a67a678c64bf6b49e66d75231"
     }
     "#);
 }
