@@ -63,19 +63,19 @@ fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
         assert!(world.writes().is_empty());
         if group == "Dev" {
             insta::assert_snapshot!(stale.stdout, @"
-    Ops (4 -> 4 members)
-      + new@example.com   accepted  convoke.yaml:10
-      - dave@example.com  accepted  convoke.yaml:6
+            Ops (4 -> 4 members)
+              + new@example.com   accepted  convoke.yaml:10
+              - dave@example.com  accepted  convoke.yaml:6
 
-    Plan: 1 to add, 1 to remove in 1 of 2 groups
-    Digest: 9de4d85d2e16e17be51d5c845e5b504e8722b16c83912f99d9d6e296b8b236b7
+            Plan: 1 to add, 1 to remove in 1 of 2 groups
+            Digest: 28999275c054fb7056f01c66bdf003a5f6837031eb84cd606ea1749e0040b936
 
-    Stale: the account has changed since the plan was made
-      Dev
-        was added: other@example.com
-        was removed: alice@example.com
-    Nothing was changed. Make a new plan and review it.
-    ");
+            Stale: the account has changed since the plan was made
+              Dev
+                was added: other@example.com
+                was removed: alice@example.com
+            Nothing was changed. Make a new plan and review it.
+            ");
         }
     }
 }
@@ -182,7 +182,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
       - e@example.com  accepted  convoke.yaml:6
 
     Plan: 1 to add, 5 to remove in 2 of 2 groups
-    Digest: fc95ee46358d71f616d145671c5d62da40d87301f982796da9600b9b9cc1a6f4
+    Digest: 58f3a23d1f245a61147945588ce9f61d79d8f325059c349602a21881b22e0519
 
     done Dev: 1 added, 0 removed
     stale Ops: 0 added, 0 removed
@@ -216,7 +216,7 @@ fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
       + mover@example.com  accepted  convoke.yaml:11
 
     Plan: 1 to add, 1 to remove in 2 of 2 groups
-    Digest: 4f40ef02c3aed586d93f29df2e572090ca976f1b57663e0a67a9ed1fdcb7b4d2
+    Digest: 53a4718fdb1489aac3d53690210c69159ae0fb7c7d1e1246e1e2cc5bf1bb9d6a
 
     skipped From: 0 added, 0 removed
       skipped: not removed: mover@example.com: stays, because adding them to "To" failed

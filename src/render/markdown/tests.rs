@@ -47,7 +47,7 @@ fn plan_without_changes_is_a_line() {
     <!-- convoke:plan -->
     ### No changes. 1 group in sync.
 
-    Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
+    Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
     ");
 }
 
@@ -108,12 +108,12 @@ fn removals_stand_before_folded_diffs() {
 
     </details>
 
-    Digest: `2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49`
+    Digest: `4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8`
 
     To apply exactly this plan:
 
     ```sh
-    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     ```
     ");
 }
@@ -186,12 +186,12 @@ fn this_change_stands_apart() {
 
     </details>
 
-    Digest: `2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49`
+    Digest: `4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8`
 
     To apply exactly this plan:
 
     ```sh
-    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     ```
     ");
 }
@@ -227,12 +227,12 @@ fn limits_can_be_accepted() {
 
     </details>
 
-    Digest: `c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91`
+    Digest: `aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243`
 
     If every one of these removals is meant, accept the limits for exactly this plan:
 
     ```sh
-    convoke apply -f groups --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
+    convoke apply -f groups --accept aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
     ```
     ");
 }
@@ -267,7 +267,7 @@ fn other_refusals_show_no_command() {
 
     </details>
 
-    Digest: `87d493c2cbcbd8c1951be4e1cf821753a64a019813a104135ea43778d606cf8d`
+    Digest: `23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960`
 
     No digest lifts these refusals: resolve them first.
     ");
@@ -295,7 +295,7 @@ fn blocked_entries_are_a_warning() {
     | --- | --- | --- |
     | `Developers` | +0 −0, 1 held | 1 → 1 |
 
-    Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
+    Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
     "#);
 }
 
@@ -367,7 +367,7 @@ fn drift_is_not_worded_as_a_plan() {
     To make the account match the files:
 
     ```sh
-    convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     ```
     ");
 }
@@ -413,7 +413,7 @@ fn failures_come_before_successes() {
 
     - `Developers`: done; 1 added, 0 removed
 
-    Digest: `354bdce6dafee564d8c86af8d1667f3dd8861925da5a1ce2a3902e24aaf35704`
+    Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
     "#);
 }
 

@@ -35,10 +35,10 @@ fn small_plan_fits_a_narrow_terminal() {
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     2 differences in observed groups, where convoke does not write
-    Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    Digest: 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
     To apply exactly this plan:
-      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+      convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     ");
 }
 
@@ -71,10 +71,10 @@ fn this_change_has_a_section_of_its_own() {
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     This change: 1 to add, 0 to remove in 1 group
     2 differences in observed groups, where convoke does not write
-    Digest: 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+    Digest: 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
     To apply exactly this plan:
-      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+      convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     ");
 }
 
@@ -104,10 +104,10 @@ fn refused_and_blocked_plans_say_what_to_do() {
         help: if every one of these removals is meant, accept this very plan by its digest
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
-    Digest: c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
+    Digest: aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
 
     To accept the limits for exactly this plan:
-      convoke apply -f groups --accept c28f6b7a95d17b38997ec7edc5bc2f63561b081fb283318140b3fef8fa6c8b91
+      convoke apply -f groups --accept aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
     =====
     Developers (1 -> 0 members)
       - root@example.com  accepted  groups.yaml:6
@@ -121,7 +121,7 @@ fn refused_and_blocked_plans_say_what_to_do() {
         help: if the group is to be empty, say so: allow_empty: true
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
-    Digest: 87d493c2cbcbd8c1951be4e1cf821753a64a019813a104135ea43778d606cf8d
+    Digest: 23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960
 
     No digest lifts these refusals: resolve them first.
     =====
@@ -215,7 +215,7 @@ fn drift_is_not_worded_as_a_plan() {
     2 differences in observed groups, where convoke does not write
 
     To make the account match the files:
-      convoke apply -f groups --expect 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+      convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     =====
     Developers (1 member)
       ~ alice@example.com  unexpected  accepted  groups.yaml:4
@@ -239,9 +239,9 @@ fn stale_plan_says_what_differs_and_shows_no_command() {
     let stale = Stale::Digest { flag: "--expect", given: crate::plan::Digest::of(b"another") };
     let shown = plan(&samples::small(), View { stale: Some(&stale), ..view() }, NARROW);
     insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"
-     2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49
+     4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
-    Stale: this is not the plan that was reviewed: its digest is 2fd555b5e38fbde800670c7124516b9b5c0e50f47c01e21405e6280395670b49, --expect names ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
+    Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, --expect names ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
     Nothing was changed. Make a new plan and review it.
     ");
 }
