@@ -1,5 +1,7 @@
 //! People who are declared by id in one group and by address in a group that excludes it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn files(initiators: &str, approvers: &str) -> String {
