@@ -40,8 +40,11 @@ if [ "$COMMAND" = plan ] && [ -n "$BASE" ] && [ "$ONLY_CHANGED" = true ]; then
     || fail "The checkout has no commit $BASE. Let actions/checkout fetch it with fetch-depth: 0."
   touched=false
   while IFS= read -r file; do
-    # A difference and an error both count: in doubt convoke says what is wrong.
-    git diff --quiet "$BASE" HEAD -- "$file" || touched=true
+    # A difference and an error both count, and so do links, submodules and files that Git does not know: what they lead
+    # to can differ all the same.
+    git --literal-pathspecs diff --quiet "$BASE" -- "$file" || touched=true
+    git --literal-pathspecs ls-files --stage -- "$file" | awk '{ seen = 1 } /^1[26]0000/ { other = 1 } END { exit other || !seen }' \
+      || touched=true
   done < <(list_files)
   output touched "$touched"
   if [ "$touched" = false ]; then

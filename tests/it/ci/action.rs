@@ -378,6 +378,27 @@ fn first_pull_request_has_an_empty_base() {
 }
 
 #[test]
+fn change_behind_a_link_is_planned() {
+    let Some(setting) = setting() else { return };
+    setting.origin.git(&["mv", "groups/admins.yaml", "admins.yaml"]);
+    setting.origin.link("../admins.yaml", "groups/admins.yaml");
+    let event = setting.pull_request(&[("admins.yaml", &admins_with("carol@example.com"))]);
+    succeeded(&setting.plan(&event));
+    assert!(setting.github.comments(7)[0].contains("carol@example.com"));
+}
+
+#[test]
+fn change_without_an_effect_is_applied_too() {
+    let Some(setting) = setting() else { return };
+    let event = setting.pull_request(&[("groups/admins.yaml", &format!("# Who may do everything.\n{ADMINS}"))]);
+    succeeded(&setting.plan(&event));
+    let job = setting.apply(&setting.merged(&event));
+    succeeded(&job);
+    assert_eq!(job.outputs["status"], "in_sync", "{}", job.log);
+    assert_eq!(job.artifacts.len(), 0);
+}
+
+#[test]
 fn base_that_was_not_fetched_is_an_error() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);

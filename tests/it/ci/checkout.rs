@@ -52,6 +52,12 @@ impl Repository {
         self.head()
     }
 
+    /// Commits a link.
+    pub fn link(&self, target: &str, path: &str) {
+        std::os::unix::fs::symlink(target, self.folder.path().join(path)).unwrap();
+        self.commit(&[]);
+    }
+
     pub fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"])
     }
