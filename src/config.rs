@@ -7,6 +7,7 @@
 
 mod edit;
 mod entry;
+pub mod export;
 mod file;
 mod keys;
 mod load;
@@ -21,6 +22,7 @@ mod schema;
 mod time;
 mod value;
 mod warnings;
+mod yaml;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@
 
 pub mod edit;
 pub mod escape;
-pub mod export;
 pub mod failure;
 pub mod github;
 pub mod json;
@@ -13,12 +12,11 @@ pub mod metrics;
 pub mod report;
 pub mod review;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod text;
 pub mod view;
 pub mod why;
 mod words;
-mod yaml;
 
 pub use escape::clean;
 pub use words::summary;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Output, files, progress::Progress, session, show};
 use crate::cli::ExportArgs;
+use crate::config::export;
 use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
-use crate::render::{clean, counted, export};
+use crate::render::{clean, counted};
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // There may be no files yet: where some are named, they name the account.

@@ -291,7 +291,7 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// A text with control characters escaped, and tabs replaced by spaces.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     escape_all_but(text, &['"', '\'', '\\', '\t']).replace('\t', " ")
 }
 

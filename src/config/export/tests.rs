@@ -26,7 +26,7 @@ fn a_small_account_is_exported_sorted_and_commented() {
         ("on", &["alice@example.com"]),
     ]);
     insta::assert_snapshot!(whole(&current), @r#"
-    # The membership of 3 groups as the account has it.
+    # The membership of 3 groups, as it is in the account.
     version: 1
     account_id: 023e105f4ecef8ad9ca31a8372d0c353
 
@@ -35,7 +35,7 @@ fn a_small_account_is_exported_sorted_and_commented() {
         id: a0000000000000000000000000000000
         members:
           - alice@example.com
-          - Bob@Example.com  # has not answered the invitation yet
+          - Bob@Example.com  # has not accepted the invitation yet
           - zoe@example.com
           - id: b0000000000000000000000000000003  # no address
 
@@ -57,12 +57,12 @@ fn what_cannot_be_declared_is_told_and_not_left_out_in_silence() {
     current.memberships.remove(&group_id(4));
     current.unreadable.insert(group_id(4), "Policy validation failed\nmembers: []".into());
     insta::assert_snapshot!(whole(&current), @r#"
-    # The membership of 1 group as the account has it.
+    # The membership of 1 group, as it is in the account.
     version: 1
     account_id: 023e105f4ecef8ad9ca31a8372d0c353
-    # " blank" (a0000000000000000000000000000000) is not exported: its name begins or ends with a blank; change it in the account
+    # " blank" (a0000000000000000000000000000000) is not exported: its name begins or ends with a space; change it in the account
     # "Twice" (a0000000000000000000000000000002) is not exported: group a0000000000000000000000000000001 has the same name; give one of them another name
-    # "\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"" (a0000000000000000000000000000003) is not exported: its name holds a control character; change it in the account
+    # "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"" (a0000000000000000000000000000003) is not exported: its name contains a control character; change it in the account
     # "Unread" (a0000000000000000000000000000004) is not exported: its members cannot be read: Policy validation failed\nmembers: []
 
     groups:
@@ -79,7 +79,7 @@ fn two_members_with_one_address_are_told_apart_by_id() {
     let member = Arc::new(Member { id: member_id(7), email: "ALICE@example.com".parse().ok(), status: None });
     current.memberships.insert(group_id(1), Arc::new(Membership::from([(member_id(7), member)])));
     insta::assert_snapshot!(whole(&current), @r#"
-    # The membership of 2 groups as the account has it.
+    # The membership of 2 groups, as it is in the account.
     version: 1
     account_id: 023e105f4ecef8ad9ca31a8372d0c353
 

@@ -1,4 +1,4 @@
-//! Scalars as YAML reads them back.
+//! Writes scalars that YAML reads back as the same text.
 
 use std::fmt::Write as _;
 

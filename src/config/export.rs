@@ -1,36 +1,33 @@
-//! The account's present membership as files: what is declared in them is what is there.
+//! Writes the present membership of the account as files. A plan of these files is empty.
 //!
-//! The same account gives the same bytes. Whoever cannot be named by an address is named by id; what cannot be
-//! declared at all is told in a comment and in the warnings, and never left out in silence.
+//! The same account gives the same bytes. A member whom no address identifies is named by id. What no file can declare
+//! is reported in a comment and as a warning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{clean, counted, yaml};
+use super::problem::escaped;
+use super::yaml;
 use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Observed, Status};
 
 mod file_name;
 
 pub use file_name::file_names;
 
-/// A longer key has to be marked as one.
+/// YAML requires a mark before longer keys.
 const LONGEST_KEY: usize = 1000;
 
-/// What can be exported.
 #[derive(Clone, Debug, Default)]
 pub struct Export {
-    /// The groups that can be declared, by name.
     pub groups: BTreeMap<GroupName, Exported>,
-    /// What cannot be declared, and why, as sentences.
+    /// What no file can declare, and why.
     pub warnings: Vec<String>,
 }
 
-/// A group as a file declares it.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// Its id.
     pub id: GroupId,
-    /// Its entry in `groups`, indented, with a line end.
+    /// The group's entry in `groups`, indented, with a line end.
     pub yaml: String,
 }
 
@@ -66,11 +63,11 @@ fn undeclarable(name: &GroupName) -> Option<&'static str> {
     if name.trim().is_empty() {
         Some("its name is empty; give it a name in the account")
     } else if name.trim() != name {
-        Some("its name begins or ends with a blank; change it in the account")
+        Some("its name begins or ends with a space; change it in the account")
     } else if name.chars().any(char::is_control) {
-        Some("its name holds a control character; change it in the account")
+        Some("its name contains a control character; change it in the account")
     } else if name == "<<" {
-        Some("its name is a key that means something else in YAML; change it in the account")
+        Some("its name is the merge key of YAML; change it in the account")
     } else {
         None
     }
@@ -125,7 +122,7 @@ fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
         }
     };
     if member.status == Some(Status::Pending) {
-        notes.push("has not answered the invitation yet".into());
+        notes.push("has not accepted the invitation yet".into());
     }
     match notes.is_empty() {
         true => format!("      - {entry}\n"),
@@ -133,23 +130,23 @@ fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     }
 }
 
-/// Text from outside in a comment, where it must neither end the line nor be unprintable.
+/// Text from outside in a comment: it must not end the line.
 fn comment(text: &str) -> String {
     let printable = |c: char| if c.is_ascii() || c.is_alphanumeric() { c } else { '?' };
-    clean(text).chars().map(printable).collect()
+    escaped(text).chars().map(printable).collect()
 }
 
 /// What every file begins with.
-fn head(account_id: Option<AccountId>) -> String {
-    let account = account_id.map(|id| format!("account_id: {}\n", yaml::scalar(id.as_str()))).unwrap_or_default();
-    format!("version: 1\n{account}")
+fn head(account_id: AccountId) -> String {
+    format!("version: 1\naccount_id: {}\n", yaml::scalar(account_id.as_str()))
 }
 
 /// All groups in one file.
 #[must_use]
 pub fn document(export: &Export, account_id: AccountId) -> String {
-    let count = counted(export.groups.len() as u64, "group");
-    let mut text = format!("# The membership of {count} as the account has it.\n{}", head(Some(account_id)));
+    let count = export.groups.len();
+    let noun = if count == 1 { "group" } else { "groups" };
+    let mut text = format!("# The membership of {count} {noun}, as it is in the account.\n{}", head(account_id));
     text.push_str(&warnings(export));
     if export.groups.is_empty() {
         text.push_str("\ngroups: {}\n");
@@ -164,7 +161,7 @@ pub fn document(export: &Export, account_id: AccountId) -> String {
 /// One group in a file of its own.
 #[must_use]
 pub fn group_document(group: &Exported, account_id: AccountId) -> String {
-    format!("{}\ngroups:\n{}", head(Some(account_id)), group.yaml)
+    format!("{}\ngroups:\n{}", head(account_id), group.yaml)
 }
 
 fn warnings(export: &Export) -> String {
