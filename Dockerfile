@@ -16,7 +16,6 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY benches benches
 COPY schemas schemas
 COPY src src
-COPY tests/it/main.rs tests/it/main.rs
 # The time of the commit that is built, and no paths of this stage: the same source gives the same binary.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0 RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/convoke=. --remap-path-prefix=/usr/local/cargo=cargo"
