@@ -3,6 +3,7 @@
 use crate::harness::{Outcome, World, nothing};
 
 mod granting;
+mod leaving;
 mod organisation;
 mod pruning;
 mod revoking;
