@@ -62,13 +62,12 @@ pub use values::{Delay, Share};
 /// Why a sandbox cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("the sandbox does not check who connects, so it listens only on a loopback address such as 127.0.0.1:0, not on {0}")]
+    #[error(
+        "the sandbox does not check who connects, so it listens only on a loopback address such as 127.0.0.1:0, not on {0}"
+    )]
     NotLoopback(SocketAddr),
     #[error("cannot listen on {address}: choose another port, or 0 for any that is free")]
-    Listen {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     #[error("the seed cannot be used: {0}")]
     Seed(String),
     #[error("the sandbox stopped serving")]

@@ -51,7 +51,9 @@ Examples:
 pub const WHY: &str = "\
 Examples:
   convoke why alice@example.com
-  convoke why alice@example.com 'Platform Admins'";
+  convoke why alice@example.com 'Platform Admins'
+
+`convoke grant` and `convoke revoke` edit the lines that it shows.";
 
 pub const EXPORT: &str = "\
 Examples:

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals};
 use super::show::{self, Presentation};
+use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals};
 use crate::apply::{self, Means, Present, Recheck};
 use crate::cli::{ApplyArgs, Format};
 use crate::journal::Journal;
@@ -44,7 +44,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
-    output.account_changed();
+    output.something_changed();
     let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
     show::report(&report, args.format.format, output);
     output.detail(&show::cost(connection.client.requests()));

@@ -6,8 +6,8 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use super::show::{self, Presentation};
+use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use crate::cli::DriftArgs;
 use crate::cloudflare::Client;
 use crate::model::{GroupRef, RunStatus};

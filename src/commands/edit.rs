@@ -41,6 +41,7 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
     let written = !args.dry_run && !edited.files.is_empty();
     if written {
         write(&paths, &sources, &edited)?;
+        output.something_changed();
     }
     tell(&edited.notes, edit::uncompared(&edited.uncompared), output);
     let prunes = matches!(request, EditRequest::Prune(_));
@@ -59,7 +60,7 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
 
 fn tell(notes: &[String], uncompared: Option<String>, output: &mut Output) {
     for note in notes {
-        output.note(&clean(note));
+        output.warn(&clean(note));
     }
     if let Some(uncompared) = uncompared {
         output.warn(&uncompared);

@@ -89,8 +89,8 @@ impl Output {
         matches!(self.log_format, LogFormat::Json)
     }
 
-    /// From now on the account may have been changed: results reach the user, whatever becomes of stdout.
-    pub fn account_changed(&mut self) {
+    /// From now on the account, or files, may have been changed: results reach the user, whatever becomes of stdout.
+    pub fn something_changed(&mut self) {
         self.changed = true;
     }
 

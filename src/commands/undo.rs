@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
 use super::show::{self, Presentation};
+use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
 use crate::cli::UndoArgs;
 use crate::model::{GroupName, Observed};
 use crate::observe;

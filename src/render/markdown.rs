@@ -111,7 +111,8 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
 }
 
 fn stale_alert(stale: &Stale, plan: &Plan) -> String {
-    let text = format!("**Stale.** {}. Nothing was changed. {STALE_HELP}", prose(&capitalized(&stale.message(plan.digest))));
+    let text =
+        format!("**Stale.** {}. Nothing was changed. {STALE_HELP}", prose(&capitalized(&stale.message(plan.digest))));
     alert("CAUTION", &text)
 }
 

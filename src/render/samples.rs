@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::failure::{FORMAT_VERSION, Failed};
 use super::view::{Invocation, View};
 use crate::config::{self, Problems, Source};
-use crate::model::{Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status};
+use crate::model::{
+    Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status,
+};
 use crate::plan::{self, Action, Plan, Policy};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
 
@@ -19,7 +21,8 @@ pub const HOSTILE: &str =
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
 /// The command that applies the samples.
-static APPLY: LazyLock<Invocation> = LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false });
+static APPLY: LazyLock<Invocation> =
+    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false });
 
 /// A plan on its own: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {

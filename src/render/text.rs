@@ -13,10 +13,10 @@ pub use paint::{Paint, Style};
 pub(super) use report::summary as report_summary;
 pub use report::{report, stale};
 
+use super::counted;
 use super::escape::clean;
 use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
 use super::words::{self, concerns, figures, labelled, labels, last_day, name, origin, place};
-use super::counted;
 use crate::model::{Mode, Status};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since};
 
@@ -129,7 +129,8 @@ impl Page {
             self.change(sign, style, change, &columns);
         }
         if !held.is_empty() {
-            let title = format!("  {} held until the blocked entries are resolved:", counted(held.len() as u64, "removal"));
+            let title =
+                format!("  {} held until the blocked entries are resolved:", counted(held.len() as u64, "removal"));
             self.section(Style::Warn, &title);
         }
         for change in held {
@@ -140,8 +141,11 @@ impl Page {
 
     fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
         let (who, place) = (name(&change.member), place(change));
-        let mut facts =
-            if columns.kind { format!("{:<12}", words::difference(change).title().to_lowercase()) } else { String::new() };
+        let mut facts = if columns.kind {
+            format!("{:<12}", words::difference(change).title().to_lowercase())
+        } else {
+            String::new()
+        };
         facts.push_str(&format!("{:<10}", status(change)));
         let gap = columns.who.saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));

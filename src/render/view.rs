@@ -154,7 +154,10 @@ mod tests {
     fn place_is_a_link_inside_the_repository_only() {
         let repository = Repository { blob: "https://github.com/o/r/blob/abc".into(), folder: "access".into() };
         let shown = |file: &str| place(&Origin { file: file.into(), line: 3, column: 1 }, Some(&repository));
-        assert_eq!(shown("groups/a.yaml"), "[`groups/a.yaml:3`](https://github.com/o/r/blob/abc/access/groups/a.yaml#L3)");
+        assert_eq!(
+            shown("groups/a.yaml"),
+            "[`groups/a.yaml:3`](https://github.com/o/r/blob/abc/access/groups/a.yaml#L3)"
+        );
         assert_eq!(shown("../b.yaml"), "[`../b.yaml:3`](https://github.com/o/r/blob/abc/b.yaml#L3)");
         assert_eq!(shown("../../b.yaml"), "`../../b.yaml:3`");
         assert_eq!(shown("/etc/b.yaml"), "`/etc/b.yaml:3`");

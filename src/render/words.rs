@@ -184,7 +184,9 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
 /// they may mean is not removed from any group.
 pub fn holding(plan: &Plan, group: &GroupPlan) -> Vec<String> {
     let own = || plan.blocked.iter().filter(|blocked| blocked.group == group.name);
-    let shown = |blocked: &crate::plan::Blocked| format!("held by {}: {}", origin(&blocked.origin), clean(&blocked.to_string()));
+    let shown = |blocked: &crate::plan::Blocked| {
+        format!("held by {}: {}", origin(&blocked.origin), clean(&blocked.to_string()))
+    };
     match own().next() {
         Some(_) => own().map(shown).collect(),
         None => plan.blocked.iter().map(shown).collect(),

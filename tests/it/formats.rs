@@ -154,7 +154,8 @@ fn every_line_of_a_json_log_is_json() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!text.is_empty(), "{arguments}");
         for line in text.lines() {
-            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{arguments}: {error}: {line}"));
+            let value: Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{arguments}: {error}: {line}"));
             assert!(value["level"].is_string() && value["fields"]["message"].is_string(), "{line}");
         }
     };

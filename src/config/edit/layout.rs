@@ -108,7 +108,6 @@ pub(super) struct Pair<'l, 's> {
     pub bytes: Range<usize>,
     pub value: Range<usize>,
     pub keeps_line_ends: bool,
-    pub comma: Option<usize>,
 }
 
 impl<'s> Layout<'s> {
@@ -267,7 +266,7 @@ impl<'s> Layout<'s> {
             Kind::Alias => Some(Shape::Alias),
             Kind::FlowMapping => {
                 let (items, _) = self.flow_items(at)?;
-                let pairs = items.into_iter().map(|pair| self.pair(pair.tokens.clone(), pair.comma));
+                let pairs = items.into_iter().map(|pair| self.pair(pair.tokens.clone()));
                 Some(Shape::Mapping { pairs: pairs.collect::<Option<_>>()?, flow: true })
             }
             Kind::BlockMapping => {
@@ -281,14 +280,14 @@ impl<'s> Layout<'s> {
                     depth += kind.depth();
                 }
                 let ends = starts.iter().skip(1).copied().chain([item.tokens.end]);
-                let pairs = starts.iter().zip(ends).map(|(start, end)| self.pair(*start..end, None));
+                let pairs = starts.iter().zip(ends).map(|(start, end)| self.pair(*start..end));
                 Some(Shape::Mapping { pairs: pairs.collect::<Option<_>>()?, flow: false })
             }
             _ => None,
         }
     }
 
-    fn pair(&self, tokens: Range<usize>, comma: Option<usize>) -> Option<Pair<'_, 's>> {
+    fn pair(&self, tokens: Range<usize>) -> Option<Pair<'_, 's>> {
         let covered = self.tokens.get(tokens.clone())?;
         let key = covered.iter().position(|token| matches!(token.kind, Kind::Scalar { .. }))?;
         let colon = covered.iter().position(|token| token.kind == Kind::Colon)?;
@@ -299,7 +298,6 @@ impl<'s> Layout<'s> {
             bytes: whole.bytes,
             value: value.bytes,
             keeps_line_ends: whole.keeps_line_ends,
-            comma,
         })
     }
 

@@ -9,10 +9,10 @@ use super::page::{Page, REST, folded, list};
 use super::{facts, signed};
 use crate::model::{Mode, Origin, Status};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+use crate::render::counted;
 use crate::render::escape::{cell, code, fence, html, shortened};
 use crate::render::view::{Repository, place};
 use crate::render::words::{concerns, figures, labelled, labels, name};
-use crate::render::counted;
 
 /// The bytes that a diff needs besides its lines.
 const FRAME: usize = 1500;
@@ -241,7 +241,8 @@ impl<'a> Parts<'a> {
         // Two columns of one line are one place.
         let places: BTreeMap<(&str, u32), &Origin> =
             changes.iter().map(|change| ((&*change.origin.file, change.origin.line), &change.origin)).collect();
-        let mut shown: Vec<String> = places.values().take(PLACES).map(|origin| place(origin, self.repository)).collect();
+        let mut shown: Vec<String> =
+            places.values().take(PLACES).map(|origin| place(origin, self.repository)).collect();
         if places.len() > PLACES {
             shown.push(format!("and {} more", places.len() - PLACES));
         }

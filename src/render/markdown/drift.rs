@@ -52,7 +52,8 @@ fn table(plan: &Plan, most: usize) -> String {
     if groups.is_empty() {
         return String::new();
     }
-    let mut text = String::from("| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n");
+    let mut text =
+        String::from("| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n");
     let mut shown = 0;
     for group in &groups {
         let [missing, unexpected, expired] = words::differences(group.changes.iter().chain(&group.held));
@@ -81,7 +82,9 @@ fn people(plan: &Plan, kind: Difference, view: View<'_>) -> Vec<String> {
     let of_group = |group: &GroupPlan| -> Vec<String> {
         let changes = group.changes.iter().map(|change| (change, false));
         let all = changes.chain(group.held.iter().map(|change| (change, true)));
-        all.filter(|(change, _)| words::difference(change) == kind).map(|(change, held)| item(group, change, held)).collect()
+        all.filter(|(change, _)| words::difference(change) == kind)
+            .map(|(change, held)| item(group, change, held))
+            .collect()
     };
     plan.groups.iter().flat_map(of_group).collect()
 }

@@ -19,7 +19,10 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     let mut page = Page::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
     let mut text = match failed.problems.is_empty() {
         true => format!("**Failed** (exit code {}). {}", failed.exit_code, message(&failed.error)),
-        false => format!("**Failed** (exit code {}). Nothing was read from the account, and nothing was changed.", failed.exit_code),
+        false => format!(
+            "**Failed** (exit code {}). Nothing was read from the account, and nothing was changed.",
+            failed.exit_code
+        ),
     };
     if let Some(help) = failed.help {
         text.push_str(&format!("\n\nHelp: {}", prose(help)));

@@ -1,7 +1,7 @@
 //! What came of a plan, as a comment on the pull request.
 
-use super::page::{Page, alert, list};
 use super::marker;
+use super::page::{Page, alert, list};
 use crate::plan::Action;
 use crate::render::escape::{code, prose};
 use crate::render::text::report_summary;
@@ -86,7 +86,8 @@ fn sublist(text: &mut String, details: &[String], most: usize) {
 /// Why a saved plan is stale: who came and went in which group since it was made.
 #[must_use]
 pub fn stale(groups: &[StaleGroup]) -> String {
-    let head = format!("{}\n### Not applied. Stale: the account has changed since the plan was made\n\n", marker("apply"));
+    let head =
+        format!("{}\n### Not applied. Stale: the account has changed since the plan was made\n\n", marker("apply"));
     let mut page = Page::new(head, String::new());
     page.push(&alert("CAUTION", &format!("**Stale.** Nothing was changed. {STALE_HELP}")));
     let room = page.room();

@@ -7,7 +7,10 @@ use crate::render::samples::{self, view};
 use crate::render::view::Repository;
 
 fn repository() -> Repository {
-    Repository { blob: "https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567".into(), folder: "".into() }
+    Repository {
+        blob: "https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567".into(),
+        folder: "".into(),
+    }
 }
 
 /// The page as HTML.
@@ -319,7 +322,9 @@ fn stale_plan_is_not_applied() {
 fn places_are_links_in_a_repository() {
     let repository = repository();
     let page = plan(&samples::small(), View { repository: Some(&repository), ..view() });
-    assert!(page.contains("[`groups.yaml:14`](https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14)"));
+    assert!(page.contains(
+        "[`groups.yaml:14`](https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14)"
+    ));
     assert!(rendered(&page).contains("<a href=\"https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14\"><code>groups.yaml:14</code></a>"));
 }
 
@@ -450,8 +455,26 @@ fn hostile_names_stay_text() {
         assert!(!text.contains(['@', '#', '`', '\u{202e}']) && !text.contains("http"), "{text}\n{page}");
         assert!(!html.contains("<a ") && !html.contains("evil\""), "{html}");
         let known = [
-            "", "blockquote", "br", "code", "details", "div", "h3", "li", "p", "pre", "strong", "summary", "table", "tbody", "td",
-            "th", "thead", "tr", "ul", "!--",
+            "",
+            "blockquote",
+            "br",
+            "code",
+            "details",
+            "div",
+            "h3",
+            "li",
+            "p",
+            "pre",
+            "strong",
+            "summary",
+            "table",
+            "tbody",
+            "td",
+            "th",
+            "thead",
+            "tr",
+            "ul",
+            "!--",
         ];
         assert!(tags(&html).iter().all(|tag| known.contains(tag)), "{:?}", tags(&html));
     }

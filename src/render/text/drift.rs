@@ -2,10 +2,10 @@
 
 use super::{Columns, Layout, Page, Style, View, mode};
 use crate::plan::{Action, GroupPlan, Plan};
+use crate::render::counted;
 use crate::render::escape::clean;
 use crate::render::view::Next;
 use crate::render::words;
-use crate::render::counted;
 
 /// The drift: groups that differ in order, what is blocked, and the summary.
 #[must_use]

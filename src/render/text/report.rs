@@ -2,10 +2,10 @@
 
 use super::{Layout, Paint, Style};
 use crate::plan::Action;
-use crate::render::words::subject;
 use crate::render::counted;
 use crate::render::escape::clean;
 use crate::render::view::STALE_HELP;
+use crate::render::words::subject;
 use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, then the sum.

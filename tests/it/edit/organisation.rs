@@ -46,3 +46,17 @@ fn newcomer_comes_to_every_group_and_leaves_it_as_it_was() {
         }
     }
 }
+
+#[test]
+fn plain_grant_is_possible_in_every_group() {
+    let world = organisation();
+    let desired = convoke::config::load(&[Path::new(&world.path("groups")).to_owned()]).unwrap();
+    for name in desired.groups.keys() {
+        let before = texts(&world);
+        run(&world, &format!("grant newcomer@example.com '{name}' -f groups")).exits(0);
+        run(&world, &format!("revoke newcomer@example.com '{name}' -f groups")).exits(0);
+        if desired.groups[name].mode != convoke::model::Mode::Additive {
+            assert_eq!(before, texts(&world), "{name}");
+        }
+    }
+}

@@ -118,3 +118,13 @@ mod unix {
         assert!(granted.iter().all(|person| text.contains(&format!("- {person}\n"))), "{granted:?} {text}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn edit_is_reported_even_where_stdout_is_full() {
+    let world = world(&ops(" []\n"));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = world.process().args(["grant", "a@b.c", "Ops"]).stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("add a@b.c to group \"Ops\""));
+}
