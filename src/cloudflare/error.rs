@@ -5,28 +5,18 @@ use std::time::Duration;
 
 use crate::model::{GroupRef, MemberId};
 
-/// What was asked of the API.
+/// What was asked of the API. A number is that of the members in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiOperation {
-    /// Listing the account's user groups.
     ListGroups,
-    /// Listing a group's members.
     ListGroupMembers,
-    /// Listing the account's members.
     ListAccountMembers,
-    /// Reading one member of a group.
     ReadGroupMember(MemberId),
-    /// Reading one member of the account.
     ReadAccountMember(MemberId),
-    /// Reading a page of the account's audit log.
     ReadAuditLog,
-    /// Reading the user a token acts for.
     ReadTokenOwner,
-    /// Adding so many members to a group.
     AddMembers(usize),
-    /// Replacing a group's members by so many.
     ReplaceMembers(usize),
-    /// Removing a member from a group.
     RemoveMember(MemberId),
 }
 
@@ -39,10 +29,10 @@ impl fmt::Display for ApiOperation {
             Self::ReadGroupMember(member) => write!(f, "read member {member}"),
             Self::ReadAccountMember(member) => write!(f, "read account member {member}"),
             Self::ReadAuditLog => f.write_str("read the account's audit log"),
-            Self::ReadTokenOwner => f.write_str("read whom the token belongs to"),
+            Self::ReadTokenOwner => f.write_str("read the token's user"),
             Self::AddMembers(1) => f.write_str("add 1 member"),
             Self::AddMembers(count) => write!(f, "add {count} members"),
-            Self::ReplaceMembers(count) => write!(f, "set the members to {count}"),
+            Self::ReplaceMembers(count) => write!(f, "set all {count} members"),
             Self::RemoveMember(member) => write!(f, "remove member {member}"),
         }
     }
@@ -59,13 +49,13 @@ pub enum ApiErrorKind {
     TimedOut,
     /// The API allows no further request for longer than may be waited.
     RateLimited,
-    /// The API, or what stands before it, failed.
+    /// The API, or a proxy before it, failed.
     ServerFault,
-    /// The answer is not what the API is documented to say: another format, another shape, too large.
+    /// The answer contradicts itself or the API's documentation, or is too large. It proves nothing.
     Malformed,
-    /// The program was told to stop before the request was sent.
+    /// The program was stopped before the request was sent.
     Stopped,
-    /// A list that never came to be whole.
+    /// A list that contradicts itself or is incomplete, however often it is read.
     Incomplete,
     /// The credentials are refused, or do not allow this.
     Credentials,
@@ -85,7 +75,7 @@ impl ApiErrorKind {
         match self {
             Self::Unreachable => "check the network, the proxy settings and the API's address (--api-url)",
             Self::Interrupted | Self::ServerFault => {
-                "try again later; https://www.cloudflarestatus.com tells of outages. A longer --max-wait rides out more"
+                "try again later, or allow more time with --max-wait; https://www.cloudflarestatus.com reports outages"
             }
             Self::TimedOut => "try again, or allow a request more time with --timeout",
             Self::RateLimited => {
@@ -97,11 +87,11 @@ impl ApiErrorKind {
             }
             Self::Stopped => "run again",
             Self::Incomplete => {
-                "try again when nobody is changing the account; nothing was concluded from the part read"
+                "try again when nobody is changing the account; nothing was concluded from what was read"
             }
             Self::Credentials => {
-                "check that the token is active and for this account, that the account's id is the one you mean, and that \
-                 the token carries \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
+                "check that the token is active and belongs to this account, that the account id is correct, and that the \
+                 token has \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
             }
             Self::NotFound => {
                 "check the account's id, that the group still exists, and that the API's address (--api-url) ends in \
@@ -192,19 +182,16 @@ impl ApiError {
         self.0.lasting
     }
 
-    /// What was asked.
     #[must_use]
     pub fn operation(&self) -> ApiOperation {
         self.0.operation
     }
 
-    /// The group it was about.
     #[must_use]
     pub fn group(&self) -> Option<&GroupRef> {
         self.0.group.as_ref()
     }
 
-    /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> ApiErrorKind {
         self.0.kind
@@ -216,7 +203,6 @@ impl ApiError {
         self.0.status
     }
 
-    /// The messages of the last answer.
     #[must_use]
     pub fn messages(&self) -> &[ApiMessage] {
         &self.0.messages

@@ -55,7 +55,7 @@ pub(super) enum Loss {
     TimedOut,
     /// The connection broke, or what came was no HTTP.
     Cut(String),
-    /// The body is larger than anything the API says.
+    /// The body is larger than any answer of the API.
     TooLarge,
 }
 

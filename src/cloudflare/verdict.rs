@@ -177,7 +177,7 @@ impl Judge {
                 let failure = AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown);
                 AttemptFailure {
                     lasting: true,
-                    ..failure.because("it is larger than anything the API says".to_owned())
+                    ..failure.because("the body is larger than any answer of the API".to_owned())
                 }
             }
         }

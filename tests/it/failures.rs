@@ -40,7 +40,7 @@ fn a_wrong_token_is_told_without_showing_it() {
     exit 77
     -- stderr
     error: cannot list the account's user groups: the credentials are refused or do not allow this: Invalid API Token (code 1000) [status 401, cf-ray [ray]]
-    help: check that the token is active and for this account, that the account's id is the one you mean, and that the token carries "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
+    help: check that the token is active and belongs to this account, that the account id is correct, and that the token has "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
     "#);
 }
 
@@ -100,7 +100,7 @@ fn an_account_that_the_token_is_not_for_is_refused_with_what_to_check() {
     exit 77
     -- stderr
     error: cannot list the account's user groups: the credentials are refused or do not allow this: Unauthorized to access requested resource (code 9109) [status 403, cf-ray [ray], [n] attempts]
-    help: check that the token is active and for this account, that the account's id is the one you mean, and that the token carries "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
+    help: check that the token is active and belongs to this account, that the account id is correct, and that the token has "Account Settings Read" (to plan) or "Account Settings Write" or "SCIM Provisioning" (to apply)
     "#);
 }
 
@@ -116,7 +116,7 @@ fn an_edge_that_goes_on_failing_is_told_with_its_status() {
     exit 69
     -- stderr
     error: cannot list the members of group "Admins" (98e0c7c51bc3ae1007232bdfe3a34776): the API failed: 502 Bad Gateway [status 502, cf-ray [ray], [n] attempts]
-    help: try again later; https://www.cloudflarestatus.com tells of outages. A longer --max-wait rides out more
+    help: try again later, or allow more time with --max-wait; https://www.cloudflarestatus.com reports outages
     "#);
 }
 

@@ -218,6 +218,8 @@ impl Server {
 
 /// Answers the requests of one connection until it ends.
 async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
+    // Otherwise each body would wait for its head to be acknowledged.
+    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
         let mut reply = reply(request);
