@@ -321,6 +321,12 @@ pub struct DriftArgs {
     /// Write metrics for Prometheus to this file
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+    /// Do not ask the audit log who made each unexpected change
+    ///
+    /// The log is asked only if there is a difference: at most 10 pages a run. It needs the permission Account Settings
+    /// Read.
+    #[arg(long)]
+    pub no_audit_log: bool,
     #[command(flatten)]
     pub planning: PlanningArgs,
     #[command(flatten)]

@@ -18,8 +18,7 @@ pub use desired::{
 pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
-    GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner,
-    TokenUser,
+    GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, RosterUse};
 pub use status::RunStatus;

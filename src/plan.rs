@@ -33,9 +33,7 @@ use jiff::{SignedDuration, Timestamp};
 use compare::Compared;
 use people::People;
 
-use crate::model::{
-    AccountId, Desired, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenOwner, TokenUser,
-};
+use crate::model::{AccountId, Desired, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenOwner, TokenUser};
 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, RecordedChange, RecordedEffect, attribute,

@@ -3,20 +3,16 @@
 use std::path::Path;
 use std::time::Instant;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
+use crate::audit;
 use crate::cli::DriftArgs;
-use crate::cloudflare::Client;
-use crate::model::{GroupRef, RunStatus};
-use crate::plan::{Action, Change, Plan};
-use crate::render::counted;
+use crate::model::RunStatus;
+use crate::plan::Plan;
+use crate::render::escape::clean;
 use crate::render::metrics::{Found, Run, metrics};
-
-/// The most members that are asked about one by one: further ones would use up the API's rate limit.
-const MOST_LOOKUPS: usize = 200;
 
 /// What a run found.
 struct Drift {
@@ -60,13 +56,13 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let progress = Progress::new(output);
     let (connection, planned) =
         session::make_plan(&args.files, &args.planning, &args.connection, true, &progress).await?;
-    let mut plan = planned.plan;
-    let watching = progress.watch(&connection.client, "asking since when");
-    let unknown = date_removals(&connection.client, &mut plan).await;
+    let watching = progress.watch(&connection.client, "reading who made the differences");
+    let origins = audit::origins(&connection.client, &planned.plan, Timestamp::now(), !args.no_audit_log).await;
     drop(watching);
-    if unknown > 0 {
-        output.note(&format!("it is not known when {} joined", counted(unknown, "unexpected member")));
+    if let Some(error) = &origins.unread {
+        output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
+    let mut plan = planned.plan.with_origins(origins.by_difference);
     let (exit, status) = verdict(&plan);
     plan.status = status;
     Ok(Drift { plan, exit, requests: connection.client.requests() })
@@ -81,23 +77,4 @@ fn verdict(plan: &Plan) -> (Exit, RunStatus) {
     } else {
         (Exit::Done, RunStatus::InSync)
     }
-}
-
-/// Asks for each unexpected member when they were added, side by side, and says for how many there was no answer. The
-/// difference itself is known without it, so nothing fails here.
-async fn date_removals(client: &Client, plan: &mut Plan) -> u64 {
-    let unexpected = plan.groups.iter_mut().flat_map(|group| {
-        let name = GroupRef { id: group.id, name: group.name.clone() };
-        let changes = group.changes.iter_mut().chain(&mut group.held);
-        changes.filter(|change| change.action == Action::Remove).map(move |change| (name.clone(), change))
-    });
-    let mut unexpected: Vec<(GroupRef, &mut Change)> = unexpected.collect();
-    let asking = unexpected.iter_mut().take(MOST_LOOKUPS).map(async |(group, change)| {
-        match client.group_member(group, change.member.id).await {
-            Ok(detail) => change.added_at = detail.and_then(|detail| detail.added_at),
-            Err(error) => tracing::info!(%error, "cannot tell when a member was added"),
-        }
-    });
-    join_all(asking).await;
-    unexpected.iter().filter(|(_, change)| change.added_at.is_none()).count() as u64
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Action;
+use super::{Action, Plan};
 use crate::model::{GroupId, MemberId};
 
 /// An entry this close to the recorded beginning of a membership belongs to it: both are written by different clocks.
@@ -37,7 +37,7 @@ pub enum RecordedEffect {
 }
 
 /// Who sent a request, in the words of the log. All texts come from outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
     /// An address, or the name of a token; null if the entry names nobody.
     pub actor: Option<String>,
@@ -49,7 +49,7 @@ pub struct Author {
 }
 
 /// How the author reached the API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorKind {
     Dashboard,
@@ -64,7 +64,7 @@ pub enum AuthorKind {
 }
 
 /// The author of a change, and how sure that is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attribution {
     /// Whether the entry names the member. Otherwise it is only probable that it is the one.
     pub certain: bool,
@@ -75,16 +75,36 @@ pub struct Attribution {
 }
 
 /// What is known of the origin of one difference.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DifferenceOrigin {
-    /// When an unexpected member was added; null if the API does not say it.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    /// When an unexpected member was added; `None` if the API does not say it.
     pub added_at: Option<Timestamp>,
     pub attribution: Option<Attribution>,
 }
 
 /// The origins of the differences of a plan, by group and member.
 pub type DifferenceOrigins = BTreeMap<(GroupId, MemberId), DifferenceOrigin>;
+
+impl Plan {
+    /// The same plan, with what is known of the origins of its differences.
+    #[must_use]
+    pub fn with_origins(mut self, mut origins: DifferenceOrigins) -> Self {
+        for group in &mut self.groups {
+            for change in group.changes.iter_mut().chain(&mut group.held) {
+                let origin = origins.remove(&(group.id, change.member.id)).unwrap_or_default();
+                (change.added_at, change.by) = (origin.added_at, origin.attribution.map(Box::new));
+            }
+        }
+        self
+    }
+
+    /// How many differences have an author.
+    #[must_use]
+    pub fn attributed(&self) -> u64 {
+        let changes = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
+        changes.filter(|change| change.by.is_some()).count() as u64
+    }
+}
 
 /// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one. `action`
 /// is what the plan does about it. `recorded` is in any order.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Blocked, Digest, Operation, Refusal};
+use super::{Attribution, Blocked, Digest, Operation, Refusal};
 use crate::model::{
     AccountId, GroupId, GroupName, GroupRef, Limit, Member, MemberId, Membership, Mode, Origin, PersonRef, Protected,
     RosterUse, RunStatus, Setting, UserId,
@@ -167,6 +167,9 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub added_at: Option<Timestamp>,
+    /// Who made the difference, where that was asked and the audit log says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Box<Attribution>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -228,7 +231,7 @@ impl Change {
     #[must_use]
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
         let (via, reason, expired, held_by, since, added_at) = (None, None, None, None, None, None);
-        Self { action, member, origin, via, reason, expired, held_by, since, added_at }
+        Self { action, member, origin, via, reason, expired, held_by, since, added_at, by: None }
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::failure::Failed;
 use super::view::{STALE_HELP, View};
-use super::words::{Difference, difference, last_day, name};
+use super::words::{Difference, difference, history, last_day, name};
 use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
@@ -128,7 +128,7 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annota
         }
     }
     let annotation = |((origin, group, what), changes): ((&Origin, &GroupName, &str), Vec<&Change>)| {
-        let mut names: Vec<String> = changes.iter().take(NAMED).map(|change| name(&change.member)).collect();
+        let mut names: Vec<String> = changes.iter().take(NAMED).map(|change| named(change)).collect();
         if changes.len() > NAMED {
             names.push(format!("and {} more", changes.len() - NAMED));
         }
@@ -140,6 +140,12 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annota
         }
     };
     by_line.into_iter().map(annotation).collect()
+}
+
+/// Who, and what is known of how the difference came to be.
+fn named(change: &Change) -> String {
+    let name = name(&change.member);
+    history(change, escape::clean).map_or_else(|| name.clone(), |history| format!("{name} ({history})"))
 }
 
 fn titled(what: &str, group: Option<&GroupName>) -> String {

@@ -151,7 +151,7 @@ fn held_expired(plan: &Plan, view: View<'_>) -> Vec<String> {
 /// something else: otherwise their backticks would join.
 fn facts(change: &Change) -> String {
     let reason = change.reason.as_deref().map(prose);
-    words::times(change).chain(reason).map(|fact| format!(", {fact}")).collect()
+    words::times(change, code).chain(reason).map(|fact| format!(", {fact}")).collect()
 }
 
 /// The digest, and how to apply exactly this plan.

@@ -70,6 +70,7 @@ impl Page {
         self.gauge("memberships", "Present memberships of these groups.", memberships as u64);
         self.gauge("blocked", "Declared things that cannot be applied.", plan.blocked.len() as u64);
         self.gauge("refused", "Objections of the guards.", plan.refusals.len() as u64);
+        self.gauge("attributed", "Differences whose author the audit log names.", plan.attributed());
         self.gauge("expiring", "Memberships that end soon.", plan.expiring.len() as u64);
         self.gauge(
             "unmanaged_groups",

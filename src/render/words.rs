@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, Since};
 
 /// Who: the address, or the id where there is none.
 pub fn name(member: &Member) -> String {
@@ -32,7 +32,7 @@ pub fn place(change: &Change) -> String {
     for used in change.via.iter().flat_map(|via| via.iter()) {
         let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
     }
-    for fact in times(change) {
+    for fact in times(change, clean) {
         let _ = write!(place, ", {fact}");
     }
     if let Some(reason) = &change.reason {
@@ -42,9 +42,56 @@ pub fn place(change: &Change) -> String {
 }
 
 /// When a membership ended and began, as far as that is known.
-pub fn times(change: &Change) -> impl Iterator<Item = String> {
+pub fn times(change: &Change, escape: fn(&str) -> String) -> impl Iterator<Item = String> {
     let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
-    expired.into_iter().chain(change.added_at.map(|added| format!("added {added}")))
+    expired.into_iter().chain(history(change, escape))
+}
+
+/// When and by whom the difference was made, as far as that is known. Names from outside pass through `escape`.
+pub fn history(change: &Change, escape: fn(&str) -> String) -> Option<String> {
+    let verb = match change.action {
+        Action::Remove => "added",
+        Action::Add => "removed",
+    };
+    let attribution = change.by.as_deref();
+    let time = change.added_at.or_else(|| attribution?.time).map(|time| format!(" {}", minute(time)));
+    if attribution.is_none() && time.is_none() {
+        return None;
+    }
+    let time = time.unwrap_or_default();
+    Some(match attribution {
+        None => format!("{verb}{time}"),
+        Some(Attribution { certain, by, .. }) => {
+            let probably = if *certain { "" } else { "probably " };
+            format!("{probably}{verb}{time} {}", author(by, escape))
+        }
+    })
+}
+
+fn author(by: &Author, escape: fn(&str) -> String) -> String {
+    let actor = by.actor.as_deref().map(escape);
+    match (by.kind, actor) {
+        (AuthorKind::Dashboard, Some(actor)) => format!("by {actor} in the dashboard"),
+        (AuthorKind::Dashboard, None) => "in the dashboard".into(),
+        (AuthorKind::Token, Some(actor)) => format!("by token {actor}"),
+        (AuthorKind::Token, None) => "with an API token".into(),
+        (AuthorKind::ApiKey, Some(actor)) => format!("by {actor} with an API key"),
+        (AuthorKind::ApiKey, None) => "with an API key".into(),
+        (AuthorKind::IdentityProvider, Some(actor)) => format!("by the identity provider ({actor}, SCIM)"),
+        (AuthorKind::IdentityProvider, None) => "by the identity provider (SCIM)".into(),
+        (AuthorKind::Convoke, actor) => {
+            let run = by.run.as_deref().map(|run| format!(" in run {}", escape(run))).unwrap_or_default();
+            let token = actor.map(|actor| format!(" (token {actor})")).unwrap_or_default();
+            format!("by convoke{run}{token}")
+        }
+        (AuthorKind::Other, Some(actor)) => format!("by {actor}"),
+        (AuthorKind::Other, None) => "by somebody whom the audit log does not name".into(),
+    }
+}
+
+/// An instant to the minute.
+fn minute(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A place in a file.

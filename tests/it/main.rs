@@ -18,6 +18,7 @@ mod server;
 mod apply_refusals;
 mod apply_settling;
 mod applying;
+mod attribution;
 #[cfg(unix)]
 mod ci;
 mod client;

@@ -1,0 +1,135 @@
+//! `drift` names who made each unexpected change, and never says more than the audit log proves.
+
+use convoke::sandbox::{Edit, EditActor, Endpoint, InGroup, Seed, SeedAuditLog};
+
+use crate::harness::{World, given};
+
+fn seed() -> Seed {
+    Seed::default()
+        .person("mallory@example.com")
+        .person("oscar@example.com")
+        .person("peggy@example.com")
+        .group("Admins", ["alice@example.com", "bob@example.com"])
+}
+
+fn world(audit: SeedAuditLog) -> World {
+    let mut seed = seed();
+    seed.audit_log = audit;
+    given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+}
+
+fn in_group(member: &str) -> InGroup {
+    InGroup { group: "Admins".into(), member: member.into() }
+}
+
+fn edit(world: &World, by: Option<EditActor>, edit: Edit) {
+    let edit = match by {
+        Some(by) => edit.by(by),
+        None => edit,
+    };
+    assert!(world.account().edit(&edit));
+}
+
+fn scim() -> EditActor {
+    EditActor { context: Some("scim".into()), email: Some("idp@example.com".into()), ..EditActor::default() }
+}
+
+#[test]
+fn drift_names_who_made_each_change() {
+    let world = world(SeedAuditLog::default());
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
+    edit(&world, Some(EditActor::token("ci-legacy")), Edit::Remove(in_group("bob@example.com")));
+    edit(&world, Some(scim()), Edit::Add(in_group("oscar@example.com")));
+    edit(&world, None, Edit::Add(in_group("peggy@example.com")));
+    let text = world.run("drift").exits(2).stdout;
+    // What is known of a person stands on their line, or on the next one.
+    let about = |person: &str| {
+        let (_, rest) = text.split_once(person).unwrap();
+        rest.split("\n  ").take(2).filter(|part| !part.starts_with(['+', '-'])).collect::<String>()
+    };
+    let (mallory, bob) = (about("mallory@example.com"), about("bob@example.com"));
+    assert!(mallory.contains(", added 20") && mallory.contains(" UTC by dana@example.com in the dashboard"), "{text}");
+    assert!(bob.contains("removed 20") && bob.ends_with("by token ci-legacy"), "{text}");
+    assert!(about("oscar@example.com").contains("by the identity provider (idp@example.com, SCIM)"), "{text}");
+    let peggy = about("peggy@example.com");
+    assert!(peggy.contains(", added 20") && !peggy.contains(" by "), "{text}");
+    assert!(!text.contains("probably"), "{text}");
+
+    let markdown = world.run("drift --format markdown").exits(2).stdout;
+    assert!(markdown.contains("by `dana@example.com` in the dashboard"), "{markdown}");
+    let github = world.run("drift --format github").exits(2).stdout;
+    assert!(github.contains("by token ci-legacy)"), "{github}");
+    let json = world.run("drift --format json --metrics-file convoke.prom").exits(2).json();
+    let changes = json["groups"][0]["changes"].as_array().unwrap();
+    let of = |email: &str| &changes.iter().find(|change| change["member"]["email"] == email).unwrap()["by"];
+    assert_eq!(of("mallory@example.com")["actor"], "dana@example.com");
+    assert_eq!(of("mallory@example.com")["certain"], true);
+    assert!(of("mallory@example.com")["ray"].is_string());
+    assert_eq!(of("bob@example.com")["kind"], "token");
+    assert!(of("peggy@example.com").is_null());
+    assert!(world.read("convoke.prom").contains("\nconvoke_drift_attributed 3\n"));
+}
+
+#[test]
+fn an_entry_without_a_body_is_only_probable() {
+    let world = world(SeedAuditLog { omit: vec!["/resource/request".into()], ..SeedAuditLog::default() });
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
+    world.run("drift").exits(2).says("probably added 20").says("by dana@example.com in the dashboard");
+}
+
+#[test]
+fn an_entry_without_an_actor_names_nobody() {
+    let world = world(SeedAuditLog { omit: vec!["/actor".into()], ..SeedAuditLog::default() });
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
+    let text = world.run("drift").exits(2).stdout;
+    assert!(text.contains("by somebody whom the audit log does not name") && !text.contains("dana"), "{text}");
+}
+
+#[test]
+fn a_log_that_is_refused_changes_nothing_else() {
+    for status in [403, 404] {
+        let world = world(SeedAuditLog { refused: Some(status), ..SeedAuditLog::default() });
+        edit(&world, None, Edit::Add(in_group("mallory@example.com")));
+        edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+        let outcome = world.run("drift").exits(2);
+        assert_eq!(outcome.stderr.matches("the audit log cannot be read").count(), 1, "{outcome}");
+        assert!(outcome.stdout.contains("mallory@example.com"), "{outcome}");
+    }
+}
+
+#[test]
+fn the_log_is_asked_only_where_something_differs() {
+    let world = world(SeedAuditLog::default());
+    world.run("drift").exits(0);
+    let asked = |world: &World| world.account().request_counts().get(&Endpoint::ListAuditLog).copied().unwrap_or(0);
+    assert_eq!(asked(&world), 0);
+    edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+    world.run("drift --no-audit-log").exits(2);
+    assert_eq!(asked(&world), 0);
+    world.run("drift").exits(2);
+    assert_eq!(asked(&world), 1);
+}
+
+#[test]
+fn a_run_of_convoke_is_named_as_such() {
+    let world = world(SeedAuditLog::default())
+        .env("GITHUB_SERVER_URL", "https://git.example.com")
+        .env("GITHUB_REPOSITORY", "owner/access")
+        .env("GITHUB_RUN_ID", "42");
+    world.write("other.yaml", crate::harness::config(&[("Admins", &["alice@example.com", "mallory@example.com"])]));
+    world.run("apply --yes -f other.yaml").exits(0);
+    let text = world.run("drift").exits(2).stdout;
+    assert!(text.contains("by convoke in run https://git.example.com/owner/access/actions/runs/42"), "{text}");
+}
+
+#[test]
+fn at_most_ten_pages_of_the_log_are_read() {
+    let world = world(SeedAuditLog::default());
+    for _ in 0..700 {
+        edit(&world, Some(EditActor::token("noise")), Edit::Remove(in_group("alice@example.com")));
+        edit(&world, Some(EditActor::token("noise")), Edit::Add(in_group("alice@example.com")));
+    }
+    edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+    let outcome = world.run("drift").exits(2);
+    assert_eq!(world.account().request_counts().get(&Endpoint::ListAuditLog), Some(&10), "{outcome}");
+}
