@@ -48,14 +48,14 @@ pub use account::Account;
 pub use chance::Chance;
 pub use edit::{Edit, EditActor, EditBy, InGroup, NameSwap, Readdressing, Renaming};
 pub use endpoint::Endpoint;
-pub use fault::{Claim, Contradiction, Cut, Fault, Late, Respond};
+pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 pub use history::MembershipChange;
 pub use log::Request;
 pub use rules::{FaultRule, Match};
 pub use seed::{
     Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
     SeedError, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedUri,
-    Token,
+    SeedToken,
 };
 pub use values::{Delay, Share};
 

@@ -13,7 +13,7 @@ use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError, Observed};
 use crate::observe;
 use crate::plan::{Plan, Policy, nearest_name};
-use crate::sandbox::{Sandbox, Seed, Token};
+use crate::sandbox::{Sandbox, Seed, SeedToken};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "convoke.yaml";
@@ -110,7 +110,7 @@ async fn connect_to_sandbox(
         (seeded, declared) => declared.or(seeded).unwrap_or(AccountId::SANDBOX),
     };
     let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), Token::secret);
+    let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), SeedToken::secret);
     let base_url = BaseUrl::parse(&sandbox.base_url())?;
     let client = client(args, base_url, Credentials::Token(token), account_id)?;
     Ok(Connection { client, account_id, _sandbox: Some(sandbox) })

@@ -116,7 +116,7 @@ impl Default for Chance {
 
 /// A kind of fault that chance can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ChanceKind {
     Latency,
     RateLimited,
     RateLimitedBare,
@@ -143,32 +143,32 @@ pub(crate) enum Kind {
 
 impl Chance {
     /// The order is part of the meaning of a seed: new kinds come last.
-    pub(crate) fn shares(&self) -> [(Share, Kind); 24] {
+    pub(crate) fn shares(&self) -> [(Share, ChanceKind); 24] {
         [
-            (self.latency, Kind::Latency),
-            (self.rate_limited, Kind::RateLimited),
-            (self.server_error, Kind::ServerError),
-            (self.html, Kind::Html),
-            (self.late_html, Kind::LateHtml),
-            (self.cut_before, Kind::Cut(Cut::Before)),
-            (self.cut_after, Kind::Cut(Cut::After)),
-            (self.cut_body, Kind::Cut(Cut::Body)),
-            (self.clamp, Kind::Clamp),
-            (self.omit_result_info, Kind::OmitResultInfo),
-            (self.omit_result, Kind::OmitResult),
-            (self.unsuccessful, Kind::Unsuccessful),
-            (self.edit, Kind::Edit),
-            (self.rate_limited_bare, Kind::RateLimitedBare),
-            (self.regroup, Kind::Regroup),
-            (self.revoke_token, Kind::RevokeToken),
-            (self.unsuccessful_after, Kind::UnsuccessfulAfter),
-            (self.lag, Kind::Lag),
-            (self.contradict, Kind::Contradict),
-            (self.numbers_as_text, Kind::NumbersAsText),
-            (self.claim, Kind::Claim),
-            (self.late, Kind::Late),
-            (self.swap_names, Kind::SwapNames),
-            (self.edge, Kind::Edge),
+            (self.latency, ChanceKind::Latency),
+            (self.rate_limited, ChanceKind::RateLimited),
+            (self.server_error, ChanceKind::ServerError),
+            (self.html, ChanceKind::Html),
+            (self.late_html, ChanceKind::LateHtml),
+            (self.cut_before, ChanceKind::Cut(Cut::Before)),
+            (self.cut_after, ChanceKind::Cut(Cut::After)),
+            (self.cut_body, ChanceKind::Cut(Cut::Body)),
+            (self.clamp, ChanceKind::Clamp),
+            (self.omit_result_info, ChanceKind::OmitResultInfo),
+            (self.omit_result, ChanceKind::OmitResult),
+            (self.unsuccessful, ChanceKind::Unsuccessful),
+            (self.edit, ChanceKind::Edit),
+            (self.rate_limited_bare, ChanceKind::RateLimitedBare),
+            (self.regroup, ChanceKind::Regroup),
+            (self.revoke_token, ChanceKind::RevokeToken),
+            (self.unsuccessful_after, ChanceKind::UnsuccessfulAfter),
+            (self.lag, ChanceKind::Lag),
+            (self.contradict, ChanceKind::Contradict),
+            (self.numbers_as_text, ChanceKind::NumbersAsText),
+            (self.claim, ChanceKind::Claim),
+            (self.late, ChanceKind::Late),
+            (self.swap_names, ChanceKind::SwapNames),
+            (self.edge, ChanceKind::Edge),
         ]
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::edit::Edit;
-use super::fault::{Claim, Contradiction, Cut, Fault, Late, Respond};
+use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 
 /// How one request goes.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Course {
     pub(crate) lag: Duration,
     pub(crate) clamp: Option<NonZeroU32>,
     pub(crate) before: Vec<Edit>,
-    pub(crate) effect: Effect,
+    pub(crate) effect: CourseEffect,
     pub(crate) after: Vec<Edit>,
     pub(crate) alterations: Vec<Alteration>,
     pub(crate) ending: Ending,
@@ -25,7 +25,7 @@ pub(crate) struct Course {
 
 /// Whether and when the request is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum CourseEffect {
     #[default]
     Now,
     /// In so long, whether or not the client still waits.
@@ -33,7 +33,7 @@ pub(crate) enum Effect {
     /// Never, and nobody looks whether it could be.
     Never,
     /// Never, and the answer says that it was.
-    Claimed(Claim),
+    Claimed(FalseClaim),
 }
 
 /// A change of the true answer.
@@ -83,20 +83,20 @@ impl Course {
             Fault::Clamp(most) => self.clamp = Some(self.clamp.map_or(*most, |clamp| clamp.min(*most))),
             Fault::Respond(respond) => {
                 if !respond.after {
-                    self.effect = Effect::Never;
+                    self.effect = CourseEffect::Never;
                 }
                 self.ending = Ending::Instead(respond.clone());
             }
             Fault::Cut(cut) => {
                 if *cut == Cut::Before {
-                    self.effect = Effect::Never;
+                    self.effect = CourseEffect::Never;
                 }
                 self.ending = if *cut == Cut::Body { Ending::Half } else { Ending::Nothing };
             }
             Fault::Late(late) => self.meet_late(*late),
-            Fault::Unsuccessful => (self.effect, self.ending) = (Effect::Never, Ending::Unsuccessful),
+            Fault::Unsuccessful => (self.effect, self.ending) = (CourseEffect::Never, Ending::Unsuccessful),
             Fault::UnsuccessfulAfter => self.ending = Ending::Unsuccessful,
-            Fault::Claim(claim) => self.effect = Effect::Claimed(*claim),
+            Fault::Claim(claim) => self.effect = CourseEffect::Claimed(*claim),
             Fault::OmitResultInfo => self.alterations.push(Alteration::Omit("result_info")),
             Fault::OmitResult => self.alterations.push(Alteration::Omit("result")),
             Fault::Contradict(contradiction) => self.alterations.push(Alteration::Contradict(*contradiction)),
@@ -109,7 +109,7 @@ impl Course {
     }
 
     fn meet_late(&mut self, Late { after, status, hang }: Late) {
-        self.effect = Effect::Later(after.0);
+        self.effect = CourseEffect::Later(after.0);
         self.ending = match status {
             Some(status) => Ending::Instead(Respond { status, edge: true, ..Respond::default() }),
             None if hang => Ending::Answer,

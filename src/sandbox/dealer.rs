@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::chance::{Chance, Kind};
+use super::chance::{Chance, ChanceKind};
 use super::edit::Edit;
 use super::endpoint::Endpoint;
-use super::fault::{Claim, Contradiction, Fault, Late, Respond};
+use super::fault::{Contradiction, FalseClaim, Fault, Late, Respond};
 use super::values::{Delay, Share};
 use crate::model::GroupId;
 
@@ -78,45 +78,45 @@ impl Dealer {
         None
     }
 
-    fn fault(&self, kind: Kind, dice: &Dice, group: Option<GroupId>) -> Fault {
+    fn fault(&self, kind: ChanceKind, dice: &Dice, group: Option<GroupId>) -> Fault {
         let error = |statuses: [u16; 3]| one_of(&statuses, dice).unwrap_or(502);
         match kind {
-            Kind::Latency => Fault::Latency(self.chance.latency_time),
-            Kind::RateLimited => Fault::rate_limited(self.chance.retry_after),
-            Kind::RateLimitedBare => Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() }),
-            Kind::ServerError => Fault::status(error([500, 502, 503])),
-            Kind::Html => Fault::html(error([502, 520, 524])),
-            Kind::LateHtml => Fault::Respond(Respond {
+            ChanceKind::Latency => Fault::Latency(self.chance.latency_time),
+            ChanceKind::RateLimited => Fault::rate_limited(self.chance.retry_after),
+            ChanceKind::RateLimitedBare => Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() }),
+            ChanceKind::ServerError => Fault::status(error([500, 502, 503])),
+            ChanceKind::Html => Fault::html(error([502, 520, 524])),
+            ChanceKind::LateHtml => Fault::Respond(Respond {
                 status: error([502, 520, 524]),
                 html: true,
                 after: true,
                 ..Respond::default()
             }),
-            Kind::Cut(cut) => Fault::Cut(cut),
-            Kind::Clamp => {
+            ChanceKind::Cut(cut) => Fault::Cut(cut),
+            ChanceKind::Clamp => {
                 let most = u32::try_from(dice.below(1, 50)).unwrap_or_default();
                 Fault::Clamp(NonZeroU32::MIN.saturating_add(most))
             }
-            Kind::OmitResultInfo => Fault::OmitResultInfo,
-            Kind::OmitResult => Fault::OmitResult,
-            Kind::Unsuccessful => Fault::Unsuccessful,
-            Kind::Edit => self.edit(dice, group),
-            Kind::Regroup => self.regroup(dice, group),
-            Kind::RevokeToken => Fault::EditBefore(Edit::RevokeToken),
-            Kind::UnsuccessfulAfter => Fault::UnsuccessfulAfter,
-            Kind::Lag => Fault::Lag(up_to(self.chance.lag_time, dice)),
-            Kind::Contradict => {
+            ChanceKind::OmitResultInfo => Fault::OmitResultInfo,
+            ChanceKind::OmitResult => Fault::OmitResult,
+            ChanceKind::Unsuccessful => Fault::Unsuccessful,
+            ChanceKind::Edit => self.edit(dice, group),
+            ChanceKind::Regroup => self.regroup(dice, group),
+            ChanceKind::RevokeToken => Fault::EditBefore(Edit::RevokeToken),
+            ChanceKind::UnsuccessfulAfter => Fault::UnsuccessfulAfter,
+            ChanceKind::Lag => Fault::Lag(up_to(self.chance.lag_time, dice)),
+            ChanceKind::Contradict => {
                 Fault::Contradict(one_of(&Contradiction::EVERY, dice).unwrap_or(Contradiction::TotalCount))
             }
-            Kind::NumbersAsText => Fault::NumbersAsText,
-            Kind::Claim => Fault::Claim(one_of(&Claim::EVERY, dice).unwrap_or(Claim::Done)),
-            Kind::Late => Fault::Late(Late {
+            ChanceKind::NumbersAsText => Fault::NumbersAsText,
+            ChanceKind::Claim => Fault::Claim(one_of(&FalseClaim::EVERY, dice).unwrap_or(FalseClaim::Done)),
+            ChanceKind::Late => Fault::Late(Late {
                 after: up_to(self.chance.late_time, dice),
                 status: (dice.below(2, 2) == 0).then_some(504),
                 hang: false,
             }),
-            Kind::Edge => Fault::edge(error([502, 520, 524])),
-            Kind::SwapNames => self.swap_names(dice, group),
+            ChanceKind::Edge => Fault::edge(error([502, 520, 524])),
+            ChanceKind::SwapNames => self.swap_names(dice, group),
         }
     }
 
@@ -158,14 +158,14 @@ impl Dealer {
 }
 
 /// Whether a kind of fault makes sense for an endpoint.
-fn concerns(kind: Kind, endpoint: Option<Endpoint>) -> bool {
+fn concerns(kind: ChanceKind, endpoint: Option<Endpoint>) -> bool {
     use Endpoint as E;
     match kind {
-        Kind::Lag => matches!(endpoint, Some(E::ListMembers | E::GetMember)),
-        Kind::Contradict | Kind::NumbersAsText => {
+        ChanceKind::Lag => matches!(endpoint, Some(E::ListMembers | E::GetMember)),
+        ChanceKind::Contradict | ChanceKind::NumbersAsText => {
             matches!(endpoint, Some(E::ListGroups | E::ListMembers | E::ListPeople))
         }
-        Kind::Claim | Kind::Late | Kind::UnsuccessfulAfter => endpoint.is_some_and(Endpoint::writes),
+        ChanceKind::Claim | ChanceKind::Late | ChanceKind::UnsuccessfulAfter => endpoint.is_some_and(Endpoint::writes),
         _ => true,
     }
 }

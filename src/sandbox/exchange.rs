@@ -6,7 +6,7 @@ use axum::response::Response;
 use tokio::task::JoinHandle;
 
 use super::account::Account;
-use super::course::{Course, Effect};
+use super::course::{Course, CourseEffect};
 use super::reply::{Delivery, response};
 use super::request::{Incoming, MAX_BODY};
 use super::server::Arrival;
@@ -29,7 +29,7 @@ async fn serve(account: Account, number: u64, incoming: Incoming, course: Course
     wait(course.latency).await;
     let stall = course.stall;
     let delivery = match course.effect {
-        Effect::Later(delay) => {
+        CourseEffect::Later(delay) => {
             let at_once = account.lock().put_off(number, &incoming, &course);
             let landing = land(account, number, incoming, course, delay);
             match at_once {

@@ -64,7 +64,7 @@ pub enum Fault {
     /// The request is carried out, and the answer says `success: false` with status 200.
     UnsuccessfulAfter,
     /// A write is not carried out, and the answer with status 200 says that it was.
-    Claim(Claim),
+    Claim(FalseClaim),
     /// A group's members, read by this request, are those of this long ago.
     Lag(Delay),
     /// The answer contradicts itself.
@@ -134,7 +134,7 @@ impl Contradiction {
 /// How a write that is not carried out is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Claim {
+pub enum FalseClaim {
     /// Like a write that was carried out.
     Done,
     /// The list of members as it would be afterwards (for DELETE as well).
@@ -147,7 +147,7 @@ pub enum Claim {
     Null,
 }
 
-impl Claim {
+impl FalseClaim {
     pub(crate) const EVERY: [Self; 5] = [Self::Done, Self::DoneList, Self::Unchanged, Self::Empty, Self::Null];
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::Rejection;
 use super::endpoint::Endpoint;
-use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, Token};
+use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, SeedToken};
 use super::values::Delay;
 
 /// The live API's limit, which answers show if the seed sets none.
@@ -16,7 +16,7 @@ const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::fro
 
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
-    token: Option<Token>,
+    token: Option<SeedToken>,
     access: Access,
     /// How many more requests are refused because the token is new.
     settles: u32,

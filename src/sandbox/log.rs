@@ -46,12 +46,12 @@ pub struct Request {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Log {
+pub(crate) struct RequestLog {
     requests: BTreeMap<u64, Request>,
     last: u64,
 }
 
-impl Log {
+impl RequestLog {
     /// Records a request on arrival; returns its number.
     pub(crate) fn arrived(&mut self, mut request: Request) -> u64 {
         self.last += 1;
@@ -111,7 +111,7 @@ mod tests {
             answered: None,
             shown: None,
         };
-        let mut log = Log::default();
+        let mut log = RequestLog::default();
         let last = (0..=MOST).map(|_| log.arrived(request.clone())).last();
         log.answered(1, Some(200), None);
         let numbers: Vec<u64> = log.requests().map(|request| request.number).collect();

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::answer::{Rejection, Success};
 use super::call::{AnswerSettings, RouteCall};
 use super::endpoint::{Endpoint, Route};
-use super::fault::Claim;
+use super::fault::FalseClaim;
 use super::request::{Ids, Incoming, Query};
 use super::state::State;
 
@@ -62,7 +62,7 @@ pub(crate) fn claimed(
     state: &State,
     settings: &AnswerSettings,
     incoming: &Incoming,
-    claim: Claim,
+    claim: FalseClaim,
 ) -> Result<Success, Rejection> {
     let mut imagined = state.clone();
     let done = carry_out(&mut imagined, settings, incoming, None, None)?;
@@ -71,11 +71,11 @@ pub(crate) fn claimed(
         None => json!([]),
     };
     let result = match claim {
-        Claim::Done => done.result,
-        Claim::DoneList => members(imagined),
-        Claim::Unchanged => members(state.clone()),
-        Claim::Empty => json!([]),
-        Claim::Null => Value::Null,
+        FalseClaim::Done => done.result,
+        FalseClaim::DoneList => members(imagined),
+        FalseClaim::Unchanged => members(state.clone()),
+        FalseClaim::Empty => json!([]),
+        FalseClaim::Null => Value::Null,
     };
     Ok(Success::written(result, false))
 }

@@ -1,4 +1,4 @@
-//! Rules: which requests meet which fault.
+//! FaultRules: which requests meet which fault.
 
 use std::num::NonZeroU32;
 
@@ -111,7 +111,7 @@ pub(crate) struct MatchSubject<'a> {
 
 /// The rules, with how often each has matched and applied.
 #[derive(Debug, Default)]
-pub(crate) struct Rules(Vec<Rule>);
+pub(crate) struct FaultRules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
@@ -120,7 +120,7 @@ struct Rule {
     fired: u32,
 }
 
-impl Rules {
+impl FaultRules {
     pub(crate) fn push(&mut self, rule: FaultRule) {
         self.0.push(Rule { rule, seen: 0, fired: 0 });
     }

@@ -40,7 +40,7 @@ pub struct Seed {
     /// The account's id. Without it the sandbox accepts any valid id.
     pub account_id: Option<AccountId>,
     /// The only valid token (or API key). Without it every token is valid.
-    pub token: Option<Token>,
+    pub token: Option<SeedToken>,
     /// The email or id of the token's user. Without it the token belongs to the account.
     pub token_owner: Option<String>,
     /// The login address of the token's user, if it differs from the account member's.
@@ -169,7 +169,7 @@ impl Seed {
     /// With this token as the only one that is let in.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
-        self.token = Some(Token::from(token));
+        self.token = Some(SeedToken::from(token));
         self
     }
 }
@@ -423,9 +423,9 @@ pub enum RateLimitHeaders {
 
 /// A token that cannot be printed.
 #[derive(Clone)]
-pub struct Token(SecretString);
+pub struct SeedToken(SecretString);
 
-impl Token {
+impl SeedToken {
     pub(crate) fn is(&self, other: &str) -> bool {
         self.0.expose_secret() == other
     }
@@ -436,27 +436,27 @@ impl Token {
     }
 }
 
-impl From<&str> for Token {
+impl From<&str> for SeedToken {
     fn from(token: &str) -> Self {
         Self(SecretString::from(token))
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for SeedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
 }
 
-impl<'de> Deserialize<'de> for Token {
+impl<'de> Deserialize<'de> for SeedToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|token| Self(SecretString::from(token)))
     }
 }
 
-impl JsonSchema for Token {
+impl JsonSchema for SeedToken {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Token".into()
+        "SeedToken".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -10,15 +10,15 @@ use super::answer::{Rejection, Success};
 use super::audit::{AuditedClient, AuditedRequest};
 use super::build;
 use super::call::AnswerSettings;
-use super::course::{Alteration, Course, Effect};
+use super::course::{Alteration, Course, CourseEffect};
 use super::dealer::Dealer;
 use super::fault::Fault;
 use super::gate::{Allowance, Gatekeeper, RequestLimit};
-use super::log::{Log, Request};
+use super::log::{Request, RequestLog};
 use super::reply::{Delivery, Reply, ray};
 use super::request::Incoming;
 use super::routes;
-use super::rules::{MatchSubject, Rules};
+use super::rules::{FaultRules, MatchSubject};
 use super::seed::{Seed, SeedProblem};
 use super::state::State;
 use crate::model::MemberId;
@@ -26,9 +26,9 @@ use crate::model::MemberId;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) state: State,
-    pub(crate) rules: Rules,
+    pub(crate) rules: FaultRules,
     pub(crate) dealer: Option<Dealer>,
-    pub(crate) log: Log,
+    pub(crate) log: RequestLog,
     /// How many writes have still to be carried out although their answers are gone.
     pub(crate) unlanded: usize,
     settings: AnswerSettings,
@@ -53,7 +53,7 @@ pub(crate) struct Arrival {
 impl Server {
     pub(crate) fn new(seed: &Seed) -> Result<Self, SeedProblem> {
         let state = build::state(seed)?;
-        let mut rules = Rules::default();
+        let mut rules = FaultRules::default();
         seed.faults.iter().for_each(|rule| rules.push(rule.clone()));
         Ok(Self {
             settings: AnswerSettings {
@@ -70,7 +70,7 @@ impl Server {
                 Dealer::new(chance.clone(), groups, seed.addresses())
             }),
             state,
-            log: Log::default(),
+            log: RequestLog::default(),
             unlanded: 0,
             gatekeeper: Gatekeeper::new(seed),
             limit: RequestLimit::new(seed.rate_limit, seed.rate_limit_headers),
@@ -161,7 +161,7 @@ impl Server {
     /// Carries a request out as far as its course says, and says what is answered.
     pub(crate) fn answer(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
         let answer = match course.effect {
-            Effect::Never => None,
+            CourseEffect::Never => None,
             _ => Some(self.carry_out(number, incoming, course)),
         };
         let delivery = Delivery::new(&course.ending, incoming.accepts_json(), answer);
@@ -200,7 +200,7 @@ impl Server {
     fn route(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Result<Success, Rejection> {
         let route = incoming.route.as_ref().map_err(Clone::clone)?;
         self.gatekeeper.check(&incoming.headers, route.operation, self.state.token_revoked)?;
-        if let (Effect::Claimed(claim), true) = (course.effect, route.operation.writes()) {
+        if let (CourseEffect::Claimed(claim), true) = (course.effect, route.operation.writes()) {
             return routes::claimed(&self.state, &self.settings, incoming, claim);
         }
         let lag = self.lag.max(course.lag);

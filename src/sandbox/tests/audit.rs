@@ -175,7 +175,7 @@ async fn entries_can_come_late_and_the_log_can_be_refused() {
 
 #[tokio::test]
 async fn what_was_claimed_is_not_in_the_log() {
-    let given = given(small().fault(FaultRule::once(Match::any(), Fault::Claim(Claim::Done)))).await;
+    let given = given(small().fault(FaultRule::once(Match::any(), Fault::Claim(FalseClaim::Done)))).await;
     given.write(Method::POST, &given.members("Admins", ""), &given.body(&["carol@example.com"])).await;
     assert!(entries(&given, EVER).await.is_empty());
 }

@@ -128,11 +128,11 @@ async fn fields_of_result_info_can_be_set_and_removed() {
 #[tokio::test]
 async fn an_effect_can_be_claimed_that_did_not_happen() {
     for (claim, expected) in [
-        (Claim::Done, json!(ALL)),
-        (Claim::DoneList, json!(ALL)),
-        (Claim::Unchanged, json!(TWO)),
-        (Claim::Empty, json!([])),
-        (Claim::Null, json!(null)),
+        (FalseClaim::Done, json!(ALL)),
+        (FalseClaim::DoneList, json!(ALL)),
+        (FalseClaim::Unchanged, json!(TWO)),
+        (FalseClaim::Empty, json!([])),
+        (FalseClaim::Null, json!(null)),
     ] {
         for method in [Method::POST, Method::PUT] {
             let given = given(small().fault(FaultRule::once(Match::any(), Fault::Claim(claim)))).await;
@@ -149,11 +149,11 @@ async fn an_effect_can_be_claimed_that_did_not_happen() {
 #[tokio::test]
 async fn a_removal_can_be_claimed_that_did_not_happen() {
     for (claim, expected) in [
-        (Claim::Done, json!("bob@example.com")),
-        (Claim::DoneList, json!(["Alice@example.com"])),
-        (Claim::Unchanged, json!(TWO)),
-        (Claim::Empty, json!([])),
-        (Claim::Null, json!(null)),
+        (FalseClaim::Done, json!("bob@example.com")),
+        (FalseClaim::DoneList, json!(["Alice@example.com"])),
+        (FalseClaim::Unchanged, json!(TWO)),
+        (FalseClaim::Empty, json!([])),
+        (FalseClaim::Null, json!(null)),
     ] {
         let given = given(small().fault(FaultRule::once(Match::any(), Fault::Claim(claim)))).await;
         let got = given.delete(&given.member("Admins", "bob@example.com")).await;
@@ -169,7 +169,7 @@ async fn a_removal_can_be_claimed_that_did_not_happen() {
 
 #[tokio::test]
 async fn what_would_be_refused_is_not_claimed() {
-    let given = given(small().fault(FaultRule::always(Match::any(), Fault::Claim(Claim::Done)))).await;
+    let given = given(small().fault(FaultRule::always(Match::any(), Fault::Claim(FalseClaim::Done)))).await;
     assert_eq!(list(&given).await.json()["result_info"]["total_count"], 2);
     assert!(given.account.revoke_token());
     assert_eq!(post_carol(&given).await.unwrap().refusal(), (401, 1000));
