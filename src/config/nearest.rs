@@ -3,18 +3,27 @@
 /// Longer words are not compared, because the cost is the product of the two lengths.
 const LONGEST_WORD: usize = 64;
 
-/// The candidate nearest to the word that differs from it in at most a third of its letters; the first of several.
+/// Shorter words are part of too many others.
+const SHORTEST_PART: usize = 4;
+
+/// The candidate nearest to the word that differs from it in at most a third of its letters, else one that contains
+/// the word; the first of several.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > LONGEST_WORD {
         return None;
     }
     let folded = word.to_lowercase();
-    let most = (folded.chars().count() / 3).max(1);
+    let length = folded.chars().count();
+    let most = (length / 3).max(1);
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= LONGEST_WORD)
-        .map(|candidate| (strsim::osa_distance(&folded, &candidate.to_lowercase()), candidate))
-        .filter(|&(distance, _)| distance <= most)
+        .filter_map(|candidate| {
+            let other = candidate.to_lowercase();
+            let distance = strsim::osa_distance(&folded, &other);
+            let contains = length >= SHORTEST_PART && other.contains(&folded);
+            (distance <= most || contains).then_some((distance, candidate))
+        })
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
 }
@@ -39,6 +48,8 @@ mod tests {
         assert_eq!(nearest("modus", known), None);
         assert_eq!(nearest("owner", known), None);
         assert_eq!(nearest("", known), None);
+        assert_eq!(nearest("exclusive", ["mode", "exclusive_with"]), Some("exclusive_with"));
+        assert_eq!(nearest("min", known), None);
     }
 
     #[test]
