@@ -1,124 +1,196 @@
-//! Carries out a plan, and decides nothing that the plan has not decided.
+//! Carries out a plan, and claims only what was seen.
 //!
-//! First every addition over all groups, then everything that removes. What could not be done is reported, and never
-//! hinders what does not depend on it; running again does the rest.
+//! [`apply`] works in four steps over all groups, and each step ends before the next begins:
+//!
+//! 1. **Add**: each group's POST. A batch that the API refuses is split until the refused member is named.
+//! 2. **Prove**: an addition that no answer has shown is read back before anything is removed.
+//! 3. **Remove**: each group's DELETEs or its PUT, as far as the guards hold at that moment, and without those who
+//!    were to join another group and were not seen there.
+//! 4. **Compare**: every group that a request was sent to is compared, whole, with its target.
+//!
+//! A run does what the plan says or less: what it learns on the way only takes requests away. One [`GroupRun`] carries
+//! each group through the steps; its [`ledger`](ledger::Ledger) records what became of each change at the moment that
+//! an answer or a reading shows it.
 
-mod add;
+mod group;
+mod ledger;
 mod recheck;
-mod remove;
-mod replace;
-mod run;
-mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::journal::Journal;
+use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
-use crate::plan::{Action, Method, Plan};
-use crate::report::Report;
+use crate::plan::Plan;
+use crate::report::{Report, RunFacts};
 
+use group::GroupRun;
 pub use recheck::{Recheck, recheck};
 
-use run::GroupRun;
+/// For how long, in all of a run, readings that contradict acknowledged writes are repeated before they are believed.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 
-/// The members each group of a plan has right now, as far as is known.
+/// The same after a signal.
+const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
+
+/// The first pause before such a reading is repeated; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The members of the groups that were read again since a plan was made.
 pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
+
+/// What a run starts from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// The plan was made just now from the account as it is.
+    Planned,
+    /// The plan was saved; these groups were read again, the others were not.
+    Rechecked(Present),
+}
 
 /// What carrying out a plan needs besides the plan.
 pub struct Means<'a> {
-    /// Speaks to the API.
     pub client: &'a Client,
-    /// Records each operation.
     pub journal: &'a Journal,
     /// Turns true when nothing further is to be begun.
     pub stop: watch::Receiver<bool>,
     /// Is called after each operation with the number of operations done with.
     pub progress: &'a (dyn Fn(u64) + Sync),
+    /// For how long contradicting readings are repeated, in all.
+    pub settle_within: Duration,
+    /// Whether the plan is of every declared group.
+    pub whole_account: bool,
 }
 
 /// What the groups' runs share.
-struct Shared<'a> {
+struct Run<'a> {
     means: Means<'a>,
-    /// Who could not be added, and to which group: they are not removed from another.
-    unadded: Mutex<BTreeMap<MemberId, GroupName>>,
+    /// The client for readings that settle something: they go on for a moment after a stop.
+    reader: Client,
+    /// Members who leave one group and were not seen in these others that they are to join.
+    awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
+    /// Why the journal can record nothing more.
+    journal_failed: Mutex<Option<String>>,
     finished: Mutex<u64>,
     credentials_refused: AtomicBool,
+    wrote: AtomicBool,
+    /// How long this run has paused before reading again.
+    settled_for: Mutex<Duration>,
+    /// When the signal to stop was noticed.
+    stopped_at: OnceLock<Instant>,
 }
 
-/// Carries out a plan on groups that have the given members, and says what came of it.
-pub async fn apply(plan: &Plan, present: Present, means: Means<'_>) -> Report {
-    let shared = Shared {
-        means,
-        unadded: Mutex::default(),
-        finished: Mutex::default(),
-        credentials_refused: AtomicBool::new(false),
+/// Carries out a plan, and reports what came of it.
+pub async fn apply(plan: &Plan, start: Start, means: Means<'_>) -> Report {
+    let reads_all = matches!(start, Start::Planned);
+    let mut present = match start {
+        Start::Planned => Present::new(),
+        Start::Rechecked(present) => present,
     };
-    let mut present = present;
-    let mut runs: Vec<GroupRun<'_>> = plan
+    let run = Run::new(plan, means);
+    let mut groups: Vec<GroupRun<'_>> = plan
         .groups
         .iter()
-        .map(|group| GroupRun::new(group, present.remove(&group.id).unwrap_or_else(|| observed(group))))
+        .map(|group| match present.remove(&group.id) {
+            Some(members) => GroupRun::new(group, members, true),
+            None => GroupRun::new(group, group.observed.keys().copied().collect(), reads_all),
+        })
         .collect();
-    join_all(runs.iter_mut().map(|run| run.add_first(&shared))).await;
-    join_all(runs.iter_mut().map(|run| run.remove_then(&shared))).await;
-    join_all(runs.iter_mut().map(|run| run.read_back(&shared))).await;
-    let interrupted = *shared.means.stop.borrow();
-    let groups = runs.into_iter().map(GroupRun::into_report).collect();
-    let credentials_refused = shared.credentials_refused.load(Ordering::Relaxed);
-    let blocked = plan.blocked.len() as u64;
-    let mut report =
-        Report { digest: plan.digest, groups, blocked, interrupted, credentials_refused, journal_failed: None };
-    let ended = shared.means.journal.end(report.is_complete());
-    report.journal_failed = ended.err().map(|error| error.to_string());
-    report
+    groups.iter().for_each(|group| group.tell_awaited(&run));
+    run.record_members(&groups, |group| LineKind::Before { group: group.reference(), members: group.members() }).await;
+
+    join_all(groups.iter_mut().map(|group| group.add(&run))).await;
+    if plan.removes_anybody() {
+        run.read_until_consistent(groups.iter_mut().filter(|group| group.has_unproven_additions()).collect()).await;
+    }
+    join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
+    run.read_until_consistent(groups.iter_mut().filter(|group| group.is_to_be_compared()).collect()).await;
+
+    run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
+        .await;
+    run.finish(plan, reads_all, groups).await
 }
 
-/// A panic while the lock was held leaves these plain values as sound as they were.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn observed(group: &crate::plan::GroupPlan) -> BTreeSet<MemberId> {
-    group.observed.keys().copied().collect()
-}
-
-impl GroupRun<'_> {
-    /// The first half: the group's POST, if it has one.
-    async fn add_first(&mut self, shared: &Shared<'_>) {
-        let posts = self.plan.operations.iter().filter(|operation| operation.method() == Method::Post);
-        for operation in posts {
-            let missing = operation.members().iter().filter(|id| !self.present.contains(id)).copied().collect();
-            self.add(missing, shared).await;
-            shared.finish_one();
+impl<'a> Run<'a> {
+    fn new(plan: &Plan, means: Means<'a>) -> Self {
+        let leaving: BTreeSet<MemberId> =
+            plan.groups.iter().flat_map(|group| group.removals().map(|change| change.member.id)).collect();
+        let awaited = leaving.into_iter().map(|member| (member, BTreeMap::new())).collect();
+        Self {
+            reader: means.client.settling(),
+            means,
+            awaited: Mutex::new(awaited),
+            journal_failed: Mutex::default(),
+            finished: Mutex::default(),
+            credentials_refused: AtomicBool::new(false),
+            wrote: AtomicBool::new(false),
+            settled_for: Mutex::default(),
+            stopped_at: OnceLock::new(),
         }
     }
 
-    /// The second half: the group's DELETEs or its PUT.
-    async fn remove_then(&mut self, shared: &Shared<'_>) {
-        for operation in &self.plan.operations {
-            match operation.method() {
-                Method::Post => continue,
-                Method::Delete => {
-                    for member in operation.members() {
-                        self.remove(*member, shared).await;
-                    }
-                }
-                Method::Put => self.replace(shared).await,
+    /// Why nothing further is sent, if so.
+    fn barred(&self) -> Option<String> {
+        if self.is_stopped() {
+            return Some("interrupted before it was begun".into());
+        }
+        locked(&self.journal_failed).as_ref().map(|error| format!("the journal cannot be written: {error}"))
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stopped = *self.means.stop.borrow();
+        if stopped {
+            self.stopped_at.get_or_init(Instant::now);
+        }
+        stopped
+    }
+
+    /// Reads groups again until no reading contradicts an acknowledged write, or the time for that is up. The last
+    /// reading is then believed.
+    async fn read_until_consistent(&self, mut groups: Vec<&mut GroupRun<'_>>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            join_all(groups.iter_mut().map(|group| group.read_back(self))).await;
+            groups.retain(|group| group.is_contradicted());
+            let left = self.settling_left();
+            if groups.is_empty() || left.is_zero() {
+                return;
             }
-            shared.finish_one();
+            tracing::info!(groups = groups.len(), "waiting for readings that do not show acknowledged writes yet");
+            self.pause(pause.min(left)).await;
+            pause *= 2;
         }
     }
-}
 
-impl Shared<'_> {
-    fn stopped(&self) -> bool {
-        *self.means.stop.borrow()
+    async fn record_members<'p>(&self, groups: &[GroupRun<'p>], line: impl Fn(&GroupRun<'p>) -> LineKind) {
+        for group in groups.iter().filter(|group| group.has_operations()) {
+            self.record(line(group)).await;
+        }
+    }
+
+    /// Records a line. Once one fails to be recorded, no further request is sent.
+    async fn record(&self, line: LineKind) {
+        if locked(&self.journal_failed).is_some() {
+            return;
+        }
+        if let Err(error) = self.means.journal.note(line).await {
+            self.note_journal_failure(&error);
+        }
+    }
+
+    fn note_journal_failure(&self, error: &std::io::Error) {
+        locked(&self.journal_failed).get_or_insert_with(|| error.to_string());
+    }
+
+    fn note_failure(&self, error: &ApiError) {
+        self.credentials_refused.fetch_or(error.kind() == ApiErrorKind::Credentials, Ordering::Relaxed);
     }
 
     fn finish_one(&self) {
@@ -127,21 +199,55 @@ impl Shared<'_> {
         (self.means.progress)(*finished);
     }
 
-    fn cannot_add(&self, member: MemberId, group: &GroupName) {
-        locked(&self.unadded).entry(member).or_insert_with(|| group.clone());
-    }
-
-    fn note_failure(&self, error: &ApiError) {
-        self.credentials_refused.fetch_or(error.kind() == ApiErrorKind::Credentials, Ordering::Relaxed);
-    }
-
-    /// The group that the member could not be added to, if there is one.
-    fn kept_for(&self, member: MemberId) -> Option<GroupName> {
-        locked(&self.unadded).get(&member).cloned()
+    async fn finish(self, plan: &Plan, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
+        let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
+        let groups = groups.into_iter().map(|group| {
+            let is_blocked = blocked.contains(group.name());
+            group.into_report(is_blocked)
+        });
+        let facts = RunFacts {
+            digest: plan.digest,
+            blocked: plan.blocked.len() as u64,
+            covers_account: reads_all && self.means.whole_account,
+            interrupted: self.is_stopped(),
+            credentials_refused: self.credentials_refused.load(Ordering::Relaxed),
+            wrote: self.wrote.load(Ordering::Relaxed),
+            journal_failed: locked(&self.journal_failed).clone(),
+            requests: self.means.client.requests(),
+        };
+        let report = Report::new(facts, groups.collect());
+        match self.means.journal.note(LineKind::End { complete: report.complete }).await {
+            Ok(()) => report,
+            Err(error) => report.with_journal_failure(error.to_string()),
+        }
     }
 }
 
-/// The members a group's plan adds or removes.
-fn changed(run: &GroupRun<'_>, action: Action) -> BTreeSet<MemberId> {
-    run.plan.carried_out().filter(|change| change.action == action).map(|change| change.member.id).collect()
+/// Time for readings that contradict what was acknowledged.
+impl Run<'_> {
+    /// How much of it is left.
+    fn settling_left(&self) -> Duration {
+        let spent = *locked(&self.settled_for);
+        let left = self.means.settle_within.saturating_sub(spent);
+        match self.stopped_at.get() {
+            Some(stopped) => left.min(SETTLE_AFTER_STOP.saturating_sub(stopped.elapsed())),
+            None => left,
+        }
+    }
+
+    /// Waits, and ends early at a signal, which leaves less time.
+    async fn pause(&self, pause: Duration) {
+        let begun = Instant::now();
+        let mut stop = self.means.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
+        }
+        *locked(&self.settled_for) += begun.elapsed();
+    }
+}
+
+/// A panic while the lock was held leaves these plain values as sound as they were.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,34 +1,34 @@
-//! The journal: what a run of apply set out to do and what came of it, written down request by request.
+//! The journal: what a run of `apply` set out to do and what it saw, line by line.
 //!
-//! It is a file of JSON Lines. Each entry is flushed to disk before the run goes on, so that a run that is killed
-//! leaves a true record: an operation that was announced and never answered may or may not have happened.
+//! It is a file of JSON Lines, numbered from 1. Each line reaches the disk before the run goes on, so that a run that
+//! is killed leaves a true record: an operation that was announced and never answered may or may not have happened.
 
 mod record;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-pub use record::{Effect, Entry, JournalError, Operation, Outcome, Record, RunEntry, parse, schema};
+pub use record::{Effect, JournalError, Line, LineKind, Outcome, Record, RunFacts, Sent, parse, schema};
 
-/// Where entries go.
-#[derive(Debug)]
+/// Where lines go.
+#[derive(Clone, Debug)]
 pub struct Journal {
-    sink: Option<Mutex<Sink>>,
+    sink: Option<Arc<Mutex<Sink>>>,
 }
 
 #[derive(Debug)]
 struct Sink {
     file: File,
     next: u64,
-    /// Whether an entry failed to reach the disk: it may be torn, and what came after it could not be read.
+    /// Whether a line failed to reach the disk: it may be torn, and what came after it could not be read.
     broken: bool,
 }
 
-/// The number of an announced operation.
+/// The number of the line that announced an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announced(u64);
 
@@ -45,76 +45,71 @@ impl Journal {
     /// # Errors
     ///
     /// Fails where the file is there or cannot be made.
-    pub fn create(path: &Path, run: RunEntry) -> io::Result<Self> {
+    pub fn create(path: &Path, run: RunFacts) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let sink = Sink { file: options.open(path)?, next: 1, broken: false };
-        let journal = Self { sink: Some(Mutex::new(sink)) };
-        journal.write(|_| Entry::Run(run))?;
-        Ok(journal)
+        let mut sink = Sink { file: options.open(path)?, next: 1, broken: false };
+        sink.write(LineKind::Run(run))?;
+        Ok(Self { sink: Some(Arc::new(Mutex::new(sink))) })
     }
 
     /// Announces an operation before it is sent.
     ///
     /// # Errors
     ///
-    /// Fails where the entry does not reach the disk: the operation must then not be sent.
-    pub fn announce(&self, effect: Effect) -> io::Result<Announced> {
-        self.write(|seq| Entry::Sending { seq, time: Timestamp::now(), effect }).map(Announced)
+    /// Fails where the line does not reach the disk: the operation must then not be sent.
+    pub async fn announce(&self, effect: Effect) -> io::Result<Announced> {
+        self.write(LineKind::Sending(effect)).await.map(Announced)
     }
 
-    /// Records what the API answered.
+    /// Records what became of an announced operation.
     ///
     /// # Errors
     ///
-    /// Fails where the entry does not reach the disk.
-    pub fn answered(
+    /// Fails where the line does not reach the disk.
+    pub async fn answered(
         &self,
-        operation: Announced,
+        Announced(operation): Announced,
         outcome: Outcome,
-        ray: Option<&str>,
+        ray: Option<String>,
         error: Option<String>,
     ) -> io::Result<()> {
-        let ray = ray.map(Into::into);
-        self.write(|_| Entry::Answered { seq: operation.0, time: Timestamp::now(), outcome, ray, error }).map(drop)
+        self.write(LineKind::Answered { operation, outcome, ray, error }).await.map(drop)
     }
 
-    /// Records what reading showed of an operation whose answer was lost.
+    /// Records anything else.
     ///
     /// # Errors
     ///
-    /// Fails where the entry does not reach the disk.
-    pub fn settled(&self, operation: Announced, done: bool) -> io::Result<()> {
-        let outcome = if done { Outcome::Done } else { Outcome::NotDone };
-        self.write(|_| Entry::Settled { seq: operation.0, time: Timestamp::now(), outcome }).map(drop)
+    /// Fails where the line does not reach the disk.
+    pub async fn note(&self, line: LineKind) -> io::Result<()> {
+        self.write(line).await.map(drop)
     }
 
-    /// Records that the run came to its end.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the entry does not reach the disk.
-    pub fn end(&self, complete: bool) -> io::Result<()> {
-        self.write(|_| Entry::End { time: Timestamp::now(), complete }).map(drop)
+    /// Writes a line without holding up what else goes on, as a disk may take its time. Says the line's number.
+    async fn write(&self, line: LineKind) -> io::Result<u64> {
+        let Some(sink) = self.sink.clone() else { return Ok(0) };
+        let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line);
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
     }
+}
 
-    fn write(&self, entry: impl FnOnce(u64) -> Entry) -> io::Result<u64> {
-        let Some(sink) = &self.sink else { return Ok(0) };
-        let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = sink.next;
-        let mut line = serde_json::to_vec(&entry(seq))?;
-        line.push(b'\n');
-        if sink.broken {
-            return Err(io::Error::other("an entry before this one could not be written"));
+impl Sink {
+    fn write(&mut self, kind: LineKind) -> io::Result<u64> {
+        if self.broken {
+            return Err(io::Error::other("a line before this one could not be written"));
         }
-        sink.broken = true;
+        let seq = self.next;
+        let mut line = serde_json::to_vec(&Line { seq, time: Timestamp::now(), kind })?;
+        line.push(b'\n');
+        self.broken = true;
         // One write a line: a kill leaves whole lines, but for perhaps the last.
-        sink.file.write_all(&line)?;
-        sink.file.sync_data()?;
-        sink.broken = false;
-        sink.next += 1;
+        self.file.write_all(&line)?;
+        self.file.sync_data()?;
+        self.broken = false;
+        self.next += 1;
         Ok(seq)
     }
 }

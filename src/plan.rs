@@ -52,7 +52,7 @@ pub use review::{
 };
 pub use saved::{SavedPlanError, SealedPlan};
 pub use targets::{Target, nearest_name, targets};
-pub use undo::{Before, Reversal, undo};
+pub use undo::{Attempt, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// What governs a plan besides the files.

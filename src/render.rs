@@ -9,7 +9,6 @@ pub mod github;
 pub mod json;
 pub mod markdown;
 pub mod metrics;
-pub mod report;
 pub mod review;
 #[cfg(test)]
 pub(crate) mod samples;

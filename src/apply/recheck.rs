@@ -1,39 +1,51 @@
-//! Reads every group of a saved plan again before the first write.
+//! Reads the groups of a saved plan again before the first write.
 
 use futures_util::future::join_all;
 
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::GroupRef;
-use crate::plan::{Freshness, Plan};
+use crate::plan::{Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
 /// Whether a saved plan can still be carried out.
 #[derive(Clone, Debug)]
 pub enum Recheck {
-    /// Every group is what the plan saw, but for changes the plan makes anyway. With the members as they are now.
+    /// The plan's changes are still the ones to make. With the members of each group that it changes.
     Fresh(Present),
-    /// Some groups are not.
     Stale(Vec<StaleGroup>),
 }
 
-/// Reads every group of the plan and compares it with what the plan saw.
+/// Reads every group that the plan changes, and compares name and members with what the plan saw.
 ///
 /// # Errors
 ///
-/// Fails where a group cannot be read whole.
+/// Fails where the groups or their members cannot be read.
 pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> {
-    let reading = plan.groups.iter().map(async |group| {
+    let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.operations.is_empty()).collect();
+    if changed.is_empty() {
+        return Ok(Recheck::Fresh(Present::new()));
+    }
+    // The plan goes by ids, people go by names: both have to mean the same group as before.
+    let groups = client.user_groups().await?;
+    let (mut present, mut stale) = (Present::new(), Vec::new());
+    let mut named = Vec::new();
+    for group in changed {
+        match groups.get(&group.id).map(|found| &found.name) {
+            Some(name) if *name == group.name => named.push(group),
+            found => stale.push(StaleGroup { name: group.name.clone(), renamed_to: found.cloned(), difference: None }),
+        }
+    }
+    let reading = named.iter().map(async |group| {
         let target = GroupRef { id: group.id, name: group.name.clone() };
         client.group_members(&target).await
     });
-    let answers = join_all(reading).await;
-    let (mut present, mut stale) = (Present::new(), Vec::new());
-    for (group, answer) in plan.groups.iter().zip(answers) {
+    for (group, answer) in named.iter().zip(join_all(reading).await) {
+        let (name, renamed_to) = (group.name.clone(), None);
         let members = match answer {
             Ok(members) => members,
             Err(error) if error.kind() == ApiErrorKind::NotFound => {
-                stale.push(StaleGroup { name: group.name.clone(), difference: None });
+                stale.push(StaleGroup { name, renamed_to, difference: None });
                 continue;
             }
             Err(error) => return Err(error),
@@ -41,7 +53,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let ids = members.keys().copied().collect();
         if let Freshness::Stale { added, removed } = group.freshness(&ids) {
             let difference = Some(Difference::new(group, &members, &added, &removed));
-            stale.push(StaleGroup { name: group.name.clone(), difference });
+            stale.push(StaleGroup { name, renamed_to, difference });
         }
         present.insert(group.id, ids);
     }

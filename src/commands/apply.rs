@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals};
-use crate::apply::{self, Means, Present, Recheck};
+use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals::Stop};
+use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ApplyArgs, Format};
 use crate::journal::Journal;
 use crate::model::RunStatus;
@@ -21,8 +21,7 @@ use crate::report::Report;
 struct Ready {
     connection: Connection,
     plan: Plan,
-    /// The members of groups that were read anew since the plan was made.
-    present: Present,
+    start: Start,
 }
 
 pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -31,23 +30,26 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
+    let stop = Stop::listen()?;
     let progress = Progress::new(output);
     let ready = match &args.plan {
         Some(path) => prepare_saved(args, path, &progress, output).await?,
         None => prepare_fresh(args, &progress, output).await?,
     };
-    let Ready { connection, plan, present } = match ready {
+    let ready = match ready {
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, args)? {
+    if ready.plan.summary.requests > 0 && !args.yes && !confirmed(&ready.plan, args).await? {
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
-    output.something_changed();
-    let report = carry_out(&connection, &plan, present, args, &progress, output).await?;
+    let report = carry_out(ready, args, &progress, &stop, output).await?;
+    if report.wrote {
+        output.something_changed();
+    }
     show::report(&report, args.format.format, output);
-    output.detail(&show::cost(connection.client.requests()));
+    output.detail(&show::cost(report.requests));
     Ok(exit(&report))
 }
 
@@ -63,7 +65,7 @@ async fn prepare_fresh(
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
     }
-    Ok(Ok(Ready { connection, plan, present: Present::new() }))
+    Ok(Ok(Ready { connection, plan, start: Start::Planned }))
 }
 
 /// Reads a saved plan, shows it, asks the guards, and makes sure that the account is what it was made from.
@@ -89,7 +91,7 @@ async fn prepare_saved(
     let rechecked = apply::recheck(&connection.client, &plan).await?;
     drop(watching);
     match rechecked {
-        Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, present })),
+        Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, start: Start::Rechecked(present) })),
         Recheck::Stale(groups) => {
             show::stale(&groups, args.format.format, output);
             Ok(Err(Exit::Stale))
@@ -141,61 +143,68 @@ fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
     })
 }
 
-fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
-    let mut stderr = io::stderr().lock();
+/// Asks on the terminal. The runtime goes on meanwhile, so that a signal ends the program.
+async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
     // In the other formats the plan is on the terminal already.
-    if matches!(args.format.format, Format::Json | Format::Markdown) {
-        for line in summary(plan) {
-            writeln!(stderr, "{line}")?;
+    let mut question = match args.format.format {
+        Format::Json | Format::Markdown => summary(plan).into_iter().map(|line| line + "\n").collect(),
+        _ => String::new(),
+    };
+    question.push_str(&format!("Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id));
+    let ask = move || -> io::Result<String> {
+        let mut stderr = io::stderr().lock();
+        stderr.write_all(question.as_bytes())?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        if io::stdin().read_line(&mut answer)? == 0 {
+            // The end of input leaves the cursor behind the question.
+            writeln!(stderr)?;
         }
-    }
-    write!(stderr, "Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id)?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    if io::stdin().read_line(&mut answer)? == 0 {
-        writeln!(stderr)?;
-    }
+        Ok(answer)
+    };
+    let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| Failure::new(Exit::Other, error))??;
     Ok(answer.trim() == "yes")
 }
 
 async fn carry_out(
-    connection: &Connection,
-    plan: &Plan,
-    present: Present,
+    Ready { connection, plan, start }: Ready,
     args: &ApplyArgs,
     progress: &Progress,
+    stop: &Stop,
     output: &mut Output,
 ) -> Result<Report, Failure> {
     let journal = match &args.journal {
         None => Journal::none(),
-        Some(path) => Journal::create(path, identity::run_entry(plan)).map_err(|error| {
-            let context = format!("the journal {} cannot be made; nothing was changed", path.display());
+        Some(path) => Journal::create(path, identity::run_facts(&plan)).map_err(|error| {
+            let context = format!("cannot create the journal {}; nothing was changed", path.display());
             let failure = Failure::new(Exit::Other, anyhow::Error::new(error).context(context));
-            failure.with_help("give each run a journal of its own: one that is there is never overwritten")
+            failure.with_help("give each run a journal of its own: an existing file is never overwritten")
         })?,
     };
-    let stop = signals::stop(&connection.client)?;
     let watching = progress.watch_operations(&connection.client, plan.summary.requests);
     let means = Means {
         client: &connection.client,
         journal: &journal,
-        stop,
+        stop: stop.begin(&connection.client),
         progress: &|finished| watching.finished(finished),
+        settle_within: SETTLE_WITHIN.min(args.connection.max_wait),
+        whole_account: !plan.narrowed,
     };
-    let report = apply::apply(plan, present, means).await;
+    let report = apply::apply(&plan, start, means).await;
     drop(watching);
     if let Some(error) = &report.journal_failed {
-        output.warn(&format!("the journal does not tell how the run ended: {error}"));
+        output.warn(&format!("the journal is incomplete: {error}"));
     }
     Ok(report)
 }
 
 fn exit(report: &Report) -> Exit {
-    if report.is_complete() {
-        Exit::Done
-    } else if report.changed() == (0, 0) && report.credentials_refused {
-        Exit::Credentials
-    } else {
-        Exit::Partial
+    match report {
+        Report { complete: true, .. } => Exit::Done,
+        Report { interrupted: true, wrote: false, .. } => Exit::Interrupted,
+        Report { credentials_refused: true, .. } if !report.has_changes() => Exit::Credentials,
+        Report { journal_failed: Some(_), wrote: false, .. } => Exit::Other,
+        report if report.is_applied() => Exit::Other,
+        _ => Exit::Partial,
     }
 }

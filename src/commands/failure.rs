@@ -30,6 +30,8 @@ pub enum Exit {
     Unavailable,
     /// The credentials are refused.
     Credentials,
+    /// A signal came before anything was changed.
+    Interrupted,
 }
 
 impl Exit {
@@ -47,6 +49,7 @@ impl Exit {
             Self::Data => 65,
             Self::Unavailable => 69,
             Self::Credentials => 77,
+            Self::Interrupted => 130,
         }
     }
 }

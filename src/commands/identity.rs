@@ -1,15 +1,37 @@
 //! Who runs, for the journal.
 
-use crate::journal::RunEntry;
+use crate::journal::RunFacts;
 use crate::plan::Plan;
 
 /// The run that is about to carry out a plan.
-pub fn run_entry(plan: &Plan) -> RunEntry {
-    let mut run = RunEntry::new(plan.account_id, plan.digest);
+pub fn run_facts(plan: &Plan) -> RunFacts {
+    let mut run = RunFacts::new(plan.account_id, plan.digest);
     run.host = first_of(&["HOSTNAME", "COMPUTERNAME"]).or_else(host_file);
     run.user = first_of(&["USER", "LOGNAME", "USERNAME"]);
     run.ci_run_url = ci_run_url();
+    run.commit = first_of(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1", "GIT_COMMIT"]);
+    run.pull_request = pull_request();
+    run.approvers = approvers();
     run
+}
+
+/// The pull request behind the run: `CONVOKE_PULL_REQUEST` where a workflow sets it, else what CI says.
+fn pull_request() -> Option<String> {
+    let named = ["CONVOKE_PULL_REQUEST", "CI_MERGE_REQUEST_IID", "CIRCLE_PULL_REQUEST", "CHANGE_ID"];
+    let github = || {
+        let reference = variable("GITHUB_REF")?;
+        let number = reference.strip_prefix("refs/pull/")?.split('/').next()?;
+        Some(number.to_owned())
+    };
+    // Buildkite says "false" where there is none.
+    let buildkite = || variable("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
+    first_of(&named).or_else(github).or_else(buildkite)
+}
+
+/// Who approved the change. CI does not say it by itself: a workflow sets `CONVOKE_APPROVERS`, with commas between.
+fn approvers() -> Vec<String> {
+    let named = variable("CONVOKE_APPROVERS").unwrap_or_default();
+    named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -99,6 +99,11 @@ impl Output {
         self.stream(|to| to.write_all(text.as_bytes()));
     }
 
+    /// Writes to stderr a result that stdout does not take.
+    pub fn instead(&mut self, text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
     /// Writes a result as JSON.
     pub fn json(&mut self, document: &impl Serialize) {
         self.stream(|to| json::write(to, document));

@@ -4,10 +4,9 @@ use super::{Exit, Failure, Output, files, github_actions, invocation};
 use crate::cli::{Format, ShowArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
-use crate::render::report::{ReportDocument, StaleDocument, status};
 use crate::render::view::{Invocation, Stale, View};
 use crate::render::{counted, github, markdown, text};
-use crate::report::{Report, StaleGroup};
+use crate::report::{Report, StaleGroup, StaleReport};
 
 /// Shows a saved plan.
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -73,10 +72,10 @@ pub fn report(report: &Report, format: Format, output: &mut Output) {
     match format {
         Format::Text => output.result(&text::report(report, output.layout())),
         Format::Markdown => output.result(&markdown::report(report)),
-        Format::Json => output.json(&ReportDocument::new(report)),
+        Format::Json => output.json(report),
         Format::Github => {
             github_actions::append_summary(&markdown::report(report), output);
-            github_actions::set_outputs(status(report), Some(report.digest), output);
+            github_actions::set_outputs(report.status, Some(report.digest), output);
             output.result(&github::report(report, &text::report(report, output.layout())));
         }
     }
@@ -87,7 +86,7 @@ pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) {
     match format {
         Format::Text => output.result(&text::stale(groups, output.layout())),
         Format::Markdown => output.result(&markdown::stale(groups)),
-        Format::Json => output.json(&StaleDocument::new(groups)),
+        Format::Json => output.json(&StaleReport::new(groups.to_vec())),
         Format::Github => {
             github_actions::append_summary(&markdown::stale(groups), output);
             github_actions::set_outputs(RunStatus::Stale, None, output);

@@ -1,25 +1,48 @@
-//! Ctrl-C and SIGTERM: what is in flight is finished, nothing further is begun.
+//! Signals that ask to stop: SIGINT, SIGTERM, SIGHUP and SIGQUIT. Requests in flight are finished, nothing further is
+//! begun.
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use super::Exit;
 use crate::cloudflare::Client;
 
-/// Turns true at the first signal. At the second the program ends at once: the journal tells what was under way.
-pub fn stop(client: &Client) -> io::Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let mut signals = Signals::new()?;
-    let client = client.clone();
-    tokio::spawn(async move {
-        signals.next().await;
-        tracing::warn!("told to stop: finishing what is in flight; once more ends at once");
-        let _ = sender.send(true);
-        client.stop();
-        signals.next().await;
-        std::process::exit(super::Exit::Partial.code().into());
-    });
-    Ok(receiver)
+/// Listens for signals from the moment that it is made. Until the run begins, a signal ends the program at once, as
+/// nothing was changed yet.
+pub struct Stop {
+    stopped: watch::Receiver<bool>,
+    /// The client of a run that has begun.
+    client: Arc<OnceLock<Client>>,
+}
+
+impl Stop {
+    pub fn listen() -> io::Result<Self> {
+        let (sender, stopped) = watch::channel(false);
+        let client = Arc::new(OnceLock::<Client>::new());
+        let mut signals = Signals::new()?;
+        let begun = Arc::clone(&client);
+        tokio::spawn(async move {
+            signals.next().await;
+            let Some(client) = begun.get() else {
+                tracing::warn!("Interrupted. Nothing was changed.");
+                std::process::exit(Exit::Interrupted.code().into());
+            };
+            tracing::warn!("Interrupt received. Finishing requests in flight; press Ctrl-C again to exit now.");
+            let _ = sender.send(true);
+            client.stop();
+            signals.next().await;
+            std::process::exit(Exit::Partial.code().into());
+        });
+        Ok(Self { stopped, client })
+    }
+
+    /// The run begins: from now on the first signal lets it come to an end. What is returned turns true then.
+    pub fn begin(&self, client: &Client) -> watch::Receiver<bool> {
+        let _ = self.client.set(client.clone());
+        self.stopped.clone()
+    }
 }
 
 /// Resolves at the first signal that asks to stop.
@@ -29,24 +52,34 @@ pub async fn stopped() -> io::Result<()> {
 }
 
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+struct Signals(Vec<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+        // A signal that the caller wants ignored, as `nohup` does, stays so.
+        let ignored = ignored();
+        let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+        heard.map(signal).collect::<io::Result<_>>().map(Self)
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        use futures_util::future::select_all;
+        if self.0.is_empty() {
+            return std::future::pending().await;
         }
+        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }
+}
+
+/// The signals that the program was started to ignore, as a set of bits, where the system tells.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 #[cfg(not(unix))]

@@ -1,4 +1,6 @@
-//! `undo`: the inverse of what a journal says was done, as a plan.
+//! `undo`: the inverse of what a journal says was attempted, as a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -6,13 +8,13 @@ use super::session::{self, Connection};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
 use crate::cli::UndoArgs;
-use crate::model::{GroupName, Observed};
+use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::observe;
-use crate::plan::{Plan, Policy};
+use crate::plan::{Plan, Policy, Reversal};
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let record = files::read_journal(&args.journal)?;
-    // The files are read for their guards: what is protected stays so.
+    // The files are read for their guards and modes: what is protected stays so.
     let desired = session::load(&args.files)?;
     let account_id = record.run.account_id;
     if let Some(other) = session::account(args.connection.account_id, &desired)?.filter(|other| *other != account_id) {
@@ -20,12 +22,12 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
         return Err(Failure::message(Exit::Data, message));
     }
     let Connection { client, .. } = &session::connect(&args.connection, Some(account_id)).await?;
-    let file = args.journal.display().to_string().into();
-    let reversals = record.reversals(&file);
-    let only = args.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let policy = Policy { only, ..Policy::new(account_id) };
-    let watching = Progress::new(output).watch(client, "reading the account");
+    let reversals = record.reversals(&args.journal.display().to_string().into());
+    let progress = Progress::new(output);
+    let watching = progress.watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let only = only(&args.only, &reversals, &desired, &current)?;
+    let policy = Policy { only, ..Policy::new(account_id) };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
     let time = Timestamp::now();
@@ -35,6 +37,50 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     files::save_plan(&undoing, &args.out)?;
     let apply = invocation::apply_saved(&args.out, Some(&args.connection));
     Presentation::of(&apply).plan(&undoing, args.format.format, output);
+    tell(&undoing, &desired, output);
     output.detail(&show::cost(client.requests()));
     Ok(plan::exit(&undoing, false))
+}
+
+/// The groups to undo, each by the name that it had, has, or is declared by.
+fn only(
+    named: &[String],
+    reversals: &BTreeMap<GroupId, Reversal>,
+    desired: &Desired,
+    current: &Observed,
+) -> Result<BTreeSet<GroupName>, Failure> {
+    let declared = crate::plan::targets(desired, current, |_| true);
+    let declared = declared.iter().filter(|(_, id)| id.as_ref().is_ok_and(|id| reversals.contains_key(id)));
+    let listed = reversals.keys().filter_map(|id| Some(&current.groups.get(id)?.name));
+    let known: Vec<&GroupName> =
+        reversals.values().map(|reversal| &reversal.name).chain(declared.map(|(name, _)| name)).chain(listed).collect();
+    let only: BTreeSet<GroupName> = named.iter().map(|name| GroupName::from(name.as_str())).collect();
+    match only.iter().find(|name| !known.contains(name)) {
+        None => Ok(only),
+        Some(unknown) => {
+            let message = format!("--only names {:?}, and the journal has no change of such a group", unknown.as_str());
+            let help = "name a group that the run changed; without --only all of them are undone";
+            Err(session::unknown_group(message, unknown, known, help))
+        }
+    }
+}
+
+/// What the plan does not do, and what is left to do besides it.
+fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
+    for group in undoing.groups.iter().filter(|group| group.mode == Mode::Observe && !group.changes.is_empty()) {
+        let why = match desired.groups.contains_key(&group.name) {
+            true => "it has mode: observe",
+            false => "no file declares it",
+        };
+        output.warn(&format!("the group {:?} is shown and not changed: {why}", group.name.as_str()));
+    }
+    let doubtful = undoing.groups.iter().flat_map(|group| &group.changes).filter(|change| change.reason.is_some());
+    match doubtful.count() {
+        0 => {}
+        count => output.warn(&format!(
+            "the journal cannot prove {} to be this run's own: possibly by somebody else. Review them before you apply",
+            crate::render::counted(count as u64, "change")
+        )),
+    }
+    output.note("Revert the files too: otherwise the next `convoke apply` makes the same changes again.");
 }

@@ -1,220 +1,194 @@
-//! The entries of a journal, and what they prove.
+//! The lines of a journal, and what they prove.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountId, GroupId, GroupName, MemberId, Origin};
-use crate::plan::{Before, Digest, Method, Reversal};
+use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
+use crate::plan::{Attempt, Digest, Operation, Reversal};
 
 /// The version of the format that this program writes, and the only one it reads.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// A line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "entry", rename_all = "snake_case")]
 #[schemars(title = "A line of a convoke journal")]
-pub enum Entry {
+pub struct Line {
+    /// The line's number, from 1 and without gaps.
+    pub seq: u64,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub kind: LineKind,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum LineKind {
     /// The first line: the run.
-    Run(RunEntry),
+    Run(RunFacts),
+    /// The members of a group before the run's first request that changes anything.
+    Before { group: GroupRef, members: BTreeSet<MemberId> },
     /// An operation is about to be sent.
-    Sending {
-        /// The operation's number.
-        seq: u64,
-        /// When.
-        #[schemars(with = "String", extend("format" = "date-time"))]
-        time: Timestamp,
-        /// What it does.
-        #[serde(flatten)]
-        effect: Effect,
-    },
+    Sending(Effect),
     /// An operation was answered, or its answer was lost.
     Answered {
-        /// The operation's number.
-        seq: u64,
-        /// When.
-        #[schemars(with = "String", extend("format" = "date-time"))]
-        time: Timestamp,
-        /// What came of it.
+        /// The number of the line that announced the operation.
+        operation: u64,
         outcome: Outcome,
         /// Identifies the request to Cloudflare's support.
         ray: Option<String>,
-        /// What the API objected to.
+        /// Why the operation was not carried out, or is not known to have been.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// Reading showed what became of an operation whose answer was lost.
-    Settled {
-        /// The operation's number.
-        seq: u64,
-        /// When.
-        #[schemars(with = "String", extend("format" = "date-time"))]
-        time: Timestamp,
-        /// Done or not done.
-        outcome: Outcome,
-    },
+    /// A reading of a group, or an answer that shows the whole group.
+    Seen { group: GroupRef, members: BTreeSet<MemberId> },
+    /// The members of a group after the run's last request; null where they could not be read.
+    After { group: GroupRef, members: Option<BTreeSet<MemberId>> },
     /// The last line of a run that was not killed.
     End {
-        /// When.
-        #[schemars(with = "String", extend("format" = "date-time"))]
-        time: Timestamp,
-        /// Whether all of the plan was carried out.
+        /// Whether all of the plan was carried out, and seen.
         complete: bool,
     },
 }
 
-/// Which run a journal is of.
+/// Which run a journal is of, and who is behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RunEntry {
+pub struct RunFacts {
     /// The version of this format.
     pub format_version: u32,
-    /// When the run began.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub time: Timestamp,
     /// The version of convoke.
     pub version: String,
-    /// The account.
     pub account_id: AccountId,
     /// The plan's digest.
     pub digest: Digest,
-    /// The machine, where it is known.
     pub host: Option<String>,
-    /// The operating system's user, where it is known.
     pub user: Option<String>,
-    /// The CI run, where the usual variables tell one.
     pub ci_run_url: Option<String>,
+    pub commit: Option<String>,
+    pub pull_request: Option<String>,
+    pub approvers: Vec<String>,
 }
 
-impl RunEntry {
-    /// A run that begins now.
+impl RunFacts {
     #[must_use]
     pub fn new(account_id: AccountId, digest: Digest) -> Self {
         Self {
             format_version: FORMAT_VERSION,
-            time: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").into(),
             account_id,
             digest,
             host: None,
             user: None,
             ci_run_url: None,
+            commit: None,
+            pull_request: None,
+            approvers: Vec::new(),
         }
     }
 }
 
-/// What an operation does to a group, given the members that it was sent for.
+/// What an operation does to a group, given the members last seen in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
-    /// The group's id.
-    pub group_id: GroupId,
-    /// The group's name.
-    pub group: GroupName,
-    /// The request.
-    pub method: Method,
+    pub group: GroupRef,
+    pub request: Operation,
     /// Whom it brings into the group.
-    pub adds: Vec<MemberId>,
+    pub adds: BTreeSet<MemberId>,
     /// Whom it takes out of the group.
-    pub removes: Vec<MemberId>,
+    pub removes: BTreeSet<MemberId>,
 }
 
-/// What came of an operation.
+/// What became of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was carried out.
-    Done,
+    /// The API answered that it carried the operation out.
+    Answered,
     /// The API refused it.
     Refused,
-    /// It was never sent, or certainly not carried out.
-    NotDone,
-    /// The answer was lost: it may or may not have been carried out.
+    /// It was certainly not carried out.
+    NotSent,
+    /// The answer was lost, or proves nothing: it may have been carried out or not.
     Unknown,
 }
 
 /// What a journal holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The run.
-    pub run: RunEntry,
-    /// Each operation, in the order of sending.
-    pub operations: Vec<Operation>,
+    pub run: RunFacts,
+    /// What the run attempted in each group.
+    pub groups: BTreeMap<GroupId, GroupRecord>,
 }
 
-/// An operation with what came of it.
+/// What a run attempted in a group, and what it saw there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// The line that announces it, from 1.
+pub struct GroupRecord {
+    pub group: GroupRef,
+    /// Each operation, in the order of sending.
+    pub operations: Vec<Sent>,
+    /// The members before the run.
+    pub before: Option<BTreeSet<MemberId>>,
+    /// The members as the run last saw them.
+    pub last_seen: Option<BTreeSet<MemberId>>,
+}
+
+/// An operation with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The line that announces it.
     pub line: u32,
-    /// What it does.
     pub effect: Effect,
-    /// What came of it; [`Outcome::Unknown`] where no line says.
+    /// [`Outcome::Unknown`] where no line says.
     pub outcome: Outcome,
 }
 
 impl Record {
-    /// What the run did, or may have done, to each group: for everybody it touched, whether they were in the group
-    /// before.
+    /// Each change that the run attempted. The first operation that attempted it tells its line.
     #[must_use]
     pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
-        let mut reversals: BTreeMap<GroupId, Reversal> = BTreeMap::new();
-        let happened = |operation: &&Operation| matches!(operation.outcome, Outcome::Done | Outcome::Unknown);
-        for Operation { line, effect, .. } in self.operations.iter().filter(happened) {
-            let reversal = reversals
-                .entry(effect.group_id)
-                .or_insert_with(|| Reversal { name: effect.group.clone(), before: BTreeMap::new() });
-            let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
-            let joined = effect.adds.iter().map(|id| (id, false));
-            for (id, was_member) in joined.chain(effect.removes.iter().map(|id| (id, true))) {
-                // The first operation that touches somebody tells how it was before the run.
-                reversal.before.entry(*id).or_insert_with(|| Before { was_member, origin: origin.clone() });
-            }
-        }
-        reversals
+        let attempted = self.groups.iter().filter(|(_, group)| !group.operations.is_empty());
+        attempted.map(|(id, group)| (*id, group.reversal(file))).collect()
     }
 }
 
-/// Why a file is no journal.
+impl GroupRecord {
+    fn reversal(&self, file: &Arc<str>) -> Reversal {
+        let mut attempts: BTreeMap<MemberId, Attempt> = BTreeMap::new();
+        for Sent { line, effect, outcome } in &self.operations {
+            let added = effect.adds.iter().map(|id| (*id, true));
+            for (member, added) in added.chain(effect.removes.iter().map(|id| (*id, false))) {
+                let was_so = self.before.as_ref().is_some_and(|before| before.contains(&member) == added);
+                let is_seen = self.last_seen.as_ref().is_some_and(|seen| seen.contains(&member) == added);
+                let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
+                let attempt = attempts.entry(member).or_insert(Attempt { added, proven: false, origin });
+                attempt.proven |= *outcome == Outcome::Answered && is_seen && !was_so && attempt.added == added;
+            }
+        }
+        Reversal { name: self.group.name.clone(), attempts }
+    }
+}
+
+/// Why a file is not a valid journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A line is no entry.
-    #[error("line {line} is no entry of a journal")]
-    Line {
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// The first line does not tell of the run.
+    #[error("line {line} is not a line of a journal")]
+    Line { line: usize, source: serde_json::Error },
     #[error("the first line does not say which run it is of")]
     NoRun,
-    /// Another version of the format.
     #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
     Version(u32),
-    /// A second run begins, as where journals are put one after the other.
-    #[error("line {line} begins another run: a journal is of one")]
-    SecondRun {
-        /// The line, from 1.
-        line: usize,
-    },
-    /// Two lines announce an operation with the same number.
-    #[error("line {line} announces operation {seq}, as a line before it does")]
-    Announced {
-        /// The line, from 1.
-        line: usize,
-        /// The operation's number.
-        seq: u64,
-    },
-    /// An entry speaks of an operation that no line announced.
-    #[error("line {line} speaks of operation {seq}, which no line before it announces")]
-    Unannounced {
-        /// The line, from 1.
-        line: usize,
-        /// The operation's number.
-        seq: u64,
-    },
+    #[error("line {line} begins another run; a journal holds one")]
+    SecondRun { line: usize },
+    #[error("line {line} has the number {found}: lines are missing, or there twice")]
+    Gap { line: usize, found: u64 },
+    #[error("line {line} speaks of operation {operation}, which no line before it announces")]
+    Unannounced { line: usize, operation: u64 },
 }
 
 /// Reads a journal. Of a run that was killed, the last line may be torn: it is passed over.
@@ -223,40 +197,103 @@ pub enum JournalError {
 ///
 /// Says which line is wrong, and how.
 pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
-    let mut run = None;
-    let mut operations: BTreeMap<u64, Operation> = BTreeMap::new();
+    let mut reader = Reader { record: None, announced: BTreeMap::new() };
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let entry = match serde_json::from_slice::<Entry>(line) {
-            Ok(entry) => entry,
-            Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") && run.is_some() => break,
-            Err(source) => return Err(JournalError::Line { line: index + 1, source }),
-        };
-        match (entry, &run) {
-            (Entry::Run(entry), None) if entry.format_version == FORMAT_VERSION => run = Some(entry),
-            (Entry::Run(entry), None) => return Err(JournalError::Version(entry.format_version)),
-            (_, None) => return Err(JournalError::NoRun),
-            (Entry::Sending { seq, effect, .. }, Some(_)) => {
-                let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                let operation = Operation { line, effect, outcome: Outcome::Unknown };
-                if operations.insert(seq, operation).is_some() {
-                    return Err(JournalError::Announced { line: index + 1, seq });
+    while let Some((index, text)) = lines.next() {
+        let number = index + 1;
+        let torn = lines.peek().is_none() && !text.ends_with(b"\n");
+        match serde_json::from_slice::<Line>(text) {
+            Ok(line) => reader.take(number, line)?,
+            Err(_) if torn && reader.record.is_some() => break,
+            Err(source) => {
+                // Another version may have lines of another shape.
+                if let (None, Some(version)) = (&reader.record, version(text)) {
+                    return Err(JournalError::Version(version));
                 }
+                return Err(JournalError::Line { line: number, source });
             }
-            (Entry::Answered { seq, outcome, .. } | Entry::Settled { seq, outcome, .. }, Some(_)) => {
-                let operation = operations.get_mut(&seq);
-                operation.ok_or(JournalError::Unannounced { line: index + 1, seq })?.outcome = outcome;
-            }
-            (Entry::Run(_), Some(_)) => return Err(JournalError::SecondRun { line: index + 1 }),
-            (Entry::End { .. }, Some(_)) => {}
         }
     }
-    let run = run.ok_or(JournalError::NoRun)?;
-    Ok(Record { run, operations: operations.into_values().collect() })
+    reader.record.ok_or(JournalError::NoRun)
+}
+
+fn version(text: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        format_version: u32,
+    }
+    serde_json::from_slice::<Versioned>(text).ok().map(|found| found.format_version).filter(|v| *v != FORMAT_VERSION)
+}
+
+struct Reader {
+    record: Option<Record>,
+    /// The group of each operation, and the operation's place in that group's list.
+    announced: BTreeMap<u64, (GroupId, usize)>,
+}
+
+impl Reader {
+    fn take(&mut self, number: usize, Line { seq, kind, .. }: Line) -> Result<(), JournalError> {
+        let line = number;
+        let Some(record) = &mut self.record else {
+            return match kind {
+                LineKind::Run(run) if run.format_version != FORMAT_VERSION => {
+                    Err(JournalError::Version(run.format_version))
+                }
+                LineKind::Run(_) if seq != 1 => Err(JournalError::Gap { line, found: seq }),
+                LineKind::Run(run) => {
+                    self.record = Some(Record { run, groups: BTreeMap::new() });
+                    Ok(())
+                }
+                _ => Err(JournalError::NoRun),
+            };
+        };
+        if matches!(kind, LineKind::Run(_)) {
+            return Err(JournalError::SecondRun { line });
+        }
+        if seq != number as u64 {
+            return Err(JournalError::Gap { line, found: seq });
+        }
+        match kind {
+            LineKind::Run(_) | LineKind::End { .. } => {}
+            LineKind::Before { group, members } => {
+                let group = record.group(group);
+                group.last_seen = Some(members.clone());
+                group.before = Some(members);
+            }
+            LineKind::Seen { group, members } | LineKind::After { group, members: Some(members) } => {
+                record.group(group).last_seen = Some(members);
+            }
+            LineKind::After { .. } => {}
+            LineKind::Sending(effect) => {
+                let id = effect.group.id;
+                let group = record.group(effect.group.clone());
+                self.announced.insert(seq, (id, group.operations.len()));
+                let line = u32::try_from(line).unwrap_or(u32::MAX);
+                group.operations.push(Sent { line, effect, outcome: Outcome::Unknown });
+            }
+            LineKind::Answered { operation, outcome, .. } => {
+                let place = self.announced.get(&operation);
+                let group = place.and_then(|(id, at)| record.groups.get_mut(id)?.operations.get_mut(*at));
+                group.ok_or(JournalError::Unannounced { line, operation })?.outcome = outcome;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    fn group(&mut self, group: GroupRef) -> &mut GroupRecord {
+        self.groups.entry(group.id).or_insert_with(|| GroupRecord {
+            group,
+            operations: Vec::new(),
+            before: None,
+            last_seen: None,
+        })
+    }
 }
 
 /// The JSON Schema of a journal's lines.
 #[must_use]
 pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(Entry)
+    schemars::schema_for!(Line)
 }

@@ -8,30 +8,38 @@ use jiff::Timestamp;
 use super::people::People;
 use super::{
     Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, PlanGuards, Policy, assemble, fingerprint,
-    guards,
+    guards, targets,
 };
-use crate::model::{Desired, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef};
+use crate::model::{
+    Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+};
 
-/// What a run did to a group.
+/// Said of a change that the journal cannot prove to be the run's own.
+const UNPROVEN: &str = "possibly by somebody else";
+
+/// What a run attempted in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
     /// The group's name at the time.
     pub name: GroupName,
-    /// Everybody the run touched.
-    pub before: BTreeMap<MemberId, Before>,
+    pub attempts: BTreeMap<MemberId, Attempt>,
 }
 
-/// How it was before a run.
+/// A change that a run attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Before {
-    /// Whether the member was in the group.
-    pub was_member: bool,
-    /// Which line of the journal says so.
+pub struct Attempt {
+    /// Whether the member was to join; else they were to leave.
+    pub added: bool,
+    /// Whether the journal proves that the run itself made the change.
+    pub proven: bool,
+    /// The line of the journal that announces it.
     pub origin: Origin,
 }
 
-/// Plans to bring everybody a run touched back to where they were before it. Who is there already needs nothing, so
-/// that an operation of unknown outcome is settled by what was read. The guards of the files hold.
+/// Plans to take back every change that a run attempted and whose effect holds now, whoever made it in the end.
+///
+/// Guards and mode are those of the files that declare the group now, found by its id. Groups that are observed, or
+/// that no file declares, are planned as observed: the plan shows them, and applying it does not touch them.
 #[must_use]
 pub fn undo(
     reversals: &BTreeMap<GroupId, Reversal>,
@@ -41,25 +49,47 @@ pub fn undo(
     time: Timestamp,
 ) -> Plan {
     let people = People::of(current);
+    let declared = targets(desired, current, |_| true);
+    let names: BTreeMap<GroupId, &GroupName> =
+        declared.iter().filter_map(|(name, target)| Some((*target.as_ref().ok()?, name))).collect();
     let (mut groups, mut blocked) = (Vec::new(), Vec::new());
-    let planned =
-        reversals.iter().filter(|(_, reversal)| policy.only.is_empty() || policy.only.contains(&reversal.name));
-    for (id, reversal) in planned {
+    for (id, reversal) in reversals {
+        let name = names.get(id).copied();
+        let known_as = [Some(&reversal.name), name, current.groups.get(id).map(|group| &group.name)];
+        if !policy.only.is_empty() && !known_as.into_iter().flatten().any(|name| policy.only.contains(name)) {
+            continue;
+        }
+        let group = name.and_then(|name| Some((name, desired.groups.get(name)?)));
         match current.memberships.get(id) {
-            Some(observed) => groups.push(reverse(*id, reversal, observed, desired, &people, &mut blocked)),
+            Some(observed) => {
+                let name = name.or(known_as[2]).unwrap_or(&reversal.name);
+                let guards = match group {
+                    Some((_, group)) => GroupGuards::of(group, &desired.settings),
+                    None => GroupGuards::undeclared(&desired.settings),
+                };
+                let declared = group.map(|(_, group)| group);
+                let undoing = Undoing { id: *id, name, reversal, declared, guards, observed };
+                groups.push(undoing.plan(&people, &mut blocked));
+            }
             None => blocked.extend(vanished(*id, reversal, current)),
         }
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
     let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), false, time);
     plan.blocked = blocked;
     guards::check_operations(&mut plan, &people);
+    let touched = declared.into_iter().filter(|(_, target)| target.as_ref().is_ok_and(|id| planned.contains(id)));
+    guards::check_account(&mut plan, desired, current, &touched.collect());
+    if !policy.accept_self {
+        guards::check_token_user(&mut plan, current, &people);
+    }
     plan.recount();
     plan
 }
 
 fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Blocked> {
-    let origin = reversal.before.values().next()?.origin.clone();
+    let origin = reversal.attempts.values().next()?.origin.clone();
     let reason = match current.unreadable.get(&id) {
         Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },
         None => BlockedReason::UnknownPin { pin: id, namesake: None },
@@ -67,57 +97,66 @@ fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Bloc
     Some(Blocked::new(reversal.name.clone(), None, origin, reason))
 }
 
-fn reverse(
+/// One group whose changes are taken back.
+struct Undoing<'a> {
     id: GroupId,
-    reversal: &Reversal,
-    observed: &Arc<Membership>,
-    desired: &Desired,
-    people: &People<'_>,
-    blocked: &mut Vec<Blocked>,
-) -> GroupPlan {
-    let declared = desired.groups.get(&reversal.name);
-    let mode = match declared.map(|group| group.mode) {
-        Some(Mode::Observe) => Mode::Observe,
-        // Undoing takes back additions, too: what the group's list means does not matter.
-        Some(Mode::Exact | Mode::Additive) | None => Mode::Exact,
-    };
-    let (mut changes, mut removals) = (Vec::new(), Vec::new());
-    let mut unresolved = false;
-    for (member, before) in &reversal.before {
-        let change = |action| Change::new(action, people.subject_with_id(*member), before.origin.clone());
-        match (before.was_member, observed.contains_key(member)) {
-            (true, false) => match people.resolve(&PersonRef::Id(*member)) {
-                Ok(_) => changes.push(change(Action::Add)),
+    name: &'a GroupName,
+    reversal: &'a Reversal,
+    declared: Option<&'a DesiredGroup>,
+    guards: GroupGuards,
+    observed: &'a Arc<Membership>,
+}
+
+impl Undoing<'_> {
+    fn plan(self, people: &People<'_>, blocked: &mut Vec<Blocked>) -> GroupPlan {
+        let (mut changes, mut removals) = (Vec::new(), Vec::new());
+        let mut unresolved = false;
+        for (member, attempt) in &self.reversal.attempts {
+            if self.observed.contains_key(member) != attempt.added {
+                continue;
+            }
+            if attempt.added {
+                removals.push(change(Action::Remove, *member, attempt, people));
+                continue;
+            }
+            match people.resolve(&PersonRef::Id(*member)) {
+                Ok(_) => changes.push(change(Action::Add, *member, attempt, people)),
                 Err(reason) => {
                     unresolved = true;
-                    let (group, entry) = (reversal.name.clone(), Some(PersonRef::Id(*member)));
-                    blocked.push(Blocked::new(group, entry, before.origin.clone(), reason));
+                    let (group, entry) = (self.name.clone(), Some(PersonRef::Id(*member)));
+                    blocked.push(Blocked::new(group, entry, attempt.origin.clone(), reason));
                 }
-            },
-            (false, true) => removals.push(change(Action::Remove)),
-            (true, true) | (false, false) => {}
+            }
+        }
+        let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
+        let mode = self.declared.map_or(Mode::Observe, |group| group.mode);
+        // Of an additive group, nobody counts but those whom the run took out.
+        let required = changes.iter().map(|change: &Change| change.member.id).collect();
+        changes.extend(removals);
+        let first = self.reversal.attempts.values().next().map(|attempt| attempt.origin.clone());
+        let origin = self.declared.map(|group| group.origin.clone()).or(first);
+        GroupPlan {
+            id: self.id,
+            name: self.name.clone(),
+            mode,
+            origin: origin.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 }),
+            observed: Arc::clone(self.observed),
+            fingerprint: fingerprint(self.observed.keys()),
+            changes,
+            held,
+            operations: Vec::new(),
+            guards: self.guards,
+            required: (mode == Mode::Additive).then_some(required),
+            barred: BTreeSet::new(),
+            left_out: false,
+            blocked: u64::from(unresolved),
         }
     }
-    let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
-    changes.extend(removals);
-    let first = reversal.before.values().next().map(|before| before.origin.clone());
-    GroupPlan {
-        id,
-        name: reversal.name.clone(),
-        mode,
-        origin: first.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 }),
-        guards: declared.map_or_else(
-            || GroupGuards::undeclared(&desired.settings),
-            |declared| GroupGuards::of(declared, &desired.settings),
-        ),
-        observed: Arc::clone(observed),
-        fingerprint: fingerprint(observed.keys()),
-        changes,
-        held,
-        operations: Vec::new(),
-        required: None,
-        barred: BTreeSet::new(),
-        left_out: false,
-        blocked: u64::from(unresolved),
+}
+
+fn change(action: Action, member: MemberId, attempt: &Attempt, people: &People<'_>) -> Change {
+    Change {
+        reason: (!attempt.proven).then(|| UNPROVEN.into()),
+        ..Change::new(action, people.subject_with_id(member), attempt.origin.clone())
     }
 }

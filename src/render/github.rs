@@ -172,7 +172,10 @@ pub fn report(report: &Report, text: &str) -> String {
             add(Level::Error, trouble.clone());
         }
         if group.stale.is_some() {
-            add(Level::Error, "somebody changed the group after the plan was made; it was left as it is".into());
+            add(Level::Error, "somebody else changed the group meanwhile".into());
+        }
+        for kept in &group.kept {
+            add(Level::Warning, format!("{} was not removed: {}", name(&kept.member), kept.reason));
         }
         if !group.skipped.is_empty() {
             let skipped = counted(group.skipped.len() as u64, "change");
@@ -339,19 +342,21 @@ mod tests {
     fn failures_and_stale_groups_are_errors() {
         let both = report(&samples::partial_report(), "TEXT") + &stale(&samples::stale_groups(), "TEXT");
         insta::assert_snapshot!(both, @r#"
-    ::error title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
-    ::error title=Apply%3A Admins::somebody changed the group after the plan was made; it was left as it is
-    ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ::warning title=Apply%3A Leads::1 change not made; the log says why
-    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
-    TEXT
-    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
-    ::error title=Stale%3A Developers::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it.
-    ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it.
-    ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
-    TEXT
-    ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
-    "#);
+        ::error title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
+        ::error title=Apply%3A Admins::somebody else changed the group meanwhile
+        ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+        ::warning title=Apply%3A Leads::bob@example.com was not removed: not added elsewhere
+        ::warning title=Apply%3A Auditors::1 change not made; the log says why
+        ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+        TEXT
+        ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+        ::error title=Stale%3A Developers::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it.
+        ::error title=Stale%3A Leads::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it.
+        ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it.
+        ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
+        TEXT
+        ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
+        "#);
     }
 
     #[test]

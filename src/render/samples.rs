@@ -11,7 +11,7 @@ use crate::model::{
     Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status,
 };
 use crate::plan::{self, Action, Plan, Policy};
-use crate::report::{Difference, GroupReport, Report, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, RunFacts, StaleGroup, Undone};
 
 /// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
 pub const HOSTILE: &str =
@@ -233,10 +233,14 @@ pub fn partial_report() -> Report {
     let empty = |name: &str| GroupReport {
         id: group_id(1),
         name: name.into(),
-        differs: false,
+        outcome: GroupOutcome::Done,
+        in_sync: false,
+        members_before: 1,
+        members_after: Some(2),
         added: Vec::new(),
         removed: Vec::new(),
         failed: Vec::new(),
+        kept: Vec::new(),
         skipped: Vec::new(),
         stale: None,
         trouble: None,
@@ -244,8 +248,9 @@ pub fn partial_report() -> Report {
     let (alice, bob) = (subject("alice@example.com"), subject("bob@example.com"));
     let reason = |reason: &str| String::from(reason);
     let groups = vec![
-        GroupReport { added: vec![alice.clone()], ..empty("Developers") },
+        GroupReport { added: vec![alice.clone()], in_sync: true, ..empty("Developers") },
         GroupReport {
+            outcome: GroupOutcome::Failed,
             failed: vec![Undone {
                 action: Action::Add,
                 member: bob.clone(),
@@ -254,31 +259,45 @@ pub fn partial_report() -> Report {
             ..empty("Operators")
         },
         GroupReport {
+            outcome: GroupOutcome::Kept,
+            kept: vec![Undone { action: Action::Remove, member: bob.clone(), reason: reason("not added elsewhere") }],
+            ..empty("Leads")
+        },
+        GroupReport {
+            outcome: GroupOutcome::Skipped,
             skipped: vec![Undone {
                 action: Action::Remove,
                 member: bob.clone(),
-                reason: reason("not added elsewhere"),
+                reason: reason("interrupted before it was begun"),
             }],
-            ..empty("Leads")
+            ..empty("Auditors")
         },
-        GroupReport { stale: Some(Difference { added: vec![alice], removed: vec![bob] }), ..empty("Admins") },
-        GroupReport { trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
+        GroupReport {
+            outcome: GroupOutcome::Stale,
+            stale: Some(Difference { added: vec![alice], removed: vec![bob] }),
+            ..empty("Admins")
+        },
+        GroupReport { outcome: GroupOutcome::Failed, trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
     ];
-    Report {
+    let facts = RunFacts {
         digest: in_sync().digest,
-        groups,
         blocked: 1,
+        covers_account: true,
         interrupted: true,
         credentials_refused: false,
+        wrote: true,
         journal_failed: None,
-    }
+        requests: 12,
+    };
+    Report::new(facts, groups)
 }
 
 /// Groups that have changed since a plan was saved.
 pub fn stale_groups() -> Vec<StaleGroup> {
     let difference = Difference { added: vec![subject("new@example.com")], removed: vec![subject("old@example.com")] };
     vec![
-        StaleGroup { name: "Developers".into(), difference: Some(difference) },
-        StaleGroup { name: HOSTILE.into(), difference: None },
+        StaleGroup { name: "Developers".into(), renamed_to: None, difference: Some(difference) },
+        StaleGroup { name: "Leads".into(), renamed_to: Some("Heads".into()), difference: None },
+        StaleGroup { name: HOSTILE.into(), renamed_to: None, difference: None },
     ]
 }

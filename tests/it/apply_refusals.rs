@@ -38,7 +38,9 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     Applied: 8 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    10 requests to the API
     ");
     assert_eq!(world.members("Admins").len(), 9);
     assert!(!world.members("Admins").contains(&"p5@example.com".into()));
@@ -70,7 +72,9 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
     Applied: 1 added, 3 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    11 requests to the API
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
@@ -96,16 +100,18 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
     Plan: 1 to add, 2 to remove in 2 of 2 groups
     Digest: [digest]
 
-    skipped Admins: 0 added, 1 removed
-      skipped: not removed: dora@example.com: stays, because adding them to "Operators" failed
+    kept Admins: 0 added, 1 removed
+      not removed: dora@example.com: kept, because the addition to "Operators" is not proven
     failed Operators: 0 added, 0 removed
       not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
     Applied: 0 added, 1 removed.
     0 of 2 groups in sync.
     1 group failed
-    1 group skipped
-    Run apply again for the rest, once what stands in its way is resolved.
+    1 group with removals that were not made
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    8 requests to the API
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com", "dora@example.com"]);
 }
@@ -154,7 +160,9 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
     Applied: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group failed
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    7 requests to the API
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
@@ -195,7 +203,9 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
     Applied: 1 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    7 requests to the API
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "carol@example.com"]);
 }

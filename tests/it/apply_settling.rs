@@ -120,13 +120,15 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
     done Added: 2 added, 0 removed
     done Deleted: 0 added, 1 removed
     stale Replaced: 0 added, 0 removed
-      somebody changed the group after the plan was made; 4 changes left undone:
+      somebody else changed the group meanwhile; 4 changes not made:
         was added: carol@example.com
 
     Applied: 2 added, 1 removed.
     2 of 3 groups in sync.
     1 group changed meanwhile
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
+    -- stderr
+    10 requests to the API
     ");
     assert!(!world.writes().iter().any(|write| write.starts_with("PUT")), "{:#?}", world.writes());
     assert!(world.members("Replaced").contains(&"carol@example.com".into()));
@@ -174,7 +176,7 @@ fn a_change_that_somebody_else_unmakes_meanwhile_is_told_as_missing() {
             Fault::EditBefore(Edit::remove("Team", "mallory@example.com")),
         ));
     let world = given(seed).groups(&[("Team", &["alice@example.com", "bob@example.com"])]);
-    world.run("apply --yes").exits(5).says("somebody else has unmade it since");
+    world.run("apply --yes --max-wait 1s").exits(5).says("somebody else has undone it since");
     world.run("apply --yes").exits(0);
     assert_eq!(world.members("Team"), ["alice@example.com", "bob@example.com"]);
 }

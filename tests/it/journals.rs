@@ -1,6 +1,6 @@
 //! The journal of a run, and undoing what it proves was done.
 
-use convoke::sandbox::{Cut, Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Late, Match, Seed};
 use serde_json::Value;
 
 use crate::harness::{World, given, repository};
@@ -32,34 +32,50 @@ fn each_operation_is_recorded_before_it_is_sent_and_after_its_answer() {
     for entry in &entries {
         assert!(schema.is_valid(entry), "{entry:#}");
     }
-    let shown: Vec<String> = entries
-        .iter()
-        .map(|entry| {
-            let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-            let count = |key: &str| entry[key].as_array().map_or(0, Vec::len);
-            match entry["entry"].as_str().unwrap() {
-                "sending" => {
-                    format!("sending {} {} +{} -{}", text("method"), text("group"), count("adds"), count("removes"))
-                }
-                "answered" => format!(
-                    "answered {} {}",
-                    text("outcome"),
-                    if entry["ray"].is_string() { "with its ray" } else { "" }
-                ),
-                other => other.to_owned(),
+    let numbers: Vec<u64> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=entries.len() as u64).collect::<Vec<_>>());
+    let shown = |entry: &Value| {
+        let group = entry["group"]["name"].as_str().unwrap_or_default().to_owned();
+        let count = |key: &str| entry[key].as_array().map_or(0, Vec::len);
+        let kind = entry["entry"].as_str().unwrap();
+        match kind {
+            "sending" => {
+                let method = entry["request"]["method"].as_str().unwrap();
+                format!("sending {method} {group} +{} -{}", count("adds"), count("removes"))
             }
-        })
-        .collect();
-    insta::assert_snapshot!(shown.join("\n"), @r"
-    run
-    sending POST Dev +1 -0
-    answered done with its ray
-    sending DELETE Dev +0 -1
-    answered done with its ray
-    sending PUT Ops +1 -5
-    answered done with its ray
-    end
-    ");
+            "answered" => format!("answered {}, ray: {}", entry["outcome"], entry["ray"].is_string()),
+            "before" | "seen" | "after" => format!("{kind} {group}: {} members", count("members")),
+            _ => kind.to_owned(),
+        }
+    };
+    // Groups go on side by side: the lines of one group are in order.
+    let of = |group: &str| -> Vec<String> {
+        entries.iter().filter(|entry| entry["group"]["name"] == group).map(shown).collect()
+    };
+    assert_eq!(
+        of("Dev"),
+        [
+            "before Dev: 1 members",
+            "sending POST Dev +1 -0",
+            "seen Dev: 2 members",
+            "sending DELETE Dev +0 -1",
+            "seen Dev: 1 members",
+            "after Dev: 1 members",
+        ]
+    );
+    assert_eq!(
+        of("Ops"),
+        [
+            "before Ops: 6 members",
+            "seen Ops: 6 members",
+            "sending PUT Ops +1 -5",
+            "seen Ops: 2 members",
+            "after Ops: 2 members",
+        ]
+    );
+    let others: Vec<String> = entries.iter().filter(|entry| entry["group"].is_null()).map(shown).collect();
+    let answered = "answered \"answered\", ray: true";
+    assert_eq!(others, ["run", answered, answered, answered, "end"]);
 }
 
 #[test]
@@ -69,7 +85,10 @@ fn a_journal_says_who_ran_what_where() {
         .env("USER", "ci")
         .env("GITHUB_SERVER_URL", "https://github.com")
         .env("GITHUB_REPOSITORY", "example/groups")
-        .env("GITHUB_RUN_ID", "42");
+        .env("GITHUB_RUN_ID", "42")
+        .env("GITHUB_SHA", "3f2c1ab")
+        .env("GITHUB_REF", "refs/pull/17/merge")
+        .env("CONVOKE_APPROVERS", "dana, erin");
     let digest = world.run("plan --format json").exits(0).json()["digest"].clone();
     world.run("apply --yes --journal journal.jsonl").exits(0);
     let run = &entries(&world)[0];
@@ -77,15 +96,18 @@ fn a_journal_says_who_ran_what_where() {
         [&run["host"], &run["user"], &run["ci_run_url"], &run["digest"]],
         [&"runner-7".into(), &"ci".into(), &"https://github.com/example/groups/actions/runs/42".into(), &digest]
     );
+    assert_eq!([&run["commit"], &run["pull_request"]], [&Value::from("3f2c1ab"), &"17".into()]);
+    assert_eq!(run["approvers"], serde_json::json!(["dana", "erin"]));
+    assert_eq!(run["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
 fn a_journal_is_never_overwritten_and_without_one_nothing_is_written() {
     let world = world_of(seed()).file("journal.jsonl", "the record of an earlier run\n");
     let refused = world.run("apply --yes --journal journal.jsonl").exits(1);
-    insta::assert_snapshot!(refused.stderr, @r"
-    error: the journal journal.jsonl cannot be made; nothing was changed: File exists (os error 17)
-    help: give each run a journal of its own: one that is there is never overwritten
+    insta::assert_snapshot!(refused.stderr, @"
+    error: cannot create the journal journal.jsonl; nothing was changed: File exists (os error 17)
+    help: give each run a journal of its own: an existing file is never overwritten
     ");
     assert!(world.writes().is_empty());
     assert_eq!(world.read("journal.jsonl"), "the record of an earlier run\n");
@@ -109,17 +131,17 @@ fn undoing_a_run_brings_the_account_back() {
     assert_ne!(world.account().memberships(), before);
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
     insta::assert_snapshot!(undo.stdout, @"
-    Dev (1 -> 1 member)
-      + a@example.com    accepted  journal.jsonl:4
-      - new@example.com  accepted  journal.jsonl:2
+    Dev (1 member)
+      + a@example.com    journal.jsonl:7
+      - new@example.com  journal.jsonl:4
 
-    Ops (2 -> 6 members)
-      + b@example.com    accepted  journal.jsonl:6
-      + c@example.com    accepted  journal.jsonl:6
-      + d@example.com    accepted  journal.jsonl:6
-      + e@example.com    accepted  journal.jsonl:6
-      + f@example.com    accepted  journal.jsonl:6
-      - new@example.com  accepted  journal.jsonl:6
+    Ops (2 members)
+      + b@example.com    journal.jsonl:10
+      + c@example.com    journal.jsonl:10
+      + d@example.com    journal.jsonl:10
+      + e@example.com    journal.jsonl:10
+      + f@example.com    journal.jsonl:10
+      - new@example.com  journal.jsonl:10
 
     Plan: 6 to add, 2 to remove in 2 of 2 groups
     Digest: ae435b1f3044a4a403a90b977e7a7128a349c1236837467920746182166edf22
@@ -136,29 +158,131 @@ fn an_operation_whose_answer_never_came_is_settled_by_reading() {
     let world = world_of(seed());
     let before = world.account().memberships();
     world.run("apply --yes --journal journal.jsonl").exits(0);
-    // As a run leaves it that is killed in the midst of things: no answers, and a torn last line.
-    let kept = world.read("journal.jsonl");
-    let kept: Vec<&str> =
-        kept.lines().filter(|line| !line.contains("\"answered\"") && !line.contains("\"end\"")).collect();
-    world.write("journal.jsonl", format!("{}\n{{\"entry\":\"answ", kept.join("\n")));
+    // As a run leaves it that is killed while the last request is under way: no answer, and a torn last line.
+    let whole = world.read("journal.jsonl");
+    let put = whole.find("\"PUT\"").unwrap();
+    let end = put + whole[put..].find('\n').unwrap();
+    world.write("journal.jsonl", format!("{}\n{{\"seq\":11,\"ent", &whole[..end]));
     world.run("undo journal.jsonl --out undo.json").exits(0);
     world.run("apply undo.json --yes").exits(0);
     assert_eq!(world.account().memberships(), before);
 }
 
+/// What undoing would change in a group: sign, address and mark.
+fn undone(world: &World, group: &str) -> Vec<String> {
+    let undo = world.run("undo journal.jsonl --out undo.json --format json").json();
+    let groups = undo["groups"].as_array().unwrap();
+    let group = groups.iter().find(|found| found["name"] == group).unwrap();
+    let change = |change: &Value| {
+        let sign = if change["action"] == "add" { "+" } else { "-" };
+        let mark = change["reason"].as_str().map(|mark| format!(" ({mark})")).unwrap_or_default();
+        format!("{sign}{}{mark}", change["member"]["email"].as_str().unwrap())
+    };
+    group["changes"].as_array().unwrap().iter().map(change).collect()
+}
+
 #[test]
-fn what_was_refused_is_not_undone() {
+fn refused_change_that_holds_is_undone_and_marked() {
     let seed = seed().fault(FaultRule::always(Match::operation(Endpoint::AddMembers).group("Dev"), Fault::status(400)));
     let world = world_of(seed);
     world.run("apply --yes --journal journal.jsonl").exits(5);
+    assert_eq!(undone(&world, "Dev"), Vec::<String>::new());
     world.account().add("Dev", "new@example.com");
-    let undo = world.run("undo journal.jsonl --out undo.json --format json").exits(0).json();
-    let dev = undo["groups"].as_array().unwrap().iter().find(|group| group["name"] == "Dev").unwrap();
-    let change = |change: &Value| {
-        format!("{} {}", change["action"].as_str().unwrap(), change["member"]["email"].as_str().unwrap())
-    };
-    let undone: Vec<String> = dev["changes"].as_array().unwrap().iter().map(change).collect();
-    assert_eq!(undone, ["add a@example.com"], "somebody else added new@example.com");
+    assert_eq!(undone(&world, "Dev"), ["-new@example.com (possibly by somebody else)"]);
+    world.run("undo journal.jsonl --out undo.json").exits(0).warns("possibly by somebody else");
+}
+
+#[test]
+fn change_that_nobody_attempted_is_not_undone() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.account().add("Dev", "b@example.com");
+    assert_eq!(undone(&world, "Dev"), ["+a@example.com", "-new@example.com"]);
+}
+
+#[test]
+fn late_removal_with_a_refused_repetition_is_undone() {
+    // The answer is lost, and the request is carried out only once the run is over.
+    let late = Late { after: Delay::millis(1500), status: Some(502), hang: false };
+    let world = given(
+        Seed::default()
+            .group("Dev", ["a@example.com", "b@example.com"])
+            .fault(FaultRule::once(Match::operation(Endpoint::RemoveMember), Fault::Late(late)))
+            .fault(FaultRule::always(Match::operation(Endpoint::RemoveMember).nth(2), Fault::status(400))),
+    )
+    .groups(&[("Dev", &["b@example.com"])]);
+    let before = world.account().memberships();
+    world.run("apply --yes --journal journal.jsonl --max-wait 1s").exits(5);
+    while world.account().unlanded() > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(undone(&world, "Dev"), ["+a@example.com (possibly by somebody else)"]);
+    world.run("apply undo.json --yes").exits(0);
+    assert_eq!(world.account().memberships(), before);
+}
+
+#[test]
+fn write_that_claims_failure_and_took_effect_is_undone() {
+    let seed = seed().fault(FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::UnsuccessfulAfter));
+    let world = world_of(seed);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    assert_eq!(undone(&world, "Dev"), ["+a@example.com", "-new@example.com (possibly by somebody else)"]);
+}
+
+#[test]
+fn replacement_that_a_stranger_joined_is_undone() {
+    let put = Match::operation(Endpoint::ReplaceMembers);
+    let faults = Fault::All(vec![
+        Fault::EditAfter(convoke::sandbox::Edit::add("Ops", "stranger@example.com")),
+        Fault::Cut(Cut::After),
+    ]);
+    let world = world_of(seed().person("stranger@example.com").fault(FaultRule::once(put, faults)));
+    world.run("apply --yes --journal journal.jsonl --max-wait 1s").exits(5);
+    let undone = undone(&world, "Ops");
+    assert_eq!(undone.len(), 6, "{undone:?}");
+    assert!(undone.iter().all(|change| change.ends_with("(possibly by somebody else)")), "{undone:?}");
+}
+
+#[test]
+fn guards_of_undo_are_found_after_a_rename() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.account().rename_group("Dev", "Developers");
+    world.write(
+        "convoke.yaml",
+        "version: 1\ngroups:\n  Developers: { min_members: 2, members: [new@example.com, a@example.com] }\n",
+    );
+    world.run("undo journal.jsonl --out undo.json --only Developers").exits(3).says("min_members");
+    world.run("undo journal.jsonl --out undo.json --only Dev").exits(3).says("min_members");
+}
+
+#[test]
+fn undo_of_an_unknown_group_is_an_error() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.run("undo journal.jsonl --out undo.json --only Typo").exits(64).warns("Typo");
+}
+
+#[test]
+fn undo_shows_undeclared_and_observed_groups_only() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.write("convoke.yaml", "version: 1\ngroups:\n  Dev: { mode: observe, members: [new@example.com] }\n");
+    let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
+    assert!(undo.stderr.contains("\"Dev\" is shown and not changed: it has mode: observe"), "{undo}");
+    assert!(undo.stderr.contains("\"Ops\" is shown and not changed: no file declares it"), "{undo}");
+    assert!(undo.stderr.contains("Revert the files too"), "{undo}");
+    world.forget_requests();
+    world.run("apply undo.json --yes").exits(0);
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn undo_never_removes_the_token_s_own_user() {
+    let seed = Seed { token_owner: Some("new@example.com".into()), ..seed() };
+    let world = given(seed).groups(&[("Dev", &["a@example.com", "new@example.com"])]);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.run("undo journal.jsonl --out undo.json").exits(3).says("oneself");
 }
 
 #[test]
@@ -166,19 +290,20 @@ fn a_lost_answer_is_settled_in_the_journal() {
     let lost = FaultRule::once(Match::operation(Endpoint::AddMembers).group("Dev"), Fault::Cut(Cut::After));
     let world = world_of(seed().fault(lost));
     world.run("apply --yes --journal journal.jsonl").exits(0);
-    let told: Vec<String> = entries(&world)
-        .iter()
-        .filter(|entry| entry["outcome"] != "done" || entry["entry"] == "settled")
-        .filter_map(|entry| Some(format!("{} {}", entry["entry"].as_str()?, entry["outcome"].as_str()?)))
-        .collect();
-    assert_eq!(told, ["answered unknown", "settled done"]);
+    let entries = entries(&world);
+    let lost = entries.iter().position(|entry| entry["outcome"] == "unknown").unwrap();
+    let settled = &entries[lost + 1];
+    assert_eq!((&settled["entry"], settled["members"].as_array().unwrap().len()), (&"seen".into(), 2), "{settled:#}");
 }
 
 #[test]
 fn undoing_is_guarded_by_the_files() {
     let world = world_of(seed());
     world.run("apply --yes --journal journal.jsonl").exits(0);
-    world.write("convoke.yaml", "version: 1\nsettings: {protected: [new@example.com]}\ngroups: {}\n");
+    world.write(
+        "convoke.yaml",
+        "version: 1\nsettings: {protected: [new@example.com]}\ngroups:\n  Dev: {members: [new@example.com]}\n",
+    );
     let refused = world.run("undo journal.jsonl --out undo.json").exits(3).says("new@example.com would be removed");
     drop(refused);
     world.forget_requests();
@@ -191,8 +316,11 @@ fn a_file_that_is_no_journal_is_refused() {
     let world = world_of(seed());
     for (text, says) in [
         ("", "the first line does not say which run it is of"),
-        ("{}\n", "line 1 is no entry of a journal"),
-        ("{\"entry\":\"end\",\"time\":\"2026-01-01T00:00:00Z\",\"complete\":true}\n", "the first line does not say"),
+        ("{}\n", "line 1 is not a line of a journal"),
+        (
+            "{\"seq\":1,\"entry\":\"end\",\"time\":\"2026-01-01T00:00:00Z\",\"complete\":true}\n",
+            "the first line does not say",
+        ),
     ] {
         world.write("journal.jsonl", text);
         world.run("undo journal.jsonl --out undo.json").exits(65).warns(says);
@@ -201,14 +329,20 @@ fn a_file_that_is_no_journal_is_refused() {
 }
 
 #[test]
-fn two_journals_in_one_file_and_two_operations_with_one_number_are_refused() {
+fn journal_with_missing_or_repeated_lines_is_refused() {
     let world = world_of(seed());
     world.run("apply --yes --journal journal.jsonl").exits(0);
     let whole = world.read("journal.jsonl");
-    let announced = whole.lines().find(|line| line.contains("\"sending\"")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let without = |gone: usize| -> String {
+        lines.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, line)| format!("{line}\n")).collect()
+    };
     for (text, says) in [
-        (format!("{whole}{whole}"), "begins another run: a journal is of one"),
-        (format!("{whole}{announced}\n"), "as a line before it does"),
+        (format!("{whole}{whole}"), "begins another run"),
+        (format!("{whole}{}\n", lines[3]), "lines are missing, or there twice"),
+        (without(0), "the first line does not say"),
+        (without(3), "lines are missing, or there twice"),
+        (whole.replacen("\"seq\":5", "\"se", 1), "line 5 is not a line of a journal"),
     ] {
         world.write("journal.jsonl", text);
         world.run("undo journal.jsonl --out undo.json").exits(65).warns(says);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use convoke::journal::{self, Outcome};
-use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
+use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
 
 use crate::harness::{World, binary, given};
 
@@ -120,10 +120,11 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let bytes = std::fs::read(world.path(path)).unwrap();
     let record = journal::parse(&bytes).unwrap();
     let effects = world.account().requests().iter().filter(|request| request.effect).count();
-    let done = record.operations.iter().filter(|operation| operation.outcome == Outcome::Done).count();
-    let unknown: Vec<_> = record.operations.iter().filter(|operation| operation.outcome == Outcome::Unknown).collect();
+    let operations = record.groups.values().flat_map(|group| &group.operations);
+    let done = operations.clone().filter(|operation| operation.outcome == Outcome::Answered).count();
+    let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Outcome::Unknown).collect();
     // Others may have been announced and wait for their turn.
-    let unknown_groups = unknown.iter().map(|operation| Some(operation.effect.group_id));
+    let unknown_groups = unknown.iter().map(|operation| Some(operation.effect.group.id));
     assert!(unknown_groups.into_iter().any(|group| group == under_way.group), "{record:#?}");
     assert!((done..=done + 1).contains(&effects), "{effects} effects, {record:#?}");
     // Wherever the last line is torn, the journal can be read.
@@ -187,10 +188,10 @@ fn a_saved_plan_whose_run_was_killed_is_carried_on_and_not_stale() {
 
 #[test]
 fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP", "QUIT"] {
         let world = world();
         let write = &writes()[0];
-        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(400))));
+        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(1500))));
         let child = applying(&world, "journal.jsonl").spawn().unwrap();
         arrived(&world, write, true);
         signal(&child, name);
@@ -200,14 +201,61 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
         assert!(stdout.contains("interrupted before it was begun"), "{stdout}{stderr}");
         assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
         let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
-        let outcomes: Vec<Outcome> = record.operations.iter().map(|operation| operation.outcome).collect();
-        assert_eq!(outcomes.first(), Some(&Outcome::Done), "{record:#?}");
-        assert!(outcomes[1..].iter().all(|outcome| *outcome == Outcome::NotDone), "{record:#?}");
+        let operations = record.groups.values().flat_map(|group| &group.operations);
+        let outcomes: Vec<Outcome> = operations.map(|operation| operation.outcome).collect();
+        let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
+        let unsent = outcomes.iter().filter(|outcome| **outcome == Outcome::NotSent).count();
+        assert_eq!((answered, unsent), (1, outcomes.len() - 1), "{record:#?}");
         world.run("apply --yes").exits(0);
         for (name, members) in AFTER {
             assert_eq!(world.members(name), members);
         }
     }
+}
+
+#[test]
+fn interrupted_run_settles_a_lost_write_by_reading() {
+    let world = world();
+    let write = &writes()[0];
+    let fault = Fault::All(vec![Fault::Stall(Delay::millis(1500)), Fault::Cut(Cut::After)]);
+    world.account().push_fault(FaultRule::once(same(&world, write), fault));
+    let child = applying(&world, "journal.jsonl").args(["--format", "json"]).spawn().unwrap();
+    arrived(&world, write, true);
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["interrupted"]), (Some(5), &true.into()), "{report:#}");
+    assert_eq!(report["added"], 1, "{report:#}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("Interrupt received. Finishing requests in flight; press Ctrl-C again"), "{stderr}");
+}
+
+#[test]
+fn signal_before_the_first_write_changes_nothing() {
+    let world = world();
+    let reads = Match::operation(Endpoint::ListGroups);
+    world.account().push_fault(FaultRule::once(reads, Fault::Stall(FOREVER)));
+    let child = applying(&world, "journal.jsonl").spawn().unwrap();
+    while world.account().requests().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn report_reaches_stderr_where_stdout_is_full_or_closed() {
+    for redirection in [">/dev/full", "| true"] {
+        let world = world();
+        let (_, _, stderr) = from_shell(&world, "", "apply --yes --format json", redirection);
+        let report = stderr.find('{').map(|at| &stderr[at..]).unwrap_or_default();
+        assert!(report.contains("\"status\": \"applied\""), "{stderr}");
+    }
+    let world = world();
+    let (code, _, stderr) = from_shell(&world, "", "apply --yes --format json", ">/dev/full");
+    assert_eq!(code, Some(0), "{stderr}");
 }
 
 #[test]
@@ -290,10 +338,12 @@ fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
         let text = std::fs::read(world.path("j.jsonl")).unwrap_or_default();
         match journal::parse(&text) {
             Ok(record) => {
-                assert_eq!(code, Some(5), "{stdout}{stderr}");
-                let said = ["the journal cannot be written", "The journal does not tell all of this run"];
+                let ended = if effects == 0 { [Some(1), Some(5)] } else { [Some(5), Some(1)] };
+                assert!(ended.contains(&code), "{stdout}{stderr}");
+                let said = ["the journal cannot be written", "The journal is incomplete"];
                 assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
-                let told = record.operations.iter().filter(|operation| operation.outcome != Outcome::NotDone).count();
+                let told = record.groups.values().flat_map(|group| &group.operations);
+                let told = told.filter(|operation| operation.outcome != Outcome::NotSent).count();
                 assert!(effects <= told, "{effects} effects, {record:#?}");
             }
             // Not even the first line has room: nothing is begun.

@@ -15,6 +15,7 @@
 mod harness;
 mod server;
 
+mod apply_proofs;
 mod apply_refusals;
 mod apply_settling;
 mod applying;

@@ -1,18 +1,18 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::Origin;
-use crate::plan::{Before, Reversal, undo};
+use crate::model::{Mode, Origin};
+use crate::plan::{Attempt, Reversal, undo};
 
-/// What a run did to the first group: who joined and who left.
+/// What a run attempted in the first group, when that was named Old: who was to join and who to leave.
 fn reversals(joined: &[u64], left: &[u64]) -> BTreeMap<GroupId, Reversal> {
-    let before =
-        |was_member| Before { was_member, origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 } };
-    let before = joined
+    let attempt =
+        |added| Attempt { added, proven: true, origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 } };
+    let attempts = joined
         .iter()
-        .map(|number| (member_id(*number), before(false)))
-        .chain(left.iter().map(|number| (member_id(*number), before(true))));
-    BTreeMap::from([(id(1), Reversal { name: "G".into(), before: before.collect() })])
+        .map(|number| (member_id(*number), attempt(true)))
+        .chain(left.iter().map(|number| (member_id(*number), attempt(false))));
+    BTreeMap::from([(id(1), Reversal { name: "Old".into(), attempts: attempts.collect() })])
 }
 
 fn undone(account: &Account, joined: &[u64], left: &[u64], files: &str) -> Plan {
@@ -21,13 +21,48 @@ fn undone(account: &Account, joined: &[u64], left: &[u64], files: &str) -> Plan 
 
 const NOTHING: &str = "groups: {}\n";
 
+/// Declares the group, and allows any number of removals.
+const DECLARED: &str = "settings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n  G: {members: [], allow_empty: true}\n";
+
 #[test]
 fn who_joined_leaves_and_who_left_joins_again() {
     let account = Account::default().group("G", [1, 2, 3, 4, 9]).accepted([5]);
-    let plan = undone(&account, &[9], &[5], NOTHING);
+    let plan = undone(&account, &[9], &[5], DECLARED);
     assert_eq!(changes(&plan, "G"), (vec![email(5)], vec![email(9)]));
     assert_eq!(plan.groups[0].changes[0].origin.to_string(), "journal.jsonl:2");
     assert_eq!(refused(&plan), []);
+}
+
+#[test]
+fn undeclared_group_is_shown_and_not_changed() {
+    let account = Account::default().group("G", [1, 2, 3, 4, 9]);
+    let plan = undone(&account, &[9], &[], NOTHING);
+    assert_eq!((plan.groups[0].mode, plan.summary.removes, plan.summary.observed_only), (Mode::Observe, 0, 1));
+    assert_eq!(refused(&plan), []);
+}
+
+#[test]
+fn additive_group_loses_what_the_run_added() {
+    let account = Account::default().group("G", [1, 2, 3, 4, 9]);
+    let plan = undone(&account, &[9], &[], &DECLARED.replace("members:", "mode: additive, members:"));
+    assert_eq!(changes(&plan, "G"), (vec![], vec![email(9)]));
+    assert_eq!(plan.summary.removes, 1);
+}
+
+#[test]
+fn guards_are_found_by_the_group_s_id() {
+    let account = Account::default().group("G", [1, 9]);
+    let plan = undone(&account, &[9], &[], &DECLARED.replace("allow_empty", "min_members: 2, allow_empty"));
+    assert_eq!(refused(&plan), [Guard::MinMembers]);
+}
+
+#[test]
+fn changes_that_may_be_by_somebody_else_are_marked() {
+    let account = Account::default().group("G", [1, 9]);
+    let mut reversals = reversals(&[9], &[]);
+    reversals.get_mut(&id(1)).unwrap().attempts.get_mut(&member_id(9)).unwrap().proven = false;
+    let plan = undo(&reversals, &desired(DECLARED), &account.0, &policy(), Timestamp::UNIX_EPOCH);
+    assert_eq!(plan.groups[0].changes[0].reason.as_deref(), Some("possibly by somebody else"));
 }
 
 #[test]
@@ -48,7 +83,7 @@ fn undoing_is_guarded_like_any_plan() {
 #[test]
 fn who_is_gone_from_the_account_is_told_and_holds_the_removals() {
     let account = Account::default().group("G", 0..10);
-    let plan = undone(&account, &[1], &[77], NOTHING);
+    let plan = undone(&account, &[1], &[77], DECLARED);
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.summary.removes), (1, 1, 0));
 }
 

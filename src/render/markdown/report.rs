@@ -7,7 +7,7 @@ use crate::render::escape::{code, prose};
 use crate::render::text::report_summary;
 use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
-use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, after the sum.
 #[must_use]
@@ -20,8 +20,8 @@ pub fn report(report: &Report) -> String {
     let (done, wrong): (Vec<&GroupReport>, Vec<&GroupReport>) = report
         .groups
         .iter()
-        .filter(|group| is_told(group))
-        .partition(|group| matches!(group.outcome(), Outcome::Done | Outcome::Differs));
+        .filter(|group| group.is_news())
+        .partition(|group| matches!(group.outcome, GroupOutcome::Done | GroupOutcome::Differs));
     let room = page.room();
     page.push(&list("**Not all done**", wrong.into_iter().map(|group| told(group, room / 4)), room / 2));
     let room = page.room();
@@ -29,21 +29,13 @@ pub fn report(report: &Report) -> String {
     page.finish()
 }
 
-/// Whether anything came of a group.
-fn is_told(group: &GroupReport) -> bool {
-    match group.outcome() {
-        Outcome::InSync => false,
-        Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
-        Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
-    }
-}
-
 fn told(group: &GroupReport, most: usize) -> String {
-    let word = match group.outcome() {
-        Outcome::Failed => "failed",
-        Outcome::Stale => "changed by somebody else meanwhile, left as it is",
-        Outcome::Skipped => "skipped",
-        Outcome::Done | Outcome::InSync | Outcome::Differs => "done",
+    let word = match group.outcome {
+        GroupOutcome::Failed => "failed",
+        GroupOutcome::Stale => "changed by somebody else meanwhile",
+        GroupOutcome::Kept => "some removals were not made",
+        GroupOutcome::Skipped => "skipped",
+        GroupOutcome::Done | GroupOutcome::InSync | GroupOutcome::Differs | GroupOutcome::NotRead => "done",
     };
     let (added, removed) = (group.added.len(), group.removed.len());
     let mut text = format!("{}: {word}; {added} added, {removed} removed", code(group.name.as_str()));
@@ -51,7 +43,7 @@ fn told(group: &GroupReport, most: usize) -> String {
         text.push_str(": ");
         text.push_str(&prose(trouble));
     }
-    let mut details: Vec<String> = group.failed.iter().chain(&group.skipped).map(undone).collect();
+    let mut details: Vec<String> = group.failed.iter().chain(&group.kept).chain(&group.skipped).map(undone).collect();
     details.extend(group.stale.iter().flat_map(difference));
     sublist(&mut text, &details, most);
     text
@@ -93,9 +85,10 @@ pub fn stale(groups: &[StaleGroup]) -> String {
     let room = page.room();
     let item = |group: &StaleGroup| {
         let mut text = code(group.name.as_str());
-        match &group.difference {
-            Some(changed) => sublist(&mut text, &difference(changed), room / 4),
-            None => text.push_str(": the group no longer exists"),
+        match (&group.difference, &group.renamed_to) {
+            (Some(changed), _) => sublist(&mut text, &difference(changed), room / 4),
+            (None, Some(name)) => text.push_str(&format!(": the group is now named {}", code(name.as_str()))),
+            (None, None) => text.push_str(": the group no longer exists"),
         }
         text
     };

@@ -401,15 +401,17 @@ fn failures_come_before_successes() {
     <!-- convoke:apply -->
     ### Applied: 1 added, 0 removed.
 
-    1 of 5 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group skipped · 1 blocked · Interrupted: what was in flight is finished, nothing further was begun. · Run apply again for the rest, once what stands in its way is resolved.
+    1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted: requests in flight were finished, nothing further was begun. · Resolve the errors above, then run `convoke apply` again.
 
     **Not all done**
 
     - `Operators`: failed; 0 added, 0 removed
       - not added: `bob@example.com`: bob does not have DSR enabled (400)
-    - `Leads`: skipped; 0 added, 0 removed
+    - `Leads`: some removals were not made; 0 added, 0 removed
       - not removed: `bob@example.com`: not added elsewhere
-    - `Admins`: changed by somebody else meanwhile, left as it is; 0 added, 0 removed
+    - `Auditors`: skipped; 0 added, 0 removed
+      - not removed: `bob@example.com`: interrupted before it was begun
+    - `Admins`: changed by somebody else meanwhile; 0 added, 0 removed
       - was added: `alice@example.com`
       - was removed: `bob@example.com`
     - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: failed; 0 added, 0 removed: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
@@ -436,6 +438,7 @@ fn stale_groups_say_who_came_and_went() {
     - `Developers`
       - was added: `new@example.com`
       - was removed: `old@example.com`
+    - `Leads`: the group is now named `Heads`
     - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: the group no longer exists
     "#);
 }

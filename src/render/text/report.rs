@@ -6,7 +6,7 @@ use crate::render::counted;
 use crate::render::escape::clean;
 use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
-use crate::report::{Difference, GroupReport, Outcome, Report, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
 
 /// What came of each group that did not stay as it was, then the sum.
 #[must_use]
@@ -14,12 +14,7 @@ pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
     // What stands above is the plan.
     let mut lines = vec![String::new()];
-    let told = report.groups.iter().filter(|group| match group.outcome() {
-        Outcome::InSync => false,
-        Outcome::Differs => !(group.added.is_empty() && group.removed.is_empty()),
-        Outcome::Done | Outcome::Failed | Outcome::Stale | Outcome::Skipped => true,
-    });
-    told.for_each(|group| tell_group(group, paint, &mut lines));
+    report.groups.iter().filter(|group| group.is_news()).for_each(|group| tell_group(group, paint, &mut lines));
     if lines.len() > 1 {
         lines.push(String::new());
     }
@@ -28,20 +23,24 @@ pub fn report(report: &Report, layout: Layout) -> String {
 }
 
 fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
-    let (word, style) = match group.outcome() {
-        Outcome::Failed => ("failed", Style::Remove),
-        Outcome::Stale => ("stale", Style::Warn),
-        Outcome::Skipped => ("skipped", Style::Warn),
-        Outcome::Done | Outcome::InSync | Outcome::Differs => ("done", Style::Add),
+    let (word, style) = match group.outcome {
+        GroupOutcome::Failed => ("failed", Style::Remove),
+        GroupOutcome::Stale => ("stale", Style::Warn),
+        GroupOutcome::Kept => ("kept", Style::Warn),
+        GroupOutcome::Skipped => ("skipped", Style::Warn),
+        GroupOutcome::Done | GroupOutcome::InSync | GroupOutcome::Differs | GroupOutcome::NotRead => {
+            ("done", Style::Add)
+        }
     };
     let figures = format!("{} added, {} removed", group.added.len(), group.removed.len());
     lines.push(format!("{} {}: {figures}", paint.paint(style, word), clean(group.name.as_str())));
     lines.extend(group.failed.iter().map(|failed| undone("not", failed)));
+    lines.extend(group.kept.iter().map(|kept| undone("not", kept)));
     match &group.stale {
         None => lines.extend(group.skipped.iter().map(|skipped| undone("skipped: not", skipped))),
         Some(difference) => {
             let left = counted(group.skipped.len() as u64, "change");
-            lines.push(format!("  somebody changed the group after the plan was made; {left} left undone:"));
+            lines.push(format!("  somebody else changed the group meanwhile; {left} not made:"));
             tell_difference(difference, lines);
         }
     }
@@ -64,20 +63,23 @@ fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
 
 /// The figures of a report in a line, and what else there is to say in further lines.
 pub fn summary(report: &Report) -> Vec<String> {
-    let (added, removed) = report.changed();
     let total = report.groups.len() as u64;
-    let count = |outcome| report.groups.iter().filter(|group| group.outcome() == outcome).count() as u64;
-    let in_sync = count(Outcome::InSync) + count(Outcome::Done);
-    let mut lines = vec![format!("Applied: {added} added, {removed} removed.")];
-    lines.push(match in_sync == total && report.blocked == 0 {
-        true => format!("The account is in sync: {}.", counted(total, "group")),
-        false => format!("{in_sync} of {} in sync.", counted(total, "group")),
+    let count = |outcome| report.groups.iter().filter(|group| group.outcome == outcome).count() as u64;
+    let in_sync = report.groups.iter().filter(|group| group.in_sync).count() as u64;
+    let read = total - count(GroupOutcome::NotRead);
+    let mut lines = vec![format!("Applied: {} added, {} removed.", report.added, report.removed)];
+    lines.push(match (report.account_in_sync(), in_sync == read) {
+        (true, _) => format!("The account is in sync: {}.", counted(total, "group")),
+        (false, true) => format!("{} in sync.", counted(in_sync, "group")),
+        (false, false) => format!("{in_sync} of {} in sync.", counted(read, "group")),
     });
     let further = [
-        (Outcome::Failed, "failed"),
-        (Outcome::Stale, "changed meanwhile"),
-        (Outcome::Skipped, "skipped"),
-        (Outcome::Differs, "still different: held, or only observed"),
+        (GroupOutcome::Failed, "failed"),
+        (GroupOutcome::Stale, "changed meanwhile"),
+        (GroupOutcome::Kept, "with removals that were not made"),
+        (GroupOutcome::Skipped, "skipped"),
+        (GroupOutcome::Differs, "still different: held, or only observed"),
+        (GroupOutcome::NotRead, "not read again: the plan changes nothing there"),
     ];
     for (outcome, what) in further.into_iter().filter(|(outcome, _)| count(*outcome) > 0) {
         lines.push(format!("{} {what}", counted(count(outcome), "group")));
@@ -86,16 +88,16 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push(format!("{} blocked", report.blocked));
     }
     if report.interrupted {
-        lines.push("Interrupted: what was in flight is finished, nothing further was begun.".into());
+        lines.push("Interrupted: requests in flight were finished, nothing further was begun.".into());
     }
     if report.credentials_refused {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
     }
     if report.journal_failed.is_some() {
-        lines.push("The journal does not tell all of this run: undo cannot rely on it.".into());
+        lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
     }
     if !report.is_applied() {
-        lines.push("Run apply again for the rest, once what stands in its way is resolved.".into());
+        lines.push("Resolve the errors above, then run `convoke apply` again.".into());
     }
     lines
 }
@@ -112,9 +114,10 @@ pub(super) fn changed_meanwhile(groups: &[StaleGroup]) -> String {
     let mut lines = Vec::new();
     for group in groups {
         lines.push(format!("  {}", clean(group.name.as_str())));
-        match &group.difference {
-            Some(difference) => tell_difference(difference, &mut lines),
-            None => lines.push("    the group no longer exists".into()),
+        match (&group.difference, &group.renamed_to) {
+            (Some(difference), _) => tell_difference(difference, &mut lines),
+            (None, Some(name)) => lines.push(format!("    the group is now named {}", clean(name.as_str()))),
+            (None, None) => lines.push("    the group no longer exists".into()),
         }
     }
     lines.into_iter().map(|line| line + "\n").collect()

@@ -167,23 +167,26 @@ fn partial_report_says_what_was_not_done() {
     done Developers: 1 added, 0 removed
     failed Operators: 0 added, 0 removed
       not added: bob@example.com: bob does not have DSR enabled (400)
-    skipped Leads: 0 added, 0 removed
-      skipped: not removed: bob@example.com: not added elsewhere
+    kept Leads: 0 added, 0 removed
+      not removed: bob@example.com: not added elsewhere
+    skipped Auditors: 0 added, 0 removed
+      skipped: not removed: bob@example.com: interrupted before it was begun
     stale Admins: 0 added, 0 removed
-      somebody changed the group after the plan was made; 0 changes left undone:
+      somebody else changed the group meanwhile; 0 changes not made:
         was added: alice@example.com
         was removed: bob@example.com
     failed \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}": 0 added, 0 removed
       \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
 
     Applied: 1 added, 0 removed.
-    1 of 5 groups in sync.
+    1 of 6 groups in sync.
     2 groups failed
     1 group changed meanwhile
+    1 group with removals that were not made
     1 group skipped
     1 blocked
-    Interrupted: what was in flight is finished, nothing further was begun.
-    Run apply again for the rest, once what stands in its way is resolved.
+    Interrupted: requests in flight were finished, nothing further was begun.
+    Resolve the errors above, then run `convoke apply` again.
     "#);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use convoke::apply::{self, Means, Present};
+use convoke::apply::{self, Means, Start};
 use convoke::cloudflare::{Client, ClientConfig, Credentials};
 use convoke::config::{self, Source};
 use convoke::journal::Journal;
@@ -148,8 +148,15 @@ impl Peer {
         let plan = plan.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let journal = Journal::none();
-        let means = Means { client: &client, journal: &journal, stop: stopped, progress: &|_| {} };
-        apply::apply(&plan, Present::new(), means).await;
+        let means = Means {
+            client: &client,
+            journal: &journal,
+            stop: stopped,
+            progress: &|_| {},
+            settle_within: Duration::ZERO,
+            whole_account: true,
+        };
+        apply::apply(&plan, Start::Planned, means).await;
         Ok(plan)
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use convoke::journal::Outcome;
+use convoke::apply::Start;
+use convoke::journal::{Outcome, Sent};
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, Method};
 use convoke::report::GroupReport;
@@ -157,7 +158,7 @@ fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
 
 /// Whatever the run did stands in its journal; what the journal denies, the run did not do.
 fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
-    let operations = &carried.record.operations;
+    let operations: Vec<&Sent> = carried.record.groups.values().flat_map(|group| &group.operations).collect();
     for change in run.did(history) {
         let planned = carried.made.changes().any(|(group, action, member)| {
             (group, action == Action::Add, member) == (change.group, change.joined, change.member)
@@ -167,20 +168,20 @@ fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange
         }
         let mut told = operations.iter().filter(|operation| {
             let named = if change.joined { &operation.effect.adds } else { &operation.effect.removes };
-            operation.effect.group_id == change.group && named.contains(&change.member)
+            operation.effect.group.id == change.group && named.contains(&change.member)
         });
-        if !told.any(|operation| matches!(operation.outcome, Outcome::Done | Outcome::Unknown)) {
+        if !told.any(|operation| matches!(operation.outcome, Outcome::Answered | Outcome::Unknown)) {
             return Err(format!("the journal does not tell of {change:?}\n{operations:#?}"));
         }
     }
-    for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Done) {
+    for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Answered) {
         let effect = &operation.effect;
-        let method = match effect.method {
+        let method = match effect.request.method() {
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Delete => "DELETE",
         };
-        let sent = |request: &Request| request.method == method && request.group == Some(effect.group_id);
+        let sent = |request: &Request| request.method == method && request.group == Some(effect.group.id);
         if !run.requests.iter().any(sent) {
             return Err(format!("the journal tells of an operation that was never sent: {operation:?}"));
         }
@@ -210,15 +211,21 @@ fn report_tells(
             .chain(
                 told.skipped
                     .iter()
+                    .chain(&told.kept)
                     .filter(|skipped| (skipped.action, skipped.member.id) == (action, member))
                     .map(|skipped| skipped.reason.as_str()),
             )
             .collect();
         // Only what was so before the run is told nowhere.
         let told_once = done + failed.len() == 1;
-        let was_so =
-            carried.before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add));
-        let rightly_untold = was_so && done + failed.len() == 0;
+        let was_so = match &carried.before {
+            Start::Planned => false,
+            Start::Rechecked(before) => {
+                before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add))
+            }
+        };
+        let own = run.did(history).any(|change| is(change, group, member, action == Action::Add));
+        let rightly_untold = (was_so || !own) && done + failed.len() == 0;
         if !told_once && !rightly_untold {
             return Err(format!("{action:?} {member} in {group} is told {done} times done and {failed:?}"));
         }
@@ -232,7 +239,7 @@ fn report_tells(
             return Err(format!("{action:?} {member} in {group}: done is {is_so}, the report says {done} {failed:?}"));
         }
     }
-    if report.is_complete() {
+    if report.complete {
         for group in &made.plan.groups {
             let Some(present) = now.get(&group.id) else { continue };
             let differing: Vec<MemberId> = group.target().symmetric_difference(present).copied().collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use convoke::apply::Present;
+use convoke::apply::Start;
 use convoke::journal::Record;
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, GroupPlan, Plan};
@@ -47,7 +47,7 @@ pub struct Carried {
     pub made: Made,
     pub accepted: bool,
     /// The members of groups that were read anew before the first write.
-    pub before: Present,
+    pub before: Start,
     /// What it said; nothing where it was killed.
     pub report: Option<Report>,
     /// What its journal says.

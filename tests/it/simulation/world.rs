@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use convoke::apply::{self, Means, Present, Recheck};
+use convoke::apply::{self, Means, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
-use convoke::journal::{self, Journal, Record, RunEntry};
+use convoke::journal::{self, Journal, Record, RunFacts};
 use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
-use convoke::plan::{self, Action, Before, Plan, Policy};
+use convoke::plan::{self, Action, Plan, Policy};
 use convoke::report::Report;
 use convoke::sandbox::{Account, Sandbox};
 use jiff::{SignedDuration, Timestamp};
@@ -203,7 +203,7 @@ impl World {
     async fn apply(&mut self, run: Run) -> Result<(), Violation> {
         let client = self.client();
         let attempt = match self.make_plan(&client).await {
-            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Present::new(), run).await),
+            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await),
             Err(error) => Err(error),
         };
         self.close(attempt, "refused")
@@ -215,7 +215,10 @@ impl World {
         let client = self.client();
         match apply::recheck(&client, &plan).await? {
             Recheck::Stale(_) => Ok(None),
-            Recheck::Fresh(present) => Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, present, run).await),
+            Recheck::Fresh(present) => {
+                let start = Start::Rechecked(present);
+                Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await)
+            }
         }
     }
 
@@ -225,7 +228,7 @@ impl World {
         let reversals = read(&path)?.reversals(&Arc::from("journal"));
         let client = self.client();
         let attempt = match self.plan_undoing(&client, &reversals).await {
-            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Present::new(), run).await),
+            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await),
             Err(error) => Err(error),
         };
         self.close(attempt, "refused")?;
@@ -234,16 +237,16 @@ impl World {
             return Ok(());
         };
         let (chronicle, Carried { made, report, .. }) = undone;
-        if !report.as_ref().is_some_and(Report::is_complete) {
+        if !report.as_ref().is_some_and(|report| report.complete) {
             return Ok(());
         }
         let (history, now) = (self.account.history(), self.memberships());
         for (group, reversal) in &reversals {
             let Some(present) = now.get(group).filter(|_| made.group(*group).is_some()) else { continue };
-            for (member, Before { was_member, .. }) in &reversal.before {
+            for (member, plan::Attempt { added, .. }) in &reversal.attempts {
                 let observed = made.group(*group).is_some_and(|group| group.mode == convoke::model::Mode::Observe);
                 let meddled = chronicle.meddled(&history, made.seen, *group, *member);
-                if !observed && !meddled && present.contains(member) != *was_member {
+                if !observed && !meddled && present.contains(member) == *added {
                     return Err(format!("undone, and yet {member} is not as before in {:?}", reversal.name));
                 }
             }
@@ -268,13 +271,7 @@ impl World {
     }
 
     /// Carries out the plan unless its guards refuse it.
-    async fn judge_and_carry_out(
-        &mut self,
-        client: &Client,
-        made: Made,
-        present: Present,
-        run: Run,
-    ) -> Option<Carried> {
+    async fn judge_and_carry_out(&mut self, client: &Client, made: Made, start: Start, run: Run) -> Option<Carried> {
         let refused = match run.accept {
             true => made.plan.refusals_beyond_limits().next().is_some(),
             false => !made.plan.refusals.is_empty(),
@@ -283,14 +280,14 @@ impl World {
             return None;
         }
         let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
-        let journal = Journal::create(&path, RunEntry::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
+        let journal = Journal::create(&path, RunFacts::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
         self.journals.push(path.clone());
-        let before = present.clone();
-        let report = self.carry_out(client, &journal, &made.plan, present, run.cut).await;
+        let before = start.clone();
+        let report = self.carry_out(client, &journal, &made.plan, start, run.cut).await;
         self.figures.ended(match &report {
             None => "killed",
             Some(report) if report.interrupted => "told to stop",
-            Some(report) if report.is_complete() => "complete",
+            Some(report) if report.complete => "complete",
             Some(_) => "in part",
         });
         Some(Carried { made, accepted: run.accept, before, report, record: read(&path).unwrap() })
@@ -301,12 +298,13 @@ impl World {
         client: &Client,
         journal: &Journal,
         plan: &Plan,
-        present: Present,
+        start: Start,
         cut: Cut,
     ) -> Option<Report> {
         let (stop, stopped) = watch::channel(false);
-        let means = Means { client, journal, stop: stopped, progress: &|_| {} };
-        let mut applying = pin!(apply::apply(plan, present, means));
+        let means =
+            Means { client, journal, stop: stopped, progress: &|_| {}, settle_within: MAX_WAIT, whole_account: true };
+        let mut applying = pin!(apply::apply(plan, start, means));
         let report = std::future::poll_fn(|context| {
             let polled = applying.as_mut().poll(context).map(Some);
             match cut {
@@ -372,7 +370,7 @@ fn refused(run: &Carried, (group, action, member): (GroupId, Action, MemberId)) 
     let report = run.report.iter().flat_map(|report| &report.groups).find(|told| told.id == group);
     report.is_some_and(|told| {
         let failed = told.failed.iter().map(|failed| (failed.action, failed.member.id));
-        let skipped = told.skipped.iter().map(|skipped| (skipped.action, skipped.member.id));
+        let skipped = told.skipped.iter().chain(&told.kept).map(|skipped| (skipped.action, skipped.member.id));
         failed.chain(skipped).any(|change| change == (action, member))
     })
 }

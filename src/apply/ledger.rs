@@ -1,0 +1,176 @@
+//! What became of each change of a group, recorded when it is learnt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Member, MemberId};
+use crate::plan::{Action, Change, GroupPlan};
+use crate::report::Undone;
+
+/// How far a change has come. Whether its effect holds is not said here: the last members seen say that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing was sent for it.
+    Open,
+    /// It was sent, and what became of it is not known, for this reason.
+    Unknown(String),
+    /// The API answered that it made the change.
+    Acknowledged,
+    /// An answer or a reading after it was sent has shown its effect.
+    Proven,
+    /// It was sent, or was to be sent, and certainly did not take effect, for this reason.
+    Failed(String),
+    /// The API refused to remove a member because there is no such member in the group: only a reading tells.
+    SaidToBeGone(String),
+    /// The removal is not made, to keep a guard or the member's access.
+    Kept(String),
+    /// It was not tried.
+    Skipped(String),
+}
+
+/// Every change of a group with its state.
+pub(super) struct Ledger<'a> {
+    changes: BTreeMap<MemberId, (&'a Change, State)>,
+}
+
+/// The changes of a group as they stand at the end.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    pub added: Vec<Member>,
+    pub removed: Vec<Member>,
+    pub failed: Vec<Undone>,
+    pub kept: Vec<Undone>,
+    pub skipped: Vec<Undone>,
+}
+
+impl<'a> Ledger<'a> {
+    pub fn new(plan: &'a GroupPlan) -> Self {
+        Self { changes: plan.carried_out().map(|change| (change.member.id, (change, State::Open))).collect() }
+    }
+
+    pub fn record(&mut self, member: MemberId, state: State) {
+        if let Some((_, recorded)) = self.changes.get_mut(&member) {
+            *recorded = state;
+        }
+    }
+
+    /// Records why changes are left for which nothing was sent.
+    pub fn give_up<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, reason: &State) {
+        for member in members {
+            if let Some((_, state @ State::Open)) = self.changes.get_mut(member) {
+                *state = reason.clone();
+            }
+        }
+    }
+
+    /// Whether an addition was sent, may have been made, and does not show.
+    pub fn has_unproven_additions(&self, present: &BTreeSet<MemberId>) -> bool {
+        self.changes.iter().any(|(member, (change, state))| {
+            let may_hold = matches!(state, State::Unknown(_) | State::Acknowledged | State::Proven);
+            change.action == Action::Add && may_hold && !present.contains(member)
+        })
+    }
+
+    /// Records a state for every change of the request.
+    pub fn record_all<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, state: &State) {
+        members.into_iter().for_each(|member| self.record(*member, state.clone()));
+    }
+
+    /// Takes in who was seen in the group: what was sent and shows is proven.
+    pub fn observe(&mut self, present: &BTreeSet<MemberId>) {
+        for (member, (change, state)) in &mut self.changes {
+            let was_sent =
+                matches!(state, State::Unknown(_) | State::Acknowledged | State::Failed(_) | State::SaidToBeGone(_));
+            if was_sent && holds(change, present.contains(member)) {
+                *state = State::Proven;
+            }
+        }
+    }
+
+    /// The changes of one kind whose effect does not hold and which are not given up.
+    pub fn outstanding(&self, action: Action, present: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
+        let open = self.changes.iter().filter(|(member, (change, state))| {
+            let given_up = matches!(state, State::Failed(_) | State::Kept(_) | State::Skipped(_));
+            change.action == action && !given_up && !holds(change, present.contains(member))
+        });
+        open.map(|(member, _)| *member).collect()
+    }
+
+    /// Whether the members contradict an answer of the API, or what was seen before.
+    pub fn is_contradicted_by(&self, present: &BTreeSet<MemberId>) -> bool {
+        self.changes.iter().any(|(member, (change, state))| {
+            let claimed = matches!(state, State::Acknowledged | State::Proven | State::SaidToBeGone(_));
+            claimed && !holds(change, present.contains(member))
+        })
+    }
+
+    /// The removals that were sent and may have taken effect, although nothing shows that yet.
+    pub fn may_be_gone(&self, present: &BTreeSet<MemberId>) -> usize {
+        let sent = self.changes.iter().filter(|(member, (change, state))| {
+            let may_hold = matches!(state, State::Acknowledged | State::Unknown(_) | State::SaidToBeGone(_));
+            change.action == Action::Remove && may_hold && present.contains(member)
+        });
+        sent.count()
+    }
+
+    /// Whom the plan adds.
+    pub fn additions(&self) -> impl Iterator<Item = MemberId> {
+        self.changes.iter().filter(|(_, (change, _))| change.action == Action::Add).map(|(member, _)| *member)
+    }
+
+    pub fn contains(&self, member: &MemberId) -> bool {
+        self.changes.contains_key(member)
+    }
+
+    /// Every change as it stands, in the order of the plan, given the last members seen. `is_read` says whether that
+    /// was a whole reading after the last request.
+    pub fn outcomes(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
+        for (change, state) in in_order {
+            let undone = |reason: String| Undone { action: change.action, member: change.member.clone(), reason };
+            let was_tried = !matches!(state, State::Open | State::Kept(_) | State::Skipped(_));
+            if holds(change, present.contains(&change.member.id)) {
+                match change.action {
+                    Action::Add if was_tried => outcomes.added.push(change.member.clone()),
+                    Action::Remove if was_tried => outcomes.removed.push(change.member.clone()),
+                    // It was so before, or somebody else has done it.
+                    Action::Add | Action::Remove => {}
+                }
+                continue;
+            }
+            match state {
+                State::Kept(reason) => outcomes.kept.push(undone(reason.clone())),
+                State::Skipped(reason) => outcomes.skipped.push(undone(reason.clone())),
+                State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(undone(reason.clone())),
+                State::Unknown(reason) if is_read => outcomes.failed.push(undone(reason.clone())),
+                State::Unknown(reason) => {
+                    outcomes.failed.push(undone(format!("it is not known whether it was carried out: {reason}")));
+                }
+                State::Acknowledged if is_read => {
+                    let what = match change.action {
+                        Action::Add => "is not in the group",
+                        Action::Remove => "is still in the group",
+                    };
+                    outcomes.failed.push(undone(format!("the API accepted the change, but the member {what}")));
+                }
+                State::Acknowledged => {
+                    let reason = "it is not known whether it was carried out: the API accepted the change, but the \
+                                  group could not be read afterwards";
+                    outcomes.failed.push(undone(reason.into()));
+                }
+                State::Proven => {
+                    outcomes.failed.push(undone("it was made, and somebody else has undone it since".into()));
+                }
+                State::Open => {
+                    outcomes.skipped.push(undone("somebody else changed the group".into()));
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+/// Whether a change's effect holds where the member is in the group, or is not.
+fn holds(change: &Change, is_member: bool) -> bool {
+    is_member == (change.action == Action::Add)
+}

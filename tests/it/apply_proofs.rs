@@ -1,0 +1,250 @@
+//! `apply` claims only what it saw: additions proven before removals, guards that hold at every moment, and groups
+//! compared whole with their targets at the end.
+
+use std::time::Duration;
+
+use convoke::sandbox::{Claim, Contradiction, Edit, Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
+use serde_json::Value;
+
+use crate::harness::{World, given};
+
+fn names(value: &Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().map(|member| member["email"].as_str().unwrap()).collect()
+}
+
+/// The report of a run, as JSON.
+fn applied(world: &World, code: i32) -> Value {
+    world.run("apply --yes --max-wait 1s --format json").exits(code).json()
+}
+
+fn unjoinable(email: &str) -> SeedPerson {
+    SeedPerson::from(email).not_joinable()
+}
+
+fn on(endpoint: Endpoint) -> Match {
+    Match::operation(endpoint)
+}
+
+#[test]
+fn group_is_not_emptied_where_its_only_addition_fails() {
+    let seed = Seed::default().person(unjoinable("p1@example.com")).group("A", ["p0@example.com"]);
+    let world = given(seed).groups(&[("A", &["p1@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(world.members("A"), ["p0@example.com"]);
+    let group = &report["groups"][0];
+    assert_eq!(
+        (&report["status"], &group["outcome"], &group["in_sync"]),
+        (&"partial".into(), &"failed".into(), &false.into())
+    );
+    assert_eq!(group["kept"][0]["member"]["email"], "p0@example.com");
+    assert!(group["kept"][0]["reason"].as_str().unwrap().contains("would be empty"), "{report:#}");
+    assert!(!world.writes().iter().any(|write| write.starts_with("DELETE")), "{:?}", world.writes());
+}
+
+#[test]
+fn replacement_whose_additions_all_fail_empties_nothing() {
+    let old = ["o1@example.com", "o2@example.com", "o3@example.com", "o4@example.com"];
+    let new = ["n1@example.com", "n2@example.com", "n3@example.com", "n4@example.com"];
+    let seed = new.iter().fold(Seed::default().group("A", old), |seed, email| seed.person(unjoinable(email)));
+    let world = given(seed).groups(&[("A", &new)]);
+    let report = applied(&world, 5);
+    assert_eq!(world.members("A").len(), 1, "{:?}", world.writes());
+    assert_eq!(report["groups"][0]["kept"].as_array().unwrap().len(), 1);
+    assert_eq!(report["groups"][0]["failed"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn min_members_holds_where_additions_fail() {
+    let seed = Seed::default()
+        .person(unjoinable("n1@example.com"))
+        .group("A", ["o1@example.com", "o2@example.com", "o3@example.com"]);
+    let world = given(seed).file(
+        "convoke.yaml",
+        "version: 1\nsettings: { limits: { group_removals: 100%, total_removals: 100% } }\n\
+         groups:\n  A: { min_members: 2, members: [o1@example.com, n1@example.com] }\n",
+    );
+    let report = applied(&world, 5);
+    assert_eq!(world.members("A").len(), 2);
+    assert!(report["groups"][0]["kept"][0]["reason"].as_str().unwrap().contains("min_members is 2"), "{report:#}");
+}
+
+#[test]
+fn mover_stays_where_the_new_group_does_not_show_them() {
+    let claim = FaultRule::always(on(Endpoint::AddMembers).group("New"), Fault::Claim(Claim::Unchanged));
+    let seed =
+        Seed::default().group("Old", ["m@example.com", "x@example.com"]).group("New", ["y@example.com"]).fault(claim);
+    let world = given(seed).groups(&[("Old", &["x@example.com"]), ("New", &["y@example.com", "m@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(world.members("Old"), ["m@example.com", "x@example.com"]);
+    assert_eq!(report["groups"][1]["kept"][0]["member"]["email"], "m@example.com");
+    assert!(report["groups"][0]["failed"][0]["reason"].as_str().unwrap().contains("accepted"), "{report:#}");
+}
+
+#[test]
+fn unproven_addition_is_read_back_before_any_removal() {
+    // The answer shows nobody, and the reading shows the member.
+    let silent = FaultRule::once(on(Endpoint::AddMembers), Fault::All(vec![Fault::UnsuccessfulAfter]));
+    let seed =
+        Seed::default().group("Old", ["m@example.com", "x@example.com"]).group("New", ["y@example.com"]).fault(silent);
+    let world = given(seed).groups(&[("Old", &["x@example.com"]), ("New", &["y@example.com", "m@example.com"])]);
+    world.run("apply --yes").exits(0);
+    let requests = world.account().requests();
+    let place = |method: &str| requests.iter().position(|request| request.method == method).unwrap();
+    let (post, delete) = (place("POST"), place("DELETE"));
+    assert!(requests[post..delete].iter().any(|request| request.operation == Some(Endpoint::ListMembers)));
+}
+
+#[test]
+fn member_added_by_somebody_else_during_a_post_is_reported() {
+    let joins = FaultRule::once(on(Endpoint::AddMembers), Fault::EditBefore(Edit::add("A", "stranger@example.com")));
+    let seed =
+        Seed::default().people(["b@example.com", "stranger@example.com"]).group("A", ["a@example.com"]).fault(joins);
+    let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(report["groups"][0]["outcome"], "stale");
+    assert_eq!(names(&report["groups"][0]["stale"]["added"]), ["stranger@example.com"]);
+    assert_eq!(report["groups"][0]["in_sync"], false);
+}
+
+#[test]
+fn kept_member_who_disappears_around_a_delete_is_reported() {
+    let leaves = FaultRule::once(on(Endpoint::RemoveMember), Fault::EditAfter(Edit::remove("A", "a@example.com")));
+    let seed = Seed::default().group("A", ["a@example.com", "b@example.com", "c@example.com"]).fault(leaves);
+    let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(names(&report["groups"][0]["stale"]["removed"]), ["a@example.com"]);
+    assert_eq!(names(&report["groups"][0]["removed"]), ["c@example.com"]);
+}
+
+#[test]
+fn answer_to_a_delete_proves_nothing() {
+    for claim in [Claim::Done, Claim::DoneList, Claim::Unchanged, Claim::Empty, Claim::Null] {
+        let seed = Seed::default()
+            .group("A", ["a@example.com", "leaver@example.com"])
+            .fault(FaultRule::always(on(Endpoint::RemoveMember), Fault::Claim(claim)));
+        let world = given(seed).groups(&[("A", &["a@example.com"])]);
+        let report = applied(&world, 5);
+        assert_eq!(report["groups"][0]["failed"][0]["member"]["email"], "leaver@example.com", "{claim:?}: {report:#}");
+        assert_eq!((&report["removed"], &report["groups"][0]["in_sync"]), (&0.into(), &false.into()), "{claim:?}");
+    }
+}
+
+#[test]
+fn answer_to_a_put_that_shows_fewer_members_is_not_believed() {
+    let old = ["o1@example.com", "o2@example.com", "o3@example.com", "o4@example.com"];
+    for claim in [Claim::Unchanged, Claim::Empty, Claim::Null] {
+        let seed = Seed::default()
+            .group("A", old)
+            .person("n@example.com")
+            .fault(FaultRule::always(on(Endpoint::ReplaceMembers), Fault::Claim(claim)));
+        let world = given(seed).groups(&[("A", &["n@example.com"])]);
+        let report = applied(&world, 5);
+        assert_eq!(report["groups"][0]["failed"].as_array().unwrap().len(), 5, "{claim:?}: {report:#}");
+        assert_eq!(report["groups"][0]["in_sync"], false);
+    }
+}
+
+#[test]
+fn contradictory_reading_after_a_refused_delete_proves_nothing() {
+    let seed = Seed::default()
+        .group("A", ["a@example.com", "leaver@example.com"])
+        .fault(FaultRule::always(on(Endpoint::RemoveMember), Fault::status(404)));
+    let contradicts = |seed: Seed, nth| {
+        let fault = Fault::Contradict(Contradiction::NoResult);
+        seed.fault(FaultRule::once(on(Endpoint::ListMembers).nth(nth), fault))
+    };
+    // The first reading is that of the plan.
+    let seed = (2..10).fold(seed, contradicts);
+    let world = given(seed).groups(&[("A", &["a@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(report["removed"], 0);
+    assert!(report["groups"][0]["trouble"].as_str().unwrap().contains("could not be read"), "{report:#}");
+}
+
+#[test]
+fn reads_that_lag_are_repeated_before_they_are_believed() {
+    let seed = Seed::default()
+        .group("A", ["a@example.com", "leaver@example.com"])
+        .group("B", ["a@example.com"])
+        .person("new@example.com");
+    let world = given(seed).groups(&[("A", &["a@example.com"]), ("B", &["a@example.com", "new@example.com"])]);
+    world.account().set_lag(Duration::from_millis(700));
+    let outcome = world.run("apply --yes --format json").exits(0);
+    assert_eq!(outcome.json()["status"], "applied", "{outcome}");
+    assert_eq!(world.writes().len(), 2);
+}
+
+#[test]
+fn group_with_a_blocked_entry_is_not_in_sync() {
+    let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com"]);
+    let world = given(seed).groups(&[("A", &["a@example.com", "nobody@elsewhere.example"]), ("B", &["b@example.com"])]);
+    let report = applied(&world, 5);
+    assert_eq!(report["status"], "blocked");
+    assert_eq!((&report["groups"][0]["in_sync"], &report["groups"][1]["in_sync"]), (&false.into(), &true.into()));
+    world.run("apply --yes").exits(5).says("1 of 2 groups in sync.");
+}
+
+#[test]
+fn refusals_of_a_batch_are_bounded() {
+    let people: Vec<String> = (0..200).map(|number| format!("p{number:03}@example.com")).collect();
+    let seed =
+        people.iter().fold(Seed::default().group("A", ["a@example.com"]), |seed, email| seed.person(unjoinable(email)));
+    let mut desired = vec!["a@example.com"];
+    desired.extend(people.iter().map(String::as_str));
+    let world = given(seed).groups(&[("A", &desired)]);
+    let report = applied(&world, 5);
+    assert_eq!(world.writes().len(), 64);
+    let failed = report["groups"][0]["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 200);
+    assert!(failed[199]["reason"].as_str().unwrap().contains("refused 64 requests"), "{:#}", failed[199]);
+}
+
+#[test]
+fn refusal_of_the_whole_group_is_not_split() {
+    for status in [403, 404, 409] {
+        let seed = Seed::default()
+            .people(["b@example.com", "c@example.com", "d@example.com"])
+            .group("A", ["a@example.com"])
+            .fault(FaultRule::always(on(Endpoint::AddMembers), Fault::status(status)));
+        let all = ["a@example.com", "b@example.com", "c@example.com", "d@example.com"];
+        let world = given(seed).groups(&[("A", &all)]);
+        world.run("apply --yes --max-wait 1s");
+        assert_eq!(world.writes().len(), 1, "{status}: {:?}", world.writes());
+    }
+}
+
+#[test]
+fn members_who_do_not_count_do_not_disturb_an_additive_group() {
+    let joins = FaultRule::once(on(Endpoint::AddMembers), Fault::EditBefore(Edit::add("A", "x@example.com")));
+    let seed = Seed::default().people(["n@example.com", "x@example.com"]).group("A", ["a@example.com"]).fault(joins);
+    let world =
+        given(seed).file("convoke.yaml", "version: 1\ngroups:\n  A: { mode: additive, members: [n@example.com] }\n");
+    let report = applied(&world, 0);
+    assert_eq!((&report["status"], &report["groups"][0]["in_sync"]), (&"applied".into(), &true.into()));
+}
+
+#[test]
+fn plain_runs_cost_one_reading_for_a_removal_and_none_else() {
+    for (desired, requests) in [
+        // List and members, GET /user where somebody is removed, the write, and a reading after a DELETE.
+        (&["a@example.com", "b@example.com", "c@example.com"][..], 3),
+        (&["a@example.com"][..], 5),
+    ] {
+        let seed = Seed::default().person("c@example.com").group("A", ["a@example.com", "b@example.com"]);
+        let world = given(seed).groups(&[("A", desired)]);
+        let report = applied(&world, 0);
+        let known = if desired.contains(&"c@example.com") { 1 } else { 0 };
+        assert_eq!(report["requests"].as_u64().unwrap(), requests + known, "{:#?}", world.account().requests());
+    }
+}
+
+#[test]
+fn report_says_how_many_members_there_were_and_are() {
+    let seed = Seed::default().person("c@example.com").group("A", ["a@example.com", "b@example.com"]);
+    let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com", "c@example.com"])]);
+    let report = applied(&world, 0);
+    let group = &report["groups"][0];
+    assert_eq!((&group["members_before"], &group["members_after"]), (&2.into(), &3.into()));
+    assert_eq!((&report["status"], &group["outcome"]), (&"applied".into(), &"done".into()));
+    assert_eq!(applied(&world, 0)["status"], "in_sync");
+}
