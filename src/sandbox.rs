@@ -54,8 +54,8 @@ pub use log::Request;
 pub use rules::{FaultRule, Match};
 pub use seed::{
     Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
-    SeedError, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedUri,
-    SeedToken,
+    SeedError, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedToken,
+    SeedUri,
 };
 pub use values::{Delay, Share};
 

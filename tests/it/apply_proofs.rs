@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use convoke::sandbox::{Claim, Contradiction, Edit, Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
+use convoke::sandbox::{Contradiction, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
 use serde_json::Value;
 
 use crate::harness::{World, given};
@@ -70,7 +70,7 @@ fn min_members_holds_where_additions_fail() {
 
 #[test]
 fn mover_stays_where_the_new_group_does_not_show_them() {
-    let claim = FaultRule::always(on(Endpoint::AddMembers).group("New"), Fault::Claim(Claim::Unchanged));
+    let claim = FaultRule::always(on(Endpoint::AddMembers).group("New"), Fault::Claim(FalseClaim::Unchanged));
     let seed =
         Seed::default().group("Old", ["m@example.com", "x@example.com"]).group("New", ["y@example.com"]).fault(claim);
     let world = given(seed).groups(&[("Old", &["x@example.com"]), ("New", &["y@example.com", "m@example.com"])]);
@@ -118,7 +118,7 @@ fn kept_member_who_disappears_around_a_delete_is_reported() {
 
 #[test]
 fn answer_to_a_delete_proves_nothing() {
-    for claim in [Claim::Done, Claim::DoneList, Claim::Unchanged, Claim::Empty, Claim::Null] {
+    for claim in [FalseClaim::Done, FalseClaim::DoneList, FalseClaim::Unchanged, FalseClaim::Empty, FalseClaim::Null] {
         let seed = Seed::default()
             .group("A", ["a@example.com", "leaver@example.com"])
             .fault(FaultRule::always(on(Endpoint::RemoveMember), Fault::Claim(claim)));
@@ -132,7 +132,7 @@ fn answer_to_a_delete_proves_nothing() {
 #[test]
 fn answer_to_a_put_that_shows_fewer_members_is_not_believed() {
     let old = ["o1@example.com", "o2@example.com", "o3@example.com", "o4@example.com"];
-    for claim in [Claim::Unchanged, Claim::Empty, Claim::Null] {
+    for claim in [FalseClaim::Unchanged, FalseClaim::Empty, FalseClaim::Null] {
         let seed = Seed::default()
             .group("A", old)
             .person("n@example.com")
