@@ -31,7 +31,6 @@ groups:
 ";
 
 #[test]
-#[ignore = "waits for the end of entries of additive groups that use rosters"]
 fn leaver_is_gone_from_the_account_after_the_next_apply() {
     let seed = Seed::default()
         .group("Admins", ["alice@example.com", "bob@example.com"])
