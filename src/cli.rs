@@ -230,6 +230,12 @@ pub struct BaseArgs {
     /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups
     #[arg(long, value_name = "PATH")]
     pub base: Vec<PathBuf>,
+    /// Plan only the groups that the change under review touches; needs --base
+    ///
+    /// Only these groups are read, so a pull request costs the requests of its own groups and not those of the whole
+    /// organisation. Example: convoke plan -f groups --base ../base/groups --only-changed
+    #[arg(long, requires = "base")]
+    pub only_changed: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -264,6 +270,17 @@ pub struct PlanArgs {
     pub detailed_exitcode: bool,
     #[command(flatten)]
     pub base: BaseArgs,
+    /// Plan only what the clock brings: additions whose `from` has come, removals whose `until` has passed
+    ///
+    /// For a scheduled job that ends temporary access without applying anything else. Members whom no entry names
+    /// stay. Example: convoke apply --due --yes
+    #[arg(long)]
+    pub due: bool,
+    /// Exit with code 4 if the plan has another digest than this
+    ///
+    /// The plan is printed, and --out is not written. For merge queues: convoke plan --expect DIGEST
+    #[arg(long, value_name = "DIGEST")]
+    pub expect: Option<Digest>,
     /// Allow the removal of the person the token belongs to
     #[arg(long)]
     pub accept_self: bool,
@@ -278,7 +295,7 @@ pub struct PlanArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ApplyArgs {
     /// A saved plan; without it the files are planned first
-    #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "expiring"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "only_changed", "due", "expiring"])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub files: FileArgs,
@@ -304,6 +321,12 @@ pub struct ApplyArgs {
     /// Record every request and answer in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+    /// Plan only what the clock brings: additions whose `from` has come, removals whose `until` has passed
+    ///
+    /// For a scheduled job that ends temporary access without applying anything else. Members whom no entry names
+    /// stay. Example: convoke apply --due --yes
+    #[arg(long)]
+    pub due: bool,
     #[command(flatten)]
     pub base: BaseArgs,
     #[command(flatten)]

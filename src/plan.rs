@@ -4,6 +4,7 @@
 //! leaves which group, by which requests and in which order; applying carries that out and decides nothing.
 
 mod attribution;
+mod base;
 mod blocked;
 mod compare;
 mod contents;
@@ -38,6 +39,7 @@ use crate::model::{AccountId, Desired, GroupId, GroupName, Observed, PersonRef, 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, RecordedChange, RecordedEffect, attribute,
 };
+pub use base::{BaseChange, BaseComparison, compare_base};
 pub use blocked::{Blocked, BlockedReason};
 pub use contents::{
     Action, Change, Expiring, GroupGuards, GroupPlan, Plan, PlanGuards, PlanWarning, PlannedTokenUser, Since, Summary,
@@ -165,6 +167,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         narrowed: false,
         due,
         warnings: Vec::new(),
+        base_changes: Vec::new(),
         guards,
         checksum: None,
         unread: BTreeSet::new(),
@@ -209,6 +212,14 @@ impl Plan {
     /// same account for the files before the change.
     pub fn label_since(&mut self, before: &Self) {
         since::label(self, before);
+    }
+
+    /// The plan, with what the change under review does to it and besides it.
+    #[must_use]
+    pub fn with_base(mut self, before: &Self, changes: Vec<BaseChange>) -> Self {
+        self.label_since(before);
+        self.base_changes = changes;
+        self
     }
 
     /// Whether the plan says itself which members the token's user is.

@@ -34,7 +34,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     let progress = Progress::new(output);
     let ready = match &args.plan {
         Some(path) => prepare_saved(args, path, &progress, output).await?,
-        None => prepare_fresh(args, &progress, output).await?,
+        None => prepare_fresh(args, output).await?,
     };
     let ready = match ready {
         Ok(ready) => ready,
@@ -56,11 +56,16 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
 /// Plans anew, shows the plan, and asks the guards.
 async fn prepare_fresh(
     args: &ApplyArgs,
-    progress: &Progress,
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
+    let options = session::PlanOptions {
+        base: &args.base.base,
+        only_changed: args.base.only_changed,
+        due: args.due,
+        accept_self: args.accept_self,
+    };
     let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, args.accept_self, progress).await?;
+        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
     let mut plan = planned.plan;
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
@@ -130,13 +135,15 @@ fn judge(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Result<Optio
 fn command(args: &ApplyArgs) -> Invocation {
     match &args.plan {
         Some(path) => invocation::apply_saved(path, Some(&args.connection)),
-        None => invocation::apply(&args.files, &args.planning, &args.connection),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.base, args.due),
     }
 }
 
 /// Whether this is another plan than the one that was reviewed.
 fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
-    let given = [("--expect", args.expect), ("--accept", args.accept)];
+    // An expected plan whose every change is made has been applied.
+    let expect = args.expect.filter(|_| plan.has_planned_differences() || plan.is_blocked());
+    let given = [("--expect", expect), ("--accept", args.accept)];
     given.into_iter().find_map(|(flag, given)| match given {
         Some(given) if given != plan.digest => Some(Stale::Digest { flag, given }),
         _ => None,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use crate::audit;
-use crate::cli::DriftArgs;
+use crate::cli::{BaseArgs, DriftArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
@@ -33,7 +33,7 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        let apply = invocation::apply(&args.files, &args.planning, &args.connection);
+        let apply = invocation::apply(&args.files, &args.planning, &args.connection, &BaseArgs::default(), false);
         Presentation::of(&apply).drift(&plan, args.format.format, output);
     }
     output.detail(&show::cost(requests));
@@ -54,8 +54,10 @@ fn has_something_to_say(plan: &Plan) -> bool {
 
 async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
+    // Nothing is applied: whom the token acts for does not matter.
+    let options = session::PlanOptions { accept_self: true, ..session::PlanOptions::default() };
     let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, true, &progress).await?;
+        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
     let watching = progress.watch(&connection.client, "reading who made the differences");
     let origins = audit::origins(&connection.client, &planned.plan, Timestamp::now(), !args.no_audit_log).await;
     drop(watching);

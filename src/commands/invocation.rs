@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
+use crate::cli::{BaseArgs, ConnectionArgs, FileArgs, PlanningArgs};
 use crate::render::view::Invocation;
 
 /// How apply is called for a plan that was saved.
@@ -13,7 +13,13 @@ pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>) -> Invocati
 }
 
 /// How apply is called for the plan of the same files.
-pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionArgs) -> Invocation {
+pub fn apply(
+    files: &FileArgs,
+    planning: &PlanningArgs,
+    connection: &ConnectionArgs,
+    base: &BaseArgs,
+    due: bool,
+) -> Invocation {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
     for path in &files.files {
         words.extend(["-f".into(), quoted(&path.to_string_lossy())]);
@@ -21,6 +27,13 @@ pub fn apply(files: &FileArgs, planning: &PlanningArgs, connection: &ConnectionA
     for group in &planning.only {
         words.extend(["--only".into(), quoted(group)]);
     }
+    if base.only_changed {
+        for path in &base.base {
+            words.extend(["--base".into(), quoted(&path.to_string_lossy())]);
+        }
+        words.push("--only-changed".into());
+    }
+    words.extend(due.then(|| "--due".to_owned()));
     words.extend(planning.time.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
     words.extend(connecting(connection));
     Invocation { words: words.join(" "), saved: false }

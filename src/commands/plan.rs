@@ -1,31 +1,28 @@
 //! `plan`: reads the account and shows what would change.
 
-use super::session::{self, Planned};
+use super::session::{self, PlanOptions};
 use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, invocation, progress::Progress};
+use super::{Exit, Failure, Output, files, invocation};
 use crate::cli::PlanArgs;
-use crate::config;
-use crate::observe;
+use crate::model::RunStatus;
 use crate::plan::Plan;
+use crate::render::view::Stale;
 
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    // What is wrong with the files before the change is told before the API is asked. Until the others are done with,
-    // their text alone is kept: the memberships of both at once would take twice the memory.
-    let base = match args.base.base.as_slice() {
-        [] => None,
-        paths => Some(config::load_with_sources(paths)?.1),
+    let options = PlanOptions {
+        base: &args.base.base,
+        only_changed: args.base.only_changed,
+        due: args.due,
+        accept_self: args.accept_self,
     };
-    let progress = Progress::new(output);
-    let (connection, mut planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, args.accept_self, &progress).await?;
-    if let Some(sources) = base {
-        let base = config::parse(&sources)?;
-        let _watching = progress.watch(&connection.client, "reading the account");
-        let Planned { current, policy, time, .. } = &mut planned;
-        let before = observe::plan(&connection.client, &base, current, policy, *time).await?;
-        planned.plan.label_since(&before);
+    let (connection, planned) =
+        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
+    let mut plan = planned.plan;
+    let stale = args.expect.filter(|expected| *expected != plan.digest);
+    if stale.is_some() {
+        plan.status = RunStatus::Stale;
     }
-    let saved = args.out.as_ref().filter(|path| match files::save_plan(&planned.plan, path) {
+    let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
         Ok(()) => true,
         Err(failure) => {
             output.side_output_failed(&failure);
@@ -34,11 +31,13 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     });
     let apply = match saved {
         Some(path) => invocation::apply_saved(path, Some(&args.connection)),
-        None => invocation::apply(&args.files, &args.planning, &args.connection),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.base, args.due),
     };
-    Presentation::of(&apply).plan(&planned.plan, args.format.format, output);
+    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
+    let is_stale = stale.is_some();
+    Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, args.format.format, output);
     output.detail(&show::cost(connection.client.requests()));
-    Ok(exit(&planned.plan, args.detailed_exitcode))
+    Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
 }
 
 /// The exit code of a plan: what cannot be applied outranks differences. Groups that are only observed are not

@@ -6,13 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::identity::ci_run_url;
-use super::{Exit, Failure};
+use super::progress::Progress;
+use super::{Exit, Failure, Output};
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs, TimeArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
-use crate::model::{AccountId, Desired, GroupName, IdError, Observed};
+use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::observe;
-use crate::plan::{Plan, Policy, nearest_name};
+use crate::plan::{self, Plan, Policy, compare_base, nearest_name};
 use crate::sandbox::{Sandbox, Seed, SeedToken};
 
 /// The file that is read where none is named.
@@ -45,10 +46,10 @@ pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
 }
 
 /// The policy that the command line asks for.
-pub fn policy(planning: &PlanningArgs, account_id: AccountId, accept_self: bool) -> Policy {
+fn policy(planning: &PlanningArgs, account_id: AccountId) -> Policy {
     let only = planning.only.iter().map(|name| GroupName::from(name.as_str())).collect();
     let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
-    Policy { only, expiring_within, accept_self, ..Policy::new(account_id) }
+    Policy { only, expiring_within, ..Policy::new(account_id) }
 }
 
 /// Makes sure that the groups the command line narrows the plan to are declared.
@@ -207,14 +208,20 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
 
 /// The account as it is, and the plan between the files and it.
 pub struct Planned {
-    /// What was observed.
-    pub current: Observed,
-    /// The difference.
     pub plan: Plan,
-    /// The policy it was made under.
-    pub policy: Policy,
-    /// The time it was made for.
-    pub time: Timestamp,
+}
+
+/// What a plan is asked for besides the files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions<'a> {
+    /// The same files as they were before the change under review; empty where there is none.
+    pub base: &'a [PathBuf],
+    /// Plan only what that change touches.
+    pub only_changed: bool,
+    /// Plan only what the clock brings.
+    pub due: bool,
+    /// Whether the user that the token acts for may be removed.
+    pub accept_self: bool,
 }
 
 /// Loads the files, reads the account and plans.
@@ -222,19 +229,53 @@ pub async fn make_plan(
     files: &FileArgs,
     planning: &PlanningArgs,
     connection: &ConnectionArgs,
-    accept_self: bool,
-    progress: &super::progress::Progress,
+    options: PlanOptions<'_>,
+    output: &mut Output,
 ) -> Result<(Connection, Planned), Failure> {
     let time = time(&planning.time);
     let desired = config::load_checked(&paths(files), time)?;
     let account_id = account(connection.account_id, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
     check_only(&planning.only, &desired)?;
+    let base = match options.base {
+        [] => None,
+        paths => load_base(paths, output).map(|base| (compare_base(&base, &desired), base)),
+    };
     let connection = connect(connection, account_id).await?;
-    let policy = policy(planning, connection.account_id, accept_self);
-    let watching = progress.watch(&connection.client, "reading the account");
+    let touched = base.as_ref().filter(|_| options.only_changed).map(|(comparison, _)| comparison.touched.clone());
+    let policy = Policy {
+        touched,
+        due: options.due,
+        accept_self: options.accept_self,
+        ..policy(planning, connection.account_id)
+    };
+    let watching = Progress::new(output).watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
     drop(watching);
-    Ok((connection, Planned { current, plan, policy, time }))
+    let plan = match base {
+        None => plan,
+        Some((comparison, base)) => {
+            // What was there before decides about labels alone: nothing more is read for it.
+            let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, time);
+            plan.with_base(&before, comparison.changes)
+        }
+    };
+    Ok((connection, Planned { plan }))
+}
+
+/// Reads the files as they were before the change under review. A path that is not there holds nothing: the files may
+/// be new. A base that cannot be read is no reason to fail: the change under review may be what mends it.
+fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
+    let there: Vec<PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
+    if there.is_empty() {
+        return Some(Desired::default());
+    }
+    match config::load(&there) {
+        Ok(base) => Some(base),
+        Err(problems) => {
+            output.warn(&format!("the base is not usable, so that every group is planned and nothing is labelled: {problems}"));
+            None
+        }
+    }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, Blocked, Digest, Operation, Refusal};
+use super::{Attribution, BaseChange, Blocked, Digest, Operation, Refusal};
 use crate::model::{
     AccountId, GroupId, GroupName, GroupRef, Limit, Member, MemberId, Membership, Mode, Origin, PersonRef, Protected,
     RosterUse, RunStatus, Setting, UserId,
@@ -47,6 +47,9 @@ pub struct Plan {
     /// What deserves attention and refuses nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<PlanWarning>,
+    /// What the change under review alters besides memberships; empty where no base was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_changes: Vec<BaseChange>,
     /// The guards that concern more than one group, as they were when the plan was made.
     pub guards: PlanGuards,
     /// Groups that were not read and decide about a removal, which is held until then.

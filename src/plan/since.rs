@@ -1,9 +1,10 @@
 //! Tells differences that a change under review causes from those that were there before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{Discriminant, discriminant};
 
-use super::{Action, Change, Plan, Since};
-use crate::model::{GroupId, MemberId};
+use super::{Action, Blocked, BlockedReason, Change, Plan, Since};
+use crate::model::{GroupId, GroupName, MemberId, PersonRef};
 
 /// Labels every difference of `plan`, given the plan for the files before the change: what both have was there
 /// before. A removal that was held before was there before, too.
@@ -19,19 +20,27 @@ pub(super) fn label(plan: &mut Plan, before: &Plan) {
             change.since = Some(since(known.is_some_and(|known| known.contains(&key(change)))));
         }
     }
+    let mut was_blocked: BTreeMap<Subject<'_>, Vec<Discriminant<BlockedReason>>> = BTreeMap::new();
+    for blocked in &before.blocked {
+        was_blocked.entry(subject(blocked)).or_default().push(discriminant(&blocked.reason));
+    }
     for blocked in &mut plan.blocked {
-        let was = before
-            .blocked
-            .iter()
-            .any(|old| old.group == blocked.group && old.entry == blocked.entry && old.reason == blocked.reason);
+        let reasons = was_blocked.get(&subject(blocked));
+        let was = reasons.is_some_and(|reasons| reasons.contains(&discriminant(&blocked.reason)));
         blocked.since = Some(since(was));
     }
 }
 
-fn key(change: &Change) -> (Action, MemberId) {
+type Subject<'p> = (&'p GroupName, Option<&'p PersonRef>);
+
+const fn subject(blocked: &Blocked) -> Subject<'_> {
+    (&blocked.group, blocked.entry.as_ref())
+}
+
+const fn key(change: &Change) -> (Action, MemberId) {
     (change.action, change.member.id)
 }
 
-fn since(known: bool) -> Since {
+const fn since(known: bool) -> Since {
     if known { Since::Before } else { Since::Change }
 }

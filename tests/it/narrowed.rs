@@ -1,0 +1,168 @@
+//! Plans of a part: what a change under review touches, and what the clock brings.
+
+use std::collections::BTreeMap;
+
+use convoke::sandbox::Seed;
+
+use crate::harness::{World, config, given, in_sync, people};
+
+/// The requests by operation.
+fn counts(world: &World) -> BTreeMap<String, usize> {
+    world.account().request_counts().into_iter().map(|(endpoint, count)| (format!("{endpoint:?}"), count)).collect()
+}
+
+fn pair() -> Seed {
+    Seed::default()
+        .person("new@example.com")
+        .group("Ops", ["alice@example.com", "bob@example.com", "mallory@example.com"])
+        .group("Dev", ["alice@example.com", "trent@example.com"])
+}
+
+/// Ops and Dev with these members, and the same before the change.
+fn review(base: [&[&str]; 2], head: [&[&str]; 2]) -> World {
+    let file = |[ops, dev]: [&[&str]; 2]| config(&[("Ops", ops), ("Dev", dev)]);
+    given(pair()).file("base/convoke.yaml", file(base)).file("convoke.yaml", file(head))
+}
+
+#[test]
+fn only_changed_reads_the_touched_groups_alone() {
+    let world = in_sync(&[40; 500], |seed| seed.person("new@example.com"));
+    let base = world.read("convoke.yaml");
+    let group = |text: &str, name: &str, by: &str| text.replacen(&format!("  {name}:\n    members:\n"), by, 1);
+    // Of g1 the members come from a roster, which is all that changes there.
+    let rostered = |extra: &str| {
+        let members: String = people("g1", 40).iter().map(|email| format!("    - {email}\n")).collect();
+        let own: String = people("g1", 40).iter().map(|email| format!("      - {email}\n")).collect();
+        let text = base.replace(&own, "");
+        let text = group(&text, "g1", "  g1:\n    members:\n      - roster: team\n");
+        text.replace("groups:\n", &format!("rosters:\n  team:\n{members}{extra}groups:\n"))
+    };
+    world.write("base.yaml", rostered(""));
+    let head = rostered("    - g0-0000@example.com\n");
+    world.write("convoke.yaml", group(&head, "g2", "  g2:\n    members:\n      - g0-0001@example.com\n"));
+    let outcome = world.run("plan --base base.yaml --only-changed --format json").exits(0);
+    let plan = outcome.json();
+    let names: Vec<&str> = plan["groups"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["g1", "g2"]);
+    // g0's people are in no group that is read: the account is asked for them.
+    let requests = counts(&world);
+    assert_eq!((requests["ListGroups"], requests["ListMembers"]), (1, 2), "{requests:?}");
+}
+
+#[test]
+fn only_changed_costs_two_groups_where_everybody_is_known() {
+    let world = in_sync(&[40; 500], |seed| seed);
+    let base = world.read("convoke.yaml");
+    world.write("base.yaml", &base);
+    let without = |text: String, email: &str| text.replace(&format!("      - {email}\n"), "");
+    world.write("convoke.yaml", without(without(base, "g1-0000@example.com"), "g2-0000@example.com"));
+    world.run("plan --base base.yaml --only-changed --accept-self").exits(0).says("0 to add, 2 to remove");
+    let requests = counts(&world);
+    assert_eq!(requests.values().sum::<usize>(), 3, "{requests:?}");
+}
+
+#[test]
+fn a_missing_base_is_empty() {
+    let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
+    let plan = world.run("plan --base nowhere --format json").exits(0).json();
+    let changes = plan["groups"].as_array().unwrap().iter().flat_map(|group| group["changes"].as_array().unwrap());
+    assert!(changes.clone().count() > 0 && changes.into_iter().all(|change| change["since"] == "change"));
+}
+
+#[test]
+fn a_broken_base_labels_nothing_and_plans_everything() {
+    let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
+    world.write("base/convoke.yaml", "version: 1\ngruops: {}\n");
+    let outcome = world.run("plan --base base --only-changed --format json").exits(0).warns("the base is not usable");
+    let plan = outcome.json();
+    assert_eq!(plan["groups"].as_array().unwrap().len(), 2);
+    assert_eq!(plan["groups"][0]["changes"][0]["since"], serde_json::Value::Null);
+}
+
+#[test]
+fn loosened_settings_are_reported() {
+    let world = review(
+        [&["alice@example.com"], &["alice@example.com"]],
+        [&["alice@example.com"], &["alice@example.com"]],
+    );
+    let base = world.read("convoke.yaml").replace("settings:\n", "settings:\n  protected: [alice@example.com]\n");
+    world.write("base/convoke.yaml", base);
+    let head = world.read("convoke.yaml").replace("  Dev:\n", "  Dev:\n    mode: additive\n");
+    world.write("convoke.yaml", head);
+    let plan = world.run("plan --base base --only-changed --format json").exits(0).json();
+    let changes: Vec<String> = plan["base_changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| format!("{} {} {} -> {}", it["group"], it["setting"], it["before"], it["after"]))
+        .collect();
+    assert_eq!(
+        changes,
+        [r#"null "protected" "alice@example.com" -> null"#, r#""Dev" "mode" "exact" -> "additive""#]
+    );
+}
+
+#[test]
+fn a_dropped_group_is_reported() {
+    let world = review([&["alice@example.com"], &["alice@example.com"]], [&[], &[]]);
+    world.write("convoke.yaml", config(&[("Ops", &["alice@example.com"])]));
+    let plan = world.run("plan --base base --only-changed --format json").exits(0).json();
+    assert_eq!(plan["base_changes"][0]["setting"], "group");
+    assert_eq!(plan["summary"]["groups"], 0);
+}
+
+#[test]
+fn a_move_under_review_adds_to_the_other_group_first() {
+    // Dev declares mallory before and after, and lacks them.
+    let dev: &[&str] = &["alice@example.com", "mallory@example.com"];
+    let world = review(
+        [&["alice@example.com", "bob@example.com", "mallory@example.com"], dev],
+        [&["alice@example.com", "bob@example.com"], dev],
+    );
+    world.run("apply --yes --base base --only-changed").exits(0);
+    assert_eq!(world.writes(), ["POST Dev: mallory@example.com", "DELETE Ops: mallory@example.com"]);
+    assert!(world.members("Dev").contains(&"trent@example.com".into()), "nothing else of Dev is changed");
+}
+
+#[test]
+fn due_applies_only_what_the_clock_brings() {
+    let file = "version: 1
+settings:
+  limits: { group_removals: 100% }
+groups:
+  Ops:
+    members:
+      - alice@example.com
+      - { email: mallory@example.com, until: 2026-01-01 }
+      - { email: new@example.com, from: 2026-01-01 }
+      - trent@example.com
+";
+    let world = given(pair()).file("convoke.yaml", file);
+    world.run("apply --yes --due --at 2026-02-01").exits(0);
+    assert_eq!(world.writes(), ["POST Ops: new@example.com", "DELETE Ops: mallory@example.com"]);
+    world.run("plan --due --at 2026-02-01 --detailed-exitcode").exits(0);
+    world.run("plan --at 2026-02-01 --detailed-exitcode").exits(2);
+}
+
+#[test]
+fn an_unexpected_digest_saves_nothing() {
+    let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
+    let zeros = "0".repeat(64);
+    let stale = world.run(&format!("plan --expect {zeros} --out plan.json --format json")).exits(4);
+    assert_eq!(stale.json()["status"], "stale");
+    assert!(!world.path("plan.json").exists());
+    let digest = stale.json()["digest"].as_str().unwrap().to_owned();
+    world.run(&format!("plan --expect {digest} --out plan.json")).exits(0);
+    assert!(world.path("plan.json").exists());
+    world.run(&format!("apply --yes --expect {digest}")).exits(0);
+    world.run(&format!("apply --yes --expect {digest}")).exits(0);
+}
+
+#[test]
+fn flags_without_effect_are_usage_errors() {
+    let world = review([&[], &[]], [&[], &[]]);
+    world.run("plan --only-changed").exits(64);
+    world.run("plan --out plan.json").exits(0);
+    world.run("apply plan.json --yes --due").exits(64);
+    world.run("apply plan.json --yes --base base --only-changed").exits(64);
+}
