@@ -78,6 +78,7 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
         message: format!("{}. Help: {}", refusal.message, refusal.help),
     }));
     annotations.extend(blocked(plan));
+    annotations.extend(warned(plan));
     annotations.extend(expiring(plan));
     annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
         (Mode::Observe, Action::Add) => "Missing (observed)",
@@ -107,6 +108,15 @@ fn blocked(plan: &Plan) -> impl Iterator<Item = Annotation> {
         place: Some((&blocked.origin).into()),
         title: titled("Blocked", Some(&blocked.group)),
         message: blocked.to_string(),
+    })
+}
+
+fn warned(plan: &Plan) -> impl Iterator<Item = Annotation> {
+    plan.warnings.iter().map(|warning| Annotation {
+        level: Level::Warning,
+        place: warning.origin.as_ref().map(Place::from),
+        title: "Warning".into(),
+        message: format!("{}. Help: {}", warning.message, warning.help),
     })
 }
 

@@ -21,7 +21,7 @@ use super::counted;
 use super::escape::{code, fence, prose};
 use super::view::{Next, STALE_HELP, Stale, View, place, unsaid_origin};
 use super::words::{self, figures, labels, last_day};
-use crate::plan::{Blocked, Change, Expiring, GroupPlan, Plan, Refusal, Since};
+use crate::plan::{Blocked, Change, Expiring, GroupPlan, Plan, PlanWarning, Refusal, Since};
 use changes::Parts;
 use page::{Page, alert, folded, list};
 
@@ -107,7 +107,7 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
         most,
     );
     let held = list("**Held.** These members stay until the entries are resolved.", held(plan, view).into_iter(), most);
-    page.push(&alert("WARNING", &(expired + &blocked + &held)));
+    page.push(&alert("WARNING", &(expired + &blocked + &held + &warnings(plan, view, most))));
 }
 
 fn stale_alert(stale: &Stale, plan: &Plan) -> String {
@@ -128,7 +128,9 @@ fn held(plan: &Plan, view: View<'_>) -> Vec<String> {
         let held = group.held.iter().filter(|change| change.expired.is_none());
         held.map(|change| {
             let place = place(&change.origin, view.repository);
-            format!("{} in {name}: {place}{}", code(&words::name(&change.member)), facts(change))
+            let by = change.held_by.as_ref().map(|by| format!(", held by {}", super::view::place(by, view.repository)));
+            let (who, by) = (code(&words::name(&change.member)), by.unwrap_or_default());
+            format!("{who} in {name}: {place}{}{by}", facts(change))
         })
         .collect()
     };
@@ -141,8 +143,8 @@ fn held_expired(plan: &Plan, view: View<'_>) -> Vec<String> {
     let item = |(group, change): (&GroupPlan, &Change)| {
         let (who, name) = (code(&words::name(&change.member)), code(group.name.as_str()));
         let place = place(&change.origin, view.repository);
-        let holding = words::holding(plan, group).join("; ");
-        format!("{who} in {name} ({place}{}); {}", facts(change), prose(&holding))
+        let holding = words::holding(plan, change).map(|text| format!("; {}", prose(&text))).unwrap_or_default();
+        format!("{who} in {name} ({place}{}){holding}", facts(change))
     };
     expired.map(item).collect()
 }
@@ -182,6 +184,14 @@ fn blocked(blocked: &Blocked, view: View<'_>) -> String {
     let place = place(&blocked.origin, view.repository);
     let label = blocked.since.map(|label| format!(" ({})", words::since(label).to_lowercase())).unwrap_or_default();
     format!("{place} in {}: {}{label}", code(blocked.group.as_str()), prose(&blocked.to_string()))
+}
+
+fn warnings(plan: &Plan, view: View<'_>, most: usize) -> String {
+    let item = |warning: &PlanWarning| {
+        let place = warning.origin.as_ref().map(|origin| format!("{}: ", place(origin, view.repository)));
+        format!("{}{}. Help: {}", place.unwrap_or_default(), prose(&warning.message), prose(&warning.help))
+    };
+    list("**Warnings**", plan.warnings.iter().map(item), most)
 }
 
 fn expiring(expiring: &Expiring, view: View<'_>) -> String {

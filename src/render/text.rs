@@ -41,6 +41,7 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     }
     page.unmanaged(plan);
     page.expiring(plan);
+    page.warnings(plan);
     page.blocked(plan);
     page.refusals(plan, "Refused: this plan cannot be applied");
     page.summary(plan);
@@ -89,7 +90,7 @@ impl Page {
             for change in group.held.iter().filter(|change| change.expired.is_some()) {
                 let (who, place) = (name(&change.member), self.paint.paint(Style::Dim, &place(change)));
                 self.line(&format!("  ~ {who} in {}  {place}", clean(group.name.as_str())));
-                for line in words::holding(plan, group) {
+                if let Some(line) = words::holding(plan, change) {
                     self.line(&format!("      {line}"));
                 }
             }
@@ -140,12 +141,10 @@ impl Page {
     }
 
     fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
-        let (who, place) = (name(&change.member), place(change));
-        let mut facts = if columns.kind {
-            format!("{:<12}", words::difference(change).title().to_lowercase())
-        } else {
-            String::new()
-        };
+        let held = change.held_by.as_ref().map(|by| format!(", held by {}", origin(by))).unwrap_or_default();
+        let (who, place) = (name(&change.member), place(change) + &held);
+        let mut facts =
+            if columns.kind { format!("{:<12}", words::difference(change).title().to_lowercase()) } else { String::new() };
         facts.push_str(&format!("{:<10}", status(change)));
         let gap = columns.who.saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));
@@ -175,6 +174,21 @@ impl Page {
             let place = self.paint.paint(Style::Dim, &place);
             let space = if long { "\n      " } else { " " };
             self.line(&format!("  {place}  {group}:{space}{what}{since}"));
+        }
+        self.end_section();
+    }
+
+    fn warnings(&mut self, plan: &Plan) {
+        if plan.warnings.is_empty() {
+            return;
+        }
+        self.section(Style::Warn, "Warnings");
+        for warning in &plan.warnings {
+            let place = warning.origin.as_ref().map(|place| format!("{}  ", origin(place))).unwrap_or_default();
+            let place = self.paint.paint(Style::Dim, &place);
+            self.line(&format!("  {place}{}", clean(&warning.message)));
+            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(&warning.help)));
+            self.line(&format!("    {help}"));
         }
         self.end_section();
     }

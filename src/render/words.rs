@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, Since};
@@ -148,12 +149,16 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
 /// The figures of a plan in a line, and what else there is to say in further lines.
 pub fn summary(plan: &Plan) -> Vec<String> {
     let summary = plan.summary;
-    let groups = super::counted(summary.groups, "group");
-    if !plan.has_differences() && plan.blocked.is_empty() {
-        return vec![format!("No changes. {groups} in sync.")];
+    let mut lines = Vec::new();
+    if !plan.has_planned_differences() && plan.blocked.is_empty() {
+        let in_sync = counted(plan.groups_in_sync(), "group");
+        let none = if plan.due { "No changes are due" } else { "No changes" };
+        lines.push(format!("{none}. {in_sync} in sync."));
+    } else {
+        let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
+        let groups = counted(summary.groups, "group");
+        lines.push(format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}"));
     }
-    let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
-    let mut lines = vec![format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}")];
     lines.extend(further(plan));
     lines
 }
@@ -161,6 +166,7 @@ pub fn summary(plan: &Plan) -> Vec<String> {
 /// What a plan or a drift holds besides changes, a line each.
 pub fn further(plan: &Plan) -> Vec<String> {
     let summary = plan.summary;
+    let left_out = plan.groups.iter().filter(|group| group.left_out && !group.differs()).count() as u64;
     let lines = [
         (summary.blocked, "blocked", "blocked"),
         (summary.held, "removal held", "removals held"),
@@ -169,6 +175,7 @@ pub fn further(plan: &Plan) -> Vec<String> {
             "difference in observed groups, where convoke does not write",
             "differences in observed groups, where convoke does not write",
         ),
+        (left_out, "group not compared whole", "groups not compared whole"),
     ];
     let shown = lines.into_iter().filter(|(count, ..)| *count > 0);
     shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
@@ -214,11 +221,15 @@ pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
 
 /// What a drift comes to: the figures in a line, and what else there is to say in further lines.
 pub fn drift_summary(plan: &Plan) -> Vec<String> {
-    let groups = super::counted(plan.groups.len() as u64, "group");
     if !plan.has_differences() && plan.blocked.is_empty() {
-        return vec![format!("No drift. {groups} in sync.")];
+        let mut lines = vec![format!("No drift. {} in sync.", counted(plan.groups_in_sync(), "group"))];
+        if plan.account_in_sync() && plan.unmanaged_groups.is_empty() {
+            lines.push("The account is in sync.".into());
+        }
+        return lines;
     }
-    let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.in_sync()).collect();
+    let groups = counted(plan.groups.len() as u64, "group");
+    let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| group.differs()).collect();
     let changes = changed.iter().flat_map(|group| group.changes.iter().chain(&group.held));
     let [missing, unexpected, expired] = differences(changes);
     let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
@@ -227,15 +238,10 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// The blocked entries that hold a group's removals: those of the group itself, else all, because somebody whom
-/// they may mean is not removed from any group.
-pub fn holding(plan: &Plan, group: &GroupPlan) -> Vec<String> {
-    let own = || plan.blocked.iter().filter(|blocked| blocked.group == group.name);
-    let shown = |blocked: &crate::plan::Blocked| {
-        format!("held by {}: {}", origin(&blocked.origin), clean(&blocked.to_string()))
-    };
-    match own().next() {
-        Some(_) => own().map(shown).collect(),
-        None => plan.blocked.iter().map(shown).collect(),
-    }
+/// The entry that holds a removal, with what is wrong with it; nothing where the removal is not held.
+pub fn holding(plan: &Plan, change: &Change) -> Option<String> {
+    let by = change.held_by.as_ref()?;
+    let blocked = plan.blocked.iter().find(|blocked| blocked.origin == *by);
+    let why = blocked.map(|blocked| format!(": {}", clean(&blocked.to_string()))).unwrap_or_default();
+    Some(format!("held by {}{why}", origin(by)))
 }

@@ -1,7 +1,7 @@
 //! Drift as an issue: what differs from the files, not what a plan would do.
 
 use super::page::{Page, alert, folded, list};
-use super::{EXPIRED_TITLE, blocked, expiring, facts, held_expired, marker, unmanaged};
+use super::{EXPIRED_TITLE, blocked, expiring, facts, held_expired, marker, unmanaged, warnings};
 use crate::model::Mode;
 use crate::plan::{Change, GroupPlan, Plan};
 use crate::render::escape::{cell, code, fence};
@@ -25,7 +25,7 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
         plan.blocked.iter().map(|it| blocked(it, view)),
         most,
     );
-    page.push(&alert("WARNING", &(held + &blocked)));
+    page.push(&alert("WARNING", &(held + &blocked + &warnings(plan, view, most))));
     page.push(&table(plan, page.room() / 3));
     for kind in [Difference::Unexpected, Difference::Expired, Difference::Missing] {
         let most = page.room() / 2;
@@ -48,7 +48,7 @@ fn foot(plan: &Plan, view: View<'_>) -> String {
 }
 
 fn table(plan: &Plan, most: usize) -> String {
-    let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.in_sync()).collect();
+    let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| group.differs()).collect();
     if groups.is_empty() {
         return String::new();
     }

@@ -292,7 +292,7 @@ fn blocked_entries_are_a_warning() {
     >
     > **Held.** These members stay until the entries are resolved.
     >
-    > - `alice@example.com` in `Developers`: `groups.yaml:4`
+    > - `alice@example.com` in `Developers`: `groups.yaml:4`, held by `groups.yaml:4`
 
     | Group | Change | Members |
     | --- | --- | --- |

@@ -12,11 +12,12 @@ use crate::render::words;
 pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Page::new(layout);
     page.held_expired(plan);
-    for group in plan.groups.iter().filter(|group| !group.in_sync()) {
+    for group in plan.groups.iter().filter(|group| group.differs()) {
         page.drifted(group);
     }
     page.unmanaged(plan);
     page.expiring(plan);
+    page.warnings(plan);
     page.blocked(plan);
     page.refusals(plan, "Guards that would refuse to correct this");
     for line in words::drift_summary(plan) {

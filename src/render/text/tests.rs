@@ -127,7 +127,7 @@ fn refused_and_blocked_plans_say_what_to_do() {
     =====
     Developers (1 member)
       1 removal held until the blocked entries are resolved:
-      ~ alice@example.com  accepted  groups.yaml:4
+      ~ alice@example.com  accepted  groups.yaml:4, held by groups.yaml:4
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
@@ -221,7 +221,8 @@ fn drift_is_not_worded_as_a_plan() {
       convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
     =====
     Developers (1 member)
-      ~ alice@example.com  unexpected  accepted  groups.yaml:4
+      ~ alice@example.com  unexpected  accepted
+          groups.yaml:4, held by groups.yaml:4
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
@@ -234,6 +235,7 @@ fn drift_is_not_worded_as_a_plan() {
     1 removal held
     =====
     No drift. 1 group in sync.
+    The account is in sync.
     "#);
 }
 
