@@ -51,7 +51,7 @@ fn an_observed_group_is_compared_and_never_written() {
       - trent@example.com    accepted  convoke.yaml:6
       - victor@example.com   accepted  convoke.yaml:6
 
-    Plan: 0 to add, 0 to remove in 0 of 1 group
+    No changes. 0 groups in sync.
     4 differences in observed groups, where convoke does not write
     ");
     assert_snapshot!(world.run("apply --yes"), @"
@@ -63,7 +63,7 @@ fn an_observed_group_is_compared_and_never_written() {
       - trent@example.com    accepted  convoke.yaml:6
       - victor@example.com   accepted  convoke.yaml:6
 
-    Plan: 0 to add, 0 to remove in 0 of 1 group
+    No changes. 0 groups in sync.
     4 differences in observed groups, where convoke does not write
 
     Applied: 0 added, 0 removed.
@@ -83,9 +83,9 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     Admins (4 -> 5 members)
       + bob@example.com      accepted  convoke.yaml:5
       3 removals held until the blocked entries are resolved:
-      ~ mallory@example.com  accepted  convoke.yaml:5
-      ~ trent@example.com    accepted  convoke.yaml:5
-      ~ victor@example.com   accepted  convoke.yaml:5
+      ~ mallory@example.com  accepted  convoke.yaml:5, held by convoke.yaml:5
+      ~ trent@example.com    accepted  convoke.yaml:5, held by convoke.yaml:5
+      ~ victor@example.com   accepted  convoke.yaml:5, held by convoke.yaml:5
 
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:

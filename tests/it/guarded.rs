@@ -218,7 +218,7 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
         help: make sure that it is the group you mean, then rename it in the file or in the account
 
     No changes. 1 group in sync.
-    Digest: 5c504fbb626379e030317c62a767df3cb236fc23f799530fdd40284acc89fadc
+    Digest: e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456
 
     No digest lifts these refusals: resolve them first.
     "#);

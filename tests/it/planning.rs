@@ -73,7 +73,7 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
     Admins (2 -> 3 members)
       + erin@example.com   accepted  convoke.yaml:9
       1 removal held until the blocked entries are resolved:
-      ~ carol@example.com  accepted  convoke.yaml:6
+      ~ carol@example.com  accepted  convoke.yaml:6, held by convoke.yaml:8
 
     Empty (0 -> 1 member)
       + dave@example.com  pending   convoke.yaml:16
