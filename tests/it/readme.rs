@@ -10,7 +10,7 @@ use crate::harness::{nothing, repository};
 fn commands(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
     let mut inside = false;
-    for line in text.lines() {
+    for line in text.lines().map(str::trim_start) {
         match line.strip_prefix("```") {
             Some(language) => inside = !inside && ["sh", "console"].contains(&language),
             None if inside => commands.extend(line.strip_prefix("$ ").or((!line.trim().is_empty()).then_some(line))),
