@@ -102,7 +102,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
     0 of 1 group in sync.
     1 group still different: held, or only observed
     1 blocked
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
     ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
 }

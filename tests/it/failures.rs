@@ -64,7 +64,7 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
     0 of 1 group in sync.
     1 group failed
     To apply, the token needs "Account Settings Write" or "SCIM Provisioning".
-    Run apply again for the rest, once what stands in its way is resolved.
+    Resolve the errors above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com"]);
 }

@@ -131,20 +131,20 @@ fn undoing_a_run_brings_the_account_back() {
     assert_ne!(world.account().memberships(), before);
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
     insta::assert_snapshot!(undo.stdout, @"
-    Dev (1 member)
-      + a@example.com    journal.jsonl:7
-      - new@example.com  journal.jsonl:4
+    Dev (1 -> 1 member)
+      + a@example.com    accepted  journal.jsonl:7
+      - new@example.com  accepted  journal.jsonl:4
 
-    Ops (2 members)
-      + b@example.com    journal.jsonl:10
-      + c@example.com    journal.jsonl:10
-      + d@example.com    journal.jsonl:10
-      + e@example.com    journal.jsonl:10
-      + f@example.com    journal.jsonl:10
-      - new@example.com  journal.jsonl:10
+    Ops (2 -> 6 members)
+      + b@example.com    accepted  journal.jsonl:10
+      + c@example.com    accepted  journal.jsonl:10
+      + d@example.com    accepted  journal.jsonl:10
+      + e@example.com    accepted  journal.jsonl:10
+      + f@example.com    accepted  journal.jsonl:10
+      - new@example.com  accepted  journal.jsonl:10
 
     Plan: 6 to add, 2 to remove in 2 of 2 groups
-    Digest: ae435b1f3044a4a403a90b977e7a7128a349c1236837467920746182166edf22
+    Digest: 33b2c9db7bd50f0e400fdf174b24d8fecc9db85ec3de101cf271ae1f2409a13b
 
     To apply exactly this plan:
       convoke apply undo.json

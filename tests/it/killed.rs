@@ -124,9 +124,10 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let done = operations.clone().filter(|operation| operation.outcome == Outcome::Answered).count();
     let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Outcome::Unknown).collect();
     // Others may have been announced and wait for their turn.
-    let unknown_groups = unknown.iter().map(|operation| Some(operation.effect.group.id));
-    assert!(unknown_groups.into_iter().any(|group| group == under_way.group), "{record:#?}");
-    assert!((done..=done + 1).contains(&effects), "{effects} effects, {record:#?}");
+    let unknown_groups: Vec<_> = unknown.iter().map(|operation| Some(operation.effect.group.id)).collect();
+    assert!(unknown_groups.contains(&under_way.group), "{record:#?}");
+    // What was answered may not have been recorded yet.
+    assert!((done..=done + unknown_groups.len()).contains(&effects), "{effects} effects, {record:#?}");
     // Wherever the last line is torn, the journal can be read.
     let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
     for end in last + 1..bytes.len() {
@@ -199,13 +200,15 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
         let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
         assert!(stdout.contains("interrupted before it was begun"), "{stdout}{stderr}");
-        assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
+        // Two groups begin side by side: the other's POST may have come first.
+        let writes = world.writes().len();
+        assert!(writes <= 2, "{:?}", world.writes());
         let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
         let operations = record.groups.values().flat_map(|group| &group.operations);
         let outcomes: Vec<Outcome> = operations.map(|operation| operation.outcome).collect();
         let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
         let unsent = outcomes.iter().filter(|outcome| **outcome == Outcome::NotSent).count();
-        assert_eq!((answered, unsent), (1, outcomes.len() - 1), "{record:#?}");
+        assert_eq!((answered, unsent), (writes, outcomes.len() - writes), "{record:#?}");
         world.run("apply --yes").exits(0);
         for (name, members) in AFTER {
             assert_eq!(world.members(name), members);
@@ -300,11 +303,11 @@ fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) ->
 
 #[cfg(target_os = "linux")] // for /dev/full
 #[test]
-fn a_result_that_cannot_be_written_is_an_error_before_anything_is_changed() {
+fn result_that_stdout_does_not_take_goes_to_stderr() {
     let world = world();
-    for arguments in ["plan", "plan --format json", "drift", "apply --yes"] {
+    for (arguments, exit) in [("plan", 1), ("plan --format json", 1), ("drift", 2)] {
         let (code, _, stderr) = from_shell(&world, "", arguments, ">/dev/full");
-        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert_eq!(code, Some(exit), "{arguments}: {stderr}");
         assert!(stderr.contains("cannot write the result"), "{arguments}: {stderr}");
     }
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -314,14 +317,13 @@ fn a_result_that_cannot_be_written_is_an_error_before_anything_is_changed() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_an_error_and_no_panic() {
+fn a_reader_that_goes_away_ends_the_command_quietly() {
     let world = world();
     let mut child = world.process().arg("plan").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let status = ended(&mut child);
     let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
-    assert_eq!(status.code(), Some(1), "{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
+    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -364,9 +366,9 @@ fn what_cannot_be_written_whole_leaves_what_was_there() {
     let world = world();
     world.write("plan.json", "the plan before");
     world.write("metrics.prom", "the metrics before");
-    for arguments in ["plan --out plan.json", "drift --metrics-file metrics.prom"] {
+    for (arguments, exit) in [("plan --out plan.json", 1), ("drift --metrics-file metrics.prom", 2)] {
         let (code, _, stderr) = from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
-        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert_eq!(code, Some(exit), "{arguments}: {stderr}");
         assert!(stderr.contains("cannot be written"), "{stderr}");
     }
     assert_eq!(world.read("plan.json"), "the plan before");

@@ -62,12 +62,12 @@ fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
     let stale = world.run("apply plan.json --yes").exits(4);
     assert!(world.writes().is_empty());
     insta::assert_snapshot!(stale.stdout, @"
-    Ops (4 members)
-      + new@example.com   convoke.yaml:10
-      - dave@example.com  convoke.yaml:6
+    Ops (4 -> 4 members)
+      + new@example.com   accepted  convoke.yaml:10
+      - dave@example.com  accepted  convoke.yaml:6
 
-            Plan: 1 to add, 1 to remove in 1 of 2 groups
-            Digest: 28999275c054fb7056f01c66bdf003a5f6837031eb84cd606ea1749e0040b936
+    Plan: 1 to add, 1 to remove in 1 of 2 groups
+    Digest: 28999275c054fb7056f01c66bdf003a5f6837031eb84cd606ea1749e0040b936
 
     Stale: the account has changed since the plan was made
       Ops
@@ -95,7 +95,7 @@ fn a_group_that_is_gone_makes_a_saved_plan_stale() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.account().delete_group("Ops");
-    world.run("apply plan.json --yes").exits(4).says("  Ops\n    the group is gone\n");
+    world.run("apply plan.json --yes").exits(4).says("  Ops\n    the group no longer exists\n");
     assert!(world.writes().is_empty());
 }
 
@@ -207,8 +207,8 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
     let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
     let stale = world.run("apply --yes").exits(5);
     insta::assert_snapshot!(stale.stdout, @"
-    Dev (1 member)
-      + stay@example.com  convoke.yaml:10
+    Dev (1 -> 2 members)
+      + stay@example.com  accepted  convoke.yaml:10
 
     Ops (6 -> 1 member)
       - a@example.com  accepted  convoke.yaml:6

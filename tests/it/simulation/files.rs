@@ -41,6 +41,7 @@ impl Limit {
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
             Self::Count(count) => count,
+            Self::Percent(0) => 0,
             Self::Percent(percent) => (present * percent / 100).max(least),
         }
     }
