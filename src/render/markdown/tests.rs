@@ -396,29 +396,43 @@ fn failure_is_a_page() {
 }
 
 #[test]
-fn failures_come_before_successes() {
+fn apply_page_says_what_was_done_to_whom_and_what_not() {
     insta::assert_snapshot!(report(&samples::partial_report()), @r#"
     <!-- convoke:apply -->
-    ### Applied: 1 added, 0 removed.
+    ### Applied in part: 1 added, 0 removed.
 
-    1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted: requests in flight were finished, nothing further was begun. · Resolve the errors above, then run `convoke apply` again.
+    > [!CAUTION]
+    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted: requests in flight were finished, nothing further was begun. · Resolve the errors above, then run `convoke apply` again.
 
-    **Not all done**
+    | Group | Result | Change | Members |
+    | --- | --- | --- | --- |
+    | `Developers` | done | +1 −0 | 1 → 2 |
+    | `Operators` | failed | +0 −0 | 1 → 2 |
+    | `Leads` | removals not made | +0 −0 | 1 → 2 |
+    | `Auditors` | not finished | +0 −0 | 1 → 2 |
+    | `Admins` | changed by somebody else | +0 −0 | 1 → 2 |
+    | ````\u{1b}[31m</code></summary>\|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` | failed | +0 −0 | 1 → 2 |
 
-    - `Operators`: failed; 0 added, 0 removed
-      - not added: `bob@example.com`: bob does not have DSR enabled (400)
-    - `Leads`: some removals were not made; 0 added, 0 removed
-      - not removed: `bob@example.com`: not added elsewhere
-    - `Auditors`: skipped; 0 added, 0 removed
-      - not removed: `bob@example.com`: interrupted before it was begun
-    - `Admins`: changed by somebody else meanwhile; 0 added, 0 removed
-      - was added: `alice@example.com`
-      - was removed: `bob@example.com`
-    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: failed; 0 added, 0 removed: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
+    **3 changes not made**
 
-    **Done**
+    - `bob@example.com` not added to `Operators`: bob does not have DSR enabled (400)
+    - `bob@example.com` not removed from `Leads`: not added elsewhere
+    - `bob@example.com` not removed from `Auditors`: interrupted before it was begun
 
-    - `Developers`: done; 1 added, 0 removed
+    **Changed by somebody else meanwhile**
+
+    - `Admins`: `alice@example.com` was added
+    - `Admins`: `bob@example.com` was removed
+
+    **Errors**
+
+    - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
+
+    <details><summary>1 addition made</summary>
+
+    - `alice@example.com` to `Developers`
+
+    </details>
 
     Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
     "#);
@@ -428,16 +442,15 @@ fn failures_come_before_successes() {
 fn stale_groups_say_who_came_and_went() {
     insta::assert_snapshot!(stale(&samples::stale_groups()), @r#"
     <!-- convoke:apply -->
-    ### Not applied. Stale: the account has changed since the plan was made
+    ### Not applied: the account has changed since the plan was made
 
     > [!CAUTION]
     > **Stale.** Nothing was changed. Make a new plan and review it.
 
     **What changed after the plan was made**
 
-    - `Developers`
-      - was added: `new@example.com`
-      - was removed: `old@example.com`
+    - `Developers`: `new@example.com` was added
+    - `Developers`: `old@example.com` was removed
     - `Leads`: the group is now named `Heads`
     - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: the group no longer exists
     "#);
