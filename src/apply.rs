@@ -29,7 +29,7 @@ use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::Plan;
-use crate::report::{Report, RunFacts};
+use crate::report::{Report, ReportFacts};
 
 use group::GroupRun;
 pub use recheck::{Recheck, recheck};
@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
             let is_blocked = blocked.contains(group.name());
             group.into_report(is_blocked)
         });
-        let facts = RunFacts {
+        let facts = ReportFacts {
             digest: plan.digest,
             blocked: plan.blocked.len() as u64,
             covers_account: reads_all && self.means.whole_account,

@@ -170,7 +170,7 @@ impl GroupReport {
 
 /// What a run as a whole came to, besides its groups.
 #[derive(Clone, Debug)]
-pub struct RunFacts {
+pub struct ReportFacts {
     pub digest: Digest,
     pub blocked: u64,
     pub covers_account: bool,
@@ -183,8 +183,8 @@ pub struct RunFacts {
 
 impl Report {
     #[must_use]
-    pub fn new(facts: RunFacts, groups: Vec<GroupReport>) -> Self {
-        let RunFacts { digest, blocked, covers_account, interrupted, credentials_refused, wrote, .. } = facts;
+    pub fn new(facts: ReportFacts, groups: Vec<GroupReport>) -> Self {
+        let ReportFacts { digest, blocked, covers_account, interrupted, credentials_refused, wrote, .. } = facts;
         let count = |of: fn(&GroupReport) -> usize| groups.iter().map(of).sum::<usize>() as u64;
         let mut report = Self {
             status: RunStatus::InSync,

@@ -54,10 +54,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
 }
 
 /// Plans anew, shows the plan, and asks the guards.
-async fn prepare_fresh(
-    args: &ApplyArgs,
-    output: &mut Output,
-) -> Result<Result<Ready, Exit>, Failure> {
+async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
     let options = session::PlanOptions {
         base: &args.base.base,
         only_changed: args.base.only_changed,

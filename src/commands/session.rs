@@ -274,7 +274,9 @@ fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
     match config::load(&there) {
         Ok(base) => Some(base),
         Err(problems) => {
-            output.warn(&format!("the base is not usable, so that every group is planned and nothing is labelled: {problems}"));
+            output.warn(&format!(
+                "the base is not usable, so that every group is planned and nothing is labelled: {problems}"
+            ));
             None
         }
     }

@@ -185,11 +185,10 @@ impl<'a> People<'a> {
     /// Everything that an entry may name a member by: their id and their addresses.
     pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
         let number = self.by_id.get(&id).map(|met| met.number);
-        let known = number.into_iter().flat_map(|number| {
+        number.into_iter().flat_map(|number| {
             let id: &'a MemberId = self.known(number).id;
             std::iter::once(id.as_str()).chain(self.emails(number).map(Email::folded))
-        });
-        known
+        })
     }
 
     /// Every member of this user.

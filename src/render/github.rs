@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::failure::Failed;
 use super::view::{STALE_HELP, View};
-use super::words::{Difference, difference, history, last_day, name};
+use super::words::{DriftKind, difference, history, last_day, name};
 use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
@@ -95,9 +95,9 @@ pub fn drift(plan: &Plan, text: &str) -> String {
     let mut annotations: Vec<Annotation> = blocked(plan).collect();
     annotations.extend(expiring(plan));
     annotations.extend(changes(plan, |change, _| match difference(change) {
-        Difference::Missing => "Missing",
-        Difference::Unexpected => "Unexpected",
-        Difference::Expired => "Expired",
+        DriftKind::Missing => "Missing",
+        DriftKind::Unexpected => "Unexpected",
+        DriftKind::Expired => "Expired",
     }));
     written(&annotations) + &inert(text)
 }

@@ -11,7 +11,7 @@ use crate::model::{
     Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status,
 };
 use crate::plan::{self, Action, Plan, Policy};
-use crate::report::{Difference, GroupOutcome, GroupReport, Report, RunFacts, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, Undone};
 
 /// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
 pub const HOSTILE: &str =
@@ -279,7 +279,7 @@ pub fn partial_report() -> Report {
         },
         GroupReport { outcome: GroupOutcome::Failed, trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
     ];
-    let facts = RunFacts {
+    let facts = ReportFacts {
         digest: in_sync().digest,
         blocked: 1,
         covers_account: true,

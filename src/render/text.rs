@@ -143,8 +143,11 @@ impl Page {
     fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
         let held = change.held_by.as_ref().map(|by| format!(", held by {}", origin(by))).unwrap_or_default();
         let (who, place) = (name(&change.member), place(change) + &held);
-        let mut facts =
-            if columns.kind { format!("{:<12}", words::difference(change).title().to_lowercase()) } else { String::new() };
+        let mut facts = if columns.kind {
+            format!("{:<12}", words::difference(change).title().to_lowercase())
+        } else {
+            String::new()
+        };
         facts.push_str(&format!("{:<10}", status(change)));
         let gap = columns.who.saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));

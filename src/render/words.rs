@@ -183,7 +183,7 @@ pub fn further(plan: &Plan) -> Vec<String> {
 
 /// What a difference is, seen from the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Difference {
+pub enum DriftKind {
     /// Declared, and not there.
     Missing,
     /// There, and not declared.
@@ -192,7 +192,7 @@ pub enum Difference {
     Expired,
 }
 
-impl Difference {
+impl DriftKind {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Missing => "Missing",
@@ -202,20 +202,20 @@ impl Difference {
     }
 }
 
-pub const fn difference(change: &Change) -> Difference {
+pub const fn difference(change: &Change) -> DriftKind {
     match (change.action, change.expired) {
-        (Action::Add, _) => Difference::Missing,
-        (Action::Remove, None) => Difference::Unexpected,
-        (Action::Remove, Some(_)) => Difference::Expired,
+        (Action::Add, _) => DriftKind::Missing,
+        (Action::Remove, None) => DriftKind::Unexpected,
+        (Action::Remove, Some(_)) => DriftKind::Expired,
     }
 }
 
 /// How many of these differences are missing, unexpected and expired memberships.
 pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
     changes.fold([0, 0, 0], |[missing, unexpected, expired], change| match difference(change) {
-        Difference::Missing => [missing + 1, unexpected, expired],
-        Difference::Unexpected => [missing, unexpected + 1, expired],
-        Difference::Expired => [missing, unexpected, expired + 1],
+        DriftKind::Missing => [missing + 1, unexpected, expired],
+        DriftKind::Unexpected => [missing, unexpected + 1, expired],
+        DriftKind::Expired => [missing, unexpected, expired + 1],
     })
 }
 

@@ -36,6 +36,7 @@ mod guarded;
 mod hostile;
 mod journals;
 mod killed;
+mod names;
 mod narrowed;
 mod pacing;
 mod planning;

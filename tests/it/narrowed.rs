@@ -81,10 +81,8 @@ fn a_broken_base_labels_nothing_and_plans_everything() {
 
 #[test]
 fn loosened_settings_are_reported() {
-    let world = review(
-        [&["alice@example.com"], &["alice@example.com"]],
-        [&["alice@example.com"], &["alice@example.com"]],
-    );
+    let world =
+        review([&["alice@example.com"], &["alice@example.com"]], [&["alice@example.com"], &["alice@example.com"]]);
     let base = world.read("convoke.yaml").replace("settings:\n", "settings:\n  protected: [alice@example.com]\n");
     world.write("base/convoke.yaml", base);
     let head = world.read("convoke.yaml").replace("  Dev:\n", "  Dev:\n    mode: additive\n");
@@ -96,10 +94,7 @@ fn loosened_settings_are_reported() {
         .iter()
         .map(|it| format!("{} {} {} -> {}", it["group"], it["setting"], it["before"], it["after"]))
         .collect();
-    assert_eq!(
-        changes,
-        [r#"null "protected" "alice@example.com" -> null"#, r#""Dev" "mode" "exact" -> "additive""#]
-    );
+    assert_eq!(changes, [r#"null "protected" "alice@example.com" -> null"#, r#""Dev" "mode" "exact" -> "additive""#]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ enum Time {
 impl Time {
     fn written(self) -> String {
         match self {
-            Self::Date(half_day) => instant(half_day).to_string()[..10].to_owned(),
+            Self::Date(half_day) => instant(half_day).to_string().chars().take(10).collect(),
             Self::Moment(half_day) => instant(half_day).to_string(),
         }
     }
@@ -165,13 +165,13 @@ fn brute_force(groups: &[Group], rosters: &[Lines]) -> BTreeSet<String> {
             let used = group.rosters.iter().filter(|(_, reason)| !**reason);
             found.extend(used.map(|(roster, _)| format!("g{number}: roster r{roster} without reason")));
         }
-        for other in (number + 1)..groups.len() {
-            let excluded = group.exclusive_with.contains(&other) || groups[other].exclusive_with.contains(&number);
+        for (other, second) in groups.iter().enumerate().skip(number + 1) {
+            let excluded = group.exclusive_with.contains(&other) || second.exclusive_with.contains(&number);
             for half_day in NOW..=HORIZON + 2 {
                 let there = |group| -> BTreeSet<usize> {
                     all(group).into_iter().filter(|(_, line)| line.applies_at(half_day)).map(|(who, _)| who).collect()
                 };
-                for who in there(group).intersection(&there(&groups[other])).filter(|_| excluded) {
+                for who in there(group).intersection(&there(second)).filter(|_| excluded) {
                     found.insert(format!("{} in g{number} and g{other}", person(*who)));
                 }
             }

@@ -6,7 +6,7 @@ use crate::model::Mode;
 use crate::plan::{Change, GroupPlan, Plan};
 use crate::render::escape::{cell, code, fence};
 use crate::render::view::{Next, View, place};
-use crate::render::words::{self, Difference};
+use crate::render::words::{self, DriftKind};
 
 /// The drift, on a page that GitHub takes whatever its size.
 #[must_use]
@@ -27,7 +27,7 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     );
     page.push(&alert("WARNING", &(held + &blocked + &warnings(plan, view, most))));
     page.push(&table(plan, page.room() / 3));
-    for kind in [Difference::Unexpected, Difference::Expired, Difference::Missing] {
+    for kind in [DriftKind::Unexpected, DriftKind::Expired, DriftKind::Missing] {
         let most = page.room() / 2;
         page.push(&list(&format!("**{}**", kind.title()), people(plan, kind, view).into_iter(), most));
     }
@@ -72,7 +72,7 @@ fn table(plan: &Plan, most: usize) -> String {
     text + "\n"
 }
 
-fn people(plan: &Plan, kind: Difference, view: View<'_>) -> Vec<String> {
+fn people(plan: &Plan, kind: DriftKind, view: View<'_>) -> Vec<String> {
     let item = |group: &GroupPlan, change: &Change, held: bool| {
         let (who, name) = (code(&words::name(&change.member)), code(group.name.as_str()));
         let place = place(&change.origin, view.repository);
