@@ -577,6 +577,8 @@ pub enum SchemaOf {
     Seed,
     /// The JSON of an access review
     Review,
+    /// The JSON of what `apply` did
+    Report,
 }
 
 /// How to show results.

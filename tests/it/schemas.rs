@@ -6,9 +6,9 @@ use convoke::config;
 use serde_json::Value;
 
 use crate::harness::{given, nothing, repository};
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
-const KINDS: [&str; 5] = ["config", "plan", "journal", "seed", "review"];
+const KINDS: [&str; 6] = ["config", "plan", "journal", "seed", "review", "report"];
 
 #[test]
 fn the_committed_schemas_are_current() {
@@ -53,6 +53,21 @@ fn a_printed_plan_keeps_to_its_schema() {
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Unknown", &["alice@example.com"])]);
     let plan = world.run("plan --format json").exits(3).json();
     keeps_to(&schema("plan"), &plan, Path::new("the plan"));
+}
+
+#[test]
+fn a_report_keeps_to_its_schema() {
+    let refused = FaultRule::always(Match::operation(Endpoint::RemoveMember), Fault::status(403));
+    let seed = Seed::default()
+        .person("bob@example.com")
+        .group("Admins", ["alice@example.com"])
+        .group("Others", ["alice@example.com", "mallory@example.com"])
+        .fault(refused);
+    let world = given(seed)
+        .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Others", &["alice@example.com"])]);
+    let report = world.run("apply --yes --format json").exits(5).json();
+    assert_eq!((&report["added"], &report["groups"][1]["outcome"]), (&1.into(), &"failed".into()), "{report:#}");
+    keeps_to(&schema("report"), &report, Path::new("the report"));
 }
 
 #[test]
