@@ -152,6 +152,9 @@ mod tests {
     # HELP convoke_drift_refused Objections of the guards.
     # TYPE convoke_drift_refused gauge
     convoke_drift_refused 0
+    # HELP convoke_drift_attributed Differences whose author the audit log names.
+    # TYPE convoke_drift_attributed gauge
+    convoke_drift_attributed 0
     # HELP convoke_drift_expiring Memberships that end soon.
     # TYPE convoke_drift_expiring gauge
     convoke_drift_expiring 1
