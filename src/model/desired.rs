@@ -121,13 +121,25 @@ pub struct Protected {
 }
 
 /// What a plan does about groups of the account that no file declares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In the order of their strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unmanaged {
     Ignore,
     /// The plan lists them.
     Report,
     /// The plan lists them and is refused.
     Refuse,
+}
+
+impl fmt::Display for Unmanaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ignore => "ignore",
+            Self::Report => "report",
+            Self::Refuse => "refuse",
+        })
+    }
 }
 
 #[derive(

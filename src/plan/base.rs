@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Desired, DesiredGroup, GroupName, Origin, PersonRef, Setting};
+use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Setting};
 
 /// A change of the files that shows in no membership, and decides about memberships all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub struct BaseChange {
     pub before: Option<String>,
     /// Null where it is not set any more.
     pub after: Option<String>,
+    /// Whether it protects less than before. Where that cannot be compared, it counts as less.
+    pub loosens: bool,
     /// Where it is set now, or was set before.
     pub origin: Option<Origin>,
 }
@@ -47,6 +49,7 @@ pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
                 setting: "group".into(),
                 before,
                 after: None,
+                loosens: true,
                 origin,
             });
         }
@@ -56,7 +59,7 @@ pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
             comparison.touched.insert(name.clone());
             continue;
         };
-        let changes = group_settings(name, before, group);
+        let changes = group_settings(name, (base, before), (head, group));
         if !changes.is_empty() || members(before) != members(group) {
             comparison.touched.insert(name.clone());
         }
@@ -77,54 +80,77 @@ fn members(group: &DesiredGroup) -> BTreeMap<(&PersonRef, Option<Timestamp>, Opt
 fn settings(base: &Desired, head: &Desired) -> Vec<BaseChange> {
     let (old, new) = (&base.settings, &head.settings);
     let mut changes = Changes { group: None, list: Vec::new() };
-    changes.set("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals);
-    changes.set("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals);
-    let unmanaged = |setting: &Setting<crate::model::Unmanaged>| Setting {
-        value: format!("{:?}", setting.value).to_lowercase(),
-        origin: setting.origin.clone(),
-    };
-    changes.set("unmanaged_groups", &unmanaged(&old.unmanaged_groups), &unmanaged(&new.unmanaged_groups));
+    if let (Some(old), Some(new)) = (&base.account_id, &head.account_id) {
+        changes.set("account_id", old, new, |_, _| true);
+    }
+    changes.set("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals, allows_more);
+    changes.set("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals, allows_more);
+    changes.set("unmanaged_groups", &old.unmanaged_groups, &new.unmanaged_groups, |old, new| new < old);
     let protected = |desired: &Desired| -> BTreeMap<PersonRef, Origin> {
         let entries = desired.settings.protected.iter();
         entries.map(|entry| (entry.person.clone(), entry.origin.clone())).collect()
     };
-    let (old, new) = (protected(base), protected(head));
-    for (person, origin) in old.iter().filter(|(person, _)| !new.contains_key(person)) {
-        changes.push("protected", Some(person.to_string()), None, Some(origin.clone()));
-    }
-    for (person, origin) in new.iter().filter(|(person, _)| !old.contains_key(person)) {
-        changes.push("protected", None, Some(person.to_string()), Some(origin.clone()));
-    }
+    changes.entries("protected", &protected(base), &protected(head));
     changes.list
 }
 
-fn group_settings(name: &GroupName, old: &DesiredGroup, new: &DesiredGroup) -> Vec<BaseChange> {
+fn group_settings(
+    name: &GroupName,
+    (base, old): (&Desired, &DesiredGroup),
+    (head, new): (&Desired, &DesiredGroup),
+) -> Vec<BaseChange> {
     let mut changes = Changes { group: Some(name), list: Vec::new() };
     if old.mode != new.mode {
         let (before, after) = (Some(old.mode.to_string()), Some(new.mode.to_string()));
-        changes.push("mode", before, after, Some(new.origin.clone()));
+        changes.push("mode", before, after, strictness(new.mode) < strictness(old.mode), Some(new.origin.clone()));
     }
-    changes.set_optional("id", old.pin.as_ref(), new.pin.as_ref());
-    changes.set_optional("min_members", old.min_members.as_ref(), new.min_members.as_ref());
-    changes.set("allow_empty", &old.allow_empty, &new.allow_empty);
-    changes.set_optional("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref());
-    changes.set_optional("max_duration", old.rules.max_duration.as_ref(), new.rules.max_duration.as_ref());
-    let (required, require) = (old.rules.require_reason.as_ref(), new.rules.require_reason.as_ref());
+    changes.set_optional("id", old.pin.as_ref(), new.pin.as_ref(), |old, _| old.is_some());
+    // What is not set demands nothing.
+    let demands_less = |old: Option<&u64>, new: Option<&u64>| new < old;
+    changes.set_optional("min_members", old.min_members.as_ref(), new.min_members.as_ref(), demands_less);
+    changes.set("allow_empty", &old.allow_empty, &new.allow_empty, |_, new| *new);
+    let limit =
+        |desired: &Desired, own: Option<&Limit>| own.copied().unwrap_or(desired.settings.limits.group_removals.value);
+    changes.set_optional("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref(), |old, new| {
+        allows_more(&limit(base, old), &limit(head, new))
+    });
+    let (old_rules, new_rules) = (&old.rules, &new.rules);
+    changes.set_optional(
+        "max_duration",
+        old_rules.max_duration.as_ref(),
+        new_rules.max_duration.as_ref(),
+        |old, new| old.is_some_and(|old| new.is_none_or(|new| new.length() > old.length())),
+    );
+    let (required, require) = (old_rules.require_reason.as_ref(), new_rules.require_reason.as_ref());
     if required.is_some() != require.is_some() {
         let said = |origin: Option<&Origin>| origin.map(|_| "true".to_owned());
-        changes.push("require_reason", said(required), said(require), require.or(required).cloned());
+        let origin = require.or(required).cloned();
+        changes.push("require_reason", said(required), said(require), required.is_some(), origin);
     }
     let excluded = |group: &DesiredGroup| -> BTreeMap<GroupName, Origin> {
         group.rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
     };
-    let (before, after) = (excluded(old), excluded(new));
-    for (other, origin) in before.iter().filter(|(other, _)| !after.contains_key(other)) {
-        changes.push("exclusive_with", Some(other.to_string()), None, Some(origin.clone()));
-    }
-    for (other, origin) in after.iter().filter(|(other, _)| !before.contains_key(other)) {
-        changes.push("exclusive_with", None, Some(other.to_string()), Some(origin.clone()));
-    }
+    changes.entries("exclusive_with", &excluded(old), &excluded(new));
     changes.list
+}
+
+/// How much of a list a mode enforces.
+const fn strictness(mode: Mode) -> u8 {
+    match mode {
+        Mode::Observe => 0,
+        Mode::Additive => 1,
+        Mode::Exact => 2,
+    }
+}
+
+/// Whether a limit may allow more removals than it did. A number and a percentage cannot be compared.
+const fn allows_more(old: &Limit, new: &Limit) -> bool {
+    match (old, new) {
+        (Limit::Count(old), Limit::Count(new)) => *new > *old,
+        (Limit::Percent { hundredths: old }, Limit::Percent { hundredths: new }) => *new > *old,
+        (_, Limit::Count(0) | Limit::Percent { hundredths: 0 }) => false,
+        _ => true,
+    }
 }
 
 /// Changes of one group's settings, or of those of all groups.
@@ -134,8 +160,15 @@ struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    fn set<T: PartialEq + Display>(&mut self, setting: &str, before: &Setting<T>, after: &Setting<T>) {
-        self.set_optional(setting, Some(before), Some(after));
+    fn set<T: PartialEq + Display>(
+        &mut self,
+        setting: &str,
+        before: &Setting<T>,
+        after: &Setting<T>,
+        loosens: impl FnOnce(&T, &T) -> bool,
+    ) {
+        let loosens = loosens(&before.value, &after.value);
+        self.set_optional(setting, Some(before), Some(after), |_, _| loosens);
     }
 
     fn set_optional<T: PartialEq + Display>(
@@ -143,17 +176,146 @@ impl Changes<'_> {
         setting: &str,
         before: Option<&Setting<T>>,
         after: Option<&Setting<T>>,
+        loosens: impl FnOnce(Option<&T>, Option<&T>) -> bool,
     ) {
-        if before.map(|setting| &setting.value) == after.map(|setting| &setting.value) {
+        let (old, new) = (before.map(|setting| &setting.value), after.map(|setting| &setting.value));
+        if old == new {
             return;
         }
-        let shown = |setting: Option<&Setting<T>>| setting.map(|setting| setting.value.to_string());
-        let origin = after.or(before).and_then(|setting| setting.origin.clone());
-        self.push(setting, shown(before), shown(after), origin);
+        // What a file no longer sets stood in the base, what is a default now as well.
+        let origin = after.and_then(|setting| setting.origin.clone());
+        let origin = origin.or_else(|| before.and_then(|setting| setting.origin.clone()));
+        self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens(old, new), origin);
     }
 
-    fn push(&mut self, setting: &str, before: Option<String>, after: Option<String>, origin: Option<Origin>) {
+    /// A list of which each entry protects something.
+    fn entries<T: Ord + Display>(&mut self, setting: &str, before: &BTreeMap<T, Origin>, after: &BTreeMap<T, Origin>) {
+        for (entry, origin) in before.iter().filter(|(entry, _)| !after.contains_key(entry)) {
+            self.push(setting, Some(entry.to_string()), None, true, Some(origin.clone()));
+        }
+        for (entry, origin) in after.iter().filter(|(entry, _)| !before.contains_key(entry)) {
+            self.push(setting, None, Some(entry.to_string()), false, Some(origin.clone()));
+        }
+    }
+
+    fn push(
+        &mut self,
+        setting: &str,
+        before: Option<String>,
+        after: Option<String>,
+        loosens: bool,
+        origin: Option<Origin>,
+    ) {
         let group = self.group.cloned();
-        self.list.push(BaseChange { group, setting: setting.into(), before, after, origin });
+        self.list.push(BaseChange { group, setting: setting.into(), before, after, loosens, origin });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, parse};
+
+    fn desired(yaml: &str) -> Desired {
+        parse(&[Source { path: "groups.yaml".into(), bytes: yaml.into() }]).unwrap()
+    }
+
+    /// The settings that differ between two texts, each with whether it is loosened.
+    fn compared(base: &str, head: &str) -> Vec<String> {
+        let comparison = compare_base(&desired(base), &desired(head));
+        let shown = |change: &BaseChange| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+            let sign = if change.loosens { '!' } else { ' ' };
+            format!("{sign} {}: {} -> {}", change.setting, text(&change.before), text(&change.after))
+        };
+        comparison.changes.iter().map(shown).collect()
+    }
+
+    const STRICT: &str = "\
+version: 1
+settings:
+  limits: { group_removals: 1, total_removals: 5% }
+  protected: [root@example.com]
+  unmanaged_groups: refuse
+groups:
+  Payments:
+    id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1
+    min_members: 2
+    group_removals: 10%
+    max_duration: 30d
+    require_reason: true
+    exclusive_with: [Approvers]
+    members:
+      - { email: a@example.com, until: 2026-12-01, reason: x }
+      - { email: b@example.com, until: 2026-12-01, reason: x }
+  Approvers:
+    members: [c@example.com]
+";
+
+    const LOOSE: &str = "\
+version: 1
+settings:
+  limits: { group_removals: 2, total_removals: 50% }
+groups:
+  Payments:
+    mode: additive
+    min_members: 1
+    allow_empty: true
+    group_removals: 3
+    max_duration: 90d
+    members:
+      - { email: a@example.com, until: 2026-12-01, reason: x }
+      - { email: b@example.com, until: 2026-12-01, reason: x }
+  Approvers:
+    members: [c@example.com]
+";
+
+    #[test]
+    fn every_loosened_setting_is_told() {
+        insta::assert_snapshot!(compared(STRICT, LOOSE).join("\n"), @"
+        ! limits.group_removals: 1 -> 2
+        ! limits.total_removals: 5% -> 50%
+        ! unmanaged_groups: refuse -> ignore
+        ! protected: root@example.com -> -
+        ! mode: exact -> additive
+        ! id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1 -> -
+        ! min_members: 2 -> 1
+        ! allow_empty: false -> true
+        ! group_removals: 10% -> 3
+        ! max_duration: 30d -> 90d
+        ! require_reason: true -> -
+        ! exclusive_with: Approvers -> -
+        ");
+    }
+
+    #[test]
+    fn tightening_is_not_called_loosening() {
+        let told = compared(LOOSE, STRICT);
+        let loosened: Vec<&String> = told.iter().filter(|line| line.starts_with('!')).collect();
+        // A number against a percentage cannot be compared.
+        assert_eq!(loosened, ["! group_removals: 3 -> 10%"]);
+        assert_eq!(told.len(), compared(STRICT, LOOSE).len());
+    }
+
+    #[test]
+    fn equal_files_differ_in_nothing() {
+        let comparison = compare_base(&desired(STRICT), &desired(STRICT));
+        assert!(comparison.changes.is_empty() && comparison.touched.is_empty());
+    }
+
+    #[test]
+    fn dropped_group_is_loosened_and_not_planned() {
+        let head = STRICT.replace("  Approvers:\n    members: [c@example.com]\n", "");
+        let head = head.replace("    exclusive_with: [Approvers]\n", "");
+        assert_eq!(compared(STRICT, &head), ["! group: declared -> -", "! exclusive_with: Approvers -> -"]);
+        let touched = compare_base(&desired(STRICT), &desired(&head)).touched;
+        assert_eq!(touched.into_iter().collect::<Vec<_>>(), [GroupName::from("Payments")]);
+    }
+
+    #[test]
+    fn setting_at_its_default_value_is_no_change() {
+        let plain = "version: 1\ngroups: {}\n";
+        let said = "version: 1\nsettings: { limits: { group_removals: 25% }, unmanaged_groups: ignore }\ngroups: {}\n";
+        assert_eq!(compared(plain, said), Vec::<String>::new());
     }
 }

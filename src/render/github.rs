@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::failure::Failed;
 use super::view::{STALE_HELP, View};
-use super::words::{DriftKind, difference, history, last_day, name};
+use super::words::{DriftKind, base_change, difference, history, last_day, name};
 use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
@@ -78,6 +78,7 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
         message: format!("{}. Help: {}", refusal.message, refusal.help),
     }));
     annotations.extend(blocked(plan));
+    annotations.extend(loosened(plan));
     annotations.extend(warned(plan));
     annotations.extend(expiring(plan));
     annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
@@ -108,6 +109,17 @@ fn blocked(plan: &Plan) -> impl Iterator<Item = Annotation> {
         place: Some((&blocked.origin).into()),
         title: titled("Blocked", Some(&blocked.group)),
         message: blocked.to_string(),
+    })
+}
+
+/// What the change under review loosens. The other settings that it alters are in the text alone.
+fn loosened(plan: &Plan) -> impl Iterator<Item = Annotation> {
+    plan.base_changes.iter().filter(|change| change.loosens).map(|change| Annotation {
+        level: Level::Warning,
+        // What is gone has no line in the files under review.
+        place: change.origin.as_ref().filter(|_| change.after.is_some()).map(Place::from),
+        title: titled("Loosened", change.group.as_ref()),
+        message: base_change(change, str::to_owned),
     })
 }
 
@@ -310,6 +322,15 @@ mod tests {
     }
 
     #[test]
+    fn loosened_settings_are_warnings() {
+        insta::assert_snapshot!(annotations(&samples::loosened()), @"
+        ::warning title=Loosened%3A Old::Old is no longer declared: convoke does not manage it any more, and its members stay
+        ::warning file=groups.yaml,line=6,col=3,title=Loosened%3A Developers::Developers: mode changes from exact to additive
+        ::warning title=Loosened%3A Developers::Developers: min_members was 2 and is no longer set
+        ");
+    }
+
+    #[test]
     fn refused_and_blocked_entries_are_errors() {
         let both = annotations(&samples::refused()) + &annotations(&samples::blocked());
         insta::assert_snapshot!(both, @r#"
@@ -325,19 +346,22 @@ mod tests {
     fn nothing_hostile_is_a_command_of_its_own() {
         let shown = plan(&samples::hostile(), view(), "::error::x\n");
         insta::assert_snapshot!(shown, @r#"
-    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: keep them in the group's list, or take them off settings.protected first
-    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: if the group is to be empty, say so: allow_empty: true
-    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Expiring soon%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::dave@example.com is a member until 2026-12-03
-    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=28,title=To add%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
-    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=8,col=5,title=To remove%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil, <b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
-    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=To add%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
-    ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=14,col=9,title=To remove%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
-    ::stop-commands::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15
-    ::error::x
-    ::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15::
-    "#);
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: keep them in the group's list, or take them off settings.protected first
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: if the group is to be empty, say so: allow_empty: true
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+        ::warning title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}" is no longer declared: convoke does not manage it any more, and its members stay
+        ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=3,title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}": mode changes from \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}" to \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+        ::warning title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}": min_members no longer has \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+        ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Expiring soon%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::dave@example.com is a member until 2026-12-03
+        ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=28,title=To add%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+        ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=8,col=5,title=To remove%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil, <b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+        ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=To add%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+        ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=14,col=9,title=To remove%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil
+        ::stop-commands::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15
+        ::error::x
+        ::7792eac3d59557e263a23b5a23993bb816d65424f290c277da9ed65d7a90bd15::
+        "#);
     }
 
     #[test]

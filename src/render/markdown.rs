@@ -61,7 +61,8 @@ fn headline(plan: &Plan, view: View<'_>) -> String {
     }
     let (adds, removes, groups) = this_change(plan);
     match groups {
-        0 => format!("{prefix}This change makes no difference"),
+        0 if plan.base_changes.is_empty() => format!("{prefix}This change makes no difference"),
+        0 => format!("{prefix}This change makes no difference to any membership"),
         _ => format!("{prefix}This change: {} in {}", signed(adds, removes), counted(groups, "group")),
     }
 }
@@ -107,7 +108,23 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
         most,
     );
     let held = list("**Held.** These members stay until the entries are resolved.", held(plan, view).into_iter(), most);
-    page.push(&alert("WARNING", &(expired + &blocked + &held + &warnings(plan, view, most))));
+    let loosened = base_changes("**Loosened.** This change loosens what guards memberships.", plan, true, view, most);
+    page.push(&alert("WARNING", &(expired + &loosened + &blocked + &held + &warnings(plan, view, most))));
+    page.push(&base_changes("**Other settings that this change alters**", plan, false, view, most));
+}
+
+/// What the change under review alters besides memberships.
+fn base_changes(title: &str, plan: &Plan, loosens: bool, view: View<'_>, most: usize) -> String {
+    let changes = plan.base_changes.iter().filter(|change| change.loosens == loosens);
+    let items: Vec<String> = changes
+        .map(|change| {
+            // What is gone has no line in the files under review to link to.
+            let repository = view.repository.filter(|_| change.after.is_some());
+            let place = change.origin.as_ref().map(|origin| format!(" ({})", place(origin, repository)));
+            format!("{}{}", words::base_change(change, code), place.unwrap_or_default())
+        })
+        .collect();
+    list(title, items.into_iter(), most)
 }
 
 fn stale_alert(stale: &Stale, plan: &Plan) -> String {

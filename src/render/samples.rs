@@ -138,6 +138,17 @@ pub fn labelled() -> Plan {
     plan
 }
 
+/// A plan without changes, of a change under review that loosens a rule and a mode, drops a group and protects somebody.
+pub fn loosened() -> Plan {
+    let before = "version: 1\nsettings:\n  limits: { total_removals: 5% }\ngroups:\n  Developers:\n    min_members: 2\n    \
+                  members: [alice@example.com]\n  Old:\n    members: []\n";
+    let after = "version: 1\nsettings:\n  limits: { total_removals: 5% }\n  protected: [alice@example.com]\ngroups:\n  \
+                 Developers:\n    mode: additive\n    members: [alice@example.com]\n";
+    let account = account(&[("Developers", &["alice@example.com"]), ("Old", &[])]);
+    let changes = plan::compare_base(&desired(before), &desired(after)).changes;
+    plan(after, &account).with_base(&plan(before, &account), changes)
+}
+
 /// A plan that the limits alone refuse.
 pub fn refused_by_limits() -> Plan {
     plan(
@@ -192,6 +203,12 @@ pub fn hostile() -> Plan {
         refusal.group = Some(name.clone());
         refusal.message = format!("{email} is protected in {HOSTILE}");
         refusal.origin.iter_mut().for_each(|origin| origin.file = HOSTILE.into());
+    });
+    plan.base_changes = loosened().base_changes;
+    plan.base_changes.iter_mut().for_each(|change| {
+        change.group = Some(name.clone());
+        change.before.iter_mut().chain(&mut change.after).for_each(|value| *value = HOSTILE.into());
+        change.origin.iter_mut().for_each(|origin| origin.file = HOSTILE.into());
     });
     plan.expiring.iter_mut().for_each(|expiring| {
         expiring.group = name.clone();

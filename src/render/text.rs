@@ -18,7 +18,7 @@ use super::escape::clean;
 use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
 use super::words::{self, concerns, figures, labelled, labels, last_day, name, origin, place};
 use crate::model::{Mode, Status};
-use crate::plan::{Action, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since};
 
 /// The columns in front of what belongs to a heading.
 const INDENT: usize = 2;
@@ -36,6 +36,7 @@ pub struct Layout {
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Page::new(layout);
     page.held_expired(plan);
+    page.base_changes(plan);
     for label in labels(plan) {
         page.groups(plan, label);
     }
@@ -98,12 +99,36 @@ impl Page {
         self.end_section();
     }
 
+    /// What the change under review alters besides memberships, what it loosens first.
+    fn base_changes(&mut self, plan: &Plan) {
+        for (loosens, style, title) in [
+            (true, Style::Warn, "This change loosens what guards memberships"),
+            (false, Style::Title, "Other settings that this change alters"),
+        ] {
+            let changes: Vec<&BaseChange> =
+                plan.base_changes.iter().filter(|change| change.loosens == loosens).collect();
+            if changes.is_empty() {
+                continue;
+            }
+            self.section(style, title);
+            for change in changes {
+                let (what, place) = (words::base_change(change, clean), change.origin.as_ref().map(origin));
+                let place = place.unwrap_or_default();
+                let long = INDENT + what.width() + 2 + place.width() > self.layout.width;
+                let place = self.paint.paint(Style::Dim, &place);
+                self.line(&format!("  {what}{}{place}", if long { "\n      " } else { "  " }));
+            }
+            self.end_section();
+        }
+    }
+
     /// The groups that have differences with this label.
     fn groups(&mut self, plan: &Plan, label: Option<Since>) {
         let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| concerns(group, label)).collect();
         if let Some(label) = label {
             let title = match (label, groups.is_empty()) {
-                (Since::Change, true) => "This change makes no difference".into(),
+                (Since::Change, true) if plan.base_changes.is_empty() => "This change makes no difference".into(),
+                (Since::Change, true) => "This change makes no difference to any membership".into(),
                 (Since::Before, true) => return,
                 (label, false) => format!("{}:", words::since(label)),
             };

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, Since};
 
 /// Who: the address, or the id where there is none.
 pub fn name(member: &Member) -> String {
@@ -98,6 +98,27 @@ fn minute(time: Timestamp) -> String {
 /// A place in a file.
 pub fn origin(origin: &Origin) -> String {
     clean(&origin.to_string())
+}
+
+/// A change of the files that shows in no membership, on one line. Names from outside pass through `escape`.
+pub fn base_change(change: &BaseChange, escape: fn(&str) -> String) -> String {
+    let group = change.group.as_ref().map(|group| escape(group.as_str()));
+    if change.setting == "group" {
+        let group = group.unwrap_or_default();
+        return format!("{group} is no longer declared: convoke does not manage it any more, and its members stay");
+    }
+    let of = group.unwrap_or_else(|| "settings".into());
+    let setting = escape(&change.setting);
+    let is_list = matches!(change.setting.as_str(), "protected" | "exclusive_with");
+    match (change.before.as_deref().map(escape), change.after.as_deref().map(escape)) {
+        (Some(before), Some(after)) => format!("{of}: {setting} changes from {before} to {after}"),
+        (Some(before), None) if is_list => format!("{of}: {setting} no longer lists {before}"),
+        (Some(before), None) => format!("{of}: {setting} was {before} and is no longer set"),
+        (None, after) => {
+            let verb = if is_list { "now lists" } else { "is now" };
+            format!("{of}: {setting} {verb} {}", after.unwrap_or_default())
+        }
+    }
 }
 
 /// The title of the differences with a label.

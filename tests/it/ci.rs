@@ -3,6 +3,7 @@
 
 mod action;
 mod checkout;
+mod circle;
 mod expression;
 mod forms;
 mod github;

@@ -35,6 +35,16 @@ fn a_dead_server_is_told_with_what_to_check() {
 }
 
 #[test]
+fn a_dead_server_has_a_page() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
+    let page = world.run("plan --max-wait 200ms --format markdown").exits(69).stdout;
+    assert!(page.starts_with("<!-- convoke:plan -->\n### `convoke plan` failed\n"), "{page}");
+    assert!(page.contains("> [!CAUTION]") && page.contains("Connection refused"), "{page}");
+    assert!(!page.contains("Digest:"), "{page}");
+}
+
+#[test]
 fn a_wrong_token_is_told_without_showing_it() {
     assert_snapshot!(joining(admins().token("another-token-0123456789-0123456789-012")).run("plan"), @r#"
     exit 77

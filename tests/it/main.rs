@@ -24,6 +24,7 @@ mod attribution;
 mod ci;
 mod client;
 mod conditions;
+mod day;
 mod dependencies;
 mod drift;
 mod drift_figures;

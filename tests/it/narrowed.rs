@@ -98,6 +98,25 @@ fn loosened_settings_are_reported() {
 }
 
 #[test]
+fn loosening_is_said_in_every_format() {
+    let members: [&[&str]; 2] = [&["alice@example.com"], &["alice@example.com"]];
+    let world = review(members, members);
+    let head = world.read("convoke.yaml").replace("  Dev:\n", "  Dev:\n    min_members: 1\n");
+    world.write("base/convoke.yaml", head.replace("min_members: 1", "min_members: 2").replace("100%", "1"));
+    world.write("convoke.yaml", head);
+    let plan = |format: &str| world.run(&format!("plan --base base --only-changed --format {format}")).exits(0);
+    let json = plan("json").json();
+    let loosened = json["base_changes"].as_array().unwrap().iter().filter(|change| change["loosens"] == true);
+    assert_eq!(loosened.count(), 3, "{json}");
+    plan("text").says("Dev: min_members changes from 2 to 1").says("limits.group_removals changes from 1 to 100%");
+    plan("markdown").says("**Loosened.**").says("> - `Dev`: `min_members` changes from `2` to `1`");
+    plan("github").says("title=Loosened%3A Dev::Dev: min_members changes from 2 to 1");
+    // An apply of the change says it, too; without a base there is nothing to say.
+    world.run("apply --yes --base base --only-changed").exits(0).says("This change loosens what guards memberships");
+    assert!(!world.run("plan").exits(0).stdout.contains("loosens"));
+}
+
+#[test]
 fn a_dropped_group_is_reported() {
     let world = review([&["alice@example.com"], &["alice@example.com"]], [&[], &[]]);
     world.write("convoke.yaml", config(&[("Ops", &["alice@example.com"])]));

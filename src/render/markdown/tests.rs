@@ -200,6 +200,27 @@ fn this_change_stands_apart() {
 }
 
 #[test]
+fn loosened_settings_are_a_warning() {
+    insta::assert_snapshot!(plan(&samples::loosened(), view()), @"
+    <!-- convoke:plan -->
+    ### No changes. 1 group in sync.
+
+    > [!WARNING]
+    > **Loosened.** This change loosens what guards memberships.
+    >
+    > - `Old` is no longer declared: convoke does not manage it any more, and its members stay (`groups.yaml:8`)
+    > - `Developers`: `mode` changes from `exact` to `additive` (`groups.yaml:6`)
+    > - `Developers`: `min_members` was `2` and is no longer set (`groups.yaml:6`)
+
+    **Other settings that this change alters**
+
+    - settings: `protected` now lists `alice@example.com` (`groups.yaml:4`)
+
+    Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
+    ");
+}
+
+#[test]
 fn limits_can_be_accepted() {
     insta::assert_snapshot!(plan(&samples::refused_by_limits(), view()), @"
     <!-- convoke:plan -->

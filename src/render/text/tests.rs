@@ -79,6 +79,22 @@ fn this_change_has_a_section_of_its_own() {
 }
 
 #[test]
+fn loosened_settings_stand_before_the_groups() {
+    insta::assert_snapshot!(plan(&samples::loosened(), view(), NARROW), @"
+    This change loosens what guards memberships
+      Old is no longer declared: convoke does not manage it any more, and its members stay
+          groups.yaml:8
+      Developers: mode changes from exact to additive  groups.yaml:6
+      Developers: min_members was 2 and is no longer set  groups.yaml:6
+
+    Other settings that this change alters
+      settings: protected now lists alice@example.com  groups.yaml:4
+
+    No changes. 1 group in sync.
+    ");
+}
+
+#[test]
 fn colors_change_nothing_else() {
     let colored = plan(&samples::small(), view(), Layout { color: true, ..NARROW });
     assert!(colored.contains("\u{1b}[32m+ bob@example.com\u{1b}[0m"), "{colored}");

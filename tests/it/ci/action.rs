@@ -109,7 +109,16 @@ impl Setting {
 
     /// The event of pull request 7 with these files.
     pub fn pull_request(&self, files: &[(&str, &str)]) -> Event {
-        let sha = self.origin.merge_of("change", files);
+        Self::tested(self.origin.merge_of("change", files))
+    }
+
+    /// The event of pull request 7 from this branch.
+    pub fn pull_request_of(&self, branch: &str) -> Event {
+        Self::tested(self.origin.merged_branch(branch))
+    }
+
+    /// The event of pull request 7, which is tested as this merge.
+    fn tested(sha: String) -> Event {
         Event {
             name: "pull_request",
             payload: json!({ "pull_request": { "number": 7, "head": { "repo": { "full_name": "acme/access" } } } }),

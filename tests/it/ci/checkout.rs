@@ -66,6 +66,11 @@ impl Repository {
     pub fn merge_of(&self, branch: &str, files: &[(&str, &str)]) -> String {
         self.git(&["checkout", "--quiet", "-B", branch, "main"]);
         self.commit(files);
+        self.merged_branch(branch)
+    }
+
+    /// The merge of a branch into `main`, which stays where it is.
+    pub fn merged_branch(&self, branch: &str) -> String {
         self.git(&["checkout", "--quiet", "--detach", "main"]);
         self.git(&["merge", "--quiet", "--no-ff", "--message", "Merge", branch]);
         let merge = self.head();

@@ -9,12 +9,12 @@ use super::action::{ADMINS, Setting, failed, program, setting, succeeded};
 use super::runner::{Job, Runner};
 use crate::harness::repository;
 
-const ACCESS: &str = "examples/ci/github/access-request.yaml";
+pub const ACCESS: &str = "examples/ci/github/access-request.yaml";
 const OFFBOARD: &str = "examples/ci/github/offboard.yaml";
 const PRUNE: &str = "examples/ci/github/prune.yaml";
 
 /// Runs a form with `gh` stood in for. Gives the job, how `gh` was called, and the text of the pull request.
-fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String) {
+pub fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
     let script = format!(
@@ -31,7 +31,7 @@ fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String)
     (job, read("calls"), read("body"))
 }
 
-fn request(person: &str, group: &str, duration: &str, reason: &str) -> Value {
+pub fn request(person: &str, group: &str, duration: &str, reason: &str) -> Value {
     json!({ "person": person, "group": group, "duration": duration, "reason": reason })
 }
 

@@ -8,8 +8,8 @@ use super::action::{ADMINS, READERS, Setting, admins_with, digest, failed, setti
 use super::runner::{Event, PLACEHOLDER, yaml};
 use crate::harness::{ACCOUNT, repository};
 
-const PLAN: &str = "examples/ci/github/plan.yaml";
-const APPLY: &str = "examples/ci/github/apply.yaml";
+pub const PLAN: &str = "examples/ci/github/plan.yaml";
+pub const APPLY: &str = "examples/ci/github/apply.yaml";
 const DUE: &str = "examples/ci/github/due.yaml";
 const DRIFT: &str = "examples/ci/github/drift.yaml";
 const REVIEW: &str = "examples/ci/github/review.yaml";

@@ -1,0 +1,158 @@
+//! A day with convoke: from the export to a repaired drift, in one account that others use meanwhile.
+
+use convoke::sandbox::{Edit, EditActor, Seed};
+use serde_json::Value;
+
+use crate::harness::{Outcome, World, given};
+
+const FORMATS: [&str; 4] = ["text", "markdown", "json", "github"];
+
+/// A directory that the identity provider fills, and two groups that the files decide.
+fn company() -> World {
+    let seed = Seed::default()
+        .group("Directory", ["alice@example.com", "bob@example.com"])
+        .group("Admins", ["alice@example.com", "bob@example.com", "carol@example.com"])
+        .group("Payments", ["dave@example.com", "erin@example.com"]);
+    given(
+        ["frank", "joiner", "temp", "mallory"]
+            .iter()
+            .fold(seed, |seed, name| seed.person(format!("{name}@example.com"))),
+    )
+}
+
+/// The files as they are now become the base of the next change.
+fn merge(world: &World) {
+    for name in ["admins", "directory", "payments"] {
+        world.write(&format!("base/{name}.yaml"), world.read(&format!("groups/{name}.yaml")));
+    }
+}
+
+/// The plan of the change under review, as a pull request shows it.
+fn reviewed(world: &World) -> Value {
+    world.run("plan -f groups --base base --only-changed --format json --at 2999-01-01").exits(0).json()
+}
+
+/// Applies the change under review, if it still is what was reviewed.
+fn apply(world: &World, digest: &str, more: &str) -> Outcome {
+    let command = "apply -f groups --base base --only-changed --yes --at 2999-01-01 --expect";
+    world.run(&format!("{command} {digest} {more}"))
+}
+
+fn digest(plan: &Value) -> String {
+    plan["digest"].as_str().unwrap().into()
+}
+
+#[test]
+fn day_goes_from_export_to_repaired_drift() {
+    let world = company();
+    adopt(&world);
+    change_applies_while_others_work(&world);
+    edit_of_the_changed_group_is_stale(&world);
+    only_the_clock_ends_temporary_access(&world);
+    drift_is_reported_and_repaired(&world);
+}
+
+/// The export, and the first pull request, which has no base.
+fn adopt(world: &World) {
+    world.run("export --out-dir groups").exits(0);
+    let directory = world.read("groups/directory.yaml");
+    world.write("groups/directory.yaml", directory.replace("    members:\n", "    mode: observe\n    members:\n"));
+    assert!(world.read("groups/directory.yaml").contains("mode: observe"));
+    let plan = reviewed(world);
+    assert_eq!((plan["status"].as_str(), plan["summary"]["groups"].as_u64()), (Some("in_sync"), Some(3)));
+    apply(world, &digest(&plan), "").exits(0);
+    assert_eq!(world.writes(), Vec::<String>::new());
+    merge(world);
+}
+
+/// A reviewed change applies although an observed group and another exact group have changed since.
+fn change_applies_while_others_work(world: &World) {
+    let grant = ["grant", "temp@example.com", "Admins", "--until", "2999-01-31", "--reason", "INC-4821 cover"];
+    world.run_with(&[&grant[..], &["-f", "groups", "--at", "2999-01-01"]].concat()).exits(0);
+    world.run("revoke bob@example.com Admins -f groups").exits(0);
+    let plan = reviewed(world);
+    assert_eq!(plan["groups"].as_array().unwrap().len(), 1, "only the changed group is planned");
+    assert_eq!([&plan["summary"]["adds"], &plan["summary"]["removes"]], [1, 1]);
+
+    world.account().add("Directory", "joiner@example.com");
+    let by_hand = Edit::add("Payments", "mallory@example.com").by(EditActor::dashboard("eve@example.com"));
+    world.account().edit(&by_hand);
+    apply(world, &digest(&plan), "").exits(0).says("Applied: 1 added, 1 removed.");
+    assert_eq!(world.members("Admins"), ["alice@example.com", "carol@example.com", "temp@example.com"]);
+    assert_eq!(world.writes(), ["POST Admins: temp@example.com", "DELETE Admins: bob@example.com"]);
+    // The same job once more finds nothing left to do, which is no reason to fail.
+    apply(world, &digest(&plan), "").exits(0);
+    merge(world);
+    world.forget_requests();
+}
+
+/// An edit of the group that the change is about: in every format it is stale, and what changed is said.
+fn edit_of_the_changed_group_is_stale(world: &World) {
+    world.run("grant frank@example.com Admins -f groups").exits(0);
+    let plan = reviewed(world);
+    world.run("plan -f groups --base base --only-changed --at 2999-01-01 --out saved.json").exits(0);
+    world.account().add("Admins", "mallory@example.com");
+    for format in FORMATS {
+        let fresh = apply(world, &digest(&plan), &format!("--format {format}")).exits(4);
+        is_stale(&fresh, format);
+        let saved = world.run(&format!("apply saved.json --yes --format {format}")).exits(4);
+        is_stale(&saved, format);
+        let queue = format!("plan -f groups --base base --only-changed --at 2999-01-01 --format {format} --expect");
+        is_stale(&world.run(&format!("{queue} {}", digest(&plan))).exits(4), format);
+    }
+    assert_eq!(world.writes(), Vec::<String>::new());
+    assert!(!world.members("Admins").contains(&"frank@example.com".into()));
+    // Once the edit is undone, what was reviewed applies.
+    world.account().remove("Admins", "mallory@example.com");
+    world.run("apply saved.json --yes").exits(0);
+    assert_eq!(world.writes(), ["POST Admins: frank@example.com"]);
+    merge(world);
+    world.forget_requests();
+}
+
+#[track_caller]
+fn is_stale(outcome: &Outcome, format: &str) {
+    let page = &outcome.stdout;
+    let said = match format {
+        "text" => page.contains("Stale: "),
+        "markdown" => page.contains("> [!CAUTION]") && page.contains("**Stale.**"),
+        "json" => outcome.json()["status"] == "stale",
+        _ => page.lines().any(|line| line.starts_with("::error") && line.contains("Stale")),
+    };
+    assert!(said && page.contains("mallory@example.com"), "{format}: {outcome}");
+    assert!(!page.contains("Applied"), "{format}: {outcome}");
+}
+
+/// Temporary access that has run out stays until the scheduled job ends it, which does nothing else.
+fn only_the_clock_ends_temporary_access(world: &World) {
+    let there = || world.members("Admins").contains(&"temp@example.com".into());
+    world.run("apply -f groups --due --yes --at 2999-01-31T23:00:00Z").exits(0);
+    world.run("plan -f groups --due --at 2999-02-01").exits(0).says("0 to add, 1 to remove");
+    world.run("drift -f groups --at 2999-02-01").exits(2).says("1 expired");
+    // A change of another group, and another job for it.
+    world.run("grant frank@example.com Payments -f groups").exits(0);
+    world.run("apply -f groups --base base --only-changed --only Payments --due --yes --at 2999-02-01").exits(0);
+    assert!(there());
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.run("apply -f groups --due --yes --at 2999-02-01").exits(0);
+    assert!(!there());
+    assert_eq!(world.writes(), ["DELETE Admins: temp@example.com"]);
+    assert!(world.members("Payments").contains(&"mallory@example.com".into()), "no other difference is applied");
+    world.run("revoke frank@example.com Payments -f groups").exits(0);
+    world.forget_requests();
+}
+
+/// The edit in the dashboard is told with who made it, and taken back.
+fn drift_is_reported_and_repaired(world: &World) {
+    let drift = "drift -f groups --at 2999-02-01";
+    let found = world.run(drift).exits(2).says("0 missing, 2 unexpected, 0 expired in 2 of 3 groups");
+    assert!(found.stdout.contains("- mallory@example.com") && found.stdout.contains("by eve@example.com"), "{found}");
+    let page = world.run(&format!("{drift} --format markdown")).exits(2).stdout;
+    assert!(page.starts_with("<!-- convoke:drift -->\n") && page.contains("mallory@example.com"), "{page}");
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.run("apply -f groups --yes --at 2999-02-01").exits(0);
+    assert_eq!(world.writes(), ["DELETE Payments: mallory@example.com"]);
+    world.run(&format!("{drift} --only Admins --only Payments")).exits(0).says("No drift. 2 groups in sync.");
+    // The observed group is not convoke's to repair, and is not called in sync.
+    world.run(drift).exits(2).says("joiner@example.com");
+}
