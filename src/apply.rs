@@ -49,7 +49,7 @@ pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 /// What a run starts from.
 #[derive(Clone, Debug)]
 pub enum Start {
-    /// The plan was made just now from the account as it is.
+    /// The plan was made just now.
     Planned,
     /// The plan was saved; these groups were read again, the others were not.
     Rechecked(Present),
@@ -63,7 +63,7 @@ pub struct Means<'a> {
     pub stop: watch::Receiver<bool>,
     /// Is called after each operation with the number of operations done with.
     pub progress: &'a (dyn Fn(u64) + Sync),
-    /// For how long contradicting readings are repeated, in all.
+    /// For how long contradicting readings are repeated, over the whole run.
     pub settle_within: Duration,
     /// Whether the plan is of every declared group.
     pub whole_account: bool,

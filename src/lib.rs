@@ -3,7 +3,7 @@
 //! Files declare who belongs to each group ([`config`] reads them into [`model::Desired`]); [`observe`] reads the
 //! account over HTTP ([`cloudflare`]) into [`model::Observed`]; [`plan`] compares the two, purely, into a plan that
 //! decides everything; [`render`] shows it; and [`apply`] carries it out, with a [`journal`]. [`commands`] puts these
-//! to work for the command line ([`cli`]), and [`sandbox`] stands in for the API.
+//! to work for the command line ([`cli`]), and [`sandbox`] is a mock of the API.
 //!
 //! The core ([`model`], [`config`] but for loading, [`plan`], [`render`]) knows no network, clock, environment or
 //! file system.

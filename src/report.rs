@@ -20,7 +20,7 @@ pub struct Report {
     pub format_version: u32,
     /// The plan's digest.
     pub digest: Digest,
-    /// Whether every planned group was seen to be as the plan wants it, and the journal tells of all of it.
+    /// Whether every planned group was seen at its target, and the journal recorded all of it.
     pub complete: bool,
     /// Whether a signal ended the run early.
     pub interrupted: bool,

@@ -128,7 +128,7 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Reads the group's members as they are now.
+    /// Reads the group's members again.
     pub async fn read_back(&mut self, run: &Run<'_>) {
         if let Err(error) = self.read(run).await {
             self.unread = Some(format!("the group could not be read afterwards: {}", error.reason()));
@@ -228,7 +228,7 @@ impl GroupRun<'_> {
                     self.post(missing.into_iter().collect(), run).await;
                 }
                 Some(WriteFate::Refused { concerns: Concern::Member, .. }) => {
-                    // The last resort of a PUT that the API refuses whoever is in it.
+                    // The last resort: the API refuses the PUT whichever members it names.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
                         self.delete(member, run).await;
                     }

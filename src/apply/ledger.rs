@@ -32,7 +32,7 @@ pub(super) struct Ledger<'a> {
     changes: BTreeMap<MemberId, (&'a Change, State)>,
 }
 
-/// The changes of a group as they stand at the end.
+/// The final state of a group's changes.
 #[derive(Default)]
 pub(super) struct Outcomes {
     pub added: Vec<Member>,

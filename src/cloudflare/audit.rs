@@ -1,7 +1,7 @@
 //! The audit log (version 2): who did what to the account, as far as an entry tells it.
 //!
 //! Every field of an entry may be missing or of an unexpected type; then it is `None`. Texts come from outside and
-//! have to be escaped wherever they are shown.
+//! must be escaped for the format they are shown in.
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -122,7 +122,7 @@ impl Client {
     ///
     /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
     pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
-        // In a fixed order nobody slips from page to page.
+        // A fixed order keeps rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
         let members = Listing::<wire::AccountMember>::new(&self.caller, call, PEOPLE_PER_PAGE).read().await?;
@@ -141,7 +141,7 @@ impl Client {
         Ok(found.filter(|found| found.id == member).map(wire::AccountMember::into_person))
     }
 
-    /// The newest entries of the audit log between two times, or the page of older ones that `cursor` stands for.
+    /// The newest entries of the audit log between two times, or the page of older ones at `cursor`.
     /// An entry can be late or missing: one that is not there proves nothing.
     ///
     /// # Errors

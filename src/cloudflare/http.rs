@@ -1,4 +1,4 @@
-//! One HTTP exchange: a request goes out, an answer of bounded size comes back, or it is told how that failed.
+//! One HTTP exchange: a request, then an answer of bounded size or the failure.
 
 use std::error::Error;
 use std::io;
@@ -48,7 +48,7 @@ pub(super) enum Loss {
     NotConnected {
         /// Another try cannot help: the other side's certificate is not accepted.
         lasting: bool,
-        /// The cause in the words of whoever found it.
+        /// The cause, as the library words it.
         detail: String,
     },
     /// Time ran out.
@@ -61,7 +61,7 @@ pub(super) enum Loss {
 
 impl Http {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        // Whoever installed a provider before knows why; both do.
+        // A provider that is installed already will do.
         let _already_there = rustls::crypto::ring::default_provider().install_default();
         let mut headers = config.credentials.headers()?;
         // Without it, errors of the edge come as pages in HTML.

@@ -17,7 +17,7 @@ use super::call::{Call, Caller, Retry};
 use super::error::{ApiError, ApiErrorKind};
 use super::wire::{self, ListPage, PageInfo};
 
-/// How often a list that contradicts itself is read in all.
+/// How often a list that contradicts itself is read, the first time included.
 const MOST_READS: u32 = 4;
 /// The smallest page that can be asked for of every list.
 const LEAST_PER_PAGE: u64 = 5;

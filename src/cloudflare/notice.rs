@@ -1,4 +1,4 @@
-//! Tells whoever shows progress that the client is waiting, for how long and why.
+//! Reports that the client is waiting, for how long and why.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -36,7 +36,7 @@ pub(super) struct Turnout {
 #[derive(Debug)]
 pub(super) struct Pacer {
     limiter: Mutex<Limiter>,
-    /// Whoever holds it is next.
+    /// Its holder is next.
     turnstile: tokio::sync::Mutex<()>,
     /// Something is known that was not known before.
     changed: Notify,

@@ -305,7 +305,7 @@ pub(super) struct AccountMember {
     user: MemberUser,
 }
 
-/// What an account member tells of the user behind it.
+/// The user behind an account member.
 #[derive(Debug, Default)]
 struct MemberUser {
     id: Option<UserId>,

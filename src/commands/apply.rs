@@ -79,7 +79,7 @@ async fn prepare_saved(
 ) -> Result<Result<Ready, Exit>, Failure> {
     let mut plan = files::read_plan(path)?;
     if let Some(given) = session::given_account(args.connection.account_id)?.filter(|given| *given != plan.account_id) {
-        let message = format!("the plan is of account {}, {given} is asked for", plan.account_id);
+        let message = format!("the plan is of account {}, {given} is requested", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
     let connection = session::connect(&args.connection, Some(plan.account_id)).await?;

@@ -71,7 +71,7 @@ impl Failure {
         Self { exit, error: error.into(), help: None }
     }
 
-    /// A failure that is told in a sentence.
+    /// A failure with a message.
     pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
         Self::new(exit, anyhow::anyhow!("{message}"))
     }

@@ -36,7 +36,7 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }
 
-/// Writes a file. A regular file is replaced once the new one is whole; a link stays, and its target is replaced; a
+/// Writes a file. A regular file is replaced atomically; a link stays, and its target is replaced; a
 /// device or a pipe is written through.
 fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     write_through_links(path, mode, content).map_err(|error| {

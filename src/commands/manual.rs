@@ -93,7 +93,7 @@ fn section(roff: &mut Vec<u8>, title: &str, entries: &[(&str, &str)]) -> std::io
     Ok(())
 }
 
-/// Text that roff shows as it is: hyphens stay hyphens, and no line begins a request.
+/// Text that roff shows unchanged: hyphens stay hyphens, and no line begins a request.
 fn escaped(text: &str) -> String {
     let lines = text.lines().map(|line| line.replace('\\', "\\e").replace('-', "\\-"));
     let protected = lines.map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line });

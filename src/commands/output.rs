@@ -11,7 +11,7 @@ use crate::render::escape::clean_lines;
 use crate::render::text::{Layout, Paint, Style};
 use crate::render::{github, json, markdown};
 
-/// The columns where nothing tells how many there are.
+/// The default width.
 const DEFAULT_WIDTH: usize = 100;
 
 /// Where a command writes. A result is never lost: where stdout cannot be written, it goes to stderr.

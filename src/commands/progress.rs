@@ -30,7 +30,7 @@ enum Audience {
     Nobody,
 }
 
-/// Progress is told while this lives.
+/// Progress is shown until this is dropped.
 pub struct Watching {
     bar: ProgressBar,
     telling: Option<JoinHandle<()>>,

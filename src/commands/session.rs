@@ -206,12 +206,12 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
     }
 }
 
-/// The account as it is, and the plan between the files and it.
+/// The account, and the plan that makes it match the files.
 pub struct Planned {
     pub plan: Plan,
 }
 
-/// What a plan is asked for besides the files.
+/// The inputs of a plan besides the files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanOptions<'a> {
     /// The same files as they were before the change under review; empty where there is none.

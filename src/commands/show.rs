@@ -1,4 +1,4 @@
-//! Shows plans and reports in the format that is asked for; and `show`, which does so with a saved plan.
+//! Shows plans and reports in the requested format; and `show`, which does so with a saved plan.
 
 use super::{Exit, Failure, Output, files, github_actions, invocation};
 use crate::cli::{Format, ShowArgs};

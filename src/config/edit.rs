@@ -1,5 +1,5 @@
 //! Edits the files: from their texts, a request and a time to new texts, or to why not. Everything that a request does
-//! not concern stays as it is, byte for byte, and that is proven by reading the new texts before anybody gets them.
+//! not concern stays, byte for byte. The new texts are read again to prove it before they are returned.
 
 mod grant;
 mod layout;
@@ -106,7 +106,7 @@ pub struct Uncompared {
 pub enum EditError {
     /// The request makes no sense with these files.
     Usage { message: String, help: String },
-    /// The files are wrong as they are.
+    /// The files are wrong before the edit.
     Files(Problems),
     /// The edit is refused, with what stands against it and the entries that could not be compared.
     Refused { problems: Problems, uncompared: Vec<Uncompared>, notes: Vec<String> },
@@ -230,7 +230,7 @@ impl Decision {
         refusals.into_iter().for_each(|problem| report.push(problem));
         match report.finish(sources) {
             Err(problems) => EditError::Refused { problems, uncompared, notes },
-            Ok(()) => EditError::usage("nothing is asked for", "name a group or a roster"),
+            Ok(()) => EditError::usage("no group or roster is named", "name at least one group, or use --roster or --everywhere"),
         }
     }
 

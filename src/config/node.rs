@@ -20,7 +20,7 @@ const DEEPEST: usize = 32;
 /// The maximum number of nodes in a file: enough for a million members, many of them with a reason.
 const MOST_NODES: usize = 4_000_000;
 
-/// The maximum number of nodes that aliases stand for.
+/// The maximum number of nodes that aliases expand to.
 const MOST_ALIASED_NODES: usize = 1_000_000;
 
 /// The maximum number of nodes that are kept for aliases.

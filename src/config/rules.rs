@@ -23,7 +23,7 @@ pub struct Breach {
     pub(super) problem: Problem,
 }
 
-/// What tells one breach from another, wherever the entries are in the files.
+/// Identifies a breach, independent of positions in the files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreachKey {
     MaxDuration { group: GroupName, person: PersonRef },

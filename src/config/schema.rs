@@ -146,9 +146,9 @@ fn group() -> Value {
                 "description": "What the list of members means.",
                 "default": "exact",
                 "oneOf": [
-                    { "const": "exact", "description": "The list is the whole truth: whoever is missing is added, and \
+                    { "const": "exact", "description": "The list is complete: missing people are added, and \
                         everybody else is removed." },
-                    { "const": "additive", "description": "Whoever is missing is added. Only people whose `until` has \
+                    { "const": "additive", "description": "Missing people are added. Only people whose `until` has \
                         passed are removed." },
                     { "const": "observe", "description": "The difference is reported, and nothing is written. For groups \
                         that SCIM synchronises." }

@@ -220,10 +220,10 @@ pub struct Exclusion {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The list is the whole truth: whoever is missing is added, and everybody else is removed.
+    /// The list is complete: missing people are added, and everybody else is removed.
     #[default]
     Exact,
-    /// Whoever is missing is added. Only people whose `until` has passed are removed.
+    /// Missing people are added. Only people whose `until` has passed are removed.
     Additive,
     /// The difference is reported, and nothing is written.
     Observe,

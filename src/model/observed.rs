@@ -79,7 +79,7 @@ pub struct GroupSummary {
     /// `None` where the list does not say it, or not as a time.
     pub created_on: Option<Timestamp>,
     /// The names of the permission groups of its policies, in the API's order and none twice. The names come from
-    /// outside and have to be escaped wherever they are shown.
+    /// outside and must be escaped for the format they are shown in.
     pub grants: Vec<String>,
 }
 

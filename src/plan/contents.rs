@@ -138,7 +138,7 @@ pub struct PlanGuards {
 #[serde(deny_unknown_fields)]
 pub struct PlannedTokenUser {
     pub user_id: UserId,
-    /// The user's members of the account, as far as they are known.
+    /// The user's members of the account, where known.
     pub members: Vec<MemberId>,
 }
 

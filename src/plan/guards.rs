@@ -235,7 +235,7 @@ fn total_removals(plan: &Plan) -> Option<Refusal> {
         guard: Guard::TotalRemovals,
         group: None,
         message: format!(
-            "{} of {} memberships would be removed in all, at most {} may be ({})",
+            "{} of {} memberships would be removed in total, at most {} may be ({})",
             figures.planned,
             figures.present,
             figures.allowed,

@@ -1,6 +1,6 @@
 //! Decides by which requests each group's changes are made.
 //!
-//! Over the whole plan, what adds comes before what removes: every POST is done before the first PUT or DELETE.
+//! Over the whole plan additions come first: every POST is done before the first PUT or DELETE.
 //! Somebody who moves between groups is thus never without both.
 
 use std::collections::BTreeSet;

@@ -44,7 +44,7 @@ pub struct People<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Known<'a> {
     id: &'a MemberId,
-    /// The first address seen: the one a group lists comes before the account's.
+    /// The first address seen: a group's address takes precedence over the account's.
     email: Option<&'a Email>,
     status: Option<Status>,
 }
@@ -52,7 +52,7 @@ struct Known<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Met<'a> {
     number: Number,
-    /// What the first group tells of them. Where another shares it, it has nothing to add.
+    /// The member as the first group lists them. A group that shares the value adds nothing.
     told: Option<&'a Member>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> People<'a> {
             let status = match &person.status {
                 PersonStatus::Known(status) => Some(*status),
                 PersonStatus::Rejected => {
-                    // Whoever stands in a group has not declined, whatever the account's list says.
+                    // A group member has not declined, whatever the account's list says.
                     if !people.by_id.contains_key(id) {
                         people.rejected.insert(*id);
                     }
@@ -95,7 +95,7 @@ impl<'a> People<'a> {
         people
     }
 
-    /// Takes in what a group tells of a member.
+    /// Adds a member as a group lists them.
     fn meet(&mut self, id: &'a MemberId, member: &'a Member) -> Number {
         let met = self.number(id);
         let number = met.number;

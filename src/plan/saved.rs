@@ -40,7 +40,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it: another version, not whole, or changed since it was made.
+    /// If it is of another version, truncated, or changed since it was made.
     pub fn parse(bytes: &[u8]) -> Result<Self, SavedPlanError> {
         #[derive(Deserialize)]
         struct Version {

@@ -185,7 +185,7 @@ fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
     odd.clear();
 }
 
-/// Whether a word can stand in Markdown as it is: letters or a number, with punctuation that means nothing there.
+/// Whether a word is safe in Markdown: letters or a number, with punctuation that means nothing there.
 fn is_plain(word: &str) -> bool {
     let core = word.trim_start_matches(['(', '"']).trim_end_matches([',', ';', ':', '.', '?', ')', '"', '%']);
     let letters = !core.is_empty() && core.chars().all(|c| c.is_alphabetic() || c == '\'');

@@ -307,7 +307,7 @@ impl Page {
     }
 }
 
-/// The widths of what stands in front of the places of a group's changes.
+/// The widths of the columns before the places of a group's changes.
 struct Columns {
     who: usize,
     /// Whether the kind of difference is shown.

@@ -229,7 +229,7 @@ pub(crate) struct PageSizes {
     pub(crate) usual: usize,
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paging {
     pub(crate) page: usize,

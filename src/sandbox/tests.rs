@@ -71,7 +71,7 @@ fn any_port() -> SocketAddr {
 
 /// Starts a sandbox.
 async fn given(seed: Seed) -> Given {
-    // Whoever comes first installs it; the others find it there.
+    // The first caller installs it; the others find it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sandbox = Sandbox::start(&seed, any_port()).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();

@@ -11,7 +11,7 @@ use super::super::notice::WaitReason;
 use super::super::verdict::{AttemptFailure, Fate};
 use super::{Attempts, Call, Caller, Retry};
 
-/// How often an answer that contradicts itself is asked for again, unless a list does that.
+/// How often a request is repeated because its answer contradicts itself. Lists count for themselves.
 const MALFORMED_AGAIN: u32 = 3;
 /// For how long connections may fail in a row.
 const UNREACHABLE: Duration = Duration::from_secs(30);

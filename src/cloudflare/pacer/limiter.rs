@@ -1,4 +1,4 @@
-//! The rules of pacing as a state machine: what it is told and when is all it knows; it neither waits nor looks at
+//! The rules of pacing as a state machine. Its inputs are answers and their times; it neither waits nor looks at
 //! a clock.
 //!
 //! At full speed while there is room; what is left of a quota after that is spread over the time it has to last; a
@@ -15,7 +15,7 @@ use super::super::notice::WaitReason;
 /// seconds' requests together.
 const MOST_PER_SECOND: usize = 190;
 const SECOND: Duration = Duration::from_secs(1);
-/// Times are told in whole seconds, and nobody says whether rounded up or down.
+/// The headers give whole seconds, and do not say whether they are rounded up or down.
 const ROUNDING: Duration = Duration::from_secs(1);
 /// The longest wait that the limiter makes up by itself.
 const LONGEST: Duration = Duration::from_secs(60);

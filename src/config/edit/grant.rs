@@ -149,12 +149,12 @@ fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     }
 }
 
-/// Nothing stands for the beginning of time.
+/// `None` is the beginning of time.
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.zip(other).map(|(one, other)| one.min(other))
 }
 
-/// Nothing stands for the end of time.
+/// `None` is the end of time.
 fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.zip(other).map(|(one, other)| one.max(other))
 }

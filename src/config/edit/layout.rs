@@ -64,7 +64,7 @@ impl Kind {
 pub(super) struct ListLayout {
     /// Where the key of the list begins.
     pub key: usize,
-    /// The end of what stands in front of the list: its `:`, or an anchor or a tag.
+    /// The end of what precedes the list: its `:`, an anchor or a tag.
     pub lead: usize,
     pub style: Style,
     pub items: Vec<Item>,
@@ -319,7 +319,7 @@ impl<'s> Layout<'s> {
         if keeps_line_ends { end } else { self.line_end(end).end }
     }
 
-    /// Whether nothing but blanks stands in these bytes.
+    /// Whether these bytes are blanks only.
     pub fn is_blank(&self, bytes: Range<usize>) -> bool {
         self.text.get(bytes).is_some_and(|text| text.bytes().all(|byte| matches!(byte, b' ' | b'\t')))
     }
@@ -355,7 +355,7 @@ fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Opt
         return Some(false);
     }
     let content = text.get(bytes.clone())?;
-    // The header stands in front of what the scanner calls the scalar.
+    // The header precedes what the scanner calls the scalar.
     let header = text.get(..bytes.start)?.rfind(['|', '>'])?;
     let keeps = text.get(header..bytes.start)?.lines().next()?.split('#').next()?.contains('+');
     bytes.end = bytes.start

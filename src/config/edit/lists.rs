@@ -186,7 +186,7 @@ fn reach(uses: &[Vec<usize>], from: usize) -> Vec<usize> {
 /// Whether windows together leave no instant of this one out.
 pub(super) fn cover(windows: &mut [Window], wanted: Window) -> bool {
     windows.sort_by_key(|window| (window.from.is_some(), window.from));
-    // Nothing stands for the beginning of time here, and for its end below.
+    // `None` is the beginning of time here, and its end below.
     let mut from = wanted.from;
     for window in windows {
         let begins = match (window.from, from) {

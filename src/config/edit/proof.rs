@@ -151,7 +151,7 @@ fn is_changed(before: &Node<'_>, after: &Node<'_>, terms: &ChangedTerms) -> bool
     after.len() == expected.len() && found == Some(expected)
 }
 
-/// Whether two trees say the same, wherever it stands.
+/// Whether two trees have the same content, positions aside.
 fn same(one: &Node<'_>, other: &Node<'_>) -> bool {
     match (&one.value, &other.value) {
         (Value::Text(one), Value::Text(other))

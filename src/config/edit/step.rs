@@ -51,7 +51,7 @@ pub(super) enum Turn<T> {
 }
 
 impl NewTerms {
-    /// The keys and values of the entry, as they are written.
+    /// The keys and values of the entry, as written.
     pub fn pairs(&self, person: &PersonRef, in_flow: bool) -> Vec<(&'static str, String)> {
         let text = |text: &str| scalar(text, in_flow);
         let who = match person {

@@ -1,4 +1,4 @@
-//! The rules, against a brute-force check over instants, and as they are shown.
+//! The rules against a brute-force check over instants, and their messages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

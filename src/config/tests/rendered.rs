@@ -1,4 +1,4 @@
-//! What is wrong with settings and groups is shown so that whoever reads it knows what to do.
+//! Problems of settings and groups, with the remedy.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is wrong with entries of lists is shown so that whoever reads it knows what to do.
+//! Problems of list entries, with the remedy.
 
 use super::*;
 

@@ -327,6 +327,6 @@ fn every_refusal_says_the_group_the_figures_the_limit_its_place_and_what_to_do()
     min_members [Admins] 6 members would be left, at least 9 must be, set at convoke.yaml:11 / declare more members, or lower min_members
     group_removals [Ops] 2 of 10 members would be removed, at most 1 may be (the limit is 1, set at convoke.yaml:14) / if every one of these removals is meant, accept this very plan by its digest
     protected [Ops] p0@example.com would be removed, and is protected at convoke.yaml:7 / keep them in the group's list, or take them off settings.protected first
-    total_removals [-] 6 of 20 memberships would be removed in all, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if every one of these removals is meant, accept this very plan by its digest
+    total_removals [-] 6 of 20 memberships would be removed in total, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if every one of these removals is meant, accept this very plan by its digest
     ");
 }

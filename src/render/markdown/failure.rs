@@ -33,7 +33,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     page.finish()
 }
 
-/// The first line as a sentence, and the others, which show a place in a file, as they are.
+/// The first line as a sentence, and the others, which show a place in a file, unchanged.
 fn message(error: &str) -> String {
     let Some((first, rest)) = error.split_once('\n') else { return prose(error) };
     let rest = clean_lines(rest.trim_end());

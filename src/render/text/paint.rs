@@ -17,7 +17,7 @@ pub enum Style {
     Dim,
 }
 
-/// Paints text, or leaves it as it is.
+/// Paints text, or returns it unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     color: bool,

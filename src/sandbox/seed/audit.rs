@@ -19,7 +19,7 @@ pub struct SeedAuditLog {
     pub refused: Option<u16>,
     /// How long after its change an entry appears.
     pub delay: Delay,
-    /// Where the answer tells how to go on.
+    /// Where the answer names the next page.
     pub cursor: SeedCursor,
     /// How `raw.uri` is written.
     pub uri: SeedUri,
@@ -56,7 +56,7 @@ pub struct SeedAuditEntry {
     pub verbatim: Option<Value>,
 }
 
-/// Where an answer tells how to go on.
+/// Where an answer names the next page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedCursor {

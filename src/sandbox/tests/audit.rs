@@ -54,7 +54,7 @@ async fn edits_with_an_actor_are_in_the_log() {
     assert!(account.edit(&Edit::remove("Admins", "bob@example.com").by(EditActor::token("ci-legacy"))));
     let scim = EditActor { context: Some("scim".into()), ..EditActor::default() };
     assert!(account.edit(&Edit::Several(vec![Edit::rename_group("Admins", "Owners")]).by(scim)));
-    // Neither what nobody did nor what changed nothing is told.
+    // An edit without an actor, or without an effect, leaves no entry.
     assert!(account.add("Owners", "zoe@example.com"));
     assert!(!account.edit(&Edit::add("Owners", "zoe@example.com").by(EditActor::token("again"))));
     let log = entries(&given, &format!("{EVER}&direction=asc")).await;
