@@ -230,7 +230,10 @@ impl Decision {
         refusals.into_iter().for_each(|problem| report.push(problem));
         match report.finish(sources) {
             Err(problems) => EditError::Refused { problems, uncompared, notes },
-            Ok(()) => EditError::usage("no group or roster is named", "name at least one group, or use --roster or --everywhere"),
+            Ok(()) => EditError::usage(
+                "no group or roster is named",
+                "name at least one group, or use --roster or --everywhere",
+            ),
         }
     }
 
