@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::session::{self, Connection};
+use super::session::{self, Connection, PlanOptions};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals::Stop};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
@@ -55,14 +55,8 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
 
 /// Plans anew, shows the plan, and asks the guards.
 async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
-    let options = session::PlanOptions {
-        base: &args.base.base,
-        only_changed: args.base.only_changed,
-        due: args.due,
-        accept_self: args.accept_self,
-    };
     let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
+        session::make_plan(&args.files, &args.planning, &args.connection, options(args), output).await?;
     let mut plan = planned.plan;
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
@@ -131,8 +125,17 @@ fn judge(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Result<Optio
 /// How this plan is applied.
 fn command(args: &ApplyArgs) -> Invocation {
     match &args.plan {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection)),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.base, args.due),
+        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.accept_self),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, options(args)),
+    }
+}
+
+fn options(args: &ApplyArgs) -> PlanOptions<'_> {
+    PlanOptions {
+        base: &args.base.base,
+        only_changed: args.base.only_changed,
+        due: args.due,
+        accept_self: args.accept_self,
     }
 }
 

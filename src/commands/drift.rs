@@ -6,9 +6,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::show::{self, Presentation};
+use super::session::PlanOptions;
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use crate::audit;
-use crate::cli::{BaseArgs, DriftArgs};
+use crate::cli::DriftArgs;
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
@@ -33,7 +34,7 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        let apply = invocation::apply(&args.files, &args.planning, &args.connection, &BaseArgs::default(), false);
+        let apply = invocation::apply(&args.files, &args.planning, &args.connection, PlanOptions::default());
         Presentation::of(&apply).drift(&plan, args.format.format, output);
     }
     output.detail(&show::cost(requests));
@@ -55,7 +56,7 @@ fn has_something_to_say(plan: &Plan) -> bool {
 async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
     // Nothing is applied: whom the token acts for does not matter.
-    let options = session::PlanOptions { accept_self: true, ..session::PlanOptions::default() };
+    let options = PlanOptions { accept_self: true, ..PlanOptions::default() };
     let (connection, planned) =
         session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
     let watching = progress.watch(&connection.client, "reading who made the differences");

@@ -2,38 +2,45 @@
 
 use std::path::Path;
 
-use crate::cli::{BaseArgs, ConnectionArgs, FileArgs, PlanningArgs};
+use super::session::PlanOptions;
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::render::view::Invocation;
 
 /// How apply is called for a plan that was saved.
-pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>) -> Invocation {
-    let mut words = vec!["convoke".to_owned(), "apply".to_owned(), quoted(&path.to_string_lossy())];
+pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>, accept_self: bool) -> Invocation {
+    let path = path.to_string_lossy();
+    // A name that looks like a flag is no argument.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    let mut words = vec!["convoke".to_owned(), "apply".to_owned(), quoted(&path)];
+    words.extend(accept_self.then(|| "--accept-self".to_owned()));
     words.extend(connection.into_iter().flat_map(connecting));
     Invocation { words: words.join(" "), saved: true }
 }
 
-/// How apply is called for the plan of the same files.
+/// How apply is called for the plan of the same files, narrowed in the same way: without these flags it would be another
+/// plan.
 pub fn apply(
     files: &FileArgs,
     planning: &PlanningArgs,
     connection: &ConnectionArgs,
-    base: &BaseArgs,
-    due: bool,
+    options: PlanOptions<'_>,
 ) -> Invocation {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
     for path in &files.files {
-        words.extend(["-f".into(), quoted(&path.to_string_lossy())]);
+        words.extend(option("--file", &path.to_string_lossy()));
     }
     for group in &planning.only {
-        words.extend(["--only".into(), quoted(group)]);
+        words.extend(option("--only", group));
     }
-    if base.only_changed {
-        for path in &base.base {
-            words.extend(["--base".into(), quoted(&path.to_string_lossy())]);
-        }
-        words.push("--only-changed".into());
+    for path in options.base {
+        words.extend(option("--base", &path.to_string_lossy()));
     }
-    words.extend(due.then(|| "--due".to_owned()));
+    let flags = [
+        ("--only-changed", options.only_changed),
+        ("--due", options.due),
+        ("--accept-self", options.accept_self),
+    ];
+    words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     words.extend(planning.time.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
     words.extend(connecting(connection));
     Invocation { words: words.join(" "), saved: false }
@@ -52,14 +59,24 @@ fn connecting(connection: &ConnectionArgs) -> Vec<String> {
         words.extend(["--account-id".into(), id.to_string()]);
     }
     if let Some(url) = &connection.api_url {
-        words.extend(["--api-url".into(), quoted(url)]);
+        words.extend(option("--api-url", url));
     }
     for (flag, path) in [("--token-file", &connection.token_file), ("--sandbox", &connection.sandbox)] {
         if let Some(path) = path {
-            words.extend([flag.into(), quoted(&path.to_string_lossy())]);
+            words.extend(option(flag, &path.to_string_lossy()));
         }
     }
     words
+}
+
+/// A flag with its value, which may look like a flag itself.
+fn option(flag: &str, value: &str) -> Vec<String> {
+    match value.starts_with('-') {
+        true => vec![format!("{flag}={}", quoted(value))],
+        // Files are named most often, and by the short flag.
+        false if flag == "--file" => vec!["-f".into(), quoted(value)],
+        false => vec![flag.into(), quoted(value)],
+    }
 }
 
 /// The word as a shell reads it back.

@@ -30,8 +30,8 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         }
     });
     let apply = match saved {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection)),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.base, args.due),
+        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.accept_self),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, options),
     };
     let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
     let is_stale = stale.is_some();

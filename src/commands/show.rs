@@ -10,7 +10,7 @@ use crate::report::{Report, StaleGroup, StaleReport};
 
 /// Shows a saved plan.
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let apply = invocation::apply_saved(&args.plan, None);
+    let apply = invocation::apply_saved(&args.plan, None, false);
     Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, args.format.format, output);
     Ok(Exit::Done)
 }

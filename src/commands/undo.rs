@@ -35,7 +35,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
     files::save_plan(&undoing, &args.out)?;
-    let apply = invocation::apply_saved(&args.out, Some(&args.connection));
+    let apply = invocation::apply_saved(&args.out, Some(&args.connection), false);
     Presentation::of(&apply).plan(&undoing, args.format.format, output);
     tell(&undoing, &desired, output);
     output.detail(&show::cost(client.requests()));

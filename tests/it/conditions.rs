@@ -66,7 +66,7 @@ fn an_observed_group_is_compared_and_never_written() {
     No changes. 0 groups in sync.
     4 differences in observed groups, where convoke does not write
 
-    Applied: 0 added, 0 removed.
+    Nothing was changed.
     0 of 1 group in sync.
     1 group still different: held, or only observed
     ");

@@ -70,7 +70,7 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
     failed Admins: 0 added, 0 removed
       not added: bob@example.com: the credentials are refused or do not allow this: Authentication error (code 10000) [status 403, cf-ray [ray]]
 
-    Applied: 0 added, 0 removed.
+    Not applied: 0 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
     To apply, the token needs "Account Settings Write" or "SCIM Provisioning".

@@ -180,3 +180,55 @@ fn flags_without_effect_are_usage_errors() {
     world.run("apply plan.json --yes --due").exits(64);
     world.run("apply plan.json --yes --base base --only-changed").exits(64);
 }
+
+/// Runs the command that a plan ends with, as a shell takes it.
+#[track_caller]
+fn run_shown(world: &World, plan: &[&str]) -> String {
+    let shown = world.run_with(plan).exits(0);
+    let command = shown.stdout.lines().last().unwrap().trim().strip_prefix("convoke ").unwrap().to_owned();
+    let script = format!("for word in {command}; do printf '%s\\n' \"$word\"; done");
+    let words = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let words = String::from_utf8(words.stdout).unwrap();
+    let words: Vec<&str> = words.lines().chain(["--yes"]).collect();
+    world.run_with(&words).exits(0);
+    command
+}
+
+#[test]
+fn shown_command_applies_the_same_touched_groups() {
+    let settled: &[&str] = &["alice@example.com", "trent@example.com", "new@example.com"];
+    let ops: &[&str] = &["alice@example.com", "bob@example.com", "mallory@example.com"];
+    let changed: &[&str] = &["alice@example.com", "bob@example.com", "mallory@example.com", "trent@example.com"];
+    let world = review([ops, settled], [changed, settled]);
+    let command = run_shown(&world, &["plan", "-f", "convoke.yaml", "--base", "base", "--only-changed"]);
+    assert!(command.starts_with("apply -f convoke.yaml --base base --only-changed --expect "), "{command}");
+    assert_eq!(world.writes(), ["POST Ops: trent@example.com"]);
+    let command = run_shown(&world, &["plan", "-f", "convoke.yaml", "--base", "base"]);
+    assert!(command.starts_with("apply -f convoke.yaml --base base --expect "), "{command}");
+}
+
+#[test]
+fn shown_command_applies_only_what_is_due() {
+    let file = "version: 1
+settings:
+  limits: { group_removals: 100% }
+groups:
+  Ops:
+    members:
+      - alice@example.com
+      - { email: mallory@example.com, until: 2026-01-01 }
+      - trent@example.com
+";
+    let world = given(pair()).file("convoke.yaml", file);
+    let command = run_shown(&world, &["plan", "--due", "--accept-self", "--at", "2026-02-01"]);
+    assert!(command.starts_with("apply --due --accept-self --at 2026-02-01T00:00:00Z --expect "), "{command}");
+    assert_eq!(world.writes(), ["DELETE Ops: mallory@example.com"]);
+}
+
+#[test]
+fn shown_command_quotes_names_for_a_shell() {
+    let seed = Seed::default().person("new@example.com").group("-It's $HOME", ["alice@example.com"]);
+    let world = given(seed).groups(&[("-It's $HOME", &["alice@example.com", "new@example.com"])]);
+    run_shown(&world, &["plan", "--only=-It's $HOME"]);
+    assert_eq!(world.members("-It's $HOME"), ["alice@example.com", "new@example.com"]);
+}

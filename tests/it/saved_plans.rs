@@ -39,7 +39,7 @@ fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
     world.forget_requests();
     let again = world.run("apply plan.json --yes").exits(0);
     again.says(
-        "Applied: 0 added, 0 removed.\n1 group in sync.\n1 group not read again: the plan changes nothing there\n",
+        "Nothing was changed.\n1 group in sync.\n1 group not read again: the plan changes nothing there\n",
     );
     assert!(world.writes().is_empty());
 }
@@ -259,7 +259,7 @@ fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
     failed To: 0 added, 0 removed
       not added: mover@example.com: the API refused: members mover@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
-    Applied: 0 added, 0 removed.
+    Not applied: 0 added, 0 removed.
     0 of 2 groups in sync.
     1 group failed
     1 group with removals that were not made

@@ -17,11 +17,6 @@ use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, U
 pub fn report(report: &Report) -> String {
     let mut lines = report_summary(report).into_iter();
     let title = lines.next().unwrap_or_default();
-    let title = match (report.complete, report.has_changes()) {
-        (true, _) => title,
-        (false, true) => title.replacen("Applied:", "Applied in part:", 1),
-        (false, false) => title.replacen("Applied:", "Not applied:", 1),
-    };
     let lines: Vec<String> = lines.collect();
     let head = format!("{}\n### {title}\n\n", marker("apply"));
     let mut page = Page::new(head, format!("\nDigest: `{}`\n", report.digest));

@@ -67,7 +67,7 @@ pub fn summary(report: &Report) -> Vec<String> {
     let count = |outcome| report.groups.iter().filter(|group| group.outcome == outcome).count() as u64;
     let in_sync = report.groups.iter().filter(|group| group.in_sync).count() as u64;
     let read = total - count(GroupOutcome::NotRead);
-    let mut lines = vec![format!("Applied: {} added, {} removed.", report.added, report.removed)];
+    let mut lines = vec![headline(report)];
     lines.push(match (report.account_in_sync(), in_sync == read) {
         (true, _) => format!("The account is in sync: {}.", counted(total, "group")),
         (false, true) => format!("{} in sync.", counted(in_sync, "group")),
@@ -100,6 +100,17 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push("Resolve the errors above, then run `convoke apply` again.".into());
     }
     lines
+}
+
+/// What was done, in a line: nothing that was not done is worded as done.
+fn headline(report: &Report) -> String {
+    let word = match (report.complete, report.has_changes()) {
+        (true, false) => return "Nothing was changed.".into(),
+        (true, true) => "Applied",
+        (false, true) => "Applied in part",
+        (false, false) => "Not applied",
+    };
+    format!("{word}: {} added, {} removed.", report.added, report.removed)
 }
 
 /// Why a saved plan is stale: who came and went in which group since it was made.

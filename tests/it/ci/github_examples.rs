@@ -25,7 +25,6 @@ fn queued(event: &Event, setting: &Setting) -> Event {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn change_goes_from_pull_request_to_account() {
     let Some(setting) = setting() else { return };
     let runner = setting.runner();
@@ -119,7 +118,6 @@ fn removals_beyond_the_limits_are_accepted_by_hand() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn schedule_ends_access_and_applies_nothing_else() {
     let Some(setting) = setting() else { return };
     let temporary = "      - email: carol@example.com\n        until: 2026-01-31\n";

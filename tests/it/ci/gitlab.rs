@@ -248,7 +248,6 @@ fn each_pipeline_starts_its_jobs() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn change_goes_from_merge_request_to_account() {
     let Some(setting) = setting() else { return };
     setting.gitlab.kept.lock().unwrap().notes = (0..150)
@@ -300,7 +299,6 @@ fn failed_plan_replaces_the_old_note() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn stale_plan_is_applied_by_hand() {
     let Some(setting) = setting() else { return };
     let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
@@ -334,7 +332,6 @@ fn apply_without_a_review_changes_nothing() {
 }
 
 #[test]
-#[ignore = "waits for flags and pages that are not there yet"]
 fn schedules_end_access_and_report_drift() {
     let Some(setting) = setting() else { return };
     let temporary = "      - email: carol@example.com\n        until: 2026-01-31\n";
