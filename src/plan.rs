@@ -168,6 +168,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         due,
         warnings: Vec::new(),
         base_changes: Vec::new(),
+        requests: None,
         guards,
         checksum: None,
         unread: BTreeSet::new(),

@@ -98,12 +98,14 @@ pub struct StaleReport {
     pub status: RunStatus,
     pub format_version: u32,
     pub stale: Vec<StaleGroup>,
+    /// The requests sent to the API.
+    pub requests: u64,
 }
 
 impl StaleReport {
     #[must_use]
-    pub fn new(stale: Vec<StaleGroup>) -> Self {
-        Self { status: RunStatus::Stale, format_version: FORMAT_VERSION, stale }
+    pub fn new(stale: Vec<StaleGroup>, requests: u64) -> Self {
+        Self { status: RunStatus::Stale, format_version: FORMAT_VERSION, stale, requests }
     }
 }
 

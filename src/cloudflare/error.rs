@@ -20,6 +20,25 @@ pub enum ApiOperation {
     RemoveMember(MemberId),
 }
 
+impl ApiOperation {
+    /// The operation as a program reads it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ListGroups => "list_groups",
+            Self::ListGroupMembers => "list_group_members",
+            Self::ListAccountMembers => "list_account_members",
+            Self::ReadGroupMember(_) => "read_group_member",
+            Self::ReadAccountMember(_) => "read_account_member",
+            Self::ReadAuditLog => "read_audit_log",
+            Self::ReadTokenOwner => "read_token_owner",
+            Self::AddMembers(_) => "add_members",
+            Self::ReplaceMembers(_) => "replace_members",
+            Self::RemoveMember(_) => "remove_member",
+        }
+    }
+}
+
 impl fmt::Display for ApiOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -206,6 +225,12 @@ impl ApiError {
     #[must_use]
     pub fn messages(&self) -> &[ApiMessage] {
         &self.0.messages
+    }
+
+    /// What is known beyond the messages, fit to be shown.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
     }
 
     /// What identifies the last answer to Cloudflare's support.

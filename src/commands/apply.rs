@@ -76,9 +76,10 @@ async fn prepare_saved(
         let message = format!("the plan is of account {}, {given} is requested", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
-    let connection = session::connect(&args.connection, Some(plan.account_id)).await?;
+    let connection = session::connect(&args.connection, Some(plan.account_id), output).await?;
     let watching = progress.watch(&connection.client, "asking whom the token acts for");
     plan = observe::check_token_user(&connection.client, &plan, args.accept_self).await?;
+    plan.requests = Some(connection.client.requests());
     drop(watching);
     if let Some(exit) = judge(&mut plan, args, output)? {
         return Ok(Err(exit));
@@ -89,7 +90,7 @@ async fn prepare_saved(
     match rechecked {
         Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, start: Start::Rechecked(present) })),
         Recheck::Stale(groups) => {
-            show::stale(&groups, args.format.format, output);
+            show::stale(groups, connection.client.requests(), args.format.format, output);
             Ok(Err(Exit::Stale))
         }
     }

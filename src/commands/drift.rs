@@ -68,7 +68,9 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let mut plan = planned.plan.with_origins(origins.by_difference);
     let (exit, status) = verdict(&plan);
     plan.status = status;
-    Ok(Drift { plan, exit, requests: connection.client.requests() })
+    let requests = connection.client.requests();
+    plan.requests = Some(requests);
+    Ok(Drift { plan, exit, requests })
 }
 
 /// How a drift ends. Guards have no say in it: they concern what would be done about it.

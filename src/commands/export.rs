@@ -16,7 +16,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
         true => session::given_account(args.connection.account_id)?,
         false => session::account(args.connection.account_id, &session::load(&args.files)?)?,
     };
-    let connection = session::connect(&args.connection, account_id).await?;
+    let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };

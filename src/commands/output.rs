@@ -5,9 +5,11 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Exit, Failure, github_actions};
+use super::{Exit, Failure, github_actions, show};
 use crate::cli::{Cli, Color, Format, LogFormat};
+use crate::cloudflare::Client;
 use crate::render::escape::clean_lines;
+use crate::render::failure::Failed;
 use crate::render::text::{Layout, Paint, Style};
 use crate::render::{github, json, markdown};
 
@@ -27,6 +29,8 @@ pub struct Output {
     /// Whether the account has been changed, so that a result that nobody reads would be lost.
     changed: bool,
     side_output_failed: bool,
+    /// What speaks to the API, once something does.
+    client: Option<Client>,
 }
 
 /// The severity of a message.
@@ -68,6 +72,7 @@ impl Output {
             command: command.into(),
             changed: false,
             side_output_failed: false,
+            client: None,
         }
     }
 
@@ -92,6 +97,15 @@ impl Output {
     /// From now on the account, or files, may have been changed: results reach the user, whatever becomes of stdout.
     pub fn something_changed(&mut self) {
         self.changed = true;
+    }
+
+    /// From now on a failure says how many requests were sent.
+    pub fn count_requests_of(&mut self, client: &Client) {
+        self.client = Some(client.clone());
+    }
+
+    fn requests(&self) -> Option<u64> {
+        self.client.as_ref().map(Client::requests)
     }
 
     /// Writes a result.
@@ -166,6 +180,9 @@ impl Output {
     pub fn failure(&mut self, failure: &Failure) {
         self.failed_result(failure);
         self.error(failure);
+        if let Some(requests) = self.requests() {
+            self.detail(&show::cost(requests));
+        }
     }
 
     /// Writes that something besides the result could not be written. The result stands; the exit code says it where
@@ -199,7 +216,7 @@ impl Output {
 
     /// Writes a failure as the result, where its format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
-        let failed = failure.failed();
+        let failed = Failed { requests: self.requests(), ..failure.failed() };
         match self.format {
             Format::Text => {}
             Format::Markdown => {

@@ -21,7 +21,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let files_digest = digest(&sources);
     drop(sources);
     let account_id = session::account(args.connection.account_id, &desired)?;
-    let connection = session::connect(&args.connection, account_id).await?;
+    let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let progress = Progress::new(output);
     let watching = progress.watch(client, "reading the account");

@@ -82,10 +82,20 @@ pub fn time(args: &TimeArgs) -> Timestamp {
 }
 
 /// Connects to the API, or to a sandbox of its own.
-pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
-    if let Some(seed) = &args.sandbox {
-        return connect_to_sandbox(args, seed, declared).await;
-    }
+pub async fn connect(
+    args: &ConnectionArgs,
+    declared: Option<AccountId>,
+    output: &mut Output,
+) -> Result<Connection, Failure> {
+    let connection = match &args.sandbox {
+        Some(seed) => connect_to_sandbox(args, seed, declared).await?,
+        None => connect_to_api(args, declared)?,
+    };
+    output.count_requests_of(&connection.client);
+    Ok(connection)
+}
+
+fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
     let account_id = declared.ok_or_else(|| {
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
@@ -241,7 +251,7 @@ pub async fn make_plan(
         [] => None,
         paths => load_base(paths, output).map(|base| (compare_base(&base, &desired), base)),
     };
-    let connection = connect(connection, account_id).await?;
+    let connection = connect(connection, account_id, output).await?;
     let touched = base.as_ref().filter(|_| options.only_changed).map(|(comparison, _)| comparison.touched.clone());
     let policy = Policy {
         touched,
@@ -253,7 +263,7 @@ pub async fn make_plan(
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
     drop(watching);
-    let plan = match base {
+    let mut plan = match base {
         None => plan,
         Some((comparison, base)) => {
             // What was there before decides about labels alone: nothing more is read for it.
@@ -261,6 +271,7 @@ pub async fn make_plan(
             plan.with_base(&before, comparison.changes)
         }
     };
+    plan.requests = Some(connection.client.requests());
     Ok((connection, Planned { plan }))
 }
 

@@ -82,15 +82,15 @@ pub fn report(report: &Report, format: Format, output: &mut Output) {
 }
 
 /// Shows why a saved plan is stale.
-pub fn stale(groups: &[StaleGroup], format: Format, output: &mut Output) {
+pub fn stale(groups: Vec<StaleGroup>, requests: u64, format: Format, output: &mut Output) {
     match format {
-        Format::Text => output.result(&text::stale(groups, output.layout())),
-        Format::Markdown => output.result(&markdown::stale(groups)),
-        Format::Json => output.json(&StaleReport::new(groups.to_vec())),
+        Format::Text => output.result(&text::stale(&groups, output.layout())),
+        Format::Markdown => output.result(&markdown::stale(&groups)),
+        Format::Json => output.json(&StaleReport::new(groups, requests)),
         Format::Github => {
-            github_actions::append_summary(&markdown::stale(groups), output);
+            github_actions::append_summary(&markdown::stale(&groups), output);
             github_actions::set_outputs(RunStatus::Stale, None, output);
-            output.result(&github::stale(groups, &text::stale(groups, output.layout())));
+            output.result(&github::stale(&groups, &text::stale(&groups, output.layout())));
         }
     }
 }

@@ -21,7 +21,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
         let message = format!("the journal is of account {account_id}, the files are for {other}");
         return Err(Failure::message(Exit::Data, message));
     }
-    let Connection { client, .. } = &session::connect(&args.connection, Some(account_id)).await?;
+    let Connection { client, .. } = &session::connect(&args.connection, Some(account_id), output).await?;
     let reversals = record.reversals(&args.journal.display().to_string().into());
     let progress = Progress::new(output);
     let watching = progress.watch(client, "reading the account");
@@ -32,8 +32,9 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     observe::read_members(client, &mut current, &present).await?;
     let time = Timestamp::now();
     let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, time);
-    let undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
+    let mut undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
+    undoing.requests = Some(client.requests());
     files::save_plan(&undoing, &args.out)?;
     let apply = invocation::apply_saved(&args.out, Some(&args.connection), false);
     Presentation::of(&apply).plan(&undoing, args.format.format, output);

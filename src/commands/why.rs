@@ -13,7 +13,7 @@ use crate::render::why;
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let desired = session::load(&args.files)?;
     let account_id = session::account(args.connection.account_id, &desired)?;
-    let connection = session::connect(&args.connection, account_id).await?;
+    let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
@@ -27,9 +27,10 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
     find_person(client, &mut current, &args.person).await?;
     drop(watching);
-    let why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
+    let mut why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
+    why.requests = Some(client.requests());
     match args.format.format {
-        Format::Json => output.json(&why::WhyDocument::new(&why)),
+        Format::Json => output.json(&why),
         Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout())),
     }
     for (id, cause) in &current.unreadable {

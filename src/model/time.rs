@@ -184,7 +184,7 @@ impl fmt::Display for Period {
 }
 
 /// The time from one instant to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Window {
     /// The first instant inside.
     pub from: Option<Timestamp>,

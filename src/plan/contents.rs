@@ -50,6 +50,9 @@ pub struct Plan {
     /// What the change under review alters besides memberships; empty where no base was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_changes: Vec<BaseChange>,
+    /// The HTTP requests of the run that printed or saved the plan. The digest does not cover it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// The guards that concern more than one group, as they were when the plan was made.
     pub guards: PlanGuards,
     /// Groups that were not read and decide about a removal, which is held until then.

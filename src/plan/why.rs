@@ -4,43 +4,62 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use super::people::People;
+use super::typos::{Texts, tolerance, written};
 use super::{Action, GroupPlan, Plan, targets};
 use crate::model::{
-    Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse, Window,
+    Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse, RunStatus,
+    Window,
 };
 
-/// All that files and account say of a person.
-#[derive(Clone, Debug)]
+/// The version of the JSON form.
+const FORMAT_VERSION: u32 = 1;
+
+/// The most similar people who are suggested.
+const MOST_SIMILAR: usize = 5;
+
+/// All that files and account say of a person. Its JSON is the document of `why --format json`.
+#[derive(Clone, Debug, Serialize)]
 pub struct Why {
+    pub format_version: u32,
+    pub status: RunStatus,
     /// Who was asked about.
+    #[serde(serialize_with = "as_text")]
     pub person: PersonRef,
+    /// The one group that was asked about; null where all were.
+    pub group: Option<GroupName>,
     /// The account members this comes to: none, or several where an address is ambiguous.
     pub members: Vec<Member>,
+    /// Where neither account nor files know the person: up to five addresses or ids that may be meant, the most
+    /// similar first.
+    pub similar: Vec<String>,
     /// Every group the person is in or is declared for, by name.
     pub groups: Vec<WhyGroup>,
+    /// The requests sent to the API.
+    pub requests: Option<u64>,
 }
 
 /// A group that a person is in or is declared for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct WhyGroup {
-    /// Its name.
     pub name: GroupName,
-    /// Its id, where the account has it.
+    /// Null where the account does not have the group.
     pub id: Option<GroupId>,
-    /// What the group's list means; nothing where no file declares the group.
+    /// Null where no file declares the group.
     pub mode: Option<Mode>,
     /// Whether the person is in it now.
     pub present: bool,
-    /// What becomes of that.
+    #[serde(flatten)]
     pub standing: Standing,
     /// The lines that name the person.
     pub claims: Vec<Claim>,
 }
 
 /// What becomes of a person's membership.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", content = "blocked", rename_all = "snake_case")]
 pub enum Standing {
     /// In the group, and declared.
     Member,
@@ -65,18 +84,27 @@ pub enum Standing {
 }
 
 /// A line that names a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Claim {
-    /// Where it stands.
+    #[serde(flatten)]
     pub origin: Origin,
     /// The rosters between the group and the line.
-    pub via: Option<Arc<[RosterUse]>>,
-    /// When it holds.
+    #[serde(serialize_with = "roster_names")]
+    pub via: Arc<[RosterUse]>,
+    #[serde(flatten)]
     pub window: Window,
     /// Why, in the words of the file.
     pub reason: Option<Arc<str>>,
     /// Whether it holds at the time that was asked about.
     pub holds: bool,
+}
+
+fn as_text<S: Serializer>(person: &PersonRef, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(person)
+}
+
+fn roster_names<S: Serializer>(via: &[RosterUse], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(via.iter().map(|used| &used.roster))
 }
 
 /// Gathers what there is to say of a person, in these groups or in all that were read.
@@ -124,7 +152,42 @@ pub fn why(
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let members = ids.iter().filter(|id| known(id) || current.people.contains_key(id));
-    Why { person: person.clone(), members: members.map(|id| people.subject_with_id(*id)).collect(), groups }
+    let members: Vec<Member> = members.map(|id| people.subject_with_id(*id)).collect();
+    let is_declared = || desired.groups.values().flat_map(|group| &group.members).any(|entry| is_meant(&entry.person));
+    let similar = match members.is_empty() && !is_declared() {
+        true => similar(person, desired, &people),
+        false => Vec::new(),
+    };
+    Why {
+        format_version: FORMAT_VERSION,
+        status: status(&groups),
+        person: person.clone(),
+        group: only.cloned(),
+        members,
+        similar,
+        groups,
+        requests: None,
+    }
+}
+
+/// The first status that fits any of the person's groups.
+fn status(groups: &[WhyGroup]) -> RunStatus {
+    let of_group = |group: &WhyGroup| match group.standing {
+        Standing::Blocked(_) | Standing::Held => RunStatus::Blocked,
+        Standing::Joins | Standing::Missing | Standing::Leaves | Standing::Unexpected => RunStatus::Changes,
+        Standing::Member | Standing::Additional | Standing::Unmanaged | Standing::NotNow => RunStatus::InSync,
+    };
+    groups.iter().map(of_group).min().unwrap_or(RunStatus::InSync)
+}
+
+/// Known people whose address or id differs from that of an unknown one by no more than a typo, nearest first.
+fn similar(person: &PersonRef, desired: &Desired, people: &People<'_>) -> Vec<String> {
+    let declared = desired.groups.values().flat_map(|group| &group.members).map(|entry| written(&entry.person));
+    let met = people.addresses().chain(people.ids()).map(|(text, _)| text);
+    let known: BTreeSet<&str> = met.chain(declared).collect();
+    let text = written(person);
+    let near = Texts::new(known.into_iter().map(|text| (text, ()))).nearest(text, tolerance(text));
+    near.into_iter().take(MOST_SIMILAR).map(|(_, text, ())| text.to_owned()).collect()
 }
 
 fn is_in(current: &Observed, group: GroupId, ids: &BTreeSet<MemberId>) -> bool {
@@ -137,7 +200,7 @@ fn claims(group: &DesiredGroup, time: Timestamp, is_meant: impl Fn(&PersonRef) -
         let terms = entry.terms.as_deref().cloned().unwrap_or_default();
         Claim {
             origin: entry.origin.clone(),
-            via: entry.via.clone(),
+            via: entry.via.clone().unwrap_or_default(),
             window: terms.window,
             reason: terms.reason,
             holds: entry.belongs_at(time),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Problem;
-use crate::model::RunStatus;
+use crate::model::{GroupRef, RunStatus};
 
 /// The version of the format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -20,6 +20,28 @@ pub struct Failed<'a> {
     pub help: Option<&'a str>,
     /// What is wrong with the files, where that is why.
     pub problems: Vec<&'a Problem>,
+    /// The request to the API that failed, where one did.
+    pub api: Option<FailedRequest<'a>>,
+    /// The requests sent to the API; null where the command failed before it could send any.
+    pub requests: Option<u64>,
+}
+
+/// A request to the API that failed for good.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailedRequest<'a> {
+    /// What was asked, such as `list_group_members`.
+    pub operation: &'static str,
+    /// The group that it was asked about.
+    pub group: Option<&'a GroupRef>,
+    /// The HTTP status of the last answer; null where there was none.
+    pub status: Option<u16>,
+    /// The API's code for the error; null where it gave none.
+    pub code: Option<i64>,
+    /// The API's own message, or else what went wrong.
+    pub message: String,
+    /// The `cf-ray` of the last answer, for Cloudflare's support.
+    pub ray: Option<&'a str>,
+    pub attempts: u32,
 }
 
 #[cfg(test)]
@@ -50,7 +72,9 @@ mod tests {
           "help": "did you mean \"groups\"?",
           "related": []
         }
-      ]
+      ],
+      "api": null,
+      "requests": null
     }
     "#);
     }

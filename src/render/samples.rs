@@ -38,6 +38,8 @@ pub fn failed(problems: &Problems) -> Failed<'_> {
         error: "the files are wrong".into(),
         help: None,
         problems: problems.iter().collect(),
+        api: None,
+        requests: None,
     }
 }
 

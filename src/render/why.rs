@@ -1,16 +1,10 @@
-//! What files and account say of a person: for people, and as JSON that others read.
-
-use jiff::Timestamp;
-use serde::Serialize;
+//! What files and account say of a person, for people.
 
 use super::text::{Layout, Paint, Style};
 use super::words::{last_day, origin, subject};
 use super::{clean, counted};
-use crate::model::{Email, GroupId, GroupName, MemberId, Mode, RunStatus, Status};
+use crate::model::Mode;
 use crate::plan::{Claim, Standing, Why, WhyGroup};
-
-/// The version of the JSON format.
-const FORMAT_VERSION: u32 = 1;
 
 /// The person's groups, each with what becomes of the membership and the lines that say so.
 #[must_use]
@@ -42,13 +36,28 @@ fn who(why: &Why) -> String {
     let present = groups(|group| group.present);
     let declared = groups(|group| !group.claims.is_empty());
     match why.members.as_slice() {
-        [] if why.groups.is_empty() => format!("{person}: no member of the account, and no file names them"),
+        [] if why.groups.is_empty() && why.group.is_some() => {
+            format!("{person}: no member of the account, and not declared for this group{}", meant(why))
+        }
+        [] if why.groups.is_empty() => {
+            format!("{person}: no member of the account, and no file names them{}", meant(why))
+        }
         [] => format!("{person}: no member of the account, declared for {declared}"),
+        [member] if why.group.is_some() && why.groups.is_empty() => {
+            format!("{}: not in this group, and not declared for it", identity(member))
+        }
         [member] => format!("{}: in {present}, declared for {declared}", identity(member)),
         several => {
             let ids: Vec<&str> = several.iter().map(|member| member.id.as_str()).collect();
             format!("{person}: the address of several members: {}", ids.join(", "))
         }
+    }
+}
+
+fn meant(why: &Why) -> String {
+    match why.similar.as_slice() {
+        [] => String::new(),
+        similar => format!("; did you mean {}?", clean(&similar.join(" or "))),
     }
 }
 
@@ -77,7 +86,7 @@ fn word(standing: &Standing) -> (String, Style) {
 
 fn claim(claim: &Claim) -> String {
     let mut text = origin(&claim.origin);
-    for used in claim.via.iter().flat_map(|via| via.iter()) {
+    for used in claim.via.iter() {
         text.push_str(&format!(" via {} ({})", clean(&used.roster), origin(&used.origin)));
     }
     if let Some(from) = claim.window.from {
@@ -93,109 +102,6 @@ fn claim(claim: &Claim) -> String {
         text.push_str(&format!(", {}", clean(reason)));
     }
     text
-}
-
-/// The same as JSON.
-#[derive(Clone, Debug, Serialize)]
-pub struct WhyDocument {
-    format_version: u32,
-    status: RunStatus,
-    person: String,
-    members: Vec<MemberDocument>,
-    groups: Vec<GroupDocument>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct MemberDocument {
-    id: MemberId,
-    email: Option<Email>,
-    status: Option<Status>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct GroupDocument {
-    name: GroupName,
-    id: Option<GroupId>,
-    mode: Option<Mode>,
-    present: bool,
-    standing: &'static str,
-    blocked: Option<String>,
-    claims: Vec<ClaimDocument>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct ClaimDocument {
-    file: String,
-    line: u32,
-    via: Vec<String>,
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-    reason: Option<String>,
-    holds: bool,
-}
-
-/// The first status that fits any of the person's groups.
-fn status(why: &Why) -> RunStatus {
-    let of_group = |group: &WhyGroup| match group.standing {
-        Standing::Blocked(_) | Standing::Held => RunStatus::Blocked,
-        Standing::Joins | Standing::Missing | Standing::Leaves | Standing::Unexpected => RunStatus::Changes,
-        Standing::Member | Standing::Additional | Standing::Unmanaged | Standing::NotNow => RunStatus::InSync,
-    };
-    why.groups.iter().map(of_group).min().unwrap_or(RunStatus::InSync)
-}
-
-impl WhyDocument {
-    /// The document of what there is to say.
-    #[must_use]
-    pub fn new(why: &Why) -> Self {
-        let member = |member: &crate::model::Member| MemberDocument {
-            id: member.id,
-            email: member.email.clone(),
-            status: member.status,
-        };
-        Self {
-            format_version: FORMAT_VERSION,
-            status: status(why),
-            person: why.person.to_string(),
-            members: why.members.iter().map(member).collect(),
-            groups: why.groups.iter().map(GroupDocument::from).collect(),
-        }
-    }
-}
-
-impl From<&WhyGroup> for GroupDocument {
-    fn from(group: &WhyGroup) -> Self {
-        let WhyGroup { name, id, mode, present, standing, claims } = group;
-        let (standing, blocked) = match standing {
-            Standing::Member => ("member", None),
-            Standing::Joins => ("joins", None),
-            Standing::Missing => ("missing", None),
-            Standing::Leaves => ("leaves", None),
-            Standing::Unexpected => ("unexpected", None),
-            Standing::Held => ("held", None),
-            Standing::Additional => ("additional", None),
-            Standing::Unmanaged => ("unmanaged", None),
-            Standing::NotNow => ("not_now", None),
-            Standing::Blocked(why) => ("blocked", Some(why.clone())),
-        };
-        let claims = claims.iter().map(ClaimDocument::from).collect();
-        Self { name: name.clone(), id: *id, mode: *mode, present: *present, standing, blocked, claims }
-    }
-}
-
-impl From<&Claim> for ClaimDocument {
-    fn from(claim: &Claim) -> Self {
-        let Claim { origin, via, window, reason, holds } = claim;
-        Self {
-            file: origin.file.to_string(),
-            line: origin.line,
-            via: via.iter().flat_map(|via| via.iter()).map(|used| used.roster.to_string()).collect(),
-            from: window.from,
-            until: window.until,
-            reason: reason.as_deref().map(Into::into),
-            holds: *holds,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -281,6 +187,15 @@ groups:
         insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
     nobody@example.com: no member of the account, and no file names them
     "#);
+    }
+
+    #[test]
+    fn nearest_known_address_is_suggested() {
+        let why = asked("alyce@example.com");
+        assert_eq!(why.similar, ["alice@example.com"]);
+        insta::assert_snapshot!(text(&why, LAYOUT), @"
+    alyce@example.com: no member of the account, and no file names them; did you mean alice@example.com?
+    ");
     }
 
     #[test]

@@ -131,6 +131,25 @@ fn an_edge_that_goes_on_failing_is_told_with_its_status() {
 }
 
 #[test]
+fn failed_request_is_an_object_in_json() {
+    let world = with(FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::html(502)));
+    let failed = world.run("plan --max-wait 200ms --format json").exits(69).json();
+    let api = &failed["api"];
+    assert_eq!(failed["status"], "failed");
+    assert_eq!([&api["operation"], &api["group"]["name"]], ["list_group_members", "Admins"]);
+    assert_eq!(api["group"]["id"].as_str().unwrap().len(), 32);
+    assert_eq!((&api["status"], &api["message"]), (&502.into(), &"502 Bad Gateway".into()));
+    assert!(api["code"].is_null() && api["ray"].is_string() && api["attempts"].as_u64().unwrap() > 1, "{api}");
+    assert_eq!(failed["requests"], world.request_count());
+
+    let failed = joining(admins().token("another-token-0123456789-0123456789-012")).run("plan --format json").json();
+    let api = &failed["api"];
+    assert_eq!((&api["operation"], &api["group"]), (&"list_groups".into(), &serde_json::Value::Null));
+    assert_eq!((&api["status"], &api["code"]), (&401.into(), &1000.into()));
+    assert_eq!(api["message"], "Invalid API Token");
+}
+
+#[test]
 fn an_exhausted_limit_is_waited_out() {
     let world = with(FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::rate_limited(1)));
     world.run("plan").exits(0).says("+ bob@example.com");

@@ -36,6 +36,40 @@ fn every_document_has_a_status() {
 }
 
 #[test]
+fn every_document_counts_the_requests_of_its_run() {
+    let world = world();
+    let counted = |arguments: &str| {
+        world.forget_requests();
+        let document = world.run(&format!("{arguments} --format json")).json();
+        assert!(world.request_count() > 0, "{arguments}");
+        assert_eq!(document["requests"], world.request_count(), "{arguments}: {document}");
+    };
+    counted("plan --out plan.json");
+    counted("drift");
+    counted("why alice@example.com");
+    counted("review");
+    counted(&format!("apply plan.json --yes --accept {OTHER_DIGEST}"));
+    world.account().add("Admins", "late@example.com");
+    counted("apply plan.json --yes");
+    counted("apply --yes --journal journal.jsonl");
+    counted("undo journal.jsonl --out undo.json");
+    counted("why nobody@example.com Unknown");
+    assert_eq!(world.run("plan -f missing.yaml --format json").json()["requests"], Value::Null);
+}
+
+#[test]
+fn saved_plan_keeps_the_requests_that_made_it() {
+    let world = world();
+    let planned = world.run("plan --out plan.json --format json").json();
+    assert_eq!(world.run("show plan.json --format json").exits(0).json(), planned);
+    let mut without = planned.clone();
+    without.as_object_mut().unwrap().remove("requests").unwrap();
+    world.write("without.json", without.to_string());
+    world.run("apply without.json --yes").exits(65).warns("its checksum does not match");
+    world.run("apply plan.json --yes").exits(0);
+}
+
+#[test]
 fn plan_ends_with_the_command_that_applies_it() {
     let world = world().without("CLOUDFLARE_ACCOUNT_ID");
     let account = crate::harness::ACCOUNT;
