@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::show::{self, Presentation};
 use super::session::PlanOptions;
+use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use crate::audit;
 use crate::cli::DriftArgs;

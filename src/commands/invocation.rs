@@ -35,11 +35,8 @@ pub fn apply(
     for path in options.base {
         words.extend(option("--base", &path.to_string_lossy()));
     }
-    let flags = [
-        ("--only-changed", options.only_changed),
-        ("--due", options.due),
-        ("--accept-self", options.accept_self),
-    ];
+    let flags =
+        [("--only-changed", options.only_changed), ("--due", options.due), ("--accept-self", options.accept_self)];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     words.extend(planning.time.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
     words.extend(connecting(connection));

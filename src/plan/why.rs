@@ -10,8 +10,8 @@ use super::people::People;
 use super::typos::{Texts, tolerance, written};
 use super::{Action, GroupPlan, Plan, targets};
 use crate::model::{
-    Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse, RunStatus,
-    Window,
+    Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse,
+    RunStatus, Window,
 };
 
 /// The version of the JSON form.

@@ -35,7 +35,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
     failed Admins: 8 added, 0 removed
       not added: p5@example.com: the API refused: members p5@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
-    Applied: 8 added, 0 removed.
+    Applied in part: 8 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
     Resolve the errors above, then run `convoke apply` again.
@@ -67,7 +67,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
     failed Admins: 1 added, 3 removed
       not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
-    Applied: 1 added, 3 removed.
+    Applied in part: 1 added, 3 removed.
     0 of 1 group in sync.
     1 group failed
     Resolve the errors above, then run `convoke apply` again.
@@ -101,7 +101,7 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
     failed Operators: 0 added, 0 removed
       not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
 
-    Applied: 0 added, 1 removed.
+    Applied in part: 0 added, 1 removed.
     0 of 2 groups in sync.
     1 group failed
     1 group with removals that were not made
@@ -151,7 +151,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
     failed From SCIM: 0 added, 0 removed
       not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; declare the group with mode: observe
 
-    Applied: 1 added, 0 removed.
+    Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group failed
     Resolve the errors above, then run `convoke apply` again.
@@ -192,7 +192,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
     failed Admins: 1 added, 0 removed
       not added: bob@example.com: the API refused: invalid member: ef03408d6402ce5765a60dd5b18d8bae is not a member of the account (code 400) [status 400, cf-ray [ray]]
 
-    Applied: 1 added, 0 removed.
+    Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
     Resolve the errors above, then run `convoke apply` again.

@@ -123,7 +123,7 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
       somebody else changed the group meanwhile; 4 changes not made:
         was added: carol@example.com
 
-    Applied: 2 added, 1 removed.
+    Applied in part: 2 added, 1 removed.
     2 of 3 groups in sync.
     1 group changed meanwhile
     Resolve the errors above, then run `convoke apply` again.

@@ -98,7 +98,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
 
     done Admins: 1 added, 0 removed
 
-    Applied: 1 added, 0 removed.
+    Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.
     1 group still different: held, or only observed
     1 blocked

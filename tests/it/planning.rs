@@ -211,6 +211,7 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
       "refusals": [],
       "unmanaged_groups": [],
       "expiring": [],
+      "requests": 4,
       "guards": {
         "total_removals": {
           "value": {
@@ -226,7 +227,7 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
         },
         "protected": []
       },
-      "checksum": "15a8bf22980c0706e85e33709717dbbd35b1220a67a678c64bf6b49e66d75231"
+      "checksum": "e5b103f1d44b2c2ebcbb1f0f0fb933dc790e972da9eec3a750e73be1852c50e2"
     }
     "#);
 }

@@ -225,7 +225,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
       somebody else changed the group meanwhile; 5 changes not made:
         was added: other@example.com
 
-    Applied: 1 added, 0 removed.
+    Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group changed meanwhile
     Resolve the errors above, then run `convoke apply` again.

@@ -194,7 +194,7 @@ fn partial_report_says_what_was_not_done() {
     failed \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}": 0 added, 0 removed
       \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
 
-    Applied: 1 added, 0 removed.
+    Applied in part: 1 added, 0 removed.
     1 of 6 groups in sync.
     2 groups failed
     1 group changed meanwhile
