@@ -164,7 +164,7 @@ fn a_plan_of_another_account_is_refused() {
     world.run("plan --out plan.json").exits(0);
     let elsewhere = world.env("CLOUDFLARE_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff");
     insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @r"
-    error: the plan is of account 023e105f4ecef8ad9ca31a8372d0c353, ffffffffffffffffffffffffffffffff is asked for
+    error: the plan is of account 023e105f4ecef8ad9ca31a8372d0c353, ffffffffffffffffffffffffffffffff is requested
     help: apply it with the account that it was made for
     ");
 }
