@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convoke::apply::Start;
 use convoke::journal::{Outcome, Sent};
-use convoke::model::{GroupId, MemberId};
-use convoke::plan::{Action, Method};
-use convoke::report::GroupReport;
+use convoke::model::{GroupId, MemberId, Mode};
+use convoke::plan::{Action, GroupPlan, Method};
+use convoke::report::{GroupOutcome, GroupReport};
 use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
 use super::Violation;
 use super::chronicle::{Carried, Chronicle, is};
+use super::view::View;
 
 /// The memberships right after a run.
 pub type Memberships = BTreeMap<GroupId, BTreeSet<MemberId>>;
@@ -20,7 +21,7 @@ pub fn lasting(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Viol
     let Some(carried) = &run.carried else { return wrote_nothing(run, history) };
     removed_as_planned(run, carried, history)?;
     kept_the_bounds(run, carried, history)?;
-    moved_without_a_gap(run, carried, history)?;
+    requests_keep_to_the_plan(run, carried, history)?;
     read_before_each_put(run)?;
     journal_tells(run, carried, history)
 }
@@ -49,45 +50,109 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
         let Some(group) = carried.made.group(left.group) else {
             return Err(format!("somebody was removed from a group that is not planned: {left:?}"));
         };
-        if group.removals().any(|change| change.member.id == left.member) {
-            if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) {
-                return Err(format!("somebody was removed while an entry of the group's list is unresolved: {left:?}"));
-            }
-            let listed = carried.made.bounds.listed.get(&left.group);
-            if listed.is_some_and(|listed| listed.contains(&left.member)) {
-                return Err(format!("somebody was removed who is on the group's list: {left:?}"));
+        if !group.removals().any(|change| change.member.id == left.member) {
+            if !crossed(run, carried, history, left) {
+                return Err(format!("a PUT removed somebody whom the reading before it had shown: {left:?}"));
             }
             continue;
         }
-        if group.observed.contains_key(&left.member) {
-            return Err(format!("somebody lost access who was in the group and is to stay: {left:?}"));
+        if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) {
+            return Err(format!("somebody was removed while an entry of the group's list is unresolved: {left:?}"));
         }
-        if !crossed(run, history, left) {
-            return Err(format!("a PUT removed somebody whom the reading before it had shown: {left:?}"));
+        if carried.made.bounds.spared.contains(&left.member) {
+            return Err(format!("somebody was removed whom an unresolved entry may mean: {left:?}"));
+        }
+        let listed = carried.made.bounds.surely_listed.get(&left.group);
+        if listed.is_some_and(|listed| listed.contains(&left.member)) {
+            return Err(format!("somebody was removed who is on the group's list: {left:?}"));
         }
     }
     Ok(())
 }
 
-/// Whether somebody else had done the opposite after the last whole reading of the group before the request that did
+/// Whether somebody else had done the opposite too late for the last reading of the group before the request that did
 /// this: a PUT takes back what nothing has told it of.
-fn crossed(run: &Chronicle, history: &[MembershipChange], change: &MembershipChange) -> bool {
-    let number = change.request.unwrap_or_default();
-    let before: Vec<&MembershipChange> = history.iter().take_while(|other| other.request != Some(number)).collect();
-    let opposite = |other: &&&MembershipChange| is(other, change.group, change.member, !change.joined);
-    let Some(opposite) = before.iter().rev().find(opposite) else { return false };
-    let reads = |request: &&Request| {
-        request.operation == Some(Endpoint::ListMembers)
-            && request.group == Some(change.group)
-            && request.number < number
-    };
-    // Several pages make a reading: one that began before somebody came may not show them.
-    let last = run.requests.iter().filter(reads).filter(|request| is_first_page(request)).map(|request| request.number);
-    last.max().is_none_or(|read| opposite.after >= read)
+fn crossed(run: &Chronicle, carried: &Carried, history: &[MembershipChange], change: &MembershipChange) -> bool {
+    let view = View::before(change.request.unwrap_or_default(), change.group, run, carried, history);
+    let before = history.iter().take_while(|other| other.request != change.request).copied().collect::<Vec<_>>();
+    !view.certain || view.claimed || view.is_outdated_by(&before, change.group, change.member)
 }
 
-fn is_first_page(request: &Request) -> bool {
-    request.query.as_deref().is_some_and(|query| query.split('&').any(|pair| pair == "page=1"))
+/// Each request keeps to the plan and to its guards, given what the run could know when it sent it: requests without an
+/// effect as well.
+fn requests_keep_to_the_plan(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+) -> Result<(), Violation> {
+    let made = &carried.made;
+    for request in run.requests.iter().filter(|request| request.method != "GET") {
+        let Some(group) = request.group.and_then(|id| made.group(id)) else {
+            return Err(format!("a write to a group that is not planned: {request:?}"));
+        };
+        let view = View::before(request.number, group.id, run, carried, history);
+        let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
+        let joining: BTreeSet<MemberId> = group.additions().map(|change| change.member.id).collect();
+        let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
+        let (dropped, added, left) = match request.operation {
+            Some(Endpoint::AddMembers) => (BTreeSet::new(), named, None),
+            Some(Endpoint::ReplaceMembers) => (&view.members - &named, &named - &view.members, Some(named.len())),
+            _ => {
+                let dropped: BTreeSet<MemberId> = request.member.into_iter().collect();
+                let left = &(&view.members - &view.gone) - &dropped;
+                (dropped, BTreeSet::new(), Some(left.len()))
+            }
+        };
+        let by_put = request.operation == Some(Endpoint::ReplaceMembers);
+        if by_put && !view.certain {
+            continue;
+        }
+        if let Some(other) = dropped.difference(&leaving).next() {
+            return Err(format!(
+                "a request takes out {other}, whom the plan does not: {request:?}\n{view:?}\n{}",
+                run.told(view.group)
+            ));
+        }
+        if let Some(other) = added.difference(&joining).next() {
+            return Err(format!(
+                "a request brings in {other}, whom the plan does not: {request:?}\n{view:?}\n{}",
+                run.told(view.group)
+            ));
+        }
+        let least = made.bounds.least.get(&group.id).copied().unwrap_or_default();
+        let takes_out = dropped.iter().any(|id| view.members.contains(id));
+        if takes_out && view.certain && left.is_some_and(|left| (left as u64) < least) {
+            return Err(format!(
+                "a request leaves fewer than {least}: {request:?}\n{view:?}\n{}",
+                run.told(view.group)
+            ));
+        }
+        for member in &dropped {
+            moves_with_proof(run, carried, history, request, *member)?;
+        }
+    }
+    Ok(())
+}
+
+/// Who moves is shown in the other group before a request takes them out of the one.
+fn moves_with_proof(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+    request: &Request,
+    member: MemberId,
+) -> Result<(), Violation> {
+    let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
+    for (other, ..) in carried.made.changes().filter(other) {
+        let view = View::before(request.number, other, run, carried, history);
+        if view.certain && !view.members.contains(&member) {
+            return Err(format!(
+                "{member} is to leave without being shown in {other}: {request:?}\n{view:?}\n{}",
+                run.told(view.group)
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
@@ -125,28 +190,6 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     Ok(())
 }
 
-/// Who moves from one group to another is in the other before leaving the one.
-fn moved_without_a_gap(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
-    let made = &carried.made;
-    for left in run.did(history).filter(|change| !change.joined) {
-        let planned = |(group, action, member)| (group, action, member) == (left.group, Action::Remove, left.member);
-        if !made.changes().any(planned) {
-            continue;
-        }
-        let before = history.iter().take_while(|change| change.request != left.request);
-        let since: Vec<&MembershipChange> = before.skip(made.seen).collect();
-        for (other, action, member) in made.changes() {
-            if (action, member) != (Action::Add, left.member) {
-                continue;
-            }
-            if !since.iter().any(|change| is(change, other, member, true)) {
-                return Err(format!("{member} left {} before joining {other}", left.group));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Between the last reading of a group and a PUT nothing else is asked of it.
 fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
     for (at, put) in run.requests.iter().enumerate().filter(|(_, request)| request.method == "PUT") {
@@ -165,7 +208,7 @@ fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange
         let planned = carried.made.changes().any(|(group, action, member)| {
             (group, action == Action::Add, member) == (change.group, change.joined, change.member)
         });
-        if !planned && crossed(run, history, change) {
+        if !planned && crossed(run, carried, history, change) {
             continue;
         }
         let mut told = operations.iter().filter(|operation| {
@@ -232,7 +275,9 @@ fn report_tells(
             return Err(format!("{action:?} {member} in {group} is told {done} times done and {failed:?}"));
         }
         let Some(present) = now.get(&group) else { continue };
-        if run.meddled(history, made.seen, group, member) {
+        let view = View::at_the_end(group, run, carried, history);
+        let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
+        if excused || run.meddled(history, made.seen, group, member) {
             continue;
         }
         let is_so = present.contains(&member) == (action == Action::Add);
@@ -241,13 +286,110 @@ fn report_tells(
             return Err(format!("{action:?} {member} in {group}: done is {is_so}, the report says {done} {failed:?}"));
         }
     }
-    if report.complete {
-        for group in &made.plan.groups {
-            let Some(present) = now.get(&group.id) else { continue };
-            let differing: Vec<MemberId> = group.target().symmetric_difference(present).copied().collect();
-            if let Some(member) = differing.iter().find(|id| !run.meddled(history, made.seen, group.id, **id)) {
-                return Err(format!("the report is complete, and yet {member} differs in {:?}", group.name));
+    for group in &report.groups {
+        let Some(planned) = made.group(group.id) else { return Err(format!("{group:?} is not planned")) };
+        if group.in_sync {
+            is_in_sync(run, carried, history, planned, now)?;
+        } else if report.complete && planned.held.is_empty() && planned.mode != Mode::Observe {
+            let read = group.outcome != GroupOutcome::NotRead;
+            if read {
+                return Err(format!("the report is complete, and yet {:?} is not in sync", group.name));
             }
+        }
+    }
+    Ok(())
+}
+
+/// "In sync" is said of a group only if the last reading shows its target, and then whoever differs from it came or went
+/// too late to be shown.
+fn is_in_sync(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+    group: &GroupPlan,
+    now: &Memberships,
+) -> Result<(), Violation> {
+    let view = View::at_the_end(group.id, run, carried, history);
+    let fail = |why: String| {
+        Err(format!("{:?} is said to be in sync, and yet {why}\n{view:?}\n{}", group.name, run.told(group.id)))
+    };
+    if !view.certain {
+        return Ok(());
+    }
+    if !view.whole {
+        return fail("it was not seen whole since the last write".into());
+    }
+    if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) || !group.held.is_empty() {
+        return fail("something of it is blocked or held".into());
+    }
+    let bounds = &carried.made.bounds;
+    if let (Some(listed), Some(surely)) = (bounds.listed.get(&group.id), bounds.surely_listed.get(&group.id)) {
+        let extra = view.members.difference(listed).next().filter(|_| group.mode == Mode::Exact);
+        if let Some(wrong) = surely.difference(&view.members).next().or(extra) {
+            return fail(format!("{wrong} differs from its list"));
+        }
+    }
+    let target = group.target();
+    let extra = |present: &BTreeSet<MemberId>| match group.mode {
+        Mode::Additive => {
+            let leaving = group.removals().map(|change| change.member.id);
+            leaving.filter(|id| present.contains(id)).collect::<BTreeSet<_>>()
+        }
+        _ => present - &target,
+    };
+    let missing = |present: &BTreeSet<MemberId>| match group.mode {
+        Mode::Additive => group.additions().map(|change| change.member.id).filter(|id| !present.contains(id)).collect(),
+        _ => &target - present,
+    };
+    if let Some(member) = extra(&view.members).union(&missing(&view.members)).next() {
+        return fail(format!("{member} was seen to differ"));
+    }
+    let Some(present) = now.get(&group.id).filter(|_| !view.claimed) else { return Ok(()) };
+    let differing: BTreeSet<MemberId> = &extra(present) | &missing(present);
+    match differing.iter().find(|id| !view.is_outdated_by(history, group.id, **id)) {
+        Some(member) => fail(format!("{member} differs in truth")),
+        None => Ok(()),
+    }
+}
+
+/// A run that was undone has left no trace, unless somebody else had a hand in it.
+pub fn undone(
+    run: &Chronicle,
+    undoing: &Chronicle,
+    history: &[MembershipChange],
+    now: &Memberships,
+) -> Result<(), Violation> {
+    let (Some(done), Some(carried)) = (&run.carried, &undoing.carried) else { return Ok(()) };
+    if !carried.report.as_ref().is_some_and(|report| report.complete) {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for change in run.did(history) {
+        let (group, member) = (change.group, change.member);
+        // The first change of a membership tells how it was before the run.
+        if !seen.insert((group, member)) {
+            continue;
+        }
+        let planned = carried.made.group(group);
+        let undeclared = planned.is_none_or(|group| group.mode == Mode::Observe) && planned.is_some();
+        let own = |number: u64| run.numbers.contains(&number) || undoing.numbers.contains(&number);
+        let by_others = |other: &&MembershipChange| {
+            (other.group, other.member) == (group, member) && other.request.is_none_or(|number| !own(number))
+        };
+        let meddled = history.iter().skip(done.made.seen).any(|other| by_others(&other));
+        let by_put = !done
+            .made
+            .changes()
+            .any(|(of, action, who)| (of, action == Action::Add, who) == (group, change.joined, member));
+        let view = View::at_the_end(group, undoing, carried, history);
+        let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
+        let Some(present) = now.get(&group) else { continue };
+        let is_back = present.contains(&member) != change.joined;
+        if !is_back && !undeclared && !meddled && !by_put && !excused {
+            return Err(format!(
+                "undone, and yet {member} is not as before in {group}: {change:?}\n{view:?}\n{}",
+                undoing.told(group)
+            ));
         }
     }
     Ok(())

@@ -14,13 +14,17 @@ use convoke::sandbox::{MembershipChange, Request};
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
     pub protected: BTreeSet<MemberId>,
+    /// Everybody whom an unresolved entry may mean.
+    pub spared: BTreeSet<MemberId>,
     /// The most removals of each group.
     pub group_removals: BTreeMap<GroupId, u64>,
     pub total_removals: u64,
     /// The least members of each group.
     pub least: BTreeMap<GroupId, u64>,
-    /// Everybody on each group's list: nobody of them is to be removed. Nothing for a plan that undoes.
+    /// Everybody whom each group's list may mean. Nothing for a plan that undoes.
     pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
+    /// Everybody whom each group's list certainly means: nobody of them is to be removed.
+    pub surely_listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
 }
 
 /// A plan with the bounds it is to keep.
@@ -58,6 +62,16 @@ impl Chronicle {
     /// What it did to memberships.
     pub fn did<'a>(&'a self, history: &'a [MembershipChange]) -> impl Iterator<Item = &'a MembershipChange> {
         history.iter().filter(|change| change.request.is_some_and(|number| self.numbers.contains(&number)))
+    }
+
+    /// What was asked of a group and answered, for a violation.
+    pub fn told(&self, group: GroupId) -> String {
+        let of_group = self.requests.iter().filter(|request| request.group == Some(group));
+        let line = |request: &Request| {
+            let Request { number, method, query, status_sent, fault, shown, body_ids, member, .. } = request;
+            format!("{number} {method} {query:?} {member:?} {body_ids:?} -> {status_sent:?} {fault:?} {shown:?}\n")
+        };
+        of_group.map(line).collect()
     }
 
     /// Whether somebody else touched this membership since the account was read for the plan.

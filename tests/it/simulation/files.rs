@@ -16,6 +16,8 @@ pub struct Files {
     pub group_removals: Limit,
     pub total_removals: Limit,
     pub protected: Vec<String>,
+    /// The right addresses of those whom `protected` misspells.
+    pub misspelt: Vec<String>,
     pub refuses_unmanaged: bool,
 }
 
@@ -24,6 +26,8 @@ pub struct Group {
     pub name: String,
     pub mode: &'static str,
     pub members: Vec<String>,
+    /// The right addresses of those whom the list misspells.
+    pub misspelt: Vec<String>,
     pub min_members: Option<u64>,
     pub allow_empty: bool,
     pub group_removals: Option<Limit>,
@@ -72,14 +76,26 @@ impl Files {
         if rng.u8(0..40) == 0 {
             names.push("Nowhere".into());
         }
-        let groups: Vec<Group> = names.into_iter().map(|name| Group::random(rng, cast, name)).collect();
+        let mut groups: Vec<Group> = names.into_iter().map(|name| Group::random(rng, cast, name)).collect();
+        for _ in 0..pick(rng, &[0, 0, 1, 3]) {
+            move_somebody(rng, cast, &mut groups);
+        }
         let precious: Vec<_> = cast.people.iter().filter(|_| rng.u8(0..20) == 0).collect();
-        let protected = precious.into_iter().map(|person| person.named(rng)).collect();
+        let mut protected: Vec<String> = precious.into_iter().map(|person| person.named(rng)).collect();
+        protected.sort_by_key(|named| named.to_lowercase());
+        protected.dedup_by_key(|named| named.to_lowercase());
+        let mut misspelt = Vec::new();
+        if rng.u8(0..20) == 0 {
+            let person = &cast.people[rng.usize(..cast.people.len())];
+            protected.push(person.mistyped());
+            misspelt.push(person.email.clone());
+        }
         Self {
             groups,
             group_removals: Limit::random(rng),
             total_removals: Limit::random(rng),
             protected,
+            misspelt,
             refuses_unmanaged: rng.u8(0..25) == 0,
         }
     }
@@ -97,6 +113,7 @@ impl Files {
             group_removals: Limit::Percent(100),
             total_removals: Limit::Percent(100),
             protected: Vec::new(),
+            misspelt: Vec::new(),
             refuses_unmanaged: false,
         }
     }
@@ -123,7 +140,7 @@ impl Files {
         if self.groups.is_empty() {
             yaml = yaml.replace("groups:\n", "groups: {}\n");
         }
-        for Group { name, mode, members, min_members, allow_empty, group_removals } in &self.groups {
+        for Group { name, mode, members, min_members, allow_empty, group_removals, .. } in &self.groups {
             let _ = writeln!(yaml, "  {name}:\n    mode: {mode}\n    allow_empty: {allow_empty}");
             if let Some(least) = min_members {
                 let _ = writeln!(yaml, "    min_members: {least}");
@@ -168,15 +185,47 @@ impl Group {
         if rng.u8(0..24) == 0 {
             members.push("nobody-at-all@elsewhere.example".into());
         }
+        // Of two who share an address, one entry names both.
+        members.sort_by_key(|named| named.to_lowercase());
+        members.dedup_by_key(|named| named.to_lowercase());
+        let mut misspelt = Vec::new();
+        if rng.u8(0..16) == 0 {
+            let person = &cast.people[rng.usize(..cast.people.len())];
+            members.push(person.mistyped());
+            misspelt.push(person.email.clone());
+        }
         rng.shuffle(&mut members);
         let least = rng.u64(0..=members.len() as u64);
         Self {
             name,
             mode: pick(rng, &["exact", "exact", "exact", "exact", "additive", "observe"]),
-            min_members: (rng.u8(0..8) == 0).then_some(least),
-            allow_empty: rng.u8(0..3) > 0,
+            min_members: (rng.u8(0..3) == 0).then_some(least),
+            allow_empty: rng.bool(),
             group_removals: (rng.u8(0..8) == 0).then(|| Limit::random(rng)),
             members,
+            misspelt,
         }
+    }
+}
+
+/// Somebody who is in one group is on another's list instead.
+fn move_somebody(rng: &mut Rng, cast: &Cast, groups: &mut [Group]) {
+    if groups.len() < 2 {
+        return;
+    }
+    let (from, to) = (rng.usize(..groups.len()), rng.usize(..groups.len()));
+    let Some(present) = cast.groups.iter().find(|group| group.name == groups[from].name) else { return };
+    if from == to || present.members.is_empty() {
+        return;
+    }
+    let person = &cast.people[pick(rng, &present.members)];
+    let names = |named: &String| {
+        let named = named.to_lowercase();
+        named == person.email || named == person.id || person.user_email.as_ref() == Some(&named)
+    };
+    groups[from].members.retain(|named| !names(named));
+    let known = |named: &String| named.eq_ignore_ascii_case(&person.email) || names(named);
+    if !groups[to].members.iter().any(known) {
+        groups[to].members.push(person.email.clone());
     }
 }

@@ -66,6 +66,12 @@ pub struct Luck {
     pub edit: u32,
     pub regroup: u32,
     pub revoke_token: u32,
+    pub lag: u32,
+    pub contradict: u32,
+    pub claim: u32,
+    pub unsuccessful_after: u32,
+    pub late: u32,
+    pub swap_names: u32,
 }
 
 /// One of these.
@@ -104,7 +110,18 @@ impl Luck {
     fn random(rng: &mut Rng) -> Self {
         let often = |rng: &mut Rng, basis_points: u32| if rng.u8(0..4) == 0 { basis_points } else { 0 };
         let fault = pick(rng, &[0, 60, 150, 300]);
-        Self { fault, edit: pick(rng, &[0, 0, 200, 800]), regroup: often(rng, 100), revoke_token: often(rng, 50) }
+        Self {
+            fault,
+            edit: pick(rng, &[0, 0, 200, 800]),
+            regroup: often(rng, 100),
+            revoke_token: often(rng, 50),
+            lag: pick(rng, &[0, 0, 300, 2500]),
+            contradict: pick(rng, &[0, 0, 200, 800]),
+            claim: pick(rng, &[0, 0, 300, 1500]),
+            unsuccessful_after: often(rng, 400),
+            late: pick(rng, &[0, 0, 300, 1000]),
+            swap_names: often(rng, 50),
+        }
     }
 
     fn chance(self, seed: u64) -> Chance {
@@ -130,6 +147,15 @@ impl Luck {
             edit: share(self.edit),
             regroup: share(self.regroup),
             revoke_token: share(self.revoke_token),
+            lag: share(self.lag),
+            lag_time: Delay::millis(2000),
+            contradict: share(self.contradict),
+            numbers_as_text: share(self.contradict / 4),
+            claim: share(self.claim),
+            unsuccessful_after: share(self.unsuccessful_after),
+            late: share(self.late),
+            late_time: Delay::millis(2000),
+            swap_names: share(self.swap_names),
             per_request: u32::MAX,
             limit: None,
             ..Chance::default()
@@ -139,7 +165,12 @@ impl Luck {
 
 impl Cast {
     fn random(rng: &mut Rng) -> Self {
-        let people: Vec<Somebody> = (0..rng.usize(4..24)).map(|number| Somebody::random(rng, number)).collect();
+        let mut people: Vec<Somebody> = (0..rng.usize(4..24)).map(|number| Somebody::random(rng, number)).collect();
+        // Two members who share an address: whom it means is not clear.
+        if rng.u8(0..5) == 0 {
+            let (one, other) = (rng.usize(..people.len()), rng.usize(..people.len()));
+            people[one].user_email = (one != other).then(|| people[other].email.clone());
+        }
         let groups = (0..rng.usize(1..6)).map(|number| {
             let percent = pick(rng, &[0, 20, 40, 80]);
             let in_it = |index: &usize| people[*index].status != Invitation::Rejected && rng.u8(0..100) < percent;
@@ -179,6 +210,11 @@ impl Somebody {
         let Self { id, email, user_email, group_email, status, joinable } = self.clone();
         let id = Some(id.parse().unwrap());
         SeedPerson { id, status, joinable, user_email, group_email, ..SeedPerson::from(email) }
+    }
+
+    /// The address with two letters of it exchanged: it means nobody, and most likely this person.
+    pub fn mistyped(&self) -> String {
+        self.email.replacen("er", "re", 1)
     }
 
     /// The person as a file may name them.

@@ -93,7 +93,8 @@ fn edit(rng: &mut Rng, cast: &Cast) -> Edit {
         10 => Edit::rename_group(&group, &format!("{group} renamed")),
         11 => Edit::rename_group(&format!("{group} renamed"), &group),
         12 => Edit::DeleteGroup(group),
-        13 => Edit::CreateGroup(group),
+        13 if rng.bool() => Edit::CreateGroup(group),
+        13 => Edit::swap_names(&group, &cast.groups[rng.usize(..cast.groups.len())].name),
         14 => Edit::change_email(&person, &format!("new-{person}")),
         _ => Edit::RemovePerson(person),
     }

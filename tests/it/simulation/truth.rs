@@ -62,10 +62,22 @@ impl Truth {
     }
 
     pub fn protected(&self, files: &Files) -> BTreeSet<MemberId> {
-        files.protected.iter().flat_map(|named| self.meant(named)).collect()
+        files.protected.iter().chain(&files.misspelt).flat_map(|named| self.meant(named)).collect()
     }
 
-    /// Everybody on the group's list.
+    /// Everybody whom an entry that cannot be resolved may mean.
+    pub fn spared<'a>(&self, files: &'a Files, unresolved: impl Iterator<Item = &'a str>) -> BTreeSet<MemberId> {
+        let misspelt = files.groups.iter().flat_map(|group| &group.misspelt).map(String::as_str);
+        misspelt.chain(unresolved).flat_map(|named| self.meant(named)).collect()
+    }
+
+    /// Everybody on the group's list whom their entry names alone.
+    pub fn surely_listed(&self, group: &Group) -> BTreeSet<MemberId> {
+        let meant = group.members.iter().map(|named| self.meant(named));
+        meant.filter(|meant| meant.len() == 1).flatten().collect()
+    }
+
+    /// Everybody on the group's list. Two who share an address are both: which of them a group lists decides.
     pub fn listed(&self, group: &Group) -> BTreeSet<MemberId> {
         group.members.iter().flat_map(|named| self.meant(named)).collect()
     }

@@ -12,7 +12,7 @@ use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
 use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
-use convoke::plan::{self, Action, Plan, Policy};
+use convoke::plan::{self, Action, GroupPlan, Plan, Policy};
 use convoke::report::Report;
 use convoke::sandbox::{Account, Sandbox};
 use jiff::{SignedDuration, Timestamp};
@@ -28,8 +28,8 @@ use super::scenario::{LATENCY, Scenario};
 use super::steps::{Cut, Run, Step};
 use super::truth::Truth;
 
-/// How long a call is repeated: short, so that giving up is lived through as well.
-const MAX_WAIT: Duration = Duration::from_millis(250);
+/// How long a call is repeated, and contradicting readings are: long enough for what lags to catch up.
+const MAX_WAIT: Duration = Duration::from_secs(4);
 
 /// No schedule stalls a request longer than this.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -109,6 +109,9 @@ impl World {
     async fn calm(&mut self) -> Result<(), Violation> {
         self.account.clear_faults();
         self.account.restore_token();
+        while self.account.unlanded() > 0 {
+            tokio::time::sleep(LATENCY.0).await;
+        }
         self.files = self.files.unguarded();
         self.truth.refresh(&self.account);
         let run = Run { accept: false, cut: Cut::Never };
@@ -117,10 +120,11 @@ impl World {
             return Err("a plan without guards was refused, or the account could not be read".into());
         };
         self.converged(&first)?;
-        let before = self.memberships();
+        let (before, known) = (self.memberships(), self.account.history().len());
         self.apply(run).await?;
         if self.memberships() != before {
-            return Err("the second run changed the account".into());
+            let history = self.account.history().split_off(known);
+            return Err(format!("the second run changed the account: {history:?}\n{before:?}"));
         }
         let Some(second) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
             return Err("the second run did not take place".into());
@@ -140,13 +144,13 @@ impl World {
                 continue;
             }
             let present = self.account.member_ids_of(group.name.as_str());
-            let listed = self.truth.listed(declared);
+            let (listed, surely) = (self.truth.listed(declared), self.truth.surely_listed(declared));
             let excused = |id: &&MemberId| {
                 let refusal = |action| refused(run, (group.id, action, **id));
                 let blocked = run.made.plan.blocked.iter().any(|blocked| blocked.group == group.name);
                 refusal(Action::Add) || refusal(Action::Remove) || blocked
             };
-            if let Some(missing) = listed.difference(&present).find(|id| !excused(id)) {
+            if let Some(missing) = surely.difference(&present).find(|id| !excused(id)) {
                 return Err(format!("{missing} is on the list of {:?} and not in it", group.name));
             }
             let holds = run.made.plan.blocked.is_empty() && declared.mode == "exact";
@@ -194,7 +198,13 @@ impl World {
             bounds.least.insert(group.id, least);
             if by_lists {
                 bounds.listed.insert(group.id, self.truth.listed(declared));
+                bounds.surely_listed.insert(group.id, self.truth.surely_listed(declared));
             }
+        }
+        if by_lists {
+            let unresolved: Vec<String> =
+                plan.blocked.iter().filter_map(|blocked| Some(blocked.entry.as_ref()?.to_string())).collect();
+            bounds.spared = self.truth.spared(&self.files, unresolved.iter().map(String::as_str));
         }
         bounds.total_removals = self.files.total_removals.allows(all, 5);
         bounds
@@ -213,8 +223,12 @@ impl World {
         let (document, made) = self.saved[at].clone();
         let plan = Plan::parse(&document).unwrap();
         let client = self.client();
+        let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0;
+        let known = |group: &GroupPlan| self.account.group_id(group.name.as_str()) == Some(group.id);
+        let renamed = plan.groups.iter().any(|group| !group.operations.is_empty() && !known(group)) && !regrouping;
         match apply::recheck(&client, &plan).await? {
             Recheck::Stale(_) => Ok(None),
+            Recheck::Fresh(_) if renamed => panic!("a plan is taken for fresh although a group has another name"),
             Recheck::Fresh(present) => {
                 let start = Start::Rechecked(present);
                 Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await)
@@ -225,6 +239,7 @@ impl World {
     /// Undoes what the last journal tells, and looks whether everything is as it was.
     async fn undo(&mut self, run: Run) -> Result<(), Violation> {
         let Some(path) = self.journals.last().cloned() else { return Ok(()) };
+        let undone = self.chronicles.iter().rposition(|run| run.carried.is_some());
         let reversals = read(&path)?.reversals(&Arc::from("journal"));
         let client = self.client();
         let attempt = match self.plan_undoing(&client, &reversals).await {
@@ -232,26 +247,8 @@ impl World {
             Err(error) => Err(error),
         };
         self.close(attempt, "refused")?;
-        let Some(undone) = self.chronicles.last().and_then(|run| run.carried.as_ref().map(|carried| (run, carried)))
-        else {
-            return Ok(());
-        };
-        let (chronicle, Carried { made, report, .. }) = undone;
-        if !report.as_ref().is_some_and(|report| report.complete) {
-            return Ok(());
-        }
-        let (history, now) = (self.account.history(), self.memberships());
-        for (group, reversal) in &reversals {
-            let Some(present) = now.get(group).filter(|_| made.group(*group).is_some()) else { continue };
-            for (member, plan::Attempt { added, .. }) in &reversal.attempts {
-                let observed = made.group(*group).is_some_and(|group| group.mode == convoke::model::Mode::Observe);
-                let meddled = chronicle.meddled(&history, made.seen, *group, *member);
-                if !observed && !meddled && present.contains(member) == *added {
-                    return Err(format!("undone, and yet {member} is not as before in {:?}", reversal.name));
-                }
-            }
-        }
-        Ok(())
+        let (Some(undone), Some(undoing)) = (undone, self.chronicles.last()) else { return Ok(()) };
+        checks::undone(&self.chronicles[undone], undoing, &self.account.history(), &self.memberships())
     }
 
     async fn plan_undoing(
@@ -389,6 +386,7 @@ fn nothing_declared() -> Files {
         group_removals: super::files::Limit::Percent(100),
         total_removals: super::files::Limit::Percent(100),
         protected: Vec::new(),
+        misspelt: Vec::new(),
         refuses_unmanaged: false,
     }
 }

@@ -1,0 +1,206 @@
+//! What a run can know of a group: reconstructed from the answers that the sandbox sent, apart from how `apply` does it.
+
+use std::collections::BTreeSet;
+
+use convoke::model::{GroupId, MemberId};
+use convoke::sandbox::{Endpoint, Fault, MembershipChange, Request};
+use tokio::time::Instant;
+
+use super::chronicle::{Carried, Chronicle};
+
+/// A group as the answers have shown it up to a request.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub group: GroupId,
+    pub members: BTreeSet<MemberId>,
+    /// Whether the whole group was shown after the last write.
+    pub whole: bool,
+    /// Whether it can be told from outside what the run made of the answers.
+    pub certain: bool,
+    /// Whether the last of it is what a write falsely claimed.
+    pub claimed: bool,
+    /// Who was to leave by requests since, none of which was refused.
+    pub gone: BTreeSet<MemberId>,
+    /// The instant whose members were shown, and the first request of the reading that showed them.
+    since: Option<(Instant, u64)>,
+}
+
+/// A listing, page by page.
+struct Listing {
+    since: Instant,
+    first: u64,
+    until: Instant,
+    members: BTreeSet<MemberId>,
+    pages: usize,
+    certain: bool,
+    believed: bool,
+}
+
+impl View {
+    /// The group as the run could know it when it sent the request of this number.
+    pub fn before(
+        number: u64,
+        group: GroupId,
+        run: &Chronicle,
+        carried: &Carried,
+        history: &[MembershipChange],
+    ) -> Self {
+        let mut view = Self::planned(group, carried);
+        let sent = run.requests.iter().find(|request| request.number == number).map(|request| request.arrived);
+        let known = |request: &&Request| {
+            request.number < number && request.answered.is_some_and(|answered| sent.is_none_or(|sent| answered <= sent))
+        };
+        let mut listing = None;
+        let of_group = || run.requests.iter().filter(|request| request.group == Some(group));
+        for request in of_group().filter(known) {
+            match request.operation {
+                Some(Endpoint::ListMembers) => view.turn_page(&mut listing, request, group, history),
+                Some(Endpoint::AddMembers | Endpoint::ReplaceMembers | Endpoint::RemoveMember) => {
+                    view.take(listing.take(), group, history);
+                    view.write(request);
+                }
+                _ => {}
+            }
+        }
+        let next = of_group().find(|request| !known(request));
+        let goes_on = next.is_some_and(|next| next.operation == Some(Endpoint::ListMembers) && !is_first_page(next));
+        if !goes_on {
+            view.take(listing, group, history);
+        }
+        view
+    }
+
+    pub fn at_the_end(group: GroupId, run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Self {
+        Self::before(u64::MAX, group, run, carried, history)
+    }
+
+    fn planned(group: GroupId, carried: &Carried) -> Self {
+        let observed = carried.made.group(group).map(|group| group.observed.keys().copied().collect());
+        Self {
+            group,
+            members: observed.unwrap_or_default(),
+            whole: false,
+            certain: true,
+            claimed: false,
+            gone: BTreeSet::new(),
+            since: None,
+        }
+    }
+
+    fn turn_page(
+        &mut self,
+        listing: &mut Option<Listing>,
+        request: &Request,
+        group: GroupId,
+        history: &[MembershipChange],
+    ) {
+        let lag = match &request.fault {
+            Some(Fault::Lag(lag)) => lag.0,
+            _ => std::time::Duration::ZERO,
+        };
+        let since = request.arrived.checked_sub(lag).unwrap_or(request.arrived);
+        let until = request.answered.unwrap_or(request.arrived);
+        let begins = is_first_page(request);
+        if begins {
+            self.take(listing.take(), group, history);
+        }
+        let listing = listing.get_or_insert_with(|| Listing {
+            since,
+            first: request.number,
+            until,
+            members: BTreeSet::new(),
+            pages: 0,
+            certain: begins,
+            believed: true,
+        });
+        (listing.since, listing.until) = (listing.since.min(since), listing.until.max(until));
+        match (&request.fault, &request.shown) {
+            (
+                None
+                | Some(
+                    Fault::Latency(_)
+                    | Fault::Lag(_)
+                    | Fault::NumbersAsText
+                    | Fault::EditBefore(_)
+                    | Fault::EditAfter(_),
+                ),
+                shown,
+            ) if request.status_sent == Some(200) => {
+                // Nobody is shown as null.
+                listing.members.extend(shown.iter().flatten());
+                listing.pages += 1;
+            }
+            // Whatever these show, it is not complete without saying so.
+            (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,
+            (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
+            // The page was not received: either it is asked for again, or the reading has failed.
+            _ => listing.believed &= !begins,
+        }
+    }
+
+    /// Takes in a listing that has come to its end.
+    fn take(&mut self, listing: Option<Listing>, group: GroupId, history: &[MembershipChange]) {
+        let Some(listing) = listing.filter(|listing| listing.believed) else { return };
+        let changed = |change: &MembershipChange| {
+            change.group == group && change.at >= listing.since && change.at <= listing.until
+        };
+        // Pages of different instants may not make a whole, and are then read again.
+        let certain = listing.certain && (listing.pages == 1 || !history.iter().any(changed));
+        *self = Self {
+            group,
+            members: listing.members,
+            whole: true,
+            certain,
+            claimed: false,
+            gone: BTreeSet::new(),
+            since: Some((listing.since, listing.first)),
+        };
+    }
+
+    fn write(&mut self, request: &Request) {
+        self.whole = false;
+        let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
+        let received = matches!(
+            request.fault,
+            None | Some(
+                Fault::Latency(_)
+                    | Fault::EditBefore(_)
+                    | Fault::EditAfter(_)
+                    | Fault::Claim(_)
+                    | Fault::Clamp(_)
+                    | Fault::OmitResultInfo
+            )
+        );
+        match request.operation {
+            Some(Endpoint::RemoveMember) => {
+                let refused = request.status_sent.is_some_and(|status| (400..500).contains(&status));
+                self.gone.extend(request.member.filter(|_| !refused));
+            }
+            operation if received && request.status_sent == Some(200) => {
+                let shown: BTreeSet<MemberId> = request.shown.iter().flatten().copied().collect();
+                let replaces = operation == Some(Endpoint::ReplaceMembers);
+                let expected = if replaces { named.clone() } else { &self.members | &named };
+                if shown == expected {
+                    self.since = Some((request.arrived, request.number));
+                    self.whole = true;
+                    self.members = shown;
+                } else {
+                    self.members.extend(shown.intersection(&named));
+                }
+                self.claimed = matches!(request.fault, Some(Fault::Claim(_)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether somebody came or went too late to be shown.
+    pub fn is_outdated_by(&self, history: &[MembershipChange], group: GroupId, member: MemberId) -> bool {
+        let Some((since, first)) = self.since else { return true };
+        let later = |change: &MembershipChange| change.at >= since || change.after >= first;
+        history.iter().any(|change| (change.group, change.member) == (group, member) && later(change))
+    }
+}
+
+fn is_first_page(request: &Request) -> bool {
+    request.query.as_deref().is_some_and(|query| query.split('&').any(|pair| pair == "page=1"))
+}
