@@ -81,6 +81,8 @@ struct Run<'a> {
     finished: Mutex<u64>,
     credentials_refused: AtomicBool,
     wrote: AtomicBool,
+    /// Whether any request may have taken effect.
+    may_have_changed: AtomicBool,
     /// How long this run has paused before reading again.
     settled_for: Mutex<Duration>,
     /// When the signal to stop was noticed.
@@ -131,6 +133,7 @@ impl<'a> Run<'a> {
             finished: Mutex::default(),
             credentials_refused: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
+            may_have_changed: AtomicBool::new(false),
             settled_for: Mutex::default(),
             stopped_at: OnceLock::new(),
         }
@@ -208,10 +211,12 @@ impl<'a> Run<'a> {
         let facts = ReportFacts {
             digest: plan.digest,
             blocked: plan.blocked.len() as u64,
+            is_blocked: plan.is_blocked(),
             covers_account: reads_all && self.means.whole_account,
             interrupted: self.is_stopped(),
             credentials_refused: self.credentials_refused.load(Ordering::Relaxed),
             wrote: self.wrote.load(Ordering::Relaxed),
+            may_have_changed: self.may_have_changed.load(Ordering::Relaxed),
             journal_failed: locked(&self.journal_failed).clone(),
             requests: self.means.client.requests(),
         };

@@ -36,6 +36,12 @@ pub struct Report {
     pub removed: u64,
     /// Declared entries and groups that could not be applied.
     pub blocked: u64,
+    /// Whether any of them, or a held removal, concerns a group that convoke writes to.
+    #[serde(skip)]
+    pub is_blocked: bool,
+    /// Whether any request that changes something may have taken effect.
+    #[serde(skip)]
+    pub may_have_changed: bool,
     /// Whether the run planned every declared group and read every one of them, so that it can speak of the account.
     pub covers_account: bool,
     /// The requests sent to the API.
@@ -175,10 +181,14 @@ impl GroupReport {
 pub struct ReportFacts {
     pub digest: Digest,
     pub blocked: u64,
+    /// Whether anything of it, or a removal that is held, concerns a group that convoke writes to.
+    pub is_blocked: bool,
     pub covers_account: bool,
     pub interrupted: bool,
     pub credentials_refused: bool,
     pub wrote: bool,
+    /// Whether any of these requests may have taken effect.
+    pub may_have_changed: bool,
     pub journal_failed: Option<String>,
     pub requests: u64,
 }
@@ -200,6 +210,8 @@ impl Report {
             added: count(|group| group.added.len()),
             removed: count(|group| group.removed.len()),
             blocked,
+            is_blocked: facts.is_blocked,
+            may_have_changed: facts.may_have_changed,
             covers_account,
             requests: facts.requests,
             groups,
@@ -210,14 +222,16 @@ impl Report {
     }
 
     fn status(&self) -> RunStatus {
-        if self.credentials_refused && !self.has_changes() {
+        if self.credentials_refused && !self.may_have_changed {
             RunStatus::Failed
-        } else if self.blocked > 0 {
+        } else if self.is_blocked || self.blocked > 0 {
             RunStatus::Blocked
         } else if !self.complete {
             RunStatus::Partial
         } else if self.has_changes() {
             RunStatus::Applied
+        } else if self.groups.iter().any(|group| group.outcome == GroupOutcome::Differs) {
+            RunStatus::Changes
         } else {
             RunStatus::InSync
         }
@@ -239,7 +253,7 @@ impl Report {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
         };
-        self.blocked == 0 && !self.interrupted && self.groups.iter().all(fine)
+        !self.is_blocked && !self.interrupted && self.groups.iter().all(fine)
     }
 
     /// Whether the run changed anything.

@@ -382,6 +382,9 @@ impl GroupRun<'_> {
         if let Some(error) = fate.error() {
             run.note_failure(error);
         }
+        if matches!(fate, WriteFate::Answered { .. } | WriteFate::Unknown(_)) {
+            run.may_have_changed.store(true, Ordering::Relaxed);
+        }
         match fate {
             WriteFate::Answered { members, .. } => {
                 self.ledger.record_all(changes, &State::Acknowledged);
@@ -479,7 +482,9 @@ impl GroupRun<'_> {
             let names = self.last_read.as_ref().unwrap_or(&plan.observed);
             Difference::new(plan, names, &others_came, &others_went)
         });
-        let differs = is_blocked || !plan.held.is_empty() || (plan.mode == Mode::Observe && !plan.changes.is_empty());
+        let is_observed = plan.mode == Mode::Observe;
+        // What the run left out may differ, and was never compared.
+        let differs = is_blocked || plan.left_out || !plan.held.is_empty() || (is_observed && plan.differs());
         let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
         let members_after = self.last_whole().map(|members| members.len() as u64);
         let trouble = self.unread.filter(|_| !self.is_whole);

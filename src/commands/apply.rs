@@ -210,7 +210,7 @@ fn exit(report: &Report) -> Exit {
     match report {
         Report { complete: true, .. } => Exit::Done,
         Report { interrupted: true, wrote: false, .. } => Exit::Interrupted,
-        Report { credentials_refused: true, .. } if !report.has_changes() => Exit::Credentials,
+        Report { credentials_refused: true, may_have_changed: false, .. } => Exit::Credentials,
         Report { journal_failed: Some(_), wrote: false, .. } => Exit::Other,
         report if report.is_applied() => Exit::Other,
         _ => Exit::Partial,

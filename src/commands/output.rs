@@ -28,6 +28,8 @@ pub struct Output {
     command: String,
     /// Whether the account has been changed, so that a result that nobody reads would be lost.
     changed: bool,
+    /// Whether stdout did not take a result while nothing was changed.
+    result_lost: bool,
     side_output_failed: bool,
     /// What speaks to the API, once something does.
     client: Option<Client>,
@@ -71,6 +73,7 @@ impl Output {
             log_format,
             command: command.into(),
             changed: false,
+            result_lost: false,
             side_output_failed: false,
             client: None,
         }
@@ -97,6 +100,8 @@ impl Output {
     /// From now on the account, or files, may have been changed: results reach the user, whatever becomes of stdout.
     pub fn something_changed(&mut self) {
         self.changed = true;
+        // From here on the exit code is the report's.
+        self.result_lost = false;
     }
 
     /// From now on a failure says how many requests were sent.
@@ -140,8 +145,7 @@ impl Output {
         if error.kind() == io::ErrorKind::BrokenPipe && !self.changed {
             return;
         }
-        // After a change the exit code is the report's.
-        self.side_output_failed |= !self.changed;
+        self.result_lost |= !self.changed;
         let message = format!("cannot write the result to stdout ({error}); it follows here");
         match self.log_format {
             LogFormat::Text => {
@@ -196,7 +200,7 @@ impl Output {
     #[must_use]
     pub fn exit(&self, exit: Exit) -> Exit {
         match exit {
-            Exit::Done if self.side_output_failed => Exit::Other,
+            Exit::Done if self.side_output_failed || self.result_lost => Exit::Other,
             exit => exit,
         }
     }

@@ -313,10 +313,12 @@ impl Plan {
         self.groups.iter().any(|group| group.mode != Mode::Observe && group.differs())
     }
 
-    /// Whether something declared cannot be applied to a group that convoke writes to.
+    /// Whether something declared cannot be applied to a group that convoke writes to: an entry, the group, or a
+    /// removal that is held.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe)
+        let holds = |group: &GroupPlan| group.mode != Mode::Observe && !group.held.is_empty();
+        self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe) || self.groups.iter().any(holds)
     }
 
     /// How many groups are, whole, as the files declare them.
@@ -358,7 +360,7 @@ impl Plan {
     fn judged(&self) -> RunStatus {
         if !self.refusals.is_empty() {
             RunStatus::Refused
-        } else if !self.blocked.is_empty() {
+        } else if self.is_blocked() || !self.blocked.is_empty() {
             RunStatus::Blocked
         } else if self.groups.iter().any(|group| group.differs() || group.left_out) {
             RunStatus::Changes

@@ -301,10 +301,12 @@ pub fn partial_report() -> Report {
     let facts = ReportFacts {
         digest: in_sync().digest,
         blocked: 1,
+        is_blocked: true,
         covers_account: true,
         interrupted: true,
         credentials_refused: false,
         wrote: true,
+        may_have_changed: true,
         journal_failed: None,
         requests: 12,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use convoke::sandbox::{Contradiction, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
 use serde_json::Value;
 
-use crate::harness::{World, given};
+use crate::harness::{World, config, given};
 
 fn names(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|member| member["email"].as_str().unwrap()).collect()
@@ -247,4 +247,33 @@ fn report_says_how_many_members_there_were_and_are() {
     assert_eq!((&group["members_before"], &group["members_after"]), (&2.into(), &3.into()));
     assert_eq!((&report["status"], &group["outcome"]), (&"applied".into(), &"done".into()));
     assert_eq!(applied(&world, 0)["status"], "in_sync");
+}
+
+#[test]
+fn blocked_entry_of_an_observed_group_leaves_the_exit_code() {
+    let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com"]);
+    let file = config(&[("A", &["a@example.com", "nobody@elsewhere.example"]), ("B", &["b@example.com"])]);
+    let world = given(seed).file("convoke.yaml", file.replacen("  A:\n", "  A:\n    mode: observe\n", 1));
+    world.run("plan").exits(0);
+    world.run("apply --yes").exits(0).says("1 of 2 groups in sync.");
+    world.run("drift --no-audit-log").exits(3);
+}
+
+#[test]
+fn held_removal_is_never_a_success() {
+    // The observed group's typo may mean the member who is to leave B.
+    let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com", "victim@example.com"]);
+    let file = config(&[("A", &["a@example.com", "victlm@example.com"]), ("B", &["b@example.com"])]);
+    let world = given(seed).file("convoke.yaml", file.replacen("  A:\n", "  A:\n    mode: observe\n", 1));
+    world.run("plan").exits(3);
+    let report = applied(&world, 5);
+    assert_eq!((&report["status"], world.writes().len()), (&"blocked".into(), 0));
+}
+
+#[test]
+fn observed_difference_is_not_in_sync() {
+    let seed = Seed::default().group("A", ["a@example.com", "b@example.com"]);
+    let file = config(&[("A", &["a@example.com"])]).replacen("  A:\n", "  A:\n    mode: observe\n", 1);
+    let world = given(seed).file("convoke.yaml", file);
+    assert_eq!(applied(&world, 0)["status"], "changes");
 }

@@ -156,6 +156,9 @@ groups:
     assert_eq!(world.writes(), ["POST Ops: new@example.com", "DELETE Ops: mallory@example.com"]);
     world.run("plan --due --at 2026-02-01 --detailed-exitcode").exits(0);
     world.run("plan --at 2026-02-01 --detailed-exitcode").exits(2);
+    // Bob is not declared and trent is not added: nothing says that the group is as declared.
+    world.run("apply --yes --due --at 2026-02-01").exits(0).says("0 of 1 group in sync.");
+    assert_eq!(world.run("apply --yes --due --at 2026-02-01 --format json").exits(0).json()["status"], "changes");
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub fn summary(report: &Report) -> Vec<String> {
         (GroupOutcome::Stale, "changed meanwhile"),
         (GroupOutcome::Kept, "with removals that were not made"),
         (GroupOutcome::Skipped, "skipped"),
-        (GroupOutcome::Differs, "still different: held, or only observed"),
+        (GroupOutcome::Differs, "still different, or not compared whole: blocked, held, left out or only observed"),
         (GroupOutcome::NotRead, "not read again: the plan changes nothing there"),
     ];
     for (outcome, what) in further.into_iter().filter(|(outcome, _)| count(*outcome) > 0) {
