@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Setting};
+use crate::model::{Desired, DesiredGroup, GroupId, GroupName, Limit, Mode, Origin, PersonRef, Setting};
 
 /// A change of the files that shows in no membership, and decides about memberships all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,7 +23,7 @@ pub struct BaseChange {
     pub after: Option<String>,
     /// Whether it protects less than before. Where that cannot be compared, it counts as less.
     pub loosens: bool,
-    /// Where it is set now, or was set before.
+    /// Where it is set now; where it was set in the base, if it is not set any more; null for a default.
     pub origin: Option<Origin>,
 }
 
@@ -40,27 +40,33 @@ pub struct BaseComparison {
 #[must_use]
 pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
     let mut comparison = BaseComparison { changes: settings(base, head), ..BaseComparison::default() };
+    // A pinned group is the same group under another name.
+    let pinned = |desired: &Desired| -> BTreeMap<GroupId, GroupName> {
+        let pins = desired.groups.iter().filter_map(|(name, group)| Some((group.pin.as_ref()?.value, name.clone())));
+        pins.collect()
+    };
+    let (was_pinned, is_pinned) = (pinned(base), pinned(head));
     for (name, group) in &base.groups {
-        if !head.groups.contains_key(name) {
-            let origin = Some(group.origin.clone());
-            let before = Some("declared".into());
+        let renamed = group.pin.as_ref().is_some_and(|pin| is_pinned.contains_key(&pin.value));
+        if !renamed && !head.groups.contains_key(name) {
             comparison.changes.push(BaseChange {
                 group: Some(name.clone()),
                 setting: "group".into(),
-                before,
+                before: Some("declared".into()),
                 after: None,
                 loosens: true,
-                origin,
+                origin: Some(group.origin.clone()),
             });
         }
     }
     for (name, group) in &head.groups {
-        let Some(before) = base.groups.get(name) else {
+        let before = group.pin.as_ref().and_then(|pin| was_pinned.get(&pin.value)).unwrap_or(name);
+        let Some(old) = base.groups.get(before) else {
             comparison.touched.insert(name.clone());
             continue;
         };
-        let changes = group_settings(name, (base, before), (head, group));
-        if !changes.is_empty() || members(before) != members(group) {
+        let changes = group_settings(name, (base, before, old), (head, group));
+        if !changes.is_empty() || members(old) != members(group) {
             comparison.touched.insert(name.clone());
         }
         comparison.changes.extend(changes);
@@ -90,16 +96,20 @@ fn settings(base: &Desired, head: &Desired) -> Vec<BaseChange> {
         let entries = desired.settings.protected.iter();
         entries.map(|entry| (entry.person.clone(), entry.origin.clone())).collect()
     };
-    changes.entries("protected", &protected(base), &protected(head));
+    changes.entries("protected", &protected(base), &protected(head), |_| false);
     changes.list
 }
 
 fn group_settings(
     name: &GroupName,
-    (base, old): (&Desired, &DesiredGroup),
+    (base, old_name, old): (&Desired, &GroupName, &DesiredGroup),
     (head, new): (&Desired, &DesiredGroup),
 ) -> Vec<BaseChange> {
     let mut changes = Changes { group: Some(name), list: Vec::new() };
+    if old_name != name {
+        let (before, after) = (Some(old_name.to_string()), Some(name.to_string()));
+        changes.push("name", before, after, false, Some(new.origin.clone()));
+    }
     if old.mode != new.mode {
         let (before, after) = (Some(old.mode.to_string()), Some(new.mode.to_string()));
         changes.push("mode", before, after, strictness(new.mode) < strictness(old.mode), Some(new.origin.clone()));
@@ -130,7 +140,12 @@ fn group_settings(
     let excluded = |group: &DesiredGroup| -> BTreeMap<GroupName, Origin> {
         group.rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
     };
-    changes.entries("exclusive_with", &excluded(old), &excluded(new));
+    // Either of the two groups may name the other.
+    let named_there = |other: &GroupName| {
+        let other = head.groups.get(other);
+        other.is_some_and(|other| other.rules.exclusive_with.iter().any(|it| it.group == *name))
+    };
+    changes.entries("exclusive_with", &excluded(old), &excluded(new), named_there);
     changes.list
 }
 
@@ -182,16 +197,21 @@ impl Changes<'_> {
         if old == new {
             return;
         }
-        // What a file no longer sets stood in the base, what is a default now as well.
-        let origin = after.and_then(|setting| setting.origin.clone());
-        let origin = origin.or_else(|| before.and_then(|setting| setting.origin.clone()));
+        let origin = after.or(before).and_then(|setting| setting.origin.clone());
         self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens(old, new), origin);
     }
 
-    /// A list of which each entry protects something.
-    fn entries<T: Ord + Display>(&mut self, setting: &str, before: &BTreeMap<T, Origin>, after: &BTreeMap<T, Origin>) {
+    /// A list of which each entry protects something, unless the same is said elsewhere.
+    fn entries<T: Ord + Display>(
+        &mut self,
+        setting: &str,
+        before: &BTreeMap<T, Origin>,
+        after: &BTreeMap<T, Origin>,
+        said_elsewhere: impl Fn(&T) -> bool,
+    ) {
         for (entry, origin) in before.iter().filter(|(entry, _)| !after.contains_key(entry)) {
-            self.push(setting, Some(entry.to_string()), None, true, Some(origin.clone()));
+            let loosens = !said_elsewhere(entry);
+            self.push(setting, Some(entry.to_string()), None, loosens, Some(origin.clone()));
         }
         for (entry, origin) in after.iter().filter(|(entry, _)| !before.contains_key(entry)) {
             self.push(setting, None, Some(entry.to_string()), false, Some(origin.clone()));
@@ -310,6 +330,31 @@ groups:
         assert_eq!(compared(STRICT, &head), ["! group: declared -> -", "! exclusive_with: Approvers -> -"]);
         let touched = compare_base(&desired(STRICT), &desired(&head)).touched;
         assert_eq!(touched.into_iter().collect::<Vec<_>>(), [GroupName::from("Payments")]);
+    }
+
+    #[test]
+    fn pinned_group_with_another_name_is_not_dropped() {
+        let head = STRICT.replace("  Payments:", "  Payers:");
+        assert_eq!(compared(STRICT, &head), ["  name: Payments -> Payers"]);
+        let loose = head.replace("    min_members: 2\n", "");
+        assert_eq!(compared(STRICT, &loose), ["  name: Payments -> Payers", "! min_members: 2 -> -"]);
+    }
+
+    #[test]
+    fn exclusion_may_move_to_the_other_group() {
+        let head = STRICT.replace("    exclusive_with: [Approvers]\n", "");
+        assert_eq!(compared(STRICT, &head), ["! exclusive_with: Approvers -> -"]);
+        let head = head + "    exclusive_with: [Payments]\n";
+        let changes = compared(STRICT, &head);
+        assert_eq!(changes, ["  exclusive_with: - -> Payments", "  exclusive_with: Approvers -> -"]);
+    }
+
+    #[test]
+    fn default_has_no_place() {
+        let head = STRICT.replace("  limits: { group_removals: 1, total_removals: 5% }\n", "");
+        let changes = compare_base(&desired(STRICT), &desired(&head)).changes;
+        assert_eq!(changes.len(), 2);
+        assert!(changes.iter().all(|change| change.loosens && change.after.is_some() && change.origin.is_none()));
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub fn base_change(change: &BaseChange, escape: fn(&str) -> String) -> String {
     let group = change.group.as_ref().map(|group| escape(group.as_str()));
     if change.setting == "group" {
         let group = group.unwrap_or_default();
-        return format!("{group} is no longer declared: convoke does not manage it any more, and its members stay");
+        return format!("{group} is no longer declared: convoke no longer manages a group of this name");
     }
     let of = group.unwrap_or_else(|| "settings".into());
     let setting = escape(&change.setting);

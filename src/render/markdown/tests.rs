@@ -208,7 +208,7 @@ fn loosened_settings_are_a_warning() {
     > [!WARNING]
     > **Loosened.** This change loosens what guards memberships.
     >
-    > - `Old` is no longer declared: convoke does not manage it any more, and its members stay (`groups.yaml:8`)
+    > - `Old` is no longer declared: convoke no longer manages a group of this name (`groups.yaml:8`)
     > - `Developers`: `mode` changes from `exact` to `additive` (`groups.yaml:6`)
     > - `Developers`: `min_members` was `2` and is no longer set (`groups.yaml:6`)
 

@@ -82,7 +82,7 @@ fn this_change_has_a_section_of_its_own() {
 fn loosened_settings_stand_before_the_groups() {
     insta::assert_snapshot!(plan(&samples::loosened(), view(), NARROW), @"
     This change loosens what guards memberships
-      Old is no longer declared: convoke does not manage it any more, and its members stay
+      Old is no longer declared: convoke no longer manages a group of this name
           groups.yaml:8
       Developers: mode changes from exact to additive  groups.yaml:6
       Developers: min_members was 2 and is no longer set  groups.yaml:6
