@@ -15,6 +15,7 @@ mod guards;
 mod moves;
 mod operations;
 mod people;
+mod remaining;
 mod review;
 mod saved;
 mod since;
@@ -211,16 +212,16 @@ impl Plan {
 
     /// Labels every difference as caused by the change under review or as there before it, given the plan of the
     /// same account for the files before the change.
-    pub fn label_since(&mut self, before: &Self) {
-        since::label(self, before);
+    #[must_use]
+    pub fn labelled_since(mut self, before: &Self) -> Self {
+        since::label(&mut self, before);
+        self
     }
 
     /// The plan, with what the change under review does to it and besides it.
     #[must_use]
-    pub fn with_base(mut self, before: &Self, changes: Vec<BaseChange>) -> Self {
-        self.label_since(before);
-        self.base_changes = changes;
-        self
+    pub fn with_base(self, before: &Self, changes: Vec<BaseChange>) -> Self {
+        Self { base_changes: changes, ..self.labelled_since(before) }
     }
 
     /// Whether the plan says itself which members the token's user is.
@@ -241,12 +242,23 @@ impl Plan {
         self
     }
 
-    /// Lifts what the limits refuse, and nothing else. Says how many refusals that were.
-    pub fn lift_limits(&mut self) -> u64 {
-        let before = self.refusals.len();
+    /// The same plan without what the limits refuse; all other refusals stay.
+    #[must_use]
+    pub fn with_limits_lifted(mut self) -> Self {
         self.refusals.retain(|refusal| !refusal.guard.is_limit());
-        let lifted = before - self.refusals.len();
         self.recount();
-        lifted as u64
+        self
+    }
+
+    /// The same plan, with the number of requests that the run has sent so far.
+    #[must_use]
+    pub fn with_requests(self, requests: u64) -> Self {
+        Self { requests: Some(requests), ..self }
+    }
+
+    /// The same plan with another status: how a command judges it that does not apply it.
+    #[must_use]
+    pub fn with_status(self, status: RunStatus) -> Self {
+        Self { status, ..self }
     }
 }

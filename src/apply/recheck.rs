@@ -1,18 +1,26 @@
 //! Reads the groups of a saved plan again before the first write.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::GroupRef;
+use crate::model::{GroupId, GroupRef, Membership};
 use crate::plan::{Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
 /// Whether a saved plan can still be carried out.
 #[derive(Clone, Debug)]
 pub enum Recheck {
-    /// The plan's changes are still the ones to make. With the members of each group that it changes.
-    Fresh(Present),
+    /// The plan's changes are still the ones to make.
+    Fresh {
+        /// The members of each group that it changes.
+        present: Present,
+        /// What is left to do, as the guards judge it now.
+        remaining: Box<Plan>,
+    },
     Stale(Vec<StaleGroup>),
 }
 
@@ -24,11 +32,11 @@ pub enum Recheck {
 pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> {
     let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.operations.is_empty()).collect();
     if changed.is_empty() {
-        return Ok(Recheck::Fresh(Present::new()));
+        return Ok(fresh(plan, &BTreeMap::new()));
     }
     // The plan goes by ids, people go by names: both have to mean the same group as before.
     let groups = client.user_groups().await?;
-    let (mut present, mut stale) = (Present::new(), Vec::new());
+    let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
     let mut named = Vec::new();
     for group in changed {
         match groups.get(&group.id).map(|found| &found.name) {
@@ -55,7 +63,12 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
             let difference = Some(Difference::new(group, &members, &added, &removed));
             stale.push(StaleGroup { name, renamed_to, difference });
         }
-        present.insert(group.id, ids);
+        present.insert(group.id, Arc::new(members));
     }
-    Ok(if stale.is_empty() { Recheck::Fresh(present) } else { Recheck::Stale(stale) })
+    Ok(if stale.is_empty() { fresh(plan, &present) } else { Recheck::Stale(stale) })
+}
+
+fn fresh(plan: &Plan, present: &BTreeMap<GroupId, Arc<Membership>>) -> Recheck {
+    let ids = present.iter().map(|(id, members)| (*id, members.keys().copied().collect()));
+    Recheck::Fresh { present: ids.collect(), remaining: Box::new(plan.remaining(present)) }
 }

@@ -57,11 +57,8 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
 async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
     let (connection, planned) =
         session::make_plan(&args.files, &args.planning, &args.connection, options(args), output).await?;
-    let mut plan = planned.plan;
-    if let Some(exit) = judge(&mut plan, args, output)? {
-        return Ok(Err(exit));
-    }
-    Ok(Ok(Ready { connection, plan, start: Start::Planned }))
+    let judged = judge(planned.plan, args, output);
+    Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }))
 }
 
 /// Reads a saved plan, shows it, asks the guards, and makes sure that the account is what it was made from.
@@ -71,56 +68,71 @@ async fn prepare_saved(
     progress: &Progress,
     output: &mut Output,
 ) -> Result<Result<Ready, Exit>, Failure> {
-    let mut plan = files::read_plan(path)?;
+    let plan = files::read_plan(path)?;
     if let Some(given) = session::given_account(args.connection.account_id)?.filter(|given| *given != plan.account_id) {
         let message = format!("the plan is of account {}, {given} is requested", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
     }
     let connection = session::connect(&args.connection, Some(plan.account_id), output).await?;
-    let watching = progress.watch(&connection.client, "asking whom the token acts for");
-    plan = observe::check_token_user(&connection.client, &plan, args.accept_self).await?;
-    plan.requests = Some(connection.client.requests());
-    drop(watching);
-    if let Some(exit) = judge(&mut plan, args, output)? {
-        return Ok(Err(exit));
+    if stale(&plan, args).is_some() {
+        let judged = judge(plan.with_requests(connection.client.requests()), args, output);
+        return Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }));
     }
     let watching = progress.watch(&connection.client, "reading the account again");
     let rechecked = apply::recheck(&connection.client, &plan).await?;
     drop(watching);
     match rechecked {
-        Recheck::Fresh(present) => Ok(Ok(Ready { connection, plan, start: Start::Rechecked(present) })),
+        Recheck::Fresh { present, remaining } => {
+            let watching = progress.watch(&connection.client, "asking whom the token acts for");
+            let remaining = observe::check_token_user(&connection.client, &remaining, args.accept_self).await?;
+            drop(watching);
+            let plan = plan.with_refusals(remaining.refusals).with_requests(connection.client.requests());
+            let judged = judge(plan, args, output);
+            Ok(judged.map(|plan| Ready { connection, plan, start: Start::Rechecked(present) }))
+        }
         Recheck::Stale(groups) => {
+            if has_page_before_report(args) {
+                let command = command(args);
+                let presentation = Presentation { applying: true, ..Presentation::of(&command) };
+                presentation.plan(&plan, args.format.format, output);
+            }
             show::stale(groups, connection.client.requests(), args.format.format, output);
             Ok(Err(Exit::Stale))
         }
     }
 }
 
-/// Shows the plan, and says with which exit code it is not to be applied, if so.
-fn judge(plan: &mut Plan, args: &ApplyArgs, output: &mut Output) -> Result<Option<Exit>, Failure> {
-    let stale = stale(plan, args);
-    let exit = match &stale {
-        Some(_) => {
-            plan.status = RunStatus::Stale;
-            Some(Exit::Stale)
-        }
-        None => {
-            if args.accept.is_some() {
-                let lifted = plan.lift_limits();
-                output.note(&format!("Accepted for exactly this plan: {} lifted.", counted(lifted, "limit")));
-            }
-            (!plan.refusals.is_empty()).then_some(Exit::Refused)
-        }
+/// Shows the plan, and gives it back if it may be applied; else says with which exit code it may not.
+fn judge(plan: Plan, args: &ApplyArgs, output: &mut Output) -> Result<Plan, Exit> {
+    let stale = stale(&plan, args);
+    let (plan, exit) = if stale.is_some() {
+        (plan.with_status(RunStatus::Stale), Some(Exit::Stale))
+    } else {
+        let plan = if args.accept.is_some() { accepted(plan, output) } else { plan };
+        let refused = !plan.refusals.is_empty();
+        (plan, refused.then_some(Exit::Refused))
     };
-    // Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
-    if matches!(args.format.format, Format::Text | Format::Github) || exit.is_some() {
+    if has_page_before_report(args) || exit.is_some() {
         let presentation = Presentation { apply: &command(args), stale, applying: true };
-        presentation.plan(plan, args.format.format, output);
+        presentation.plan(&plan, args.format.format, output);
     }
     if exit == Some(Exit::Refused) {
         output.warn("the plan is refused: nothing was changed");
     }
-    Ok(exit)
+    exit.map_or(Ok(plan), Err)
+}
+
+fn accepted(plan: Plan, output: &mut Output) -> Plan {
+    let refused = plan.refusals.len();
+    let plan = plan.with_limits_lifted();
+    let lifted = (refused - plan.refusals.len()) as u64;
+    output.note(&format!("Accepted for exactly this plan: {} lifted.", counted(lifted, "limit")));
+    plan
+}
+
+/// Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
+const fn has_page_before_report(args: &ApplyArgs) -> bool {
+    matches!(args.format.format, Format::Text | Format::Github)
 }
 
 /// How this plan is applied.

@@ -65,12 +65,10 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     if let Some(error) = &origins.unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
-    let mut plan = planned.plan.with_origins(origins.by_difference);
+    let plan = planned.plan.with_origins(origins.by_difference);
     let (exit, status) = verdict(&plan);
-    plan.status = status;
     let requests = connection.client.requests();
-    plan.requests = Some(requests);
-    Ok(Drift { plan, exit, requests })
+    Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests })
 }
 
 /// How a drift ends. Guards have no say in it: they concern what would be done about it.

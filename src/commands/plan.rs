@@ -17,11 +17,9 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     };
     let (connection, planned) =
         session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
-    let mut plan = planned.plan;
+    let plan = planned.plan;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
-    if stale.is_some() {
-        plan.status = RunStatus::Stale;
-    }
+    let plan = if stale.is_some() { plan.with_status(RunStatus::Stale) } else { plan };
     let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
         Ok(()) => true,
         Err(failure) => {

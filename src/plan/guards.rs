@@ -136,18 +136,24 @@ impl PlanGuards {
 
 /// The guards over what the operations would do.
 pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
-    let mut refusals = protected(plan, people);
+    let mut refusals = operation_refusals(plan, people);
     let (doubts, warnings) = unknown_protected(plan, people);
     refusals.extend(doubts);
     plan.warnings.extend(warnings);
+    plan.refusals.extend(refusals);
+    sort(plan);
+}
+
+/// What the guards object to that can be judged from the members of the planned groups alone.
+pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
+    let mut refusals = protected(plan, people);
     refusals.extend(total_removals(plan));
     for group in &plan.groups {
         refusals.extend(group_removals(group));
         refusals.extend(min_members(group));
         refusals.extend(allow_empty(group));
     }
-    plan.refusals.extend(refusals);
-    sort(plan);
+    refusals
 }
 
 /// The guards over how the files and the account fit together.
@@ -196,7 +202,7 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
 }
 
 /// What is about one group stands with it, in the order of names; what is about the account comes last.
-fn sort(plan: &mut Plan) {
+pub(super) fn sort(plan: &mut Plan) {
     plan.refusals.sort_by(|a, b| {
         let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))

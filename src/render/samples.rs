@@ -135,9 +135,7 @@ fn small_account() -> Observed {
 pub fn labelled() -> Plan {
     let before = SMALL
         .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
-    let mut plan = small();
-    plan.label_since(&super::samples::plan(&before, &small_account()));
-    plan
+    small().labelled_since(&super::samples::plan(&before, &small_account()))
 }
 
 /// A plan without changes, of a change under review that loosens a rule and a mode, drops a group and protects somebody.

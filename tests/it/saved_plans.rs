@@ -38,9 +38,7 @@ fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
     world.run("apply plan.json --yes").exits(0);
     world.forget_requests();
     let again = world.run("apply plan.json --yes").exits(0);
-    again.says(
-        "Nothing was changed.\n1 group in sync.\n1 group not read again: the plan changes nothing there\n",
-    );
+    again.says("Nothing was changed.\n1 group in sync.\n1 group not read again: the plan changes nothing there\n");
     assert!(world.writes().is_empty());
 }
 
@@ -132,6 +130,70 @@ fn members_who_do_not_count_make_no_plan_stale() {
     world.run("apply plan.json --yes").exits(0).says("1 group in sync.");
     world.account().remove("Ops", "alice@example.com");
     world.run("apply plan.json --yes").exits(4).says("was removed: alice@example.com");
+}
+
+/// An additive group where the access of some people has expired; the others are not declared.
+fn expired(members: &[&str]) -> World {
+    let people = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| format!("{name}@example.com"));
+    let entries = members.iter().map(|member| format!("      - {{ email: {member}, until: 2020-01-01 }}\n"));
+    given(Seed::default().group("Ops", people.iter().map(String::as_str).collect::<Vec<_>>())).file(
+        "convoke.yaml",
+        format!(
+            "version: 1\ngroups:\n  Ops:\n    mode: additive\n    min_members: 6\n    members:\n{}",
+            entries.collect::<String>()
+        ),
+    )
+}
+
+#[test]
+fn min_members_of_a_saved_plan_is_judged_anew() {
+    let world = expired(&["a@example.com", "b@example.com"]);
+    world.run("plan --out plan.json").exits(0);
+    world.account().remove("Ops", "h@example.com");
+    world.account().remove("Ops", "g@example.com");
+    world.forget_requests();
+    let refused = world.run("apply plan.json --yes").exits(3);
+    refused.says("4 members would be left, at least 6 must be");
+    let digest = world.run("show plan.json --format json").exits(0).json()["digest"].as_str().unwrap().to_owned();
+    let accepted = world.run(&format!("apply plan.json --yes --accept {digest} --format json")).exits(3).json();
+    assert_eq!((&accepted["status"], &accepted["refusals"][0]["guard"]), (&"refused".into(), &"min_members".into()));
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn limits_of_a_saved_plan_are_judged_anew_and_accepted() {
+    let world = expired(&["a@example.com", "b@example.com"]);
+    let plan = world.read("convoke.yaml").replace("min_members: 6", "min_members: 1");
+    world.write("convoke.yaml", plan);
+    world.run("plan --out plan.json").exits(0);
+    world.account().remove("Ops", "h@example.com");
+    world.run("apply plan.json --yes").exits(3).says("2 of 7 members would be removed, at most 1 may be");
+    assert!(world.writes().is_empty());
+    let digest = world.run("show plan.json --format json").exits(0).json()["digest"].as_str().unwrap().to_owned();
+    world.run(&format!("apply plan.json --yes --accept {digest}")).exits(0).says("Applied: 0 added, 2 removed.");
+}
+
+#[test]
+fn removals_that_were_made_count_for_no_limit() {
+    let world = expired(&["a@example.com", "b@example.com", "c@example.com"]);
+    let file = world.read("convoke.yaml").replace("min_members: 6", "min_members: 1");
+    world.write("convoke.yaml", file);
+    world.run("plan --out plan.json").exits(3);
+    world.run("apply plan.json --yes").exits(3);
+    world.account().remove("Ops", "a@example.com");
+    world.account().remove("Ops", "b@example.com");
+    world.run("apply plan.json --yes").exits(0).says("Applied: 0 added, 1 removed.");
+}
+
+#[test]
+fn refused_saved_plan_of_a_changed_account_is_stale() {
+    let world = given(seed())
+        .file("convoke.yaml", "version: 1\ngroups:\n  Ops: { members: [alice@example.com, bob@example.com] }\n");
+    world.run("plan --out plan.json").exits(3);
+    world.run("apply plan.json --yes").exits(3);
+    world.account().add("Ops", "other@example.com");
+    world.run("apply plan.json --yes").exits(4);
+    assert!(world.writes().is_empty());
 }
 
 #[test]

@@ -160,3 +160,19 @@ fn a_group_is_fresh_wherever_the_plan_itself_would_take_it() {
     present.remove(&member_id(4));
     assert_eq!(group.freshness(&present), Freshness::Stale { added: members(&[30]), removed: members(&[4]) });
 }
+
+#[test]
+fn protected_address_of_a_removed_member_is_judged_anew() {
+    let plan = Account::default()
+        .group("G", 0..10)
+        .plan(&format!("settings: {{ protected: [boss@example.com] }}\ngroups:\n{}", listing("G", "", 1..10)));
+    assert_eq!(refused(&plan), []);
+    let group = &plan.groups[0];
+    let mut present = (*group.observed).clone();
+    let renamed = Member { id: member_id(0), email: "boss@example.com".parse().ok(), status: Some(Status::Accepted) };
+    present.insert(member_id(0), Arc::new(renamed));
+    assert_eq!(refused(&plan.remaining(&[(group.id, Arc::new(present.clone()))].into())), [Guard::Protected]);
+    present.remove(&member_id(0));
+    let done = plan.remaining(&[(group.id, Arc::new(present))].into());
+    assert_eq!((refused(&done), done.summary.removes, done.digest), (vec![], 0, plan.digest));
+}

@@ -228,9 +228,9 @@ impl World {
         let renamed = plan.groups.iter().any(|group| !group.operations.is_empty() && !known(group)) && !regrouping;
         match apply::recheck(&client, &plan).await? {
             Recheck::Stale(_) => Ok(None),
-            Recheck::Fresh(_) if renamed => panic!("a plan is taken for fresh although a group has another name"),
-            Recheck::Fresh(present) => {
-                let start = Start::Rechecked(present);
+            Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
+            Recheck::Fresh { present, remaining } => {
+                let (start, plan) = (Start::Rechecked(present), plan.with_refusals(remaining.refusals));
                 Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await)
             }
         }

@@ -1,0 +1,65 @@
+//! What is left of a saved plan once the groups that it changes were read again, and what the guards say to that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::people::People;
+use super::{Action, Guard, Plan, Refusal, fingerprint, guards, operations};
+use crate::model::{GroupId, Membership, Observed};
+
+impl Plan {
+    /// The part of the plan that is still to be carried out, given the present members of the groups that it changes.
+    /// What an earlier run did is done. It keeps the digest of the plan, and the guards are judged anew.
+    #[must_use]
+    pub fn remaining(&self, present: &BTreeMap<GroupId, Arc<Membership>>) -> Self {
+        let mut left = self.clone();
+        for group in &mut left.groups {
+            let Some(members) = present.get(&group.id) else { continue };
+            group.changes.retain(|change| members.contains_key(&change.member.id) == (change.action == Action::Remove));
+            group.fingerprint = fingerprint(members.keys());
+            group.observed = Arc::clone(members);
+        }
+        operations::decide(&mut left.groups, left.due);
+        left.judged_anew()
+    }
+
+    /// The same plan, with these refusals.
+    #[must_use]
+    pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
+        self.refusals = refusals;
+        self.recount();
+        self
+    }
+
+    fn judged_anew(mut self) -> Self {
+        let memberships = self.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
+        let current = Observed { memberships, ..Observed::default() };
+        let refusals = guards::operation_refusals(&self, &People::of(&current));
+        let kept: Vec<Refusal> = self.refusals.iter().filter(|refusal| self.still_stands(refusal)).cloned().collect();
+        self.refusals = kept;
+        for refusal in refusals {
+            let same = |known: &Refusal| (&known.guard, &known.group) == (&refusal.guard, &refusal.group);
+            if refusal.guard != Guard::Protected || !self.refusals.iter().any(same) {
+                self.refusals.push(refusal);
+            }
+        }
+        guards::sort(&mut self);
+        self.recount();
+        self
+    }
+
+    /// Whether an earlier refusal holds without being judged again. Who is protected may have been found among the
+    /// account's members, which are not read again, so that such a refusal stands while anybody is removed there.
+    fn still_stands(&self, refusal: &Refusal) -> bool {
+        match refusal.guard {
+            Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,
+            Guard::GroupRemovals | Guard::TotalRemovals | Guard::MinMembers | Guard::AllowEmpty => false,
+            Guard::Protected => {
+                let concerned = |group: &&super::GroupPlan| {
+                    refusal.group.as_ref().is_none_or(|name| *name == group.name) && group.removals().next().is_some()
+                };
+                self.groups.iter().find(concerned).is_some()
+            }
+        }
+    }
+}
