@@ -103,7 +103,8 @@ output exit-code "$code"
 output status "$status"
 output digest "$(value digest)"
 if [ -s "$folder/plan.json" ]; then output plan "$folder/plan.json"; fi
-if [ -s "$folder/journal.jsonl" ]; then output journal "$folder/journal.jsonl"; fi
+# A journal without a request is no evidence of anything.
+if grep -qs '"entry":"sending"' "$folder/journal.jsonl"; then output journal "$folder/journal.jsonl"; fi
 if [ -s "$pages" ]; then
   cat "$pages" >> "$GITHUB_STEP_SUMMARY"
   # The last page is the result.

@@ -48,7 +48,7 @@ fn every_document_counts_the_requests_of_its_run() {
     counted("drift");
     counted("why alice@example.com");
     counted("review");
-    counted(&format!("apply plan.json --yes --accept {OTHER_DIGEST}"));
+    counted(&format!("apply --yes --accept {OTHER_DIGEST}"));
     world.account().add("Admins", "late@example.com");
     counted("apply plan.json --yes");
     counted("apply --yes --journal journal.jsonl");
