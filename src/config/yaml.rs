@@ -7,7 +7,7 @@ const RESERVED: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "y", "n
 
 /// The text as a scalar on one line: as it is where that can be nothing but text, else in double quotes.
 pub fn scalar(text: &str) -> String {
-    if is_plain(text) { text.into() } else { quoted(text) }
+    if is_plain(text) { text.into() } else { quoted(text, |_| false) }
 }
 
 /// Whether nobody could take the text for anything but text: it begins with a letter and holds no punctuation that
@@ -25,7 +25,8 @@ fn is_plain_id(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) && text.contains(['a', 'c', 'd', 'f'])
 }
 
-fn quoted(text: &str) -> String {
+/// Text in double quotes. Letters, digits and what `is_shown` accepts stay; everything else outside ASCII is escaped.
+pub(super) fn quoted(text: &str, is_shown: fn(char) -> bool) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
@@ -33,7 +34,7 @@ fn quoted(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             ' '..='~' => quoted.push(character),
-            _ if character.is_alphanumeric() => quoted.push(character),
+            _ if character.is_alphanumeric() || is_shown(character) => quoted.push(character),
             _ if u32::from(character) <= 0xffff => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(character));
             }

@@ -7,6 +7,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::escape::{cell, clean, code, spreadsheet};
+use super::words::last_day;
 use super::{counted, json};
 use crate::plan::{Review, ReviewEntry, ReviewGroup, ReviewMembership, ReviewSummary};
 
@@ -101,15 +102,6 @@ const fn two_factor(membership: &ReviewMembership) -> &'static str {
 fn first_day(from: Timestamp) -> String {
     let civil = from.to_zoned(TimeZone::UTC).datetime();
     if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
-}
-
-/// The end of a membership, as the files write it: the last day where it is the end of a day.
-fn last_day(until: Timestamp) -> String {
-    let civil = until.to_zoned(TimeZone::UTC).datetime();
-    match civil.date().yesterday() {
-        Ok(day) if civil.time() == Time::midnight() => day.to_string(),
-        _ => until.to_string(),
-    }
 }
 
 /// Where an entry is declared, with the rosters on the way.

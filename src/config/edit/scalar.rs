@@ -1,15 +1,14 @@
 //! Text as YAML: plain where that reads back as the same text.
 
-use std::fmt::Write as _;
-
 use crate::config::node::{self, Value};
+use crate::config::yaml::quoted;
 
 /// Words that older versions of YAML take for something else than text, in lower case.
 const RESERVED: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "~", "="];
 
 /// A text as one line of YAML, inside of brackets or not.
 pub(super) fn scalar(text: &str, in_flow: bool) -> String {
-    if is_plain(text, in_flow) { text.into() } else { quoted(text) }
+    if is_plain(text, in_flow) { text.into() } else { quoted(text, is_punctuation) }
 }
 
 fn is_plain(text: &str, in_flow: bool) -> bool {
@@ -35,27 +34,6 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
 /// Punctuation of other alphabets that stays visible in a file.
 fn is_punctuation(c: char) -> bool {
     matches!(c, '\u{a1}'..='\u{bf}' if c != '\u{ad}') || matches!(c, '\u{2010}'..='\u{2027}' | '\u{20a0}'..='\u{20bf}')
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            ' '..='~' => quoted.push(character),
-            _ if character.is_alphanumeric() || is_punctuation(character) => quoted.push(character),
-            _ if u32::from(character) <= 0xffff => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
-            }
-            _ => {
-                let _ = write!(quoted, "\\U{:08x}", u32::from(character));
-            }
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]
