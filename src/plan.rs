@@ -116,6 +116,9 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let mut compared = compare::compare(desired, current, &targets, &people, policy, time);
     let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
+    if policy.due {
+        compared.leave_out_undated();
+    }
     count_blocked(&mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), policy.due, time);
     plan.blocked = compared.blocked;

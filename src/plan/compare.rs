@@ -22,7 +22,24 @@ const MOST_SHOWN: usize = 5;
 pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
     pub blocked: Vec<Blocked>,
+    /// Where those of them are declared that the clock does not concern.
+    pub undated: BTreeSet<Origin>,
     pub expiring: Vec<Expiring>,
+}
+
+impl Compared {
+    /// Leaves out what is blocked and has nothing to do with the clock, as a plan for the clock does with every other
+    /// difference. Where a removal is held, all of it stays: it may be the reason.
+    pub fn leave_out_undated(&mut self) {
+        if self.groups.iter().any(|group| !group.held.is_empty()) {
+            return;
+        }
+        let (undated, dated): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.blocked).into_iter().partition(|blocked| self.undated.contains(&blocked.origin));
+        self.blocked = dated;
+        let names: BTreeSet<GroupName> = undated.into_iter().map(|blocked| blocked.group).collect();
+        self.groups.iter_mut().filter(|group| names.contains(&group.name)).for_each(|group| group.left_out = true);
+    }
 }
 
 /// Somebody who belongs to a group now, and an entry that says so.
@@ -156,6 +173,9 @@ impl<'p> Comparison<'p, '_> {
                 (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
             },
         };
+        if !group.members.iter().any(|entry| brought_by_clock(entry, self.time)) {
+            self.compared.undated.insert(group.origin.clone());
+        }
         let blocked = Blocked::new(name.clone(), None, group.origin.clone(), reason);
         self.compared.blocked.push(Blocked { mode: group.mode, ..blocked });
         None
@@ -166,6 +186,9 @@ impl<'p> Comparison<'p, '_> {
         if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
             *similar = self.similar(&entry.person);
             *nearest = similar.iter().find_map(|member| member.email.clone());
+        }
+        if !brought_by_clock(entry, self.time) {
+            self.compared.undated.insert(entry.origin.clone());
         }
         let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
         self.compared.blocked.push(Blocked { mode, ..blocked });
@@ -218,6 +241,12 @@ impl<'p> Comparison<'p, '_> {
         }
         self.compared
     }
+}
+
+/// Whether time alone has begun or ended what an entry asks for.
+fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
+    let ended = entry.until().is_some_and(|until| until <= time);
+    ended || (entry.from().is_some() && entry.belongs_at(time))
 }
 
 /// Takes the removals out that a line holds.

@@ -8,11 +8,16 @@ use jiff::Timestamp;
 
 use super::compare::{Compared, hold};
 use super::people::People;
-use super::{Action, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
+use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
 use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin, PersonRef};
 
 /// Where somebody is declared whom the plan removes elsewhere.
-type Declarations<'a> = BTreeMap<&'a GroupName, Vec<(MemberId, &'a DesiredMember)>>;
+#[derive(Default)]
+struct Declarations<'a> {
+    groups: BTreeMap<&'a GroupName, Vec<(MemberId, &'a DesiredMember)>>,
+    /// Who may be meant by an entry that several members fit.
+    ambiguous: BTreeMap<MemberId, Origin>,
+}
 
 /// Adds those whom the plan removes to the other groups that declare them, where they are not there yet, and holds the
 /// removals for which that cannot be done. Says which groups have to be read first.
@@ -29,9 +34,9 @@ pub(super) fn keep_access(
         return unread;
     }
     let declared = declarations(compared, desired, policy, people, time);
-    let found = targets(desired, current, |name| declared.contains_key(name));
-    let mut holders: BTreeMap<MemberId, Origin> = BTreeMap::new();
-    for (name, members) in &declared {
+    let found = targets(desired, current, |name| declared.groups.contains_key(name));
+    let mut holders = declared.ambiguous;
+    for (name, members) in &declared.groups {
         let Some(group) = desired.groups.get(*name) else { continue };
         let id = found.get(*name).and_then(|target| target.as_ref().ok());
         match id.and_then(|id| Some((*id, current.memberships.get(id)?))) {
@@ -93,7 +98,7 @@ fn declarations<'a>(
     let changes = writing.flat_map(|group| &group.changes);
     let removed: BTreeSet<MemberId> =
         changes.filter(|change| change.action == Action::Remove).map(|change| change.member.id).collect();
-    let mut declared = Declarations::new();
+    let mut declared = Declarations::default();
     if removed.is_empty() {
         return declared;
     }
@@ -104,11 +109,19 @@ fn declarations<'a>(
     };
     for (name, group) in desired.groups.iter().filter(|(name, _)| !policy.covers(name)) {
         let entries = group.members.iter().filter(|entry| named(&entry.person) && entry.belongs_at(time));
-        let members = entries.filter_map(|entry| Some((people.resolve(&entry.person).ok()?, entry)));
-        let mut seen = BTreeSet::new();
-        let members: Vec<_> = members.filter(|(id, _)| removed.contains(id) && seen.insert(*id)).collect();
+        let (mut members, mut seen) = (Vec::new(), BTreeSet::new());
+        for entry in entries {
+            match people.resolve(&entry.person) {
+                Ok(id) if removed.contains(&id) && seen.insert(id) => members.push((id, entry)),
+                Err(BlockedReason::AmbiguousPerson { candidates }) => {
+                    let held = candidates.into_iter().map(|id| (id, entry.origin.clone()));
+                    declared.ambiguous.extend(held);
+                }
+                _ => {}
+            }
+        }
         if !members.is_empty() {
-            declared.insert(name, members);
+            declared.groups.insert(name, members);
         }
     }
     declared

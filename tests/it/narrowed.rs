@@ -162,6 +162,32 @@ groups:
 }
 
 #[test]
+fn due_ignores_a_blocked_entry_without_dates() {
+    let file = "version: 1
+settings:
+  limits: { group_removals: 100% }
+groups:
+  Ops:
+    members:
+      - alice@example.com
+      - stranger@elsewhere.example
+  Missing:
+    members: [alice@example.com]
+";
+    let world = given(pair()).file("convoke.yaml", file);
+    world.run("plan --due --at 2026-02-01").exits(0);
+    let report = world.run("apply --yes --due --at 2026-02-01 --format json").exits(0).json();
+    assert_eq!((&report["status"], &report["blocked"]), (&"changes".into(), &0.into()));
+    world.run("plan --at 2026-02-01").exits(3);
+    // An entry that ends somebody's access cannot be applied while the list has an unknown person.
+    world.write(
+        "convoke.yaml",
+        file.replace("alice@example.com\n      -", "{ email: alice@example.com, until: 2026-01-01 }\n      -"),
+    );
+    world.run("plan --due --at 2026-02-01").exits(3).says("stranger@elsewhere.example");
+}
+
+#[test]
 fn an_unexpected_digest_saves_nothing() {
     let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
     let zeros = "0".repeat(64);

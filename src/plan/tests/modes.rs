@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::RunStatus;
 
 /// An additive group with this list.
 fn additive(entries: &str) -> String {
@@ -89,6 +90,34 @@ fn due_never_replaces_a_set() {
     assert!(Plan::parse(&serde_json::to_vec(&plan.sealed()).unwrap()).is_ok(), "a saved plan keeps its operations");
 }
 
+#[test]
+fn due_leaves_out_blocked_entries_without_dates() {
+    let account = Account::default().group("G", [1]);
+    let plan = due(
+        &account,
+        "groups:\n  G: {members: [p1@example.com, nobody@example.org]}\n  H: {members: [p1@example.com]}\n",
+    );
+    assert_eq!((plan.blocked.len(), plan.is_blocked(), plan.status), (0, false, RunStatus::Changes));
+    assert!(!plan.groups[0].in_sync() && !plan.account_in_sync());
+}
+
+#[test]
+fn due_reports_blocked_entries_with_dates() {
+    let account = Account::default().group("G", [1]);
+    let files = "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: nobody@example.org, from: 2026-06-01}\n  \
+                 H:\n    members: [{email: p1@example.com, until: 2026-06-01}]\n";
+    let groups: Vec<_> = due(&account, files).blocked.into_iter().map(|blocked| blocked.group).collect();
+    assert_eq!(groups, [GroupName::from("G"), GroupName::from("H")]);
+}
+
+#[test]
+fn due_reports_what_holds_a_removal() {
+    let account = Account::default().group("G", [1, 22]);
+    let files = "groups:\n  G:\n    members: [p1@example.com, {email: p22@example.com, until: 2026-06-01}, nobody@example.org]\n";
+    let plan = due(&account, files);
+    assert_eq!((plan.blocked.len(), plan.summary.held, plan.is_blocked()), (1, 1, true));
+}
+
 /// The plan of these groups alone.
 fn touching(account: &Account, files: &str, groups: &[&str]) -> Plan {
     let touched = groups.iter().map(|name| GroupName::from(*name)).collect();
@@ -119,6 +148,15 @@ fn a_removal_is_held_until_the_other_group_was_read() {
     let plan = touching(&account, files, &["G"]);
     assert!(plan.sought(&account.0, true).is_empty());
     assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 0));
+}
+
+#[test]
+fn ambiguous_entry_elsewhere_holds_a_removal() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = Account::default().group("G", [11, 222]).group("H", []).person(9, "p222@example.com", known);
+    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
+    let plan = touching(&account, files, &["G"]);
+    assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
 }
 
 #[test]
