@@ -29,7 +29,136 @@ mod why;
 pub use failure::{Exit, Failure};
 pub use output::Output;
 
-use crate::cli::{Cli, Command};
+use clap::{Parser, Subcommand};
+
+use crate::cli::{Format, OutputArgs};
+
+pub const EXAMPLES: &str = "\
+Start here:
+  convoke export --out-dir groups    write the account's present groups as files
+  convoke plan -f groups             show what would change
+
+Exit codes:
+  0  done, or in sync      4  stale: plan again   69  the API cannot be reached or misbehaves
+  2  differences           5  applied in part     77  credentials refused
+  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
+
+/// Keep the membership of Cloudflare user groups in Git
+///
+/// YAML files declare the members of each group. `plan` shows what would change, `apply` makes the change, and `drift`
+/// reports changes made outside the repository.
+#[derive(Debug, Parser)]
+#[command(name = "convoke", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the files offline
+    #[command(after_help = validate::EXAMPLES)]
+    Validate(validate::ValidateArgs),
+    /// Read the account and show what would change
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(plan::PlanArgs),
+    /// Apply the configuration, or a saved plan, to the account
+    #[command(after_help = apply::EXAMPLES)]
+    Apply(apply::ApplyArgs),
+    /// Report differences between the account and the files; exit code 2 if there are any
+    #[command(after_help = drift::EXAMPLES)]
+    Drift(drift::DriftArgs),
+    /// Write a plan that reverses a run of apply
+    #[command(after_help = undo::EXAMPLES)]
+    Undo(undo::UndoArgs),
+    /// Write the evidence for an access review: every membership of every group
+    #[command(after_help = review::EXAMPLES)]
+    Review(review::ReviewArgs),
+    /// Show a saved plan
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
+    /// Show the groups a person is in or should be in, and the lines that say so
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::WhyArgs),
+    /// Write the account's present membership as files ready to commit
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
+    /// Add a person to groups or rosters in the files
+    #[command(after_help = grant::EXAMPLES)]
+    Grant(grant::GrantArgs),
+    /// Take a person out of groups or rosters in the files
+    #[command(after_help = revoke::EXAMPLES)]
+    Revoke(revoke::RevokeArgs),
+    /// Delete entries from the files that ended long ago
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::PruneArgs),
+    /// Serve a mock of the API on a loopback port until stopped
+    #[command(after_help = sandbox::EXAMPLES)]
+    Sandbox(sandbox::SandboxArgs),
+    /// Print the JSON Schema of a file that convoke reads or writes
+    #[command(after_help = schema::EXAMPLES)]
+    Schema(schema::SchemaArgs),
+    /// Print shell completions
+    #[command(after_help = manual::COMPLETIONS_EXAMPLES)]
+    Completions(manual::CompletionsArgs),
+    /// Print a manual page
+    #[command(after_help = manual::MAN_EXAMPLES)]
+    Man(manual::ManArgs),
+}
+
+impl Command {
+    /// The command's name, as the command line has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "validate",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Drift(_) => "drift",
+            Self::Undo(_) => "undo",
+            Self::Show(_) => "show",
+            Self::Why(_) => "why",
+            Self::Review(_) => "review",
+            Self::Export(_) => "export",
+            Self::Grant(_) => "grant",
+            Self::Revoke(_) => "revoke",
+            Self::Prune(_) => "prune",
+            Self::Sandbox(_) => "sandbox",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// The format of the command's result. Commands without `--format` print text.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self {
+            Self::Validate(args) => args.format.format,
+            Self::Plan(args) => args.format.format,
+            Self::Apply(args) => args.format.format,
+            Self::Drift(args) => args.format.format,
+            Self::Undo(args) => args.format.format,
+            Self::Show(args) => args.format.format,
+            Self::Why(args) => args.format.format,
+            Self::Review(args) => match args.format {
+                review::ReviewFormat::Json => Format::Json,
+                review::ReviewFormat::Markdown => Format::Markdown,
+                review::ReviewFormat::Text | review::ReviewFormat::Csv | review::ReviewFormat::Html => Format::Text,
+            },
+            Self::Grant(grant::GrantArgs { edit, .. })
+            | Self::Revoke(revoke::RevokeArgs { edit, .. })
+            | Self::Prune(prune::PruneArgs { edit, .. }) => match edit.format {
+                edit::EditFormat::Json => Format::Json,
+                edit::EditFormat::Text => Format::Text,
+            },
+            Self::Export(_) | Self::Sandbox(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => Format::Text,
+        }
+    }
+}
 
 /// Runs the command and says how it ended.
 ///

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser as _, ValueEnum};
-use convoke::cli::{self, Cli, LogFormat, OutputArgs};
-use convoke::commands::{self, Exit, Failure, Output};
+use convoke::cli::{self, LogFormat, OutputArgs};
+use convoke::commands::{self, Cli, Exit, Failure, Output};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;

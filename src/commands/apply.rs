@@ -1,21 +1,67 @@
 //! `apply`: makes the account what the files, or a saved plan, say.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::session::{self, Connection, PlanOptions};
+use clap::Args;
+
+use super::session::{self, Connection};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals::Stop};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
-use crate::cli::{ApplyArgs, Format};
+use crate::cli::{ConnectionArgs, FileArgs, Format, FormatArgs, PlanOptions, PlanningArgs};
 use crate::journal::Journal;
 use crate::model::RunStatus;
 use crate::observe;
-use crate::plan::Plan;
-use crate::render::counted;
-use crate::render::summary;
+use crate::plan::{Digest, Plan};
 use crate::render::view::{Invocation, Stale};
+use crate::render::{counted, summary};
 use crate::report::Report;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke apply
+  convoke apply --yes --expect DIGEST --journal journal.jsonl
+  convoke apply plan.json --yes
+
+`plan` prints DIGEST. The same changes have the same digest, so a reviewed plan can be applied
+exactly without its file.";
+
+#[derive(Clone, Debug, Args)]
+pub struct ApplyArgs {
+    /// A saved plan; without it the files are planned first
+    #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "only_changed", "due", "expiring"])]
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Apply without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Apply only if the plan has this digest
+    ///
+    /// `plan` prints the digest. It covers what would be done and nothing else, so a plan that was reviewed can be
+    /// applied without its file: convoke apply --yes --expect DIGEST. If the digest differs, nothing is changed and
+    /// the exit code is 4.
+    #[arg(long, value_name = "DIGEST")]
+    pub expect: Option<Digest>,
+    /// Lift the limits on removals for exactly the plan with this digest
+    ///
+    /// Only `group_removals` and `total_removals` are lifted, no other guard. If the digest differs, nothing is
+    /// changed and the exit code is 4.
+    #[arg(long, value_name = "DIGEST")]
+    pub accept: Option<Digest>,
+    /// Record every request and answer in this new file
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: PlanOptions,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
 
 /// A plan that is ready to be carried out.
 struct Ready {
@@ -55,9 +101,9 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
 
 /// Plans anew, shows the plan, and asks the guards.
 async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
-    let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, options(args), output).await?;
-    let judged = judge(planned.plan, args, output);
+    let (connection, plan) =
+        session::make_plan(&args.files, &args.planning, &args.connection, &args.options, output).await?;
+    let judged = judge(plan, args, output);
     Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }))
 }
 
@@ -84,7 +130,7 @@ async fn prepare_saved(
     match rechecked {
         Recheck::Fresh { present, remaining } => {
             let watching = progress.watch(&connection.client, "asking whom the token acts for");
-            let remaining = observe::check_token_user(&connection.client, &remaining, args.accept_self).await?;
+            let remaining = observe::check_token_user(&connection.client, &remaining, args.options.accept_self).await?;
             drop(watching);
             let plan = plan.with_refusals(remaining.refusals).with_requests(connection.client.requests());
             let judged = judge(plan, args, output);
@@ -138,17 +184,8 @@ const fn has_page_before_report(args: &ApplyArgs) -> bool {
 /// How this plan is applied.
 fn command(args: &ApplyArgs) -> Invocation {
     match &args.plan {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.accept_self),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, options(args)),
-    }
-}
-
-fn options(args: &ApplyArgs) -> PlanOptions<'_> {
-    PlanOptions {
-        base: &args.base.base,
-        only_changed: args.base.only_changed,
-        due: args.due,
-        accept_self: args.accept_self,
+        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.options),
     }
 }
 

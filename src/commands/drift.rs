@@ -1,19 +1,45 @@
 //! `drift`: reports differences between the account and the files, for a scheduled job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use super::session::PlanOptions;
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
 use crate::audit;
-use crate::cli::DriftArgs;
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
 use crate::render::metrics::{Found, Run, metrics};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke drift
+  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom";
+
+#[derive(Clone, Debug, Args)]
+pub struct DriftArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Write metrics for Prometheus to this file
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+    /// Do not ask the audit log who made each unexpected change
+    ///
+    /// The log is asked only if there is a difference: at most 10 pages a run. It needs the permission Account Settings
+    /// Read.
+    #[arg(long)]
+    pub no_audit_log: bool,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
 
 /// What a run found.
 struct Drift {
@@ -34,7 +60,7 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     }
     let Drift { plan, exit, requests } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        let apply = invocation::apply(&args.files, &args.planning, &args.connection, PlanOptions::default());
+        let apply = invocation::apply(&args.files, &args.planning, &args.connection, &PlanOptions::default());
         Presentation::of(&apply).drift(&plan, args.format.format, output);
     }
     output.detail(&show::cost(requests));
@@ -57,15 +83,15 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let progress = Progress::new(output);
     // Nothing is applied: whom the token acts for does not matter.
     let options = PlanOptions { accept_self: true, ..PlanOptions::default() };
-    let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
+    let (connection, plan) =
+        session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
     let watching = progress.watch(&connection.client, "reading who made the differences");
-    let origins = audit::origins(&connection.client, &planned.plan, Timestamp::now(), !args.no_audit_log).await;
+    let origins = audit::origins(&connection.client, &plan, Timestamp::now(), !args.no_audit_log).await;
     drop(watching);
     if let Some(error) = &origins.unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
-    let plan = planned.plan.with_origins(origins.by_difference);
+    let plan = plan.with_origins(origins.by_difference);
     let (exit, status) = verdict(&plan);
     let requests = connection.client.requests();
     Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests })

@@ -6,14 +6,65 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
 use tempfile::NamedTempFile;
 
 use super::{Exit, Failure, Output, invocation, session};
-use crate::cli::{EditArgs, EditFormat};
-use crate::config::{self, EditError, EditRequest, Edited, Source};
+use crate::cli::{FileArgs, TimeArgs};
+use crate::config::{self, EditError, EditRequest, Edited, ListName, Source, When};
+use crate::model::PersonRef;
 use crate::render::edit::{self, EditDocument};
 use crate::render::text::Paint;
 use crate::render::{clean, counted};
+
+/// How the files are edited.
+#[derive(Clone, Debug, Args)]
+pub struct EditArgs {
+    /// Show the edit, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    /// Format of the result: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: EditFormat,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct UntilArgs {
+    /// When the access ends: a date (through that day), an RFC 3339 instant, or a duration from now
+    ///
+    /// The units are h, d and w. Examples: --until 2026-12-31, --until 2026-12-31T18:00:00Z, --until +8h, --until +2w.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EditFormat {
+    /// For people: a unified diff and a line a change
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// The lists that a command line names.
+pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
+    let groups = groups.iter().map(|name| ListName::Group(name.as_str().into()));
+    groups.chain(rosters.iter().map(|name| ListName::Roster(name.as_str().into()))).collect()
+}
+
+/// A person as the files can name them.
+pub fn parse_person(text: &str) -> Result<PersonRef, String> {
+    match text.parse()? {
+        PersonRef::Id(id) if !id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Err("a member id has 32 hexadecimal digits".into())
+        }
+        person => Ok(person),
+    }
+}
 
 /// Edits the files as the request says.
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {

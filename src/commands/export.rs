@@ -3,12 +3,40 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use super::{Exit, Failure, Output, files, progress::Progress, session, show};
-use crate::cli::ExportArgs;
+use crate::cli::{ConnectionArgs, FileArgs};
 use crate::config::export;
 use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
 use crate::render::{clean, counted};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke export > convoke.yaml
+  convoke export --out-dir groups
+  convoke export Developers 'Platform Admins'
+
+A plan of the exported files is empty. Groups are pinned by id. Members without an address of their
+own are written by id.";
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The groups to write [default: all]
+    #[arg(value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// Write one file a group into this folder, instead of one document to stdout
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+    /// Overwrite existing files that differ
+    #[arg(long, requires = "out_dir")]
+    pub force: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // There may be no files yet: where some are named, they name the account.

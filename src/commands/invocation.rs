@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::session::PlanOptions;
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
+use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs};
 use crate::render::view::Invocation;
 
 /// How apply is called for a plan that was saved.
@@ -23,7 +22,7 @@ pub fn apply(
     files: &FileArgs,
     planning: &PlanningArgs,
     connection: &ConnectionArgs,
-    options: PlanOptions<'_>,
+    options: &PlanOptions,
 ) -> Invocation {
     let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
     for path in &files.files {
@@ -32,7 +31,7 @@ pub fn apply(
     for group in &planning.only {
         words.extend(option("--only", group));
     }
-    for path in options.base {
+    for path in &options.base {
         words.extend(option("--base", &path.to_string_lossy()));
     }
     let flags =

@@ -2,10 +2,31 @@
 
 use std::io::Write as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 
-use super::{Exit, Failure, Output};
-use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use super::{Cli, Exit, Failure, Output};
+
+pub const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  convoke completions bash > /etc/bash_completion.d/convoke
+  convoke completions zsh > ~/.zfunc/_convoke";
+
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}
+
+pub const MAN_EXAMPLES: &str = "\
+Examples:
+  convoke man | man -l -
+  convoke man plan > convoke-plan.1";
+
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// The command to print the page of [default: convoke itself]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+}
 
 const EXIT_STATUS: [(&str, &str); 10] = [
     ("0", "Done; in sync, or a plan was made."),

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Exit, Failure, github_actions, show};
-use crate::cli::{Cli, Color, Format, LogFormat};
+use super::{Cli, Exit, Failure, github_actions, show};
+use crate::cli::{Color, Format, LogFormat};
 use crate::cloudflare::Client;
 use crate::render::escape::clean_lines;
 use crate::render::failure::Failed;

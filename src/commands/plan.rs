@@ -1,23 +1,51 @@
 //! `plan`: reads the account and shows what would change.
 
-use super::session::{self, PlanOptions};
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, invocation};
-use crate::cli::PlanArgs;
+use super::{Exit, Failure, Output, files, invocation, session};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
-use crate::plan::Plan;
+use crate::plan::{Digest, Plan};
 use crate::render::view::Stale;
 
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke plan
+  convoke plan --out plan.json
+  convoke plan -f groups --base main/groups --format markdown
+  convoke plan --sandbox seed.yaml";
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Save the plan to this file, for `apply` and `show`
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with code 2 if there are differences
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Exit with code 4 if the plan has another digest than this
+    ///
+    /// The plan is printed, and --out is not written. For merge queues: convoke plan --expect DIGEST
+    #[arg(long, value_name = "DIGEST")]
+    pub expect: Option<Digest>,
+    #[command(flatten)]
+    pub options: PlanOptions,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let options = PlanOptions {
-        base: &args.base.base,
-        only_changed: args.base.only_changed,
-        due: args.due,
-        accept_self: args.accept_self,
-    };
-    let (connection, planned) =
-        session::make_plan(&args.files, &args.planning, &args.connection, options, output).await?;
-    let plan = planned.plan;
+    let (connection, plan) =
+        session::make_plan(&args.files, &args.planning, &args.connection, &args.options, output).await?;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
     let plan = if stale.is_some() { plan.with_status(RunStatus::Stale) } else { plan };
     let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
@@ -28,8 +56,8 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         }
     });
     let apply = match saved {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.accept_self),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, options),
+        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
+        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.options),
     };
     let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
     let is_stale = stale.is_some();

@@ -1,20 +1,63 @@
 //! `review`: the evidence for an access review.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use clap::{Args, ValueEnum};
 use futures_util::future::try_join_all;
-
 use jiff::Timestamp;
 
 use super::progress::Progress;
 use super::{Exit, Failure, Output, files, identity, session};
-use crate::cli::{ReviewArgs, ReviewFormat};
+use crate::cli::{ConnectionArgs, FileArgs, TimeArgs};
 use crate::cloudflare::{ApiError, Client};
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed};
 use crate::observe;
 use crate::plan::{self, Beginnings, Digest, Review, ReviewFacts};
 use crate::render::{clean, counted, review};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke review -f groups --format html --out review.html
+  convoke review -f groups --format csv > review.csv
+
+The exit code is 0 whatever the review finds. If anything cannot be read, nothing is written.";
+
+#[derive(Clone, Debug, Args)]
+pub struct ReviewArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Format of the result: text, csv, html, json or markdown
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: ReviewFormat,
+    /// Write the result to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Read when each membership began: one more request a membership
+    #[arg(long)]
+    pub dates: bool,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReviewFormat {
+    /// For a person at a terminal
+    #[default]
+    Text,
+    /// For spreadsheet programs: one row a membership
+    Csv,
+    /// One self-contained page to read, print and sign
+    Html,
+    /// For programs
+    Json,
+    /// For a comment or a wiki
+    Markdown,
+}
 
 pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (desired, sources) = config::load_with_sources(&session::paths(&args.files))?;

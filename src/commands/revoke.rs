@@ -1,11 +1,45 @@
 //! `revoke`: takes a person out of groups or rosters in the files.
 
+use clap::Args;
+
+use super::edit::{EditArgs, UntilArgs};
 use super::{Exit, Failure, Output, edit};
-use crate::cli::RevokeArgs;
 use crate::config::{EditRequest, Revoke};
+use crate::model::PersonRef;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke revoke alice@example.com 'Platform Admins'
+  convoke revoke alice@example.com --roster sre --until 2026-12-31
+  convoke revoke alice@example.com --everywhere
+
+Edits the files offline: the account is not touched. Without --until, the access ends now; an entry
+that ends before --until stays as it is. In additive groups, and in rosters that they use, an entry
+is ended and not deleted: that is what takes the access away at the next apply.";
+
+#[derive(Clone, Debug, Args)]
+pub struct RevokeArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "PERSON", value_parser = edit::parse_person)]
+    pub person: PersonRef,
+    /// The groups to take the person out of
+    #[arg(value_name = "GROUP", required_unless_present_any = ["roster", "everywhere"])]
+    #[arg(conflicts_with_all = ["roster", "everywhere"])]
+    pub groups: Vec<String>,
+    /// Take the person out of this roster; repeatable
+    #[arg(long, value_name = "NAME", conflicts_with = "everywhere")]
+    pub roster: Vec<String>,
+    /// Take the person out of all groups and rosters of all files
+    #[arg(long)]
+    pub everywhere: bool,
+    #[command(flatten)]
+    pub until: UntilArgs,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
 
 pub fn run(args: &RevokeArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let lists = (!args.everywhere).then(|| args.lists());
-    let request = EditRequest::Revoke(Revoke { person: args.person.clone(), lists, until: args.until.clone() });
+    let lists = (!args.everywhere).then(|| edit::lists(&args.groups, &args.roster));
+    let request = EditRequest::Revoke(Revoke { person: args.person.clone(), lists, until: args.until.until.clone() });
     edit::run(&request, &args.edit, output)
 }

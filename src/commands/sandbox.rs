@@ -1,8 +1,27 @@
 //! `sandbox`: serves a stand-in for the API until stopped.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::{Exit, Failure, Output, signals};
-use crate::cli::SandboxArgs;
 use crate::sandbox::{Sandbox, Seed};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787
+  CLOUDFLARE_API_TOKEN=any convoke plan --api-url http://127.0.0.1:8787/client/v4";
+
+#[derive(Clone, Debug, Args)]
+pub struct SandboxArgs {
+    /// The account's initial state
+    #[arg(long, value_name = "FILE")]
+    pub seed: PathBuf,
+    /// Loopback address to listen on; port 0 takes a free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+}
 
 pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failure> {
     let seed = Seed::load(&args.seed).map_err(|error| Failure::new(Exit::Data, error))?;

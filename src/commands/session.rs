@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::identity::ci_run_url;
 use super::progress::Progress;
 use super::{Exit, Failure, Output};
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs, TimeArgs};
+use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
@@ -216,38 +216,20 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
     }
 }
 
-/// The account, and the plan that makes it match the files.
-pub struct Planned {
-    pub plan: Plan,
-}
-
-/// The inputs of a plan besides the files.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlanOptions<'a> {
-    /// The same files as they were before the change under review; empty where there is none.
-    pub base: &'a [PathBuf],
-    /// Plan only what that change touches.
-    pub only_changed: bool,
-    /// Plan only what the clock brings.
-    pub due: bool,
-    /// Whether the user that the token acts for may be removed.
-    pub accept_self: bool,
-}
-
 /// Loads the files, reads the account and plans.
 pub async fn make_plan(
     files: &FileArgs,
     planning: &PlanningArgs,
     connection: &ConnectionArgs,
-    options: PlanOptions<'_>,
+    options: &PlanOptions,
     output: &mut Output,
-) -> Result<(Connection, Planned), Failure> {
+) -> Result<(Connection, Plan), Failure> {
     let time = time(&planning.time);
     let desired = config::load_checked(&paths(files), time)?;
     let account_id = account(connection.account_id, &desired)?;
     // The names on the command line are checked before anything is asked of the API.
     check_only(&planning.only, &desired)?;
-    let base = match options.base {
+    let base = match options.base.as_slice() {
         [] => None,
         paths => load_base(paths, output).map(|base| (compare_base(&base, &desired), base)),
     };
@@ -272,7 +254,7 @@ pub async fn make_plan(
         }
     };
     plan.requests = Some(connection.client.requests());
-    Ok((connection, Planned { plan }))
+    Ok((connection, plan))
 }
 
 /// Reads the files as they were before the change under review. A path that is not there holds nothing: the files may

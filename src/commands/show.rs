@@ -1,12 +1,30 @@
 //! Shows plans and reports in the requested format; and `show`, which does so with a saved plan.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::{Exit, Failure, Output, files, github_actions, invocation};
-use crate::cli::{Format, ShowArgs};
+use crate::cli::{Format, FormatArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::view::{Invocation, Stale, View};
 use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke show plan.json
+  convoke show plan.json --format markdown > comment.md";
+
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
 
 /// Shows a saved plan.
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {

@@ -1,16 +1,44 @@
 //! `undo`: the inverse of what a journal says was attempted, as a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
+use clap::Args;
 use jiff::Timestamp;
 
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
-use crate::cli::UndoArgs;
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs};
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::observe;
 use crate::plan::{Plan, Policy, Reversal};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke undo journal.jsonl --out undo.json
+  convoke apply undo.json
+
+Revert the files too. Otherwise the next apply makes the same changes again.";
+
+#[derive(Clone, Debug, Args)]
+pub struct UndoArgs {
+    /// The journal of a run: what `apply --journal` wrote
+    #[arg(value_name = "JOURNAL")]
+    pub journal: PathBuf,
+    /// Save the plan to this file, for `apply` and `show`
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Reverse the run in this group only; repeatable
+    #[arg(long, value_name = "GROUP")]
+    pub only: Vec<String>,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let record = files::read_journal(&args.journal)?;

@@ -1,11 +1,31 @@
 //! `validate`: checks the files and the groups' rules, offline.
 
+use clap::Args;
+
 use super::{Exit, Failure, Output, session};
-use crate::cli::{Format, ValidateArgs};
+use crate::cli::{FileArgs, Format, FormatArgs, MORE, TimeArgs};
 use crate::config;
-use crate::model::RunStatus;
+use crate::model::{AccountId, RunStatus};
 use crate::render::failure::FORMAT_VERSION;
 use crate::render::{counted, github};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke validate
+  convoke validate -f groups --format github";
+
+#[derive(Clone, Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// The account's id: must be the one that the files name [env: CLOUDFLARE_ACCOUNT_ID]
+    #[arg(long, value_name = "ID", help_heading = MORE)]
+    pub account_id: Option<AccountId>,
+    #[command(flatten)]
+    pub time: TimeArgs,
+}
 
 pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (desired, sources) = config::load_with_sources(&session::paths(&args.files))?;

@@ -2,13 +2,40 @@
 
 use std::collections::BTreeSet;
 
+use clap::Args;
+
 use super::{Exit, Failure, Output, progress::Progress, session};
-use crate::cli::{Format, WhyArgs};
+use crate::cli::{ConnectionArgs, FileArgs, Format, FormatArgs, TimeArgs};
 use crate::cloudflare::Client;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
 use crate::render::why;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  convoke why alice@example.com
+  convoke why alice@example.com 'Platform Admins'
+
+`convoke grant` and `convoke revoke` edit the lines that it shows.";
+
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "EMAIL-OR-ID")]
+    pub person: PersonRef,
+    /// Look at this group only
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
 
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let desired = session::load(&args.files)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -255,6 +256,20 @@ impl fmt::Display for PersonRef {
             Self::Email(email) => email.fmt(f),
             Self::Id(id) => id.fmt(f),
         }
+    }
+}
+
+impl FromStr for PersonRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let email = Email::declared(text);
+        email
+            .map(Self::Email)
+            .map_err(|error| format!("use an email address, or a member id of 32 hexadecimal digits: {error}"))
     }
 }
 

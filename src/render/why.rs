@@ -150,7 +150,7 @@ groups:
         let time = "2026-12-01T00:00:00Z".parse().unwrap();
         let policy = Policy { expiring_within: jiff::SignedDuration::ZERO, ..Policy::new(ACCOUNT.parse().unwrap()) };
         let plan = plan(&desired, &current, &policy, time);
-        why(&crate::cli::parse_person(person).unwrap(), &desired, &current, &plan, None, time)
+        why(&person.parse().unwrap(), &desired, &current, &plan, None, time)
     }
 
     const LAYOUT: Layout = Layout { width: 100, color: false };

@@ -15,7 +15,7 @@ fn sources(files: &[(&str, &str)]) -> Vec<Source> {
 }
 
 fn person(text: &str) -> PersonRef {
-    crate::cli::parse_person(text).unwrap()
+    text.parse().unwrap()
 }
 
 fn list(name: &str) -> ListName {
