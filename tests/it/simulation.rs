@@ -58,11 +58,13 @@ fn whatever_goes_wrong_nobody_loses_what_they_are_to_keep_and_every_run_tells_th
             });
         }
     });
-    println!("{}", figures.into_inner().unwrap());
+    let figures = figures.into_inner().unwrap();
+    println!("{figures}");
     if let Some((seed, violation)) = failed.into_inner().unwrap() {
         let (shortest, violation) = shrink(Scenario::new(seed), violation);
         panic!("seed {seed}: {violation}\n\nthe shortest history found:\n{shortest}\nCONVOKE_SEED={seed} repeats it");
     }
+    assert_eq!(figures.missing(), Vec::<&str>::new(), "never happened");
 }
 
 fn number(variable: &str) -> Option<u64> {

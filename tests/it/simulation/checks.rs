@@ -103,9 +103,11 @@ fn requests_keep_to_the_plan(
                 (dropped, BTreeSet::new(), Some(left.len()))
             }
         };
-        let by_put = request.operation == Some(Endpoint::ReplaceMembers);
-        if by_put && !view.certain {
-            continue;
+        if request.operation == Some(Endpoint::ReplaceMembers) {
+            ends_in_the_target(request, group)?;
+            if !view.certain {
+                continue;
+            }
         }
         if let Some(other) = dropped.difference(&leaving).next() {
             return Err(format!(
@@ -127,11 +129,72 @@ fn requests_keep_to_the_plan(
                 run.told(view.group)
             ));
         }
+        if takes_out && view.certain && !carried.accepted {
+            keeps_the_limits(run, carried, history, request, &view, &dropped)?;
+        }
         for member in &dropped {
             moves_with_proof(run, carried, history, request, *member)?;
         }
     }
     Ok(())
+}
+
+/// A PUT ends in the plan's target, but for those whom the API would not have and those who have to stay: it is not sent
+/// where the reading before it shows that somebody else came or went.
+fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violation> {
+    let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
+    let target = group.target();
+    let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
+    let joining: BTreeSet<MemberId> = group.additions().map(|change| change.member.id).collect();
+    let strangers = &(&named - &target) - &leaving;
+    let lost = &(&target - &joining) - &named;
+    match strangers.union(&lost).next() {
+        Some(member) => Err(format!("a PUT to a group that somebody else changed: {member}, {request:?}")),
+        None => Ok(()),
+    }
+}
+
+/// The limits hold at every request, for the members that the group has by the answers before it and those whom the run
+/// itself has removed.
+fn keeps_the_limits(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+    request: &Request,
+    view: &View,
+    dropped: &BTreeSet<MemberId>,
+) -> Result<(), Violation> {
+    let made = &carried.made;
+    let removed = |group: &GroupPlan| run.may_have_removed(group, request.number);
+    let Some(group) = made.group(view.group) else { return Ok(()) };
+    let gone = &removed(group) | &(dropped & &view.members);
+    let present = (&view.members | &gone).len() as u64;
+    let allowed = made.bounds.group_removals.get(&group.id).map_or(0, |limit| limit.allows(present, 1));
+    if gone.len() as u64 > allowed {
+        return Err(format!(
+            "{} of {present} are removed, {allowed} may be: {request:?}\n{view:?}\n{}",
+            gone.len(),
+            run.told(view.group)
+        ));
+    }
+    if made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
+        return Ok(());
+    }
+    let (mut total, mut all) = (0, 0);
+    for other in &made.plan.groups {
+        let view = View::before(request.number, other.id, run, carried, history);
+        if !view.certain {
+            return Ok(());
+        }
+        let gone = if other.id == group.id { gone.clone() } else { removed(other) };
+        total += gone.len() as u64;
+        all += (&view.members | &gone).len() as u64;
+    }
+    let allowed = made.bounds.total_removals.allows(all, 5);
+    match total > allowed {
+        true => Err(format!("{total} of {all} are removed in all, {allowed} may be: {request:?}")),
+        false => Ok(()),
+    }
 }
 
 /// Who moves is shown in the other group before a request takes them out of the one.
@@ -169,7 +232,8 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     }
     if !accepted {
         for (group, members) in &removed {
-            let allowed = made.bounds.group_removals.get(group).copied().unwrap_or(0);
+            let present = made.group(*group).map_or(0, |group| group.observed.len() as u64);
+            let allowed = made.bounds.group_removals.get(group).map_or(0, |limit| limit.allows(present, 1));
             if members.len() as u64 > allowed {
                 return Err(format!("{} were removed from {group}, {allowed} may be", members.len()));
             }
@@ -177,8 +241,10 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
         let total: usize = removed.values().map(BTreeSet::len).sum();
         // Within one group its own limit is what counts.
         let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
-        if losing > 1 && total as u64 > made.bounds.total_removals {
-            return Err(format!("{total} were removed in all, {} may be", made.bounds.total_removals));
+        let all = made.plan.groups.iter().map(|group| group.observed.len() as u64).sum();
+        let allowed = made.bounds.total_removals.allows(all, 5);
+        if losing > 1 && total as u64 > allowed {
+            return Err(format!("{total} were removed in all, {allowed} may be"));
         }
     }
     for (group, least) in &made.bounds.least {

@@ -8,7 +8,9 @@ use convoke::journal::Record;
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, GroupPlan, Plan};
 use convoke::report::Report;
-use convoke::sandbox::{MembershipChange, Request};
+use convoke::sandbox::{Endpoint, MembershipChange, Request};
+
+use super::files::Limit;
 
 /// The bounds that a plan is to keep, as the files set them when it was made.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +18,9 @@ pub struct Bounds {
     pub protected: BTreeSet<MemberId>,
     /// Everybody whom an unresolved entry may mean.
     pub spared: BTreeSet<MemberId>,
-    /// The most removals of each group.
-    pub group_removals: BTreeMap<GroupId, u64>,
-    pub total_removals: u64,
+    /// How many removals each group may have.
+    pub group_removals: BTreeMap<GroupId, Limit>,
+    pub total_removals: Limit,
     /// The least members of each group.
     pub least: BTreeMap<GroupId, u64>,
     /// Everybody whom each group's list may mean. Nothing for a plan that undoes.
@@ -72,6 +74,24 @@ impl Chronicle {
             format!("{number} {method} {query:?} {member:?} {body_ids:?} -> {status_sent:?} {fault:?} {shown:?}\n")
         };
         of_group.map(line).collect()
+    }
+
+    /// Whom of a group the requests before this one were to remove, as far as none of them was refused.
+    pub fn may_have_removed(&self, group: &GroupPlan, number: u64) -> BTreeSet<MemberId> {
+        let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
+        let writes = self.requests.iter().filter(|request| request.group == Some(group.id) && request.number < number);
+        let mut removed = BTreeSet::new();
+        for request in writes {
+            let refused = request.status_sent.is_some_and(|status| (400..500).contains(&status));
+            match request.operation {
+                Some(Endpoint::RemoveMember) if !refused => removed.extend(request.member),
+                Some(Endpoint::ReplaceMembers) if !refused => {
+                    removed.extend(leaving.iter().filter(|id| !request.body_ids.contains(id)));
+                }
+                _ => {}
+            }
+        }
+        removed
     }
 
     /// Whether somebody else touched this membership since the account was read for the plan.

@@ -3,7 +3,63 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use convoke::sandbox::{Cut, Fault, Request};
+use convoke::report::{Report, Undone};
+use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
+
+/// How runs end. Each happens.
+const ENDS: [&str; 8] =
+    ["complete", "could not read the account", "in part", "killed", "planned", "refused", "stale", "told to stop"];
+
+/// What goes wrong. Each happens.
+const FAULTS: [&str; 41] = [
+    "429 with Retry-After",
+    "429 without Retry-After",
+    "5xx in JSON",
+    "HTML error",
+    "HTML error after the effect",
+    "claim: the list as it is",
+    "claim: the list as it would be",
+    "claim: an empty list",
+    "claim: null",
+    "claim: like a write that was done",
+    "clamped page",
+    "contradiction: count",
+    "contradiction: total_pages",
+    "contradiction: page",
+    "contradiction: per_page",
+    "contradiction: total_count too high",
+    "contradiction: total_count too low",
+    "contradiction: total_count as text",
+    "contradiction: an entry is missing",
+    "contradiction: an entry stands twice",
+    "contradiction: success with errors",
+    "contradiction: status 206",
+    "contradiction: no result, but figures",
+    "contradiction: result is null, but figures",
+    "cut after the effect",
+    "cut before the effect",
+    "cut body",
+    "effect after the answer was lost",
+    "group deleted",
+    "group renamed",
+    "latency",
+    "names of two groups swapped",
+    "no result",
+    "no result_info",
+    "numbers as text",
+    "read that lags behind",
+    "somebody else edits after the request",
+    "somebody else edits before the request",
+    "success: false with 200",
+    "success: false with 200 after the effect",
+    "token revoked",
+];
+
+/// Why removals are kept back while a plan is carried out. Each happens.
+const KEPT: [&str; 5] = ["allow_empty", "group_removals", "min_members", "an addition not proven", "total_removals"];
+
+/// From how many schedules on each of these is to have happened.
+const ENOUGH: u64 = 1000;
 
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -14,6 +70,8 @@ pub struct Figures {
     /// How runs ended.
     pub ends: BTreeMap<&'static str, u64>,
     pub faults: BTreeMap<&'static str, u64>,
+    /// Removals that were kept back, by the reason.
+    pub kept: BTreeMap<&'static str, u64>,
 }
 
 impl Figures {
@@ -29,19 +87,34 @@ impl Figures {
         }
     }
 
+    pub fn reported(&mut self, report: &Report) {
+        for kept in report.groups.iter().flat_map(|group| &group.kept) {
+            *self.kept.entry(reason(kept)).or_default() += 1;
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
-        let Self { schedules, steps, requests, writes, ends, faults } = other;
+        let Self { schedules, steps, requests, writes, ends, faults, kept } = other;
         self.schedules += schedules;
         self.steps += steps;
         self.requests += requests;
         self.writes += writes;
-        for (how, count) in ends {
-            *self.ends.entry(how).or_default() += count;
-        }
-        for (kind, count) in faults {
-            *self.faults.entry(kind).or_default() += count;
+        for (counts, more) in [(&mut self.ends, ends), (&mut self.faults, faults), (&mut self.kept, kept)] {
+            more.into_iter().for_each(|(kind, count)| *counts.entry(kind).or_default() += count);
         }
     }
+
+    /// What has not happened in so many schedules, and is to.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let all = [(&self.ends, &ENDS[..]), (&self.faults, &FAULTS[..]), (&self.kept, &KEPT[..])];
+        let missing = all.iter().flat_map(|(counts, kinds)| kinds.iter().filter(|kind| !counts.contains_key(**kind)));
+        missing.copied().filter(|_| self.schedules >= ENOUGH).collect()
+    }
+}
+
+fn reason(kept: &Undone) -> &'static str {
+    let named = KEPT.iter().find(|name| kept.reason.contains(**name));
+    named.unwrap_or(&"an addition not proven")
 }
 
 fn kind(fault: &Fault) -> &'static str {
@@ -62,30 +135,55 @@ fn kind(fault: &Fault) -> &'static str {
         Fault::Unsuccessful => "success: false with 200",
         Fault::UnsuccessfulAfter => "success: false with 200 after the effect",
         Fault::Late(_) => "effect after the answer was lost",
-        Fault::Claim(_) => "claimed effect",
+        Fault::Claim(claim) => match claim {
+            FalseClaim::Done => "claim: like a write that was done",
+            FalseClaim::DoneList => "claim: the list as it would be",
+            FalseClaim::Unchanged => "claim: the list as it is",
+            FalseClaim::Empty => "claim: an empty list",
+            FalseClaim::Null => "claim: null",
+        },
         Fault::Lag(_) => "read that lags behind",
-        Fault::Contradict(_) | Fault::ResultInfo(_) => "contradictory list",
+        Fault::Contradict(contradiction) => contradicting(*contradiction),
+        Fault::ResultInfo(_) => "result_info as told",
         Fault::NumbersAsText => "numbers as text",
         Fault::All(_) => "several at once",
-        Fault::EditBefore(edit) | Fault::EditAfter(edit) => match edit {
-            convoke::sandbox::Edit::RevokeToken => "token revoked",
-            convoke::sandbox::Edit::RenameGroup(_)
-            | convoke::sandbox::Edit::SwapNames(_)
-            | convoke::sandbox::Edit::DeleteGroup(_) => "group renamed or deleted",
-            _ => "edit by somebody else",
-        },
+        Fault::EditBefore(Edit::RevokeToken) => "token revoked",
+        Fault::EditBefore(Edit::RenameGroup(_)) => "group renamed",
+        Fault::EditBefore(Edit::SwapNames(_)) => "names of two groups swapped",
+        Fault::EditBefore(Edit::DeleteGroup(_)) => "group deleted",
+        Fault::EditBefore(_) => "somebody else edits before the request",
+        Fault::EditAfter(_) => "somebody else edits after the request",
+    }
+}
+
+fn contradicting(contradiction: Contradiction) -> &'static str {
+    match contradiction {
+        Contradiction::Count => "contradiction: count",
+        Contradiction::TotalPages => "contradiction: total_pages",
+        Contradiction::Page => "contradiction: page",
+        Contradiction::PerPage => "contradiction: per_page",
+        Contradiction::TotalCount => "contradiction: total_count too high",
+        Contradiction::TotalCountLow => "contradiction: total_count too low",
+        Contradiction::TotalCountText => "contradiction: total_count as text",
+        Contradiction::LostEntry => "contradiction: an entry is missing",
+        Contradiction::DuplicateIds => "contradiction: an entry stands twice",
+        Contradiction::Errors => "contradiction: success with errors",
+        Contradiction::Partial => "contradiction: status 206",
+        Contradiction::NoResult => "contradiction: no result, but figures",
+        Contradiction::NullResult => "contradiction: result is null, but figures",
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedules, steps, requests, writes, ends, faults } = self;
+        let Self { schedules, steps, requests, writes, ends, faults, kept } = self;
         writeln!(f, "{schedules} schedules, {steps} steps, {requests} requests, {writes} writes with effect")?;
         let list = |f: &mut fmt::Formatter<'_>, name: &str, of: &BTreeMap<&str, u64>| {
             writeln!(f, "{name}: {} in all", of.values().sum::<u64>())?;
             of.iter().try_for_each(|(kind, count)| writeln!(f, "  {count:>8} {kind}"))
         };
         list(f, "runs", ends)?;
-        list(f, "faults", faults)
+        list(f, "faults", faults)?;
+        list(f, "removals kept back", kept)
     }
 }

@@ -40,6 +40,12 @@ pub enum Limit {
     Percent(u64),
 }
 
+impl Default for Limit {
+    fn default() -> Self {
+        Self::Percent(100)
+    }
+}
+
 impl Limit {
     /// What the contract says it comes to.
     pub fn allows(self, present: u64, least: u64) -> u64 {
@@ -51,11 +57,16 @@ impl Limit {
     }
 
     fn random(rng: &mut Rng) -> Self {
-        match rng.u8(0..4) {
+        match rng.u8(0..6) {
             0 => Self::Count(rng.u64(0..6)),
             1 => Self::Percent(rng.u64(0..60)),
             _ => Self::Percent(100),
         }
+    }
+
+    /// The smallest share of so many that allows these removals.
+    fn just(removed: usize, present: usize) -> Self {
+        Self::Percent((100 * removed as u64).div_ceil(present.max(1) as u64))
     }
 }
 
@@ -80,6 +91,13 @@ impl Files {
         for _ in 0..pick(rng, &[0, 0, 1, 3]) {
             move_somebody(rng, cast, &mut groups);
         }
+        let (mut removed, mut present) = (0, 0);
+        for group in &groups {
+            let members = cast.members(&group.name);
+            removed += group.leaving(cast, members).count();
+            present += members.len();
+        }
+        let total_removals = if rng.u8(0..4) == 0 { Limit::just(removed, present) } else { Limit::random(rng) };
         let precious: Vec<_> = cast.people.iter().filter(|_| rng.u8(0..20) == 0).collect();
         let mut protected: Vec<String> = precious.into_iter().map(|person| person.named(rng)).collect();
         protected.sort_by_key(|named| named.to_lowercase());
@@ -93,7 +111,7 @@ impl Files {
         Self {
             groups,
             group_removals: Limit::random(rng),
-            total_removals: Limit::random(rng),
+            total_removals,
             protected,
             misspelt,
             refuses_unmanaged: rng.u8(0..25) == 0,
@@ -160,7 +178,7 @@ impl Files {
 
 impl Group {
     fn random(rng: &mut Rng, cast: &Cast, name: String) -> Self {
-        let present = cast.groups.iter().find(|group| group.name == name).map_or(&[][..], |group| &group.members);
+        let present = cast.members(&name);
         let kept = match rng.u8(0..6) {
             0 => 0,
             1 => 50,
@@ -195,16 +213,35 @@ impl Group {
             misspelt.push(person.email.clone());
         }
         rng.shuffle(&mut members);
-        let least = rng.u64(0..=members.len() as u64);
-        Self {
+        // Bounds that the plan just keeps are those that the course of a run may break.
+        let least = if rng.bool() { members.len() as u64 } else { rng.u64(0..=members.len() as u64) };
+        let mut group = Self {
             name,
             mode: pick(rng, &["exact", "exact", "exact", "exact", "additive", "observe"]),
             min_members: (rng.u8(0..3) == 0).then_some(least),
             allow_empty: rng.bool(),
-            group_removals: (rng.u8(0..8) == 0).then(|| Limit::random(rng)),
+            group_removals: None,
             members,
             misspelt,
-        }
+        };
+        group.group_removals = match rng.u8(0..8) {
+            0 => Some(Limit::random(rng)),
+            1..4 => Some(Limit::just(group.leaving(cast, present).count(), present.len())),
+            _ => None,
+        };
+        group
+    }
+
+    /// Who of these is not on the list.
+    fn leaving<'a>(&'a self, cast: &'a Cast, present: &'a [usize]) -> impl Iterator<Item = &'a usize> {
+        present.iter().filter(|index| {
+            let person = &cast.people[**index];
+            let named = |named: &String| {
+                let named = named.to_lowercase();
+                named == person.email || named == person.id || person.user_email.as_ref() == Some(&named)
+            };
+            !self.members.iter().any(named)
+        })
     }
 }
 

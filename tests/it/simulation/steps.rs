@@ -73,9 +73,9 @@ impl Step {
 
     fn random(rng: &mut Rng, cast: &Cast) -> Self {
         match rng.u8(0..20) {
-            0..2 => Self::Declare(Files::random(rng, cast)),
-            2..5 => Self::Edit(edit(rng, cast)),
-            5..7 => Self::Plan,
+            0..4 => Self::Declare(Files::random(rng, cast)),
+            4..6 => Self::Edit(edit(rng, cast)),
+            6..7 => Self::Plan,
             7..13 => Self::Apply(Run::random(rng)),
             13..16 => Self::ApplySaved { back: pick(rng, &[0, 0, 0, 1, 2]), run: Run::random(rng) },
             16..19 => Self::Undo(Run::random(rng)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use convoke::model::{GroupId, MemberId};
-use convoke::sandbox::{Endpoint, Fault, MembershipChange, Request};
+use convoke::sandbox::{Contradiction, Endpoint, Fault, MembershipChange, Request};
 use tokio::time::Instant;
 
 use super::chronicle::{Carried, Chronicle};
@@ -129,6 +129,10 @@ impl View {
                 // Nobody is shown as null.
                 listing.members.extend(shown.iter().flatten());
                 listing.pages += 1;
+            }
+            // Nobody may well stand on one page.
+            (Some(Fault::Contradict(Contradiction::TotalPages)), shown) if shown.iter().flatten().next().is_none() => {
+                listing.certain = false;
             }
             // Whatever these show, it is not complete without saying so.
             (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,

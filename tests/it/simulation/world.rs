@@ -1,6 +1,6 @@
 //! Lives through a scenario: carries out its steps one after the other, and checks after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
 use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
-use convoke::plan::{self, Action, GroupPlan, Plan, Policy};
+use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
 use convoke::report::Report;
 use convoke::sandbox::{Account, Sandbox};
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +33,9 @@ const MAX_WAIT: Duration = Duration::from_secs(4);
 
 /// No schedule stalls a request longer than this.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many runs without faults may find entries resolved that were not before.
+const RERUNS: usize = 4;
 
 pub struct World {
     sandbox: Sandbox,
@@ -96,8 +99,12 @@ impl World {
             Step::Apply(run) => self.apply(*run).await.map(drop)?,
             Step::ApplySaved { back, run } => {
                 if let Some(at) = self.saved.len().checked_sub(back + 1) {
-                    let attempt = self.apply_saved(at, *run).await;
-                    self.close(attempt, "stale or refused")?;
+                    let (attempt, otherwise) = match self.apply_saved(at, *run).await {
+                        Ok(Some(refused_or_carried_out)) => (Ok(refused_or_carried_out), "refused"),
+                        Ok(None) => (Ok(None), "stale"),
+                        Err(error) => (Err(error), ""),
+                    };
+                    self.close(attempt, otherwise)?;
                 }
             }
             Step::Undo(run) => self.undo(*run).await?,
@@ -105,7 +112,9 @@ impl World {
         Ok(())
     }
 
-    /// Without faults, one more run converges and the next has nothing to do.
+    /// Without faults a run does everything but what it says is blocked, and the next has nothing to do. Whom an address
+    /// means that two members share depends on who had to be looked up: a run that finds such an entry resolved does what
+    /// the entry held back, and one more run follows.
     async fn calm(&mut self) -> Result<(), Violation> {
         self.account.clear_faults();
         self.account.restore_token();
@@ -115,25 +124,35 @@ impl World {
         self.files = self.files.unguarded();
         self.truth.refresh(&self.account);
         let run = Run { accept: false, cut: Cut::Never };
+        let mut last = self.converge(run).await?;
+        for _ in 0..RERUNS {
+            let (before, known) = (self.memberships(), self.account.history().len());
+            let next = self.converge(run).await?;
+            let resolved = ambiguous(&last).difference(&ambiguous(&next)).next().is_some();
+            if !resolved {
+                if self.memberships() != before {
+                    let history = self.account.history().split_off(known);
+                    return Err(format!("a run that was not needed changed the account: {history:?}\n{before:?}"));
+                }
+                let again: Vec<_> = next.made.changes().filter(|change| !refused(&last, *change)).collect();
+                return match again.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("the next plan still has changes that nobody refused: {again:?}")),
+                };
+            }
+            last = next;
+        }
+        Err("entries are resolved run after run".into())
+    }
+
+    /// A run whose every group is what the files say afterwards, as far as the API lets it be.
+    async fn converge(&mut self, run: Run) -> Result<Carried, Violation> {
         self.apply(run).await?;
-        let Some(first) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+        let Some(carried) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
             return Err("a plan without guards was refused, or the account could not be read".into());
         };
-        self.converged(&first)?;
-        let (before, known) = (self.memberships(), self.account.history().len());
-        self.apply(run).await?;
-        if self.memberships() != before {
-            let history = self.account.history().split_off(known);
-            return Err(format!("the second run changed the account: {history:?}\n{before:?}"));
-        }
-        let Some(second) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
-            return Err("the second run did not take place".into());
-        };
-        let again: Vec<_> = second.made.changes().filter(|change| !refused(&first, *change)).collect();
-        match again.is_empty() {
-            true => Ok(()),
-            false => Err(format!("the second plan still has changes that nobody refused: {again:?}")),
-        }
+        self.converged(&carried)?;
+        Ok(carried)
     }
 
     /// Whether every group is what the files say, as far as the API lets it be.
@@ -186,13 +205,10 @@ impl World {
     /// The bounds that the files set for these groups.
     fn bounds(&self, plan: &Plan, by_lists: bool) -> Bounds {
         let mut bounds = Bounds { protected: self.truth.protected(&self.files), ..Bounds::default() };
-        let mut all = 0;
         for group in &plan.groups {
             let declared = self.files.group(group.name.as_str());
-            let present = group.observed.len() as u64;
-            all += present;
             let limit = declared.and_then(|declared| declared.group_removals).unwrap_or(self.files.group_removals);
-            bounds.group_removals.insert(group.id, limit.allows(present, 1));
+            bounds.group_removals.insert(group.id, limit);
             let Some(declared) = declared else { continue };
             let least = declared.min_members.unwrap_or(0).max(u64::from(!declared.allow_empty));
             bounds.least.insert(group.id, least);
@@ -206,7 +222,7 @@ impl World {
                 plan.blocked.iter().filter_map(|blocked| Some(blocked.entry.as_ref()?.to_string())).collect();
             bounds.spared = self.truth.spared(&self.files, unresolved.iter().map(String::as_str));
         }
-        bounds.total_removals = self.files.total_removals.allows(all, 5);
+        bounds.total_removals = self.files.total_removals;
         bounds
     }
 
@@ -219,7 +235,8 @@ impl World {
         self.close(attempt, "refused")
     }
 
-    async fn apply_saved(&mut self, at: usize, run: Run) -> Attempt {
+    /// Carries out a saved plan, unless it is refused, or stale: then there is nothing.
+    async fn apply_saved(&mut self, at: usize, run: Run) -> Result<Option<Option<Carried>>, ApiError> {
         let (document, made) = self.saved[at].clone();
         let plan = Plan::parse(&document).unwrap();
         let client = self.client();
@@ -231,7 +248,7 @@ impl World {
             Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
             Recheck::Fresh { present, remaining } => {
                 let (start, plan) = (Start::Rechecked(present), plan.with_refusals(remaining.refusals));
-                Ok(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await)
+                Ok(Some(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await))
             }
         }
     }
@@ -287,6 +304,7 @@ impl World {
             Some(report) if report.complete => "complete",
             Some(_) => "in part",
         });
+        report.iter().for_each(|report| self.figures.reported(report));
         Some(Carried { made, accepted: run.accept, before, report, record: read(&path).unwrap() })
     }
 
@@ -360,6 +378,12 @@ impl World {
         let names = self.account.memberships().into_keys();
         names.filter_map(|name| Some((self.account.group_id(&name)?, self.account.member_ids_of(&name)))).collect()
     }
+}
+
+/// The entries whose address several members share.
+fn ambiguous(run: &Carried) -> BTreeSet<String> {
+    let shared = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::AmbiguousPerson { .. });
+    run.made.plan.blocked.iter().filter(shared).map(|blocked| blocked.origin.to_string()).collect()
 }
 
 /// Whether the run tried the change and the API would not have it, or the run left it out for such a one's sake.
