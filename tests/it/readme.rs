@@ -1,4 +1,4 @@
-//! The README keeps its word: its commands run, and what it names is there.
+//! The README's commands run, and the files that it links to exist.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use convoke::sandbox::{BlockingSandbox, Seed};
 
 use crate::harness::{nothing, repository};
 
-/// The commands of the README, as they are given to a shell.
+/// The commands in the README's shell blocks.
 fn commands(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
     let mut inside = false;
@@ -36,7 +36,7 @@ fn the_first_two_commands_need_nothing_but_rust() {
 fn every_command_of_the_readme_works() {
     let seed = Seed::load(&repository("examples/quickstart/seed.yaml")).unwrap();
     let sandbox = BlockingSandbox::start(&seed).unwrap();
-    // The README works from the repository's folder; what it writes goes to another.
+    // The commands refer to the repository's files but write into a temporary folder.
     let mut world = nothing().env("CLOUDFLARE_BASE_URL", &sandbox.base_url());
     copy(&repository("examples"), &world.path("examples"));
     let mut ran = BTreeMap::new();
@@ -47,6 +47,11 @@ fn every_command_of_the_readme_works() {
                 let (name, value) = assignment.split_once('=').unwrap();
                 let value = if name == "CLOUDFLARE_ACCOUNT_ID" { crate::harness::ACCOUNT } else { value };
                 world = world.env(name, value);
+            }
+            ["convoke", arguments @ .., ">", file] => {
+                let outcome = world.run_with(arguments).exits(0);
+                std::fs::write(world.path(file), &outcome.stdout).unwrap();
+                *ran.entry(arguments[0].to_owned()).or_insert(0) += 1;
             }
             ["cargo", "run", "--", arguments @ ..] | ["convoke", arguments @ ..] => {
                 world.run_with(arguments).exits(0);
@@ -62,7 +67,7 @@ fn every_command_of_the_readme_works() {
 }
 
 #[test]
-fn what_the_readme_links_to_is_there() {
+fn links_of_the_readme_exist() {
     let text = readme();
     let links: Vec<&str> = text
         .split("](")
@@ -77,7 +82,7 @@ fn what_the_readme_links_to_is_there() {
 }
 
 #[test]
-fn what_the_package_names_is_there() {
+fn files_named_by_the_package_exist() {
     for path in ["README.md", "LICENSE-MIT", "LICENSE-APACHE", ".ci/run", ".gitignore"] {
         assert!(repository(path).is_file(), "{path}");
     }
