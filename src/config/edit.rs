@@ -8,7 +8,6 @@ mod patch;
 mod proof;
 mod prune;
 mod revoke;
-mod scalar;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::problem::escaped;
-use super::yaml;
+use super::yaml::scalar;
 use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Observed, Status};
 
 mod file_name;
@@ -89,12 +89,12 @@ fn owners(current: &Observed) -> Owners<'_> {
 }
 
 fn entry(id: GroupId, name: &GroupName, membership: &Membership, owners: &Owners<'_>) -> String {
-    let key = yaml::scalar(name.as_str());
+    let key = scalar(name.as_str(), false);
     let mut text = match key.len() > LONGEST_KEY {
         true => format!("  ? {key}\n  :\n"),
         false => format!("  {key}:\n"),
     };
-    let _ = writeln!(text, "    id: {}", yaml::scalar(id.as_str()));
+    let _ = writeln!(text, "    id: {}", scalar(id.as_str(), false));
     if membership.is_empty() {
         text.push_str("    members: []\n    allow_empty: true\n");
         return text;
@@ -111,14 +111,14 @@ fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     let alone = |email: &&Email| owners.get(email).is_some_and(|ids| ids.len() == 1);
     let declarable = |email: &&Email| Email::declared(email.as_str()).is_ok();
     let entry = match member.email.as_ref().filter(alone).filter(declarable) {
-        Some(email) => yaml::scalar(email.as_str()),
+        Some(email) => scalar(email.as_str(), false),
         None => {
             notes.push(match &member.email {
                 Some(email) if !declarable(&email) => format!("has the address {}", comment(email.as_str())),
                 Some(email) => format!("one of several members with the address {}", comment(email.as_str())),
                 None => "no address".into(),
             });
-            format!("id: {}", yaml::scalar(id.as_str()))
+            format!("id: {}", scalar(id.as_str(), false))
         }
     };
     if member.status == Some(Status::Pending) {
@@ -138,7 +138,7 @@ fn comment(text: &str) -> String {
 
 /// What every file begins with.
 fn head(account_id: AccountId) -> String {
-    format!("version: 1\naccount_id: {}\n", yaml::scalar(account_id.as_str()))
+    format!("version: 1\naccount_id: {}\n", scalar(account_id.as_str(), false))
 }
 
 /// All groups in one file.

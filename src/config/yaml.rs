@@ -1,23 +1,29 @@
-//! Writes scalars that YAML reads back as the same text.
+//! Writes text as YAML that reads back as the same text.
 
 use std::fmt::Write as _;
 
-/// Words that YAML takes for something else than text, in lower case.
+use super::node::{self, Value};
+
+/// Words that YAML, or an older version of it, takes for something else than text, in lower case.
 const RESERVED: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "inf", "nan", "infinity"];
 
-/// The text as a scalar on one line: as it is where that can be nothing but text, else in double quotes.
-pub fn scalar(text: &str) -> String {
-    if is_plain(text) { text.into() } else { quoted(text, |_| false) }
+/// The text on one line, as a key or a value: as it is where that can be nothing but text, else in double quotes.
+/// `in_flow` says whether it stands inside of brackets.
+pub(super) fn scalar(text: &str, in_flow: bool) -> String {
+    if is_plain(text, in_flow) { text.into() } else { quoted(text) }
 }
 
-/// Whether nobody could take the text for anything but text: it begins with a letter and holds no punctuation that
-/// YAML knows. Ids may begin with a digit if a letter in them leaves no number to be read.
-fn is_plain(text: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | ' ');
-    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let ends = !text.ends_with(' ');
-    let words = text.chars().all(is_word) && begins && ends && !RESERVED.contains(&text.to_lowercase().as_str());
-    words || is_plain_id(text)
+fn is_plain(text: &str, in_flow: bool) -> bool {
+    let begins = text.starts_with(char::is_alphabetic) || is_plain_id(text);
+    begins
+        && !RESERVED.contains(&text.to_ascii_lowercase().as_str())
+        && !text.ends_with(' ')
+        && (text.chars().all(is_of_a_word) || (text.chars().all(is_shown) && reads_back(text, in_flow)))
+}
+
+/// What has no meaning in YAML. Most names and addresses hold nothing else.
+fn is_of_a_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | ' ')
 }
 
 /// Hexadecimal digits, some of which are in no number: `e` is in exponents, `b` and `x` are in prefixes.
@@ -25,16 +31,42 @@ fn is_plain_id(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) && text.contains(['a', 'c', 'd', 'f'])
 }
 
-/// Text in double quotes. Letters, digits and what `is_shown` accepts stay; everything else outside ASCII is escaped.
-pub(super) fn quoted(text: &str, is_shown: fn(char) -> bool) -> String {
+/// Whether a person sees the character for what it is: nothing invisible, and nothing that turns the direction of text.
+fn is_shown(c: char) -> bool {
+    let is_punctuation = matches!(c, '\u{a1}'..='\u{bf}' if c != '\u{ad}')
+        || matches!(c, '\u{2010}'..='\u{2027}' | '\u{20a0}'..='\u{20bf}');
+    matches!(c, ' '..='~') || c.is_alphanumeric() || is_punctuation
+}
+
+/// Whether the parser takes the text, as an item, a value and a key, for itself.
+fn reads_back(text: &str, in_flow: bool) -> bool {
+    let is_text = |value: &Value<'_>| matches!(value, Value::Text(read) if read == text);
+    let (item, pair) = match in_flow {
+        true => (format!("[{text}]"), format!("{{{text}: {text}}}")),
+        false => (format!("- {text}"), format!("{text}: {text}")),
+    };
+    let alone = node::parse(&item).is_ok_and(|read| match read.value {
+        Value::Sequence(items) => matches!(items.as_slice(), [item] if is_text(&item.value)),
+        _ => false,
+    });
+    alone
+        && node::parse(&pair).is_ok_and(|read| match read.value {
+            Value::Mapping(pairs) => {
+                matches!(pairs.as_slice(), [(key, value)] if is_text(&key.value) && is_text(&value.value))
+            }
+            _ => false,
+        })
+}
+
+/// Text in double quotes.
+fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            ' '..='~' => quoted.push(character),
-            _ if character.is_alphanumeric() || is_shown(character) => quoted.push(character),
+            _ if is_shown(character) => quoted.push(character),
             _ if u32::from(character) <= 0xffff => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(character));
             }
@@ -53,16 +85,20 @@ mod tests {
 
     use super::*;
 
-    /// Reads a scalar as YAML does, where it can be anything.
+    /// Reads YAML where it can be anything.
     fn read(yaml: &str) -> serde_json::Value {
         serde_saphyr::from_str(yaml).unwrap()
     }
 
     #[test]
-    fn plain_words_stay_plain() {
-        for text in ["Developers", "alice@example.com", "On Call", "4f5f0c14a2a41d5063dd301b2f829f04"] {
-            assert_eq!(scalar(text), text);
+    fn ordinary_text_stays_plain() {
+        let id = "4f5f0c14a2a41d5063dd301b2f829f04";
+        for text in ["On Call", "alice@example.com", id, "INC-4821 cover", "it's Zoë’s, see §3 (again)", "a/b?c=d"]
+        {
+            assert_eq!(scalar(text, false), text);
         }
+        assert_eq!(scalar("a, b", false), "a, b");
+        assert_eq!(scalar("a, b", true), "\"a, b\"");
     }
 
     #[test]
@@ -90,7 +126,15 @@ mod tests {
             "`a",
             "[a]",
             "{a}",
-            "a,b",
+            "a:",
+            "|",
+            ">",
+            "No",
+            "=",
+            "+1",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "# x",
             "\"",
             "'",
             "\\",
@@ -102,20 +146,32 @@ mod tests {
             "1234567890123456789012345678901e",
             "😀",
         ] {
-            assert_eq!(read(&scalar(text)), serde_json::Value::String(text.into()), "{text:?}");
-            assert!(scalar(text).starts_with('"'), "{text:?}");
+            let scalar = scalar(text, false);
+            assert!(scalar.starts_with('"'), "{text:?}: {scalar}");
+            assert_eq!(read(&scalar), serde_json::Value::String(text.into()), "{text:?}");
         }
+    }
+
+    fn check(text: &str, in_flow: bool) {
+        let scalar = scalar(text, in_flow);
+        let yaml = match in_flow {
+            true => format!("{{list: [{scalar}], pair: {{{scalar}: {scalar}}}}}"),
+            false => format!("list:\n- {scalar}\npair:\n  {scalar}: {scalar}"),
+        };
+        assert_eq!(read(&yaml), serde_json::json!({"list": [text], "pair": {text: text}}), "{yaml}");
     }
 
     proptest! {
         #[test]
-        fn every_text_is_read_back_as_it_was(text in any::<String>()) {
-            prop_assert_eq!(read(&scalar(&text)), serde_json::Value::String(text));
+        fn every_text_is_read_back(text in any::<String>(), in_flow: bool) {
+            check(&text, in_flow);
         }
 
         #[test]
-        fn every_short_text_of_syntax_is_read_back_as_it_was(text in "[-a-fn-oxyz0-9 .:#'\"@!&*?|>%{}\\[\\],~\\\\\t\n]{0,8}") {
-            prop_assert_eq!(read(&scalar(&text)), serde_json::Value::String(text));
+        fn every_text_of_syntax_is_read_back(
+            text in "[-a-fn-oxyz0-9 .:#'\"@!&*?|>%{}\\[\\],~\\\\é\t\n\u{85}\u{2028}\u{feff}]{0,8}", in_flow: bool
+        ) {
+            check(&text, in_flow);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::scalar::scalar;
 use super::when::Moment;
 use crate::config::entry::Entry;
+use crate::config::yaml::scalar;
 use crate::model::{PersonRef, Window};
 
 /// One change of one list.
