@@ -1,10 +1,10 @@
-# convoke in two images. The default one holds the binary and nothing else: no shell, no package manager, no root.
+# Two images of convoke. The default image has only the binary: no shell, no package manager, no root user.
 #
 #   docker build --tag convoke .
 #   docker build --tag convoke-ci --target ci .
 #
-# "ci" has a shell, git, curl and jq besides, for runners that need them (GitLab, the CronJob in examples/ci).
-# Pin the bases by digest for a build that can be repeated:
+# "ci" also has a shell, git, curl and jq, for runners that need them (GitLab, the CronJob in examples/ci).
+# For a reproducible build, pin the base images by digest:
 #   --build-arg RUST=rust:1.90-alpine3.22@sha256:… --build-arg ALPINE=alpine:3.22@sha256:…
 ARG RUST=rust:1.90-alpine3.22
 ARG ALPINE=alpine:3.22
@@ -16,7 +16,7 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY benches benches
 COPY schemas schemas
 COPY src src
-# The time of the commit that is built, and no paths of this stage: the same source gives the same binary.
+# The time of the commit, and no paths of this stage, so that the same source gives the same binary.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0 RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/convoke=. --remap-path-prefix=/usr/local/cargo=cargo"
 RUN cargo build --locked --release --bin convoke && cp target/release/convoke /usr/local/bin/convoke
@@ -33,11 +33,11 @@ ARG SOURCE_DATE_EPOCH=0
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="convoke" \
-      org.opencontainers.image.description="Keeps the membership of Cloudflare user groups in Git" \
+      org.opencontainers.image.description="Manages the members of Cloudflare user groups from files in Git" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Convoke trusts the certificates of the system.
+# convoke trusts the certificates of the system.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/convoke /usr/local/bin/convoke
 COPY LICENSE-MIT LICENSE-APACHE /licenses/

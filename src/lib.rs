@@ -1,4 +1,4 @@
-//! Keeps the membership of Cloudflare user groups in Git.
+//! Manages the members of Cloudflare user groups from files in Git.
 //!
 //! Files declare who belongs to each group ([`config`] reads them into [`model::Desired`]); [`observe`] reads the
 //! account over HTTP ([`cloudflare`]) into [`model::Observed`]; [`plan`] compares the two, purely, into a plan that

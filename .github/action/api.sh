@@ -1,19 +1,19 @@
-# Functions that the scripts of the action share. Needs curl and jq, which every runner that GitHub hosts has.
+# Functions that the scripts of the action share. Needs curl and jq, which GitHub-hosted runners have.
 # shellcheck shell=bash
 
 if [ "$RUNNER_OS" = Windows ]; then
-  # There jq ends its lines with a carriage return.
+  # On Windows, jq ends its lines with a carriage return.
   jq() { command jq "$@" | tr -d '\r'; }
 fi
 
-# fail MESSAGE: ends the step with an annotation, and leaves the reason for report.sh.
+# fail MESSAGE: ends the step with an annotation, and saves the reason for report.sh.
 fail() {
   echo "::error title=convoke::$1"
   printf '%s\n' "$1" > "$WORK/failure"
   exit 1
 }
 
-# The folder for what the scripts leave to each other. Windows has a path with backslashes here.
+# The folder for files that the scripts share. On Windows the path has backslashes.
 WORK=${RUNNER_TEMP//\\//}/convoke
 mkdir -p "$WORK"
 
@@ -22,7 +22,7 @@ output() {
   printf '%s=%s\n' "$1" "$2" >> "$GITHUB_OUTPUT"
 }
 
-# list_files: prints the paths of the input "files", one a line, without the blanks that YAML brings.
+# list_files: prints the paths of the input "files", one a line, without surrounding blanks.
 list_files() {
   printf '%s\n' "${FILES:-convoke.yaml}" | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d'
 }
@@ -33,13 +33,13 @@ sha256() {
 }
 
 # request METHOD PATH ANSWER [BODY]: sends a request and saves the answer to a file. Fails unless the status is 2xx.
-# The token is passed on stdin, so that the list of processes does not show it.
+# The token is passed on stdin, so the process list does not show it.
 request() {
   local method=$1 url=$GITHUB_API_URL/$2 answer=$3 body=${4:-} status
   local arguments=(--config - --silent --show-error --location --connect-timeout 20 --max-time 120)
   arguments+=(--request "$method" --header "Accept: ${ACCEPT:-application/vnd.github+json}")
   arguments+=(--output "$answer" --write-out '%{http_code}')
-  # A POST that is repeated after a lost answer could create a second comment.
+  # A POST is not repeated: after a lost answer it could create a second comment.
   if [ "$method" != POST ]; then arguments+=(--retry 3); fi
   if [ -n "$body" ]; then arguments+=(--header 'Content-Type: application/json' --data-binary "@$body"); fi
   status=$(printf 'header = "Authorization: Bearer %s"\n' "$GITHUB_TOKEN" | curl "${arguments[@]}" "$url") || status=000
@@ -67,12 +67,12 @@ pages() {
   rm -r "$folder"
 }
 
-# login: prints whom the token acts for. Other authors' comments and issues are never read or changed.
+# login: prints the user of the token. Comments and issues by other authors are never read or changed.
 login() {
   local folder name=
   folder=$(mktemp -d)
   echo '{"query":"{viewer{login}}"}' > "$folder/query.json"
-  # The address of GraphQL is not below the address of REST on every host.
+  # On some hosts the URL of GraphQL is not below the URL of REST.
   if GITHUB_API_URL=${GITHUB_GRAPHQL_URL%/graphql} request POST graphql "$folder/answer.json" "$folder/query.json"; then
     name=$(jq -r '.data.viewer.login? // empty' "$folder/answer.json")
   fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds convoke from the checkout of the action, unless a cache held it.
+# Builds convoke from the checkout of the action, unless the cache has it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=.github/action/api.sh

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Looks at the change that this run is for. Outputs:
+# Inspects the change that triggered this run. Outputs:
 #   pull-request  the number of the pull request that it belongs to
-#   touched       false where no file that declares groups differs from the base
-#   expect        the digest that the plan must have: the one that was reviewed in that pull request
+#   touched       false if no file that declares groups differs from the base
+#   expect        the digest that the plan must have, which was reviewed in that pull request
 set -euo pipefail
 # shellcheck source=.github/action/api.sh
 . "$(dirname "${BASH_SOURCE[0]}")/api.sh"
 
-# What an earlier use of the action in the same job has left would be mistaken for this one's.
+# Remove the files of an earlier use of the action in the same job.
 rm -f "$WORK/failure"
 
 case "$COMMAND" in plan | apply) ;; *) exit 0 ;; esac
@@ -21,7 +21,7 @@ case "$GITHUB_EVENT_NAME" in
     ;;
   push)
     if [ "$COMMAND" = apply ]; then
-      # Open pull requests can contain the commit too. What was merged by it is what counts.
+      # Open pull requests can contain the commit too. Only the merged one counts.
       pages "repos/$GITHUB_REPOSITORY/commits/$GITHUB_SHA/pulls" > "$WORK/pulls.json" \
         || fail 'The pull request of this commit cannot be looked up. The job needs the permission "pull-requests: write".'
       number=$(jq -r --arg sha "$GITHUB_SHA" \
@@ -33,22 +33,22 @@ esac
 # The token of a fork's pull request cannot write comments.
 if [ "$FORK" != true ]; then output pull-request "$number"; fi
 
-# A pull request that is about something else needs neither convoke nor the account.
+# A pull request that changes no groups needs neither convoke nor the account.
 expect=$EXPECT
 if [ "$COMMAND" = plan ] && [ -n "$BASE" ] && [ "$ONLY_CHANGED" = true ]; then
   git rev-parse --verify --quiet --end-of-options "$BASE^{commit}" > /dev/null \
     || fail "The checkout has no commit $BASE. Let actions/checkout fetch it with fetch-depth: 0."
   touched=false
   while IFS= read -r file; do
-    # A difference and an error both count, and so do links, submodules and files that Git does not know: what they lead
-    # to can differ all the same.
+    # A difference and an error both count as touched. So do links, submodules and untracked files, because their
+    # content can differ although Git reports no difference.
     git --literal-pathspecs diff --quiet "$BASE" -- "$file" || touched=true
     git --literal-pathspecs ls-files --stage -- "$file" | awk '{ seen = 1 } /^1[26]0000/ { other = 1 } END { exit other || !seen }' \
       || touched=true
   done < <(list_files)
   output touched "$touched"
   if [ "$touched" = false ]; then
-    echo 'No file that declares groups is changed.'
+    echo 'No file that declares groups was changed.'
     exit 0
   fi
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Downloads the binary of the release that was made from the commit in use. Where there is none, says that the commit
-# has to be built. Outputs: folder, build, key.
+# Downloads the binary of the release of the commit in use. If there is none, sets "build", so that build.sh builds the
+# commit. Outputs: folder, build, key.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=.github/action/api.sh
@@ -22,7 +22,7 @@ esac
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 tag=v$version
 
-# build REASON: leaves it to build.sh. The key names what is built, so that a cache never serves another source.
+# build REASON: leaves the build to build.sh. The cache key depends on the source, so the cache never serves another one.
 build() {
   local sources
   echo "convoke is built from source: $1."
@@ -78,9 +78,9 @@ expected=$(tr -d '\r' < "$WORK/SHA256SUMS" | sed -n "s/^\([0-9a-f]\{64\}\) [ *]$
 [ "$(sha256 "$WORK/$archive")" = "$expected" ] \
   || fail "$archive of the release $tag does not have the digest in SHA256SUMS. Nothing was run."
 
-# Relative paths: GNU tar takes the colon of a Windows path for a host.
+# Relative paths, because GNU tar interprets the colon of a Windows path as a host.
 (cd "$WORK" && tar -xzf "$archive" -C bin --strip-components 1)
-# The whole line is printed before it is compared: a closed pipe would count as a failure.
+# Read the complete output before comparing it: a closed pipe would count as a failure.
 printed=$("$folder/convoke" --version)
 [ "$printed" = "convoke $version" ] || fail "The release $tag holds \"$printed\"."
 echo "convoke $version is the release of $ACTION_REPOSITORY."

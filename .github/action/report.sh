@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows the result: one comment of a pull request for plan and apply, one issue for drift. Both are found again by their
-# first line, so that a new run replaces what the last one said.
+# Shows the result: one comment of a pull request for plan and apply, one issue for drift. Their first line identifies
+# them, so a new run replaces the previous result.
 set -euo pipefail
 # shellcheck source=.github/action/api.sh
 . "$(dirname "${BASH_SOURCE[0]}")/api.sh"
@@ -12,10 +12,10 @@ if [ "$TOUCHED" = false ]; then
 elif [ -n "$REPORT" ] && [ "$(head -n 1 "$REPORT" | tr -d '\r')" = "$marker" ]; then
   cp "$REPORT" "$page"
 else
-  # Convoke did not run, or it ended without a page. What an earlier run said must not stay up.
+  # convoke did not run, or it wrote no page. The result of an earlier run must not remain visible.
   reason=$(cat "$WORK/failure" 2> /dev/null || true)
   if [ -z "$reason" ]; then reason="convoke ended with ${EXIT_CODE:-no exit code}."; fi
-  printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\n[The log of the run](%s) says more.\n' "$marker" "$COMMAND" \
+  printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\nSee [the log of the run](%s) for details.\n' "$marker" "$COMMAND" \
     "$reason" "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID" > "$page"
 fi
 if [ -n "$NAME" ]; then
@@ -23,12 +23,12 @@ if [ -n "$NAME" ]; then
   mv "$page.named" "$page"
 fi
 
-# ours FILE: prints the number or id of what an earlier run wrote.
+# ours FILE: prints the number or id of the comment or issue of an earlier run.
 ours() {
   jq -r --arg login "$(login)" --arg marker "$marker" --arg name "$NAME" "[.[] | select($OURS)] | first | $2 // empty" "$1"
 }
 
-# send METHOD PATH KEY VALUE…: sends an object of strings. "@page" stands for the page, or as much of it as GitHub takes.
+# send METHOD PATH KEY VALUE…: sends an object of strings. "@page" is replaced with the page, cut to the size that GitHub accepts.
 send() {
   local method=$1 path=$2
   shift 2
@@ -56,7 +56,7 @@ if [ "$COMMAND" != drift ]; then
   exit 0
 fi
 
-# A run that failed found nothing out: the issue stays as it is, and the job fails.
+# A failed run compared nothing. The issue does not change, and the job fails.
 case "$EXIT_CODE" in 0 | 2 | 3) ;; *) exit 0 ;; esac
 issues=repos/$GITHUB_REPOSITORY/issues
 pages "$issues?state=open" > "$WORK/issues.json" || fail 'The issues cannot be read. The job needs the permission "issues: write".'

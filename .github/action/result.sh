@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Ends the job as convoke ended. A difference that an open issue shows is no failure of the job.
+# Ends the job with the exit code of convoke. If an issue shows the difference, drift does not fail the job.
 set -euo pipefail
 case "$COMMAND-$COMMENT-$EXIT_CODE" in
   drift-true-2 | drift-true-3) exit 0 ;;

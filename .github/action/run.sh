@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs convoke once. It writes its page for the job summary and its outputs to files of this script, which hands them on.
-# Does not fail where convoke does: report.sh has to show that, and result.sh ends the job.
+# Runs convoke once. convoke writes its job summary and its outputs to files of this script, which passes them on.
+# The script does not fail if convoke fails: report.sh shows the failure first, and result.sh ends the job.
 # Outputs: exit-code, status, digest, plan, report, journal.
 set -euo pipefail
 # shellcheck source=.github/action/api.sh
 . "$(dirname "${BASH_SOURCE[0]}")/api.sh"
 
-# only INPUT VALUE COMMAND…: ends the step where an input is set that the command does not use.
+# only INPUT VALUE COMMAND…: ends the step if an input is set that the command does not use.
 only() {
   local input=$1 value=$2 command
   shift 2
@@ -31,14 +31,14 @@ only sandbox "$SANDBOX" plan apply drift review
 folder=$(mktemp -d "$WORK/run.XXXXXX")
 : > "$folder/outputs"
 
-# Each value is attached to its flag, so that none can be taken for a flag.
+# Each value is attached to its flag, so a value cannot be interpreted as a flag.
 arguments=("$COMMAND")
 while IFS= read -r file; do arguments+=("--file=$file"); done < <(list_files)
 
 if [ -n "$BASE" ]; then
   commit=$(git rev-parse --verify --quiet --end-of-options "$BASE^{commit}") \
     || fail "The checkout has no commit $BASE. Let actions/checkout fetch it with fetch-depth: 0."
-  # The whole tree of that commit: a path that it does not have is an empty base.
+  # The complete tree of that commit. A path that it does not have is an empty base.
   export GIT_INDEX_FILE=$folder/index
   prefix=$(git rev-parse --show-prefix)
   git read-tree "$commit"
@@ -81,9 +81,9 @@ case "$COMMAND" in
     ;;
 esac
 
-# Convoke appends its pages: apply shows the plan, then what came of it.
+# convoke appends its pages: apply writes the plan, then the report.
 pages=$folder/pages.md
-# A job that is cancelled sends the signal to this script alone: convoke has to end what is in flight and say so.
+# A cancelled job sends the signal only to this script. Pass it on, so that convoke finishes requests and reports.
 GITHUB_STEP_SUMMARY=$pages GITHUB_OUTPUT=$folder/outputs "$CONVOKE/convoke" "${arguments[@]}" &
 child=$!
 trap 'kill -TERM "$child" 2> /dev/null || true' INT TERM
@@ -103,7 +103,7 @@ output exit-code "$code"
 output status "$status"
 output digest "$(value digest)"
 if [ -s "$folder/plan.json" ]; then output plan "$folder/plan.json"; fi
-# A journal without a request is no evidence of anything.
+# A journal without a request has no evidence.
 if grep -qs '"entry":"sending"' "$folder/journal.jsonl"; then output journal "$folder/journal.jsonl"; fi
 if [ -s "$pages" ]; then
   cat "$pages" >> "$GITHUB_STEP_SUMMARY"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Packs a release: archive.sh BINARY TARGET FOLDER writes FOLDER/convoke-VERSION-TARGET.tar.gz with the program, its
-# manual, completions and licences. The archive depends on nothing but its content: no times, no owners.
+# manual, completions and licences. The archive depends only on its content, not on times or owners.
 #
-# RUNS is the binary that prints the manual and completions. It is the same program where BINARY is for another machine.
+# RUNS is a binary of the same program that can run here. It prints the manual and completions if BINARY is for another
+# machine.
 set -euo pipefail
 binary=$1 target=$2 folder=$3
 runs=${RUNS:-$binary}
@@ -20,12 +21,12 @@ for shell in bash elvish fish powershell zsh; do
   "$runs" completions "$shell" > "$work/$name/completions/convoke.$shell"
 done
 "$runs" man > "$work/$name/man/convoke.1"
-# The commands as the program lists them, so that none is forgotten.
+# The program lists its own commands, so none is forgotten.
 "$runs" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
   if [ "$command" != help ]; then "$runs" man "$command" > "$work/$name/man/convoke-$command.1"; fi
 done
 
-# GNU tar can leave out times and owners. Where it is missing the archive is the same in content only.
+# Only GNU tar can omit times and owners. With another tar, only the content of the archive is the same.
 if tar --version | grep -q GNU; then
   tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner -C "$work" -cf - "$name"
 else

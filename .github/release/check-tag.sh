@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A release has the version of Cargo.toml: check-tag.sh TAG fails where the tag says something else.
+# check-tag.sh TAG fails if the tag differs from the version in Cargo.toml.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)

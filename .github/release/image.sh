@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and pushes both images of a release, and gives the digest of the default one as an output.
+# Builds and pushes both images of a release, and outputs the digest of the default one.
 set -euo pipefail
 image=$(printf '%s' "$IMAGE" | tr '[:upper:]' '[:lower:]')
 version=${GITHUB_REF_NAME#v}

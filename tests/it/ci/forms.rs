@@ -63,7 +63,7 @@ fn access_request_becomes_a_pull_request() {
         "    until    2999-12-31",
         "    reason   INC-1 cover",
         "    +      - email: carol@example.com",
-        "The checks of this pull request do not start by themselves: close it and open it again.",
+        "The checks of this pull request do not start automatically. Close the pull request and open it again.",
     ] {
         assert!(body.lines().any(|other| other == line), "{line:?} is missing:\n{body}");
     }
