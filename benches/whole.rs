@@ -9,7 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use convoke::sandbox::{BlockingSandbox, Delay, Seed};
+use blocking::BlockingSandbox;
+use convoke::sandbox::{Delay, Seed};
+
+#[path = "../tests/it/blocking.rs"]
+mod blocking;
 
 /// The program.
 const CONVOKE: &str = env!("CARGO_BIN_EXE_convoke");
@@ -35,7 +39,7 @@ fn waiting(folder: &Path) -> Result<()> {
     fs::write(&file, account.file()?)?;
     println!("concurrency  latency  requests  least  ratio      time     floor  ratio  (bound 1.25)");
     for (concurrency, latency) in RUNS {
-        let sandbox = BlockingSandbox::start(&Seed { latency: Delay(latency), ..account.seed() })?;
+        let sandbox = BlockingSandbox::start(&Seed { latency: Delay(latency), ..account.seed() });
         let start = Instant::now();
         let output = convoke(CONVOKE, &sandbox)
             .args(["plan", "--concurrency", &concurrency.to_string(), "--file"])
@@ -84,7 +88,7 @@ fn memory(folder: &Path) -> Result<()> {
         let account = Account { groups: 200, members: 500, people };
         let (file, plan) = (folder.join("convoke.yaml"), folder.join("plan.json"));
         fs::write(&file, account.file()?)?;
-        let sandbox = BlockingSandbox::start(&account.seed())?;
+        let sandbox = BlockingSandbox::start(&account.seed());
         let report = folder.join("peak");
         for (option, path) in [("--out", &plan), ("--base", &file)] {
             let output = convoke(GNU_TIME, &sandbox)
@@ -110,7 +114,7 @@ fn convoke(program: &str, sandbox: &BlockingSandbox) -> Command {
     command.env_clear().envs([
         ("CLOUDFLARE_ACCOUNT_ID", "023e105f4ecef8ad9ca31a8372d0c353"),
         ("CLOUDFLARE_API_TOKEN", "any"),
-        ("CLOUDFLARE_BASE_URL", &sandbox.base_url()),
+        ("CLOUDFLARE_BASE_URL", sandbox.base_url()),
     ]);
     command
 }

@@ -5,13 +5,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle as Task;
+use tokio::task::JoinHandle;
 
 mod account;
 mod alter;
@@ -80,7 +79,7 @@ pub struct Sandbox {
     address: SocketAddr,
     account: Account,
     stop: oneshot::Sender<()>,
-    serving: Task<io::Result<()>>,
+    serving: JoinHandle<io::Result<()>>,
 }
 
 impl Sandbox {
@@ -125,7 +124,7 @@ impl Sandbox {
     /// The API's URL for a client.
     #[must_use]
     pub fn base_url(&self) -> String {
-        base_url(self.address)
+        format!("http://{}/client/v4", self.address)
     }
 
     #[must_use]
@@ -157,72 +156,9 @@ impl Sandbox {
     }
 }
 
-fn base_url(address: SocketAddr) -> String {
-    format!("http://{address}/client/v4")
-}
-
 fn stopped(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), SandboxError> {
     match ended {
         Ok(result) => result.map_err(SandboxError::Stopped),
         Err(error) => Err(SandboxError::Stopped(io::Error::other(error))),
-    }
-}
-
-/// A sandbox on its own thread, for callers that are not async. Dropping it stops it.
-#[derive(Debug)]
-pub struct BlockingSandbox {
-    address: SocketAddr,
-    account: Account,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl BlockingSandbox {
-    /// Starts a sandbox on any free loopback port.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::start`].
-    pub fn start(seed: &Seed) -> Result<Self, SandboxError> {
-        let listen = Sandbox::ANY_PORT;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| SandboxError::Listen { address: listen, source })?;
-        let sandbox = runtime.block_on(Sandbox::start(seed, listen))?;
-        let (address, account) = (sandbox.address(), sandbox.account());
-        let (stop, stopped) = oneshot::channel();
-        // When the thread ends, the runtime ends with it and with every connection.
-        let thread = std::thread::spawn(move || {
-            let _ = runtime.block_on(stopped);
-            drop(sandbox);
-        });
-        Ok(Self { address, account, stop: Some(stop), thread: Some(thread) })
-    }
-
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The API's URL for a client.
-    #[must_use]
-    pub fn base_url(&self) -> String {
-        base_url(self.address)
-    }
-
-    #[must_use]
-    pub fn account(&self) -> Account {
-        self.account.clone()
-    }
-}
-
-impl Drop for BlockingSandbox {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // The thread has already reported a panic of the server.
-            let _ = thread.join();
-        }
     }
 }

@@ -129,18 +129,6 @@ impl Client {
         Ok(members.into_iter().map(|(id, member)| (id, member.into_person())).collect())
     }
 
-    /// One member of the account; nothing if the API finds no such member.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ApiError`] but `NotFound`.
-    pub async fn account_member(&self, member: MemberId) -> Result<Option<Person>, ApiError> {
-        let call = self.read(ApiOperation::ReadAccountMember(member), None, &["members", member.as_str()]);
-        let found = self.find_one::<wire::AccountMember>(&call).await?;
-        // An answer about somebody else says nothing about this member.
-        Ok(found.filter(|found| found.id == member).map(wire::AccountMember::into_person))
-    }
-
     /// The newest entries of the audit log between two times, or the page of older ones at `cursor`.
     /// An entry can be late or missing: one that is not there proves nothing.
     ///

@@ -292,12 +292,6 @@ impl GroupPlan {
     pub fn in_sync(&self) -> bool {
         !self.differs() && self.blocked == 0 && !self.left_out
     }
-
-    /// The id and name of the group.
-    #[must_use]
-    pub fn group_ref(&self) -> GroupRef {
-        GroupRef { id: self.id, name: self.name.clone() }
-    }
 }
 
 impl Plan {

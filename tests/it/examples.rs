@@ -1,7 +1,8 @@
 //! The examples work: each is planned, applied and then in sync.
 
-use convoke::sandbox::{BlockingSandbox, Seed};
+use convoke::sandbox::Seed;
 
+use crate::blocking::BlockingSandbox;
 use crate::harness::{Outcome, nothing, repository};
 
 struct Example {
@@ -21,14 +22,14 @@ impl Example {
     fn run(&self, sandbox: &BlockingSandbox, arguments: &str) -> Outcome {
         let files = repository(self.files);
         let world = nothing()
-            .env("CLOUDFLARE_BASE_URL", &sandbox.base_url())
+            .env("CLOUDFLARE_BASE_URL", sandbox.base_url())
             .env("CLOUDFLARE_API_TOKEN", "any")
             .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
         world.run(&format!("{arguments} --at {TIME} -f {}", files.display()))
     }
 
     fn start(&self) -> BlockingSandbox {
-        BlockingSandbox::start(&Seed::load(&repository(self.seed)).unwrap()).unwrap()
+        BlockingSandbox::start(&Seed::load(&repository(self.seed)).unwrap())
     }
 
     #[track_caller]

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use convoke::model::{GroupId, MemberId};
-use convoke::sandbox::{Account, BlockingSandbox, Request, Seed};
+use convoke::sandbox::{Account, Request, Seed};
 use tempfile::TempDir;
+
+use crate::blocking::BlockingSandbox;
 
 /// The account that the files are for, as far as a test does not say otherwise.
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
@@ -36,14 +38,14 @@ pub fn given(seed: Seed) -> World {
     let people = seed.people.iter().map(|person| person.value.email.clone());
     let members = seed.groups.values().flat_map(|group| &group.members).filter_map(|member| member.value.email.clone());
     let emails: BTreeSet<String> = people.chain(members).collect();
-    let sandbox = BlockingSandbox::start(&seed).unwrap();
+    let sandbox = BlockingSandbox::start(&seed);
     let account = sandbox.account();
     let names = emails.into_iter().filter_map(|email| Some((account.person_id(&email)?, email))).collect();
     let mut world = nothing();
     world.environment.extend([
         ("CLOUDFLARE_ACCOUNT_ID".into(), ACCOUNT.into()),
         ("CLOUDFLARE_API_TOKEN".into(), TOKEN.into()),
-        ("CLOUDFLARE_BASE_URL".into(), sandbox.base_url()),
+        ("CLOUDFLARE_BASE_URL".into(), sandbox.base_url().into()),
     ]);
     world.server = Some(Server { sandbox, names });
     world
@@ -207,7 +209,7 @@ impl World {
     fn redacted(&self, text: &str) -> String {
         let mut text = text.replace(&*self.folder.path().to_string_lossy(), "[folder]");
         if let Some(server) = &self.server {
-            text = text.replace(&server.sandbox.address().port().to_string(), "[port]");
+            text = text.replace(server.sandbox.base_url().split([':', '/']).nth(4).unwrap(), "[port]");
         }
         let text = replace_after(&text, "cf-ray ", "[ray]", |c| c.is_ascii_alphanumeric() || c == '-');
         replace_before(&text, " attempts", "[n]")

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
 )]
 
+mod blocking;
 mod harness;
 mod server;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use convoke::sandbox::{BlockingSandbox, Seed};
+use convoke::sandbox::Seed;
 
+use crate::blocking::BlockingSandbox;
 use crate::harness::{nothing, repository};
 
 /// The commands in the README's shell blocks.
@@ -35,9 +36,9 @@ fn the_first_two_commands_need_nothing_but_rust() {
 #[test]
 fn every_command_of_the_readme_works() {
     let seed = Seed::load(&repository("examples/quickstart/seed.yaml")).unwrap();
-    let sandbox = BlockingSandbox::start(&seed).unwrap();
+    let sandbox = BlockingSandbox::start(&seed);
     // The commands refer to the repository's files but write into a temporary folder.
-    let mut world = nothing().env("CLOUDFLARE_BASE_URL", &sandbox.base_url());
+    let mut world = nothing().env("CLOUDFLARE_BASE_URL", sandbox.base_url());
     copy(&repository("examples"), &world.path("examples"));
     let mut ran = BTreeMap::new();
     for command in commands(&readme()) {

@@ -142,10 +142,10 @@ fn an_empty_seed_is_an_empty_account() {
     assert!(parse("# nothing yet\n").is_ok());
 }
 
-#[test]
-fn what_a_seed_leaves_to_chance_is_the_same_in_every_run() {
-    let id = || BlockingSandbox::start(&small()).unwrap().account().person_id("alice@example.com").unwrap();
-    assert_eq!(id(), id());
+#[tokio::test]
+async fn what_a_seed_leaves_to_chance_is_the_same_in_every_run() {
+    let id = async || given(small()).await.account.person_id("alice@example.com").unwrap();
+    assert_eq!(id().await, id().await);
 }
 
 #[test]

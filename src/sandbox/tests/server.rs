@@ -45,24 +45,6 @@ async fn serving_ends_when_what_it_waits_for_is_done() {
     assert!(given.http.get(&url).send().await.is_err_and(|error| error.is_connect()));
 }
 
-#[test]
-fn a_sandbox_serves_who_is_not_async_and_stops_when_dropped() {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
-    let sandbox = BlockingSandbox::start(&small()).unwrap();
-    let (address, account) = (sandbox.address(), sandbox.account());
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("GET /client/v4/accounts/{ACCOUNT}/iam/user_groups HTTP/1.1\r\nhost: {address}\r\n");
-    write!(stream, "{head}authorization: Bearer token\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    drop(sandbox);
-    assert!(TcpStream::connect(address).is_err());
-    assert_eq!(account.request_counts(), [(Endpoint::ListGroups, 1)].into());
-}
-
 #[tokio::test]
 async fn the_log_tells_what_was_requested() {
     let given = given(small()).await;

@@ -495,29 +495,6 @@ async fn a_group_list_tells_what_groups_grant() {
 }
 
 #[tokio::test]
-async fn an_account_member_tells_user_and_two_factor() {
-    let server = Server::start(|before, _| match before {
-        0 => Reply::json(&json!({
-            "success": true,
-            "result": {
-                "id": id(1), "email": email(1), "status": "accepted",
-                "user": { "id": "AB12", "email": email(1), "two_factor_authentication_enabled": true },
-            },
-        })),
-        1 => Reply::json(&json!({ "success": true, "result": { "id": id(2), "status": "accepted", "user": 3 } })),
-        _ => Reply::error(404, 1003, "not found"),
-    })
-    .await;
-    let client = server.client();
-    let person = client.account_member(id(1)).await.unwrap().unwrap();
-    assert_eq!(person.user_id.as_ref().map(|id| id.as_str()), Some("ab12"));
-    assert_eq!(person.two_factor, Some(true));
-    assert_eq!(client.account_member(id(1)).await.unwrap(), None, "an answer about somebody else");
-    assert_eq!(client.account_member(id(3)).await.unwrap(), None);
-    assert!(server.lines()[0].ends_with(&format!("/members/{}", id(1))), "{:?}", server.lines());
-}
-
-#[tokio::test]
 async fn the_audit_log_is_read_page_by_page() {
     let server = Server::start(|before, _| match before {
         0 => Reply::json(&json!({
@@ -538,4 +515,26 @@ async fn the_audit_log_is_read_page_by_page() {
     let query = "/logs/audit?since=2026-11-01T00%3A00%3A00Z&before=2026-11-20T14%3A02%3A00.5Z";
     assert!(server.lines()[0].ends_with(query), "{:?}", server.lines());
     assert!(server.lines()[1].ends_with(&format!("{query}&cursor=a%2Bb")), "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn account_members_tell_user_and_two_factor() {
+    let server = Server::start(|_, request| {
+        let user = json!({ "id": "AB12", "email": email(1), "two_factor_authentication_enabled": true });
+        Reply::json(&json!({
+            "success": true,
+            "result": [
+                { "id": id(1), "email": email(1), "status": "accepted", "user": user },
+                { "id": id(2), "status": "accepted", "user": 3 },
+            ],
+            "result_info": { "page": 1, "per_page": request.number("per_page"), "count": 2, "total_count": 2 },
+        }))
+    })
+    .await;
+    let people = server.client().account_members().await.unwrap();
+    let told = |number| {
+        let person = &people[&id(number)];
+        (person.user_id.as_ref().map(|id| id.as_str()), person.two_factor)
+    };
+    assert_eq!((told(1), told(2)), ((Some("ab12"), Some(true)), (None, None)));
 }
