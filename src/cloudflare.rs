@@ -9,6 +9,7 @@ mod backoff;
 mod call;
 mod client;
 mod config;
+mod envelope;
 mod error;
 mod headers;
 mod http;

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::wire::ListPage;
+use super::envelope::ListPage;
 
 /// A longer text is cut.
 const LONGEST_TEXT: usize = 2_000;

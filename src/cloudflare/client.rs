@@ -13,11 +13,12 @@ use tokio::sync::watch;
 use super::audit::{AuditCursor, AuditPage};
 use super::call::{Call, Caller, Retry};
 use super::config::{ClientConfig, ClientError};
+use super::envelope::{ListPage, Single};
 use super::error::{ApiError, ApiErrorKind, ApiOperation};
 use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
-use super::wire::{self, Single};
+use super::wire;
 use super::write::{self, WriteFate};
 use crate::model::{
     AccountId, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
@@ -149,7 +150,7 @@ impl Client {
             query.append_pair("cursor", cursor);
         }
         drop(query);
-        Ok(AuditPage::from(self.caller.call::<wire::ListPage<Value>>(&call).await?.result))
+        Ok(AuditPage::from(self.caller.call::<ListPage<Value>>(&call).await?.result))
     }
 
     /// One member of a group; nothing if the API finds no such member, or no such group.

@@ -14,8 +14,9 @@ use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, Caller, Retry};
+use super::envelope::{ListPage, PageInfo};
 use super::error::{ApiError, ApiErrorKind};
-use super::wire::{self, ListPage, PageInfo};
+use super::wire;
 
 /// How often a list that contradicts itself is read, the first time included.
 const MOST_READS: u32 = 4;

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::audit::AuditPage;
 use super::config::Credentials;
+use super::envelope::{ListPage, Single};
 use super::http::HttpAnswer;
 use super::listing::{ListRow, Pages};
 use super::text::shown;
 use super::verdict::Judge;
-use super::wire::{AccountMember, Group, GroupMember, ListPage, Single, User, WriteAnswer};
+use super::wire::{AccountMember, Group, GroupMember, User, WriteAnswer};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";

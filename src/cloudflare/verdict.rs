@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::config::Credentials;
+use super::envelope::{Envelope, ProblemDocument};
 use super::error::{ApiErrorKind, ApiMessage};
 use super::http::{HttpAnswer, Loss};
 use super::text::{html_words, shown};
-use super::wire::{Envelope, ProblemDocument};
 
 /// The most characters of a text from outside that an error shows.
 const MOST_SHOWN: usize = 200;
