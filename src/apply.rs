@@ -14,6 +14,7 @@
 
 mod group;
 mod ledger;
+mod limits;
 mod recheck;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ use crate::plan::Plan;
 use crate::report::{Report, ReportFacts};
 
 use group::GroupRun;
+use limits::Limits;
 pub use recheck::{Recheck, recheck};
 
 /// For how long, in all of a run, readings that contradict acknowledged writes are repeated before they are believed.
@@ -67,11 +69,15 @@ pub struct Means<'a> {
     pub settle_within: Duration,
     /// Whether the plan is of every declared group.
     pub whole_account: bool,
+    /// Whether this very plan was accepted, whatever its limits say.
+    pub limits_lifted: bool,
 }
 
 /// What the groups' runs share.
 struct Run<'a> {
+    plan: &'a Plan,
     means: Means<'a>,
+    limits: Limits<'a>,
     /// The client for readings that settle something: they go on for a moment after a stop.
     reader: Client,
     /// Members who leave one group and were not seen in these others that they are to join.
@@ -90,7 +96,7 @@ struct Run<'a> {
 }
 
 /// Carries out a plan, and reports what came of it.
-pub async fn apply(plan: &Plan, start: Start, means: Means<'_>) -> Report {
+pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report {
     let reads_all = matches!(start, Start::Planned);
     let mut present = match start {
         Start::Planned => Present::new(),
@@ -105,7 +111,10 @@ pub async fn apply(plan: &Plan, start: Start, means: Means<'_>) -> Report {
             None => GroupRun::new(group, group.observed.keys().copied().collect(), reads_all),
         })
         .collect();
-    groups.iter().for_each(|group| group.tell_awaited(&run));
+    for group in &groups {
+        group.tell_awaited(&run);
+        group.tell_limits(&run);
+    }
     run.record_members(&groups, |group| LineKind::Before { group: group.reference(), members: group.members() }).await;
 
     join_all(groups.iter_mut().map(|group| group.add(&run))).await;
@@ -117,15 +126,17 @@ pub async fn apply(plan: &Plan, start: Start, means: Means<'_>) -> Report {
 
     run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
         .await;
-    run.finish(plan, reads_all, groups).await
+    run.finish(reads_all, groups).await
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &Plan, means: Means<'a>) -> Self {
+    fn new(plan: &'a Plan, means: Means<'a>) -> Self {
         let leaving: BTreeSet<MemberId> =
             plan.groups.iter().flat_map(|group| group.removals().map(|change| change.member.id)).collect();
         let awaited = leaving.into_iter().map(|member| (member, BTreeMap::new())).collect();
         Self {
+            plan,
+            limits: Limits::new(plan, means.limits_lifted),
             reader: means.client.settling(),
             means,
             awaited: Mutex::new(awaited),
@@ -202,7 +213,8 @@ impl<'a> Run<'a> {
         (self.means.progress)(*finished);
     }
 
-    async fn finish(self, plan: &Plan, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
+    async fn finish(self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
+        let plan = self.plan;
         let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
         let groups = groups.into_iter().map(|group| {
             let is_blocked = blocked.contains(group.name());

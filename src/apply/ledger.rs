@@ -103,18 +103,19 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// The removals that were sent and may have taken effect, although nothing shows that yet.
-    pub fn may_be_gone(&self, present: &BTreeSet<MemberId>) -> usize {
-        let sent = self.changes.iter().filter(|(member, (change, state))| {
-            let may_hold = matches!(state, State::Acknowledged | State::Unknown(_) | State::SaidToBeGone(_));
-            change.action == Action::Remove && may_hold && present.contains(member)
+    /// Whom requests have removed, or may have, although nothing may show that yet.
+    pub fn removed(&self) -> BTreeSet<MemberId> {
+        let sent = self.changes.iter().filter(|(_, (change, state))| {
+            let may_hold =
+                matches!(state, State::Acknowledged | State::Unknown(_) | State::SaidToBeGone(_) | State::Proven);
+            change.action == Action::Remove && may_hold
         });
-        sent.count()
+        sent.map(|(member, _)| *member).collect()
     }
 
-    /// Whom the plan adds.
-    pub fn additions(&self) -> impl Iterator<Item = MemberId> {
-        self.changes.iter().filter(|(_, (change, _))| change.action == Action::Add).map(|(member, _)| *member)
+    /// Whom the plan adds, or removes.
+    pub fn members(&self, action: Action) -> impl Iterator<Item = MemberId> {
+        self.changes.iter().filter(move |(_, (change, _))| change.action == action).map(|(member, _)| *member)
     }
 
     pub fn contains(&self, member: &MemberId) -> bool {

@@ -246,6 +246,7 @@ async fn carry_out(
         progress: &|finished| watching.finished(finished),
         settle_within: SETTLE_WITHIN.min(args.connection.max_wait),
         whole_account: !plan.narrowed,
+        limits_lifted: args.accept.is_some(),
     };
     let report = apply::apply(&plan, start, means).await;
     drop(watching);

@@ -93,7 +93,8 @@ impl RunFacts {
     }
 }
 
-/// What an operation does to a group, given the members last seen in it.
+/// What an operation is to do to a group, given the members last seen in it. A PUT also does again what a reading has
+/// shown as done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     pub group: GroupRef,
@@ -144,6 +145,8 @@ pub struct Sent {
     /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
+    /// Whom the last reading before it shows as they were to become.
+    pub already: BTreeSet<MemberId>,
     /// [`Outcome::Unknown`] where no line says.
     pub outcome: Outcome,
 }
@@ -160,14 +163,15 @@ impl Record {
 impl GroupRecord {
     fn reversal(&self, file: &Arc<str>) -> Reversal {
         let mut attempts: BTreeMap<MemberId, Attempt> = BTreeMap::new();
-        for Sent { line, effect, outcome } in &self.operations {
+        for Sent { line, effect, already, outcome } in &self.operations {
             let added = effect.adds.iter().map(|id| (*id, true));
             for (member, added) in added.chain(effect.removes.iter().map(|id| (*id, false))) {
                 let was_so = self.before.as_ref().is_some_and(|before| before.contains(&member) == added);
                 let is_seen = self.last_seen.as_ref().is_some_and(|seen| seen.contains(&member) == added);
                 let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
                 let attempt = attempts.entry(member).or_insert(Attempt { added, proven: false, origin });
-                attempt.proven |= *outcome == Outcome::Answered && is_seen && !was_so && attempt.added == added;
+                let by_others = was_so || already.contains(&member);
+                attempt.proven |= *outcome == Outcome::Answered && is_seen && !by_others && attempt.added == added;
             }
         }
         Reversal { name: self.group.name.clone(), attempts }
@@ -269,7 +273,11 @@ impl Reader {
                 let group = record.group(effect.group.clone());
                 self.announced.insert(seq, (id, group.operations.len()));
                 let line = u32::try_from(line).unwrap_or(u32::MAX);
-                group.operations.push(Sent { line, effect, outcome: Outcome::Unknown });
+                let seen = group.last_seen.as_ref();
+                let added = effect.adds.iter().filter(|id| seen.is_some_and(|seen| seen.contains(id)));
+                let removed = effect.removes.iter().filter(|id| seen.is_some_and(|seen| !seen.contains(id)));
+                let already = added.chain(removed).copied().collect();
+                group.operations.push(Sent { line, effect, already, outcome: Outcome::Unknown });
             }
             LineKind::Answered { operation, outcome, .. } => {
                 let place = self.announced.get(&operation);

@@ -334,6 +334,12 @@ impl Plan {
         self.groups.iter().any(|group| group.removals().next().is_some())
     }
 
+    /// Whether several groups lose members: of one group its own limit speaks.
+    #[must_use]
+    pub fn removes_from_several_groups(&self) -> bool {
+        self.groups.iter().filter(|group| group.removals().next().is_some()).count() > 1
+    }
+
     /// The refusals that stand although the limits are lifted.
     pub fn refusals_beyond_limits(&self) -> impl Iterator<Item = &Refusal> {
         self.refusals.iter().filter(|refusal| !refusal.guard.is_limit())

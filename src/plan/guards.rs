@@ -115,6 +115,12 @@ impl GroupGuards {
         Self { min_members: None, allow_empty: Setting::preset(true), group_removals }
     }
 
+    /// How many of so many members may be removed.
+    #[must_use]
+    pub fn removals_allowed(&self, present: u64) -> u64 {
+        self.group_removals.value.allows(present, LEAST_GROUP_REMOVALS)
+    }
+
     /// The fewest members that removals may leave, at every moment.
     #[must_use]
     pub fn least(&self) -> u64 {
@@ -124,6 +130,12 @@ impl GroupGuards {
 }
 
 impl PlanGuards {
+    /// How many of so many memberships may be removed in all.
+    #[must_use]
+    pub fn removals_allowed(&self, present: u64) -> u64 {
+        self.total_removals.value.allows(present, LEAST_TOTAL_REMOVALS)
+    }
+
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self {
@@ -211,7 +223,7 @@ pub(super) fn sort(plan: &mut Plan) {
 
 fn group_removals(group: &GroupPlan) -> Option<Refusal> {
     let limit = &group.guards.group_removals;
-    let figures = exceeded(limit, group.removals().count(), group.observed.len(), LEAST_GROUP_REMOVALS)?;
+    let figures = exceeded(group.removals().count(), group.observed.len(), |n| group.guards.removals_allowed(n))?;
     Some(Refusal {
         guard: Guard::GroupRemovals,
         group: Some(group.name.clone()),
@@ -231,12 +243,12 @@ fn group_removals(group: &GroupPlan) -> Option<Refusal> {
 /// Asked only where several groups lose members: of one group its own limit speaks.
 fn total_removals(plan: &Plan) -> Option<Refusal> {
     let limit = &plan.guards.total_removals;
-    if plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
+    if !plan.removes_from_several_groups() {
         return None;
     }
     let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
     let present = plan.groups.iter().map(|group| group.observed.len()).sum();
-    let figures = exceeded(limit, removals, present, LEAST_TOTAL_REMOVALS)?;
+    let figures = exceeded(removals, present, |present| plan.guards.removals_allowed(present))?;
     Some(Refusal {
         guard: Guard::TotalRemovals,
         group: None,
@@ -253,9 +265,9 @@ fn total_removals(plan: &Plan) -> Option<Refusal> {
     })
 }
 
-fn exceeded(limit: &Setting<Limit>, removals: usize, present: usize, least: u64) -> Option<Figures> {
+fn exceeded(removals: usize, present: usize, allowed: impl Fn(u64) -> u64) -> Option<Figures> {
     let (planned, present) = (removals as u64, present as u64);
-    let allowed = limit.value.allows(present, least);
+    let allowed = allowed(present);
     (planned > allowed).then_some(Figures { planned, allowed, present })
 }
 

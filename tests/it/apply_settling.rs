@@ -160,6 +160,21 @@ fn a_refused_token_half_way_is_told_as_such() {
 }
 
 #[test]
+fn refused_token_after_a_write_of_unknown_effect_is_in_part() {
+    for status in [401, 403] {
+        let seed = Seed::default()
+            .group("A", ["a@example.com"])
+            .person("b@example.com")
+            .fault(FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::Cut(Cut::After)))
+            .fault(FaultRule::always(Match::operation(Endpoint::ListMembers).nth(2), Fault::status(status)));
+        let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
+        let report = world.run("apply --yes --max-wait 1s --format json").exits(5).json();
+        let reason = report["groups"][0]["failed"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains("not known"), "{status}: {reason}");
+    }
+}
+
+#[test]
 fn a_change_that_somebody_else_unmakes_meanwhile_is_told_as_missing() {
     let seed = Seed::default()
         .person("bob@example.com")

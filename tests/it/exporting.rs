@@ -1,6 +1,6 @@
 //! `export`: what it writes is what is there.
 
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Contradiction, Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::harness::given;
 
@@ -46,4 +46,15 @@ fn only_the_groups_that_are_named_are_read_and_written() {
     assert!(one.contains("Admins:") && !one.contains("carol"), "{one}");
     assert_eq!(world.request_count(), 2);
     world.run("export Nobody").exits(64).warns("the account has no group \"Nobody\"");
+}
+
+#[test]
+fn contradictory_listing_is_an_error_and_exports_nothing() {
+    for contradiction in [Contradiction::Count, Contradiction::NoResult, Contradiction::LostEntry] {
+        let on = Match::operation(Endpoint::ListMembers).group("A/B");
+        let world = given(account().fault(FaultRule::always(on, Fault::Contradict(contradiction))));
+        world.run("export --out-dir groups").exits(69).warns("A/B");
+        assert!(!world.path("groups").exists(), "{contradiction:?}");
+        assert_eq!(world.run("export").exits(69).stdout, "", "{contradiction:?}");
+    }
 }

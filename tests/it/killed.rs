@@ -217,6 +217,23 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
 }
 
 #[test]
+fn hangup_that_the_caller_ignores_does_not_stop_the_run() {
+    let world = world();
+    let write = &writes()[0];
+    world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(1500))));
+    // As `nohup` starts it.
+    let mut command = from_shell(&world, "trap '' HUP;", "apply --yes --concurrency 1", "");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    arrived(&world, write, true);
+    signal(&child, "HUP");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, members) in AFTER {
+        assert_eq!(world.members(name), members);
+    }
+}
+
+#[test]
 fn interrupted_run_settles_a_lost_write_by_reading() {
     let world = world();
     let write = &writes()[0];
@@ -228,7 +245,9 @@ fn interrupted_run_settles_a_lost_write_by_reading() {
     let output = child.wait_with_output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["interrupted"]), (Some(5), &true.into()), "{report:#}");
-    assert_eq!(report["added"], 1, "{report:#}");
+    // Two groups begin side by side: the other's POST may have come first.
+    let effects = world.account().requests().iter().filter(|request| request.effect).count();
+    assert_eq!(report["added"], effects, "{report:#}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("Interrupt received. Finishing requests in flight; press Ctrl-C again"), "{stderr}");
 }
@@ -252,14 +271,14 @@ fn signal_before_the_first_write_changes_nothing() {
 fn report_reaches_stderr_where_stdout_is_full_or_closed() {
     for redirection in [">/dev/full", "| true"] {
         let world = world();
-        let (_, _, stderr) = from_shell(&world, "", "apply --yes --format json", redirection);
+        let (_, _, stderr) = run_from_shell(&world, "", "apply --yes --format json", redirection);
         let report = stderr.find('{').map(|at| &stderr[at..]).unwrap_or_default();
         assert!(report.contains("\"status\": \"applied\""), "{stderr}");
     }
     // In text the plan is lost before the change; the exit code is still the report's.
     for format in ["json", "text"] {
         let world = world();
-        let (code, _, stderr) = from_shell(&world, "", &format!("apply --yes --format {format}"), ">/dev/full");
+        let (code, _, stderr) = run_from_shell(&world, "", &format!("apply --yes --format {format}"), ">/dev/full");
         assert_eq!(code, Some(0), "{stderr}");
     }
 }
@@ -290,14 +309,19 @@ fn a_second_signal_ends_the_program_at_once() {
     journal_is_true(&world, "journal.jsonl", write);
 }
 
-/// Runs the program from a shell that sets the scene for it.
-fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
+/// The program, started by a shell that sets the scene for it.
+fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> Command {
     let script = format!("{scene} exec {} {arguments} {redirection}", binary().display());
     let mut command = Command::new("/bin/sh");
     let environment = world.process();
     let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    command.args(["-c", &script]).env_clear().envs(variables).current_dir(world.path(""));
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    command.args(["-c", &script]).env_clear().envs(variables).current_dir(world.path("")).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program from a shell that sets the scene for it.
+fn run_from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
+    let output = from_shell(world, scene, arguments, redirection).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(!stderr.contains("panicked"), "{stderr}");
@@ -309,13 +333,13 @@ fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) ->
 fn result_that_stdout_does_not_take_goes_to_stderr() {
     let world = world();
     for (arguments, exit) in [("plan", 1), ("plan --format json", 1), ("drift", 2)] {
-        let (code, _, stderr) = from_shell(&world, "", arguments, ">/dev/full");
+        let (code, _, stderr) = run_from_shell(&world, "", arguments, ">/dev/full");
         assert_eq!(code, Some(exit), "{arguments}: {stderr}");
         assert!(stderr.contains("cannot write the result"), "{arguments}: {stderr}");
     }
     assert_eq!(world.writes(), Vec::<String>::new());
     // Closed from the beginning, the standard library opens it on nothing.
-    let (code, _, stderr) = from_shell(&world, "", "plan", ">&-");
+    let (code, _, stderr) = run_from_shell(&world, "", "plan", ">&-");
     assert!(matches!(code, Some(0 | 1)), "{stderr}");
 }
 
@@ -335,7 +359,8 @@ fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
         let world = world();
         // Files cannot grow beyond so many blocks: the write that would is cut off in its midst.
         let scene = format!("trap '' XFSZ; ulimit -f {blocks};");
-        let (code, stdout, stderr) = from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
+        let (code, stdout, stderr) =
+            run_from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
         let effects = world.account().requests().iter().filter(|request| request.effect).count();
         if code == Some(0) {
             return false;
@@ -365,12 +390,26 @@ fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
 }
 
 #[test]
+fn journal_that_cannot_hold_the_members_stops_the_run_before_it_writes() {
+    let members: Vec<String> = (0..400).map(|number| format!("p{number}@example.com")).collect();
+    let lists: Vec<&str> = members.iter().map(String::as_str).collect();
+    let world = given(Seed::default().group("A", members.clone()).person("new@example.com"))
+        .groups(&[("A", &[&lists[..], &["new@example.com"]].concat())]);
+    // Room for the first line, and not for the members of the group before the run.
+    let (code, stdout, stderr) =
+        run_from_shell(&world, "trap '' XFSZ; ulimit -f 4;", "apply --yes --journal j.jsonl", "");
+    assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{stdout}{stderr}");
+    assert!(stdout.contains("the journal cannot be written"), "{stdout}{stderr}");
+    assert!(journal::parse(world.read("j.jsonl").as_bytes()).unwrap().groups.is_empty());
+}
+
+#[test]
 fn what_cannot_be_written_whole_leaves_what_was_there() {
     let world = world();
     world.write("plan.json", "the plan before");
     world.write("metrics.prom", "the metrics before");
     for (arguments, exit) in [("plan --out plan.json", 1), ("drift --metrics-file metrics.prom", 2)] {
-        let (code, _, stderr) = from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
+        let (code, _, stderr) = run_from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
         assert_eq!(code, Some(exit), "{arguments}: {stderr}");
         assert!(stderr.contains("cannot be written"), "{stderr}");
     }

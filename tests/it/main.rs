@@ -16,6 +16,7 @@ mod blocking;
 mod harness;
 mod server;
 
+mod apply_guards;
 mod apply_proofs;
 mod apply_refusals;
 mod apply_settling;
@@ -25,6 +26,7 @@ mod attribution;
 mod ci;
 mod client;
 mod conditions;
+mod confirming;
 mod day;
 mod dependencies;
 mod drift;

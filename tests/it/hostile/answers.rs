@@ -155,6 +155,7 @@ impl Peer {
             progress: &|_| {},
             settle_within: Duration::ZERO,
             whole_account: true,
+            limits_lifted: false,
         };
         apply::apply(&plan, Start::Planned, means).await;
         Ok(plan)

@@ -297,7 +297,7 @@ impl World {
         let journal = Journal::create(&path, RunFacts::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
         self.journals.push(path.clone());
         let before = start.clone();
-        let report = self.carry_out(client, &journal, &made.plan, start, run.cut).await;
+        let report = self.carry_out(client, &journal, &made.plan, start, run).await;
         self.figures.ended(match &report {
             None => "killed",
             Some(report) if report.interrupted => "told to stop",
@@ -314,11 +314,18 @@ impl World {
         journal: &Journal,
         plan: &Plan,
         start: Start,
-        cut: Cut,
+        Run { accept, cut }: Run,
     ) -> Option<Report> {
         let (stop, stopped) = watch::channel(false);
-        let means =
-            Means { client, journal, stop: stopped, progress: &|_| {}, settle_within: MAX_WAIT, whole_account: true };
+        let means = Means {
+            client,
+            journal,
+            stop: stopped,
+            progress: &|_| {},
+            settle_within: MAX_WAIT,
+            whole_account: true,
+            limits_lifted: accept,
+        };
         let mut applying = pin!(apply::apply(plan, start, means));
         let report = std::future::poll_fn(|context| {
             let polled = applying.as_mut().poll(context).map(Some);

@@ -1,0 +1,87 @@
+//! The guards, asked again before each request that takes somebody out of the group.
+
+use std::collections::BTreeSet;
+
+use super::super::limits::Share;
+use super::super::{Run, locked};
+use super::GroupRun;
+use crate::model::{MemberId, PersonRef};
+use crate::plan::Action;
+use crate::render::counted;
+
+impl GroupRun<'_> {
+    /// Why a member has to stay, if so, given how many would be left without them, and what the limits count with them.
+    /// A removal that is not kept counts from now on.
+    pub(super) fn reason_to_keep(&self, member: MemberId, left: usize, share: Share, run: &Run<'_>) -> Option<String> {
+        let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
+        let reason = reason.or_else(|| self.guard_against(left));
+        reason.or_else(|| run.limits.count(self.plan, share).err())
+    }
+
+    /// As [`Self::reason_to_keep`], for a DELETE.
+    pub(super) fn reason_not_to_delete(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+        // Those whose removal may have taken effect are counted as gone.
+        let mut gone = self.ledger.removed();
+        gone.insert(member);
+        self.reason_to_keep(member, self.present.difference(&gone).count(), self.share(&gone), run)
+    }
+
+    /// The guard that so few members would break.
+    fn guard_against(&self, left: usize) -> Option<String> {
+        let guards = &self.plan.guards;
+        if left as u64 >= guards.least() {
+            return None;
+        }
+        Some(match &guards.min_members {
+            Some(least) if (left as u64) < least.value => {
+                let left = counted(left as u64, "member");
+                format!("kept, because {left} would be left, and min_members is {}", least.value)
+            }
+            _ => "kept, because the group would be empty, and it has no allow_empty".into(),
+        })
+    }
+
+    /// The entry that protects the address that the last reading shows for a member: the plan may have known them by
+    /// another.
+    fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+        let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
+        let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
+        let entry = run.plan.guards.protected.iter().find(|entry| protects(&entry.person))?;
+        Some(format!("kept, because {email} is protected at {}", entry.origin))
+    }
+
+    /// Tells the limits what the group has come to.
+    pub fn tell_limits(&self, run: &Run<'_>) {
+        run.limits.note(self.plan.id, self.share(&self.ledger.removed()));
+    }
+
+    /// What the limits count, where this run has removed these. Whom it has added is no member that they are a share of.
+    pub(super) fn share(&self, removed: &BTreeSet<MemberId>) -> Share {
+        let added: BTreeSet<MemberId> =
+            self.ledger.members(Action::Add).filter(|id| !self.before.contains(id)).collect();
+        let present = self.present.union(removed).filter(|id| !added.contains(id)).count();
+        Share { removed: removed.len() as u64, present: present as u64 }
+    }
+
+    /// Tells the other groups which of those who leave them were not seen here yet.
+    pub fn tell_awaited(&self, run: &Run<'_>) {
+        let mut awaited = locked(&run.awaited);
+        for member in self.ledger.members(Action::Add) {
+            if let Some(groups) = awaited.get_mut(&member) {
+                match self.present.contains(&member) {
+                    true => drop(groups.remove(&self.plan.id)),
+                    false => drop(groups.insert(self.plan.id, self.plan.name.clone())),
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Why a member has to stay in the groups that they leave, if so.
+    fn awaited_in(&self, member: MemberId) -> Option<String> {
+        let awaited = locked(&self.awaited);
+        let name = awaited.get(&member)?.values().next()?;
+        Some(format!("kept, because the addition to {:?} is not proven", name.as_str()))
+    }
+}

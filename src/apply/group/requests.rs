@@ -1,0 +1,230 @@
+//! Sends a group's requests, and takes in what the answers and readings show.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use super::super::Run;
+use super::super::ledger::State;
+use super::{GroupRun, refusal};
+use crate::cloudflare::{ApiError, Concern, WriteFate};
+use crate::journal::{Effect, LineKind, Outcome};
+use crate::model::MemberId;
+use crate::plan::{Action, Operation};
+
+/// How often a request is sent before its changes are given up.
+pub(super) const MAX_SENDS: usize = 4;
+
+/// How many requests of one group the API may refuse before the rest is not tried.
+const MAX_REFUSED: usize = 64;
+
+/// What came of sending a request until that was known.
+pub(super) enum Sent {
+    /// It was answered, or a reading shows what it was to do.
+    Done,
+    Refused(Concern, ApiError),
+    /// The ledger knows why it is not done.
+    GivenUp,
+}
+
+impl GroupRun<'_> {
+    /// Why nothing further is sent to the group, if so.
+    pub(super) fn barred(&self, run: &Run<'_>) -> Option<String> {
+        self.closed.clone().or_else(|| run.barred())
+    }
+
+    /// Sends a POST or a DELETE until it is known what came of it. A lost answer is settled by reading.
+    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Sent {
+        for _ in 0..MAX_SENDS {
+            let error = match self.send(operation, run).await {
+                None => return Sent::GivenUp,
+                Some(WriteFate::Answered { .. }) => return Sent::Done,
+                Some(WriteFate::Refused { concerns, error }) => return Sent::Refused(concerns, error),
+                Some(WriteFate::NotSent(error)) => {
+                    self.ledger.record_all(operation.members(), &State::Failed(error.reason()));
+                    return Sent::GivenUp;
+                }
+                Some(WriteFate::Unknown(error)) => error,
+            };
+            if let Err(unread) = self.read(run).await {
+                let reason = format!("{}; the group could not be read either: {}", error.reason(), unread.reason());
+                self.ledger.record_all(operation.members(), &State::Unknown(reason));
+                return Sent::GivenUp;
+            }
+            if self.is_contradicted() {
+                // What lags behind shows neither what was sent nor what the guards ask for.
+                run.read_until_consistent(vec![&mut *self]).await;
+            }
+            if self.shows(operation) {
+                return Sent::Done;
+            }
+            if run.barred().is_some() {
+                return Sent::GivenUp;
+            }
+            if let Operation::Delete(member) = operation
+                && let Some(reason) = self.reason_not_to_delete(*member, run)
+            {
+                // It may still take effect.
+                let reason = format!("{reason}, and it was not sent again: {}", error.reason());
+                self.ledger.record(*member, State::Unknown(reason));
+                return Sent::GivenUp;
+            }
+        }
+        Sent::GivenUp
+    }
+
+    /// Whether the members last seen are what a POST or a DELETE was to make them.
+    fn shows(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
+            Operation::Delete(member) => !self.present.contains(member),
+        }
+    }
+
+    /// Sends a request once, and records it before and after. Without an answer nothing further may be sent, and the
+    /// ledger knows why.
+    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<WriteFate> {
+        let effect = self.effect(operation);
+        let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
+        if let Some(reason) = self.barred(run) {
+            self.bar(&changes, reason);
+            return None;
+        }
+        let announced = match run.means.journal.announce(effect.clone()).await {
+            Ok(announced) => announced,
+            Err(error) => {
+                run.note_journal_failure(&error);
+                self.bar(&changes, format!("the journal cannot be written: {error}"));
+                return None;
+            }
+        };
+        run.wrote.store(true, Ordering::Relaxed);
+        (self.wrote, self.is_whole) = (true, false);
+        let (client, group) = (run.means.client, self.reference());
+        let fate = match operation {
+            Operation::Post(members) => client.add_members(&group, members).await,
+            Operation::Put(members) => client.replace_members(&group, members).await,
+            Operation::Delete(member) => client.remove_member(&group, *member).await,
+        };
+        let (ray, error) = (fate.ray().map(Into::into), fate.error().map(ApiError::reason));
+        if let Err(error) = run.means.journal.answered(announced, outcome(&fate), ray, error).await {
+            run.note_journal_failure(&error);
+        }
+        self.learn(operation, &effect, &changes, &fate, run).await;
+        Some(fate)
+    }
+
+    /// What the request does, given the members last seen. A PUT settles every change that it names or leaves out, also
+    /// one that the reading before it shows as made: that may be unmade before the PUT arrives.
+    fn effect(&self, operation: &Operation) -> Effect {
+        let group = self.reference();
+        let named: BTreeSet<MemberId> = operation.members().iter().copied().collect();
+        let (adds, removes) = match operation {
+            Operation::Post(_) => (named, BTreeSet::new()),
+            Operation::Delete(_) => (BTreeSet::new(), named),
+            Operation::Put(_) => {
+                let joining = self.ledger.members(Action::Add).filter(|id| !self.before.contains(id));
+                let leaving = self.ledger.members(Action::Remove).filter(|id| self.before.contains(id));
+                let adds = named.difference(&self.present).copied().chain(joining.filter(|id| named.contains(id)));
+                let removes = self.present.difference(&named).copied().chain(leaving.filter(|id| !named.contains(id)));
+                (adds.collect(), removes.collect())
+            }
+        };
+        Effect { group, request: operation.clone(), adds, removes }
+    }
+
+    /// Records that these changes are not tried, or not tried again.
+    fn bar(&mut self, changes: &[MemberId], reason: String) {
+        let state = match self.closed.is_some() {
+            true => State::Failed(reason),
+            false => State::Skipped(reason),
+        };
+        self.ledger.give_up(changes, &state);
+    }
+
+    /// Takes in what an answer says.
+    async fn learn(
+        &mut self,
+        operation: &Operation,
+        effect: &Effect,
+        changes: &[MemberId],
+        fate: &WriteFate,
+        run: &Run<'_>,
+    ) {
+        if let Some(error) = fate.error() {
+            run.note_failure(error);
+        }
+        if matches!(fate, WriteFate::Answered { .. } | WriteFate::Unknown(_)) {
+            run.may_have_changed.store(true, Ordering::Relaxed);
+        }
+        match fate {
+            WriteFate::Answered { members, .. } => {
+                self.ledger.record_all(changes, &State::Acknowledged);
+                if let Some(members) = members {
+                    self.learn_from_answer(operation, effect, members, run).await;
+                }
+            }
+            WriteFate::Unknown(error) => self.ledger.record_all(changes, &State::Unknown(error.reason())),
+            WriteFate::Refused { concerns: Concern::Group, error } => self.closed = Some(refusal(error)),
+            WriteFate::Refused { concerns: Concern::Member, .. } => {
+                self.refused += 1;
+                if self.refused >= MAX_REFUSED {
+                    let reason = format!("not tried: the API has refused {MAX_REFUSED} requests for this group");
+                    self.closed = Some(reason);
+                }
+            }
+            WriteFate::NotSent(_) => {}
+        }
+        self.tell_limits(run);
+    }
+
+    /// The answer to a POST or a PUT lists members. It shows the whole group only where it lists exactly those who are
+    /// to be in it now; else it proves the additions that it lists, and nothing more.
+    async fn learn_from_answer(
+        &mut self,
+        operation: &Operation,
+        effect: &Effect,
+        members: &BTreeSet<MemberId>,
+        run: &Run<'_>,
+    ) {
+        let expected = match operation {
+            Operation::Put(named) => named.iter().copied().collect(),
+            Operation::Post(_) | Operation::Delete(_) => &self.present | &effect.adds,
+        };
+        if *members == expected {
+            self.see(members.clone(), run).await;
+            return;
+        }
+        self.present.extend(members.intersection(&effect.adds));
+        self.ledger.observe(&self.present);
+        self.tell_awaited(run);
+    }
+
+    /// Reads the whole group.
+    pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
+        let members = run.reader.group_members(&self.reference()).await?;
+        self.unread = None;
+        let present = members.keys().copied().collect();
+        self.last_read = Some(members);
+        self.see(present, run).await;
+        Ok(())
+    }
+
+    /// Takes in the members of the whole group.
+    async fn see(&mut self, members: BTreeSet<MemberId>, run: &Run<'_>) {
+        self.present = members;
+        self.is_whole = true;
+        self.ledger.observe(&self.present);
+        self.tell_awaited(run);
+        self.tell_limits(run);
+        run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
+    }
+}
+
+fn outcome(fate: &WriteFate) -> Outcome {
+    match fate {
+        WriteFate::Answered { .. } => Outcome::Answered,
+        WriteFate::Refused { .. } => Outcome::Refused,
+        WriteFate::NotSent(_) => Outcome::NotSent,
+        WriteFate::Unknown(_) => Outcome::Unknown,
+    }
+}

@@ -1,0 +1,55 @@
+//! `apply` asks on a terminal, and takes nothing but "yes" for consent.
+
+#![cfg(target_os = "linux")] // for `script` of util-linux, which makes a terminal
+
+use std::time::Duration;
+
+use convoke::sandbox::Seed;
+
+use crate::harness::{World, binary, given};
+
+/// A question that is never answered fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn world() -> World {
+    let seed = Seed::default().group("A", ["a@example.com"]).person("b@example.com");
+    given(seed).groups(&[("A", &["a@example.com", "b@example.com"])])
+}
+
+/// Runs `apply` on a terminal of its own. What is typed is followed by Ctrl-D.
+fn typed(world: &World, text: &str) -> (Option<i32>, String) {
+    let environment = world.process();
+    let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let mut command = assert_cmd::Command::new("script");
+    command.args(["--quiet", "--return", "--command", &format!("{} apply", binary().display()), "/dev/null"]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").envs(variables).current_dir(world.path(""));
+    let output = command.write_stdin(text).timeout(PATIENCE).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn end_of_input_at_the_question_changes_nothing() {
+    let world = world();
+    let (code, shown) = typed(&world, "");
+    assert!(
+        shown.contains("Only \"yes\" is accepted") && shown.contains("not confirmed; nothing was changed"),
+        "{shown}"
+    );
+    assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{shown}");
+}
+
+#[test]
+fn answers_other_than_yes_change_nothing() {
+    for answer in ["y\n", "no\n", "\n", "yes please\n"] {
+        let world = world();
+        let (code, shown) = typed(&world, answer);
+        assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{answer:?}: {shown}");
+    }
+}
+
+#[test]
+fn yes_at_the_question_applies_the_plan() {
+    let world = world();
+    let (code, shown) = typed(&world, "yes\n");
+    assert_eq!((code, world.writes().len()), (Some(0), 1), "{shown}");
+}
