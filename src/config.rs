@@ -1,7 +1,7 @@
 //! Reads the files: YAML becomes [`Desired`], or a list of all problems.
 //!
 //! Each file is read as a tree in which every node has its place (`node`). The tree is turned into what the file
-//! declares (`file`, with `entry`, `time` and `value`), and the files are merged (`merge`, `rosters`). No step stops
+//! declares (`file`, with `settings`, `group`, `entry`, `time` and `value`), and the files are merged (`merge`, `rosters`). No step stops
 //! at a mistake: all problems go to one report. What the files declare is then checked against the groups' rules
 //! (`rules`). Only `load` touches the file system.
 
@@ -9,7 +9,7 @@ mod edit;
 mod entry;
 pub mod export;
 mod file;
-mod keys;
+mod group;
 mod load;
 mod merge;
 mod nearest;
@@ -19,9 +19,9 @@ mod reader;
 mod rosters;
 mod rules;
 mod schema;
+mod settings;
 mod time;
 mod value;
-mod warnings;
 mod yaml;
 
 #[cfg(test)]
@@ -35,10 +35,9 @@ pub use load::{load, load_checked, load_with_sources, read_regular};
 pub use problem::{Position, Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;
-pub use warnings::warnings;
 
 use crate::model::Desired;
-use problem::Report;
+use problem::{Report, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
 const LARGEST_FILE: usize = 64 << 20;
@@ -66,4 +65,14 @@ fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problem
     let desired = merge::merge(declared, all_there, &mut report);
     report.finish(sources)?;
     Ok(desired)
+}
+
+/// What is probably a mistake in the files but does no harm, with its source line.
+#[must_use]
+pub fn warnings(desired: &Desired, sources: &[Source]) -> Vec<Problem> {
+    let unused = desired.unused_rosters.iter().map(|(name, origin)| {
+        let message = format!("roster {} is not used by any group", quoted(name));
+        Problem::at(origin, message).help(format!("use it in a group with `- roster: {name}`, or remove it"))
+    });
+    settle(unused.collect(), sources)
 }

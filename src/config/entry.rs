@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
-use super::keys;
 use super::node::{Node, Value};
 use super::problem::{Position, quoted};
 use super::reader::{Field, Reader};
 use super::value::looks_like_id;
 use crate::model::{Email, EmailError, MemberId, PersonRef, Terms};
+
+/// The keys of an entry, in the order in which the reader takes it apart.
+pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
+
+/// The keys of an entry of `protected`.
+pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 
 /// An entry of a group's or a roster's own list.
 #[derive(Debug)]
@@ -62,7 +67,7 @@ impl Reader<'_> {
 
     fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
         let before = self.report.len();
-        let [email, id, roster, from, until, reason] = self.fields("an entry", entries, keys::ENTRY);
+        let [email, id, roster, from, until, reason] = self.fields("an entry", entries, KEYS);
         let person = match (email, id, roster) {
             (Some(email), None, None) => self.email(&email).map(PersonRef::Email),
             (None, Some(id), None) => self.member_id(&id).map(PersonRef::Id),
@@ -233,7 +238,7 @@ impl Reader<'_> {
             }
             Value::Mapping(entries) => {
                 let before = self.report.len();
-                match self.fields("an entry of `protected`", entries, keys::PROTECTED) {
+                match self.fields("an entry of `protected`", entries, PROTECTED) {
                     [Some(email), None] => self.email(&email).map(PersonRef::Email),
                     [None, Some(id)] => self.member_id(&id).map(PersonRef::Id),
                     _ if self.report.len() > before => None,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-use super::file::{Declared, DeclaredGroup};
+use super::file::Declared;
+use super::group::DeclaredGroup;
 use super::nearest::nearest;
 use super::problem::{Problem, Report, quoted};
 use super::rosters::{MOST_COMPARISONS, Rosters};

@@ -5,7 +5,8 @@ use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::file::{DeclaredGroup, DeclaredRoster};
+use super::file::DeclaredRoster;
+use super::group::DeclaredGroup;
 use super::nearest::nearest;
 use super::problem::{Position, Problem, Report, quoted, shortened};
 use crate::model::{DesiredGroup, DesiredMember, Origin, RosterEntry, RosterUse};

@@ -6,6 +6,8 @@
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
+use super::{group, settings};
+
 /// The JSON Schema of the files.
 #[must_use]
 pub fn schema() -> Schema {
@@ -44,7 +46,7 @@ pub fn schema() -> Schema {
                 "pattern": r#"^[^\s@"(),:;<>\[\\\]]+@[^\s@!-,/:-@\[-^`{-~.]+(\.[^\s@!-,/:-@\[-^`{-~.]+)*$"#,
                 "maxLength": 90
             },
-            "settings": settings(),
+            "settings": settings::schema(),
             "limit": {
                 "anyOf": [
                     { "type": "integer", "minimum": 0 },
@@ -52,7 +54,7 @@ pub fn schema() -> Schema {
                 ],
                 "examples": [5, "25%"]
             },
-            "group": group(),
+            "group": group::schema(),
             "entry": entry(),
             "time": {
                 "type": "string",
@@ -72,130 +74,6 @@ pub fn schema() -> Schema {
 /// A value of a definition, with a description of its own.
 fn described(definition: &str, description: &str) -> Value {
     json!({ "description": description, "$ref": format!("#/$defs/{definition}") })
-}
-
-fn settings() -> Value {
-    json!({
-        "description": "The policy for every plan. Only one file may have it.",
-        "type": "object",
-        "properties": {
-            "limits": {
-                "description": "How many people one plan may remove before it is refused.",
-                "type": "object",
-                "properties": {
-                    "group_removals": with_default("25%", described("limit", "The maximum number of removals from one \
-                        group: a number, or a percentage of its present members, rounded down. A percentage other than \
-                        0% always allows one removal.")),
-                    "total_removals": with_default("10%", described("limit", "The maximum number of removals in total: a \
-                        number, or a percentage of all present memberships of the groups in the plan. A percentage other \
-                        than 0% always allows five removals."))
-                },
-                "additionalProperties": false
-            },
-            "protected": {
-                "description": "People who are never removed from any group, by email or member id.",
-                "type": "array",
-                "items": {
-                    "anyOf": [
-                        { "$ref": "#/$defs/email" },
-                        { "$ref": "#/$defs/id" },
-                        {
-                            "type": "object",
-                            "properties": { "email": { "$ref": "#/$defs/email" } },
-                            "required": ["email"],
-                            "additionalProperties": false
-                        },
-                        {
-                            "type": "object",
-                            "properties": { "id": { "$ref": "#/$defs/id" } },
-                            "required": ["id"],
-                            "additionalProperties": false
-                        }
-                    ]
-                },
-                "default": []
-            },
-            "unmanaged_groups": {
-                "description": "What a plan does about groups of the account that no file declares.",
-                "default": "ignore",
-                "oneOf": [
-                    { "const": "ignore", "description": "Nothing." },
-                    { "const": "report", "description": "The plan lists them." },
-                    { "const": "refuse", "description": "The plan lists them and is refused." }
-                ]
-            }
-        },
-        "additionalProperties": false
-    })
-}
-
-fn with_default(default: &str, mut schema: Value) -> Value {
-    schema.as_object_mut().into_iter().for_each(|object| {
-        object.insert("default".into(), default.into());
-    });
-    schema
-}
-
-fn group() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "id": described("id", "The id of the group. With it, convoke finds the group by its id, and refuses the plan \
-                if the account has another name for it."),
-            "mode": {
-                "description": "What the list of members means.",
-                "default": "exact",
-                "oneOf": [
-                    { "const": "exact", "description": "The list is complete: missing people are added, and \
-                        everybody else is removed." },
-                    { "const": "additive", "description": "Missing people are added. Only people whose `until` has \
-                        passed are removed." },
-                    { "const": "observe", "description": "The difference is reported, and nothing is written. For groups \
-                        that SCIM synchronises." }
-                ]
-            },
-            "members": {
-                "description": "The people of the group, and rosters.",
-                "type": "array",
-                "items": { "$ref": "#/$defs/entry" }
-            },
-            "min_members": {
-                "description": "A plan that would leave fewer members is refused.",
-                "type": "integer",
-                "minimum": 0,
-                "maximum": u64::MAX
-            },
-            "allow_empty": {
-                "description": "Whether the group may become empty. Otherwise a plan that empties it is refused.",
-                "type": "boolean",
-                "default": false
-            },
-            "group_removals": described("limit", "Replaces the limit of the settings for this group."),
-            "max_duration": {
-                "description": "For temporary access: every entry, also through rosters, must have an `until` at most \
-                    this long after its `from`, or after now. A date in `until` is not counted itself. Units: h, d, w.",
-                "type": "string",
-                "pattern": "^[1-9][0-9]*[hdw]$",
-                "examples": ["8h", "90d"]
-            },
-            "require_reason": {
-                "description": "For access that has to be justified: every entry of this list must have a `reason`, \
-                    `- roster:` entries included.",
-                "type": "boolean",
-                "default": false
-            },
-            "exclusive_with": {
-                "description": "For separation of duties: nobody may belong to this group and to one of these groups at \
-                    the same time. Naming it in one of the two groups is enough.",
-                "type": "array",
-                "items": { "$ref": "#/$defs/name" },
-                "uniqueItems": true,
-                "examples": [["Payments Approvers"]]
-            }
-        },
-        "required": ["members"],
-        "additionalProperties": false
-    })
 }
 
 fn entry() -> Value {
@@ -234,7 +112,7 @@ fn entry() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, keys, parse};
+    use crate::config::{Source, entry, file, parse};
 
     fn validator() -> jsonschema::Validator {
         jsonschema::validator_for(schema().as_value()).unwrap()
@@ -341,17 +219,17 @@ mod tests {
             keys
         };
         let defs = &schema["$defs"];
-        assert_eq!(keys_of(&schema), sorted(&keys::FILE));
-        assert_eq!(keys_of(&defs["settings"]), sorted(&keys::SETTINGS));
-        assert_eq!(keys_of(&defs["settings"]["properties"]["limits"]), sorted(&keys::LIMITS));
-        assert_eq!(keys_of(&defs["group"]), sorted(&keys::GROUP));
+        assert_eq!(keys_of(&schema), sorted(&file::KEYS));
+        assert_eq!(keys_of(&defs["settings"]), sorted(&settings::KEYS));
+        assert_eq!(keys_of(&defs["settings"]["properties"]["limits"]), sorted(&settings::LIMITS));
+        assert_eq!(keys_of(&defs["group"]), sorted(&group::KEYS));
         let of_any = |value: &Value| -> std::collections::BTreeSet<String> {
             let variants = value["anyOf"].as_array().unwrap().iter();
             variants.filter(|variant| variant["properties"].is_object()).flat_map(keys_of).collect()
         };
-        assert!(of_any(&defs["entry"]).iter().eq(sorted(&keys::ENTRY)), "{defs:#}");
+        assert!(of_any(&defs["entry"]).iter().eq(sorted(&entry::KEYS)), "{defs:#}");
         assert!(
-            of_any(&defs["settings"]["properties"]["protected"]["items"]).iter().eq(sorted(&keys::PROTECTED)),
+            of_any(&defs["settings"]["properties"]["protected"]["items"]).iter().eq(sorted(&entry::PROTECTED)),
             "{defs:#}"
         );
     }
