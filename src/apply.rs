@@ -1,16 +1,15 @@
-//! Carries out a plan, and claims only what was seen.
+//! Applies a plan, and reports only what was seen.
 //!
-//! [`apply`] works in four steps over all groups, and each step ends before the next begins:
+//! [`apply`] has four steps over all groups. Each step ends before the next begins:
 //!
-//! 1. **Add**: each group's POST. A batch that the API refuses is split until the refused member is named.
-//! 2. **Prove**: an addition that no answer has shown is read back before anything is removed.
-//! 3. **Remove**: each group's DELETEs or its PUT, as far as the guards hold at that moment, and without those who
-//!    were to join another group and were not seen there.
-//! 4. **Compare**: every group that a request was sent to is compared, whole, with its target.
+//! 1. **Add**: each group's POST. A batch that the API refuses is split until the refused member is found.
+//! 2. **Prove**: an addition that no answer has shown is read back before any removal.
+//! 3. **Remove**: each group's DELETEs or its PUT, as far as the guards allow at that moment. Members who move to
+//! another group and were not seen there are not removed.
+//! 4. **Compare**: every group that received a request is compared with its target.
 //!
-//! A run does what the plan says or less: what it learns on the way only takes requests away. One [`GroupRun`] carries
-//! each group through the steps; its [`ledger`](ledger::Ledger) records what became of each change at the moment that
-//! an answer or a reading shows it.
+//! A run does what the plan says or less. What it learns can only prevent requests. One [`GroupRun`] applies each
+//! group. Its [`ledger`](ledger::Ledger) records the state of each change when an answer or a reading shows it.
 
 mod group;
 mod ledger;
@@ -36,66 +35,66 @@ use group::GroupRun;
 use limits::Limits;
 pub use recheck::{Recheck, recheck};
 
-/// For how long, in all of a run, readings that contradict acknowledged writes are repeated before they are believed.
+/// The total time of a run for repeating readings that contradict acknowledged writes.
 pub const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 
-/// The same after a signal.
+/// The same time after a signal.
 const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
-/// The first pause before such a reading is repeated; each is twice the one before.
+/// The first pause before such a reading is repeated. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The members of the groups that were read again since a plan was made.
+/// The members of the groups that were read again after the plan was made.
 pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 
-/// What a run starts from.
+/// The starting point of a run.
 #[derive(Clone, Debug)]
 pub enum Start {
     /// The plan was made just now.
     Planned,
-    /// The plan was saved; these groups were read again, the others were not.
+    /// The plan was saved. These groups were read again; the others were not.
     Rechecked(Present),
 }
 
-/// What carrying out a plan needs besides the plan.
+/// The tools to apply a plan with.
 pub struct Means<'a> {
     pub client: &'a Client,
     pub journal: &'a Journal,
-    /// Turns true when nothing further is to be begun.
+    /// Becomes true when no further requests may start.
     pub stop: watch::Receiver<bool>,
-    /// Is called after each operation with the number of operations done with.
+    /// Called after each operation with the number of completed operations.
     pub progress: &'a (dyn Fn(u64) + Sync),
-    /// For how long contradicting readings are repeated, over the whole run.
+    /// The total time for repeating contradictory readings.
     pub settle_within: Duration,
-    /// Whether the plan is of every declared group.
+    /// Whether the plan includes every declared group.
     pub whole_account: bool,
     /// Whether this very plan was accepted, whatever its limits say.
     pub limits_lifted: bool,
 }
 
-/// What the groups' runs share.
+/// The state that all groups share.
 struct Run<'a> {
     plan: &'a Plan,
     means: Means<'a>,
     limits: Limits<'a>,
-    /// The client for readings that settle something: they go on for a moment after a stop.
+    /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
-    /// Members who leave one group and were not seen in these others that they are to join.
+    /// Members who leave a group, with the groups that they join and were not seen in.
     awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
-    /// Why the journal can record nothing more.
+    /// Why the journal can no longer be written.
     journal_failed: Mutex<Option<String>>,
     finished: Mutex<u64>,
     credentials_refused: AtomicBool,
     wrote: AtomicBool,
     /// Whether any request may have taken effect.
     may_have_changed: AtomicBool,
-    /// How long this run has paused before reading again.
+    /// The time that this run has paused before repeated readings.
     settled_for: Mutex<Duration>,
     /// When the signal to stop was noticed.
     stopped_at: OnceLock<Instant>,
 }
 
-/// Carries out a plan, and reports what came of it.
+/// Applies a plan, and reports the results.
 pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report {
     let reads_all = matches!(start, Start::Planned);
     let mut present = match start {
@@ -150,10 +149,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Why nothing further is sent, if so.
+    /// Why no further requests are sent, if so.
     fn barred(&self) -> Option<String> {
         if self.is_stopped() {
-            return Some("interrupted before it was begun".into());
+            return Some("interrupted before it was sent".into());
         }
         locked(&self.journal_failed).as_ref().map(|error| format!("the journal cannot be written: {error}"))
     }
@@ -166,8 +165,8 @@ impl<'a> Run<'a> {
         stopped
     }
 
-    /// Reads groups again until no reading contradicts an acknowledged write, or the time for that is up. The last
-    /// reading is then believed.
+    /// Reads groups again until no reading contradicts an acknowledged write, or the time is over. The last reading
+    /// then counts.
     async fn read_until_consistent(&self, mut groups: Vec<&mut GroupRun<'_>>) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -177,7 +176,7 @@ impl<'a> Run<'a> {
             if groups.is_empty() || left.is_zero() {
                 return;
             }
-            tracing::info!(groups = groups.len(), "waiting for readings that do not show acknowledged writes yet");
+            tracing::info!(groups = groups.len(), "waiting until readings show the acknowledged writes");
             self.pause(pause.min(left)).await;
             pause *= 2;
         }
@@ -189,7 +188,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Records a line. Once one fails to be recorded, no further request is sent.
+    /// Records a line. If this fails, no further requests are sent.
     async fn record(&self, line: LineKind) {
         if locked(&self.journal_failed).is_some() {
             return;
@@ -240,7 +239,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Time for readings that contradict what was acknowledged.
+/// The time for readings that contradict acknowledged writes.
 impl Run<'_> {
     /// How much of it is left.
     fn settling_left(&self) -> Duration {
@@ -252,7 +251,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits, and ends early at a signal, which leaves less time.
+    /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
         let begun = Instant::now();
         let mut stop = self.means.stop.clone();
@@ -264,7 +263,7 @@ impl Run<'_> {
     }
 }
 
-/// A panic while the lock was held leaves these plain values as sound as they were.
+/// These plain values are still valid after a panic of another thread that held the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Asks the audit log who changed a group. What the log does not say stays unknown, and nothing fails because of it.
+//! Reads who changed a group from the audit log. Missing information stays unknown, and no run fails because of it.
 
 use std::collections::BTreeMap;
 
@@ -12,34 +12,34 @@ use crate::plan::{
     Action, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, Plan, RecordedChange, RecordedEffect, attribute,
 };
 
-/// The most pages of the log that a run reads.
+/// The maximum number of pages of the log in a run.
 const MOST_PAGES: u64 = 10;
 
-/// The most pages that are read around known beginnings, so that some are left for everything else.
+/// The maximum number of pages around known times, so that some remain for the other differences.
 const MOST_NEAR_PAGES: u64 = 5;
 
-/// The most members whose beginning is asked for, one request each.
+/// The maximum number of members whose `added_at` is read, with one request each.
 const MOST_LOOKUPS: usize = 100;
 
-/// How far around a known beginning the log is read.
+/// The time before and after a known time in which the log is read.
 const AROUND: SignedDuration = SignedDuration::from_mins(5);
 
-/// How far back the log is read where no beginning is known.
+/// How far back the log is read if no time is known.
 const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What the differences of a plan come from.
+/// The origins of the differences of a plan.
 #[derive(Debug, Default)]
 pub struct Origins {
     pub by_difference: DifferenceOrigins,
-    /// Why the log could not be read, where it could not.
+    /// Why the log could not be read, if so.
     pub unread: Option<ApiError>,
 }
 
-/// One difference: the group, who, and what the plan does about it.
+/// One difference: the group, the member, and the planned change.
 type Question = (GroupRef, MemberId, Action);
 
-/// Asks for each unexpected member when they were added, and, if `with_log`, the log who made each difference. Asks
-/// nothing where there is no difference.
+/// Reads when each unexpected member was added and, if `with_log`, who made each difference. Sends no request if
+/// there is no difference.
 pub async fn origins(client: &Client, plan: &Plan, now: Timestamp, with_log: bool) -> Origins {
     let questions: Vec<Question> = plan
         .groups
@@ -91,7 +91,7 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Reads around the beginnings, the newest first; those close to each other at once.
+    /// Reads the log around these times, the newest first. Close times share one reading.
     async fn read_around(&mut self, beginnings: &BTreeMap<(GroupId, MemberId), Timestamp>, now: Timestamp) {
         let mut times: Vec<Timestamp> = beginnings.values().copied().collect();
         times.sort_unstable();
@@ -108,7 +108,7 @@ impl Log<'_> {
         }
     }
 
-    /// Reads the entries between two times, up to a number of pages of the whole run.
+    /// Reads the entries between two times, up to the maximum number of pages of the run.
     async fn read(&mut self, since: Timestamp, before: Timestamp, most_pages: u64) {
         let mut cursor = None;
         while self.pages < most_pages && self.unread.is_none() {
@@ -116,7 +116,7 @@ impl Log<'_> {
             match self.client.audit_log(since, before, cursor.as_ref()).await {
                 Ok(page) => {
                     self.recorded.extend(page.entries.iter().filter_map(recorded));
-                    // A page that leads to itself would be read for ever.
+                    // A page that refers to itself would be read forever.
                     let next = page.next.filter(|next| cursor.as_ref() != Some(next));
                     match next {
                         Some(next) if !page.entries.is_empty() => cursor = Some(next),
@@ -129,7 +129,7 @@ impl Log<'_> {
     }
 }
 
-/// What an entry records of a group's members; nothing if it is about something else, or failed.
+/// The change that an entry records; `None` if the entry is not about members, or failed.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
     let succeeded = |result: &str| result.eq_ignore_ascii_case("success");
     if !entry.action.result.as_deref().is_none_or(succeeded) {
@@ -148,14 +148,14 @@ fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
                 _ => return None,
             }
         }
-        // SCIM: what it did is in a body of another shape.
+        // SCIM sends bodies of another shape.
         [.., "Groups", group] => (*group, RecordedEffect::Unknown),
         _ => return None,
     };
     Some(RecordedChange { group: group.parse().ok()?, time: entry.time, effect, by: author(entry, &segments) })
 }
 
-/// The effect of a request to a list of members.
+/// The effect of a request on a list of members.
 fn listed(entry: &AuditEntry) -> RecordedEffect {
     let members = members(&entry.request.body);
     match entry.request.method.as_deref() {
@@ -165,7 +165,7 @@ fn listed(entry: &AuditEntry) -> RecordedEffect {
     }
 }
 
-/// The members that a body names, if every element is one.
+/// The members in a body, if every element is one.
 fn members(body: &Value) -> Option<Vec<MemberId>> {
     body.as_array()?.iter().map(|member| member.get("id")?.as_str()?.parse().ok()).collect()
 }

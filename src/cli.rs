@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{AccountId, TimeError, WrittenTime};
 
 /// The heading of the flags that few need.
-pub const MORE: &str = "Account, time, pace and output";
+pub const MORE: &str = "Account, time, connection and output";
 
 /// How every command writes to the terminal.
 #[derive(Clone, Debug, Args)]
@@ -37,7 +37,7 @@ pub struct OutputArgs {
 pub struct FileArgs {
     /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml]
     ///
-    /// A folder stands for every *.yaml and *.yml file below it, in path order. All files together are one
+    /// A folder means every *.yaml and *.yml file below it, in path order. All files together are one
     /// configuration. Without the flag, the environment variable names one file or folder.
     #[arg(short, long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
@@ -54,8 +54,8 @@ pub struct ConnectionArgs {
     pub sandbox: Option<PathBuf>,
     /// Read the API token from this file [default: the environment variable CLOUDFLARE_API_TOKEN]
     ///
-    /// Without a token, CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY are used. A token is never given as an argument: other
-    /// users of the machine could read it.
+    /// Without a token, CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY are used. A token is not accepted as an argument,
+    /// because other users of the machine could read it.
     #[arg(long, value_name = "PATH")]
     pub token_file: Option<PathBuf>,
     /// The account's id [env: CLOUDFLARE_ACCOUNT_ID]
@@ -103,7 +103,7 @@ pub struct TimeArgs {
 /// What a plan is narrowed to, compared with and allowed to do.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanOptions {
-    /// The same files as they were before the change under review; repeatable
+    /// The same files before the change under review; repeatable
     ///
     /// Each difference is labelled "this change" or "already there". A path that does not exist counts as an empty
     /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups
@@ -115,7 +115,7 @@ pub struct PlanOptions {
     /// organisation. Example: convoke plan -f groups --base ../base/groups --only-changed
     #[arg(long, requires = "base")]
     pub only_changed: bool,
-    /// Plan only what the clock brings: additions whose `from` has come, removals whose `until` has passed
+    /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed
     ///
     /// For a scheduled job that ends temporary access without applying anything else. Members whom no entry names
     /// stay. Example: convoke apply --due --yes
@@ -174,7 +174,7 @@ pub fn file_tip(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
     let is_file = argument.ends_with(".yaml") || argument.ends_with(".yml") || argument.ends_with('/');
-    (error.kind() == ErrorKind::UnknownArgument && is_file).then(|| format!("files are named with -f: '-f {argument}'"))
+    (error.kind() == ErrorKind::UnknownArgument && is_file).then(|| format!("use -f for files: '-f {argument}'"))
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

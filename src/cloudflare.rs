@@ -1,8 +1,8 @@
-//! The API of Cloudflare, as far as the membership of user groups needs it: the only place that speaks HTTP.
+//! The part of Cloudflare's API that manages the members of user groups. Only this module uses HTTP.
 //!
-//! From the outside in: [`Client`] names the operations; `listing` turns pages into whole lists; `call`
-//! sends one request until it is answered or given up, with `pacer` deciding when the next may go; `verdict` turns
-//! an answer into what it means; `http` is one exchange; `wire` is the shape of the bodies.
+//! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists. `call` sends one
+//! request until it is answered or given up, and `pacer` decides when the next request may be sent. `verdict`
+//! interprets answers. `http` is one exchange. `wire` describes the JSON.
 
 mod audit;
 mod backoff;

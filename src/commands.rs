@@ -35,7 +35,7 @@ use crate::cli::{Format, OutputArgs};
 
 pub const EXAMPLES: &str = "\
 Start here:
-  convoke export --out-dir groups    write the account's present groups as files
+  convoke export --out-dir groups    write the account's groups to files
   convoke plan -f groups             show what would change
 
 Exit codes:
@@ -43,7 +43,7 @@ Exit codes:
   2  differences           5  applied in part     77  credentials refused
   3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
 
-/// Keep the membership of Cloudflare user groups in Git
+/// Manage the members of Cloudflare user groups from files in Git
 ///
 /// YAML files declare the members of each group. `plan` shows what would change, `apply` makes the change, and `drift`
 /// reports changes made outside the repository.
@@ -89,7 +89,7 @@ pub enum Command {
     /// Add a person to groups or rosters in the files
     #[command(after_help = grant::EXAMPLES)]
     Grant(grant::GrantArgs),
-    /// Take a person out of groups or rosters in the files
+    /// Remove a person from groups or rosters in the files
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::RevokeArgs),
     /// Delete entries from the files that ended long ago

@@ -1,7 +1,7 @@
-//! The journal: what a run of `apply` set out to do and what it saw, line by line.
+//! The journal: the operations of a run of `apply` and what it saw, line by line.
 //!
-//! It is a file of JSON Lines, numbered from 1. Each line reaches the disk before the run goes on, so that a run that
-//! is killed leaves a true record: an operation that was announced and never answered may or may not have happened.
+//! It is a JSON Lines file, numbered from 1. Each line is written to disk before the run continues, so that the
+//! record of a killed run is correct. An operation that was announced and not answered may or may not have happened.
 
 mod record;
 
@@ -14,7 +14,6 @@ use jiff::Timestamp;
 
 pub use record::{Effect, JournalError, Line, LineKind, Outcome, Record, RunFacts, Sent, parse, schema};
 
-/// Where lines go.
 #[derive(Clone, Debug)]
 pub struct Journal {
     sink: Option<Arc<Mutex<Sink>>>,
@@ -24,7 +23,7 @@ pub struct Journal {
 struct Sink {
     file: File,
     next: u64,
-    /// Whether a line failed to reach the disk: it may be torn, and what came after it could not be read.
+    /// Whether a line could not be written. That line may be incomplete, and lines after it could not be read.
     broken: bool,
 }
 
@@ -33,18 +32,18 @@ struct Sink {
 pub struct Announced(u64);
 
 impl Journal {
-    /// A journal that keeps nothing.
+    /// A journal that stores nothing.
     #[must_use]
     pub const fn none() -> Self {
         Self { sink: None }
     }
 
-    /// A new journal file, readable by its owner only. A file that is there is not overwritten: it may be the only
-    /// record of an earlier run.
+    /// Creates a journal file that only its owner can read. An existing file is not overwritten, because it may be
+    /// the only record of an earlier run.
     ///
     /// # Errors
     ///
-    /// Fails where the file is there or cannot be made.
+    /// If the file exists or cannot be created.
     pub fn create(path: &Path, run: RunFacts) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -59,16 +58,16 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// Fails where the line does not reach the disk: the operation must then not be sent.
+    /// If the line cannot be written. The operation must then not be sent.
     pub async fn announce(&self, effect: Effect) -> io::Result<Announced> {
         self.write(LineKind::Sending(effect)).await.map(Announced)
     }
 
-    /// Records what became of an announced operation.
+    /// Records the outcome of an announced operation.
     ///
     /// # Errors
     ///
-    /// Fails where the line does not reach the disk.
+    /// If the line cannot be written.
     pub async fn answered(
         &self,
         Announced(operation): Announced,
@@ -79,16 +78,16 @@ impl Journal {
         self.write(LineKind::Answered { operation, outcome, ray, error }).await.map(drop)
     }
 
-    /// Records anything else.
+    /// Records any other line.
     ///
     /// # Errors
     ///
-    /// Fails where the line does not reach the disk.
+    /// If the line cannot be written.
     pub async fn note(&self, line: LineKind) -> io::Result<()> {
         self.write(line).await.map(drop)
     }
 
-    /// Writes a line without holding up what else goes on, as a disk may take its time. Says the line's number.
+    /// Writes a line without blocking other tasks, because a disk can be slow. Returns the line's number.
     async fn write(&self, line: LineKind) -> io::Result<u64> {
         let Some(sink) = self.sink.clone() else { return Ok(0) };
         let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line);
@@ -99,13 +98,13 @@ impl Journal {
 impl Sink {
     fn write(&mut self, kind: LineKind) -> io::Result<u64> {
         if self.broken {
-            return Err(io::Error::other("a line before this one could not be written"));
+            return Err(io::Error::other("an earlier line could not be written"));
         }
         let seq = self.next;
         let mut line = serde_json::to_vec(&Line { seq, time: Timestamp::now(), kind })?;
         line.push(b'\n');
         self.broken = true;
-        // One write a line: a kill leaves whole lines, but for perhaps the last.
+        // One write per line: a kill leaves complete lines, except perhaps the last.
         self.file.write_all(&line)?;
         self.file.sync_data()?;
         self.broken = false;

@@ -1,4 +1,4 @@
-//! Reads what a plan needs to know of the account.
+//! Reads what a plan needs from the account.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +11,13 @@ use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::{Desired, GroupId, GroupName, GroupRef, GroupSummary, Membership, Observed, Sharing, TokenUser};
 use crate::plan::{self, Plan, Policy, Sought};
 
-/// Reads the list of groups and the members of every group that the policy plans.
+/// Reads the list of groups and the members of every planned group.
 ///
-/// A group whose members the API refuses to list is noted as unreadable, and does not hold up the others.
+/// If the API refuses to list a group's members, the group is recorded as unreadable, and the others are read.
 ///
 /// # Errors
 ///
-/// Fails where anything cannot be read whole for a reason that may pass, or that concerns more than one group.
+/// If anything cannot be read completely, for a temporary reason or one that concerns more than one group.
 pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Observed, ApiError> {
     let mut current = Observed { groups: groups(client).await?, ..Observed::default() };
     let targets = plan::targets(desired, &current, |name| policy.covers(name));
@@ -26,11 +26,11 @@ pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result
     Ok(current)
 }
 
-/// Plans, and looks for people among the account's members where the groups' own lists leave anybody unknown.
+/// Plans, and looks up people among the account's members if no group lists them.
 ///
 /// # Errors
 ///
-/// Fails where the account's members are needed and cannot be read whole.
+/// If the account's members are needed and cannot be read completely.
 pub async fn plan(
     client: &Client,
     desired: &Desired,
@@ -41,12 +41,12 @@ pub async fn plan(
     resolve(client, current, policy.accept_self, |current| plan::plan(desired, current, policy, time)).await
 }
 
-/// Makes a plan, and makes it again once what it needs to know besides was read: people whom no group lists, the user
-/// that the token acts for, groups that decide about a removal.
+/// Makes a plan. If it needs more facts, reads them and plans again: people that no group lists, the user of the
+/// token, groups that decide about a removal.
 ///
 /// # Errors
 ///
-/// Fails where anything that the plan needs cannot be read whole.
+/// If anything that the plan needs cannot be read completely.
 pub async fn resolve(
     client: &Client,
     current: &mut Observed,
@@ -54,7 +54,7 @@ pub async fn resolve(
     make: impl Fn(&Observed) -> Plan,
 ) -> Result<Plan, ApiError> {
     let mut plan = make(current);
-    // Each round answers what the one before could not ask yet; what was asked is never asked again.
+    // Each round reads what the previous one asked for. Nothing is read twice.
     loop {
         let sought = plan.sought(current, accept_self);
         if sought.is_empty() {
@@ -65,11 +65,11 @@ pub async fn resolve(
     }
 }
 
-/// Asks, for a saved plan, whether it removes the user that the token acts for.
+/// Checks whether a saved plan removes the user of the token.
 ///
 /// # Errors
 ///
-/// Fails where the account's members are needed and cannot be read whole.
+/// If the account's members are needed and cannot be read completely.
 pub async fn check_token_user(client: &Client, plan: &Plan, accept_self: bool) -> Result<Plan, ApiError> {
     let memberships = plan.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
     let mut current = Observed { memberships, ..Observed::default() };
@@ -104,12 +104,12 @@ async fn look_for(client: &Client, current: &mut Observed, sought: Sought) -> Re
 ///
 /// # Errors
 ///
-/// Fails where the list cannot be read whole.
+/// If the list cannot be read completely.
 pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
     client.user_groups().await
 }
 
-/// Reads the members of these groups, side by side.
+/// Reads the members of these groups concurrently.
 ///
 /// # Errors
 ///

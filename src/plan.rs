@@ -1,7 +1,7 @@
-//! The plan: what would change and why, decided whole before anything is done.
+//! The plan: what would change and why, decided completely before any request is sent.
 //!
-//! [`plan`] is pure: the same files, account, policy and time give the same plan. It decides who joins and who
-//! leaves which group, by which requests and in which order; applying carries that out and decides nothing.
+//! [`plan`] is pure: the same files, account, policy and time give the same plan. It decides who joins and who leaves
+//! which group, by which requests and in which order. Applying carries out these decisions and makes none.
 
 mod attribution;
 mod base;
@@ -58,19 +58,19 @@ pub use targets::{Target, nearest_name, targets};
 pub use undo::{Attempt, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};
 
-/// What governs a plan besides the files.
+/// The inputs of a plan other than the files and the account.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub account_id: AccountId,
-    /// The groups to plan; empty for all that the files declare.
+    /// The groups to plan; empty for all declared groups.
     pub only: BTreeSet<GroupName>,
-    /// Of these, only the groups that the change under review touches.
+    /// If set, only the groups of these that the change under review touches.
     pub touched: Option<BTreeSet<GroupName>>,
-    /// Plan only what the clock brings: additions whose `from` has come, removals whose `until` has passed.
+    /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed.
     pub due: bool,
     /// Memberships that end within this time are reported.
     pub expiring_within: SignedDuration,
-    /// Whether the user that the token acts for may be removed.
+    /// Whether the user of the token may be removed.
     pub accept_self: bool,
 }
 
@@ -82,7 +82,6 @@ impl Policy {
         Self { account_id, only, touched, due: false, expiring_within, accept_self: false }
     }
 
-    /// Whether a declared group is planned.
     #[must_use]
     pub fn covers(&self, name: &GroupName) -> bool {
         let touched = self.touched.as_ref().is_none_or(|touched| touched.contains(name));
@@ -90,14 +89,14 @@ impl Policy {
     }
 }
 
-/// What has to be read before a plan can be trusted, beyond what was read for it.
+/// What must still be read before a plan can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sought {
-    /// Whether the account's members are needed, as no group lists somebody who is to be found.
+    /// Whether the account's members are needed, because no group lists a person.
     pub people: bool,
     /// Groups whose members decide about a removal.
     pub groups: BTreeSet<GroupId>,
-    /// Whether to ask which user the token acts for.
+    /// Whether to read the user of the token.
     pub token_user: bool,
 }
 
@@ -108,7 +107,7 @@ impl Sought {
     }
 }
 
-/// Compares what is desired with what was observed at a time, under a policy.
+/// Compares the desired and the observed memberships at a time, under a policy.
 #[must_use]
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let targets = targets(desired, current, |name| policy.covers(name));
@@ -135,7 +134,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan
 }
 
-/// Notes on each group how many of its entries cannot be applied: such a group is not in sync.
+/// Records for each group how many of its entries are blocked. Such a group is not in sync.
 fn count_blocked(compared: &mut Compared) {
     let mut counts: BTreeMap<&GroupName, u64> = BTreeMap::new();
     for blocked in &compared.blocked {
@@ -146,12 +145,12 @@ fn count_blocked(compared: &mut Compared) {
     }
 }
 
-/// Makes a plan of compared groups: orders the changes, decides the operations and names the plan.
+/// Makes a plan of compared groups: sorts the changes, decides the operations and computes the digest.
 fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuards, due: bool, time: Timestamp) -> Plan {
     let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
     for group in &mut groups {
         group.changes.sort_by_cached_key(by_email);
-        // Access that has expired and is kept all the same is what a reader has to see first.
+        // A held removal of expired access is the most important for a reader.
         group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
     }
     operations::decide(&mut groups, due);
@@ -180,8 +179,8 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
 }
 
 impl Plan {
-    /// What has to be read before the plan can be trusted. The protected are sought once there is something to
-    /// remove, as a group may list them by an address that has changed since; the token's user likewise.
+    /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
+    /// only if the plan removes anybody, because a group may list them by a former address.
     #[must_use]
     pub fn sought(&self, current: &Observed, accept_self: bool) -> Sought {
         let mut sought = Sought { groups: self.unread.clone(), ..Sought::default() };
@@ -200,7 +199,7 @@ impl Plan {
             }
             _ => None,
         };
-        // Gathering everybody takes a good part of the time of planning: only where there is somebody to look for.
+        // Collecting all people takes much of the planning time, so do it only if a person is looked for.
         if current.knows_everybody || (wanted.is_empty() && user.is_none()) {
             return sought;
         }
@@ -213,7 +212,7 @@ impl Plan {
         sought
     }
 
-    /// Labels every difference as caused by the change under review or as there before it, given the plan of the
+    /// Labels every difference as caused by the change under review or as already there. `before` is the plan of the
     /// same account for the files before the change.
     #[must_use]
     pub fn labelled_since(mut self, before: &Self) -> Self {
@@ -221,20 +220,20 @@ impl Plan {
         self
     }
 
-    /// The plan, with what the change under review does to it and besides it.
+    /// The plan, with the labels and the other effects of the change under review.
     #[must_use]
     pub fn with_base(self, before: &Self, changes: Vec<BaseChange>) -> Self {
         Self { base_changes: changes, ..self.labelled_since(before) }
     }
 
-    /// Whether the plan says itself which members the token's user is.
+    /// Whether the plan has the members of the token's user.
     #[must_use]
     pub fn knows_token_user(&self, user: &TokenUser) -> bool {
         let planned = self.guards.token_user.as_ref();
         matches!(user, TokenUser::Known(user) if planned.is_some_and(|planned| planned.user_id == user.user_id))
     }
 
-    /// Asks anew, for a saved plan, whether the user is removed whom the token acts for now.
+    /// Checks again, for a saved plan, whether the present user of the token is removed.
     #[must_use]
     pub fn judged_for_token(mut self, current: &Observed, accept_self: bool) -> Self {
         self.refusals.retain(|refusal| refusal.guard != Guard::Oneself);
@@ -245,7 +244,7 @@ impl Plan {
         self
     }
 
-    /// The same plan without what the limits refuse; all other refusals stay.
+    /// The same plan without the refusals of the limits.
     #[must_use]
     pub fn with_limits_lifted(mut self) -> Self {
         self.refusals.retain(|refusal| !refusal.guard.is_limit());
@@ -253,13 +252,13 @@ impl Plan {
         self
     }
 
-    /// The same plan, with the number of requests that the run has sent so far.
+    /// The same plan, with the number of requests so far.
     #[must_use]
     pub fn with_requests(self, requests: u64) -> Self {
         Self { requests: Some(requests), ..self }
     }
 
-    /// The same plan with another status: how a command judges it that does not apply it.
+    /// The same plan with another status, from a command that does not apply it.
     #[must_use]
     pub fn with_status(self, status: RunStatus) -> Self {
         Self { status, ..self }

@@ -1,5 +1,5 @@
-//! What came of carrying out a plan. Apply fills these values in from what it saw; every format shows them, and their
-//! JSON is the document of `apply --format json`.
+//! The results of applying a plan. Apply creates these values from what it saw. Every format shows them, and their
+//! JSON is the output of `apply --format json`.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::plan::{Action, Digest, GroupPlan};
 /// The version of the report's JSON.
 const FORMAT_VERSION: u32 = 1;
 
-/// What came of a plan.
+/// The results of a plan.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(title = "A convoke report")]
 pub struct Report {
@@ -20,15 +20,15 @@ pub struct Report {
     pub format_version: u32,
     /// The plan's digest.
     pub digest: Digest,
-    /// Whether every planned group was seen at its target, and the journal recorded all of it.
+    /// Whether every planned group was seen at its target, and the journal has the complete record.
     pub complete: bool,
     /// Whether a signal ended the run early.
     pub interrupted: bool,
     /// Whether the API refused the credentials while changes were made.
     pub credentials_refused: bool,
-    /// Whether any request that changes something was sent.
+    /// Whether any write was sent.
     pub wrote: bool,
-    /// Why the journal is incomplete, where it is.
+    /// Why the journal is incomplete, if it is.
     pub journal_failed: Option<String>,
     /// Memberships added.
     pub added: u64,
@@ -36,13 +36,13 @@ pub struct Report {
     pub removed: u64,
     /// Declared entries and groups that could not be applied.
     pub blocked: u64,
-    /// Whether any of them, or a held removal, concerns a group that convoke writes to.
+    /// Whether any of them, or a held removal, is in a group that convoke writes to.
     #[serde(skip)]
     pub is_blocked: bool,
-    /// Whether any request that changes something may have taken effect.
+    /// Whether any write may have taken effect.
     #[serde(skip)]
     pub may_have_changed: bool,
-    /// Whether the run planned every declared group and read every one of them, so that it can speak of the account.
+    /// Whether the run planned and read every declared group, so that the report can describe the account.
     pub covers_account: bool,
     /// The requests sent to the API.
     pub requests: u64,
@@ -50,33 +50,33 @@ pub struct Report {
     pub groups: Vec<GroupReport>,
 }
 
-/// What came of one group.
+/// The results of one group.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GroupReport {
     pub id: GroupId,
     pub name: GroupName,
     pub outcome: GroupOutcome,
-    /// Whether the last whole reading of the group equals its target, and nothing of it is blocked or held.
+    /// Whether the last complete reading of the group equals its target, and nothing in the group is blocked or held.
     pub in_sync: bool,
     /// The number of members before the first request.
     pub members_before: u64,
-    /// The number of members in the last whole reading after the last request; null where there was none.
+    /// The number of members in the last complete reading after the last request; null if there was none.
     pub members_after: Option<u64>,
     pub added: Vec<Member>,
     pub removed: Vec<Member>,
     /// Changes that were tried and did not take effect.
     pub failed: Vec<Undone>,
-    /// Removals that were not made, because they would break a guard, or take a member's only access.
+    /// Removals that were not made, because they would break a guard or end a member's only access.
     pub kept: Vec<Undone>,
     /// Other changes that were not tried.
     pub skipped: Vec<Undone>,
-    /// Who came and went by somebody else's doing.
+    /// Members who joined or left because of somebody else.
     pub stale: Option<Difference>,
-    /// Anything else that went wrong.
+    /// Any other error.
     pub trouble: Option<String>,
 }
 
-/// What came of a group, in a word.
+/// The result of a group in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupOutcome {
@@ -84,21 +84,21 @@ pub enum GroupOutcome {
     InSync,
     /// Every change was made and seen.
     Done,
-    /// Something failed.
+    /// A change failed.
     Failed,
     /// Somebody else changed the group meanwhile.
     Stale,
-    /// Some removals were not made, to keep a guard or somebody's access.
+    /// Some removals were not made, because of a guard or to keep a member's access.
     Kept,
-    /// Something was not tried.
+    /// A change was not tried.
     Skipped,
-    /// The plan's changes were made; something is blocked or held, or the group is only observed.
+    /// The plan's changes were made, but something is blocked or held, or the group is only observed.
     Differs,
-    /// The plan changes nothing in the group, and this run did not read it.
+    /// The plan has no changes in the group, and this run did not read it.
     NotRead,
 }
 
-/// Why a saved plan cannot be applied any more.
+/// Why a saved plan is stale.
 #[derive(Clone, Debug, Serialize)]
 pub struct StaleReport {
     pub status: RunStatus,
@@ -115,28 +115,28 @@ impl StaleReport {
     }
 }
 
-/// A group that is no longer what a saved plan saw.
+/// A group that differs from the saved plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaleGroup {
-    /// As the plan names the group.
+    /// The group's name in the plan.
     pub name: GroupName,
-    /// The group's name in the account, where that has changed.
+    /// The group's new name in the account, if it was renamed.
     pub renamed_to: Option<GroupName>,
-    /// Who came and went; null where the group is gone, or was only renamed.
+    /// Who joined and left; null if the group is gone, or was only renamed.
     pub difference: Option<Difference>,
 }
 
-/// Who came to and went from a group by somebody else's doing.
+/// The members who joined and left a group because of somebody else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
-    /// Members who are there and should not be.
+    /// Members who are in the group and should not be.
     pub added: Vec<Member>,
-    /// Members who are gone and should be there.
+    /// Members who are not in the group and should be.
     pub removed: Vec<Member>,
 }
 
 impl Difference {
-    /// Names those who came as the group lists them now, and those who went as the plan saw them.
+    /// New members are named as the group lists them now, former members as in the plan.
     #[must_use]
     pub fn new(
         group: &GroupPlan,
@@ -161,7 +161,7 @@ pub struct Undone {
 }
 
 impl GroupReport {
-    /// Whether anything was done, or went wrong.
+    /// Whether there is anything to report.
     #[must_use]
     pub fn is_news(&self) -> bool {
         match self.outcome {
@@ -176,18 +176,18 @@ impl GroupReport {
     }
 }
 
-/// What a run as a whole came to, besides its groups.
+/// The results of a run as a whole.
 #[derive(Clone, Debug)]
 pub struct ReportFacts {
     pub digest: Digest,
     pub blocked: u64,
-    /// Whether anything of it, or a removal that is held, concerns a group that convoke writes to.
+    /// Whether any of it, or a held removal, is in a group that convoke writes to.
     pub is_blocked: bool,
     pub covers_account: bool,
     pub interrupted: bool,
     pub credentials_refused: bool,
     pub wrote: bool,
-    /// Whether any of these requests may have taken effect.
+    /// Whether any write may have taken effect.
     pub may_have_changed: bool,
     pub journal_failed: Option<String>,
     pub requests: u64,
@@ -237,7 +237,7 @@ impl Report {
         }
     }
 
-    /// The same report once the journal could not record its end.
+    /// The same report, if the journal's end could not be written.
     #[must_use]
     pub fn with_journal_failure(mut self, error: String) -> Self {
         self.journal_failed.get_or_insert(error);
@@ -246,7 +246,7 @@ impl Report {
         self
     }
 
-    /// Whether everything that the plan and the files ask for was seen to be so.
+    /// Whether everything in the plan and the files was seen to be applied.
     #[must_use]
     pub fn is_applied(&self) -> bool {
         let fine = |group: &GroupReport| match group.outcome {
@@ -262,7 +262,7 @@ impl Report {
         self.added > 0 || self.removed > 0
     }
 
-    /// Whether the whole account was seen to be as declared.
+    /// Whether the complete account was seen to be as declared.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
         self.covers_account && self.complete && self.groups.iter().all(|group| group.in_sync)

@@ -1,4 +1,4 @@
-//! One group while its part of a plan is carried out.
+//! Applies the plan of one group.
 
 mod end;
 mod guards;
@@ -15,31 +15,31 @@ use crate::plan::{Action, Freshness, GroupPlan, Operation};
 
 use requests::{MAX_SENDS, Sent};
 
-/// A group, what was last seen of it, and what became of each of its changes.
+/// A group, its members as last seen, and the state of each of its changes.
 ///
 /// Nothing is assumed: `present` changes only when an answer or a reading shows members.
 pub(super) struct GroupRun<'a> {
     plan: &'a GroupPlan,
     /// The members before this run.
     before: BTreeSet<MemberId>,
-    /// The members as last seen.
+    /// The members in the last answer or reading.
     present: BTreeSet<MemberId>,
-    /// Whether the whole group was seen, and nothing was sent to it since.
+    /// Whether the complete group was seen, and no request was sent since.
     is_whole: bool,
     /// Whether any request that changes the group was sent.
     wrote: bool,
     ledger: Ledger<'a>,
-    /// The last reading, which tells the addresses of members whom the plan does not know.
+    /// The last reading. It has the addresses of members that the plan does not have.
     last_read: Option<Membership>,
-    /// Why the group could not be read the last time, where it could not.
+    /// Why the last reading failed, if it failed.
     unread: Option<String>,
-    /// Why nothing further is sent to this group.
+    /// Why no further requests are sent to this group.
     closed: Option<String>,
     refused: usize,
 }
 
 impl<'a> GroupRun<'a> {
-    /// A group with the members that it had when it was last read; `is_whole` says whether this run has read them.
+    /// A group with the members of its last reading; `is_whole` says whether this run read them.
     pub fn new(plan: &'a GroupPlan, members: BTreeSet<MemberId>, is_whole: bool) -> Self {
         Self {
             plan,
@@ -67,7 +67,7 @@ impl<'a> GroupRun<'a> {
         self.present.clone()
     }
 
-    /// The members in the last whole reading, unless something was sent since.
+    /// The members in the last complete reading, if no request was sent since.
     pub fn last_whole(&self) -> Option<BTreeSet<MemberId>> {
         self.is_whole.then(|| self.present.clone())
     }
@@ -80,18 +80,17 @@ impl<'a> GroupRun<'a> {
         self.ledger.has_unproven_additions(&self.present)
     }
 
-    /// Whether the group has still to be compared with its target.
+    /// Whether the group must still be compared with its target.
     pub fn is_to_be_compared(&self) -> bool {
         self.wrote && !self.is_whole
     }
 
-    /// Whether the last reading contradicts what the API answered.
+    /// Whether the last reading contradicts an answer of the API.
     pub fn is_contradicted(&self) -> bool {
         self.unread.is_none() && self.ledger.is_contradicted_by(&self.present)
     }
 }
 
-/// The steps.
 impl GroupRun<'_> {
     /// Sends the group's POST, if it has one.
     pub async fn add(&mut self, run: &Run<'_>) {
@@ -124,9 +123,8 @@ impl GroupRun<'_> {
     }
 }
 
-/// Additions.
 impl GroupRun<'_> {
-    /// Adds these members. One who is refused does not block the others: the batch is split until they are found.
+    /// Adds these members. A refused member does not block the others: the batch is split until the member is found.
     async fn post(&mut self, members: Vec<MemberId>, run: &Run<'_>) {
         let mut batches = vec![members];
         while let Some(batch) = batches.pop() {
@@ -145,7 +143,6 @@ impl GroupRun<'_> {
     }
 }
 
-/// Removals.
 impl GroupRun<'_> {
     async fn delete(&mut self, member: MemberId, run: &Run<'_>) {
         if !self.present.contains(&member) {
@@ -156,7 +153,8 @@ impl GroupRun<'_> {
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
             Sent::Done | Sent::GivenUp => {}
-            // The API refuses to remove somebody who is not there: that is as good as done, once it is seen.
+            // The API refuses to remove a member who is not in the group. The removal counts as done once a reading
+            // shows it.
             Sent::Refused(Concern::Member, error) if error.kind() == ApiErrorKind::NotFound => {
                 self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
             }
@@ -164,8 +162,8 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Replaces the whole set by one PUT. A PUT wipes out whatever it does not name: so the group is read immediately
-    /// before each, and the PUT is not sent where somebody else has changed the group.
+    /// Replaces all members by one PUT. A PUT removes everybody whom it does not name. The group is therefore read
+    /// immediately before each PUT, and the PUT is not sent if somebody else has changed the group.
     async fn replace(&mut self, run: &Run<'_>) {
         let mut last = String::new();
         let mut in_parts = false;
@@ -177,7 +175,7 @@ impl GroupRun<'_> {
                 return self.leave(State::Failed(format!("the group cannot be read: {}", error.reason())));
             }
             if self.plan.freshness(&self.present) != Freshness::Fresh {
-                // The report says who came and went.
+                // The report names the members who joined or left.
                 return;
             }
             let body = self.body(run);
@@ -192,7 +190,7 @@ impl GroupRun<'_> {
                     self.post(missing.into_iter().collect(), run).await;
                 }
                 Some(WriteFate::Refused { concerns: Concern::Member, .. }) => {
-                    // The last resort: the API refuses the PUT whichever members it names.
+                    // The last resort, if the API refuses the PUT with any members.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
                         self.delete(member, run).await;
                     }
@@ -205,14 +203,14 @@ impl GroupRun<'_> {
         self.leave(State::Failed(last));
     }
 
-    /// The set to send: the plan's, without those who were refused here, and with those who have to stay.
+    /// The members to send: those of the plan, without the refused ones, and with those who must stay.
     fn body(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
         let mut body = self.present.clone();
         body.extend(self.ledger.outstanding(Action::Add, &self.present));
         let leaving = self.ledger.outstanding(Action::Remove, &self.present);
         let sent = self.ledger.removed();
         let mut share = self.share(&sent);
-        // As many as the guards let go, in the order of the plan.
+        // As many as the guards allow, in the order of the plan.
         for change in self.plan.removals().filter(|change| leaving.contains(&change.member.id)) {
             let member = change.member.id;
             let with_them = Share { removed: share.removed + u64::from(!sent.contains(&member)), ..share };
@@ -227,7 +225,7 @@ impl GroupRun<'_> {
         body
     }
 
-    /// Records why what is not done yet is left.
+    /// Records why the remaining changes are not made.
     fn leave(&mut self, state: State) {
         for action in [Action::Add, Action::Remove] {
             let outstanding = self.ledger.outstanding(action, &self.present);
@@ -236,7 +234,7 @@ impl GroupRun<'_> {
     }
 }
 
-/// Why a write was refused, with what to do about it where the API's words do not say it.
+/// Why a write was refused, with a remedy if the API's message has none.
 fn refusal(error: &ApiError) -> String {
     match error.messages().iter().any(|message| message.message.to_lowercase().contains("scim")) {
         true => format!("{}; declare the group with mode: observe", error.reason()),

@@ -1,4 +1,4 @@
-//! What became of each change of a group, recorded when it is learnt.
+//! The state of each change of a group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,24 +6,23 @@ use crate::model::{Member, MemberId};
 use crate::plan::{Action, Change, GroupPlan};
 use crate::report::Undone;
 
-/// How far a change has come. Whether its effect holds is not said here: the last members seen say that.
+/// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing was sent for it.
+    /// No request was sent for it.
     Open,
-    /// It was sent, and what became of it is not known, for this reason.
+    /// A request was sent, and its effect is unknown, for this reason.
     Unknown(String),
     /// The API answered that it made the change.
     Acknowledged,
-    /// An answer or a reading after it was sent has shown its effect.
+    /// An answer or a reading after the request has shown the effect.
     Proven,
-    /// It was sent, or was to be sent, and certainly did not take effect, for this reason.
+    /// The change certainly did not take effect, for this reason.
     Failed(String),
-    /// The API refused to remove a member because there is no such member in the group: only a reading tells.
+    /// The API refused the removal because the member is not in the group. Only a reading can confirm that.
     SaidToBeGone(String),
-    /// The removal is not made, to keep a guard or the member's access.
+    /// The removal is not made, because of a guard or to keep the member's access.
     Kept(String),
-    /// It was not tried.
     Skipped(String),
 }
 
@@ -53,7 +52,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Records why changes are left for which nothing was sent.
+    /// Records why changes are given up for which no request was sent.
     pub fn give_up<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, reason: &State) {
         for member in members {
             if let Some((_, state @ State::Open)) = self.changes.get_mut(member) {
@@ -62,7 +61,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether an addition was sent, may have been made, and does not show.
+    /// Whether an addition was sent and may have been made, but no answer or reading shows it.
     pub fn has_unproven_additions(&self, present: &BTreeSet<MemberId>) -> bool {
         self.changes.iter().any(|(member, (change, state))| {
             let may_hold = matches!(state, State::Unknown(_) | State::Acknowledged | State::Proven);
@@ -75,7 +74,7 @@ impl<'a> Ledger<'a> {
         members.into_iter().for_each(|member| self.record(*member, state.clone()));
     }
 
-    /// Takes in who was seen in the group: what was sent and shows is proven.
+    /// Records the members seen in the group. Changes that were sent and are visible are proven.
     pub fn observe(&mut self, present: &BTreeSet<MemberId>) {
         for (member, (change, state)) in &mut self.changes {
             let was_sent =
@@ -86,7 +85,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The changes of one kind whose effect does not hold and which are not given up.
+    /// The changes of one kind that are not visible and not given up.
     pub fn outstanding(&self, action: Action, present: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
         let open = self.changes.iter().filter(|(member, (change, state))| {
             let given_up = matches!(state, State::Failed(_) | State::Kept(_) | State::Skipped(_));
@@ -95,7 +94,7 @@ impl<'a> Ledger<'a> {
         open.map(|(member, _)| *member).collect()
     }
 
-    /// Whether the members contradict an answer of the API, or what was seen before.
+    /// Whether the members contradict an answer of the API, or an earlier observation.
     pub fn is_contradicted_by(&self, present: &BTreeSet<MemberId>) -> bool {
         self.changes.iter().any(|(member, (change, state))| {
             let claimed = matches!(state, State::Acknowledged | State::Proven | State::SaidToBeGone(_));
@@ -122,8 +121,8 @@ impl<'a> Ledger<'a> {
         self.changes.contains_key(member)
     }
 
-    /// Every change as it stands, in the order of the plan, given the last members seen. `is_read` says whether that
-    /// was a whole reading after the last request.
+    /// The final state of every change, in the order of the plan, for the members last seen. `is_read` says whether
+    /// these are from a complete reading after the last request.
     pub fn outcomes(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool) -> Outcomes {
         let mut outcomes = Outcomes::default();
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
@@ -134,7 +133,7 @@ impl<'a> Ledger<'a> {
                 match change.action {
                     Action::Add if was_tried => outcomes.added.push(change.member.clone()),
                     Action::Remove if was_tried => outcomes.removed.push(change.member.clone()),
-                    // It was so before, or somebody else has done it.
+                    // The state was already so, or somebody else made the change.
                     Action::Add | Action::Remove => {}
                 }
                 continue;
@@ -145,7 +144,7 @@ impl<'a> Ledger<'a> {
                 State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(undone(reason.clone())),
                 State::Unknown(reason) if is_read => outcomes.failed.push(undone(reason.clone())),
                 State::Unknown(reason) => {
-                    outcomes.failed.push(undone(format!("it is not known whether it was carried out: {reason}")));
+                    outcomes.failed.push(undone(format!("it is unknown whether the change was made: {reason}")));
                 }
                 State::Acknowledged if is_read => {
                     let what = match change.action {
@@ -155,12 +154,12 @@ impl<'a> Ledger<'a> {
                     outcomes.failed.push(undone(format!("the API accepted the change, but the member {what}")));
                 }
                 State::Acknowledged => {
-                    let reason = "it is not known whether it was carried out: the API accepted the change, but the \
+                    let reason = "it is unknown whether the change was made: the API accepted the change, but the \
                                   group could not be read afterwards";
                     outcomes.failed.push(undone(reason.into()));
                 }
                 State::Proven => {
-                    outcomes.failed.push(undone("it was made, and somebody else has undone it since".into()));
+                    outcomes.failed.push(undone("it was made, but somebody else has reversed it since".into()));
                 }
                 State::Open => {
                     outcomes.skipped.push(undone("somebody else changed the group".into()));
@@ -171,7 +170,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Whether a change's effect holds where the member is in the group, or is not.
+/// Whether a change's effect is present, if the member is in the group or not.
 fn holds(change: &Change, is_member: bool) -> bool {
     is_member == (change.action == Action::Add)
 }

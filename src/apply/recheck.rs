@@ -11,30 +11,30 @@ use crate::model::{GroupId, GroupRef, Membership};
 use crate::plan::{Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
-/// Whether a saved plan can still be carried out.
+/// Whether a saved plan can still be applied.
 #[derive(Clone, Debug)]
 pub enum Recheck {
-    /// The plan's changes are still the ones to make.
+    /// The plan's changes are still valid.
     Fresh {
-        /// The members of each group that it changes.
+        /// The members of each group that the plan changes.
         present: Present,
-        /// What is left to do, as the guards judge it now.
+        /// The remaining changes, with the guards checked again.
         remaining: Box<Plan>,
     },
     Stale(Vec<StaleGroup>),
 }
 
-/// Reads every group that the plan changes, and compares name and members with what the plan saw.
+/// Reads every group that the plan changes, and compares its name and members with the plan.
 ///
 /// # Errors
 ///
-/// Fails where the groups or their members cannot be read.
+/// If the groups or their members cannot be read.
 pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> {
     let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.operations.is_empty()).collect();
     if changed.is_empty() {
         return Ok(fresh(plan, &BTreeMap::new()));
     }
-    // The plan goes by ids, people go by names: both have to mean the same group as before.
+    // The plan identifies groups by id, people by name. Both must be the same group as before.
     let groups = client.user_groups().await?;
     let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
     let mut named = Vec::new();

@@ -1,29 +1,27 @@
-//! The audit log (version 2): who did what to the account, as far as an entry tells it.
+//! The audit log (version 2): who changed what in the account.
 //!
-//! Every field of an entry may be missing or of an unexpected type; then it is `None`. Texts come from outside and
-//! must be escaped for the format they are shown in.
+//! Every field of an entry may be missing or have an unexpected type; it is then `None`. Texts are not escaped:
+//! renderers must escape them for their format.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::envelope::ListPage;
 
-/// A longer text is cut.
+/// Longer texts are cut.
 const LONGEST_TEXT: usize = 2_000;
 
 /// A page of the audit log, newest entries first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
-    /// Where older entries go on; `None` on the last page.
+    /// Continues with older entries; `None` on the last page.
     pub next: Option<AuditCursor>,
 }
 
-/// A place in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditCursor(pub(super) String);
 
-/// One entry of the audit log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub id: Option<String>,
@@ -33,7 +31,6 @@ pub struct AuditEntry {
     pub request: AuditRequest,
 }
 
-/// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditActor {
     pub id: Option<String>,
@@ -46,7 +43,6 @@ pub struct AuditActor {
     pub token_name: Option<String>,
 }
 
-/// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditAction {
     pub kind: Option<String>,
@@ -54,15 +50,16 @@ pub struct AuditAction {
     pub description: Option<String>,
 }
 
-/// The request that did it.
+/// The request that made the change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditRequest {
     pub method: Option<String>,
-    /// Names the operation. Whether it begins with the host or with `/client/v4` is not documented: compare its end.
+    /// Identifies the operation. The documentation does not say whether it begins with the host or with `/client/v4`,
+    /// so compare its end.
     pub uri: Option<String>,
     pub cf_ray: Option<String>,
     pub user_agent: Option<String>,
-    /// The body as the log holds it; a text that is JSON comes parsed. `Null` where there is none.
+    /// The request body in the log. A text that contains JSON is parsed. `Null` if there is no body.
     pub body: Value,
 }
 
@@ -103,7 +100,7 @@ impl From<&Value> for AuditEntry {
     }
 }
 
-/// A text that says something.
+/// A non-empty text.
 fn text(value: Option<&Value>) -> Option<String> {
     let text = value?.as_str()?;
     (!text.is_empty()).then(|| text.chars().take(LONGEST_TEXT).collect())

@@ -1,14 +1,14 @@
-//! How long to wait before asking again: growing, jittered, and bounded in sum.
+//! Waits between attempts: growing, with jitter, and limited in total.
 
 use std::time::{Duration, Instant};
 
-/// The first wait, where there is patience enough for it.
+/// The first wait, unless the total is too short for it.
 const FIRST: Duration = Duration::from_millis(250);
-/// No single wait is longer, where the other side does not ask for it.
+/// The longest single wait, unless the server asks for a longer one.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Growing waits: each is twice the one before, and then shortened by up to half at random, so that clients that
-/// failed together do not come back together.
+/// Growing waits. Each is twice the previous one, shortened at random by up to half, so that clients that failed
+/// together do not retry together.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -16,12 +16,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Waits that fit, several of them, into `max_wait`.
+    /// Waits short enough that several of them fit into `max_wait`.
     pub(super) fn within(max_wait: Duration) -> Self {
         Self { next: FIRST.min(max_wait / 32), longest: LONGEST.min(max_wait / 4) }
     }
 
-    /// The next wait.
     pub(super) fn next(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.longest);
@@ -29,7 +28,7 @@ impl Backoff {
     }
 }
 
-/// What is left of the time that one call may spend on anything but its first try.
+/// The remaining time that one call may spend on waits and retries.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
     max_wait: Duration,
@@ -41,12 +40,11 @@ impl Patience {
         Self { max_wait, since: None }
     }
 
-    /// Begins to count at `now`, unless it has begun.
+    /// Starts the clock at `now`, unless it is running.
     pub(super) fn begin(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    /// What is left at `now`.
     pub(super) fn left(&self, now: Instant) -> Duration {
         self.max_wait.saturating_sub(self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)))
     }

@@ -1,4 +1,4 @@
-//! One request, sent until it is answered for good or given up.
+//! Sends one request until it succeeds, fails permanently or runs out of time.
 
 mod again;
 
@@ -22,40 +22,40 @@ use super::pacer::{Pace, Pacer, Ticket, TooLong, Turnout};
 use super::verdict::{AttemptFailure, Fate, Judge};
 use crate::model::{GroupId, GroupRef};
 
-/// After this time in the queue, what a PUT's sender has read is too old to rest a PUT on.
+/// After this time in the queue, the reading that a PUT relies on is too old.
 const FRESH: Duration = Duration::from_secs(1);
-/// No wait within a short grace is longer.
+/// The longest wait between attempts within a short grace period.
 const GRACE_STEP: Duration = Duration::from_secs(4);
-/// For how long reads that settle something go on after a stop.
+/// How long reads that settle a write may continue after a stop.
 const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
-/// A request with what is needed to repeat it and to speak of it.
+/// A request, with what is needed to repeat it and to report on it.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub operation: ApiOperation,
     pub group: Option<GroupRef>,
     pub message: Message,
     pub retry: Retry,
-    /// Whether it may still be sent shortly after a stop.
+    /// Whether it may still be sent for a short time after a stop.
     pub settles: bool,
 }
 
-/// When a request that failed is sent again.
+/// When a failed request is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// It changes nothing: whenever that may help.
+    /// The request changes nothing: retry whenever that may help.
     Read,
-    /// A page of a list: as `Read`, but a list that contradicts itself is read again as a whole.
+    /// A page of a list: like `Read`, but a contradictory list is read again as a whole.
     ReadPage,
-    /// It may well be forbidden: as `Read`, but not then.
+    /// The token may not be allowed to read this: like `Read`, but a refusal is not retried.
     ReadIfAllowed,
-    /// It changes something: only while it was certainly not carried out.
+    /// The request changes something: retry only if it certainly had no effect.
     Unsent,
-    /// What it rests on ages: never.
+    /// The request relies on a reading that becomes outdated: never retry.
     Never,
 }
 
-/// A call that failed for good.
+/// A call that failed permanently.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub error: ApiError,
@@ -68,14 +68,14 @@ impl From<Failed> for ApiError {
     }
 }
 
-/// A result with what identifies the answer that held it.
+/// A result, with the `cf-ray` of its answer.
 #[derive(Debug)]
 pub(super) struct Answered<T> {
     pub result: T,
     pub ray: Option<String>,
 }
 
-/// What all requests of a client share.
+/// The state that all requests of a client share.
 #[derive(Debug)]
 pub(super) struct Caller {
     http: Http,
@@ -83,7 +83,7 @@ pub(super) struct Caller {
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
-    /// When the stop came, after which nothing is begun.
+    /// When the client was stopped. No request starts after that.
     stopped: watch::Sender<Option<Instant>>,
     requests: AtomicU64,
     max_wait: Duration,
@@ -91,22 +91,22 @@ pub(super) struct Caller {
     succeeded: AtomicBool,
     history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
-    /// How many requests can be on their way at once.
+    /// The maximum number of requests in flight.
     pub concurrency: usize,
 }
 
-/// What requests have shown that matters to others.
+/// What earlier requests showed that affects later ones.
 #[derive(Debug, Default)]
 struct ClientHistory {
-    /// Since when no connection has succeeded.
+    /// When connections began to fail.
     unreachable_since: Option<Instant>,
     /// When the credentials were first refused.
     forbidden_since: Option<Instant>,
-    /// When each group that is young enough to matter was created.
+    /// When each recently created group was created.
     created: BTreeMap<GroupId, Timestamp>,
 }
 
-/// What the attempts of one call have shown so far.
+/// What the attempts of one call showed so far.
 #[derive(Debug, Default)]
 struct Attempts {
     made: u32,
@@ -144,7 +144,7 @@ impl Caller {
         &self.notices
     }
 
-    /// Ends all waiting: what was not sent by now is not sent, but for reads that settle something.
+    /// Ends all waiting. Requests that were not sent yet are not sent, except reads that settle a write.
     pub(super) fn stop(&self) {
         self.stopped.send_if_modified(|stopped| match stopped {
             Some(_) => false,
@@ -155,7 +155,7 @@ impl Caller {
         });
     }
 
-    /// When nothing further is to be sent; `None` before a stop.
+    /// When no more requests may be sent; `None` before a stop.
     fn ends_at(&self, settles: bool) -> Option<Instant> {
         let grace = if settles { SETTLE_AFTER_STOP } else { Duration::ZERO };
         self.stopped.borrow().map(|stopped| stopped + grace)
@@ -165,17 +165,17 @@ impl Caller {
         self.ends_at(settles).is_some_and(|end| end <= Instant::now())
     }
 
-    /// Resolves once nothing further is to be sent.
+    /// Resolves when no more requests may be sent.
     async fn ended(&self, settles: bool) {
         let mut stopped = self.stopped.subscribe();
-        // The sender lives as long as this does.
+        // The sender lives as long as `self`.
         let _ = stopped.wait_for(Option::is_some).await;
         if let Some(end) = self.ends_at(settles) {
             tokio::time::sleep_until(end).await;
         }
     }
 
-    /// Remembers when groups were created, as far as that can still matter.
+    /// Remembers when groups were created, while they are young enough to matter.
     pub(super) fn remember_creation(&self, groups: impl IntoIterator<Item = (GroupId, Timestamp)>) {
         let now = Timestamp::now();
         self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
@@ -185,12 +185,11 @@ impl Caller {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Growing waits that suit this client's patience.
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::within(self.max_wait)
     }
 
-    /// Waits before a list is read again, and lets that be seen.
+    /// Waits before a list is read again, and reports the wait.
     pub(super) async fn pause_before_reading(&self, call: &Call, error: &ApiError, wait: Duration) {
         let why = WaitReason::Failed(error.kind());
         call.log_wait(Some(wait), why, error.status(), error.attempts(), Some(error.reason()));
@@ -206,7 +205,6 @@ impl Caller {
         }
     }
 
-    /// Sends a request until it is answered for good, or given up.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, Failed> {
         let mut patience = Patience::new(self.max_wait);
         let mut backoff = self.backoff();
@@ -228,14 +226,14 @@ impl Caller {
             let Some(Again { why, until }) = self.again(call, &failure, &mut attempts, now) else {
                 return Err(call.fail(failure, attempts.made, None));
             };
-            // A refusal for the limit's sake holds all requests: the pacer waits for this one, too.
+            // A rate limit delays all requests. The pacer waits for this one too.
             if failure.kind == ApiErrorKind::RateLimited {
                 call.log_wait(failure.retry_after, why, failure.status, attempts.made, None);
             } else {
                 let asked = failure.retry_after.unwrap_or_default();
                 let wait = backoff.next().max(asked);
                 let left = patience.left(now.into_std());
-                // A short grace ends with a last try.
+                // A short grace period ends with a last attempt.
                 let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
                     Some(grace) => (wait.min(GRACE_STEP).min(grace).max(asked), grace),
                     None => (wait, left),
@@ -251,14 +249,14 @@ impl Caller {
         }
     }
 
-    /// Sends a request once, when it may go.
+    /// Sends a request once, when the pacer admits it.
     async fn attempt<T: DeserializeOwned>(
         &self,
         call: &Call,
         patience: &mut Patience,
         attempts: &mut Attempts,
     ) -> Result<Result<Answered<T>, AttemptFailure>, TooLong> {
-        // The semaphore is never closed; if it were, the pacer would still keep order.
+        // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
             Ok::<_, TooLong>((permit, self.admit(call, patience, attempts).await?))
@@ -296,7 +294,7 @@ impl Caller {
         Ok(judged.map_err(|failure| call.retry.interpret(failure)))
     }
 
-    /// Tells the pacer what came of a request, and whether the API was reached.
+    /// Tells the pacer the result of a request, and whether the API was reached.
     fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, Loss>) {
         match reply {
             Ok(answer) if answer.status == 429 => ticket.refused(answer.retry_after, &answer.allowances),
@@ -334,7 +332,7 @@ impl Retry {
         matches!(self, Self::Read | Self::ReadPage | Self::ReadIfAllowed)
     }
 
-    /// A change can be forbidden for the group's sake; a read only for the credentials'.
+    /// A 403 on a change may concern the group. On a read it concerns the credentials.
     fn interpret(self, failure: AttemptFailure) -> AttemptFailure {
         if self.reads() && failure.status == Some(403) {
             return AttemptFailure { kind: ApiErrorKind::Credentials, ..failure };
@@ -351,7 +349,7 @@ impl Call {
         Failed { error: parts.into(), fate }
     }
 
-    /// The error of a list that was read so often and contradicts itself.
+    /// The error for a list that contradicts itself after all readings.
     pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
         ErrorParts {
             operation: self.operation,

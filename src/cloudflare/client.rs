@@ -24,29 +24,28 @@ use crate::model::{
     AccountId, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
 };
 
-/// The most groups, or members of a group, on a page.
+/// The maximum page size for groups and for members of a group.
 const GROUPS_PER_PAGE: u64 = 500;
-/// The most account members on a page.
+/// The maximum page size for account members.
 const PEOPLE_PER_PAGE: u64 = 50;
 
-/// What the API knows of one member of a group.
+/// Details of one member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberDetail {
-    /// As in the group's list.
     pub member: Member,
-    /// When the member was added to the group; `None` where the API does not say it.
+    /// When the member was added to the group; `None` if the API does not report it.
     pub added_at: Option<Timestamp>,
 }
 
-/// Speaks to the API about one account. Clones share connections, limits and counts.
+/// Calls the API for one account. Clones share connections, limits and counts.
 ///
-/// Requests wait for each other's answers, so operations begun must be driven on together: join them, and do not set
-/// one aside half-done while awaiting another.
+/// Requests wait for each other's answers. Poll all operations together, for example with a join. Do not leave one
+/// half-done while you await another.
 #[derive(Clone)]
 pub struct Client {
     caller: Arc<Caller>,
     account: AccountId,
-    /// Whether its reads may still be sent shortly after a stop.
+    /// Whether its reads may still be sent for a short time after a stop.
     settles: bool,
 }
 
@@ -61,30 +60,31 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Credentials that cannot be sent; a system on which TLS cannot be set up.
+    /// If the credentials cannot be sent, or TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let account = config.account_id;
         Ok(Self { caller: Arc::new(Caller::new(config)?), account, settles: false })
     }
 
-    /// How many HTTP requests were sent so far, repeated ones included.
+    /// The number of HTTP requests sent so far, including retries.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.caller.requests()
     }
 
-    /// Follows what the client is waiting for, if anything.
+    /// Follows the current wait of the client, if any.
     #[must_use]
     pub fn wait_notice(&self) -> watch::Receiver<Option<Wait>> {
         self.caller.notices().watch()
     }
 
-    /// Ends all waiting: requests in flight are finished, none is begun any more but reads of [`Client::settling`].
+    /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
+    /// [`Client::settling`].
     pub fn stop(&self) {
         self.caller.stop();
     }
 
-    /// The same client for reads that settle what became of a write: they go on for up to three seconds after a stop.
+    /// The same client for reads that settle a write. They continue for up to three seconds after a stop.
     #[must_use]
     pub fn settling(&self) -> Self {
         Self { settles: true, ..self.clone() }
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
         let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
@@ -105,11 +105,11 @@ impl Client {
         Ok(groups)
     }
 
-    /// All members of a group. One that the last list of groups shows to be new is given some seconds to be found.
+    /// All members of a group. A group that the last list of groups shows to be new gets some seconds to be found.
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
         let call = self.read(ApiOperation::ListGroupMembers, Some(group), &path);
@@ -121,21 +121,21 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`]; `Incomplete` if the list never came to be whole.
+    /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
-        // A fixed order keeps rows from moving between pages.
+        // A fixed order prevents rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
         let members = Listing::<wire::AccountMember>::new(&self.caller, call, PEOPLE_PER_PAGE).read().await?;
         Ok(members.into_iter().map(|(id, member)| (id, member.into_person())).collect())
     }
 
-    /// The newest entries of the audit log between two times, or the page of older ones at `cursor`.
-    /// An entry can be late or missing: one that is not there proves nothing.
+    /// The newest entries of the audit log between two times, or the page of older entries at `cursor`. Entries can
+    /// be late or missing, so a missing entry proves nothing.
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`]; a refusal comes at once, without another try.
+    /// Any [`ApiError`]. A refusal is not retried.
     pub async fn audit_log(
         &self,
         since: Timestamp,
@@ -153,11 +153,11 @@ impl Client {
         Ok(AuditPage::from(self.caller.call::<ListPage<Value>>(&call).await?.result))
     }
 
-    /// One member of a group; nothing if the API finds no such member, or no such group.
+    /// One member of a group, or `None` if the API finds no such member or no such group.
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`] but `NotFound`.
+    /// Any [`ApiError`] except `NotFound`.
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
@@ -165,7 +165,6 @@ impl Client {
         Ok(found.map(|wire| MemberDetail { added_at: wire.created_at, member: wire.into() }))
     }
 
-    /// What a call reads, or nothing if the API does not find it.
     async fn find_one<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, ApiError> {
         match self.caller.call::<Single<T>>(call).await {
             Ok(answered) => Ok(Some(answered.result.result)),
@@ -174,11 +173,11 @@ impl Client {
         }
     }
 
-    /// The user the credentials act for; nothing if they act for none, or may not know.
+    /// The user of the credentials, or `None` if they have no user or may not read it.
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`] but those by which the API declines to say.
+    /// Any [`ApiError`] except those that mean that there is no answer.
     pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
         let url = self.caller.base_url.join(["user"]);
         let call = Call {
@@ -203,22 +202,24 @@ impl Client {
         }
     }
 
-    /// Adds members to a group. Those who are in it already do no harm. One bad member makes the API refuse all.
+    /// Adds members to a group. Members who are already in the group are allowed. One bad member makes the API refuse
+    /// all.
     pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> WriteFate {
         let operation = ApiOperation::AddMembers(members.len());
         let call = self.write(operation, Method::POST, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
 
-    /// Makes these the group's only members. It is tried once and not held back for long: what the caller has read
-    /// before ages, and is to be read again before another try. One bad member makes the API refuse all.
+    /// Makes these the only members of the group. The request is tried once and not delayed for long, because the
+    /// caller's reading becomes outdated. The caller must read the group again before another attempt. One bad member
+    /// makes the API refuse all.
     pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> WriteFate {
         let operation = ApiOperation::ReplaceMembers(members.len());
         let call = self.write(operation, Method::PUT, group, None, Some(members));
         write::send(&self.caller, &call).await
     }
 
-    /// Removes a member from a group. The API refuses to remove who is not in the group.
+    /// Removes a member from a group. The API refuses this if the member is not in the group.
     pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> WriteFate {
         let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), None);
         write::send(&self.caller, &call).await
@@ -244,7 +245,7 @@ impl Client {
         Call { operation, group: Some(group.clone()), message, retry, settles: false }
     }
 
-    /// A message about what lies below the account at this path.
+    /// A message for a path below the account.
     fn message(&self, method: Method, path: &[&str], body: Option<Vec<u8>>) -> Message {
         let segments = ["accounts", self.account.as_str()].into_iter().chain(path.iter().copied());
         Message { method, url: self.caller.base_url.join(segments), body }

@@ -1,4 +1,4 @@
-//! What a client is made from: where the API is, who asks, and how patiently.
+//! The configuration of a client: the API's URL, the credentials and the limits.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,29 +10,26 @@ use url::{Host, Url};
 
 use crate::model::AccountId;
 
-/// What a client is made from.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// Where the API is.
     pub base_url: BaseUrl,
-    /// Who asks.
     pub credentials: Credentials,
-    /// The account that every operation is about.
+    /// The account of all operations.
     pub account_id: AccountId,
-    /// The most requests on their way at once.
+    /// The maximum number of requests in flight.
     pub concurrency: NonZeroUsize,
-    /// How long one request may take, answer included.
+    /// The maximum time of one attempt, including the answer.
     pub timeout: Duration,
-    /// How long one request may be held back or repeated in all before it is given up.
+    /// The maximum total time of one request, including waits and retries.
     pub max_wait: Duration,
-    /// The CI run's address, so that Cloudflare's audit log points back at the run.
+    /// The URL of the CI run, so that Cloudflare's audit log refers to the run.
     pub run_url: Option<String>,
 }
 
 impl ClientConfig {
-    /// `convoke/VERSION (+CI run URL)`. What no header can hold is left out.
+    /// `convoke/VERSION (+CI run URL)`, without characters that a header cannot contain.
     pub(super) fn user_agent(&self) -> String {
-        /// No address of a CI run is longer.
+        /// Longer URLs are ignored.
         const LONGEST_RUN_URL: usize = 500;
         let fits = |url: &&String| {
             let plain = |byte: u8| byte.is_ascii_graphic() && !b"()".contains(&byte);
@@ -43,38 +40,36 @@ impl ClientConfig {
     }
 }
 
-/// The address below which the API's paths begin: `https`, or `http` on a loopback address.
+/// The URL that the API's paths begin with: `https`, or `http` on a loopback address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a text is no address of the API. The text itself is not repeated: it might hold a password.
+/// Why a text is not a base URL. The text is not repeated, because it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
     #[error("it is not a URL ({0}): write it like {default}", default = BaseUrl::DEFAULT)]
     Syntax(#[source] url::ParseError),
-    /// Neither `https` nor `http`.
     #[error("it does not begin with https:// (or http:// on this machine): write it like {default}", default = BaseUrl::DEFAULT)]
     Scheme,
-    /// The address of Cloudflare's API, without the path that all of its operations lie below.
+    /// Cloudflare's API, without the path `/client/v4`.
     #[error("it lacks the path /client/v4: write {default}", default = BaseUrl::DEFAULT)]
     Path,
-    /// `http` to another machine: the credentials would travel in the clear.
-    #[error("http is allowed to a loopback address only, or the credentials could be read on the way: use https")]
+    /// `http` to another machine, which would expose the credentials.
+    #[error("http is allowed only to a loopback address, because it would expose the credentials: use https")]
     Insecure,
-    /// It holds what a base address must not.
-    #[error("it has {0}: leave that out")]
+    /// A part that a base URL must not have.
+    #[error("it has {0}: remove it")]
     Excess(&'static str),
 }
 
 impl BaseUrl {
-    /// Where the API of Cloudflare is.
     pub const DEFAULT: &'static str = "https://api.cloudflare.com/client/v4";
 
-    /// Reads an address.
+    /// Parses a URL.
     ///
     /// # Errors
     ///
-    /// Anything but `https`, or `http` to a loopback address; a user name or password, a query or a fragment.
+    /// If it is not `https` (or `http` to a loopback address), or has a user name, a password, a query or a fragment.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
         let url = Url::parse(text.trim()).map_err(|error| match error {
             url::ParseError::RelativeUrlWithoutBase => BaseUrlError::Scheme,
@@ -95,7 +90,7 @@ impl BaseUrl {
         if url.fragment().is_some() {
             return Err(BaseUrlError::Excess("a fragment"));
         }
-        // Elsewhere, a proxy or a mock may serve the API at any path.
+        // At another host, a proxy or a mock may serve the API at any path.
         let is_cloudflare = url.host_str().is_some_and(|host| host == "api.cloudflare.com");
         if is_cloudflare && url.path().trim_end_matches('/') != "/client/v4" {
             return Err(BaseUrlError::Path);
@@ -103,20 +98,19 @@ impl BaseUrl {
         Ok(Self(url))
     }
 
-    /// Whether the address is on this machine and spoken to without TLS.
+    /// Whether the URL is on this machine and without TLS.
     pub(super) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
     }
 
-    /// Whether the address is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 
-    /// The address of what lies below at these segments.
+    /// The URL with these path segments appended.
     pub(super) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.0.clone();
-        // Only a URL without a host has no path segments, and neither scheme allows that.
+        // Only a URL without a host has no path segments. Neither scheme allows that.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
@@ -147,22 +141,19 @@ impl std::str::FromStr for BaseUrl {
     }
 }
 
-/// Who asks. The secret part cannot be printed.
+/// The credentials. The secret part cannot be printed.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// An API token.
     Token(SecretString),
     /// A user's email with their global API key.
     Key {
-        /// The user's email.
         email: String,
-        /// The key.
         key: SecretString,
     },
 }
 
 impl Credentials {
-    /// The headers that carry them.
+    /// The headers that carry the credentials.
     pub(super) fn headers(&self) -> Result<HeaderMap, ClientError> {
         let mut headers = HeaderMap::new();
         match self {
@@ -180,7 +171,7 @@ impl Credentials {
         Ok(headers)
     }
 
-    /// The text without the secret, should the other side have echoed it.
+    /// The text without the secret, in case an answer repeats it.
     pub(super) fn redact(&self, text: &str) -> String {
         let (Self::Token(secret) | Self::Key { key: secret, .. }) = self;
         text.replace(secret.expose_secret(), "[redacted]")
@@ -196,14 +187,14 @@ fn secret_value(what: &'static str, text: &str, prefix: &str) -> Result<HeaderVa
     Ok(value)
 }
 
-/// Why no client could be made. It never holds the credentials.
+/// Why a client could not be created. It never contains the credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// An empty token, key or email.
     #[error("{0} is empty")]
     NoCredential(&'static str),
-    /// A token, key or email that no header can carry.
-    #[error("{0} holds characters that cannot be sent, a line break perhaps: copy it again")]
+    /// A token, key or email that a header cannot contain.
+    #[error("{0} has characters that cannot be sent, such as a line break: copy it again")]
     OddCredential(&'static str),
     /// TLS or the HTTP client could not be set up.
     #[error("cannot set up TLS: are the system's root certificates installed?")]

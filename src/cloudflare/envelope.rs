@@ -1,4 +1,4 @@
-//! What every answer of the API holds: whether it succeeded, its errors, and a thing or a page of a list.
+//! The common structure of the API's answers: success, errors, and one object or a page of a list.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::ApiMessage;
 
-/// What every answer holds beside the contents of its result.
+/// The fields of every answer except its result.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope {
     #[serde(default)]
@@ -28,7 +28,7 @@ impl Envelope {
         self.success == Value::Bool(true)
     }
 
-    /// Why an answer with status 200 is not one to rely on.
+    /// Why an answer with status 200 cannot be used.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
         let has_errors = match &self.errors {
             Value::Null => false,
@@ -36,15 +36,15 @@ impl Envelope {
             _ => true,
         };
         match &self.success {
-            Value::Bool(true) if has_errors => Some("it says \"success\": true and has errors"),
+            Value::Bool(true) if has_errors => Some("it has \"success\": true and errors"),
             Value::Bool(true) if !self.has_result => Some("it has no \"result\""),
             Value::Bool(true) => None,
-            Value::Bool(false) => Some("it says \"success\": false"),
+            Value::Bool(false) => Some("it has \"success\": false"),
             _ => Some("it has no \"success\""),
         }
     }
 
-    /// The errors: what is not of their shape is passed over.
+    /// The errors. Malformed entries are ignored.
     pub(super) fn errors(&self) -> Vec<ApiMessage> {
         let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
         let message = |entry: &Value| {
@@ -62,7 +62,7 @@ impl Envelope {
     }
 }
 
-/// An error of Cloudflare's edge as a problem document (RFC 9457) with Cloudflare's own members.
+/// An error of Cloudflare's edge as a problem document (RFC 9457), with Cloudflare's own fields.
 #[derive(Debug, Deserialize)]
 pub(super) struct ProblemDocument {
     #[serde(default, deserialize_with = "text")]
@@ -84,7 +84,7 @@ pub(super) struct ProblemDocument {
 }
 
 impl ProblemDocument {
-    /// What the document says, in a line; `None` where it says nothing.
+    /// The document in one line; `None` if it has no text.
     pub(super) fn summary(&self) -> Option<String> {
         let Self { title, detail, error_name, what_you_should_do, .. } = self;
         let said: Vec<&str> = [title, detail].into_iter().flatten().map(String::as_str).collect();
@@ -108,24 +108,24 @@ impl ProblemDocument {
     }
 }
 
-/// The part of an answer that holds one thing.
+/// An answer whose result is one object.
 #[derive(Deserialize)]
 pub(super) struct Single<T> {
     pub result: T,
 }
 
-/// The part of an answer that holds a page of a list. The [`Envelope`] has proven that there is a result.
+/// An answer whose result is a page of a list. The [`Envelope`] has already checked that there is a result.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 pub(super) struct ListPage<T> {
-    /// An empty list can come as `null`.
+    /// An empty list can be `null`.
     #[serde(default = "Vec::new", deserialize_with = "list_or_null", rename = "result")]
     pub rows: Vec<T>,
     #[serde(default)]
     result_info: Value,
 }
 
-/// The figures of a page, as far as the answer has them.
+/// The figures of a page that the answer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PageInfo {
     pub page: Option<u64>,
@@ -138,15 +138,15 @@ pub(super) struct PageInfo {
 }
 
 impl PageInfo {
-    /// Reads the figures; they may be written as texts.
+    /// Reads the figures. They may be written as texts.
     ///
     /// # Errors
     ///
-    /// Names the figure that is there and is not a number.
+    /// Names the figure that is present but not a number.
     pub(super) fn read(info: &Value) -> Result<Self, String> {
         match info {
             Value::Null | Value::Object(_) => {}
-            // Some servers write an empty object so.
+            // Some servers write an empty object as an empty array.
             Value::Array(entries) if entries.is_empty() => {}
             _ => return Err("its \"result_info\" is not an object".to_owned()),
         }
@@ -172,12 +172,12 @@ impl<T> ListPage<T> {
     ///
     /// # Errors
     ///
-    /// Names the figure that is there and is not a number.
+    /// Names the figure that is present but not a number.
     pub(super) fn info(&self) -> Result<PageInfo, String> {
         PageInfo::read(&self.result_info)
     }
 
-    /// Where a list that is read by cursor goes on: newer answers say it at `cursors.after`, older ones at `cursor`.
+    /// The cursor of the next page: `cursors.after` in newer answers, `cursor` in older ones.
     pub(super) fn cursor(&self) -> Option<String> {
         let places = ["/cursors/after", "/cursor"];
         let cursors = places.iter().filter_map(|place| self.result_info.pointer(place)?.as_str());
@@ -185,9 +185,9 @@ impl<T> ListPage<T> {
     }
 }
 
-/// A number of things. Some writers put counts as floating-point numbers, or as texts.
+/// A count. Some servers write counts as floating-point numbers or texts.
 fn whole_number(value: &Value) -> Option<u64> {
-    /// Up to here every whole number has its own floating-point number.
+    /// Whole numbers up to this one are exact as floating-point numbers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if let Value::String(text) = value {
         return text.trim().parse().ok();
@@ -204,7 +204,7 @@ fn list_or_null<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D)
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A text that may be missing, or be something else altogether.
+/// A text that may be missing or have another type.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),

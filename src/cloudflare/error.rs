@@ -1,11 +1,11 @@
-//! What can go wrong with an operation, in words that outlive the HTTP answer.
+//! Errors of API operations, independent of HTTP.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::{GroupRef, MemberId};
 
-/// What was asked of the API. A number is that of the members in the request.
+/// An operation of the API. A number is the number of members in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiOperation {
     ListGroups,
@@ -20,7 +20,7 @@ pub enum ApiOperation {
 }
 
 impl ApiOperation {
-    /// The operation as a program reads it.
+    /// The operation's name for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,39 +54,37 @@ impl fmt::Display for ApiOperation {
     }
 }
 
-/// What kind of failure it was: what a caller branches on.
+/// The kind of a failure, for callers to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ApiErrorKind {
     /// No connection could be made.
     Unreachable,
-    /// The connection broke, or what came was no HTTP, before the answer was complete.
+    /// The connection broke before the answer was complete, or the answer was not HTTP.
     Interrupted,
-    /// No answer came in time.
     TimedOut,
-    /// The API allows no further request for longer than may be waited.
+    /// The API's rate limit does not allow the next request within the allowed wait.
     RateLimited,
-    /// The API, or a proxy before it, failed.
+    /// The API, or a proxy in front of it, failed.
     ServerFault,
     /// The answer contradicts itself or the API's documentation, or is too large. It proves nothing.
     Malformed,
-    /// The program was stopped before the request was sent.
+    /// The run was stopped before the request was sent.
     Stopped,
-    /// A list that contradicts itself or is incomplete, however often it is read.
+    /// Every reading of the list contradicts itself or is incomplete.
     Incomplete,
-    /// The credentials are refused, or do not allow this.
+    /// The credentials are refused, or do not allow this operation.
     Credentials,
-    /// What was asked about is not there.
     NotFound,
-    /// The answer points elsewhere, and credentials are not taken there.
+    /// The answer is a redirect. It is not followed, because it would send the credentials to another URL.
     Redirected,
-    /// The API looked at the request and refused it. A batch is refused so for one bad member.
+    /// The API refused the request. It refuses a whole batch because of one bad member.
     Refused,
-    /// The API does not take such a request here: a conflict, or a group that takes no changes.
+    /// The API does not allow the request here: a conflict, or a group that cannot be changed.
     NotAllowed,
 }
 
 impl ApiErrorKind {
-    /// What the person at the other end of the error can do.
+    /// What the user can do about it.
     const fn help(self) -> &'static str {
         match self {
             Self::Unreachable => "check the network, the proxy settings and the API's address (--api-url)",
@@ -95,16 +93,14 @@ impl ApiErrorKind {
             }
             Self::TimedOut => "try again, or allow a request more time with --timeout",
             Self::RateLimited => {
-                "run again once the limit has passed, or allow a longer wait with --max-wait; \
+                "run the command again when the limit has passed, or allow a longer wait with --max-wait; \
                  other programs and the dashboard share the limit of the token's user"
             }
             Self::Malformed => {
                 "check the API's address (--api-url), which usually ends in /client/v4, and any proxy on the way to it"
             }
             Self::Stopped => "run again",
-            Self::Incomplete => {
-                "try again when nobody is changing the account; nothing was concluded from what was read"
-            }
+            Self::Incomplete => "try again when nobody is changing the account; the incomplete reading was not used",
             Self::Credentials => {
                 "check that the token is active and belongs to this account, that the account id is correct, and that the \
                  token has \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
@@ -113,9 +109,9 @@ impl ApiErrorKind {
                 "check the account's id, that the group still exists, and that the API's address (--api-url) ends in \
                  /client/v4"
             }
-            Self::Redirected => "give the API's final address (--api-url): redirects are not followed",
+            Self::Redirected => "use the API's final URL (--api-url): redirects are not followed",
             Self::Refused | Self::NotAllowed => {
-                "see the API's message; a group synchronised by SCIM takes no changes (mode: observe)"
+                "see the API's message; a group synchronised by SCIM cannot be changed (use mode: observe)"
             }
         }
     }
@@ -129,25 +125,25 @@ impl fmt::Display for ApiErrorKind {
             Self::TimedOut => "no answer in time",
             Self::RateLimited => "the API's rate limit is reached",
             Self::ServerFault => "the API failed",
-            Self::Malformed => "the answer is not what the API is documented to say",
+            Self::Malformed => "the answer does not match the API's documentation",
             Self::Stopped => "stopped before it was sent",
             Self::Incomplete => "the list contradicts itself or is incomplete",
             Self::Credentials => "the credentials are refused or do not allow this",
             Self::NotFound => "not found",
-            Self::Redirected => "the API's address redirects elsewhere",
+            Self::Redirected => "the API's URL redirects to another address",
             Self::Refused => "the API refused",
             Self::NotAllowed => "the API does not allow this",
         })
     }
 }
 
-/// A message of the API. Its texts are fit to be shown.
+/// A message of the API, safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiMessage {
-    /// 0 where the message has none.
+    /// 0 if the message has no code.
     pub code: i64,
     pub message: String,
-    /// The place in the request that the message is about.
+    /// The part of the request that the message is about.
     pub pointer: Option<String>,
     pub documentation_url: Option<String>,
 }
@@ -165,11 +161,10 @@ impl fmt::Display for ApiMessage {
     }
 }
 
-/// An operation that failed. Its text is fit to be shown, whatever the other side said, and never holds credentials.
+/// A failed operation. Its text is safe to show and never contains credentials.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<ErrorParts>);
 
-/// The parts of an [`ApiError`].
 #[derive(Clone, Debug)]
 pub(super) struct ErrorParts {
     pub operation: ApiOperation,
@@ -177,17 +172,17 @@ pub(super) struct ErrorParts {
     pub kind: ApiErrorKind,
     pub status: Option<u16>,
     pub messages: Vec<ApiMessage>,
-    /// What is known beyond the messages, fit to be shown.
+    /// Further details, safe to show.
     pub detail: Option<String>,
     pub ray: Option<String>,
     pub attempts: u32,
     pub retry_in: Option<Duration>,
-    /// Asking again cannot help.
+    /// A retry cannot help.
     pub lasting: bool,
 }
 
 impl ApiError {
-    /// The same failure of a page, as the failure of a list that was read so often.
+    /// Converts the failure of a page into the failure of the list, after all readings.
     pub(super) fn into_incomplete(mut self, reads: u32) -> Self {
         self.0.kind = ApiErrorKind::Incomplete;
         self.0.attempts = reads;
@@ -213,7 +208,6 @@ impl ApiError {
         self.0.kind
     }
 
-    /// The status of the last answer, for printing.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
@@ -224,37 +218,36 @@ impl ApiError {
         &self.0.messages
     }
 
-    /// What is known beyond the messages, fit to be shown.
+    /// Further details, safe to show.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 
-    /// What identifies the last answer to Cloudflare's support.
+    /// The `cf-ray` of the last answer.
     #[must_use]
     pub fn ray(&self) -> Option<&str> {
         self.0.ray.as_deref()
     }
 
-    /// How often it was tried.
+    /// The number of attempts.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// After how long the API would have allowed the next request, where that was too long to wait.
+    /// When the API would allow the next request, if the wait is too long.
     #[must_use]
     pub fn retry_in(&self) -> Option<Duration> {
         self.0.retry_in
     }
 
-    /// What to do about it.
     #[must_use]
     pub fn help(&self) -> &'static str {
         self.0.kind.help()
     }
 
-    /// What went wrong without what was asked: for a report that names the operation and the group itself.
+    /// The cause without the operation, for reports that name the operation and the group themselves.
     #[must_use]
     pub fn reason(&self) -> String {
         self.0.reason()

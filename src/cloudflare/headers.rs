@@ -1,4 +1,4 @@
-//! What an answer's headers say of the rate limit and of when to come back, read without trusting any of it.
+//! Reads the rate limit and `Retry-After` from an answer's headers. The values are not trusted.
 
 use std::time::Duration;
 
@@ -6,37 +6,35 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// More policies than this are not looked at.
+/// More policies are ignored.
 const MOST_POLICIES: usize = 8;
-/// A longer time than this is taken for nonsense, or cut where it must be obeyed.
+/// A longer time is ignored, or cut if it must be obeyed.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is left of one policy's quota.
+/// The remaining quota of one policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RateAllowance {
-    /// The policy's name.
     pub policy: String,
-    /// Requests that are left.
     pub remaining: u64,
-    /// Until the quota is renewed.
+    /// The time until the quota is renewed.
     pub reset: Duration,
-    /// The whole quota, where the answer says it.
+    /// The full quota, if the answer reports it.
     pub quota: Option<u64>,
 }
 
-/// The allowances that an answer tells, in either of the two documented spellings.
+/// The allowances of an answer, in either of the two documented spellings.
 pub(super) fn allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
     let mut allowances = structured_allowances(headers);
-    // Where an answer has both spellings, they speak of the same quota.
+    // If an answer has both spellings, they describe the same quota.
     if allowances.is_empty() {
         allowances.extend(plain_allowance(headers));
     }
     allowances
 }
 
-/// The allowance of `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds, or the time).
+/// The allowance of `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds, or a time).
 fn plain_allowance(headers: &HeaderMap) -> Option<RateAllowance> {
-    /// No number of seconds until a reset is so large: it is a time in seconds since 1970.
+    /// A larger number is a time in seconds since 1970, not a number of seconds until the reset.
     const FIRST_TIME: u64 = 1_000_000_000;
     let number = |name: &'static str| -> Option<u64> {
         let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
@@ -51,7 +49,7 @@ fn plain_allowance(headers: &HeaderMap) -> Option<RateAllowance> {
     (reset <= LONGEST).then(|| RateAllowance { policy: "x-ratelimit".to_owned(), remaining, reset, quota })
 }
 
-/// The time by the answer's own clock, or else by this machine's.
+/// The time by the answer's `Date` header, or by this machine's clock.
 fn clock(headers: &HeaderMap) -> Timestamp {
     headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or_else(Timestamp::now)
 }
@@ -74,11 +72,11 @@ fn structured_allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
         .collect()
 }
 
-/// How long `Retry-After` asks to wait: seconds, or a date counted from the answer's own clock.
+/// The wait that `Retry-After` requests: seconds, or a date relative to the answer's `Date`.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Too many digits for a number are a long wait all the same.
+        // A number with too many digits still means a long wait.
         text.parse().map_or(LONGEST, Duration::from_secs)
     } else {
         Duration::try_from(clock(headers).duration_until(date(text)?)).unwrap_or_default()
@@ -115,7 +113,7 @@ fn items(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderItem> {
     lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(HeaderItem::parse).collect()
 }
 
-/// The trimmed parts between separators that stand outside of quotes.
+/// The trimmed parts between separators outside quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let mut quoted = false;
     text.split(|character| {

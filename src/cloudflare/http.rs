@@ -1,4 +1,4 @@
-//! One HTTP exchange: a request, then an answer of bounded size or the failure.
+//! One HTTP exchange: sends a request and reads an answer of limited size.
 
 use std::error::Error;
 use std::io;
@@ -11,27 +11,23 @@ use url::Url;
 use super::config::{ClientConfig, ClientError};
 use super::headers::{self, RateAllowance};
 
-/// The most bytes of an answer's body, unpacked. A page of 500 members takes some 100 KB.
+/// The maximum size of an answer's body after decompression. A page of 500 members has about 100 KB.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// A connection that takes longer than this will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends requests, knows nothing of their meaning.
+/// Sends requests without knowledge of the API.
 #[derive(Debug)]
 pub(super) struct Http {
     client: reqwest::Client,
 }
 
-/// What is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub method: Method,
     pub url: Url,
-    /// A JSON text.
     pub body: Option<Vec<u8>>,
 }
 
-/// What came back.
 #[derive(Debug)]
 pub(super) struct HttpAnswer {
     pub status: u16,
@@ -41,30 +37,29 @@ pub(super) struct HttpAnswer {
     pub body: Result<Vec<u8>, Loss>,
 }
 
-/// Why an answer, or its body, did not come.
+/// Why there is no complete answer.
 #[derive(Debug)]
 pub(super) enum Loss {
-    /// Nothing was sent: there was no connection.
+    /// Nothing was sent, because there was no connection.
     NotConnected {
-        /// Another try cannot help: the other side's certificate is not accepted.
+        /// A retry cannot help, because the server's certificate is not accepted.
         lasting: bool,
-        /// The cause, as the library words it.
+        /// The cause, in the library's words.
         detail: String,
     },
-    /// Time ran out.
     TimedOut,
-    /// The connection broke, or what came was no HTTP.
+    /// The connection broke, or the answer was not HTTP.
     Cut(String),
-    /// The body is larger than any answer of the API.
+    /// The body is too large for an answer of the API.
     TooLarge,
 }
 
 impl Http {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        // A provider that is installed already will do.
+        // An error means that a provider is already installed, which is sufficient.
         let _already_there = rustls::crypto::ring::default_provider().install_default();
         let mut headers = config.credentials.headers()?;
-        // Without it, errors of the edge come as pages in HTML.
+        // Without this header, Cloudflare's edge sends errors as HTML pages.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut builder = reqwest::Client::builder()
             .user_agent(config.user_agent())
@@ -77,7 +72,7 @@ impl Http {
             builder = builder.no_proxy();
         }
         builder = if config.base_url.is_plain() {
-            // No TLS will be spoken: the system's root certificates need not be there, nor be read.
+            // Without TLS, the system's root certificates are not needed, so do not read them.
             builder.tls_certs_only([])
         } else {
             builder.https_only(true)
@@ -131,7 +126,7 @@ impl From<reqwest::Error> for Loss {
 /// The errors from the outermost to the innermost.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| {
-        // An I/O error names what the error it wraps comes from, and passes over that error itself.
+        // An I/O error reports the source of the error that it wraps, but not that error itself.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|error| error as &(dyn Error + 'static)).or_else(|| (**error).source())
     })

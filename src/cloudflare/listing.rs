@@ -1,9 +1,9 @@
-//! Reads lists that come in pages. A list counts only if nothing in it contradicts it.
+//! Reads paged lists. A list counts only if nothing in it is contradictory.
 //!
-//! The first page tells how many rows there are and how many come on a page; the others are read side by side. Every
-//! figure that an answer has must fit: to what was asked, to the rows that came, to the other figures and to the other
-//! pages. No row may come twice, and all of them are as many as every page says. Where nothing says how many there are,
-//! pages are read until an empty one comes, and an empty list is read a second time.
+//! The first page reports the number of rows and the page size. The other pages are then read concurrently. Every
+//! figure of an answer must match the request, the received rows, the other figures and the other pages. No row may
+//! occur twice, and the number of rows must be the reported one. If no page reports a number, pages are read until
+//! one is empty, and an empty list is read a second time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,18 +18,18 @@ use super::envelope::{ListPage, PageInfo};
 use super::error::{ApiError, ApiErrorKind};
 use super::wire;
 
-/// How often a list that contradicts itself is read, the first time included.
+/// How often a contradictory list is read, including the first time.
 const MOST_READS: u32 = 4;
-/// The smallest page that can be asked for of every list.
+/// The smallest page size that every list accepts.
 const LEAST_PER_PAGE: u64 = 5;
-/// A list that claims more rows is not believed.
+/// A list that claims more rows is not accepted.
 const MOST_ROWS: u64 = 1_000_000;
-/// Nor is one that claims more pages.
+/// A list that claims more pages is not accepted.
 const MOST_PAGES: u64 = 20_000;
-/// No more pages are read where nothing says how many there are.
+/// The maximum number of pages if no answer reports their number.
 const MOST_PAGES_UNTOLD: u64 = 2_000;
 
-/// A row of a list, told from others by its id.
+/// A row of a list, identified by its id.
 pub(super) trait ListRow: DeserializeOwned {
     type Id: Ord + Copy + fmt::Display;
 
@@ -57,11 +57,10 @@ rows!(
 /// Why a reading of a list does not count.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// A page could not be read.
     Page(ApiError),
-    /// Something contradicts something else, in words.
+    /// A contradiction, as a text for the error.
     Contradiction(String),
-    /// It is longer than any list can be, in words: no use to read it again.
+    /// The list is longer than any real list. Reading it again cannot help.
     Endless(String),
 }
 
@@ -71,13 +70,12 @@ impl From<ApiError> for Broken {
     }
 }
 
-/// A list of the API.
 #[derive(Debug)]
 pub(super) struct Listing<'a, T> {
     caller: &'a Caller,
-    /// The call without its page.
+    /// The request without its page.
     call: Call,
-    /// How many rows a page is asked to have, before one has come.
+    /// The page size to request for the first page.
     per_page: u64,
     rows: PhantomData<fn() -> T>,
 }
@@ -89,7 +87,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Self { caller, call, per_page, rows: PhantomData }
     }
 
-    /// The whole list by id. Where it contradicts itself it is read again.
+    /// The complete list by id. A contradictory list is read again.
     pub(super) async fn read(&self) -> Result<BTreeMap<T::Id, T>, ApiError> {
         let mut backoff = self.caller.backoff();
         let mut was_empty = false;
@@ -119,7 +117,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
             }
             self.caller.pause_before_reading(&self.call, &error, backoff.next()).await;
         }
-        // The loop has no end but its returns.
+        // The loop ends only by returning.
         Err(self.call.incomplete("it was never read".to_owned(), 0))
     }
 
@@ -133,9 +131,9 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Ok(pages)
     }
 
-    /// Reads all pages after the first, side by side.
+    /// Reads all pages after the first concurrently.
     async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), Broken> {
-        // Pages keep the size of the first one, unless that is smaller than the API allows to ask for.
+        // Pages keep the size of the first one, unless the API does not accept such a small size.
         let per_page = if layout.page_size < LEAST_PER_PAGE { self.per_page } else { layout.page_size };
         let mut wanted = 2..=layout.pages;
         let mut under_way = FuturesUnordered::new();
@@ -174,24 +172,24 @@ impl<'a, T: ListRow> Listing<'a, T> {
     }
 }
 
-/// How a list is cut into pages, as its first page says.
+/// How the list is divided into pages, by its first page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PageLayout {
     page_size: u64,
     pages: u64,
-    /// The rows of all pages, where that is said.
+    /// The number of rows on all pages, if reported.
     total: Option<u64>,
 }
 
 impl PageLayout {
-    /// What the first page says of the others; `None` where it does not say how many there are.
+    /// The layout that the first page reports; `None` if it does not report a number of rows or pages.
     fn new(info: &PageInfo, rows: u64, asked: u64) -> Result<Option<Self>, Broken> {
         let size = info.per_page.filter(|size| *size > 0);
         if let Some(total) = info.total_count {
-            // Without a page size: if there is more than came, the first page is a full one.
+            // Without a page size: if there are more rows than received, the first page is full.
             let page_size = size.unwrap_or(if total > rows { rows } else { asked });
             if total > 0 && rows == 0 {
-                return contradiction(format!("its first page is empty where it should have {total} rows"));
+                return contradiction(format!("its first page is empty, but it should have {total} rows"));
             }
             let pages = total.div_ceil(page_size.max(1)).max(1);
             if total > MOST_ROWS || pages > MOST_PAGES {
@@ -207,7 +205,7 @@ impl PageLayout {
         Ok(Some(Self { page_size, pages: pages.max(1), total: None }))
     }
 
-    /// The fewest and the most rows that a page can have.
+    /// The minimum and maximum number of rows on a page.
     fn rows_on(self, number: u64) -> (u64, u64) {
         match self.total {
             Some(total) => {
@@ -225,23 +223,22 @@ fn contradiction<T>(why: String) -> Result<T, Broken> {
     Err(Broken::Contradiction(why))
 }
 
-/// The pages of one reading, as far as they fit together.
+/// The pages of one reading that are consistent so far.
 #[derive(Debug)]
 pub(super) struct Pages<T: ListRow> {
     layout: Option<PageLayout>,
     rows: BTreeMap<T::Id, T>,
-    /// How many pages had rows.
     filled: u64,
-    /// What the pages have said so far.
+    /// The page size that the pages reported so far.
     per_page: Option<u64>,
     total_count: Option<u64>,
     total_pages: Option<u64>,
-    /// Whether the first page says how many rows there are.
+    /// Whether the first page reports a number of rows.
     counted: bool,
 }
 
 impl<T: ListRow> Pages<T> {
-    /// Begins with the first page, which was asked to have so many rows.
+    /// Starts with the first page, which was requested with `asked` rows.
     pub(super) fn begin(first: ListPage<T>, asked: u64) -> Result<Self, Broken> {
         let info = first.info().map_err(Broken::Contradiction)?;
         let mut pages = Self {
@@ -260,7 +257,7 @@ impl<T: ListRow> Pages<T> {
         Ok(pages)
     }
 
-    /// Adds a page that was asked to have so many rows.
+    /// Adds a page that was requested with `asked` rows.
     fn add(&mut self, number: u64, asked: u64, page: ListPage<T>) -> Result<(), Broken> {
         let info = page.info().map_err(Broken::Contradiction)?;
         let rows = page.rows.len() as u64;
@@ -280,7 +277,7 @@ impl<T: ListRow> Pages<T> {
         if let Some((least, most)) = self.layout.map(|layout| layout.rows_on(number))
             && !(least..=most).contains(&rows)
         {
-            return contradiction(format!("its page {number} has {rows} rows where {most} are due"));
+            return contradiction(format!("its page {number} has {rows} rows, but {most} are expected"));
         }
         for row in page.rows {
             let id = row.id();
@@ -295,21 +292,21 @@ impl<T: ListRow> Pages<T> {
         Ok(())
     }
 
-    /// Checks what a page says of itself.
+    /// Checks a page's figures against its own rows.
     fn check_alone(info: &PageInfo, number: u64, rows: u64, asked: u64) -> Result<(), Broken> {
         if let Some(page) = info.page.filter(|page| *page != number) {
-            return contradiction(format!("it answers with page {page} where page {number} was asked for"));
+            return contradiction(format!("it answers with page {page}, but page {number} was requested"));
         }
         if let Some(count) = info.count.filter(|count| *count != rows) {
-            return contradiction(format!("its page {number} has {rows} rows and says {count}"));
+            return contradiction(format!("its page {number} has {rows} rows but reports {count}"));
         }
         if let Some(per_page) = info.per_page.filter(|per_page| rows > *per_page || *per_page > asked) {
             return contradiction(format!(
-                "its page {number} has {rows} rows and says at most {per_page}, where {asked} were asked for"
+                "its page {number} has {rows} rows but reports at most {per_page}, where {asked} were asked for"
             ));
         }
         if rows > asked {
-            return contradiction(format!("its page {number} has {rows} rows where {asked} were asked for"));
+            return contradiction(format!("its page {number} has {rows} rows, but {asked} were requested"));
         }
         Ok(())
     }
@@ -322,12 +319,12 @@ impl<T: ListRow> Pages<T> {
     pub(super) fn finish(&self) -> Result<(), Broken> {
         let rows = self.rows.len() as u64;
         if let Some(total) = self.total_count.filter(|total| *total != rows) {
-            return contradiction(format!("it has {rows} rows and says {total}"));
+            return contradiction(format!("it has {rows} rows but reports {total}"));
         }
-        // An empty list has no page or an empty one.
+        // An empty list has no page, or one empty page.
         let fits = |pages: u64| pages == self.filled || (rows == 0 && pages == 1);
         if let Some(pages) = self.total_pages.filter(|pages| !fits(*pages)) {
-            return contradiction(format!("it has rows on {} pages and says {pages}", self.filled));
+            return contradiction(format!("it has rows on {} pages but reports {pages}", self.filled));
         }
         Ok(())
     }
@@ -350,7 +347,7 @@ mod tests {
         Pages::begin(page(0..rows, info), ASKED)
     }
 
-    /// The verdict on a list of one page.
+    /// The check of a list with one page.
     fn single(rows: u64, info: Value) -> Result<(), String> {
         begin(rows, info).and_then(|pages| pages.finish()).map_err(why)
     }
@@ -424,13 +421,13 @@ mod tests {
         let first = json!({ "total_count": 5, "per_page": 3, "total_pages": 2 });
         let begun = || begin(3, first.clone()).unwrap();
         let second = |ids, info| why(begun().add(2, 3, page(ids, info)).unwrap_err());
-        assert_eq!(second(3..4, json!({})), "its page 2 has 1 rows where 2 are due");
+        assert_eq!(second(3..4, json!({})), "its page 2 has 1 rows, but 2 are expected");
         assert_eq!(second(3..5, json!({ "total_count": 6 })), "its total_count changed from 5 to 6 while it was read");
         assert_eq!(second(3..5, json!({ "total_pages": 3 })), "its total_pages changed from 2 to 3 while it was read");
         assert_eq!(second(3..5, json!({ "per_page": 2 })), "its per_page changed from 3 to 2 while it was read");
-        assert_eq!(second(3..5, json!({ "page": 1 })), "it answers with page 1 where page 2 was asked for");
+        assert_eq!(second(3..5, json!({ "page": 1 })), "it answers with page 1, but page 2 was requested");
         assert_eq!(second(2..4, json!({})), "it has 00000000000000000000000000000002 twice");
-        assert_eq!(why(begun().finish().unwrap_err()), "it has 3 rows and says 5");
+        assert_eq!(why(begun().finish().unwrap_err()), "it has 3 rows but reports 5");
     }
 
     #[test]

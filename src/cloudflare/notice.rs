@@ -1,4 +1,4 @@
-//! Reports that the client is waiting, for how long and why.
+//! Reports that the client waits, for how long and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use tokio::sync::watch;
 
 use super::error::ApiErrorKind;
 
-/// A wait that somebody watching might wonder about.
+/// A wait that is worth reporting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     pub until: Instant,
     pub why: WaitReason,
-    /// The status of the answer that made it necessary.
+    /// The status of the answer that caused the wait.
     pub status: Option<u16>,
-    /// How often the request has been tried.
+    /// The number of attempts so far.
     pub attempt: u32,
 }
 
@@ -31,18 +31,17 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Why the client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// The API allows no request before.
+    /// The API allows no earlier request.
     RateLimit,
-    /// What is left of the rate limit is spread over the time it has to last.
+    /// The remaining quota is spread over the remaining time.
     Pacing,
-    /// The API could not be reached, or failed, and is asked again.
+    /// The API failed or could not be reached, and the request is repeated.
     Failed(ApiErrorKind),
-    /// A token just created can be refused for some seconds.
+    /// The API can refuse a new token for some seconds.
     NewToken,
-    /// A group just created can be without members for some seconds.
+    /// The API may not find the members of a new group for some seconds.
     NewGroup,
 }
 
@@ -52,13 +51,13 @@ impl fmt::Display for WaitReason {
             Self::RateLimit => f.pad("rate limit"),
             Self::Pacing => f.pad("pacing, to stay within the rate limit"),
             Self::Failed(kind) => kind.fmt(f),
-            Self::NewToken => f.pad("the token is refused, which a new one can be for some seconds"),
-            Self::NewGroup => f.pad("the group is not found, which a new one can be for some seconds"),
+            Self::NewToken => f.pad("the token is refused; a new token can need some seconds"),
+            Self::NewGroup => f.pad("the group is not found; a new group can need some seconds"),
         }
     }
 }
 
-/// All waits under way. What is published is the one that ends last.
+/// All current waits. The one that ends last is published.
 #[derive(Clone, Debug)]
 pub(super) struct Notices(Arc<Board>);
 
@@ -83,7 +82,7 @@ impl Notices {
         self.0.published.subscribe()
     }
 
-    /// Announces a wait, until the answer is dropped.
+    /// Announces a wait until the returned value is dropped.
     pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
         let key = self.change(|waits| {
             let key = waits.next;
@@ -103,7 +102,7 @@ impl Notices {
     }
 }
 
-/// A wait that is announced while this lives.
+/// A wait that is announced while this value lives.
 #[derive(Debug)]
 pub(super) struct AnnouncedWait {
     notices: Notices,

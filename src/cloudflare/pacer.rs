@@ -1,4 +1,4 @@
-//! Decides when the next request may go, for all requests of a client together.
+//! Decides when the next request may be sent, for all requests of a client.
 
 mod limiter;
 
@@ -14,10 +14,10 @@ use super::notice::{Notices, Wait};
 
 pub(super) use self::limiter::Pace;
 
-/// The wait that was asked for is longer than allowed.
+/// The required wait is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong {
-    /// How long the wait would have been.
+    /// The length of the required wait.
     pub wait: Duration,
 }
 
@@ -25,20 +25,20 @@ pub(super) struct TooLong {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turnout {
     pub pace: Pace,
-    /// The longest it may wait.
+    /// The longest allowed wait.
     pub patience: Duration,
-    /// The status of the answer to the attempt before.
+    /// The status of the previous attempt's answer.
     pub status: Option<u16>,
     pub attempt: u32,
 }
 
-/// Lets requests go one by one, in the order they came.
+/// Admits requests one by one, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Pacer {
     limiter: Mutex<Limiter>,
-    /// Its holder is next.
+    /// The request that holds the lock is next.
     turnstile: tokio::sync::Mutex<()>,
-    /// Something is known that was not known before.
+    /// Notifies when new information about the limits arrives.
     changed: Notify,
     notices: Notices,
 }
@@ -49,7 +49,6 @@ impl Pacer {
         Self { limiter, turnstile, changed, notices }
     }
 
-    /// Waits for the next request's turn.
     pub(super) async fn admit(&self, turnout: Turnout) -> Result<Ticket<'_>, TooLong> {
         let Turnout { pace, patience, status, attempt } = turnout;
         let asked = Instant::now();
@@ -86,17 +85,15 @@ impl Pacer {
     }
 }
 
-/// A request on its way. Dropped without an answer, it counts as lost.
+/// A request in flight. If it is dropped without an answer, it counts as lost.
 #[derive(Debug)]
 pub(super) struct Ticket<'a> {
     pacer: &'a Pacer,
     stamp: Option<Stamp>,
-    /// Whether the request had to wait for its turn.
     pub(super) waited: bool,
 }
 
 impl Ticket<'_> {
-    /// The request was answered with these headers.
     pub(super) fn answered(mut self, allowances: &[RateAllowance]) {
         if let Some(stamp) = self.stamp.take() {
             self.pacer.limiter().answered(Instant::now().into_std(), stamp, allowances);

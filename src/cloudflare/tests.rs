@@ -1,4 +1,4 @@
-//! Whatever the other side says, the client answers with a value or an error.
+//! For any answer, the client returns a value or an error.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use super::wire::{AccountMember, Group, GroupMember, User, WriteAnswer};
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
 
-/// Texts that mean something to the client, and others.
+/// Texts that have a meaning for the client, and other texts.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(ID.to_owned()),

@@ -1,7 +1,6 @@
-//! Texts from the other side of the wire, made fit to be shown.
+//! Makes texts from the API safe to show.
 
-/// The text on one line, without anything that moves a terminal's cursor or hides characters, cut to `most`
-/// characters.
+/// The text on one line, without terminal control characters and hidden characters, cut to `most` characters.
 pub(super) fn shown(text: &str, most: usize) -> String {
     let mut plain = String::new();
     let mut characters = 0;
@@ -25,19 +24,20 @@ pub(super) fn shown(text: &str, most: usize) -> String {
             break;
         }
     }
-    // Quotes need no escape here, and messages are full of them.
+    // Quotes need no escape here and are frequent in messages.
     plain.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
 }
 
-/// What a page in HTML says: its title, or else the words between its tags.
+/// The text of an HTML page: its title, or the words between its tags.
 pub(super) fn html_words(html: &str) -> String {
     let title = element(html, "title").map(|(inside, _)| words(inside));
     title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| words(html))
 }
 
-/// What stands inside the first element of a name, and what follows it. The end of the text ends an open element.
+/// The content of the first element with this name, and the text after it. The end of the text closes an open
+/// element.
 fn element<'a>(html: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    // Letter case is lost without moving any place in the text.
+    // Lower-casing ASCII does not change any position in the text.
     let lower = html.to_ascii_lowercase();
     let begin = lower.find(&format!("<{name}"))?;
     let (_, inside) = html.get(begin..)?.split_once('>')?;
@@ -55,7 +55,7 @@ fn words(html: &str) -> String {
         let hidden = ["script", "style"].into_iter().find(is);
         let element = hidden.and_then(|name| element(rest.get(before.len()..)?, name));
         rest = match element {
-            // What is hidden ends with a tag, which the next round passes over.
+            // Hidden content ends with a tag, which the next iteration skips.
             Some((_, after)) => after,
             None => tag.split_once('>').map_or("", |(_, after)| after),
         };

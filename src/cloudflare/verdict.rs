@@ -1,4 +1,4 @@
-//! What an answer means: where statuses and codes of the API become named outcomes.
+//! Interprets answers: statuses and codes of the API become named outcomes.
 
 use std::time::Duration;
 
@@ -10,27 +10,26 @@ use super::error::{ApiErrorKind, ApiMessage};
 use super::http::{HttpAnswer, Loss};
 use super::text::{html_words, shown};
 
-/// The most characters of a text from outside that an error shows.
+/// The maximum length of an external text in an error.
 const MOST_SHOWN: usize = 200;
-/// The most messages of an answer that an error shows.
+/// The maximum number of an answer's messages in an error.
 const MOST_MESSAGES: usize = 5;
-/// The bytes of a body that are looked at to show something of it.
+/// The number of bytes of a body that are searched for something to show.
 const GLIMPSE: usize = 16 * 1024;
-/// Codes that speak of credentials whatever the status is.
+/// Codes that concern credentials, whatever the status is.
 const CREDENTIAL_CODES: [i64; 8] = [6003, 9103, 9106, 9107, 9109, 10_000, 10_001, 10_405];
 
-/// What became of a write whose answer was not a success.
+/// The effect of a write whose answer was not a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The API looked at it and did not do it.
+    /// The API evaluated the request and did not apply it.
     Refused,
-    /// The API never looked at it.
+    /// The API did not receive or evaluate the request.
     NotSent,
-    /// It may have happened or not.
+    /// The request may or may not have had an effect.
     Unknown,
 }
 
-/// Why an attempt did not succeed.
 #[derive(Debug)]
 pub(super) struct AttemptFailure {
     pub kind: ApiErrorKind,
@@ -40,7 +39,7 @@ pub(super) struct AttemptFailure {
     pub detail: Option<String>,
     pub ray: Option<String>,
     pub retry_after: Option<Duration>,
-    /// Asking again cannot help.
+    /// A retry cannot help.
     pub lasting: bool,
 }
 
@@ -63,7 +62,7 @@ impl AttemptFailure {
         Self::new(ApiErrorKind::RateLimited, Fate::NotSent)
     }
 
-    /// Nothing further is to be sent.
+    /// The client was stopped.
     pub(super) fn stopped() -> Self {
         Self::new(ApiErrorKind::Stopped, Fate::NotSent)
     }
@@ -74,7 +73,7 @@ impl AttemptFailure {
     }
 }
 
-/// Judges what came of attempts, without repeating the credentials should an answer hold them.
+/// Interprets answers. It removes the credentials from texts, in case an answer repeats them.
 #[derive(Debug)]
 pub(super) struct Judge {
     credentials: Credentials,
@@ -85,7 +84,7 @@ impl Judge {
         Self { credentials }
     }
 
-    /// The result of a success, as the body holds it.
+    /// The result of a success.
     pub(super) fn judge<T: DeserializeOwned>(
         &self,
         reply: Result<HttpAnswer, Loss>,
@@ -106,8 +105,8 @@ impl Judge {
         }
     }
 
-    /// An answer counts only if nothing in it contradicts it. One that does proves nothing, not even that a change was
-    /// refused.
+    /// An answer counts only if nothing in it is contradictory. A contradictory answer proves nothing, not even that
+    /// a change was refused.
     fn success<T: DeserializeOwned>(&self, status: u16, body: Result<Vec<u8>, Loss>) -> Result<T, AttemptFailure> {
         let body = body.map_err(|loss| self.loss(loss))?;
         let failure = AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown);
@@ -135,7 +134,7 @@ impl Judge {
         let about_credentials = messages.iter().any(|message| CREDENTIAL_CODES.contains(&message.code));
         let (kind, fate) = match status {
             429 => (ApiErrorKind::RateLimited, Fate::NotSent),
-            // The server gave up waiting for the request: it may have seen all of it.
+            // The server stopped waiting for the request, but it may have received all of it.
             408 => (ApiErrorKind::ServerFault, Fate::Unknown),
             300..=399 => (ApiErrorKind::Redirected, Fate::Refused),
             401 => (ApiErrorKind::Credentials, Fate::Refused),
@@ -156,7 +155,7 @@ impl Judge {
                 said => said,
             },
             retry_after: problem.as_ref().and_then(ProblemDocument::retry_after),
-            // The edge cannot agree on TLS with the API behind it: that takes somebody to mend.
+            // The edge cannot set up TLS with the API behind it, which only an administrator can repair.
             lasting: matches!(status, 525 | 526) || problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry),
             messages,
             ..AttemptFailure::new(kind, fate)
@@ -177,7 +176,7 @@ impl Judge {
                 let failure = AttemptFailure::new(ApiErrorKind::Malformed, Fate::Unknown);
                 AttemptFailure {
                     lasting: true,
-                    ..failure.because("the body is larger than any answer of the API".to_owned())
+                    ..failure.because("the body is too large for an answer of the API".to_owned())
                 }
             }
         }
@@ -195,7 +194,7 @@ impl Judge {
         shown.map(fit_all).collect()
     }
 
-    /// The beginning of a body; of a page in HTML its title or its words.
+    /// The beginning of a body, or the title or the words of an HTML page.
     fn glimpse(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body.get(..GLIMPSE).unwrap_or(body));
         let words = if text.trim_start().starts_with('<') { html_words(&text) } else { text.into_owned() };
@@ -271,7 +270,7 @@ mod tests {
     fn errors_inside_a_success_are_shown() {
         let failure = judged(200, r#"{"success":true,"errors":[{"code":7,"message":"half done"}],"result":[]}"#);
         assert_eq!(failure.messages[0].message, "half done");
-        assert_eq!(failure.detail.as_deref(), Some("it says \"success\": true and has errors"));
+        assert_eq!(failure.detail.as_deref(), Some("it has \"success\": true and errors"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The things that the API lists, shows and takes, read as leniently as is safe: what decides who belongs where must be right, the
-//! rest may be missing or odd.
+//! The objects in the API's requests and answers. Reading is strict where the data decides who belongs to a group, and
+//! lenient elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::envelope::{PageInfo, text};
 use crate::model::{Email, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus, Status, UserId};
 
-/// An address, where there is a valid one.
+/// A valid address, if there is one.
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
-/// A time, where there is a valid one.
+/// A valid time, if there is one.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
@@ -28,14 +28,13 @@ fn status(text: Option<&str>) -> Option<Status> {
     }
 }
 
-/// A user group.
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
     pub id: GroupId,
     name: String,
     #[serde(default, deserialize_with = "time")]
     created_on: Option<Timestamp>,
-    /// A group without policies has no such key.
+    /// A group without policies does not have this key.
     #[serde(default)]
     policies: Value,
 }
@@ -46,10 +45,10 @@ impl From<Group> for GroupSummary {
     }
 }
 
-/// The names of the policies' permission groups. What is there and cannot be read is not passed over in silence.
+/// The names of the policies' permission groups. Unreadable entries are shown as such, not ignored.
 fn grants(policies: &Value) -> Vec<String> {
     const UNREADABLE: &str = "a permission group that cannot be read";
-    /// A longer name is cut.
+    /// Longer names are cut.
     const LONGEST_NAME: usize = 200;
     let name = |group: &Value| {
         let name = group.get("name").or_else(|| group.get("id")).and_then(Value::as_str).unwrap_or(UNREADABLE);
@@ -68,7 +67,6 @@ fn grants(policies: &Value) -> Vec<String> {
     names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
-/// A member of a group.
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupMember {
     pub id: MemberId,
@@ -76,7 +74,7 @@ pub(super) struct GroupMember {
     email: Option<Email>,
     #[serde(default, deserialize_with = "text")]
     status: Option<String>,
-    /// When the member was added to the group; lists do not tell it.
+    /// When the member was added to the group; lists do not report it.
     #[serde(default, deserialize_with = "time")]
     pub created_at: Option<Timestamp>,
 }
@@ -87,7 +85,6 @@ impl From<GroupMember> for Member {
     }
 }
 
-/// A member of the account.
 #[derive(Debug, Deserialize)]
 pub(super) struct AccountMember {
     pub id: MemberId,
@@ -99,7 +96,6 @@ pub(super) struct AccountMember {
     user: MemberUser,
 }
 
-/// The user behind an account member.
 #[derive(Debug, Default)]
 struct MemberUser {
     id: Option<UserId>,
@@ -110,7 +106,7 @@ struct MemberUser {
 impl AccountMember {
     pub(super) fn into_person(self) -> Person {
         let status = self.status();
-        // Where the two differ in case alone, the member's own spelling stands.
+        // If the two addresses differ only in letter case, the member's own spelling is used.
         let mut emails: Vec<Email> = self.email.into_iter().chain(self.user.email).collect();
         emails.sort();
         emails.dedup();
@@ -118,7 +114,7 @@ impl AccountMember {
     }
 
     fn status(&self) -> PersonStatus {
-        /// No state of an invitation needs a longer name.
+        /// Longer states are cut.
         const LONGEST: usize = 40;
         match self.status.as_deref() {
             Some("rejected") => PersonStatus::Rejected,
@@ -130,7 +126,7 @@ impl AccountMember {
     }
 }
 
-/// Every part may be missing or of another type.
+/// Every field may be missing or have another type.
 fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser, D::Error> {
     let user = Value::deserialize(deserializer)?;
     let text = |key: &str| user.get(key).and_then(Value::as_str);
@@ -141,7 +137,6 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
     })
 }
 
-/// The user a token acts for.
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     pub id: String,
@@ -149,8 +144,8 @@ pub(super) struct User {
     pub email: Option<Email>,
 }
 
-/// The part of a write's answer that may hold the members of the group. The envelope has said that the change was
-/// made; a result of another shape takes nothing from that.
+/// The part of a write's answer that may list the group's members. The envelope has already checked that the change
+/// was made. A result of another shape does not change that.
 #[derive(Debug, Deserialize)]
 pub(super) struct WriteAnswer {
     #[serde(default)]
@@ -160,7 +155,7 @@ pub(super) struct WriteAnswer {
 }
 
 impl WriteAnswer {
-    /// The members, unless a figure says that these are not all, or one is listed twice.
+    /// The members, unless a figure shows that the list is incomplete, or a member is listed twice.
     pub(super) fn members(self) -> Option<BTreeSet<MemberId>> {
         let rows: Vec<GroupMember> = serde_json::from_value(self.result).ok()?;
         let PageInfo { page, per_page, count, total_count, total_pages } = PageInfo::read(&self.result_info).ok()?;
@@ -176,7 +171,7 @@ impl WriteAnswer {
     }
 }
 
-/// Somebody in the body of a write.
+/// A member in the body of a write.
 #[derive(Debug, Serialize)]
 pub(super) struct MemberRef {
     pub id: MemberId,

@@ -1,4 +1,4 @@
-//! Changes to a group's members: never sent again unless they were certainly not carried out.
+//! Changes to a group's members. A change is sent again only if it certainly had no effect.
 
 use std::collections::BTreeSet;
 
@@ -10,38 +10,36 @@ use super::verdict::Fate;
 use super::wire::{MemberRef, WriteAnswer};
 use crate::model::MemberId;
 
-/// What became of a change that was sent, or was to be sent.
+/// The outcome of a change.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum WriteFate {
     /// The API answered that it made the change.
     Answered {
-        /// The members of the group after the change, as the answer lists them; `None` where it lists none, or not
-        /// plainly all of them. The answer to a POST is known, but not documented, to list the whole group; the answer
-        /// to a DELETE proves nothing.
+        /// The members of the group after the change; `None` if the answer does not list all of them. The answer to a
+        /// POST is known, but not documented, to list the whole group. The answer to a DELETE proves nothing.
         members: Option<BTreeSet<MemberId>>,
-        /// Identifies the answer to Cloudflare's support.
+        /// The answer's `cf-ray`.
         ray: Option<String>,
     },
-    /// The API looked at the change and did not make it.
+    /// The API evaluated the change and did not make it.
     Refused { concerns: Concern, error: ApiError },
-    /// The change was certainly not carried out, and waiting longer was not allowed.
+    /// The change certainly had no effect, and waiting longer was not allowed.
     NotSent(ApiError),
-    /// The answer was lost, or proves nothing: the change may have happened or not. Only reading tells.
+    /// The answer was lost or proves nothing. The change may or may not have been made; only a reading shows it.
     Unknown(ApiError),
 }
 
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
-    /// One of the members named, as far as the answer tells: the others may be accepted without that member.
+    /// One of the members in the request. The API may accept the others.
     Member,
-    /// The group as a whole or the credentials: sending the change in parts cannot help.
+    /// The whole group, or the credentials. Splitting the request cannot help.
     Group,
 }
 
 impl WriteFate {
-    /// What went wrong, where something did.
     #[must_use]
     pub const fn error(&self) -> Option<&ApiError> {
         match self {
@@ -50,7 +48,7 @@ impl WriteFate {
         }
     }
 
-    /// Identifies the answer to Cloudflare's support.
+    /// The answer's `cf-ray`.
     #[must_use]
     pub fn ray(&self) -> Option<&str> {
         match self {
@@ -60,14 +58,12 @@ impl WriteFate {
     }
 }
 
-/// The body that names these members.
 pub(super) fn body(members: &[MemberId]) -> Vec<u8> {
     let members: Vec<_> = members.iter().map(|id| MemberRef { id: *id }).collect();
-    // Ids are plain texts: writing them to memory cannot fail.
+    // Ids are plain text, so writing them to memory cannot fail.
     serde_json::to_vec(&members).unwrap_or_default()
 }
 
-/// Sends a change.
 pub(super) async fn send(caller: &Caller, call: &Call) -> WriteFate {
     match caller.call::<WriteAnswer>(call).await {
         Ok(Answered { result, ray }) => {
@@ -82,9 +78,9 @@ pub(super) async fn send(caller: &Caller, call: &Call) -> WriteFate {
     }
 }
 
-/// What a refusal is about. The API refuses a whole batch for one bad member, and does not say which one.
+/// What a refusal is about. The API refuses a whole batch because of one bad member, and does not name that member.
 fn concern(method: &Method, error: &ApiError) -> Concern {
-    /// Parts of messages that are about the group, in lower case.
+    /// Parts of messages that concern the group, in lower case.
     const ABOUT_THE_GROUP: [&str; 2] = ["scim", "policy validation"];
     let about_the_group = error.messages().iter().any(|message| {
         let message = message.message.to_lowercase();
@@ -92,7 +88,7 @@ fn concern(method: &Method, error: &ApiError) -> Concern {
     });
     match error.kind() {
         ApiErrorKind::Refused if !about_the_group => Concern::Member,
-        // A DELETE names one member, and that member is not in the group.
+        // A DELETE names one member. The answer means that this member is not in the group.
         ApiErrorKind::NotFound if *method == Method::DELETE => Concern::Member,
         _ => Concern::Group,
     }

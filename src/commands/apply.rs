@@ -116,8 +116,8 @@ async fn prepare_saved(
 ) -> Result<Result<Ready, Exit>, Failure> {
     let plan = files::read_plan(path)?;
     if let Some(given) = session::given_account(args.connection.account_id)?.filter(|given| *given != plan.account_id) {
-        let message = format!("the plan is of account {}, {given} is requested", plan.account_id);
-        return Err(Failure::message(Exit::Data, message).with_help("apply it with the account that it was made for"));
+        let message = format!("the plan is for account {}, but {given} is requested", plan.account_id);
+        return Err(Failure::message(Exit::Data, message).with_help("use the account that the plan was made for"));
     }
     let connection = session::connect(&args.connection, Some(plan.account_id), output).await?;
     if stale(&plan, args).is_some() {
@@ -129,7 +129,7 @@ async fn prepare_saved(
     drop(watching);
     match rechecked {
         Recheck::Fresh { present, remaining } => {
-            let watching = progress.watch(&connection.client, "asking whom the token acts for");
+            let watching = progress.watch(&connection.client, "reading the user of the token");
             let remaining = observe::check_token_user(&connection.client, &remaining, args.options.accept_self).await?;
             drop(watching);
             let plan = plan.with_refusals(remaining.refusals).with_requests(connection.client.requests());
@@ -235,7 +235,7 @@ async fn carry_out(
         Some(path) => Journal::create(path, identity::run_facts(&plan)).map_err(|error| {
             let context = format!("cannot create the journal {}; nothing was changed", path.display());
             let failure = Failure::new(Exit::Other, anyhow::Error::new(error).context(context));
-            failure.with_help("give each run a journal of its own: an existing file is never overwritten")
+            failure.with_help("use a new file for each run; an existing journal is never overwritten")
         })?,
     };
     let watching = progress.watch_operations(&connection.client, plan.summary.requests);

@@ -85,7 +85,7 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let options = PlanOptions { accept_self: true, ..PlanOptions::default() };
     let (connection, plan) =
         session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
-    let watching = progress.watch(&connection.client, "reading who made the differences");
+    let watching = progress.watch(&connection.client, "reading the audit log");
     let origins = audit::origins(&connection.client, &plan, Timestamp::now(), !args.no_audit_log).await;
     drop(watching);
     if let Some(error) = &origins.unread {

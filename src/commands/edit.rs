@@ -129,7 +129,7 @@ fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> S
     text += &edit::summary(edited);
     if prunes {
         let kept = counted(edited.kept as u64, "ended entry").replace("entrys", "entries");
-        text += &format!("kept {kept} of additive groups, which end access there\n");
+        text += &format!("kept {kept} of additive groups, where entries end the access\n");
     }
     text
 }
@@ -201,14 +201,14 @@ fn lock(replacements: &[Replacement<'_>]) -> Vec<File> {
 fn compare(source: &Source, target: &Path) -> io::Result<()> {
     match fs::read(target)? == source.bytes {
         true => Ok(()),
-        false => Err(io::Error::other("it was changed by somebody else meanwhile")),
+        false => Err(io::Error::other("another program changed it meanwhile")),
     }
 }
 
 fn unwritten(source: &Source, error: io::Error, written: &[&str]) -> Failure {
     let context = format!("{} cannot be written", source.path);
     let help = match written {
-        [] => "nothing was written; run the command again once the cause is resolved".to_owned(),
+        [] => "nothing was written; resolve the cause, then run the command again".to_owned(),
         _ => format!("already written: {}; restore them, or run the command again", written.join(", ")),
     };
     Failure::new(Exit::Other, anyhow::Error::new(error).context(context)).with_help(help)

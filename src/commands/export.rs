@@ -70,7 +70,7 @@ fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Re
         let mut named = current.groups.iter().filter(|(_, group)| group.name.as_str() == name).peekable();
         if named.peek().is_none() {
             let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
-            let help = "leave the names out to export all groups";
+            let help = "omit the names to export all groups";
             return Err(session::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
         }
         wanted.extend(named.map(|(id, _)| *id));
@@ -99,11 +99,12 @@ fn write(
     {
         let others = lost.len() - 1;
         let more = if others > 0 { format!(" and {}", counted(others as u64, "more file")) } else { String::new() };
-        let message = format!("{}{more} would be overwritten with something else", first.display());
-        return Err(Failure::message(Exit::Other, message).with_help("say --force, or export into another folder"));
+        let message = format!("{}{more} already exists with other content", first.display());
+        return Err(Failure::message(Exit::Other, message)
+            .with_help("pass --force to overwrite, or export into another folder"));
     }
     std::fs::create_dir_all(folder).map_err(|error| {
-        let context = format!("the folder {} cannot be made", folder.display());
+        let context = format!("the folder {} cannot be created", folder.display());
         Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
     })?;
     for (path, text) in &new {

@@ -148,8 +148,8 @@ impl From<ApiError> for Failure {
 
 impl From<BaseUrlError> for Failure {
     fn from(error: BaseUrlError) -> Self {
-        let error = anyhow::Error::new(error).context("the API's address cannot be used");
-        Self::new(Exit::Usage, error).with_help("see --api-url and CLOUDFLARE_BASE_URL")
+        let error = anyhow::Error::new(error).context("the API's URL cannot be used");
+        Self::new(Exit::Usage, error).with_help("check --api-url and CLOUDFLARE_BASE_URL")
     }
 }
 

@@ -13,8 +13,8 @@ Examples:
   convoke grant bob@example.com --roster sre
 
 Edits the files offline: the account is not touched. `plan` then shows what the edit changes.
-Somebody who is in for all of that time is left unchanged; an entry that ends earlier or begins
-later is widened. Access is never taken away.";
+If the person already has access for all of that time, nothing changes. An entry that ends earlier
+or begins later is extended. `grant` never removes access.";
 
 #[derive(Clone, Debug, Args)]
 pub struct GrantArgs {

@@ -42,12 +42,12 @@ const EXIT_STATUS: [(&str, &str); 10] = [
 ];
 
 const ENVIRONMENT: [(&str, &str); 7] = [
-    ("CLOUDFLARE_API_TOKEN", "The API token. A token is never given as an argument."),
-    ("CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY", "A global API key, where there is no token."),
+    ("CLOUDFLARE_API_TOKEN", "The API token. A token is not accepted as an argument."),
+    ("CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY", "A global API key, if there is no token."),
     ("CLOUDFLARE_ACCOUNT_ID", "The account. An error if the files or --account-id name another one."),
     ("CLOUDFLARE_BASE_URL", "The base URL of the API."),
-    ("CONVOKE_FILE", "The file or folder to read, where -f is not given."),
-    ("NO_COLOR, COLUMNS", "Colors off; the width of text."),
+    ("CONVOKE_FILE", "The file or folder to read, if -f is not given."),
+    ("NO_COLOR, COLUMNS", "Turn colors off; the width of text."),
     (
         "GITHUB_*, CI_*",
         "The CI run, commit and pull request: for the journal, the User-Agent, links and the job summary.",

@@ -157,7 +157,7 @@ mod tests {
         let failed = Wait { until, why: WaitReason::NewToken, status: Some(403), attempt: 2 };
         assert_eq!(
             message("reading the account", 2, Some(failed), now),
-            "reading the account, 2 requests, waiting 12 s: the token is refused, which a new one can be for some \
+            "reading the account, 2 requests, waiting 12 s: the token is refused; a new token can need some \
              seconds [status 403, attempt 2]"
         );
     }

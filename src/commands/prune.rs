@@ -12,7 +12,8 @@ Examples:
   convoke prune --dry-run
   convoke prune --older-than 90d
 
-Edits the files offline. Ended entries of additive groups stay: they keep the access away.";
+Edits the files offline. Ended entries of additive groups stay: without them, convoke would not
+remove the access.";
 
 #[derive(Clone, Debug, Args)]
 pub struct PruneArgs {

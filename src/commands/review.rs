@@ -34,7 +34,7 @@ pub struct ReviewArgs {
     /// Write the result to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Read when each membership began: one more request a membership
+    /// Add when each membership began; one more request for each membership
     #[arg(long)]
     pub dates: bool,
     #[command(flatten)]
@@ -73,7 +73,10 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let beginnings = match args.dates {
         true => {
             let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
-            output.note(&format!("--dates takes {}, one a membership", counted(memberships as u64, "more request")));
+            output.note(&format!(
+                "--dates needs {}, one for each membership",
+                counted(memberships as u64, "more request")
+            ));
             let _watching = progress.watch(client, "reading when memberships began");
             beginnings(client, &observed).await?
         }
@@ -131,8 +134,9 @@ async fn read(client: &Client) -> Result<Observed, Failure> {
     if let Some((id, cause)) = observed.unreadable.first_key_value() {
         let name = observed.groups.get(id).map_or("", |group| group.name.as_str());
         let message = format!("the members of group {:?} ({id}) cannot be read: {}", name, clean(cause));
-        return Err(Failure::message(Exit::Unavailable, message)
-            .with_help("an incomplete review is no evidence, so nothing was written; make the group readable first"));
+        return Err(Failure::message(Exit::Unavailable, message).with_help(
+            "make the group readable first; nothing was written, because an incomplete review proves nothing",
+        ));
     }
     Ok(observed)
 }

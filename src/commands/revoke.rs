@@ -15,7 +15,7 @@ Examples:
 
 Edits the files offline: the account is not touched. Without --until, the access ends now; an entry
 that ends before --until stays as it is. In additive groups, and in rosters that they use, an entry
-is ended and not deleted: that is what takes the access away at the next apply.";
+is ended and not deleted, so that the next apply removes the access.";
 
 #[derive(Clone, Debug, Args)]
 pub struct RevokeArgs {
@@ -26,10 +26,10 @@ pub struct RevokeArgs {
     #[arg(value_name = "GROUP", required_unless_present_any = ["roster", "everywhere"])]
     #[arg(conflicts_with_all = ["roster", "everywhere"])]
     pub groups: Vec<String>,
-    /// Take the person out of this roster; repeatable
+    /// Remove the person from this roster; repeatable
     #[arg(long, value_name = "NAME", conflicts_with = "everywhere")]
     pub roster: Vec<String>,
-    /// Take the person out of all groups and rosters of all files
+    /// Remove the person from all groups and rosters of all files
     #[arg(long)]
     pub everywhere: bool,
     #[command(flatten)]

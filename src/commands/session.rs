@@ -57,7 +57,7 @@ fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
     let mut named = only.iter().map(|name| GroupName::from(name.as_str()));
     let Some(unknown) = named.find(|name| !desired.groups.contains_key(name)) else { return Ok(()) };
     let message = format!("--only names {:?}, which no file declares", unknown.as_str());
-    let help = "name a group as the files do; without --only all of them are planned";
+    let help = "use the group's name in the files; without --only, all groups are planned";
     Err(unknown_group(message, &unknown, desired.groups.keys(), help))
 }
 
@@ -98,7 +98,7 @@ pub async fn connect(
 fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
     let account_id = declared.ok_or_else(|| {
         Failure::message(Exit::Data, "no account is named")
-            .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id")
+            .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
     })?;
     // Not read by the command line: there a variable that happens to be set would contradict --sandbox.
     let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
@@ -115,8 +115,8 @@ async fn connect_to_sandbox(
     let seed = Seed::load(seed).map_err(|error| Failure::new(Exit::Data, error))?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
-            let message = format!("the seed is of account {seeded}, the files are for {declared}");
-            return Err(Failure::message(Exit::Data, message).with_help("leave account_id out of the seed"));
+            let message = format!("the seed is for account {seeded}, but the files are for {declared}");
+            return Err(Failure::message(Exit::Data, message).with_help("remove account_id from the seed"));
         }
         (seeded, declared) => declared.or(seeded).unwrap_or(AccountId::SANDBOX),
     };
@@ -150,7 +150,7 @@ fn client(
 pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
     let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
     let named: AccountId = text.trim().parse().map_err(|error: IdError| {
-        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is no account's id");
+        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is not an account id");
         Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
     })?;
     match given {
@@ -175,7 +175,7 @@ pub fn account(given: Option<AccountId>, desired: &Desired) -> Result<Option<Acc
 
 fn two_accounts(named: &str) -> Failure {
     Failure::message(Exit::Data, format!("two accounts are named: {named}"))
-        .with_help("make sure which account is meant, and drop the other")
+        .with_help("check which account you mean, and remove the other")
 }
 
 /// The credentials: from the file that is named, else from the environment.
@@ -189,9 +189,9 @@ fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
     if let (Some(email), Some(key)) = (variable("CLOUDFLARE_EMAIL"), variable("CLOUDFLARE_API_KEY")) {
         return Ok(Credentials::Key { email: email.trim().into(), key: key.trim().into() });
     }
-    Err(Failure::message(Exit::Credentials, "there are no credentials").with_help(
-        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; \
-         to try the files without an account, give --sandbox",
+    Err(Failure::message(Exit::Credentials, "no credentials were found").with_help(
+        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or pass --token-file; \
+         to try the files without an account, pass --sandbox",
     ))
 }
 
@@ -207,7 +207,7 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
     };
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_TOKEN_FILE {
-        return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large to be a token")));
+        return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large for a token")));
     }
     let token = std::fs::read_to_string(path).map_err(failed)?;
     match token.trim() {
@@ -268,7 +268,7 @@ fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
         Ok(base) => Some(base),
         Err(problems) => {
             output.warn(&format!(
-                "the base is not usable, so that every group is planned and nothing is labelled: {problems}"
+                "the base cannot be used, so all groups are planned and no difference is labelled: {problems}"
             ));
             None
         }

@@ -31,7 +31,7 @@ pub struct UndoArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub files: FileArgs,
-    /// Reverse the run in this group only; repeatable
+    /// Reverse the run only in this group; repeatable
     #[arg(long, value_name = "GROUP")]
     pub only: Vec<String>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let desired = session::load(&args.files)?;
     let account_id = record.run.account_id;
     if let Some(other) = session::account(args.connection.account_id, &desired)?.filter(|other| *other != account_id) {
-        let message = format!("the journal is of account {account_id}, the files are for {other}");
+        let message = format!("the journal is for account {account_id}, but the files are for {other}");
         return Err(Failure::message(Exit::Data, message));
     }
     let Connection { client, .. } = &session::connect(&args.connection, Some(account_id), output).await?;
@@ -87,8 +87,8 @@ fn only(
     match only.iter().find(|name| !known.contains(name)) {
         None => Ok(only),
         Some(unknown) => {
-            let message = format!("--only names {:?}, and the journal has no change of such a group", unknown.as_str());
-            let help = "name a group that the run changed; without --only all of them are undone";
+            let message = format!("--only names {:?}, but the journal has no change of this group", unknown.as_str());
+            let help = "use a group that the run changed; without --only, all groups are undone";
             Err(session::unknown_group(message, unknown, known, help))
         }
     }
@@ -101,13 +101,13 @@ fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
             true => "it has mode: observe",
             false => "no file declares it",
         };
-        output.warn(&format!("the group {:?} is shown and not changed: {why}", group.name.as_str()));
+        output.warn(&format!("the group {:?} is shown but not changed: {why}", group.name.as_str()));
     }
     let doubtful = undoing.groups.iter().flat_map(|group| &group.changes).filter(|change| change.reason.is_some());
     match doubtful.count() {
         0 => {}
         count => output.warn(&format!(
-            "the journal cannot prove {} to be this run's own: possibly by somebody else. Review them before you apply",
+            "the journal cannot prove that this run made {}: possibly by somebody else. Review them before you apply",
             crate::render::counted(count as u64, "change")
         )),
     }

@@ -24,7 +24,7 @@ pub struct WhyArgs {
     /// The person: an email address, or an account member's id
     #[arg(value_name = "EMAIL-OR-ID")]
     pub person: PersonRef,
-    /// Look at this group only
+    /// Show only this group
     #[arg(value_name = "GROUP")]
     pub group: Option<String>,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     }
     for (id, cause) in &current.unreadable {
         let name = current.groups.get(id).map_or("", |group| group.name.as_str());
-        output.warn(&format!("the members of {name:?} cannot be read, and are not told here: {cause}"));
+        output.warn(&format!("the members of {name:?} cannot be read and are not shown: {cause}"));
     }
     Ok(Exit::Done)
 }
@@ -74,9 +74,9 @@ fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> R
     let declared = plan::targets(desired, current, |name| name == asked);
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
-        let message = format!("neither the files nor the account have a group {:?}", asked.as_str());
+        let message = format!("neither the files nor the account has a group {:?}", asked.as_str());
         let known = desired.groups.keys().chain(current.groups.values().map(|group| &group.name));
-        let help = "leave the group out to see all groups of the person";
+        let help = "omit the group to see all groups of the person";
         return Err(session::unknown_group(message, asked, known, help));
     }
     Ok(wanted)

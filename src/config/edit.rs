@@ -1,5 +1,5 @@
-//! Edits the files: from their texts, a request and a time to new texts, or to why not. Everything that a request does
-//! not concern stays, byte for byte. The new texts are read again to prove it before they are returned.
+//! Edits the files: from their texts, a request and a time to new texts, or to a refusal. All bytes that the request
+//! does not concern stay the same. The new texts are read again to prove this before they are returned.
 
 mod grant;
 mod layout;
@@ -35,7 +35,7 @@ use lists::{Found, Lists};
 use patch::Writer;
 use step::{Action, Step};
 
-/// What is to be edited.
+/// A request to edit the files.
 #[derive(Clone, Debug)]
 pub enum EditRequest {
     Grant(Grant),
@@ -43,28 +43,26 @@ pub enum EditRequest {
     Prune(Prune),
 }
 
-/// The files as they would be.
 #[derive(Clone, Debug, Default)]
 pub struct Edited {
-    /// The new content of each file that changes, by its place among the sources.
+    /// The new content of each changed file, by its index in the sources.
     pub files: BTreeMap<usize, Vec<u8>>,
     pub changes: Vec<ListChange>,
-    /// What was asked for and holds already.
+    /// Requests that already hold.
     pub unchanged: Vec<Unchanged>,
-    /// What else there is to say, as sentences.
+    /// Further remarks, as sentences.
     pub notes: Vec<String>,
     pub uncompared: Vec<Uncompared>,
-    /// The ended entries that are kept because they are what ends an access.
+    /// The number of ended entries that are kept because they end an access.
     pub kept: usize,
 }
 
-/// A change of one entry of a list.
 #[derive(Clone, Debug)]
 pub struct ListChange {
     pub action: ListAction,
     pub person: PersonRef,
     pub list: ListName,
-    /// Where the entry stands afterwards; for one that is gone, where it stood.
+    /// The place of the entry after the edit, or before it if the entry was removed.
     pub origin: Origin,
 }
 
@@ -86,14 +84,13 @@ impl ListAction {
     }
 }
 
-/// Something that needs no change.
 #[derive(Clone, Debug)]
 pub struct Unchanged {
     pub message: String,
     pub origin: Origin,
 }
 
-/// An entry that may mean the person in question, and does not say so.
+/// An entry that may mean the person but cannot be compared.
 #[derive(Clone, Debug)]
 pub struct Uncompared {
     pub person: PersonRef,
@@ -103,11 +100,11 @@ pub struct Uncompared {
 /// Why the files are not edited.
 #[derive(Clone, Debug)]
 pub enum EditError {
-    /// The request makes no sense with these files.
+    /// The request does not fit these files.
     Usage { message: String, help: String },
-    /// The files are wrong before the edit.
+    /// The files have problems before the edit.
     Files(Problems),
-    /// The edit is refused, with what stands against it and the entries that could not be compared.
+    /// The edit is refused. Has the reasons, and the entries that could not be compared.
     Refused { problems: Problems, uncompared: Vec<Uncompared>, notes: Vec<String> },
 }
 
@@ -117,13 +114,12 @@ impl EditError {
     }
 }
 
-/// Writes the words of a command of this program as the user's shell takes them.
+/// Writes a command of this program for the user's shell.
 pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 
 /// Edits the files.
 ///
-/// # Errors
-/// If the request makes no sense, the files are wrong, or the edit is refused.
+/// # Errors If the request does not fit the files, the files have problems, or the edit is refused.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let desired = parse(sources).map_err(EditError::Files)?;
     let declared: Vec<Declared> = sources.iter().map(|source| file::read(source, &mut Report::default())).collect();
@@ -158,7 +154,7 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
     Ok(Edited { unchanged, notes, uncompared, ..edited })
 }
 
-/// What a request is decided by.
+/// The facts that a decision depends on.
 struct Scene<'d> {
     lists: Lists<'d>,
     desired: &'d Desired,
@@ -167,7 +163,7 @@ struct Scene<'d> {
 }
 
 impl Scene<'_> {
-    /// The lists of these names, each once.
+    /// The lists with these names, each once.
     fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
         let mut named = Vec::with_capacity(names.len());
         for name in names {
@@ -189,13 +185,13 @@ impl Scene<'_> {
         let help = match nearest(&text(name), known.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean {meant:?}?"),
             None if known.is_empty() => "the files declare none".into(),
-            None => "write the name as the files do".into(),
+            None => "use the name as it is in the files".into(),
         };
         EditError::usage(format!("no file declares a {name}"), help)
     }
 }
 
-/// What a request comes to.
+/// What a request changes.
 #[derive(Debug, Default)]
 struct Decision {
     steps: Vec<Step>,
@@ -212,7 +208,7 @@ impl Decision {
         self.unchanged.extend(origin.map(|origin| Unchanged { message, origin }));
     }
 
-    /// Says of an observed group that convoke does not write there.
+    /// Adds the remark that convoke does not write to an observed group.
     fn note_observed(&mut self, scene: &Scene<'_>, list: usize) {
         let Some(of) = scene.lists.get(list) else { return };
         if of.group.is_some_and(|group| group.mode == Mode::Observe) {
@@ -253,7 +249,7 @@ impl Decision {
     }
 }
 
-/// Edits one file and proves the edit; otherwise says which lines a person has to edit.
+/// Edits one file and proves the edit. Otherwise names the lines to edit by hand.
 fn edit_file(sources: &[Source], file: usize, decision: &Decision, scene: &Scene<'_>) -> Result<Vec<u8>, Vec<Problem>> {
     let steps = decision.steps_of(&scene.lists, file);
     let by_hand = || steps.values().flatten().filter_map(|step| by_hand(step, scene)).collect::<Vec<_>>();
@@ -291,7 +287,7 @@ fn list_patches(layout: &Layout<'_>, scene: &Scene<'_>, list: usize, steps: &[&S
     Writer { layout, list: &found, indent }.patches(steps)
 }
 
-/// By how many columns lists are indented in this file: as the nearest list above, else the nearest below.
+/// The indentation of lists in this file: as in the nearest list above, or else below.
 fn indent_of_lists(layout: &Layout<'_>, scene: &Scene<'_>, list: usize) -> usize {
     const USUAL: usize = 2;
     let Some(of) = scene.lists.get(list) else { return USUAL };
@@ -308,7 +304,7 @@ fn indent_of_lists(layout: &Layout<'_>, scene: &Scene<'_>, list: usize) -> usize
     (0..list).rev().chain(list + 1..scene.lists.all.len()).find_map(indent).unwrap_or(USUAL)
 }
 
-/// The refusal of a step that could not be written, or not be proven.
+/// The refusal of a step that could not be written or proven.
 fn by_hand(step: &Step, scene: &Scene<'_>) -> Option<Problem> {
     let list = scene.lists.get(step.list)?;
     let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_)));
@@ -316,13 +312,12 @@ fn by_hand(step: &Step, scene: &Scene<'_>) -> Option<Problem> {
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
     let help = match &step.action {
         Action::Insert(_) => format!("add {} to this list by hand", step.person),
-        Action::Remove => format!("take {} out of this list by hand", step.person),
+        Action::Remove => format!("remove {} from this list by hand", step.person),
         Action::Replace(_) | Action::Change(_) => format!("change the entry of {} by hand", step.person),
     };
     Some(Problem::at(&origin, message).help(help))
 }
 
-/// The sources with the new contents.
 fn with(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>) -> Vec<Source> {
     let new = |(index, source): (usize, &Source)| match files.get(&index) {
         Some(bytes) => Source { path: source.path.clone(), bytes: bytes.clone() },
@@ -331,7 +326,7 @@ fn with(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>) -> Vec<Source> {
     sources.iter().enumerate().map(new).collect()
 }
 
-/// What is wrong with the edited files that was not wrong before.
+/// The problems of the edited files that were not there before.
 fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decision, scene: &Scene<'_>) -> Vec<Problem> {
     if files.is_empty() {
         return Vec::new();
@@ -348,7 +343,7 @@ fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decisi
     }
 }
 
-/// The breaches of rules that the edit would bring, at the places of the rules: an entry has no line yet.
+/// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
 fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
     let known: BTreeSet<BreachKey> = breaches(scene.desired, scene.now).into_iter().map(|breach| breach.key).collect();
     let new = breaches(edited, scene.now).into_iter().filter(|breach| !known.contains(&breach.key));
@@ -378,7 +373,7 @@ fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
     .collect()
 }
 
-/// The changes with the lines where the entries stand now.
+/// The changes, with the lines of the entries after the edit.
 fn changes(
     sources: &[Source],
     files: &BTreeMap<usize, Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Reads the entries of a list of people: of a group, of a roster, of `protected`.
+//! Reads the entries of a list of people: of a group, a roster or `protected`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -16,7 +16,7 @@ pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "r
 /// The keys of an entry of `protected`.
 pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 
-/// An entry of a group's or a roster's own list.
+/// An entry of the own list of a group or a roster.
 #[derive(Debug)]
 pub(super) enum Entry {
     Person { person: PersonRef, at: Position, terms: Option<Box<Terms>> },
@@ -73,9 +73,9 @@ impl Reader<'_> {
             (None, Some(id), None) => self.member_id(&id).map(PersonRef::Id),
             (None, None, Some(roster)) => return self.roster_use(at, &roster, [from, until, reason]),
             (None, None, None) => {
-                // Where the key that names the person is mistyped, that was reported already.
+                // If the key that names the person is mistyped, this was already reported.
                 if self.report.len() == before {
-                    self.refuse(at, "this entry names nobody", "add one of the keys email, id and roster");
+                    self.refuse(at, "this entry names no person or roster", "add one of the keys email, id and roster");
                 }
                 None
             }
@@ -256,7 +256,7 @@ impl Reader<'_> {
     }
 }
 
-/// What to write instead of a text that is not an email address.
+/// The remedy for a text that is not an email address.
 fn remedy(text: &str, error: EmailError) -> String {
     match error {
         EmailError::Character(_) if Email::declared(text.trim()).is_ok() => format!("write {}", text.trim()),
@@ -270,7 +270,7 @@ fn remedy(text: &str, error: EmailError) -> String {
     }
 }
 
-/// Whether only a `,` in the domain is wrong.
+/// Whether the only mistake is a `,` in the domain.
 fn has_comma_for_dot(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, _)| !local.contains(','))
         && Email::declared(&text.replace(',', ".")).is_ok()

@@ -1,7 +1,7 @@
 //! Writes the present membership of the account as files. A plan of these files is empty.
 //!
-//! The same account gives the same bytes. A member whom no address identifies is named by id. What no file can declare
-//! is reported in a comment and as a warning.
+//! The same account gives the same bytes. A member without an unambiguous address is written by id. A group that no
+//! file can declare is reported in a comment and as a warning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,13 +14,13 @@ mod file_name;
 
 pub use file_name::file_names;
 
-/// YAML requires a mark before longer keys.
+/// YAML requires a `?` before longer keys.
 const LONGEST_KEY: usize = 1000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Export {
     pub groups: BTreeMap<GroupName, Exported>,
-    /// What no file can declare, and why.
+    /// The groups that no file can declare, and the reasons.
     pub warnings: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>) -> Export {
     export
 }
 
-/// Why no file can declare a group of this name.
+/// Why no file can declare a group with this name.
 fn undeclarable(name: &GroupName) -> Option<&'static str> {
     let name = name.as_str();
     if name.trim().is_empty() {
@@ -73,7 +73,7 @@ fn undeclarable(name: &GroupName) -> Option<&'static str> {
     }
 }
 
-/// Everybody who was seen with each address.
+/// Everybody who has each address.
 type Owners<'a> = BTreeMap<&'a Email, BTreeSet<MemberId>>;
 
 fn owners(current: &Observed) -> Owners<'_> {
@@ -130,13 +130,13 @@ fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     }
 }
 
-/// Text from outside in a comment: it must not end the line.
+/// External text in a comment. It must not end the line.
 fn comment(text: &str) -> String {
     let printable = |c: char| if c.is_ascii() || c.is_alphanumeric() { c } else { '?' };
     escaped(text).chars().map(printable).collect()
 }
 
-/// What every file begins with.
+/// The beginning of every file.
 fn head(account_id: AccountId) -> String {
     format!("version: 1\naccount_id: {}\n", scalar(account_id.as_str(), false))
 }
@@ -158,7 +158,7 @@ pub fn document(export: &Export, account_id: AccountId) -> String {
     text
 }
 
-/// One group in a file of its own.
+/// One group in a separate file.
 #[must_use]
 pub fn group_document(group: &Exported, account_id: AccountId) -> String {
     format!("{}\ngroups:\n{}", head(account_id), group.yaml)

@@ -1,4 +1,4 @@
-//! Turns the tree of one file into what it declares, and checks everything that concerns this file alone.
+//! Converts the tree of one file into declarations, and checks everything that concerns only this file.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) struct Declared {
     pub settings: Option<(Origin, Settings)>,
     pub rosters: Vec<DeclaredRoster>,
     pub groups: Vec<DeclaredGroup>,
-    /// Whether a part could not be read that may declare more rosters or groups.
+    /// Whether an unreadable part may declare more rosters or groups.
     pub unread: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct DeclaredRoster {
     pub entries: Vec<Entry>,
 }
 
-/// Reads a file. Problems go to the report.
+/// Reads a file, and adds its problems to the report.
 pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
     let file: Arc<str> = source.path.as_str().into();
     let unread = Declared { unread: true, ..Declared::default() };

@@ -25,7 +25,7 @@ pub(super) const KEYS: [&str; 9] = [
 #[derive(Debug)]
 pub(super) struct DeclaredGroup {
     pub name: GroupName,
-    /// Complete but for the members.
+    /// Complete except for the members.
     pub group: DesiredGroup,
     pub entries: Vec<Entry>,
 }
@@ -102,8 +102,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads `exclusive_with`: names of other groups, each once. Whether they are declared is checked when all files
-    /// are merged.
+    /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
+    /// declared.
     fn exclusions(&mut self, name: &str, field: Field<'_>) -> Vec<Exclusion> {
         let key = field.key;
         let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";

@@ -1,4 +1,4 @@
-//! Finds and reads the files: the only part of the configuration that touches the file system.
+//! Finds and reads the files. Only this part of the configuration uses the file system.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,29 +21,26 @@ const LONGEST_PIPE: Duration = Duration::from_secs(60);
 
 /// Reads and merges files, and all `*.yaml` and `*.yml` files below folders, in any letter case and in path order.
 ///
-/// Below a folder, files and folders whose name begins with a `.` are skipped, as are files with other names. Links are
-/// followed. A file that can be reached in several ways is read once, under the first of its names.
+/// Below a folder, hidden files and folders (whose name begins with `.`) and files with other names are skipped.
+/// Links are followed. A file that can be reached in several ways is read once, under its first name.
 ///
-/// # Errors
-/// All problems of all files, and everything that cannot be read.
+/// # Errors All problems of all files, and everything that cannot be read.
 pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
     load_with_sources(paths).map(|(desired, _)| desired)
 }
 
 /// Reads and merges files as [`load`] does, and checks the groups' rules at a time.
 ///
-/// # Errors
-/// As [`load`], and if any rule is broken.
+/// # Errors As [`load`], or if a rule is broken.
 pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Problems> {
     let (desired, sources) = load_with_sources(paths)?;
     check_rules(&desired, &sources, time)?;
     Ok(desired)
 }
 
-/// Reads and merges files as [`load`] does, and returns their content too: a pipe can be read only once.
+/// Reads and merges files as [`load`] does, and also returns their content, because a pipe can be read only once.
 ///
-/// # Errors
-/// As [`load`].
+/// # Errors As [`load`].
 pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Problems> {
     let mut search = Search::default();
     for path in paths {
@@ -61,11 +58,10 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
     Ok((desired, sources))
 }
 
-/// Reads the files as [`load`] does, unparsed and with their paths. Pipes and the like are refused: they cannot be
-/// written back.
+/// Reads the files as [`load`] does, unparsed and with their paths. Pipes and similar files are refused, because they
+/// cannot be written back.
 ///
-/// # Errors
-/// If a file or folder cannot be read.
+/// # Errors If a file or folder cannot be read.
 pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
     let mut search = Search::default();
     for path in paths {
@@ -97,13 +93,13 @@ struct Search {
     files: Vec<PathBuf>,
     /// The number of files found, duplicates included.
     found: usize,
-    /// The real paths of the files and folders seen so far, so that nothing is read twice.
+    /// The real paths of the files and folders so far, so that each is read once.
     seen: BTreeSet<PathBuf>,
     report: Report,
 }
 
 impl Search {
-    /// Adds a path that was named.
+    /// Adds a path from the command line.
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
@@ -130,7 +126,7 @@ impl Search {
         }
     }
 
-    /// Adds everything below a folder. A cycle of links ends at a folder that was seen.
+    /// Adds everything below a folder. A cycle of links ends at a folder that was already seen.
     fn add_below(&mut self, folder: &Path) {
         let mut entries: Vec<PathBuf> = match fs::read_dir(folder)
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>())
@@ -147,7 +143,7 @@ impl Search {
                         self.add_below(&path);
                     }
                 }
-                // Whatever its name, it may lead to a folder with groups.
+                // An unreadable entry with any name may lead to a folder with groups.
                 Err(error) => self.report.push(unreadable_below(&path, &error)),
                 Ok(_) if !is_yaml(&path) => {}
                 Ok(metadata) if metadata.is_file() => self.add_file(path),
@@ -205,7 +201,7 @@ fn kind(path: &Path) -> io::Result<Kind> {
     Ok(if metadata.is_file() { Kind::File } else { Kind::Other })
 }
 
-/// Reads the content, but not much more than is allowed.
+/// Reads the content up to the size limit.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     read_open(File::open(path)?)
 }
@@ -217,8 +213,8 @@ fn read_open(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a pipe, such as a shell's `<(command)`. Opening a pipe that no program writes to would wait for ever, and so
-/// would reading one that no program closes, so a thread of its own does both.
+/// Reads a pipe, such as a shell's `<(command)`. Opening a pipe without a writer would block forever, and so would
+/// reading a pipe that no program closes. A separate thread therefore does both.
 fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let problem = |message: String| {
         let help = "make sure that a program writes to the pipe and ends, or name a file";
@@ -229,7 +225,7 @@ fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let of_thread = path.to_owned();
     std::thread::spawn(move || {
         let file = File::open(of_thread);
-        // Sending fails where nobody waits any more.
+        // Sending fails if the receiver no longer waits.
         let _ = opened.send(());
         let _ = finished.send(file.and_then(read_open));
     });
@@ -261,7 +257,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     }
 }
 
-/// A path as it is shown: with `/` between its parts, and without a leading `./`.
+/// A path for display: with `/` between its parts, and without a leading `./`.
 fn shown(path: &Path) -> String {
     let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     let plain = if plain.as_os_str().is_empty() { path } else { &plain };
@@ -274,7 +270,7 @@ mod tests {
     use super::*;
     use crate::model::GroupName;
 
-    /// A folder with these files, each with a group of the same name.
+    /// A folder with these files, each of which declares a group of the same name.
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in files {
@@ -289,7 +285,7 @@ mod tests {
         desired.groups.keys().map(GroupName::as_str).collect()
     }
 
-    /// What is wrong, with the folder's own path taken out.
+    /// The problems, without the folder's own path.
     fn shown_below(folder: &Path, problems: &Problems) -> String {
         problems.to_string().replace(&shown(folder), "FOLDER")
     }

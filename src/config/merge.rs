@@ -1,4 +1,4 @@
-//! Merges what the files declare, and checks what concerns several files.
+//! Merges the declarations of all files, and checks what concerns several files.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -10,9 +10,9 @@ use super::problem::{Problem, Report, quoted};
 use super::rosters::{MOST_COMPARISONS, Rosters};
 use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Origin, Setting, Settings};
 
-/// Merges the files. Where there are problems, the result is incomplete.
+/// Merges the files. If there are problems, the result is incomplete.
 pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) -> Desired {
-    // What an unread part of the files may declare is not reported as missing.
+    // An unread part of the files may declare the missing names, so they are not reported.
     let all_known = all_there && !files.iter().any(|file| file.unread);
     let mut account_id = None;
     let mut settings = None;
@@ -95,7 +95,7 @@ fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut R
         .filter_map(|group| group.pin.as_ref())
         .filter_map(|pin| Some((pin.value, pin.origin.as_ref()?)))
         .collect();
-    // By place, so that the first one in the files is called the first.
+    // Sorted by position, so that the first one in the files is called the first.
     pinned.sort_by_key(|(_, origin)| *origin);
     for (id, origin) in pinned {
         match pins.entry(id) {

@@ -1,13 +1,13 @@
-//! Finds the known word that a misspelt one probably means.
+//! Finds the known word that a misspelt word probably means.
 
 /// Longer words are not compared, because the cost is the product of the two lengths.
 const LONGEST_WORD: usize = 64;
 
-/// Shorter words are part of too many others.
+/// Shorter words are part of too many other words.
 const SHORTEST_PART: usize = 4;
 
-/// The candidate nearest to the word that differs from it in at most a third of its letters, else one that contains
-/// the word; the first of several.
+/// The nearest candidate that differs in at most a third of its letters, else a candidate that contains the word. Of
+/// several, the first one.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > LONGEST_WORD {
         return None;
@@ -28,7 +28,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
         .map(|(_, candidate)| candidate)
 }
 
-/// The remedy for an unknown word: the one probably meant, or all that are known.
+/// The remedy for an unknown word: the probable one, or all known words.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),

@@ -1,8 +1,8 @@
-//! One file as a tree of spanned nodes, before anything is read into it.
+//! One file as a tree of nodes with positions.
 //!
-//! Deserialising straight into typed structs would stop at the first mistake and would turn a group called `123` or
-//! `null` into something else. The tree keeps every scalar's text as it was written, every entry of a mapping
-//! (duplicates too) and where each of them stands, so that what walks it can report all that is wrong.
+//! Deserializing directly into types would stop at the first mistake, and would change a group called `123` or
+//! `null`. The tree keeps the text of every scalar, every entry of a mapping (also duplicates) and all positions, so
+//! that the reader can report all problems.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,7 +29,7 @@ const MOST_ANCHORED_NODES: usize = 200_000;
 /// The key that merges other mappings into a mapping, in YAML 1.1.
 pub(super) const MERGE_KEY: &str = "<<";
 
-/// A value and its place. For an alias, that is the place of the anchor.
+/// A value and its position. For an alias, this is the position of the anchor.
 #[derive(Debug)]
 pub(super) struct Node<'s> {
     pub at: Position,
@@ -38,11 +38,11 @@ pub(super) struct Node<'s> {
 
 #[derive(Debug)]
 pub(super) enum Value<'s> {
-    /// Text in quotes, or plain text that YAML takes for nothing else.
+    /// Text in quotes, or plain text without another YAML type.
     Text(Cow<'s, str>),
-    /// A number, a boolean or a merge key without quotes, as it was written.
+    /// A number, a boolean or a merge key without quotes, as written.
     Typed(Cow<'s, str>),
-    /// Nothing, `~` or `null`, as it was written.
+    /// Empty, `~` or `null`, as written.
     Null(Cow<'s, str>),
     Sequence(Vec<Node<'s>>),
     /// The entries in the order of the file, with duplicate keys.
@@ -88,7 +88,7 @@ fn options() -> Options {
             max_events: 2 * MOST_NODES,
             max_aliases: MOST_ALIASED_NODES,
             max_recorded_anchor_events: MOST_ANCHORED_NODES,
-            // A person in a hundred groups may well have one anchor. `alias_limits` bounds what aliases cost.
+            // One anchor for a person in a hundred groups is normal. `alias_limits` limits the cost of aliases.
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -109,7 +109,7 @@ fn syntax_error(error: &Error) -> SyntaxError {
     let (message, help) = match cause(error) {
         Error::MultipleDocuments { .. } => ("a second YAML document begins here".into(), "put it in a separate file"),
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
-        // The scanner looks ahead and reports the same in another way.
+        // The scanner finds the same problem earlier and reports it differently.
         Error::ExternalMessage { source, .. } if matches!(&**source, ExternalMessageSource::Parser(e) if *e.kind() == ErrorKind::RecursionLimitExceeded) => {
             too_deep()
         }
@@ -150,7 +150,7 @@ fn position(location: Location) -> Position {
     Position { line: number(location.line()), column: number(location.column()) }
 }
 
-/// A node while the parser runs: the parser tells where a number, a boolean or a null is, but not how it is written.
+/// A node during parsing. The parser knows where a number, a boolean or a null is, but not how it is written.
 struct Unsettled<'s> {
     at: Position,
     bytes: (usize, usize),

@@ -1,4 +1,4 @@
-//! Problems of the files: collected while they are read, and shown together.
+//! Problems of the files. They are collected while the files are read, and shown together.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,16 +12,15 @@ use unicode_width::UnicodeWidthStr as _;
 use super::Source;
 use crate::model::Origin;
 
-/// Reading stops after this many problems, so that a hostile file cannot fill the memory with them.
+/// Reading stops after this number of problems, so that a hostile file cannot fill the memory.
 pub(super) const MOST_PROBLEMS: usize = 10_000;
 
-/// A source line with more characters than this is not shown.
+/// Longer source lines are not shown.
 const LONGEST_LINE: usize = 200;
 
-/// A text with more characters than this is shown shortened.
+/// Longer texts are shortened.
 const LONGEST_QUOTE: usize = 100;
 
-/// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Counted from 1.
@@ -30,19 +29,18 @@ pub struct Position {
     pub column: u32,
 }
 
-/// Something that is wrong with a file.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// The path as it was named, with `/` between its parts.
+    /// The path as given, with `/` between its parts.
     pub file: Arc<str>,
-    /// `None` where the file could not be read at all.
+    /// `None` if the file could not be read.
     pub position: Option<Position>,
-    /// The line at that position; `None` where it is blank, or too long to be shown.
+    /// The source line at the position; `None` if it is blank or too long.
     pub source_line: Option<String>,
     pub message: String,
     /// The remedy.
     pub help: Option<String>,
-    /// Other places that are part of the problem, and what is there.
+    /// Other places that are part of the problem, with a text for each.
     pub related: Vec<(Origin, String)>,
 }
 
@@ -66,10 +64,10 @@ impl Problem {
     }
 }
 
-/// As others read it, one level deep: the quoted source line is left to people.
+/// The form for programs. It omits the source line, which is for people.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// Another place, as [`Problem::related`] has it.
+        /// Another place, from [`Problem::related`].
         #[derive(Serialize)]
         struct Related<'a> {
             file: &'a str,
@@ -117,7 +115,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The problems of the files in the order of file and position: one at least.
+/// The problems of the files, ordered by file and position. There is at least one.
 #[derive(Clone, Debug)]
 pub struct Problems {
     list: Vec<Problem>,
@@ -129,7 +127,7 @@ impl Problems {
         self.list.iter()
     }
 
-    /// How many there are, in words.
+    /// The number of problems as text.
     #[must_use]
     pub fn summary(&self) -> String {
         match self.list.len() {
@@ -169,7 +167,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 struct Found {
     problem: Problem,
-    /// The text that was found in place of a person: it may turn out to be the name of a roster.
+    /// The text that was found instead of a person. It may be the name of a roster.
     instead: Option<Box<str>>,
 }
 
@@ -178,7 +176,7 @@ impl Report {
         self.add(problem, None);
     }
 
-    /// Adds a problem about a text that is not a person, but perhaps a roster.
+    /// Adds a problem about a text that is not a person but may be a roster.
     pub(super) fn push_perhaps_roster(&mut self, problem: Problem, text: &str) {
         let instead = (text.chars().count() <= LONGEST_QUOTE).then(|| text.into());
         self.add(problem, instead);
@@ -198,7 +196,7 @@ impl Report {
         self.found.len()
     }
 
-    /// Replaces the remedy where the name of a roster was found in place of a person, now that the rosters are known.
+    /// Replaces the remedy if the text is the name of a roster, when all rosters are known.
     pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
         for found in &mut self.found {
             if let Some(name) = found.instead.take_if(|name| is_roster(name)) {
@@ -208,10 +206,9 @@ impl Report {
         }
     }
 
-    /// Orders the problems and gives them their source lines.
+    /// Sorts the problems and adds their source lines.
     ///
-    /// # Errors
-    /// If there is any problem.
+    /// # Errors If there is any problem.
     pub(super) fn finish(self, sources: &[Source]) -> Result<(), Problems> {
         if self.found.is_empty() {
             return Ok(());
@@ -222,7 +219,7 @@ impl Report {
     }
 }
 
-/// Orders problems, and gives them their source lines.
+/// Sorts problems, and adds their source lines.
 pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem> {
     list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
     // An alias repeats a problem.
@@ -236,7 +233,7 @@ pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem>
     list
 }
 
-/// Gives the problems of one file, which are in order, their source lines in one pass over the file.
+/// Adds the source lines to the sorted problems of one file, in one pass over the file.
 fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut lines = (1u32..).zip(Lines(Some(bytes)));
@@ -251,7 +248,7 @@ fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
 }
 
 fn shown_line(line: &[u8]) -> Option<String> {
-    // No character takes more than four bytes.
+    // A character has at most four bytes.
     if line.len() > 4 * LONGEST_LINE {
         return None;
     }
@@ -260,7 +257,7 @@ fn shown_line(line: &[u8]) -> Option<String> {
     (!text.is_empty() && text.chars().count() <= LONGEST_LINE).then(|| text.to_owned())
 }
 
-/// The lines of a text as YAML counts them: they end with a line feed, a carriage return, or both.
+/// The lines of a text by YAML's rules: they end with a line feed, a carriage return, or both.
 pub(super) struct Lines<'a>(pub Option<&'a [u8]>);
 
 impl<'a> Iterator for Lines<'a> {
@@ -277,12 +274,12 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// A text from a file in quotes, shortened where it is long, with control characters escaped.
+/// A text from a file in quotes, shortened if it is long, with control characters escaped.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", escape_all_but(&shortened(text), &['\'']))
 }
 
-/// A text from a file, shortened where it is long.
+/// A text from a file, shortened if it is long.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
@@ -295,7 +292,7 @@ pub(super) fn escaped(text: &str) -> String {
     escape_all_but(text, &['"', '\'', '\\', '\t']).replace('\t', " ")
 }
 
-/// Escapes what is not printable, quotes and backslashes, except for these.
+/// Escapes unprintable characters, quotes and backslashes, except for these.
 fn escape_all_but(text: &str, kept: &[char]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for piece in text.split_inclusive(kept) {

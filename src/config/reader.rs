@@ -1,4 +1,4 @@
-//! What reading any part of a file needs: the file's name, the report, and how to take a mapping apart.
+//! The tools for reading any part of a file: the file's name, the report, and the access to mappings.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Position, Problem, Report, quoted, shortened};
 use crate::model::{Origin, Setting};
 
-/// Reads one file's tree into the report and into what the caller makes of it.
+/// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
     pub file: Arc<str>,
     pub report: &'r mut Report,
 }
 
-/// A key's value, and where the key stands.
+/// A key's value, and the position of the key.
 pub(super) struct Field<'s> {
     pub key: Position,
     pub node: Node<'s>,
@@ -49,7 +49,7 @@ impl Reader<'_> {
         });
     }
 
-    /// Takes a mapping apart into the values of these keys, in this order. Reports unknown and duplicate keys.
+    /// Reads the values of these keys from a mapping, in this order. Reports unknown and duplicate keys.
     pub fn fields<'s, const N: usize>(
         &mut self,
         what: &str,
@@ -115,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The text of a scalar, whatever YAML takes it for. Reports any other value.
+    /// The text of a scalar of any YAML type. Reports any other value.
     pub fn text<'f>(&mut self, what: &str, field: &'f Field<'_>, help: &str) -> Option<&'f str> {
         match &field.node.value {
             Value::Text(text) | Value::Typed(text) => Some(text),
@@ -129,7 +129,7 @@ impl Reader<'_> {
     /// Reports a value of the wrong kind.
     pub fn refuse_kind(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) {
         match &field.node.value {
-            // The place of a missing value would point at the next line.
+            // The position of a missing value would be on the next line.
             Value::Null(_) => self.refuse(field.key, format!("{what} has no value"), help),
             other => self.refuse(field.node.at, format!("{what} must be {wanted}, not {}", kind(other)), help),
         }

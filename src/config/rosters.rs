@@ -14,7 +14,7 @@ use crate::model::{DesiredGroup, DesiredMember, Origin, RosterEntry, RosterUse};
 /// The maximum depth of rosters that use each other.
 const DEEPEST: usize = 64;
 
-/// The maximum number of memberships of all groups: rosters of rosters multiply.
+/// The maximum number of memberships of all groups. Rosters inside rosters multiply them.
 const MOST_MEMBERSHIPS: u64 = 5_000_000;
 
 /// The search for a similar name stops after this many comparisons.
@@ -25,7 +25,7 @@ pub(super) const MOST_COMPARISONS: usize = 200_000;
 pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredRoster>);
 
 impl Rosters {
-    /// Adds a roster, and reports one whose name is taken.
+    /// Adds a roster, and reports a duplicate name.
     pub fn declare(&mut self, roster: DeclaredRoster, report: &mut Report) {
         match self.0.entry(Arc::clone(&roster.name)) {
             Slot::Vacant(slot) => {
@@ -45,7 +45,7 @@ impl Rosters {
         self.0.contains_key(name)
     }
 
-    /// Reports each use of a roster that is not declared, in these groups' lists and in the rosters themselves.
+    /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
     pub fn check_names<'l>(&'l self, groups: impl Iterator<Item = (&'l Origin, &'l [Entry])>, report: &mut Report) {
         let mut comparisons = 0;
         let rosters = self.0.values().map(|roster| (&roster.origin, roster.entries.as_slice()));
@@ -68,7 +68,7 @@ impl Rosters {
         }
     }
 
-    /// Measures each roster; reports cycles and rosters that are nested too deep.
+    /// Measures each roster. Reports cycles and rosters that are nested too deep.
     pub fn measure(&self, report: &mut Report) -> Sizes<'_> {
         let mut survey = Survey { rosters: self, sizes: Sizes::default(), path: Vec::new(), report };
         for roster in self.0.values() {
@@ -77,7 +77,7 @@ impl Rosters {
         survey.sizes
     }
 
-    /// Gives a group its members and its roster entries, in the order of its own list.
+    /// Adds the members and the roster entries to a group, in the order of its own list.
     pub fn expand(&self, group: &mut DesiredGroup, entries: Vec<Entry>) {
         let file = Arc::clone(&group.origin.file);
         let place = |at: Position| Origin { file: Arc::clone(&file), line: at.line, column: at.column };
@@ -97,8 +97,8 @@ impl Rosters {
         }
     }
 
-    /// Appends everybody whom the roster at the end of the path names. Entries without a reason have that of the
-    /// roster entry. Only for rosters that [`Self::measure`] found to end.
+    /// Appends all people of the roster at the end of the path. Entries without a reason get that of the roster
+    /// entry. [`Self::measure`] must have shown that there is no cycle.
     fn expand_into(&self, members: &mut Vec<DesiredMember>, path: &mut Vec<RosterUse>, outer: Option<&Arc<str>>) {
         let Some(roster) = path.last().and_then(|last| self.0.get(&last.roster)) else { return };
         let via: Arc<[RosterUse]> = path.as_slice().into();
@@ -146,15 +146,15 @@ pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
 /// The size of one roster.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
-    /// How deep rosters are nested in it, itself included.
+    /// The nesting depth of rosters in it, including itself.
     depth: usize,
-    /// The number of memberships that a use of it makes, plus the number of rosters that are walked to find them:
-    /// empty rosters cost time, too.
+    /// The number of memberships that a use of it adds, plus the number of rosters visited to find them, because
+    /// empty rosters take time too.
     steps: u64,
 }
 
 impl Sizes<'_> {
-    /// Reports the first group with which there are too many memberships.
+    /// Reports the first group that exceeds the maximum number of memberships.
     pub fn check_total<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
         let mut total: u64 = 0;
         for DeclaredGroup { name, group, entries } in groups {
@@ -177,17 +177,17 @@ impl Sizes<'_> {
     }
 }
 
-/// A walk through the rosters along the rosters that they use.
+/// A traversal of the rosters.
 struct Survey<'n, 'r> {
     rosters: &'n Rosters,
     sizes: Sizes<'n>,
-    /// The rosters that lead here, each with the entry that uses the next one.
+    /// The rosters on the way here, each with the entry that uses the next one.
     path: Vec<(&'n str, Origin)>,
     report: &'r mut Report,
 }
 
 impl<'n> Survey<'n, '_> {
-    /// Measures a roster, unless that was done. [`DEEPEST`] bounds the recursion.
+    /// Measures a roster once. [`DEEPEST`] limits the recursion.
     fn visit(&mut self, roster: &'n DeclaredRoster, used: &Origin) -> Size {
         if let Some(size) = self.sizes.0.get(&*roster.name) {
             return *size;
@@ -209,7 +209,7 @@ impl<'n> Survey<'n, '_> {
             self.path.pop();
             depth = depth.max(size.depth);
         }
-        // Every roster that uses one that is too deep is deeper still; reporting the first is enough.
+        // Rosters that use a too deep one are deeper still. Reporting the first is sufficient.
         if depth == DEEPEST {
             self.report_depth(&roster.origin);
         }
@@ -223,7 +223,7 @@ impl<'n> Survey<'n, '_> {
         self.report.push(Problem::at(used, message).help("list the people directly in a roster further up"));
     }
 
-    /// Reports the cycle that begins at this place of the path.
+    /// Reports the cycle that begins at this index of the path.
     fn report_cycle(&mut self, start: usize) {
         let cycle = self.path.get(start..).unwrap_or_default();
         let Some(((last, closing), others)) = cycle.split_last() else { return };

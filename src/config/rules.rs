@@ -1,8 +1,8 @@
-//! Checks the rules that groups set for the entries that declare their members: `max_duration`, `require_reason` and
+//! Checks the rules of groups for the entries that declare their members: `max_duration`, `require_reason` and
 //! `exclusive_with`.
 //!
-//! The check needs a time, so it is apart from reading: an entry without `from` begins now, and what has ended breaks
-//! no exclusion any more. Addresses and ids cannot be compared offline; planning does that (`plan::exclusive`).
+//! The check is separate from reading, because it needs a time: an entry without `from` begins now, and an ended
+//! entry does not break an exclusion. Addresses cannot be compared with ids offline; `plan::exclusive` does that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Breach {
     pub(super) problem: Problem,
 }
 
-/// Identifies a breach, independent of positions in the files.
+/// Identifies a breach independently of positions in the files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreachKey {
     MaxDuration { group: GroupName, person: PersonRef },
@@ -34,8 +34,7 @@ pub enum BreachKey {
 
 /// Reports every breach as a problem of the files, with its source line.
 ///
-/// # Errors
-/// If any rule is broken.
+/// # Errors If a rule is broken.
 pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
     let mut report = Report::default();
     for breach in breaches(desired, time) {
@@ -44,7 +43,7 @@ pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Re
     report.finish(sources)
 }
 
-/// Every breach of a rule at this time or later, but no more than are shown.
+/// The breaches of rules at this time or later, up to the number that is shown.
 #[must_use]
 pub fn breaches(desired: &Desired, time: Timestamp) -> Vec<Breach> {
     let mut found = Vec::new();
@@ -64,7 +63,7 @@ pub fn breaches(desired: &Desired, time: Timestamp) -> Vec<Breach> {
     found
 }
 
-/// The breach of an entry without `until`, or with one that is too far from its beginning.
+/// The breach of an entry without `until`, or with an `until` too far after its beginning.
 fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, time: Timestamp) -> Option<Breach> {
     let terms = entry.terms.as_deref();
     let from = terms.and_then(|terms| terms.window.from);
@@ -81,7 +80,7 @@ fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, tim
             format!("`until` of {person} is more than {most} after `from`, the `max_duration` of group {whose}")
         }
         (Some(_), None) => {
-            format!("`until` of {person} is more than {most} ahead, the `max_duration` of group {whose}")
+            format!("`until` of {person} is more than {most} from now, the `max_duration` of group {whose}")
         }
     };
     let help = match shown_end(latest, most) {
@@ -97,14 +96,14 @@ fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, tim
     Some(Breach { key: BreachKey::MaxDuration { group: name.clone(), person: person.clone() }, problem })
 }
 
-/// The end of an entry as `max_duration` counts it: a date is not counted itself, so that thirty days from now is the
-/// date thirty days from today.
+/// The end of an entry for `max_duration`. A date itself is not counted, so thirty days from now is the date thirty
+/// days from today.
 fn counted_end(terms: &Terms) -> Option<Timestamp> {
     let until = terms.window.until?;
     if terms.until_is_date { Some(until.checked_sub(24.hours()).unwrap_or(Timestamp::MIN)) } else { Some(until) }
 }
 
-/// The latest `until` as a file would say it: a date, or an instant where the rule speaks of hours.
+/// The latest `until` as a file writes it: a date, or an instant if the rule is in hours.
 fn shown_end(latest: Timestamp, most: Period) -> String {
     match most.is_days() {
         true => latest.to_zoned(TimeZone::UTC).date().to_string(),
@@ -112,7 +111,7 @@ fn shown_end(latest: Timestamp, most: Period) -> String {
     }
 }
 
-/// The entries of the group's own list that have no reason.
+/// The entries of the group's own list without a reason.
 fn missing_reasons<'d>(
     name: &'d GroupName,
     group: &'d DesiredGroup,
@@ -151,17 +150,17 @@ fn with_rosters(problem: Problem, group: &GroupName, entry: &DesiredMember) -> P
 /// The groups that exclude each other, numbered in the order of their names.
 struct Exclusions<'d> {
     groups: Vec<(&'d GroupName, &'d DesiredGroup)>,
-    /// The groups that each group excludes, whichever of the two says so, and the place that says so.
+    /// The groups that each group excludes, with the place of the rule. Either of two groups can have the rule.
     partners: BTreeMap<usize, BTreeMap<usize, &'d Exclusion>>,
 }
 
-/// A stretch of somebody's time in a group.
+/// A period of a person in a group.
 struct Stay<'d> {
     person: &'d PersonRef,
     start: Timestamp,
     end: Timestamp,
     group: usize,
-    /// The place in the group's list: of several stays that begin together, the first one is reported.
+    /// The index in the group's list. Of several stays that begin together, the first one is reported.
     place: usize,
     entry: &'d DesiredMember,
 }
@@ -180,7 +179,7 @@ impl<'d> Exclusions<'d> {
         Self { groups, partners }
     }
 
-    /// Everybody who would be in two exclusive groups at this time or later: once for each two groups.
+    /// Everybody who would be in two exclusive groups at this time or later, once for each pair of groups.
     fn breaches(&self, time: Timestamp) -> Vec<Breach> {
         let mut stays: Vec<Stay<'_>> = self.partners.keys().flat_map(|number| self.stays(*number, time)).collect();
         stays
@@ -205,8 +204,8 @@ impl<'d> Exclusions<'d> {
         })
     }
 
-    /// The overlaps of one person's stays, which are in the order of their beginnings. A stay overlaps an earlier one
-    /// of another group if the latest end there so far is after its beginning.
+    /// The overlaps of one person's stays, which are sorted by their beginning. A stay overlaps an earlier stay in
+    /// another group if the latest end there is after its beginning.
     fn overlaps(&self, stays: &[Stay<'d>]) -> Vec<Breach> {
         let mut latest: BTreeMap<usize, &Stay<'_>> = BTreeMap::new();
         let mut reported: BTreeSet<(usize, usize)> = BTreeSet::new();
@@ -228,7 +227,7 @@ impl<'d> Exclusions<'d> {
         found
     }
 
-    /// The breach of two stays, reported in the group that has the rule; where both have it, in the first one.
+    /// The breach of two stays. It is reported in the group that has the rule, or in the first group if both have it.
     fn breach(&self, a: &Stay<'_>, b: &Stay<'_>) -> Option<Breach> {
         let (first, second) = if a.group < b.group { (a, b) } else { (b, a) };
         let excludes = |of: &Stay<'_>, other: &Stay<'_>| {

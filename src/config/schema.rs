@@ -1,7 +1,7 @@
-//! The JSON Schema of the files, for editors: what the reader accepts, as far as a schema can say it.
+//! The JSON Schema of the files, for editors. It describes what the reader accepts, as far as a schema can.
 //!
-//! It is written out, because the reader has no types of the files' shape: it goes on after a mistake. Tests hold the
-//! two together.
+//! The schema is written by hand, because the reader has no types for the files' shape: it continues after a mistake.
+//! Tests compare the two.
 
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub fn schema() -> Schema {
     })
 }
 
-/// A value of a definition, with a description of its own.
+/// A reference to a definition, with another description.
 fn described(definition: &str, description: &str) -> Value {
     json!({ "description": description, "$ref": format!("#/$defs/{definition}") })
 }
@@ -118,7 +118,7 @@ mod tests {
         jsonschema::validator_for(schema().as_value()).unwrap()
     }
 
-    /// Whether the schema accepts a file, and whether the reader does.
+    /// Whether the schema accepts a file, and whether the reader accepts it.
     fn verdicts(validator: &jsonschema::Validator, file: &Value) -> (bool, bool) {
         // JSON is YAML.
         let source = Source { path: "a.yaml".into(), bytes: file.to_string().into_bytes() };

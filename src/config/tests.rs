@@ -1,4 +1,4 @@
-//! Tests of the whole way from files to what they declare, or to what is wrong with them.
+//! Tests from files to declarations, or to problems.
 
 mod accepted;
 pub(super) mod arbitrary;
@@ -20,17 +20,17 @@ fn parse_all(files: &[(&str, &str)]) -> Result<Desired, Problems> {
     parse(&files.iter().map(source).collect::<Vec<_>>())
 }
 
-/// What is wrong with one file, as it is shown.
+/// The problems of one file, as shown.
 fn problems(text: &str) -> String {
     parse_one(text).unwrap_err().to_string()
 }
 
-/// What is wrong with a group's list, as it is shown.
+/// The problems of a group's list, as shown.
 fn entry_problems(entries: &str) -> String {
     problems(&format!("version: 1\ngroups:\n  Ops:\n    members:{entries}"))
 }
 
-/// What is wrong, in one line for each problem.
+/// The problems, one line each.
 fn summary(text: &str) -> Vec<String> {
     let line = |problem: &super::Problem| {
         let position = problem.position.map_or(String::new(), |at| format!("{}:{} ", at.line, at.column));
@@ -43,7 +43,7 @@ fn group<'d>(desired: &'d Desired, name: &str) -> &'d DesiredGroup {
     &desired.groups[&GroupName::from(name)]
 }
 
-/// The people of a group, with where they stand and the rosters that lead there.
+/// The people of a group, with their places and rosters.
 fn members(desired: &Desired, name: &str) -> Vec<String> {
     let describe = |member: &DesiredMember| {
         let via = member.via.iter().flat_map(|via| via.iter());

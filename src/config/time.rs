@@ -7,7 +7,7 @@ use super::reader::{Field, Reader};
 use crate::model::{Period, TimeError, Window, WrittenTime};
 
 impl Reader<'_> {
-    /// Reads both ends of a window, and whether the end is a date. Reports a window that contains no instant.
+    /// Reads both ends of a window, and whether the end is a date. Reports an empty window.
     pub fn window(&mut self, from: Option<&Field<'_>>, until: Option<&Field<'_>>) -> (Window, bool) {
         let first = from.and_then(|field| self.time("`from`", field)).map(WrittenTime::start);
         let last = until.and_then(|field| self.time("`until`", field));
@@ -37,7 +37,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a length of time that is not zero.
+    /// Reads a duration that is not zero.
     pub fn period(&mut self, key: &str, field: &Field<'_>) -> Option<Period> {
         let text = self.text(&format!("`{key}`"), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {
@@ -50,14 +50,14 @@ impl Reader<'_> {
     }
 }
 
-/// Which end of a window a time is.
+/// An end of a window.
 #[derive(Clone, Copy)]
 pub(super) enum End {
     From,
     Until,
 }
 
-/// Reads a time as this end of a window.
+/// Parses a time at this end of a window.
 pub(super) fn parse(end: End, text: &str) -> Result<Timestamp, TimeError> {
     let time: WrittenTime = text.parse()?;
     Ok(match end {

@@ -14,7 +14,7 @@ const UNMANAGED: [(&str, Unmanaged); 3] =
     [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
 
 pub(super) trait ApiId: FromStr<Err = IdError> {
-    /// With its article.
+    /// The kind of id, with its article.
     const WHAT: &'static str;
 }
 
@@ -30,7 +30,7 @@ impl ApiId for MemberId {
     const WHAT: &'static str = "a member id";
 }
 
-/// Whether a text has the shape of an id.
+/// Whether a text looks like an id.
 pub(super) fn looks_like_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -167,7 +167,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a whole number without sign, leading zeros or anything else YAML allows.
+/// Reads a whole number without sign, leading zeros or other YAML syntax.
 fn whole(text: &str) -> Result<u64, &'static str> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(if text.starts_with('-') { "it is less than 0" } else { "it has characters other than digits" });
@@ -178,7 +178,7 @@ fn whole(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is too large")
 }
 
-/// Why a text is not a limit, and a remedy where one is likely.
+/// Why a text is not a limit, and a remedy if there is a likely one.
 type LimitError = (String, Option<String>);
 
 fn count_error(text: &str, reason: &str) -> LimitError {

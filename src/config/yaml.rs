@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::node::{self, Value};
 
-/// Words that YAML, or an older version of it, takes for something else than text, in lower case.
+/// Words that YAML, or an older version of it, does not read as text, in lower case.
 const RESERVED: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "inf", "nan", "infinity"];
 
-/// The text on one line, as a key or a value: as it is where that can be nothing but text, else in double quotes.
-/// `in_flow` says whether it stands inside of brackets.
+/// The text on one line, as a key or a value: plain if it can only be read as text, else in double quotes. `in_flow`
+/// says whether it is inside brackets.
 pub(super) fn scalar(text: &str, in_flow: bool) -> String {
     if is_plain(text, in_flow) { text.into() } else { quoted(text) }
 }
@@ -21,24 +21,24 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
         && (text.chars().all(is_of_a_word) || (text.chars().all(is_shown) && reads_back(text, in_flow)))
 }
 
-/// What has no meaning in YAML. Most names and addresses hold nothing else.
+/// Characters without a meaning in YAML. Most names and addresses have only these.
 fn is_of_a_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | ' ')
 }
 
-/// Hexadecimal digits, some of which are in no number: `e` is in exponents, `b` and `x` are in prefixes.
+/// Hexadecimal digits that cannot be a number: `e` occurs in exponents, `b` and `x` in prefixes.
 fn is_plain_id(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) && text.contains(['a', 'c', 'd', 'f'])
 }
 
-/// Whether a person sees the character for what it is: nothing invisible, and nothing that turns the direction of text.
+/// Whether the character is visible and does not change the direction of text.
 fn is_shown(c: char) -> bool {
     let is_punctuation = matches!(c, '\u{a1}'..='\u{bf}' if c != '\u{ad}')
         || matches!(c, '\u{2010}'..='\u{2027}' | '\u{20a0}'..='\u{20bf}');
     matches!(c, ' '..='~') || c.is_alphanumeric() || is_punctuation
 }
 
-/// Whether the parser takes the text, as an item, a value and a key, for itself.
+/// Whether the parser reads the text back unchanged as an item, a value and a key.
 fn reads_back(text: &str, in_flow: bool) -> bool {
     let is_text = |value: &Value<'_>| matches!(value, Value::Text(read) if read == text);
     let (item, pair) = match in_flow {
@@ -58,7 +58,6 @@ fn reads_back(text: &str, in_flow: bool) -> bool {
         })
 }
 
-/// Text in double quotes.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -85,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads YAML where it can be anything.
+    /// Reads any YAML value.
     fn read(yaml: &str) -> serde_json::Value {
         serde_saphyr::from_str(yaml).unwrap()
     }

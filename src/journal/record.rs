@@ -1,4 +1,4 @@
-//! The lines of a journal, and what they prove.
+//! The lines of a journal, and their meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
 use crate::plan::{Attempt, Digest, Operation, Reversal};
 
-/// The version of the format that this program writes, and the only one it reads.
+/// The format version that this program writes and reads.
 const FORMAT_VERSION: u32 = 2;
 
 /// A line of a journal.
@@ -25,13 +25,13 @@ pub struct Line {
     pub kind: LineKind,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum LineKind {
     /// The first line: the run.
     Run(RunFacts),
-    /// The members of a group before the run's first request that changes anything.
+    /// The members of a group before the run's first write.
     Before { group: GroupRef, members: BTreeSet<MemberId> },
     /// An operation is about to be sent.
     Sending(Effect),
@@ -40,24 +40,24 @@ pub enum LineKind {
         /// The number of the line that announced the operation.
         operation: u64,
         outcome: Outcome,
-        /// Identifies the request to Cloudflare's support.
+        /// The request's `cf-ray`.
         ray: Option<String>,
-        /// Why the operation was not carried out, or is not known to have been.
+        /// Why the operation was not carried out, or why its effect is unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
     /// A reading of a group, or an answer that shows the whole group.
     Seen { group: GroupRef, members: BTreeSet<MemberId> },
-    /// The members of a group after the run's last request; null where they could not be read.
+    /// The members of a group after the run's last request; null if they could not be read.
     After { group: GroupRef, members: Option<BTreeSet<MemberId>> },
     /// The last line of a run that was not killed.
     End {
-        /// Whether all of the plan was carried out, and seen.
+        /// Whether the complete plan was applied and seen.
         complete: bool,
     },
 }
 
-/// Which run a journal is of, and who is behind it.
+/// The run that a journal records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFacts {
     /// The version of this format.
@@ -99,13 +99,13 @@ impl RunFacts {
 pub struct Effect {
     pub group: GroupRef,
     pub request: Operation,
-    /// Whom it brings into the group.
+    /// The members that it adds.
     pub adds: BTreeSet<MemberId>,
-    /// Whom it takes out of the group.
+    /// The members that it removes.
     pub removes: BTreeSet<MemberId>,
 }
 
-/// What became of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -115,19 +115,19 @@ pub enum Outcome {
     Refused,
     /// It was certainly not carried out.
     NotSent,
-    /// The answer was lost, or proves nothing: it may have been carried out or not.
+    /// The answer was lost or proves nothing. The operation may or may not have been carried out.
     Unknown,
 }
 
-/// What a journal holds.
+/// The content of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub run: RunFacts,
-    /// What the run attempted in each group.
+    /// The changes that the run attempted in each group.
     pub groups: BTreeMap<GroupId, GroupRecord>,
 }
 
-/// What a run attempted in a group, and what it saw there.
+/// The changes that a run attempted in a group, and what it saw there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRecord {
     pub group: GroupRef,
@@ -139,7 +139,7 @@ pub struct GroupRecord {
     pub last_seen: Option<BTreeSet<MemberId>>,
 }
 
-/// An operation with what became of it.
+/// An operation with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The line that announces it.
@@ -147,12 +147,12 @@ pub struct Sent {
     pub effect: Effect,
     /// Whom the last reading before it shows as they were to become.
     pub already: BTreeSet<MemberId>,
-    /// [`Outcome::Unknown`] where no line says.
+    /// [`Outcome::Unknown`] if no line reports it.
     pub outcome: Outcome,
 }
 
 impl Record {
-    /// Each change that the run attempted. The first operation that attempted it tells its line.
+    /// Each change that the run attempted, with the line of the first operation for it.
     #[must_use]
     pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
         let attempted = self.groups.iter().filter(|(_, group)| !group.operations.is_empty());
@@ -183,23 +183,23 @@ impl GroupRecord {
 pub enum JournalError {
     #[error("line {line} is not a line of a journal")]
     Line { line: usize, source: serde_json::Error },
-    #[error("the first line does not say which run it is of")]
+    #[error("the first line does not describe a run")]
     NoRun,
     #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
     Version(u32),
-    #[error("line {line} begins another run; a journal holds one")]
+    #[error("line {line} begins another run; a journal has only one")]
     SecondRun { line: usize },
-    #[error("line {line} has the number {found}: lines are missing, or there twice")]
+    #[error("line {line} has the number {found}: lines are missing or repeated")]
     Gap { line: usize, found: u64 },
-    #[error("line {line} speaks of operation {operation}, which no line before it announces")]
+    #[error("line {line} refers to operation {operation}, which no earlier line records")]
     Unannounced { line: usize, operation: u64 },
 }
 
-/// Reads a journal. Of a run that was killed, the last line may be torn: it is passed over.
+/// Reads a journal. If a run was killed, the last line may be incomplete; it is ignored.
 ///
 /// # Errors
 ///
-/// Says which line is wrong, and how.
+/// Names the wrong line and the reason.
 pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
     let mut reader = Reader { record: None, announced: BTreeMap::new() };
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
@@ -231,7 +231,7 @@ fn version(text: &[u8]) -> Option<u32> {
 
 struct Reader {
     record: Option<Record>,
-    /// The group of each operation, and the operation's place in that group's list.
+    /// The group of each operation, and its index in that group's list.
     announced: BTreeMap<u64, (GroupId, usize)>,
 }
 

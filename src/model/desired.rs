@@ -9,35 +9,35 @@ use jiff::Timestamp;
 
 use super::{AccountId, Email, GroupId, MemberId, Origin, Period, RosterUse, Window};
 
-/// Everything that the files declare, merged and checked. Whether it keeps the groups' [`Rules`] is checked apart,
-/// because that depends on the time.
+/// All declarations of the files, merged and checked. The groups' [`Rules`] are checked separately, because that
+/// depends on the time.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Settings,
     pub groups: BTreeMap<GroupName, DesiredGroup>,
-    /// The rosters that no group uses, directly or through other rosters, and where they are declared.
+    /// The rosters that no group uses, directly or through other rosters, and their places.
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
 }
 
-/// A value together with where it was set.
+/// A value, and the place where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setting<T> {
     pub value: T,
-    /// Where a file sets it; `None` for a default.
+    /// The place in a file; `None` for a default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
 impl<T> Setting<T> {
-    /// A default: no file sets it.
+    /// A default that no file sets.
     pub const fn preset(value: T) -> Self {
         Self { value, origin: None }
     }
 }
 
-/// The `settings` of the files: the policy that guards a plan.
+/// The `settings` of the files.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub limits: Limits,
@@ -52,12 +52,12 @@ impl Default for Settings {
     }
 }
 
-/// How much one plan may remove.
+/// The limits on the removals of one plan.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The maximum number of removals from one group, of its present members.
+    /// The maximum number of removals from one group, relative to its present members.
     pub group_removals: Setting<Limit>,
-    /// The maximum number of removals in total, of all present memberships of the groups in the plan.
+    /// The maximum number of removals in total, relative to all present memberships of the groups in the plan.
     pub total_removals: Setting<Limit>,
 }
 
@@ -82,8 +82,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// How many removals the limit allows where there are `present` memberships. A percentage is rounded down, but
-    /// allows at least `least` removals, so that small groups stay manageable. `0%` allows none.
+    /// The number of removals that the limit allows for `present` memberships. A percentage is rounded down, but
+    /// allows at least `least` removals, so that small groups can be changed. `0%` allows none.
     #[must_use]
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
@@ -121,9 +121,9 @@ pub struct Protected {
     pub origin: Origin,
 }
 
-/// What a plan does about groups of the account that no file declares.
+/// What a plan does if the account has groups that no file declares.
 ///
-/// In the order of their strictness.
+/// Ordered by strictness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unmanaged {
     Ignore,
@@ -171,22 +171,22 @@ impl fmt::Display for GroupName {
 /// A declared group.
 #[derive(Clone, Debug)]
 pub struct DesiredGroup {
-    /// Where its name is.
+    /// The place of its name.
     pub origin: Origin,
-    /// The group's id, where the file pins it.
+    /// The group's id, if the file pins it.
     pub pin: Option<Setting<GroupId>>,
     pub mode: Mode,
     pub members_origin: Origin,
-    /// The list with all rosters expanded, in the order of the files. A person can be in it more than once: through
+    /// The list with all rosters expanded, in the order of the files. A person can occur several times: through
     /// several rosters, or by email and by id.
     pub members: Vec<DesiredMember>,
-    /// The `- roster:` entries of the group's own list, in its order.
+    /// The `- roster:` entries of the group's own list, in order.
     pub roster_entries: Vec<RosterEntry>,
     /// A plan that would leave fewer members is refused.
     pub min_members: Option<Setting<u64>>,
     /// Whether the group may become empty.
     pub allow_empty: Setting<bool>,
-    /// Overrides the limit of the settings.
+    /// Replaces the limit of the settings.
     pub group_removals: Option<Setting<Limit>>,
     pub rules: Rules,
 }
@@ -199,18 +199,18 @@ pub struct RosterEntry {
     pub reason: Option<Arc<str>>,
 }
 
-/// What a group demands of the entries that declare its members.
+/// A group's rules for the entries that declare its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Every entry ends, at most this long after it begins.
     pub max_duration: Option<Setting<Period>>,
-    /// Every entry of the group's own list has a reason. The place is that of `require_reason: true`.
+    /// Every entry of the group's own list has a reason. The origin is that of `require_reason: true`.
     pub require_reason: Option<Origin>,
     /// Nobody belongs to this group and to one of these at the same time.
     pub exclusive_with: Vec<Exclusion>,
 }
 
-/// A group in another one's `exclusive_with`.
+/// A group in the `exclusive_with` of another group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exclusion {
     pub group: GroupName,
@@ -279,25 +279,25 @@ pub struct DesiredMember {
     pub person: PersonRef,
     /// The entry that names the person, in the group's list or in a roster.
     pub origin: Origin,
-    /// The rosters that lead from the group's list to the entry, outermost first; `None` for the group's own list.
+    /// The rosters from the group's list to the entry, outermost first; `None` for the group's own list.
     pub via: Option<Arc<[RosterUse]>>,
     pub terms: Option<Box<Terms>>,
 }
 
 impl DesiredMember {
-    /// Whether the person belongs at this time.
+    /// Whether the membership includes this time.
     #[must_use]
     pub fn belongs_at(&self, time: Timestamp) -> bool {
         self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
     }
 
-    /// The first instant of the membership, where the file says one.
+    /// The first instant of the membership, if the file has one.
     #[must_use]
     pub fn from(&self) -> Option<Timestamp> {
         self.terms.as_deref().and_then(|terms| terms.window.from)
     }
 
-    /// The first instant after the membership, where the file ends it.
+    /// The first instant after the membership, if the file has one.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         self.terms.as_deref().and_then(|terms| terms.window.until)
@@ -308,9 +308,9 @@ impl DesiredMember {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     pub window: Window,
-    /// Whether `until` is written as a date: the membership lasts through the end of that day.
+    /// Whether `until` is written as a date. The membership then includes that day.
     pub until_is_date: bool,
-    /// Why, in the words of the file: of the entry itself, else of the `- roster:` entry nearest to it.
+    /// The reason of the entry itself, or of the nearest `- roster:` entry.
     pub reason: Option<Arc<str>>,
 }
 

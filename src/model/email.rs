@@ -1,4 +1,4 @@
-//! Email addresses: kept as written, compared without regard to ASCII case.
+//! Email addresses. They keep their spelling and compare without ASCII case.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,35 +27,32 @@ pub enum EmailError {
     EmptyLabel,
 }
 
-/// An email address as it was written. Equality, order and hash disregard the case of ASCII letters and nothing else:
-/// other characters have case rules that would make one person's address equal to another's (the Kelvin sign, for
-/// example, has `k` as its lower case).
+/// An email address as written. Equality, order and hash ignore the case of ASCII letters only. The case rules of
+/// other characters could make the addresses of two people equal. For example, the lower case of the Kelvin sign is
+/// `k`.
 #[derive(Clone)]
 pub struct Email {
     text: Arc<str>,
-    /// The text in lower case where that differs from the text, so that comparing need not fold each time.
+    /// The text in lower case if it differs from the text, so that comparisons do not have to convert it.
     folded: Option<Arc<str>>,
 }
 
 impl Email {
-    /// The address as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The address with its ASCII letters in lower case: equal for equal addresses.
+    /// The address with its ASCII letters in lower case. Equal addresses have equal values.
     #[must_use]
     pub fn folded(&self) -> &str {
         self.folded.as_deref().unwrap_or(&self.text)
     }
 
-    /// Reads an address that somebody wrote in a file or on the command line. This refuses what is most likely a
-    /// mistake, such as `alice@example,com`. Addresses that the API tells are read with [`str::parse`], which takes
-    /// everything that can be compared.
+    /// Parses an address from a file or the command line. It refuses probable mistakes, such as `alice@example,com`.
+    /// Addresses from the API are parsed with [`str::parse`], which accepts everything that can be compared.
     ///
-    /// # Errors
-    /// If the text is not an address.
+    /// # Errors If the text is not an address.
     pub fn declared(text: &str) -> Result<Self, EmailError> {
         let email: Self = text.parse()?;
         let (local, domain) = text.split_once('@').unwrap_or_default();

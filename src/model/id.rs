@@ -1,4 +1,4 @@
-//! The ids of accounts, groups and members: one type each, so that none can be passed for another.
+//! The ids of accounts, groups and members. Each has its own type, so that they cannot be confused.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,7 +16,7 @@ pub enum IdError {
     Character(char),
 }
 
-/// 32 ASCII letters and digits, in lower case: safe as a path segment, compared without regard to case.
+/// 32 ASCII letters and digits in lower case: safe as a path segment, compared without letter case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Id([u8; LENGTH]);
 
@@ -30,11 +30,11 @@ impl Id {
     }
 
     fn as_str(&self) -> &str {
-        // `parse` lets only ASCII in, so the default is never used.
+        // `parse` accepts only ASCII, so the default is never used.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The id as two numbers in the same order, which compare and hash much faster than the bytes.
+    /// The id as two numbers with the same order, which compare and hash much faster than the bytes.
     fn halves(&self) -> (u128, u128) {
         let (first, second) = self.0.split_at(LENGTH / 2);
         let number = |half: &[u8]| half.try_into().map(u128::from_be_bytes).unwrap_or_default();
@@ -67,7 +67,6 @@ macro_rules! id_type {
         pub struct $name(Id);
 
         impl $name {
-            /// The id in lower case.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
@@ -122,20 +121,21 @@ macro_rules! id_type {
 id_type!(AccountId);
 id_type!(GroupId);
 id_type!(
-    /// The id of a person's membership in the account, which is not the id of the user.
+    /// The id of a person's membership in the account. It is not the id of the user.
     MemberId
 );
 
-/// The id of a user, who can be a member of several accounts. It is compared and never sent, so it may be of any form.
+/// The id of a user, who can be a member of several accounts. It is compared and never sent, so any format is
+/// accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct UserId(std::sync::Arc<str>);
 
 impl UserId {
-    /// No id of a user is longer.
+    /// Longer texts are not user ids.
     const LONGEST: usize = 64;
 
-    /// The id in a text; `None` where the text is empty or too long to be an id. Letter case does not matter.
+    /// The id in a text; `None` if the text is empty or too long. Letter case is ignored.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let plausible = !text.is_empty() && text.len() <= Self::LONGEST && !text.chars().any(char::is_control);
@@ -149,7 +149,7 @@ impl UserId {
 }
 
 impl AccountId {
-    /// The account of a sandbox where neither the seed nor the files name one.
+    /// The account of a sandbox if neither the seed nor the files name one.
     pub const SANDBOX: Self = Self(Id(*b"5a4db0c5000000000000000000000000"));
 }
 

@@ -1,4 +1,4 @@
-//! What was observed of the account.
+//! What was read from the account.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,44 +8,43 @@ use jiff::Timestamp;
 
 use super::{Email, GroupId, GroupName, MemberId, UserId};
 
-/// What a plan needs to know of the account, each part read whole.
+/// The facts about the account that a plan needs. Each part was read completely.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// Every group of the account by id.
     pub groups: BTreeMap<GroupId, GroupSummary>,
-    /// The members of each group that was read. A group that is missing here was not read: nothing may be
-    /// concluded about it.
+    /// The members of each group that was read. Nothing may be concluded about a group that is missing here.
     pub memberships: BTreeMap<GroupId, Arc<Membership>>,
-    /// Why the API refused to list a group's members, for each group where it did.
+    /// For each group whose members the API refused to list, the reason.
     pub unreadable: BTreeMap<GroupId, String>,
-    /// Account members by id, as far as they were looked up beyond the groups' own lists.
+    /// Account members by id, if they were looked up in addition to the groups' lists.
     pub people: BTreeMap<MemberId, Person>,
-    /// Whether all members of the account were read: who is not in `people` then is not in the account.
+    /// Whether all members of the account were read. If so, everybody who is not in `people` is not in the account.
     pub knows_everybody: bool,
     pub token_user: TokenUser,
 }
 
-/// What is known of the user that the token acts for.
+/// What is known about the user of the token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TokenUser {
     #[default]
     NotAsked,
-    /// The token acts for no user, or may not say.
+    /// The token has no user, or may not read it.
     Nobody,
     Known(TokenOwner),
 }
 
-/// The members of one group by id, read whole. Groups that tell the same of somebody can share it: see [`Sharing`].
+/// The members of one group by id, read completely. Groups can share equal members: see [`Sharing`].
 pub type Membership = BTreeMap<MemberId, Arc<Member>>;
 
-/// Keeps what several groups tell alike of a member once. The same people are in many groups, so this saves most of
-/// the memory an account takes, and a plan sees at a glance that it has met somebody before. What is kept is only
-/// asked and never walked, so no order of hashing shows.
+/// Keeps equal members of several groups once. The same people are in many groups, so this saves most of the memory
+/// of an account, and a plan can recognize a known member quickly. The table is never iterated, so the order of
+/// hashing never shows.
 #[derive(Debug, Default)]
 pub struct Sharing(HashMap<MemberId, Arc<Member>, foldhash::fast::RandomState>);
 
 impl Sharing {
-    /// The same members, shared with those seen before that are the same to the letter.
+    /// The same members, shared with identical members seen before.
     #[must_use]
     pub fn share(&mut self, mut members: Membership) -> Membership {
         for (id, member) in &mut members {
@@ -58,7 +57,7 @@ impl Sharing {
     }
 }
 
-/// A group of the account: its id, which decides, and its name, which people read.
+/// A group of the account: its id, which identifies it, and its name, for people.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRef {
@@ -76,27 +75,27 @@ impl fmt::Display for GroupRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSummary {
     pub name: GroupName,
-    /// `None` where the list does not say it, or not as a time.
+    /// `None` if the list has no valid time.
     pub created_on: Option<Timestamp>,
-    /// The names of the permission groups of its policies, in the API's order and none twice. The names come from
-    /// outside and must be escaped for the format they are shown in.
+    /// The names of the permission groups of its policies, in the API's order and without duplicates. Renderers must
+    /// escape them.
     pub grants: Vec<String>,
 }
 
-/// An account member as a group lists them.
+/// An account member, as a group lists them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// The account member's id.
+    /// The id of the account member.
     pub id: MemberId,
-    /// The address; null where the API gave none.
+    /// The address; null if the API has none.
     pub email: Option<Email>,
-    /// The state of the invitation; null where the API gave none.
+    /// The state of the invitation; null if the API has none.
     pub status: Option<Status>,
 }
 
 impl Member {
-    /// Whether nothing tells the two apart, not even the case of the addresses.
+    /// Whether the two are identical, including the letter case of the addresses.
     fn is_written_like(&self, other: &Self) -> bool {
         fn written(member: &Member) -> (Option<&str>, Option<Status>) {
             let Member { id: _, email, status } = member;
@@ -130,17 +129,17 @@ impl fmt::Display for Status {
 /// An account member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// Every address the API gave for the member, its own and its user's: in order, none twice.
+    /// Every address that the API has for the member and its user, sorted, without duplicates.
     pub emails: Box<[Email]>,
     /// The state of the invitation.
     pub status: PersonStatus,
     /// `None` for a pending invitation.
     pub user_id: Option<UserId>,
-    /// Whether the user has two-factor authentication on; `None` where the API does not say it.
+    /// Whether the user has two-factor authentication on; `None` if the API does not report it.
     pub two_factor: Option<bool>,
 }
 
-/// The user that the credentials act for.
+/// The user of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenOwner {
     pub user_id: UserId,
@@ -150,11 +149,11 @@ pub struct TokenOwner {
 /// The state of an account member's invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PersonStatus {
-    /// As a group member's.
+    /// A state that group members can have too.
     Known(Status),
-    /// The person declined: they cannot be in a group.
+    /// The person declined the invitation and cannot be in a group.
     Rejected,
-    /// A state the API's reference does not name.
+    /// A state that the API's reference does not have.
     Other(Arc<str>),
 }
 

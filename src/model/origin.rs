@@ -1,4 +1,4 @@
-//! Where something was declared.
+//! Places in files.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The path as it was named, with `/` between its parts.
+    /// The path as given, with `/` between its parts.
     pub file: Arc<str>,
     /// Counted from 1.
     pub line: u32,
@@ -21,7 +21,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A use of a roster, on the way from a group's list to a person.
+/// A use of a roster, between a group's list and a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RosterUse {

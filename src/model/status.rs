@@ -1,16 +1,16 @@
-//! How a run ended, as every JSON document says it.
+//! The result of a run, in every JSON document.
 
 use serde::{Deserialize, Serialize};
 
-/// The `status` of a JSON document: of those that fit, the first in this order.
+/// The `status` of a JSON document. If several apply, it is the first in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// The command failed, and says why.
+    /// The command failed. The document has the reason.
     Failed,
     /// The plan is not the one that was reviewed. Nothing was changed.
     Stale,
-    /// A guard refused. Nothing was changed.
+    /// A guard refused the plan. Nothing was changed.
     Refused,
     /// Something declared cannot be applied.
     Blocked,
@@ -22,6 +22,6 @@ pub enum RunStatus {
     Changes,
     /// There is no difference.
     InSync,
-    /// An edit of the files had nothing to do.
+    /// An edit of the files changed nothing.
     Unchanged,
 }

@@ -1,4 +1,4 @@
-//! Times and lengths of time as files and the command line write them.
+//! Times and durations in files and on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// A day in UTC, or an RFC 3339 instant with an offset. Nothing else is a time: a text that leaves the time zone open
-/// would mean another moment on another machine.
+/// A day in UTC, or an RFC 3339 instant with an offset. Texts without a time zone are refused, because their meaning
+/// would depend on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrittenTime {
     Day(Date),
@@ -16,7 +16,7 @@ pub enum WrittenTime {
 }
 
 impl WrittenTime {
-    /// The first moment of the day, or the instant: what `from` and `--at` mean.
+    /// The first moment of the day, or the instant: the meaning of `from` and `--at`.
     #[must_use]
     pub fn start(self) -> Timestamp {
         match self {
@@ -25,7 +25,7 @@ impl WrittenTime {
         }
     }
 
-    /// The first moment after the day, or the instant: what `until` means.
+    /// The first moment after the day, or the instant: the meaning of `until`.
     #[must_use]
     pub fn end(self) -> Timestamp {
         match self {
@@ -72,7 +72,7 @@ impl TimeError {
 }
 
 impl WrittenTime {
-    /// What to write instead of a text that is not a time.
+    /// The remedy for a text that is not a time.
     pub const HELP: &str = "write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z)";
 }
 
@@ -93,7 +93,7 @@ impl FromStr for WrittenTime {
             None => time,
         };
         match offset {
-            // The digits of the offset were replaced, too.
+            // The digits of the offset were replaced too.
             "Z" | "+00:00" | "-00:00" => text.parse().map(Self::Moment).map_err(|_| TimeError::NoSuchInstant),
             "" => Err(TimeError::NoOffset),
             _ => Err(TimeError::Shape),
@@ -116,7 +116,7 @@ enum PeriodUnit {
 }
 
 impl Period {
-    /// What to write instead of a text that is not a period.
+    /// The remedy for a text that is not a period.
     pub const HELP: &str = "write a whole number of hours, days or weeks: 8h, 90d or 12w";
 
     #[must_use]
@@ -186,9 +186,9 @@ impl fmt::Display for Period {
 /// The time from one instant to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Window {
-    /// The first instant inside.
+    /// The first instant of the window.
     pub from: Option<Timestamp>,
-    /// The first instant after.
+    /// The first instant after the window.
     pub until: Option<Timestamp>,
 }
 

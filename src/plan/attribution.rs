@@ -1,7 +1,7 @@
-//! Who made a change that no file asks for, as far as the audit log proves it.
+//! Who made a change that no file declares, as far as the audit log proves it.
 //!
-//! The log is late, has gaps and holds no values before and after a change. So nothing is concluded from an entry that
-//! is not there, and an entry that does not name the member is reported as probable at most.
+//! The log is late, has gaps, and does not have the values before and after a change. A missing entry therefore
+//! proves nothing, and an entry that does not name the member is at most probable.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Plan};
 use crate::model::{GroupId, MemberId};
 
-/// An entry this close to the recorded beginning of a membership belongs to it: both are written by different clocks.
+/// An entry this close to the recorded beginning of a membership belongs to it. The two times come from different
+/// clocks.
 const CLOSE: SignedDuration = SignedDuration::from_mins(5);
 
-/// A change of a group's members that the audit log records.
+/// A change of a group's members in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedChange {
     pub group: GroupId,
@@ -24,27 +25,27 @@ pub struct RecordedChange {
     pub by: Author,
 }
 
-/// What an entry of the log says that the request did.
+/// The effect of a request, by its entry in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordedEffect {
     /// Adds these members; `None` if the entry does not name them.
     Added(Option<Vec<MemberId>>),
-    /// Replaces the whole list by these members; `None` if the entry does not name them.
+    /// Replaces all members with these; `None` if the entry does not name them.
     Replaced(Option<Vec<MemberId>>),
     Removed(MemberId),
-    /// Changes the group in a way that the entry does not say.
+    /// Changes the group in an unknown way.
     Unknown,
 }
 
-/// Who sent a request, in the words of the log. All texts come from outside.
+/// Who sent a request, by the log. The texts are not escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
-    /// An address, or the name of a token; null if the entry names nobody.
+    /// An address, or the name of a token; null if the entry has none.
     pub actor: Option<String>,
     pub kind: AuthorKind,
-    /// The CI run, where convoke itself sent the request and knew it.
+    /// The CI run, if convoke sent the request and knew its run.
     pub run: Option<String>,
-    /// `cf-ray` of the request.
+    /// The request's `cf-ray`.
     pub ray: Option<String>,
 }
 
@@ -59,14 +60,14 @@ pub enum AuthorKind {
     IdentityProvider,
     /// A run of convoke.
     Convoke,
-    /// The entry does not say, or names a way that is not known here.
+    /// The entry does not say, or the context is unknown.
     Other,
 }
 
 /// The author of a change, and how sure that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attribution {
-    /// Whether the entry names the member. Otherwise it is only probable that it is the one.
+    /// Whether the entry names the member. Otherwise it is only probable.
     pub certain: bool,
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub time: Option<Timestamp>,
@@ -74,10 +75,10 @@ pub struct Attribution {
     pub by: Author,
 }
 
-/// What is known of the origin of one difference.
+/// The origin of one difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DifferenceOrigin {
-    /// When an unexpected member was added; `None` if the API does not say it.
+    /// When an unexpected member was added; `None` if the API does not report it.
     pub added_at: Option<Timestamp>,
     pub attribution: Option<Attribution>,
 }
@@ -86,7 +87,7 @@ pub struct DifferenceOrigin {
 pub type DifferenceOrigins = BTreeMap<(GroupId, MemberId), DifferenceOrigin>;
 
 impl Plan {
-    /// The same plan, with what is known of the origins of its differences.
+    /// The same plan, with the origins of its differences.
     #[must_use]
     pub fn with_origins(mut self, mut origins: DifferenceOrigins) -> Self {
         for group in &mut self.groups {
@@ -98,7 +99,7 @@ impl Plan {
         self
     }
 
-    /// How many differences have an author.
+    /// The number of differences with an author.
     #[must_use]
     pub fn attributed(&self) -> u64 {
         let changes = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
@@ -106,8 +107,8 @@ impl Plan {
     }
 }
 
-/// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one. `action`
-/// is what the plan does about it. `recorded` is in any order.
+/// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one.
+/// `action` is the planned change. `recorded` can be in any order.
 #[must_use]
 pub fn attribute(
     recorded: &[RecordedChange],
@@ -133,7 +134,7 @@ pub fn attribute(
         match meaning(&change.effect, member) {
             Meaning::Nothing => {}
             Meaning::Unclear => probable = Some(change),
-            // A request that names a member who is in the group already is not the one that added them.
+            // A request cannot have added a member who was already in the group.
             known if known == wanted => {
                 if last != Some(known) {
                     certain = Some(change);

@@ -1,4 +1,4 @@
-//! What a change under review touches: the files compared with the same files as they were before it.
+//! Compares the files with the same files before the change under review.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -9,34 +9,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Desired, DesiredGroup, GroupId, GroupName, Limit, Mode, Origin, PersonRef, Setting};
 
-/// A change of the files that shows in no membership, and decides about memberships all the same.
+/// A change of the files that affects no membership directly, but decides about memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaseChange {
     /// The group; null for a setting of all groups.
     pub group: Option<GroupName>,
-    /// The key that was changed; `group` where the whole group was dropped from the files.
+    /// The changed key; `group` if the files no longer declare the group.
     pub setting: String,
-    /// Null where it was not set.
+    /// Null if it was not set.
     pub before: Option<String>,
-    /// Null where it is not set any more.
+    /// Null if it is no longer set.
     pub after: Option<String>,
-    /// Whether it protects less than before. Where that cannot be compared, it counts as less.
+    /// Whether it protects less than before. If that cannot be compared, it counts as less.
     pub loosens: bool,
-    /// Where it is set now; where it was set in the base, if it is not set any more; null for a default.
+    /// The place of the new value, or of the old value if it is no longer set; null for a default.
     pub origin: Option<Origin>,
 }
 
 /// How the files differ from the base.
 #[derive(Clone, Debug, Default)]
 pub struct BaseComparison {
-    /// The groups to plan for the change alone: their members, mode, limits or rules differ.
+    /// The groups to plan with `--only-changed`: their members, mode, limits or rules differ.
     pub touched: BTreeSet<GroupName>,
-    /// What shows in no membership.
+    /// The changes that affect no membership directly.
     pub changes: Vec<BaseChange>,
 }
 
-/// Compares the files with the same files as they were before a change.
+/// Compares the files with the same files before a change.
 #[must_use]
 pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
     let mut comparison = BaseComparison { changes: settings(base, head), ..BaseComparison::default() };
@@ -74,7 +74,7 @@ pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
     comparison
 }
 
-/// Who belongs and when. The order of the list and its lines do not count.
+/// Who belongs to the group and when. The order and the lines of the list do not count.
 fn members(group: &DesiredGroup) -> BTreeMap<(&PersonRef, Option<Timestamp>, Option<Timestamp>), usize> {
     let mut members = BTreeMap::new();
     for member in &group.members {
@@ -115,7 +115,7 @@ fn group_settings(
         changes.push("mode", before, after, strictness(new.mode) < strictness(old.mode), Some(new.origin.clone()));
     }
     changes.set_optional("id", old.pin.as_ref(), new.pin.as_ref(), |old, _| old.is_some());
-    // What is not set demands nothing.
+    // A missing value requires nothing.
     let demands_less = |old: Option<&u64>, new: Option<&u64>| new < old;
     changes.set_optional("min_members", old.min_members.as_ref(), new.min_members.as_ref(), demands_less);
     changes.set("allow_empty", &old.allow_empty, &new.allow_empty, |_, new| *new);
@@ -140,7 +140,7 @@ fn group_settings(
     let excluded = |group: &DesiredGroup| -> BTreeMap<GroupName, Origin> {
         group.rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
     };
-    // Either of the two groups may name the other.
+    // Either of the two groups may have the rule.
     let named_there = |other: &GroupName| {
         let other = head.groups.get(other);
         other.is_some_and(|other| other.rules.exclusive_with.iter().any(|it| it.group == *name))
@@ -149,7 +149,7 @@ fn group_settings(
     changes.list
 }
 
-/// How much of a list a mode enforces.
+/// How strictly a mode enforces the list.
 const fn strictness(mode: Mode) -> u8 {
     match mode {
         Mode::Observe => 0,
@@ -158,7 +158,7 @@ const fn strictness(mode: Mode) -> u8 {
     }
 }
 
-/// Whether a limit may allow more removals than it did. A number and a percentage cannot be compared.
+/// Whether a limit may allow more removals than before. A number and a percentage cannot be compared.
 const fn allows_more(old: &Limit, new: &Limit) -> bool {
     match (old, new) {
         (Limit::Count(old), Limit::Count(new)) => *new > *old,
@@ -168,7 +168,7 @@ const fn allows_more(old: &Limit, new: &Limit) -> bool {
     }
 }
 
-/// Changes of one group's settings, or of those of all groups.
+/// Changes of the settings of one group, or of all groups.
 struct Changes<'a> {
     group: Option<&'a GroupName>,
     list: Vec<BaseChange>,
@@ -201,7 +201,7 @@ impl Changes<'_> {
         self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens(old, new), origin);
     }
 
-    /// A list of which each entry protects something, unless the same is said elsewhere.
+    /// Compares a list whose entries each protect something, unless another file still has the entry.
     fn entries<T: Ord + Display>(
         &mut self,
         setting: &str,
@@ -240,7 +240,7 @@ mod tests {
         parse(&[Source { path: "groups.yaml".into(), bytes: yaml.into() }]).unwrap()
     }
 
-    /// The settings that differ between two texts, each with whether it is loosened.
+    /// The settings that differ between two texts, and whether each is loosened.
     fn compared(base: &str, head: &str) -> Vec<String> {
         let comparison = compare_base(&desired(base), &desired(head));
         let shown = |change: &BaseChange| {
@@ -312,7 +312,7 @@ groups:
     fn tightening_is_not_called_loosening() {
         let told = compared(LOOSE, STRICT);
         let loosened: Vec<&String> = told.iter().filter(|line| line.starts_with('!')).collect();
-        // A number against a percentage cannot be compared.
+        // A number and a percentage cannot be compared.
         assert_eq!(loosened, ["! group_removals: 3 -> 10%"]);
         assert_eq!(told.len(), compared(STRICT, LOOSE).len());
     }

@@ -1,4 +1,4 @@
-//! What is declared and cannot be applied, and why.
+//! Declared entries and groups that cannot be applied, and the reasons.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use super::Since;
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
-/// Something declared that cannot be applied.
+/// A declared entry or group that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Blocked {
     /// The declared group.
     pub group: GroupName,
-    /// The entry; null where it is the group itself.
+    /// The entry; null if the whole group is blocked.
     pub entry: Option<PersonRef>,
     /// Where it is declared.
     pub origin: Origin,
     pub reason: BlockedReason,
     /// The reason in words.
     pub message: String,
-    /// The mode of the group: what is only observed is never applied.
+    /// The mode of the group. An observed group is never applied.
     #[serde(default)]
     pub mode: Mode,
-    /// Whether the change under review brought it; null where no base was given.
+    /// Whether the change under review caused it; null without a base.
     pub since: Option<Since>,
 }
 
 impl Blocked {
-    /// An entry, or a whole group, that cannot be applied.
+    /// A blocked entry, or a blocked group.
     #[must_use]
     pub fn new(group: GroupName, entry: Option<PersonRef>, origin: Origin, reason: BlockedReason) -> Self {
         let message = match &entry {
@@ -53,7 +53,7 @@ pub enum BlockedReason {
     },
     /// The person declined the invitation to the account.
     RejectedInvitation,
-    /// Several members of the account have this address: these ids.
+    /// Several members of the account have this address.
     AmbiguousPerson { candidates: Vec<MemberId> },
     /// No group of the account has this name.
     UnknownGroup {
@@ -66,20 +66,21 @@ pub enum BlockedReason {
         /// The group that has the declared name now.
         namesake: Option<GroupId>,
     },
-    /// Several groups of the account have this name: these ids.
+    /// Several groups of the account have this name.
     AmbiguousGroup { candidates: Vec<GroupId> },
     /// The API refuses to list the group's members.
     UnreadableGroup {
         /// In the API's words.
         cause: String,
     },
-    /// The person is declared in a group that excludes this one, by an id in one of them and an address in the other.
+    /// The person is declared in a group that excludes this one. One group names the person by id, the other by
+    /// address.
     Exclusive {
         /// The other group.
         group: GroupName,
         /// The person's entry in the other group.
         origin: Origin,
-        /// Whether the person is in both groups already, and stays in both.
+        /// Whether the person is already in both groups, and stays in both.
         present: bool,
     },
 }
@@ -94,22 +95,26 @@ impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownPerson { similar, .. } => match similar.as_slice() {
-                [] => write!(f, "no member of the account; invite them first"),
-                similar => write!(f, "no member of the account; did you mean {}?", alternatives(similar)),
+                [] => write!(f, "not a member of the account; invite the person first"),
+                similar => write!(f, "not a member of the account; did you mean {}?", alternatives(similar)),
             },
-            Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite them again"),
+            Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
             Self::AmbiguousPerson { candidates } => {
-                write!(f, "several members of the account have this address; say which by id: {}", joined(candidates))
+                write!(
+                    f,
+                    "several members of the account have this address; use one of their ids: {}",
+                    joined(candidates)
+                )
             }
             Self::UnknownGroup { nearest: None } => {
-                write!(f, "the account has no group of this name; create it first, or pin its id")
+                write!(f, "the account has no group with this name; create it first, or pin its id")
             }
             Self::UnknownGroup { nearest: Some(nearest) } => {
-                write!(f, "the account has no group of this name; did you mean {:?}?", nearest.as_str())
+                write!(f, "the account has no group with this name; did you mean {:?}?", nearest.as_str())
             }
             Self::UnknownPin { pin, namesake: None } => write!(f, "the account has no group with the pinned id {pin}"),
             Self::UnknownPin { pin, namesake: Some(id) } => {
-                write!(f, "the account has no group with the pinned id {pin}; the group of this name has the id {id}")
+                write!(f, "the account has no group with the pinned id {pin}; the group with this name has the id {id}")
             }
             Self::AmbiguousGroup { candidates } => {
                 write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
@@ -128,7 +133,7 @@ impl fmt::Display for BlockedReason {
     }
 }
 
-/// "a, b or c": members by address, or by id where they have none.
+/// "a, b or c": members by address, or by id if they have none.
 fn alternatives(members: &[Member]) -> String {
     let named = |member: &Member| match &member.email {
         Some(email) => email.to_string(),

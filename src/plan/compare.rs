@@ -1,4 +1,4 @@
-//! Compares each planned group's list with the members it was observed to have.
+//! Compares each planned group's list with its observed members.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use crate::model::{
     PersonRef,
 };
 
-/// So many of those whom an unknown entry may mean are shown.
+/// The maximum number of suggestions for an unknown entry.
 const MOST_SHOWN: usize = 5;
 
-/// What comparing all groups comes to.
+/// The result of comparing all groups.
 #[derive(Default)]
 pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
     pub blocked: Vec<Blocked>,
-    /// Where those of them are declared that the clock does not concern.
+    /// The places of the blocked entries without `from` and `until`.
     pub undated: BTreeSet<Origin>,
     pub expiring: Vec<Expiring>,
 }
 
 impl Compared {
-    /// Leaves out what is blocked and has nothing to do with the clock, as a plan for the clock does with every other
-    /// difference. Where a removal is held, all of it stays: it may be the reason.
+    /// For `--due`, leaves out blocked entries without `from` and `until`. If a removal is held, they all stay,
+    /// because they may be the reason.
     pub fn leave_out_undated(&mut self) {
         if self.groups.iter().any(|group| !group.held.is_empty()) {
             return;
@@ -42,7 +42,7 @@ impl Compared {
     }
 }
 
-/// Somebody who belongs to a group now, and an entry that says so.
+/// A person who belongs to a group now, and an entry that declares it.
 type Belonging<'a> = (Number, &'a DesiredMember);
 
 type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
@@ -76,20 +76,20 @@ pub(super) fn compare(
     comparison.finish()
 }
 
-/// A comparison under way, group by group.
+/// The state of a comparison.
 struct Comparison<'p, 'a> {
     desired: &'p Desired,
     current: &'p Observed,
     people: &'p People<'a>,
     time: Timestamp,
-    /// Whether only what the clock brings is planned.
+    /// Whether only due changes are planned.
     due: bool,
-    /// Memberships that end until then are reported.
+    /// Memberships that end before this time are reported.
     soon: Timestamp,
     addresses: Option<Texts<'a, Number>>,
     ids: Option<Texts<'a, Number>>,
     standings: Standings,
-    /// Who is declared in a group that cannot be found or read, and the line that says so.
+    /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
 }
@@ -132,7 +132,7 @@ impl<'p> Comparison<'p, '_> {
             });
         }
         let left_out = differences.len() < all;
-        // Nothing is written to an observed group, so that nothing has to be held there.
+        // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
             Some(origin) => hold(&mut differences, |_| Some(origin.clone())),
@@ -158,7 +158,7 @@ impl<'p> Comparison<'p, '_> {
         });
     }
 
-    /// The group in the account with its members; where there is none, it is blocked.
+    /// The group in the account, with its members. If there is none, the group is blocked.
     fn find(
         &mut self,
         name: &GroupName,
@@ -181,7 +181,7 @@ impl<'p> Comparison<'p, '_> {
         None
     }
 
-    /// Blocks an entry, and suggests whom it may mean.
+    /// Blocks an entry, and suggests members who may be meant.
     fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, mut reason: BlockedReason) {
         if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
             *similar = self.similar(&entry.person);
@@ -194,7 +194,7 @@ impl<'p> Comparison<'p, '_> {
         self.compared.blocked.push(Blocked { mode, ..blocked });
     }
 
-    /// The nearest of those whom an unknown person may be, under the address that is near: every tie, up to five.
+    /// The nearest candidates for an unknown person, with the address that is near: every tie, up to five.
     fn similar(&mut self, person: &PersonRef) -> Vec<Member> {
         let people = self.people;
         let texts = match person {
@@ -213,7 +213,7 @@ impl<'p> Comparison<'p, '_> {
         nearest.take(MOST_SHOWN).map(|(_, text, number)| named((text, number))).collect()
     }
 
-    /// Holds the removals of all who may be meant by a blocked entry, now that all of those are known.
+    /// Holds the removals of all members who may be meant by a blocked entry, when all blocked entries are known.
     fn finish(mut self) -> Compared {
         let entries = self.compared.blocked.iter();
         let mut blocked: BTreeMap<&str, &Origin> = BTreeMap::new();
@@ -243,13 +243,13 @@ impl<'p> Comparison<'p, '_> {
     }
 }
 
-/// Whether time alone has begun or ended what an entry asks for.
+/// Whether the entry's `from` or `until` alone causes the change.
 fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
     let ended = entry.until().is_some_and(|until| until <= time);
     ended || (entry.from().is_some() && entry.belongs_at(time))
 }
 
-/// Takes the removals out that a line holds.
+/// Moves the removals that a line holds to the held ones.
 pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Member) -> Option<Origin>) -> Vec<Change> {
     let (removals, additions): (Vec<Change>, Vec<Change>) =
         std::mem::take(changes).into_iter().partition(|change| change.action == Action::Remove);
@@ -264,7 +264,7 @@ pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Member) ->
     held
 }
 
-/// Looks for everybody who belongs to the group now. Somebody whom several entries name is there several times.
+/// Finds everybody who belongs to the group now. A person with several entries occurs several times.
 fn resolve<'a>(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
     let mut members = Vec::with_capacity(group.members.len());
     let mut unresolved: Unresolved<'a> = Vec::new();
@@ -279,12 +279,12 @@ fn resolve<'a>(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) ->
     (members, unresolved)
 }
 
-/// The memberships that end soon, unless another entry for the same person goes on.
+/// The memberships that end soon, unless another entry for the same person lasts longer.
 fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, soon: Timestamp) -> Vec<Expiring> {
     if members.iter().all(|(_, entry)| entry.until().is_none()) {
         return Vec::new();
     }
-    // Of several entries for one person, the first speaks for them.
+    // If a person has several entries, the first one is reported.
     let mut ends: BTreeMap<MemberId, (&DesiredMember, Option<Timestamp>)> = BTreeMap::new();
     for (number, entry) in members {
         let end = ends.entry(people.id(*number)).or_insert((entry, entry.until()));
@@ -309,7 +309,7 @@ fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
     missing.iter().map(addition).collect()
 }
 
-/// Who is missing although an entry with a beginning says that they belong by now.
+/// The missing people who belong to the group because of an entry with `from`.
 fn starting(missing: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
     missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(number, _)| people.id(*number)).collect()
 }
@@ -329,10 +329,10 @@ fn removals(group: &DesiredGroup, leaving: &[Number], people: &People<'_>, ended
     leaving.iter().map(removal).collect()
 }
 
-/// The entries of a group whose time has run out.
+/// The ended entries of a group.
 #[derive(Default)]
 struct Ended<'a> {
-    /// The entry of each person; the latest where there are several.
+    /// The entry of each person; the latest if there are several.
     entries: BTreeMap<MemberId, (&'a DesiredMember, Timestamp)>,
     ambiguous: Vec<(&'a DesiredMember, Vec<MemberId>)>,
 }
@@ -356,8 +356,8 @@ impl<'a> Ended<'a> {
         ended
     }
 
-    /// The entries that end the access of somebody in the group, and do not say of whom. Elsewhere such a member is
-    /// removed as one whom no entry names; where undeclared members stay, this has to be resolved first.
+    /// Ended entries that match several members of the group. In an exact group such members are removed because no
+    /// entry names them. In an additive group the entry must be resolved first.
     fn ambiguous_among(&self, leaving: &[Number], people: &People<'_>) -> Unresolved<'a> {
         if self.ambiguous.is_empty() {
             return Vec::new();
@@ -369,7 +369,7 @@ impl<'a> Ended<'a> {
         blocked.collect()
     }
 
-    /// Everybody whose time has run out and whom no other entry keeps in the group.
+    /// Everybody with an ended entry and without another entry that keeps them in the group.
     fn ids(&self, members: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
         let mut ids: BTreeSet<MemberId> = self.entries.keys().copied().collect();
         for (number, _) in members {

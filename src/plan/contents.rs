@@ -1,4 +1,4 @@
-//! What a plan says. These types are the saved plan, too: their serde form is the format of the file.
+//! The content of a plan. These types are also the saved plan: their serde form is the file format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::model::{
     RosterUse, RunStatus, Setting, UserId,
 };
 
-/// The difference between what is desired and what was observed, and the operations that end it.
+/// The difference between the desired and the observed memberships, and the operations that resolve it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "convoke plan")]
@@ -22,43 +22,43 @@ pub struct Plan {
     pub format_version: u32,
     pub status: RunStatus,
     pub account_id: AccountId,
-    /// Names what the plan does: equal for the same account, groups and changes.
+    /// Identifies what the plan does. It is equal for the same account, groups and changes.
     pub digest: Digest,
-    /// The time that the plan was made for: it decides which entries are in force.
+    /// The time of the plan. It decides which entries apply.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     pub summary: Summary,
     /// Every planned group, by name, changed or not.
     pub groups: Vec<GroupPlan>,
-    /// What is declared and cannot be applied.
+    /// Declared entries and groups that cannot be applied.
     pub blocked: Vec<Blocked>,
-    /// What the guards object to. A plan with refusals is not applied.
+    /// The refusals of the guards. A plan with refusals is not applied.
     pub refusals: Vec<Refusal>,
-    /// Groups of the account that no file declares, where the settings ask for them.
+    /// Groups of the account that no file declares, if the settings ask for them.
     pub unmanaged_groups: Vec<GroupRef>,
     /// Memberships that end soon.
     pub expiring: Vec<Expiring>,
     /// Whether the plan leaves out something that the files declare: other groups, or other changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub narrowed: bool,
-    /// Whether the plan holds only what the clock brings.
+    /// Whether the plan has only changes that are due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub due: bool,
-    /// What deserves attention and refuses nothing.
+    /// Warnings, which do not refuse the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<PlanWarning>,
-    /// What the change under review alters besides memberships; empty where no base was given.
+    /// Changes of the files under review that affect no membership directly; empty without a base.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_changes: Vec<BaseChange>,
-    /// The HTTP requests of the run that printed or saved the plan. The digest does not cover it.
+    /// The number of HTTP requests of the run that printed or saved the plan. The digest does not cover it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
-    /// The guards that concern more than one group, as they were when the plan was made.
+    /// The guards that concern more than one group, at the time of the plan.
     pub guards: PlanGuards,
-    /// Groups that were not read and decide about a removal, which is held until then.
+    /// Groups that were not read and decide about a removal. The removal is held until they are read.
     #[serde(skip)]
     pub(super) unread: BTreeSet<GroupId>,
-    /// SHA-256 over the rest of the file; only a plan that is being read has one.
+    /// SHA-256 over the rest of the file. Only a plan that is being read has one.
     #[serde(default, skip_serializing)]
     #[schemars(required)]
     pub(super) checksum: Option<Digest>,
@@ -77,43 +77,43 @@ pub struct GroupPlan {
     pub guards: GroupGuards,
     /// A hash of the observed members' ids.
     pub fingerprint: Digest,
-    /// Who joins and who leaves, additions first, each in the order of addresses.
+    /// Who joins and who leaves: additions first, then removals, each sorted by address.
     pub changes: Vec<Change>,
-    /// Removals that wait until what is blocked is resolved: no operation carries them out.
+    /// Removals that wait until blocked entries are resolved. No operation makes them.
     pub held: Vec<Change>,
-    /// The requests that make the changes, in order; none where the group is only observed.
+    /// The requests that make the changes, in order; none if the group is only observed.
     pub operations: Vec<Operation>,
-    /// Who has to be in the group afterwards, where other members do not count: in an additive group, and where only
-    /// a part of the differences is planned.
+    /// If other members do not count: the members who must be in the group afterwards. This applies to additive
+    /// groups and to plans of a part of the differences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<BTreeSet<MemberId>>,
-    /// With `required`: who must not be in the group, because their time has run out.
+    /// With `required`: the members who must not be in the group, because their time has ended.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub barred: BTreeSet<MemberId>,
-    /// Whether the group may differ in other ways, which this plan leaves out: it covers only what the clock brings, or
-    /// only those who move to the group.
+    /// Whether the plan leaves out possible differences of the group, because it covers only due changes or only
+    /// members who move to the group.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
-    /// How many entries of the group cannot be applied.
+    /// The number of entries of the group that cannot be applied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub blocked: u64,
-    /// The members that the group was observed to have, by id.
+    /// The observed members of the group, by id.
     #[serde(with = "by_id")]
     #[schemars(with = "Vec<Member>")]
     pub observed: Arc<Membership>,
 }
 
-/// Something that deserves attention and refuses nothing.
+/// A warning that does not refuse the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanWarning {
     pub message: String,
     pub help: String,
-    /// Where a file causes it.
+    /// The place in a file that causes it.
     pub origin: Option<Origin>,
 }
 
-/// The guards of one group, as resolved from its own settings and the files' defaults.
+/// The guards of one group, from its own settings and the files' defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupGuards {
@@ -131,49 +131,49 @@ pub struct PlanGuards {
     pub total_removals: Setting<Limit>,
     /// Who is never removed from any group.
     pub protected: Vec<Protected>,
-    /// The user that the token acted for, where the plan removes somebody and the API said it.
+    /// The user of the token, if the plan removes anybody and the API reported the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_user: Option<PlannedTokenUser>,
 }
 
-/// The user that the token acted for when the plan was made.
+/// The user of the token when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedTokenUser {
     pub user_id: UserId,
-    /// The user's members of the account, where known.
+    /// The user's members of the account, if known.
     pub members: Vec<MemberId>,
 }
 
-/// Somebody joins or leaves a group.
+/// A member joins or leaves a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     pub action: Action,
     pub member: Member,
-    /// For an addition, where the person is declared. For a removal, the list that does not name them, or the entry
-    /// that has expired.
+    /// For an addition, the place of the entry. For a removal, the list that does not name the member, or the expired
+    /// entry.
     pub origin: Origin,
     /// The rosters between the group and the entry, outermost first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<[RosterUse]>>,
-    /// Why, in the words of the file.
+    /// The reason in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
-    /// For a removal: when the entry ended that kept the person in the group until then.
+    /// For a removal: when the entry ended that declared the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
-    /// For a removal that is held: the line that cannot be applied and may mean this person.
+    /// For a held removal: the blocked line that may mean this member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Origin>,
-    /// Whether the change under review causes it; null where no base was given.
+    /// Whether the change under review causes it; null without a base.
     pub since: Option<Since>,
-    /// For a removal: when the member was added to the group, where that was asked and the API knows.
+    /// For a removal: when the member was added to the group, if it was requested and the API reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub added_at: Option<Timestamp>,
-    /// Who made the difference, where that was asked and the audit log says it.
+    /// Who made the difference, if it was requested and the audit log has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Box<Attribution>>,
 }
@@ -187,13 +187,13 @@ pub enum Action {
     Remove,
 }
 
-/// When a difference came to be, seen from a change under review.
+/// Whether a difference existed before the change under review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Since {
     /// The change under review causes it.
     Change,
-    /// It was there before.
+    /// The difference existed before.
     Before,
 }
 
@@ -203,7 +203,7 @@ pub enum Since {
 pub struct Expiring {
     pub group: GroupName,
     pub person: PersonRef,
-    /// The first instant after it.
+    /// The first instant after the membership.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub until: Timestamp,
     /// The entry that ends it.
@@ -225,9 +225,9 @@ pub struct Summary {
     pub observed_only: u64,
     /// Removals that are held.
     pub held: u64,
-    /// Declared things that cannot be applied.
+    /// Declared entries that cannot be applied.
     pub blocked: u64,
-    /// Objections of the guards.
+    /// Refusals by guards.
     pub refused: u64,
     /// Writing requests that applying would send.
     pub requests: u64,
@@ -247,22 +247,22 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl GroupPlan {
-    /// The changes that operations carry out: none where the group is only observed.
+    /// The changes that operations make; none if the group is only observed.
     pub fn carried_out(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|_| self.mode != Mode::Observe)
     }
 
-    /// Who leaves through the operations.
+    /// The removals that operations make.
     pub fn removals(&self) -> impl Iterator<Item = &Change> {
         self.carried_out().filter(|change| change.action == Action::Remove)
     }
 
-    /// Who joins through the operations.
+    /// The additions that operations make.
     pub fn additions(&self) -> impl Iterator<Item = &Change> {
         self.carried_out().filter(|change| change.action == Action::Add)
     }
 
-    /// The members the group has once the operations are carried out.
+    /// The members of the group after all operations.
     #[must_use]
     pub fn target(&self) -> BTreeSet<MemberId> {
         let mut target: BTreeSet<MemberId> = self.observed.keys().copied().collect();
@@ -275,19 +275,19 @@ impl GroupPlan {
         target
     }
 
-    /// How many members the group has once the operations are carried out: those of the target.
+    /// The number of members of the group after all operations.
     #[must_use]
     pub fn members_left(&self) -> usize {
         (self.observed.len() + self.additions().count()).saturating_sub(self.removals().count())
     }
 
-    /// Whether the plan has a difference for the group, held ones included.
+    /// Whether the plan has a difference for the group, including held ones.
     #[must_use]
     pub fn differs(&self) -> bool {
         !(self.changes.is_empty() && self.held.is_empty())
     }
 
-    /// Whether the group is, whole, as the files declare it: nothing differs, is blocked or is left out.
+    /// Whether the complete group is as the files declare it: nothing differs, is blocked or is left out.
     #[must_use]
     pub fn in_sync(&self) -> bool {
         !self.differs() && self.blocked == 0 && !self.left_out
@@ -295,33 +295,32 @@ impl GroupPlan {
 }
 
 impl Plan {
-    /// Whether the account differs from what is declared, in any way the plan knows.
+    /// Whether the plan has any difference.
     #[must_use]
     pub fn has_differences(&self) -> bool {
         self.groups.iter().any(GroupPlan::differs)
     }
 
-    /// Whether groups that convoke writes to differ: what is only observed does not count.
+    /// Whether groups that convoke writes to differ. Observed groups do not count.
     #[must_use]
     pub fn has_planned_differences(&self) -> bool {
         self.groups.iter().any(|group| group.mode != Mode::Observe && group.differs())
     }
 
-    /// Whether something declared cannot be applied to a group that convoke writes to: an entry, the group, or a
-    /// removal that is held.
+    /// Whether an entry, a group or a held removal is blocked in a group that convoke writes to.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         let holds = |group: &GroupPlan| group.mode != Mode::Observe && !group.held.is_empty();
         self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe) || self.groups.iter().any(holds)
     }
 
-    /// How many groups are, whole, as the files declare them.
+    /// The number of groups that are completely as the files declare them.
     #[must_use]
     pub fn groups_in_sync(&self) -> u64 {
         self.groups.iter().filter(|group| group.in_sync()).count() as u64
     }
 
-    /// Whether the plan covers everything that the files declare and found nothing to do: only then is the account in
+    /// Whether the plan covers everything that the files declare and found no difference. Only then is the account in
     /// sync.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
@@ -340,18 +339,17 @@ impl Plan {
         self.groups.iter().filter(|group| group.removals().next().is_some()).count() > 1
     }
 
-    /// The refusals that stand although the limits are lifted.
+    /// The refusals that remain if the limits are lifted.
     pub fn refusals_beyond_limits(&self) -> impl Iterator<Item = &Refusal> {
         self.refusals.iter().filter(|refusal| !refusal.guard.is_limit())
     }
 
-    /// The groups by id.
     #[must_use]
     pub fn by_id(&self) -> BTreeMap<GroupId, &GroupPlan> {
         self.groups.iter().map(|group| (group.id, group)).collect()
     }
 
-    /// Brings the figures and the status in line with the rest.
+    /// Updates the summary and the status.
     pub(crate) fn recount(&mut self) {
         self.summary = self.counted();
         self.status = self.judged();
@@ -390,7 +388,7 @@ impl Plan {
     }
 }
 
-/// A membership as a list: each member names their own id.
+/// Serializes a membership as a list, because each member has its id.
 mod by_id {
     use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Names a set of members, and a whole plan, by a hash.
+//! Hashes of a set of members and of a plan.
 
 use std::fmt;
 use std::io::{Result as Written, Write};
@@ -12,28 +12,26 @@ use crate::model::{AccountId, MemberId};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// A text is no digest.
+/// The text is not a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a digest has 64 hexadecimal digits")]
 pub struct DigestError;
 
 impl Digest {
-    /// Hashes bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Hashes a value as compact JSON, without holding all of the text at once.
+    /// Hashes a value as compact JSON, without keeping the text in memory.
     pub(super) fn of_json(value: &impl serde::Serialize) -> Self {
         let mut text = Hashing(Sha256::new());
-        // What has no JSON has a hash all the same, which only fails the comparison.
+        // A value that cannot be serialized still has a hash, which makes the comparison fail.
         let _ = serde_json::to_writer(&mut text, value);
         Self(text.0.finalize().into())
     }
 }
 
-/// A hash that can be written to.
 struct Hashing(Sha256);
 
 impl Write for Hashing {
@@ -98,7 +96,7 @@ impl schemars::JsonSchema for Digest {
     }
 }
 
-/// The hash of a set of members: equal sets, equal fingerprints. The ids must come in order.
+/// The hash of a set of members. Equal sets have equal fingerprints. The ids must be sorted.
 pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Digest {
     let mut hash = Sha256::new();
     for id in members {
@@ -108,15 +106,15 @@ pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Diges
     Digest(hash.finalize().into())
 }
 
-/// Names what a plan does: covers the account and, for each group that the plan changes, its id, its name, who joins
-/// and who leaves. Nothing else counts, so that nothing unrelated makes a reviewed plan stale.
+/// Identifies what a plan does. It covers the account and, for each group that the plan changes, its id, its name,
+/// who joins and who leaves. Nothing else counts, so that unrelated changes do not make a reviewed plan stale.
 pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan]) -> Digest {
     let mut hash = Sha256::new();
     hash.update(format!("convoke plan 2\naccount {account_id}\n"));
     let mut changed: Vec<&GroupPlan> = groups.iter().filter(|group| group.carried_out().next().is_some()).collect();
     changed.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
     for group in changed {
-        // The length keeps a name with a line end from passing for something else.
+        // With the length, a name with a line break cannot be confused with other content.
         hash.update(format!("group {} {} {}\n", group.id, group.name.as_str().len(), group.name.as_str()));
         let mut changes: Vec<_> = group.carried_out().map(|change| (change.action, change.member.id)).collect();
         changes.sort_unstable();

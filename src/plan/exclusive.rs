@@ -1,7 +1,7 @@
 //! Blocks additions that would put one person into two groups that exclude each other.
 //!
-//! The files are checked for that before planning, but an address and an id can be compared only with the account at
-//! hand. A blocked addition holds no removal: who is meant is known, and nobody needs the removed access.
+//! The files are checked before planning, but an address and an id can be compared only with the account. A blocked
+//! addition holds no removal, because the person is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName, MemberId, Mo
 /// The people who belong to a group now, each with the first entry that names them.
 type Belonging<'d> = BTreeMap<MemberId, &'d DesiredMember>;
 
-/// Takes the additions out of the compared groups that `exclusive_with` forbids, and reports everybody who is in two
-/// such groups already: they stay in both.
+/// Blocks the additions that `exclusive_with` forbids. Reports everybody who is already in two such groups; both
+/// memberships stay.
 pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, compared: &mut Compared) {
     let pairs = exclusive_pairs(desired);
     let names: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
@@ -61,15 +61,15 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
             required.retain(|member| !members.contains(member));
         }
     }
-    // Somebody can be excluded by several groups: one reason is enough.
+    // A person can be excluded by several groups. One reason is sufficient.
     blocked.dedup_by(|a, b| (&a.group, &a.entry) == (&b.group, &b.entry));
     compared.undated.extend(undated);
     compared.blocked.extend(blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
 }
 
-/// Each two groups of which one excludes the other, once. The group that has the rule comes first; where both have it,
-/// the first by name.
+/// Each pair of groups of which one excludes the other. The group with the rule comes first, or the first by name if
+/// both have it.
 fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
     let excludes = |name: &GroupName, other: &GroupName| {
         desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.iter().any(|it| it.group == *other))
@@ -100,18 +100,17 @@ fn in_both<'a, 'd>(
     first: &'a Belonging<'d>,
     second: &'a Belonging<'d>,
 ) -> impl Iterator<Item = (MemberId, &'d DesiredMember, &'d DesiredMember)> + 'a {
-    // The smaller one is walked, so that a large group that many groups exclude costs little.
+    // Iterate over the smaller group, so that a large group that many groups exclude costs little.
     let (walked, asked) = if first.len() <= second.len() { (first, second) } else { (second, first) };
     walked.keys().filter(|id| asked.contains_key(id)).filter_map(|id| Some((*id, *first.get(id)?, *second.get(id)?)))
 }
 
-/// How somebody who is declared in a group stands to it.
+/// The state of a person who is declared in a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// The plan adds them.
     Joins,
     Present,
-    /// The group is not planned, or is only observed, and they are not in it.
+    /// The group is not planned or only observed, and the person is not in it.
     Unknown,
 }
 

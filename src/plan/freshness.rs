@@ -1,26 +1,26 @@
-//! Whether a group is still what a plan was made from.
+//! Whether a group is still as the plan saw it.
 
 use std::collections::BTreeSet;
 
 use super::GroupPlan;
 use crate::model::MemberId;
 
-/// How a group, read again, relates to the plan.
+/// A group that was read again, compared with the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// The plan's changes are still the ones to make; an earlier run may have made some of them.
+    /// The plan's changes are still valid. An earlier run may have made some of them.
     Fresh,
-    /// Somebody else changed it.
+    /// Somebody else changed the group.
     Stale {
-        /// Who joined and would have to leave.
+        /// Members who joined and should leave.
         added: BTreeSet<MemberId>,
-        /// Who left and would have to join.
+        /// Members who left and should join.
         removed: BTreeSet<MemberId>,
     },
 }
 
 impl GroupPlan {
-    /// Compares the group's members, read again, with what the plan saw.
+    /// Compares the group's new reading with the plan.
     #[must_use]
     pub fn freshness(&self, present: &BTreeSet<MemberId>) -> Freshness {
         let changing: BTreeSet<MemberId> = self.carried_out().map(|change| change.member.id).collect();
@@ -33,7 +33,7 @@ impl GroupPlan {
         }
     }
 
-    /// Who is in the group against the target, and who is missing from it.
+    /// The members who differ from the target: those who should not be in the group, and those who are missing.
     #[must_use]
     pub fn strays(&self, present: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
         match &self.required {

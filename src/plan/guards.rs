@@ -1,7 +1,6 @@
-//! The guards: named checks that look at a finished plan and may refuse it.
+//! The guards: named checks of a finished plan that can refuse it.
 //!
-//! A guard never changes a plan. What it counts is what the operations would do: neither held removals nor groups
-//! that are only observed.
+//! A guard never changes a plan. It counts the effects of the operations, without held removals and observed groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,42 +15,41 @@ use crate::model::{
     Settings, TokenUser, Unmanaged,
 };
 
-/// A percentage of one group's members never comes to less than this many removals.
+/// A percentage of one group's members always allows at least this many removals.
 const LEAST_GROUP_REMOVALS: u64 = 1;
 
-/// A percentage of all memberships never comes to less than this many removals.
+/// A percentage of all memberships always allows at least this many removals.
 const LEAST_TOTAL_REMOVALS: u64 = 5;
 
-/// The checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// More removals from one group than its limit allows.
     GroupRemovals,
-    /// More removals in all than the limit allows.
+    /// More removals in total than the limit allows.
     TotalRemovals,
-    /// Somebody protected would be removed.
+    /// A protected person would be removed.
     Protected,
-    /// A group would be left with fewer members than it must have.
+    /// A group would have fewer members than its minimum.
     MinMembers,
     /// A group would become empty.
     AllowEmpty,
     /// The account has groups that no file declares.
     UnmanagedGroups,
-    /// A pinned group has another name than the file says.
+    /// A pinned group has another name than in the file.
     PinnedName,
-    /// The person the token acts for would be removed.
+    /// The user of the token would be removed.
     Oneself,
 }
 
 impl Guard {
-    /// Whether accepting a plan by its digest lifts the refusal.
+    /// Whether `--accept` lifts the refusal.
     #[must_use]
     pub const fn is_limit(self) -> bool {
         matches!(self, Self::GroupRemovals | Self::TotalRemovals)
     }
 
-    /// The guard's name, as in the files where it has one there.
+    /// The guard's name, which is the key in the files if there is one.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,31 +65,31 @@ impl Guard {
     }
 }
 
-/// A guard's objection to a plan.
+/// The refusal of a plan by a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
     pub guard: Guard,
-    /// The group; null where it is about the account.
+    /// The group; null if it concerns the account.
     pub group: Option<GroupName>,
-    /// What it objects to, with the figures.
+    /// The reason, with the figures.
     pub message: String,
-    /// How to proceed.
+    /// The remedy.
     pub help: String,
-    /// What was compared; null where nothing was.
+    /// The compared figures; null if there are none.
     pub figures: Option<Figures>,
-    /// Where the bound was set; null for a default.
+    /// The place of the setting; null for a default.
     pub origin: Option<Origin>,
 }
 
-/// What a guard compared.
+/// The figures that a guard compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
-    /// What the plan comes to.
+    /// The planned number.
     pub planned: u64,
-    /// What is allowed: the most for removals, the least for members.
+    /// The allowed number: a maximum for removals, a minimum for members.
     pub allowed: u64,
-    /// The memberships a share was taken of, or that are there now.
+    /// The present memberships.
     pub present: u64,
 }
 
@@ -99,7 +97,7 @@ impl GroupGuards {
     /// The guards of a declared group.
     #[must_use]
     pub fn of(group: &DesiredGroup, settings: &Settings) -> Self {
-        // Where nothing is said about it, the list of members is what would leave the group empty.
+        // Without an `allow_empty`, the list of members is the cause of an empty group.
         let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
         Self {
             min_members: group.min_members.clone(),
@@ -108,7 +106,7 @@ impl GroupGuards {
         }
     }
 
-    /// The guards of a group that no file declares: only the limit holds.
+    /// The guards of a group that no file declares: only the limit applies.
     #[must_use]
     pub fn undeclared(settings: &Settings) -> Self {
         let group_removals = settings.limits.group_removals.clone();
@@ -121,7 +119,7 @@ impl GroupGuards {
         self.group_removals.value.allows(present, LEAST_GROUP_REMOVALS)
     }
 
-    /// The fewest members that removals may leave, at every moment.
+    /// The minimum number of members that removals must leave at every moment.
     #[must_use]
     pub fn least(&self) -> u64 {
         let least = self.min_members.as_ref().map_or(0, |least| least.value);
@@ -146,7 +144,7 @@ impl PlanGuards {
     }
 }
 
-/// The guards over what the operations would do.
+/// Checks the effects of the operations.
 pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
     let mut refusals = operation_refusals(plan, people);
     let (doubts, warnings) = unknown_protected(plan, people);
@@ -156,7 +154,7 @@ pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
     sort(plan);
 }
 
-/// What the guards object to that can be judged from the members of the planned groups alone.
+/// The refusals that need only the members of the planned groups.
 pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut refusals = protected(plan, people);
     refusals.extend(total_removals(plan));
@@ -168,7 +166,7 @@ pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusa
     refusals
 }
 
-/// The guards over how the files and the account fit together.
+/// Checks how the files and the account fit together.
 pub(super) fn check_account(
     plan: &mut Plan,
     desired: &Desired,
@@ -180,8 +178,8 @@ pub(super) fn check_account(
     sort(plan);
 }
 
-/// Refuses to remove the user that the token acts for, found by user id or by any of their addresses; records for a
-/// saved plan which members that user is.
+/// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
+/// for a saved plan.
 pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &People<'_>) {
     let TokenUser::Known(user) = &current.token_user else { return };
     let mut members: BTreeSet<MemberId> = people.of_user(&user.user_id).collect();
@@ -199,10 +197,10 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
         .map(|(group, change)| Refusal {
             guard: Guard::Oneself,
             group: Some(group.name.clone()),
-            message: format!("{}, whom the token acts for, would be removed", shown(&change.member)),
+            message: format!("{}, the user of the token, would be removed", shown(&change.member)),
             figures: None,
             origin: Some(group.origin.clone()),
-            help: "run with somebody else's token or an account-owned one, or say --accept-self".into(),
+            help: "use another user's token or an account-owned token, or pass --accept-self".into(),
         })
         .collect();
     if plan.removes_anybody() {
@@ -213,7 +211,7 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
     sort(plan);
 }
 
-/// What is about one group stands with it, in the order of names; what is about the account comes last.
+/// Sorts refusals by group. Those that concern the account come last.
 pub(super) fn sort(plan: &mut Plan) {
     plan.refusals.sort_by(|a, b| {
         let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
@@ -236,11 +234,11 @@ fn group_removals(group: &GroupPlan) -> Option<Refusal> {
         ),
         figures: Some(figures),
         origin: limit.origin.clone(),
-        help: "if every one of these removals is meant, accept this very plan by its digest".into(),
+        help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
     })
 }
 
-/// Asked only where several groups lose members: of one group its own limit speaks.
+/// Checked only if several groups lose members. One group has its own limit.
 fn total_removals(plan: &Plan) -> Option<Refusal> {
     let limit = &plan.guards.total_removals;
     if !plan.removes_from_several_groups() {
@@ -261,7 +259,7 @@ fn total_removals(plan: &Plan) -> Option<Refusal> {
         ),
         figures: Some(figures),
         origin: limit.origin.clone(),
-        help: "if every one of these removals is meant, accept this very plan by its digest".into(),
+        help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
     })
 }
 
@@ -296,10 +294,10 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
         .collect()
 }
 
-/// Protected entries that name nobody in the account. Where somebody is removed and an entry may mean a member, it
-/// refuses the plan: the person it is to protect may be the one who is removed.
+/// Checks `protected` entries that match no member of the account. If the plan removes anybody and the entry may mean
+/// a member, the plan is refused, because the removed person may be the protected one.
 fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<PlanWarning>) {
-    /// More names than this would drown the message.
+    /// The maximum number of names in the message.
     const NAMED: usize = 5;
     let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
     let removes = plan.removes_anybody();
@@ -313,16 +311,16 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
         });
         let text = typos::written(&entry.person);
         let near = texts.nearest(text, typos::tolerance(text));
-        let message = format!("{} is protected at {}, and no member of the account", entry.person, entry.origin);
+        let message = format!("{} is protected at {}, but is not a member of the account", entry.person, entry.origin);
         let origin = Some(entry.origin.clone());
         let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, ())| *text).collect();
         names.dedup();
         if names.is_empty() || !removes {
-            let help = "correct settings.protected, or take the entry out".into();
+            let help = "correct the entry in settings.protected, or remove it".into();
             warnings.push(PlanWarning { message, help, origin });
         } else {
             let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
-            let help = "correct settings.protected, or take the entry out".into();
+            let help = "correct the entry in settings.protected, or remove it".into();
             refusals.push(Refusal { guard: Guard::Protected, group: None, message, help, figures: None, origin });
         }
     }
@@ -339,10 +337,10 @@ fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) 
     Refusal {
         guard: Guard::Protected,
         group: Some(group.name.clone()),
-        message: format!("{subject} would be removed, and is protected at {}", protected.origin),
+        message: format!("{subject} would be removed, but is protected at {}", protected.origin),
         figures: None,
         origin: Some(protected.origin.clone()),
-        help: "keep them in the group's list, or take them off settings.protected first".into(),
+        help: "keep the person in the group's list, or remove the person from settings.protected first".into(),
     }
 }
 
@@ -356,7 +354,7 @@ fn min_members(group: &GroupPlan) -> Option<Refusal> {
     Some(Refusal {
         guard: Guard::MinMembers,
         group: Some(group.name.clone()),
-        message: format!("{left} members would be left, at least {} must be{place}", least.value),
+        message: format!("only {left} would remain, and min_members is {}{place}", least.value),
         figures: Some(Figures { planned: left, allowed: least.value, present }),
         origin: least.origin.clone(),
         help: "declare more members, or lower min_members".into(),
@@ -371,14 +369,14 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
     Some(Refusal {
         guard: Guard::AllowEmpty,
         group: Some(group.name.clone()),
-        message: format!("nobody would be left of {present} members"),
+        message: format!("the group would be empty (members now: {present})"),
         figures: Some(Figures { planned: 0, allowed: 1, present }),
         origin: group.guards.allow_empty.origin.clone(),
-        help: "if the group is to be empty, say so: allow_empty: true".into(),
+        help: "if you intend an empty group, set allow_empty: true".into(),
     })
 }
 
-/// Looks at every pinned group, also one whose members could not be read.
+/// Checks every pinned group, also groups whose members could not be read.
 fn pinned_names(desired: &Desired, current: &Observed, targets: &BTreeMap<GroupName, Target>) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for name in targets.keys() {
@@ -391,7 +389,7 @@ fn pinned_names(desired: &Desired, current: &Observed, targets: &BTreeMap<GroupN
                 message: format!("the pinned group {} is called {:?} in the account", pin.value, present.as_str()),
                 figures: None,
                 origin: pin.origin.clone(),
-                help: "make sure that it is the group you mean, then rename it in the file or in the account".into(),
+                help: "check that this is the group you mean, then correct the name in the file or rename the group in the account".into(),
             });
         }
     }
@@ -399,7 +397,7 @@ fn pinned_names(desired: &Desired, current: &Observed, targets: &BTreeMap<GroupN
 }
 
 fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
-    /// More names than this would drown the message; the plan lists them all.
+    /// The maximum number of names in the message. The plan lists them all.
     const NAMED: usize = 5;
     let setting = &desired.settings.unmanaged_groups;
     if setting.value != Unmanaged::Refuse || plan.unmanaged_groups.is_empty() {
@@ -418,6 +416,6 @@ fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
         message: format!("{count} {noun} declared in no file: {}", names.join(", ")),
         figures: None,
         origin: setting.origin.clone(),
-        help: "declare them (export writes them as files), or set unmanaged_groups to report".into(),
+        help: "declare them (`convoke export` writes the files), or set unmanaged_groups to report".into(),
     })
 }

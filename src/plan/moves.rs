@@ -1,5 +1,4 @@
-//! A plan of the touched groups alone must not take a member's access away who is declared in another group and has
-//! not arrived there.
+//! With `--only-changed`, a member who moves to a group that is not planned must not lose access.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,16 +10,16 @@ use super::people::People;
 use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
 use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin, PersonRef};
 
-/// Where somebody is declared whom the plan removes elsewhere.
+/// The other declarations of people whom the plan removes.
 #[derive(Default)]
 struct Declarations<'a> {
     groups: BTreeMap<&'a GroupName, Vec<(MemberId, &'a DesiredMember)>>,
-    /// Who may be meant by an entry that several members fit.
+    /// The members who may be meant by an ambiguous entry.
     ambiguous: BTreeMap<MemberId, Origin>,
 }
 
-/// Adds those whom the plan removes to the other groups that declare them, where they are not there yet, and holds the
-/// removals for which that cannot be done. Says which groups have to be read first.
+/// Adds the removed members to the other groups that declare them, if they are not there yet. Holds the removals if
+/// that is not possible. Returns the groups that must be read first.
 pub(super) fn keep_access(
     compared: &mut Compared,
     desired: &Desired,
@@ -40,7 +39,7 @@ pub(super) fn keep_access(
         let Some(group) = desired.groups.get(*name) else { continue };
         let id = found.get(*name).and_then(|target| target.as_ref().ok());
         match id.and_then(|id| Some((*id, current.memberships.get(id)?))) {
-            // Nobody arrives in a group that is only observed.
+            // An observed group cannot be the destination of a move.
             Some(_) if group.mode == Mode::Observe => {}
             Some((id, observed)) => {
                 let missing = members.iter().filter(|(member, _)| !observed.contains_key(member));
@@ -86,7 +85,7 @@ pub(super) fn keep_access(
     unread
 }
 
-/// The entries of groups that are not planned for members whom the plan removes.
+/// The entries for removed members in groups that are not planned.
 fn declarations<'a>(
     compared: &Compared,
     desired: &'a Desired,

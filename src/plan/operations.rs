@@ -1,7 +1,7 @@
-//! Decides by which requests each group's changes are made.
+//! Decides which requests make each group's changes.
 //!
-//! Over the whole plan additions come first: every POST is done before the first PUT or DELETE.
-//! Somebody who moves between groups is thus never without both.
+//! Additions come first over the whole plan: every POST is sent before the first PUT or DELETE. A member who moves
+//! between groups therefore never loses access.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Change, GroupPlan};
 use crate::model::{MemberId, Mode};
 
-/// Where changing a group one by one would take more requests than this, the whole set is replaced.
+/// If single changes would take more requests than this, all members are replaced at once.
 const MAX_SINGLE_REQUESTS: usize = 3;
 
-/// One request of a plan. As JSON each is `{"method": …, "members": […]}`, so that readers need not tell them apart.
+/// One request of a plan. In JSON each one is `{"method": …, "members": […]}`, so that all have the same form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "method", content = "members", rename_all = "UPPERCASE")]
 pub enum Operation {
@@ -40,7 +40,6 @@ impl Operation {
         }
     }
 
-    /// The members that the request names.
     #[must_use]
     pub fn members(&self) -> &[MemberId] {
         match self {
@@ -62,7 +61,7 @@ mod list_of_one {
     }
 }
 
-/// What a request does to a group's members.
+/// The HTTP method of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -74,7 +73,7 @@ pub enum Method {
     Delete,
 }
 
-/// Fills in the operations of every group.
+/// Decides the operations of every group.
 pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
     let leaving: BTreeSet<MemberId> =
         groups.iter().flat_map(GroupPlan::removals).map(|change| change.member.id).collect();
@@ -82,7 +81,7 @@ pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
         group.operations = match group.mode {
             Mode::Observe => Vec::new(),
             Mode::Additive => one_by_one(&group.changes),
-            // Replacing the set would do more than the clock brings.
+            // A replacement would do more than the due changes.
             Mode::Exact if due => one_by_one(&group.changes),
             Mode::Exact if single_requests(&group.changes) > MAX_SINGLE_REQUESTS => replacing(group, &leaving),
             Mode::Exact => one_by_one(&group.changes),
@@ -105,7 +104,7 @@ fn one_by_one(changes: &[Change]) -> Vec<Operation> {
     posting(joining).into_iter().chain(removals.map(Operation::Delete)).collect()
 }
 
-/// One PUT; before it a POST for those it would bring in while another group loses them.
+/// One PUT, after a POST for the members that another group loses.
 fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> {
     let moving: Vec<MemberId> = of(&group.changes, Action::Add).filter(|id| leaving.contains(id)).collect();
     let put = Operation::Put(group.target().into_iter().collect());

@@ -1,50 +1,50 @@
-//! Who is meant by an email address or an id, as far as the account has been read.
+//! Finds the members that an email address or an id means, in what was read of the account.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::BlockedReason;
 use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status, UserId};
 
-/// A map by hash, seeded at random: quicker for short keys than the one of the standard library.
+/// A map with a randomly seeded hash, which is faster for short keys than that of the standard library.
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// Somebody's place among everybody: what a large account is compared by, as ids and addresses are long and lie
-/// scattered in memory.
+/// The index of a person. Large accounts are compared by index, because ids and addresses are long and scattered in
+/// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(usize);
 
 impl Number {
-    /// The number as a place in a list of everybody.
+    /// The number as an index.
     pub const fn place(self) -> usize {
         self.0
     }
 }
 
-/// Everybody the account was seen to have.
+/// Everybody who was seen in the account.
 ///
-/// The maps that everybody is in are hashed for speed: no order shows, as they are only asked. What is rare has maps
-/// of its own, so that everybody's entry stays small.
+/// The large maps are hashed for speed. They are never iterated, so no order shows. Rare facts are in separate maps,
+/// so that each person's entry stays small.
 pub struct People<'a> {
     everybody: Vec<Known<'a>>,
     by_id: Hashed<MemberId, Met<'a>>,
-    /// The first member that was seen with each address, by the address in lower case.
+    /// The first member with each address, by the address in lower case.
     by_email: Hashed<&'a str, Number>,
-    /// The members of each group that was read, in the order of their ids.
+    /// The members of each group that was read, sorted by id.
     groups: BTreeMap<GroupId, Vec<Number>>,
-    /// All members of each address that was seen with several, by the address in lower case.
+    /// All members of each address that several members have, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
-    /// The further addresses of each member that was seen with several.
+    /// The additional addresses of members with several addresses.
     further: BTreeMap<Number, Vec<&'a Email>>,
-    /// Who declined the invitation.
+    /// People who declined the invitation.
     rejected: BTreeSet<MemberId>,
-    /// The members of each user, as far as the account's members were read.
+    /// The members of each user, from the account members that were read.
     users: BTreeMap<&'a UserId, Vec<MemberId>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known<'a> {
     id: &'a MemberId,
-    /// The first address seen: a group's address takes precedence over the account's.
+    /// The first address that was seen. A group's address has precedence over the account's.
     email: Option<&'a Email>,
     status: Option<Status>,
 }
@@ -52,12 +52,12 @@ struct Known<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Met<'a> {
     number: Number,
-    /// The member as the first group lists them. A group that shares the value adds nothing.
+    /// The member in the first group that lists them. Groups that share the value add nothing.
     told: Option<&'a Member>,
 }
 
 impl<'a> People<'a> {
-    /// Gathers all that was read: the groups' lists first, then the account's members.
+    /// Collects everything that was read: first the groups' lists, then the account's members.
     pub fn of(current: &'a Observed) -> Self {
         let mut people = Self {
             everybody: Vec::new(),
@@ -77,7 +77,7 @@ impl<'a> People<'a> {
             let status = match &person.status {
                 PersonStatus::Known(status) => Some(*status),
                 PersonStatus::Rejected => {
-                    // A group member has not declined, whatever the account's list says.
+                    // A group member has not declined, even if the account's list says so.
                     if !people.by_id.contains_key(id) {
                         people.rejected.insert(*id);
                     }
@@ -95,7 +95,7 @@ impl<'a> People<'a> {
         people
     }
 
-    /// Adds a member as a group lists them.
+    /// Adds a member from a group's list.
     fn meet(&mut self, id: &'a MemberId, member: &'a Member) -> Number {
         let met = self.number(id);
         let number = met.number;
@@ -106,7 +106,7 @@ impl<'a> People<'a> {
         number
     }
 
-    /// The entry of somebody with this id, who gets the next number if they are new.
+    /// The entry of the person with this id. A new person gets the next number.
     fn number(&mut self, id: &'a MemberId) -> &mut Met<'a> {
         self.by_id.entry(*id).or_insert_with(|| {
             self.everybody.push(Known { id, email: None, status: None });
@@ -141,22 +141,21 @@ impl<'a> People<'a> {
         &self.everybody[number.0]
     }
 
-    /// Their id.
     pub fn id(&self, number: Number) -> MemberId {
         *self.known(number).id
     }
 
-    /// How many there are: every number is below.
+    /// The number of people. All numbers are below it.
     pub const fn len(&self) -> usize {
         self.everybody.len()
     }
 
-    /// The members of a group, in the order of their ids; nobody where the group was not read.
+    /// The members of a group, sorted by id; empty if the group was not read.
     pub fn members(&self, group: GroupId) -> &[Number] {
         self.groups.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether anybody was seen with this address or id.
+    /// Whether anybody with this address or id was seen.
     pub fn knows(&self, person: &PersonRef) -> bool {
         match person {
             PersonRef::Email(email) => self.by_email.contains_key(email.folded()),
@@ -164,25 +163,25 @@ impl<'a> People<'a> {
         }
     }
 
-    /// Everybody's addresses, all letters small.
+    /// The addresses of all people, in lower case.
     pub fn addresses(&self) -> impl Iterator<Item = (&'a str, Number)> {
         let first = self.everybody.iter().enumerate().filter_map(|(place, known)| Some((known.email?, Number(place))));
         let further = self.further.iter().flat_map(|(number, emails)| emails.iter().map(|email| (*email, *number)));
         first.chain(further).map(|(email, number)| (email.folded(), number))
     }
 
-    /// Everybody's id as text.
+    /// The ids of all people, as text.
     pub fn ids(&self) -> impl Iterator<Item = (&'a str, Number)> {
         self.everybody.iter().enumerate().map(|(place, known)| (known.id.as_str(), Number(place)))
     }
 
-    /// Every address that somebody was seen with.
+    /// Every address of a person.
     pub fn emails(&self, number: Number) -> impl Iterator<Item = &'a Email> {
         let further = self.further.get(&number).into_iter().flatten().copied();
         self.known(number).email.into_iter().chain(further)
     }
 
-    /// Everything that an entry may name a member by: their id and their addresses.
+    /// Everything that an entry may name a member by: the id and the addresses.
     pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
         let number = self.by_id.get(&id).map(|met| met.number);
         number.into_iter().flat_map(|number| {
@@ -196,7 +195,7 @@ impl<'a> People<'a> {
         self.users.get(user).into_iter().flatten().copied()
     }
 
-    /// Every member that was seen with this address.
+    /// Every member with this address.
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
         match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
@@ -204,11 +203,11 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The member a person comes to.
+    /// The member that an entry means.
     ///
     /// # Errors
     ///
-    /// Says why there is none. Who is similar is left out.
+    /// Why there is none. Does not include similar members.
     pub fn find(&self, person: &PersonRef) -> Result<Number, BlockedReason> {
         let found = match person {
             PersonRef::Id(id) => self.by_id.get(id).map(|met| met.number),
@@ -226,7 +225,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The id of the member a person comes to.
+    /// The id of the member that an entry means.
     ///
     /// # Errors
     ///
@@ -235,7 +234,8 @@ impl<'a> People<'a> {
         self.find(person).map(|number| self.id(number))
     }
 
-    /// An invitation that was rejected and sent anew leaves two members with one address: the living one is meant.
+    /// After a declined invitation was sent again, two members have one address. The one who has not declined is
+    /// meant.
     fn choose(&self, ids: &BTreeSet<MemberId>) -> Result<MemberId, BlockedReason> {
         let living: Vec<MemberId> = ids.difference(&self.rejected).copied().collect();
         match living.as_slice() {
@@ -245,13 +245,13 @@ impl<'a> People<'a> {
         }
     }
 
-    /// A member as a plan names them.
+    /// A member for a plan.
     pub fn subject(&self, number: Number) -> Member {
         let Known { id, email, status } = *self.known(number);
         Member { id: *id, email: email.cloned(), status }
     }
 
-    /// A member as a plan names them, who may be somebody that was never seen.
+    /// A member for a plan, who may not have been seen.
     pub fn subject_with_id(&self, id: MemberId) -> Member {
         let known = self.by_id.get(&id).map(|met| self.subject(met.number));
         known.unwrap_or(Member { id, email: None, status: None })

@@ -1,4 +1,4 @@
-//! What is left of a saved plan once the groups that it changes were read again, and what the guards say to that.
+//! The remaining part of a saved plan after its groups were read again, with the guards checked again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use super::{Action, Guard, Plan, Refusal, fingerprint, guards, operations};
 use crate::model::{GroupId, Membership, Observed};
 
 impl Plan {
-    /// The part of the plan that is still to be carried out, given the present members of the groups that it changes.
-    /// What an earlier run did is done. It keeps the digest of the plan, and the guards are judged anew.
+    /// The part of the plan that is still to be applied, for the present members of its groups. It has the digest of
+    /// the plan. The guards are checked again.
     #[must_use]
     pub fn remaining(&self, present: &BTreeMap<GroupId, Arc<Membership>>) -> Self {
         let mut left = self.clone();
@@ -23,7 +23,7 @@ impl Plan {
         left.judged_anew()
     }
 
-    /// The same plan, with these refusals.
+    /// The same plan with these refusals.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
         self.refusals = refusals;
@@ -48,8 +48,9 @@ impl Plan {
         self
     }
 
-    /// Whether an earlier refusal holds without being judged again. Who is protected may have been found among the
-    /// account's members, which are not read again, so that such a refusal stands while anybody is removed there.
+    /// Whether an earlier refusal applies without a new check. A protected person may have been found among the
+    /// account's members, which are not read again. Such a refusal stays if the plan still removes anybody in that
+    /// group.
     fn still_stands(&self, refusal: &Refusal) -> bool {
         match refusal.guard {
             Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,

@@ -1,4 +1,4 @@
-//! The evidence for an access review: every membership of every group of the account, and what the files say of it.
+//! The evidence for an access review: every membership of every group of the account, compared with the files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::model::{
 /// The version of the JSON format.
 const FORMAT_VERSION: u32 = 1;
 
-/// When memberships began, as far as that was asked and the API says it.
+/// The beginnings of memberships that were requested and that the API reports.
 pub type Beginnings = BTreeMap<(GroupId, MemberId), Timestamp>;
 
-/// What a review says of itself: the facts that neither the files nor the account hold.
+/// The facts of a review that are neither in the files nor in the account.
 #[derive(Clone, Debug)]
 pub struct ReviewFacts {
     pub account_id: AccountId,
     pub time: Timestamp,
-    /// The commit of the files, where CI says it.
+    /// The commit of the files, if CI reports it.
     pub commit: Option<String>,
     pub files_digest: Digest,
     pub requests: u64,
@@ -40,18 +40,18 @@ pub struct Review {
     pub account_id: AccountId,
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
-    /// The commit of the files; null where CI does not say it.
+    /// The commit of the files; null if CI does not report it.
     pub commit: Option<String>,
     /// SHA-256 over the paths and the bytes of the files.
     pub files_digest: Digest,
-    /// The requests that the review took.
+    /// The number of requests of the review.
     pub requests: u64,
     pub summary: ReviewSummary,
-    /// Every group of the account, and every declared group that the account does not have, by name.
+    /// Every group of the account, and every declared group that is missing in the account, by name.
     pub groups: Vec<ReviewGroup>,
 }
 
-/// Whether the declared groups are as the files say.
+/// Whether the declared groups are as the files declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewStatus {
@@ -68,7 +68,7 @@ pub struct ReviewSummary {
     pub people: u64,
     /// Memberships that exist, in all groups.
     pub memberships: u64,
-    /// Memberships of declared groups that no entry asks for.
+    /// Memberships of declared groups that no entry declares.
     pub undeclared: u64,
     /// Memberships whose entry has ended.
     pub expired: u64,
@@ -80,7 +80,7 @@ pub struct ReviewSummary {
     pub without_two_factor: u64,
 }
 
-/// What the files say of a group's list.
+/// The declared mode of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReviewMode {
@@ -115,45 +115,45 @@ impl From<Mode> for ReviewMode {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReviewGroup {
-    /// Null where the account does not have the group.
+    /// Null if the account does not have the group.
     pub id: Option<GroupId>,
     pub name: GroupName,
     pub mode: ReviewMode,
     /// The permission groups of the group's policies, as the list of groups shows them.
     pub grants: Vec<String>,
-    /// By person.
+    /// Sorted by person.
     pub memberships: Vec<ReviewMembership>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReviewMembership {
-    /// The address, or the id where there is none.
+    /// The address, or the id if there is none.
     pub person: Arc<str>,
-    /// Null where the account has no such member.
+    /// Null if the account has no such member.
     pub member_id: Option<MemberId>,
-    /// The state of the invitation; null where the API does not say it.
+    /// The state of the invitation; null if the API does not report it.
     pub status: Option<Status>,
-    /// Whether two-factor authentication is on; null where the API does not say it.
+    /// Whether two-factor authentication is on; null if the API does not report it.
     pub two_factor: Option<bool>,
     pub state: ReviewState,
-    /// The entries that ask for the membership: those that hold now, else those that have ended.
+    /// The entries for the membership: the current ones, or else the ended ones.
     pub declared: Vec<ReviewEntry>,
-    /// When the membership began; null where that was not asked, or the API does not say it.
+    /// When the membership began; null if this was not requested or the API does not report it.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub began: Option<Timestamp>,
 }
 
-/// How a membership relates to the files.
+/// The state of a membership, compared with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReviewState {
-    /// It exists, and an entry asks for it now.
+    /// It exists, and an entry declares it now.
     Declared,
-    /// It exists, and no entry asks for it.
+    /// It exists, and no entry declares it.
     Undeclared,
-    /// It exists, and the entry that asked for it has ended.
+    /// It exists, but its entry has ended.
     Expired,
-    /// An entry asks for it now, and it does not exist.
+    /// An entry declares it now, but it does not exist.
     Missing,
 }
 
@@ -169,7 +169,7 @@ impl ReviewState {
     }
 }
 
-/// An entry of a file that asks for a membership. Flat, because most readers of this document are spreadsheets.
+/// An entry that declares a membership. The JSON is flat, because it is mostly read with spreadsheets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReviewEntry {
     pub file: Arc<str>,
@@ -198,7 +198,7 @@ impl From<&DesiredMember> for ReviewEntry {
     }
 }
 
-/// Lists every membership. The account has to be read whole: all groups, and all account members.
+/// Lists every membership. The account must have been read completely: all groups, and all account members.
 #[must_use]
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
@@ -228,7 +228,7 @@ struct Reviewer<'a> {
     beginnings: &'a Beginnings,
 }
 
-/// The entries of a group that name one person.
+/// The entries of a group for one person.
 #[derive(Default)]
 struct Entries<'a> {
     active: Vec<&'a DesiredMember>,
@@ -244,7 +244,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// How a membership that exists relates to the entries, and those that say so.
+    /// The state of an existing membership, and the entries for it.
     fn state(&self) -> (ReviewState, Vec<ReviewEntry>) {
         let (state, entries) = match (self.active.is_empty(), self.ended.is_empty()) {
             (false, _) => (ReviewState::Declared, &self.active),
@@ -327,8 +327,8 @@ impl<'a> Reviewer<'a> {
     }
 }
 
-/// Whether nothing of the group differs from the files. Others may be in an additive group, and nothing is declared
-/// of an unmanaged one.
+/// Whether the group is as the files declare. Other members are allowed in an additive group, and an unmanaged group
+/// has no declarations.
 fn in_sync(group: &ReviewGroup) -> bool {
     group.memberships.iter().all(|membership| match membership.state {
         ReviewState::Declared => true,

@@ -1,4 +1,4 @@
-//! Writes a plan with its checksum, and reads it back: the plan must be whole, unedited, and follow from itself.
+//! Writes a plan with its checksum, and reads it back. A plan must be complete, unedited and consistent.
 
 use std::collections::BTreeSet;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Change, Digest, Plan, digest, fingerprint, operations};
 
-/// The version of the format that this program writes, and the only one it reads.
+/// The format version that this program writes and reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-/// Why a text is not a plan that can be trusted.
+/// Why a text is not a valid plan.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
     #[error("it is truncated, or another version of convoke wrote it")]
     Shape(#[from] serde_json::Error),
     #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
     Version(u32),
-    #[error("it was damaged or edited after it was made: {0}")]
+    #[error("it was damaged or edited after it was created: {0}")]
     Edited(&'static str),
 }
 
-/// A plan together with the checksum of all that it says.
+/// A plan with the checksum of its content.
 #[derive(Debug, Serialize)]
 pub struct SealedPlan<'p> {
     #[serde(flatten)]
@@ -29,18 +29,18 @@ pub struct SealedPlan<'p> {
 }
 
 impl Plan {
-    /// The plan as it is saved and printed.
+    /// The plan in the form that is saved and printed.
     #[must_use]
     pub fn sealed(&self) -> SealedPlan<'_> {
         SealedPlan { plan: self, checksum: Digest::of_json(self) }
     }
 
-    /// Reads a saved plan and checks all that can be checked without the account: its checksum, and that digest,
-    /// fingerprints, operations and figures follow from the rest.
+    /// Reads a saved plan and checks everything that does not need the account: the checksum, and that the digest,
+    /// fingerprints, operations and summary match the rest.
     ///
     /// # Errors
     ///
-    /// If it is of another version, truncated, or changed since it was made.
+    /// If it has another version, is truncated, or was changed.
     pub fn parse(bytes: &[u8]) -> Result<Self, SavedPlanError> {
         #[derive(Deserialize)]
         struct Version {
@@ -51,7 +51,7 @@ impl Plan {
             return Err(SavedPlanError::Version(format_version));
         }
         let mut plan: Self = serde_json::from_slice(bytes)?;
-        // The checksum is no part of what it covers: writing leaves it out.
+        // The checksum does not cover itself: it is left out when the plan is written.
         if plan.checksum.take() != Some(Digest::of_json(&plan)) {
             return Err(SavedPlanError::Edited("its checksum does not match"));
         }

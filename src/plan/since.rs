@@ -1,4 +1,4 @@
-//! Tells differences that a change under review causes from those that were there before it.
+//! Distinguishes differences of the change under review from those that existed before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
@@ -6,8 +6,8 @@ use std::mem::{Discriminant, discriminant};
 use super::{Action, Blocked, BlockedReason, Change, Plan, Since};
 use crate::model::{GroupId, GroupName, MemberId, PersonRef};
 
-/// Labels every difference of `plan`, given the plan for the files before the change: what both have was there
-/// before. A removal that was held before was there before, too.
+/// Labels every difference of `plan`. `before` is the plan of the files before the change. A difference in both plans
+/// existed before. So did a removal that was held before.
 pub(super) fn label(plan: &mut Plan, before: &Plan) {
     let mut known: BTreeMap<GroupId, BTreeSet<(Action, MemberId)>> = BTreeMap::new();
     for group in &before.groups {

@@ -1,29 +1,28 @@
-//! Tells who is missing from a group and who is too many, in one go over the list and one over the group.
+//! Finds the missing and the unexpected members of a group, in one pass over the list and one over the group.
 
 use super::people::{Number, People};
 
-/// How everybody stands to the group that is being compared. One list serves all groups: what is marked for one is
-/// wiped off after it.
+/// The state of each person in the group that is being compared. One list serves all groups and is reset after each.
 pub(super) struct Standings(Vec<Standing>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// Neither in the group nor on its list.
     Outside,
-    /// In the group, and not on its list as far as that was seen.
+    /// In the group, and so far not found on its list.
     Present,
     /// On the list.
     Listed,
 }
 
 impl Standings {
-    /// Everybody stands outside.
+    /// All people are outside.
     pub fn of(people: &People<'_>) -> Self {
         Self(vec![Standing::Outside; people.len()])
     }
 
-    /// Who is on the list and not present, with their first entry, in the order of the list; and who is present and
-    /// not on the list, in the order of those present.
+    /// The people on the list who are not present, with their first entry, in the order of the list; and the people
+    /// who are present but not on the list, in the order of the group.
     pub fn differ<E: Copy>(&mut self, present: &[Number], list: &[(Number, E)]) -> (Vec<(Number, E)>, Vec<Number>) {
         let (mut missing, mut leaving) = (Vec::new(), Vec::new());
         for number in present {
@@ -45,7 +44,7 @@ impl Standings {
         (missing, leaving)
     }
 
-    /// Marks somebody, and says how they stood before.
+    /// Sets a person's state, and returns the previous one.
     fn mark(&mut self, number: Number, standing: Standing) -> Option<Standing> {
         self.0.get_mut(number.place()).map(|place| std::mem::replace(place, standing))
     }

@@ -1,15 +1,15 @@
-//! Which group of the account each declared group means.
+//! Finds the group of the account for each declared group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BlockedReason;
 use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged};
 
-/// What a declared group comes to in the account: a group's id, or why there is none.
+/// The id of a declared group in the account, or why there is none.
 pub type Target = Result<GroupId, BlockedReason>;
 
-/// Finds the account's group for each declared group that is planned. A pin decides alone; else the name does, if it
-/// names one group.
+/// Finds the account's group for each planned group. A pin alone decides; without a pin, the name decides if exactly
+/// one group has it.
 #[must_use]
 pub fn targets(
     desired: &Desired,
@@ -49,19 +49,19 @@ fn target(
     }
 }
 
-/// The name that was probably meant by one that is unknown, if any is similar enough.
+/// The name that an unknown name probably means, if one is similar enough.
 pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n GroupName>) -> Option<&'n GroupName> {
-    /// Below this similarity a suggestion confuses more than it helps.
+    /// The minimum similarity of a suggestion.
     const SIMILAR: f64 = 0.8;
     let folded = unknown.as_str().to_lowercase();
     let likeness = |other: &GroupName| strsim::jaro_winkler(&folded, &other.as_str().to_lowercase());
     let similar = known.into_iter().map(|other| (likeness(other), other)).filter(|(score, _)| *score >= SIMILAR);
-    // Of several that are as similar, the first in the order of names.
+    // Of equally similar names, the first by name.
     similar.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1))).map(|(_, name)| name)
 }
 
-/// The groups that no file declares, by name, where the settings want them told. All declared groups count, not only
-/// those that are planned.
+/// The groups that no file declares, by name, if the settings ask for them. All declared groups count, not only the
+/// planned ones.
 pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<GroupRef> {
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Tests of the planner: files as text, an account as a list, and what comes of the two.
+//! Tests of the planner, with files as text and an account as a list.
 
 mod blocked;
 mod exclusive;
@@ -18,7 +18,7 @@ use crate::model::{
     AccountId, Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Observed, Person, PersonStatus, Status,
 };
 
-/// The id that goes with a number.
+/// The id with this number.
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(number: u64) -> T {
     format!("{number:032x}").parse().unwrap()
 }
@@ -33,7 +33,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// An account under construction. People are numbered, and p7 has the address p7@example.com.
+/// Builds an account. People are numbered, and p7 has the address p7@example.com.
 #[derive(Clone, Default)]
 struct Account(Observed);
 
@@ -57,7 +57,7 @@ impl Account {
         self
     }
 
-    /// Somebody who was looked up among the account's members.
+    /// A person who was looked up among the account's members.
     fn person(mut self, number: u64, address: &str, status: PersonStatus) -> Self {
         let emails = [address.parse().unwrap()].into();
         self.0.people.insert(member_id(number), Person { emails, status, user_id: None, two_factor: None });
@@ -82,13 +82,13 @@ fn policy() -> Policy {
     Policy { expiring_within: SignedDuration::from_hours(7 * 24), ..Policy::new(id::<AccountId>(9)) }
 }
 
-/// A group of the files with these people.
+/// A group in the files with these people.
 fn listing(name: &str, extra: &str, people: impl IntoIterator<Item = u64>) -> String {
     let people: Vec<String> = people.into_iter().map(email).collect();
     format!("  {name}:\n    members: [{}]\n{extra}", people.join(", "))
 }
 
-/// What the operations of a group do, in short.
+/// The effects of a group's operations in short form.
 fn operations(plan: &Plan, group: &str) -> Vec<(Method, usize)> {
     let group = plan.groups.iter().find(|planned| planned.name == GroupName::from(group)).unwrap();
     group.operations.iter().map(|operation| (operation.method(), operation.members().len())).collect()

@@ -1,27 +1,27 @@
-//! Finds texts that differ by no more than a typo: whom an unknown address or id may mean.
+//! Finds texts that differ by no more than a typo, to find the members whom an unknown address or id may mean.
 //!
-//! Everybody who may be meant keeps their access, so nothing may be missed; and a file can hold many thousands of
-//! unknown addresses, so most comparisons end at the lengths and at the sets of characters.
+//! All these members keep their access, so none may be missed. A file can have many thousands of unknown addresses,
+//! so most comparisons end after comparing lengths and character sets.
 
 use std::collections::BTreeMap;
 
 use crate::model::PersonRef;
 
-/// No address and no id is longer, in bytes, as far as the quick comparison goes.
+/// The maximum length in bytes of an address or an id in the quick comparison.
 const LONGEST: usize = 96;
 
-/// What all suggestions of a plan may cost, in comparisons at a glance; a close one costs as much as many.
+/// The total cost of all suggestions of a plan, in quick comparisons. A full comparison costs as much as many quick
+/// ones.
 const MOST_WORK: u64 = 1_000_000_000;
 const CLOSE_LOOK: u64 = 100;
 
-/// How many characters may differ before two addresses are two people's rather than one's with a typo: the shorter
-/// the name, the fewer.
+/// The maximum number of different characters for a typo. Shorter names allow fewer.
 pub fn tolerance(text: &str) -> usize {
     let name = text.split('@').next().unwrap_or_default();
     (1 + name.chars().count() / 6).min(3)
 }
 
-/// A person's text as addresses and ids are compared.
+/// The text of a person in the form for comparisons.
 pub fn written(person: &PersonRef) -> &str {
     match person {
         PersonRef::Email(email) => email.folded(),
@@ -29,14 +29,14 @@ pub fn written(person: &PersonRef) -> &str {
     }
 }
 
-/// Texts, each with something that belongs to it, in the order of their lengths.
+/// Texts with associated values, sorted by length.
 pub struct Texts<'a, T> {
     by_length: BTreeMap<usize, Vec<Row<'a, T>>>,
     work_left: u64,
 }
 
 struct Row<'a, T> {
-    /// Which characters there are, as one bit for several of them.
+    /// The set of characters, with one bit for several of them.
     characters: u64,
     text: &'a str,
     of: T,
@@ -51,14 +51,14 @@ impl<'a, T: Copy> Texts<'a, T> {
         Self { by_length, work_left: MOST_WORK }
     }
 
-    /// Whether any of these texts may have been mistyped as the given one, or the given one as any of these; the
-    /// tolerance is that of the text which nobody has.
+    /// Whether the given text may be a typo of any of these texts, or any of these a typo of it. The tolerance is
+    /// that of the unknown text.
     pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
         self.candidates(text).find(|row| near(row, text, tolerance_of(row.text)).is_some()).map(|row| row.of)
     }
 
-    /// Everything within the tolerance, nearest first, then in the order of the texts. There is an end to what all
-    /// searches together may cost; those after it find nothing.
+    /// All texts within the tolerance: nearest first, then in the order of the texts. When the total cost of all
+    /// searches is used up, later searches find nothing.
     pub fn nearest(&mut self, text: &str, most: usize) -> Vec<(usize, &'a str, T)> {
         let mut found = Vec::new();
         let mut work = 0;
@@ -79,9 +79,9 @@ impl<'a, T: Copy> Texts<'a, T> {
         found
     }
 
-    /// Those whose length allows a typo.
+    /// The texts whose length allows a typo.
     fn candidates(&self, text: &str) -> impl Iterator<Item = &Row<'a, T>> {
-        /// The largest tolerance.
+        /// The maximum tolerance.
         const MOST: usize = 3;
         let length = text.chars().count();
         self.by_length.range(length.saturating_sub(MOST)..=length + MOST).flat_map(|(_, rows)| rows)
@@ -96,12 +96,12 @@ fn characters(text: &str) -> u64 {
     text.chars().fold(0, |set, c| set | 1 << (u32::from(c) % u64::BITS))
 }
 
-/// One edit adds at most one kind of character and takes at most one away.
+/// One edit adds at most one kind of character and removes at most one.
 const fn may_be_near(a: u64, b: u64, most: usize) -> bool {
     (a ^ b).count_ones() as usize <= 2 * most
 }
 
-/// The optimal string alignment distance, where it is at most so much.
+/// The optimal string alignment distance, if it is at most `most`.
 pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b) = differing(a, b);
     let distance = match a.is_ascii() && b.is_ascii() && a.len() < LONGEST && b.len() < LONGEST {
@@ -111,7 +111,7 @@ pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     (distance <= most).then_some(distance)
 }
 
-/// Both texts without what they begin and end with alike.
+/// Both texts without their common beginning and end.
 fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
     let same = |(x, y): &(char, char)| x == y;
     let front: usize = a.chars().zip(b.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
@@ -120,7 +120,7 @@ fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
     (a.get(..a.len() - back).unwrap_or_default(), b.get(..b.len() - back).unwrap_or_default())
 }
 
-/// The optimal string alignment distance of short ASCII texts; any larger number where it is more than `most`.
+/// The optimal string alignment distance of short ASCII texts; any larger number if it is more than `most`.
 #[expect(clippy::indexing_slicing, reason = "both texts are shorter than the rows, as the caller has seen")]
 fn alignment(a: &[u8], b: &[u8], most: usize) -> usize {
     let (mut before, mut last, mut row) = ([0; LONGEST], [0; LONGEST], [0; LONGEST]);
@@ -139,7 +139,7 @@ fn alignment(a: &[u8], b: &[u8], most: usize) -> usize {
             row[j] = cell;
             least = least.min(cell);
         }
-        // A transposition reaches back one row further, and costs one.
+        // A transposition refers to the row before the previous one, and costs one.
         if least > most + 1 {
             return least;
         }

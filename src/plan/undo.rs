@@ -1,4 +1,4 @@
-//! The inverse of what a run did, as an ordinary plan.
+//! Plans the inverse of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
 
-/// Said of a change that the journal cannot prove to be the run's own.
+/// Marks a change for which the journal does not prove that the run made it.
 const UNPROVEN: &str = "possibly by somebody else";
 
-/// What a run attempted in a group.
+/// The attempted changes of a run in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
     /// The group's name at the time.
@@ -28,18 +28,18 @@ pub struct Reversal {
 /// A change that a run attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Whether the member was to join; else they were to leave.
+    /// Whether the member should join; otherwise the member should leave.
     pub added: bool,
-    /// Whether the journal proves that the run itself made the change.
+    /// Whether the journal proves that the run made the change.
     pub proven: bool,
     /// The line of the journal that announces it.
     pub origin: Origin,
 }
 
-/// Plans to take back every change that a run attempted and whose effect holds now, whoever made it in the end.
+/// Plans the inverse of every attempted change whose effect is present now, even if somebody else made it.
 ///
-/// Guards and mode are those of the files that declare the group now, found by its id. Groups that are observed, or
-/// that no file declares, are planned as observed: the plan shows them, and applying it does not touch them.
+/// Guards and mode come from the files that declare the group now, found by its id. Groups that are observed or
+/// undeclared are planned as observed: the plan shows them, and applying does not change them.
 #[must_use]
 pub fn undo(
     reversals: &BTreeMap<GroupId, Reversal>,
@@ -97,7 +97,7 @@ fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Bloc
     Some(Blocked::new(reversal.name.clone(), None, origin, reason))
 }
 
-/// One group whose changes are taken back.
+/// The state of one group's undo.
 struct Undoing<'a> {
     id: GroupId,
     name: &'a GroupName,
@@ -130,7 +130,7 @@ impl Undoing<'_> {
         }
         let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
         let mode = self.declared.map_or(Mode::Observe, |group| group.mode);
-        // Of an additive group, nobody counts but those whom the run took out.
+        // In an additive group, only the members whom the run removed count.
         let required = changes.iter().map(|change: &Change| change.member.id).collect();
         changes.extend(removals);
         let first = self.reversal.attempts.values().next().map(|attempt| attempt.origin.clone());

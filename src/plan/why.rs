@@ -1,4 +1,4 @@
-//! Why somebody is in a group, should be, or is not: the person's groups with the lines that speak of them.
+//! Why a person is in a group, should be, or is not: the person's groups with the lines that declare them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::model::{
 /// The version of the JSON form.
 const FORMAT_VERSION: u32 = 1;
 
-/// The most similar people who are suggested.
+/// The maximum number of similar people to suggest.
 const MOST_SIMILAR: usize = 5;
 
-/// All that files and account say of a person. Its JSON is the document of `why --format json`.
+/// All facts about a person in the files and the account. Its JSON is the output of `why --format json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Why {
     pub format_version: u32,
     pub status: RunStatus,
-    /// Who was asked about.
+    /// The requested person.
     #[serde(serialize_with = "as_text")]
     pub person: PersonRef,
-    /// The one group that was asked about; null where all were.
+    /// The requested group; null for all groups.
     pub group: Option<GroupName>,
-    /// The account members this comes to: none, or several where an address is ambiguous.
+    /// The matching account members: none, or several if an address is ambiguous.
     pub members: Vec<Member>,
-    /// Where neither account nor files know the person: up to five addresses or ids that may be meant, the most
+    /// If neither the account nor the files know the person: up to five addresses or ids that may be meant, the most
     /// similar first.
     pub similar: Vec<String>,
     /// Every group the person is in or is declared for, by name.
@@ -45,9 +45,9 @@ pub struct Why {
 #[derive(Clone, Debug, Serialize)]
 pub struct WhyGroup {
     pub name: GroupName,
-    /// Null where the account does not have the group.
+    /// Null if the account does not have the group.
     pub id: Option<GroupId>,
-    /// Null where no file declares the group.
+    /// Null if no file declares the group.
     pub mode: Option<Mode>,
     /// Whether the person is in it now.
     pub present: bool,
@@ -57,11 +57,10 @@ pub struct WhyGroup {
     pub claims: Vec<Claim>,
 }
 
-/// What becomes of a person's membership.
+/// The state of a person's membership.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", content = "blocked", rename_all = "snake_case")]
 pub enum Standing {
-    /// In the group, and declared.
     Member,
     /// Declared, and to be added.
     Joins,
@@ -69,17 +68,17 @@ pub enum Standing {
     Missing,
     /// Not declared, and to be removed.
     Leaves,
-    /// Not declared and in the group, which is only observed.
+    /// Not declared but in the group, which is only observed.
     Unexpected,
-    /// Not declared, and in the group until what is blocked is resolved.
+    /// Not declared, and in the group until blocked entries are resolved.
     Held,
-    /// Not declared, and left alone: the group is additive.
+    /// Not declared; stays, because the group is additive.
     Additional,
     /// In a group that no file declares.
     Unmanaged,
     /// Declared for another time.
     NotNow,
-    /// Declared, and cannot be applied.
+    /// Declared, but cannot be applied.
     Blocked(String),
 }
 
@@ -93,9 +92,9 @@ pub struct Claim {
     pub via: Arc<[RosterUse]>,
     #[serde(flatten)]
     pub window: Window,
-    /// Why, in the words of the file.
+    /// The reason in the file.
     pub reason: Option<Arc<str>>,
-    /// Whether it holds at the time that was asked about.
+    /// Whether the entry applies at the requested time.
     pub holds: bool,
 }
 
@@ -107,7 +106,7 @@ fn roster_names<S: Serializer>(via: &[RosterUse], serializer: S) -> Result<S::Ok
     serializer.collect_seq(via.iter().map(|used| &used.roster))
 }
 
-/// Gathers what there is to say of a person, in these groups or in all that were read.
+/// Collects the facts about a person, in these groups or in all groups that were read.
 #[must_use]
 pub fn why(
     person: &PersonRef,
@@ -170,7 +169,7 @@ pub fn why(
     }
 }
 
-/// The first status that fits any of the person's groups.
+/// The first status that applies to any of the person's groups.
 fn status(groups: &[WhyGroup]) -> RunStatus {
     let of_group = |group: &WhyGroup| match group.standing {
         Standing::Blocked(_) | Standing::Held => RunStatus::Blocked,
@@ -180,7 +179,7 @@ fn status(groups: &[WhyGroup]) -> RunStatus {
     groups.iter().map(of_group).min().unwrap_or(RunStatus::InSync)
 }
 
-/// Known people whose address or id differs from that of an unknown one by no more than a typo, nearest first.
+/// Known people whose address or id differs from an unknown one by no more than a typo, nearest first.
 fn similar(person: &PersonRef, desired: &Desired, people: &People<'_>) -> Vec<String> {
     let declared = desired.groups.values().flat_map(|group| &group.members).map(|entry| written(&entry.person));
     let met = people.addresses().chain(people.ids()).map(|(text, _)| text);

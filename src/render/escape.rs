@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn prose_keeps_plain_words_only() {
         assert_eq!(
-            prose("root@example.com would be removed, and is protected at convoke.yaml:5"),
-            "`root@example.com` would be removed, and is protected at `convoke.yaml:5`"
+            prose("root@example.com would be removed, but is protected at convoke.yaml:5"),
+            "`root@example.com` would be removed, but is protected at `convoke.yaml:5`"
         );
         assert_eq!(
             prose("3 of 4 members (the limit is 25%, the default)"),

@@ -201,7 +201,7 @@ pub fn report(report: &Report, text: &str) -> String {
         }
         if !group.skipped.is_empty() {
             let skipped = counted(group.skipped.len() as u64, "change");
-            add(Level::Warning, format!("{skipped} not made; the log says why"));
+            add(Level::Warning, format!("{skipped} not made; see the log for the reason"));
         }
     }
     written(&annotations) + &inert(text)
@@ -334,11 +334,11 @@ mod tests {
     fn refused_and_blocked_entries_are_errors() {
         let both = annotations(&samples::refused()) + &annotations(&samples::blocked());
         insta::assert_snapshot!(both, @r#"
-    ::error file=groups.yaml,line=3,col=15,title=Refused%3A Developers::root@example.com would be removed, and is protected at groups.yaml:3. Help: keep them in the group's list, or take them off settings.protected first
-    ::error file=groups.yaml,line=6,col=5,title=Refused%3A Developers::nobody would be left of 1 members. Help: if the group is to be empty, say so: allow_empty: true
+    ::error file=groups.yaml,line=3,col=15,title=Refused%3A Developers::root@example.com would be removed, but is protected at groups.yaml:3. Help: keep the person in the group's list, or remove the person from settings.protected first
+    ::error file=groups.yaml,line=6,col=5,title=Refused%3A Developers::the group would be empty (members now: 1). Help: if you intend an empty group, set allow_empty: true
     ::notice file=groups.yaml,line=6,col=5,title=To remove%3A Developers::root@example.com
-    ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group of this name; did you mean "Developers"?
-    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: no member of the account; did you mean alice@example.com?
+    ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group with this name; did you mean "Developers"?
+    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: not a member of the account; did you mean alice@example.com?
     "#);
     }
 
@@ -346,8 +346,8 @@ mod tests {
     fn nothing_hostile_is_a_command_of_its_own() {
         let shown = plan(&samples::hostile(), view(), "::error::x\n");
         insta::assert_snapshot!(shown, @r#"
-        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: keep them in the group's list, or take them off settings.protected first
-        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: if the group is to be empty, say so: allow_empty: true
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: keep the person in the group's list, or remove the person from settings.protected first
+        ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=5,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: if you intend an empty group, set allow_empty: true
         ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
         ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
         ::warning title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}" is no longer declared: convoke no longer manages a group of this name
@@ -380,7 +380,7 @@ mod tests {
         ::error title=Apply%3A Admins::somebody else changed the group meanwhile
         ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
         ::warning title=Apply%3A Leads::bob@example.com was not removed: not added elsewhere
-        ::warning title=Apply%3A Auditors::1 change not made; the log says why
+        ::warning title=Apply%3A Auditors::1 change not made; see the log for the reason
         ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
         TEXT
         ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::

@@ -108,9 +108,9 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
         most,
     );
     let held = list("**Held.** These members stay until the entries are resolved.", held(plan, view).into_iter(), most);
-    let loosened = base_changes("**Loosened.** This change loosens what guards memberships.", plan, true, view, most);
+    let loosened = base_changes("**Loosened.** This change loosens protections.", plan, true, view, most);
     page.push(&alert("WARNING", &(expired + &loosened + &blocked + &held + &warnings(plan, view, most))));
-    page.push(&base_changes("**Other settings that this change alters**", plan, false, view, most));
+    page.push(&base_changes("**Other settings that this change modifies**", plan, false, view, most));
 }
 
 /// What the change under review alters besides memberships.
@@ -181,9 +181,9 @@ fn foot(plan: &Plan, view: View<'_>) -> String {
     };
     let how = match view.next(plan) {
         Next::Nothing => String::new(),
-        Next::Resolve => "\nNo digest lifts these refusals: resolve them first.\n".into(),
+        Next::Resolve => "\nResolve these refusals first; `--accept` does not lift them.\n".into(),
         Next::Accept(line) => {
-            command("If every one of these removals is meant, accept the limits for exactly this plan:", line)
+            command("If you intend all of these removals, lift the limits for exactly this plan:", line)
         }
         Next::Apply(line) => command("To apply exactly this plan:", line),
     };

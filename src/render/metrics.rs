@@ -68,13 +68,13 @@ impl Page {
         self.gauge("requests", "HTTP requests of the last run.", requests);
         self.gauge("groups", "Groups that the files declare and the account has.", plan.groups.len() as u64);
         self.gauge("memberships", "Present memberships of these groups.", memberships as u64);
-        self.gauge("blocked", "Declared things that cannot be applied.", plan.blocked.len() as u64);
-        self.gauge("refused", "Objections of the guards.", plan.refusals.len() as u64);
+        self.gauge("blocked", "Declared entries that cannot be applied.", plan.blocked.len() as u64);
+        self.gauge("refused", "Refusals by guards.", plan.refusals.len() as u64);
         self.gauge("attributed", "Differences whose author the audit log names.", plan.attributed());
         self.gauge("expiring", "Memberships that end soon.", plan.expiring.len() as u64);
         self.gauge(
             "unmanaged_groups",
-            "Groups that no file declares, where the settings ask for them.",
+            "Groups that no file declares, if the settings ask for them.",
             plan.unmanaged_groups.len() as u64,
         );
         self.head("differences", "Differences between the account and the files, by kind.");
@@ -146,10 +146,10 @@ mod tests {
     # HELP convoke_drift_memberships Present memberships of these groups.
     # TYPE convoke_drift_memberships gauge
     convoke_drift_memberships 6
-    # HELP convoke_drift_blocked Declared things that cannot be applied.
+    # HELP convoke_drift_blocked Declared entries that cannot be applied.
     # TYPE convoke_drift_blocked gauge
     convoke_drift_blocked 0
-    # HELP convoke_drift_refused Objections of the guards.
+    # HELP convoke_drift_refused Refusals by guards.
     # TYPE convoke_drift_refused gauge
     convoke_drift_refused 0
     # HELP convoke_drift_attributed Differences whose author the audit log names.
@@ -158,7 +158,7 @@ mod tests {
     # HELP convoke_drift_expiring Memberships that end soon.
     # TYPE convoke_drift_expiring gauge
     convoke_drift_expiring 1
-    # HELP convoke_drift_unmanaged_groups Groups that no file declares, where the settings ask for them.
+    # HELP convoke_drift_unmanaged_groups Groups that no file declares, if the settings ask for them.
     # TYPE convoke_drift_unmanaged_groups gauge
     convoke_drift_unmanaged_groups 1
     # HELP convoke_drift_differences Differences between the account and the files, by kind.

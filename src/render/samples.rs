@@ -285,7 +285,7 @@ pub fn partial_report() -> Report {
             skipped: vec![Undone {
                 action: Action::Remove,
                 member: bob.clone(),
-                reason: reason("interrupted before it was begun"),
+                reason: reason("interrupted before it was sent"),
             }],
             ..empty("Auditors")
         },

@@ -102,8 +102,8 @@ impl Page {
     /// What the change under review alters besides memberships, what it loosens first.
     fn base_changes(&mut self, plan: &Plan) {
         for (loosens, style, title) in [
-            (true, Style::Warn, "This change loosens what guards memberships"),
-            (false, Style::Title, "Other settings that this change alters"),
+            (true, Style::Warn, "This change loosens protections"),
+            (false, Style::Title, "Other settings that this change modifies"),
         ] {
             let changes: Vec<&BaseChange> =
                 plan.base_changes.iter().filter(|change| change.loosens == loosens).collect();
@@ -295,9 +295,9 @@ impl Page {
     fn next(&mut self, next: Next) {
         let (title, command) = match next {
             Next::Nothing => return,
-            Next::Resolve => ("No digest lifts these refusals: resolve them first.", None),
+            Next::Resolve => ("Resolve these refusals first; --accept does not lift them.", None),
             Next::Apply(command) => ("To apply exactly this plan:", Some(command)),
-            Next::Accept(command) => ("To accept the limits for exactly this plan:", Some(command)),
+            Next::Accept(command) => ("To lift the limits for exactly this plan:", Some(command)),
         };
         self.end_section();
         self.line(title);

@@ -87,7 +87,7 @@ impl Stale {
     pub(super) fn message(&self, plan: Digest) -> String {
         match self {
             Self::Digest { flag, given } => {
-                format!("this is not the plan that was reviewed: its digest is {plan}, {flag} names {given}")
+                format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
             }
             Self::Groups(groups) => {
                 let groups = super::counted(groups.len() as u64, "group");

@@ -24,7 +24,7 @@ pub fn text(why: &Why, layout: Layout) -> String {
             lines.push(format!("  {}", self::claim(claim)));
         }
         if group.claims.is_empty() && group.mode.is_some() {
-            lines.push("  no line names them".into());
+            lines.push("  no entry names this person".into());
         }
     }
     lines.join("\n") + "\n"
@@ -37,12 +37,12 @@ fn who(why: &Why) -> String {
     let declared = groups(|group| !group.claims.is_empty());
     match why.members.as_slice() {
         [] if why.groups.is_empty() && why.group.is_some() => {
-            format!("{person}: no member of the account, and not declared for this group{}", meant(why))
+            format!("{person}: not a member of the account, and not declared for this group{}", meant(why))
         }
         [] if why.groups.is_empty() => {
-            format!("{person}: no member of the account, and no file names them{}", meant(why))
+            format!("{person}: not a member of the account, and no file names this person{}", meant(why))
         }
-        [] => format!("{person}: no member of the account, declared for {declared}"),
+        [] => format!("{person}: not a member of the account, declared for {declared}"),
         [member] if why.group.is_some() && why.groups.is_empty() => {
             format!("{}: not in this group, and not declared for it", identity(member))
         }
@@ -75,10 +75,12 @@ fn word(standing: &Standing) -> (String, Style) {
         Standing::Missing => ("declared and missing; the group is only observed", Style::Warn),
         Standing::Leaves => ("a member, to be removed", Style::Remove),
         Standing::Unexpected => ("a member and not declared; the group is only observed", Style::Warn),
-        Standing::Held => ("a member, not declared; kept until what is blocked in the group is resolved", Style::Warn),
+        Standing::Held => {
+            ("a member, not declared; kept until the blocked entries of the group are resolved", Style::Warn)
+        }
         Standing::Additional => ("a member and not declared, which an additive group allows", Style::Dim),
         Standing::Unmanaged => ("a member; no file declares the group", Style::Dim),
-        Standing::NotNow => ("declared for another time, and no member now", Style::Dim),
+        Standing::NotNow => ("declared for another time, and not a member now", Style::Dim),
         Standing::Blocked(why) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
     };
     (word.into(), style)
@@ -163,29 +165,29 @@ groups:
     Admins: declared, to be added
       groups.yaml:3 via sre (groups.yaml:7)
 
-    Developers: a member, not declared; kept until what is blocked in the group is resolved
+    Developers: a member, not declared; kept until the blocked entries of the group are resolved
       groups.yaml:10, until 2026-11-01, not now, INC-1
 
-    Gone: declared, and cannot be applied: the account has no group of this name; create it first, or pin its id
+    Gone: declared, and cannot be applied: the account has no group with this name; create it first, or pin its id
       groups.yaml:24
 
-    Later: declared for another time, and no member now
+    Later: declared for another time, and not a member now
       groups.yaml:15, from 2026-12-24T00:00:00Z, not now
 
     Open (additive): a member and not declared, which an additive group allows
-      no line names them
+      no entry names this person
 
     Others: a member; no file declares the group
 
-    Typo: a member, not declared; kept until what is blocked in the group is resolved
-      no line names them
+    Typo: a member, not declared; kept until the blocked entries of the group are resolved
+      no entry names this person
     ");
     }
 
     #[test]
     fn somebody_nobody_knows_is_called_unknown() {
         insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
-    nobody@example.com: no member of the account, and no file names them
+    nobody@example.com: not a member of the account, and no file names this person
     "#);
     }
 
@@ -194,16 +196,16 @@ groups:
         let why = asked("alyce@example.com");
         assert_eq!(why.similar, ["alice@example.com"]);
         insta::assert_snapshot!(text(&why, LAYOUT), @"
-    alyce@example.com: no member of the account, and no file names them; did you mean alice@example.com?
+    alyce@example.com: not a member of the account, and no file names this person; did you mean alice@example.com?
     ");
     }
 
     #[test]
     fn somebody_only_the_files_name_is_shown_with_what_blocks_them() {
         insta::assert_snapshot!(text(&asked("alcie@example.com"), LAYOUT), @r#"
-    alcie@example.com: no member of the account, declared for 1 group
+    alcie@example.com: not a member of the account, declared for 1 group
 
-    Typo: declared, and cannot be applied: no member of the account; did you mean alice@example.com?
+    Typo: declared, and cannot be applied: not a member of the account; did you mean alice@example.com?
       groups.yaml:22
     "#);
     }

@@ -86,7 +86,7 @@ fn author(by: &Author, escape: fn(&str) -> String) -> String {
             format!("by convoke{run}{token}")
         }
         (AuthorKind::Other, Some(actor)) => format!("by {actor}"),
-        (AuthorKind::Other, None) => "by somebody whom the audit log does not name".into(),
+        (AuthorKind::Other, None) => "by somebody that the audit log does not name".into(),
     }
 }
 
@@ -196,7 +196,7 @@ pub fn further(plan: &Plan) -> Vec<String> {
             "difference in observed groups, where convoke does not write",
             "differences in observed groups, where convoke does not write",
         ),
-        (left_out, "group not compared whole", "groups not compared whole"),
+        (left_out, "group not fully compared", "groups not fully compared"),
     ];
     let shown = lines.into_iter().filter(|(count, ..)| *count > 0);
     shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()

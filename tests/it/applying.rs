@@ -109,14 +109,14 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
       - victor@example.com   accepted  convoke.yaml:5
 
     Refused: this plan cannot be applied
-      allow_empty  Admins: nobody would be left of 4 members
+      allow_empty  Admins: the group would be empty (members now: 4)
         at convoke.yaml:5
-        help: if the group is to be empty, say so: allow_empty: true
+        help: if you intend an empty group, set allow_empty: true
 
     Plan: 0 to add, 4 to remove in 1 of 1 group
     Digest: [digest]
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -168,7 +168,7 @@ fn the_expected_digest_applies_and_another_does_not() {
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Stale: this is not the plan that was reviewed: its digest is [digest], --expect names [digest]
+    Stale: this is not the plan that was reviewed: its digest is [digest], but --expect is [digest]
     Nothing was changed. Make a new plan and review it.
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -193,12 +193,12 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
     Refused: this plan cannot be applied
       group_removals  Admins:
         2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
-        help: if every one of these removals is meant, accept this very plan by its digest
+        help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
     Digest: [digest]
 
-    To accept the limits for exactly this plan:
+    To lift the limits for exactly this plan:
       convoke apply --accept [digest]
     -- stderr
     warning: the plan is refused: nothing was changed
@@ -221,13 +221,13 @@ fn who_is_protected_is_not_removed() {
       - mallory@example.com  accepted  convoke.yaml:7
 
     Refused: this plan cannot be applied
-      protected  Admins: MALLORY@example.com would be removed, and is protected at convoke.yaml:4
-        help: keep them in the group's list, or take them off settings.protected first
+      protected  Admins: MALLORY@example.com would be removed, but is protected at convoke.yaml:4
+        help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -245,14 +245,14 @@ fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
       - mallory@example.com  accepted  convoke.yaml:6
 
     Refused: this plan cannot be applied
-      oneself  Admins: mallory@example.com, whom the token acts for, would be removed
+      oneself  Admins: mallory@example.com, the user of the token, would be removed
         at convoke.yaml:5
-        help: run with somebody else's token or an account-owned one, or say --accept-self
+        help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -313,7 +313,7 @@ fn an_edited_plan_is_refused() {
     assert_snapshot!(world.run("apply plan.json --yes").exits(65), @"
     exit 65
     -- stderr
-    error: plan.json is not a valid plan file: it was damaged or edited after it was made: its checksum does not match
+    error: plan.json is not a valid plan file: it was damaged or edited after it was created: its checksum does not match
     help: make a new plan: convoke plan --out FILE
     ");
     assert_eq!(world.request_count(), 3);

@@ -82,7 +82,7 @@ fn an_entry_without_an_actor_names_nobody() {
     let world = world(SeedAuditLog { omit: vec!["/actor".into()], ..SeedAuditLog::default() });
     edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
     let text = world.run("drift").exits(2).stdout;
-    assert!(text.contains("by somebody whom the audit log does not name") && !text.contains("dana"), "{text}");
+    assert!(text.contains("by somebody that the audit log does not name") && !text.contains("dana"), "{text}");
 }
 
 #[test]

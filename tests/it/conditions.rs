@@ -68,7 +68,7 @@ fn an_observed_group_is_compared_and_never_written() {
 
     Nothing was changed.
     0 of 1 group in sync.
-    1 group still different, or not compared whole: blocked, held, left out or only observed
+    1 group still different or not fully compared: blocked, held, left out or only observed
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -89,7 +89,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
 
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
-          malory@example.com: no member of the account; did you mean mallory@example.com?
+          malory@example.com: not a member of the account; did you mean mallory@example.com?
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
@@ -100,7 +100,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
 
     Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.
-    1 group still different, or not compared whole: blocked, held, left out or only observed
+    1 group still different or not fully compared: blocked, held, left out or only observed
     1 blocked
     Resolve the errors above, then run `convoke apply` again.
     ");

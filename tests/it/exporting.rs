@@ -32,7 +32,7 @@ fn one_file_a_group_is_a_folder_that_plans_to_nothing() {
 #[test]
 fn a_file_that_holds_something_else_is_not_overwritten_unasked() {
     let world = given(account()).file("groups/admins.yaml", "mine\n");
-    world.run("export --out-dir groups").exits(1).warns("would be overwritten").warns("--force");
+    world.run("export --out-dir groups").exits(1).warns("already exists with other content").warns("--force");
     assert_eq!(world.read("groups/admins.yaml"), "mine\n");
     assert!(!world.path("groups/on-call.yaml").exists());
     world.run("export --out-dir groups --force").exits(0);

@@ -82,7 +82,7 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
 #[test]
 fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
     let world = joining(admins().token(TOKEN)).without("CLOUDFLARE_API_TOKEN");
-    world.run("plan").exits(77).warns("there are no credentials");
+    world.run("plan").exits(77).warns("no credentials were found");
     world.write("token", format!("{TOKEN}\n"));
     world.run("plan --token-file token").exits(0);
     world.write("token", "\n");
@@ -178,8 +178,8 @@ fn a_redirect_is_not_followed() {
     assert_snapshot!(world.run("plan"), @"
     exit 69
     -- stderr
-    error: cannot list the account's user groups: the API's address redirects elsewhere: Found (code 1000) [status 302, cf-ray [ray]]
-    help: give the API's final address (--api-url): redirects are not followed
+    error: cannot list the account's user groups: the API's URL redirects to another address: Found (code 1000) [status 302, cf-ray [ray]]
+    help: use the API's final URL (--api-url): redirects are not followed
     ");
     assert_eq!(world.request_count(), 1);
 }

@@ -131,7 +131,7 @@ fn guards_do_not_change_the_exit_code_of_drift() {
     let refused = "version: 1\nsettings: { protected: [mallory@example.com] }\ngroups:\n  Admins:\n    members: [alice@example.com]\n";
     let world = world().file("convoke.yaml", refused);
     world.run("plan").exits(3);
-    world.run("drift").exits(2).says("Guards that would refuse to correct this");
+    world.run("drift").exits(2).says("Guards that would refuse the correction");
 }
 
 #[test]

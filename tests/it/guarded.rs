@@ -35,12 +35,12 @@ fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
     Refused: this plan cannot be applied
       group_removals  Ops:
         6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
-        help: if every one of these removals is meant, accept this very plan by its digest
+        help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
     Digest: [digest]
 
-    To accept the limits for exactly this plan:
+    To lift the limits for exactly this plan:
       convoke apply --accept [digest]
     -- stderr
     warning: the plan is refused: nothing was changed
@@ -100,13 +100,13 @@ fn accepting_lifts_limits_and_nothing_else() {
       - p5@example.com  accepted  convoke.yaml:5
 
     Refused: this plan cannot be applied
-      protected  Ops: p0@example.com would be removed, and is protected at convoke.yaml:2
-        help: keep them in the group's list, or take them off settings.protected first
+      protected  Ops: p0@example.com would be removed, but is protected at convoke.yaml:2
+        help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
     Digest: [digest]
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     -- stderr
     Accepted for exactly this plan: 1 limit lifted.
     warning: the plan is refused: nothing was changed
@@ -159,14 +159,14 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
       - p0@example.com  accepted  convoke.yaml:4
 
     Refused: this plan cannot be applied
-      oneself  Ops: p0@example.com, whom the token acts for, would be removed
+      oneself  Ops: p0@example.com, the user of the token, would be removed
         at convoke.yaml:3
-        help: run with somebody else's token or an account-owned one, or say --accept-self
+        help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: b0c202b4858b77edeaec2a55693f9ae3adbc593f3dd3db438d7329705e5544d2
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     ");
     world.run("plan --out plan.json").exits(3);
     world.run("plan --accept-self --out plan.json").exits(0);
@@ -198,12 +198,12 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
     Refused: this plan cannot be applied
       unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
         at convoke.yaml:2
-        help: declare them (export writes them as files), or set unmanaged_groups to report
+        help: declare them (`convoke export` writes the files), or set unmanaged_groups to report
 
     No changes. 1 group in sync.
     Digest: e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     "#);
     let id = world.account().group_id("Ops").unwrap();
     let pinned = format!("version: 1\ngroups:\n  Ops:\n    id: \"{id}\"\n    mode: additive\n    members: []\n");
@@ -215,11 +215,11 @@ fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
       pinned_name  Ops:
         the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
         at convoke.yaml:4
-        help: make sure that it is the group you mean, then rename it in the file or in the account
+        help: check that this is the group you mean, then correct the name in the file or rename the group in the account
 
     No changes. 1 group in sync.
     Digest: e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     "#);
 }

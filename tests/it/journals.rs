@@ -107,7 +107,7 @@ fn a_journal_is_never_overwritten_and_without_one_nothing_is_written() {
     let refused = world.run("apply --yes --journal journal.jsonl").exits(1);
     insta::assert_snapshot!(refused.stderr, @"
     error: cannot create the journal journal.jsonl; nothing was changed: File exists (os error 17)
-    help: give each run a journal of its own: an existing file is never overwritten
+    help: use a new file for each run; an existing journal is never overwritten
     ");
     assert!(world.writes().is_empty());
     assert_eq!(world.read("journal.jsonl"), "the record of an earlier run\n");
@@ -271,8 +271,8 @@ fn undo_shows_undeclared_and_observed_groups_only() {
     world.run("apply --yes --journal journal.jsonl").exits(0);
     world.write("convoke.yaml", "version: 1\ngroups:\n  Dev: { mode: observe, members: [new@example.com] }\n");
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
-    assert!(undo.stderr.contains("\"Dev\" is shown and not changed: it has mode: observe"), "{undo}");
-    assert!(undo.stderr.contains("\"Ops\" is shown and not changed: no file declares it"), "{undo}");
+    assert!(undo.stderr.contains("\"Dev\" is shown but not changed: it has mode: observe"), "{undo}");
+    assert!(undo.stderr.contains("\"Ops\" is shown but not changed: no file declares it"), "{undo}");
     assert!(undo.stderr.contains("Revert the files too"), "{undo}");
     world.forget_requests();
     world.run("apply undo.json --yes").exits(0);
@@ -317,11 +317,11 @@ fn undoing_is_guarded_by_the_files() {
 fn a_file_that_is_no_journal_is_refused() {
     let world = world_of(seed());
     for (text, says) in [
-        ("", "the first line does not say which run it is of"),
+        ("", "the first line does not describe a run"),
         ("{}\n", "line 1 is not a line of a journal"),
         (
             "{\"seq\":1,\"entry\":\"end\",\"time\":\"2026-01-01T00:00:00Z\",\"complete\":true}\n",
-            "the first line does not say",
+            "the first line does not describe a run",
         ),
     ] {
         world.write("journal.jsonl", text);
@@ -341,9 +341,9 @@ fn journal_with_missing_or_repeated_lines_is_refused() {
     };
     for (text, says) in [
         (format!("{whole}{whole}"), "begins another run"),
-        (format!("{whole}{}\n", lines[3]), "lines are missing, or there twice"),
-        (without(0), "the first line does not say"),
-        (without(3), "lines are missing, or there twice"),
+        (format!("{whole}{}\n", lines[3]), "lines are missing or repeated"),
+        (without(0), "the first line does not describe a run"),
+        (without(3), "lines are missing or repeated"),
         (whole.replacen("\"seq\":5", "\"se", 1), "line 5 is not a line of a journal"),
     ] {
         world.write("journal.jsonl", text);

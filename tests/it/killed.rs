@@ -199,7 +199,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
         let output = child.wait_with_output().unwrap();
         let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
-        assert!(stdout.contains("interrupted before it was begun"), "{stdout}{stderr}");
+        assert!(stdout.contains("interrupted before it was sent"), "{stdout}{stderr}");
         // Two groups begin side by side: the other's POST may have come first.
         let writes = world.writes().len();
         assert!(writes <= 2, "{:?}", world.writes());

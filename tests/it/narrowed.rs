@@ -73,7 +73,7 @@ fn a_missing_base_is_empty() {
 fn a_broken_base_labels_nothing_and_plans_everything() {
     let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
     world.write("base/convoke.yaml", "version: 1\ngruops: {}\n");
-    let outcome = world.run("plan --base base --only-changed --format json").exits(0).warns("the base is not usable");
+    let outcome = world.run("plan --base base --only-changed --format json").exits(0).warns("the base cannot be used");
     let plan = outcome.json();
     assert_eq!(plan["groups"].as_array().unwrap().len(), 2);
     assert_eq!(plan["groups"][0]["changes"][0]["since"], serde_json::Value::Null);
@@ -112,7 +112,7 @@ fn loosening_is_said_in_every_format() {
     plan("markdown").says("**Loosened.**").says("> - `Dev`: `min_members` changes from `2` to `1`");
     plan("github").says("title=Loosened%3A Dev::Dev: min_members changes from 2 to 1");
     // An apply of the change says it, too; without a base there is nothing to say.
-    world.run("apply --yes --base base --only-changed").exits(0).says("This change loosens what guards memberships");
+    world.run("apply --yes --base base --only-changed").exits(0).says("This change loosens protections");
     assert!(!world.run("plan").exits(0).stdout.contains("loosens"));
 }
 

@@ -79,9 +79,11 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
       + dave@example.com  pending   convoke.yaml:16
 
     Blocked: declared, but cannot be applied
-      convoke.yaml:8  Admins: bbo@example.com: no member of the account; did you mean Bob@Example.com?
-      convoke.yaml:10  Biling: the account has no group of this name; did you mean "Billing"?
-      convoke.yaml:15  Empty: zoe@example.com: declined the invitation to the account; invite them again
+      convoke.yaml:8  Admins:
+          bbo@example.com: not a member of the account; did you mean Bob@Example.com?
+      convoke.yaml:10  Biling: the account has no group with this name; did you mean "Billing"?
+      convoke.yaml:15  Empty:
+          zoe@example.com: declined the invitation to the account; invite the person again
 
     Plan: 2 to add, 0 to remove in 2 of 2 groups
     3 blocked
@@ -256,7 +258,7 @@ fn a_group_that_no_file_declares_cannot_be_asked_for() {
     exit 64
     -- stderr
     error: --only names "Sales", which no file declares
-    help: name a group as the files do; without --only all of them are planned
+    help: use the group's name in the files; without --only, all groups are planned
     "#);
     assert_eq!(world.request_count(), 0);
 }
@@ -268,14 +270,14 @@ fn without_an_account_or_credentials_nothing_is_asked() {
     exit 65
     -- stderr
     error: no account is named
-    help: write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or give --account-id
+    help: write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id
     ");
     let world = world.env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);
     assert_snapshot!(world.run("plan"), @"
     exit 77
     -- stderr
-    error: there are no credentials
-    help: set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or give --token-file; to try the files without an account, give --sandbox
+    error: no credentials were found
+    help: set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or pass --token-file; to try the files without an account, pass --sandbox
     ");
 }
 
@@ -300,12 +302,12 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
       pinned_name  Admins:
         the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
         at convoke.yaml:4
-        help: make sure that it is the group you mean, then rename it in the file or in the account
+        help: check that this is the group you mean, then correct the name in the file or rename the group in the account
 
     No changes. 1 group in sync.
     Digest: [digest]
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     "#);
 }
 

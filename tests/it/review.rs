@@ -100,7 +100,7 @@ fn dates_cost_one_request_a_membership() {
     assert!(before.iter().all(|row| row["member_since"].is_empty()));
     let requests = world.request_count();
     let outcome = world.run("review --format csv --at 2026-11-24 --dates").exits(0);
-    assert!(outcome.stderr.contains("--dates takes 4 more requests"), "{outcome}");
+    assert!(outcome.stderr.contains("--dates needs 4 more requests"), "{outcome}");
     assert_eq!(world.request_count() - requests, 8);
     let dated = outcome.stdout.lines().filter(|line| line.ends_with('Z')).count();
     assert_eq!(dated, 4, "{outcome}");

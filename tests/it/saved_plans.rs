@@ -38,7 +38,9 @@ fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
     world.run("apply plan.json --yes").exits(0);
     world.forget_requests();
     let again = world.run("apply plan.json --yes").exits(0);
-    again.says("Nothing was changed.\n1 group in sync.\n1 group not read again: the plan changes nothing there\n");
+    again.says(
+        "Nothing was changed.\n1 group in sync.\n1 group not read again, because the plan has no changes there\n",
+    );
     assert!(world.writes().is_empty());
 }
 
@@ -153,7 +155,7 @@ fn min_members_of_a_saved_plan_is_judged_anew() {
     world.account().remove("Ops", "g@example.com");
     world.forget_requests();
     let refused = world.run("apply plan.json --yes").exits(3);
-    refused.says("4 members would be left, at least 6 must be");
+    refused.says("only 4 would remain, and min_members is 6");
     let digest = world.run("show plan.json --format json").exits(0).json()["digest"].as_str().unwrap().to_owned();
     let accepted = world.run(&format!("apply plan.json --yes --accept {digest} --format json")).exits(3).json();
     assert_eq!((&accepted["status"], &accepted["refusals"][0]["guard"]), (&"refused".into(), &"min_members".into()));
@@ -211,7 +213,7 @@ fn an_edited_a_cut_and_an_empty_plan_are_refused() {
         let refused = world.run("apply plan.json --yes").exits(65);
         if damage == "edited" {
             insta::assert_snapshot!(refused.stderr, @"
-    error: plan.json is not a valid plan file: it was damaged or edited after it was made: its checksum does not match
+    error: plan.json is not a valid plan file: it was damaged or edited after it was created: its checksum does not match
     help: make a new plan: convoke plan --out FILE
     ");
         }
@@ -226,8 +228,8 @@ fn a_plan_of_another_account_is_refused() {
     world.run("plan --out plan.json").exits(0);
     let elsewhere = world.env("CLOUDFLARE_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff");
     insta::assert_snapshot!(elsewhere.run("apply plan.json --yes").exits(65).stderr, @r"
-    error: the plan is of account 023e105f4ecef8ad9ca31a8372d0c353, ffffffffffffffffffffffffffffffff is requested
-    help: apply it with the account that it was made for
+    error: the plan is for account 023e105f4ecef8ad9ca31a8372d0c353, but ffffffffffffffffffffffffffffffff is requested
+    help: use the account that the plan was made for
     ");
 }
 

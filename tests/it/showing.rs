@@ -156,7 +156,7 @@ fn why_finds_everybody_and_says_who_is_unknown() {
     world.run("why ALICE@example.com").exits(0).says("in 2 groups").says("convoke.yaml:4 via sre (convoke.yaml:7)");
     world.run("why mallory@example.com Developers").exits(0).says("Developers: a member, to be removed");
     world.run("why bob@example.com").exits(0).says("in 0 groups, declared for 0 groups");
-    world.run("why nobody@example.com").exits(0).says("no member of the account, and no file names them");
+    world.run("why nobody@example.com").exits(0).says("not a member of the account, and no file names this person");
     world.run("why alice@example.com Nowhere").exits(64);
     world.run("why alice").exits(64);
 }

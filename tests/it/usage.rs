@@ -98,8 +98,8 @@ fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
     assert_snapshot!(world.run("plan --api-url http://api.example.com/client/v4"), @"
     exit 64
     -- stderr
-    error: the API's address cannot be used: http is allowed to a loopback address only, or the credentials could be read on the way: use https
-    help: see --api-url and CLOUDFLARE_BASE_URL
+    error: the API's URL cannot be used: http is allowed only to a loopback address, because it would expose the credentials: use https
+    help: check --api-url and CLOUDFLARE_BASE_URL
     ");
 }
 
@@ -137,12 +137,12 @@ fn an_account_in_the_environment_may_be_empty_but_not_malformed_or_another() {
     empty.run("plan").exits(65).warns("no account is named");
     let world = empty.env("CLOUDFLARE_ACCOUNT_ID", "production");
     assert_snapshot!(world.run("plan").exits(64).stderr, @r"
-    error: CLOUDFLARE_ACCOUNT_ID is no account's id: an id has 32 characters, this has 10
+    error: CLOUDFLARE_ACCOUNT_ID is not an account id: an id has 32 characters, this has 10
     help: copy the id from the dashboard: 32 hexadecimal digits
     ");
     let world = world.env("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef");
     assert_snapshot!(world.run("plan --account-id ffffffffffffffffffffffffffffffff").exits(65).stderr, @r"
     error: two accounts are named: ffffffffffffffffffffffffffffffff by --account-id, 0123456789abcdef0123456789abcdef by CLOUDFLARE_ACCOUNT_ID
-    help: make sure which account is meant, and drop the other
+    help: check which account you mean, and remove the other
     ");
 }

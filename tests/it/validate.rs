@@ -324,7 +324,7 @@ fn two_accounts_that_differ_are_refused_and_the_same_account_twice_is_not() {
     exit 65
     -- stderr
     error: two accounts are named: 023e105f4ecef8ad9ca31a8372d0c353 by the files at convoke.yaml:2, ffffffffffffffffffffffffffffffff by --account-id or CLOUDFLARE_ACCOUNT_ID
-    help: make sure which account is meant, and drop the other
+    help: check which account you mean, and remove the other
     ");
 }
 

@@ -19,7 +19,7 @@ impl GroupRun<'_> {
             Difference::new(plan, names, &others_came, &others_went)
         });
         let is_observed = plan.mode == Mode::Observe;
-        // What the run left out may differ, and was never compared.
+        // The changes that the run left out may differ and were not compared.
         let differs = is_blocked || plan.left_out || !plan.held.is_empty() || (is_observed && plan.differs());
         let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
         let members_after = self.last_whole().map(|members| members.len() as u64);

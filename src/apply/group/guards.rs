@@ -20,13 +20,13 @@ impl GroupRun<'_> {
 
     /// As [`Self::reason_to_keep`], for a DELETE.
     pub(super) fn reason_not_to_delete(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
-        // Those whose removal may have taken effect are counted as gone.
+        // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
         self.reason_to_keep(member, self.present.difference(&gone).count(), self.share(&gone), run)
     }
 
-    /// The guard that so few members would break.
+    /// The guard that this number of members would break.
     fn guard_against(&self, left: usize) -> Option<String> {
         let guards = &self.plan.guards;
         if left as u64 >= guards.least() {
@@ -35,9 +35,9 @@ impl GroupRun<'_> {
         Some(match &guards.min_members {
             Some(least) if (left as u64) < least.value => {
                 let left = counted(left as u64, "member");
-                format!("kept, because {left} would be left, and min_members is {}", least.value)
+                format!("kept, because only {left} would remain, and min_members is {}", least.value)
             }
-            _ => "kept, because the group would be empty, and it has no allow_empty".into(),
+            _ => "kept, because the group would be empty, and allow_empty is not set".into(),
         })
     }
 
@@ -63,7 +63,7 @@ impl GroupRun<'_> {
         Share { removed: removed.len() as u64, present: present as u64 }
     }
 
-    /// Tells the other groups which of those who leave them were not seen here yet.
+    /// Tells the other groups which of their leaving members were not seen in this group yet.
     pub fn tell_awaited(&self, run: &Run<'_>) {
         let mut awaited = locked(&run.awaited);
         for member in self.ledger.members(Action::Add) {
@@ -78,7 +78,7 @@ impl GroupRun<'_> {
 }
 
 impl Run<'_> {
-    /// Why a member has to stay in the groups that they leave, if so.
+    /// Why a member must stay in the groups that they leave, if so.
     fn awaited_in(&self, member: MemberId) -> Option<String> {
         let awaited = locked(&self.awaited);
         let name = awaited.get(&member)?.values().next()?;

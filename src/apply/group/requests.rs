@@ -14,25 +14,25 @@ use crate::plan::{Action, Operation};
 /// How often a request is sent before its changes are given up.
 pub(super) const MAX_SENDS: usize = 4;
 
-/// How many requests of one group the API may refuse before the rest is not tried.
+/// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
-/// What came of sending a request until that was known.
+/// The result of a request that was repeated until its effect was known.
 pub(super) enum Sent {
-    /// It was answered, or a reading shows what it was to do.
+    /// The API answered, or a reading shows the effect.
     Done,
     Refused(Concern, ApiError),
-    /// The ledger knows why it is not done.
+    /// Given up; the ledger has the reason.
     GivenUp,
 }
 
 impl GroupRun<'_> {
-    /// Why nothing further is sent to the group, if so.
+    /// Why no further request is sent to the group, if so.
     pub(super) fn barred(&self, run: &Run<'_>) -> Option<String> {
         self.closed.clone().or_else(|| run.barred())
     }
 
-    /// Sends a POST or a DELETE until it is known what came of it. A lost answer is settled by reading.
+    /// Sends a POST or a DELETE until its effect is known. A lost answer is settled by a reading.
     pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Sent {
         for _ in 0..MAX_SENDS {
             let error = match self.send(operation, run).await {
@@ -72,7 +72,7 @@ impl GroupRun<'_> {
         Sent::GivenUp
     }
 
-    /// Whether the members last seen are what a POST or a DELETE was to make them.
+    /// Whether the members last seen show the effect of a POST or a DELETE.
     fn shows(&self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
@@ -80,8 +80,8 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Sends a request once, and records it before and after. Without an answer nothing further may be sent, and the
-    /// ledger knows why.
+    /// Sends a request once, and records it before and after. If there is no answer, no further requests may be sent,
+    /// and the ledger has the reason.
     pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<WriteFate> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
@@ -141,7 +141,7 @@ impl GroupRun<'_> {
         self.ledger.give_up(changes, &state);
     }
 
-    /// Takes in what an answer says.
+    /// Processes an answer.
     async fn learn(
         &mut self,
         operation: &Operation,
@@ -177,8 +177,8 @@ impl GroupRun<'_> {
         self.tell_limits(run);
     }
 
-    /// The answer to a POST or a PUT lists members. It shows the whole group only where it lists exactly those who are
-    /// to be in it now; else it proves the additions that it lists, and nothing more.
+    /// The answer to a POST or a PUT lists members. It shows the complete group only if it lists exactly the expected
+    /// members. Otherwise it proves only the additions that it lists.
     async fn learn_from_answer(
         &mut self,
         operation: &Operation,
@@ -199,7 +199,7 @@ impl GroupRun<'_> {
         self.tell_awaited(run);
     }
 
-    /// Reads the whole group.
+    /// Reads the complete group.
     pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
         let members = run.reader.group_members(&self.reference()).await?;
         self.unread = None;
@@ -209,7 +209,7 @@ impl GroupRun<'_> {
         Ok(())
     }
 
-    /// Takes in the members of the whole group.
+    /// Records the members of the complete group.
     async fn see(&mut self, members: BTreeSet<MemberId>, run: &Run<'_>) {
         self.present = members;
         self.is_whole = true;

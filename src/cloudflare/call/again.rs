@@ -1,4 +1,4 @@
-//! Whether and why a request that failed is sent again, and until when.
+//! Decides whether a failed request is sent again, why, and until when.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use super::super::notice::WaitReason;
 use super::super::verdict::{AttemptFailure, Fate};
 use super::{Attempts, Call, Caller, Retry};
 
-/// How often a request is repeated because its answer contradicts itself. Lists count for themselves.
+/// How often a request is repeated because its answer contradicts itself. Lists have their own limit.
 const MALFORMED_AGAIN: u32 = 3;
-/// For how long connections may fail in a row.
+/// How long connections may fail in a row.
 const UNREACHABLE: Duration = Duration::from_secs(30);
-/// How long a token or a group just created is given.
+/// How long a new token or a new group may need to become usable.
 const SETTLING: Duration = Duration::from_secs(15);
-/// How old a group just created can be.
+/// Until what age a group counts as new.
 const YOUNG: SignedDuration = SignedDuration::from_mins(2);
 
 /// Why a call is tried again, and until when.
 pub(super) struct Again {
     pub why: WaitReason,
-    /// `None` where only the client's patience counts.
+    /// `None` if only the client's patience limits it.
     pub until: Option<Instant>,
 }
 
 impl Caller {
-    /// Whether and why to send again after such a failure.
+    /// Whether and why to repeat the request after this failure.
     pub(super) fn again(
         &self,
         call: &Call,
@@ -83,7 +83,8 @@ impl Caller {
     }
 }
 
-/// Whether a group created then may still be settling. A clock that is behind makes it seem to come from the future.
+/// Whether a group created at this time may still be settling. If this machine's clock is slow, the time can be in
+/// the future.
 pub(super) fn is_young(created: Timestamp, now: Timestamp) -> bool {
     now.duration_since(created) < YOUNG
 }

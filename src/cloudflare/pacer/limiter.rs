@@ -1,9 +1,9 @@
-//! The rules of pacing as a state machine. Its inputs are answers and their times; it neither waits nor looks at
+//! The rules of pacing as a state machine. Its inputs are answers and their times. It does not wait and does not read
 //! a clock.
 //!
-//! At full speed while there is room; what is left of a quota after that is spread over the time it has to last; a
-//! refusal holds everything until the time it names. After such a stop one request goes ahead alone, to learn what
-//! the others may do.
+//! Requests go at full speed while there is quota. The last part of a quota is spread over the remaining time. A
+//! refusal stops all requests until the time that it names. After such a stop, one request goes alone, to learn the
+//! new limits.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,37 +11,31 @@ use std::time::{Duration, Instant};
 use super::super::headers::RateAllowance;
 use super::super::notice::WaitReason;
 
-/// The most requests sent within any second: the API takes 200 from one address, and the way there can press two
-/// seconds' requests together.
+/// The maximum number of requests within any second. The API allows 200 from one address, and delays on the network
+/// can compress two seconds' requests into one.
 const MOST_PER_SECOND: usize = 190;
 const SECOND: Duration = Duration::from_secs(1);
-/// The headers give whole seconds, and do not say whether they are rounded up or down.
+/// The headers have whole seconds and do not say how they are rounded.
 const ROUNDING: Duration = Duration::from_secs(1);
-/// The longest wait that the limiter makes up by itself.
+/// The longest wait that the limiter chooses by itself.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How a request behaves where the quota runs low.
+/// How a request behaves if the quota is low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Pace {
-    /// It keeps its place in the row.
+    /// It waits for its place in the sequence.
     Even,
-    /// It goes while any quota is left: its meaning ages while it waits.
+    /// It is sent while any quota is left, because it becomes outdated while it waits.
     Pressing,
 }
 
-/// What a request is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Admission {
-    /// Go; the stamp comes back with the answer.
+    /// Send the request; the stamp is returned with the answer.
     Go(Stamp),
-    /// Ask again then.
-    Wait {
-        /// The time to ask again.
-        until: Instant,
-        /// Why it takes so long.
-        why: WaitReason,
-    },
-    /// Ask again when the next answer has come.
+    /// Ask again at `until`.
+    Wait { until: Instant, why: WaitReason },
+    /// Ask again when the next answer has arrived.
     AwaitAnswer,
 }
 
@@ -52,39 +46,39 @@ pub(super) struct Stamp {
     settled_before: u64,
 }
 
-/// What is known of the limits.
+/// What is known about the limits.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     quotas: Vec<Quota>,
-    /// No request before this time.
+    /// No request may be sent before this time.
     held_until: Option<Instant>,
-    /// Nothing is known since the hold ended: one request at a time.
+    /// Nothing is known since the stop ended, so only one request may be in flight.
     probing: bool,
     sent: u64,
     /// Requests that were answered or lost.
     settled: u64,
     last_sent: Option<Instant>,
-    /// The latest requests' times, at most [`MOST_PER_SECOND`].
+    /// The times of the latest requests, at most [`MOST_PER_SECOND`].
     recent: VecDeque<Instant>,
     last_refused: Option<Instant>,
-    /// Refusals in a row, each after the hold of the one before.
+    /// Refusals in a row, each after the stop of the previous one.
     refusals: u32,
 }
 
-/// What is left of one policy's quota.
+/// The remaining quota of one policy.
 #[derive(Debug)]
 struct Quota {
     policy: String,
-    /// Requests that may still be sent: those on their way are taken off already.
+    /// Requests that may still be sent. Requests in flight are already subtracted.
     left: u64,
-    /// When it is renewed at the latest.
+    /// The latest time at which the quota is renewed.
     renewed_at: Instant,
-    /// From here on down, what is left is spread.
+    /// At or below this number, the remaining quota is spread.
     reserve: u64,
 }
 
 impl Limiter {
-    /// Whether a request may go now. If so, it counts as sent.
+    /// Whether a request may be sent now. If so, it counts as sent.
     pub(super) fn turn(&mut self, now: Instant, pace: Pace) -> Admission {
         if let Some(until) = self.held_until {
             if now < until {
@@ -117,15 +111,15 @@ impl Limiter {
         Admission::Go(self.send(now))
     }
 
-    /// An answer came that was no refusal for the limit's sake.
+    /// Records an answer that is not a rate-limit refusal.
     pub(super) fn answered(&mut self, now: Instant, stamp: Stamp, allowances: &[RateAllowance]) {
         self.settled += 1;
         self.probing = false;
         self.refusals = 0;
-        // The server may or may not have counted these when it wrote the answer.
+        // The server may or may not have counted these requests when it wrote the answer.
         let beside = (self.sent - 1).saturating_sub(stamp.settled_before);
         let on_their_way = self.on_their_way();
-        // A policy that is no longer told of is forgotten once its time is over.
+        // A policy that answers no longer mention is forgotten when its time is over.
         let told = |quota: &Quota| allowances.iter().any(|allowance| allowance.policy == quota.policy);
         self.quotas.retain(|quota| now < quota.renewed_at || told(quota));
         for allowance in allowances {
@@ -147,7 +141,7 @@ impl Limiter {
         }
     }
 
-    /// A request was refused for the limit's sake.
+    /// Records a rate-limit refusal.
     pub(super) fn refused(
         &mut self,
         now: Instant,
@@ -161,7 +155,7 @@ impl Limiter {
         }
         self.last_refused = Some(now);
         let asked = retry_after.or_else(|| allowances.iter().map(|allowance| allowance.reset).max());
-        // A server that asks for no wait and refuses again is not believed a second time.
+        // If a server refuses again after the wait that it requested, use a longer wait.
         let own = |first: Duration, step: u32| first.saturating_mul(1 << step.min(16)).min(LONGEST);
         let wait = match asked {
             Some(asked) if self.refusals > 1 => asked.max(own(Duration::from_millis(100), self.refusals - 2)),
@@ -169,11 +163,11 @@ impl Limiter {
             None => own(SECOND, self.refusals.saturating_sub(1)),
         };
         self.held_until = self.held_until.max(Some(now + wait));
-        // Whatever was known of the quotas has proved wrong.
+        // The refusal shows that the known quotas are wrong.
         self.quotas.clear();
     }
 
-    /// A request came to no answer.
+    /// Records a request without an answer.
     pub(super) fn lost(&mut self) {
         self.settled += 1;
     }
@@ -182,7 +176,7 @@ impl Limiter {
         self.sent.saturating_sub(self.settled)
     }
 
-    /// When there is room again, if there is none now.
+    /// When the limit per second allows the next request, if it does not allow one now.
     fn room_this_second(&self, now: Instant) -> Option<Instant> {
         let full = self.recent.len() >= MOST_PER_SECOND;
         self.recent.front().filter(|_| full).map(|oldest| *oldest + SECOND).filter(|until| now < *until)
@@ -203,7 +197,7 @@ impl Limiter {
 }
 
 impl Quota {
-    /// When the next request goes, if what is left is spread evenly from the last one to the renewal.
+    /// When the next request may be sent, if the remaining quota is spread evenly until the renewal.
     fn next_in_row(&self, last_sent: Option<Instant>) -> Option<Instant> {
         let last = last_sent?;
         let steps = u32::try_from(self.left).unwrap_or(u32::MAX).saturating_add(1);
@@ -211,7 +205,7 @@ impl Quota {
     }
 }
 
-/// How much of a quota is kept for spreading.
+/// The part of a quota that is spread.
 fn reserve(whole: u64) -> u64 {
     (whole / 10).clamp(1, 100)
 }

@@ -1,4 +1,4 @@
-//! `grant`: what has to change so that somebody belongs for a time, and nobody belongs less.
+//! `grant`: the steps that give a person access for a time, without reducing any access.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Grant {
     pub reason: Option<String>,
 }
 
-/// The time asked for.
+/// The requested time.
 struct Asked {
     terms: NewTerms,
     window: Window,
@@ -86,7 +86,7 @@ impl Grant {
     fn refuse_gap(&self, scene: &Scene<'_>, own: &Found<'_>, name: &ListName, asked: &Asked) -> Option<Problem> {
         let window = own.window();
         let message = format!(
-            "{} has an entry in {name} {}; an entry {} would leave a gap between the two, and one entry cannot say both",
+            "{} has an entry in {name} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
             self.person,
             shown(window),
             shown(asked.window)
@@ -106,22 +106,20 @@ impl Grant {
 pub(super) fn moment(when: Option<&When>, end: End, flag: &str, now: Timestamp) -> Result<Option<Moment>, EditError> {
     let Some(when) = when else { return Ok(None) };
     let moment = when.moment(end, now);
-    moment
-        .map(Some)
-        .ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "leave it out if there is no such end"))
+    moment.map(Some).ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "omit it if there is no limit"))
 }
 
-/// Makes sure that an end lies ahead.
+/// Checks that an end is in the future.
 pub(super) fn check_end(until: &Moment, now: Timestamp) -> Result<(), EditError> {
     if until.time > now {
         return Ok(());
     }
     let message = format!("--until {} is not after now ({now})", until.text);
-    Err(EditError::usage(message, "an `until` date is the last day, an instant the first moment after"))
+    Err(EditError::usage(message, "a date in `until` is the last day; an instant is the first moment after"))
 }
 
 fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
-    let help = "say in a few words why, on one line";
+    let help = "write a short reason on one line";
     if reason.trim().is_empty() {
         return Err(EditError::usage("--reason is empty", help));
     }
@@ -137,7 +135,7 @@ fn has_gap(one: Window, other: Window) -> bool {
     before(one, other) || before(other, one)
 }
 
-/// What makes an entry last from the earlier beginning to the later end.
+/// The terms that extend an entry from the earlier beginning to the later end.
 fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
@@ -149,12 +147,12 @@ fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     }
 }
 
-/// `None` is the beginning of time.
+/// `None` means no beginning.
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.zip(other).map(|(one, other)| one.min(other))
 }
 
-/// `None` is the end of time.
+/// `None` means no end.
 fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.zip(other).map(|(one, other)| one.max(other))
 }

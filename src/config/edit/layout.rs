@@ -1,4 +1,4 @@
-//! Where the lists of a file stand, byte by byte: what the reader's scanner sees, before anything is made of it.
+//! The byte positions of the lists in a file, from the scanner's tokens.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,20 +8,19 @@ use serde_saphyr::granit_parser::{ScalarStyle, Scanner, StrInput, TokenType};
 
 use crate::config::problem::Position;
 
-/// A file as its tokens. Bytes between tokens are blanks and comments.
+/// A file as tokens. The bytes between tokens are blanks and comments.
 pub(super) struct Layout<'s> {
     pub text: &'s str,
     tokens: Vec<Token<'s>>,
-    /// The scalars by where they begin.
+    /// The scalars by their start.
     scalars: HashMap<Position, usize>,
 }
 
 struct Token<'s> {
     kind: Kind,
     bytes: Range<usize>,
-    /// Whether it stands inside of brackets or braces.
+    /// Whether it is inside brackets or braces.
     in_flow: bool,
-    /// The value of a scalar.
     value: Cow<'s, str>,
 }
 
@@ -39,7 +38,7 @@ enum Kind {
     FlowSequenceEnd,
     FlowMapping,
     FlowMappingEnd,
-    /// Text; whether the line ends behind it belong to it.
+    /// Text, and whether it includes the line ends after it.
     Scalar {
         keeps_line_ends: bool,
     },
@@ -50,7 +49,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// By how much it changes how deep what follows is nested.
+    /// How it changes the nesting depth of what follows.
     const fn depth(self) -> isize {
         match self {
             Self::BlockSequence | Self::BlockMapping | Self::FlowSequence | Self::FlowMapping => 1,
@@ -60,11 +59,10 @@ impl Kind {
     }
 }
 
-/// A list whose layout is known.
 pub(super) struct ListLayout {
-    /// Where the key of the list begins.
+    /// The start of the list's key.
     pub key: usize,
-    /// The end of what precedes the list: its `:`, an anchor or a tag.
+    /// The end of the token before the list: its `:`, an anchor or a tag.
     pub lead: usize,
     pub style: Style,
     pub items: Vec<Item>,
@@ -72,30 +70,29 @@ pub(super) struct ListLayout {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// `- …` on lines of their own.
+    /// `- …` on separate lines.
     Block,
-    /// `[…]`, with the bytes of both brackets; whether it is inside of another such list or mapping.
+    /// `[…]`, with the positions of both brackets, and whether it is inside another flow collection.
     Flow { open: usize, close: usize, nested: bool },
 }
 
-/// An item of a list.
 #[derive(Clone)]
 pub(super) struct Item {
-    /// The `-` in front of it.
+    /// The `-` before the item.
     pub dash: Option<usize>,
     pub bytes: Range<usize>,
-    /// Whether the line ends behind it belong to it.
+    /// Whether the item includes the line ends after it.
     pub keeps_line_ends: bool,
-    /// The `,` behind it.
+    /// The `,` after the item.
     pub comma: Option<usize>,
     tokens: Range<usize>,
 }
 
-/// What an item holds.
+/// The content of an item.
 pub(super) enum Shape<'l, 's> {
     Scalar,
     Alias,
-    /// The pairs of a mapping; whether it is written in braces.
+    /// The pairs of a mapping, and whether it is written in braces.
     Mapping {
         pairs: Vec<Pair<'l, 's>>,
         flow: bool,
@@ -111,7 +108,7 @@ pub(super) struct Pair<'l, 's> {
 }
 
 impl<'s> Layout<'s> {
-    /// The layout of a file that the reader has read.
+    /// The layout of a file that the reader accepted.
     pub fn new(text: &'s str) -> Option<Self> {
         let mut tokens = Vec::new();
         let mut scalars = HashMap::new();
@@ -124,7 +121,7 @@ impl<'s> Layout<'s> {
             let mut value = Cow::Borrowed("");
             let kind = match token {
                 TokenType::BlockEntry => {
-                    // The scanner has gone on to the end of the dash's line.
+                    // The scanner has already continued to the end of the dash's line.
                     let line = text.get(..bytes.start)?.rfind(['\n', '\r']).map_or(0, |end| end + 1).max(content_end);
                     let blanks = text.get(line..)?.len() - text.get(line..)?.trim_start_matches([' ', '\t']).len();
                     bytes = line + blanks..line + blanks + 1;
@@ -168,7 +165,7 @@ impl<'s> Layout<'s> {
         Some(Self { text, tokens, scalars })
     }
 
-    /// The list behind the key at this position.
+    /// The list after the key at this position.
     pub fn list(&self, key: Position) -> Option<ListLayout> {
         let scalar = *self.scalars.get(&key)?;
         let key = self.tokens.get(scalar)?.bytes.start;
@@ -197,7 +194,7 @@ impl<'s> Layout<'s> {
         let mut at = first;
         loop {
             let kind = self.tokens.get(at).map_or(Kind::BlockEnd, |token| token.kind);
-            // A key on the same level belongs to the mapping that the list is in.
+            // A key on the same level belongs to the mapping that contains the list.
             let ends = depth == 0 && matches!(kind, Kind::BlockEnd | Kind::Key | Kind::Other);
             if depth == 0 && (ends || kind == Kind::Dash) {
                 items.extend(open.take().map(|(dash, begin)| self.item(Some(dash), begin..at)));
@@ -222,7 +219,7 @@ impl<'s> Layout<'s> {
         Some(ListLayout { key, lead, style: Style::Flow { open, close, nested }, items })
     }
 
-    /// What the bracket at this token holds, and the token that closes it.
+    /// The items inside the bracket at this token, and the token that closes it.
     fn flow_items(&self, bracket: usize) -> Option<(Vec<Item>, usize)> {
         let mut items: Vec<Item> = Vec::new();
         let mut depth = 1;
@@ -248,14 +245,14 @@ impl<'s> Layout<'s> {
     fn item(&self, dash: Option<usize>, tokens: Range<usize>) -> Item {
         let covered = self.tokens.get(tokens.clone()).unwrap_or_default();
         let begin = covered.first().map_or(dash.unwrap_or_default(), |token| token.bytes.start);
-        // What the scanner only concludes has no bytes, and a place further down.
+        // Tokens that the scanner only infers have no bytes, and a later position.
         let last = covered.iter().filter(|token| !token.bytes.is_empty()).max_by_key(|token| token.bytes.end);
         let end = last.map_or(begin, |token| token.bytes.end).max(dash.map_or(0, |dash| dash + 1));
         let keeps_line_ends = last.is_some_and(|token| token.kind == Kind::Scalar { keeps_line_ends: true });
         Item { dash, bytes: begin..end, keeps_line_ends, comma: None, tokens }
     }
 
-    /// What an item holds, where that is of a kind that entries have.
+    /// The content of an item, if it has a shape that entries have.
     pub fn shape(&self, item: &Item) -> Option<Shape<'_, 's>> {
         let mut at = item.tokens.start;
         while self.tokens.get(at)?.kind == Kind::Property {
@@ -301,12 +298,12 @@ impl<'s> Layout<'s> {
         })
     }
 
-    /// The start of the line that this byte is in.
+    /// The start of the line of this byte.
     pub fn line_start(&self, byte: usize) -> usize {
         self.text.get(..byte).and_then(|before| before.rfind(['\n', '\r'])).map_or(0, |end| end + 1)
     }
 
-    /// The end of the line that this byte is in, before and behind what ends it.
+    /// The end of the line of this byte, without and with its line ending.
     pub fn line_end(&self, byte: usize) -> Range<usize> {
         let rest = self.text.get(byte..).unwrap_or_default();
         let Some(end) = rest.find(['\n', '\r']) else { return self.text.len()..self.text.len() };
@@ -314,7 +311,7 @@ impl<'s> Layout<'s> {
         byte + end..byte + end + length
     }
 
-    /// The first byte behind all lines of what ends at this byte.
+    /// The first byte after all lines of the item that ends at this byte.
     pub fn after(&self, end: usize, keeps_line_ends: bool) -> usize {
         if keeps_line_ends { end } else { self.line_end(end).end }
     }
@@ -324,20 +321,20 @@ impl<'s> Layout<'s> {
         self.text.get(bytes).is_some_and(|text| text.bytes().all(|byte| matches!(byte, b' ' | b'\t')))
     }
 
-    /// Whether nothing but blanks, or a comment behind some, stands between the byte and the end of its line.
+    /// Whether only blanks or a comment follow on the line of this byte.
     pub fn ends_line(&self, byte: usize) -> bool {
         let rest = self.text.get(byte..self.line_end(byte).start).unwrap_or_default();
         let trimmed = rest.trim_start_matches([' ', '\t']);
         trimmed.is_empty() || trimmed.starts_with('#')
     }
 
-    /// What ends the line that this byte is in, or else the lines of the file.
+    /// The line ending of this byte's line, or else of the file.
     pub fn line_ending(&self, byte: usize) -> &'s str {
         let ending = |range: Range<usize>| self.text.get(range).filter(|ending| !ending.is_empty());
         ending(self.line_end(byte)).or_else(|| ending(self.line_end(0))).unwrap_or("\n")
     }
 
-    /// The column of a byte, as far as blanks can reach it again.
+    /// The column of a byte, if blanks can reproduce it.
     pub fn column(&self, byte: usize) -> usize {
         let line = self.text.get(self.line_start(byte)..byte).unwrap_or_default();
         line.trim_start_matches('\u{feff}').chars().count()
@@ -349,13 +346,14 @@ pub(super) fn position(line: usize, column: usize) -> Position {
     Position { line: number(line), column: number(column.saturating_add(1)) }
 }
 
-/// Takes what only indents the next line off a block scalar; says whether the line ends behind it belong to it.
+/// Removes trailing indentation of the next line from a block scalar. Also returns whether the scalar includes the
+/// line ends after it.
 fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Option<bool> {
     if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
         return Some(false);
     }
     let content = text.get(bytes.clone())?;
-    // The header precedes what the scanner calls the scalar.
+    // The header is before what the scanner reports as the scalar.
     let header = text.get(..bytes.start)?.rfind(['|', '>'])?;
     let keeps = text.get(header..bytes.start)?.lines().next()?.split('#').next()?.contains('+');
     bytes.end = bytes.start

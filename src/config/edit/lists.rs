@@ -1,4 +1,4 @@
-//! All lists of all files: the groups' and the rosters', and which rosters lead to which groups.
+//! The lists of all files: groups and rosters, and which rosters lead to which groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::config::file::Declared;
 use crate::config::problem::{Position, quoted};
 use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Terms, Window};
 
-/// A list of people by its name: a group's, or a roster.
+/// The name of a list: a group or a roster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ListName {
     Group(GroupName),
@@ -30,19 +30,19 @@ impl fmt::Display for ListName {
 /// A list as its file declares it.
 pub(super) struct List<'d> {
     pub name: ListName,
-    /// The group, all but its members; nothing for a roster.
+    /// The group without its members; `None` for a roster.
     pub group: Option<&'d DesiredGroup>,
     pub file: &'d Arc<str>,
-    /// Which of the files that is.
+    /// The index of the file.
     pub file_index: usize,
-    /// Where the key in front of the list stands.
+    /// The position of the list's key.
     pub key: Position,
     pub entries: &'d [Entry],
-    /// The rosters that lead here, through others too.
+    /// The rosters that lead to this list, also through other rosters.
     reach: Vec<usize>,
 }
 
-/// Somebody's entry in a list.
+/// A person's entry in a list.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'d> {
     pub list: usize,
@@ -59,10 +59,10 @@ impl Found<'_> {
 }
 
 pub(super) struct Lists<'d> {
-    /// In the order of the files and, in each, of their lines.
+    /// In the order of the files and of their lines.
     pub all: Vec<List<'d>>,
     by_name: BTreeMap<ListName, usize>,
-    /// The rosters that groups in additive mode use.
+    /// The rosters that additive groups use.
     additive: BTreeSet<usize>,
 }
 
@@ -93,18 +93,18 @@ impl<'d> Lists<'d> {
         self.by_name.keys()
     }
 
-    /// The rosters that a list uses, through others too.
+    /// The rosters that a list uses, also through other rosters.
     pub fn rosters_of(&self, index: usize) -> &[usize] {
         self.get(index).map_or(&[], |list| &list.reach)
     }
 
-    /// The groups whose members this list gives: itself, or those that use the roster.
+    /// The groups whose members this list contributes to: itself, or those that use the roster.
     pub fn groups_of(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let groups = self.all.iter().enumerate().filter(|(_, list)| list.group.is_some());
         groups.filter(move |(at, list)| *at == index || list.reach.binary_search(&index).is_ok()).map(|(at, _)| at)
     }
 
-    /// Whether an entry of this list is what ends somebody's membership of an additive group.
+    /// Whether an entry of this list is needed to end a membership of an additive group.
     pub fn ends_additive(&self, index: usize) -> bool {
         self.additive.contains(&index)
             || self.get(index).and_then(|list| list.group).is_some_and(|group| group.mode == Mode::Additive)
@@ -121,12 +121,12 @@ impl<'d> Lists<'d> {
         })
     }
 
-    /// Somebody's own entry in a list.
+    /// A person's own entry in a list.
     pub fn own(&self, index: usize, person: &PersonRef) -> Option<Found<'d>> {
         self.people(index).find(|found| found.person == person)
     }
 
-    /// Somebody's entries in the rosters that a list uses.
+    /// A person's entries in the rosters that a list uses.
     pub fn through_rosters(&self, index: usize, person: &PersonRef) -> Vec<Found<'d>> {
         self.rosters_of(index).iter().filter_map(|roster| self.own(*roster, person)).collect()
     }
@@ -163,7 +163,7 @@ const fn place(origin: &Origin) -> Position {
     Position { line: origin.line, column: origin.column }
 }
 
-/// The rosters that each list names itself.
+/// The rosters that each list uses directly.
 fn uses(all: &[List<'_>], by_name: &BTreeMap<ListName, usize>) -> Vec<Vec<usize>> {
     let named = |entry: &Entry| match entry {
         Entry::Roster { name, .. } => by_name.get(&ListName::Roster(Arc::clone(name))).copied(),
@@ -172,7 +172,7 @@ fn uses(all: &[List<'_>], by_name: &BTreeMap<ListName, usize>) -> Vec<Vec<usize>
     all.iter().map(|list| list.entries.iter().filter_map(named).collect()).collect()
 }
 
-/// The rosters that a list uses, through others too, each once.
+/// The rosters that a list uses, also through other rosters, each once.
 fn reach(uses: &[Vec<usize>], from: usize) -> Vec<usize> {
     let mut seen = BTreeSet::new();
     let mut open = vec![from];
@@ -183,10 +183,10 @@ fn reach(uses: &[Vec<usize>], from: usize) -> Vec<usize> {
     seen.into_iter().collect()
 }
 
-/// Whether windows together leave no instant of this one out.
+/// Whether the windows together cover this one completely.
 pub(super) fn cover(windows: &mut [Window], wanted: Window) -> bool {
     windows.sort_by_key(|window| (window.from.is_some(), window.from));
-    // `None` is the beginning of time here, and its end below.
+    // `None` means no beginning here, and no end below.
     let mut from = wanted.from;
     for window in windows {
         let begins = match (window.from, from) {
@@ -208,7 +208,7 @@ pub(super) fn cover(windows: &mut [Window], wanted: Window) -> bool {
     false
 }
 
-/// Whether a membership ends at this time at the latest.
+/// Whether a membership ends at or before this time.
 pub(super) fn has_ended(window: Window, time: Timestamp) -> bool {
     window.until.is_some_and(|until| until <= time)
 }

@@ -1,4 +1,5 @@
-//! Steps as changes of bytes. What cannot be written safely is left to a person; what is written is proven afterwards.
+//! Converts steps into changes of bytes. Steps that cannot be written safely are refused. The result is proven
+//! afterwards.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
 use super::step::{Action, ChangedTerms, NewTerms, Step, Turn};
 use crate::model::PersonRef;
 
-/// Bytes to replace, in the text before any other change.
+/// Bytes to replace, by their position in the original text.
 #[derive(Clone, Debug)]
 pub(super) struct Patch {
     pub bytes: Range<usize>,
@@ -23,13 +24,13 @@ impl Patch {
     }
 }
 
-/// The text with all patches, where no two of them contradict each other.
+/// The text with all patches, unless two patches conflict.
 pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
     patches.sort_by_key(|patch| (patch.bytes.start, patch.bytes.end));
     let mut result = String::with_capacity(text.len() + 256);
     let mut at = 0;
     for Patch { bytes, text: new } in patches {
-        // What is deleted twice is deleted.
+        // Overlapping deletions are merged.
         if bytes.start < at && !new.is_empty() {
             return None;
         }
@@ -45,7 +46,7 @@ pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
 pub(super) struct Writer<'l, 's> {
     pub layout: &'l Layout<'s>,
     pub list: &'l ListLayout,
-    /// By how many columns a new list is indented below its key.
+    /// The indentation of a new list below its key, in columns.
     pub indent: usize,
 }
 
@@ -73,7 +74,7 @@ impl Writer<'_, '_> {
         self.list.items.get(index)
     }
 
-    /// The lines of an item that has its lines to itself.
+    /// The lines of an item that shares them with nothing else.
     fn lines(&self, item: &Item) -> Option<Range<usize>> {
         let begin = item.dash.unwrap_or(item.bytes.start);
         let end = item.comma.map_or(item.bytes.end, |comma| comma + 1);
@@ -97,7 +98,8 @@ impl Writer<'_, '_> {
         Some(patches)
     }
 
-    /// Where to begin deleting lines: the last line of a file that ends without a line end takes the one in front along.
+    /// The start of the lines to delete. If the file has no final line ending, the last line is deleted together with
+    /// the line ending before it.
     fn start_at_end(&self, start: usize, end: usize) -> Option<usize> {
         let text = self.layout.text;
         if end < text.len() || text.ends_with(['\n', '\r']) {
@@ -115,12 +117,12 @@ impl Writer<'_, '_> {
             .map(|all| all.concat())
     }
 
-    /// Takes an item out of brackets, with one comma.
+    /// Removes an item from brackets, with one comma.
     fn remove_item(&self, index: usize, removed: &[usize]) -> Option<Vec<Patch>> {
         let item = self.item(index)?;
         let layout = self.layout;
         let previous = index.checked_sub(1).and_then(|index| self.item(index));
-        // The last one takes the comma in front of it along, where that is not another's to take.
+        // The last item is removed with the comma before it, unless another removal takes that comma.
         let comma_before = match item.comma {
             None => (0..index).rev().find(|index| !removed.contains(index)).and_then(|kept| self.item(kept)?.comma),
             Some(_) => None,
@@ -157,7 +159,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Begins a list where there was an empty one.
+    /// Starts a list where there was an empty one.
     fn begin_list(&self, close: usize, person: &PersonRef, terms: &NewTerms) -> Option<Vec<Patch>> {
         let indent = " ".repeat(self.layout.column(self.list.key) + self.indent);
         let line = self.layout.line_end(close);
@@ -173,10 +175,10 @@ impl Writer<'_, '_> {
         let indent = " ".repeat(layout.column(dash));
         let (end, keeps_line_ends) = match index.checked_sub(1) {
             Some(previous) => self.item(previous).map(|item| (item.bytes.end, item.keeps_line_ends))?,
-            // Above the first entry, below its key: what stands between belongs to the first entry.
+            // Insert above the first entry and below the key: comments in between belong to the first entry.
             None => (self.list.lead, false),
         };
-        // The first entry may share the line with what is in front of it.
+        // The first entry may share its line with the text before it.
         if index == 0 && layout.line_start(dash) <= self.list.lead {
             return None;
         }
@@ -223,7 +225,7 @@ impl Writer<'_, '_> {
         }])
     }
 
-    /// Writes an entry anew.
+    /// Rewrites an entry.
     fn replace(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
         let item = self.item(index)?;
         let Style::Block = self.list.style else {
@@ -248,7 +250,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Gives terms to an entry that is an address alone.
+    /// Adds terms to an entry that is only an address.
     fn add_terms(&self, item: &Item, terms: &ChangedTerms) -> Option<Vec<Patch>> {
         let in_flow = self.list.style != Style::Block;
         let set = terms.turns(in_flow).into_iter().filter_map(|(key, turn)| match turn {
@@ -267,13 +269,13 @@ impl Writer<'_, '_> {
         Some(vec![Patch::insert(begin, "email: "), below])
     }
 
-    /// New keys below another, if there are any.
+    /// New keys below another key, if there are any.
     fn below(&self, above: &Pair<'_, '_>, indent: &str, keys: Vec<String>) -> Option<Patch> {
         let wanted = !keys.is_empty();
         wanted.then(|| self.lines_below(above.bytes.end, above.keeps_line_ends, indent, &keys))?
     }
 
-    /// New lines below the one that ends here.
+    /// New lines below the line that ends here.
     fn lines_below(&self, end: usize, keeps_line_ends: bool, indent: &str, lines: &[String]) -> Option<Patch> {
         let at = self.layout.after(end, keeps_line_ends);
         let ending = self.layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
@@ -286,7 +288,7 @@ impl Writer<'_, '_> {
         let layout = self.layout;
         let indent = " ".repeat(layout.column(pairs.first()?.bytes.start));
         let mut patches = Vec::new();
-        // The key that new ones go below, in the order in which they are written.
+        // The key below which new keys are inserted, in the order in which they are written.
         let mut above = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
         let mut fresh: Vec<String> = Vec::new();
         let mut dropped: Vec<usize> = Vec::new();
@@ -301,14 +303,14 @@ impl Writer<'_, '_> {
                         let ending = if pair.keeps_line_ends { layout.line_ending(pair.value.start) } else { "" };
                         patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
                     }
-                    // What is new so far goes above this key.
+                    // The new keys so far are inserted above this key.
                     patches.extend(self.below(above, &indent, std::mem::take(&mut fresh)));
                     above = pair;
                 }
                 _ => {}
             }
         }
-        // A new key takes the place of one that goes.
+        // A new key replaces a removed one.
         if !fresh.is_empty()
             && let Some(last) = dropped.pop_if(|last| *last > 0)
         {
@@ -323,12 +325,12 @@ impl Writer<'_, '_> {
         Some(patches)
     }
 
-    /// Takes a key out of an entry, with its line.
+    /// Removes a key from an entry, with its line.
     fn drop_key(&self, item: &Item, pairs: &[Pair<'_, '_>], index: usize) -> Option<Patch> {
         let layout = self.layout;
         let pair = pairs.get(index)?;
         if let (0, Some(next), Some(dash)) = (index, pairs.get(1), item.dash) {
-            // The next key moves up to the dash, unless comments stand between the two.
+            // The next key moves up to the dash, unless comments are between the two.
             let between = layout.text.get(layout.line_end(pair.bytes.end).end..layout.line_start(next.bytes.start));
             return Some(Patch::delete(match between {
                 Some("") => pair.bytes.start..next.bytes.start,

@@ -1,4 +1,4 @@
-//! Proves an edit: everything that is read from the edited file is as before, but for exactly what was asked for.
+//! Proves an edit: everything read from the edited file is as before, except exactly the requested entries.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::model::PersonRef;
 /// The steps of each list of a file, in the order of its entries.
 pub(super) type Steps<'p> = BTreeMap<ListName, Vec<&'p Step>>;
 
-/// Whether the second tree is the first one with these steps taken, and nothing else.
+/// Whether the second tree is the first one with exactly these steps.
 pub(super) fn proves(before: &Node<'_>, after: &Node<'_>, steps: &Steps<'_>) -> bool {
     let (Value::Mapping(before), Value::Mapping(after)) = (&before.value, &after.value) else { return false };
     pairs_match(before, after, |key, before, after| match key {
@@ -96,7 +96,7 @@ fn list_matches(before: &Node<'_>, after: &Node<'_>, steps: &[&Step]) -> bool {
     after.next().is_none()
 }
 
-/// Whether an item is the entry that was asked for.
+/// Whether an item is the requested entry.
 fn is_new(item: &Node<'_>, person: &PersonRef, terms: &NewTerms) -> bool {
     let name = person.to_string();
     let expected = [
@@ -119,7 +119,7 @@ fn is_new(item: &Node<'_>, person: &PersonRef, terms: &NewTerms) -> bool {
     }
 }
 
-/// Whether an item is the one before with other terms.
+/// Whether an item is the previous one with other terms.
 fn is_changed(before: &Node<'_>, after: &Node<'_>, terms: &ChangedTerms) -> bool {
     let Value::Mapping(after) = &after.value else { return false };
     let mut expected: BTreeMap<&str, &str> = match &before.value {
@@ -151,7 +151,7 @@ fn is_changed(before: &Node<'_>, after: &Node<'_>, terms: &ChangedTerms) -> bool
     after.len() == expected.len() && found == Some(expected)
 }
 
-/// Whether two trees have the same content, positions aside.
+/// Whether two trees have the same content at any positions.
 fn same(one: &Node<'_>, other: &Node<'_>) -> bool {
     match (&one.value, &other.value) {
         (Value::Text(one), Value::Text(other))
@@ -168,7 +168,7 @@ fn same(one: &Node<'_>, other: &Node<'_>) -> bool {
     }
 }
 
-/// The text of a scalar, however YAML takes it.
+/// The text of a scalar of any YAML type.
 fn text<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     match &node.value {
         Value::Text(text) | Value::Typed(text) => Some(text),

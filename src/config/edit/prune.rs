@@ -1,11 +1,10 @@
-//! `prune`: which entries ended so long ago that nobody needs them.
+//! `prune`: finds the entries that ended long ago.
 
 use jiff::SignedDuration;
 
 use super::step::{Action, Step};
 use super::{Decision, Scene};
 
-/// A request to delete entries that ended longer ago than this.
 #[derive(Clone, Copy, Debug)]
 pub struct Prune {
     pub older_than: SignedDuration,

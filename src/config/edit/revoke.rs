@@ -1,4 +1,4 @@
-//! `revoke`: what has to change so that somebody's memberships end, and what stands against it.
+//! `revoke`: the steps that end a person's memberships, and the reasons against them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -14,20 +14,19 @@ use crate::config::problem::Problem;
 use crate::config::time::End;
 use crate::model::{Mode, PersonRef, Window};
 
-/// A request to end somebody's memberships.
 #[derive(Clone, Debug)]
 pub struct Revoke {
     pub person: PersonRef,
-    /// The lists; nothing for all of them.
+    /// The lists; `None` for all lists.
     pub lists: Option<Vec<ListName>>,
     pub until: Option<When>,
 }
 
-/// A revoke as it is decided.
+/// The state of the decision.
 struct Revoking<'r, 'd> {
     scene: &'r Scene<'d>,
     person: &'r PersonRef,
-    /// The lists that are named.
+    /// The named lists.
     named: Vec<usize>,
     everywhere: bool,
     until: Option<Moment>,
@@ -82,7 +81,7 @@ impl Revoking<'_, '_> {
         if nowhere { Err(self.unknown_person()) } else { Ok(()) }
     }
 
-    /// Ends somebody's own entry.
+    /// Ends the person's own entry.
     fn end(&mut self, own: Found<'_>) {
         let scene = self.scene;
         let window = own.window();
@@ -91,7 +90,7 @@ impl Revoking<'_, '_> {
             None if !stays_written => Action::Remove,
             _ if has_ended(window, self.effect()) => {
                 let name = scene.lists.get(own.list).map(|list| list.name.to_string()).unwrap_or_default();
-                self.decision.unchanged(scene, &own, format!("{} ends in {name} by then already", self.person));
+                self.decision.unchanged(scene, &own, format!("{} already ends in {name} by then", self.person));
                 return;
             }
             None if window.from.is_some_and(|from| from > scene.now) => Action::Remove,
@@ -104,14 +103,14 @@ impl Revoking<'_, '_> {
         self.decision.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
     }
 
-    /// Refuses to leave somebody in a list through rosters that are not named.
+    /// Refuses an edit that leaves the person in a list through rosters that are not named.
     fn refuse_remaining(&mut self, list: usize, has_own: bool, through: &[Found<'_>]) {
         let scene = self.scene;
         let Some(of) = scene.lists.get(list) else { return };
         for found in through.iter().filter(|found| !self.named.contains(&found.list)) {
             let Some(roster) = scene.lists.get(found.list) else { continue };
             if has_ended(found.window(), self.effect()) {
-                let message = format!("{} ends in {} by then already", self.person, roster.name);
+                let message = format!("{} already ends in {} by then", self.person, roster.name);
                 if !has_own {
                     self.decision.unchanged(scene, found, message);
                 }
@@ -119,7 +118,9 @@ impl Revoking<'_, '_> {
             }
             let message = match of.group {
                 Some(_) => format!("{} would remain in {} through {}", self.person, of.name, roster.name),
-                None => format!("{} is not in {} itself, but in {}, which it uses", self.person, of.name, roster.name),
+                None => {
+                    format!("{} is not directly in {}, but in {}, which it uses", self.person, of.name, roster.name)
+                }
             };
             let person = self.person.to_string();
             let mut words = vec!["revoke", &person];
@@ -170,7 +171,7 @@ impl Revoking<'_, '_> {
         let protected = scene.desired.settings.protected.iter().find(|protected| protected.person == *self.person);
         if let Some(protected) = protected {
             let message = format!("{} is protected, and is not removed from any group", self.person);
-            let help = "take the person out of `protected` first, in a change of its own";
+            let help = "remove the person from `protected` first, in a separate change";
             self.decision.refusals.push(Problem::at(&protected.origin, message).help(help));
         }
         let ended: BTreeMap<usize, Option<Window>> =
@@ -186,7 +187,7 @@ impl Revoking<'_, '_> {
     fn guard_group(&mut self, list: usize, ended: &BTreeMap<usize, Option<Window>>) {
         let scene = self.scene;
         let Some((of, group)) = scene.lists.get(list).and_then(|of| Some((of, of.group?))) else { return };
-        // Of other groups the list is not the whole truth: the plan counts their members.
+        // In other groups the list is not complete; the plan counts their members.
         if group.mode != Mode::Exact {
             return;
         }
@@ -220,7 +221,7 @@ impl Revoking<'_, '_> {
         }
     }
 
-    /// Says in which groups somebody stays whom a roster loses.
+    /// Adds a remark for each group in which the person stays although a roster loses them.
     fn note_who_stays(&mut self) {
         let lists = &self.scene.lists;
         let time = self.effect();
@@ -242,7 +243,7 @@ impl Revoking<'_, '_> {
         }
     }
 
-    /// Lists the entries of the other kind, which may mean the same person.
+    /// Lists the entries by id or by address that may mean the same person but cannot be compared.
     fn list_uncompared(&mut self) {
         let lists = &self.scene.lists;
         let sources = self.named.iter().flat_map(|list| lists.rosters_of(*list).iter().chain([list]));
@@ -260,7 +261,7 @@ impl Revoking<'_, '_> {
     }
 }
 
-/// Ends a membership now. What began within this second loses its beginning, which would not be before the end.
+/// Ends a membership now. A beginning within this second is dropped, because it would not be before the end.
 fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
     let end = Some(whole_second(now)).filter(|end| window.from.is_none_or(|from| from < *end)).unwrap_or(now);
     let begins = if window.from.is_some_and(|from| from >= end) { Turn::Drop } else { Turn::Keep };
@@ -268,7 +269,6 @@ fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
     ChangedTerms { from: begins, until: Turn::Set(until), reason: Turn::Keep }
 }
 
-/// The window of an entry after a step.
 fn after(step: &Step, scene: &Scene<'_>) -> Option<Window> {
     let before = scene.lists.own(step.list, &step.person).map(|found| found.window()).unwrap_or_default();
     match &step.action {
@@ -279,7 +279,7 @@ fn after(step: &Step, scene: &Scene<'_>) -> Option<Window> {
 }
 
 impl ListName {
-    /// How a command line names the list.
+    /// The list in the words of a command line.
     pub(super) fn words(&self) -> Vec<&str> {
         match self {
             Self::Group(name) => vec![name.as_str()],

@@ -1,4 +1,4 @@
-//! One change of one list, and what the list comes to with it.
+//! One change of one list, and the list's entries after it.
 
 use std::sync::Arc;
 
@@ -7,12 +7,11 @@ use crate::config::entry::Entry;
 use crate::config::yaml::scalar;
 use crate::model::{PersonRef, Window};
 
-/// One change of one list.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// Which list.
+    /// The index of the list.
     pub list: usize,
-    /// The entry that it is about; for a new one, the entry in front of which it goes.
+    /// The index of the entry. A new entry is inserted before this index.
     pub index: usize,
     pub person: PersonRef,
     pub action: Action,
@@ -22,12 +21,11 @@ pub(super) struct Step {
 pub(super) enum Action {
     Insert(NewTerms),
     Remove,
-    /// A new entry in the place of one that has ended.
+    /// A new entry replaces an ended one.
     Replace(NewTerms),
     Change(ChangedTerms),
 }
 
-/// The terms of a new entry.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NewTerms {
     pub from: Option<Moment>,
@@ -35,7 +33,7 @@ pub(super) struct NewTerms {
     pub reason: Option<Arc<str>>,
 }
 
-/// What becomes of the terms of an entry.
+/// The changes of an entry's terms.
 #[derive(Clone, Debug)]
 pub(super) struct ChangedTerms {
     pub from: Turn<Moment>,
@@ -71,7 +69,7 @@ impl NewTerms {
 }
 
 impl ChangedTerms {
-    /// What becomes of each key, with the new value as it is written.
+    /// The change of each key, with the new value as written.
     pub fn turns(&self, in_flow: bool) -> [(&'static str, Turn<String>); 3] {
         [
             ("from", self.from.map(|moment| moment.text.clone())),
@@ -100,7 +98,7 @@ impl<T> Turn<T> {
     }
 }
 
-/// Where a new entry goes: to its place where the addresses are sorted, else to the end.
+/// The index of a new entry: its sorted place if the addresses are sorted, else the end.
 pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
     let PersonRef::Email(email) = person else { return entries.len() };
     let addresses = || {

@@ -1,4 +1,4 @@
-//! Tests of edits: from texts to texts.
+//! Tests of edits, from texts to texts.
 
 mod granted;
 mod properties;
@@ -25,7 +25,7 @@ fn list(name: &str) -> ListName {
     }
 }
 
-/// A request as a command line writes it, with `/` between its words.
+/// A request in the form of a command line, with `/` between its words.
 fn request(line: &str) -> EditRequest {
     let mut words = line.split('/');
     let command = words.next().unwrap();
@@ -58,7 +58,7 @@ fn try_edit(files: &[(&str, &str)], line: &str) -> Result<Edited, EditError> {
     edit(&sources(files), &request(line), NOW.parse().unwrap(), &spell)
 }
 
-/// The one file after an edit.
+/// The edited file.
 fn edited(text: &str, line: &str) -> String {
     let edited = try_edit(&[("a.yaml", text)], line).unwrap_or_else(|error| panic!("{}", shown(&error)));
     edited.files.get(&0).map_or(text.to_owned(), |bytes| String::from_utf8(bytes.clone()).unwrap())
@@ -72,12 +72,12 @@ fn shown(error: &EditError) -> String {
     }
 }
 
-/// Why an edit does not happen.
+/// The reason of a refusal.
 fn refusal(text: &str, line: &str) -> String {
     shown(&try_edit(&[("a.yaml", text)], line).unwrap_err())
 }
 
-/// The lines that an edit takes out and brings in.
+/// The lines that an edit removes and adds.
 fn diff(before: &str, after: &str) -> Vec<String> {
     let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let diff = similar::TextDiff::from_slices(&before, &after);

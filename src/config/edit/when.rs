@@ -1,11 +1,11 @@
-//! The times that a request for an edit names.
+//! The times in a request for an edit.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
 use crate::config::time::{End, parse};
 
-/// A time as a request names it: as a file may hold it, or a duration from now.
+/// A time in a request: a time as in the files, or a duration from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
     Written(String),
@@ -13,7 +13,7 @@ pub enum When {
     Days(i64),
 }
 
-/// A time as it is written into a file, and what it means there.
+/// A time as it is written into a file, and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     pub text: String,
@@ -32,17 +32,16 @@ impl std::str::FromStr for When {
                 _ => Self::Days(count.saturating_mul(7)),
             });
         }
-        // Both ends of a window are written alike.
+        // Both ends of a window have the same syntax.
         parse(End::From, text)
             .map_err(|error| format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help()))?;
         Ok(Self::Written(text.into()))
     }
 }
 
-/// A length of time such as `12h`, `30d` or `4w`.
+/// A duration such as `12h`, `30d` or `4w`.
 ///
-/// # Errors
-/// If the text is nothing of the kind.
+/// # Errors If the text is not a duration.
 pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     let (count, unit) = split_unit(text)?;
     let hours = match unit {
@@ -66,7 +65,7 @@ fn split_unit(text: &str) -> Result<(i64, char), String> {
 }
 
 impl When {
-    /// The time as it is written at this end of a window; nothing where it is too far away.
+    /// The time as written at this end of a window; `None` if it is out of range.
     pub(super) fn moment(&self, end: End, now: Timestamp) -> Option<Moment> {
         let text = match self {
             Self::Written(text) => text.clone(),
@@ -84,12 +83,11 @@ impl When {
     }
 }
 
-/// The time without fractions of its second.
 pub(super) fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// A time as a file would give the end of a window: the last day, or the first instant after.
+/// An end as a file writes it: the last day, or the first instant after.
 pub(super) fn as_until(time: Timestamp) -> String {
     let civil = time.to_zoned(TimeZone::UTC).datetime();
     match civil.date().yesterday() {
@@ -98,7 +96,7 @@ pub(super) fn as_until(time: Timestamp) -> String {
     }
 }
 
-/// A time as a file would give the beginning of a window: a day, or an instant.
+/// A beginning as a file writes it: a day, or an instant.
 pub(super) fn as_from(time: Timestamp) -> String {
     let civil = time.to_zoned(TimeZone::UTC).datetime();
     match civil.time() == jiff::civil::Time::midnight() {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Exported;
 use crate::model::{GroupId, GroupName};
 
-/// The most characters of a group's name in a file's name.
+/// The maximum number of characters of a group's name in a file name.
 const LONGEST: usize = 60;
 
-/// Names that Windows keeps for itself, whatever follows behind a dot.
+/// Names that Windows reserves, with any extension.
 const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
-/// The file of each group. A name that several groups would share, or that is not the group's own any more, gets
-/// the group's id, so that a group's file does not depend on which others there are.
+/// The file of each group. If several groups would have the same file name, or the name had to be changed, the file
+/// name includes the group's id. A group's file name therefore does not depend on the other groups.
 #[must_use]
 pub fn file_names(groups: &BTreeMap<GroupName, Exported>) -> BTreeMap<GroupId, String> {
     let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
@@ -34,7 +34,7 @@ pub fn file_names(groups: &BTreeMap<GroupName, Exported>) -> BTreeMap<GroupId, S
     names
 }
 
-/// The name in lower-case letters and digits, with hyphens for all the rest.
+/// The name in lower-case letters and digits, with hyphens for all other characters.
 fn slug(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars() {

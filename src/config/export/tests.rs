@@ -1,4 +1,4 @@
-//! Exported files, read again.
+//! Tests that exported files read back.
 
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ fn two_members_with_one_address_are_told_apart_by_id() {
     "#);
 }
 
-/// Names as nobody should give them, but could.
+/// Unusual names.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         "[A-Za-z ]{1,12}",

@@ -1,4 +1,4 @@
-//! The rules against a brute-force check over instants, and their messages.
+//! Compares the rules with a brute-force check, and checks their messages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::parse;
 
-/// The half day that the check is made at; half days are counted from the beginning of 2026-12-01.
+/// The half day of the check. Half days are counted from the beginning of 2026-12-01.
 const NOW: i64 = 6;
-/// Nothing begins or ends later.
+/// The latest beginning or end.
 const HORIZON: i64 = 30;
 const GROUPS: usize = 4;
 const ROSTERS: usize = 2;
@@ -23,7 +23,7 @@ fn instant(half_day: i64) -> Timestamp {
 
 #[derive(Clone, Copy, Debug)]
 enum Time {
-    /// A day, which begins at this half day.
+    /// A day that begins at this half day.
     Date(i64),
     Moment(i64),
 }
@@ -107,7 +107,7 @@ prop_compose! {
 }
 
 fn person(number: usize) -> String {
-    // Ids and addresses, neither of which equals the other.
+    // Ids and addresses that never match each other.
     if number == 4 { "0123456789abcdef0123456789abcdef".into() } else { format!("p{number}@example.com") }
 }
 
@@ -146,7 +146,7 @@ fn written(groups: &[Group], rosters: &[Lines]) -> String {
     text
 }
 
-/// The breaches, found by looking at each entry and at each instant.
+/// The breaches, found by checking each entry at each instant.
 fn brute_force(groups: &[Group], rosters: &[Lines]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let all = |group: &Group| -> Vec<(usize, Line)> {
@@ -251,7 +251,7 @@ rosters:
       groups.yaml:4:5: `max_duration` is set here
       help: write `until: 2027-03-01` or an earlier time
 
-    error: groups.yaml:7:9: `until` of devon@agency.example is more than 90d ahead, the `max_duration` of group "Contractors"
+    error: groups.yaml:7:9: `until` of devon@agency.example is more than 90d from now, the `max_duration` of group "Contractors"
       |       - email: devon@agency.example
       |         ^
       groups.yaml:4:5: `max_duration` is set here
@@ -269,7 +269,7 @@ rosters:
       groups.yaml:4:5: `max_duration` is set here
       help: write a later `from`, and an `until` at most 90d after it
 
-    error: groups.yaml:19:9: `until` of root@example.com is more than 8h ahead, the `max_duration` of group "Break Glass"
+    error: groups.yaml:19:9: `until` of root@example.com is more than 8h from now, the `max_duration` of group "Break Glass"
       |       - email: root@example.com
       |         ^
       groups.yaml:17:5: `max_duration` is set here
@@ -292,8 +292,8 @@ fn a_last_day_does_not_count_against_the_duration() {
         |until: &str| format!("groups:\n  A:\n    max_duration: 1w\n    members: [{{email: a@b.c, until: {until}}}]");
     assert_eq!(shown(&[("a.yaml", &entry("2026-12-08"))]), "");
     assert_eq!(shown(&[("a.yaml", &entry("2026-12-08T00:00:00Z"))]), "");
-    assert!(shown(&[("a.yaml", &entry("2026-12-09"))]).contains("more than 1w ahead"));
-    assert!(shown(&[("a.yaml", &entry("2026-12-08T00:00:01Z"))]).contains("more than 1w ahead"));
+    assert!(shown(&[("a.yaml", &entry("2026-12-09"))]).contains("more than 1w from now"));
+    assert!(shown(&[("a.yaml", &entry("2026-12-08T00:00:01Z"))]).contains("more than 1w from now"));
 }
 
 #[test]

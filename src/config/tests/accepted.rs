@@ -1,4 +1,4 @@
-//! What is accepted, and what it means.
+//! Accepted files and their meaning.
 
 use super::*;
 use crate::model::{Limit, Mode, Unmanaged};

@@ -1,4 +1,4 @@
-//! Whatever the files hold, reading them ends in a meaning or in problems; and what is written reads back.
+//! Reading any input gives declarations or problems, and written text reads back.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Limit, Mode, PersonRef};
 
-/// Pieces of YAML in any order: far more of it gets past the parser than of random text.
+/// Pieces of YAML in any order. The parser accepts far more of it than of random text.
 pub(in crate::config) fn yaml_like() -> impl Strategy<Value = String> {
     const PIECES: [&str; 40] = [
         "version: 1\n",
@@ -56,7 +56,7 @@ pub(in crate::config) fn yaml_like() -> impl Strategy<Value = String> {
         .prop_map(|pieces| pieces.concat())
 }
 
-/// Any name that a group or a roster can have.
+/// Any valid name of a group or a roster.
 fn name() -> impl Strategy<Value = String> {
     any::<String>().prop_filter("a name of visible text", |name| {
         !name.is_empty() && name.trim() == name && !name.chars().any(char::is_control)
@@ -96,7 +96,7 @@ prop_compose! {
 fn written(groups: &std::collections::BTreeMap<String, Group>) -> String {
     let mut text = "version: 1\ngroups:\n".to_owned();
     for (name, group) in groups {
-        // JSON's quotes are YAML's.
+        // JSON's quoting is valid in YAML.
         writeln!(text, "  ? {}\n  : mode: {}", serde_json::to_string(name).unwrap(), group.mode).unwrap();
         group.min_members.iter().for_each(|least| writeln!(text, "    min_members: {least}").unwrap());
         group.limit.iter().for_each(|limit| writeln!(text, "    group_removals: {limit}").unwrap());

@@ -1,11 +1,11 @@
-//! Files made to do harm are refused, and quickly.
+//! Hostile files are refused quickly.
 
 use std::fmt::Write as _;
 
 use super::*;
 use crate::config::LARGEST_FILE;
 
-/// The first thing that is wrong.
+/// The first problem.
 fn first(text: &str) -> String {
     summary(text).into_iter().next().unwrap()
 }

@@ -87,12 +87,12 @@ error: convoke.yaml:5:9: unknown key "emial" in an entry
   |         ^
   help: did you mean "email"?
 
-error: convoke.yaml:6:9: this entry names nobody
+error: convoke.yaml:6:9: this entry names no person or roster
   |       - {}
   |         ^
   help: add one of the keys email, id and roster
 
-error: convoke.yaml:7:9: this entry names nobody
+error: convoke.yaml:7:9: this entry names no person or roster
   |       - reason: none
   |         ^
   help: add one of the keys email, id and roster

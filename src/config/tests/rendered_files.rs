@@ -1,4 +1,4 @@
-//! What is wrong with files as a whole, and with several of them together.
+//! Problems of whole files, and of several files together.
 
 use super::*;
 

@@ -15,12 +15,12 @@ fn an_unknown_address_keeps_the_additions_and_holds_the_removals_of_its_group_al
     assert_eq!(changes(&plan, "G"), (vec![email(3)], vec![]));
     assert_eq!(plan.groups[0].held.len(), 1);
     assert_eq!(operations(&plan, "G"), [(Method::Post, 1)]);
-    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:6 G: p22@example.com: no member of the account; did you mean p2@example.com?");
+    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:6 G: p22@example.com: not a member of the account; did you mean p2@example.com?");
 }
 
 #[test]
 fn who_was_probably_meant_by_a_typo_is_not_removed_elsewhere() {
-    // p2 moves from H to G, and G's file misspells them.
+    // p2 moves from H to G, and G's file misspells the address.
     let account = Account::default().group("G", [1]).group("H", [1, 2]);
     let plan =
         account.plan("groups:\n  G: {members: [p1@example.com, pp2@example.com]}\n  H: {members: [p1@example.com]}\n");
@@ -85,7 +85,7 @@ fn a_group_is_blocked_when_its_name_or_pin_is_unknown_or_ambiguous_or_it_cannot_
     );
     insta::assert_snapshot!(reasons(&plan).join("\n"), @r#"
     convoke.yaml:6 Pinned: the account has no group with the pinned id ffffffffffffffffffffffffffffffff
-    convoke.yaml:3 Platfrom Admins: the account has no group of this name; did you mean "Platform Admins"?
+    convoke.yaml:3 Platfrom Admins: the account has no group with this name; did you mean "Platform Admins"?
     convoke.yaml:5 Shut: its members cannot be read: the API refused: Policy validation failed (code 400)
     convoke.yaml:4 Twin: several groups of the account have this name; pin one by id: 00000000000000000000000000000002, 00000000000000000000000000000003
     "#);
@@ -127,7 +127,7 @@ fn a_removal_names_the_entry_that_ran_out() {
     assert_eq!((change.origin.line, change.expired), (6, Some(time("2026-06-02T00:00:00Z"))));
 }
 
-/// Who is held in a group, and the line that holds them.
+/// The held members of a group, and the lines that hold them.
 fn held(plan: &Plan, group: &str) -> Vec<(String, u32)> {
     let group = plan.groups.iter().find(|planned| planned.name == GroupName::from(group)).unwrap();
     let shown =
@@ -151,7 +151,7 @@ fn every_tie_of_a_typo_is_held() {
     let plan = account.plan("groups:\n  G: {members: [p3@example.com]}\n  H: {members: [], allow_empty: true}\n");
     assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
     assert_eq!(changes(&plan, "H"), (vec![], vec![email(77777)]), "nobody means somebody so different");
-    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:3 G: p3@example.com: no member of the account; did you mean p1@example.com or p2@example.com?");
+    insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:3 G: p3@example.com: not a member of the account; did you mean p1@example.com or p2@example.com?");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 use super::*;
 use crate::model::{TokenOwner, TokenUser, UserId};
 
-/// Limits that do not get in the way of the guard under test.
+/// Limits that do not affect the guard under test.
 const NO_LIMITS: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
 
-/// Plans a group of `present` members down to what is left after `removals`, with no limit on the total.
+/// Plans `removals` removals from a group with `present` members, without a limit on the total.
 fn shrink(present: u64, removals: u64, settings: &str, extra: &str) -> Plan {
     let account = Account::default().group("G", 0..present);
     let text = format!("{settings}groups:\n{}", listing("G", extra, removals..present));
@@ -55,7 +55,7 @@ fn a_limit_can_be_a_number_and_a_group_can_have_its_own() {
 
 #[test]
 fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
-    // Groups of 10, one removal each: never against a group's own limit.
+    // Groups of 10 with one removal each, which is within each group's own limit.
     let plan = |groups: u64, removals: u64| {
         let mut account = Account::default();
         let mut text = String::from("groups:\n");
@@ -70,7 +70,7 @@ fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
         let removals = refused(&plan(groups, allowed));
         assert_eq!(removals, [], "{groups} groups, at the limit");
     }
-    // A second group loses one more.
+    // A second group loses one more member.
     let few = Account::default().group("G", 0..14).group("H", 100..110);
     let settings = "settings:\n  limits: {group_removals: 100%}\n";
     let to = |left| format!("{settings}groups:\n{}{}", listing("G", "", left), listing("H", "", 101..110));
@@ -271,7 +271,7 @@ fn protected_typo_refuses_removals_near_it() {
         |protected: &str, left| format!("settings:\n  protected: [{protected}]\ngroups:\n{}", listing("G", "", left));
     let near = account.plan(&files("p33@example.com", 1..10));
     assert_eq!(refused(&near), [Guard::Protected]);
-    insta::assert_snapshot!(near.refusals[0].message, @"p33@example.com is protected at convoke.yaml:3, and no member of the account; it may mean p3@example.com, and the plan removes members");
+    insta::assert_snapshot!(near.refusals[0].message, @"p33@example.com is protected at convoke.yaml:3, but is not a member of the account; it may mean p3@example.com, and the plan removes members");
     let far = account.plan(&files("nobody.like.that@example.com", 1..10));
     assert_eq!((refused(&far), far.warnings.len()), (vec![], 1));
     let nothing = account.plan(&files("p33@example.com", 0..10));
@@ -322,11 +322,11 @@ fn every_refusal_says_the_group_the_figures_the_limit_its_place_and_what_to_do()
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
-    group_removals [Admins] 4 of 10 members would be removed, at most 2 may be (the limit is 20%, set at convoke.yaml:4) / if every one of these removals is meant, accept this very plan by its digest
-    protected [Admins] p0@example.com would be removed, and is protected at convoke.yaml:7 / keep them in the group's list, or take them off settings.protected first
-    min_members [Admins] 6 members would be left, at least 9 must be, set at convoke.yaml:11 / declare more members, or lower min_members
-    group_removals [Ops] 2 of 10 members would be removed, at most 1 may be (the limit is 1, set at convoke.yaml:14) / if every one of these removals is meant, accept this very plan by its digest
-    protected [Ops] p0@example.com would be removed, and is protected at convoke.yaml:7 / keep them in the group's list, or take them off settings.protected first
-    total_removals [-] 6 of 20 memberships would be removed in total, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if every one of these removals is meant, accept this very plan by its digest
+    group_removals [Admins] 4 of 10 members would be removed, at most 2 may be (the limit is 20%, set at convoke.yaml:4) / if you intend all of these removals, pass the digest of this plan with --accept
+    protected [Admins] p0@example.com would be removed, but is protected at convoke.yaml:7 / keep the person in the group's list, or remove the person from settings.protected first
+    min_members [Admins] only 6 would remain, and min_members is 9, set at convoke.yaml:11 / declare more members, or lower min_members
+    group_removals [Ops] 2 of 10 members would be removed, at most 1 may be (the limit is 1, set at convoke.yaml:14) / if you intend all of these removals, pass the digest of this plan with --accept
+    protected [Ops] p0@example.com would be removed, but is protected at convoke.yaml:7 / keep the person in the group's list, or remove the person from settings.protected first
+    total_removals [-] 6 of 20 memberships would be removed in total, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if you intend all of these removals, pass the digest of this plan with --accept
     ");
 }

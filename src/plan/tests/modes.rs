@@ -61,7 +61,7 @@ fn readding_somebody_whose_time_is_over_makes_a_saved_plan_stale() {
     assert_eq!(plan.groups[0].freshness(&present), crate::plan::Freshness::Fresh, "undeclared members do not count");
 }
 
-/// What the clock brings of this plan.
+/// The due changes of this plan.
 fn due(account: &Account, files: &str) -> Plan {
     let policy = Policy { due: true, ..policy() };
     plan(&desired(files), &account.0, &policy, time("2026-06-15T12:00:00Z"))
@@ -118,7 +118,7 @@ fn due_reports_what_holds_a_removal() {
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.is_blocked()), (1, 1, true));
 }
 
-/// The plan of these groups alone.
+/// The plan of only these groups.
 fn touching(account: &Account, files: &str, groups: &[&str]) -> Plan {
     let touched = groups.iter().map(|name| GroupName::from(*name)).collect();
     let policy = Policy { touched: Some(touched), ..policy() };

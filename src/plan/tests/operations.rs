@@ -2,7 +2,7 @@ use super::*;
 
 const FREE: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
 
-/// What brings a group from one set to another.
+/// The operations that change a group from one set to another.
 fn between(present: &[u64], wanted: &[u64], extra: &str) -> Vec<(Method, usize)> {
     let account = Account::default().group("G", present.iter().copied()).accepted(wanted.iter().copied());
     let files =

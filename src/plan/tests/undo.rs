@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{Mode, Origin};
 use crate::plan::{Attempt, Reversal, undo};
 
-/// What a run attempted in the first group, when that was named Old: who was to join and who to leave.
+/// The attempted changes in the first group, whose name was Old.
 fn reversals(joined: &[u64], left: &[u64]) -> BTreeMap<GroupId, Reversal> {
     let attempt =
         |added| Attempt { added, proven: true, origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 } };

@@ -34,7 +34,7 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     let refusals: Vec<String> = plan.refusals.iter().map(|it| super::refusal(it, view)).collect();
     if !refusals.is_empty() {
         let most = page.room() / 3;
-        page.push(&folded("Guards that would refuse to correct this", &list("", refusals.into_iter(), most)));
+        page.push(&folded("Guards that would refuse the correction", &list("", refusals.into_iter(), most)));
     }
     page.push(&list("**Expiring soon**", plan.expiring.iter().map(|it| expiring(it, view)), page.room() / 3));
     page.push(&unmanaged(plan, page.room()));

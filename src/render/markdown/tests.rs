@@ -176,13 +176,13 @@ fn loosened_settings_are_a_warning() {
     ### No changes. 1 group in sync.
 
     > [!WARNING]
-    > **Loosened.** This change loosens what guards memberships.
+    > **Loosened.** This change loosens protections.
     >
     > - `Old` is no longer declared: convoke no longer manages a group of this name (`groups.yaml:8`)
     > - `Developers`: `mode` changes from `exact` to `additive` (`groups.yaml:6`)
     > - `Developers`: `min_members` was `2` and is no longer set (`groups.yaml:6`)
 
-    **Other settings that this change alters**
+    **Other settings that this change modifies**
 
     - settings: `protected` now lists `alice@example.com` (`groups.yaml:4`)
 
@@ -199,7 +199,7 @@ fn limits_can_be_accepted() {
     > [!CAUTION]
     > **Refused.** This plan cannot be applied as it is.
     >
-    > - **group removals** in `Developers`: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default). Help: if every one of these removals is meant, accept this very plan by its digest
+    > - **group removals** in `Developers`: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default). Help: if you intend all of these removals, pass the digest of this plan with `--accept`
 
     | Group | Change | Members |
     | --- | --- | --- |
@@ -223,7 +223,7 @@ fn limits_can_be_accepted() {
 
     Digest: `aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243`
 
-    If every one of these removals is meant, accept the limits for exactly this plan:
+    If you intend all of these removals, lift the limits for exactly this plan:
 
     ```sh
     convoke apply -f groups --accept aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
@@ -240,8 +240,8 @@ fn other_refusals_show_no_command() {
     > [!CAUTION]
     > **Refused.** This plan cannot be applied as it is.
     >
-    > - **protected** in `Developers`: `root@example.com` would be removed, and is protected at `groups.yaml:3`. Help: keep them in the group's list, or take them off `settings.protected` first
-    > - **allow empty** in `Developers`: nobody would be left of 1 members (`groups.yaml:6`). Help: if the group is to be empty, say so: `allow_empty`: true
+    > - **protected** in `Developers`: `root@example.com` would be removed, but is protected at `groups.yaml:3`. Help: keep the person in the group's list, or remove the person from `settings.protected` first
+    > - **allow empty** in `Developers`: the group would be empty (members now: 1) (`groups.yaml:6`). Help: if you intend an empty group, set `allow_empty`: true
 
     | Group | Change | Members |
     | --- | --- | --- |
@@ -263,7 +263,7 @@ fn other_refusals_show_no_command() {
 
     Digest: `23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960`
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; `--accept` does not lift them.
     ");
 }
 
@@ -278,8 +278,8 @@ fn blocked_entries_are_a_warning() {
     > [!WARNING]
     > **Blocked.** These entries are declared, but cannot be applied.
     >
-    > - `groups.yaml:5` in `Developer`: the account has no group of this name; did you mean "Developers"?
-    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: no member of the account; did you mean `alice@example.com`?
+    > - `groups.yaml:5` in `Developer`: the account has no group with this name; did you mean "Developers"?
+    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`?
     >
     > **Held.** These members stay until the entries are resolved.
     >
@@ -393,7 +393,7 @@ fn apply_page_says_what_was_done_to_whom_and_what_not() {
     ### Applied in part: 1 added, 0 removed.
 
     > [!CAUTION]
-    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted: requests in flight were finished, nothing further was begun. · Resolve the errors above, then run `convoke apply` again.
+    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the errors above, then run `convoke apply` again.
 
     | Group | Result | Change | Members |
     | --- | --- | --- | --- |
@@ -408,7 +408,7 @@ fn apply_page_says_what_was_done_to_whom_and_what_not() {
 
     - `bob@example.com` not added to `Operators`: bob does not have DSR enabled (400)
     - `bob@example.com` not removed from `Leads`: not added elsewhere
-    - `bob@example.com` not removed from `Auditors`: interrupted before it was begun
+    - `bob@example.com` not removed from `Auditors`: interrupted before it was sent
 
     **Changed by somebody else meanwhile**
 

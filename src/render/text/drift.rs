@@ -19,7 +19,7 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     page.expiring(plan);
     page.warnings(plan);
     page.blocked(plan);
-    page.refusals(plan, "Guards that would refuse to correct this");
+    page.refusals(plan, "Guards that would refuse the correction");
     for line in words::drift_summary(plan) {
         page.section(Style::Title, &line);
     }

@@ -78,8 +78,8 @@ pub fn summary(report: &Report) -> Vec<String> {
         (GroupOutcome::Stale, "changed meanwhile"),
         (GroupOutcome::Kept, "with removals that were not made"),
         (GroupOutcome::Skipped, "skipped"),
-        (GroupOutcome::Differs, "still different, or not compared whole: blocked, held, left out or only observed"),
-        (GroupOutcome::NotRead, "not read again: the plan changes nothing there"),
+        (GroupOutcome::Differs, "still different or not fully compared: blocked, held, left out or only observed"),
+        (GroupOutcome::NotRead, "not read again, because the plan has no changes there"),
     ];
     for (outcome, what) in further.into_iter().filter(|(outcome, _)| count(*outcome) > 0) {
         lines.push(format!("{} {what}", counted(count(outcome), "group")));
@@ -88,7 +88,7 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push(format!("{} blocked", report.blocked));
     }
     if report.interrupted {
-        lines.push("Interrupted: requests in flight were finished, nothing further was begun.".into());
+        lines.push("Interrupted. Requests in flight were finished; no further requests were sent.".into());
     }
     if report.credentials_refused {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());

@@ -81,13 +81,13 @@ fn this_change_has_a_section_of_its_own() {
 #[test]
 fn loosened_settings_stand_before_the_groups() {
     insta::assert_snapshot!(plan(&samples::loosened(), view(), NARROW), @"
-    This change loosens what guards memberships
+    This change loosens protections
       Old is no longer declared: convoke no longer manages a group of this name
           groups.yaml:8
       Developers: mode changes from exact to additive  groups.yaml:6
       Developers: min_members was 2 and is no longer set  groups.yaml:6
 
-    Other settings that this change alters
+    Other settings that this change modifies
       settings: protected now lists alice@example.com  groups.yaml:4
 
     No changes. 1 group in sync.
@@ -117,12 +117,12 @@ fn refused_and_blocked_plans_say_what_to_do() {
     Refused: this plan cannot be applied
       group_removals  Developers:
         2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
-        help: if every one of these removals is meant, accept this very plan by its digest
+        help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
     Digest: aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
 
-    To accept the limits for exactly this plan:
+    To lift the limits for exactly this plan:
       convoke apply -f groups --accept aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
     =====
     Developers (1 -> 0 members)
@@ -130,16 +130,16 @@ fn refused_and_blocked_plans_say_what_to_do() {
 
     Refused: this plan cannot be applied
       protected  Developers:
-        root@example.com would be removed, and is protected at groups.yaml:3
-        help: keep them in the group's list, or take them off settings.protected first
-      allow_empty  Developers: nobody would be left of 1 members
+        root@example.com would be removed, but is protected at groups.yaml:3
+        help: keep the person in the group's list, or remove the person from settings.protected first
+      allow_empty  Developers: the group would be empty (members now: 1)
         at groups.yaml:6
-        help: if the group is to be empty, say so: allow_empty: true
+        help: if you intend an empty group, set allow_empty: true
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: 23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960
 
-    No digest lifts these refusals: resolve them first.
+    Resolve these refusals first; --accept does not lift them.
     =====
     Developers (1 member)
       1 removal held until the blocked entries are resolved:
@@ -147,9 +147,9 @@ fn refused_and_blocked_plans_say_what_to_do() {
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
-          the account has no group of this name; did you mean "Developers"?
+          the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
-          alcie@example.com: no member of the account; did you mean alice@example.com?
+          alcie@example.com: not a member of the account; did you mean alice@example.com?
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     2 blocked
@@ -186,7 +186,7 @@ fn partial_report_says_what_was_not_done() {
     kept Leads: 0 added, 0 removed
       not removed: bob@example.com: not added elsewhere
     skipped Auditors: 0 added, 0 removed
-      skipped: not removed: bob@example.com: interrupted before it was begun
+      skipped: not removed: bob@example.com: interrupted before it was sent
     stale Admins: 0 added, 0 removed
       somebody else changed the group meanwhile; 0 changes not made:
         was added: alice@example.com
@@ -201,7 +201,7 @@ fn partial_report_says_what_was_not_done() {
     1 group with removals that were not made
     1 group skipped
     1 blocked
-    Interrupted: requests in flight were finished, nothing further was begun.
+    Interrupted. Requests in flight were finished; no further requests were sent.
     Resolve the errors above, then run `convoke apply` again.
     "#);
 }
@@ -242,9 +242,9 @@ fn drift_is_not_worded_as_a_plan() {
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
-          the account has no group of this name; did you mean "Developers"?
+          the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
-          alcie@example.com: no member of the account; did you mean alice@example.com?
+          alcie@example.com: not a member of the account; did you mean alice@example.com?
 
     Drift: 0 missing, 1 unexpected, 0 expired in 1 of 1 group
     2 blocked
@@ -262,7 +262,7 @@ fn stale_plan_says_what_differs_and_shows_no_command() {
     insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"
      4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
-    Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, --expect names ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
+    Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, but --expect is ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
     Nothing was changed. Make a new plan and review it.
     ");
 }

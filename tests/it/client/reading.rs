@@ -151,7 +151,7 @@ async fn an_answer_that_swells_beyond_measure_is_given_up() {
     let server = Server::start(move |_, _| swollen.clone()).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Malformed, 1));
-    assert!(error.to_string().contains("larger than any answer of the API"), "{error}");
+    assert!(error.to_string().contains("too large for an answer of the API"), "{error}");
 }
 
 #[tokio::test]

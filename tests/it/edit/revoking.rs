@@ -101,7 +101,7 @@ fn guards_refuse_all_in_one_run_with_their_lines() {
     error: convoke.yaml:3:15: root@example.com is protected, and is not removed from any group
       |   protected: [root@example.com]
       |               ^
-      help: take the person out of `protected` first, in a change of its own
+      help: remove the person from `protected` first, in a separate change
 
     error: convoke.yaml:18:5: group "Admins" would be left with 3, and `min_members` is 4
       |     min_members: 4

@@ -227,7 +227,7 @@ async fn a_body_without_an_end_is_left_alone_after_its_bound() {
     let count = Arc::clone(&sent);
     let peer = Peer::start(move |_| Reply::Endless(Arc::clone(&count))).await;
     let error = peer.converge().await.unwrap_err();
-    assert!(error.contains("larger than any answer of the API"), "{error}");
+    assert!(error.contains("too large for an answer of the API"), "{error}");
     let megabytes = sent.load(Ordering::Relaxed) >> 20;
     assert!(megabytes < 50, "{megabytes} MB were taken");
 }

@@ -1,4 +1,4 @@
-//! Pacing against servers simulated in the same virtual time.
+//! Tests pacing against simulated servers in virtual time.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn wait(limiter: &mut Limiter, now: Instant) -> Duration {
     }
 }
 
-/// A server that grants `quota` requests per window, one window after the other.
+/// A server that grants `quota` requests in each window.
 struct Server {
     quota: u64,
     window: Duration,
@@ -38,7 +38,6 @@ struct Server {
     refusals: u64,
 }
 
-/// How a simulated request ended.
 type Reply = (Option<Duration>, [RateAllowance; 1]);
 
 impl Server {
@@ -60,12 +59,13 @@ impl Server {
     }
 }
 
-/// Sends `total` requests, `concurrency` at a time, each served at half of its latency, and says how long it took.
+/// Sends `total` requests, `concurrency` at a time. The server handles each after half of the latency. Returns the
+/// total time.
 fn run(server: &mut Server, total: usize, concurrency: usize, latency: Duration) -> Duration {
     let mut limiter = Limiter::default();
     let mut now = server.start;
     let mut done = 0;
-    // Requests on their way: when they are served, then when their answer is back.
+    // Requests in flight: first until the server handles them, then until the answer arrives.
     let mut under_way: Vec<(Instant, Stamp, Option<Reply>)> = Vec::new();
     while done < total {
         let mut wake = None;
@@ -110,7 +110,7 @@ fn a_small_quota_is_never_overrun() {
             let mut server = server(40, 4, round_up);
             let took = run(&mut server, 100, concurrency, Duration::from_millis(50));
             assert_eq!(server.refusals, 0, "round up: {round_up}, concurrency: {concurrency}");
-            // Two windows have to pass in any case.
+            // At least two windows have to pass.
             assert!(took >= seconds(8) && took < seconds(14), "{took:?}");
         }
     }
@@ -245,7 +245,7 @@ proptest! {
         latency in 2_u64..400,
         total in 1_usize..200,
     ) {
-        // What one burst sends before the first answer cannot be known to be too much.
+        // A burst before the first answer cannot know that it is too large.
         prop_assume!(concurrency as u64 <= quota);
         let mut server = server(quota, window, round_up);
         run(&mut server, total, concurrency, Duration::from_millis(latency));

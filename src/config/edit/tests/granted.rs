@@ -1,4 +1,4 @@
-//! Tests of what `grant` decides.
+//! Tests of the decisions of `grant`.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn gap_is_refused_with_the_command_that_spans_it() {
     assert!(earlier.contains("run: convoke grant/a@x.y/Ops/--until/2026-12-31\n"), "{earlier}");
     let later = refusal(&text, "grant/a@x.y/Ops/--from/2027-01-05");
     assert!(later.contains("run: convoke grant/a@x.y/Ops/--from/2026-12-20\n"), "{later}");
-    // No instant lies between the end of one day and the beginning of the next.
+    // There is no time between the end of one day and the beginning of the next.
     edited(&text, "grant/a@x.y/Ops/--until/2026-12-19");
     edited(&text, "grant/a@x.y/Ops/--from/2027-01-01");
 }

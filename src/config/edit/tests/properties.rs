@@ -1,4 +1,4 @@
-//! Properties of edits over generated files, in all shapes in which people write lists.
+//! Properties of edits over generated files with lists in many forms.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::model::{Desired, Window};
 struct GeneratedEntry {
     person: usize,
     form: u8,
-    /// Days from now, where the entry says so.
+    /// In days from now, if the entry has it.
     from: Option<i32>,
     until: Option<i32>,
     comments: u8,
@@ -25,7 +25,7 @@ struct GeneratedList {
     style: u8,
     indent: usize,
     entries: Vec<GeneratedEntry>,
-    /// Keys of a group around its list.
+    /// The keys of a group before and after its list.
     keys: u8,
 }
 
@@ -145,7 +145,7 @@ impl GeneratedEntry {
 }
 
 impl GeneratedList {
-    /// The list behind its key.
+    /// Writes the list after its key.
     fn write(&self, key_indent: usize, nested: &str, text: &mut String) {
         let flow: Vec<String> = self
             .entries
@@ -221,7 +221,7 @@ impl GeneratedFile {
     }
 }
 
-/// The windows of each person in each group, through rosters too.
+/// The windows of each person in each group, also through rosters.
 fn memberships(text: &str) -> Vec<(String, PersonRef, Window, Option<Arc<str>>)> {
     let desired: Desired = parse(&sources(&[("a.yaml", text)])).unwrap();
     let mut found = Vec::new();
@@ -243,7 +243,7 @@ fn text_of(edited: &Edited, before: &str) -> String {
     edited.files.get(&0).map_or(before.to_owned(), |bytes| String::from_utf8(bytes.clone()).unwrap())
 }
 
-/// Whether a line was taken out that was not in the way of what was asked for.
+/// Whether a line was removed that the request does not concern.
 fn lost_comments(before: &str, after: &str, allowed: &[&str]) -> Vec<String> {
     let count = |text: &str, word: &str| text.matches(word).count();
     [
@@ -288,7 +288,7 @@ proptest! {
                 Ok(edited) if edited.changes.iter().all(|change| change.action == ListAction::Remove) => {
                     prop_assert_eq!(text_of(&edited, &after), text.clone(), "{} {}", list, after);
                 }
-                // Of an additive group the entry has to stay.
+                // In an additive group the entry must stay.
                 Ok(_) => {}
                 Err(error) => return Err(TestCaseError::fail(format!("{after}\n{}", shown(&error)))),
             }
@@ -332,7 +332,7 @@ proptest! {
                 prop_assert_eq!((before.len(), changed), (edited.changes.len(), edited.changes.len() - removed));
                 let own = |membership: &(String, PersonRef, Window, _)| membership.0 == format!("G{number}") && membership.1 == person(who);
                 prop_assert!(before.iter().all(own));
-                // What was beside and inside of the entry goes with it.
+                // Comments beside and inside the entry are removed with it.
                 prop_assert_eq!(lost_comments(&text, &after, &["# beside", "# between", "# c"]), Vec::<String>::new(), "{}", after);
             }
         }

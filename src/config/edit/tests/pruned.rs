@@ -1,4 +1,4 @@
-//! Tests of what `prune` decides.
+//! Tests of the decisions of `prune`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests of what `revoke` decides.
+//! Tests of the decisions of `revoke`.
 
 use super::*;
 
@@ -99,7 +99,7 @@ fn nobody_is_half_revoked() {
     1 problem
     "#);
     insta::assert_snapshot!(refusal(FILE, "revoke/alice@x.y/--roster/platform"), @r#"
-    refused: a.yaml:7:7: alice@x.y is not in roster "platform" itself, but in roster "sre", which it uses
+    refused: a.yaml:7:7: alice@x.y is not directly in roster "platform", but in roster "sre", which it uses
       |     - alice@x.y
       |       ^
       help: run: convoke revoke/alice@x.y/--roster/sre (it also gives members to group "Admins", group "Engineers")
@@ -134,7 +134,7 @@ fn guards_refuse_all_in_one_run() {
     refused: a.yaml:4:7: root@x.y is protected, and is not removed from any group
       |     - root@x.y
       |       ^
-      help: take the person out of `protected` first, in a change of its own
+      help: remove the person from `protected` first, in a separate change
 
     a.yaml:19:5: group "Admins" would be left with 3, and `min_members` is 4
       |     min_members: 4
@@ -151,7 +151,7 @@ fn guards_count_at_the_time_of_effect() {
         "version: 1\ngroups:\n  Ops:\n    members:\n      - a@x.y\n      - email: b@x.y\n        from: 2026-12-10\n";
     assert!(refusal(text, "revoke/a@x.y/Ops").contains("would be left empty"));
     assert_eq!(edited(text, "revoke/a@x.y/Ops/--until/2026-12-10").lines().count(), text.lines().count() + 1);
-    // Somebody who is not in yet does not lower the number.
+    // A person whose access has not begun does not change the number.
     assert_eq!(diff(text, &edited(text, "revoke/b@x.y/Ops")).len(), 2);
     let low = text.replace("    members", "    min_members: 9\n    members");
     assert_eq!(diff(&low, &edited(&low, "revoke/b@x.y/Ops")).len(), 2);

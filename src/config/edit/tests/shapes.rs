@@ -1,8 +1,8 @@
-//! The shapes in which people write lists: what a grant adds, and that a revoke takes exactly that away again.
+//! Lists in many forms: what a grant adds, and that a revoke restores the text.
 
 use super::*;
 
-/// What a grant of somebody changes, and that a revoke restores the text.
+/// The lines that a grant changes. Also checks that a revoke restores the text.
 fn added(text: &str, line: &str) -> Vec<String> {
     let after = edited(text, line);
     let words: Vec<&str> = line.split('/').take(3).collect();
