@@ -1,5 +1,5 @@
-//! Flags that several commands share, and how their values are read. The flags of one command stand beside it, in
-//! [`commands`](crate::commands).
+//! Flags that several commands share, and the parsing of their values. The flags of one command are in its own file
+//! in [`commands`](crate::commands).
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{AccountId, TimeError, WrittenTime};
 
-/// The heading of the flags that few need.
+/// The help heading of the less frequent flags.
 pub const MORE: &str = "Account, time, connection and output";
 
 /// How every command writes to the terminal.
@@ -111,14 +111,14 @@ pub struct PlanOptions {
     pub base: Vec<PathBuf>,
     /// Plan only the groups that the change under review touches; needs --base
     ///
-    /// Only these groups are read, so a pull request costs the requests of its own groups and not those of the whole
-    /// organisation. Example: convoke plan -f groups --base ../base/groups --only-changed
+    /// Only these groups are read, so a pull request needs only the requests for its own groups. Example: convoke
+    /// plan -f groups --base ../base/groups --only-changed
     #[arg(long, requires = "base")]
     pub only_changed: bool,
     /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed
     ///
-    /// For a scheduled job that ends temporary access without applying anything else. Members whom no entry names
-    /// stay. Example: convoke apply --due --yes
+    /// For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
+    /// Example: convoke apply --due --yes
     #[arg(long)]
     pub due: bool,
     /// Allow the removal of the person the token belongs to
@@ -168,7 +168,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What to do about an error where a file was given without `-f`.
+/// The remedy if a file was given without `-f`.
 #[must_use]
 pub fn file_tip(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};

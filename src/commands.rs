@@ -1,4 +1,4 @@
-//! The commands: each puts the other modules to work in order, and holds no rules of its own.
+//! The commands. Each calls the other modules in order and has no rules of its own.
 
 mod apply;
 mod drift;
@@ -110,7 +110,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// The command's name, as the command line has it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -160,11 +159,11 @@ impl Command {
     }
 }
 
-/// Runs the command and says how it ended.
+/// Runs the command and returns its exit code.
 ///
 /// # Errors
 ///
-/// Says what went wrong, with what to do about it and the exit code that tells it.
+/// The error, its remedy and its exit code.
 pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Validate(args) => validate::run(args, output),

@@ -1,12 +1,12 @@
 //! Manages the members of Cloudflare user groups from files in Git.
 //!
-//! Files declare who belongs to each group ([`config`] reads them into [`model::Desired`]); [`observe`] reads the
-//! account over HTTP ([`cloudflare`]) into [`model::Observed`]; [`plan`] compares the two, purely, into a plan that
-//! decides everything; [`render`] shows it; and [`apply`] carries it out, with a [`journal`]. [`commands`] puts these
-//! to work for the command line ([`cli`]), and [`sandbox`] is a mock of the API.
+//! Files declare who belongs to each group; [`config`] reads them into [`model::Desired`]. [`observe`] reads the
+//! account over HTTP ([`cloudflare`]) into [`model::Observed`]. [`plan`] compares the two into a plan that decides
+//! everything. [`render`] shows the plan. [`apply`] applies it, with a [`journal`]. [`commands`] uses these for the
+//! command line ([`cli`]). [`sandbox`] is a mock of the API.
 //!
-//! The core ([`model`], [`config`] but for loading, [`plan`], [`render`]) knows no network, clock, environment or
-//! file system.
+//! The core ([`model`], [`config`] without loading, [`plan`], [`render`]) does not use the network, the clock, the
+//! environment or the file system.
 
 pub mod apply;
 pub mod audit;

@@ -27,16 +27,16 @@ fn main() -> ExitCode {
     ExitCode::from(output.exit(exit).code())
 }
 
-/// The command line. `convoke help --help` asks for help like `convoke help`.
+/// The command line. `convoke help --help` prints the same as `convoke help`.
 fn arguments() -> impl Iterator<Item = OsString> {
     let asks_for_help = std::env::args_os().nth(1).is_some_and(|command| command == "help");
     std::env::args_os().filter(move |argument| !(asks_for_help && (argument == "--help" || argument == "-h")))
 }
 
-/// Prints what the parser of the command line has to say: help and version are results, anything else is an error.
+/// Prints a message of the argument parser. Help and version are results, everything else is an error.
 fn usage_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A closed pipe is no failure of help.
+        // A closed pipe is not an error for help.
         let _ = error.print();
         return ExitCode::from(Exit::Done.code());
     }
@@ -48,7 +48,7 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     let mut output = Output::plain(command, format, log_format);
     let message = format!("{error}{tip}");
     if log_format == LogFormat::Text {
-        // Printed by the parser for its colors.
+        // The parser prints its own colors.
         let _ = error.print();
         let _ = write!(std::io::stderr(), "{tip}");
         output.failed_result(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
@@ -73,7 +73,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     runtime.block_on(commands::run(cli, output))
 }
 
-/// Logs only what this program writes: logs of libraries could hold headers.
+/// Logs only messages of this program, because logs of libraries could contain headers.
 fn start_logging(args: &OutputArgs) {
     let level = match (args.quiet, args.verbose) {
         (true, _) => Level::ERROR,

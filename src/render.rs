@@ -1,6 +1,6 @@
-//! Turns values into bytes: one file a format.
+//! Converts values into bytes, with one file for each format.
 //!
-//! Names, addresses and messages come from outside. Everything that is shown passes through [`escape`].
+//! Names, addresses and messages are external text. Everything that is shown passes through [`escape`].
 
 pub mod edit;
 pub mod escape;

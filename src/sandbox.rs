@@ -1,7 +1,7 @@
-//! A mock of the API: an HTTP server on a loopback address that keeps an account in memory, started from a seed.
+//! A mock of the API: an HTTP server on a loopback address that keeps an account in memory, created from a seed.
 //!
-//! Tests read and change the account in-process through [`Account`], and assert on its state and on the requests
-//! that it received. The server is strict: it rejects every request that the API's reference does not allow.
+//! Tests read and change the account in-process through [`Account`], and check its state and the received requests.
+//! The server is strict: it rejects every request that the API's reference does not allow.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -90,7 +90,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// The address is not a loopback address, is in use, or the seed contradicts itself.
+    /// If the address is not a loopback address or is in use, or the seed contradicts itself.
     pub async fn start(seed: &Seed, listen: SocketAddr) -> Result<Self, SandboxError> {
         if !listen.ip().is_loopback() {
             return Err(SandboxError::NotLoopback(listen));
@@ -104,12 +104,12 @@ impl Sandbox {
         let handle = account.clone();
         let router = Router::new().fallback(move |request| exchange::exchange(handle.clone(), request));
         let listener = listener.tap_io(|stream| {
-            // Without this answers can wait for the client's acknowledgement of earlier ones. Failing is harmless.
+            // Without this, answers can wait for the client's acknowledgement of earlier ones. An error is harmless.
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error means that the sender was dropped, which stops the server as well.
+            // An error means that the sender was dropped, which stops the server too.
             let _ = stopped.await;
         });
         let serving = tokio::spawn(async move { serving.await });
@@ -136,7 +136,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// The server stops by itself.
+    /// If the server stops by itself.
     pub async fn serve_until(mut self, done: impl Future<Output = ()>) -> Result<(), SandboxError> {
         tokio::select! {
             () = done => self.shutdown().await,
@@ -148,9 +148,9 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// The server had stopped by itself.
+    /// If the server stopped by itself.
     pub async fn shutdown(self) -> Result<(), SandboxError> {
-        // An error means that the server is gone already.
+        // An error means that the server has already stopped.
         let _ = self.stop.send(());
         stopped(self.serving.await)
     }

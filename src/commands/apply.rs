@@ -1,4 +1,4 @@
-//! `apply`: makes the account what the files, or a saved plan, say.
+//! `apply`: applies the configuration, or a saved plan, to the account.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ pub struct ApplyArgs {
     pub format: FormatArgs,
 }
 
-/// A plan that is ready to be carried out.
+/// A plan that is ready to be applied.
 struct Ready {
     connection: Connection,
     plan: Plan,
@@ -99,7 +99,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(exit(&report))
 }
 
-/// Plans anew, shows the plan, and asks the guards.
+/// Plans, shows the plan, and checks the guards.
 async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
     let (connection, plan) =
         session::make_plan(&args.files, &args.planning, &args.connection, &args.options, output).await?;
@@ -107,7 +107,7 @@ async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<R
     Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }))
 }
 
-/// Reads a saved plan, shows it, asks the guards, and makes sure that the account is what it was made from.
+/// Reads a saved plan, shows it, checks the guards, and checks that the account has not changed.
 async fn prepare_saved(
     args: &ApplyArgs,
     path: &Path,
@@ -148,7 +148,7 @@ async fn prepare_saved(
     }
 }
 
-/// Shows the plan, and gives it back if it may be applied; else says with which exit code it may not.
+/// Shows the plan, and returns it if it may be applied. Otherwise returns the exit code.
 fn judge(plan: Plan, args: &ApplyArgs, output: &mut Output) -> Result<Plan, Exit> {
     let stale = stale(&plan, args);
     let (plan, exit) = if stale.is_some() {
@@ -176,12 +176,12 @@ fn accepted(plan: Plan, output: &mut Output) -> Plan {
     plan
 }
 
-/// Of JSON and Markdown there is one document: the report, or the plan that there is no report of.
+/// JSON and Markdown have one document: the report, or the plan if there is no report.
 const fn has_page_before_report(args: &ApplyArgs) -> bool {
     matches!(args.format.format, Format::Text | Format::Github)
 }
 
-/// How this plan is applied.
+/// The command that applies this plan.
 fn command(args: &ApplyArgs) -> Invocation {
     match &args.plan {
         Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
@@ -189,9 +189,9 @@ fn command(args: &ApplyArgs) -> Invocation {
     }
 }
 
-/// Whether this is another plan than the one that was reviewed.
+/// Whether this is not the reviewed plan.
 fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
-    // An expected plan whose every change is made has been applied.
+    // A plan is not stale if all of its changes are already made.
     let expect = args.expect.filter(|_| plan.has_planned_differences() || plan.is_blocked());
     let given = [("--expect", expect), ("--accept", args.accept)];
     given.into_iter().find_map(|(flag, given)| match given {
@@ -200,9 +200,9 @@ fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
     })
 }
 
-/// Asks on the terminal. The runtime goes on meanwhile, so that a signal ends the program.
+/// Asks on the terminal. The runtime continues, so that a signal ends the program.
 async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
-    // In the other formats the plan is on the terminal already.
+    // In the other formats the plan is already on the terminal.
     let mut question = match args.format.format {
         Format::Json | Format::Markdown => summary(plan).into_iter().map(|line| line + "\n").collect(),
         _ => String::new(),
@@ -214,7 +214,7 @@ async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
         stderr.flush()?;
         let mut answer = String::new();
         if io::stdin().read_line(&mut answer)? == 0 {
-            // The end of input leaves the cursor behind the question.
+            // At the end of input the cursor is still after the question.
             writeln!(stderr)?;
         }
         Ok(answer)

@@ -27,10 +27,10 @@ pub struct DriftArgs {
     /// Write metrics for Prometheus to this file
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// Do not ask the audit log who made each unexpected change
+    /// Do not read from the audit log who made each unexpected change
     ///
-    /// The log is asked only if there is a difference: at most 10 pages a run. It needs the permission Account Settings
-    /// Read.
+    /// The log is read only if there is a difference: at most 10 pages a run. It needs the permission Account
+    /// Settings Read.
     #[arg(long)]
     pub no_audit_log: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct DriftArgs {
     pub format: FormatArgs,
 }
 
-/// What a run found.
+/// The result of a run.
 struct Drift {
     plan: Plan,
     exit: Exit,
@@ -72,7 +72,7 @@ fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Fa
     files::write_public(path, metrics(run, found).as_bytes())
 }
 
-/// Whether anything is not as it should be, or soon will not be.
+/// Whether there is anything to report.
 fn has_something_to_say(plan: &Plan) -> bool {
     let Plan { blocked, refusals, unmanaged_groups, expiring, .. } = plan;
     plan.has_differences()
@@ -81,7 +81,7 @@ fn has_something_to_say(plan: &Plan) -> bool {
 
 async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let progress = Progress::new(output);
-    // Nothing is applied: whom the token acts for does not matter.
+    // Nothing is applied, so the user of the token does not matter.
     let options = PlanOptions { accept_self: true, ..PlanOptions::default() };
     let (connection, plan) =
         session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
@@ -97,7 +97,7 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests })
 }
 
-/// How a drift ends. Guards have no say in it: they concern what would be done about it.
+/// The result of a drift. Guards do not affect it, because they concern corrections.
 fn verdict(plan: &Plan) -> (Exit, RunStatus) {
     if !plan.blocked.is_empty() {
         (Exit::Refused, RunStatus::Blocked)

@@ -1,5 +1,5 @@
-//! What `grant`, `revoke` and `prune` have in common: they read the files, let them be edited in memory, and write the
-//! result: all of it, or nothing.
+//! The common part of `grant`, `revoke` and `prune`: reads the files, edits them in memory, and writes all results or
+//! none.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -50,13 +50,13 @@ pub enum EditFormat {
     Json,
 }
 
-/// The lists that a command line names.
+/// The lists named on the command line.
 pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
     let groups = groups.iter().map(|name| ListName::Group(name.as_str().into()));
     groups.chain(rosters.iter().map(|name| ListName::Roster(name.as_str().into()))).collect()
 }
 
-/// A person as the files can name them.
+/// A person in the form of the files.
 pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     match text.parse()? {
         PersonRef::Id(id) if !id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
@@ -66,7 +66,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     }
 }
 
-/// Edits the files as the request says.
+/// Edits the files according to the request.
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
     let files = config::read_regular(&session::paths(&args.files))?;
     let (paths, sources): (Vec<PathBuf>, Vec<Source>) = files.into_iter().unzip();
@@ -134,15 +134,15 @@ fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> S
     text
 }
 
-/// A file that is ready to replace another.
 struct Replacement<'s> {
     source: &'s Source,
-    /// The file itself, where the path is a link.
+    /// The file itself, if the path is a link.
     target: PathBuf,
     new: NamedTempFile,
 }
 
-/// Replaces the files. All are ready before the first is replaced, and none that somebody else has changed.
+/// Replaces the files. All files are read before the first is replaced. A file that another program changed is not
+/// replaced.
 fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
     let mut replacements = Vec::new();
     for (index, bytes) in &edited.files {
@@ -176,7 +176,7 @@ fn prepare<'s>(path: &Path, source: &'s Source, bytes: &[u8]) -> io::Result<Repl
         use std::os::unix::fs::{MetadataExt as _, fchown};
         let own = new.as_file().metadata()?;
         if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
-            // Only an administrator may give files away. The content is right all the same.
+            // Only an administrator can change owners. The content is correct without it.
             let _ = fchown(new.as_file(), Some(metadata.uid()), Some(metadata.gid()));
         }
     }
@@ -185,8 +185,8 @@ fn prepare<'s>(path: &Path, source: &'s Source, bytes: &[u8]) -> io::Result<Repl
     Ok(Replacement { source, target, new })
 }
 
-/// Keeps other runs of this program from replacing the same files meanwhile. Where folders cannot be locked, comparing
-/// with the disk has to do.
+/// Prevents other runs of this program from replacing the same files. If folders cannot be locked, only the
+/// comparison with the disk protects them.
 fn lock(replacements: &[Replacement<'_>]) -> Vec<File> {
     let folders: BTreeSet<&Path> = replacements.iter().filter_map(|replacement| replacement.target.parent()).collect();
     let locked = |folder: &&Path| {
@@ -197,7 +197,7 @@ fn lock(replacements: &[Replacement<'_>]) -> Vec<File> {
     folders.iter().filter_map(locked).collect()
 }
 
-/// Makes sure that a file is still what was edited.
+/// Checks that a file still has the content that was edited.
 fn compare(source: &Source, target: &Path) -> io::Result<()> {
     match fs::read(target)? == source.bytes {
         true => Ok(()),

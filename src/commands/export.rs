@@ -26,7 +26,7 @@ pub struct ExportArgs {
     /// The groups to write [default: all]
     #[arg(value_name = "GROUP")]
     pub groups: Vec<String>,
-    /// Write one file a group into this folder, instead of one document to stdout
+    /// Write one file for each group into this folder, instead of one document to stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
     /// Overwrite existing files that differ
@@ -39,7 +39,7 @@ pub struct ExportArgs {
 }
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    // There may be no files yet: where some are named, they name the account.
+    // There may be no files yet. If files are given, they name the account.
     let account_id = match args.files.files.is_empty() {
         true => session::given_account(args.connection.account_id)?,
         false => session::account(args.connection.account_id, &session::load(&args.files)?)?,
@@ -63,7 +63,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// The groups that are named, or all.
+/// The named groups, or all groups.
 fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
     let mut wanted = BTreeSet::new();
     for name in names {
@@ -75,11 +75,11 @@ fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Re
         }
         wanted.extend(named.map(|(id, _)| *id));
     }
-    // Every name added a group: there are none where no name was given.
+    // Every name added a group, so there are no groups only if no name was given.
     Ok(if wanted.is_empty() { current.groups.keys().copied().collect() } else { wanted })
 }
 
-/// Writes a file for each group. Nothing is written where a file is there that would be lost.
+/// Writes a file for each group. Writes nothing if an existing file would be lost.
 fn write(
     export: &export::Export,
     account_id: AccountId,

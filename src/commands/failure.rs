@@ -12,15 +12,13 @@ use crate::render::failure::{FORMAT_VERSION, Failed, FailedRequest};
 pub enum Exit {
     /// Done; in sync, or a plan was made.
     Done,
-    /// Anything that has no code of its own.
+    /// Any other failure.
     Other,
-    /// There are differences.
     Differences,
     /// Refused by a guard, or something declared cannot be applied. Nothing was changed.
     Refused,
-    /// The account is not what the plan was made from. Nothing was changed.
+    /// The account changed after the plan was made. Nothing was changed.
     Stale,
-    /// Applied in part.
     Partial,
     /// The command line is wrong.
     Usage,
@@ -28,14 +26,12 @@ pub enum Exit {
     Data,
     /// The API cannot be reached, or misbehaves.
     Unavailable,
-    /// The credentials are refused.
     Credentials,
-    /// A signal came before anything was changed.
+    /// A signal came before any change was made.
     Interrupted,
 }
 
 impl Exit {
-    /// The code as the operating system gets it.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -54,29 +50,25 @@ impl Exit {
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code.
     pub exit: Exit,
-    /// What went wrong, with its causes.
+    /// The error with its causes.
     pub error: anyhow::Error,
-    /// What to do about it.
+    /// The remedy.
     pub help: Option<String>,
 }
 
 impl Failure {
-    /// A failure with an exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), help: None }
     }
 
-    /// A failure with a message.
     pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
         Self::new(exit, anyhow::anyhow!("{message}"))
     }
 
-    /// The failure with what to do about it.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -85,13 +77,12 @@ impl Failure {
 }
 
 impl Failure {
-    /// What is wrong with the files, where that is why.
+    /// The problems of the files, if they are the reason.
     #[must_use]
     pub fn problems(&self) -> Option<&Problems> {
         self.error.downcast_ref()
     }
 
-    /// The failure as the formats show it.
     #[must_use]
     pub fn failed(&self) -> Failed<'_> {
         let problems: Vec<_> = self.problems().into_iter().flatten().collect();

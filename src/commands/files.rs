@@ -1,4 +1,4 @@
-//! Reads and writes plans and other files. A file is written whole or not at all, and read up to a limit.
+//! Reads and writes plans and other files. A file is written completely or not at all, and read up to a size limit.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -9,35 +9,35 @@ use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::render::json;
 
-/// The most bytes of a plan that is read: a million memberships with room to spare.
+/// The maximum size of a plan: sufficient for more than a million memberships.
 const LARGEST_PLAN: u64 = 512 << 20;
 
-/// The most bytes of a journal that is read.
+/// The maximum size of a journal.
 const LARGEST_JOURNAL: u64 = 256 << 20;
 
-/// Saves a plan in a file that its owner alone may read.
+/// Saves a plan in a file that only its owner can read.
 pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let sealed = plan.sealed();
     write(path, 0o600, |file| json::write(file, &sealed))
 }
 
-/// Writes a file that its owner alone may read, as its content comes.
+/// Writes a file that only its owner can read, as a stream.
 pub fn write_private(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     write(path, 0o600, content)
 }
 
-/// Writes a file that everybody may read.
+/// Writes a file that everybody can read.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write(path, 0o644, |file| file.write_all(bytes))
 }
 
-/// Whether a file is there and holds exactly this.
+/// Whether the file exists with exactly this content.
 pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }
 
-/// Writes a file. A regular file is replaced atomically; a link stays, and its target is replaced; a
-/// device or a pipe is written through.
+/// Writes a file. A regular file is replaced atomically. A link stays, and its target is replaced. A device or a pipe
+/// is written directly.
 fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     write_through_links(path, mode, content).map_err(|error| {
         let context = format!("{} cannot be written", path.display());
@@ -56,7 +56,7 @@ fn write_through_links(
             let target = if is_link { path.canonicalize()? } else { path.to_path_buf() };
             replace(&target, mode, content)
         }
-        // A folder fails here with the system's own words.
+        // A folder fails here with the system's own message.
         Ok(_) => write_into(OpenOptions::new().write(true).open(path)?, content),
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
             write_into(OpenOptions::new().write(true).create(true).truncate(true).open(path)?, content)
@@ -76,13 +76,13 @@ fn replace(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::R
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".convoke-");
-    // The error would name the temporary file, which means nothing to a user.
+    // The error would name the temporary file, which a user does not know.
     let mut file = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
     let mut buffer = BufWriter::new(&mut file);
     content(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
-    // Set on the file itself: what it is created with would be narrowed by the umask.
+    // Set on the file itself, because the umask restricts the mode at creation.
     #[cfg(unix)]
     file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     #[cfg(not(unix))]
@@ -112,7 +112,7 @@ pub fn read_journal(path: &Path) -> Result<Record, Failure> {
     journal::parse(&bytes).map_err(|error| wrong(error.into()))
 }
 
-/// Reads a file, but no more than so many bytes.
+/// Reads a file up to a size limit.
 fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;

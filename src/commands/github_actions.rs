@@ -1,5 +1,5 @@
-//! What GitHub Actions tells a step through its environment: where the files are on the web, and where the summary and
-//! the outputs go.
+//! The environment of a GitHub Actions step: where the files are on the web, and where the summary and the outputs
+//! are written.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use crate::model::RunStatus;
 use crate::plan::Digest;
 use crate::render::view::Repository;
 
-/// The repository and commit that the job works on, so that places can be links.
+/// The repository and commit of the job, so that places can be links.
 pub fn repository() -> Option<Repository> {
     let text = |name| variable(name)?.into_string().ok();
     let server = text("GITHUB_SERVER_URL")?;
@@ -22,21 +22,21 @@ pub fn repository() -> Option<Repository> {
     (is_address && blob.chars().all(harmless)).then(|| Repository { blob, folder: folder().unwrap_or_default() })
 }
 
-/// The current folder, seen from the root of the checkout.
+/// The current folder, relative to the root of the checkout.
 fn folder() -> Option<String> {
     let root = Path::new(&variable("GITHUB_WORKSPACE")?).canonicalize().ok()?;
     let here = std::env::current_dir().ok()?.canonicalize().ok()?;
     Some(here.strip_prefix(root).ok()?.to_str()?.replace('\\', "/"))
 }
 
-/// Appends to the summary of the job, where there is one. A summary that cannot be written costs nobody their result.
+/// Appends to the job summary, if there is one. A summary that cannot be written does not affect the result.
 pub fn append_summary(markdown: &str, output: &mut Output) {
     if let Err(error) = append_to("GITHUB_STEP_SUMMARY", markdown) {
         output.warn(&format!("the job summary cannot be written: {error}"));
     }
 }
 
-/// Sets the outputs `status` and `digest` of the step, where it can have outputs.
+/// Sets the outputs `status` and `digest` of the step, if it can have outputs.
 pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Output) {
     let status = serde_json::to_value(status).unwrap_or_default();
     let mut lines = format!("status={}", status.as_str().unwrap_or_default());
@@ -48,7 +48,7 @@ pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Outpu
     }
 }
 
-/// Appends lines to the file that a variable names, if it names one.
+/// Appends lines to the file named by a variable, if it is set.
 fn append_to(name: &str, lines: &str) -> io::Result<()> {
     let Some(path) = variable(name) else { return Ok(()) };
     let mut file = OpenOptions::new().append(true).create(true).open(&path)?;

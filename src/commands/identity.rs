@@ -1,9 +1,8 @@
-//! Who runs, for the journal.
+//! The facts about the run, for the journal.
 
 use crate::journal::RunFacts;
 use crate::plan::Plan;
 
-/// The run that is about to carry out a plan.
 pub fn run_facts(plan: &Plan) -> RunFacts {
     let mut run = RunFacts::new(plan.account_id, plan.digest);
     run.host = first_of(&["HOSTNAME", "COMPUTERNAME"]).or_else(host_file);
@@ -15,7 +14,7 @@ pub fn run_facts(plan: &Plan) -> RunFacts {
     run
 }
 
-/// The pull request behind the run: `CONVOKE_PULL_REQUEST` where a workflow sets it, else what CI says.
+/// The pull request of the run: `CONVOKE_PULL_REQUEST` if a workflow sets it, else from CI.
 fn pull_request() -> Option<String> {
     let named = ["CONVOKE_PULL_REQUEST", "CI_MERGE_REQUEST_IID", "CIRCLE_PULL_REQUEST", "CHANGE_ID"];
     let github = || {
@@ -23,12 +22,13 @@ fn pull_request() -> Option<String> {
         let number = reference.strip_prefix("refs/pull/")?.split('/').next()?;
         Some(number.to_owned())
     };
-    // Buildkite says "false" where there is none.
+    // Buildkite says "false" if there is none.
     let buildkite = || variable("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
     first_of(&named).or_else(github).or_else(buildkite)
 }
 
-/// Who approved the change. CI does not say it by itself: a workflow sets `CONVOKE_APPROVERS`, with commas between.
+/// The people who approved the change. CI does not report them, so a workflow sets `CONVOKE_APPROVERS`, separated by
+/// commas.
 fn approvers() -> Vec<String> {
     let named = variable("CONVOKE_APPROVERS").unwrap_or_default();
     named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
@@ -47,7 +47,7 @@ fn host_file() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// The address of the CI run, as GitHub Actions, GitLab CI, Buildkite, CircleCI and Jenkins tell it.
+/// The URL of the CI run, from GitHub Actions, GitLab CI, Buildkite, CircleCI or Jenkins.
 pub fn ci_run_url() -> Option<String> {
     let github = || {
         let (server, repository) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
@@ -56,7 +56,7 @@ pub fn ci_run_url() -> Option<String> {
     github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]))
 }
 
-/// The commit that a CI job works on.
+/// The commit of a CI job.
 pub fn commit() -> Option<String> {
     first_of(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1", "GIT_COMMIT"])
 }

@@ -1,14 +1,14 @@
-//! The command line that applies a plan, as a shell takes it.
+//! The command line that applies a plan, quoted for a shell.
 
 use std::path::Path;
 
 use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs};
 use crate::render::view::Invocation;
 
-/// How apply is called for a plan that was saved.
+/// The command that applies a saved plan.
 pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>, accept_self: bool) -> Invocation {
     let path = path.to_string_lossy();
-    // A name that looks like a flag is no argument.
+    // A name that looks like a flag is not accepted as an argument.
     let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
     let mut words = vec!["convoke".to_owned(), "apply".to_owned(), quoted(&path)];
     words.extend(accept_self.then(|| "--accept-self".to_owned()));
@@ -16,7 +16,7 @@ pub fn apply_saved(path: &Path, connection: Option<&ConnectionArgs>, accept_self
     Invocation { words: words.join(" "), saved: true }
 }
 
-/// How apply is called for the plan of the same files, narrowed in the same way: without these flags it would be another
+/// The command that applies the plan of the same files with the same flags. Without these flags it would be another
 /// plan.
 pub fn apply(
     files: &FileArgs,
@@ -42,7 +42,7 @@ pub fn apply(
     Invocation { words: words.join(" "), saved: false }
 }
 
-/// How a command that edits these files is called.
+/// The command that edits these files.
 pub fn edit(words: &[&str], files: &FileArgs) -> String {
     let files = files.files.iter().flat_map(|path| ["-f".into(), quoted(&path.to_string_lossy())]);
     let words = words.iter().map(|word| quoted(word));
@@ -65,17 +65,17 @@ fn connecting(connection: &ConnectionArgs) -> Vec<String> {
     words
 }
 
-/// A flag with its value, which may look like a flag itself.
+/// A flag with its value, which may look like a flag.
 fn option(flag: &str, value: &str) -> Vec<String> {
     match value.starts_with('-') {
         true => vec![format!("{flag}={}", quoted(value))],
-        // Files are named most often, and by the short flag.
+        // Files are the most frequent flag, so use its short form.
         false if flag == "--file" => vec!["-f".into(), quoted(value)],
         false => vec![flag.into(), quoted(value)],
     }
 }
 
-/// The word as a shell reads it back.
+/// The word, quoted for a shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {

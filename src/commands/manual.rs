@@ -1,4 +1,4 @@
-//! `completions` and `man`: the command line's description of itself, for shells and for `man`.
+//! `completions` and `man`: shell completions and manual pages.
 
 use std::io::Write as _;
 
@@ -64,7 +64,7 @@ pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// Prints a page of the manual: of the program, or of a command.
+/// Prints a manual page of the program or of a command.
 pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
     let mut program = Cli::command();
     program.build();
@@ -114,7 +114,7 @@ fn section(roff: &mut Vec<u8>, title: &str, entries: &[(&str, &str)]) -> std::io
     Ok(())
 }
 
-/// Text that roff shows unchanged: hyphens stay hyphens, and no line begins a request.
+/// Text that roff prints unchanged: hyphens stay hyphens, and no line is a request.
 fn escaped(text: &str) -> String {
     let lines = text.lines().map(|line| line.replace('\\', "\\e").replace('-', "\\-"));
     let protected = lines.map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line });

@@ -1,4 +1,4 @@
-//! The one place that writes to the terminal: results to stdout, everything else to stderr.
+//! Only this module writes to the terminal: results to stdout, everything else to stderr.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -13,10 +13,9 @@ use crate::render::failure::Failed;
 use crate::render::text::{Layout, Paint, Style};
 use crate::render::{github, json, markdown};
 
-/// The default width.
 const DEFAULT_WIDTH: usize = 100;
 
-/// Where a command writes. A result is never lost: where stdout cannot be written, it goes to stderr.
+/// The outputs of a command. A result is never lost: if stdout cannot be written, it goes to stderr.
 #[derive(Debug)]
 pub struct Output {
     layout: Layout,
@@ -26,12 +25,12 @@ pub struct Output {
     format: Format,
     log_format: LogFormat,
     command: String,
-    /// Whether the account has been changed, so that a result that nobody reads would be lost.
+    /// Whether the account was changed, so that the result must reach the user.
     changed: bool,
-    /// Whether stdout did not take a result while nothing was changed.
+    /// Whether stdout failed for a result while nothing was changed.
     result_lost: bool,
     side_output_failed: bool,
-    /// What speaks to the API, once something does.
+    /// The client, as soon as there is one.
     client: Option<Client>,
 }
 
@@ -44,7 +43,7 @@ enum Level {
 }
 
 impl Output {
-    /// An output as the command line asks for it.
+    /// The output for this command line.
     #[must_use]
     pub fn new(cli: &Cli) -> Self {
         let mut output = Self::plain(cli.command.name(), cli.command.format(), cli.output.log_format);
@@ -61,7 +60,7 @@ impl Output {
         output
     }
 
-    /// An output before the command line is understood.
+    /// The output before the command line is parsed.
     #[must_use]
     pub fn plain(command: &str, format: Format, log_format: LogFormat) -> Self {
         Self {
@@ -79,32 +78,30 @@ impl Output {
         }
     }
 
-    /// How text results are laid out.
     #[must_use]
     pub const fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Whether only results, warnings and errors are wanted.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether stderr takes nothing but JSON.
+    /// Whether everything on stderr must be JSON.
     #[must_use]
     pub const fn logs_json(&self) -> bool {
         matches!(self.log_format, LogFormat::Json)
     }
 
-    /// From now on the account, or files, may have been changed: results reach the user, whatever becomes of stdout.
+    /// From now on the account or the files may be changed, so results must reach the user even if stdout fails.
     pub fn something_changed(&mut self) {
         self.changed = true;
         // From here on the exit code is the report's.
         self.result_lost = false;
     }
 
-    /// From now on a failure says how many requests were sent.
+    /// From now on a failure reports the number of requests.
     pub fn count_requests_of(&mut self, client: &Client) {
         self.client = Some(client.clone());
     }
@@ -113,22 +110,20 @@ impl Output {
         self.client.as_ref().map(Client::requests)
     }
 
-    /// Writes a result.
     pub fn result(&mut self, text: &str) {
         self.stream(|to| to.write_all(text.as_bytes()));
     }
 
-    /// Writes to stderr a result that stdout does not take.
+    /// Writes a result to stderr, because stdout failed.
     pub fn instead(&mut self, text: &str) {
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
-    /// Writes a result as JSON.
     pub fn json(&mut self, document: &impl Serialize) {
         self.stream(|to| json::write(to, document));
     }
 
-    /// Writes a result as it comes.
+    /// Writes a result as a stream.
     pub fn stream(&mut self, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
         let written = || -> io::Result<()> {
             let mut stdout = BufWriter::new(io::stdout().lock());
@@ -140,7 +135,7 @@ impl Output {
         }
     }
 
-    /// Brings a result to stderr that stdout does not take. A reader who has seen enough (`| head`) is not an error.
+    /// Writes a result to stderr, because stdout failed. A closed pipe (`| head`) is not an error.
     fn rescue(&mut self, error: &io::Error, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
         if error.kind() == io::ErrorKind::BrokenPipe && !self.changed {
             return;
@@ -161,26 +156,25 @@ impl Output {
         }
     }
 
-    /// Writes a message for a person who watches, unless only what matters is wanted.
+    /// Writes a message for a user at a terminal, unless `--quiet` is given.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {
             self.message(Level::Info, message, None);
         }
     }
 
-    /// Writes a message that is wanted with `-v` only.
+    /// Writes a message with `-v` only.
     pub fn detail(&mut self, message: &str) {
         if self.verbose {
             self.note(message);
         }
     }
 
-    /// Writes a warning.
     pub fn warn(&mut self, message: &str) {
         self.message(Level::Warn, message, None);
     }
 
-    /// Writes why a command failed and what to do about it; also to stdout where that is not text.
+    /// Writes the failure of a command and the remedy to stderr, and to stdout if the format is not text.
     pub fn failure(&mut self, failure: &Failure) {
         self.failed_result(failure);
         self.error(failure);
@@ -189,14 +183,14 @@ impl Output {
         }
     }
 
-    /// Writes that something besides the result could not be written. The result stands; the exit code says it where
-    /// the result's own is 0.
+    /// Reports that a side output could not be written. The result is still valid. The exit code reports the failure
+    /// if the result's own code is 0.
     pub fn side_output_failed(&mut self, failure: &Failure) {
         self.side_output_failed = true;
         self.error(failure);
     }
 
-    /// The exit code of a run whose result has this one.
+    /// The exit code of the run, for this code of the result.
     #[must_use]
     pub fn exit(&self, exit: Exit) -> Exit {
         match exit {
@@ -205,20 +199,20 @@ impl Output {
         }
     }
 
-    /// Writes to stderr alone why a command failed and what to do about it.
+    /// Writes a failure and the remedy to stderr only.
     pub fn error(&mut self, failure: &Failure) {
         let Some(problems) = failure.problems() else {
             return self.message(Level::Error, &failure.to_string(), failure.help.as_deref());
         };
         for problem in problems {
-            // In text a blank line stands between two problems.
+            // In text, a blank line separates two problems.
             let end = if self.logs_json() { "" } else { "\n" };
             self.message(Level::Error, &format!("{}{end}", problem.to_string().trim_end()), None);
         }
         self.message(Level::Info, &problems.summary(), failure.help.as_deref());
     }
 
-    /// Writes a failure as the result, where its format is not text.
+    /// Writes a failure as the result, if the format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
         let failed = Failed { requests: self.requests(), ..failure.failed() };
         match self.format {
@@ -256,7 +250,7 @@ impl Output {
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
-    /// Writes a line in the shape of the log's own lines.
+    /// Writes a line in the format of the log.
     fn log_line(&self, level: Level, fields: serde_json::Value) {
         let level = match level {
             Level::Info => "INFO",
@@ -269,7 +263,7 @@ impl Output {
     }
 }
 
-/// The columns of the terminal, or as the environment says.
+/// The width of the terminal, or that of the environment.
 fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
     said.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(DEFAULT_WIDTH)

@@ -66,8 +66,8 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
 }
 
-/// The exit code of a plan: what cannot be applied outranks differences. Groups that are only observed are not
-/// planned, so that they do not count.
+/// The exit code of a plan: blocked entries outrank differences. Observed groups are not planned, so they do not
+/// count.
 pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
     if !plan.refusals.is_empty() || plan.is_blocked() {
         Exit::Refused

@@ -1,4 +1,4 @@
-//! What somebody watching a terminal sees while a command works, and what a log says where nobody watches.
+//! The progress of a command: a line on a terminal, or messages in a log.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -10,34 +10,34 @@ use super::Output;
 use crate::cloudflare::{Client, Wait, WaitReason};
 use crate::render::counted;
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Without a terminal, shorter waits pass without a word.
+/// Without a terminal, shorter waits are not logged.
 const LONG: Duration = Duration::from_secs(10);
 
-/// Tells how a command gets on.
+/// Reports the progress of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress(Audience);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Audience {
-    /// Somebody watches a terminal.
+    /// A user at a terminal.
     Terminal,
-    /// What is written is read later, if at all.
+    /// A log.
     Log,
-    /// Only what matters is wanted.
+    /// Progress is not wanted.
     Nobody,
 }
 
-/// Progress is shown until this is dropped.
+/// Progress is shown until this value is dropped.
 pub struct Watching {
     bar: ProgressBar,
     telling: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Draws on a terminal, or logs long waits; does neither if only what matters is wanted.
+    /// Draws on a terminal, or logs long waits; does neither with `--quiet`.
     pub fn new(output: &Output) -> Self {
         Self(match (output.is_quiet(), std::io::stderr().is_terminal() && !output.logs_json()) {
             (true, _) => Audience::Nobody,
@@ -46,12 +46,12 @@ impl Progress {
         })
     }
 
-    /// Tells that the client is at work on something.
+    /// Reports that the client works on something.
     pub fn watch(self, client: &Client, what: &'static str) -> Watching {
         self.start(client, what, ProgressBar::no_length(), "{spinner} {msg}")
     }
 
-    /// Tells how many of a plan's operations are done with.
+    /// Reports the number of completed operations of a plan.
     pub fn watch_operations(self, client: &Client, total: u64) -> Watching {
         let template = "{spinner} {bar:30} {pos}/{len} {msg}";
         self.start(client, "applying", ProgressBar::new(total), template)
@@ -75,7 +75,7 @@ impl Progress {
     }
 }
 
-/// Draws the line again and again.
+/// Redraws the line regularly.
 async fn draw(bar: ProgressBar, what: &str, client: Client) {
     loop {
         let wait = *client.wait_notice().borrow();
@@ -85,7 +85,7 @@ async fn draw(bar: ProgressBar, what: &str, client: Client) {
     }
 }
 
-/// Logs each long wait for the rate limit once, as it begins. The client itself logs what it tries again.
+/// Logs each long wait for the rate limit once, when it begins. The client itself logs retries.
 async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
     let mut told: Option<Wait> = None;
@@ -101,7 +101,7 @@ async fn log_long_waits(what: &str, client: Client) {
     }
 }
 
-/// Whether a wait is long, and goes on long after the one that was told: requests side by side wait for the same thing.
+/// Whether a wait is long, and ends much later than the last logged one. Concurrent requests wait for the same thing.
 fn is_news(wait: Wait, told: Option<Wait>, now: Instant) -> bool {
     let since = told.map_or(now, |told| told.until.max(now));
     wait.status.is_none()
@@ -121,7 +121,6 @@ fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> Strin
 }
 
 impl Watching {
-    /// Draws that so many operations are done with.
     pub fn finished(&self, operations: u64) {
         self.bar.set_position(operations);
     }

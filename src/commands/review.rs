@@ -34,7 +34,7 @@ pub struct ReviewArgs {
     /// Write the result to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Add when each membership began; one more request for each membership
+    /// Add when each membership began; needs one more request for each membership
     #[arg(long)]
     pub dates: bool,
     #[command(flatten)]
@@ -108,12 +108,12 @@ fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Resul
     }
 }
 
-/// A head is easier to read without fractions of a second. Earlier by less than a second, no entry begins too soon.
+/// Removes fractions of a second, which make a head harder to read.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Names the files by what they hold, in the order in which they are read.
+/// A digest of the files' content, in the order in which they are read.
 fn digest(sources: &[Source]) -> Digest {
     let mut text = Vec::new();
     for source in sources {
@@ -124,8 +124,7 @@ fn digest(sources: &[Source]) -> Digest {
 
 /// Reads all groups with their members, and all members of the account.
 ///
-/// # Errors
-/// If anything cannot be read whole: evidence with a gap is none.
+/// # Errors If anything cannot be read completely.
 async fn read(client: &Client) -> Result<Observed, Failure> {
     let mut observed = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let everything = observed.groups.keys().copied().collect();

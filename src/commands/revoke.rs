@@ -1,4 +1,4 @@
-//! `revoke`: takes a person out of groups or rosters in the files.
+//! `revoke`: removes a person from groups or rosters in the files.
 
 use clap::Args;
 
@@ -22,7 +22,7 @@ pub struct RevokeArgs {
     /// The person: an email address, or an account member's id
     #[arg(value_name = "PERSON", value_parser = edit::parse_person)]
     pub person: PersonRef,
-    /// The groups to take the person out of
+    /// The groups to remove the person from
     #[arg(value_name = "GROUP", required_unless_present_any = ["roster", "everywhere"])]
     #[arg(conflicts_with_all = ["roster", "everywhere"])]
     pub groups: Vec<String>,

@@ -1,4 +1,4 @@
-//! `sandbox`: serves a stand-in for the API until stopped.
+//! `sandbox`: serves a mock of the API until stopped.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

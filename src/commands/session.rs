@@ -1,4 +1,4 @@
-//! What the commands that speak to the API have in common: the files, the account, the client and the time.
+//! The common part of the commands that call the API: the files, the account, the client and the time.
 
 use std::path::{Path, PathBuf};
 
@@ -16,27 +16,25 @@ use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base, nearest_name};
 use crate::sandbox::{Sandbox, Seed, SeedToken};
 
-/// The file that is read where none is named.
+/// The file to read if none is given.
 const DEFAULT_FILE: &str = "convoke.yaml";
 
-/// The longest token that is read from a file, in bytes: more is no token.
+/// The maximum size of a token file.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
 
-/// A connection to the API, or to a sandbox that lives as long as this does.
+/// A connection to the API, or to a sandbox that lives as long as this value.
 pub struct Connection {
-    /// Speaks to the API.
     pub client: Client,
-    /// The account.
     pub account_id: AccountId,
     _sandbox: Option<Sandbox>,
 }
 
-/// Reads the declared files, without checking the groups' rules: what changes nothing works although rules are broken.
+/// Reads the files without checking the groups' rules, because commands that change nothing work with broken rules.
 pub fn load(files: &FileArgs) -> Result<Desired, Failure> {
     Ok(config::load(&paths(files))?)
 }
 
-/// The files to read: those of the command line, else that of the environment, else the default.
+/// The files to read: from the command line, else from the environment, else the default.
 pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
     if files.files.is_empty() {
         let named = std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty());
@@ -45,14 +43,14 @@ pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
     files.files.clone()
 }
 
-/// The policy that the command line asks for.
+/// The policy of the command line.
 fn policy(planning: &PlanningArgs, account_id: AccountId) -> Policy {
     let only = planning.only.iter().map(|name| GroupName::from(name.as_str())).collect();
     let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
     Policy { only, expiring_within, ..Policy::new(account_id) }
 }
 
-/// Makes sure that the groups the command line narrows the plan to are declared.
+/// Checks that the groups of `--only` are declared.
 fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
     let mut named = only.iter().map(|name| GroupName::from(name.as_str()));
     let Some(unknown) = named.find(|name| !desired.groups.contains_key(name)) else { return Ok(()) };
@@ -61,8 +59,7 @@ fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
     Err(unknown_group(message, &unknown, desired.groups.keys(), help))
 }
 
-/// The failure of a command that is asked for a group there is not: suggests the one that was probably meant, or
-/// helps otherwise.
+/// The failure for an unknown group. Suggests the name that was probably meant, or has other help.
 pub fn unknown_group<'n>(
     message: String,
     unknown: &GroupName,
@@ -81,7 +78,7 @@ pub fn time(args: &TimeArgs) -> Timestamp {
     args.at.unwrap_or_else(Timestamp::now)
 }
 
-/// Connects to the API, or to a sandbox of its own.
+/// Connects to the API, or to its own sandbox.
 pub async fn connect(
     args: &ConnectionArgs,
     declared: Option<AccountId>,
@@ -100,7 +97,7 @@ fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<
         Failure::message(Exit::Data, "no account is named")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
     })?;
-    // Not read by the command line: there a variable that happens to be set would contradict --sandbox.
+    // Not read by the argument parser, where a variable that happens to be set would conflict with --sandbox.
     let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
     let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
     let client = client(args, base_url, credentials(args)?, account_id)?;
@@ -145,8 +142,8 @@ fn client(
     })?)
 }
 
-/// The account that the command line and the environment name. A variable without a value names none: CI sets one for
-/// a secret that is missing.
+/// The account of the command line and the environment. An empty variable does not count: CI sets one for a missing
+/// secret.
 pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
     let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
     let named: AccountId = text.trim().parse().map_err(|error: IdError| {
@@ -178,7 +175,7 @@ fn two_accounts(named: &str) -> Failure {
         .with_help("check which account you mean, and remove the other")
 }
 
-/// The credentials: from the file that is named, else from the environment.
+/// The credentials: from the token file if one is given, else from the environment.
 fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
     if let Some(path) = &args.token_file {
         return token_file(path).map(Credentials::Token);
@@ -227,7 +224,7 @@ pub async fn make_plan(
     let time = time(&planning.time);
     let desired = config::load_checked(&paths(files), time)?;
     let account_id = account(connection.account_id, &desired)?;
-    // The names on the command line are checked before anything is asked of the API.
+    // Check the names on the command line before any request.
     check_only(&planning.only, &desired)?;
     let base = match options.base.as_slice() {
         [] => None,
@@ -248,7 +245,7 @@ pub async fn make_plan(
     let mut plan = match base {
         None => plan,
         Some((comparison, base)) => {
-            // What was there before decides about labels alone: nothing more is read for it.
+            // The plan of the base only decides about labels, so nothing more is read for it.
             let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, time);
             plan.with_base(&before, comparison.changes)
         }
@@ -257,8 +254,8 @@ pub async fn make_plan(
     Ok((connection, plan))
 }
 
-/// Reads the files as they were before the change under review. A path that is not there holds nothing: the files may
-/// be new. A base that cannot be read is no reason to fail: the change under review may be what mends it.
+/// Reads the files before the change under review. A missing path counts as empty, because the files may be new. A
+/// base that cannot be read is only a warning, because the change under review may be the correction.
 fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
     let there: Vec<PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
     if there.is_empty() {

@@ -1,4 +1,4 @@
-//! Shows plans and reports in the requested format; and `show`, which does so with a saved plan.
+//! `show`, and the output of plans and reports in the requested format.
 
 use std::path::PathBuf;
 
@@ -26,20 +26,19 @@ pub struct ShowArgs {
     pub format: FormatArgs,
 }
 
-/// Shows a saved plan.
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
     let apply = invocation::apply_saved(&args.plan, None, false);
     Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, args.format.format, output);
     Ok(Exit::Done)
 }
 
-/// How a plan is shown besides its format.
+/// The presentation of a plan besides its format.
 pub struct Presentation<'a> {
     /// The command that applies the plan.
     pub apply: &'a Invocation,
-    /// Why it is not the plan that was reviewed, if it is not.
+    /// Why it is not the reviewed plan, if it is not.
     pub stale: Option<Stale>,
-    /// Whether it is shown because it is about to be applied.
+    /// Whether it is about to be applied.
     pub applying: bool,
 }
 
@@ -48,7 +47,7 @@ impl<'a> Presentation<'a> {
         Self { apply, stale: None, applying: false }
     }
 
-    /// Shows a plan, which is saved in a file or not.
+    /// Shows a plan.
     pub fn plan(&self, plan: &Plan, format: Format, output: &mut Output) {
         let repository = github_actions::repository();
         let Self { apply, stale, applying } = self;
@@ -67,7 +66,7 @@ impl<'a> Presentation<'a> {
         }
     }
 
-    /// Shows a plan as the drift that it would correct.
+    /// Shows a plan as drift.
     pub fn drift(&self, plan: &Plan, format: Format, output: &mut Output) {
         let repository = github_actions::repository();
         let view = View { invocation: self.apply, repository: repository.as_ref(), stale: None, applying: false };
@@ -85,7 +84,6 @@ impl<'a> Presentation<'a> {
     }
 }
 
-/// Shows what came of a plan.
 pub fn report(report: &Report, format: Format, output: &mut Output) {
     match format {
         Format::Text => output.result(&text::report(report, output.layout())),
@@ -99,7 +97,6 @@ pub fn report(report: &Report, format: Format, output: &mut Output) {
     }
 }
 
-/// Shows why a saved plan is stale.
 pub fn stale(groups: Vec<StaleGroup>, requests: u64, format: Format, output: &mut Output) {
     match format {
         Format::Text => output.result(&text::stale(&groups, output.layout())),
@@ -113,7 +110,7 @@ pub fn stale(groups: Vec<StaleGroup>, requests: u64, format: Format, output: &mu
     }
 }
 
-/// What a run has cost the API.
+/// The number of requests to the API.
 pub fn cost(requests: u64) -> String {
     format!("{} to the API", counted(requests, "request"))
 }

@@ -1,5 +1,5 @@
-//! Signals that ask to stop: SIGINT, SIGTERM, SIGHUP and SIGQUIT. Requests in flight are finished, nothing further is
-//! begun.
+//! Signals that stop a run: SIGINT, SIGTERM, SIGHUP and SIGQUIT. Requests in flight are finished, and no more are
+//! sent.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Exit;
 use crate::cloudflare::Client;
 
-/// Listens for signals from the moment that it is made. Until the run begins, a signal ends the program at once, as
+/// Listens for signals from its creation. Until the run begins, a signal ends the program immediately, because
 /// nothing was changed yet.
 pub struct Stop {
     stopped: watch::Receiver<bool>,
@@ -38,14 +38,15 @@ impl Stop {
         Ok(Self { stopped, client })
     }
 
-    /// The run begins: from now on the first signal lets it come to an end. What is returned turns true then.
+    /// Marks the beginning of the run. From now on the first signal lets the run finish cleanly, and the returned
+    /// value becomes true.
     pub fn begin(&self, client: &Client) -> watch::Receiver<bool> {
         let _ = self.client.set(client.clone());
         self.stopped.clone()
     }
 }
 
-/// Resolves at the first signal that asks to stop.
+/// Resolves at the first stop signal.
 pub async fn stopped() -> io::Result<()> {
     Signals::new()?.next().await;
     Ok(())
@@ -59,7 +60,7 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-        // A signal that the caller wants ignored, as `nohup` does, stays so.
+        // A signal that the caller ignores, as `nohup` does, stays ignored.
         let ignored = ignored();
         let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
         heard.map(signal).collect::<io::Result<_>>().map(Self)
@@ -74,7 +75,7 @@ impl Signals {
     }
 }
 
-/// The signals that the program was started to ignore, as a set of bits, where the system tells.
+/// The signals that were ignored when the program started, as a bit set, if the system reports them.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

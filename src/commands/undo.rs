@@ -1,4 +1,4 @@
-//! `undo`: the inverse of what a journal says was attempted, as a plan.
+//! `undo`: plans the inverse of a run from its journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ Revert the files too. Otherwise the next apply makes the same changes again.";
 
 #[derive(Clone, Debug, Args)]
 pub struct UndoArgs {
-    /// The journal of a run: what `apply --journal` wrote
+    /// The journal of a run, from `apply --journal`
     #[arg(value_name = "JOURNAL")]
     pub journal: PathBuf,
     /// Save the plan to this file, for `apply` and `show`
@@ -42,7 +42,7 @@ pub struct UndoArgs {
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let record = files::read_journal(&args.journal)?;
-    // The files are read for their guards and modes: what is protected stays so.
+    // The files are read for their guards and modes, for example `protected`.
     let desired = session::load(&args.files)?;
     let account_id = record.run.account_id;
     if let Some(other) = session::account(args.connection.account_id, &desired)?.filter(|other| *other != account_id) {
@@ -71,7 +71,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     Ok(plan::exit(&undoing, false))
 }
 
-/// The groups to undo, each by the name that it had, has, or is declared by.
+/// The groups to undo. Each can be named by its former, present or declared name.
 fn only(
     named: &[String],
     reversals: &BTreeMap<GroupId, Reversal>,
@@ -94,7 +94,7 @@ fn only(
     }
 }
 
-/// What the plan does not do, and what is left to do besides it.
+/// Reports what the plan does not change, and what the user still has to do.
 fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
     for group in undoing.groups.iter().filter(|group| group.mode == Mode::Observe && !group.changes.is_empty()) {
         let why = match desired.groups.contains_key(&group.name) {

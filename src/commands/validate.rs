@@ -41,7 +41,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     match args.format.format {
         Format::Json => output.json(&serde_json::json!({
             "format_version": FORMAT_VERSION,
-            // Nothing was changed, and offline nothing is known of the account.
+            // Nothing was changed, and the account is unknown offline.
             "status": RunStatus::Unchanged,
             "valid": true,
             "groups": groups,

@@ -47,7 +47,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let asked = args.group.as_deref().map(GroupName::from);
     let wanted = wanted(&desired, &current, asked.as_ref())?;
     observe::read_members(client, &mut current, &wanted).await?;
-    // Of a group that no file declares there is nothing to plan.
+    // For a group that no file declares there is nothing to plan.
     let only = asked.iter().filter(|name| desired.groups.contains_key(*name)).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let time = session::time(&args.time);
@@ -67,7 +67,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The groups to read: all of the account, or those that the one asked for may mean.
+/// The groups to read: all groups of the account, or those that the requested one may mean.
 fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
@@ -82,7 +82,7 @@ fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> R
     Ok(wanted)
 }
 
-/// Looks among the account's members for somebody whom no list has shown.
+/// Looks for a person among the account's members, if no group lists them.
 async fn find_person(client: &Client, current: &mut Observed, person: &PersonRef) -> Result<(), Failure> {
     let listed = current.memberships.values().flat_map(|members| members.iter());
     let known = match person {

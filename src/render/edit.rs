@@ -1,4 +1,4 @@
-//! An edit of the files: a unified diff and a line a change, or a JSON document.
+//! An edit of the files: a unified diff and one line for each change, or a JSON document.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::model::{Origin, PersonRef};
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
 
-/// The unchanged lines around a changed one.
+/// The number of unchanged lines around a changed one.
 const CONTEXT: usize = 3;
 
 /// The difference between a file and its edit.
@@ -41,7 +41,7 @@ pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
     text
 }
 
-/// What changes and what does not, a line each.
+/// The changed and unchanged entries, one line each.
 #[must_use]
 pub fn summary(edited: &Edited) -> String {
     let mut text = String::new();
@@ -60,7 +60,7 @@ pub fn summary(edited: &Edited) -> String {
     text
 }
 
-/// What could not be compared with the person in question, a line each; nothing where there is nothing of the kind.
+/// The entries that could not be compared with the person, one line each; `None` if there are none.
 #[must_use]
 pub fn uncompared(uncompared: &[Uncompared]) -> Option<String> {
     let kind = match &uncompared.first()?.person {
@@ -78,7 +78,7 @@ fn place(origin: &Origin) -> String {
     clean(&origin.to_string())
 }
 
-/// An edit, done or refused.
+/// An edit that was made or refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct EditDocument {
     format_version: u32,
@@ -90,7 +90,7 @@ pub struct EditDocument {
     uncompared: Vec<UncomparedEntry>,
     unchanged: Vec<UnchangedEntry>,
     notes: Vec<String>,
-    /// What stands against the edit.
+    /// The reasons of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
 }
@@ -136,7 +136,7 @@ struct UnchangedEntry {
 }
 
 impl EditDocument {
-    /// An edit that is possible; whether it was written, and whether entries that were kept are counted.
+    /// A possible edit; whether it was written, and whether kept entries are counted.
     #[must_use]
     pub fn new(edited: &Edited, written: bool, counts_kept: bool) -> Self {
         let changes = edited.changes.iter().map(|ListChange { action, person, list, origin }| ChangedEntry {
@@ -164,7 +164,7 @@ impl EditDocument {
         }
     }
 
-    /// An edit that is refused.
+    /// A refused edit.
     #[must_use]
     pub fn refused(problems: &Problems, uncompared: &[Uncompared], notes: &[String]) -> Self {
         let problems = problems.iter().cloned().collect();

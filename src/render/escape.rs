@@ -1,17 +1,17 @@
-//! Makes text from outside harmless, in every format.
+//! Makes external text safe in every format.
 //!
 //! Names, addresses, paths and messages come from the account, the files and the API. All of them pass through
-//! [`clean`], and then through what their format needs besides.
+//! [`clean`], and then through the escaping of their format.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Longer texts are cut in Markdown: one name must not fill the page.
+/// Longer texts are cut in Markdown, so that one name does not fill the page.
 const LONGEST: usize = 300;
 
-/// For a terminal or a log: escapes everything that could steer a terminal, hide, or reorder what is shown, and what a
-/// CI runner obeys when it finds it in a log: `::add-mask::` at the beginning of a line, `##[error]` and
-/// `##vso[task]` anywhere.
+/// For a terminal or a log. Escapes everything that could control a terminal, hide text or reorder it, and the
+/// commands that a CI runner finds in a log: `::add-mask::` at the beginning of a line, `##[error]` and `##vso[task]`
+/// anywhere.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
@@ -43,12 +43,12 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
-/// Whether what follows `##` makes it a command of a CI runner: a bracket, perhaps after a word.
+/// Whether the text after `##` makes it a command of a CI runner: a bracket, perhaps after a word.
 fn is_runner_command(rest: &str) -> bool {
     rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
 }
 
-/// As [`clean`], line by line: for messages of several lines.
+/// As [`clean`], line by line, for messages with several lines.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
@@ -56,20 +56,21 @@ pub fn clean_lines(text: &str) -> String {
 
 /// For Markdown: inline code.
 ///
-/// Backslashes do not suffice on GitHub: bare addresses become links, `@name` notifies somebody, `#1` and what looks
-/// like a commit become references, all without markup. Inside code none of this happens, and only backticks matter.
+/// Backslashes are not sufficient on GitHub: plain URLs become links, `@name` notifies a user, and `#1` or a commit
+/// hash becomes a reference, all without markup. None of this happens inside code, where only backticks have a
+/// meaning.
 #[must_use]
 pub fn code(text: &str) -> String {
     fenced_inline(&shortened(&clean(text)))
 }
 
-/// For a cell of a Markdown table: inline code in which no `|` ends the cell.
+/// For a cell of a Markdown table: inline code in which a `|` does not end the cell.
 #[must_use]
 pub fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
-/// For Markdown: the words stay, whatever is not plainly a word becomes inline code.
+/// For Markdown: plain words stay, everything else becomes inline code.
 #[must_use]
 pub fn prose(text: &str) -> String {
     let cleaned = clean(text);
@@ -88,8 +89,8 @@ pub fn prose(text: &str) -> String {
     pieces.join(" ")
 }
 
-/// For Markdown: a link to a path that is text from outside. The label is finished Markdown; base and fragment have no
-/// blanks and no parentheses.
+/// For Markdown: a link to an external path. The label is finished Markdown. Base and fragment have no blanks and no
+/// parentheses.
 #[must_use]
 pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
     let mut target = String::with_capacity(base.len() + path.len());
@@ -104,13 +105,13 @@ pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
     format!("[{label}]({base}/{target}{fragment})")
 }
 
-/// For Markdown: the fence that nothing in these lines can close.
+/// For Markdown: a fence that these lines cannot close.
 pub fn fence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let longest = lines.map(longest_run).max().unwrap_or(0);
     "`".repeat(3.max(longest + 1))
 }
 
-/// For HTML: text, also in an attribute in quotes.
+/// For HTML: text, also in a quoted attribute.
 #[must_use]
 pub fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -145,7 +146,8 @@ pub fn metric_label(text: &str) -> String {
     clean(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// For a cell of a spreadsheet: an apostrophe goes in front of what a spreadsheet program takes for a formula.
+/// For a cell of a spreadsheet: an apostrophe is inserted before text that a spreadsheet program interprets as a
+/// formula.
 #[must_use]
 pub fn spreadsheet(text: &str) -> String {
     let cleaned = clean(text);
@@ -155,7 +157,7 @@ pub fn spreadsheet(text: &str) -> String {
     }
 }
 
-/// A text that is not too long to be shown.
+/// The text, cut if it is too long.
 #[must_use]
 pub fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LONGEST) {
@@ -166,13 +168,13 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 
 fn fenced_inline(cleaned: &str) -> String {
     let fence = "`".repeat(longest_run(cleaned) + 1);
-    // A blank on both sides is taken off again; without it a backtick at the edge would join the fence.
+    // Markdown removes one blank on each side. Without it, a backtick at the edge would join the fence.
     let padded = cleaned.starts_with([' ', '`']) || cleaned.ends_with([' ', '`']) || cleaned.is_empty();
     let pad = if padded { " " } else { "" };
     format!("{fence}{pad}{cleaned}{pad}{fence}")
 }
 
-/// Puts the words that wait into one piece of code, without the punctuation that ends them.
+/// Writes the collected words as one piece of code, without trailing punctuation.
 fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
     if odd.is_empty() {
         return;
@@ -185,7 +187,7 @@ fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
     odd.clear();
 }
 
-/// Whether a word is safe in Markdown: letters or a number, with punctuation that means nothing there.
+/// Whether a word is safe in Markdown: letters or a number, with punctuation that has no meaning there.
 fn is_plain(word: &str) -> bool {
     let core = word.trim_start_matches(['(', '"']).trim_end_matches([',', ';', ':', '.', '?', ')', '"', '%']);
     let letters = !core.is_empty() && core.chars().all(|c| c.is_alphabetic() || c == '\'');

@@ -1,4 +1,4 @@
-//! Why a command failed, as JSON.
+//! The failure of a command, as JSON.
 
 use serde::Serialize;
 
@@ -8,36 +8,35 @@ use crate::model::{GroupRef, RunStatus};
 /// The version of the format.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A command that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failed<'a> {
     pub format_version: u32,
     pub status: RunStatus,
     pub exit_code: u8,
-    /// What went wrong, with its causes.
+    /// The error with its causes.
     pub error: String,
-    /// What to do about it.
+    /// The remedy.
     pub help: Option<&'a str>,
-    /// What is wrong with the files, where that is why.
+    /// The problems of the files, if they are the reason.
     pub problems: Vec<&'a Problem>,
-    /// The request to the API that failed, where one did.
+    /// The failed request to the API, if there is one.
     pub api: Option<FailedRequest<'a>>,
-    /// The requests sent to the API; null where the command failed before it could send any.
+    /// The requests sent to the API; null if the command failed before it could send any.
     pub requests: Option<u64>,
 }
 
-/// A request to the API that failed for good.
+/// A request to the API that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailedRequest<'a> {
-    /// What was asked, such as `list_group_members`.
+    /// The operation, such as `list_group_members`.
     pub operation: &'static str,
-    /// The group that it was asked about.
+    /// The group of the operation.
     pub group: Option<&'a GroupRef>,
-    /// The HTTP status of the last answer; null where there was none.
+    /// The HTTP status of the last answer; null if there was none.
     pub status: Option<u16>,
-    /// The API's code for the error; null where it gave none.
+    /// The API's code for the error; null if there is none.
     pub code: Option<i64>,
-    /// The API's own message, or else what went wrong.
+    /// The API's message, or else the error.
     pub message: String,
     /// The `cf-ray` of the last answer, for Cloudflare's support.
     pub ray: Option<&'a str>,

@@ -1,8 +1,7 @@
-//! A plan, or what came of one, for GitHub Actions: annotations on the lines that declare it, then the text for the
-//! log.
+//! A plan or a report for GitHub Actions: annotations on the declaring lines, then the text for the log.
 //!
-//! The runner obeys commands in the log. So everything in an annotation is escaped as the runner unescapes it, and
-//! commands are switched off for the text.
+//! The runner obeys commands in the log. Everything in an annotation is therefore escaped, and commands are switched
+//! off for the text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,13 +15,13 @@ use crate::model::{GroupName, Mode, Origin};
 use crate::plan::{Action, Change, Digest, Plan, Since};
 use crate::report::{Report, StaleGroup};
 
-/// GitHub shows so many annotations of a level for a step.
+/// The number of annotations of a level that GitHub shows for a step.
 const MOST: usize = 10;
 
-/// The most people named in one annotation.
+/// The maximum number of people in one annotation.
 const NAMED: usize = 10;
 
-/// How much an annotation matters.
+/// The level of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Error,
@@ -48,7 +47,7 @@ struct Annotation {
     message: String,
 }
 
-/// Where an annotation goes: a file, and where in it.
+/// The file and position of an annotation.
 #[derive(Debug)]
 struct Place {
     file: String,
@@ -61,7 +60,8 @@ impl From<&Origin> for Place {
     }
 }
 
-/// A plan: its annotations, then its text. What was there before the change under review is in the text alone.
+/// The annotations of a plan, then its text. Differences that existed before the change under review are only in the
+/// text.
 #[must_use]
 pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     let mut annotations: Vec<Annotation> = Vec::new();
@@ -90,7 +90,7 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     written(&annotations) + &inert(text)
 }
 
-/// A drift: its annotations, then its text.
+/// The annotations of a drift, then its text.
 #[must_use]
 pub fn drift(plan: &Plan, text: &str) -> String {
     let mut annotations: Vec<Annotation> = blocked(plan).collect();
@@ -112,11 +112,11 @@ fn blocked(plan: &Plan) -> impl Iterator<Item = Annotation> {
     })
 }
 
-/// What the change under review loosens. The other settings that it alters are in the text alone.
+/// The settings that the change under review loosens. Other changed settings are only in the text.
 fn loosened(plan: &Plan) -> impl Iterator<Item = Annotation> {
     plan.base_changes.iter().filter(|change| change.loosens).map(|change| Annotation {
         level: Level::Warning,
-        // What is gone has no line in the files under review.
+        // A removed setting has no line in the files under review.
         place: change.origin.as_ref().filter(|_| change.after.is_some()).map(Place::from),
         title: titled("Loosened", change.group.as_ref()),
         message: base_change(change, str::to_owned),
@@ -141,7 +141,7 @@ fn expiring(plan: &Plan) -> impl Iterator<Item = Annotation> {
     })
 }
 
-/// One annotation for all that a line does to a group in the same way, with what that is called.
+/// One annotation for all changes of the same kind that a line causes in a group.
 fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annotation> {
     let mut by_line: BTreeMap<(&Origin, &GroupName, &str), Vec<&Change>> = BTreeMap::new();
     for group in &plan.groups {
@@ -164,7 +164,7 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annota
     by_line.into_iter().map(annotation).collect()
 }
 
-/// Who, and what is known of how the difference came to be.
+/// The member, and the known history of the difference.
 fn named(change: &Change) -> String {
     let name = name(&change.member);
     history(change, escape::clean).map_or_else(|| name.clone(), |history| format!("{name} ({history})"))
@@ -177,7 +177,7 @@ fn titled(what: &str, group: Option<&GroupName>) -> String {
     }
 }
 
-/// What came of a plan: what went wrong as annotations, then the text.
+/// The annotations of a report's errors, then its text.
 #[must_use]
 pub fn report(report: &Report, text: &str) -> String {
     let mut annotations = Vec::new();
@@ -207,7 +207,7 @@ pub fn report(report: &Report, text: &str) -> String {
     written(&annotations) + &inert(text)
 }
 
-/// A stale plan: an annotation for each group that has changed, then the text.
+/// An annotation for each changed group of a stale plan, then its text.
 #[must_use]
 pub fn stale(groups: &[StaleGroup], text: &str) -> String {
     let annotation = |group: &StaleGroup| Annotation {
@@ -219,13 +219,13 @@ pub fn stale(groups: &[StaleGroup], text: &str) -> String {
     written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
 }
 
-/// The warnings about the files, each on its line.
+/// The warnings about the files, on their lines.
 #[must_use]
 pub fn warnings(warnings: &[Problem]) -> String {
     written(&warnings.iter().map(|problem| of_problem(Level::Warning, problem)).collect::<Vec<_>>())
 }
 
-/// Why a command failed: what is wrong with the files stands on its lines.
+/// The failure of a command, with the problems of the files on their lines.
 #[must_use]
 pub fn failure(failed: &Failed<'_>) -> String {
     let mut annotations: Vec<Annotation> =
@@ -251,7 +251,7 @@ fn of_problem(level: Level, problem: &Problem) -> Annotation {
     Annotation { level, place, title: "Configuration".into(), message }
 }
 
-/// The annotations of each level, as many as GitHub shows; the last one says how many more there are.
+/// The annotations of each level, up to the number that GitHub shows. The last one says how many more there are.
 fn written(annotations: &[Annotation]) -> String {
     let mut text = String::new();
     for level in [Level::Error, Level::Warning, Level::Notice] {
@@ -278,8 +278,8 @@ fn write(text: &mut String, annotation: &Annotation) {
     let _ = writeln!(text, "title={}::{}", escape::annotation_property(title), escape::annotation(message));
 }
 
-/// The text with commands switched off until its end. The word that switches them on again is a hash of the text:
-/// nothing in the text can have known it.
+/// The text with commands switched off. The word that switches them on again is a hash of the text, so the text
+/// cannot contain it.
 fn inert(text: &str) -> String {
     let word = Digest::of(text.as_bytes());
     format!("::stop-commands::{word}\n{}\n::{word}::\n", text.trim_end())

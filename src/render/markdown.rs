@@ -1,8 +1,8 @@
 //! A plan as a comment on a pull request.
 //!
-//! What a reviewer needs first stands first: what this change does, what is refused, blocked or stale, a table of all
-//! changed groups, and every removal by name. Diffs, and what was already there before the change, are folded. The
-//! page begins with a hidden marker, by which a workflow finds its comment.
+//! The most important parts for a reviewer come first: what this change does; what is refused, blocked or stale; a
+//! table of all changed groups; every removal by name. Diffs, and differences that existed before the change, are
+//! folded. The page begins with a hidden marker, so that a workflow can find its comment.
 
 mod changes;
 mod drift;
@@ -32,7 +32,7 @@ fn marker(command: &str) -> String {
     format!("<!-- convoke:{command} -->")
 }
 
-/// The plan, on a page that GitHub takes whatever its size.
+/// The plan, on a page of a size that GitHub accepts.
 #[must_use]
 pub fn plan(plan: &Plan, view: View<'_>) -> String {
     let command = if view.applying { "apply" } else { "plan" };
@@ -67,7 +67,7 @@ fn headline(plan: &Plan, view: View<'_>) -> String {
     }
 }
 
-/// What the change under review adds and removes, in how many groups.
+/// The additions and removals of the change under review, and the number of groups.
 fn this_change(plan: &Plan) -> (u64, u64, u64) {
     let label = Some(Since::Change);
     let groups = plan.groups.iter().filter(|group| group.carried_out().any(|change| change.since == label));
@@ -80,7 +80,7 @@ fn signed(adds: u64, removes: u64) -> String {
     format!("+{adds} −{removes}")
 }
 
-/// What the headline does not say of the plan as a whole.
+/// The facts about the whole plan that the headline does not have.
 fn subtitle(plan: &Plan) -> Vec<String> {
     let lines = words::summary(plan);
     match labels(plan).len() > 1 {
@@ -89,7 +89,7 @@ fn subtitle(plan: &Plan) -> Vec<String> {
     }
 }
 
-/// What is stale, refused, blocked or held: nobody may overlook it.
+/// Everything that is stale, refused, blocked or held, as alerts.
 fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
     let most = page.room() / 6;
     if let Some(stale) = view.stale {
@@ -113,12 +113,12 @@ fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
     page.push(&base_changes("**Other settings that this change modifies**", plan, false, view, most));
 }
 
-/// What the change under review alters besides memberships.
+/// The changes under review that affect no membership directly.
 fn base_changes(title: &str, plan: &Plan, loosens: bool, view: View<'_>, most: usize) -> String {
     let changes = plan.base_changes.iter().filter(|change| change.loosens == loosens);
     let items: Vec<String> = changes
         .map(|change| {
-            // What is gone has no line in the files under review to link to.
+            // A removed setting has no line in the files under review to link to.
             let repository = view.repository.filter(|_| change.after.is_some());
             let place = change.origin.as_ref().map(|origin| format!(" ({})", place(origin, repository)));
             format!("{}{}", words::base_change(change, code), place.unwrap_or_default())
@@ -138,7 +138,7 @@ fn capitalized(text: &str) -> String {
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
-/// Removals that are held, but those of expired access, which are listed before.
+/// The held removals, without those of expired access, which are listed before.
 fn held(plan: &Plan, view: View<'_>) -> Vec<String> {
     let of_group = |group: &GroupPlan| -> Vec<String> {
         let name = code(group.name.as_str());
@@ -166,14 +166,14 @@ fn held_expired(plan: &Plan, view: View<'_>) -> Vec<String> {
     expired.map(item).collect()
 }
 
-/// What is known of a change besides its place, each fact after a comma. Between two pieces of code there is always
-/// something else: otherwise their backticks would join.
+/// The facts about a change besides its place, each after a comma. There is always text between two pieces of code,
+/// because their backticks would join otherwise.
 fn facts(change: &Change) -> String {
     let reason = change.reason.as_deref().map(prose);
     words::times(change, code).chain(reason).map(|fact| format!(", {fact}")).collect()
 }
 
-/// The digest, and how to apply exactly this plan.
+/// The digest, and the command that applies exactly this plan.
 fn foot(plan: &Plan, view: View<'_>) -> String {
     let command = |text: &str, line: String| {
         let fence = fence([line.as_str()].into_iter());

@@ -1,4 +1,4 @@
-//! What a run of `drift` found, in Prometheus' text format.
+//! The result of a `drift` run in Prometheus' text format.
 
 use std::fmt::Write as _;
 
@@ -7,27 +7,24 @@ use jiff::Timestamp;
 use super::escape;
 use crate::plan::{Action, GroupPlan, Plan};
 
-/// A run that ended.
+/// A completed run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// When it began.
     pub began: Timestamp,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// The exit code that tells how it ended.
     pub exit_code: u8,
 }
 
-/// What a run that came to its end found.
+/// The result of a successful run.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
-    /// The plan.
     pub plan: &'a Plan,
-    /// The HTTP requests it took.
+    /// The HTTP requests of the run.
     pub requests: u64,
 }
 
-/// The figures of a run; of one that failed only that it did, when, and how long it took.
+/// The metrics of a run. A failed run has only its success, exit code, time and duration.
 #[must_use]
 pub fn metrics(run: &Run, found: Option<Found<'_>>) -> String {
     let mut page = Page(String::new());
@@ -95,8 +92,8 @@ impl Page {
     }
 }
 
-/// How many there are of each kind of difference: declared and not there; there and not declared; there although its
-/// time has run out; and what of these waits until something blocked is resolved.
+/// The number of differences of each kind: missing, unexpected and expired memberships, and held differences of
+/// these.
 fn kinds(groups: &[GroupPlan]) -> [(&'static str, usize); 4] {
     let (mut missing, mut unexpected, mut expired, mut held) = (0, 0, 0, 0);
     for group in groups {

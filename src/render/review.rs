@@ -15,7 +15,7 @@ mod html;
 
 pub use html::html;
 
-/// One row a membership. No preamble, so that every spreadsheet program reads it.
+/// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
 const COLUMNS: [&str; 15] = [
     "group",
     "group_id",
@@ -50,7 +50,7 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
             table.write_record(row(group, membership).map(|text| spreadsheet(&text)))?;
         }
         if group.memberships.is_empty() {
-            // A group without members is evidence too: what it grants, nobody has.
+            // A group without members is evidence too: nobody has what it grants.
             let mut row: [String; 15] = Default::default();
             let head = [group.name.as_str().into(), id_text(group), group.mode.name().into(), group.grants.join("; ")];
             for (cell, text) in row.iter_mut().zip(head) {
@@ -98,19 +98,19 @@ const fn two_factor(membership: &ReviewMembership) -> &'static str {
     }
 }
 
-/// The beginning of a membership, as the files write it: a date where it is the start of a day.
+/// The beginning of a membership as the files write it: a date if it is the start of a day.
 fn first_day(from: Timestamp) -> String {
     let civil = from.to_zoned(TimeZone::UTC).datetime();
     if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
 }
 
-/// Where an entry is declared, with the rosters on the way.
+/// The place of an entry, with the rosters that lead to it.
 fn place(entry: &ReviewEntry) -> String {
     let via = entry.via.iter().map(|roster| format!(" via {roster}")).collect::<String>();
     format!("{}:{}{via}", entry.file, entry.line)
 }
 
-/// What is said of an entry besides its place.
+/// The facts about an entry besides its place.
 fn terms(entry: &ReviewEntry) -> Option<String> {
     let from = entry.from.map(|from| format!("from {}", first_day(from)));
     let until = entry.until.map(|until| format!("until {}", last_day(until)));
@@ -119,7 +119,7 @@ fn terms(entry: &ReviewEntry) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// The head of every format for people: a label and what it says.
+/// The head of the formats for people: labels and values.
 fn head(review: &Review) -> Vec<(&'static str, String)> {
     let mut head = vec![("Account", review.account_id.to_string()), ("Time", review.time.to_string())];
     head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
@@ -128,7 +128,6 @@ fn head(review: &Review) -> Vec<(&'static str, String)> {
     head
 }
 
-/// The figures, each with its label.
 fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
     let ReviewSummary {
         groups,

@@ -1,4 +1,4 @@
-//! Plans and reports that the tests of every format show.
+//! Plans and reports for the tests of every format.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,18 +13,17 @@ use crate::model::{
 use crate::plan::{self, Action, Plan, Policy};
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, Undone};
 
-/// What each hostile name tries: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
+/// A hostile name: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
 pub const HOSTILE: &str =
     "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"";
 
-/// The account of the samples.
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
 /// The command that applies the samples.
 static APPLY: LazyLock<Invocation> =
     LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false });
 
-/// A plan on its own: not stale, without a repository, not about to be applied.
+/// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
     View { invocation: &APPLY, repository: None, stale: None, applying: false }
 }
@@ -43,17 +42,17 @@ pub fn failed(problems: &Problems) -> Failed<'_> {
     }
 }
 
-/// A group's id made of a number.
+/// A group id made from a number.
 pub fn group_id(number: usize) -> GroupId {
     format!("a{number:031}").parse().unwrap()
 }
 
-/// A member's id made of a number.
+/// A member id made from a number.
 pub fn member_id(number: usize) -> MemberId {
     format!("b{number:031}").parse().unwrap()
 }
 
-/// An account with these groups; a member named `?` has no address, one with `~` in front is pending.
+/// An account with these groups. A member named `?` has no address; a member with `~` in front is pending.
 pub fn account(groups: &[(&str, &[&str])]) -> Observed {
     let mut current = Observed::default();
     let mut seen: Vec<String> = Vec::new();
@@ -75,7 +74,6 @@ pub fn account(groups: &[(&str, &[&str])]) -> Observed {
     current
 }
 
-/// What a file declares.
 pub fn desired(yaml: &str) -> Desired {
     config::parse(&[Source { path: "groups.yaml".into(), bytes: yaml.into() }]).unwrap()
 }
@@ -88,7 +86,7 @@ pub fn plan(yaml: &str, current: &Observed) -> Plan {
     plan::plan(&desired(yaml), current, &policy, time)
 }
 
-/// Nothing to do.
+/// A plan without changes.
 pub fn in_sync() -> Plan {
     plan(
         "version: 1\ngroups:\n  Developers:\n    members: [alice@example.com]\n",
@@ -118,7 +116,7 @@ groups:
     members: [alice@example.com]
 ";
 
-/// A small plan, with something of everything but refusals and blocked entries.
+/// A small plan with a bit of everything except refusals and blocked entries.
 pub fn small() -> Plan {
     plan(SMALL, &small_account())
 }
@@ -131,14 +129,14 @@ fn small_account() -> Observed {
     ])
 }
 
-/// The small plan, where the change under review adds Dave and nothing else.
+/// The small plan, if the change under review only adds Dave.
 pub fn labelled() -> Plan {
     let before = SMALL
         .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
     small().labelled_since(&super::samples::plan(&before, &small_account()))
 }
 
-/// A plan without changes, of a change under review that loosens a rule and a mode, drops a group and protects somebody.
+/// A plan without changes. The change under review loosens a rule and a mode, drops a group and protects a person.
 pub fn loosened() -> Plan {
     let before = "version: 1\nsettings:\n  limits: { total_removals: 5% }\ngroups:\n  Developers:\n    min_members: 2\n    \
                   members: [alice@example.com]\n  Old:\n    members: []\n";
@@ -149,7 +147,7 @@ pub fn loosened() -> Plan {
     plan(after, &account).with_base(&plan(before, &account), changes)
 }
 
-/// A plan that the limits alone refuse.
+/// A plan that only the limits refuse.
 pub fn refused_by_limits() -> Plan {
     plan(
         "version: 1\ngroups:\n  Developers:\n    members: [alice@example.com]\n",
@@ -157,7 +155,7 @@ pub fn refused_by_limits() -> Plan {
     )
 }
 
-/// A plan that no digest lifts the refusal of.
+/// A plan with refusals that `--accept` does not lift.
 pub fn refused() -> Plan {
     plan(
         "version: 1\nsettings:\n  protected: [root@example.com]\ngroups:\n  Developers:\n    members: []\n",
@@ -165,7 +163,7 @@ pub fn refused() -> Plan {
     )
 }
 
-/// A plan with entries that cannot be applied, and a removal that waits for them.
+/// A plan with blocked entries, and a held removal.
 pub fn blocked() -> Plan {
     plan(
         "version: 1\ngroups:\n  Developers:\n    members: [alcie@example.com]\n  Developer:\n    members: []\n",
@@ -173,7 +171,7 @@ pub fn blocked() -> Plan {
     )
 }
 
-/// Everything that comes from outside is hostile.
+/// All external text is hostile.
 pub fn hostile() -> Plan {
     let mut plan = blocked();
     let email = "<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil";
@@ -228,7 +226,7 @@ pub fn large_group() -> Plan {
     )
 }
 
-/// So many groups, each with an addition or two, and a removal.
+/// This number of groups, each with one or two additions and a removal.
 pub fn many_groups(count: usize) -> Plan {
     let names: Vec<String> = (0..count).map(|n| format!("Group {n:03}")).collect();
     let mut yaml = String::from("version: 1\nsettings: { limits: { total_removals: 100% } }\ngroups:\n");
@@ -240,12 +238,12 @@ pub fn many_groups(count: usize) -> Plan {
     plan(&yaml, &account(&groups))
 }
 
-/// A subject with an address.
+/// A member with an address.
 fn subject(email: &str) -> Member {
     Member { id: member_id(1), email: email.parse().ok(), status: Some(Status::Accepted) }
 }
 
-/// An apply that did part of it.
+/// The report of a partial apply.
 pub fn partial_report() -> Report {
     let empty = |name: &str| GroupReport {
         id: group_id(1),
@@ -311,7 +309,7 @@ pub fn partial_report() -> Report {
     Report::new(facts, groups)
 }
 
-/// Groups that have changed since a plan was saved.
+/// Groups that changed after a plan was saved.
 pub fn stale_groups() -> Vec<StaleGroup> {
     let difference = Difference { added: vec![subject("new@example.com")], removed: vec![subject("old@example.com")] };
     vec![

@@ -1,4 +1,4 @@
-//! A plan for a person at a terminal.
+//! A plan for a terminal.
 
 mod drift;
 mod paint;
@@ -20,18 +20,18 @@ use super::words::{self, concerns, figures, labelled, labels, last_day, name, or
 use crate::model::{Mode, Status};
 use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since};
 
-/// The columns in front of what belongs to a heading.
+/// The indentation below a heading.
 const INDENT: usize = 2;
 
-/// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The columns of the terminal.
+    /// The width of the terminal.
     pub width: usize,
     pub color: bool,
 }
 
-/// The plan: changed groups in order, what is blocked and refused, the summary, and the command that applies the plan.
+/// The plan: changed groups in order, blocked entries and refusals, the summary, and the command that applies the
+/// plan.
 #[must_use]
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Page::new(layout);
@@ -80,7 +80,7 @@ impl Page {
         self.line("");
     }
 
-    /// Access that has expired and stays for now: what a reader must not overlook.
+    /// Expired access that stays for now, which a reader must not overlook.
     fn held_expired(&mut self, plan: &Plan) {
         let expired = |group: &GroupPlan| group.held.iter().any(|change| change.expired.is_some());
         if !plan.groups.iter().any(expired) {
@@ -99,7 +99,7 @@ impl Page {
         self.end_section();
     }
 
-    /// What the change under review alters besides memberships, what it loosens first.
+    /// The changes under review that affect no membership directly, loosened settings first.
     fn base_changes(&mut self, plan: &Plan) {
         for (loosens, style, title) in [
             (true, Style::Warn, "This change loosens protections"),
@@ -316,7 +316,7 @@ struct Columns {
 
 impl Columns {
     fn of<'a>(changes: impl Iterator<Item = &'a Change>, kind: bool) -> Self {
-        /// Longer addresses push their own places to the right, and no others.
+        /// Longer addresses move only their own places to the right.
         const LONGEST: usize = 44;
         let who = changes.map(|change| name(&change.member).width()).max().unwrap_or(0).min(LONGEST);
         Self { who, kind }
@@ -331,7 +331,7 @@ fn status(change: &Change) -> &'static str {
     }
 }
 
-/// "4 -> 5 members", or "5 members" where convoke changes nothing.
+/// "4 -> 5 members", or "5 members" if convoke changes nothing.
 fn members(group: &GroupPlan) -> String {
     let (present, left) = (group.observed.len() as u64, group.members_left() as u64);
     match group.operations.is_empty() {
@@ -348,7 +348,7 @@ const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// What the change under review does, as a line.
+/// The effect of the change under review, in one line.
 fn this_change(plan: &Plan) -> String {
     let label = Some(Since::Change);
     let groups: Vec<&GroupPlan> =

@@ -1,28 +1,27 @@
-//! What a plan is shown with besides what it says: how to apply it, where its files are on the web, and whether it is
-//! the plan that was reviewed.
+//! The context of a shown plan: how to apply it, where its files are on the web, and whether it is the reviewed plan.
 
 use super::escape;
 use crate::model::Origin;
 use crate::plan::{Digest, Plan, Refusal};
 use crate::report::StaleGroup;
 
-/// How a plan is presented.
+/// The presentation of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     pub invocation: &'a Invocation,
     pub repository: Option<&'a Repository>,
-    /// Why this is not the plan that was reviewed, if it is not.
+    /// Why this is not the reviewed plan, if it is not.
     pub stale: Option<&'a Stale>,
-    /// Whether the plan is shown because it is about to be applied: then no command for that follows.
+    /// Whether the plan is about to be applied, so that no command for this is shown.
     pub applying: bool,
 }
 
 /// The command line that applies a plan.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// The words as a shell takes them.
+    /// The words, quoted for a shell.
     pub words: String,
-    /// Whether they name a saved plan, which no other plan can take the place of.
+    /// Whether they name a saved plan, which no other plan can replace.
     pub saved: bool,
 }
 
@@ -43,14 +42,14 @@ impl Invocation {
     }
 }
 
-/// What can be done with a plan that is shown.
+/// The next step for a shown plan.
 pub(super) enum Next {
     Nothing,
     /// It can be applied with this command.
     Apply(String),
-    /// Only limits refuse it; this command accepts them.
+    /// Only limits refuse it; this command lifts them.
     Accept(String),
-    /// No digest lifts the refusals.
+    /// `--accept` does not lift the refusals.
     Resolve,
 }
 
@@ -70,20 +69,20 @@ impl View<'_> {
     }
 }
 
-/// Why a plan is not the one that was reviewed.
+/// Why a plan is not the reviewed one.
 #[derive(Clone, Debug)]
 pub enum Stale {
     /// Its digest is not the one that was given with this flag.
     Digest { flag: &'static str, given: Digest },
-    /// These groups have changed since the plan was saved.
+    /// These groups changed after the plan was saved.
     Groups(Vec<StaleGroup>),
 }
 
-/// What to do about a stale plan, in every format.
+/// The remedy for a stale plan, in every format.
 pub(super) const STALE_HELP: &str = "Make a new plan and review it.";
 
 impl Stale {
-    /// What is stale about the plan.
+    /// The reason.
     pub(super) fn message(&self, plan: Digest) -> String {
         match self {
             Self::Digest { flag, given } => {
@@ -97,17 +96,17 @@ impl Stale {
     }
 }
 
-/// A repository on the web, in which the files are looked at.
+/// A repository on the web that has the files.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    /// The address of the files at a commit, such as `https://github.com/OWNER/NAME/blob/SHA`.
+    /// The URL of the files at a commit, such as `https://github.com/OWNER/NAME/blob/SHA`.
     pub blob: String,
-    /// The folder that paths are relative to, inside the repository; empty for its root.
+    /// The folder inside the repository that paths are relative to; empty for its root.
     pub folder: String,
 }
 
 impl Repository {
-    /// The repository's path of a file; nothing where it lies outside.
+    /// The path of a file in the repository; `None` if it is outside.
     fn path(&self, file: &str) -> Option<String> {
         if file.starts_with('/') || file.contains('\\') {
             return None;
@@ -124,7 +123,7 @@ impl Repository {
     }
 }
 
-/// A place in Markdown: a link where the repository is known.
+/// A place in Markdown: a link if the repository is known.
 pub(super) fn place(origin: &Origin, repository: Option<&Repository>) -> String {
     let label = escape::code(&origin.to_string());
     match repository {
@@ -133,7 +132,7 @@ pub(super) fn place(origin: &Origin, repository: Option<&Repository>) -> String 
     }
 }
 
-/// A label in Markdown as a link to a place, unless that lies outside of the repository.
+/// A label in Markdown, linked to a place if it is inside the repository.
 pub(super) fn linked(label: &str, origin: &Origin, repository: &Repository) -> String {
     match repository.path(&origin.file) {
         Some(path) => escape::link(label, &repository.blob, &path, &format!("#L{}", origin.line)),
@@ -141,7 +140,7 @@ pub(super) fn linked(label: &str, origin: &Origin, repository: &Repository) -> S
     }
 }
 
-/// Where what a refusal is about is declared, where its message does not say it.
+/// The place of a refusal's setting, if its message does not have it.
 pub(super) fn unsaid_origin(refusal: &Refusal) -> Option<&Origin> {
     refusal.origin.as_ref().filter(|origin| !refusal.message.contains(&origin.to_string()))
 }

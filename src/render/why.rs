@@ -1,4 +1,4 @@
-//! What files and account say of a person, for people.
+//! The groups of a person, with the reasons, for people.
 
 use super::text::{Layout, Paint, Style};
 use super::words::{last_day, origin, subject};
@@ -6,7 +6,7 @@ use super::{clean, counted};
 use crate::model::Mode;
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
-/// The person's groups, each with what becomes of the membership and the lines that say so.
+/// The person's groups, each with the state of the membership and the declaring lines.
 #[must_use]
 pub fn text(why: &Why, layout: Layout) -> String {
     let paint = Paint::new(layout.color);

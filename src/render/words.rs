@@ -1,6 +1,6 @@
-//! How the formats for people name things: members, places, times.
+//! The words for members, places and times in the formats for people.
 //!
-//! All that comes out is cleaned; what a format needs besides is up to it.
+//! All returned text is cleaned. Each format adds its own escaping.
 
 use std::fmt::Write as _;
 
@@ -13,12 +13,12 @@ use super::escape::clean;
 use crate::model::{Member, Origin, Status};
 use crate::plan::{Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, Since};
 
-/// Who: the address, or the id where there is none.
+/// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
     member.email.as_ref().map_or_else(|| member.id.to_string(), |email| clean(email.as_str()))
 }
 
-/// Who, and whether their invitation is still open.
+/// The member, and whether the invitation is still pending.
 pub fn subject(member: &Member) -> String {
     let who = name(member);
     match member.status {
@@ -27,7 +27,7 @@ pub fn subject(member: &Member) -> String {
     }
 }
 
-/// Where a change is declared and what is known of it.
+/// The place of a change, and the known facts about it.
 pub fn place(change: &Change) -> String {
     let mut place = origin(&change.origin);
     for used in change.via.iter().flat_map(|via| via.iter()) {
@@ -42,13 +42,13 @@ pub fn place(change: &Change) -> String {
     place
 }
 
-/// When a membership ended and began, as far as that is known.
+/// When a membership ended and began, if known.
 pub fn times(change: &Change, escape: fn(&str) -> String) -> impl Iterator<Item = String> {
     let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
     expired.into_iter().chain(history(change, escape))
 }
 
-/// When and by whom the difference was made, as far as that is known. Names from outside pass through `escape`.
+/// When and by whom the difference was made, if known. External names pass through `escape`.
 pub fn history(change: &Change, escape: fn(&str) -> String) -> Option<String> {
     let verb = match change.action {
         Action::Remove => "added",
@@ -100,7 +100,7 @@ pub fn origin(origin: &Origin) -> String {
     clean(&origin.to_string())
 }
 
-/// A change of the files that shows in no membership, on one line. Names from outside pass through `escape`.
+/// A change of the files that affects no membership directly, on one line. External names pass through `escape`.
 pub fn base_change(change: &BaseChange, escape: fn(&str) -> String) -> String {
     let group = change.group.as_ref().map(|group| escape(group.as_str()));
     if change.setting == "group" {
@@ -121,7 +121,7 @@ pub fn base_change(change: &BaseChange, escape: fn(&str) -> String) -> String {
     }
 }
 
-/// The title of the differences with a label.
+/// The title of the differences with this label.
 pub const fn since(since: Since) -> &'static str {
     match since {
         Since::Change => "This change",
@@ -129,7 +129,7 @@ pub const fn since(since: Since) -> &'static str {
     }
 }
 
-/// The end of something as `until` says it in a file: the last day, or an instant.
+/// An end as `until` in a file: the last day, or an instant.
 pub fn last_day(until: Timestamp) -> String {
     let civil = until.to_zoned(TimeZone::UTC).datetime();
     match civil.date().yesterday() {
@@ -138,8 +138,7 @@ pub fn last_day(until: Timestamp) -> String {
     }
 }
 
-/// The labels that differences have, each for a section of its own; one section without a label where no base was
-/// given.
+/// The labels of the differences, each for a separate section. Without a base there is one section without a label.
 pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
     let changes = plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
     let mut labels = changes.map(|change| change.since).chain(plan.blocked.iter().map(|blocked| blocked.since));
@@ -159,7 +158,7 @@ pub fn concerns(group: &GroupPlan, label: Option<Since>) -> bool {
     group.changes.iter().chain(&group.held).any(|change| change.since == label)
 }
 
-/// How many people these differences add and remove.
+/// The number of people that these differences add and remove.
 pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
     changes.fold((0, 0), |(adds, removes), change| match change.action {
         Action::Add => (adds + 1, removes),
@@ -167,7 +166,7 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
     })
 }
 
-/// The figures of a plan in a line, and what else there is to say in further lines.
+/// The figures of a plan in one line, then further lines.
 pub fn summary(plan: &Plan) -> Vec<String> {
     let summary = plan.summary;
     let mut lines = Vec::new();
@@ -184,7 +183,7 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What a plan or a drift holds besides changes, a line each.
+/// The contents of a plan or a drift besides changes, one line each.
 pub fn further(plan: &Plan) -> Vec<String> {
     let summary = plan.summary;
     let left_out = plan.groups.iter().filter(|group| group.left_out && !group.differs()).count() as u64;
@@ -202,14 +201,14 @@ pub fn further(plan: &Plan) -> Vec<String> {
     shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
 }
 
-/// What a difference is, seen from the files.
+/// The kind of a difference, from the view of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftKind {
-    /// Declared, and not there.
+    /// Declared, but not in the group.
     Missing,
-    /// There, and not declared.
+    /// In the group, but not declared.
     Unexpected,
-    /// There, although its time has run out.
+    /// In the group, although its entry has ended.
     Expired,
 }
 
@@ -231,7 +230,7 @@ pub const fn difference(change: &Change) -> DriftKind {
     }
 }
 
-/// How many of these differences are missing, unexpected and expired memberships.
+/// The number of missing, unexpected and expired memberships.
 pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
     changes.fold([0, 0, 0], |[missing, unexpected, expired], change| match difference(change) {
         DriftKind::Missing => [missing + 1, unexpected, expired],
@@ -240,7 +239,7 @@ pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
     })
 }
 
-/// What a drift comes to: the figures in a line, and what else there is to say in further lines.
+/// The figures of a drift in one line, then further lines.
 pub fn drift_summary(plan: &Plan) -> Vec<String> {
     if !plan.has_differences() && plan.blocked.is_empty() {
         let mut lines = vec![format!("No drift. {} in sync.", counted(plan.groups_in_sync(), "group"))];
@@ -259,7 +258,7 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// The entry that holds a removal, with what is wrong with it; nothing where the removal is not held.
+/// The entry that holds a removal, with its problem; `None` if the removal is not held.
 pub fn holding(plan: &Plan, change: &Change) -> Option<String> {
     let by = change.held_by.as_ref()?;
     let blocked = plan.blocked.iter().find(|blocked| blocked.origin == *by);

@@ -27,7 +27,7 @@ impl Account {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Server> {
-        // A panic cannot leave the account half changed: every change is made in one step.
+        // After a panic the account is still consistent, because every change is made in one step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,7 +69,7 @@ impl Account {
         self.read(|state| state.find_person(email))
     }
 
-    /// Makes a change as somebody else; returns whether it changed anything.
+    /// Makes a change as another actor; returns whether it changed anything.
     pub fn edit(&self, edit: &Edit) -> bool {
         self.read(|state| state.edit(edit))
     }
@@ -121,13 +121,13 @@ impl Account {
         self.read(|state| state.history.changes().to_vec())
     }
 
-    /// The members of a group at an instant, whatever readings showed.
+    /// The members of a group at an instant, independent of what readings showed.
     #[must_use]
     pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
         self.read(|state| state.members_at(group, at).into_keys().collect())
     }
 
-    /// The number of writes that have not been carried out yet although they were answered or cut.
+    /// The number of writes that were answered or cut but not carried out yet.
     #[must_use]
     pub fn unlanded(&self) -> usize {
         self.lock().unlanded
@@ -143,7 +143,7 @@ impl Account {
         self.lock().lag = lag;
     }
 
-    /// Ends all faults and lag. Late writes still land.
+    /// Ends all faults and lag. Late writes are still carried out.
     pub fn clear_faults(&self) {
         let mut server = self.lock();
         server.lag = Duration::ZERO;

@@ -1,11 +1,11 @@
-//! Answers made to contradict themselves.
+//! Answers that contradict themselves.
 
 use serde_json::{Map, Value, json};
 
 use super::course::Alteration;
 use super::fault::Contradiction;
 
-/// What contradicts in an answer besides its body.
+/// The parts of an answer that are altered, besides its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Altered {
     Body,
@@ -41,7 +41,7 @@ fn info(envelope: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
     envelope.get_mut("result_info").and_then(Value::as_object_mut)
 }
 
-/// Sets a field of the answer's `result_info`; an answer without one gets one.
+/// Sets a field of the answer's `result_info`, and adds `result_info` if it is missing.
 fn set(envelope: &mut Map<String, Value>, field: &str, value: Value) {
     let info = envelope.entry("result_info").or_insert(Value::Null);
     match info {
@@ -50,7 +50,7 @@ fn set(envelope: &mut Map<String, Value>, field: &str, value: Value) {
     }
 }
 
-/// A number of `result_info`, or what it is where it is not there.
+/// A number of `result_info`, or its value if it is missing.
 fn number(envelope: &Map<String, Value>, field: &str, without: u64) -> u64 {
     envelope.get("result_info").and_then(|info| info.get(field)).and_then(Value::as_u64).unwrap_or(without)
 }
@@ -64,7 +64,7 @@ fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) -
         C::Count => set(envelope, "count", json!(entries + 1)),
         C::PerPage => set(envelope, "per_page", json!(entries.saturating_sub(1))),
         C::TotalCount => set(envelope, "total_count", json!(total + 1)),
-        // A total below nothing is none: an empty list gets one too many.
+        // A total cannot be negative, so an empty list gets one that is too high.
         C::TotalCountLow => set(envelope, "total_count", json!(total.checked_sub(1).unwrap_or(1))),
         C::TotalCountText => set(envelope, "total_count", json!((total + 1).to_string())),
         C::TotalPages => set(envelope, "total_pages", json!(pages + 1)),
@@ -72,7 +72,7 @@ fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) -
         C::LostEntry => match envelope.get_mut("result").and_then(Value::as_array_mut) {
             Some(list) if !list.is_empty() => {
                 list.pop();
-                // Without any number, a lost entry would be a shorter list that nothing contradicts.
+                // Without any number, the shortened list would be consistent.
                 set(envelope, "total_count", json!(total));
             }
             _ => return contradict(envelope, C::NullResult),

@@ -99,7 +99,7 @@ impl Rejection {
         rejection
     }
 
-    /// A query or a body that the reference does not allow.
+    /// A query or a body that the API's reference does not allow.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::bad_request(1001, message)
     }

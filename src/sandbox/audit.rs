@@ -1,4 +1,4 @@
-//! The audit log: what was done to the account, by whom, and what the log shows of it.
+//! The audit log: what was done to the account, by whom, and the part of it that the log shows.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use super::id;
 use super::seed::{SeedAuditLog, SeedUri};
 use crate::model::GroupId;
 
-/// The request that did something, or would have.
+/// The request of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditedRequest {
     pub(crate) method: &'static str,
     pub(crate) group: Option<GroupId>,
-    /// The path behind `/accounts/ID`.
+    /// The path after `/accounts/ID`.
     pub(crate) path: String,
     pub(crate) body: Value,
 }
 
-/// What a client's request says of itself.
+/// The facts about the client of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AuditedClient {
     pub(crate) ray: Option<String>,
     pub(crate) user_agent: Option<String>,
 }
 
-/// Something that was done.
+/// A change of the account.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditRecord {
     pub(crate) time: Timestamp,
@@ -38,7 +38,7 @@ pub(crate) struct AuditRecord {
     pub(crate) alterations: AuditAlterations,
 }
 
-/// What is odd about an entry.
+/// The unusual properties of an entry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AuditAlterations {
     pub(crate) omit: Vec<String>,
@@ -46,14 +46,13 @@ pub(crate) struct AuditAlterations {
     pub(crate) verbatim: Option<Value>,
 }
 
-/// A place in the log: the time of an entry, and its number.
+/// A position in the log: the time of an entry, and its number.
 pub(crate) type AuditPlace = (Timestamp, usize);
 
-/// The log.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditLog {
     pub(crate) settings: SeedAuditLog,
-    /// By time and number, with the instant from which on each is shown.
+    /// By time and number, with the instant from which each is shown.
     records: BTreeMap<AuditPlace, (Instant, AuditRecord)>,
 }
 
@@ -67,19 +66,18 @@ impl AuditLog {
         self.records.insert((record.time, self.records.len()), (seen_from, record));
     }
 
-    /// An entry of what was done before the sandbox started, which is shown from the beginning.
+    /// An entry for a change before the sandbox started, which is shown from the beginning.
     pub(crate) fn record_past(&mut self, record: AuditRecord) {
         self.records.insert((record.time, self.records.len()), (Instant::now(), record));
     }
 
-    /// What is shown by now of what was done between two times, the oldest first.
+    /// The entries between two times that are shown by now, oldest first.
     pub(crate) fn between(&self, since: Timestamp, before: Timestamp) -> Vec<AuditPlace> {
         let now = Instant::now();
         let shown = self.records.iter().filter(|(_, (from, _))| *from <= now).map(|(place, _)| *place);
         shown.filter(|(time, _)| since < *time && *time < before).collect()
     }
 
-    /// The entry at a place.
     pub(crate) fn entry(&self, place: AuditPlace, account: &str) -> Option<Value> {
         let (_, record) = self.records.get(&place)?;
         let AuditAlterations { omit, set, verbatim } = &record.alterations;
@@ -135,7 +133,7 @@ impl AuditLog {
     }
 }
 
-/// Removes what a JSON pointer points to.
+/// Removes the value at a JSON pointer.
 fn remove(entry: &mut Value, pointer: &str) {
     if let Some((parent, field)) = pointer.rsplit_once('/')
         && let Some(fields) = entry.pointer_mut(parent).and_then(Value::as_object_mut)
@@ -144,7 +142,7 @@ fn remove(entry: &mut Value, pointer: &str) {
     }
 }
 
-/// Sets what a JSON pointer points to; the object around it must be there.
+/// Sets the value at a JSON pointer. The object around it must exist.
 fn put(entry: &mut Value, pointer: &str, value: &Value) {
     if let Some((parent, field)) = pointer.rsplit_once('/')
         && let Some(fields) = entry.pointer_mut(parent).and_then(Value::as_object_mut)

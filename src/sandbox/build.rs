@@ -1,4 +1,4 @@
-//! From a seed to the account it describes, or to what is wrong with it.
+//! Creates the account that a seed describes, or reports what is wrong with the seed.
 
 use std::fmt::Display;
 
@@ -15,10 +15,9 @@ use super::seed::{
 use super::state::{Clock, Settling, State, StoredGroup, StoredPerson, now};
 use crate::model::{Email, GroupId, MemberId};
 
-/// When everything began that the seed gives no time for: 2026-01-01T00:00:00Z.
+/// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
-/// The account as the seed describes it.
 pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
     let clock = match &seed.clock {
@@ -58,7 +57,7 @@ fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedProblem> {
     text.parse().map_err(|error| problem(place, format!("{text:?} is not an email address: {error}")))
 }
 
-/// The API's ids are hexadecimal; the wider shape is left to those who only pass them on.
+/// The API's ids are hexadecimal. Other code accepts more, because it only passes ids on.
 fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedProblem> {
     match id.as_ref().chars().find(|c| !c.is_ascii_hexdigit()) {
         Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it contains {odd:?}"))),
@@ -83,7 +82,7 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
         person.two_factor = *two_factor;
     }
     if let Some(id) = user_id {
-        // Any 32 hexadecimal digits will do; a member's id has the same form.
+        // Any 32 hexadecimal digits are valid. A member's id has the same form.
         let form: Result<MemberId, _> = id.parse();
         let form = form.map_err(|error| problem(*place, format!("{id:?} is not a user's id: {error}")))?;
         hexadecimal(form.as_str(), *place)?;
@@ -140,7 +139,7 @@ fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedProble
     text.parse().map_err(|_| problem(place, format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
 }
 
-/// An entry of the audit log from before the beginning.
+/// An entry of the audit log from before the start.
 fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedProblem> {
     let SeedAuditEntry { time, by, edit, omit, set, verbatim } = entry;
     let request = state.request_for(edit).ok_or_else(|| {
@@ -176,7 +175,7 @@ fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Resul
     Ok(policy)
 }
 
-/// The id of a permission group. One with a name is known to the account from then on.
+/// The id of a permission group. A named one becomes known to the account.
 fn permission_group(
     catalog: &mut Catalog,
     seed: &SeedGrantable,

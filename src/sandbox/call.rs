@@ -1,4 +1,4 @@
-//! A request that is being carried out.
+//! A request that is being processed.
 
 use std::num::NonZeroU32;
 
@@ -22,7 +22,7 @@ pub(crate) struct AnswerSettings {
 }
 
 impl AnswerSettings {
-    /// The address of the user that the token acts for.
+    /// The address of the token's user.
     pub(crate) fn owner_email(&self, owner: &StoredPerson) -> String {
         self.token_owner_email.clone().unwrap_or_else(|| owner.user_email.to_string())
     }
@@ -43,7 +43,6 @@ impl AnswerSettings {
     }
 }
 
-/// A request that is being carried out.
 pub(crate) struct RouteCall<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) settings: &'a AnswerSettings,
@@ -51,7 +50,7 @@ pub(crate) struct RouteCall<'a> {
     pub(crate) ids: Ids,
     pub(crate) query: Query,
     pub(crate) page_size_cap: Option<NonZeroU32>,
-    /// The instant whose members are shown, where reads lag behind.
+    /// The instant whose members are shown, if reads lag behind.
     pub(crate) as_of: Option<Instant>,
 }
 

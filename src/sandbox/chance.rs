@@ -1,4 +1,4 @@
-//! How likely each fault is. The same seed gives the same requests the same faults, in any order.
+//! The probability of each fault. The same seed gives the same requests the same faults, in any order.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::fault::Cut;
 use super::values::{Delay, Share};
 
-/// How likely each fault is for a request. A request meets at most one.
+/// The probability of each fault for a request. A request gets at most one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chance {
@@ -14,7 +14,7 @@ pub struct Chance {
     pub seed: u64,
     /// The request waits.
     pub latency: Share,
-    /// How long it waits.
+    /// The duration of the wait.
     pub latency_time: Delay,
     /// 429 with `Retry-After`.
     pub rate_limited: Share,
@@ -34,7 +34,7 @@ pub struct Chance {
     pub cut_after: Share,
     /// The connection is closed in the middle of the answer's body.
     pub cut_body: Share,
-    /// A page holds fewer entries than were asked for.
+    /// A page has fewer entries than were requested.
     pub clamp: Share,
     /// The answer has no `result_info`.
     pub omit_result_info: Share,
@@ -42,7 +42,7 @@ pub struct Chance {
     pub omit_result: Share,
     /// The answer says `success: false` with status 200.
     pub unsuccessful: Share,
-    /// Somebody adds somebody to a group or removes them, just before or just after.
+    /// Another actor adds a member to a group or removes one, just before or just after.
     pub edit: Share,
     /// A group is renamed or deleted, just before.
     pub regroup: Share,
@@ -52,26 +52,25 @@ pub struct Chance {
     pub unsuccessful_after: Share,
     /// A group's members are shown as they were some time ago.
     pub lag: Share,
-    /// The longest time ago.
+    /// The maximum age.
     pub lag_time: Delay,
-    /// A list contradicts itself, in any of the ways there are.
+    /// A list contradicts itself, in one of the possible ways.
     pub contradict: Share,
-    /// The numbers of a list are right, and written as text.
+    /// The numbers of a list are correct, but written as text.
     pub numbers_as_text: Share,
-    /// A write is not carried out, and answered as if it were.
+    /// A write is not carried out, but answered as if it were.
     pub claim: Share,
     /// A write is carried out some time after its connection was closed or its error answered.
     pub late: Share,
-    /// The longest time after.
+    /// The maximum delay.
     pub late_time: Delay,
     /// A 5xx of the edge: a problem document or HTML, as the client accepts.
     pub edge: Share,
-    /// Two groups take each other's names, just before.
+    /// Two groups swap their names, just before.
     pub swap_names: Share,
-    /// How many times the same request can meet a fault. After that it meets none, so that a client that repeats it
-    /// succeeds.
+    /// How often the same request can get a fault. After that it gets none, so a client that repeats it succeeds.
     pub per_request: u32,
-    /// The largest number of faults in total. Which requests meet them then depends on the order of requests.
+    /// The maximum number of faults in total. Which requests get them then depends on the order of requests.
     pub limit: Option<u32>,
 }
 
@@ -142,7 +141,7 @@ pub(crate) enum ChanceKind {
 }
 
 impl Chance {
-    /// The order is part of the meaning of a seed: new kinds come last.
+    /// The order is part of the meaning of a seed: new kinds are added at the end.
     pub(crate) fn shares(&self) -> [(Share, ChanceKind); 24] {
         [
             (self.latency, ChanceKind::Latency),

@@ -1,4 +1,4 @@
-//! The course of one request: what a fault makes of it.
+//! The course of one request with its fault.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::edit::Edit;
 use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 
-/// How one request goes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
     pub(crate) latency: Duration,
@@ -28,11 +27,11 @@ pub(crate) struct Course {
 pub(crate) enum CourseEffect {
     #[default]
     Now,
-    /// In so long, whether or not the client still waits.
+    /// After this time, whether or not the client still waits.
     Later(Duration),
-    /// Never, and nobody looks whether it could be.
+    /// Never, and the request is not even checked.
     Never,
-    /// Never, and the answer says that it was.
+    /// Never, but the answer claims that it was.
     Claimed(FalseClaim),
 }
 
@@ -45,7 +44,7 @@ pub(crate) enum Alteration {
     NumbersAsText,
 }
 
-/// What the client gets.
+/// What the client receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The answer, as altered.
@@ -53,7 +52,7 @@ pub(crate) enum Ending {
     Answer,
     /// The first half of its body.
     Half,
-    /// Nothing: the connection is closed.
+    /// Nothing; the connection is closed.
     Nothing,
     /// `success: false` with status 200.
     Unsuccessful,
@@ -62,7 +61,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// Whether the client gets something of the true answer.
+    /// Whether the client receives a part of the true answer.
     pub(crate) const fn needs_answer(&self) -> bool {
         matches!(self, Self::Answer | Self::Half)
     }

@@ -21,7 +21,7 @@ impl Dice {
         Self(Sha256::digest(text).into())
     }
 
-    /// The `nth` of four numbers below a bound; 0 if the bound is 0.
+    /// Number `nth` of four numbers below a bound; 0 if the bound is 0.
     fn below(&self, nth: usize, bound: usize) -> usize {
         let eight = self.0.as_chunks::<8>().0.get(nth).copied().unwrap_or_default();
         let number = u64::from_le_bytes(eight);
@@ -30,11 +30,11 @@ impl Dice {
     }
 }
 
-/// Deals faults to requests.
+/// Assigns faults to requests.
 #[derive(Debug)]
 pub(crate) struct Dealer {
     chance: Chance,
-    /// The groups and people that edits are about.
+    /// The groups and people that edits can concern.
     groups: BTreeMap<GroupId, String>,
     /// The names of these groups, in order.
     names: Vec<String>,
@@ -120,13 +120,13 @@ impl Dealer {
         }
     }
 
-    /// The request's group, or any, swaps its name with any group.
+    /// The request's group, or any group, swaps its name with another.
     fn swap_names(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let with = self.any_group(dice.below(2, self.groups.len()));
         Fault::EditBefore(Edit::swap_names(self.group(dice, group), with))
     }
 
-    /// The request's group, or any, is renamed or deleted.
+    /// The request's group, or any group, is renamed or deleted.
     fn regroup(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let group = self.group(dice, group);
         Fault::EditBefore(match dice.below(3, 2) {
@@ -144,7 +144,7 @@ impl Dealer {
         self.names.get(rank).map_or("", String::as_str)
     }
 
-    /// Somebody joins or leaves the request's group, or any.
+    /// A member joins or leaves the request's group, or any group.
     fn edit(&self, dice: &Dice, group: Option<GroupId>) -> Fault {
         let group = self.group(dice, group);
         let person = self.people.get(dice.below(2, self.people.len())).map_or("", String::as_str);

@@ -1,30 +1,30 @@
-//! Changes that somebody else makes to the account.
+//! Changes that another actor makes to the account.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A change of the account by somebody else. Groups are named by name, people by email or id. An edit that finds
-/// nothing to change changes nothing.
+/// A change of the account by another actor. Groups are identified by name, people by email or id. An edit without
+/// anything to change has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
-    /// Somebody joins a group, and the account if they are not a member yet.
+    /// A person joins a group, and the account if they are not a member yet.
     Add(InGroup),
-    /// Somebody leaves a group.
+    /// A person leaves a group.
     Remove(InGroup),
     /// A group is created.
     CreateGroup(String),
     /// A group is renamed.
     RenameGroup(Renaming),
-    /// Two groups take each other's names.
+    /// Two groups swap their names.
     SwapNames(NameSwap),
     /// A group is deleted.
     DeleteGroup(String),
-    /// Somebody's address changes.
+    /// A person's address changes.
     ChangeEmail(Readdressing),
-    /// Somebody with that email joins the account.
+    /// A person with this address joins the account.
     AddPerson(String),
-    /// Somebody leaves the account, and every group with it.
+    /// A person leaves the account and all of its groups.
     RemovePerson(String),
     /// The token is revoked.
     RevokeToken,
@@ -34,17 +34,15 @@ pub enum Edit {
     By(EditBy),
 }
 
-/// An edit with who made it.
+/// An edit with its actor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditBy {
-    /// Who made it.
     pub actor: EditActor,
-    /// What was edited.
     pub edit: Box<Edit>,
 }
 
-/// An actor as the audit log shows it. Fields that are not given are not shown.
+/// An actor as the audit log shows it. Missing fields are not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EditActor {
@@ -54,7 +52,7 @@ pub struct EditActor {
     /// The address of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// How: `dash`, `api_token`, `api_key`, `oauth`, or anything else, such as `scim`.
+    /// How the actor reached the API: `dash`, `api_token`, `api_key`, `oauth`, or another text, such as `scim`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +60,7 @@ pub struct EditActor {
     /// The name of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_name: Option<String>,
-    /// What kind of actor: `user`, `account`, `system` or `cloudflare_admin`.
+    /// The kind of actor: `user`, `account`, `system` or `cloudflare_admin`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }
@@ -83,7 +81,7 @@ impl EditActor {
     }
 }
 
-/// Somebody in a group.
+/// A person in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InGroup {
@@ -103,7 +101,7 @@ pub struct Renaming {
     pub to: String,
 }
 
-/// Two groups that take each other's names.
+/// Two groups that swap their names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameSwap {
@@ -113,7 +111,7 @@ pub struct NameSwap {
     pub with: String,
 }
 
-/// Somebody's new address.
+/// A person's new address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Readdressing {
@@ -124,19 +122,16 @@ pub struct Readdressing {
 }
 
 impl Edit {
-    /// Somebody joins a group.
     #[must_use]
     pub fn add(group: &str, member: &str) -> Self {
         Self::Add(InGroup { group: group.into(), member: member.into() })
     }
 
-    /// Somebody leaves a group.
     #[must_use]
     pub fn remove(group: &str, member: &str) -> Self {
         Self::Remove(InGroup { group: group.into(), member: member.into() })
     }
 
-    /// A group is renamed.
     #[must_use]
     pub fn rename_group(group: &str, to: &str) -> Self {
         Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
@@ -148,13 +143,11 @@ impl Edit {
         Self::By(EditBy { actor, edit: Box::new(self) })
     }
 
-    /// Two groups take each other's names.
     #[must_use]
     pub fn swap_names(group: &str, with: &str) -> Self {
         Self::SwapNames(NameSwap { group: group.into(), with: with.into() })
     }
 
-    /// Somebody's address changes.
     #[must_use]
     pub fn change_email(member: &str, to: &str) -> Self {
         Self::ChangeEmail(Readdressing { member: member.into(), to: to.into() })

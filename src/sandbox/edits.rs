@@ -1,4 +1,4 @@
-//! Changes that somebody else makes to the account, and the requests they amount to.
+//! Applies changes by other actors, and records them as requests in the audit log.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::state::State;
 use crate::model::GroupId;
 
 impl State {
-    /// Makes somebody else's change; says whether it changed anything.
+    /// Makes another actor's change; returns whether it changed anything.
     pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
         match edit {
             Edit::Add(InGroup { group, member }) => {
@@ -49,12 +49,12 @@ impl State {
         }
     }
 
-    /// Makes somebody else's change, and notes in the audit log who made it.
+    /// Makes another actor's change, and records it in the audit log.
     fn edit_by(&mut self, actor: &EditActor, edit: &Edit) -> bool {
         if let Edit::Several(edits) = edit {
             return edits.iter().fold(false, |changed, edit| self.edit_by(actor, edit) | changed);
         }
-        // Before, for what the edit takes away or renames; after, for whom and what it brings.
+        // Before the edit, for what it removes or renames; after it, for what it adds.
         let before = self.request_for(edit);
         if !self.edit(edit) {
             return false;
@@ -65,7 +65,8 @@ impl State {
         true
     }
 
-    /// The request that makes an edit; nothing where the API has none, or the account lacks what the edit is about.
+    /// The request that corresponds to an edit; `None` if the API has none, or the account lacks the objects of the
+    /// edit.
     pub(crate) fn request_for(&self, edit: &Edit) -> Option<AuditedRequest> {
         let on = |group: GroupId, method, rest: &str, body: Value| {
             let path = format!("/iam/user_groups/{group}{rest}");

@@ -1,4 +1,4 @@
-//! The operations of the API, and which one a method and a path select.
+//! The operations of the API, selected by method and path.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub enum Endpoint {
     DeleteGroup,
     /// Lists a group's members.
     ListMembers,
-    /// Adds to a group's members.
+    /// Adds members to a group.
     AddMembers,
     /// Replaces a group's members.
     ReplaceMembers,
@@ -39,7 +39,7 @@ pub enum Endpoint {
     ListResourceGroups,
     /// Reads the audit log.
     ListAuditLog,
-    /// Reads the user that the token acts for.
+    /// Reads the user of the token.
     GetUser,
     /// Checks the token.
     VerifyToken,
@@ -84,7 +84,7 @@ impl Endpoint {
     }
 }
 
-/// The operation of a request, and the ids in its path as they were written.
+/// The operation of a request, and the ids in its path as written.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) operation: Endpoint,
@@ -93,7 +93,7 @@ pub(crate) struct Route {
     pub(crate) member: Option<String>,
 }
 
-/// The operations of a path: each method that it takes.
+/// The operations of a path, by method.
 type Methods = &'static [(&'static str, Endpoint)];
 
 pub(crate) fn route(method: &str, path: &str) -> Result<Route, Rejection> {

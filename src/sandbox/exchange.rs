@@ -43,7 +43,7 @@ async fn serve(account: Account, number: u64, incoming: Incoming, course: Course
     delivery
 }
 
-/// Carries a request out after a delay, even if the client no longer waits.
+/// Carries out a request after a delay, even if the client no longer waits.
 fn land(account: Account, number: u64, incoming: Incoming, course: Course, delay: Duration) -> JoinHandle<Delivery> {
     tokio::spawn(async move {
         wait(delay).await;

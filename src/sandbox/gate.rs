@@ -11,14 +11,14 @@ use super::endpoint::Endpoint;
 use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, SeedToken};
 use super::values::Delay;
 
-/// The live API's limit, which answers show if the seed sets none.
+/// The live API's limit, which answers report if the seed sets none.
 const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
 
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     token: Option<SeedToken>,
     access: Access,
-    /// How many more requests are refused because the token is new.
+    /// The number of requests that are still refused because the token is new.
     settles: u32,
 }
 
@@ -125,7 +125,7 @@ impl RequestLimit {
         let ends = match self.ends {
             Some(ends) if now < ends => ends,
             over => {
-                // The seed's spent requests belong to the first window only.
+                // The seed's spent requests count only in the first window.
                 if over.is_some() {
                     self.spent = 0;
                 }
@@ -153,7 +153,7 @@ impl RequestLimit {
     }
 }
 
-/// Seconds, rounded up, so that this wait is long enough.
+/// Seconds, rounded up, so that the wait is long enough.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 use crate::model::{GroupId, MemberId};
 
-/// Somebody joined or left a group.
+/// A member joined or left a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MembershipChange {
     pub group: GroupId,
     pub member: MemberId,
-    /// `false` if they left.
+    /// `false` if the member left.
     pub joined: bool,
     /// When the membership began, as the API shows it.
     pub since: Timestamp,
-    /// The number of the request that did it; `None` if somebody else did.
+    /// The number of the request that made the change; `None` if another actor made it.
     pub request: Option<u64>,
     /// The number of requests that had arrived by then.
     pub after: u64,
@@ -36,7 +36,7 @@ impl History {
         self.arrived = number;
     }
 
-    /// Attributes the changes that follow to a request, or to somebody else.
+    /// Attributes the following changes to a request, or to another actor.
     pub(crate) fn attribute(&mut self, request: Option<u64>) {
         self.request = request;
     }

@@ -1,10 +1,10 @@
-//! Ids for everything that a seed gives none. They are derived, so they are the same in every run.
+//! Ids for everything without an id in the seed. They are derived, so they are the same in every run.
 
 use sha2::{Digest, Sha256};
 
 use crate::model::{Email, GroupId, MemberId};
 
-/// The id of an account member with an address: the first of its derived ids that is free.
+/// The id of an account member with an address: the first derived id that is free.
 pub(crate) fn of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
     let address = email.folded();
     let mut id = derive("member", address);
@@ -18,7 +18,7 @@ pub(crate) fn of_group(name: &str) -> GroupId {
     derive("group", name)
 }
 
-/// The id of a group created later, which differs from that of a former group of the same name.
+/// The id of a group that is created later. It differs from that of a former group of the same name.
 pub(crate) fn of_new_group(name: &str, nth: u64) -> GroupId {
     derive("new group", &format!("{nth} {name}"))
 }

@@ -1,19 +1,19 @@
-//! Reads a seed from a file or a text, and checks that the account it describes is possible.
+//! Reads a seed from a file or a text, and checks that its account is possible.
 
 use std::path::{Path, PathBuf};
 
 use super::build;
 use super::seed::{Seed, SeedError};
 
-/// The most bytes a seed may have.
+/// The maximum size of a seed.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Seed {
-    /// Reads a seed from text. The path is used in messages only.
+    /// Reads a seed from text. The path is used only in messages.
     ///
     /// # Errors
     ///
-    /// The text is not YAML, has another shape, or contradicts itself.
+    /// If the text is not YAML, has another shape, or contradicts itself.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let seed: Self = serde_saphyr::from_str_with_options(text, options)
@@ -26,7 +26,7 @@ impl Seed {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
+    /// If the file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
     pub fn load(path: &Path) -> Result<Self, SeedError> {
         let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
         let bytes = std::fs::metadata(path).map_err(unreadable)?.len();

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use crate::model::{GroupId, MemberId};
 
-/// The number of requests that are remembered: a sandbox may be served for weeks.
+/// The maximum number of stored requests, because a sandbox can run for weeks.
 const MOST: usize = 100_000;
 
-/// The number of requests whose listed members are remembered.
+/// The maximum number of requests whose listed members are stored.
 const MOST_SHOWN: u64 = 10_000;
 
 /// A request that reached the sandbox.
@@ -32,12 +32,11 @@ pub struct Request {
     /// The ids in the body, in its order.
     pub body_ids: Vec<MemberId>,
     pub fault: Option<Fault>,
-    /// The status of the answer, received or not; `None` while there is none, or if the connection was cut
-    /// before a byte of it.
+    /// The status of the answer, received or not; `None` before the answer, or if the connection was cut before the
+    /// first byte.
     pub status_sent: Option<u16>,
     /// Whether the request itself changed the account.
     pub effect: bool,
-    /// When it arrived.
     pub arrived: Instant,
     /// When its answer was ready or its connection was closed.
     pub answered: Option<Instant>,

@@ -1,4 +1,4 @@
-//! What groups grant: policies, and the permission groups and resource groups that they name.
+//! The policies of groups, and the permission groups and resource groups that they name.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ pub(crate) struct Catalog {
     pub(crate) resource_groups: Vec<Grantable>,
 }
 
-/// A policy of a group, as it was sent. Whatever is sent beside the ids is kept as well.
+/// A policy of a group as it was sent. Fields besides the ids are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoredPolicy {
     pub(crate) id: String,
@@ -66,14 +66,14 @@ impl Grantable {
         Self { id, name: name.into(), label: label.map(String::from) }
     }
 
-    /// A permission group as the list of them shows it.
+    /// A permission group as its list shows it.
     pub(crate) fn as_permission_group(&self) -> Value {
         let mut meta = Map::from_iter([("scopes".into(), json!("com.cloudflare.api.account"))]);
         meta.extend(self.label.iter().map(|label| ("label".into(), json!(label))));
         json!({ "id": self.id, "name": self.name, "meta": meta })
     }
 
-    /// A resource group as the list of them shows it.
+    /// A resource group as its list shows it.
     pub(crate) fn as_resource_group(&self, account: &str) -> Value {
         json!({
             "id": self.id,
@@ -114,7 +114,7 @@ impl Catalog {
     }
 }
 
-/// What was sent, with the name where there is one.
+/// The object as it was sent, with the name if there is one.
 fn named(sent: &Map<String, Value>, known: &[Grantable]) -> Map<String, Value> {
     let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
     let mut shown = sent.clone();
@@ -135,7 +135,7 @@ impl PolicyBody {
         if valid { Ok(()) } else { Err(Rejection::policy_invalid()) }
     }
 
-    /// The policy as it is kept: one that says the same as before keeps its id.
+    /// The policy as it is stored. A policy with unchanged content keeps its id.
     pub(crate) fn into_stored(self, before: &[StoredPolicy], new_id: impl FnOnce() -> String) -> StoredPolicy {
         let Self { id: _, access, permission_groups, resource_groups } = self;
         let mut policy = StoredPolicy { id: String::new(), access, permission_groups, resource_groups };

@@ -1,4 +1,4 @@
-//! From a result or a fault to the bytes of a response.
+//! Converts a result or a fault into the bytes of a response.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use super::fault::Respond;
 use super::gate::Allowance;
 use crate::model::MemberId;
 
-/// An answer before it is bytes.
+/// An answer before serialization.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -38,7 +38,7 @@ pub(crate) enum Delivery {
     Whole(Reply),
     /// The first half of the body.
     Half(Reply),
-    /// Nothing: the connection is closed.
+    /// Nothing; the connection is closed.
     Nothing,
 }
 
@@ -149,7 +149,7 @@ fn problem(status: StatusCode) -> Value {
 }
 
 impl Delivery {
-    /// What the client receives, given the true answer of a request that was carried out.
+    /// What the client receives, for the true answer of a request that was carried out.
     pub(crate) fn new(ending: &Ending, accepts_json: bool, answer: Option<Reply>) -> Self {
         match (ending, answer) {
             (Ending::Answer, Some(reply)) => Self::Whole(reply),
@@ -183,7 +183,7 @@ pub(crate) fn ray(number: u64) -> String {
 
 pub(crate) fn response(delivery: Delivery, number: u64, allowance: Allowance) -> Response {
     let (mut response, body) = match delivery {
-        // A body that fails at once makes the server close the connection before it writes anything.
+        // A body that fails immediately makes the server close the connection before it writes anything.
         Delivery::Nothing => {
             return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) })));
         }
@@ -210,10 +210,10 @@ fn broken() -> io::Error {
     io::Error::from(io::ErrorKind::BrokenPipe)
 }
 
-/// The first half of the bytes, and then a failure.
+/// The first half of the bytes, followed by a failure.
 fn half(bytes: Bytes) -> Body {
     let first = bytes.slice(..bytes.len() / 2);
-    // Between the two, the server can send what it has.
+    // Between the two, the server can send the bytes so far.
     let rest = stream::once(async {
         tokio::task::yield_now().await;
         Err(broken())

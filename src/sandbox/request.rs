@@ -1,4 +1,4 @@
-//! Reads requests strictly: what the reference does not allow is refused.
+//! Reads requests strictly: everything that the API's reference does not allow is refused.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::answer::Rejection;
 use super::endpoint::{Endpoint, Route, route};
 use crate::model::{AccountId, GroupId, MemberId};
 
-/// The most bytes a body may have.
+/// The maximum size of a body.
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// A request as it arrived.
@@ -68,14 +68,14 @@ impl Incoming {
         }
     }
 
-    /// Whether the client asks for JSON, errors of the edge included.
+    /// Whether the client accepts JSON, also for errors of the edge.
     pub(crate) fn accepts_json(&self) -> bool {
         let accepted = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut types = accepted.flat_map(|value| value.split(',')).filter_map(|part| part.split(';').next());
         types.any(|one| ["application/json", "application/problem+json"].contains(&one.trim()))
     }
 
-    /// The page asked for, where the request is for a list.
+    /// The requested page, if the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as Op;
         let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.endpoint()? else { return None };
@@ -85,7 +85,7 @@ impl Incoming {
         }
     }
 
-    /// The whole request as one text.
+    /// The complete request as one text.
     pub(crate) fn said(&self) -> String {
         let Self { method, path, query, body, .. } = self;
         let query = query.as_deref().unwrap_or_default();
@@ -93,7 +93,7 @@ impl Incoming {
         format!("{method} {path}?{query} {body}")
     }
 
-    /// The body as the operation takes it.
+    /// The body as the operation expects it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         let Some(body) = &self.body else {
             return Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
@@ -110,7 +110,7 @@ impl Incoming {
         })
     }
 
-    /// The body as a bare list of members, in its order.
+    /// The body as a plain list of members, in order.
     pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Rejection> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -132,7 +132,7 @@ fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> R
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
 
-/// The ids in a path. Ids that the operation's path does not have are never requested.
+/// The ids in a path. Code never requests an id that the operation's path does not have.
 pub(crate) struct Ids {
     account: Option<AccountId>,
     group: Option<GroupId>,
@@ -161,7 +161,7 @@ impl Ids {
     }
 }
 
-/// The parameters of a query. An operation must take each of them.
+/// The parameters of a query. An operation must read each of them.
 #[derive(Debug, Default)]
 pub(crate) struct Query(BTreeMap<String, String>);
 
@@ -204,7 +204,7 @@ impl Query {
         }
     }
 
-    /// The parameters that every list takes.
+    /// The parameters that every list accepts.
     pub(crate) fn take_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Rejection> {
         Ok(Paging {
             page: self.take_number("page", 1, usize::MAX)?.unwrap_or(1),
@@ -213,7 +213,7 @@ impl Query {
         })
     }
 
-    /// Refuses parameters that the operation did not take.
+    /// Refuses parameters that the operation did not read.
     pub(crate) fn finish(self) -> Result<(), Rejection> {
         match self.0.into_keys().next() {
             Some(key) => Err(Rejection::invalid(format!("the query parameter {key:?} is not known"))),

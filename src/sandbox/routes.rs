@@ -18,7 +18,6 @@ mod groups;
 mod members;
 mod people;
 
-/// Carries a request out.
 pub(crate) fn carry_out(
     state: &mut State,
     settings: &AnswerSettings,
@@ -57,7 +56,7 @@ pub(crate) fn carry_out(
     }
 }
 
-/// The answer that claims an effect without carrying the request out. An invalid request is still refused.
+/// The answer that claims an effect without carrying out the request. An invalid request is still refused.
 pub(crate) fn claimed(
     state: &State,
     settings: &AnswerSettings,

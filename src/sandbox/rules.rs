@@ -1,4 +1,4 @@
-//! FaultRules: which requests meet which fault.
+//! Fault rules: which requests get which fault.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::endpoint::Endpoint;
 use super::fault::Fault;
 
-/// The requests that a rule is for: those that meet every given condition.
+/// The requests of a rule: those that match every given condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
@@ -20,9 +20,9 @@ pub struct Match {
     pub group: Option<String>,
     /// The email or id of a person in the path or the body.
     pub member: Option<String>,
-    /// The requested page. A request for a list without a page requests the first.
+    /// The requested page. A request for a list without a page requests the first one.
     pub page: Option<u64>,
-    /// Only from the nth request on that meets the other conditions.
+    /// Only from this request on, counting those that match the other conditions.
     pub nth: Option<NonZeroU32>,
 }
 
@@ -60,7 +60,7 @@ impl Match {
         self
     }
 
-    /// Only from the nth of these requests on; 0 means the first.
+    /// Only from this one of these requests on; 0 means the first.
     #[must_use]
     pub fn nth(mut self, nth: u32) -> Self {
         self.nth = NonZeroU32::new(nth);
@@ -72,10 +72,8 @@ impl Match {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// The requests.
     #[serde(default)]
     pub on: Match,
-    /// The fault.
     #[serde(rename = "do")]
     pub fault: Fault,
     /// How many times the rule applies.
@@ -99,7 +97,7 @@ impl FaultRule {
     }
 }
 
-/// What the conditions of rules are compared with.
+/// The facts that the conditions of rules are compared with.
 pub(crate) struct MatchSubject<'a> {
     pub(crate) operation: Option<Endpoint>,
     pub(crate) method: &'a str,
@@ -109,7 +107,7 @@ pub(crate) struct MatchSubject<'a> {
     pub(crate) page: Option<u64>,
 }
 
-/// The rules, with how often each has matched and applied.
+/// The rules, with the number of matches and applications of each.
 #[derive(Debug, Default)]
 pub(crate) struct FaultRules(Vec<Rule>);
 
@@ -134,7 +132,7 @@ impl FaultRules {
         self.0.iter().any(|rule| rule.rule.on.member.is_some())
     }
 
-    /// The fault for a request. Every matching rule counts the request; the first that is due applies.
+    /// The fault for a request. Every matching rule counts the request; the first rule that is due applies.
     pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
         let mut chosen = None;
         for Rule { rule, seen, fired } in &mut self.0 {

@@ -1,4 +1,4 @@
-//! The seed that a sandbox starts from: its YAML format, and builders for tests.
+//! The seed of a sandbox: its YAML format, and builders for tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,10 +25,11 @@ pub use error::SeedError;
 pub(crate) use error::{SeedProblem, problem};
 pub use policy::{SeedGrantable, SeedPolicy, SeedPolicyAccess};
 
-/// The format this version reads.
+/// The version of the format.
 const VERSION: u64 = 1;
 
-/// What a sandbox starts from. Everything is optional: an empty seed is an empty account that takes any credentials.
+/// The initial state of a sandbox. Everything is optional. An empty seed is an empty account that accepts any
+/// credentials.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "convoke sandbox seed")]
@@ -41,15 +42,15 @@ pub struct Seed {
     pub account_id: Option<AccountId>,
     /// The only valid token (or API key). Without it every token is valid.
     pub token: Option<SeedToken>,
-    /// The email or id of the token's user. Without it the token belongs to the account.
+    /// The email or id of the token's user. Without it the token is owned by the account.
     pub token_owner: Option<String>,
     /// The login address of the token's user, if it differs from the account member's.
     pub token_owner_email: Option<String>,
     /// The token's name in the audit log.
     pub token_name: Option<String>,
-    /// What the token may do.
+    /// The permissions of the token.
     pub token_access: Access,
-    /// The number of requests that are answered with 403 before the token works, like a new token.
+    /// The number of requests that are answered with 403 before the token works, as with a new token.
     pub token_settles: u32,
     /// The account's members. Members of groups who are not listed here are accepted account members too.
     pub people: Vec<SeedEntry<SeedPerson>>,
@@ -67,16 +68,16 @@ pub struct Seed {
     pub latency: Delay,
     /// How far reads of a group's members lag behind writes.
     pub lag: Delay,
-    /// The largest page size, whatever the request asks for.
+    /// The maximum page size, for any requested size.
     pub page_size_cap: Option<NonZeroU32>,
-    /// Whether lists carry `result_info`.
+    /// Whether lists have `result_info`.
     pub result_info: bool,
-    /// Whether group members carry their `status`.
+    /// Whether group members have their `status`.
     pub member_status: bool,
     /// The rate limit. Without it there is none.
     pub rate_limit: Option<RateLimit>,
-    /// The time at the start, an RFC 3339 instant; each change happens one second later than the last. Without it changes happen
-    /// at the present time.
+    /// The time at the start, an RFC 3339 instant. Each change is then one second later than the previous one.
+    /// Without it changes have the present time.
     #[schemars(extend("format" = "date-time"))]
     pub clock: Option<String>,
     /// The audit log.
@@ -85,7 +86,7 @@ pub struct Seed {
     pub rate_limit_headers: RateLimitHeaders,
     /// Faults by rule. Of the rules that are due, the first applies.
     pub faults: Vec<FaultRule>,
-    /// Faults by seeded chance, where no rule applies.
+    /// Faults by seeded chance, for requests without a rule.
     pub chance: Option<Chance>,
 }
 
@@ -122,7 +123,7 @@ impl Default for Seed {
 }
 
 impl Seed {
-    /// Every address that the seed names for a person or a member, in lower case.
+    /// Every address of a person or a member in the seed, in lower case.
     pub(crate) fn addresses(&self) -> Vec<String> {
         let people = self.people.iter().map(|entry| &entry.value.email);
         let members = self.groups.values().flat_map(|group| &group.members);
@@ -139,34 +140,34 @@ impl Seed {
         schemars::schema_for!(Self)
     }
 
-    /// With this person in the account.
+    /// Adds this person to the account.
     #[must_use]
     pub fn person(mut self, person: impl Into<SeedPerson>) -> Self {
         self.people.push(SeedEntry::from(person.into()));
         self
     }
 
-    /// With these people in the account.
+    /// Adds these people to the account.
     #[must_use]
     pub fn people<P: Into<SeedPerson>>(self, people: impl IntoIterator<Item = P>) -> Self {
         people.into_iter().fold(self, Self::person)
     }
 
-    /// With this group: a [`SeedGroup`], or a list of its members.
+    /// Adds this group: a [`SeedGroup`], or a list of its members.
     #[must_use]
     pub fn group(mut self, name: &str, group: impl Into<SeedGroup>) -> Self {
         self.groups.insert(name.into(), group.into());
         self
     }
 
-    /// With this rule for something that goes wrong.
+    /// Adds this fault rule.
     #[must_use]
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.faults.push(rule);
         self
     }
 
-    /// With this token as the only one that is let in.
+    /// Makes this token the only valid one.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
         self.token = Some(SeedToken::from(token));
@@ -193,21 +194,21 @@ pub struct SeedPerson {
     /// Whether the person can be added to groups.
     #[serde(default = "yes")]
     pub joinable: bool,
-    /// The address of the user behind the membership, where it differs.
+    /// The address of the user of the membership, if it differs.
     pub user_email: Option<String>,
-    /// The id of the user behind the membership; without it one is derived.
+    /// The id of the user of the membership; without it one is derived.
     pub user_id: Option<String>,
-    /// Whether two-factor authentication is on, by default not; null: the API does not say.
+    /// Whether two-factor authentication is on (default: no); null: the API does not report it.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<bool>")]
     pub two_factor: Option<Option<bool>>,
-    /// The address in lists of groups, where it differs; null: there is none.
+    /// The address in lists of groups, if it differs; null: there is none.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     pub group_email: Option<Option<String>>,
 }
 
-/// Tells a null that is given from a field that is missing.
+/// Distinguishes an explicit null from a missing field.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -217,21 +218,19 @@ const fn yes() -> bool {
 }
 
 impl SeedPerson {
-    /// With this id.
     #[must_use]
     pub fn id(mut self, id: MemberId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// With an invitation in this state.
     #[must_use]
     pub fn status(mut self, status: Invitation) -> Self {
         self.status = status;
         self
     }
 
-    /// Somebody who cannot be added to groups.
+    /// A person who cannot be added to groups.
     #[must_use]
     pub fn not_joinable(mut self) -> Self {
         self.joinable = false;
@@ -288,34 +287,32 @@ impl Invitation {
 pub struct SeedGroup {
     /// The id; without it one is derived from the name.
     pub id: Option<GroupId>,
-    /// Whether SCIM manages the group: the API then refuses to change or delete it.
+    /// Whether SCIM manages the group. The API then refuses to change or delete it.
     pub scim: bool,
     /// The members.
     pub members: Vec<SeedEntry<SeedMember>>,
-    /// What it grants. A group without policies shows no `policies` at all.
+    /// The policies. A group without policies shows no `policies`.
     pub policies: Vec<SeedPolicy>,
-    /// When it was created, as an RFC 3339 instant. Without it a group that settles has just been created.
+    /// When it was created, as an RFC 3339 instant. Without it, a group that settles has just been created.
     #[schemars(extend("format" = "date-time"))]
     pub created_on: Option<String>,
     /// The undocumented `status`, such as V; without it there is none.
     pub status: Option<String>,
     /// Whether listing its members fails with "Policy validation failed".
     pub policy_invalid: bool,
-    /// The number of requests to its members that are answered with 404, like a new group.
+    /// The number of requests for its members that are answered with 404, as for a new group.
     pub settling: u32,
     /// How long requests to its members are answered with 404.
     pub settling_for: Option<Delay>,
 }
 
 impl SeedGroup {
-    /// With this id.
     #[must_use]
     pub fn id(mut self, id: GroupId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// With this policy.
     #[must_use]
     pub fn policy(mut self, policy: SeedPolicy) -> Self {
         self.policies.push(policy);
@@ -382,14 +379,14 @@ impl From<MemberId> for SeedMember {
     }
 }
 
-/// What a token may do.
+/// The permissions of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Read and write.
     #[default]
     Write,
-    /// Read alone.
+    /// Read only.
     Read,
 }
 
@@ -399,14 +396,14 @@ pub enum Access {
 pub struct RateLimit {
     /// The requests in a window.
     pub requests: u32,
-    /// The window's length, from its first request on.
+    /// The length of a window, from its first request.
     pub window: Delay,
     /// The requests that are already used when the first window begins.
     #[serde(default)]
     pub spent: u32,
 }
 
-/// The headers that tell the rate limit.
+/// The headers that report the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RateLimitHeaders {

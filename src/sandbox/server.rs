@@ -1,4 +1,4 @@
-//! The server's state, and how it answers a request.
+//! The state of the server, and the handling of a request.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -29,7 +29,7 @@ pub(crate) struct Server {
     pub(crate) rules: FaultRules,
     pub(crate) dealer: Option<Dealer>,
     pub(crate) log: RequestLog,
-    /// How many writes have still to be carried out although their answers are gone.
+    /// The number of writes that were answered or cut but not carried out yet.
     pub(crate) unlanded: usize,
     settings: AnswerSettings,
     gatekeeper: Gatekeeper,
@@ -41,12 +41,12 @@ pub(crate) struct Server {
     started: Instant,
 }
 
-/// What is decided when a request arrives.
+/// The decisions about a request at its arrival.
 pub(crate) struct Arrival {
     pub(crate) number: u64,
     pub(crate) allowance: Allowance,
     pub(crate) latency: Duration,
-    /// How it goes, unless the rate limit refuses it.
+    /// Its course, unless the rate limit refuses it.
     pub(crate) admitted: Result<Course, Rejection>,
 }
 
@@ -65,7 +65,7 @@ impl Server {
             },
             rules,
             dealer: seed.chance.as_ref().map(|chance| {
-                // Chance chooses among the seed's own groups and people, whatever became of them.
+                // Chance chooses among the groups and people of the seed, also after they changed.
                 let groups: BTreeMap<_, _> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
                 Dealer::new(chance.clone(), groups, seed.addresses())
             }),
@@ -112,7 +112,7 @@ impl Server {
         Arrival { number, allowance, latency: self.latency, admitted }
     }
 
-    /// The fault of a request: by rule, else by chance.
+    /// The fault of a request: by rule, or else by chance.
     fn fault(&mut self, incoming: &Incoming, body_ids: &[MemberId]) -> Option<Fault> {
         let group = incoming.group();
         let mut members = Vec::new();
@@ -129,7 +129,7 @@ impl Server {
             members: &members,
             page: incoming.page(),
         };
-        // Chance counts every request, so that a rule that applies does not shift the faults by chance.
+        // Chance counts every request, so that rules do not shift the faults by chance.
         let by_rule = self.rules.choose(&subject);
         let endpoint = incoming.endpoint();
         let by_chance = self.dealer.as_mut().and_then(|dealer| dealer.choose(&incoming.said(), endpoint, group));
@@ -140,14 +140,14 @@ impl Server {
         self.deliver(number, Delivery::Whole(Reply::refusal(rejection)))
     }
 
-    /// Notes that a request is to be carried out later. Says what is answered at once, if anything.
+    /// Schedules a request for later. Returns the immediate answer, if there is one.
     pub(crate) fn put_off(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Option<Delivery> {
         self.unlanded += 1;
         let at_once = !course.ending.needs_answer();
         at_once.then(|| self.deliver(number, Delivery::new(&course.ending, incoming.accepts_json(), None)))
     }
 
-    /// Carries out a request that was put off. Its answer counts where none was given at once.
+    /// Carries out a scheduled request. Its answer counts if there was no immediate answer.
     pub(crate) fn land(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
         self.unlanded = self.unlanded.saturating_sub(1);
         let answer = self.carry_out(number, incoming, course);
@@ -158,7 +158,7 @@ impl Server {
         }
     }
 
-    /// Carries a request out as far as its course says, and says what is answered.
+    /// Carries out a request according to its course, and returns the answer.
     pub(crate) fn answer(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Delivery {
         let answer = match course.effect {
             CourseEffect::Never => None,
@@ -176,7 +176,7 @@ impl Server {
         delivery
     }
 
-    /// The true answer, altered as the course says, with what others do around it.
+    /// The true answer, altered according to the course, with the edits of other actors around it.
     fn carry_out(&mut self, number: u64, incoming: &Incoming, course: &Course) -> Reply {
         for edit in &course.before {
             self.state.edit(edit);
@@ -221,7 +221,7 @@ impl Server {
             "PUT" => "PUT",
             _ => "DELETE",
         };
-        // Behind /client/v4/accounts/ID.
+        // After /client/v4/accounts/ID.
         let path = incoming.path.splitn(5, '/').nth(4).map(|rest| rest.split_once('/').map_or("", |(_, rest)| rest));
         let request = AuditedRequest {
             method,

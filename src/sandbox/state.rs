@@ -18,15 +18,15 @@ use crate::model::{Email, GroupId, MemberId};
 #[derive(Clone, Debug)]
 pub(crate) struct StoredPerson {
     pub(crate) email: Email,
-    /// The address of the user behind the membership.
+    /// The address of the user of the membership.
     pub(crate) user_email: Email,
     /// The address in lists of groups.
     pub(crate) group_email: Option<Email>,
     pub(crate) status: Invitation,
     pub(crate) joinable: bool,
-    /// The id of the user behind the membership; without it one is derived.
+    /// The id of the user of the membership; without it one is derived.
     pub(crate) user_id: Option<String>,
-    /// `None` if the API does not tell.
+    /// `None` if the API does not report it.
     pub(crate) two_factor: Option<bool>,
 }
 
@@ -113,7 +113,7 @@ fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<It
 /// How a list of people is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
-    /// By id: the orders by names, which the sandbox does not know.
+    /// By id. This is used for the orders by name, because the sandbox has no names.
     Id,
     Email,
     Status,
@@ -122,10 +122,10 @@ pub(crate) enum Order {
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     people: BTreeMap<MemberId, StoredPerson>,
-    /// By folded address: text compares faster than addresses do.
+    /// By address in lower case: texts compare faster than addresses.
     by_email: BTreeMap<String, MemberId>,
     groups: BTreeMap<GroupId, StoredGroup>,
-    /// A cache that is emptied when people change.
+    /// A cache. It is emptied when people change.
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
@@ -133,7 +133,7 @@ pub(crate) struct State {
     pub(crate) token_revoked: bool,
     pub(crate) history: History,
     clock: Clock,
-    /// The number of ids made for groups and policies.
+    /// The number of ids created for groups and policies.
     created: u64,
 }
 
@@ -141,11 +141,11 @@ pub(crate) struct State {
 pub(crate) enum Clock {
     /// The present time.
     Real,
-    /// One second later at each change, so that the same changes give the same times.
+    /// One second later at each change, so that the same changes have the same times.
     Counted(Timestamp),
 }
 
-/// How long the members of a new group cannot be reached.
+/// How long a new group's members cannot be reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settling {
     pub(crate) requests: u32,
@@ -199,7 +199,7 @@ impl State {
         self.by_email.get(email.folded()).copied()
     }
 
-    /// The group's members by address; those without one come first.
+    /// The group's members by address. Members without an address come first.
     pub(crate) fn members_by_email(&mut self, id: GroupId) -> Arc<[MemberId]> {
         let people = &self.people;
         let Some(group) = self.groups.get_mut(&id) else { return Arc::new([]) };
@@ -221,7 +221,7 @@ impl State {
         }
     }
 
-    /// The account's members, all or those with that status, in that order.
+    /// The account's members with this status, or all, in this order.
     pub(crate) fn people_sorted(&mut self, order: Order, status: Option<Invitation>) -> Arc<[MemberId]> {
         let people = &self.people;
         let sort = || {
@@ -272,7 +272,7 @@ impl State {
         self.set_members(id, &wanted)
     }
 
-    /// Removes a member; returns whether they were one.
+    /// Removes a member; returns whether the person was a member.
     pub(crate) fn remove_member(&mut self, id: GroupId, member: MemberId) -> bool {
         if !self.groups.get(&id).is_some_and(|group| group.has(member)) {
             return false;
@@ -351,7 +351,7 @@ impl State {
     /// Finds a person by address, or adds an accepted member with it.
     pub(crate) fn person_with_or_new(&mut self, email: &Email) -> MemberId {
         self.person_with(email).unwrap_or_else(|| {
-            // A person who had the address before may still have its id.
+            // A person who had the address before may still have the derived id.
             let id = id::of_person(email, |id| !self.people.contains_key(&id));
             self.insert_person(id, StoredPerson::new(email.clone()));
             id
@@ -397,7 +397,7 @@ impl State {
         true
     }
 
-    /// Records in the audit log what has just been done.
+    /// Records a change in the audit log.
     pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
         let time = match self.clock {
             Clock::Real => now(),

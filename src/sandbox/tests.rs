@@ -1,4 +1,4 @@
-//! The sandbox as a client meets it: every behaviour of the live API that is known, by name.
+//! Tests of the sandbox through HTTP: every known behavior of the live API.
 
 use std::net::SocketAddr;
 
@@ -22,14 +22,14 @@ mod writing;
 
 const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
-/// A sandbox with a client that knows its way around.
+/// A sandbox with an HTTP client.
 struct Given {
     sandbox: Sandbox,
     account: Account,
     http: reqwest::Client,
 }
 
-/// What a client got.
+/// An answer.
 struct Got {
     status: StatusCode,
     headers: reqwest::header::HeaderMap,
@@ -41,7 +41,7 @@ impl Got {
         serde_json::from_str(&self.text).unwrap()
     }
 
-    /// The emails of a list or of an echo.
+    /// The emails of a list of members.
     fn emails(&self) -> Vec<String> {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
         let json = self.json();
@@ -69,9 +69,8 @@ fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// Starts a sandbox.
 async fn given(seed: Seed) -> Given {
-    // The first caller installs it; the others find it installed.
+    // The first caller installs it. An error means that it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sandbox = Sandbox::start(&seed, any_port()).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -111,7 +110,7 @@ impl Given {
         self.send(self.request(Method::DELETE, path)).await.unwrap()
     }
 
-    /// The path of the groups, with more behind it.
+    /// The path of the groups, followed by `rest`.
     fn groups(&self, rest: &str) -> String {
         format!("/accounts/{ACCOUNT}/iam/user_groups{rest}")
     }
@@ -121,7 +120,7 @@ impl Given {
         self.groups(&format!("/{}", self.account.group_id(name).unwrap()))
     }
 
-    /// The path of a group's members, with more behind it.
+    /// The path of a group's members, followed by `rest`.
     fn members(&self, name: &str, rest: &str) -> String {
         format!("{}/members{rest}", self.group(name))
     }
@@ -141,7 +140,7 @@ impl Given {
     }
 }
 
-/// An account with one group of two, and a third person beside it.
+/// An account with a group of two members, and a third person.
 fn small() -> Seed {
     Seed::default().person("carol@example.com").group("Admins", ["bob@example.com", "Alice@example.com"])
 }

@@ -1,4 +1,4 @@
-//! The seed's durations and percentages, as people write them.
+//! The durations and percentages of a seed.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ impl Delay {
 }
 
 impl Delay {
-    /// The instant after this delay. A delay of ages never ends.
+    /// The instant after this delay. A very large delay never ends.
     pub(crate) fn after(self, now: Instant) -> Instant {
         const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
         now + self.0.min(AGES)

@@ -1,7 +1,7 @@
-//! The changed groups of a page: a table of all, every removal by name, and a diff for each.
+//! The changed groups of a page: a table of all groups, every removal by name, and a diff for each group.
 //!
-//! The table and the removals are never left out. Where they are long, they say less about each: first the links go,
-//! then what else is known. Diffs take the room that is left.
+//! The table and the removals are never left out. If they are long, they have fewer details: first without links,
+//! then without other facts. Diffs use the remaining space.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use crate::render::escape::{cell, code, fence, html, shortened};
 use crate::render::view::{Repository, place};
 use crate::render::words::{concerns, figures, labelled, labels, name};
 
-/// The bytes that a diff needs besides its lines.
+/// The bytes of a diff in addition to its lines.
 const FRAME: usize = 1500;
 
-/// The most lines of files that are named below a diff.
+/// The maximum number of file lines below a diff.
 const PLACES: usize = 8;
 
-/// How much is said of each group and each removal.
+/// The amount of detail for each group and each removal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Detail {
     Links,
@@ -31,7 +31,6 @@ enum Detail {
 /// The differences with one label.
 pub struct Part<'a> {
     label: Option<Since>,
-    /// The groups that the plan changes.
     changed: Vec<&'a GroupPlan>,
     /// The groups that are only observed.
     observed: Vec<&'a GroupPlan>,
@@ -52,7 +51,7 @@ impl<'a> Parts<'a> {
         Self { parts: labels(plan).into_iter().map(part).collect(), repository }
     }
 
-    /// Writes the parts into the page, but for so many bytes, which others need.
+    /// Writes the parts into the page, and leaves `reserved` bytes for others.
     pub fn write(&self, page: &mut Page, reserved: usize) {
         let reserved = reserved + 4 * REST;
         let essential = page.room().saturating_sub(reserved);
@@ -64,7 +63,7 @@ impl<'a> Parts<'a> {
         let detail = detail.unwrap_or(Detail::Names);
         page.push(&self.table(detail, if cut { essential / 2 } else { usize::MAX }));
         let Some((first, rest)) = self.parts.split_first() else { return };
-        // What the folded parts have to say in any case keeps its room.
+        // Keep space for the required text of the folded parts.
         let share = if cut { page.room().saturating_sub(reserved) / self.parts.len() } else { usize::MAX };
         let kept: Vec<String> = rest.iter().map(|part| self.removals(part, detail, share)).collect();
         let reserved = reserved + kept.iter().map(|text| text.len() + FRAME).sum::<usize>();
@@ -77,7 +76,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// What was there before the change under review, folded.
+    /// The differences that existed before the change under review, folded.
     fn before(&self, part: &Part<'_>, removals: &str, page: &mut Page) {
         if !part.changed.is_empty() {
             let changes = part.changed.iter().flat_map(|group| labelled(&group.changes, part.label));
@@ -91,7 +90,7 @@ impl<'a> Parts<'a> {
         self.observed(part, page, 0);
     }
 
-    /// The differences of groups that are only observed, folded.
+    /// The differences of observed groups, folded.
     fn observed(&self, part: &Part<'_>, page: &mut Page, reserved: usize) {
         if part.observed.is_empty() {
             return;
@@ -114,7 +113,7 @@ impl<'a> Parts<'a> {
 
     /// A row for every group that the plan changes, or would change if nothing were held.
     fn table(&self, detail: Detail, most: usize) -> String {
-        // Groups of this change come first; one with differences of both kinds has one row.
+        // Groups of this change come first. A group with both kinds of differences has one row.
         let mut seen = BTreeSet::new();
         let groups = self.parts.iter().flat_map(|part| &part.changed).copied();
         let all: Vec<&GroupPlan> = groups.filter(|group| seen.insert(group.id)).collect();
@@ -160,7 +159,7 @@ impl<'a> Parts<'a> {
         format!("| {name} |{} {present} → {left} |\n", cells.collect::<String>())
     }
 
-    /// Everybody who leaves, group by group.
+    /// All removals, by group.
     fn removals(&self, part: &Part<'_>, detail: Detail, most: usize) -> String {
         let leaving = part.changed.iter().map(|group| {
             let changes = labelled(&group.changes, part.label);
@@ -186,7 +185,7 @@ impl<'a> Parts<'a> {
         format!("{who} leaves {name}: {place}{}", facts(change))
     }
 
-    /// A diff for each group, as far as there is room, and what there is no room for.
+    /// A diff for each group, as far as there is space, and the number of those left out.
     fn diffs(&self, groups: &[&GroupPlan], label: Option<Since>, room: usize, fold: bool) -> String {
         let mut text = String::new();
         let (mut left_out, mut changes) = (0u64, 0u64);
@@ -236,7 +235,7 @@ impl<'a> Parts<'a> {
         if fold { folded(&title, &content) } else { format!("<p>{title}</p>\n\n{content}") }
     }
 
-    /// The lines that declare the changes of a diff, and who has not accepted their invitation yet.
+    /// The lines that declare the changes of a diff, and members who have not accepted their invitation.
     fn places(&self, changes: &[&Change]) -> String {
         // Two columns of one line are one place.
         let places: BTreeMap<(&str, u32), &Origin> =
@@ -255,7 +254,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The removals, a line a group.
+/// The removals, one line for each group.
 fn grouped(title: &str, groups: &[(&GroupPlan, Vec<&Change>)], most: usize) -> String {
     if groups.is_empty() {
         return String::new();

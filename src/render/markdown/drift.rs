@@ -1,4 +1,4 @@
-//! Drift as an issue: what differs from the files, not what a plan would do.
+//! Drift as an issue: the differences from the files, not the actions of a plan.
 
 use super::page::{Page, alert, folded, list};
 use super::{EXPIRED_TITLE, blocked, expiring, facts, held_expired, marker, unmanaged, warnings};
@@ -8,7 +8,7 @@ use crate::render::escape::{cell, code, fence};
 use crate::render::view::{Next, View, place};
 use crate::render::words::{self, DriftKind};
 
-/// The drift, on a page that GitHub takes whatever its size.
+/// The drift, on a page of a size that GitHub accepts.
 #[must_use]
 pub fn drift(plan: &Plan, view: View<'_>) -> String {
     let mut lines = words::drift_summary(plan).into_iter();

@@ -1,4 +1,4 @@
-//! Why a command failed, as a comment: so that no older comment stays up and is taken for the result.
+//! The failure of a command as a comment, so that no older comment remains visible as the result.
 
 use super::marker;
 use super::page::{Page, alert, list};
@@ -9,7 +9,6 @@ use crate::render::escape::{clean_lines, code, fence, prose};
 use crate::render::failure::Failed;
 use crate::render::view::{Repository, place};
 
-/// The failure of a command.
 #[must_use]
 pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repository>) -> String {
     let title = match failed.problems.as_slice() {
@@ -33,7 +32,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     page.finish()
 }
 
-/// The first line as a sentence, and the others, which show a place in a file, unchanged.
+/// The first line as a sentence, and the other lines unchanged, because they show a place in a file.
 fn message(error: &str) -> String {
     let Some((first, rest)) = error.split_once('\n') else { return prose(error) };
     let rest = clean_lines(rest.trim_end());

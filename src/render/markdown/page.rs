@@ -1,13 +1,13 @@
-//! A Markdown page that never grows beyond what GitHub takes, and says what it leaves out.
+//! A Markdown page that never exceeds GitHub's limit, and says what it leaves out.
 
-/// The most bytes of a page. GitHub refuses a comment of more than 65,536 characters; whichever way it counts them,
-/// there are never more than bytes. The rest is left to a workflow that adds a line of its own.
+/// The maximum size of a page. GitHub refuses comments with more than 65,536 characters, and a text never has more
+/// characters than bytes. The difference is left for lines that a workflow adds.
 pub const MOST_BYTES: usize = 65_000;
 
-/// The bytes kept free in each cut list for the line that says how much is missing.
+/// The bytes in each cut list for the line that says how much is missing.
 pub const REST: usize = 80;
 
-/// A page as far as it is written. What does not fit is never cut in the middle of a block.
+/// A page under construction. Blocks that do not fit are left out, never cut.
 #[derive(Debug)]
 pub struct Page {
     text: String,
@@ -15,17 +15,17 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page that begins and ends with these.
+    /// A page with this beginning and end.
     pub fn new(head: String, foot: String) -> Self {
         Self { text: head, foot }
     }
 
-    /// The bytes that are left.
+    /// The remaining bytes.
     pub fn room(&self) -> usize {
         MOST_BYTES.saturating_sub(self.text.len() + self.foot.len())
     }
 
-    /// Adds a block, if there is room for it.
+    /// Adds a block if it fits.
     pub fn push(&mut self, block: &str) -> bool {
         let fits = block.len() <= self.room();
         if fits {
@@ -34,13 +34,12 @@ impl Page {
         fits
     }
 
-    /// The whole page.
     pub fn finish(self) -> String {
         self.text.trim_end().to_owned() + "\n" + &self.foot
     }
 }
 
-/// A title with a list of items below it, in no more than so many bytes; nothing where there are no items.
+/// A title with a list of items in at most `most` bytes; empty if there are no items.
 pub fn list(title: &str, items: impl ExactSizeIterator<Item = String>, most: usize) -> String {
     let total = items.len();
     if total == 0 {
@@ -64,12 +63,12 @@ pub fn list(title: &str, items: impl ExactSizeIterator<Item = String>, most: usi
     text
 }
 
-/// A block that is folded away until somebody opens it. The title is HTML.
+/// A folded block. The title is HTML.
 pub fn folded(title: &str, content: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n\n", content.trim_end())
 }
 
-/// A block that GitHub shows as an alert of a kind; nothing where there is no content.
+/// A block that GitHub shows as an alert of this kind; empty if there is no content.
 pub fn alert(kind: &str, content: &str) -> String {
     let content = content.trim_end();
     if content.is_empty() {

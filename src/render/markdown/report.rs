@@ -1,4 +1,4 @@
-//! What came of a plan, as a comment on the pull request: what was done and to whom, what was not and why.
+//! A report as a comment on the pull request: what was done, what was not done, and why.
 
 use super::marker;
 use super::page::{Page, REST, alert, folded, list};
@@ -12,7 +12,7 @@ use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
 
-/// What came of each group that did not stay as it was: first what is not as it should be, then what was done.
+/// The results of each group that changed: first the errors, then the changes that were made.
 #[must_use]
 pub fn report(report: &Report) -> String {
     let mut lines = report_summary(report).into_iter();
@@ -110,7 +110,7 @@ fn difference(difference: &Difference) -> Vec<String> {
     added.chain(removed.iter().map(|member| format!("{} was removed", code(&subject(member))))).collect()
 }
 
-/// Why a saved plan is stale: who came and went in which group since it was made.
+/// Why a saved plan is stale: who joined and left each group after it was made.
 #[must_use]
 pub fn stale(groups: &[StaleGroup]) -> String {
     let head = format!("{}\n### Not applied: the account has changed since the plan was made\n\n", marker("apply"));

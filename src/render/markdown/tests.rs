@@ -1,4 +1,4 @@
-//! Pages as they are written.
+//! Snapshots of pages.
 
 use super::*;
 use crate::model::Origin;

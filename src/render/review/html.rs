@@ -1,4 +1,4 @@
-//! The page for an access review: one self-contained file without scripts, made to be read, printed and signed.
+//! The HTML page of an access review: one self-contained file without scripts, to read, print and sign.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use super::super::escape::clean;
 use super::{figures, head, place, terms, two_factor};
 use crate::plan::{Review, ReviewGroup, ReviewMembership, ReviewState};
 
-/// A matrix with more people or groups than this cannot be read on a page.
+/// A matrix with more people or groups is not readable on a page.
 const MATRIX_PEOPLE: usize = 80;
 const MATRIX_GROUPS: usize = 40;
 
@@ -39,7 +39,7 @@ pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     }
     for (number, group) in review.groups.iter().enumerate() {
         section_start(number, group, to)?;
-        // One row at a time: a group can have a hundred thousand members.
+        // One row at a time, because a group can have a hundred thousand members.
         for membership in &group.memberships {
             to.write_all(row(membership).into_string().as_bytes())?;
         }
@@ -78,7 +78,7 @@ fn overview(review: &Review) -> Markup {
     }
 }
 
-/// People and groups in one table, where it fits a page.
+/// People and groups in one table, if it fits a page.
 fn matrix(review: &Review) -> Option<Markup> {
     let groups: Vec<&ReviewGroup> = review.groups.iter().filter(|group| !group.memberships.is_empty()).collect();
     let mut people: BTreeSet<(String, &str)> = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Drift for a person at a terminal: what differs from the files, not what a plan would do.
+//! Drift for a terminal: the differences from the files, not the actions of a plan.
 
 use super::{Columns, Layout, Page, Style, View, mode};
 use crate::plan::{Action, GroupPlan, Plan};
@@ -7,7 +7,7 @@ use crate::render::escape::clean;
 use crate::render::view::Next;
 use crate::render::words;
 
-/// The drift: groups that differ in order, what is blocked, and the summary.
+/// The drift: groups with differences in order, blocked entries, and the summary.
 #[must_use]
 pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Page::new(layout);

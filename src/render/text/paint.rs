@@ -1,19 +1,19 @@
-//! Colours, where they are wanted.
+//! Optional colors.
 
 use anstyle::{AnsiColor, Effects};
 
-/// What a stretch of text is.
+/// The role of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// A heading, or the summary.
     Title,
-    /// What joins.
+    /// An addition.
     Add,
-    /// What leaves, and what is refused.
+    /// A removal or a refusal.
     Remove,
     /// What needs attention.
     Warn,
-    /// What can be passed over.
+    /// A less important text.
     Dim,
 }
 
@@ -24,13 +24,12 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// Paints if colour is wanted.
+    /// Paints if color is wanted.
     #[must_use]
     pub const fn new(color: bool) -> Self {
         Self { color }
     }
 
-    /// The text in the style.
     #[must_use]
     pub fn paint(self, style: Style, text: &str) -> String {
         if !self.color || text.is_empty() {

@@ -1,4 +1,4 @@
-//! What came of a plan, for a person at a terminal.
+//! A report for a terminal.
 
 use super::{Layout, Paint, Style};
 use crate::plan::Action;
@@ -8,11 +8,11 @@ use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
 
-/// What came of each group that did not stay as it was, then the sum.
+/// The results of each group that changed, then the summary.
 #[must_use]
 pub fn report(report: &Report, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    // What stands above is the plan.
+    // The plan is printed above.
     let mut lines = vec![String::new()];
     report.groups.iter().filter(|group| group.is_news()).for_each(|group| tell_group(group, paint, &mut lines));
     if lines.len() > 1 {
@@ -61,7 +61,7 @@ fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
     lines.extend(removed.iter().map(|member| format!("    was removed: {}", subject(member))));
 }
 
-/// The figures of a report in a line, and what else there is to say in further lines.
+/// The figures of a report in one line, then further lines.
 pub fn summary(report: &Report) -> Vec<String> {
     let total = report.groups.len() as u64;
     let count = |outcome| report.groups.iter().filter(|group| group.outcome == outcome).count() as u64;
@@ -102,7 +102,7 @@ pub fn summary(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What was done, in a line: nothing that was not done is worded as done.
+/// What was done, in one line. Changes that were not made are never worded as made.
 fn headline(report: &Report) -> String {
     let word = match (report.complete, report.has_changes()) {
         (true, false) => return "Nothing was changed.".into(),
@@ -113,14 +113,14 @@ fn headline(report: &Report) -> String {
     format!("{word}: {} added, {} removed.", report.added, report.removed)
 }
 
-/// Why a saved plan is stale: who came and went in which group since it was made.
+/// Why a saved plan is stale: who joined and left each group after it was made.
 #[must_use]
 pub fn stale(groups: &[StaleGroup], layout: Layout) -> String {
     let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
     format!("\n{title}\n{}Nothing was changed. {STALE_HELP}\n", changed_meanwhile(groups))
 }
 
-/// Who came and went in each group.
+/// Who joined and left each group.
 pub(super) fn changed_meanwhile(groups: &[StaleGroup]) -> String {
     let mut lines = Vec::new();
     for group in groups {

@@ -1,4 +1,4 @@
-//! Plans and reports as a terminal shows them.
+//! Snapshots of plans and reports on a terminal.
 
 use super::*;
 use crate::render::samples::{self, view};

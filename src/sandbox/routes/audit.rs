@@ -1,4 +1,4 @@
-//! Reads the audit log: entries between two times, page after page by cursor.
+//! Reads the audit log: entries between two times, paged by cursor.
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -46,13 +46,13 @@ pub(super) fn list(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     Ok(Success::read_with(entries.into(), info))
 }
 
-/// A time that the query must give: a date or an instant.
+/// A required time in the query: a date or an instant.
 fn time(call: &mut RouteCall<'_>, key: &str) -> Result<Timestamp, Rejection> {
     let Some(text) = call.query.take(key) else {
         return Err(Rejection::invalid(format!("the query parameter {key:?} is missing")));
     };
     let of_date = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    // A date is a whole text: one with a time and no offset is none.
+    // A date is the complete text. A date with a time and without an offset is invalid.
     let date = (text.len() == 10).then(|| text.parse().ok()).flatten();
     let time = text.parse().ok().or_else(|| date.and_then(of_date));
     time.ok_or_else(|| Rejection::invalid(format!("the query parameter {key:?} cannot be {text:?}")))

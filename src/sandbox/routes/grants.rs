@@ -8,7 +8,7 @@ use crate::sandbox::call::{RouteCall, page};
 use crate::sandbox::policies::Grantable;
 use crate::sandbox::request::PageSizes;
 
-/// The reference does not restate the limits.
+/// The API's reference does not document these limits.
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 1000, usual: 100 };
 
 pub(super) fn permission_groups(mut call: RouteCall<'_>) -> Result<Success, Rejection> {

@@ -42,7 +42,6 @@ fn shown_now(call: &RouteCall<'_>, id: GroupId) -> Result<Value, Rejection> {
     call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
 }
 
-/// The body of a request, checked.
 fn checked(call: &RouteCall<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
     let body: Body = call.incoming.json()?;
     match &body.name {

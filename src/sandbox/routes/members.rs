@@ -1,4 +1,4 @@
-//! A group's members: list, add, replace, get, remove.
+//! The members of a group: list, add, replace, get, remove.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,8 @@ pub(super) fn replace(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     Ok(Success::written(all_shown(call.state, call.settings, id), effect))
 }
 
-/// One bad member refuses the whole write: all must be account members, and those who join must be able to.
+/// One bad member makes the API refuse the whole write: all must be account members, and new members must be able to
+/// join.
 fn check_members(
     call: &RouteCall<'_>,
     listed: &BTreeSet<MemberId>,
@@ -146,8 +147,8 @@ pub(super) fn get(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     Ok(Success::read(result))
 }
 
-/// The user behind a membership. Before the invitation is accepted there is none, and the reference's shape for
-/// this answer has no null for its id: it is left out.
+/// The user of a membership. Before the invitation is accepted there is no user. The reference does not allow a null
+/// id in this answer, so the id is left out.
 fn user(id: MemberId, person: &StoredPerson) -> Value {
     let mut user = json!({ "email": person.user_email, "first_name": null, "last_name": null });
     if let Some(fields) = user.as_object_mut() {

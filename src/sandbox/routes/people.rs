@@ -12,7 +12,7 @@ use crate::sandbox::state::{Order, StoredPerson};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 5, most: 50, usual: 20 };
 
-/// The sandbox has no names of people: ordered by name, all are equal.
+/// The sandbox has no names of people, so they are all equal when sorted by name.
 const ORDERS: [(&str, Order); 4] = [
     ("user.first_name", Order::Id),
     ("user.last_name", Order::Id),

@@ -1,4 +1,4 @@
-//! What a seed says of the audit log.
+//! The audit log in a seed.
 
 use std::collections::BTreeMap;
 
@@ -21,42 +21,42 @@ pub struct SeedAuditLog {
     pub delay: Delay,
     /// Where the answer names the next page.
     pub cursor: SeedCursor,
-    /// How `raw.uri` is written.
+    /// The form of `raw.uri`.
     pub uri: SeedUri,
-    /// Whether `resource.request` is the body as a text, not as JSON.
+    /// Whether `resource.request` is the body as text instead of JSON.
     pub request_as_text: bool,
     /// The fields that no entry has, as JSON pointers like /actor/email.
     pub omit: Vec<String>,
     /// The fields that have another value in every entry, as JSON pointers.
     pub set: BTreeMap<String, Value>,
-    /// What was done before the sandbox started.
+    /// Changes before the sandbox started.
     pub entries: Vec<SeedAuditEntry>,
 }
 
-/// Something that was done before the sandbox started. The account is as the seed says all the same.
+/// A change before the sandbox started. It does not change the account of the seed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedAuditEntry {
-    /// When, as an RFC 3339 instant.
+    /// The time, as an RFC 3339 instant.
     #[schemars(extend("format" = "date-time"))]
     pub time: String,
-    /// By whom.
+    /// The actor.
     #[serde(default)]
     pub by: EditActor,
-    /// What. The group and the person are in the account.
+    /// The change. The group and the person must be in the account.
     pub edit: Edit,
     /// The fields that this entry does not have.
     #[serde(default)]
     pub omit: Vec<String>,
-    /// The fields that have another value.
+    /// The fields that have another value in this entry.
     #[serde(default)]
     pub set: BTreeMap<String, Value>,
-    /// The whole entry, in place of the usual one.
+    /// The complete entry, instead of the usual one.
     #[serde(default)]
     pub verbatim: Option<Value>,
 }
 
-/// Where an answer names the next page.
+/// The place of the next page's cursor in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedCursor {
@@ -67,7 +67,7 @@ pub enum SeedCursor {
     Cursor,
 }
 
-/// How the log writes the URI of a request.
+/// The form of a request's URI in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedUri {

@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-/// A place in a seed's text.
+/// A position in a seed's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeedPlace {
     /// The line, from 1.
@@ -25,7 +25,7 @@ impl From<serde_saphyr::Location> for SeedPlace {
     }
 }
 
-/// An entry with its place in the text.
+/// An entry with its position in the text.
 #[derive(Clone, Debug)]
 pub struct SeedEntry<T> {
     pub value: T,

@@ -1,4 +1,4 @@
-//! What can be wrong with a seed, and where.
+//! Errors in a seed, with their positions.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub enum SeedError {
     Invalid(Box<Invalid>),
 }
 
-/// What is wrong in a seed's text.
+/// An error in a seed's text.
 #[derive(Debug)]
 pub struct Invalid {
     pub path: PathBuf,
@@ -53,7 +53,7 @@ impl SeedError {
     pub(crate) fn from_yaml(path: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
         let place = error.location().map(SeedPlace::from);
         let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The library may repeat the place at the end of its text.
+        // The library may repeat the position at the end of its message.
         let said = place.and_then(|SeedPlace { line, column }| {
             let suffix = format!(" at line {line}, column {column}");
             whole.strip_suffix(&suffix).map(String::from)

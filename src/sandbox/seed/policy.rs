@@ -1,4 +1,4 @@
-//! What a seed says of a group's policies.
+//! The policies of a group in a seed.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,25 +11,25 @@ use super::entry::SeedEntry;
 pub struct SeedPolicy {
     /// The id; without it one is derived.
     pub id: Option<String>,
-    /// What the policy does with the permissions.
+    /// Whether the policy grants or denies the permissions.
     #[serde(default)]
     pub access: SeedPolicyAccess,
-    /// The permission groups, by name or id. A name that the account does not know yet becomes one of its permission groups;
-    /// an id that it does not know is shown without a name.
+    /// The permission groups, by name or id. An unknown name becomes a permission group of the account. An unknown id
+    /// is shown without a name.
     pub permission_groups: Vec<SeedEntry<SeedGrantable>>,
-    /// The resource groups, by name or id. Without any, the whole account.
+    /// The resource groups, by name or id. Without any, the policy applies to the whole account.
     #[serde(default)]
     pub resource_groups: Vec<SeedEntry<SeedGrantable>>,
 }
 
-/// What a policy does with the permissions that it names.
+/// Whether a policy grants or denies its permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SeedPolicyAccess {
     /// It grants them.
     #[default]
     Allow,
-    /// It denies them: such a policy can be in a seed, and is refused in a request.
+    /// It denies them. A seed can have such a policy; a request with one is refused.
     Deny,
 }
 
@@ -50,7 +50,7 @@ pub struct SeedGrantable {
     pub name: Option<String>,
     /// The id; without it one is derived from the name.
     pub id: Option<String>,
-    /// The label of a permission group, which its list can be filtered by.
+    /// The label of a permission group, for filters.
     pub label: Option<String>,
 }
 

@@ -23,7 +23,7 @@ async fn writes_of_clients_are_in_the_log() {
     let body = given.body(&["carol@example.com"]);
     let request = given.request(Method::POST, &given.members("Admins", "")).header("user-agent", "convoke/9 (+run)");
     let got = given.send(request.header("content-type", "application/json").body(body.to_string())).await.unwrap();
-    // Neither reads nor refused requests leave an entry.
+    // Reads and refused requests leave no entry.
     given.get(&given.members("Admins", "")).await;
     given.write(Method::POST, &given.members("Admins", ""), &json!([{ "id": "f".repeat(32) }])).await;
     assert!(given.delete(&given.member("Admins", "bob@example.com")).await.status.is_success());

@@ -1,6 +1,6 @@
 use super::*;
 
-/// An account where half of all requests meet something.
+/// An account in which half of all requests get a fault.
 fn rough(seed: u64) -> Seed {
     let share = Share::percent(5);
     let chance = Chance {
@@ -22,11 +22,11 @@ fn rough(seed: u64) -> Seed {
     Seed { chance: Some(chance), ..seed }
 }
 
-/// What each group's list meets, when they are read in this order.
+/// The faults of each group's list, read in this order.
 async fn schedule(seed: Seed, order: impl Iterator<Item = usize>) -> Vec<(String, Option<Fault>)> {
     let given = given(seed).await;
     for group in order {
-        // Whether there is an answer is up to chance.
+        // Whether there is an answer depends on chance.
         let _ = given.send(given.request(Method::GET, &given.members(&format!("Group {group:02}"), ""))).await;
     }
     let mut met: Vec<_> = given.account.requests().into_iter().map(|request| (request.path, request.fault)).collect();

@@ -1,4 +1,4 @@
-//! Reads that lag, lists that contradict themselves, effects that are claimed or come late, and edits around a write.
+//! Reads that lag, contradictory lists, effects that are claimed or late, and edits around a write.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ async fn list(given: &Given) -> Got {
     given.get(&given.members("Admins", "")).await
 }
 
-/// Waits for something that the sandbox does in its own time.
+/// Waits until the sandbox has done something.
 async fn until(done: impl Fn() -> bool) {
     while !done() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -27,7 +27,7 @@ async fn until(done: impl Fn() -> bool) {
 #[tokio::test]
 async fn reads_lag_behind_writes() {
     let given = given(small()).await;
-    // Nothing in this test takes so long, so every read shows the beginning.
+    // No test takes this long, so every read shows the beginning.
     given.account.set_lag(Duration::from_secs(3600));
     assert_eq!(post_carol(&given).await.unwrap().emails(), ALL);
     assert!(given.delete(&given.member("Admins", "bob@example.com")).await.status.is_success());
@@ -85,7 +85,7 @@ async fn every_contradiction_shows_in_the_answer() {
     }
 }
 
-/// Whether a list of one page says two things at once.
+/// Whether a list of one page contradicts itself.
 fn contradicts(got: &Got) -> bool {
     let json = got.json();
     let (result, info) = (json.get("result"), &json["result_info"]);

@@ -1,9 +1,9 @@
-//! What Terraform's provider does in its acceptance tests, request by request. After each step the group reads as it was
-//! written, or the provider would plan a change for ever.
+//! The requests of the Terraform provider's acceptance tests. After each step the group must read as it was written,
+//! or the provider would plan a change forever.
 
 use super::*;
 
-/// The parts of a group that the provider keeps in its state.
+/// The parts of a group that the provider stores in its state.
 fn kept(group: &Value) -> Value {
     let ids = |list: &Value| list.as_array().unwrap().iter().map(|one| json!({ "id": one["id"] })).collect::<Value>();
     let policies = group.get("policies").map(|policies| {
@@ -22,7 +22,7 @@ fn kept(group: &Value) -> Value {
     }
 }
 
-/// Sends a group and reads it back: everywhere it reads as it was sent. Answers its path and the result.
+/// Sends a group, and checks that every reading shows it as it was sent. Returns its path and the result.
 async fn put_group(given: &Given, path: Option<&str>, body: &Value) -> (String, Value) {
     let got = match path {
         Some(path) => given.write(Method::PUT, path, body).await,
@@ -87,7 +87,7 @@ async fn a_group_with_policies_reads_as_it_was_written() {
         json!({ "name": "granted", "policies": [policy(&[&readonly], &everything), policy(&[&admin], &everything)] });
     put_group(&given, Some(&path), &two).await;
 
-    // A name alone leaves the policies; an empty list takes them away.
+    // A name alone keeps the policies; an empty list removes them.
     let renamed = given.write(Method::PUT, &path, &json!({ "name": "renamed" })).await.json();
     assert_eq!(kept(&renamed["result"])["policies"], two["policies"]);
     let emptied = given.write(Method::PUT, &path, &json!({ "policies": [] })).await.json();
@@ -138,7 +138,7 @@ async fn members_are_added_replaced_and_emptied() {
         let json = given.get(&members).await.json();
         json["result"].as_array().map(|list| list.iter().map(|one| json!({ "id": one["id"] })).collect::<Vec<_>>())
     };
-    // A group just created has no members path for a moment; the provider tries again.
+    // A new group has no members path for a moment; the provider retries.
     assert_eq!(given.write(Method::POST, &members, &json!(ids[..1])).await.refusal(), (404, 404));
     for (method, wanted) in
         [(Method::POST, &ids[..1]), (Method::PUT, &ids[..]), (Method::PUT, &ids[1..]), (Method::PUT, &ids[..0])]

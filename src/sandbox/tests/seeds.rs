@@ -164,7 +164,7 @@ fn an_error_names_the_place_and_shows_the_line() {
         "chance: { edit: 60%, html: 41% }\n",
         "people: [\n",
     ];
-    // The list of all keys grows with the format.
+    // The list of all keys grows with the format, so cut it.
     let told = texts.map(|text| match error(text).split_once(", expected one of") {
         Some((before, after)) => {
             let rest = after.split_once('\n').map_or(String::new(), |(_, rest)| format!("\n{rest}"));

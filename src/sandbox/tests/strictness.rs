@@ -87,7 +87,7 @@ async fn a_body_that_is_no_json_or_says_it_is_something_else_is_refused() {
 async fn a_body_past_all_measure_is_refused() {
     let given = given(small()).await;
     let request = given.request(Method::PUT, &given.members("Admins", "")).header("content-type", "application/json");
-    // The server may close while the client still sends: then there is no answer to look at.
+    // The server may close while the client still sends. Then there is no answer to check.
     if let Ok(got) = given.send(request.body(" ".repeat(5 * 1024 * 1024))).await {
         assert_eq!(got.status, StatusCode::PAYLOAD_TOO_LARGE);
     }

@@ -1,9 +1,8 @@
-//! Pages of hostile names and of many groups, as GitHub's dialect of Markdown renders them.
+//! Pages with hostile names and with many groups, rendered as GitHub renders Markdown.
 
 use super::*;
 use crate::render::markdown::page::MOST_BYTES;
 
-/// The page as HTML.
 pub fn rendered(page: &str) -> String {
     let mut options = comrak::Options::default();
     options.extension.alerts = true;
@@ -15,7 +14,7 @@ pub fn rendered(page: &str) -> String {
     comrak::markdown_to_html(page, &options)
 }
 
-/// What of a page could become a link, a mention or a reference: the text outside of code.
+/// The text outside code, which could become a link, a mention or a reference.
 fn outside_of_code(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
