@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{AccountId, TimeError, WrittenTime};
+use crate::render::Format;
 
 /// The help heading of the less frequent flags.
 pub const MORE: &str = "Account, time, connection and output";
@@ -52,7 +53,7 @@ pub struct ConnectionArgs {
     /// schema seed` prints the file's format.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["api_url", "token_file"])]
     pub sandbox: Option<PathBuf>,
-    /// Read the API token from this file [default: the environment variable CLOUDFLARE_API_TOKEN]
+    /// Read the API token from this file [default: $CLOUDFLARE_API_TOKEN]
     ///
     /// Without a token, CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY are used. A token is not accepted as an argument,
     /// because other users of the machine could read it.
@@ -128,23 +129,9 @@ pub struct PlanOptions {
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct FormatArgs {
-    /// Format of the result: text, markdown, json or github
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    /// Format of the result
+    #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-}
-
-/// How to show results.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For a person at a terminal
-    #[default]
-    Text,
-    /// For a comment on a pull request
-    Markdown,
-    /// For programs
-    Json,
-    /// For a workflow of GitHub Actions: annotations, a job summary and the text
-    Github,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -31,7 +31,8 @@ pub use output::Output;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{Format, OutputArgs};
+use crate::cli::OutputArgs;
+use crate::render::Format;
 
 pub const EXAMPLES: &str = "\
 Start here:

@@ -42,12 +42,10 @@ pub use attribution::{
 };
 pub use base::{BaseChange, BaseComparison, compare_base};
 pub use blocked::{Blocked, BlockedReason};
-pub use contents::{
-    Action, Change, Expiring, GroupGuards, GroupPlan, Plan, PlanGuards, PlanWarning, PlannedTokenUser, Since, Summary,
-};
+pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, Since, Summary};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
-pub use guards::{Figures, Guard, Refusal};
+pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
 pub use operations::{Method, Operation};
 pub use review::{
     Beginnings, Review, ReviewEntry, ReviewFacts, ReviewGroup, ReviewMembership, ReviewMode, ReviewState, ReviewStatus,

@@ -20,6 +20,20 @@ mod words;
 pub use escape::clean;
 pub use words::summary;
 
+/// The formats of a result. `commands/show.rs` knows how each document is shown in each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person at a terminal
+    #[default]
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// For programs
+    Json,
+    /// For a workflow of GitHub Actions: annotations, a job summary and the text
+    Github,
+}
+
 /// "1 group", "2 groups".
 #[must_use]
 pub fn counted(count: u64, noun: &str) -> String {

@@ -15,11 +15,12 @@ use tokio::time::Instant;
 use self::again::{Again, is_young};
 use super::backoff::{Backoff, Patience};
 use super::config::{BaseUrl, ClientConfig, ClientError};
-use super::error::{ApiError, ApiErrorKind, ApiOperation, ErrorParts};
+use super::error::{ApiError, ApiErrorKind, ErrorParts};
 use super::http::{Http, HttpAnswer, Loss, Message};
 use super::notice::{Notices, Wait, WaitReason};
 use super::pacer::{Pace, Pacer, Ticket, TooLong, Turnout};
 use super::verdict::{AttemptFailure, Fate, Judge};
+use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
 
 /// After this time in the queue, the reading that a PUT relies on is too old.

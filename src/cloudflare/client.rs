@@ -14,11 +14,12 @@ use super::audit::{AuditCursor, AuditPage};
 use super::call::{Call, Caller, Retry};
 use super::config::{ClientConfig, ClientError};
 use super::envelope::{ListPage, Single};
-use super::error::{ApiError, ApiErrorKind, ApiOperation};
+use super::error::{ApiError, ApiErrorKind};
 use super::http::Message;
 use super::listing::Listing;
 use super::notice::Wait;
 use super::wire;
+use super::wire::ApiOperation;
 use super::write::{self, WriteFate};
 use crate::model::{
     AccountId, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,

@@ -3,56 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{GroupRef, MemberId};
-
-/// An operation of the API. A number is the number of members in the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiOperation {
-    ListGroups,
-    ListGroupMembers,
-    ListAccountMembers,
-    ReadGroupMember(MemberId),
-    ReadAuditLog,
-    ReadTokenOwner,
-    AddMembers(usize),
-    ReplaceMembers(usize),
-    RemoveMember(MemberId),
-}
-
-impl ApiOperation {
-    /// The operation's name for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ListGroups => "list_groups",
-            Self::ListGroupMembers => "list_group_members",
-            Self::ListAccountMembers => "list_account_members",
-            Self::ReadGroupMember(_) => "read_group_member",
-            Self::ReadAuditLog => "read_audit_log",
-            Self::ReadTokenOwner => "read_token_owner",
-            Self::AddMembers(_) => "add_members",
-            Self::ReplaceMembers(_) => "replace_members",
-            Self::RemoveMember(_) => "remove_member",
-        }
-    }
-}
-
-impl fmt::Display for ApiOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ListGroups => f.write_str("list the account's user groups"),
-            Self::ListGroupMembers => f.write_str("list the members"),
-            Self::ListAccountMembers => f.write_str("list the account's members"),
-            Self::ReadGroupMember(member) => write!(f, "read member {member}"),
-            Self::ReadAuditLog => f.write_str("read the account's audit log"),
-            Self::ReadTokenOwner => f.write_str("read the token's user"),
-            Self::AddMembers(1) => f.write_str("add 1 member"),
-            Self::AddMembers(count) => write!(f, "add {count} members"),
-            Self::ReplaceMembers(count) => write!(f, "set all {count} members"),
-            Self::RemoveMember(member) => write!(f, "remove member {member}"),
-        }
-    }
-}
+use super::envelope::ApiMessage;
+use super::wire::ApiOperation;
+use crate::model::GroupRef;
 
 /// The kind of a failure, for callers to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,30 +87,6 @@ impl fmt::Display for ApiErrorKind {
             Self::Refused => "the API refused",
             Self::NotAllowed => "the API does not allow this",
         })
-    }
-}
-
-/// A message of the API, safe to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiMessage {
-    /// 0 if the message has no code.
-    pub code: i64,
-    pub message: String,
-    /// The part of the request that the message is about.
-    pub pointer: Option<String>,
-    pub documentation_url: Option<String>,
-}
-
-impl fmt::Display for ApiMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {}", self.message, self.code)?;
-        if let Some(pointer) = &self.pointer {
-            write!(f, ", at {pointer}")?;
-        }
-        if let Some(url) = &self.documentation_url {
-            write!(f, ", see {url}")?;
-        }
-        f.write_str(")")
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::config::Credentials;
+use super::envelope::ApiMessage;
 use super::envelope::{Envelope, ProblemDocument};
-use super::error::{ApiErrorKind, ApiMessage};
+use super::error::ApiErrorKind;
 use super::http::{HttpAnswer, Loss};
 use super::text::{html_words, shown};
 

@@ -1,7 +1,8 @@
-//! The objects in the API's requests and answers. Reading is strict where the data decides who belongs to a group, and
-//! lenient elsewhere.
+//! The API operations in use, and the objects in their requests and answers. Reading is strict where the data decides
+//! who belongs to a group, and lenient elsewhere.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,6 +10,55 @@ use serde_json::Value;
 
 use super::envelope::{PageInfo, text};
 use crate::model::{Email, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus, Status, UserId};
+
+/// An operation of the API. A number is the number of members in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiOperation {
+    ListGroups,
+    ListGroupMembers,
+    ListAccountMembers,
+    ReadGroupMember(MemberId),
+    ReadAuditLog,
+    ReadTokenOwner,
+    AddMembers(usize),
+    ReplaceMembers(usize),
+    RemoveMember(MemberId),
+}
+
+impl ApiOperation {
+    /// The operation's name for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ListGroups => "list_groups",
+            Self::ListGroupMembers => "list_group_members",
+            Self::ListAccountMembers => "list_account_members",
+            Self::ReadGroupMember(_) => "read_group_member",
+            Self::ReadAuditLog => "read_audit_log",
+            Self::ReadTokenOwner => "read_token_owner",
+            Self::AddMembers(_) => "add_members",
+            Self::ReplaceMembers(_) => "replace_members",
+            Self::RemoveMember(_) => "remove_member",
+        }
+    }
+}
+
+impl fmt::Display for ApiOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListGroups => f.write_str("list the account's user groups"),
+            Self::ListGroupMembers => f.write_str("list the members"),
+            Self::ListAccountMembers => f.write_str("list the account's members"),
+            Self::ReadGroupMember(member) => write!(f, "read member {member}"),
+            Self::ReadAuditLog => f.write_str("read the account's audit log"),
+            Self::ReadTokenOwner => f.write_str("read the token's user"),
+            Self::AddMembers(1) => f.write_str("add 1 member"),
+            Self::AddMembers(count) => write!(f, "add {count} members"),
+            Self::ReplaceMembers(count) => write!(f, "set all {count} members"),
+            Self::RemoveMember(member) => write!(f, "remove member {member}"),
+        }
+    }
+}
 
 /// A valid address, if there is one.
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {

@@ -9,11 +9,12 @@ use super::session::{self, Connection};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals::Stop};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
-use crate::cli::{ConnectionArgs, FileArgs, Format, FormatArgs, PlanOptions, PlanningArgs};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::journal::Journal;
 use crate::model::RunStatus;
 use crate::observe;
 use crate::plan::{Digest, Plan};
+use crate::render::Format;
 use crate::render::view::{Invocation, Stale};
 use crate::render::{counted, summary};
 use crate::report::Report;
@@ -203,9 +204,9 @@ fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
 async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
     // In the other formats the plan is already on the terminal.
-    let mut question = match args.format.format {
-        Format::Json | Format::Markdown => summary(plan).into_iter().map(|line| line + "\n").collect(),
-        _ => String::new(),
+    let mut question = match has_page_before_report(args) {
+        true => String::new(),
+        false => summary(plan).into_iter().map(|line| line + "\n").collect(),
     };
     question.push_str(&format!("Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id));
     let ask = move || -> io::Result<String> {

@@ -5,13 +5,14 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cli, Exit, Failure, github_actions, show};
-use crate::cli::{Color, Format, LogFormat};
+use super::{Cli, Exit, Failure, show};
+use crate::cli::{Color, LogFormat};
 use crate::cloudflare::Client;
+use crate::render::Format;
 use crate::render::escape::clean_lines;
 use crate::render::failure::Failed;
+use crate::render::json;
 use crate::render::text::{Layout, Paint, Style};
-use crate::render::{github, json, markdown};
 
 const DEFAULT_WIDTH: usize = 100;
 
@@ -215,20 +216,8 @@ impl Output {
     /// Writes a failure as the result, if the format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
         let failed = Failed { requests: self.requests(), ..failure.failed() };
-        match self.format {
-            Format::Text => {}
-            Format::Markdown => {
-                let page = markdown::failure(&failed, &self.command, github_actions::repository().as_ref());
-                self.result(&page);
-            }
-            Format::Json => self.json(&failed),
-            Format::Github => {
-                let page = markdown::failure(&failed, &self.command, github_actions::repository().as_ref());
-                github_actions::append_summary(&page, self);
-                github_actions::set_outputs(failed.status, None, self);
-                self.result(&github::failure(&failed));
-            }
-        }
+        let (format, command) = (self.format, self.command.clone());
+        show::failure(&failed, &command, format, self);
     }
 
     fn message(&mut self, level: Level, message: &str, help: Option<&str>) {

@@ -13,8 +13,8 @@ Examples:
 
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// The kind of file: config, plan, journal, seed, review or report
-    #[arg(value_enum, value_name = "FILE", hide_possible_values = true)]
+    /// The kind of file
+    #[arg(value_enum, value_name = "FILE")]
     pub of: SchemaOf,
 }
 

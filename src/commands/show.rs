@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Failure, Output, files, github_actions, invocation};
-use crate::cli::{Format, FormatArgs};
+use crate::cli::FormatArgs;
 use crate::model::RunStatus;
 use crate::plan::Plan;
+use crate::render::Format;
+use crate::render::failure::Failed;
 use crate::render::view::{Invocation, Stale, View};
 use crate::render::{counted, github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
@@ -106,6 +108,21 @@ pub fn stale(groups: Vec<StaleGroup>, requests: u64, format: Format, output: &mu
             github_actions::append_summary(&markdown::stale(&groups), output);
             github_actions::set_outputs(RunStatus::Stale, None, output);
             output.result(&github::stale(&groups, &text::stale(&groups, output.layout())));
+        }
+    }
+}
+
+/// Shows a failure as the result, where the format is not text: the message on stderr says it there.
+pub fn failure(failed: &Failed<'_>, command: &str, format: Format, output: &mut Output) {
+    let page = || markdown::failure(failed, command, github_actions::repository().as_ref());
+    match format {
+        Format::Text => {}
+        Format::Markdown => output.result(&page()),
+        Format::Json => output.json(failed),
+        Format::Github => {
+            github_actions::append_summary(&page(), output);
+            github_actions::set_outputs(failed.status, None, output);
+            output.result(&github::failure(failed));
         }
     }
 }

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::{Exit, Failure, Output, session};
-use crate::cli::{FileArgs, Format, FormatArgs, MORE, TimeArgs};
+use crate::cli::{FileArgs, FormatArgs, MORE, TimeArgs};
 use crate::config;
 use crate::model::{AccountId, RunStatus};
+use crate::render::Format;
 use crate::render::failure::FORMAT_VERSION;
 use crate::render::{counted, github};
 

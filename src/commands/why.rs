@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::{Exit, Failure, Output, progress::Progress, session};
-use crate::cli::{ConnectionArgs, FileArgs, Format, FormatArgs, TimeArgs};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, TimeArgs};
 use crate::cloudflare::Client;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
+use crate::render::Format;
 use crate::render::why;
 
 pub const EXAMPLES: &str = "\
@@ -58,7 +59,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     why.requests = Some(client.requests());
     match args.format.format {
         Format::Json => output.json(&why),
-        Format::Text | Format::Markdown | Format::Github => output.result(&why::text(&why, output.layout())),
+        _ => output.result(&why::text(&why, output.layout())),
     }
     for (id, cause) in &current.unreadable {
         let name = current.groups.get(id).map_or("", |group| group.name.as_str());

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, BaseChange, Blocked, Digest, Operation, Refusal};
+use super::{Attribution, BaseChange, Blocked, Digest, GroupGuards, Operation, PlanGuards, Refusal};
 use crate::model::{
-    AccountId, GroupId, GroupName, GroupRef, Limit, Member, MemberId, Membership, Mode, Origin, PersonRef, Protected,
-    RosterUse, RunStatus, Setting, UserId,
+    AccountId, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, PersonRef, RosterUse,
+    RunStatus,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -111,38 +111,6 @@ pub struct PlanWarning {
     pub help: String,
     /// The place in a file that causes it.
     pub origin: Option<Origin>,
-}
-
-/// The guards of one group, from its own settings and the files' defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GroupGuards {
-    /// The group must keep at least this many members.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_members: Option<Setting<u64>>,
-    pub allow_empty: Setting<bool>,
-    pub group_removals: Setting<Limit>,
-}
-
-/// The guards that concern more than one group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanGuards {
-    pub total_removals: Setting<Limit>,
-    /// Who is never removed from any group.
-    pub protected: Vec<Protected>,
-    /// The user of the token, if the plan removes anybody and the API reported the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_user: Option<PlannedTokenUser>,
-}
-
-/// The user of the token when the plan was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlannedTokenUser {
-    pub user_id: UserId,
-    /// The user's members of the account, if known.
-    pub members: Vec<MemberId>,
 }
 
 /// A member joins or leaves a group.

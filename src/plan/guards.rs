@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::people::People;
 use super::typos::{self, Texts};
-use super::{Change, GroupGuards, GroupPlan, Plan, PlanGuards, PlanWarning, PlannedTokenUser, Target};
+use super::{Change, GroupPlan, Plan, PlanWarning, Target};
 use crate::model::{
     Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Observed, Origin, PersonRef, Protected, Setting,
-    Settings, TokenUser, Unmanaged,
+    Settings, TokenUser, Unmanaged, UserId,
 };
 
 /// A percentage of one group's members always allows at least this many removals.
@@ -93,6 +93,38 @@ pub struct Figures {
     pub present: u64,
 }
 
+/// The guards of one group, from its own settings and the files' defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupGuards {
+    /// The group must keep at least this many members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_members: Option<Setting<u64>>,
+    pub allow_empty: Setting<bool>,
+    pub group_removals: Setting<Limit>,
+}
+
+/// The guards that concern more than one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanGuards {
+    pub total_removals: Setting<Limit>,
+    /// Who is never removed from any group.
+    pub protected: Vec<Protected>,
+    /// The user of the token, if the plan removes anybody and the API reported the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_user: Option<PlannedTokenUser>,
+}
+
+/// The user of the token when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTokenUser {
+    pub user_id: UserId,
+    /// The user's members of the account, if known.
+    pub members: Vec<MemberId>,
+}
+
 impl GroupGuards {
     /// The guards of a declared group.
     #[must_use]
@@ -164,6 +196,22 @@ pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusa
         refusals.extend(allow_empty(group));
     }
     refusals
+}
+
+/// Whether an earlier refusal applies without a new check. A protected person may have been found among the
+/// account's members, which are not read again. Such a refusal stays if the plan still removes anybody in that
+/// group.
+pub(super) fn still_stands(plan: &Plan, refusal: &Refusal) -> bool {
+    match refusal.guard {
+        Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,
+        Guard::GroupRemovals | Guard::TotalRemovals | Guard::MinMembers | Guard::AllowEmpty => false,
+        Guard::Protected => {
+            let concerned = |group: &&GroupPlan| {
+                refusal.group.as_ref().is_none_or(|name| *name == group.name) && group.removals().next().is_some()
+            };
+            plan.groups.iter().find(concerned).is_some()
+        }
+    }
 }
 
 /// Checks how the files and the account fit together.

@@ -35,7 +35,8 @@ impl Plan {
         let memberships = self.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
         let current = Observed { memberships, ..Observed::default() };
         let refusals = guards::operation_refusals(&self, &People::of(&current));
-        let kept: Vec<Refusal> = self.refusals.iter().filter(|refusal| self.still_stands(refusal)).cloned().collect();
+        let kept: Vec<Refusal> =
+            self.refusals.iter().filter(|refusal| guards::still_stands(&self, refusal)).cloned().collect();
         self.refusals = kept;
         for refusal in refusals {
             let same = |known: &Refusal| (&known.guard, &known.group) == (&refusal.guard, &refusal.group);
@@ -46,21 +47,5 @@ impl Plan {
         guards::sort(&mut self);
         self.recount();
         self
-    }
-
-    /// Whether an earlier refusal applies without a new check. A protected person may have been found among the
-    /// account's members, which are not read again. Such a refusal stays if the plan still removes anybody in that
-    /// group.
-    fn still_stands(&self, refusal: &Refusal) -> bool {
-        match refusal.guard {
-            Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,
-            Guard::GroupRemovals | Guard::TotalRemovals | Guard::MinMembers | Guard::AllowEmpty => false,
-            Guard::Protected => {
-                let concerned = |group: &&super::GroupPlan| {
-                    refusal.group.as_ref().is_none_or(|name| *name == group.name) && group.removals().next().is_some()
-                };
-                self.groups.iter().find(concerned).is_some()
-            }
-        }
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::super::error::{ApiErrorKind, ApiOperation};
+use super::super::error::ApiErrorKind;
 use super::super::notice::WaitReason;
 use super::super::verdict::{AttemptFailure, Fate};
+use super::super::wire::ApiOperation;
 use super::{Attempts, Call, Caller, Retry};
 
 /// How often a request is repeated because its answer contradicts itself. Lists have their own limit.
