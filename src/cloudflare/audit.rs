@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn older_logs_name_the_cursor_elsewhere() {
+    fn older_log_cursor_is_read() {
         assert_eq!(
             page(json!({ "result": [], "result_info": { "cursor": "older" } })).next,
             Some(AuditCursor("older".to_owned()))

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_their_bound_and_never_beyond() {
+    fn waits_grow_up_to_their_limit() {
         let mut backoff = Backoff::within(Duration::from_secs(300));
         for expected in [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
             let full = Duration::from_millis(expected);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn little_patience_makes_for_short_waits() {
+    fn little_patience_gives_short_waits() {
         let mut backoff = Backoff::within(Duration::from_millis(320));
         assert!(backoff.next() <= Duration::from_millis(10));
         assert_eq!(Backoff::within(Duration::ZERO).next(), Duration::ZERO);

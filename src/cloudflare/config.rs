@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_appended_with_or_without_a_slash_at_the_end() {
+    fn path_is_appended_with_or_without_trailing_slash() {
         for base in ["https://h/client/v4", "https://h/client/v4/"] {
             let url = BaseUrl::parse(base).unwrap();
             assert_eq!(url.join(["accounts", "a"]).as_str(), "https://h/client/v4/accounts/a");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_can_hold_is_refused_without_showing_it() {
+    fn token_invalid_in_a_header_is_refused_unseen() {
         let error = Credentials::Token("hunter2\n".into()).headers().unwrap_err();
         assert!(matches!(error, ClientError::OddCredential(_)));
         assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_a_whole_number_however_it_is_written() {
+    fn whole_numbers_are_read_in_any_notation() {
         let total = |number: &str| {
             let page = page(&format!(r#"{{"result_info": {{"total_count": {number}}}}}"#)).unwrap();
             page.info().map(|info| info.total_count)
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_document_is_told_in_a_line() {
+    fn problem_document_is_shown_on_one_line() {
         let problem = |text: &str| serde_json::from_str::<ProblemDocument>(text).unwrap();
         let known = problem(
             r#"{"type":"https://x","title":"Error 1015","status":429,"detail":"Rate limited","error_code":1015,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_any_shape_are_read_as_far_as_they_go() {
+    fn errors_of_any_shape_are_read() {
         let errors = |text: &str| serde_json::from_str::<Envelope>(text).unwrap().errors();
         assert_eq!(errors(r#"{"success":false}"#), []);
         assert_eq!(errors(r#"{"success":false,"errors":null}"#), []);

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_what_where_why_and_how_often() {
+    fn error_names_operation_place_cause_and_attempts() {
         let error = ApiError::from(ErrorParts {
             operation: ApiOperation::ListGroupMembers,
             group: Some(GroupRef {

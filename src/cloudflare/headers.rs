@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn several_policies_in_one_or_more_lines_are_read() {
+    fn several_rate_limit_policies_are_read() {
         let headers = headers(&[
             ("ratelimit-policy", "\"b,;c\";w=1;q=5"),
             ("ratelimit", "a ; T=1; r=2 , \"b,;c\";r=3;t=4;x=\"y,z\""),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_passed_over() {
+    fn invalid_headers_are_ignored() {
         for nonsense in ["", ";;;", "\"default\"", "\"default\";r=50", "\"d\";r=-1;t=3", "\"d\";r=x;t=1", "\"d;r=1;t=1"]
         {
             assert_eq!(allowances(&headers(&[("ratelimit", nonsense)])), [], "{nonsense}");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_spelling_is_read_too() {
+    fn both_header_spellings_are_read() {
         let told = |reset: &str| {
             allowances(&headers(&[
                 ("date", "Sat, 01 Aug 2026 00:00:00 GMT"),
@@ -204,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_it_panic(value in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn headers_never_cause_a_panic(value in proptest::collection::vec(any::<u8>(), 0..80)) {
             let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
             let mut headers = HeaderMap::new();
             for name in [

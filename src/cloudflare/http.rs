@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distrusted_certificate_is_found_however_deep_it_lies() {
+    fn certificate_error_is_found_at_any_depth() {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let wrapped = io::Error::other(io::Error::other(tls));
         assert!(distrusts_certificate(&wrapped));

@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_fit_are_believed() {
+    fn consistent_figures_are_accepted() {
         for (rows, info) in [
             (3, Value::Null),
             (3, json!({ "page": 1, "per_page": 500, "count": 3, "total_count": 3, "total_pages": 1 })),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_does_not_fit_is_a_contradiction() {
+    fn inconsistent_figure_is_a_contradiction() {
         for (rows, info) in [
             (3, json!({ "count": 4 })),
             (3, json!({ "count": "2" })),
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_do_not_fit_together_are_no_list() {
+    fn inconsistent_pages_are_rejected() {
         let first = json!({ "total_count": 5, "per_page": 3, "total_pages": 2 });
         let begun = || begin(3, first.clone()).unwrap();
         let second = |ids, info| why(begun().add(2, 3, page(ids, info)).unwrap_err());

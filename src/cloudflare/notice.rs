@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_that_ends_last_is_shown_until_none_is_left() {
+    fn longest_wait_is_shown_until_all_end() {
         let notices = Notices::new();
         let shown = notices.watch();
         let now = Instant::now();

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_holds_every_request_until_the_time_it_names() {
+    async fn refusal_delays_every_request_until_its_time() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
         let patience = Duration::from_secs(60);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_that_is_too_long_is_said_at_once() {
+    async fn too_long_wait_fails_immediately() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
         pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_given_up_makes_room_for_the_next() {
+    async fn abandoned_request_frees_its_place() {
         let pacer = Pacer::new(Notices::new());
         let patience = Duration::from_secs(60);
         pacer.admit(even(patience)).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);

@@ -98,23 +98,23 @@ fn judge_all(status: u16, body: &[u8]) {
 
 proptest! {
     #[test]
-    fn no_json_makes_it_panic(status in 100_u16..600, value in value()) {
+    fn arbitrary_json_never_causes_a_panic(status in 100_u16..600, value in value()) {
         judge_all(status, value.to_string().as_bytes());
     }
 
     #[test]
-    fn no_result_makes_it_panic(result in value(), info in value(), errors in value(), success: bool) {
+    fn arbitrary_results_never_cause_a_panic(result in value(), info in value(), errors in value(), success: bool) {
         let body = json!({ "success": success, "errors": errors, "result": result, "result_info": info });
         judge_all(200, body.to_string().as_bytes());
     }
 
     #[test]
-    fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..4096)) {
+    fn arbitrary_bytes_never_cause_a_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..4096)) {
         judge_all(status, &body);
     }
 
     #[test]
-    fn no_text_is_shown_as_more_than_one_line(text: String, most in 0_usize..50) {
+    fn texts_are_shown_on_one_line(text: String, most in 0_usize..50) {
         prop_assert!(shown(&text, most).chars().all(|character| !character.is_control()));
     }
 }

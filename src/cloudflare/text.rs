@@ -70,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_deceive_a_terminal_is_escaped() {
+    fn terminal_control_characters_are_escaped() {
         assert_eq!(shown("a\u{1b}[2Jb", 100), "a\\u{1b}[2Jb");
         assert_eq!(shown("abc\u{202e}def", 100), "abc\\u{202e}def");
         assert_eq!(shown("it's \"odd\"", 100), "it's \"odd\"");
     }
 
     #[test]
-    fn a_page_is_told_by_its_title_or_its_words() {
+    fn html_page_is_shown_as_title_or_words() {
         let title = "<!DOCTYPE html><HTML><Head><TITLE lang=en>502 &amp; more</TITLE><style>p { x }</style></Head>text";
         assert_eq!(html_words(title), "502 & more");
         let words = "<html><title> </title><script>var a = '<b>';</script><h1>Bad <b>gateway</b></h1><style>x";
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_one_line_of_bounded_length() {
+    fn shown_text_is_one_short_line() {
         assert_eq!(shown("  one\r\n two\tthree ", 100), "one two three");
         assert_eq!(shown("one two three", 7), "one two…");
         assert_eq!(shown("one two three", 3), "one…");

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_other_side_says_is_shown_without_its_teeth() {
+    fn texts_of_the_api_are_shown_safely() {
         let failure = judged(502, &format!("<html>\r\n\u{1b}[31m hunter2hunter2 {}", "x".repeat(9999)));
         let detail = failure.detail.unwrap();
         assert!(detail.starts_with("\\u{1b}[31m [redacted] xxx"), "{detail}");

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_may_lack_everything_but_a_valid_id() {
+    fn member_needs_only_a_valid_id() {
         let member = |text: &str| serde_json::from_str::<GroupMember>(text).map(|wire| (wire.id, Member::from(wire)).1);
         let id = "4f5f0c14a2a41d5063dd301b2f829f04";
         for odd in ["", r#","email":null,"status":7"#, r#","email":"a b","status":"unheard of","created_at":[]"#] {

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_what_goes_on_and_what_is_waited_for() {
+    fn progress_line_shows_work_and_wait() {
         let now = Instant::now();
         let until = now + Duration::from_millis(11_200);
         let wait = |why| Some(Wait { until, why, status: None, attempt: 1 });

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_means_all_yaml_below_it_but_what_is_hidden() {
+    fn folder_includes_all_visible_yaml_files() {
         let folder = folder(&["b.yaml", "a/x.yml", "a/b/c.yaml", ".git/d.yaml", ".e.yaml", "f.json", "g.yaml.bak"]);
         assert_eq!(names(&load(&[folder.path().into()]).unwrap()), ["a/b/c.yaml", "a/x.yml", "b.yaml"]);
     }
@@ -317,7 +317,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_may_lead_in_a_circle() {
+    fn links_are_followed_through_cycles() {
         let folder = folder(&["a.yaml", "sub/b.yaml"]);
         let elsewhere = self::folder(&["c.yaml"]);
         std::os::unix::fs::symlink(folder.path(), folder.path().join("sub/up")).unwrap();
@@ -339,7 +339,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_cannot_be_read_is_told_together_with_what_is_wrong_elsewhere() {
+    fn unreadable_files_are_reported_with_other_problems() {
         let folder = folder(&["a.yaml", "empty/x.txt"]);
         let path = folder.path();
         fs::write(path.join("b.yaml"), "version: 1\ngroups: {B: {members: [roster: gone]}}\nx: 1\n").unwrap();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_over_the_limit_is_told_with_what_to_do() {
+    fn oversized_file_is_reported_with_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.yaml");
         File::create(&path).unwrap().set_len(u64::try_from(LARGEST_FILE).unwrap() + 1).unwrap();
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_shown_without_what_says_nothing() {
+    fn path_is_shown_without_leading_dot() {
         assert_eq!(shown(Path::new("./groups/./a.yaml")), "groups/a.yaml");
         assert_eq!(shown(Path::new("../a.yaml")), "../a.yaml");
         assert_eq!(shown(Path::new("/a.yaml")), "/a.yaml");

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_word_is_found_and_another_is_not() {
+    fn misspelt_word_is_found() {
         let known = ["members", "mode", "min_members"];
         assert_eq!(nearest("membres", known), Some("members"));
         assert_eq!(nearest("Mode", known), Some("mode"));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_are_listed_where_none_is_near() {
+    fn all_words_are_listed_without_a_near_one() {
         assert_eq!(did_you_mean("exakt", &["exact", "additive"]), "did you mean \"exact\"?");
         assert_eq!(did_you_mean("full", &["exact", "additive"]), "expected one of: exact, additive");
     }

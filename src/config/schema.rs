@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_names_the_keys_that_the_reader_knows() {
+    fn schema_has_the_keys_of_the_reader() {
         let schema = schema().to_value();
         let keys_of = |value: &Value| {
             let mut keys: Vec<String> = value["properties"].as_object().unwrap().keys().cloned().collect();

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_takes_for_something_else_is_quoted() {
+    fn text_that_yaml_misreads_is_quoted() {
         for text in [
             "",
             " x",

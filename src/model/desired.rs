@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentage_has_a_least_unless_it_is_zero() {
+    fn percentage_has_a_minimum_unless_zero() {
         let quarter = Limit::Percent { hundredths: 2500 };
         assert_eq!(quarter.allows(0, 1), 1);
         assert_eq!(quarter.allows(3, 1), 1);

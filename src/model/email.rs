@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         let error = |text: &str| text.parse::<Email>().unwrap_err();
         assert_eq!(error(""), EmailError::Empty);
         assert_eq!(error("alice"), EmailError::NoAt);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_come_in_the_order_of_their_text() {
+    fn ids_sort_like_their_text() {
         let at = |place: usize, digit: &str| "5".repeat(place) + digit + &"5".repeat(31 - place);
         let mut texts: Vec<String> = (0..32).flat_map(|place| ["4", "6", "z"].map(|digit| at(place, digit))).collect();
         let mut ids: Vec<MemberId> = texts.iter().map(|text| text.parse().unwrap()).collect();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_escape_a_path_is_no_id() {
+    fn path_characters_are_not_an_id() {
         assert_eq!("../../user".parse::<GroupId>(), Err(IdError::Character('.')));
         assert_eq!("abc".parse::<GroupId>(), Err(IdError::Length(3)));
         assert!("é".repeat(16).parse::<GroupId>().is_err());

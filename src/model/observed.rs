@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_groups_tell_alike_is_shared_and_nothing_else_is() {
+    fn only_identical_members_are_shared() {
         let id: MemberId = "0".repeat(32).parse().unwrap();
         let told = |email: &str, status| {
             Membership::from([(id, Arc::new(Member { id, email: email.parse().ok(), status: Some(status) }))])

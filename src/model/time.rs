@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_holds_its_first_instant_only() {
+    fn window_includes_its_first_instant_only() {
         let window = Window { from: Some(at("2026-12-01T00:00:00Z")), until: Some(at("2027-01-01T00:00:00Z")) };
         assert!(!window.contains(at("2026-11-30T23:59:59Z")));
         assert!(window.contains(at("2026-12-01T00:00:00Z")));

@@ -215,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_request_that_names_a_member_added_them() {
+    fn first_naming_request_added_the_member() {
         let replaced = RecordedEffect::Replaced(Some(vec![id(7), id(8)]));
         let log = [change(9, replaced, "ci"), change(2, added(7), "dana"), change(3, added(8), "eve")];
         assert_eq!(author(&log, Action::Remove, None), Some(("dana".into(), true)));
     }
 
     #[test]
-    fn a_request_before_the_last_removal_added_nobody() {
+    fn request_before_the_last_removal_does_not_count() {
         let removed = RecordedEffect::Removed(id(7));
         let log = [change(2, added(7), "dana"), change(3, removed.clone(), "eve")];
         assert_eq!(author(&log, Action::Remove, None), None);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_the_member_is_no_certain_removal() {
+    fn list_without_member_is_only_probable() {
         let log = [change(5, RecordedEffect::Replaced(Some(vec![id(8)])), "ci")];
         assert_eq!(author(&log, Action::Add, None), Some(("ci".into(), false)));
     }
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_far_from_the_beginning_is_another_one() {
+    fn distant_log_entry_does_not_match() {
         let log = [change(5, added(7), "dana"), change(40, added(7), "eve")];
         assert_eq!(author(&log, Action::Remove, Some("2026-11-20T14:41:00Z")), Some(("eve".into(), true)));
         assert_eq!(author(&log, Action::Remove, Some("2026-11-21T14:41:00Z")), None);
     }
 
     #[test]
-    fn another_group_proves_nothing() {
+    fn entry_of_another_group_proves_nothing() {
         let mut other = change(5, added(7), "dana");
         other.group = group(2);
         assert_eq!(author(&[other], Action::Remove, None), None);

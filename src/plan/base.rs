@@ -291,7 +291,7 @@ groups:
 ";
 
     #[test]
-    fn every_loosened_setting_is_told() {
+    fn every_loosened_setting_is_reported() {
         insta::assert_snapshot!(compared(STRICT, LOOSE).join("\n"), @"
         ! limits.group_removals: 1 -> 2
         ! limits.total_removals: 5% -> 50%
@@ -358,7 +358,7 @@ groups:
     }
 
     #[test]
-    fn setting_at_its_default_value_is_no_change() {
+    fn explicit_default_is_not_a_change() {
         let plain = "version: 1\ngroups: {}\n";
         let said = "version: 1\nsettings: { limits: { group_removals: 25% }, unmanaged_groups: ignore }\ngroups: {}\n";
         assert_eq!(compared(plain, said), Vec::<String>::new());

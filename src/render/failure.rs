@@ -49,7 +49,7 @@ mod tests {
     use crate::render::{json, samples};
 
     #[test]
-    fn problem_says_where_and_what_to_do() {
+    fn problem_has_place_and_remedy() {
         let source = Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
         let problems = parse(&[source]).unwrap_err();
         let failed = samples::failed(&problems);

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_stand_on_the_lines_that_cause_them() {
+    fn changes_are_annotated_on_their_lines() {
         insta::assert_snapshot!(annotations(&samples::small()), @"
     ::warning file=groups.yaml,line=11,col=9,title=Expiring soon%3A Developers::dave@example.com is a member until 2026-12-03
     ::notice file=groups.yaml,line=5,col=28,title=To add%3A Developers::bob@example.com
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_is_no_annotation() {
+    fn earlier_differences_have_no_annotation() {
         insta::assert_snapshot!(annotations(&samples::labelled()), @"
     ::warning file=groups.yaml,line=11,col=9,title=Expiring soon%3A Developers::dave@example.com is a member until 2026-12-03
     ::notice file=groups.yaml,line=11,col=9,title=To add%3A Developers::dave@example.com
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_hostile_is_a_command_of_its_own() {
+    fn hostile_text_is_never_a_command() {
         let shown = plan(&samples::hostile(), view(), "::error::x\n");
         insta::assert_snapshot!(shown, @r#"
         ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=3,col=15,title=Refused%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil is protected in \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}". Help: keep the person in the group's list, or remove the person from settings.protected first
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_stands_on_its_line() {
+    fn file_problems_are_annotated_on_their_line() {
         let source = Source { path: "a,b:c.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
         let problems = parse(&[source]).unwrap_err();
         insta::assert_snapshot!(failure(&samples::failed(&problems)), @r#"::error file=a%2Cb%3Ac.yaml,line=2,col=1,title=Configuration::unknown key "group" in the file. Help: did you mean "groups"?"#);

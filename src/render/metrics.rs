@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_tells_all_that_it_found() {
+    fn metrics_have_all_findings() {
         let plan = samples::small();
         insta::assert_snapshot!(metrics(&run(2), Some(Found { plan: &plan, requests: 3 })), @r#"
     # HELP convoke_drift_success Whether the last run could compare the account with the files.
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_failed_says_so_and_no_more() {
+    fn failed_run_has_few_metrics() {
         insta::assert_snapshot!(metrics(&run(69), None), @r#"
     # HELP convoke_drift_success Whether the last run could compare the account with the files.
     # TYPE convoke_drift_success gauge
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_name_stays_inside_of_its_label() {
+    fn hostile_name_stays_inside_its_label() {
         let plan = samples::hostile();
         let shown = metrics(&run(3), Some(Found { plan: &plan, requests: 3 }));
         let samples = shown.split('\n').filter(|line| line.contains("group=")).count();

@@ -158,7 +158,7 @@ groups:
     const LAYOUT: Layout = Layout { width: 100, color: false };
 
     #[test]
-    fn every_group_of_a_person_is_shown_with_the_lines_that_say_so() {
+    fn why_shows_every_group_with_its_lines() {
         insta::assert_snapshot!(text(&asked("Alice@example.com"), LAYOUT), @"
     alice@example.com, id b0000000000000000000000000000001: in 4 groups, declared for 4 groups
 
@@ -185,7 +185,7 @@ groups:
     }
 
     #[test]
-    fn somebody_nobody_knows_is_called_unknown() {
+    fn unknown_person_is_reported_as_unknown() {
         insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
     nobody@example.com: not a member of the account, and no file names this person
     "#);
@@ -201,7 +201,7 @@ groups:
     }
 
     #[test]
-    fn somebody_only_the_files_name_is_shown_with_what_blocks_them() {
+    fn person_only_in_files_is_shown_with_cause() {
         insta::assert_snapshot!(text(&asked("alcie@example.com"), LAYOUT), @r#"
     alcie@example.com: not a member of the account, declared for 1 group
 

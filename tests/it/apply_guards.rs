@@ -40,7 +40,7 @@ fn deletes(world: &World) -> usize {
 }
 
 #[test]
-fn group_removals_are_a_share_of_the_latest_reading() {
+fn group_removals_use_the_latest_reading() {
     let world = quarter_that_shrinks();
     let report = world.run("apply --yes --format json").exits(5).json();
     assert_eq!(kept(&report), ["kept, because 2 of 5 members would be removed, and group_removals is 25%"]);
@@ -48,7 +48,7 @@ fn group_removals_are_a_share_of_the_latest_reading() {
 }
 
 #[test]
-fn accepted_removals_are_made_whatever_the_latest_reading() {
+fn accepted_removals_ignore_the_latest_reading() {
     let world = quarter_that_shrinks();
     let digest = world.run("plan --format json").exits(0).json()["digest"].as_str().unwrap().to_owned();
     world.run(&format!("apply --yes --accept {digest}"));
@@ -56,7 +56,7 @@ fn accepted_removals_are_made_whatever_the_latest_reading() {
 }
 
 #[test]
-fn members_whom_a_run_adds_and_removes_do_not_shift_its_limits() {
+fn own_changes_do_not_shift_limits() {
     // Two of eight may go. A reading between the two removals shows one member fewer, and one more.
     let (all, new) = (people("A", 8), people("N", 1));
     let seed = Seed::default().group("A", all.clone()).person(new[0].as_str()).fault(lost_delete([], Cut::After));
@@ -67,7 +67,7 @@ fn members_whom_a_run_adds_and_removes_do_not_shift_its_limits() {
 }
 
 #[test]
-fn total_removals_are_a_share_of_the_latest_readings() {
+fn total_removals_use_the_latest_readings() {
     let (a, b) = (people("A", 40), people("B", 20));
     let others = a[..10].iter().map(|email| Edit::remove("A", email));
     let seed = Seed::default().group("A", a.clone()).group("B", b.clone()).fault(lost_delete(others, Cut::After));
@@ -79,7 +79,7 @@ fn total_removals_are_a_share_of_the_latest_readings() {
 }
 
 #[test]
-fn lost_removal_is_not_repeated_where_too_few_would_be_left() {
+fn lost_removal_is_not_repeated_below_minimum() {
     let all = people("A", 3);
     let leaves = Fault::EditBefore(Edit::remove("A", &all[0]));
     let seed = Seed::default()
@@ -95,7 +95,7 @@ fn lost_removal_is_not_repeated_where_too_few_would_be_left() {
 }
 
 #[test]
-fn member_who_gets_a_protected_address_meanwhile_is_kept() {
+fn member_with_new_protected_address_is_kept() {
     let all = people("A", 4);
     let promoted = Edit::change_email(&all[3], "boss@example.net");
     let seed = Seed::default().group("A", all.clone()).fault(lost_delete([promoted], Cut::After));

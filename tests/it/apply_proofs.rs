@@ -26,7 +26,7 @@ fn on(endpoint: Endpoint) -> Match {
 }
 
 #[test]
-fn group_is_not_emptied_where_its_only_addition_fails() {
+fn failed_addition_does_not_empty_the_group() {
     let seed = Seed::default().person(unjoinable("p1@example.com")).group("A", ["p0@example.com"]);
     let world = given(seed).groups(&[("A", &["p1@example.com"])]);
     let report = applied(&world, 5);
@@ -42,7 +42,7 @@ fn group_is_not_emptied_where_its_only_addition_fails() {
 }
 
 #[test]
-fn replacement_whose_additions_all_fail_empties_nothing() {
+fn failed_replacement_does_not_empty_the_group() {
     let old = ["o1@example.com", "o2@example.com", "o3@example.com", "o4@example.com"];
     let new = ["n1@example.com", "n2@example.com", "n3@example.com", "n4@example.com"];
     let seed = new.iter().fold(Seed::default().group("A", old), |seed, email| seed.person(unjoinable(email)));
@@ -54,7 +54,7 @@ fn replacement_whose_additions_all_fail_empties_nothing() {
 }
 
 #[test]
-fn min_members_holds_where_additions_fail() {
+fn min_members_is_kept_after_failed_additions() {
     let seed = Seed::default()
         .person(unjoinable("n1@example.com"))
         .group("A", ["o1@example.com", "o2@example.com", "o3@example.com"]);
@@ -69,7 +69,7 @@ fn min_members_holds_where_additions_fail() {
 }
 
 #[test]
-fn mover_stays_where_the_new_group_does_not_show_them() {
+fn mover_stays_until_new_group_shows_them() {
     let claim = FaultRule::always(on(Endpoint::AddMembers).group("New"), Fault::Claim(FalseClaim::Unchanged));
     let seed =
         Seed::default().group("Old", ["m@example.com", "x@example.com"]).group("New", ["y@example.com"]).fault(claim);
@@ -95,7 +95,7 @@ fn unproven_addition_is_read_back_before_any_removal() {
 }
 
 #[test]
-fn member_added_by_somebody_else_during_a_post_is_reported() {
+fn foreign_addition_during_a_post_is_reported() {
     let joins = FaultRule::once(on(Endpoint::AddMembers), Fault::EditBefore(Edit::add("A", "stranger@example.com")));
     let seed =
         Seed::default().people(["b@example.com", "stranger@example.com"]).group("A", ["a@example.com"]).fault(joins);
@@ -107,7 +107,7 @@ fn member_added_by_somebody_else_during_a_post_is_reported() {
 }
 
 #[test]
-fn kept_member_who_disappears_around_a_delete_is_reported() {
+fn member_lost_during_a_delete_is_reported() {
     let leaves = FaultRule::once(on(Endpoint::RemoveMember), Fault::EditAfter(Edit::remove("A", "a@example.com")));
     let seed = Seed::default().group("A", ["a@example.com", "b@example.com", "c@example.com"]).fault(leaves);
     let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
@@ -130,7 +130,7 @@ fn answer_to_a_delete_proves_nothing() {
 }
 
 #[test]
-fn answer_to_a_put_that_shows_fewer_members_is_not_believed() {
+fn put_answer_with_fewer_members_proves_nothing() {
     let old = ["o1@example.com", "o2@example.com", "o3@example.com", "o4@example.com"];
     for claim in [FalseClaim::Unchanged, FalseClaim::Empty, FalseClaim::Null] {
         let seed = Seed::default()
@@ -162,7 +162,7 @@ fn contradictory_reading_after_a_refused_delete_proves_nothing() {
 }
 
 #[test]
-fn reads_that_lag_are_repeated_before_they_are_believed() {
+fn lagging_reads_are_repeated() {
     let seed = Seed::default()
         .group("A", ["a@example.com", "leaver@example.com"])
         .group("B", ["a@example.com"])
@@ -175,7 +175,7 @@ fn reads_that_lag_are_repeated_before_they_are_believed() {
 }
 
 #[test]
-fn group_with_a_blocked_entry_is_not_in_sync() {
+fn group_with_blocked_entry_is_not_in_sync() {
     let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com"]);
     let world = given(seed).groups(&[("A", &["a@example.com", "nobody@elsewhere.example"]), ("B", &["b@example.com"])]);
     let report = applied(&world, 5);
@@ -214,7 +214,7 @@ fn refusal_of_the_whole_group_is_not_split() {
 }
 
 #[test]
-fn members_who_do_not_count_do_not_disturb_an_additive_group() {
+fn undeclared_members_do_not_disturb_additive_groups() {
     let joins = FaultRule::once(on(Endpoint::AddMembers), Fault::EditBefore(Edit::add("A", "x@example.com")));
     let seed = Seed::default().people(["n@example.com", "x@example.com"]).group("A", ["a@example.com"]).fault(joins);
     let world =
@@ -224,7 +224,7 @@ fn members_who_do_not_count_do_not_disturb_an_additive_group() {
 }
 
 #[test]
-fn plain_runs_cost_one_reading_for_a_removal_and_none_else() {
+fn only_removals_need_a_final_reading() {
     for (desired, requests) in [
         // List and members, GET /user where somebody is removed, the write, and a reading after a DELETE.
         (&["a@example.com", "b@example.com", "c@example.com"][..], 3),
@@ -239,7 +239,7 @@ fn plain_runs_cost_one_reading_for_a_removal_and_none_else() {
 }
 
 #[test]
-fn report_says_how_many_members_there_were_and_are() {
+fn report_has_member_counts() {
     let seed = Seed::default().person("c@example.com").group("A", ["a@example.com", "b@example.com"]);
     let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com", "c@example.com"])]);
     let report = applied(&world, 0);
@@ -250,7 +250,7 @@ fn report_says_how_many_members_there_were_and_are() {
 }
 
 #[test]
-fn blocked_entry_of_an_observed_group_leaves_the_exit_code() {
+fn blocked_observed_entry_keeps_exit_code() {
     let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com"]);
     let file = config(&[("A", &["a@example.com", "nobody@elsewhere.example"]), ("B", &["b@example.com"])]);
     let world = given(seed).file("convoke.yaml", file.replacen("  A:\n", "  A:\n    mode: observe\n", 1));

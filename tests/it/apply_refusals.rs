@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use crate::harness::given;
 
 #[test]
-fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
+fn refused_batch_is_split_to_the_bad_member() {
     let people: Vec<String> = (0..9).map(|number| format!("p{number}@example.com")).collect();
     let seed = people.iter().fold(Seed::default().group("Admins", ["alice@example.com"]), |seed, email| {
         let person = SeedPerson::from(email.as_str());
@@ -45,7 +45,7 @@ fn a_refused_batch_is_split_until_it_names_exactly_who_cannot_be_added() {
 }
 
 #[test]
-fn a_refused_replacement_is_carried_out_for_all_others() {
+fn refused_put_is_applied_for_the_others() {
     let seed = Seed::default()
         .person("bob@example.com")
         .person(SeedPerson::from("dora@example.com").not_joinable())
@@ -76,7 +76,7 @@ fn a_refused_replacement_is_carried_out_for_all_others() {
 }
 
 #[test]
-fn who_could_not_be_added_to_one_group_stays_in_the_other() {
+fn failed_move_keeps_the_old_membership() {
     let seed = Seed::default()
         .person(SeedPerson::from("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "dora@example.com", "mallory@example.com"])
@@ -111,7 +111,7 @@ fn who_could_not_be_added_to_one_group_stays_in_the_other() {
 }
 
 #[test]
-fn who_could_not_be_added_stays_in_a_group_that_is_replaced_too() {
+fn failed_addition_keeps_member_in_replaced_group() {
     let seed = Seed::default()
         .person(SeedPerson::from("dora@example.com").not_joinable())
         .group(
@@ -126,7 +126,7 @@ fn who_could_not_be_added_stays_in_a_group_that_is_replaced_too() {
 }
 
 #[test]
-fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
+fn scim_group_is_reported_with_remedy() {
     let seed = Seed::default()
         .person("bob@example.com")
         .group("Admins", ["alice@example.com"])
@@ -160,7 +160,7 @@ fn a_group_that_scim_manages_is_told_with_the_remedy_and_the_others_go_on() {
 }
 
 #[test]
-fn somebody_who_left_meanwhile_is_removed_all_the_same() {
+fn already_removed_member_counts_as_removed() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]).fault(FaultRule::once(
         Match::operation(Endpoint::RemoveMember),
         Fault::EditBefore(convoke::sandbox::Edit::RemovePerson("mallory@example.com".into())),
@@ -171,7 +171,7 @@ fn somebody_who_left_meanwhile_is_removed_all_the_same() {
 }
 
 #[test]
-fn somebody_who_left_the_account_before_they_were_added_is_named() {
+fn former_account_member_is_named() {
     let seed = Seed::default().people(["bob@example.com", "carol@example.com"]).group("Admins", ["alice@example.com"]);
     let leaves = FaultRule::once(
         Match::operation(Endpoint::AddMembers),
@@ -201,7 +201,7 @@ fn somebody_who_left_the_account_before_they_were_added_is_named() {
 }
 
 #[test]
-fn a_group_that_is_deleted_meanwhile_is_told_and_the_others_go_on() {
+fn group_deleted_during_apply_is_reported() {
     let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"]);
     let deleted = FaultRule::once(
         Match::operation(Endpoint::AddMembers).group("Doomed"),

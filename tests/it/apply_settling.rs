@@ -29,7 +29,7 @@ fn in_sync(world: &World) {
 }
 
 #[test]
-fn each_kind_of_write_is_sent_once_where_nothing_goes_wrong() {
+fn each_write_is_sent_once() {
     let world = post_put_and_delete([]);
     world.run("apply --yes").exits(0).says("Applied: 3 added, 4 removed.");
     let mut writes = world.writes();
@@ -46,7 +46,7 @@ fn each_kind_of_write_is_sent_once_where_nothing_goes_wrong() {
 }
 
 #[test]
-fn a_write_whose_answer_is_lost_is_settled_by_reading_and_not_sent_again() {
+fn lost_answer_is_settled_by_reading() {
     for cut in [Cut::After, Cut::Body] {
         let world = post_put_and_delete(WRITES.map(|write| FaultRule::once(Match::operation(write), Fault::Cut(cut))));
         world.run("apply --yes --max-wait 5s").exits(0).says("Applied: 3 added, 4 removed.");
@@ -56,7 +56,7 @@ fn a_write_whose_answer_is_lost_is_settled_by_reading_and_not_sent_again() {
 }
 
 #[test]
-fn a_write_that_never_arrived_is_sent_again_once_that_is_seen() {
+fn lost_write_is_repeated_after_a_reading() {
     let world =
         post_put_and_delete(WRITES.map(|write| FaultRule::once(Match::operation(write), Fault::Cut(Cut::Before))));
     world.run("apply --yes --max-wait 5s").exits(0).says("Applied: 3 added, 4 removed.");
@@ -64,7 +64,7 @@ fn a_write_that_never_arrived_is_sent_again_once_that_is_seen() {
 }
 
 #[test]
-fn an_error_of_the_edge_after_a_write_was_carried_out_is_settled_too() {
+fn edge_error_after_a_write_is_settled() {
     let late = |write| {
         let respond = convoke::sandbox::Respond { status: 502, html: true, after: true, ..Default::default() };
         FaultRule::once(Match::operation(write), Fault::Respond(respond))
@@ -76,7 +76,7 @@ fn an_error_of_the_edge_after_a_write_was_carried_out_is_settled_too() {
 }
 
 #[test]
-fn a_write_that_never_gets_through_is_reported_and_the_others_are_done() {
+fn failing_write_does_not_stop_the_others() {
     let added = Match::operation(Endpoint::AddMembers).group("Added");
     let world = post_put_and_delete([FaultRule::always(added, Fault::Cut(Cut::Before))]);
     let outcome = world.run("apply --yes --max-wait 1s").exits(5);
@@ -91,7 +91,7 @@ fn a_write_that_never_gets_through_is_reported_and_the_others_are_done() {
 }
 
 #[test]
-fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
+fn put_is_not_sent_to_a_changed_group() {
     // The group is read for the plan, and once more before the PUT: by then somebody has joined.
     let joins = FaultRule::once(
         Match::operation(Endpoint::ListMembers).group("Replaced").nth(2),
@@ -138,7 +138,7 @@ fn a_replacement_is_not_sent_to_a_group_that_somebody_has_just_changed() {
 }
 
 #[test]
-fn a_change_that_somebody_else_has_made_already_is_no_conflict() {
+fn change_already_made_is_not_a_conflict() {
     let leaves = FaultRule::once(
         Match::operation(Endpoint::ListMembers).group("Replaced").nth(2),
         Fault::EditBefore(Edit::remove("Replaced", "m1@example.com")),
@@ -149,7 +149,7 @@ fn a_change_that_somebody_else_has_made_already_is_no_conflict() {
 }
 
 #[test]
-fn a_refused_token_half_way_is_told_as_such() {
+fn token_refused_during_apply_is_reported() {
     let world = post_put_and_delete([FaultRule::once(
         Match::operation(Endpoint::AddMembers),
         Fault::EditBefore(Edit::RevokeToken),
@@ -160,7 +160,7 @@ fn a_refused_token_half_way_is_told_as_such() {
 }
 
 #[test]
-fn refused_token_after_a_write_of_unknown_effect_is_in_part() {
+fn token_refused_after_unknown_write_exits_5() {
     for status in [401, 403] {
         let seed = Seed::default()
             .group("A", ["a@example.com"])
@@ -175,7 +175,7 @@ fn refused_token_after_a_write_of_unknown_effect_is_in_part() {
 }
 
 #[test]
-fn a_change_that_somebody_else_unmakes_meanwhile_is_told_as_missing() {
+fn reverted_change_is_reported_as_missing() {
     let seed = Seed::default()
         .person("bob@example.com")
         .group("Team", ["alice@example.com", "mallory@example.com"])

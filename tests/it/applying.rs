@@ -96,7 +96,7 @@ fn more_than_three_requests_become_one_put() {
 }
 
 #[test]
-fn a_group_is_emptied_only_where_the_file_says_so() {
+fn group_is_emptied_only_with_allow_empty() {
     let refused = "version: 1\nsettings: { limits: { group_removals: 100%, total_removals: 100% } }\ngroups:\n  Admins:\n    members: []\n";
     let world = given(team()).file("convoke.yaml", refused);
     assert_snapshot!(world.run("apply --yes"), @"
@@ -129,7 +129,7 @@ fn a_group_is_emptied_only_where_the_file_says_so() {
 }
 
 #[test]
-fn who_moves_between_groups_is_added_before_they_are_removed() {
+fn mover_is_added_before_removal() {
     let world = given(team().group("Operators", SeedGroup::default())).groups(&[
         ("Admins", &["alice@example.com", "mallory@example.com", "trent@example.com"]),
         ("Operators", &["victor@example.com"]),
@@ -139,7 +139,7 @@ fn who_moves_between_groups_is_added_before_they_are_removed() {
 }
 
 #[test]
-fn who_moves_into_a_group_that_is_replaced_is_brought_there_first() {
+fn mover_joins_a_replaced_group_first() {
     let seed = team().group("Operators", ["o1@example.com", "o2@example.com", "o3@example.com"]);
     let world = given(seed).groups(&[
         ("Admins", &["alice@example.com", "mallory@example.com", "trent@example.com"]),
@@ -154,7 +154,7 @@ fn who_moves_into_a_group_that_is_replaced_is_brought_there_first() {
 }
 
 #[test]
-fn the_expected_digest_applies_and_another_does_not() {
+fn only_the_expected_digest_is_applied() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     let digest = world.run("plan --format json").json()["digest"].as_str().unwrap().to_owned();
     world.account().remove("Admins", "victor@example.com");
@@ -179,7 +179,7 @@ fn the_expected_digest_applies_and_another_does_not() {
 }
 
 #[test]
-fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
+fn limit_refuses_until_the_plan_is_accepted() {
     let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
     let refused = world.run("apply --yes").exits(3);
@@ -211,7 +211,7 @@ fn a_limit_refuses_a_plan_until_that_very_plan_is_accepted() {
 }
 
 #[test]
-fn who_is_protected_is_not_removed() {
+fn protected_member_is_not_removed() {
     let file = "version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\n  protected: [MALLORY@example.com]\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com, victor@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
     assert_snapshot!(world.run("apply --yes"), @"
@@ -235,7 +235,7 @@ fn who_is_protected_is_not_removed() {
 }
 
 #[test]
-fn whom_the_token_acts_for_is_not_removed_without_being_meant() {
+fn token_user_is_removed_only_with_accept_self() {
     let seed = Seed { token_owner: Some("mallory@example.com".into()), ..team() };
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     assert_snapshot!(world.run("apply --yes"), @"
@@ -272,7 +272,7 @@ fn a_report_as_json_is_one_document() {
 }
 
 #[test]
-fn a_saved_plan_is_applied_as_it_was_seen() {
+fn saved_plan_is_applied_exactly() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.write("convoke.yaml", "this is not read any more");
@@ -284,7 +284,7 @@ fn a_saved_plan_is_applied_as_it_was_seen() {
 }
 
 #[test]
-fn a_saved_plan_of_an_account_that_has_changed_is_stale() {
+fn changed_account_makes_a_saved_plan_stale() {
     let world = given(team()).groups(&[("Admins", &["alice@example.com", "trent@example.com", "victor@example.com"])]);
     world.run("plan --out plan.json").exits(0);
     world.account().add("Admins", "carol@example.com");

@@ -35,7 +35,7 @@ fn scim() -> EditActor {
 }
 
 #[test]
-fn drift_names_who_made_each_change() {
+fn drift_names_the_author_of_changes() {
     let world = world(SeedAuditLog::default());
     edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
     edit(&world, Some(EditActor::token("ci-legacy")), Edit::Remove(in_group("bob@example.com")));
@@ -78,7 +78,7 @@ fn an_entry_without_a_body_is_only_probable() {
 }
 
 #[test]
-fn an_entry_without_an_actor_names_nobody() {
+fn entry_without_actor_has_no_author() {
     let world = world(SeedAuditLog { omit: vec!["/actor".into()], ..SeedAuditLog::default() });
     edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
     let text = world.run("drift").exits(2).stdout;
@@ -98,7 +98,7 @@ fn a_log_that_is_refused_changes_nothing_else() {
 }
 
 #[test]
-fn the_log_is_asked_only_where_something_differs() {
+fn log_is_read_only_for_differences() {
     let world = world(SeedAuditLog::default());
     world.run("drift").exits(0);
     let asked = |world: &World| world.account().request_counts().get(&Endpoint::ListAuditLog).copied().unwrap_or(0);
@@ -123,7 +123,7 @@ fn a_run_of_convoke_is_named_as_such() {
 }
 
 #[test]
-fn at_most_ten_pages_of_the_log_are_read() {
+fn at_most_ten_log_pages_are_read() {
     let world = world(SeedAuditLog::default());
     for _ in 0..700 {
         edit(&world, Some(EditActor::token("noise")), Edit::Remove(in_group("alice@example.com")));

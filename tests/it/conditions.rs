@@ -74,7 +74,7 @@ fn an_observed_group_is_compared_and_never_written() {
 }
 
 #[test]
-fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
+fn typo_holds_removals_and_keeps_additions() {
     let text = file("    members: [alice@example.com, malory@example.com, bob@example.com]\n");
     let world = given(admins()).file("convoke.yaml", text);
     assert_snapshot!(world.run("apply --yes"), @"
@@ -108,7 +108,7 @@ fn a_mistyped_entry_holds_the_removals_of_its_group_and_not_the_additions() {
 }
 
 #[test]
-fn times_decide_at_the_instant_that_is_asked_for() {
+fn times_are_evaluated_at_the_requested_instant() {
     let text = file(
         "    members:
       - alice@example.com
@@ -166,7 +166,7 @@ fn times_decide_at_the_instant_that_is_asked_for() {
 }
 
 #[test]
-fn a_member_through_rosters_is_shown_with_the_way_there() {
+fn roster_members_show_their_rosters() {
     let text = "version: 1
 rosters:
   leads: [carol@example.com]
@@ -196,7 +196,7 @@ groups:
 }
 
 #[test]
-fn somebody_is_named_by_id_as_well_as_by_address() {
+fn people_are_named_by_id_or_address() {
     let world = given(admins());
     let id = world.account().person_id("bob@example.com").unwrap();
     world.write("convoke.yaml", file(&format!("    mode: additive\n    members: [{{ id: {id} }}]\n")));
@@ -205,7 +205,7 @@ fn somebody_is_named_by_id_as_well_as_by_address() {
 }
 
 #[test]
-fn an_address_that_has_changed_is_found_under_its_old_name_and_its_new() {
+fn changed_address_is_found_by_both_spellings() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "robert@example.com"])]);
     world.run("plan").exits(3);
     world.account().change_email("bob@example.com", "robert@example.com");

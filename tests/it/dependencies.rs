@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::harness::repository;
 
 #[test]
-fn each_direct_dependency_has_a_reason_and_each_reason_a_dependency() {
+fn dependencies_and_reasons_match() {
     // In a packed crate Cargo.toml is rewritten, and the original stands beside it.
     let original = Some(repository("Cargo.toml.orig")).filter(|path| path.exists());
     let manifest = std::fs::read_to_string(original.unwrap_or_else(|| repository("Cargo.toml"))).unwrap();
@@ -26,7 +26,7 @@ fn each_direct_dependency_has_a_reason_and_each_reason_a_dependency() {
 }
 
 #[test]
-fn whatever_the_lock_file_has_twice_is_explained() {
+fn duplicate_crates_are_explained() {
     let lock = std::fs::read_to_string(repository("Cargo.lock")).unwrap();
     let document = std::fs::read_to_string(repository("docs/dependencies.md")).unwrap();
     let mut seen = BTreeSet::new();

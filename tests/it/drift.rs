@@ -9,7 +9,7 @@ fn admins() -> Seed {
 }
 
 #[test]
-fn an_account_in_sync_exits_with_0_and_says_nothing_when_quiet() {
+fn quiet_drift_in_sync_prints_nothing() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);
     world.run("drift").exits(0).says("No drift. 1 group in sync.");
     let quiet = world.run("drift --quiet").exits(0);
@@ -26,19 +26,19 @@ fn a_difference_exits_with_2_and_changes_nothing() {
 }
 
 #[test]
-fn drift_in_a_group_that_is_only_observed_is_drift() {
+fn observed_differences_are_drift() {
     let observed = "version: 1\ngroups:\n  Admins:\n    mode: observe\n    members: [alice@example.com]\n";
     given(admins()).file("convoke.yaml", observed).run("drift").exits(2).says("- mallory@example.com");
 }
 
 #[test]
-fn something_that_cannot_be_applied_exits_with_3_even_beside_differences() {
+fn blocked_entry_exits_3_despite_differences() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "nobody@example.com"])]);
     world.run("drift").exits(3).says("nobody@example.com");
 }
 
 #[test]
-fn groups_that_no_file_declares_are_told_and_can_be_refused() {
+fn unmanaged_groups_are_reported_or_refused() {
     let file = |unmanaged: &str| {
         format!(
             "version: 1\nsettings: {{ unmanaged_groups: {unmanaged} }}\n\

@@ -18,7 +18,7 @@ fn figures(world: &World) -> String {
 }
 
 #[test]
-fn a_stranger_is_shown_with_the_time_they_were_added_and_nobody_else_is_asked_about() {
+fn only_unexpected_members_are_looked_up() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     world.run("plan").exits(0);
     let without = world.request_count();
@@ -34,14 +34,14 @@ fn a_stranger_is_shown_with_the_time_they_were_added_and_nobody_else_is_asked_ab
 }
 
 #[test]
-fn an_account_in_sync_costs_no_further_request() {
+fn account_in_sync_costs_no_extra_request() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);
     world.run("drift").exits(0);
     assert_eq!(world.request_count(), 2);
 }
 
 #[test]
-fn the_figures_say_what_the_run_found() {
+fn metrics_report_the_findings() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     let quiet = world.run("drift --quiet --metrics-file convoke.prom").exits(2);
     assert!(quiet.stdout.contains("- mallory@example.com"), "{quiet}");
@@ -55,7 +55,7 @@ fn the_figures_say_what_the_run_found() {
 }
 
 #[test]
-fn a_run_that_fails_leaves_figures_that_say_so() {
+fn failed_run_writes_metrics() {
     let world = given(Seed::default()).file("convoke.yaml", "version: 2\n");
     world.run("drift --metrics-file convoke.prom").exits(65);
     assert_eq!(metric(&figures(&world), "convoke_drift_success"), "0");
@@ -64,7 +64,7 @@ fn a_run_that_fails_leaves_figures_that_say_so() {
 
 #[cfg(unix)]
 #[test]
-fn the_figures_can_be_read_by_everybody_and_replace_the_old_ones_whole() {
+fn metrics_are_public_and_replaced_atomically() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "mallory@example.com"])]);

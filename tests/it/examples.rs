@@ -55,7 +55,7 @@ fn the_organisation_works() {
 }
 
 #[test]
-fn the_organisation_shows_what_the_format_can_do() {
+fn organisation_example_uses_every_setting() {
     let plan = ORGANISATION.run(&ORGANISATION.start(), "plan --format json").json();
     assert!(plan["summary"]["groups"].as_u64().unwrap() >= 24, "{}", plan["summary"]);
     let modes: std::collections::BTreeSet<&str> =

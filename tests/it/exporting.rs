@@ -13,7 +13,7 @@ fn account() -> Seed {
 }
 
 #[test]
-fn a_plan_of_what_was_exported_is_empty_and_stays_so() {
+fn plan_of_exported_files_is_empty() {
     let world = given(account());
     let first = world.run("export").exits(0).stdout;
     world.write("convoke.yaml", &first);
@@ -22,7 +22,7 @@ fn a_plan_of_what_was_exported_is_empty_and_stays_so() {
 }
 
 #[test]
-fn one_file_a_group_is_a_folder_that_plans_to_nothing() {
+fn exported_folder_has_an_empty_plan() {
     let world = given(account());
     world.run("export --out-dir groups").exits(0).warns("4 files written to groups, 0 unchanged");
     world.run("plan -f groups --detailed-exitcode").exits(0).says("No changes. 4 groups in sync.");
@@ -30,7 +30,7 @@ fn one_file_a_group_is_a_folder_that_plans_to_nothing() {
 }
 
 #[test]
-fn a_file_that_holds_something_else_is_not_overwritten_unasked() {
+fn different_file_is_overwritten_only_with_force() {
     let world = given(account()).file("groups/admins.yaml", "mine\n");
     world.run("export --out-dir groups").exits(1).warns("already exists with other content").warns("--force");
     assert_eq!(world.read("groups/admins.yaml"), "mine\n");
@@ -40,7 +40,7 @@ fn a_file_that_holds_something_else_is_not_overwritten_unasked() {
 }
 
 #[test]
-fn only_the_groups_that_are_named_are_read_and_written() {
+fn export_reads_only_named_groups() {
     let world = given(account());
     let one = world.run("export Admins").exits(0).stdout;
     assert!(one.contains("Admins:") && !one.contains("carol"), "{one}");

@@ -22,7 +22,7 @@ fn joining(seed: Seed) -> World {
 }
 
 #[test]
-fn a_dead_server_is_told_with_what_to_check() {
+fn unreachable_server_is_reported_with_remedy() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
     let outcome = world.run("plan --max-wait 200ms").exits(69);
@@ -45,7 +45,7 @@ fn a_dead_server_has_a_page() {
 }
 
 #[test]
-fn a_wrong_token_is_told_without_showing_it() {
+fn wrong_token_is_reported_unseen() {
     assert_snapshot!(joining(admins().token("another-token-0123456789-0123456789-012")).run("plan"), @r#"
     exit 77
     -- stderr
@@ -55,7 +55,7 @@ fn a_wrong_token_is_told_without_showing_it() {
 }
 
 #[test]
-fn a_token_that_may_only_read_plans_and_cannot_apply() {
+fn read_only_token_plans_but_cannot_apply() {
     let world = joining(Seed { token_access: Access::Read, ..admins() });
     world.run("plan").exits(0).says("+ bob@example.com");
     assert_snapshot!(world.run("apply --yes"), @r#"
@@ -80,7 +80,7 @@ fn a_token_that_may_only_read_plans_and_cannot_apply() {
 }
 
 #[test]
-fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
+fn token_file_and_api_key_are_accepted() {
     let world = joining(admins().token(TOKEN)).without("CLOUDFLARE_API_TOKEN");
     world.run("plan").exits(77).warns("no credentials were found");
     world.write("token", format!("{TOKEN}\n"));
@@ -93,7 +93,7 @@ fn a_token_from_a_file_and_a_key_with_an_email_are_let_in() {
 }
 
 #[test]
-fn an_account_that_is_not_there_is_a_wrong_file() {
+fn unknown_account_exits_65() {
     let world = with(FaultRule::always(Match::operation(Endpoint::ListGroups), Fault::status(404)));
     assert_snapshot!(world.run("plan --max-wait 200ms"), @"
     exit 65
@@ -104,7 +104,7 @@ fn an_account_that_is_not_there_is_a_wrong_file() {
 }
 
 #[test]
-fn an_account_that_the_token_is_not_for_is_refused_with_what_to_check() {
+fn token_of_another_account_is_refused() {
     let world = joining(Seed { account_id: Some("f".repeat(32).parse().unwrap()), ..admins() });
     assert_snapshot!(world.run("plan"), @r#"
     exit 77
@@ -120,7 +120,7 @@ fn an_error_of_the_edge_passes() {
 }
 
 #[test]
-fn an_edge_that_goes_on_failing_is_told_with_its_status() {
+fn lasting_edge_error_shows_its_status() {
     let world = with(FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::html(502)));
     assert_snapshot!(world.run("plan --max-wait 200ms"), @r#"
     exit 69
@@ -156,7 +156,7 @@ fn an_exhausted_limit_is_waited_out() {
 }
 
 #[test]
-fn a_wait_that_is_too_long_is_told_and_not_waited() {
+fn too_long_wait_is_reported_and_not_waited() {
     let world = with(FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::rate_limited(250)));
     let outcome = world.run("plan --max-wait 2s").exits(69);
     assert!(outcome.stderr.contains("the next request would be allowed in"), "{outcome}");
@@ -164,7 +164,7 @@ fn a_wait_that_is_too_long_is_told_and_not_waited() {
 }
 
 #[test]
-fn a_window_that_others_have_nearly_used_up_is_not_run_into() {
+fn nearly_used_window_is_not_exceeded() {
     let limit = RateLimit { requests: 1200, window: Delay::millis(2_000), spent: 1190 };
     let world = joining(Seed { rate_limit: Some(limit), ..admins() });
     world.run("plan").exits(0);
@@ -185,14 +185,14 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn an_answer_that_denies_its_success_is_no_success() {
+fn success_false_is_not_a_success() {
     let world = with(FaultRule::always(Match::operation(Endpoint::ListGroups), Fault::Unsuccessful));
     let outcome = world.run("apply --yes --max-wait 200ms").exits(69);
     assert!(outcome.stderr.contains("cannot list the account's user groups"), "{outcome}");
 }
 
 #[test]
-fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
+fn missing_result_is_not_an_empty_list() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
     let omitted = FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::OmitResult);
     let world = given(seed.fault(omitted)).groups(&[("Admins", &["alice@example.com"])]);
@@ -202,7 +202,7 @@ fn a_list_that_is_missing_from_its_answer_is_not_an_empty_list() {
 }
 
 #[test]
-fn a_list_that_is_cut_short_removes_nobody() {
+fn truncated_list_removes_nobody() {
     let members: Vec<String> = (0..20).map(|number| format!("p{number:02}@example.com")).collect();
     let names: Vec<&str> = members.iter().map(String::as_str).collect();
     let cut = FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::Cut(convoke::sandbox::Cut::Body));
@@ -212,7 +212,7 @@ fn a_list_that_is_cut_short_removes_nobody() {
 }
 
 #[test]
-fn no_answer_in_time_is_told_with_what_may_help() {
+fn timeout_is_reported_with_remedy() {
     let world = with(FaultRule::always(Match::any(), Fault::Latency(Delay::millis(60_000))));
     let outcome = world.run("plan --timeout 100ms --max-wait 200ms").exits(69);
     assert!(outcome.stderr.contains("no answer in time"), "{outcome}");

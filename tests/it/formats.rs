@@ -58,7 +58,7 @@ fn every_document_counts_the_requests_of_its_run() {
 }
 
 #[test]
-fn saved_plan_keeps_the_requests_that_made_it() {
+fn saved_plan_keeps_its_request_count() {
     let world = world();
     let planned = world.run("plan --out plan.json --format json").json();
     assert_eq!(world.run("show plan.json --format json").exits(0).json(), planned);
@@ -83,7 +83,7 @@ fn plan_ends_with_the_command_that_applies_it() {
 }
 
 #[test]
-fn heading_says_how_many_members_are_left() {
+fn heading_shows_remaining_members() {
     world().run("plan").exits(0).says("Admins (2 -> 2 members)").says("+ bob@example.com");
 }
 
@@ -95,7 +95,7 @@ fn number_of_requests_is_shown_with_v_only() {
 }
 
 #[test]
-fn stale_is_said_in_every_format() {
+fn stale_is_reported_in_every_format() {
     let world = world();
     let apply = |format: &str| world.run(&format!("apply --yes --expect {OTHER_DIGEST} --format {format}")).exits(4);
     apply("text").says("Stale: this is not the plan that was reviewed").says("Nothing was changed.");
@@ -106,7 +106,7 @@ fn stale_is_said_in_every_format() {
 }
 
 #[test]
-fn stale_saved_plan_is_said_in_every_format() {
+fn stale_saved_plan_is_reported_in_every_format() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.account().add("Admins", "late@example.com");
@@ -127,7 +127,7 @@ fn drift_speaks_of_drift() {
 }
 
 #[test]
-fn guards_do_not_change_the_exit_code_of_drift() {
+fn guards_do_not_change_drift_exit_code() {
     let refused = "version: 1\nsettings: { protected: [mallory@example.com] }\ngroups:\n  Admins:\n    members: [alice@example.com]\n";
     let world = world().file("convoke.yaml", refused);
     world.run("plan").exits(3);

@@ -18,7 +18,7 @@ fn digest(text: &str) -> String {
 }
 
 #[test]
-fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
+fn refused_plan_is_shown_and_writes_nothing() {
     let world = ten(6..10, "");
     let refused = world.run("apply --yes").exits(3);
     insta::assert_snapshot!(refused, @"
@@ -49,7 +49,7 @@ fn a_refused_plan_is_shown_whole_then_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn accepting_the_digest_lifts_the_limits_of_exactly_that_plan() {
+fn accept_lifts_limits_of_one_plan() {
     let world = ten(6..10, "");
     let shown = digest(&world.run("plan").exits(3).stdout);
     world.account().add("Ops", "late@example.com");
@@ -115,14 +115,14 @@ fn accepting_lifts_limits_and_nothing_else() {
 }
 
 #[test]
-fn a_digest_that_fits_no_refusal_is_still_checked() {
+fn accept_digest_is_checked_without_refusals() {
     let world = ten(1..10, "");
     world.run(&format!("apply --yes --accept {}", "0".repeat(64))).exits(4);
     assert!(world.writes().is_empty());
 }
 
 #[test]
-fn what_accepts_a_saved_plan_names_that_plan() {
+fn accept_command_names_the_saved_plan() {
     let world = ten(6..10, "");
     world.run("plan --out plan.json").exits(3);
     let refused = world.run("apply plan.json --yes").exits(3);
@@ -133,7 +133,7 @@ fn what_accepts_a_saved_plan_names_that_plan() {
 }
 
 #[test]
-fn somebody_protected_is_found_by_an_address_that_only_the_account_knows() {
+fn protected_person_is_found_among_account_members() {
     let boss = SeedPerson { group_email: Some(Some("old@example.com".into())), ..SeedPerson::from("boss@example.com") };
     let people = (0..9).map(|number| format!("p{number}@example.com"));
     let seed = Seed::default()
@@ -148,7 +148,7 @@ fn somebody_protected_is_found_by_an_address_that_only_the_account_knows() {
 }
 
 #[test]
-fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
+fn token_user_is_not_removed_unless_accepted() {
     let people: Vec<String> = (0..10).map(|number| format!("p{number}@example.com")).collect();
     let listed: String = people[1..].iter().map(|email| format!("      - {email}\n")).collect();
     let seed = Seed { token_owner: Some("p0@example.com".into()), ..Seed::default() }.group("Ops", people);
@@ -177,7 +177,7 @@ fn whoever_the_token_acts_for_is_not_removed_unless_that_is_accepted() {
 }
 
 #[test]
-fn who_the_token_acts_for_is_asked_once_and_only_before_removals() {
+fn token_user_is_read_once_before_removals() {
     let world = ten(1..10, "");
     world.run("plan").exits(0);
     assert_eq!(world.account().request_counts().get(&Endpoint::GetUser), Some(&1));
@@ -188,7 +188,7 @@ fn who_the_token_acts_for_is_asked_once_and_only_before_removals() {
 }
 
 #[test]
-fn groups_that_no_file_declares_can_refuse_a_plan_and_a_renamed_pin_does() {
+fn unmanaged_group_or_renamed_pin_refuses() {
     let world = ten(0..10, "settings: {unmanaged_groups: refuse}\n");
     world.account().create_group("Shadow IT");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"

@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_sound_and_is_spoilt_is_read_without_harm(
+    fn damaged_files_are_read_safely(
         text in prop::sample::select(vec![FILE, SEED, JOURNAL]),
         spoils in vec(spoil(), 1..6),
     ) {
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_of_which_anything_was_changed_is_refused(spoils in vec(spoil(), 1..3)) {
+    fn any_change_of_a_plan_is_refused(spoils in vec(spoil(), 1..3)) {
         let sound = answers::a_plan();
         let bytes = spoilt(&sound, &spoils);
         let same = |document: &Plan| {
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[test]
-fn the_texts_to_be_spoilt_are_sound() {
+fn undamaged_samples_are_valid() {
     assert!(config::parse(&[Source { path: "convoke.yaml".into(), bytes: FILE.into() }]).is_ok());
     assert!(Seed::parse(Path::new("seed.yaml"), SEED).is_ok());
     assert_eq!(journal::parse(JOURNAL.as_bytes()).unwrap().reversals(&"j".into()).len(), 1);

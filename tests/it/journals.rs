@@ -22,7 +22,7 @@ fn entries(world: &World) -> Vec<Value> {
 }
 
 #[test]
-fn each_operation_is_recorded_before_it_is_sent_and_after_its_answer() {
+fn operations_are_recorded_before_and_after() {
     let world = world_of(seed());
     world.run("apply --yes --journal journal.jsonl").exits(0);
     let entries = entries(&world);
@@ -79,7 +79,7 @@ fn each_operation_is_recorded_before_it_is_sent_and_after_its_answer() {
 }
 
 #[test]
-fn a_journal_says_who_ran_what_where() {
+fn journal_records_the_run() {
     let world = world_of(seed())
         .env("HOSTNAME", "runner-7")
         .env("USER", "ci")
@@ -102,7 +102,7 @@ fn a_journal_says_who_ran_what_where() {
 }
 
 #[test]
-fn a_journal_is_never_overwritten_and_without_one_nothing_is_written() {
+fn existing_journal_is_never_overwritten() {
     let world = world_of(seed()).file("journal.jsonl", "the record of an earlier run\n");
     let refused = world.run("apply --yes --journal journal.jsonl").exits(1);
     insta::assert_snapshot!(refused.stderr, @"
@@ -114,7 +114,7 @@ fn a_journal_is_never_overwritten_and_without_one_nothing_is_written() {
 }
 
 #[test]
-fn a_journal_that_can_not_be_written_stops_the_run_before_the_first_write() {
+fn unwritable_journal_stops_before_the_first_write() {
     let world = world_of(seed());
     if std::path::Path::new("/dev/full").exists() {
         world.run("apply --yes --journal /dev/full").exits(1);
@@ -156,7 +156,7 @@ fn undoing_a_run_brings_the_account_back() {
 }
 
 #[test]
-fn an_operation_whose_answer_never_came_is_settled_by_reading() {
+fn unanswered_operation_is_settled_by_reading() {
     let world = world_of(seed());
     let before = world.account().memberships();
     world.run("apply --yes --journal journal.jsonl").exits(0);
@@ -184,7 +184,7 @@ fn undone(world: &World, group: &str) -> Vec<String> {
 }
 
 #[test]
-fn refused_change_that_holds_is_undone_and_marked() {
+fn effective_refused_change_is_undone_and_marked() {
     let seed = seed().fault(FaultRule::always(Match::operation(Endpoint::AddMembers).group("Dev"), Fault::status(400)));
     let world = world_of(seed);
     world.run("apply --yes --journal journal.jsonl").exits(5);
@@ -195,7 +195,7 @@ fn refused_change_that_holds_is_undone_and_marked() {
 }
 
 #[test]
-fn change_that_nobody_attempted_is_not_undone() {
+fn unattempted_change_is_not_undone() {
     let world = world_of(seed());
     world.run("apply --yes --journal journal.jsonl").exits(0);
     world.account().add("Dev", "b@example.com");
@@ -224,7 +224,7 @@ fn late_removal_with_a_refused_repetition_is_undone() {
 }
 
 #[test]
-fn write_that_claims_failure_and_took_effect_is_undone() {
+fn effective_write_with_failed_answer_is_undone() {
     let seed = seed().fault(FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::UnsuccessfulAfter));
     let world = world_of(seed);
     world.run("apply --yes --journal journal.jsonl").exits(0);
@@ -314,7 +314,7 @@ fn undoing_is_guarded_by_the_files() {
 }
 
 #[test]
-fn a_file_that_is_no_journal_is_refused() {
+fn invalid_journal_file_is_refused() {
     let world = world_of(seed());
     for (text, says) in [
         ("", "the first line does not describe a run"),

@@ -136,7 +136,7 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
 }
 
 #[test]
-fn a_run_killed_before_or_after_any_write_loses_nothing_and_the_next_converges() {
+fn killed_run_loses_nothing_and_converges() {
     let writes = writes();
     let kinds: BTreeSet<Endpoint> = writes.iter().filter_map(|write| write.operation).collect();
     assert_eq!(kinds.len(), 3, "the plan is to hold every kind of write: {writes:#?}");
@@ -166,7 +166,7 @@ fn a_run_killed_before_or_after_any_write_loses_nothing_and_the_next_converges()
 }
 
 #[test]
-fn a_saved_plan_whose_run_was_killed_is_carried_on_and_not_stale() {
+fn killed_saved_plan_continues() {
     for write in &writes() {
         let world = world();
         world.run("plan --out plan.json").exits(0);
@@ -188,7 +188,7 @@ fn a_saved_plan_whose_run_was_killed_is_carried_on_and_not_stale() {
 }
 
 #[test]
-fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
+fn signal_finishes_requests_in_flight_only() {
     for name in ["INT", "TERM", "HUP", "QUIT"] {
         let world = world();
         let write = &writes()[0];
@@ -217,7 +217,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_begins_nothing_more() {
 }
 
 #[test]
-fn hangup_that_the_caller_ignores_does_not_stop_the_run() {
+fn ignored_hangup_does_not_stop_the_run() {
     let world = world();
     let write = &writes()[0];
     world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(1500))));
@@ -268,7 +268,7 @@ fn signal_before_the_first_write_changes_nothing() {
 }
 
 #[test]
-fn report_reaches_stderr_where_stdout_is_full_or_closed() {
+fn report_goes_to_stderr_if_stdout_fails() {
     for redirection in [">/dev/full", "| true"] {
         let world = world();
         let (_, _, stderr) = run_from_shell(&world, "", "apply --yes --format json", redirection);
@@ -330,7 +330,7 @@ fn run_from_shell(world: &World, scene: &str, arguments: &str, redirection: &str
 
 #[cfg(target_os = "linux")] // for /dev/full
 #[test]
-fn result_that_stdout_does_not_take_goes_to_stderr() {
+fn result_goes_to_stderr_if_stdout_fails() {
     let world = world();
     for (arguments, exit) in [("plan", 1), ("plan --format json", 1), ("drift", 2)] {
         let (code, _, stderr) = run_from_shell(&world, "", arguments, ">/dev/full");
@@ -344,7 +344,7 @@ fn result_that_stdout_does_not_take_goes_to_stderr() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_command_quietly() {
+fn closed_pipe_ends_quietly() {
     let world = world();
     let mut child = world.process().arg("plan").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -354,7 +354,7 @@ fn a_reader_that_goes_away_ends_the_command_quietly() {
 }
 
 #[test]
-fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
+fn full_disk_stops_the_run_and_keeps_journal() {
     let full = (0..12).map(|blocks| {
         let world = world();
         // Files cannot grow beyond so many blocks: the write that would is cut off in its midst.
@@ -390,7 +390,7 @@ fn a_journal_that_outgrows_the_disk_stops_the_run_and_stays_true() {
 }
 
 #[test]
-fn journal_that_cannot_hold_the_members_stops_the_run_before_it_writes() {
+fn too_small_disk_stops_before_the_first_write() {
     let members: Vec<String> = (0..400).map(|number| format!("p{number}@example.com")).collect();
     let lists: Vec<&str> = members.iter().map(String::as_str).collect();
     let world = given(Seed::default().group("A", members.clone()).person("new@example.com"))
@@ -404,7 +404,7 @@ fn journal_that_cannot_hold_the_members_stops_the_run_before_it_writes() {
 }
 
 #[test]
-fn what_cannot_be_written_whole_leaves_what_was_there() {
+fn failed_write_keeps_the_old_file() {
     let world = world();
     world.write("plan.json", "the plan before");
     world.write("metrics.prom", "the metrics before");

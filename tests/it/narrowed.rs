@@ -50,7 +50,7 @@ fn only_changed_reads_the_touched_groups_alone() {
 }
 
 #[test]
-fn only_changed_costs_two_groups_where_everybody_is_known() {
+fn only_changed_reads_only_touched_groups() {
     let world = in_sync(&[40; 500], |seed| seed);
     let base = world.read("convoke.yaml");
     world.write("base.yaml", &base);
@@ -98,7 +98,7 @@ fn loosened_settings_are_reported() {
 }
 
 #[test]
-fn loosening_is_said_in_every_format() {
+fn loosening_is_reported_in_every_format() {
     let members: [&[&str]; 2] = [&["alice@example.com"], &["alice@example.com"]];
     let world = review(members, members);
     let head = world.read("convoke.yaml").replace("  Dev:\n", "  Dev:\n    min_members: 1\n");
@@ -126,7 +126,7 @@ fn a_dropped_group_is_reported() {
 }
 
 #[test]
-fn a_move_under_review_adds_to_the_other_group_first() {
+fn reviewed_move_adds_before_removal() {
     // Dev declares mallory before and after, and lacks them.
     let dev: &[&str] = &["alice@example.com", "mallory@example.com"];
     let world = review(
@@ -139,7 +139,7 @@ fn a_move_under_review_adds_to_the_other_group_first() {
 }
 
 #[test]
-fn due_applies_only_what_the_clock_brings() {
+fn due_applies_only_due_changes() {
     let file = "version: 1
 settings:
   limits: { group_removals: 100% }
@@ -237,7 +237,7 @@ fn shown_command_applies_the_same_touched_groups() {
 }
 
 #[test]
-fn shown_command_applies_only_what_is_due() {
+fn shown_command_keeps_the_due_flag() {
     let file = "version: 1
 settings:
   limits: { group_removals: 100% }

@@ -22,7 +22,7 @@ fn refused(world: &World) -> usize {
 }
 
 #[test]
-fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal() {
+fn requests_are_spread_over_several_windows() {
     for concurrency in [1, 8, 32] {
         let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(0)), ..seed });
         world.run(&format!("plan --concurrency {concurrency}")).exits(0).says("No changes. 100 groups in sync.");
@@ -31,7 +31,7 @@ fn more_requests_than_a_window_grants_are_spread_over_several_without_a_refusal(
 }
 
 #[test]
-fn a_window_of_seconds_is_kept_to_as_one_of_a_second_is() {
+fn windows_of_any_length_are_kept() {
     let limit = RateLimit { window: Delay(Duration::from_secs(4)), ..limit(0) };
     let world = in_sync(&[1; 50], |seed| Seed { rate_limit: Some(limit), ..seed });
     world.run("plan").exits(0).says("No changes. 50 groups in sync.");
@@ -39,7 +39,7 @@ fn a_window_of_seconds_is_kept_to_as_one_of_a_second_is() {
 }
 
 #[test]
-fn two_runs_that_spend_one_budget_both_come_to_their_end() {
+fn two_runs_share_one_budget() {
     let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(0)), ..seed });
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -50,7 +50,7 @@ fn two_runs_that_spend_one_budget_both_come_to_their_end() {
 }
 
 #[test]
-fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
+fn long_waits_are_logged_without_a_terminal() {
     let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
     let logged = |options: &[&str]| {
         let mut command = world.process();
@@ -71,14 +71,14 @@ fn where_nobody_watches_a_long_wait_is_logged_with_its_reason() {
 }
 
 #[test]
-fn a_budget_that_others_have_spent_costs_one_refusal_and_then_time() {
+fn spent_budget_costs_one_refusal() {
     let world = in_sync(&[1; GROUPS], |seed| Seed { rate_limit: Some(limit(40)), ..seed });
     world.run("plan").exits(0).says("No changes. 100 groups in sync.");
     assert_eq!((refused(&world), world.request_count()), (1, 1 + 1 + GROUPS));
 }
 
 #[test]
-fn a_refusal_in_the_middle_is_waited_out_by_all_and_only_its_own_request_is_sent_again() {
+fn only_the_refused_request_is_repeated() {
     let amid = Match::operation(Endpoint::ListMembers).nth(30);
     let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::once(amid, Fault::rate_limited(1))));
     world.run("plan --concurrency 8").exits(0).says("No changes. 100 groups in sync.");
@@ -86,7 +86,7 @@ fn a_refusal_in_the_middle_is_waited_out_by_all_and_only_its_own_request_is_sent
 }
 
 #[test]
-fn a_refusal_longer_than_the_user_will_wait_ends_the_run_at_once_and_says_when_to_come_back() {
+fn too_long_refusal_ends_the_run_immediately() {
     let world = in_sync(&[1; GROUPS], |seed| seed.fault(FaultRule::always(Match::any(), Fault::rate_limited(250))));
     let outcome = world.run("plan --max-wait 2s").exits(69);
     assert!(outcome.stderr.contains("250"), "{outcome}");

@@ -16,7 +16,7 @@ fn organisation() -> Seed {
 }
 
 #[test]
-fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
+fn plan_shows_changes_with_their_lines() {
     let world = given(organisation()).groups(&[
         ("Admins", &["ALICE@example.com", "bob@example.com", "dave@example.com"]),
         ("Billing", &["frank@example.com"]),
@@ -40,7 +40,7 @@ fn a_plan_shows_who_joins_and_leaves_with_the_lines_that_say_so() {
 }
 
 #[test]
-fn what_is_in_sync_is_told_in_a_line() {
+fn account_in_sync_is_one_line() {
     let world = given(organisation()).groups(&[
         ("Admins", &["ALICE@EXAMPLE.COM", "Carol@Example.Com"]),
         ("Billing", &["frank@example.com"]),
@@ -54,14 +54,14 @@ fn what_is_in_sync_is_told_in_a_line() {
 }
 
 #[test]
-fn differences_exit_with_2_only_where_that_is_asked_for() {
+fn detailed_exitcode_exits_2_on_differences() {
     let world = given(organisation()).groups(&[("Billing", &["frank@example.com", "erin@example.com"])]);
     world.run("plan").exits(0);
     world.run("plan --detailed-exitcode").exits(2);
 }
 
 #[test]
-fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_else_up() {
+fn blocked_entries_have_line_and_reason() {
     let world = given(organisation()).groups(&[
         ("Admins", &["alice@example.com", "bbo@example.com", "erin@example.com"]),
         ("Biling", &["frank@example.com"]),
@@ -96,7 +96,7 @@ fn what_cannot_be_applied_is_listed_with_its_line_and_reason_and_holds_nobody_el
 }
 
 #[test]
-fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
+fn json_plan_has_the_text_plan_content() {
     let world = given(organisation()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     let outcome = world.run("plan --format json --at 2026-11-01").exits(0);
     assert_snapshot!(outcome.stdout, @r#"
@@ -235,7 +235,7 @@ fn a_plan_as_json_holds_what_a_plan_as_text_shows() {
 }
 
 #[test]
-fn only_narrows_the_plan_to_the_groups_that_are_named() {
+fn only_limits_the_plan_to_named_groups() {
     let world = given(organisation()).groups(&[
         ("Admins", &["alice@example.com", "bob@example.com"]),
         ("Billing", &["frank@example.com", "erin@example.com"]),
@@ -246,7 +246,7 @@ fn only_narrows_the_plan_to_the_groups_that_are_named() {
 }
 
 #[test]
-fn a_group_that_no_file_declares_cannot_be_asked_for() {
+fn only_refuses_undeclared_groups() {
     let world = given(organisation()).groups(&[("Billing", &["frank@example.com"])]);
     assert_snapshot!(world.run("plan --only Biling"), @r#"
     exit 64
@@ -264,7 +264,7 @@ fn a_group_that_no_file_declares_cannot_be_asked_for() {
 }
 
 #[test]
-fn without_an_account_or_credentials_nothing_is_asked() {
+fn missing_account_or_credentials_sends_no_request() {
     let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
     assert_snapshot!(world.run("plan"), @"
     exit 65
@@ -282,7 +282,7 @@ fn without_an_account_or_credentials_nothing_is_asked() {
 }
 
 #[test]
-fn an_account_that_the_files_and_the_command_line_disagree_on_is_refused() {
+fn conflicting_accounts_are_refused() {
     let file = format!("version: 1\naccount_id: {}\ngroups: {{}}\n", "f".repeat(32));
     let world = given(organisation()).file("convoke.yaml", file);
     world.run("plan").exits(65).warns("two accounts are named");
@@ -290,7 +290,7 @@ fn an_account_that_the_files_and_the_command_line_disagree_on_is_refused() {
 }
 
 #[test]
-fn a_group_is_found_by_its_pin_whatever_it_is_called() {
+fn pinned_group_is_found_by_id() {
     let id = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
     let seed = Seed::default().group("Renamed", SeedGroup::from(["alice@example.com"]).id(id.parse().unwrap()));
     let file = format!("version: 1\ngroups:\n  Admins:\n    id: {id}\n    members: [alice@example.com]\n");
@@ -312,7 +312,7 @@ fn a_group_is_found_by_its_pin_whatever_it_is_called() {
 }
 
 #[test]
-fn two_groups_of_one_name_are_told_with_their_ids() {
+fn groups_with_equal_names_show_ids() {
     let world = given(Seed::default().group("Admins", ["alice@example.com"])).groups(&[("Admins", &[])]);
     world.account().create_group("Admins");
     let outcome = world.run("plan").exits(3);
@@ -320,7 +320,7 @@ fn two_groups_of_one_name_are_told_with_their_ids() {
 }
 
 #[test]
-fn a_group_whose_members_cannot_be_listed_is_blocked_and_holds_nobody_else_up() {
+fn unlistable_group_is_blocked_alone() {
     let broken = SeedGroup { policy_invalid: true, ..SeedGroup::from(["alice@example.com"]) };
     let world = given(organisation().group("Broken", broken))
         .groups(&[("Broken", &["alice@example.com"]), ("Billing", &["frank@example.com", "erin@example.com"])]);

@@ -34,7 +34,7 @@ const IMPURE: [&str; 15] = [
 ];
 
 #[test]
-fn the_core_knows_no_network_clock_environment_file_system_or_chance() {
+fn core_is_pure() {
     let core =
         sources().into_iter().filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
     let mut found = BTreeSet::new();
@@ -49,7 +49,7 @@ fn the_core_knows_no_network_clock_environment_file_system_or_chance() {
 }
 
 #[test]
-fn one_module_alone_speaks_http_to_the_api() {
+fn only_one_module_uses_http() {
     let is_test = |path: &Path| {
         let inside = path.strip_prefix(repository("src")).unwrap();
         inside.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
@@ -62,7 +62,7 @@ fn one_module_alone_speaks_http_to_the_api() {
 }
 
 #[test]
-fn a_name_is_found_however_it_is_imported() {
+fn forbidden_names_are_found_in_any_import() {
     assert!(names("use std::fs;", "std::fs"));
     assert!(names("use std::{env, fmt::Display};", "std::env"));
     assert!(names("use tokio::sync::watch;", "tokio"));

@@ -12,7 +12,7 @@ fn counts(world: &World) -> BTreeMap<&'static str, usize> {
 }
 
 #[test]
-fn a_steady_state_costs_a_request_a_page_of_groups_and_of_members_and_nothing_else() {
+fn steady_state_costs_one_request_a_page() {
     let sizes = [0, 1, 499, 500, 501, 1200, 1800];
     let world = in_sync(&sizes, |seed| seed);
     world.run("plan --detailed-exitcode").exits(0).says("No changes. 7 groups in sync.");
@@ -21,7 +21,7 @@ fn a_steady_state_costs_a_request_a_page_of_groups_and_of_members_and_nothing_el
 }
 
 #[test]
-fn the_groups_themselves_are_read_by_pages_of_500() {
+fn groups_are_read_in_pages_of_500() {
     let world = (0..1001)
         .fold(given(Seed::default().group("Admins", ["alice@example.com"])), |world, number| {
             world.account().create_group(&format!("other {number}"));
@@ -33,14 +33,14 @@ fn the_groups_themselves_are_read_by_pages_of_500() {
 }
 
 #[test]
-fn pages_smaller_than_asked_for_are_read_to_the_end() {
+fn smaller_pages_are_read_to_the_end() {
     let world = in_sync(&[250], |seed| Seed { page_size_cap: NonZeroU32::new(100), ..seed });
     world.run("plan").exits(0).says("No changes. 1 group in sync.");
     assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 3)]));
 }
 
 #[test]
-fn lists_that_tell_nothing_of_their_length_are_read_until_a_page_is_empty() {
+fn lists_without_length_end_at_an_empty_page() {
     let world = in_sync(&[501, 0], |seed| Seed { result_info: false, ..seed });
     world.run("plan").exits(0).says("No changes. 2 groups in sync.");
     // Without a count, an empty group has to say so twice.
@@ -48,7 +48,7 @@ fn lists_that_tell_nothing_of_their_length_are_read_until_a_page_is_empty() {
 }
 
 #[test]
-fn the_accounts_members_are_read_only_for_who_is_in_no_group_that_was_read() {
+fn account_members_are_read_only_for_unlisted_people() {
     let seed = Seed::default().person("erin@example.com").group("Admins", ["alice@example.com"]);
     let world = given(seed.group("Billing", ["bob@example.com"]))
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Billing", &["bob@example.com"])]);
@@ -62,7 +62,7 @@ fn the_accounts_members_are_read_only_for_who_is_in_no_group_that_was_read() {
 }
 
 #[test]
-fn whom_the_token_acts_for_is_asked_once_and_only_where_somebody_would_be_removed() {
+fn token_user_is_read_only_for_removals() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com"])]);
     world.run("plan").exits(0).says("- mallory@example.com");
@@ -77,7 +77,7 @@ fn only_the_groups_that_are_planned_are_read() {
 }
 
 #[test]
-fn a_list_that_never_comes_to_be_whole_is_an_error_and_removes_nobody() {
+fn incomplete_list_removes_nobody() {
     let seed = Seed::default().group("Admins", SeedGroup::from(people("g0", 600)));
     // The second page always lacks people that the first page's figures promise.
     let short = FaultRule::always(Match::operation(Endpoint::ListMembers).page(2), Fault::OmitResult);
@@ -96,7 +96,7 @@ fn large_account() -> Seed {
 }
 
 #[test]
-fn a_newcomer_costs_each_page_of_the_account_once() {
+fn one_lookup_reads_each_account_page_once() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234@example.com"])]);
     world.run("plan").exits(0).says("+ p-1234@example.com");
     // Only the whole list shows everybody who has the address.
@@ -104,14 +104,14 @@ fn a_newcomer_costs_each_page_of_the_account_once() {
 }
 
 #[test]
-fn nobody_is_called_unknown_before_every_page_of_the_account_was_read_once() {
+fn unknown_people_need_every_account_page() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234x@example.com"])]);
     world.run("plan").exits(3).says("did you mean p-1234@example.com?");
     assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
 }
 
 #[test]
-fn many_newcomers_cost_each_page_of_the_account_once() {
+fn many_lookups_read_each_account_page_once() {
     let everybody = people("p", 2000);
     let everybody: Vec<&str> = everybody.iter().map(String::as_str).collect();
     let world = given(large_account()).groups(&[("Admins", &everybody)]);
@@ -137,7 +137,7 @@ const A6_AND_7: &str = "a-0006@example.com a-0007@example.com";
 const B0_AND_1: &str = "b-0000@example.com b-0001@example.com";
 
 #[test]
-fn applying_additions_adds_one_request_as_its_answer_proves_the_result() {
+fn additions_cost_one_request() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5, A6_AND_7, B0_AND_1]);
     world.run("apply --yes").exits(0);
@@ -145,7 +145,7 @@ fn applying_additions_adds_one_request_as_its_answer_proves_the_result() {
 }
 
 #[test]
-fn applying_removals_adds_a_request_for_each_and_one_to_read_the_group_back() {
+fn removals_cost_one_request_each_and_a_reading() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5]);
     world.run("apply --yes").exits(0);
@@ -154,7 +154,7 @@ fn applying_removals_adds_a_request_for_each_and_one_to_read_the_group_back() {
 }
 
 #[test]
-fn applying_additions_and_removals_reads_the_group_back_once_for_all_of_them() {
+fn mixed_changes_need_one_final_reading() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5, B0_AND_1]);
     world.run("apply --yes").exits(0);
@@ -164,7 +164,7 @@ fn applying_additions_and_removals_reads_the_group_back_once_for_all_of_them() {
 }
 
 #[test]
-fn replacing_reads_the_group_right_before_and_not_after_as_the_answer_proves_the_result() {
+fn put_reads_before_and_not_after() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, B0_AND_1]);
     world.run("apply --yes").exits(0);

@@ -29,7 +29,7 @@ fn the_recipes_of_the_page_are_valid() {
 }
 
 #[test]
-fn a_broken_rule_stops_a_plan_before_the_account_is_read() {
+fn broken_rule_stops_before_reading_the_account() {
     let file = "version: 1\ngroups:\n  A:\n    max_duration: 30d\n    members: [{email: alice@example.com, until: 2026-12-31}]\n";
     let world = given(Seed::default().group("A", ["alice@example.com"])).file("convoke.yaml", file);
     for command in ["plan", "apply --yes", "drift"] {
@@ -41,7 +41,7 @@ fn a_broken_rule_stops_a_plan_before_the_account_is_read() {
 }
 
 #[test]
-fn an_exclusive_addition_by_id_is_blocked_and_holds_nothing() {
+fn exclusive_addition_is_blocked_and_holds_nothing() {
     let seed = Seed::default()
         .group("Initiators", ["alice@example.com", "bob@example.com"])
         .group("Approvers", ["carol@example.com"]);

@@ -55,7 +55,7 @@ fn every_test_that_a_page_names_exists() {
 }
 
 #[test]
-fn every_accident_on_the_page_on_safety_names_a_test() {
+fn every_accident_names_a_test() {
     let text = std::fs::read_to_string(repository("docs/safety.md")).unwrap();
     let rows =
         text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| accident") && !line.contains("---"));

@@ -14,7 +14,7 @@ fn world() -> World {
 }
 
 #[test]
-fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
+fn commands_run_in_a_sandbox_without_credentials() {
     let world = world();
     assert_snapshot!(world.run("apply --yes --sandbox seed.yaml"), @"
     exit 0
@@ -34,13 +34,13 @@ fn any_command_runs_against_a_sandbox_of_its_own_without_credentials() {
 }
 
 #[test]
-fn an_address_in_the_environment_does_not_stand_against_a_sandbox() {
+fn base_url_variable_does_not_affect_a_sandbox() {
     let world = world().env("CLOUDFLARE_BASE_URL", "https://api.example.com/client/v4");
     world.run("plan --sandbox seed.yaml").exits(0).says("+ bob@example.com");
 }
 
 #[test]
-fn a_seed_that_cannot_be_used_is_told_with_its_place() {
+fn invalid_seed_is_reported_with_place() {
     let world = world().file("seed.yaml", "version: 1\ngroups:\n  Admins:\n    member: [alice@example.com]\n");
     assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"
     exit 65
@@ -56,7 +56,7 @@ fn a_seed_that_cannot_be_used_is_told_with_its_place() {
 }
 
 #[test]
-fn a_sandbox_listens_to_nobody_from_elsewhere() {
+fn sandbox_listens_only_on_loopback() {
     assert_snapshot!(world().run("sandbox --seed seed.yaml --listen 0.0.0.0:0"), @"
     exit 64
     -- stderr
@@ -67,7 +67,7 @@ fn a_sandbox_listens_to_nobody_from_elsewhere() {
 
 #[cfg(unix)]
 #[test]
-fn a_sandbox_tells_its_address_first_serves_and_ends_when_told_to() {
+fn sandbox_prints_its_address_and_stops() {
     for signal in ["TERM", "INT"] {
         let world = world();
         let mut sandbox = start(&world);

@@ -32,7 +32,7 @@ fn a_saved_plan_is_carried_out_exactly() {
 }
 
 #[test]
-fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
+fn applied_saved_plan_writes_nothing_again() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.run("apply plan.json --yes").exits(0);
@@ -45,7 +45,7 @@ fn a_saved_plan_that_was_carried_out_writes_nothing_again() {
 }
 
 #[test]
-fn a_saved_plan_goes_on_where_an_earlier_run_was_cut_off() {
+fn saved_plan_continues_an_interrupted_run() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.account().add("Ops", "new@example.com");
@@ -54,7 +54,7 @@ fn a_saved_plan_goes_on_where_an_earlier_run_was_cut_off() {
 }
 
 #[test]
-fn a_stale_plan_writes_nothing_and_says_who_came_and_went() {
+fn stale_plan_writes_nothing_and_shows_changes() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.account().add("Ops", "other@example.com");
@@ -91,7 +91,7 @@ fn group_without_changes_never_makes_a_plan_stale() {
 }
 
 #[test]
-fn a_group_that_is_gone_makes_a_saved_plan_stale() {
+fn deleted_group_makes_a_saved_plan_stale() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.account().delete_group("Ops");
@@ -121,7 +121,7 @@ fn swapped_names_make_a_saved_plan_stale() {
 }
 
 #[test]
-fn members_who_do_not_count_make_no_plan_stale() {
+fn uncounted_members_do_not_make_plans_stale() {
     let world = given(seed()).file(
         "convoke.yaml",
         "version: 1\ngroups:\n  Ops: { mode: additive, members: [alice@example.com, new@example.com] }\n",
@@ -148,7 +148,7 @@ fn expired(members: &[&str]) -> World {
 }
 
 #[test]
-fn min_members_of_a_saved_plan_is_judged_anew() {
+fn saved_min_members_is_checked_again() {
     let world = expired(&["a@example.com", "b@example.com"]);
     world.run("plan --out plan.json").exits(0);
     world.account().remove("Ops", "h@example.com");
@@ -163,7 +163,7 @@ fn min_members_of_a_saved_plan_is_judged_anew() {
 }
 
 #[test]
-fn limits_of_a_saved_plan_are_judged_anew_and_accepted() {
+fn saved_limits_are_checked_again_and_accepted() {
     let world = expired(&["a@example.com", "b@example.com"]);
     let plan = world.read("convoke.yaml").replace("min_members: 6", "min_members: 1");
     world.write("convoke.yaml", plan);
@@ -176,7 +176,7 @@ fn limits_of_a_saved_plan_are_judged_anew_and_accepted() {
 }
 
 #[test]
-fn removals_that_were_made_count_for_no_limit() {
+fn made_removals_do_not_count_for_limits() {
     let world = expired(&["a@example.com", "b@example.com", "c@example.com"]);
     let file = world.read("convoke.yaml").replace("min_members: 6", "min_members: 1");
     world.write("convoke.yaml", file);
@@ -188,7 +188,7 @@ fn removals_that_were_made_count_for_no_limit() {
 }
 
 #[test]
-fn refused_saved_plan_of_a_changed_account_is_stale() {
+fn stale_outranks_refused_for_saved_plans() {
     let world = given(seed())
         .file("convoke.yaml", "version: 1\ngroups:\n  Ops: { members: [alice@example.com, bob@example.com] }\n");
     world.run("plan --out plan.json").exits(3);
@@ -199,7 +199,7 @@ fn refused_saved_plan_of_a_changed_account_is_stale() {
 }
 
 #[test]
-fn an_edited_a_cut_and_an_empty_plan_are_refused() {
+fn edited_cut_or_empty_plan_is_refused() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     let whole = world.read("plan.json");
@@ -234,7 +234,7 @@ fn a_plan_of_another_account_is_refused() {
 }
 
 #[test]
-fn the_expected_digest_needs_no_file_and_fails_closed() {
+fn expected_digest_fails_closed() {
     let world = world();
     let plan = world.run("plan --format json").exits(0).json();
     let digest = plan["digest"].as_str().unwrap();
@@ -248,7 +248,7 @@ fn the_expected_digest_needs_no_file_and_fails_closed() {
 }
 
 #[test]
-fn the_digest_is_the_same_for_a_plan_made_elsewhere_and_later() {
+fn digest_is_independent_of_place_and_time() {
     let world = world();
     let digest = |arguments: &str| world.run(arguments).exits(0).json()["digest"].clone();
     let first = digest("plan --format json");
@@ -257,7 +257,7 @@ fn the_digest_is_the_same_for_a_plan_made_elsewhere_and_later() {
 }
 
 #[test]
-fn a_put_is_not_sent_over_somebody_elses_change() {
+fn put_does_not_override_a_foreign_change() {
     // Five leave, so that the group is replaced.
     let people =
         ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "stay@example.com"];
@@ -299,7 +299,7 @@ fn a_put_is_not_sent_over_somebody_elses_change() {
 }
 
 #[test]
-fn who_could_not_be_added_to_one_group_is_not_removed_from_another() {
+fn failed_addition_prevents_the_removal() {
     let world = given(
         Seed::default()
             .person(convoke::sandbox::SeedPerson::from("mover@example.com").not_joinable())

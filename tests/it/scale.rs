@@ -46,7 +46,7 @@ fn world() -> World {
 }
 
 #[test]
-fn forty_groups_are_planned_applied_and_then_in_sync_at_the_price_of_reading() {
+fn forty_groups_converge_with_few_requests() {
     let world = world();
     let planned = world.run("plan --format json").exits(0).json();
     assert_eq!(planned["summary"]["groups"], 40);

@@ -11,7 +11,7 @@ use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 const KINDS: [&str; 6] = ["config", "plan", "journal", "seed", "review", "report"];
 
 #[test]
-fn the_committed_schemas_are_current() {
+fn committed_schemas_are_current() {
     for kind in KINDS {
         let path = repository(&format!("schemas/{kind}.schema.json"));
         let committed = std::fs::read_to_string(&path).unwrap();
@@ -21,7 +21,7 @@ fn the_committed_schemas_are_current() {
 }
 
 #[test]
-fn the_examples_keep_to_the_schemas_they_name() {
+fn examples_match_their_schemas() {
     let mut named = 0;
     for path in yaml_files(&repository("examples")) {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -37,7 +37,7 @@ fn the_examples_keep_to_the_schemas_they_name() {
 }
 
 #[test]
-fn every_example_of_groups_or_seeds_names_a_schema() {
+fn examples_name_their_schema() {
     for path in yaml_files(&repository("examples")) {
         let text = std::fs::read_to_string(&path).unwrap();
         if text.lines().any(|line| line == "version: 1") {
@@ -47,7 +47,7 @@ fn every_example_of_groups_or_seeds_names_a_schema() {
 }
 
 #[test]
-fn a_printed_plan_keeps_to_its_schema() {
+fn printed_plan_matches_its_schema() {
     let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"]);
     let world = given(seed)
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Unknown", &["alice@example.com"])]);
@@ -56,7 +56,7 @@ fn a_printed_plan_keeps_to_its_schema() {
 }
 
 #[test]
-fn a_report_keeps_to_its_schema() {
+fn report_matches_its_schema() {
     let refused = FaultRule::always(Match::operation(Endpoint::RemoveMember), Fault::status(403));
     let seed = Seed::default()
         .person("bob@example.com")
@@ -71,7 +71,7 @@ fn a_report_keeps_to_its_schema() {
 }
 
 #[test]
-fn every_line_of_a_journal_keeps_to_its_schema() {
+fn journal_lines_match_the_schema() {
     let world = given(Seed::default().group("Admins", ["alice@example.com"]).person("bob@example.com"))
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     world.run("apply --yes --journal journal.jsonl").exits(0);
@@ -83,7 +83,7 @@ fn every_line_of_a_journal_keeps_to_its_schema() {
 }
 
 #[test]
-fn what_the_reader_refuses_the_schema_refuses_too() {
+fn schema_refuses_what_the_reader_refuses() {
     let refused = [
         "version: 2\n",
         "version: 1\ngruops: {}\n",

@@ -10,7 +10,7 @@ fn world(seed: Seed) -> World {
 }
 
 #[test]
-fn the_token_is_in_no_output_and_no_file_however_much_is_said() {
+fn token_never_appears_in_output_or_files() {
     let flaky = FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::html(502));
     let world = world(Seed::default().fault(flaky));
     for arguments in
@@ -35,7 +35,7 @@ fn the_token_is_in_no_error() {
 }
 
 #[test]
-fn a_token_that_is_no_header_is_refused_without_being_shown() {
+fn unsendable_token_is_refused_unseen() {
     let world = world(Seed::default()).env("CLOUDFLARE_API_TOKEN", "secret\u{7}secret");
     let outcome = world.run("plan -vv").exits(77);
     assert!(!format!("{outcome}{}", outcome.log).contains("secret"), "{outcome:?}");
@@ -43,7 +43,7 @@ fn a_token_that_is_no_header_is_refused_without_being_shown() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_saved_is_for_its_owner_alone() {
+fn saved_files_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let world = world(Seed::default());

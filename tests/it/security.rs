@@ -38,7 +38,7 @@ fn silent(outcome: &Outcome) {
 }
 
 #[test]
-fn however_the_token_is_given_nothing_that_is_said_or_written_holds_it() {
+fn token_from_any_source_never_appears() {
     for (flag, world) in ways() {
         for (arguments, code) in [
             ("plan -vv --out plan.json", 0),
@@ -62,7 +62,7 @@ fn however_the_token_is_given_nothing_that_is_said_or_written_holds_it() {
 }
 
 #[test]
-fn a_token_given_as_the_address_s_password_or_an_argument_is_refused_without_being_shown() {
+fn token_in_url_or_argument_is_refused() {
     let world = world();
     for arguments in [
         format!("plan --api-url https://user:{TOKEN}@api.example.com/client/v4"),
@@ -75,7 +75,7 @@ fn a_token_given_as_the_address_s_password_or_an_argument_is_refused_without_bei
 }
 
 #[test]
-fn a_token_file_that_is_none_is_told_without_what_it_holds() {
+fn invalid_token_file_is_reported_without_content() {
     for text in [format!("{TOKEN}\n{TOKEN}\n"), format!("\u{0}{TOKEN}"), String::new(), TOKEN.repeat(9999)] {
         let world = world().without("CLOUDFLARE_API_TOKEN").file("token", text);
         silent(&world.run("plan -vv --token-file token").exits(77));
@@ -105,7 +105,7 @@ fn plain_http_is_spoken_to_this_machine_alone() {
 }
 
 #[test]
-fn no_redirect_takes_the_token_elsewhere() {
+fn redirects_never_receive_the_token() {
     let elsewhere = world();
     for status in [301, 302, 303, 307, 308] {
         let location = Some(elsewhere.process_env("CLOUDFLARE_BASE_URL"));
@@ -118,7 +118,7 @@ fn no_redirect_takes_the_token_elsewhere() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_an_error_and_gets_no_token() {
+fn untrusted_certificate_gets_no_token() {
     let (address, greeted) = unvouched();
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{}/client/v4", address.port());
@@ -157,7 +157,7 @@ fn unvouched() -> (SocketAddr, Arc<AtomicUsize>) {
 
 #[cfg(unix)]
 #[test]
-fn saved_files_are_for_their_owner_alone_whatever_the_umask_says() {
+fn saved_files_are_private_with_any_umask() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let world = world();

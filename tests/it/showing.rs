@@ -44,7 +44,7 @@ fn labels(plan: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn each_difference_is_labelled_as_this_changes_or_as_there_before() {
+fn differences_are_labelled_with_base() {
     let plan = pull_request().run("plan -f groups --base base --format json").exits(0).json();
     assert_eq!(
         labels(&plan),
@@ -58,7 +58,7 @@ fn each_difference_is_labelled_as_this_changes_or_as_there_before() {
 
 #[test]
 #[cfg(unix)]
-fn the_base_may_come_through_a_pipe() {
+fn base_can_be_a_pipe() {
     let world = pull_request();
     let piped = |text: &str| {
         let mut command = world.command();
@@ -75,7 +75,7 @@ fn the_base_may_come_through_a_pipe() {
 }
 
 #[test]
-fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
+fn moving_files_or_rosters_causes_no_difference() {
     let moved = BEFORE
         .replace(
             "  sre: [alice@example.com]",
@@ -90,7 +90,7 @@ fn moving_a_file_or_a_person_into_a_roster_causes_no_difference() {
 }
 
 #[test]
-fn renaming_a_group_or_a_roster_does_not_make_its_drift_this_changes() {
+fn renaming_does_not_relabel_drift() {
     let world = given(team());
     let id = world.account().group_id("Developers").unwrap();
     world.account().rename_group("Developers", "Engineers");
@@ -114,7 +114,7 @@ fn renaming_a_group_or_a_roster_does_not_make_its_drift_this_changes() {
 }
 
 #[test]
-fn a_saved_plan_is_shown_in_every_format_as_it_was() {
+fn saved_plan_is_shown_in_every_format() {
     let world = pull_request();
     let made = world.run("plan -f groups --base base --out plan.json --format markdown").exits(0).stdout;
     assert_eq!(world.run("show plan.json --format markdown").exits(0).stdout, made);
@@ -135,7 +135,7 @@ fn annotations_come_with_a_job_summary() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_in_the_format_that_is_asked_for() {
+fn file_problems_use_the_requested_format() {
     let world = nothing().file("convoke.yaml", "version: 1\ngroups: { A: {} }\n");
     let github = world.run("validate --format github").exits(65);
     assert!(github.stdout.starts_with("::error file=convoke.yaml,line=2,col="), "{github}");
@@ -144,14 +144,14 @@ fn what_is_wrong_with_a_file_is_told_in_the_format_that_is_asked_for() {
 }
 
 #[test]
-fn a_failure_that_is_no_files_fault_is_a_document_too() {
+fn other_failures_are_documents_too() {
     let world = nothing().file("convoke.yaml", "version: 1\ngroups: {}\n");
     assert_eq!(world.run("plan --format json").exits(65).json()["problems"], serde_json::json!([]));
     world.run("plan --format github").exits(65).says("::error title=convoke failed::no account is named");
 }
 
 #[test]
-fn why_finds_everybody_and_says_who_is_unknown() {
+fn why_finds_people_and_reports_unknown_ones() {
     let world = given(team()).file("convoke.yaml", BEFORE);
     world.run("why ALICE@example.com").exits(0).says("in 2 groups").says("convoke.yaml:4 via sre (convoke.yaml:7)");
     world.run("why mallory@example.com Developers").exits(0).says("Developers: a member, to be removed");

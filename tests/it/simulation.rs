@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(20);
 type Violation = String;
 
 #[test]
-fn whatever_goes_wrong_nobody_loses_what_they_are_to_keep_and_every_run_tells_the_truth() {
+fn simulated_schedules_keep_every_invariant() {
     let first = number("CONVOKE_SEED").unwrap_or(1);
     let count = number("CONVOKE_SCHEDULES").unwrap_or(if number("CONVOKE_SEED").is_some() { 1 } else { SCHEDULES });
     let next = AtomicU64::new(first);

@@ -6,7 +6,7 @@ use crate::harness::{given, nothing};
 use convoke::sandbox::Seed;
 
 #[test]
-fn a_wrong_command_line_exits_with_64_and_never_with_2() {
+fn wrong_command_line_exits_64() {
     let wrong = [
         "",
         "plam",
@@ -51,7 +51,7 @@ fn help_and_version_are_results_and_succeed() {
 }
 
 #[test]
-fn a_mistyped_flag_is_told_with_the_nearest() {
+fn mistyped_flag_shows_the_nearest() {
     assert_snapshot!(nothing().run("plan --onyl Admins"), @"
     exit 64
     -- stderr
@@ -66,7 +66,7 @@ fn a_mistyped_flag_is_told_with_the_nearest() {
 }
 
 #[test]
-fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
+fn invalid_time_is_reported_with_a_valid_one() {
     assert_snapshot!(nothing().run("plan --at yesterday"), @r#"
     exit 64
     -- stderr
@@ -77,7 +77,7 @@ fn a_time_that_cannot_be_read_is_told_with_one_that_can() {
 }
 
 #[test]
-fn apply_without_a_terminal_needs_to_be_told_yes_and_asks_nothing_of_the_api() {
+fn apply_without_terminal_needs_yes() {
     let world = given(Seed::default().group("Admins", ["alice@example.com"]))
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     assert_snapshot!(world.run("apply"), @"
@@ -90,7 +90,7 @@ fn apply_without_a_terminal_needs_to_be_told_yes_and_asks_nothing_of_the_api() {
 }
 
 #[test]
-fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
+fn insecure_base_url_is_refused() {
     let world = nothing()
         .groups(&[("Admins", &["alice@example.com"])])
         .env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT)
@@ -105,7 +105,7 @@ fn a_base_url_that_would_carry_the_token_in_the_open_is_refused() {
 
 #[cfg(target_os = "linux")] // for /dev/full
 #[test]
-fn a_closed_stdout_is_an_error_and_no_panic() {
+fn closed_stdout_does_not_panic() {
     use std::process::{Command, Stdio};
 
     let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
@@ -130,7 +130,7 @@ fn a_closed_stdout_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn an_account_in_the_environment_may_be_empty_but_not_malformed_or_another() {
+fn account_variable_may_be_empty_but_not_malformed() {
     let world =
         given(Seed::default().group("Admins", ["alice@example.com"])).groups(&[("Admins", &["alice@example.com"])]);
     let empty = world.env("CLOUDFLARE_ACCOUNT_ID", "");

@@ -18,7 +18,7 @@ fn files_that_are_right_are_counted() {
 }
 
 #[test]
-fn without_a_file_named_the_usual_one_is_read() {
+fn default_file_is_read() {
     assert_snapshot!(nothing().run("validate"), @"
     exit 65
     -- stderr
@@ -31,7 +31,7 @@ fn without_a_file_named_the_usual_one_is_read() {
 }
 
 #[test]
-fn all_problems_of_all_files_come_in_one_run() {
+fn all_problems_are_reported_in_one_run() {
     let first = "\
 version: 1
 settings:
@@ -185,7 +185,7 @@ groups:
 }
 
 #[test]
-fn a_file_without_a_version_or_with_another_is_refused() {
+fn missing_or_unknown_version_is_refused() {
     let world = nothing().file("none.yaml", "groups: {}\n").file("two.yaml", "version: 2\n");
     assert_snapshot!(world.run("validate -f none.yaml -f two.yaml"), @r#"
     exit 65
@@ -205,7 +205,7 @@ fn a_file_without_a_version_or_with_another_is_refused() {
 }
 
 #[test]
-fn what_is_no_yaml_or_no_text_or_nothing_is_refused_with_its_place() {
+fn invalid_files_are_refused_with_place() {
     let world = nothing()
         .file("broken.yaml", "version: 1\ngroups:\n  Admins: [\n")
         .file("bytes.yaml", b"version: 1\n# caf\xe9\n")
@@ -244,7 +244,7 @@ fn what_is_no_yaml_or_no_text_or_nothing_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_folder_without_files_and_a_file_that_is_not_there_are_refused() {
+fn empty_folder_and_missing_file_are_refused() {
     let world = nothing().file("empty/readme.txt", "nothing here");
     assert_snapshot!(world.run("validate -f empty -f missing.yaml"), @r#"
     exit 65
@@ -301,7 +301,7 @@ fn rosters_that_multiply_are_refused_quickly() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_refused() {
+fn too_large_file_is_refused() {
     let world = nothing();
     std::fs::File::create(world.path("convoke.yaml")).unwrap().set_len((64 << 20) + 1).unwrap();
     assert_snapshot!(world.run("validate"), @r#"
@@ -315,7 +315,7 @@ fn a_file_that_is_too_large_is_refused() {
 }
 
 #[test]
-fn two_accounts_that_differ_are_refused_and_the_same_account_twice_is_not() {
+fn differing_accounts_are_refused() {
     let file = format!("version: 1\naccount_id: {ACCOUNT}\ngroups: {{}}\n");
     let world = nothing().file("convoke.yaml", file);
     world.run(&format!("validate --account-id {ACCOUNT}")).exits(0);
@@ -424,7 +424,7 @@ fn broken_rules_are_problems_of_the_files() {
 }
 
 #[test]
-fn an_end_comes_within_reach_as_time_passes() {
+fn end_can_be_within_max_duration_later() {
     let file = "version: 1\ngroups:\n  A:\n    max_duration: 30d\n    members: [{email: a@b.c, until: 2026-12-31}]\n";
     let world = nothing().file("convoke.yaml", file);
     world.run("validate --at 2026-11-30").exits(65).warns("write `until: 2026-12-30` or an earlier time");
@@ -436,7 +436,7 @@ fn an_end_comes_within_reach_as_time_passes() {
 }
 
 #[test]
-fn a_roster_that_is_not_used_is_a_warning() {
+fn unused_roster_is_a_warning() {
     let file = "version: 1\nrosters:\n  a: [roster: b]\n  b: []\n  c: [x@example.com]\ngroups:\n  A:\n    members: [roster: c]\n";
     let world = nothing().file("convoke.yaml", file);
     assert_snapshot!(world.run("validate"), @r#"
@@ -541,7 +541,7 @@ fn tabs_in_place_of_spaces_are_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_read_and_one_without_a_writer_is_refused() {
+fn pipe_is_read_unless_it_has_no_writer() {
     let world = nothing();
     let pipe = world.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

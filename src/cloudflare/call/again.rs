@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_is_given_15_seconds_in_all() {
+    fn new_token_gets_15_seconds_in_total() {
         let caller = caller();
         let (forbidden, start) = (failure(&caller, 403), Instant::now());
         let until = |retry, after| {

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_becomes_a_file_name_that_is_safe_everywhere() {
+    fn group_names_become_safe_file_names() {
         let long = "x".repeat(500);
         let shown = names(&["Platform Admins", "../../etc/passwd", "NUL", "COM1", ".hidden", "日本", &long]);
         let long = format!("{}.yaml", "x".repeat(60));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_collide_get_the_ids_of_their_groups() {
+    fn colliding_file_names_include_group_ids() {
         let (first, second) = (group_id(0), group_id(1));
         let odd = format!("a-b-{first}");
         let shown = names(&["A B", "a/b", &odd]);

@@ -52,7 +52,7 @@ fn a_small_account_is_exported_sorted_and_commented() {
 }
 
 #[test]
-fn what_cannot_be_declared_is_told_and_not_left_out_in_silence() {
+fn undeclarable_groups_are_reported() {
     let mut current = account(&[(" blank", &[]), ("Twice", &[]), ("Twice", &[]), (HOSTILE, &[]), ("Unread", &[])]);
     current.memberships.remove(&group_id(4));
     current.unreadable.insert(group_id(4), "Policy validation failed\nmembers: []".into());
@@ -74,7 +74,7 @@ fn what_cannot_be_declared_is_told_and_not_left_out_in_silence() {
 }
 
 #[test]
-fn two_members_with_one_address_are_told_apart_by_id() {
+fn members_sharing_an_address_are_exported_by_id() {
     let mut current = account(&[("A", &["alice@example.com"]), ("B", &["x@example.com"])]);
     let member = Arc::new(Member { id: member_id(7), email: "ALICE@example.com".parse().ok(), status: None });
     current.memberships.insert(group_id(1), Arc::new(Membership::from([(member_id(7), member)])));
@@ -149,7 +149,7 @@ fn check(sources: &[Source], current: &Observed, groups: usize) {
 
 proptest! {
     #[test]
-    fn a_plan_of_what_was_exported_is_empty(current in any_account()) {
+    fn exported_files_have_an_empty_plan(current in any_account()) {
         let export = exported(&current);
         let account_id = ACCOUNT.parse().unwrap();
         let one = Source { path: "all.yaml".into(), bytes: document(&export, account_id).into() };
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn every_group_is_exported_or_told(current in any_account()) {
+    fn every_group_is_exported_or_reported(current in any_account()) {
         let export = exported(&current);
         prop_assert_eq!(export.groups.len() + export.warnings.len(), current.groups.len());
     }

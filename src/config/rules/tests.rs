@@ -192,7 +192,7 @@ fn told(key: &BreachKey) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
-    fn exactly_the_breaches_of_a_brute_force_check_are_found(
+    fn breaches_equal_a_brute_force_check(
         groups in vec(group(), GROUPS),
         rosters in vec(lines(), ROSTERS),
     ) {
@@ -218,7 +218,7 @@ fn shown(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn an_entry_without_an_end_shows_the_latest_one() {
+fn entry_without_end_shows_the_latest_end() {
     insta::assert_snapshot!(shown(&[(
         "groups.yaml",
         "\
@@ -287,7 +287,7 @@ rosters:
 }
 
 #[test]
-fn a_last_day_does_not_count_against_the_duration() {
+fn last_day_does_not_count_for_max_duration() {
     let entry =
         |until: &str| format!("groups:\n  A:\n    max_duration: 1w\n    members: [{{email: a@b.c, until: {until}}}]");
     assert_eq!(shown(&[("a.yaml", &entry("2026-12-08"))]), "");
@@ -336,7 +336,7 @@ rosters:
 }
 
 #[test]
-fn somebody_in_two_exclusive_groups_is_shown_with_all_places() {
+fn exclusive_breach_shows_all_places() {
     insta::assert_snapshot!(shown(&[
         (
             "groups/initiators.yaml",
@@ -400,7 +400,7 @@ fn times_that_do_not_overlap_break_nothing() {
 }
 
 #[test]
-fn two_groups_that_exclude_each_other_are_reported_once() {
+fn mutual_exclusion_is_reported_once() {
     let text = "groups:\n  A: {exclusive_with: [B], members: [a@b.c]}\n  B: {exclusive_with: [A], members: [a@b.c]}\n";
     assert_eq!(shown(&[("a.yaml", text)]).matches("error:").count(), 1);
     let text = "groups:\n  A: {members: [a@b.c]}\n  B: {exclusive_with: [A], members: [a@b.c]}\n";

@@ -60,7 +60,7 @@ fn the_settings_are_read_with_their_places() {
 }
 
 #[test]
-fn a_group_is_read_with_all_that_is_said_of_it() {
+fn group_is_read_with_all_settings() {
     let desired = parse_one(EVERYTHING).unwrap();
     let group = group(&desired, "Platform Admins");
     assert_eq!(group.origin.to_string(), "convoke.yaml:19");
@@ -73,7 +73,7 @@ fn a_group_is_read_with_all_that_is_said_of_it() {
 }
 
 #[test]
-fn each_membership_remembers_where_it_was_declared_through_rosters_too() {
+fn memberships_have_origins_through_rosters() {
     let desired = parse_one(EVERYTHING).unwrap();
     assert_eq!(
         members(&desired, "Platform Admins"),
@@ -88,7 +88,7 @@ fn each_membership_remembers_where_it_was_declared_through_rosters_too() {
 }
 
 #[test]
-fn a_day_counts_whole_at_both_ends_and_an_instant_as_it_is() {
+fn dates_include_the_whole_day() {
     let desired = parse_one(EVERYTHING).unwrap();
     let members = &group(&desired, "Platform Admins").members;
     let terms = members[3].terms.as_deref().unwrap();
@@ -106,7 +106,7 @@ fn one_day_can_be_both_ends() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn missing_settings_have_defaults() {
     let desired = parse_one("version: 1\ngroups: {A: {members: []}}\n").unwrap();
     assert!(desired.account_id.is_none());
     assert_eq!(desired.settings.limits.group_removals.value.to_string(), "25%");
@@ -147,7 +147,7 @@ fn an_id_of_digits_needs_no_quotes() {
 }
 
 #[test]
-fn byte_order_marks_and_line_ends_of_any_kind_are_no_obstacle() {
+fn byte_order_marks_and_line_ends_are_accepted() {
     for end in ["\n", "\r\n", "\r"] {
         let text = "\u{feff}version: 1\ngroups:\n  Ä:\n    members:\n      - a@b.c\n".replace('\n', end);
         assert_eq!(members(&parse_one(&text).unwrap(), "Ä"), ["a@b.c at convoke.yaml:5"]);
@@ -170,12 +170,12 @@ fn files_are_merged_and_share_their_rosters() {
 }
 
 #[test]
-fn a_person_can_come_through_several_rosters() {
+fn person_can_be_in_several_rosters() {
     let text = "version: 1\nrosters: {x: [a@b.c], y: [A@B.C]}\ngroups: {A: {members: [a@b.c, roster: x, roster: y]}}";
     assert_eq!(members(&parse_one(text).unwrap(), "A").len(), 3);
 }
 
 #[test]
-fn names_that_differ_only_in_case_are_two_names() {
+fn names_are_case_sensitive() {
     assert_eq!(parse_one("version: 1\ngroups: {a: {members: []}, A: {members: []}}").unwrap().groups.len(), 2);
 }

@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_reads_back(groups in btree_map(name(), any_group(), 1..5)) {
+    fn written_yaml_reads_back(groups in btree_map(name(), any_group(), 1..5)) {
         let text = written(&groups);
         let desired = parse_one(&text).map_err(|problems| TestCaseError::fail(format!("{text}\n{problems}")))?;
         prop_assert_eq!(

@@ -21,7 +21,7 @@ fn aliases_cannot_multiply() {
 }
 
 #[test]
-fn rosters_cannot_multiply_even_where_they_are_empty() {
+fn empty_rosters_cannot_multiply() {
     let mut text = "version: 1\ngroups: {A: {members: [roster: r30]}}\nrosters:\n  r0: []\n".to_owned();
     for level in 1..=30 {
         let below = level - 1;
@@ -54,7 +54,7 @@ fn rosters_of_rosters_have_an_end() {
 }
 
 #[test]
-fn a_file_over_the_limit_is_not_even_looked_at() {
+fn oversized_file_is_not_parsed() {
     let source = Source { path: "a.yaml".into(), bytes: vec![b'x'; LARGEST_FILE + 1] };
     insta::assert_snapshot!(parse(&[source]).unwrap_err(), @r#"
     error: a.yaml: the file is larger than 64 MiB

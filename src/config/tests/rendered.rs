@@ -31,7 +31,7 @@ fn a_file_of_another_version_is_not_read() {
 }
 
 #[test]
-fn unknown_and_repeated_keys_are_told() {
+fn unknown_and_repeated_keys_are_reported() {
     insta::assert_snapshot!(problems("version: 1\nversion: 1\ngruops: {}\nowner: me\nsettings: {limit: {}}\n"), @r#"
     error: convoke.yaml:2:1: "version" is in the file twice
       | version: 1
@@ -59,7 +59,7 @@ fn unknown_and_repeated_keys_are_told() {
 }
 
 #[test]
-fn a_merge_key_is_refused_in_favour_of_rosters() {
+fn merge_key_is_refused() {
     insta::assert_snapshot!(problems("version: 1\ngroups: {A: {<<: {mode: exact}, members: []}, [B]: {}}\n"), @r#"
     error: convoke.yaml:2:14: merge keys are not supported
       | groups: {A: {<<: {mode: exact}, members: []}, [B]: {}}
@@ -108,7 +108,7 @@ fn a_group_without_a_list_is_refused() {
 }
 
 #[test]
-fn wrong_values_of_a_group_are_told_with_what_would_be_right() {
+fn wrong_group_values_show_remedies() {
     insta::assert_snapshot!(problems("\
 version: 1
 groups:
@@ -192,7 +192,7 @@ error: convoke.yaml:16:21: "25 %" is not a limit: it contains a space
 }
 
 #[test]
-fn what_is_no_limit_is_told_apart() {
+fn invalid_limits_have_specific_reasons() {
     let limit = |text: &str| {
         let problems = parse_one(&format!("version: 1\nsettings: {{limits: {{total_removals: {text}}}}}")).unwrap_err();
         let problem = problems.iter().next().unwrap().clone();
@@ -231,7 +231,7 @@ fn what_is_no_limit_is_told_apart() {
 }
 
 #[test]
-fn names_that_nobody_could_tell_apart_are_refused() {
+fn indistinguishable_names_are_refused() {
     insta::assert_snapshot!(problems("version: 1\ngroups: {'A ': {members: []}, '': {members: []}, \"B\\e[2J\": {members: []}}\n"), @r#"
     error: convoke.yaml:2:10: the name of group "A " begins or ends with a space
       | groups: {'A ': {members: []}, '': {members: []}, "B\e[2J": {members: []}}
@@ -253,7 +253,7 @@ fn names_that_nobody_could_tell_apart_are_refused() {
 }
 
 #[test]
-fn what_is_no_protected_person_is_told() {
+fn invalid_protected_entries_are_reported() {
     insta::assert_snapshot!(problems("\
 version: 1
 settings:
@@ -306,7 +306,7 @@ error: convoke.yaml:4:21: unknown unmanaged_groups "refuze"
 }
 
 #[test]
-fn a_long_line_is_not_shown_and_a_long_word_is_shortened() {
+fn long_lines_and_words_are_cut() {
     let text = format!("version: 1\n? {}\n: 1\n", "k".repeat(300));
     insta::assert_snapshot!(problems(&text), @r#"
     error: convoke.yaml:2:3: unknown key "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…" in the file
@@ -336,7 +336,7 @@ fn nothing_that_a_terminal_would_obey_gets_through() {
 }
 
 #[test]
-fn the_caret_stands_below_wide_and_tabbed_text() {
+fn caret_is_below_wide_and_tabbed_text() {
     insta::assert_snapshot!(problems("version: 1\ngroups: {日本:\t{members: [], x: 1}}\n"), @r#"
     error: convoke.yaml:2:28: unknown key "x" in group "日本"
       | groups: {日本: {members: [], x: 1}}

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_no_person_is_told_with_how_to_write_it() {
+fn invalid_person_is_reported_with_remedy() {
     insta::assert_snapshot!(entry_problems("
       - alice
       - sre
@@ -67,7 +67,7 @@ error: convoke.yaml:13:9: this entry is a list inside a list
 }
 
 #[test]
-fn an_entry_that_does_not_name_one_person_is_told() {
+fn entry_without_exactly_one_person_is_reported() {
     insta::assert_snapshot!(entry_problems("
       - emial: x@y.z
       - {}
@@ -147,7 +147,7 @@ error: convoke.yaml:16:9: unknown key "alice@example.com" in an entry
 }
 
 #[test]
-fn the_same_person_twice_in_one_list_is_told_with_both_places() {
+fn duplicate_person_is_reported_with_both_places() {
     insta::assert_snapshot!(entry_problems("
       - alice@example.com
       - id: 4f5f0c14a2a41d5063dd301b2f829f04
@@ -195,7 +195,7 @@ error: convoke.yaml:15:14: C@d.e is listed twice in roster "x"
 }
 
 #[test]
-fn times_that_make_no_sense_are_told() {
+fn invalid_times_are_reported() {
     let time = |until: &str| {
         let text = format!("version: 1\ngroups: {{A: {{members: [{{email: a@b.c, until: {until}}}]}}}}");
         let problem = parse_one(&text).unwrap_err().iter().next().unwrap().clone();
@@ -236,7 +236,7 @@ fn times_that_make_no_sense_are_told() {
 }
 
 #[test]
-fn a_window_that_never_opens_is_told() {
+fn empty_window_is_reported() {
     insta::assert_snapshot!(entry_problems("
       - email: a@b.c
         from: 2026-02-01
@@ -268,7 +268,7 @@ error: convoke.yaml:11:17: `reason` is empty
 }
 
 #[test]
-fn a_roster_has_no_times_of_its_own() {
+fn roster_entry_cannot_have_times() {
     insta::assert_snapshot!(entry_problems("
       - roster: x
         until: 2026-12-31

@@ -7,7 +7,7 @@ fn all_problems(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_file_that_declares_nothing_is_told() {
+fn empty_file_is_reported() {
     insta::assert_snapshot!(all_problems(&[("a.yaml", ""), ("b.yaml", "# nothing yet\n"), ("c.yaml", "---\n")]), @r#"
     error: a.yaml:1:1: the file is empty
       help: write `version: 1` and the groups, or delete the file
@@ -27,7 +27,7 @@ fn a_file_that_declares_nothing_is_told() {
 }
 
 #[test]
-fn what_is_no_mapping_or_no_yaml_is_told() {
+fn invalid_yaml_or_mapping_is_reported() {
     insta::assert_snapshot!(all_problems(&[
         ("a.yaml", "- alice@example.com\n"),
         ("b.yaml", "version: 1\ngroups: {A: {members: [a@b.c}}\n"),
@@ -77,7 +77,7 @@ fn what_is_no_mapping_or_no_yaml_is_told() {
 }
 
 #[test]
-fn a_byte_that_is_not_utf_8_is_shown_where_it_stands() {
+fn invalid_utf_8_is_reported_with_position() {
     let bytes = b"version: 1\r\n# \xc3\xa4\xe4\n".to_vec();
     let problems = parse(&[Source { path: "a.yaml".into(), bytes }]).unwrap_err();
     insta::assert_snapshot!(problems, @r#"
@@ -91,7 +91,7 @@ fn a_byte_that_is_not_utf_8_is_shown_where_it_stands() {
 }
 
 #[test]
-fn names_given_twice_are_told_with_both_places() {
+fn duplicate_names_are_reported_with_both_places() {
     let account = |digit: &str| format!("account_id: {}", digit.repeat(32));
     let body = "settings: {}\nrosters: {r: []}\ngroups: {A: {id: 4f5f0c14a2a41d5063dd301b2f829f04, members: []}}\n";
     insta::assert_snapshot!(all_problems(&[
@@ -146,7 +146,7 @@ fn names_given_twice_are_told_with_both_places() {
 }
 
 #[test]
-fn rosters_that_nobody_declares_are_told() {
+fn undeclared_rosters_are_reported() {
     insta::assert_snapshot!(all_problems(&[
         ("a.yaml", "version: 1\ngroups: {A: {members: [roster: srr, roster: owners]}}\n"),
         ("b.yaml", "version: 1\nrosters: {sre: [roster: managers]}\n"),
@@ -171,7 +171,7 @@ fn rosters_that_nobody_declares_are_told() {
 }
 
 #[test]
-fn nothing_is_said_of_missing_rosters_while_a_file_cannot_be_read() {
+fn unread_file_silences_missing_rosters() {
     let shown = all_problems(&[
         ("a.yaml", "version: 1\ngroups: {A: {members: [roster: sre, alice]}}\n"),
         ("b.yaml", "version: 1\nrosters: {sre: [\n"),
@@ -181,7 +181,7 @@ fn nothing_is_said_of_missing_rosters_while_a_file_cannot_be_read() {
 }
 
 #[test]
-fn a_circle_of_rosters_is_shown_with_its_places() {
+fn roster_cycle_is_shown_with_places() {
     insta::assert_snapshot!(all_problems(&[
         ("a.yaml", "version: 1\nrosters:\n  a: [roster: b]\n  b:\n    - roster: c\n  me: [roster: me]\n"),
         ("c.yaml", "version: 1\nrosters:\n  c: [x@y.z, roster: a]\n  d: [roster: a]\n"),
@@ -213,7 +213,7 @@ fn problems_are_ordered_by_file_and_place() {
 }
 
 #[test]
-fn one_mistake_does_not_hide_another() {
+fn all_mistakes_are_reported() {
     let text = "version: 2\ngroups: {A: {mode: x, members: [x, y]}, B: 1}\nrosters: {r: [z]}\nsettings: {limits: 1}\n";
     assert_eq!(summary(text).len(), 7);
 }

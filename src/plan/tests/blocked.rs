@@ -6,7 +6,7 @@ fn reasons(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn an_unknown_address_keeps_the_additions_and_holds_the_removals_of_its_group_alone() {
+fn unknown_address_holds_removals_of_its_group() {
     let account = Account::default().group("G", [1, 2]).group("H", [1, 2]).accepted([3]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - p22@example.com\n      - p3@example.com\n  \
@@ -19,7 +19,7 @@ fn an_unknown_address_keeps_the_additions_and_holds_the_removals_of_its_group_al
 }
 
 #[test]
-fn who_was_probably_meant_by_a_typo_is_not_removed_elsewhere() {
+fn typo_holds_probable_person_in_all_groups() {
     // p2 moves from H to G, and G's file misspells the address.
     let account = Account::default().group("G", [1]).group("H", [1, 2]);
     let plan =
@@ -29,7 +29,7 @@ fn who_was_probably_meant_by_a_typo_is_not_removed_elsewhere() {
 }
 
 #[test]
-fn who_belongs_to_a_group_that_cannot_be_found_or_read_is_not_removed_elsewhere() {
+fn members_of_unreadable_groups_are_not_removed_elsewhere() {
     let account = Account::default().group("H", [1, 2]);
     let plan = account.plan("groups:\n  Gone: {members: [p2@example.com]}\n  H: {members: [p1@example.com]}\n");
     assert_eq!(plan.summary.held, 1);
@@ -37,7 +37,7 @@ fn who_belongs_to_a_group_that_cannot_be_found_or_read_is_not_removed_elsewhere(
 }
 
 #[test]
-fn a_rejected_invitation_blocks_unless_the_person_was_invited_again() {
+fn rejected_invitation_blocks_unless_invited_again() {
     let account = Account::default().group("G", [1]).person(2, "p2@example.com", PersonStatus::Rejected);
     let files = "groups:\n  G: {members: [p1@example.com, p2@example.com]}\n";
     assert_eq!(account.plan(files).blocked[0].reason, BlockedReason::RejectedInvitation);
@@ -47,7 +47,7 @@ fn a_rejected_invitation_blocks_unless_the_person_was_invited_again() {
 }
 
 #[test]
-fn an_address_of_several_members_blocks_and_names_their_ids() {
+fn shared_address_blocks_and_names_ids() {
     let known = PersonStatus::Known(Status::Accepted);
     let account =
         Account::default().group("G", []).person(2, "x@example.com", known.clone()).person(3, "X@example.com", known);
@@ -57,7 +57,7 @@ fn an_address_of_several_members_blocks_and_names_their_ids() {
 }
 
 #[test]
-fn an_address_that_others_have_too_is_ambiguous_though_the_group_has_only_one_of_them() {
+fn shared_address_is_ambiguous_across_groups() {
     let known = PersonStatus::Known(Status::Accepted);
     let account = Account::default().group("G", [1]).person(2, "P1@example.com", known);
     let plan = account.plan(&format!("groups:\n{}", listing("G", "", [1])));
@@ -67,13 +67,13 @@ fn an_address_that_others_have_too_is_ambiguous_though_the_group_has_only_one_of
 }
 
 #[test]
-fn whoever_is_in_a_group_has_not_declined_whatever_the_accounts_list_says() {
+fn group_member_counts_as_not_rejected() {
     let account = Account::default().group("G", [1]).person(1, "p1@example.com", PersonStatus::Rejected);
     assert!(!account.plan(&format!("groups:\n{}", listing("G", "", [1]))).has_differences());
 }
 
 #[test]
-fn a_group_is_blocked_when_its_name_or_pin_is_unknown_or_ambiguous_or_it_cannot_be_read() {
+fn unknown_ambiguous_or_unreadable_group_is_blocked() {
     let mut account =
         Account::default().group("Platform Admins", []).group("Twin", []).group("Twin", []).group("Shut", []);
     let shut: GroupId = id(4);
@@ -92,7 +92,7 @@ fn a_group_is_blocked_when_its_name_or_pin_is_unknown_or_ambiguous_or_it_cannot_
 }
 
 #[test]
-fn entries_outside_their_time_need_nobody_to_exist() {
+fn inactive_entries_are_not_resolved() {
     let account = Account::default().group("G", [1]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: later@example.com, from: 2026-07-01}\n      \
@@ -102,7 +102,7 @@ fn entries_outside_their_time_need_nobody_to_exist() {
 }
 
 #[test]
-fn what_ends_within_the_time_asked_for_is_told_unless_another_entry_goes_on() {
+fn expiring_membership_is_reported_unless_extended() {
     let account = Account::default().group("G", [1, 2]).group("H", [1]);
     let files = "rosters:\n  sre: [p2@example.com]\ngroups:\n  G:\n    members:\n      \
                  - {email: p1@example.com, until: 2026-06-20}\n      \
@@ -155,7 +155,7 @@ fn every_tie_of_a_typo_is_held() {
 }
 
 #[test]
-fn typo_of_a_shared_address_holds_everybody_who_has_it() {
+fn typo_of_shared_address_holds_all_owners() {
     let known = PersonStatus::Known(Status::Accepted);
     let account = Account::default().group("G", []).group("H", [111, 222]);
     let account = account.person(111, "twin@example.com", known.clone()).person(222, "twin@example.com", known);
@@ -186,7 +186,7 @@ fn mistyped_id_holds_its_member() {
 }
 
 #[test]
-fn expired_access_that_is_held_comes_first() {
+fn held_expired_access_comes_first() {
     let account = Account::default().group("G", [11, 22, 33]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - unknown.person@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
@@ -195,7 +195,7 @@ fn expired_access_that_is_held_comes_first() {
 }
 
 #[test]
-fn a_group_with_a_blocked_entry_is_not_in_sync() {
+fn planned_group_with_blocked_entry_is_not_in_sync() {
     let account = Account::default().group("G", [1]).group("H", [1]);
     let plan = account.plan(
         "groups:\n  G: {members: [p1@example.com, unknown.person@example.com]}\n  H: {members: [p1@example.com]}\n",
@@ -204,7 +204,7 @@ fn a_group_with_a_blocked_entry_is_not_in_sync() {
 }
 
 #[test]
-fn blocked_entries_of_an_observed_group_do_not_count_and_hold_nothing_there() {
+fn blocked_entries_of_observed_groups_hold_nothing() {
     let account = Account::default().group("G", [1]);
     let plan = account.plan("groups:\n  G: {mode: observe, members: [unknown.person@example.com]}\n");
     assert_eq!((plan.is_blocked(), plan.blocked.len()), (false, 1));

@@ -51,7 +51,7 @@ fn neither_of_two_exclusive_additions_is_made() {
 }
 
 #[test]
-fn two_exclusive_memberships_that_exist_stay_and_are_reported() {
+fn existing_exclusive_memberships_stay_and_are_reported() {
     let account = Account::default().group("Initiators", [1, 2]).group("Approvers", [2]);
     let plan = account.plan(&files(&format!("{}, {}", email(1), email(2)), &by_id(2)));
     assert!(!plan.has_differences());

@@ -14,7 +14,7 @@ fn shrink(present: u64, removals: u64, settings: &str, extra: &str) -> Plan {
 const FREE_TOTAL: &str = "settings:\n  limits: {total_removals: 100%}\n";
 
 #[test]
-fn a_quarter_of_a_group_may_leave_by_default_and_not_one_more() {
+fn default_limit_is_a_quarter_per_group() {
     for (present, allowed) in [(2, 1), (4, 1), (7, 1), (8, 2), (11, 2), (12, 3), (100, 25)] {
         assert_eq!(refused(&shrink(present, allowed - 1, FREE_TOTAL, "")), [], "{present}, one below");
         assert_eq!(refused(&shrink(present, allowed, FREE_TOTAL, "")), [], "{present}, at the limit");
@@ -26,13 +26,13 @@ fn a_quarter_of_a_group_may_leave_by_default_and_not_one_more() {
 }
 
 #[test]
-fn the_last_member_of_a_group_may_leave_within_the_limit_but_emptiness_must_be_allowed() {
+fn last_member_needs_allow_empty_within_limit() {
     assert_eq!(refused(&shrink(1, 1, FREE_TOTAL, "")), [Guard::AllowEmpty]);
     assert_eq!(refused(&shrink(1, 1, FREE_TOTAL, "    allow_empty: true\n")), []);
 }
 
 #[test]
-fn a_group_that_is_empty_already_stays_so_in_peace() {
+fn already_empty_group_is_not_refused() {
     assert_eq!(refused(&shrink(0, 0, "", "")), []);
     assert_eq!(
         refused(&Account::default().group("G", []).accepted([1]).plan("groups:\n  G: {members: [p1@example.com]}\n")),
@@ -41,7 +41,7 @@ fn a_group_that_is_empty_already_stays_so_in_peace() {
 }
 
 #[test]
-fn a_limit_can_be_a_number_and_a_group_can_have_its_own() {
+fn limits_can_be_numbers_and_per_group() {
     let number = "settings:\n  limits: {group_removals: 2, total_removals: 100%}\n";
     assert_eq!(refused(&shrink(100, 2, number, "")), []);
     assert_eq!(refused(&shrink(100, 3, number, "")), [Guard::GroupRemovals]);
@@ -54,7 +54,7 @@ fn a_limit_can_be_a_number_and_a_group_can_have_its_own() {
 }
 
 #[test]
-fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
+fn default_total_limit_is_a_tenth_at_least_five() {
     // Groups of 10 with one removal each, which is within each group's own limit.
     let plan = |groups: u64, removals: u64| {
         let mut account = Account::default();
@@ -84,7 +84,7 @@ fn a_tenth_of_all_memberships_may_go_and_five_always_may() {
 }
 
 #[test]
-fn limits_count_alike_what_single_deletes_and_a_replacement_end() {
+fn limits_count_deletes_and_replacements_equally() {
     let settings = "settings:\n  limits: {group_removals: 3, total_removals: 100%}\n";
     let deletes = shrink(20, 3, settings, "");
     assert_eq!((operations(&deletes, "G"), refused(&deletes)), (vec![(Method::Delete, 1); 3], vec![]));
@@ -107,7 +107,7 @@ fn additions_never_count_against_a_limit() {
 }
 
 #[test]
-fn what_is_held_or_only_observed_counts_against_no_limit() {
+fn held_and_observed_removals_do_not_count() {
     let account = Account::default().group("G", 0..10);
     let settings = "settings:\n  limits: {group_removals: 0, total_removals: 0}\n";
     let held = account.plan(&format!("{settings}groups:\n  G: {{members: [nobody@example.com]}}\n"));
@@ -119,7 +119,7 @@ fn what_is_held_or_only_observed_counts_against_no_limit() {
 }
 
 #[test]
-fn nobody_protected_is_removed_whether_named_by_address_or_id_in_any_spelling() {
+fn protected_people_are_found_in_any_spelling() {
     let account = Account::default().group("G", 0..10);
     let without = |who: u64| listing("G", "", (0..10).filter(move |number| *number != who));
     for entry in ["P3@EXAMPLE.com".to_owned(), member_id(3).to_string()] {
@@ -131,7 +131,7 @@ fn nobody_protected_is_removed_whether_named_by_address_or_id_in_any_spelling() 
 }
 
 #[test]
-fn somebody_protected_stays_so_when_the_group_lists_them_by_another_address() {
+fn protected_member_with_other_address_stays() {
     let known = PersonStatus::Known(Status::Accepted);
     let files = format!(
         "settings:\n  protected: [boss@example.com]\ngroups:\n{}",
@@ -147,7 +147,7 @@ fn somebody_protected_stays_so_when_the_group_lists_them_by_another_address() {
 }
 
 #[test]
-fn nobody_is_looked_up_for_their_protection_while_nobody_is_removed() {
+fn protected_people_are_looked_up_only_for_removals() {
     let account = Account::default().group("G", 0..10);
     let files = format!("settings:\n  protected: [boss@example.com]\ngroups:\n{}", listing("G", "", 0..10));
     let plan = account.plan(&files);
@@ -155,7 +155,7 @@ fn nobody_is_looked_up_for_their_protection_while_nobody_is_removed() {
 }
 
 #[test]
-fn a_group_is_never_left_with_fewer_members_than_it_must_have() {
+fn min_members_refuses_too_few_members() {
     let least = "    min_members: 4\n";
     assert_eq!(refused(&shrink(6, 1, NO_LIMITS, least)), []);
     assert_eq!(refused(&shrink(6, 2, NO_LIMITS, least)), [], "just enough are left");
@@ -164,7 +164,7 @@ fn a_group_is_never_left_with_fewer_members_than_it_must_have() {
 }
 
 #[test]
-fn emptying_a_group_must_be_allowed_however_it_is_emptied() {
+fn emptying_a_group_needs_allow_empty() {
     for present in [1, 3, 40] {
         assert_eq!(refused(&shrink(present, present, NO_LIMITS, "")), [Guard::AllowEmpty], "{present} members");
         assert_eq!(refused(&shrink(present, present, NO_LIMITS, "    allow_empty: true\n")), []);
@@ -175,7 +175,7 @@ fn emptying_a_group_must_be_allowed_however_it_is_emptied() {
 }
 
 #[test]
-fn a_group_whose_members_have_all_expired_is_not_emptied_unasked() {
+fn expiry_does_not_empty_a_group() {
     let account = Account::default().group("G", [1, 2]);
     let files = format!(
         "{NO_LIMITS}groups:\n  G:\n    members:\n      - {{email: p1@example.com, until: 2026-05-31}}\n      \
@@ -186,7 +186,7 @@ fn a_group_whose_members_have_all_expired_is_not_emptied_unasked() {
 }
 
 #[test]
-fn groups_that_no_file_declares_are_ignored_reported_or_refused() {
+fn unmanaged_groups_are_ignored_reported_or_refused() {
     let account = Account::default().group("G", [1]).group("Other", [1]).group("Third", []);
     let plan = |setting: &str| account.plan(&format!("{setting}groups:\n{}", listing("G", "", [1])));
     let ignored = plan("");
@@ -199,7 +199,7 @@ fn groups_that_no_file_declares_are_ignored_reported_or_refused() {
 }
 
 #[test]
-fn a_pinned_group_that_was_renamed_is_refused_and_not_guessed_around() {
+fn renamed_pinned_group_is_refused() {
     let account = Account::default().group("New Name", 0..4).group("Old Name", 0..4);
     let pin: GroupId = id(1);
     let files = |name: &str| format!("groups:\n{}", listing(name, &format!("    id: \"{pin}\"\n"), 0..4));
@@ -279,7 +279,7 @@ fn protected_typo_refuses_removals_near_it() {
 }
 
 #[test]
-fn total_is_asked_where_two_groups_lose_members() {
+fn total_limit_needs_two_losing_groups() {
     let settings = "settings:\n  limits: {group_removals: 100%, total_removals: 1}\n";
     let account = Account::default().group("G", 0..10).group("H", 0..10);
     let files =
@@ -305,7 +305,7 @@ fn only_limits_can_be_accepted() {
 }
 
 #[test]
-fn every_refusal_says_the_group_the_figures_the_limit_its_place_and_what_to_do() {
+fn refusals_have_figures_place_and_remedy() {
     let account = Account::default().group("Admins", 0..10).group("Ops", 0..10);
     let files = format!(
         "settings:\n  limits:\n    group_removals: 20%\n    total_removals: 5\n  protected:\n    - p0@example.com\ngroups:\n{}{}",

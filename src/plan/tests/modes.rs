@@ -7,7 +7,7 @@ fn additive(entries: &str) -> String {
 }
 
 #[test]
-fn additive_group_loses_only_those_whose_time_is_over() {
+fn additive_group_loses_only_expired_members() {
     let account = Account::default().group("G", [1, 22, 333]);
     let plan = account.plan(&additive("      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n"));
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(22)]));
@@ -26,7 +26,7 @@ fn additive_group_never_gets_a_put() {
 }
 
 #[test]
-fn another_entry_keeps_somebody_in_an_additive_group() {
+fn second_entry_keeps_a_member_in_additive_group() {
     let account = Account::default().group("G", [1]);
     let entries =
         format!("      - {{email: p1@example.com, until: 2026-06-01}}\n      - {{id: \"{}\"}}\n", member_id(1));
@@ -41,7 +41,7 @@ fn removals_of_an_additive_group_are_guarded() {
 }
 
 #[test]
-fn expired_entry_that_may_mean_several_is_blocked() {
+fn ambiguous_expired_entry_is_blocked() {
     let known = PersonStatus::Known(Status::Accepted);
     let account = Account::default().group("G", [1]).person(7, "p1@example.com", known);
     let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
@@ -49,7 +49,7 @@ fn expired_entry_that_may_mean_several_is_blocked() {
 }
 
 #[test]
-fn readding_somebody_whose_time_is_over_makes_a_saved_plan_stale() {
+fn readding_expired_member_makes_saved_plan_stale() {
     let account = Account::default().group("G", [1, 22]).accepted([5]);
     let plan = account.plan(&additive(
         "      - p5@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n      \
@@ -68,7 +68,7 @@ fn due(account: &Account, files: &str) -> Plan {
 }
 
 #[test]
-fn due_takes_only_what_the_clock_brings() {
+fn due_plans_only_due_changes() {
     let account = Account::default().group("G", [1, 22, 333]).accepted([4444, 55_555]);
     let plan = due(
         &account,
@@ -111,7 +111,7 @@ fn due_reports_blocked_entries_with_dates() {
 }
 
 #[test]
-fn due_reports_what_holds_a_removal() {
+fn due_reports_entries_that_hold_removals() {
     let account = Account::default().group("G", [1, 22]);
     let files = "groups:\n  G:\n    members: [p1@example.com, {email: p22@example.com, until: 2026-06-01}, nobody@example.org]\n";
     let plan = due(&account, files);
@@ -126,7 +126,7 @@ fn touching(account: &Account, files: &str, groups: &[&str]) -> Plan {
 }
 
 #[test]
-fn a_move_to_a_group_that_is_not_planned_adds_there_first() {
+fn move_to_unplanned_group_adds_there_first() {
     let account = Account::default().group("G", [11, 222]).group("H", [3333, 44_444]);
     let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
     let plan = touching(&account, files, &["G"]);
@@ -136,7 +136,7 @@ fn a_move_to_a_group_that_is_not_planned_adds_there_first() {
 }
 
 #[test]
-fn a_removal_is_held_until_the_other_group_was_read() {
+fn removal_waits_for_reading_the_other_group() {
     let mut account = Account::default().group("G", [11, 222]).group("H", []);
     let other: GroupId = id(2);
     account.0.memberships.remove(&other);
@@ -160,7 +160,7 @@ fn ambiguous_entry_elsewhere_holds_a_removal() {
 }
 
 #[test]
-fn nothing_is_planned_where_nothing_is_touched() {
+fn untouched_groups_are_not_planned() {
     let account = Account::default().group("G", [1, 2]);
     let plan = touching(&account, "groups:\n  G: {members: [p1@example.com]}\n", &[]);
     assert_eq!((plan.groups.len(), plan.account_in_sync()), (0, false));

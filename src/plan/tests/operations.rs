@@ -17,14 +17,14 @@ fn any_number_of_additions_is_one_post() {
 }
 
 #[test]
-fn few_removals_are_single_deletes_and_many_are_one_put() {
+fn few_removals_are_deletes_many_are_put() {
     assert_eq!(between(&[1, 2, 3, 4, 5], &[4, 5], ""), [(Method::Delete, 1); 3]);
     assert_eq!(between(&[1, 2, 3, 4, 5], &[5], ""), [(Method::Put, 1)]);
     assert_eq!(between(&[1, 2, 3, 4, 5], &[], ""), [(Method::Put, 0)]);
 }
 
 #[test]
-fn an_addition_counts_as_a_request_beside_the_removals() {
+fn post_counts_as_one_request() {
     let (two, three) = (between(&[1, 2, 3], &[3, 9], ""), between(&[1, 2, 3, 4], &[4, 9], ""));
     assert_eq!(two, [(Method::Post, 1), (Method::Delete, 1), (Method::Delete, 1)]);
     assert_eq!(three, [(Method::Put, 2)]);
@@ -36,13 +36,13 @@ fn a_group_in_sync_needs_nothing() {
 }
 
 #[test]
-fn an_additive_group_is_only_added_to_and_an_observed_one_left_alone() {
+fn additive_adds_only_and_observed_changes_nothing() {
     assert_eq!(between(&[1, 2, 3, 4, 5], &[9], "    mode: additive\n"), [(Method::Post, 1)]);
     assert_eq!(between(&[1, 2, 3, 4, 5], &[9], "    mode: observe\n"), []);
 }
 
 #[test]
-fn who_moves_into_a_group_that_is_replaced_is_added_to_it_first() {
+fn mover_is_posted_before_a_put() {
     let account = Account::default().group("From", [1, 2, 9]).group("To", [3, 4, 5, 6]).accepted([8]);
     let files = format!("{FREE}groups:\n{}{}", listing("From", "", [1, 2]), listing("To", "", [8, 9]));
     let plan = account.plan(&files);

@@ -23,7 +23,7 @@ fn read(value: &serde_json::Value) -> Result<Plan, SavedPlanError> {
 }
 
 #[test]
-fn a_plan_is_read_back_as_it_was_saved() {
+fn saved_plan_reads_back_unchanged() {
     let plan = some_plan();
     let again = read(&json(&plan)).unwrap();
     assert_eq!(json(&again), json(&plan));
@@ -31,7 +31,7 @@ fn a_plan_is_read_back_as_it_was_saved() {
 }
 
 #[test]
-fn an_edit_of_any_value_of_a_saved_plan_is_noticed() {
+fn edit_of_any_saved_value_is_detected() {
     fn edits(value: &serde_json::Value) -> Vec<serde_json::Value> {
         match value {
             serde_json::Value::Object(fields) => fields
@@ -78,14 +78,14 @@ fn an_edit_of_any_value_of_a_saved_plan_is_noticed() {
 }
 
 #[test]
-fn an_edit_with_its_checksum_made_anew_is_noticed_where_operations_no_longer_follow() {
+fn inconsistent_edit_of_resealed_plan_is_detected() {
     let mut plan = some_plan();
     plan.groups[0].operations[0] = Operation::Post(vec![member_id(4), member_id(5)]);
     assert!(matches!(read(&json(&plan)), Err(SavedPlanError::Edited(_))));
 }
 
 #[test]
-fn a_group_or_a_change_that_is_there_twice_is_noticed_under_a_checksum_made_anew() {
+fn duplicates_in_a_resealed_plan_are_refused() {
     let twice = |edit: fn(&mut Plan)| {
         let mut plan = some_plan();
         edit(&mut plan);
@@ -103,7 +103,7 @@ fn a_group_or_a_change_that_is_there_twice_is_noticed_under_a_checksum_made_anew
 }
 
 #[test]
-fn a_plan_of_another_format_or_cut_short_is_refused() {
+fn other_version_or_truncated_plan_is_refused() {
     let mut other = json(&some_plan());
     other["format_version"] = 2.into();
     assert!(matches!(read(&other), Err(SavedPlanError::Version(2))));
@@ -114,7 +114,7 @@ fn a_plan_of_another_format_or_cut_short_is_refused() {
 }
 
 #[test]
-fn the_digest_covers_what_is_done_and_nothing_else() {
+fn digest_covers_only_changes() {
     let account = Account::default().group("G", 0..10).group("H", [1]);
     let files = format!("groups:\n{}", listing("G", "", 1..10));
     let digest = account.plan(&files).digest;
@@ -134,7 +134,7 @@ fn the_digest_covers_what_is_done_and_nothing_else() {
 }
 
 #[test]
-fn the_same_groups_of_another_account_make_another_digest() {
+fn other_account_has_another_digest() {
     let account = Account::default().group("G", 0..10);
     let files = desired(&format!("groups:\n{}", listing("G", "", 1..10)));
     let digest = |number: u64| {
@@ -146,7 +146,7 @@ fn the_same_groups_of_another_account_make_another_digest() {
 }
 
 #[test]
-fn a_group_is_fresh_wherever_the_plan_itself_would_take_it() {
+fn group_is_fresh_at_every_planned_state() {
     let plan = some_plan();
     let group = &plan.groups[0];
     let members = |numbers: &[u64]| numbers.iter().map(|number| member_id(*number)).collect::<BTreeSet<_>>();
@@ -162,7 +162,7 @@ fn a_group_is_fresh_wherever_the_plan_itself_would_take_it() {
 }
 
 #[test]
-fn protected_address_of_a_removed_member_is_judged_anew() {
+fn protected_address_is_checked_again_at_apply() {
     let plan = Account::default()
         .group("G", 0..10)
         .plan(&format!("settings: {{ protected: [boss@example.com] }}\ngroups:\n{}", listing("G", "", 1..10)));

@@ -25,7 +25,7 @@ const NOTHING: &str = "groups: {}\n";
 const DECLARED: &str = "settings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n  G: {members: [], allow_empty: true}\n";
 
 #[test]
-fn who_joined_leaves_and_who_left_joins_again() {
+fn undo_reverses_additions_and_removals() {
     let account = Account::default().group("G", [1, 2, 3, 4, 9]).accepted([5]);
     let plan = undone(&account, &[9], &[5], DECLARED);
     assert_eq!(changes(&plan, "G"), (vec![email(5)], vec![email(9)]));
@@ -42,7 +42,7 @@ fn undeclared_group_is_shown_and_not_changed() {
 }
 
 #[test]
-fn additive_group_loses_what_the_run_added() {
+fn undo_removes_additions_from_additive_groups() {
     let account = Account::default().group("G", [1, 2, 3, 4, 9]);
     let plan = undone(&account, &[9], &[], &DECLARED.replace("members:", "mode: additive, members:"));
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(9)]));
@@ -57,7 +57,7 @@ fn guards_are_found_by_the_group_s_id() {
 }
 
 #[test]
-fn changes_that_may_be_by_somebody_else_are_marked() {
+fn unproven_changes_are_marked() {
     let account = Account::default().group("G", [1, 9]);
     let mut reversals = reversals(&[9], &[]);
     reversals.get_mut(&id(1)).unwrap().attempts.get_mut(&member_id(9)).unwrap().proven = false;
@@ -66,7 +66,7 @@ fn changes_that_may_be_by_somebody_else_are_marked() {
 }
 
 #[test]
-fn what_is_as_it_was_needs_nothing() {
+fn undone_state_needs_no_change() {
     let account = Account::default().group("G", [1, 2]);
     assert!(!undone(&account, &[9], &[1], NOTHING).has_differences());
 }
@@ -81,14 +81,14 @@ fn undoing_is_guarded_like_any_plan() {
 }
 
 #[test]
-fn who_is_gone_from_the_account_is_told_and_holds_the_removals() {
+fn missing_account_member_is_blocked_and_holds_removals() {
     let account = Account::default().group("G", 0..10);
     let plan = undone(&account, &[1], &[77], DECLARED);
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.summary.removes), (1, 1, 0));
 }
 
 #[test]
-fn a_group_that_is_gone_is_told() {
+fn deleted_group_is_reported_by_undo() {
     let plan = undone(&Account::default(), &[1], &[], NOTHING);
     assert_eq!((plan.groups.len(), plan.blocked.len()), (0, 1));
 }

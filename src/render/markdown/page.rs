@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_without_room_says_how_much_is_missing() {
+    fn cut_list_says_how_much_is_missing() {
         let items = || (0..10).map(|n| format!("item {n}"));
         assert_eq!(list("Title", items().take(2), 1000), "Title\n\n- item 0\n- item 1\n\n");
         assert_eq!(list("Title", items(), 110), "Title\n\n- item 0\n- item 1\n- … and 8 more\n\n");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_takes_what_fits_and_keeps_its_end() {
+    fn page_keeps_its_end_when_cut() {
         let mut page = Page::new("head\n".into(), "foot\n".into());
         assert!(!page.push(&"x".repeat(MOST_BYTES)));
         assert!(page.push(&"y".repeat(page.room())));

@@ -25,7 +25,7 @@ fn plan_without_changes_is_a_line() {
 }
 
 #[test]
-fn removals_stand_before_folded_diffs() {
+fn removals_are_before_folded_diffs() {
     insta::assert_snapshot!(plan(&samples::small(), view()), @"
     <!-- convoke:plan -->
     ### Plan: 2 to add, 3 to remove in 1 of 2 groups
@@ -92,7 +92,7 @@ fn removals_stand_before_folded_diffs() {
 }
 
 #[test]
-fn this_change_stands_apart() {
+fn this_change_is_separate() {
     insta::assert_snapshot!(plan(&samples::labelled(), view()), @"
     <!-- convoke:plan -->
     ### This change: +1 −0 in 1 group
@@ -387,7 +387,7 @@ fn failure_is_a_page() {
 }
 
 #[test]
-fn apply_page_says_what_was_done_to_whom_and_what_not() {
+fn apply_page_shows_done_and_undone_changes() {
     insta::assert_snapshot!(report(&samples::partial_report()), @r#"
     <!-- convoke:apply -->
     ### Applied in part: 1 added, 0 removed.
@@ -430,7 +430,7 @@ fn apply_page_says_what_was_done_to_whom_and_what_not() {
 }
 
 #[test]
-fn stale_groups_say_who_came_and_went() {
+fn stale_groups_show_joined_and_left_members() {
     insta::assert_snapshot!(stale(&samples::stale_groups()), @r#"
     <!-- convoke:apply -->
     ### Not applied: the account has changed since the plan was made
@@ -448,7 +448,7 @@ fn stale_groups_say_who_came_and_went() {
 }
 
 #[test]
-fn place_of_a_file_elsewhere_is_no_link() {
+fn place_outside_the_repository_has_no_link() {
     let repository = repository();
     let origin = Origin { file: "/etc/groups.yaml".into(), line: 1, column: 1 };
     assert_eq!(place(&origin, Some(&repository)), "`/etc/groups.yaml:1`");

@@ -43,7 +43,7 @@ fn small_plan_fits_a_narrow_terminal() {
 }
 
 #[test]
-fn this_change_has_a_section_of_its_own() {
+fn this_change_has_its_own_section() {
     insta::assert_snapshot!(plan(&samples::labelled(), view(), WIDE), @"
     This change:
 
@@ -79,7 +79,7 @@ fn this_change_has_a_section_of_its_own() {
 }
 
 #[test]
-fn loosened_settings_stand_before_the_groups() {
+fn loosened_settings_are_before_the_groups() {
     insta::assert_snapshot!(plan(&samples::loosened(), view(), NARROW), @"
     This change loosens protections
       Old is no longer declared: convoke no longer manages a group of this name
@@ -106,7 +106,7 @@ fn colors_change_nothing_else() {
 }
 
 #[test]
-fn refused_and_blocked_plans_say_what_to_do() {
+fn refused_and_blocked_plans_show_remedies() {
     let all = [samples::refused_by_limits(), samples::refused(), samples::blocked()];
     let shown: Vec<String> = all.iter().map(|sample| plan(sample, view(), NARROW)).collect();
     insta::assert_snapshot!(shown.join("=====\n"), @r#"
@@ -178,7 +178,7 @@ fn large_plan_is_shown_whole() {
 }
 
 #[test]
-fn partial_report_says_what_was_not_done() {
+fn partial_report_shows_undone_changes() {
     insta::assert_snapshot!(report(&samples::partial_report(), NARROW), @r#"
     done Developers: 1 added, 0 removed
     failed Operators: 0 added, 0 removed
@@ -256,7 +256,7 @@ fn drift_is_not_worded_as_a_plan() {
 }
 
 #[test]
-fn stale_plan_says_what_differs_and_shows_no_command() {
+fn stale_plan_shows_differences_and_no_command() {
     let stale = Stale::Digest { flag: "--expect", given: crate::plan::Digest::of(b"another") };
     let shown = plan(&samples::small(), View { stale: Some(&stale), ..view() }, NARROW);
     insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"

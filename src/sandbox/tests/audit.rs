@@ -144,7 +144,7 @@ async fn the_log_is_read_between_two_times() {
 }
 
 #[tokio::test]
-async fn a_seed_tells_what_was_done_before() {
+async fn seed_has_earlier_log_entries() {
     let given = given_yaml(
         "groups: { Admins: { members: [{ email: mallory@example.com, since: 2026-11-20T14:02:00Z }] } }\naudit_log:\n  uri: host\n  request_as_text: true\n  omit: [/raw/user_agent]\n  set: { /account: gone }\n  entries:\n    - time: 2026-11-20T14:02:00Z\n      by: { email: dana@example.com, context: dash }\n      edit: { add: { group: Admins, member: mallory@example.com } }\n      set: { /actor/email: 7 }\n    - time: 2026-11-20T14:03:00Z\n      edit: { add: { group: Admins, member: mallory@example.com } }\n      verbatim: [odd]\n",
     )
@@ -165,7 +165,7 @@ async fn a_seed_tells_what_was_done_before() {
 }
 
 #[tokio::test]
-async fn entries_can_come_late_and_the_log_can_be_refused() {
+async fn log_entries_can_be_late_or_refused() {
     let late = given_yaml("audit_log: { delay: 1h }\ngroups: { Admins: {} }").await;
     assert!(late.account.edit(&Edit::add("Admins", "p@example.com").by(EditActor::token("t"))));
     assert!(entries(&late, EVER).await.is_empty());
@@ -174,7 +174,7 @@ async fn entries_can_come_late_and_the_log_can_be_refused() {
 }
 
 #[tokio::test]
-async fn what_was_claimed_is_not_in_the_log() {
+async fn claimed_effects_are_not_logged() {
     let given = given(small().fault(FaultRule::once(Match::any(), Fault::Claim(FalseClaim::Done)))).await;
     given.write(Method::POST, &given.members("Admins", ""), &given.body(&["carol@example.com"])).await;
     assert!(entries(&given, EVER).await.is_empty());

@@ -35,7 +35,7 @@ async fn schedule(seed: Seed, order: impl Iterator<Item = usize>) -> Vec<(String
 }
 
 #[tokio::test]
-async fn the_order_of_the_requests_does_not_change_what_each_meets() {
+async fn request_order_does_not_change_faults() {
     let forth = schedule(rough(7), 0..20).await;
     let back = schedule(rough(7), (0..20).rev()).await;
     assert_eq!(forth, back);
@@ -45,7 +45,7 @@ async fn the_order_of_the_requests_does_not_change_what_each_meets() {
 }
 
 #[tokio::test]
-async fn who_repeats_a_request_gets_through() {
+async fn repeated_request_succeeds() {
     let chance = Chance { server_error: Share::percent(100), per_request: 2, ..Chance::default() };
     let given = given(Seed { chance: Some(chance), ..small() }).await;
     let mut failed = Vec::new();
@@ -68,7 +68,7 @@ async fn faults_can_be_limited_in_all() {
 }
 
 #[tokio::test]
-async fn what_has_no_share_never_happens() {
+async fn faults_without_probability_never_happen() {
     let given = given(Seed { chance: Some(Chance::default()), ..small() }).await;
     for page in 1..=50 {
         assert_eq!(given.get(&given.groups(&format!("?page={page}"))).await.status, StatusCode::OK);
@@ -76,7 +76,7 @@ async fn what_has_no_share_never_happens() {
 }
 
 #[tokio::test]
-async fn edits_by_chance_are_about_the_seed_s_people_and_the_request_s_group() {
+async fn chance_edits_concern_seed_people() {
     let chance = Chance { edit: Share::percent(100), ..Chance::default() };
     let given = given(Seed { chance: Some(chance), ..small().group("Others", SeedGroup::default()) }).await;
     given.get(&given.members("Admins", "")).await;
@@ -90,7 +90,7 @@ async fn edits_by_chance_are_about_the_seed_s_people_and_the_request_s_group() {
 }
 
 #[tokio::test]
-async fn chance_can_rename_or_delete_the_group_that_a_request_is_about() {
+async fn chance_can_rename_or_delete_groups() {
     let chance = Chance { regroup: Share::percent(100), ..Chance::default() };
     let (mut renamed, mut deleted) = (false, false);
     for seed in 0..20 {
@@ -106,7 +106,7 @@ async fn chance_can_rename_or_delete_the_group_that_a_request_is_about() {
 }
 
 #[tokio::test]
-async fn chance_can_revoke_the_token_and_leave_out_when_to_come_back() {
+async fn chance_can_revoke_token_and_omit_retry_after() {
     let chance = Chance { revoke_token: Share::percent(100), ..Chance::default() };
     let revoked = given(Seed { chance: Some(chance), ..small() }).await;
     assert_eq!(revoked.get(&revoked.groups("")).await.status, StatusCode::UNAUTHORIZED);

@@ -58,7 +58,7 @@ fn lag_follows_a_paused_clock() {
 }
 
 #[tokio::test]
-async fn one_read_alone_can_lag() {
+async fn single_read_can_lag() {
     let given = given_yaml(
         "groups: { Admins: { members: [alice@example.com] } }\nfaults: [{ on: { operation: list-members, nth: 2 }, do: { lag: 1h } }]",
     )
@@ -105,7 +105,7 @@ fn contradicts(got: &Got) -> bool {
 }
 
 #[tokio::test]
-async fn a_contradiction_can_befall_one_page_alone() {
+async fn one_page_alone_can_be_contradictory() {
     let rule = FaultRule::once(Match::any().page(2), Fault::Contradict(Contradiction::NoResult));
     let given = given(small().fault(rule)).await;
     assert_eq!(given.get(&given.members("Admins", "?per_page=1")).await.emails(), ["Alice@example.com"]);
@@ -114,7 +114,7 @@ async fn a_contradiction_can_befall_one_page_alone() {
 }
 
 #[tokio::test]
-async fn fields_of_result_info_can_be_set_and_removed() {
+async fn result_info_fields_can_be_changed() {
     let given = given_yaml(
         "groups: { Admins: { members: [alice@example.com] } }\nfaults: [{ do: { result_info: { count: 7, total_count: '9', page: null } } }, { do: numbers_as_text }]",
     )
@@ -126,7 +126,7 @@ async fn fields_of_result_info_can_be_set_and_removed() {
 }
 
 #[tokio::test]
-async fn an_effect_can_be_claimed_that_did_not_happen() {
+async fn effect_can_be_falsely_claimed() {
     for (claim, expected) in [
         (FalseClaim::Done, json!(ALL)),
         (FalseClaim::DoneList, json!(ALL)),
@@ -147,7 +147,7 @@ async fn an_effect_can_be_claimed_that_did_not_happen() {
 }
 
 #[tokio::test]
-async fn a_removal_can_be_claimed_that_did_not_happen() {
+async fn removal_can_be_falsely_claimed() {
     for (claim, expected) in [
         (FalseClaim::Done, json!("bob@example.com")),
         (FalseClaim::DoneList, json!(["Alice@example.com"])),
@@ -168,7 +168,7 @@ async fn a_removal_can_be_claimed_that_did_not_happen() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_is_not_claimed() {
+async fn invalid_request_is_refused_not_claimed() {
     let given = given(small().fault(FaultRule::always(Match::any(), Fault::Claim(FalseClaim::Done)))).await;
     assert_eq!(list(&given).await.json()["result_info"]["total_count"], 2);
     assert!(given.account.revoke_token());
@@ -179,7 +179,7 @@ async fn what_would_be_refused_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn a_write_can_land_after_its_answer_was_lost() {
+async fn write_can_take_effect_after_lost_answer() {
     for (late, status) in [
         (Late { after: Delay::millis(20), ..Late::default() }, None),
         (Late { after: Delay::millis(20), status: Some(504), ..Late::default() }, Some(504)),
@@ -195,7 +195,7 @@ async fn a_write_can_land_after_its_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_write_lands_though_its_client_gave_up() {
+async fn write_takes_effect_after_client_gave_up() {
     let late = Late { after: Delay::millis(50), hang: true, ..Late::default() };
     let given = given(small().fault(FaultRule::once(Match::any(), Fault::Late(late)))).await;
     tokio::select! {
@@ -215,7 +215,7 @@ async fn a_client_that_waits_gets_the_late_answer() {
 }
 
 #[tokio::test]
-async fn a_write_can_take_effect_though_its_answer_denies_it() {
+async fn write_can_take_effect_despite_failed_answer() {
     let given = given(small().fault(FaultRule::once(Match::any(), Fault::UnsuccessfulAfter))).await;
     assert_eq!(post_carol(&given).await.unwrap().refusal().0, 200);
     assert_eq!(given.account.members_of("Admins"), ALL);
@@ -227,7 +227,7 @@ async fn a_write_can_take_effect_though_its_answer_denies_it() {
 }
 
 #[tokio::test]
-async fn several_faults_can_befall_one_request() {
+async fn one_request_can_have_several_faults() {
     let given = given_yaml(
         "people: [carol@example.com]\ngroups: { Admins: { members: [alice@example.com] } }\nfaults:\n  - do:\n      all:\n        - edit_before: { add: { group: Admins, member: zoe@example.com } }\n        - edit_after: { remove: { group: Admins, member: alice@example.com } }\n        - cut: after\n",
     )
@@ -270,7 +270,7 @@ async fn the_past_can_be_read_back() {
 }
 
 #[tokio::test]
-async fn chance_deals_each_of_these_where_it_can_befall() {
+async fn chance_uses_each_fault_where_possible() {
     let whole = Share::percent(100);
     type Case = (Chance, fn(&Fault) -> bool, bool);
     let cases: [Case; 6] = [

@@ -14,7 +14,7 @@ fn has_carol(given: &Given) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_cut_before_leaves_no_answer_and_no_change() {
+async fn cut_before_prevents_the_change() {
     let given = given_fault(Fault::Cut(Cut::Before)).await;
     assert!(add_carol(&given).await.is_err_and(|error| error.is_request()));
     assert!(!has_carol(&given));
@@ -24,7 +24,7 @@ async fn a_connection_cut_before_leaves_no_answer_and_no_change() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_after_leaves_no_answer_and_the_change() {
+async fn cut_after_keeps_the_change() {
     let given = given_fault(Fault::Cut(Cut::After)).await;
     assert!(add_carol(&given).await.is_err_and(|error| error.is_request()));
     assert!(has_carol(&given));
@@ -33,7 +33,7 @@ async fn a_connection_cut_after_leaves_no_answer_and_the_change() {
 }
 
 #[tokio::test]
-async fn a_connection_that_served_before_is_cut_like_a_new_one() {
+async fn reused_connection_is_cut_too() {
     for cut in [Cut::Before, Cut::After] {
         let given = given(small().fault(FaultRule::once(Match::any().nth(2), Fault::Cut(cut)))).await;
         assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
@@ -63,7 +63,7 @@ async fn a_cut_body_breaks_off_after_the_status() {
 }
 
 #[tokio::test]
-async fn another_answer_is_given_without_or_with_the_change() {
+async fn respond_replaces_answer_with_or_without_effect() {
     let given = given_fault(Fault::status(503)).await;
     assert_eq!(add_carol(&given).await.unwrap().refusal(), (503, 1000));
     assert!(!has_carol(&given));
@@ -77,7 +77,7 @@ async fn another_answer_is_given_without_or_with_the_change() {
 }
 
 #[tokio::test]
-async fn statuses_of_the_edge_and_redirects_can_be_answered() {
+async fn edge_statuses_and_redirects_can_be_sent() {
     let given = given_fault(Fault::html(520)).await;
     assert_eq!(given.get("/user").await.status.as_u16(), 520);
     let location = Some("http://127.0.0.1:9/".into());
@@ -86,7 +86,7 @@ async fn statuses_of_the_edge_and_redirects_can_be_answered() {
 }
 
 #[tokio::test]
-async fn a_429_always_says_when_to_come_back() {
+async fn status_429_has_retry_after() {
     let given = given_fault(Fault::rate_limited(7)).await;
     assert_eq!(given.get("/user").await.header("retry-after"), "7");
     let given = given_fault(Fault::status(429)).await;
@@ -106,7 +106,7 @@ async fn a_success_can_be_none() {
 }
 
 #[tokio::test]
-async fn a_page_can_be_clamped_and_its_result_info_left_out() {
+async fn page_can_be_clamped_without_result_info() {
     let given = given_yaml(
         "groups: { Admins: { members: [a@example.com, b@example.com, c@example.com] } }\nfaults:\n  - { on: { page: 1 }, do: { clamp: 2 } }\n  - { on: { page: 2 }, do: omit_result_info }\n",
     )
@@ -119,7 +119,7 @@ async fn a_page_can_be_clamped_and_its_result_info_left_out() {
 }
 
 #[tokio::test]
-async fn somebody_else_can_be_just_before_or_just_after() {
+async fn edits_happen_before_or_after_a_request() {
     let given = given_fault(Fault::EditBefore(Edit::remove("Admins", "alice@example.com"))).await;
     assert_eq!(given.get(&given.members("Admins", "")).await.emails(), ["bob@example.com"]);
 
@@ -136,7 +136,7 @@ async fn a_token_can_be_revoked_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_rule_fires_for_the_requests_that_meet_all_its_conditions_and_then_is_spent() {
+async fn rule_applies_to_matching_requests_until_spent() {
     let on = Match::operation(Endpoint::AddMembers).group("Admins").member("CAROL@example.com").nth(2);
     let seed = small().group("Others", ["dora@example.com"]);
     let given = given(seed.fault(FaultRule { times: 2, ..FaultRule::once(on, Fault::status(500)) })).await;
@@ -156,7 +156,7 @@ async fn a_rule_fires_for_the_requests_that_meet_all_its_conditions_and_then_is_
 }
 
 #[tokio::test]
-async fn of_the_rules_that_are_due_the_first_fires_and_the_next_waits_its_turn() {
+async fn first_due_rule_applies() {
     let given = given(small()).await;
     given.account.push_fault(FaultRule::once(Match::any(), Fault::status(500)));
     given.account.push_fault(FaultRule::always(Match::any(), Fault::status(503)));
@@ -168,7 +168,7 @@ async fn of_the_rules_that_are_due_the_first_fires_and_the_next_waits_its_turn()
 }
 
 #[tokio::test]
-async fn who_gives_up_on_a_slow_request_has_changed_nothing_and_on_a_stalled_answer_has() {
+async fn slow_request_has_no_effect_stalled_answer_has() {
     for (fault, changed) in
         [(Fault::Latency(Delay::millis(600_000)), false), (Fault::Stall(Delay::millis(600_000)), true)]
     {
@@ -207,7 +207,7 @@ async fn edits_that_find_nothing_to_change_change_nothing() {
 }
 
 #[tokio::test]
-async fn errors_of_the_edge_follow_what_the_client_accepts() {
+async fn edge_errors_follow_the_accept_header() {
     let given = given(small().fault(FaultRule::always(Match::any(), Fault::edge(522)))).await;
     let html = given.get("/user").await;
     assert_eq!((html.status.as_u16(), html.header("content-type")), (522, "text/html; charset=UTF-8"));

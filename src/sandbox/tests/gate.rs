@@ -22,14 +22,14 @@ async fn credentials_are_missing_malformed_wrong_or_right() {
 }
 
 #[tokio::test]
-async fn without_a_token_in_the_seed_any_will_do_but_none_will_not() {
+async fn seed_without_token_accepts_any_token() {
     let given = given(Seed::default()).await;
     assert_eq!(shown(&given, &[("authorization", "Bearer anything")]).await, (200, 0));
     assert_eq!(shown(&given, &[]).await, (400, 9106));
 }
 
 #[tokio::test]
-async fn a_token_just_created_is_forbidden_for_a_while() {
+async fn new_token_is_forbidden_for_a_while() {
     let given = given(Seed { token_settles: 2, ..Seed::default() }).await;
     let statuses = [(); 3].map(|()| ("authorization", "Bearer token"));
     let mut got = Vec::new();
@@ -40,7 +40,7 @@ async fn a_token_just_created_is_forbidden_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_let_in_no_more() {
+async fn revoked_token_is_refused() {
     let given = given(small()).await;
     assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
     assert!(given.account.revoke_token());
@@ -48,7 +48,7 @@ async fn a_revoked_token_is_let_in_no_more() {
 }
 
 #[tokio::test]
-async fn a_token_that_may_only_read_changes_nothing() {
+async fn read_only_token_changes_nothing() {
     let given = given(Seed { token_access: Access::Read, ..small() }).await;
     assert_eq!(given.get(&given.members("Admins", "")).await.status, StatusCode::OK);
     let got = given.write(Method::PUT, &given.members("Admins", ""), &json!([])).await;
@@ -57,7 +57,7 @@ async fn a_token_that_may_only_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn every_answer_identifies_itself_and_tells_the_rate_limit() {
+async fn answers_have_ray_and_rate_limit() {
     let given = given(small()).await;
     for path in [given.groups(""), given.members("Admins", ""), "/nowhere".into(), "/user".into()] {
         let got = given.get(&path).await;
@@ -70,7 +70,7 @@ async fn every_answer_identifies_itself_and_tells_the_rate_limit() {
 }
 
 #[tokio::test]
-async fn past_the_rate_limit_every_call_is_refused_for_the_rest_of_the_window() {
+async fn exceeded_rate_limit_refuses_until_window_ends() {
     let given = given_yaml("rate_limit: { requests: 3, window: 1h, spent: 1 }").await;
     let mut got = Vec::new();
     for _ in 0..4 {
@@ -86,7 +86,7 @@ async fn past_the_rate_limit_every_call_is_refused_for_the_rest_of_the_window() 
 }
 
 #[tokio::test]
-async fn what_the_rate_limit_refuses_meets_no_fault() {
+async fn rate_limited_request_has_no_other_fault() {
     let limit = RateLimit { requests: 1, window: Delay(std::time::Duration::from_secs(3600)), spent: 0 };
     let rule = FaultRule::once(Match::any().nth(2), Fault::EditBefore(Edit::DeleteGroup("Admins".into())));
     let given = given(Seed { rate_limit: Some(limit), ..small() }.fault(rule)).await;

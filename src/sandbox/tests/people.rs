@@ -12,7 +12,7 @@ fn path(query: &str) -> String {
 }
 
 #[tokio::test]
-async fn account_members_carry_the_address_twice_and_a_pending_one_has_no_user_id() {
+async fn account_members_have_two_addresses() {
     let given = given(mixed()).await;
     let got = given.get(&path("?status=pending")).await.json();
     let person = &got["result"][0];
@@ -51,7 +51,7 @@ async fn a_changed_address_shows_everywhere() {
 }
 
 #[tokio::test]
-async fn an_account_s_and_a_user_s_address_can_differ() {
+async fn member_and_user_address_can_differ() {
     let given = given_yaml("people: [{ email: a@example.com, user_email: b@example.com }]").await;
     let got = given.get(&path("")).await.json();
     assert_eq!(got["result"][0]["email"], "a@example.com");
@@ -59,7 +59,7 @@ async fn an_account_s_and_a_user_s_address_can_differ() {
 }
 
 #[tokio::test]
-async fn a_token_s_user_is_told_and_an_account_owned_token_has_none() {
+async fn user_is_reported_for_user_tokens_only() {
     let given = given_yaml("token_owner: alice@example.com").await;
     assert_eq!(given.get("/user").await.json()["result"]["email"], "alice@example.com");
     let given = super::given(small()).await;
@@ -67,7 +67,7 @@ async fn a_token_s_user_is_told_and_an_account_owned_token_has_none() {
 }
 
 #[tokio::test]
-async fn who_joins_the_account_can_be_added_and_who_leaves_it_is_in_no_group() {
+async fn account_membership_decides_group_membership() {
     let given = given(small()).await;
     given.get(&path("")).await;
     assert!(given.account.add_person("new@example.com"));
@@ -81,7 +81,7 @@ async fn who_joins_the_account_can_be_added_and_who_leaves_it_is_in_no_group() {
 }
 
 #[tokio::test]
-async fn an_address_given_up_can_be_taken_by_somebody_else() {
+async fn freed_address_can_be_reused() {
     let given = given(small()).await;
     let alice = given.id("alice@example.com");
     assert!(given.account.change_email("alice@example.com", "ALICE@example.com"));
@@ -111,7 +111,7 @@ async fn two_factor_can_be_on_off_or_untold() {
 }
 
 #[tokio::test]
-async fn the_token_s_user_is_a_member_s_user_whatever_the_address() {
+async fn sandbox_token_user_is_matched_by_user_id() {
     let given = given_yaml(
         "token_owner: a@example.com\ntoken_owner_email: login@example.org\npeople: [{ email: a@example.com, user_id: 023E105F4ECEF8AD9CA31A8372D0C353 }]",
     )

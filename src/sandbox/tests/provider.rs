@@ -49,7 +49,7 @@ fn policy(permission_groups: &[&Value], resource_group: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_group_without_policies_is_created_renamed_and_deleted() {
+async fn group_without_policies_lifecycle() {
     let given = given(Seed::default()).await;
     let (path, created) = put_group(&given, None, &json!({ "name": "basic" })).await;
     for name in ["basic-updated", "basic"] {
@@ -61,7 +61,7 @@ async fn a_group_without_policies_is_created_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_group_with_policies_reads_as_it_was_written() {
+async fn group_with_policies_reads_back() {
     let given = given(Seed::default()).await;
     let admin = first_id(&given, "permission_groups?label=admin").await;
     let readonly = first_id(&given, "permission_groups?label=admin_readonly").await;
@@ -184,7 +184,7 @@ async fn permission_and_resource_groups_can_be_filtered() {
 }
 
 #[tokio::test]
-async fn a_seed_says_what_a_group_grants() {
+async fn seed_has_group_policies() {
     let given = given_yaml(
         "groups:\n  Odd: { policies: [{ access: deny, permission_groups: [Secret, 4f5f0c14a2a41d5063dd301b2f829f04] }], status: V }\n  Plain: {}\n",
     )

@@ -12,7 +12,7 @@ async fn an_empty_group_lists_as_null() {
 }
 
 #[tokio::test]
-async fn members_come_sorted_by_email_without_regard_to_case() {
+async fn members_are_sorted_by_email_without_case() {
     let given = given(small()).await;
     let got = given.get(&given.members("Admins", "")).await;
     assert_eq!(got.emails(), ["Alice@example.com", "bob@example.com"]);
@@ -25,7 +25,7 @@ async fn members_come_sorted_by_email_without_regard_to_case() {
 }
 
 #[tokio::test]
-async fn pages_hold_every_member_once_and_the_last_what_is_left() {
+async fn pages_have_every_member_once() {
     let given = given(staff(1200)).await;
     let mut all = Vec::new();
     for (page, count) in [(1, 500), (2, 500), (3, 200)] {
@@ -43,7 +43,7 @@ async fn pages_hold_every_member_once_and_the_last_what_is_left() {
 }
 
 #[tokio::test]
-async fn a_server_may_answer_with_a_smaller_page_than_was_asked() {
+async fn pages_smaller_than_requested_are_allowed() {
     let mut seed = staff(45);
     seed.page_size_cap = std::num::NonZeroU32::new(20);
     let given = given(seed).await;
@@ -55,14 +55,14 @@ async fn a_server_may_answer_with_a_smaller_page_than_was_asked() {
 }
 
 #[tokio::test]
-async fn members_are_found_by_a_part_of_their_email() {
+async fn members_are_filtered_by_email() {
     let given = given(small()).await;
     assert_eq!(given.get(&given.members("Admins", "?fuzzyEmail=ALICE%40")).await.emails(), ["Alice@example.com"]);
     assert_eq!(given.get(&given.members("Admins", "?fuzzyEmail=zoe")).await.json()["result"], json!(null));
 }
 
 #[tokio::test]
-async fn groups_come_sorted_by_name_and_are_found_by_id_name_and_part_of_name() {
+async fn groups_are_sorted_and_filtered() {
     let given = given(small().group("Zoo", ["z@example.com"]).group("Boat Admins", SeedGroup::default())).await;
     let names = async |query: &str| {
         let json = given.get(&given.groups(query)).await.json();
@@ -78,7 +78,7 @@ async fn groups_come_sorted_by_name_and_are_found_by_id_name_and_part_of_name() 
 }
 
 #[tokio::test]
-async fn a_group_tells_its_id_name_and_times() {
+async fn group_has_id_name_and_times() {
     let given = given(small()).await;
     let got = given.get(&given.group("Admins")).await.json();
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_group_tells_its_id_name_and_times() {
 }
 
 #[tokio::test]
-async fn a_membership_tells_since_when() {
+async fn membership_has_its_beginning() {
     let given = given_yaml(
         "clock: 2026-02-01T00:00:00Z\ngroups:\n  Admins:\n    members:\n      - { email: alice@example.com, since: 2026-01-05T10:00:00Z }\n",
     )
@@ -107,7 +107,7 @@ async fn a_membership_tells_since_when() {
 }
 
 #[tokio::test]
-async fn a_membership_that_is_not_there_is_not_found() {
+async fn missing_membership_is_not_found() {
     let given = given(small()).await;
     assert_eq!(given.get(&given.member("Admins", "carol@example.com")).await.refusal(), (404, 404));
 }
@@ -139,14 +139,14 @@ async fn result_info_can_be_missing_everywhere() {
 }
 
 #[tokio::test]
-async fn a_group_whose_policy_cannot_be_validated_does_not_list_its_members() {
+async fn group_with_invalid_policy_lists_no_members() {
     let given = given_yaml("groups: { Odd: { policy_invalid: true, members: [alice@example.com] } }").await;
     let got = given.get(&given.members("Odd", "")).await;
     assert_eq!((got.refusal(), got.message()), ((400, 400), "Policy validation failed".into()));
 }
 
 #[tokio::test]
-async fn a_group_just_created_has_no_members_path_for_a_while() {
+async fn new_group_has_no_members_path_yet() {
     let given = given(Seed { new_groups_settle: 2, ..Seed::default() }).await;
     let got = given.write(Method::POST, &given.groups(""), &json!({ "name": "New" })).await;
     assert_eq!(got.status, StatusCode::OK);

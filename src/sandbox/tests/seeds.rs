@@ -91,7 +91,7 @@ fn error(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_seed_says_all_there_is_to_say() {
+async fn seed_can_set_everything() {
     let seed = parse(FULL).unwrap();
     assert_eq!(seed.faults[0].on.nth, std::num::NonZeroU32::new(3));
     assert_eq!(seed.faults[1].fault, Fault::Latency(Delay::millis(2000)));
@@ -107,7 +107,7 @@ async fn a_seed_says_all_there_is_to_say() {
 }
 
 #[test]
-fn a_seed_may_say_that_something_takes_ages() {
+fn very_long_durations_are_accepted() {
     let ages = "2562047788015215h";
     for text in [
         format!("lag: {ages}"),
@@ -124,7 +124,7 @@ fn a_seed_may_say_that_something_takes_ages() {
 }
 
 #[test]
-fn a_seed_meets_its_own_schema() {
+fn seed_matches_its_schema() {
     let schema = serde_json::to_value(Seed::schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let full: Value = serde_saphyr::from_str(FULL).unwrap();
@@ -143,13 +143,13 @@ fn an_empty_seed_is_an_empty_account() {
 }
 
 #[tokio::test]
-async fn what_a_seed_leaves_to_chance_is_the_same_in_every_run() {
+async fn chance_is_the_same_in_every_run() {
     let id = async || given(small()).await.account.person_id("alice@example.com").unwrap();
     assert_eq!(id().await, id().await);
 }
 
 #[test]
-fn an_error_names_the_place_and_shows_the_line() {
+fn seed_error_shows_place_and_line() {
     let texts = [
         "people:\n  - alice@example.com\nbroups: {}\n",
         "people:\n  - alice@example.com\n  - ALICE@example.com\n",

@@ -8,7 +8,7 @@ async fn only_a_loopback_address_is_listened_on() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_an_error_that_names_it() {
+async fn address_in_use_is_named_in_the_error() {
     let first = Sandbox::start(&Seed::default(), any_port()).await.unwrap();
     let error = Sandbox::start(&Seed::default(), first.address()).await.unwrap_err();
     assert!(error.to_string().contains(&first.address().to_string()), "{error}");
@@ -34,7 +34,7 @@ async fn shutting_down_finishes_the_requests_in_flight() {
 }
 
 #[tokio::test]
-async fn serving_ends_when_what_it_waits_for_is_done() {
+async fn serving_ends_with_its_future() {
     let given = given(small()).await;
     let url = given.sandbox.base_url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -46,7 +46,7 @@ async fn serving_ends_when_what_it_waits_for_is_done() {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_was_requested() {
+async fn request_log_has_all_requests() {
     let given = given(small()).await;
     let path = given.members("Admins", "");
     given.write(Method::POST, &path, &given.body(&["carol@example.com"])).await;

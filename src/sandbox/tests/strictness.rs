@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_query_that_the_reference_does_not_allow_is_refused() {
+async fn undocumented_query_is_refused() {
     let given = given(small()).await;
     let members = given.members("Admins", "");
     let people = format!("/accounts/{ACCOUNT}/members");
@@ -30,7 +30,7 @@ async fn a_query_that_the_reference_does_not_allow_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_bare_list_of_ids_is_refused() {
+async fn body_must_be_a_list_of_ids() {
     let given = given(small()).await;
     let id = given.id("carol@example.com");
     let bodies = [
@@ -61,7 +61,7 @@ async fn a_malformed_member_id_is_an_invalid_member() {
 }
 
 #[tokio::test]
-async fn a_whole_number_may_have_a_fraction_of_zeros() {
+async fn whole_number_may_have_zero_fraction() {
     let given = given(small()).await;
     let got = given.get(&given.members("Admins", "?page=1.0&per_page=500.00")).await;
     assert_eq!((got.emails().len(), &got.json()["result_info"]["page"]), (2, &json!(1)));
@@ -71,7 +71,7 @@ async fn a_whole_number_may_have_a_fraction_of_zeros() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_or_says_it_is_something_else_is_refused() {
+async fn body_must_be_declared_json() {
     let given = given(small()).await;
     let post = |content_type: &str, body: &str| {
         let request = given.request(Method::POST, &given.members("Admins", ""));
@@ -121,7 +121,7 @@ async fn a_path_that_leads_nowhere_is_refused() {
 }
 
 #[tokio::test]
-async fn a_method_that_the_path_does_not_take_is_refused() {
+async fn unsupported_method_is_refused() {
     let given = given(small()).await;
     let patched = given.send(given.request(Method::PATCH, &given.members("Admins", ""))).await.unwrap();
     assert_eq!((patched.refusal(), patched.header("allow")), ((405, 7001), "GET, POST, PUT"));
@@ -130,7 +130,7 @@ async fn a_method_that_the_path_does_not_take_is_refused() {
 }
 
 #[tokio::test]
-async fn another_account_is_out_of_bounds() {
+async fn other_account_is_refused() {
     let given = given_yaml(&format!("account_id: {ACCOUNT}")).await;
     assert_eq!(given.get(&given.groups("")).await.status, StatusCode::OK);
     let other = format!("/accounts/{}/iam/user_groups", "1".repeat(32));

@@ -13,7 +13,7 @@ async fn adding_is_idempotent_and_echoes_the_full_set() {
 }
 
 #[tokio::test]
-async fn replacing_makes_the_list_the_whole_set_and_keeps_since_when_who_stays_belongs() {
+async fn replacing_keeps_since_of_remaining_members() {
     let given = given(Seed { clock: Some("2026-02-01T00:00:00Z".into()), ..small() }).await;
     let got = given
         .write(Method::PUT, &given.members("Admins", ""), &given.body(&["carol@example.com", "alice@example.com"]))
@@ -45,7 +45,7 @@ async fn an_unknown_id_fails_the_whole_write() {
 }
 
 #[tokio::test]
-async fn who_is_unable_to_join_fails_the_whole_write_and_can_stay_and_leave() {
+async fn unjoinable_member_fails_the_whole_write() {
     let given = given(small().person(SeedPerson::from("no@example.com").not_joinable())).await;
     let body = given.body(&["carol@example.com", "no@example.com"]);
     let got = given.write(Method::POST, &given.members("Admins", ""), &body).await;
@@ -60,14 +60,14 @@ async fn who_is_unable_to_join_fails_the_whole_write_and_can_stay_and_leave() {
 }
 
 #[tokio::test]
-async fn who_rejected_the_invitation_cannot_be_added() {
+async fn rejected_person_cannot_be_added() {
     let given = given(small().person(SeedPerson::from("no@example.com").status(Invitation::Rejected))).await;
     let got = given.write(Method::POST, &given.members("Admins", ""), &given.body(&["no@example.com"])).await;
     assert_eq!(got.refusal(), (400, 400));
 }
 
 #[tokio::test]
-async fn removing_answers_who_was_removed() {
+async fn removal_answers_with_the_member() {
     let given = given(small()).await;
     let got = given.delete(&given.member("Admins", "bob@example.com")).await;
     assert_eq!(got.json()["result"]["email"], "bob@example.com");
@@ -75,7 +75,7 @@ async fn removing_answers_who_was_removed() {
 }
 
 #[tokio::test]
-async fn removing_who_is_not_in_the_group_depends_on_whether_the_account_knows_them() {
+async fn removing_a_non_member_is_refused_by_kind() {
     let given = given(small()).await;
     let got = given.delete(&given.member("Admins", "carol@example.com")).await;
     assert_eq!((got.refusal(), got.message().contains("not found in user group")), ((404, 404), true));
@@ -120,7 +120,7 @@ async fn a_group_is_created_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_history_tells_who_joined_and_left_and_by_whose_doing() {
+async fn history_records_changes_with_their_request() {
     let given = given(small()).await;
     let account = &given.account;
     account.add("Admins", "dave@example.com");

@@ -296,7 +296,7 @@ fn apply_takes_the_reviewed_digest_and_reports_back() {
 }
 
 #[test]
-fn stale_plan_changes_nothing_and_says_so() {
+fn stale_plan_changes_nothing_and_is_reported() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     succeeded(&setting.plan(&event));
@@ -356,7 +356,7 @@ fn named_uses_have_their_own_comments() {
 }
 
 #[test]
-fn pull_request_about_something_else_asks_nobody() {
+fn unrelated_pull_request_sends_no_request() {
     let Some(setting) = setting() else { return };
     setting.github.kept.lock().unwrap().release = None;
     let event = setting.pull_request(&[("README.md", "Hello\n")]);
@@ -558,7 +558,7 @@ fn sandbox_needs_no_account() {
 }
 
 #[test]
-fn fork_is_told_why_it_cannot_be_planned() {
+fn fork_gets_the_reason_without_a_plan() {
     let Some(setting) = setting() else { return };
     let mut event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     event.payload["pull_request"]["head"]["repo"]["full_name"] = "mallory/access".into();
@@ -592,7 +592,7 @@ fn script(name: &str, folder: &Path, environment: &[(&str, &str)]) -> Command {
 }
 
 #[test]
-fn page_that_is_too_long_keeps_its_digest() {
+fn too_long_page_keeps_its_digest() {
     let Some(setting) = setting() else { return };
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.md");

@@ -157,7 +157,7 @@ impl Parser<'_> {
 }
 
 #[test]
-fn expressions_mean_what_they_mean_on_github() {
+fn expressions_evaluate_as_on_github() {
     let context = serde_json::json!({ "inputs": { "name": "eu", "empty": "" }, "github": { "event": {} } });
     let filled = |text: &str| fill(text, &context, Progress::default());
     assert_eq!(filled("a ${{ inputs.name }} ${{ github.event.before }}b"), "a eu b");

@@ -70,7 +70,7 @@ fn access_request_becomes_a_pull_request() {
 }
 
 #[test]
-fn inputs_are_no_commands_flags_or_markdown() {
+fn inputs_cannot_become_commands_flags_or_markdown() {
     let Some(setting) = setting() else { return };
     let hostile = "$(touch pwned) `touch pwned` ; @team #1\n# heading\n::add-mask::x <img src=x>";
     let (job, ..) = submit(&setting, ACCESS, request("carol@example.com", "Admins", "", hostile));
@@ -136,7 +136,7 @@ fn ended_entries_are_pruned_in_a_pull_request() {
 }
 
 #[test]
-fn forms_hold_no_token_for_the_account() {
+fn forms_have_no_cloudflare_token() {
     for form in [ACCESS, OFFBOARD, PRUNE] {
         let text = fs::read_to_string(repository(form)).unwrap();
         assert!(!text.contains("CLOUDFLARE"), "{form}");

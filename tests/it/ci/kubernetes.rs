@@ -94,7 +94,7 @@ fn figure(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn drift_is_a_figure_and_no_failed_job() {
+fn drift_does_not_fail_the_job() {
     let Some(pod) = pod() else { return };
     let (code, log) = pod.run(crate::harness::TOKEN);
     assert_eq!(code, 0, "{log}");
@@ -109,7 +109,7 @@ fn drift_is_a_figure_and_no_failed_job() {
 }
 
 #[test]
-fn failed_run_is_a_figure_and_a_failed_job() {
+fn failed_run_has_metrics_and_fails_the_job() {
     let Some(pod) = pod() else { return };
     let (code, log) = pod.run("");
     assert_eq!(code, 77, "{log}");
@@ -135,7 +135,7 @@ fn alerts_ask_for_figures_that_drift_writes() {
 }
 
 #[test]
-fn pod_has_an_account_no_host_path_and_no_rights() {
+fn pod_has_few_rights() {
     let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
     let pod = &manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     assert!(!pod.to_string().contains("hostPath"));

@@ -39,7 +39,7 @@ fn published() -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_address_stands_for_this_repository_but_the_placeholder() {
+fn only_the_placeholder_names_this_repository() {
     let name = PLACEHOLDER.split('@').next().unwrap();
     let mut seen = 0;
     for path in published() {
@@ -72,7 +72,7 @@ fn no_address_stands_for_this_repository_but_the_placeholder() {
 }
 
 #[test]
-fn every_action_is_pinned_by_commit_and_says_its_version() {
+fn actions_are_pinned_by_commit_with_version() {
     let workflows = published().into_iter().filter(|path| {
         let inside = path.strip_prefix(repository("")).unwrap();
         inside.starts_with(".github/workflows")
@@ -232,7 +232,7 @@ fn release_archive_holds_program_manual_and_completions() {
 }
 
 #[test]
-fn tag_that_is_not_the_version_makes_no_release() {
+fn tag_must_match_the_version() {
     let check = repository(".github/release/check-tag.sh");
     let output = Command::new("bash").arg(&check).arg("v99.0.0").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -286,7 +286,7 @@ fn dockerfile_copies_what_exists_and_runs_as_nobody() {
 }
 
 #[test]
-fn ci_runs_what_lands_a_change() {
+fn ci_runs_the_required_checks() {
     let ci = ".github/workflows/ci.yml";
     assert_eq!(script(ci, "Format, lints, tests"), "bash .ci/run");
     assert_eq!(script(ci, "Licences, sources, versions and known holes"), "cargo deny --locked check");
@@ -314,7 +314,7 @@ fn pre_commit_hooks_check_the_files() {
 }
 
 #[test]
-fn binstall_finds_what_a_release_publishes() {
+fn binstall_finds_release_archives() {
     let manifest = fs::read_to_string(repository("Cargo.toml")).unwrap();
     let url = "{ repo }/releases/download/v{ version }/{ name }-{ version }-{ target }{ archive-suffix }";
     assert!(manifest.contains(&format!("pkg-url = \"{url}\"")));

@@ -11,7 +11,7 @@ use crate::server::{Reply, Server, group, paged};
 use convoke::cloudflare::{ApiErrorKind, WaitReason};
 
 #[tokio::test]
-async fn a_refusal_holds_back_every_request_until_its_time() {
+async fn rate_limit_delays_every_request() {
     let server = Server::start(|before, request| match before {
         0 => Reply::error(429, 10_429, "slow down").with("retry-after", "1"),
         _ => paged(request, 3, 500),
@@ -38,7 +38,7 @@ async fn a_refusal_holds_back_every_request_until_its_time() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_what_is_allowed_is_told_at_once() {
+async fn too_long_wait_is_reported_immediately() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "290")).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!((error.kind(), error.status(), error.attempts()), (ApiErrorKind::RateLimited, Some(429), 1));
@@ -49,7 +49,7 @@ async fn a_wait_beyond_what_is_allowed_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_fault_that_names_a_time_is_asked_again_no_sooner() {
+async fn retry_after_of_a_fault_is_obeyed() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(503, "").with("retry-after", "1"),
         _ => paged(request, 3, 500),
@@ -61,7 +61,7 @@ async fn a_fault_that_names_a_time_is_asked_again_no_sooner() {
 }
 
 #[tokio::test]
-async fn a_spent_quota_is_waited_out_before_the_server_has_to_refuse() {
+async fn spent_quota_is_waited_out() {
     let server = Server::start(|_, request| {
         paged(request, 3, 500)
             .with("ratelimit", "\"default\";r=0;t=250")
@@ -76,7 +76,7 @@ async fn a_spent_quota_is_waited_out_before_the_server_has_to_refuse() {
 }
 
 #[tokio::test]
-async fn no_more_requests_are_under_way_than_allowed() {
+async fn concurrency_is_never_exceeded() {
     // Answers are given only once as many requests are there as may be at once: fewer would wait for ever.
     let gate = Arc::new(Barrier::new(8));
     let seen = Arc::new(AtomicUsize::new(0));

@@ -12,7 +12,7 @@ use convoke::cloudflare::{ApiErrorKind, Client, WriteFate};
 use convoke::model::Member;
 
 #[tokio::test]
-async fn an_empty_group_may_be_null_in_any_way() {
+async fn empty_group_may_be_null() {
     for (body, requests) in [
         (r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":{"total_count":0}}"#, 1),
         (r#"{"success":true,"result":[],"result_info":{"total_count":0.0,"per_page":null}}"#, 1),
@@ -29,7 +29,7 @@ async fn an_empty_group_may_be_null_in_any_way() {
 }
 
 #[tokio::test]
-async fn a_contradictory_list_is_read_four_times_and_never_believed() {
+async fn contradictory_list_is_read_four_times() {
     let rows = json!([{ "id": id(1) }, { "id": id(2) }]);
     let listed = |info: Value| json!({ "success": true, "errors": [], "result": rows, "result_info": info });
     let error = json!([{ "code": 1234, "message": "half of it is missing" }]);
@@ -83,7 +83,7 @@ async fn a_contradiction_that_passes_is_ridden_out() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_empty_only_once_is_not_empty() {
+async fn empty_list_is_read_twice() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(200, r#"{"success":true,"result":null}"#),
         _ => paged(request, 3, 500),
@@ -94,7 +94,7 @@ async fn a_group_that_is_empty_only_once_is_not_empty() {
 }
 
 #[tokio::test]
-async fn a_later_page_without_a_result_is_no_end() {
+async fn page_without_result_is_not_the_end() {
     let server = Server::start(|_, request| match request.page() {
         1 => page(0..3, Value::Null),
         _ => Reply::status(200, r#"{"success":true}"#),
@@ -105,7 +105,7 @@ async fn a_later_page_without_a_result_is_no_end() {
 }
 
 #[tokio::test]
-async fn a_list_costs_as_many_requests_as_it_has_pages() {
+async fn list_costs_one_request_a_page() {
     let cost = async |total: usize| {
         let server = Server::start(move |_, request| paged(request, total, 500)).await;
         let client = server.client();
@@ -117,7 +117,7 @@ async fn a_list_costs_as_many_requests_as_it_has_pages() {
 }
 
 #[tokio::test]
-async fn a_request_says_what_it_should_and_carries_the_credentials() {
+async fn request_has_headers_and_credentials() {
     let server = Server::start(|_, request| paged(request, 3, 500)).await;
     server.client().group_members(&group()).await.unwrap();
     let request = server.seen().remove(0);
@@ -145,7 +145,7 @@ async fn compressed_answers_are_read_and_connections_are_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_that_swells_beyond_measure_is_given_up() {
+async fn gzip_bomb_is_given_up() {
     let blanks = " ".repeat(64 << 20);
     let swollen = Reply::status(200, &blanks).gzipped();
     let server = Server::start(move |_, _| swollen.clone()).await;
@@ -172,7 +172,7 @@ async fn a_clamped_page_size_is_followed() {
 }
 
 #[tokio::test]
-async fn without_any_counts_pages_are_read_until_an_empty_one() {
+async fn uncounted_list_is_read_until_empty_page() {
     let server = Server::start(|_, request| match request.page() {
         1 => page(0..3, Value::Null),
         2 => page(3..5, json!({})),
@@ -184,7 +184,7 @@ async fn without_any_counts_pages_are_read_until_an_empty_one() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_a_page_for_ever_is_left() {
+async fn endlessly_repeated_page_is_given_up() {
     let server = Server::start(|_, _| page(0..3, Value::Null)).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Incomplete);
@@ -192,14 +192,14 @@ async fn a_server_that_repeats_a_page_for_ever_is_left() {
 }
 
 #[tokio::test]
-async fn a_list_that_changed_while_it_was_read_is_read_again() {
+async fn list_changed_during_reading_is_read_again() {
     let server = Server::start(|before, request| paged(request, if before < 1 { 501 } else { 502 }, 500)).await;
     assert_eq!(server.client().group_members(&group()).await.unwrap().len(), 502);
     assert_eq!(server.seen().len(), 4);
 }
 
 #[tokio::test]
-async fn a_list_that_never_is_whole_is_an_error() {
+async fn incomplete_list_is_an_error() {
     let total = json!({ "total_count": 4 });
     let twice = json!({ "total_count": 3 });
     for (numbers, info) in [(vec![0, 1, 2], total.clone()), (vec![0, 1, 1], twice), (vec![], total)] {
@@ -217,7 +217,7 @@ async fn a_list_that_never_is_whole_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_absurd_length_asks_for_no_further_page() {
+async fn absurd_length_requests_no_further_page() {
     let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
     let error = server.client().user_groups().await.unwrap_err();
     // Members are no groups.
@@ -230,7 +230,7 @@ async fn an_absurd_length_asks_for_no_further_page() {
 }
 
 #[tokio::test]
-async fn an_entry_without_a_valid_id_fails_the_read_and_a_bad_address_does_not() {
+async fn invalid_id_fails_the_reading_bad_address_does_not() {
     let with = |id: String| {
         let body = json!({ "success": true, "result": [{ "id": id, "email": "no address", "status": "new" }] });
         Reply::json(&body)
@@ -261,7 +261,7 @@ async fn faults_of_the_edge_are_ridden_out() {
 }
 
 #[tokio::test]
-async fn a_fault_that_lasts_is_told_with_what_the_server_said() {
+async fn lasting_fault_shows_the_server_message() {
     let server = Server::start(|_, _| Reply::status(502, "<html>\n\u{1b}[2J Bad gateway</html>")).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!((error.kind(), error.status(), error.ray()), (ApiErrorKind::ServerFault, Some(502), Some("8f00-AMS")));
@@ -287,7 +287,7 @@ async fn only_400_and_404_are_about_one_group() {
 }
 
 #[tokio::test]
-async fn an_edge_that_cannot_agree_on_tls_is_asked_once() {
+async fn status_525_and_526_are_not_retried() {
     for status in [525, 526] {
         let server = Server::start(move |_, _| Reply::status(status, "<html>")).await;
         let error = server.client().group_members(&group()).await.unwrap_err();
@@ -322,7 +322,7 @@ async fn bad_credentials_fail_soon_and_never_show() {
 }
 
 #[tokio::test]
-async fn what_was_just_created_is_waited_for() {
+async fn new_group_or_token_is_waited_for() {
     let server = Server::start(|before, request| match before {
         0 | 1 => Reply::error(403, 10_000, "not yet"),
         2 => one_group(Timestamp::now()),
@@ -346,7 +346,7 @@ fn one_group(created: Timestamp) -> Reply {
 }
 
 #[tokio::test]
-async fn an_old_group_that_is_not_found_is_gone() {
+async fn old_group_not_found_is_gone() {
     let old = Timestamp::now() - jiff::SignedDuration::from_mins(3);
     let server = Server::start(move |before, _| match before {
         0 => one_group(old),
@@ -375,7 +375,7 @@ async fn a_token_that_was_accepted_is_not_new() {
 }
 
 #[tokio::test]
-async fn settling_reads_go_on_after_a_stop() {
+async fn settling_reads_continue_after_a_stop() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(503, ""),
         _ => paged(request, 3, 500),
@@ -401,7 +401,7 @@ async fn settling_reads_end_soon_after_a_stop() {
 }
 
 #[tokio::test]
-async fn where_nothing_listens_nothing_is_reached() {
+async fn closed_port_is_unreachable() {
     let error = client(&unused_address()).user_groups().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ApiErrorKind::Unreachable, None));
     assert!(error.attempts() > 1);
@@ -409,7 +409,7 @@ async fn where_nothing_listens_nothing_is_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_fail_are_given_up_after_30_seconds() {
+async fn failing_connections_end_after_30_seconds() {
     let client = patient_client(&unused_address(), Duration::from_secs(600));
     let start = tokio::time::Instant::now();
     let error = client.user_groups().await.unwrap_err();
@@ -421,7 +421,7 @@ async fn connections_that_fail_are_given_up_after_30_seconds() {
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_silent_times_out() {
+async fn silent_server_times_out() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let config =
@@ -431,7 +431,7 @@ async fn a_server_that_keeps_silent_times_out() {
 }
 
 #[tokio::test]
-async fn groups_keep_their_names_whatever_these_are() {
+async fn group_names_are_kept_unchanged() {
     let server = Server::start(|_, _| {
         let groups = json!([{ "id": id(2), "name": "B\u{1b}" }, { "id": id(1), "name": "A" }]);
         Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 2 } }))
@@ -442,7 +442,7 @@ async fn groups_keep_their_names_whatever_these_are() {
 }
 
 #[tokio::test]
-async fn a_member_tells_since_when() {
+async fn member_has_its_beginning() {
     let server = Server::start(|before, _| match before {
         0 => Reply::json(&json!({
             "success": true,
@@ -459,7 +459,7 @@ async fn a_member_tells_since_when() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_user_is_no_error() {
+async fn token_without_user_is_allowed() {
     for reply in [Reply::error(401, 10_000, "no"), Reply::error(403, 9109, "no"), Reply::error(404, 1003, "no")] {
         let server = Server::start(move |_, _| reply.clone()).await;
         assert_eq!(server.client().token_owner().await.unwrap(), None);
@@ -473,7 +473,7 @@ async fn a_token_without_a_user_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_group_list_tells_what_groups_grant() {
+async fn group_list_has_grants() {
     let server = Server::start(|_, _| {
         let policies = json!([
             { "access": "allow", "permission_groups": [{ "id": "p1", "name": "DNS" }, { "id": "p2" }] },
@@ -518,7 +518,7 @@ async fn the_audit_log_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn account_members_tell_user_and_two_factor() {
+async fn account_members_have_user_and_two_factor() {
     let server = Server::start(|_, request| {
         let user = json!({ "id": "AB12", "email": email(1), "two_factor_authentication_enabled": true });
         Reply::json(&json!({

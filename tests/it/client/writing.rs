@@ -44,7 +44,7 @@ async fn each_write_is_sent_as_documented() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_plainly_the_whole_group_claims_nothing() {
+async fn incomplete_answer_proves_nothing() {
     let twice = json!([{ "id": id(1) }, { "id": id(1) }]);
     for result in [json!(null), json!({ "id": id(1) }), json!([{ "id": "x" }]), twice] {
         let body = json!({ "success": true, "errors": [], "result": result });
@@ -106,7 +106,7 @@ async fn an_answer_that_proves_nothing_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_it_is_about() {
+async fn refusal_concerns_member_or_group() {
     use Concern::{Group, Member};
     for (reply, concerns) in [
         (Reply::error(400, 400, "invalid member"), [Member, Member, Member]),
@@ -142,7 +142,7 @@ async fn without_a_connection_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn after_a_rate_limit_an_addition_is_repeated_and_a_replacement_is_not() {
+async fn rate_limited_post_is_repeated_put_is_not() {
     let script = |before, _: &_| match before {
         0 => Reply::error(429, 10_429, "slow down").with("retry-after", "0"),
         _ => page([1], json!(null)),
@@ -158,7 +158,7 @@ async fn after_a_rate_limit_an_addition_is_repeated_and_a_replacement_is_not() {
 }
 
 #[tokio::test]
-async fn a_replacement_is_not_held_back_until_it_has_aged() {
+async fn put_is_not_delayed_until_outdated() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "30")).await;
     let client = server.patient_client(Duration::from_secs(60));
     for _ in 0..2 {

@@ -32,7 +32,7 @@ fn grant_shows_the_difference_and_the_line() {
 }
 
 #[test]
-fn dry_run_says_the_same_and_writes_nothing() {
+fn dry_run_prints_the_same_and_writes_nothing() {
     let text = ops(" []\n");
     let (dry, wet) = (world(&text), world(&text));
     let said = run(&dry, "grant carol@example.com Ops --dry-run").exits(0);
@@ -92,7 +92,7 @@ fn gap_between_two_times_is_refused() {
 }
 
 #[test]
-fn command_that_spans_a_gap_works_as_it_is_shown() {
+fn suggested_spanning_command_works() {
     let world = nothing()
         .file("my groups/a.yaml", ops("\n      - email: a@b.c\n        from: 2026-12-20\n        until: 2026-12-24\n"));
     let refusal = run(&world, "grant a@b.c Ops -f 'my groups' --until +3d").exits(65).stderr;

@@ -31,7 +31,7 @@ groups:
 ";
 
 #[test]
-fn leaver_is_gone_from_the_account_after_the_next_apply() {
+fn leaver_is_removed_by_the_next_apply() {
     let seed = Seed::default()
         .group("Admins", ["alice@example.com", "bob@example.com"])
         .group("Web", ["alice@example.com", "gina@example.com"])

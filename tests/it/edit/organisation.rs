@@ -23,7 +23,7 @@ fn comments(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn newcomer_comes_to_every_group_and_leaves_it_as_it_was() {
+fn grant_and_revoke_restore_every_group() {
     let world = organisation();
     let desired = convoke::config::load(&[Path::new(&world.path("groups")).to_owned()]).unwrap();
     for (name, group) in &desired.groups {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn ended_entries_go_and_those_of_additive_groups_are_counted() {
+fn ended_additive_entries_stay_and_are_counted() {
     let text = "\
 version: 1
 rosters:
@@ -34,7 +34,7 @@ groups:
 }
 
 #[test]
-fn prune_is_not_refused_where_a_list_becomes_empty() {
+fn prune_may_empty_a_list() {
     let text = ops("\n      - email: a@b.c\n        until: 2026-01-31\n")
         .replace("    allow_empty: true\n", "    min_members: 1\n");
     assert_eq!(after(&text, "prune"), ops(" []\n").replace("    allow_empty: true\n", "    min_members: 1\n"));

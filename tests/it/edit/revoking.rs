@@ -36,7 +36,7 @@ groups:
 ";
 
 #[test]
-fn nobody_is_half_revoked() {
+fn revoke_is_never_partial() {
     let text = FILE.replace("min_members: 4", "min_members: 1");
     let refusal = refused(&text, "revoke alice@example.com Engineers", 65);
     assert!(refusal.contains("error: convoke.yaml:6:7: "), "{refusal}");
@@ -46,7 +46,7 @@ fn nobody_is_half_revoked() {
 }
 
 #[test]
-fn roster_revoke_says_who_stays_where() {
+fn roster_revoke_reports_remaining_groups() {
     let text = FILE.replace("min_members: 4", "min_members: 1");
     let world = world(&text);
     run(&world, "revoke alice@example.com --roster sre")
@@ -58,7 +58,7 @@ fn roster_revoke_says_who_stays_where() {
 }
 
 #[test]
-fn leaver_is_gone_everywhere() {
+fn leaver_is_removed_everywhere() {
     let text = FILE.replace("min_members: 4", "min_members: 1");
     let world = world(&text);
     run(&world, "revoke ALICE@example.com --everywhere").exits(0);
@@ -94,7 +94,7 @@ fn until_ends_entries_then_and_never_later() {
 }
 
 #[test]
-fn guards_refuse_all_in_one_run_with_their_lines() {
+fn revoke_reports_all_guards_with_lines() {
     assert_snapshot!(refused(FILE, "revoke root@example.com --everywhere", 65), @r#"
     warning: these entries name people by id, and an address cannot be compared with them; check that none is meant:
       convoke.yaml:28 4f5f0c14a2a41d5063dd301b2f829f04
@@ -115,7 +115,7 @@ fn guards_refuse_all_in_one_run_with_their_lines() {
 }
 
 #[test]
-fn person_who_is_nowhere_is_64_with_the_nearest() {
+fn unknown_person_exits_64_with_suggestion() {
     assert!(refused(FILE, "revoke zara@example.com Open", 64).contains("did you mean zora@example.com?"));
     assert!(refused(FILE, "revoke carol@example.com Open", 64).contains("is not in group \"Open\""));
     assert!(refused(FILE, "revoke x@example.com --everywhere --until 2026-11-30", 64).contains("--until"));

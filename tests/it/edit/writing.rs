@@ -12,14 +12,14 @@ fn wrong_files_are_reported_and_left_alone() {
 }
 
 #[test]
-fn list_that_cannot_be_edited_is_named_with_its_line() {
+fn uneditable_list_is_named_with_its_line() {
     let text = "version: 1\ngroups:\n  Ops:\n    members: &people\n      - a@b.c\n  Dev:\n    members: *people\n";
     let refusal = refused(text, "grant d@b.c Ops", 65);
     assert!(refusal.contains("convoke.yaml:4:5: ") && refusal.contains("by hand"), "{refusal}");
 }
 
 #[test]
-fn entry_and_roster_may_stand_in_different_files() {
+fn entry_and_roster_may_be_in_different_files() {
     let world = nothing()
         .file("groups/a.yaml", "version: 1\ngroups:\n  Ops:\n    members:\n      - roster: sre\n")
         .file("groups/b.yaml", "version: 1\r\nrosters:\r\n  sre:\r\n  - a@b.c\r\n  - c@b.c");
@@ -73,7 +73,7 @@ mod unix {
     }
 
     #[test]
-    fn file_that_cannot_be_written_is_1_and_nothing_is_written() {
+    fn unwritable_file_exits_1_and_writes_nothing() {
         let world = world(&ops("\n      - a@b.c\n").replace("Ops", "Other"));
         fs::create_dir(world.path("groups")).unwrap();
         fs::write(world.path("groups/a.yaml"), ops(" []\n")).unwrap();
@@ -121,7 +121,7 @@ mod unix {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn edit_is_reported_even_where_stdout_is_full() {
+fn edit_is_reported_with_full_stdout() {
     let world = world(&ops(" []\n"));
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let ended = world.process().args(["grant", "a@b.c", "Ops"]).stdout(full).output().unwrap();

@@ -202,7 +202,7 @@ fn anything(rng: &mut Rng, path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn answers_spoilt_in_any_way_never_lead_to_a_removal() {
+async fn damaged_answers_never_cause_removals() {
     let mut planned = 0;
     for seed in 0..200 {
         let rng = Mutex::new(Rng::with_seed(seed));
@@ -222,7 +222,7 @@ async fn the_truth_is_in_sync() {
 }
 
 #[tokio::test]
-async fn a_body_without_an_end_is_left_alone_after_its_bound() {
+async fn endless_body_is_given_up() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
     let peer = Peer::start(move |_| Reply::Endless(Arc::clone(&count))).await;
@@ -254,7 +254,7 @@ async fn a_list_without_an_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_list_that_claims_to_be_huge_is_given_up_at_once() {
+async fn huge_list_is_given_up_immediately() {
     for total in [json!(u64::MAX), json!(1_000_001), json!(900_000)] {
         let claimed = total.clone();
         let peer = Peer::start(move |path| {
@@ -272,7 +272,7 @@ async fn a_list_that_claims_to_be_huge_is_given_up_at_once() {
 }
 
 #[tokio::test]
-async fn a_member_listed_twice_or_in_another_case_is_no_list() {
+async fn duplicate_member_invalidates_the_list() {
     for again in [id(1), id(1).to_uppercase()] {
         let peer = Peer::start(move |path| {
             let mut value = sound(path);

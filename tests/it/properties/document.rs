@@ -39,7 +39,7 @@ fn accepted(text: &[u8]) -> Option<Plan> {
 
 proptest! {
     #[test]
-    fn a_saved_plan_comes_back_as_it_was(case in cases()) {
+    fn saved_plan_round_trips(case in cases()) {
         let (document, text) = saved(&case);
         prop_assert_eq!(Plan::parse(text.as_bytes()).unwrap(), document);
     }
@@ -52,13 +52,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_whatever_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(accepted(&bytes).is_none());
     }
 }
 
 #[test]
-fn no_edit_of_a_single_byte_changes_what_a_saved_plan_says() {
+fn single_byte_edits_never_change_a_plan() {
     let (document, text) = saved(&rich());
     for (at, by) in (0..text.len()).zip(b"07a \"\xff".iter().cycle()) {
         let mut edited = text.clone().into_bytes();
@@ -71,7 +71,7 @@ fn no_edit_of_a_single_byte_changes_what_a_saved_plan_says() {
 }
 
 #[test]
-fn no_edit_of_a_single_field_gets_through() {
+fn single_field_edits_are_refused() {
     let (document, text) = saved(&rich());
     let whole: Value = serde_json::from_str(&text).unwrap();
     let mut tried = 0;
@@ -85,7 +85,7 @@ fn no_edit_of_a_single_field_gets_through() {
 }
 
 #[test]
-fn a_plan_of_another_version_says_so() {
+fn other_plan_version_is_named() {
     let (_, text) = saved(&rich());
     let error = Plan::parse(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "it has format version 9, this version of convoke reads 1");

@@ -10,7 +10,7 @@ use super::world::{GroupCase, Spelling, carry_out, cases, group, ids, member, st
 
 proptest! {
     #[test]
-    fn carrying_out_a_plan_makes_the_account_what_the_files_say(case in cases(), rotation in 0..8_usize) {
+    fn applied_plan_matches_the_files(case in cases(), rotation in 0..8_usize) {
         let plan = case.plan();
         let mut present = case.present();
         for (group, operation) in steps(&plan, rotation) {
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_who_is_in_both_the_old_and_the_new_list_is_ever_out(case in cases(), rotation in 0..8_usize) {
+    fn remaining_members_never_lose_access(case in cases(), rotation in 0..8_usize) {
         let plan = case.plan();
         let mut present = case.present();
         for (group, operation) in steps(&plan, rotation) {
@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn who_moves_between_groups_is_never_without_all_of_the_new_and_all_of_the_old(case in cases(), rotation in 0..8_usize) {
+    fn movers_are_always_in_one_group(case in cases(), rotation in 0..8_usize) {
         let plan = case.plan();
         let mut present = case.present();
         for (changed, operation) in steps(&plan, rotation) {
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn a_group_with_an_unresolved_entry_loses_nobody(case in cases()) {
+    fn group_with_unresolved_entry_loses_nobody(case in cases()) {
         let plan = case.plan();
         for (number, case) in case.groups.iter().enumerate().filter(|(_, case)| case.stranger) {
             let planned = plan.groups.iter().find(|planned| planned.id == group(number)).unwrap();
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn every_change_has_one_place_in_the_operations(case in cases()) {
+    fn every_change_is_in_one_operation(case in cases()) {
         for planned in &case.plan().groups {
             let mut members: BTreeSet<_> = planned.observed.keys().copied().collect();
             planned.operations.iter().for_each(|operation| carry_out(operation, &mut members));
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn no_group_takes_more_requests_than_replacing_it_would(case in cases()) {
+    fn requests_never_exceed_a_replacement(case in cases()) {
         for planned in &case.plan().groups {
             let most = if planned.mode == Mode::Additive { 1 } else { 3 };
             prop_assert!(planned.operations.len() <= most, "{:?}", planned.operations);
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_done_leaves_the_digest(
+    fn unapplied_parts_do_not_change_the_digest(
         case in cases(), watched in cases(), rotation in 0..5_usize, further_files in 0..3_usize, shouting: bool,
         later in 0..100_000_i64,
     ) {

@@ -117,7 +117,7 @@ fn a_small_quota_is_never_overrun() {
 }
 
 #[test]
-fn a_quota_that_others_spent_costs_one_refusal() {
+fn foreign_use_of_the_quota_costs_one_refusal() {
     let mut server = server(40, 4, true);
     server.used.insert(0, 40);
     let took = run(&mut server, 30, 1, Duration::from_millis(50));
@@ -133,7 +133,7 @@ fn with_room_enough_nothing_waits() {
 }
 
 #[test]
-fn a_second_never_sees_more_than_the_address_may_send() {
+fn requests_per_second_never_exceed_the_limit() {
     let mut limiter = Limiter::default();
     let start = Instant::now();
     for _ in 0..MOST_PER_SECOND {
@@ -144,7 +144,7 @@ fn a_second_never_sees_more_than_the_address_may_send() {
 }
 
 #[test]
-fn requests_on_their_way_are_taken_off_what_is_left() {
+fn requests_in_flight_reduce_the_quota() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let first = go(&mut limiter, now);
@@ -156,7 +156,7 @@ fn requests_on_their_way_are_taken_off_what_is_left() {
 }
 
 #[test]
-fn what_is_left_is_spread_and_who_presses_goes_first() {
+fn low_quota_is_spread_except_for_pressing_requests() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let stamp = go(&mut limiter, now);
@@ -167,7 +167,7 @@ fn what_is_left_is_spread_and_who_presses_goes_first() {
 }
 
 #[test]
-fn a_refusal_without_a_time_takes_the_quotas_or_grows() {
+fn refusal_without_time_uses_quotas_or_grows() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let stamp = go(&mut limiter, now);
@@ -196,7 +196,7 @@ fn refusals_of_requests_sent_together_count_once() {
 }
 
 #[test]
-fn a_server_that_asks_for_no_wait_is_not_hammered() {
+fn zero_retry_after_still_waits() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     for _ in 0..2 {
@@ -207,7 +207,7 @@ fn a_server_that_asks_for_no_wait_is_not_hammered() {
 }
 
 #[test]
-fn after_a_hold_one_request_goes_ahead() {
+fn one_request_probes_after_a_stop() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let stamp = go(&mut limiter, now);
@@ -221,7 +221,7 @@ fn after_a_hold_one_request_goes_ahead() {
 }
 
 #[test]
-fn a_policy_no_longer_told_of_is_forgotten() {
+fn unmentioned_policy_is_forgotten() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let stamp = go(&mut limiter, now);

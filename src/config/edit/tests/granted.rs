@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn somebody_in_for_all_of_the_time_is_left_alone() {
+fn covered_time_changes_nothing() {
     let text = "version: 1\nrosters:\n  sre: [a@x.y]\n  all: [roster: sre]\ngroups:\n  Ops:\n    members:\n      - roster: all\n      - email: b@x.y\n        until: 2026-12-31\n";
     let result = try_edit(&[("a.yaml", text)], "grant/A@x.y/Ops").unwrap();
     assert!(result.files.is_empty() && result.changes.is_empty());
@@ -14,7 +14,7 @@ fn somebody_in_for_all_of_the_time_is_left_alone() {
 }
 
 #[test]
-fn entry_that_ends_earlier_or_begins_later_is_widened() {
+fn shorter_entry_is_extended() {
     let text = members(
         "\n      - email: a@x.y\n        from: 2026-12-10  # first day\n        until: '2026-12-20'\n        reason: old\n",
     );
@@ -40,7 +40,7 @@ fn entry_that_ends_earlier_or_begins_later_is_widened() {
 }
 
 #[test]
-fn keys_are_widened_wherever_they_stand() {
+fn keys_are_changed_in_any_position() {
     let text = members("\n      - until: 2026-12-10\n        email: a@x.y\n");
     assert_eq!(edited(&text, "grant/a@x.y/Ops/--reason/r"), members("\n      - email: a@x.y\n        reason: r\n"));
     let text = members("\n      - until: 2026-12-10\n        # who\n        email: a@x.y");
@@ -73,7 +73,7 @@ fn ended_entry_is_replaced_whole() {
 }
 
 #[test]
-fn gap_is_refused_with_the_command_that_spans_it() {
+fn gap_is_refused_with_spanning_command() {
     let text = members("\n      - email: a@x.y\n        from: 2026-12-20\n        until: 2026-12-31\n");
     let earlier = refusal(&text, "grant/a@x.y/Ops/--until/2026-12-10");
     assert!(
@@ -90,7 +90,7 @@ fn gap_is_refused_with_the_command_that_spans_it() {
 }
 
 #[test]
-fn times_and_reasons_that_make_no_sense_are_refused() {
+fn invalid_times_and_reasons_are_refused() {
     let text = members("\n      - b@x.y\n");
     for line in [
         "--until/2026-11-30",
@@ -133,7 +133,7 @@ groups:
 ";
 
 #[test]
-fn edit_brings_no_breach_of_a_rule() {
+fn edit_adds_no_breach_of_a_rule() {
     let both = refusal(RULES, "grant/a@x.y/Ops");
     assert!(both.contains("a.yaml:4:5: a@x.y needs an `until`"), "{both}");
     assert!(both.contains("a.yaml:5:5: the entry of a@x.y needs a `reason`"), "{both}");
@@ -145,7 +145,7 @@ fn edit_brings_no_breach_of_a_rule() {
 }
 
 #[test]
-fn breaches_that_were_there_stop_no_edit() {
+fn existing_breaches_do_not_block_an_edit() {
     edited(RULES, "grant/e@x.y/Dev");
     let text = RULES.replace(
         "      - old@x.y\n",

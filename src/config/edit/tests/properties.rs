@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn block_diff_holds_the_entry_alone(mut file in any_file(), terms in select(&TERMS)) {
+    fn block_diff_has_only_the_entry(mut file in any_file(), terms in select(&TERMS)) {
         for list in file.groups.iter_mut().chain(&mut file.rosters) {
             list.style %= 4;
         }
@@ -378,7 +378,7 @@ proptest! {
     }
 
     #[test]
-    fn prune_changes_no_access(file in any_file(), age in select(&["0h", "30d", "6w"])) {
+    fn prune_does_not_change_access(file in any_file(), age in select(&["0h", "30d", "6w"])) {
         let text = file.text();
         let edited = granted(&text, &format!("prune/{age}")).unwrap();
         let after = text_of(&edited, &text);
@@ -392,7 +392,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_yaml_is_edited_rightly_or_not_at_all(text in crate::config::tests::arbitrary::yaml_like(), line in select(&[
+    fn arbitrary_yaml_is_edited_correctly_or_refused(text in crate::config::tests::arbitrary::yaml_like(), line in select(&[
         "grant/a@b.c/A", "grant/z@b.c/A/--until/+1d", "revoke/a@b.c/A", "revoke/a@b.c/--everywhere/--until/+1d", "prune/0d", "grant/a@b.c/--roster/B",
     ])) {
         let text = format!("version: 1\ngroups:\n  A:\n    members: \n      - a@b.c\n{text}");

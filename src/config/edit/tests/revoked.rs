@@ -89,7 +89,7 @@ fn additive_entries_are_ended_not_deleted() {
 }
 
 #[test]
-fn nobody_is_half_revoked() {
+fn revoke_is_never_partial() {
     insta::assert_snapshot!(refusal(FILE, "revoke/alice@x.y/Admins"), @r#"
     refused: a.yaml:7:7: alice@x.y would remain in group "Admins" through roster "sre"
       |     - alice@x.y
@@ -109,7 +109,7 @@ fn nobody_is_half_revoked() {
 }
 
 #[test]
-fn roster_revoke_says_where_somebody_stays() {
+fn roster_revoke_names_remaining_groups() {
     let text = FILE.replace("      - carol@x.y\n    min", "      - carol@x.y\n      - alice@x.y\n    min");
     let result = try_edit(&[("a.yaml", &text)], "revoke/alice@x.y/--roster/sre").unwrap();
     assert_eq!(result.notes, ["alice@x.y stays in group \"Admins\": a.yaml:19"]);

@@ -30,7 +30,7 @@ fn unsorted_lists_grow_at_their_end() {
 }
 
 #[test]
-fn new_entry_stands_above_comments_that_follow() {
+fn new_entry_is_above_following_comments() {
     let text = members("\n      - alice@x.y  # first\n\n      # the second\n      - carol@x.y\n      # the end\n");
     let after = edited(&text, "grant/bob@x.y/Ops");
     assert!(after.contains("# first\n      - bob@x.y\n\n      # the second\n"), "{after}");
@@ -39,7 +39,7 @@ fn new_entry_stands_above_comments_that_follow() {
 }
 
 #[test]
-fn new_first_entry_stands_below_its_key() {
+fn new_first_entry_is_below_its_key() {
     let text = members("  # people\n      # bob leads\n      - bob@x.y\n");
     let after = edited(&text, "grant/alice@x.y/Ops");
     assert!(after.ends_with("# people\n      - alice@x.y\n      # bob leads\n      - bob@x.y\n"), "{after}");
@@ -47,7 +47,7 @@ fn new_first_entry_stands_below_its_key() {
 }
 
 #[test]
-fn terms_are_written_one_a_line_in_order() {
+fn terms_are_written_in_order() {
     let text = members("\n    - alice@x.y\n");
     let line = "grant/bob@x.y/Ops/--reason/INC-1: it's on/--until/+14d/--from/2026-12-24T18:00:00+01:00";
     let line = line.replace("INC-1: it's on", "INC-1 cover, 2nd");
@@ -174,7 +174,7 @@ fn odd_layouts_are_left_to_a_person() {
 }
 
 #[test]
-fn entry_goes_with_what_is_inside_it_only() {
+fn removed_entry_takes_only_its_own_comments() {
     let text = members(
         "\n      # above\n      - email: a@x.y  # beside\n        # inside\n        until: 2026-12-31\n        # below\n      - b@x.y\n",
     );

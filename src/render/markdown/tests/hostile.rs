@@ -78,7 +78,7 @@ fn hostile_names_stay_text() {
 }
 
 #[test]
-fn every_cell_of_a_hostile_table_stays_in_its_row() {
+fn hostile_table_cells_stay_in_their_row() {
     let mut hostile = samples::many_groups(2);
     hostile.groups.iter_mut().for_each(|group| group.name = "a|b\\|c` | x |".into());
     let html = rendered(&plan(&hostile, view()));
@@ -87,7 +87,7 @@ fn every_cell_of_a_hostile_table_stays_in_its_row() {
 }
 
 #[test]
-fn one_hundred_and_twenty_groups_are_all_named() {
+fn all_of_120_groups_are_named() {
     let repository = repository();
     let sample = samples::many_groups(120);
     let page = plan(&sample, View { repository: Some(&repository), ..view() });
@@ -104,7 +104,7 @@ fn one_hundred_and_twenty_groups_are_all_named() {
 }
 
 #[test]
-fn what_is_cut_is_counted() {
+fn cut_parts_are_counted() {
     let page = plan(&samples::many_groups(300), view());
     assert!(page.len() <= MOST_BYTES, "{}", page.len());
     let named = page.matches("`bob@example.com`").count();
