@@ -5,7 +5,7 @@
 //! 1. **Add**: each group's POST. A batch that the API refuses is split until the refused member is found.
 //! 2. **Prove**: an addition that no answer has shown is read back before any removal.
 //! 3. **Remove**: each group's DELETEs or its PUT, as far as the guards allow at that moment. Members who move to
-//! another group and were not seen there are not removed.
+//!    another group and were not seen there are not removed.
 //! 4. **Compare**: every group that received a request is compared with its target.
 //!
 //! A run does what the plan says or less. What it learns can only prevent requests. One [`GroupRun`] applies each
