@@ -13,7 +13,7 @@ use crate::cloudflare::{ApiError, ApiErrorKind, Concern, WriteFate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
 
-use requests::{MAX_SENDS, Sent};
+use requests::{Attempt, MAX_SENDS, Sent};
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
@@ -149,7 +149,7 @@ impl GroupRun<'_> {
             return;
         }
         if let Some(reason) = self.reason_not_to_delete(member, run) {
-            return self.ledger.record(member, State::Kept(reason));
+            return self.ledger.keep(member, reason);
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
             Sent::Done | Sent::GivenUp => {}
@@ -183,21 +183,22 @@ impl GroupRun<'_> {
                 return;
             }
             match self.send(&Operation::Put(body.iter().copied().collect()), run).await {
-                None | Some(WriteFate::Answered { .. }) => return,
-                Some(WriteFate::Refused { concerns: Concern::Member, .. }) if !in_parts => {
+                Attempt::Barred | Attempt::Sent(WriteFate::Answered { .. }) => return,
+                Attempt::Withdrawn => last = "others changed the account again and again".into(),
+                Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);
                     self.post(missing.into_iter().collect(), run).await;
                 }
-                Some(WriteFate::Refused { concerns: Concern::Member, .. }) => {
+                Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) => {
                     // The last resort, if the API refuses the PUT with any members.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
                         self.delete(member, run).await;
                     }
                     return;
                 }
-                Some(WriteFate::Refused { error, .. }) => return self.leave(State::Failed(refusal(&error))),
-                Some(WriteFate::NotSent(error) | WriteFate::Unknown(error)) => last = error.reason(),
+                Attempt::Sent(WriteFate::Refused { error, .. }) => return self.leave(State::Failed(refusal(&error))),
+                Attempt::Sent(WriteFate::NotSent(error) | WriteFate::Unknown(error)) => last = error.reason(),
             }
         }
         self.leave(State::Failed(last));
@@ -219,7 +220,7 @@ impl GroupRun<'_> {
                     share = with_them;
                     body.remove(&member);
                 }
-                Some(reason) => self.ledger.record(member, State::Kept(reason)),
+                Some(reason) => self.ledger.keep(member, reason),
             }
         }
         body

@@ -21,6 +21,8 @@ pub(super) enum State {
     Failed(String),
     /// The API refused the removal because the member is not in the group. Only a reading can confirm that.
     SaidToBeGone(String),
+    /// The removal was sent, may still take effect, and is not sent again, to keep a guard or the member's access.
+    NotRepeated(String),
     /// The removal is not made, because of a guard or to keep the member's access.
     Kept(String),
     Skipped(String),
@@ -52,6 +54,16 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// Records why a removal is not made, or not sent again.
+    pub fn keep(&mut self, member: MemberId, reason: String) {
+        if let Some((_, state)) = self.changes.get_mut(&member) {
+            *state = match state {
+                State::Unknown(lost) => State::NotRepeated(format!("{reason}, and it was not sent again: {lost}")),
+                _ => State::Kept(reason),
+            };
+        }
+    }
+
     /// Records why changes are given up for which no request was sent.
     pub fn give_up<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, reason: &State) {
         for member in members {
@@ -77,8 +89,14 @@ impl<'a> Ledger<'a> {
     /// Records the members seen in the group. Changes that were sent and are visible are proven.
     pub fn observe(&mut self, present: &BTreeSet<MemberId>) {
         for (member, (change, state)) in &mut self.changes {
-            let was_sent =
-                matches!(state, State::Unknown(_) | State::Acknowledged | State::Failed(_) | State::SaidToBeGone(_));
+            let was_sent = matches!(
+                state,
+                State::Unknown(_)
+                    | State::Acknowledged
+                    | State::Failed(_)
+                    | State::SaidToBeGone(_)
+                    | State::NotRepeated(_)
+            );
             if was_sent && holds(change, present.contains(member)) {
                 *state = State::Proven;
             }
@@ -88,7 +106,8 @@ impl<'a> Ledger<'a> {
     /// The changes of one kind that are not visible and not given up.
     pub fn outstanding(&self, action: Action, present: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
         let open = self.changes.iter().filter(|(member, (change, state))| {
-            let given_up = matches!(state, State::Failed(_) | State::Kept(_) | State::Skipped(_));
+            let given_up =
+                matches!(state, State::Failed(_) | State::NotRepeated(_) | State::Kept(_) | State::Skipped(_));
             change.action == action && !given_up && !holds(change, present.contains(member))
         });
         open.map(|(member, _)| *member).collect()
@@ -105,9 +124,8 @@ impl<'a> Ledger<'a> {
     /// Whom requests have removed, or may have, although nothing may show that yet.
     pub fn removed(&self) -> BTreeSet<MemberId> {
         let sent = self.changes.iter().filter(|(_, (change, state))| {
-            let may_hold =
-                matches!(state, State::Acknowledged | State::Unknown(_) | State::SaidToBeGone(_) | State::Proven);
-            change.action == Action::Remove && may_hold
+            let cannot_hold = matches!(state, State::Open | State::Failed(_) | State::Kept(_) | State::Skipped(_));
+            change.action == Action::Remove && !cannot_hold
         });
         sent.map(|(member, _)| *member).collect()
     }
@@ -142,8 +160,10 @@ impl<'a> Ledger<'a> {
                 State::Kept(reason) => outcomes.kept.push(undone(reason.clone())),
                 State::Skipped(reason) => outcomes.skipped.push(undone(reason.clone())),
                 State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(undone(reason.clone())),
-                State::Unknown(reason) if is_read => outcomes.failed.push(undone(reason.clone())),
-                State::Unknown(reason) => {
+                State::Unknown(reason) | State::NotRepeated(reason) if is_read => {
+                    outcomes.failed.push(undone(reason.clone()))
+                }
+                State::Unknown(reason) | State::NotRepeated(reason) => {
                     outcomes.failed.push(undone(format!("it is unknown whether the change was made: {reason}")));
                 }
                 State::Acknowledged if is_read => {

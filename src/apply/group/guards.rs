@@ -6,7 +6,7 @@ use super::super::limits::Share;
 use super::super::{Run, locked};
 use super::GroupRun;
 use crate::model::{MemberId, PersonRef};
-use crate::plan::Action;
+use crate::plan::{Action, Operation};
 use crate::render::counted;
 
 impl GroupRun<'_> {
@@ -24,6 +24,18 @@ impl GroupRun<'_> {
         let mut gone = self.ledger.removed();
         gone.insert(member);
         self.reason_to_keep(member, self.present.difference(&gone).count(), self.share(&gone), run)
+    }
+
+    /// Whether a request takes somebody out of the group who has to stay by now. The ledger then knows why.
+    pub(super) fn keeps_somebody_now(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
+        match operation {
+            Operation::Post(_) => false,
+            Operation::Put(members) => !self.body(run).iter().eq(members),
+            Operation::Delete(member) => {
+                let reason = self.reason_not_to_delete(*member, run);
+                reason.map(|reason| self.ledger.keep(*member, reason)).is_some()
+            }
+        }
     }
 
     /// The guard that this number of members would break.

@@ -17,6 +17,15 @@ pub(super) const MAX_SENDS: usize = 4;
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
+/// The result of one request.
+pub(super) enum Attempt {
+    Sent(WriteFate),
+    /// Nothing further may be sent; the ledger knows why.
+    Barred,
+    /// Somebody whom the request takes out of the group has to stay; the ledger knows why.
+    Withdrawn,
+}
+
 /// The result of a request that was repeated until its effect was known.
 pub(super) enum Sent {
     /// The API answered, or a reading shows the effect.
@@ -36,14 +45,14 @@ impl GroupRun<'_> {
     pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Sent {
         for _ in 0..MAX_SENDS {
             let error = match self.send(operation, run).await {
-                None => return Sent::GivenUp,
-                Some(WriteFate::Answered { .. }) => return Sent::Done,
-                Some(WriteFate::Refused { concerns, error }) => return Sent::Refused(concerns, error),
-                Some(WriteFate::NotSent(error)) => {
+                Attempt::Barred | Attempt::Withdrawn => return Sent::GivenUp,
+                Attempt::Sent(WriteFate::Answered { .. }) => return Sent::Done,
+                Attempt::Sent(WriteFate::Refused { concerns, error }) => return Sent::Refused(concerns, error),
+                Attempt::Sent(WriteFate::NotSent(error)) => {
                     self.ledger.record_all(operation.members(), &State::Failed(error.reason()));
                     return Sent::GivenUp;
                 }
-                Some(WriteFate::Unknown(error)) => error,
+                Attempt::Sent(WriteFate::Unknown(error)) => error,
             };
             if let Err(unread) = self.read(run).await {
                 let reason = format!("{}; the group could not be read either: {}", error.reason(), unread.reason());
@@ -60,14 +69,6 @@ impl GroupRun<'_> {
             if run.barred().is_some() {
                 return Sent::GivenUp;
             }
-            if let Operation::Delete(member) = operation
-                && let Some(reason) = self.reason_not_to_delete(*member, run)
-            {
-                // It may still take effect.
-                let reason = format!("{reason}, and it was not sent again: {}", error.reason());
-                self.ledger.record(*member, State::Unknown(reason));
-                return Sent::GivenUp;
-            }
         }
         Sent::GivenUp
     }
@@ -80,23 +81,29 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Sends a request once, and records it before and after. If there is no answer, no further requests may be sent,
-    /// and the ledger has the reason.
-    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<WriteFate> {
+    /// Sends a request once, and records it before and after.
+    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Attempt {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
         if let Some(reason) = self.barred(run) {
             self.bar(&changes, reason);
-            return None;
+            return Attempt::Barred;
         }
         let announced = match run.means.journal.announce(effect.clone()).await {
             Ok(announced) => announced,
             Err(error) => {
                 run.note_journal_failure(&error);
                 self.bar(&changes, format!("the journal cannot be written: {error}"));
-                return None;
+                return Attempt::Barred;
             }
         };
+        // To record it takes time: what was learnt of other groups meanwhile may keep somebody.
+        if self.keeps_somebody_now(operation, run) {
+            if let Err(error) = run.means.journal.answered(announced, Outcome::NotSent, None, None).await {
+                run.note_journal_failure(&error);
+            }
+            return Attempt::Withdrawn;
+        }
         run.wrote.store(true, Ordering::Relaxed);
         (self.wrote, self.is_whole) = (true, false);
         let (client, group) = (run.means.client, self.reference());
@@ -110,7 +117,7 @@ impl GroupRun<'_> {
             run.note_journal_failure(&error);
         }
         self.learn(operation, &effect, &changes, &fate, run).await;
-        Some(fate)
+        Attempt::Sent(fate)
     }
 
     /// What the request does, given the members last seen. A PUT settles every change that it names or leaves out, also

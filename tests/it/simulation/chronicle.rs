@@ -10,7 +10,10 @@ use convoke::plan::{Action, GroupPlan, Plan};
 use convoke::report::Report;
 use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
+use tokio::time::Instant;
+
 use super::files::Limit;
+use super::view::DECIDING;
 
 /// The bounds that a plan is to keep, as the files set them when it was made.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +72,26 @@ impl Chronicle {
     /// What was asked of a group and answered, for a violation.
     pub fn told(&self, group: GroupId) -> String {
         let of_group = self.requests.iter().filter(|request| request.group == Some(group));
+        let begun = self.requests.first().map_or_else(Instant::now, |request| request.arrived);
         let line = |request: &Request| {
             let Request { number, method, query, status_sent, fault, shown, body_ids, member, .. } = request;
-            format!("{number} {method} {query:?} {member:?} {body_ids:?} -> {status_sent:?} {fault:?} {shown:?}\n")
+            let (arrived, answered) =
+                (request.arrived.duration_since(begun), request.answered.map(|at| at.duration_since(begun)));
+            format!(
+                "{arrived:?}-{answered:?} {number} {method} {query:?} {member:?} {body_ids:?} -> {status_sent:?} {fault:?} {shown:?}\n"
+            )
         };
         of_group.map(line).collect()
+    }
+
+    /// Whether an answer about the group showed the member while the request may have been decided on.
+    pub fn has_just_shown(&self, before: &Request, group: GroupId, member: MemberId) -> bool {
+        let just = |answered| answered <= before.arrived && answered + DECIDING > before.arrived;
+        let shows = |request: &&Request| {
+            let is_of_group = request.group == Some(group) && request.status_sent == Some(200);
+            is_of_group && request.shown.iter().flatten().any(|id| *id == member)
+        };
+        self.requests.iter().filter(shows).any(|request| request.answered.is_some_and(just))
     }
 
     /// Whom of a group the requests before this one were to remove, as far as none of them was refused.

@@ -11,7 +11,7 @@ const ENDS: [&str; 8] =
     ["complete", "could not read the account", "in part", "killed", "planned", "refused", "stale", "told to stop"];
 
 /// What goes wrong. Each happens.
-const FAULTS: [&str; 41] = [
+const FAULTS: [&str; 42] = [
     "429 with Retry-After",
     "429 without Retry-After",
     "5xx in JSON",
@@ -48,6 +48,7 @@ const FAULTS: [&str; 41] = [
     "no result_info",
     "numbers as text",
     "read that lags behind",
+    "several people leave, and the answer is lost",
     "somebody else edits after the request",
     "somebody else edits before the request",
     "success: false with 200",
@@ -146,7 +147,7 @@ fn kind(fault: &Fault) -> &'static str {
         Fault::Contradict(contradiction) => contradicting(*contradiction),
         Fault::ResultInfo(_) => "result_info as told",
         Fault::NumbersAsText => "numbers as text",
-        Fault::All(_) => "several at once",
+        Fault::All(_) => "several people leave, and the answer is lost",
         Fault::EditBefore(Edit::RevokeToken) => "token revoked",
         Fault::EditBefore(Edit::RenameGroup(_)) => "group renamed",
         Fault::EditBefore(Edit::SwapNames(_)) => "names of two groups swapped",

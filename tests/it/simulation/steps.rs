@@ -22,6 +22,9 @@ pub enum Step {
     Undo(Run),
     /// The token is good again.
     RestoreToken,
+    /// These people are taken out of a group just before its next DELETE, whose answer is lost: the reading that settles
+    /// it shows fewer members than any reading before.
+    Exodus(Vec<String>),
 }
 
 /// How a plan is carried out.
@@ -59,6 +62,9 @@ impl Step {
     /// A history that begins with files.
     pub fn history(rng: &mut Rng, cast: &Cast) -> Vec<Self> {
         let mut steps = vec![Self::Declare(Files::random(rng, cast))];
+        if rng.u8(0..3) == 0 {
+            steps.push(Self::exodus(rng, cast));
+        }
         for _ in 0..rng.usize(3..10) {
             let step = Self::random(rng, cast);
             // An older plan is more telling after a newer one.
@@ -79,8 +85,13 @@ impl Step {
             7..13 => Self::Apply(Run::random(rng)),
             13..16 => Self::ApplySaved { back: pick(rng, &[0, 0, 0, 1, 2]), run: Run::random(rng) },
             16..19 => Self::Undo(Run::random(rng)),
-            _ => Self::RestoreToken,
+            _ if rng.bool() => Self::RestoreToken,
+            _ => Self::exodus(rng, cast),
         }
+    }
+
+    fn exodus(rng: &mut Rng, cast: &Cast) -> Self {
+        Self::Exodus(cast.people.iter().filter(|_| rng.u8(0..3) == 0).map(|person| person.email.clone()).collect())
     }
 }
 

@@ -1,12 +1,16 @@
 //! What a run can know of a group: reconstructed from the answers that the sandbox sent, apart from how `apply` does it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use convoke::model::{GroupId, MemberId};
 use convoke::sandbox::{Contradiction, Endpoint, Fault, MembershipChange, Request};
 use tokio::time::Instant;
 
 use super::chronicle::{Carried, Chronicle};
+
+/// How long it may take from a decision to its request. What is learnt of other groups meanwhile comes too late.
+pub const DECIDING: Duration = Duration::from_millis(200);
 
 /// A group as the answers have shown it up to a request.
 #[derive(Clone, Debug)]
@@ -45,10 +49,33 @@ impl View {
         carried: &Carried,
         history: &[MembershipChange],
     ) -> Self {
+        Self::some_time_before(Duration::ZERO, number, group, run, carried, history)
+    }
+
+    /// The group as the run could know it when it decided on the request, and recorded it in the journal.
+    pub fn when_decided(
+        number: u64,
+        group: GroupId,
+        run: &Chronicle,
+        carried: &Carried,
+        history: &[MembershipChange],
+    ) -> Self {
+        Self::some_time_before(DECIDING, number, group, run, carried, history)
+    }
+
+    fn some_time_before(
+        time: Duration,
+        number: u64,
+        group: GroupId,
+        run: &Chronicle,
+        carried: &Carried,
+        history: &[MembershipChange],
+    ) -> Self {
         let mut view = Self::planned(group, carried);
         let sent = run.requests.iter().find(|request| request.number == number).map(|request| request.arrived);
         let known = |request: &&Request| {
-            request.number < number && request.answered.is_some_and(|answered| sent.is_none_or(|sent| answered <= sent))
+            request.number < number
+                && request.answered.is_some_and(|answered| sent.is_none_or(|sent| answered + time <= sent))
         };
         let mut listing = None;
         let of_group = || run.requests.iter().filter(|request| request.group == Some(group));
@@ -96,7 +123,7 @@ impl View {
     ) {
         let lag = match &request.fault {
             Some(Fault::Lag(lag)) => lag.0,
-            _ => std::time::Duration::ZERO,
+            _ => Duration::ZERO,
         };
         let since = request.arrived.checked_sub(lag).unwrap_or(request.arrived);
         let until = request.answered.unwrap_or(request.arrived);
@@ -130,8 +157,10 @@ impl View {
                 listing.members.extend(shown.iter().flatten());
                 listing.pages += 1;
             }
-            // Nobody may well stand on one page.
-            (Some(Fault::Contradict(Contradiction::TotalPages)), shown) if shown.iter().flatten().next().is_none() => {
+            // Nobody may well stand on one page, and on pages for nobody.
+            (Some(Fault::Contradict(Contradiction::TotalPages | Contradiction::PerPage)), shown)
+                if shown.iter().flatten().next().is_none() =>
+            {
                 listing.certain = false;
             }
             // Whatever these show, it is not complete without saying so.

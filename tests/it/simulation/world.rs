@@ -14,7 +14,7 @@ use convoke::model::{AccountId, GroupId, MemberId, Observed};
 use convoke::observe;
 use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
 use convoke::report::Report;
-use convoke::sandbox::{Account, Sandbox};
+use convoke::sandbox::{self, Account, Edit, Endpoint, Fault, FaultRule, Match, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -87,6 +87,14 @@ impl World {
             Step::Declare(files) => self.files = files.clone(),
             Step::Edit(edit) => self.truth.edit(&self.account, edit),
             Step::RestoreToken => self.account.restore_token(),
+            Step::Exodus(people) => {
+                for group in &self.scenario.cast.groups {
+                    let on = Match::operation(Endpoint::RemoveMember).group(&group.name);
+                    let leave = people.iter().map(|person| Fault::EditBefore(Edit::remove(&group.name, person)));
+                    let faults = leave.chain([Fault::Cut(sandbox::Cut::After)]).collect();
+                    self.account.push_fault(FaultRule::once(on, Fault::All(faults)));
+                }
+            }
             Step::Plan => {
                 let client = self.client();
                 let made = self.make_plan(&client).await;
