@@ -89,7 +89,9 @@ impl View {
                 _ => {}
             }
         }
-        let next = of_group().find(|request| !known(request));
+        // A page that was given up is of an earlier reading.
+        let first = listing.as_ref().map_or(0, |listing: &Listing| listing.first);
+        let next = of_group().find(|request| request.number > first && !known(request));
         let goes_on = next.is_some_and(|next| next.operation == Some(Endpoint::ListMembers) && !is_first_page(next));
         if !goes_on {
             view.take(listing, group, history);
