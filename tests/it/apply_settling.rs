@@ -170,7 +170,7 @@ fn token_refused_after_unknown_write_exits_5() {
         let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
         let report = world.run("apply --yes --max-wait 1s --format json").exits(5).json();
         let reason = report["groups"][0]["failed"][0]["reason"].as_str().unwrap();
-        assert!(reason.contains("not known"), "{status}: {reason}");
+        assert!(reason.contains("unknown whether"), "{status}: {reason}");
     }
 }
 

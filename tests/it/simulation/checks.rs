@@ -365,7 +365,7 @@ fn report_tells(
         if excused || meddled {
             continue;
         }
-        let unknown = failed.iter().any(|reason| reason.contains("not known"));
+        let unknown = failed.iter().any(|reason| reason.contains("unknown whether"));
         if !unknown && is_so != failed.is_empty() {
             return Err(format!("{action:?} {member} in {group}: done is {is_so}, the report says {done} {failed:?}"));
         }
