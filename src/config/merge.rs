@@ -7,7 +7,7 @@ use super::file::Declared;
 use super::group::DeclaredGroup;
 use super::nearest::nearest;
 use super::problem::{Problem, Report, quoted};
-use super::rosters::{MOST_COMPARISONS, Rosters};
+use super::rosters::{MOST_COMPARISONS, Numbers, Rosters};
 use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Origin, Setting, Settings};
 
 /// Merges the files. If there are problems, the result is incomplete.
@@ -41,7 +41,13 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) 
     // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
         desired.unused_rosters = rosters.unused(groups.values().map(|declared| declared.entries.as_slice()));
-        desired.groups = groups.into_iter().map(|(name, declared)| (name, expanded(declared, &rosters))).collect();
+        let mut numbers = Numbers::default();
+        let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
+            rosters.expand(&mut group, entries, &mut numbers);
+            (name, group)
+        });
+        desired.groups = expanded.collect();
+        desired.people = numbers.count();
     }
     desired
 }
@@ -133,10 +139,4 @@ fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Re
         let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
         report.push(Problem::at(&exclusion.origin, message).help(help));
     }
-}
-
-fn expanded(declared: DeclaredGroup, rosters: &Rosters) -> DesiredGroup {
-    let DeclaredGroup { name: _, mut group, entries } = declared;
-    rosters.expand(&mut group, entries);
-    group
 }

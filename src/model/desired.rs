@@ -16,6 +16,8 @@ pub struct Desired {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Settings,
     pub groups: BTreeMap<GroupName, DesiredGroup>,
+    /// The number of different people in the groups' lists. See [`DesiredMember::number`].
+    pub people: usize,
     /// The rosters that no group uses, directly or through other rosters, and their places.
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
 }
@@ -277,6 +279,9 @@ impl FromStr for PersonRef {
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
     pub person: PersonRef,
+    /// The person's number among those of all lists, from 0: equal people have equal numbers, so that each is looked up
+    /// once.
+    pub number: u32,
     /// The entry that names the person, in the group's list or in a roster.
     pub origin: Origin,
     /// The rosters from the group's list to the entry, outermost first; `None` for the group's own list.

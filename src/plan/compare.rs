@@ -65,6 +65,7 @@ pub(super) fn compare(
         addresses: None,
         ids: None,
         standings: Standings::of(people),
+        found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
     };
@@ -89,15 +90,17 @@ struct Comparison<'p, 'a> {
     addresses: Option<Texts<'a, Number>>,
     ids: Option<Texts<'a, Number>>,
     standings: Standings,
+    /// The member that each person of the files is, by the files' numbers.
+    found: Vec<Option<Number>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
 }
 
 impl<'p> Comparison<'p, '_> {
-    fn add(&mut self, name: &GroupName, group: &DesiredGroup, target: &Target) {
+    fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, target: &Target) {
         let found = self.find(name, group, target);
-        let (members, mut unresolved) = resolve(group, self.people, self.time);
+        let (members, mut unresolved) = self.resolve(group);
         self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
         let Some((id, observed)) = found else {
             for (entry, reason) in unresolved {
@@ -156,6 +159,31 @@ impl<'p> Comparison<'p, '_> {
             left_out,
             blocked: 0,
         });
+    }
+
+    /// Finds everybody who belongs to the group now. A person with several entries occurs several times.
+    fn resolve(&mut self, group: &'p DesiredGroup) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+        let mut members = Vec::with_capacity(group.members.len());
+        let mut unresolved = Unresolved::new();
+        let mut seen = BTreeSet::new();
+        for entry in group.members.iter().filter(|entry| entry.belongs_at(self.time)) {
+            let mut known = self.found.get_mut(entry.number as usize);
+            if let Some(Some(number)) = known {
+                members.push((*number, entry));
+                continue;
+            }
+            match self.people.find(&entry.person) {
+                Ok(number) => {
+                    if let Some(known) = &mut known {
+                        **known = Some(number);
+                    }
+                    members.push((number, entry));
+                }
+                Err(reason) if seen.insert(&entry.person) => unresolved.push((entry, reason)),
+                Err(_) => {}
+            }
+        }
+        (members, unresolved)
     }
 
     /// The group in the account, with its members. If there is none, the group is blocked.
@@ -262,21 +290,6 @@ pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Member) ->
         }
     }
     held
-}
-
-/// Finds everybody who belongs to the group now. A person with several entries occurs several times.
-fn resolve<'a>(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> (Vec<Belonging<'a>>, Unresolved<'a>) {
-    let mut members = Vec::with_capacity(group.members.len());
-    let mut unresolved: Unresolved<'a> = Vec::new();
-    let mut told = BTreeSet::new();
-    for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-        match people.find(&entry.person) {
-            Ok(number) => members.push((number, entry)),
-            Err(reason) if told.insert(&entry.person) => unresolved.push((entry, reason)),
-            Err(_) => {}
-        }
-    }
-    (members, unresolved)
 }
 
 /// The memberships that end soon, unless another entry for the same person lasts longer.

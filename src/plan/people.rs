@@ -1,6 +1,7 @@
 //! Finds the members that an email address or an id means, in what was read of the account.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::BlockedReason;
 use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status, UserId};
@@ -26,7 +27,7 @@ impl Number {
 /// so that each person's entry stays small.
 pub struct People<'a> {
     everybody: Vec<Known<'a>>,
-    by_id: Hashed<MemberId, Met<'a>>,
+    by_id: Hashed<MemberId, Number>,
     /// The first member with each address, by the address in lower case.
     by_email: Hashed<&'a str, Number>,
     /// The members of each group that was read, sorted by id.
@@ -49,13 +50,6 @@ struct Known<'a> {
     status: Option<Status>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Met<'a> {
-    number: Number,
-    /// The member in the first group that lists them. Groups that share the value add nothing.
-    told: Option<&'a Member>,
-}
-
 impl<'a> People<'a> {
     /// Collects everything that was read: first the groups' lists, then the account's members.
     pub fn of(current: &'a Observed) -> Self {
@@ -69,8 +63,9 @@ impl<'a> People<'a> {
             rejected: BTreeSet::new(),
             users: BTreeMap::new(),
         };
+        let mut met = Hashed::default();
         for (group, membership) in &current.memberships {
-            let numbers = membership.iter().map(|(id, member)| people.meet(id, member)).collect();
+            let numbers = membership.iter().map(|(id, member)| people.meet(id, member, &mut met)).collect();
             people.groups.insert(*group, numbers);
         }
         for (id, person) in &current.people {
@@ -88,29 +83,30 @@ impl<'a> People<'a> {
             if let Some(user) = &person.user_id {
                 people.users.entry(user).or_default().push(*id);
             }
-            let number = people.number(id).number;
+            let number = people.number(id);
             people.learn(number, None, status);
             person.emails.iter().for_each(|email| people.learn(number, Some(email), status));
         }
         people
     }
 
-    /// Adds a member from a group's list.
-    fn meet(&mut self, id: &'a MemberId, member: &'a Member) -> Number {
-        let met = self.number(id);
-        let number = met.number;
-        if !met.told.is_some_and(|told| std::ptr::eq(told, member)) {
-            met.told.get_or_insert(member);
-            self.learn(number, member.email.as_ref(), member.status);
+    /// Adds a member from a group's list. A value that several groups share adds nothing after the first time. Its address
+    /// in memory identifies it: to read the value would cost more than everything else here.
+    fn meet(&mut self, id: &'a MemberId, member: &'a Arc<Member>, met: &mut Hashed<*const Member, Number>) -> Number {
+        if let Some(number) = met.get(&Arc::as_ptr(member)) {
+            return *number;
         }
+        let number = self.number(id);
+        self.learn(number, member.email.as_ref(), member.status);
+        met.insert(Arc::as_ptr(member), number);
         number
     }
 
-    /// The entry of the person with this id. A new person gets the next number.
-    fn number(&mut self, id: &'a MemberId) -> &mut Met<'a> {
-        self.by_id.entry(*id).or_insert_with(|| {
+    /// The number of the person with this id. A new person gets the next number.
+    fn number(&mut self, id: &'a MemberId) -> Number {
+        *self.by_id.entry(*id).or_insert_with(|| {
             self.everybody.push(Known { id, email: None, status: None });
-            Met { number: Number(self.everybody.len() - 1), told: None }
+            Number(self.everybody.len() - 1)
         })
     }
 
@@ -183,7 +179,7 @@ impl<'a> People<'a> {
 
     /// Everything that an entry may name a member by: the id and the addresses.
     pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
-        let number = self.by_id.get(&id).map(|met| met.number);
+        let number = self.by_id.get(&id).copied();
         number.into_iter().flat_map(|number| {
             let id: &'a MemberId = self.known(number).id;
             std::iter::once(id.as_str()).chain(self.emails(number).map(Email::folded))
@@ -210,9 +206,9 @@ impl<'a> People<'a> {
     /// Why there is none. Does not include similar members.
     pub fn find(&self, person: &PersonRef) -> Result<Number, BlockedReason> {
         let found = match person {
-            PersonRef::Id(id) => self.by_id.get(id).map(|met| met.number),
+            PersonRef::Id(id) => self.by_id.get(id).copied(),
             PersonRef::Email(email) => match self.shared.get(email.folded()) {
-                Some(ids) => self.by_id.get(&self.choose(ids)?).map(|met| met.number),
+                Some(ids) => self.by_id.get(&self.choose(ids)?).copied(),
                 None => self.by_email.get(email.folded()).copied(),
             },
         };
@@ -253,7 +249,7 @@ impl<'a> People<'a> {
 
     /// A member for a plan, who may not have been seen.
     pub fn subject_with_id(&self, id: MemberId) -> Member {
-        let known = self.by_id.get(&id).map(|met| self.subject(met.number));
+        let known = self.by_id.get(&id).map(|number| self.subject(*number));
         known.unwrap_or(Member { id, email: None, status: None })
     }
 }
