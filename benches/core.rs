@@ -1,5 +1,5 @@
-//! How long reading the files and planning take as the number of memberships grows: no network, no clock but the
-//! bench's own. `cargo bench --bench core` prints one line a size.
+//! The time for reading the files and planning, by the number of memberships. There is no network, and only the bench
+//! uses a clock. `cargo bench --bench core` prints one line for each size.
 #![expect(clippy::print_stdout, reason = "a bench is there to print")]
 
 use std::fmt::Write as _;
@@ -12,13 +12,14 @@ use convoke::model::{GroupId, GroupName, GroupSummary, Member, MemberId, Observe
 use convoke::plan::{self, Policy};
 use jiff::{SignedDuration, Timestamp};
 
-/// How many members a group has.
+/// The members of a group.
 const GROUP: usize = 500;
-/// How many groups a person is in.
+/// The groups of a person.
 const GROUPS_EACH: usize = 5;
-/// One of so many memberships is missing from the account, and as many of the account's are in no file.
+/// One of this number of memberships is missing in the account, and the account has as many undeclared ones.
 const DIFFERENT: usize = 100;
-/// Each figure is the mean of as many runs as come to so many memberships, but never of fewer than three.
+/// Each figure is the mean of several runs that together have at least this number of memberships, but never fewer
+/// than three runs.
 const ENOUGH: usize = 300_000;
 
 fn main() -> Result<()> {
@@ -50,7 +51,7 @@ fn measure(memberships: usize) -> Result<()> {
     Ok(())
 }
 
-/// The result, and how long it takes on the mean.
+/// The result, and the mean time.
 fn timed<T>(memberships: usize, run: impl Fn() -> T) -> (T, Duration) {
     let runs = u32::try_from(ENOUGH / memberships).unwrap_or_default().max(3);
     let mut result = run();
@@ -62,7 +63,7 @@ fn timed<T>(memberships: usize, run: impl Fn() -> T) -> (T, Duration) {
     (result, spent.unwrap_or_else(|| start.elapsed()) / runs)
 }
 
-/// How long this thread has had a processor, where the system tells: on a busy machine that is less than has passed.
+/// The processor time of this thread, if the system reports it. On a busy machine this is less than the elapsed time.
 fn on_processor() -> Option<Duration> {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
@@ -76,7 +77,7 @@ fn each(time: Duration, memberships: usize) -> u128 {
     time.as_nanos() / memberships as u128
 }
 
-/// Who stands at a place in a group's list.
+/// The person at an index of a group's list.
 fn person(group: usize, place: usize, memberships: usize) -> usize {
     (group * GROUP + place) % (memberships / GROUPS_EACH).max(2 * GROUP)
 }
@@ -85,7 +86,7 @@ fn email(person: usize) -> String {
     format!("person.{person}@example.com")
 }
 
-/// 32 digits without any order, as the API's are.
+/// 32 digits without an order, as in the API.
 fn id(number: usize) -> String {
     let mixed = |salt: u64| {
         let mut bits = (number as u64).wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,5 +1,5 @@
-//! What the whole program costs: requests against the least there can be, time against the floor that the API's
-//! latency sets, and its own start, size and memory. `cargo bench --bench whole` prints each with its bound.
+//! The cost of the complete program: requests compared with the minimum, time compared with the minimum that the
+//! API's latency allows, and start, size and memory. `cargo bench --bench whole` prints each with its limit.
 #![expect(clippy::print_stdout, reason = "a bench is there to print")]
 
 use std::fmt::Write as _;
@@ -15,12 +15,11 @@ use convoke::sandbox::{Delay, Seed};
 #[path = "../tests/it/blocking.rs"]
 mod blocking;
 
-/// The program.
 const CONVOKE: &str = env!("CARGO_BIN_EXE_convoke");
-/// GNU time, which tells a program's peak memory.
+/// GNU time, which reports a program's peak memory.
 const GNU_TIME: &str = "/usr/bin/time";
-/// How many requests are under way at once, and how long each takes. The client sends at most 190 a second, to stay
-/// under the API's 200: the longer latency keeps 32 at once below that, so that it is the waiting that is measured.
+/// The concurrency and the latency of each run. The client sends at most 190 requests a second, below the API's 200.
+/// The longer latency keeps a concurrency of 32 below that, so that waiting is measured.
 const RUNS: [(usize, Duration); 3] =
     [(1, Duration::from_millis(50)), (8, Duration::from_millis(50)), (32, Duration::from_millis(200))];
 
@@ -48,7 +47,7 @@ fn waiting(folder: &Path) -> Result<()> {
         let time = start.elapsed();
         ensure!(output.stdout.starts_with(b"No changes."), "the plan failed: {output:?}");
         let requests = sandbox.account().requests().len();
-        // Nothing can be asked before the list of groups has come; everything else can overlap.
+        // The list of groups comes first. All other requests can overlap.
         let floor = latency.mul_f64(1.0 + account.groups.div_ceil(concurrency) as f64);
         let least = 1 + account.groups;
         println!(
@@ -78,7 +77,7 @@ fn start_and_size() -> Result<()> {
     Ok(())
 }
 
-/// The most memory that planning takes: with people in five groups each, and with everybody in one.
+/// The peak memory of planning: with people in five groups each, and with everybody in one group.
 fn memory(folder: &Path) -> Result<()> {
     if !Path::new(GNU_TIME).exists() {
         println!("memory: not measured, there is no {GNU_TIME}");
@@ -108,7 +107,7 @@ fn memory(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A program that finds the sandbox where convoke looks for the API.
+/// The program, with the sandbox as its API.
 fn convoke(program: &str, sandbox: &BlockingSandbox) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs([
@@ -119,7 +118,7 @@ fn convoke(program: &str, sandbox: &BlockingSandbox) -> Command {
     command
 }
 
-/// An account in sync with its file, by its figures.
+/// The size of an account that is in sync with its file.
 struct Account {
     groups: usize,
     members: usize,

@@ -1,6 +1,6 @@
-//! Answers of the API, over a real connection: `cargo +nightly fuzz run answer`.
+//! Answers of the API over a real connection: `cargo +nightly fuzz run answer`.
 //!
-//! The first byte chooses the status and what is asked; the rest is the body.
+//! The first byte selects the status and the operation. The rest is the body.
 #![no_main]
 
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 const STATUSES: [u16; 8] = [200, 200, 200, 200, 206, 400, 404, 502];
 
-/// What the server answers with.
+/// The status and the body of the server's answer.
 static ANSWER: Mutex<(u16, Vec<u8>)> = Mutex::new((200, Vec::new()));
 static API: LazyLock<(Runtime, String)> = LazyLock::new(|| {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

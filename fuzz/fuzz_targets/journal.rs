@@ -1,4 +1,4 @@
-//! Journals, and what they are taken to prove: `cargo +nightly fuzz run journal`.
+//! Journals and their interpretation: `cargo +nightly fuzz run journal`.
 #![no_main]
 
 use convoke::journal::parse;

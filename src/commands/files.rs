@@ -5,9 +5,11 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::{Exit, Failure};
+use crate::config;
 use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::render::json;
+use crate::sandbox::Seed;
 
 /// The maximum size of a plan: sufficient for more than a million memberships.
 const LARGEST_PLAN: u64 = 512 << 20;
@@ -94,22 +96,44 @@ fn replace(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::R
 
 /// Reads a saved plan and checks it.
 pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
-    let wrong = |error: anyhow::Error| {
+    let bytes = read(path, LARGEST_PLAN).map_err(|error| unreadable(path, error))?;
+    Plan::parse(&bytes).map_err(|error| {
         let context = format!("{} is not a valid plan file", path.display());
-        Failure::new(Exit::Data, error.context(context)).with_help("make a new plan: convoke plan --out FILE")
-    };
-    let bytes = read(path, LARGEST_PLAN).map_err(|error| wrong(error.into()))?;
-    Plan::parse(&bytes).map_err(|error| wrong(error.into()))
+        let help = match is_yaml(path) {
+            true => format!("use -f for files that declare groups: '-f {}'", path.display()),
+            false => "make a new plan: convoke plan --out FILE".to_owned(),
+        };
+        Failure::new(Exit::Data, anyhow::Error::new(error).context(context)).with_help(help)
+    })
 }
 
 /// Reads a journal.
 pub fn read_journal(path: &Path) -> Result<Record, Failure> {
-    let wrong = |error: anyhow::Error| {
+    let bytes = read(path, LARGEST_JOURNAL).map_err(|error| unreadable(path, error))?;
+    journal::parse(&bytes).map_err(|error| {
         let context = format!("{} is not a valid journal", path.display());
-        Failure::new(Exit::Data, error.context(context))
-    };
-    let bytes = read(path, LARGEST_JOURNAL).map_err(|error| wrong(error.into()))?;
-    journal::parse(&bytes).map_err(|error| wrong(error.into()))
+        Failure::new(Exit::Data, anyhow::Error::new(error).context(context))
+    })
+}
+
+/// Reads a seed.
+pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
+    Seed::load(path).map_err(|error| {
+        if config::load(&[path.to_owned()]).is_ok() {
+            let message = format!("{} is a configuration, not a seed", path.display());
+            return Failure::message(Exit::Data, message)
+                .with_help("`convoke schema seed` prints the format of a seed; pass the configuration with -f");
+        }
+        Failure::new(Exit::Data, error)
+    })
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Exit::Data, anyhow::Error::new(error).context(format!("{} cannot be read", path.display())))
 }
 
 /// Reads a file up to a size limit.

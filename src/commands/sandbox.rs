@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, signals};
-use crate::sandbox::{Sandbox, Seed};
+use super::{Exit, Failure, Output, files, signals};
+use crate::sandbox::Sandbox;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ pub struct SandboxArgs {
 }
 
 pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let seed = Seed::load(&args.seed).map_err(|error| Failure::new(Exit::Data, error))?;
+    let seed = files::read_seed(&args.seed)?;
     let sandbox = Sandbox::start(&seed, args.listen).await.map_err(|error| {
         Failure::new(Exit::Usage, error).with_help("listen on a free port of a loopback address, such as 127.0.0.1:0")
     })?;

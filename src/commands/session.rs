@@ -7,14 +7,14 @@ use secrecy::SecretString;
 
 use super::identity::ci_run_url;
 use super::progress::Progress;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, files};
 use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base, nearest_name};
-use crate::sandbox::{Sandbox, Seed, SeedToken};
+use crate::sandbox::{Sandbox, SeedToken};
 
 /// The file to read if none is given.
 const DEFAULT_FILE: &str = "convoke.yaml";
@@ -94,7 +94,7 @@ pub async fn connect(
 
 fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
     let account_id = declared.ok_or_else(|| {
-        Failure::message(Exit::Data, "no account is named")
+        Failure::message(Exit::Data, "no account is set")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
     })?;
     // Not read by the argument parser, where a variable that happens to be set would conflict with --sandbox.
@@ -109,7 +109,7 @@ async fn connect_to_sandbox(
     seed: &Path,
     declared: Option<AccountId>,
 ) -> Result<Connection, Failure> {
-    let seed = Seed::load(seed).map_err(|error| Failure::new(Exit::Data, error))?;
+    let seed = files::read_seed(seed)?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
             let message = format!("the seed is for account {seeded}, but the files are for {declared}");

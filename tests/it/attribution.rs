@@ -1,4 +1,4 @@
-//! `drift` names who made each unexpected change, and never says more than the audit log proves.
+//! `drift` names who made each unexpected change, as far as the audit log proves it.
 
 use convoke::sandbox::{Edit, EditActor, Endpoint, InGroup, Seed, SeedAuditLog};
 
@@ -42,7 +42,7 @@ fn drift_names_the_author_of_changes() {
     edit(&world, Some(scim()), Edit::Add(in_group("oscar@example.com")));
     edit(&world, None, Edit::Add(in_group("peggy@example.com")));
     let text = world.run("drift").exits(2).stdout;
-    // What is known of a person stands on their line, or on the next one.
+    // The facts about a person are on their line or on the next one.
     let about = |person: &str| {
         let (_, rest) = text.split_once(person).unwrap();
         rest.split("\n  ").take(2).filter(|part| !part.starts_with(['+', '-'])).collect::<String>()

@@ -1,4 +1,4 @@
-//! A sandbox on a thread of its own, for callers that are not async, in tests and benches. Dropping it stops it.
+//! A sandbox on its own thread, for tests and benches that are not async. Dropping it stops it.
 
 use std::thread::JoinHandle;
 
@@ -19,7 +19,7 @@ impl BlockingSandbox {
         let sandbox = runtime.block_on(Sandbox::start(seed, Sandbox::ANY_PORT)).unwrap();
         let (base_url, account) = (sandbox.base_url(), sandbox.account());
         let (stop, stopped) = oneshot::channel();
-        // When the thread ends, the runtime ends with it and with every connection.
+        // When the thread ends, the runtime and all connections end with it.
         let thread = std::thread::spawn(move || {
             let _ = runtime.block_on(stopped);
             drop(sandbox);

@@ -1,5 +1,5 @@
-//! The action and the workflows: every script runs as its runner would run it, against an account in a sandbox and
-//! stand-ins for the APIs of GitHub and GitLab.
+//! The action and the workflows. Every script runs as its runner would run it, against an account in a sandbox and
+//! mocks of the APIs of GitHub and GitLab.
 
 mod action;
 mod checkout;

@@ -1,4 +1,4 @@
-//! What a list means: modes, times, rosters, and removals that are held.
+//! The meaning of a list: modes, times, rosters, and held removals.
 
 use convoke::sandbox::Seed;
 use insta::assert_snapshot;

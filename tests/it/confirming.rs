@@ -1,4 +1,4 @@
-//! `apply` asks on a terminal, and takes nothing but "yes" for consent.
+//! `apply` asks on a terminal, and accepts only "yes".
 
 #![cfg(target_os = "linux")] // for `script` of util-linux, which makes a terminal
 
@@ -8,7 +8,7 @@ use convoke::sandbox::Seed;
 
 use crate::harness::{World, binary, given};
 
-/// A question that is never answered fails.
+/// A question that is never answered fails after this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn world() -> World {
@@ -16,7 +16,7 @@ fn world() -> World {
     given(seed).groups(&[("A", &["a@example.com", "b@example.com"])])
 }
 
-/// Runs `apply` on a terminal of its own. What is typed is followed by Ctrl-D.
+/// Runs `apply` on its own terminal. The typed text is followed by Ctrl-D.
 fn typed(world: &World, text: &str) -> (Option<i32>, String) {
     let environment = world.process();
     let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));

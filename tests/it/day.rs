@@ -1,4 +1,4 @@
-//! A day with convoke: from the export to a repaired drift, in one account that others use meanwhile.
+//! A day with convoke: from the export to corrected drift, in an account that others use at the same time.
 
 use convoke::sandbox::{Edit, EditActor, Seed};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::harness::{Outcome, World, given};
 
 const FORMATS: [&str; 4] = ["text", "markdown", "json", "github"];
 
-/// A directory that the identity provider fills, and two groups that the files decide.
+/// A group that the identity provider manages, and two groups that the files declare.
 fn company() -> World {
     let seed = Seed::default()
         .group("Directory", ["alice@example.com", "bob@example.com"])
@@ -20,7 +20,7 @@ fn company() -> World {
     )
 }
 
-/// The files as they are now become the base of the next change.
+/// The present files become the base of the next change.
 fn merge(world: &World) {
     for name in ["admins", "directory", "payments"] {
         world.write(&format!("base/{name}.yaml"), world.read(&format!("groups/{name}.yaml")));
@@ -32,7 +32,7 @@ fn reviewed(world: &World) -> Value {
     world.run("plan -f groups --base base --only-changed --format json --at 2999-01-01").exits(0).json()
 }
 
-/// Applies the change under review, if it still is what was reviewed.
+/// Applies the change under review, if the plan is still the reviewed one.
 fn apply(world: &World, digest: &str, more: &str) -> Outcome {
     let command = "apply -f groups --base base --only-changed --yes --at 2999-01-01 --expect";
     world.run(&format!("{command} {digest} {more}"))
@@ -65,7 +65,7 @@ fn adopt(world: &World) {
     merge(world);
 }
 
-/// A reviewed change applies although an observed group and another exact group have changed since.
+/// A reviewed change is applied although an observed group and another exact group have changed.
 fn change_applies_while_others_work(world: &World) {
     let grant = ["grant", "temp@example.com", "Admins", "--until", "2999-01-31", "--reason", "INC-4821 cover"];
     world.run_with(&[&grant[..], &["-f", "groups", "--at", "2999-01-01"]].concat()).exits(0);
@@ -80,13 +80,13 @@ fn change_applies_while_others_work(world: &World) {
     apply(world, &digest(&plan), "").exits(0).says("Applied: 1 added, 1 removed.");
     assert_eq!(world.members("Admins"), ["alice@example.com", "carol@example.com", "temp@example.com"]);
     assert_eq!(world.writes(), ["POST Admins: temp@example.com", "DELETE Admins: bob@example.com"]);
-    // The same job once more finds nothing left to do, which is no reason to fail.
+    // The same job finds nothing to do the second time, and succeeds.
     apply(world, &digest(&plan), "").exits(0);
     merge(world);
     world.forget_requests();
 }
 
-/// An edit of the group that the change is about: in every format it is stale, and what changed is said.
+/// If the changed group is edited, the plan is stale in every format, and the edit is shown.
 fn edit_of_the_changed_group_is_stale(world: &World) {
     world.run("grant frank@example.com Admins -f groups").exits(0);
     let plan = reviewed(world);
@@ -102,7 +102,7 @@ fn edit_of_the_changed_group_is_stale(world: &World) {
     }
     assert_eq!(world.writes(), Vec::<String>::new());
     assert!(!world.members("Admins").contains(&"frank@example.com".into()));
-    // Once the edit is undone, what was reviewed applies.
+    // When the edit is reverted, the reviewed plan applies.
     world.account().remove("Admins", "mallory@example.com");
     world.run("apply saved.json --yes").exits(0);
     assert_eq!(world.writes(), ["POST Admins: frank@example.com"]);
@@ -123,13 +123,13 @@ fn is_stale(outcome: &Outcome, format: &str) {
     assert!(!page.contains("Applied"), "{format}: {outcome}");
 }
 
-/// Temporary access that has run out stays until the scheduled job ends it, which does nothing else.
+/// Expired access stays until the scheduled job ends it. That job does nothing else.
 fn only_the_clock_ends_temporary_access(world: &World) {
     let there = || world.members("Admins").contains(&"temp@example.com".into());
     world.run("apply -f groups --due --yes --at 2999-01-31T23:00:00Z").exits(0);
     world.run("plan -f groups --due --at 2999-02-01").exits(0).says("0 to add, 1 to remove");
     world.run("drift -f groups --at 2999-02-01").exits(2).says("1 expired");
-    // A change of another group, and another job for it.
+    // A change of another group, which another job applies.
     world.run("grant frank@example.com Payments -f groups").exits(0);
     world.run("apply -f groups --base base --only-changed --only Payments --due --yes --at 2999-02-01").exits(0);
     assert!(there());
@@ -142,7 +142,7 @@ fn only_the_clock_ends_temporary_access(world: &World) {
     world.forget_requests();
 }
 
-/// The edit in the dashboard is told with who made it, and taken back.
+/// The edit in the dashboard is reported with its author, and reverted.
 fn drift_is_reported_and_repaired(world: &World) {
     let drift = "drift -f groups --at 2999-02-01";
     let found = world.run(drift).exits(2).says("0 missing, 2 unexpected, 0 expired in 2 of 3 groups");
@@ -153,6 +153,6 @@ fn drift_is_reported_and_repaired(world: &World) {
     world.run("apply -f groups --yes --at 2999-02-01").exits(0);
     assert_eq!(world.writes(), ["DELETE Payments: mallory@example.com"]);
     world.run(&format!("{drift} --only Admins --only Payments")).exits(0).says("No drift. 2 groups in sync.");
-    // The observed group is not convoke's to repair, and is not called in sync.
+    // convoke does not correct the observed group, and does not call it in sync.
     world.run(drift).exits(2).says("joiner@example.com");
 }

@@ -1,4 +1,4 @@
-//! Every direct dependency has its reason in writing, and none is written down that is not there.
+//! Every direct dependency has a documented reason, and every documented dependency exists.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::harness::repository;
 
 #[test]
 fn dependencies_and_reasons_match() {
-    // In a packed crate Cargo.toml is rewritten, and the original stands beside it.
+    // In a packed crate Cargo.toml is rewritten, and the original is beside it.
     let original = Some(repository("Cargo.toml.orig")).filter(|path| path.exists());
     let manifest = std::fs::read_to_string(original.unwrap_or_else(|| repository("Cargo.toml"))).unwrap();
     let document = std::fs::read_to_string(repository("docs/dependencies.md")).unwrap();
@@ -20,7 +20,7 @@ fn dependencies_and_reasons_match() {
     let program = declared("[dependencies]");
     assert!(program.len() > 20, "{program:?}");
     assert_eq!(explained("## In the program"), program);
-    // What tests use besides with other features has its reason already.
+    // Dependencies that tests use with other features are already documented.
     let tests: BTreeSet<String> = declared("[dev-dependencies]").difference(&program).cloned().collect();
     assert_eq!(explained("## In tests"), tests);
 }
@@ -40,7 +40,7 @@ fn duplicate_crates_are_explained() {
     assert_eq!(explained, twice);
 }
 
-/// The lines below a heading, up to the next.
+/// The lines below a heading, until the next heading.
 fn section<'a>(text: &'a str, heading: &str, next: &'a str) -> impl Iterator<Item = &'a str> {
     let below = text.lines().skip_while(move |line| *line != heading).skip(1).collect::<Vec<_>>();
     below.into_iter().take_while(move |line| !line.starts_with(next))

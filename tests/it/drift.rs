@@ -1,4 +1,4 @@
-//! `drift` for cron: its exit codes, and what it says.
+//! `drift` on a schedule: its exit codes and its output.
 
 use convoke::sandbox::Seed;
 

@@ -1,4 +1,4 @@
-//! What `drift` asks about strangers, and the figures it leaves for Prometheus.
+//! The requests of `drift` about unexpected members, and its metrics for Prometheus.
 
 use convoke::sandbox::Seed;
 

@@ -9,7 +9,7 @@ mod pruning;
 mod revoking;
 mod writing;
 
-/// The time that all these tests take for now.
+/// The present time in all of these tests.
 const NOW: &str = "2026-12-01T12:00:00Z";
 
 fn world(text: &str) -> World {
@@ -20,7 +20,7 @@ fn text_of(world: &World, path: &str) -> String {
     std::fs::read_to_string(world.path(path)).unwrap()
 }
 
-/// Runs a command line in which quotes hold words together, at the time of the tests.
+/// Runs a command line with quoted words, at the time of the tests.
 fn run(world: &World, line: &str) -> Outcome {
     let mut words: Vec<String> = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
@@ -33,14 +33,14 @@ fn run(world: &World, line: &str) -> Outcome {
     world.run_with(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The file after a command line that succeeds.
+/// The file after a successful command.
 fn after(text: &str, line: &str) -> String {
     let world = world(text);
     run(&world, line).exits(0);
     text_of(&world, "convoke.yaml")
 }
 
-/// What a command line says that is refused with this code, and leaves the file alone.
+/// The output of a command that is refused with this code and does not change the file.
 fn refused(text: &str, line: &str, code: i32) -> String {
     let world = world(text);
     let outcome = run(&world, line).exits(code);

@@ -15,7 +15,7 @@ const QUICKSTART: Example =
 const ORGANISATION: Example =
     Example { files: "examples/organisation/groups", seed: "examples/organisation/seed.yaml" };
 
-/// The examples know of people who come and go; this is between.
+/// A time within the temporary access of the examples.
 const TIME: &str = "2026-12-15T12:00:00Z";
 
 impl Example {

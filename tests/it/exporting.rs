@@ -1,4 +1,4 @@
-//! `export`: what it writes is what is there.
+//! `export` writes the present membership.
 
 use convoke::sandbox::{Contradiction, Endpoint, Fault, FaultRule, Match, Seed};
 

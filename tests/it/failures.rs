@@ -1,5 +1,5 @@
-//! Servers that are dead, wrong, slow or lying, and credentials that are refused: what is said, and that nothing is
-//! concluded from half an answer.
+//! Servers that are unreachable, wrong, slow or contradictory, and refused credentials: the messages, and that no
+//! conclusions are drawn from incomplete answers.
 
 use std::net::TcpListener;
 
@@ -12,7 +12,7 @@ fn admins() -> Seed {
     Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"])
 }
 
-/// The account, something that goes wrong, and files that ask for one addition.
+/// The account with a fault, and files that declare one addition.
 fn with(rule: FaultRule) -> World {
     joining(admins().fault(rule))
 }

@@ -1,4 +1,4 @@
-//! What every format says of a plan, of drift and of failures; and that results arrive whatever happens to stdout.
+//! The content of every format for plans, drift and failures. Results arrive even if stdout fails.
 
 use std::process::Stdio;
 

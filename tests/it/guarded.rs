@@ -1,10 +1,10 @@
-//! What the guards refuse, as the program says it; what accepting lifts; and who is not asked twice.
+//! The refusals of the guards, what `--accept` lifts, and the number of requests.
 
 use convoke::sandbox::{Endpoint, Seed, SeedPerson};
 
 use crate::harness::{World, given};
 
-/// Ten people in one group, of whom the files list some.
+/// Ten people in one group. The files list some of them.
 fn ten(listed: std::ops::Range<usize>, settings: &str) -> World {
     let people: Vec<String> = (0..10).map(|number| format!("p{number}@example.com")).collect();
     let members: Vec<String> = people[listed].iter().map(|email| format!("      - {email}\n")).collect();
@@ -12,7 +12,7 @@ fn ten(listed: std::ops::Range<usize>, settings: &str) -> World {
     given(Seed::default().group("Ops", people)).file("convoke.yaml", file)
 }
 
-/// The digest that a run has shown.
+/// The digest in the output of a run.
 fn digest(text: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix("Digest: ")).expect("a digest is shown").into()
 }

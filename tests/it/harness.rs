@@ -1,4 +1,4 @@
-//! One harness for all tests: an account in a sandbox, files in a folder, and the program run between the two.
+//! The harness of all tests: an account in a sandbox, files in a folder, and the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,16 +11,16 @@ use tempfile::TempDir;
 
 use crate::blocking::BlockingSandbox;
 
-/// The account that the files are for, as far as a test does not say otherwise.
+/// The default account of the files.
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
-/// The token that the program is given. No output may hold it.
+/// The program's token. No output may contain it.
 pub const TOKEN: &str = "v1.0-e24fd090c02efcfecb4de8f4ff246fd5";
 
-/// No command may take longer: a test that hangs fails.
+/// A command that takes longer fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Files, and the account that they are about.
+/// Files, and their account.
 pub struct World {
     folder: TempDir,
     environment: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ pub struct World {
 
 struct Server {
     sandbox: BlockingSandbox,
-    /// Who was there at first: they keep their names in what is told of requests.
+    /// The first people. They keep their names in descriptions of requests.
     names: BTreeMap<MemberId, String>,
 }
 
@@ -51,13 +51,13 @@ pub fn given(seed: Seed) -> World {
     world
 }
 
-/// No account: what is done offline.
+/// No account, for offline commands.
 pub fn nothing() -> World {
     let environment = BTreeMap::from([("NO_COLOR".into(), "1".into()), ("COLUMNS".into(), "100".into())]);
     World { folder: tempfile::tempdir().unwrap(), environment, server: None }
 }
 
-/// A file that declares these groups by their members, and allows any number of removals.
+/// A file that declares these groups by their members and allows any number of removals.
 pub fn config(groups: &[(&str, &[&str])]) -> String {
     let mut text =
         String::from("version: 1\nsettings:\n  limits: { group_removals: 100%, total_removals: 100% }\ngroups:\n");
@@ -76,7 +76,7 @@ pub fn people(group: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{group}-{number:04}@example.com")).collect()
 }
 
-/// An account with groups of these sizes, and files that say the same.
+/// An account with groups of these sizes, and matching files.
 pub fn in_sync(sizes: &[usize], change: impl FnOnce(Seed) -> Seed) -> World {
     let groups: Vec<(String, Vec<String>)> =
         sizes.iter().enumerate().map(|(at, size)| (format!("g{at}"), people(&format!("g{at}"), *size))).collect();
@@ -88,24 +88,24 @@ pub fn in_sync(sizes: &[usize], change: impl FnOnce(Seed) -> Seed) -> World {
 }
 
 impl World {
-    /// With this file in the folder that the program runs in.
+    /// Adds this file to the folder of the program.
     pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
         self.write(path, text);
         self
     }
 
-    /// With `convoke.yaml` declaring these groups.
+    /// Adds a `convoke.yaml` that declares these groups.
     pub fn groups(self, groups: &[(&str, &[&str])]) -> Self {
         self.file("convoke.yaml", config(groups))
     }
 
-    /// With this environment variable.
+    /// Sets this environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.into(), value.into());
         self
     }
 
-    /// Without this environment variable.
+    /// Removes this environment variable.
     pub fn without(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
@@ -132,7 +132,7 @@ impl World {
         self.server.as_ref().expect("the test has an account")
     }
 
-    /// The account as it is now.
+    /// The present account.
     pub fn account(&self) -> Account {
         self.server().sandbox.account()
     }
@@ -142,12 +142,12 @@ impl World {
         self.account().members_of(group)
     }
 
-    /// What the program finds in its environment.
+    /// The value of a variable in the program's environment.
     pub fn process_env(&self, name: &str) -> String {
         self.environment[name].clone()
     }
 
-    /// The program as a process that can be watched and killed.
+    /// The program as a process that can be observed and killed.
     pub fn process(&self) -> std::process::Command {
         let mut command = std::process::Command::new(binary());
         command.env_clear().envs(&self.environment).current_dir(self.folder.path());
@@ -161,12 +161,11 @@ impl World {
         command
     }
 
-    /// Runs the program with arguments that blanks part.
+    /// Runs the program with arguments separated by blanks.
     pub fn run(&self, arguments: &str) -> Outcome {
         self.run_with(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
-    /// Runs the program.
     pub fn run_with(&self, arguments: &[&str]) -> Outcome {
         let output = self.command().args(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| self.redacted(&String::from_utf8(bytes).expect("output is UTF-8"));
@@ -174,17 +173,17 @@ impl World {
         Outcome { code: output.status.code(), stdout: text(output.stdout), stderr, log }
     }
 
-    /// What is requested from now on.
+    /// Forgets the requests so far.
     pub fn forget_requests(&self) {
         self.account().clear_requests();
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub fn request_count(&self) -> usize {
         self.account().requests().len()
     }
 
-    /// The writing requests in the order of their arrival, in words.
+    /// Descriptions of the write requests in the order of arrival.
     pub fn writes(&self) -> Vec<String> {
         let groups: BTreeMap<GroupId, String> = self
             .account()
@@ -205,7 +204,7 @@ impl World {
         format!("{} {group}: {}", request.method, members.join(" ")).trim_end().into()
     }
 
-    /// The text without what differs from run to run.
+    /// The text without values that differ between runs.
     fn redacted(&self, text: &str) -> String {
         let mut text = text.replace(&*self.folder.path().to_string_lossy(), "[folder]");
         if let Some(server) = &self.server {
@@ -216,7 +215,7 @@ impl World {
     }
 }
 
-/// The text without digests: what they are made of has its own tests.
+/// The text without digests, which have their own tests.
 fn without_digests(text: &str) -> String {
     let other = |c: char| !c.is_ascii_hexdigit();
     let redact = |part: &str| match part.trim_end_matches(other) {
@@ -226,7 +225,7 @@ fn without_digests(text: &str) -> String {
     text.split_inclusive(other).map(redact).collect()
 }
 
-/// Whether a line is of the log: it tells its time, first or as JSON.
+/// Whether a line is a log line: it begins with a time, or has one in JSON.
 fn is_log(line: &str) -> bool {
     let line = line.trim_start_matches("{\"timestamp\":\"");
     line.starts_with("20") && line.get(4..5) == Some("-") && line.get(10..11) == Some("T")
@@ -242,7 +241,7 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Replaces what follows each occurrence of a prefix, as long as it is of these characters.
+/// Replaces the text of these characters after each occurrence of a prefix.
 fn replace_after(text: &str, prefix: &str, by: &str, of: impl Fn(char) -> bool) -> String {
     let mut parts = text.split(prefix);
     let mut replaced = String::from(parts.next().unwrap_or_default());
@@ -263,33 +262,33 @@ fn replace_before(text: &str, suffix: &str, by: &str) -> String {
     parts.join(suffix)
 }
 
-/// How a run of the program ended, and what it said. It is shown without what has no meaning of its own.
+/// The exit code and output of a run. It is shown without values that differ between runs.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
     pub stdout: String,
-    /// What was said besides, without the log.
+    /// Everything on stderr except the log.
     pub stderr: String,
-    /// The log: how often something is tried again is a matter of time.
+    /// The log. The number of retries depends on timing.
     pub log: String,
 }
 
 impl Outcome {
-    /// The run must have ended with this code.
+    /// Asserts the exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}-- log\n{}", self.log);
         self
     }
 
-    /// The result must hold this.
+    /// Asserts that stdout contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stdout.contains(text), "stdout lacks {text:?}:\n{self}");
         self
     }
 
-    /// The messages must hold this.
+    /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn warns(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "stderr lacks {text:?}:\n{self}");

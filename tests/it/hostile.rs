@@ -1,5 +1,5 @@
-//! Input from people who mean no good: files, plans, journals, seeds, and whatever an API may answer. Never a panic,
-//! never an endless loop, never unbounded memory, never a removal.
+//! Hostile input: files, plans, journals, seeds, and any answer of an API. The program never panics, never loops
+//! endlessly, never uses unlimited memory, and never removes anybody.
 
 mod answers;
 
@@ -12,7 +12,7 @@ use convoke::sandbox::Seed;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A file, a seed, a journal and a plan as they should be, to be spoilt.
+/// A valid file, seed, journal and plan, to be damaged.
 const FILE: &str = include_str!("../../examples/quickstart/convoke.yaml");
 const SEED: &str = include_str!("../../examples/quickstart/seed.yaml");
 const JOURNAL: &str = r#"{"seq":1,"time":"2026-01-01T00:00:00Z","entry":"run","format_version":2,"version":"0.1.0","account_id":"023e105f4ecef8ad9ca31a8372d0c353","digest":"0000000000000000000000000000000000000000000000000000000000000000","host":null,"user":null,"ci_run_url":null,"commit":null,"pull_request":null,"approvers":[]}
@@ -24,7 +24,7 @@ const JOURNAL: &str = r#"{"seq":1,"time":"2026-01-01T00:00:00Z","entry":"run","f
 {"seq":7,"time":"2026-01-01T00:00:00Z","entry":"end","complete":true}
 "#;
 
-/// Reads bytes as everything that is read; whether any of it is accepted does not matter.
+/// Reads bytes as every kind of file. Whether they are accepted does not matter.
 fn read_as_everything(bytes: &[u8]) {
     let _ = config::parse(&[Source { path: "convoke.yaml".into(), bytes: bytes.to_vec() }]);
     let _ = Plan::parse(bytes);
@@ -34,7 +34,7 @@ fn read_as_everything(bytes: &[u8]) {
     }
 }
 
-/// How a text is spoilt: what stands at a place is overwritten, left out or said again.
+/// How a text is damaged: a part is overwritten, deleted or repeated.
 #[derive(Clone, Debug)]
 enum Spoil {
     Overwrite(usize, Vec<u8>),

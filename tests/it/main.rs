@@ -1,6 +1,7 @@
-//! The program from outside: the real binary over real HTTP against the sandbox, and the pure core under properties.
+//! Tests of the program from outside: the real binary over real HTTP against the sandbox, and properties of the pure
+//! core.
 //!
-//! A test reads as given (an account and files), when (a command line), then (what it said, what it did).
+//! A test has three parts: given (an account and files), when (a command line), then (the output and the effect).
 
 #![allow(
     clippy::expect_used,

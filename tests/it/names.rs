@@ -1,11 +1,11 @@
-//! One fact has one type, and one type has one name: no two public types of the crate share a name.
+//! One type has one name: no two public types of the crate share a name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::harness::repository;
 
-/// The public types that a source file defines outside of its tests.
+/// The public types of a source file, without its tests.
 fn public_types(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     code.lines().filter_map(|line| {

@@ -1,4 +1,4 @@
-//! Plans of a part: what a change under review touches, and what the clock brings.
+//! Plans of a part: the groups that a change touches, and changes that are due.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use convoke::sandbox::Seed;
 
 use crate::harness::{World, config, given, in_sync, people};
 
-/// The requests by operation.
+/// The number of requests by operation.
 fn counts(world: &World) -> BTreeMap<String, usize> {
     world.account().request_counts().into_iter().map(|(endpoint, count)| (format!("{endpoint:?}"), count)).collect()
 }
@@ -18,7 +18,7 @@ fn pair() -> Seed {
         .group("Dev", ["alice@example.com", "trent@example.com"])
 }
 
-/// Ops and Dev with these members, and the same before the change.
+/// Ops and Dev with these members, before and after the change.
 fn review(base: [&[&str]; 2], head: [&[&str]; 2]) -> World {
     let file = |[ops, dev]: [&[&str]; 2]| config(&[("Ops", ops), ("Dev", dev)]);
     given(pair()).file("base/convoke.yaml", file(base)).file("convoke.yaml", file(head))
@@ -29,7 +29,7 @@ fn only_changed_reads_the_touched_groups_alone() {
     let world = in_sync(&[40; 500], |seed| seed.person("new@example.com"));
     let base = world.read("convoke.yaml");
     let group = |text: &str, name: &str, by: &str| text.replacen(&format!("  {name}:\n    members:\n"), by, 1);
-    // Of g1 the members come from a roster, which is all that changes there.
+    // The members of g1 come from a roster, and only the roster changes.
     let rostered = |extra: &str| {
         let members: String = people("g1", 40).iter().map(|email| format!("    - {email}\n")).collect();
         let own: String = people("g1", 40).iter().map(|email| format!("      - {email}\n")).collect();
@@ -44,7 +44,7 @@ fn only_changed_reads_the_touched_groups_alone() {
     let plan = outcome.json();
     let names: Vec<&str> = plan["groups"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["g1", "g2"]);
-    // g0's people are in no group that is read: the account is asked for them.
+    // The people of g0 are in no group that is read, so the account's members are read.
     let requests = counts(&world);
     assert_eq!((requests["ListGroups"], requests["ListMembers"]), (1, 2), "{requests:?}");
 }
@@ -111,7 +111,7 @@ fn loosening_is_reported_in_every_format() {
     plan("text").says("Dev: min_members changes from 2 to 1").says("limits.group_removals changes from 1 to 100%");
     plan("markdown").says("**Loosened.**").says("> - `Dev`: `min_members` changes from `2` to `1`");
     plan("github").says("title=Loosened%3A Dev::Dev: min_members changes from 2 to 1");
-    // An apply of the change says it, too; without a base there is nothing to say.
+    // An apply of the change reports it too. Without a base there is nothing to report.
     world.run("apply --yes --base base --only-changed").exits(0).says("This change loosens protections");
     assert!(!world.run("plan").exits(0).stdout.contains("loosens"));
 }
@@ -127,7 +127,7 @@ fn a_dropped_group_is_reported() {
 
 #[test]
 fn reviewed_move_adds_before_removal() {
-    // Dev declares mallory before and after, and lacks them.
+    // Dev declares mallory before and after, but does not have her.
     let dev: &[&str] = &["alice@example.com", "mallory@example.com"];
     let world = review(
         [&["alice@example.com", "bob@example.com", "mallory@example.com"], dev],
@@ -156,7 +156,7 @@ groups:
     assert_eq!(world.writes(), ["POST Ops: new@example.com", "DELETE Ops: mallory@example.com"]);
     world.run("plan --due --at 2026-02-01 --detailed-exitcode").exits(0);
     world.run("plan --at 2026-02-01 --detailed-exitcode").exits(2);
-    // Bob is not declared and trent is not added: nothing says that the group is as declared.
+    // Bob is not declared and trent is not added, so the group is not called in sync.
     world.run("apply --yes --due --at 2026-02-01").exits(0).says("0 of 1 group in sync.");
     assert_eq!(world.run("apply --yes --due --at 2026-02-01 --format json").exits(0).json()["status"], "changes");
 }
@@ -179,7 +179,7 @@ groups:
     let report = world.run("apply --yes --due --at 2026-02-01 --format json").exits(0).json();
     assert_eq!((&report["status"], &report["blocked"]), (&"changes".into(), &0.into()));
     world.run("plan --at 2026-02-01").exits(3);
-    // An entry that ends somebody's access cannot be applied while the list has an unknown person.
+    // An entry that ends an access cannot be applied while the list has an unknown person.
     world.write(
         "convoke.yaml",
         file.replace("alice@example.com\n      -", "{ email: alice@example.com, until: 2026-01-01 }\n      -"),
@@ -210,7 +210,7 @@ fn flags_without_effect_are_usage_errors() {
     world.run("apply plan.json --yes --base base --only-changed").exits(64);
 }
 
-/// Runs the command that a plan ends with, as a shell takes it.
+/// Runs the command at the end of a plan in a shell.
 #[track_caller]
 fn run_shown(world: &World, plan: &[&str]) -> String {
     let shown = world.run_with(plan).exits(0);

@@ -1,4 +1,4 @@
-//! Staying within the rate limit: no request more than it grants, and one refusal at most where others spend it.
+//! The rate limit: never more requests than it allows, and at most one refusal if others use it too.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -16,7 +16,7 @@ const fn limit(spent: u32) -> RateLimit {
     RateLimit { requests: 40, window: Delay(Duration::from_secs(1)), spent }
 }
 
-/// How many requests were refused for the limit's sake.
+/// The number of requests that the rate limit refused.
 fn refused(world: &World) -> usize {
     world.account().requests().iter().filter(|request| request.status_sent == Some(429)).count()
 }

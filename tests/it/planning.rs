@@ -1,4 +1,4 @@
-//! `plan`: what it shows, what it asks, and how it ends.
+//! `plan`: its output, its requests and its exit codes.
 
 use convoke::sandbox::{Invitation, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
@@ -269,7 +269,7 @@ fn missing_account_or_credentials_sends_no_request() {
     assert_snapshot!(world.run("plan"), @"
     exit 65
     -- stderr
-    error: no account is named
+    error: no account is set
     help: write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id
     ");
     let world = world.env("CLOUDFLARE_ACCOUNT_ID", crate::harness::ACCOUNT);

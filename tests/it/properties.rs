@@ -1,4 +1,4 @@
-//! What holds for any files and any account: the pure core, through the library's own interface.
+//! Properties of the pure core for any files and any account, through the library's public interface.
 
 mod document;
 mod planned;

@@ -1,18 +1,18 @@
-//! The core knows no network, clock, environment, file system or chance, and only one module speaks HTTP: as the
-//! sources say.
+//! The core does not use the network, the clock, the environment, the file system or randomness, and only one module
+//! uses HTTP. This test checks the sources.
 //!
-//! clippy's `disallowed_types` and `disallowed_methods` list single items: they cannot forbid a whole crate or module.
-//! That nothing prints past `Output` is left to clippy's `print_stdout` and `print_stderr`.
+//! clippy's `disallowed_types` and `disallowed_methods` list single items and cannot forbid a whole crate or module.
+//! clippy's `print_stdout` and `print_stderr` check that only `Output` prints.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::harness::repository;
 
-/// What decides and shows, and does nothing.
+/// The modules that only decide and render.
 const CORE: [&str; 5] = ["src/model", "src/config", "src/plan", "src/render", "src/report"];
 
-/// Of these, what reads files.
+/// The exception, which reads files.
 const LOADING: &str = "src/config/load.rs";
 
 const IMPURE: [&str; 15] = [
@@ -70,7 +70,7 @@ fn forbidden_names_are_found_in_any_import() {
     assert!(!names("let operand = 1;", "rand"));
 }
 
-/// Whether a source belongs to a module: its file, or one in its folder.
+/// Whether a source belongs to a module: its file, or a file in its folder.
 fn is_of(path: &Path, module: &str) -> bool {
     let module = repository(module);
     path.starts_with(&module) || path == module.with_extension("rs")
@@ -92,13 +92,13 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-/// A source without its comments, as far as they stand on lines of their own.
+/// A source without the comments on separate lines.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether code names something: by its path, or in a list of imports.
+/// Whether code uses a name: by its path, or in a list of imports.
 fn names(code: &str, name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let stands_alone = |(at, _): (usize, &str)| {

@@ -1,4 +1,4 @@
-//! What is asked of the API: no more than it allows, page by page as it answers.
+//! The number of requests: no more than necessary.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -43,7 +43,7 @@ fn smaller_pages_are_read_to_the_end() {
 fn lists_without_length_end_at_an_empty_page() {
     let world = in_sync(&[501, 0], |seed| Seed { result_info: false, ..seed });
     world.run("plan").exits(0).says("No changes. 2 groups in sync.");
-    // Without a count, an empty group has to say so twice.
+    // Without a count, an empty group is read twice.
     assert_eq!(counts(&world), BTreeMap::from([("list-groups", 2), ("list-members", 3 + 2)]));
 }
 
@@ -79,7 +79,7 @@ fn only_the_groups_that_are_planned_are_read() {
 #[test]
 fn incomplete_list_removes_nobody() {
     let seed = Seed::default().group("Admins", SeedGroup::from(people("g0", 600)));
-    // The second page always lacks people that the first page's figures promise.
+    // The second page always lacks people that the first page's figures announce.
     let short = FaultRule::always(Match::operation(Endpoint::ListMembers).page(2), Fault::OmitResult);
     let names = people("g0", 600);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -90,7 +90,7 @@ fn incomplete_list_removes_nobody() {
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
-/// An account of 2,000, on 40 pages, of whom only one is in the group.
+/// An account of 2,000 members on 40 pages, of whom only one is in the group.
 fn large_account() -> Seed {
     Seed::default().people(people("p", 2000)).group("Admins", ["p-0000@example.com"])
 }
@@ -99,7 +99,7 @@ fn large_account() -> Seed {
 fn one_lookup_reads_each_account_page_once() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234@example.com"])]);
     world.run("plan").exits(0).says("+ p-1234@example.com");
-    // Only the whole list shows everybody who has the address.
+    // Only the complete list shows everybody with the address.
     assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
 }
 
@@ -119,7 +119,7 @@ fn many_lookups_read_each_account_page_once() {
     assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
 }
 
-/// An account with one group of eight, two of whom may be replaced by the others of the account.
+/// An account with one group of eight. Two of them may be replaced by others of the account.
 fn eight() -> Seed {
     Seed::default().group("Admins", people("a", 8)).group("Others", people("b", 8))
 }

@@ -1,4 +1,4 @@
-//! `review`: every membership of the account once, in every format, or nothing at all.
+//! `review`: every membership of the account once, in every format, or an error.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn account() -> World {
     given(seed).file("convoke.yaml", FILES)
 }
 
-/// The rows of a review as CSV, each by its columns' names.
+/// The rows of a review as CSV, by column names.
 fn rows(world: &World, arguments: &str) -> Vec<BTreeMap<String, String>> {
     let text = world.run(&format!("review --format csv --at 2026-11-24 {arguments}")).exits(0).stdout;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -158,7 +158,7 @@ fn the_organisation_is_reviewed_completely() {
             .map(|member| format!("{} {}", member["person"].as_str().unwrap(), member["state"].as_str().unwrap()))
             .collect()
     };
-    // Read by hand from the files and the seed.
+    // Determined by hand from the files and the seed.
     for (group, expected) in [
         (
             "Platform Admins",
@@ -178,7 +178,7 @@ fn the_organisation_is_reviewed_completely() {
     }
 }
 
-/// Says where Chromium is; without it the test that needs it says that it did nothing.
+/// The path of Chromium. Without Chromium, the test prints that it was skipped.
 fn chromium() -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];

@@ -1,4 +1,4 @@
-//! The groups' rules, through the program: before planning, while planning, and as the documentation shows them.
+//! The rules of groups in the program: before planning, while planning, and in the documentation.
 
 use convoke::sandbox::Seed;
 

@@ -1,11 +1,11 @@
-//! The page on safety names tests: each of them exists.
+//! The tests named on the safety page exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::harness::repository;
 
-/// The names of all functions below a folder that are tests.
+/// The names of all tests below a folder.
 fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -30,7 +30,7 @@ fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-/// What a page puts in backquotes, as far as it can be the name of a test.
+/// The texts in backticks on a page that look like test names.
 fn named_tests(page: &str) -> Vec<&str> {
     let quoted = page.split('`').skip(1).step_by(2);
     let is_name = |name: &&str| {

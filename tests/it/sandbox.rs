@@ -1,4 +1,4 @@
-//! The sandbox as its users meet it: `--sandbox` beside any command, and `convoke sandbox` until stopped.
+//! The sandbox for users: `--sandbox` with any command, and `convoke sandbox`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -52,6 +52,17 @@ fn invalid_seed_is_reported_with_place() {
     exit 65
     -- stderr
     error: cannot read the seed missing.yaml: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn configuration_is_not_accepted_as_a_seed() {
+    let file = "version: 1\nsettings: {}\ngroups:\n  Admins:\n    members: [alice@example.com]\n";
+    assert_snapshot!(world().file("files.yaml", file).run("plan --sandbox files.yaml"), @"
+    exit 65
+    -- stderr
+    error: files.yaml is a configuration, not a seed
+    help: `convoke schema seed` prints the format of a seed; pass the configuration with -f
     ");
 }
 

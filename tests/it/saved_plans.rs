@@ -1,4 +1,5 @@
-//! Saved plans: bound to what they were made from, resumed where they were cut off, refused where anything else is so.
+//! Saved plans: valid only for the account state that they were made from, continued after an interruption, and
+//! refused otherwise.
 
 use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, InGroup, Match, Seed};
 
@@ -12,7 +13,7 @@ fn seed() -> Seed {
         .group("Dev", ["alice@example.com", "bob@example.com"])
 }
 
-/// Ops loses dave and gains new; Dev stays as it is.
+/// Ops loses dave and gains new; Dev does not change.
 fn world() -> World {
     given(seed()).groups(&[
         ("Ops", &["alice@example.com", "bob@example.com", "carol@example.com", "new@example.com"]),
@@ -134,7 +135,7 @@ fn uncounted_members_do_not_make_plans_stale() {
     world.run("apply plan.json --yes").exits(4).says("was removed: alice@example.com");
 }
 
-/// An additive group where the access of some people has expired; the others are not declared.
+/// An additive group in which the access of some people has expired. The others are not declared.
 fn expired(members: &[&str]) -> World {
     let people = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| format!("{name}@example.com"));
     let entries = members.iter().map(|member| format!("      - {{ email: {member}, until: 2020-01-01 }}\n"));
@@ -223,6 +224,17 @@ fn edited_cut_or_empty_plan_is_refused() {
 }
 
 #[test]
+fn configuration_is_not_accepted_as_a_plan() {
+    assert_snapshot!(world().run("apply convoke.yaml --yes"), @"
+    exit 65
+    -- stderr
+    error: convoke.yaml is not a valid plan file: it is truncated, or another version of convoke wrote it: expected value at line 1 column 1
+    help: use -f for files that declare groups: '-f convoke.yaml'
+    ");
+    world().run("show missing.json").exits(65).warns("missing.json cannot be read: ");
+}
+
+#[test]
 fn a_plan_of_another_account_is_refused() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
@@ -258,7 +270,7 @@ fn digest_is_independent_of_place_and_time() {
 
 #[test]
 fn put_does_not_override_a_foreign_change() {
-    // Five leave, so that the group is replaced.
+    // Five members leave, so the group is replaced.
     let people =
         ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "stay@example.com"];
     let edit = Edit::Add(InGroup { group: "Ops".into(), member: "other@example.com".into() });
@@ -266,7 +278,7 @@ fn put_does_not_override_a_foreign_change() {
         .person("other@example.com")
         .group("Ops", people)
         .group("Dev", ["a@example.com"])
-        // The first listing is the plan's, the second the one before the PUT.
+        // The first listing is for the plan, the second is before the PUT.
         .fault(FaultRule::once(Match::operation(Endpoint::ListMembers).group("Ops").nth(2), Fault::EditBefore(edit)));
     let world = given(seed).groups(&[("Ops", &["stay@example.com"]), ("Dev", &["stay@example.com", "a@example.com"])]);
     let stale = world.run("apply --yes").exits(5);

@@ -1,4 +1,4 @@
-//! An account of some size: planned, applied, and then in sync.
+//! A medium-sized account: planned, applied, and then in sync.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::harness::{World, config, given};
 const GROUPS: usize = 40;
 const LARGE: usize = 1200;
 
-/// Whom the files want in each group, as the files spell them.
+/// The declared members of each group, in the spelling of the files.
 fn desired() -> BTreeMap<String, Vec<String>> {
     let small = (0..GROUPS - 2).map(|group| {
         let members = (0..12).map(|member| format!("User.{}@Example.com", group * 5 + member)).collect();
@@ -19,7 +19,8 @@ fn desired() -> BTreeMap<String, Vec<String>> {
     small.chain([("Everyone".to_owned(), large), ("Nobody".to_owned(), Vec::new())]).collect()
 }
 
-/// The account: everybody is there, some have not answered yet, and no group is as it should be but the empty one.
+/// The account. All people are members, some with a pending invitation. Every group differs from the files, except
+/// the empty one.
 fn account(desired: &BTreeMap<String, Vec<String>>) -> Seed {
     let everybody: BTreeSet<String> = desired.values().flatten().map(|email| email.to_lowercase()).collect();
     let people = everybody.iter().enumerate().map(|(at, email)| {
@@ -28,7 +29,7 @@ fn account(desired: &BTreeMap<String, Vec<String>>) -> Seed {
     });
     let seed = Seed::default().people(people);
     desired.iter().enumerate().fold(seed, |seed, (at, (name, members))| {
-        // Of some groups one member is missing, of others three; in all but the empty one there is a stranger or four.
+        // Some groups lack one member, others three. All except the empty one have up to four unexpected members.
         let missing = if at % 2 == 0 { 1 } else { 3 };
         let strangers = if members.is_empty() { 0 } else { 1 + at % 4 };
         let present = members.iter().skip(missing).map(|email| email.to_lowercase());

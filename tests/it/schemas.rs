@@ -1,4 +1,4 @@
-//! The committed schemas are what the program prints, and the examples keep to them.
+//! The committed schemas are current, and the examples match them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The token is in no output, however much is said, and in no file that is written.
+//! The token never appears in any output or file.
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 

@@ -1,4 +1,4 @@
-//! What keeps the token where it belongs: in each way it can be given, on the way to the API alone.
+//! The token is sent only to the API, however it is given.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Outcome, TOKEN, World, given};
 
-/// A certificate for localhost that nobody signed, and its key; worth nothing elsewhere.
+/// A self-signed certificate for localhost, and its key. It has no other use.
 const CERTIFICATE: &[u8] = include_bytes!("security/localhost.der");
 const KEY: &[u8] = include_bytes!("security/localhost.key.der");
 
-/// An account whose API says back whatever it was told, as far as it can.
+/// An account whose API repeats its input where possible.
 fn world() -> World {
     let seed = Seed::default().token(TOKEN).person("bob@example.com");
     given(seed.group("Admins", ["alice@example.com", "mallory@example.com"]))
@@ -128,7 +128,7 @@ fn untrusted_certificate_gets_no_token() {
     assert_eq!(greeted.load(Ordering::Relaxed), 0, "a handshake was completed");
 }
 
-/// A TLS server on this machine with a certificate of its own making, and how many handshakes were completed.
+/// A TLS server on this machine with a self-signed certificate, and the number of completed handshakes.
 fn unvouched() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

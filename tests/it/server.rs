@@ -1,4 +1,4 @@
-//! The scripted server of all tests: it answers each request as a closure says, and remembers what it was asked.
+//! The scripted server of all tests. It answers each request by a closure, and records the requests.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 pub const GROUP: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
 pub const TOKEN: &str = "hunter2hunter2hunter2";
 
-/// A client with little patience, so that what fails fails soon.
+/// A client with little patience, so that failures come soon.
 pub fn client(base_url: &str) -> Client {
     patient_client(base_url, Duration::from_millis(640))
 }
@@ -47,18 +47,18 @@ pub fn id(number: usize) -> MemberId {
     format!("{number:032x}").parse().unwrap()
 }
 
-/// The address of the member with this number: in the order of the numbers.
+/// The address of the member with this number. Addresses sort by number.
 pub fn email(number: usize) -> String {
     format!("person{number:05}@example.com")
 }
 
-/// An address where nothing listens.
+/// An address without a server.
 pub fn unused_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Method and target, as in `GET /path?query`.
@@ -85,18 +85,18 @@ impl Request {
     }
 }
 
-/// What the server does about a request.
+/// The server's reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// It answers.
+    /// It sends an answer.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// It closes the connection.
     Cut,
-    /// It promises a body and closes the connection in its midst.
+    /// It announces a body and closes the connection in the middle.
     CutBody { status: u16, body: String },
     /// It sends blanks until the connection ends, and counts their bytes.
     Endless(Arc<AtomicUsize>),
-    /// It answers so once as many requests are there as the barrier awaits.
+    /// It answers when as many requests have arrived as the barrier expects.
     Held(Arc<Barrier>, Box<Reply>),
 }
 
@@ -115,7 +115,7 @@ impl Reply {
         Self::status(status, &body.to_string())
     }
 
-    /// The same answer with its body compressed.
+    /// The same answer with a compressed body.
     pub fn gzipped(mut self) -> Self {
         if let Self::Answer { headers, body, .. } = &mut self {
             let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -134,7 +134,7 @@ impl Reply {
     }
 }
 
-/// A page of the people with these numbers, as group members and account members alike.
+/// A page of the people with these numbers, in a form for group members and account members.
 pub fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Reply {
     let entry = |number| {
         let email = email(number);
@@ -146,7 +146,7 @@ pub fn page(numbers: impl IntoIterator<Item = usize>, info: Value) -> Reply {
     }))
 }
 
-/// The page that a request asks for, of so many people; at most `most` a page.
+/// The requested page of this number of people, with at most `most` on a page.
 pub fn paged(request: &Request, total: usize, most: usize) -> Reply {
     let per_page = request.number("per_page").expect("a page size").min(most);
     let from = (request.page() - 1) * per_page;
@@ -157,7 +157,7 @@ pub fn paged(request: &Request, total: usize, most: usize) -> Reply {
     page(numbers, info)
 }
 
-/// A running server; it stops with the test's runtime.
+/// A running server. It stops with the test's runtime.
 pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -165,7 +165,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers each request as `script` says; it is also told how many came before.
+    /// Answers each request by `script`, which also gets the number of previous requests.
     pub async fn start(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -206,7 +206,7 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How many connections were made.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -218,7 +218,7 @@ impl Server {
 
 /// Answers the requests of one connection until it ends.
 async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
-    // Otherwise each body would wait for its head to be acknowledged.
+    // Otherwise each body would wait until its head is acknowledged.
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {

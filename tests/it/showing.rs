@@ -1,4 +1,4 @@
-//! The formats, `--base`, `show`, `why`, and what the command line says of itself.
+//! The formats, `--base`, `show`, `why`, and the help.
 
 use convoke::sandbox::Seed;
 
@@ -24,13 +24,13 @@ groups:
     members: [alice@example.com, dave@example.com]
 ";
 
-/// A pull request that adds Bob to a roster, and an account in which Developers had drifted before it.
+/// A pull request that adds Bob to a roster. In the account, Developers had already drifted.
 fn pull_request() -> World {
     let after = BEFORE.replace("sre: [alice@example.com]", "sre: [alice@example.com, bob@example.com]");
     given(team()).file("base/groups.yaml", BEFORE).file("groups/groups.yaml", after)
 }
 
-/// The label of each change by group and address.
+/// The label of each change, by group and address.
 fn labels(plan: &serde_json::Value) -> Vec<String> {
     let groups = plan["groups"].as_array().unwrap();
     let changes = groups.iter().flat_map(|group| {
@@ -67,7 +67,7 @@ fn base_can_be_a_pipe() {
     };
     let plan = serde_json::from_slice(&piped(BEFORE).stdout).unwrap();
     assert_eq!(labels(&plan).first().unwrap(), "Admins bob@example.com: change");
-    // A base that does not parse labels nothing.
+    // With a base that does not parse, nothing is labelled.
     let wrong = piped("version: 1\ngroup: {}\n");
     assert_eq!(wrong.status.code(), Some(0));
     let plan: serde_json::Value = serde_json::from_slice(&wrong.stdout).unwrap();
@@ -100,7 +100,7 @@ fn renaming_does_not_relabel_drift() {
         .replace("sre", "reliability")
         .replace("dave@example.com]", "dave@example.com, bob@example.com]");
     let world = world.file("base/groups.yaml", &before).file("groups/groups.yaml", after);
-    // Before the change the pin named a group that is called otherwise: refused, and compared all the same.
+    // Before the change, the pin named a group with another name. The base is refused, but still compared.
     world.run("plan -f base").exits(3);
     let plan = world.run("plan -f groups --base base --format json").exits(0).json();
     assert_eq!(
@@ -147,7 +147,7 @@ fn file_problems_use_the_requested_format() {
 fn other_failures_are_documents_too() {
     let world = nothing().file("convoke.yaml", "version: 1\ngroups: {}\n");
     assert_eq!(world.run("plan --format json").exits(65).json()["problems"], serde_json::json!([]));
-    world.run("plan --format github").exits(65).says("::error title=convoke failed::no account is named");
+    world.run("plan --format github").exits(65).says("::error title=convoke failed::no account is set");
 }
 
 #[test]

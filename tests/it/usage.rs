@@ -1,4 +1,4 @@
-//! The command line: what it refuses, and with which exit code.
+//! The command line: usage errors and their exit codes.
 
 use insta::assert_snapshot;
 
@@ -134,7 +134,7 @@ fn account_variable_may_be_empty_but_not_malformed() {
     let world =
         given(Seed::default().group("Admins", ["alice@example.com"])).groups(&[("Admins", &["alice@example.com"])]);
     let empty = world.env("CLOUDFLARE_ACCOUNT_ID", "");
-    empty.run("plan").exits(65).warns("no account is named");
+    empty.run("plan").exits(65).warns("no account is set");
     let world = empty.env("CLOUDFLARE_ACCOUNT_ID", "production");
     assert_snapshot!(world.run("plan").exits(64).stderr, @r"
     error: CLOUDFLARE_ACCOUNT_ID is not an account id: an id has 32 characters, this has 10

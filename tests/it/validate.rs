@@ -1,4 +1,4 @@
-//! `validate`: every problem of every file in one run, each with its place and its remedy.
+//! `validate` reports every problem of every file in one run, with its place and remedy.
 
 use insta::assert_snapshot;
 
@@ -335,7 +335,7 @@ fn names_from_a_file_cannot_steer_the_terminal() {
     assert!(!outcome.stderr.contains(['\u{1b}', '\u{202e}']), "{outcome}");
 }
 
-/// Files that break each rule, and have a roster that nothing uses.
+/// Files that break each rule, with an unused roster.
 const BROKEN_RULES: &str = "\
 version: 1
 rosters:

@@ -29,7 +29,7 @@ pub fn put_convoke(folder: &Path) {
     program(folder, "convoke", &format!("exec '{}' \"$@\"", binary().display()));
 }
 
-/// Two groups, as they are in the account and in the files.
+/// Two groups, in the account and in the files.
 pub fn setting() -> Option<Setting> {
     if !tools_are_there() {
         return None;
@@ -111,7 +111,7 @@ impl Setting {
         Self::tested(self.origin.merged_branch(branch))
     }
 
-    /// The event of pull request 7, which is tested as this merge.
+    /// The event of pull request 7, tested as this merge commit.
     fn tested(sha: String) -> Event {
         Event {
             name: "pull_request",
@@ -122,7 +122,7 @@ impl Setting {
         }
     }
 
-    /// Merges a commit as pull request 7, and gives the event of the push.
+    /// Merges a commit as pull request 7, and returns the event of the push.
     pub fn merged(&self, event: &Event) -> Event {
         let before = self.origin.head();
         self.origin.push(&event.sha);
@@ -140,7 +140,7 @@ impl Setting {
         }
     }
 
-    /// The event of a schedule or of a run by hand.
+    /// The event of a schedule or of a manual run.
     pub fn on_main(&self, name: &'static str, inputs: Value) -> Event {
         let sha = self.origin.head();
         Event { name, payload: json!({}), reference: "refs/heads/main".into(), sha, inputs }
@@ -156,7 +156,7 @@ impl Setting {
     }
 }
 
-/// The inputs of a command, on the folder of groups.
+/// The inputs of a command, for the folder of groups.
 fn inputs(command: &str, others: Value) -> Value {
     let mut inputs = json!({
         "command": command, "files": "groups", "account-id": ACCOUNT, "api-token": crate::harness::TOKEN,
@@ -262,7 +262,7 @@ fn comments_of_others_are_left_alone() {
     let Some(setting) = setting() else { return };
     let forged = format!("<!-- convoke:plan -->\nDigest: `{}`\n", "f".repeat(64));
     setting.github.comment(7, "mallory", &forged);
-    // More comments than one page of the list has.
+    // More comments than fit on one page of the list.
     for _ in 0..120 {
         setting.github.comment(7, "alice", "Looks good.");
     }
@@ -280,7 +280,7 @@ fn apply_takes_the_reviewed_digest_and_reports_back() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     succeeded(&setting.plan(&event));
-    // Elsewhere the account moves on: the reviewed plan stays valid.
+    // Another group changes in the account. The reviewed plan stays valid.
     setting.world.account().add("Readers", "dave@example.com");
     let job = setting.apply(&setting.merged(&event));
     succeeded(&job);
@@ -316,10 +316,10 @@ fn apply_without_a_review_changes_nothing() {
     // The pull request was merged before its plan was made.
     failed(&setting.apply(&merged), "has no comment of github-actions[bot] with the digest of a plan");
     assert!(setting.github.comments(7)[0].starts_with("<!-- convoke:apply -->\n"));
-    // Nobody knows of a pull request.
+    // No pull request has the commit.
     setting.github.kept.lock().unwrap().pulls.clear();
     failed(&setting.apply(&merged), "No merged pull request belongs to this commit");
-    // A digest that somebody else wrote counts for nothing.
+    // A digest by another author does not count.
     setting.github.comment(7, "mallory", &format!("<!-- convoke:plan -->\nDigest: `{}`\n", "f".repeat(64)));
     let merged = setting.merged(&event);
     failed(&setting.apply(&merged), "has no comment of github-actions[bot] with the digest of a plan");
@@ -363,7 +363,7 @@ fn unrelated_pull_request_sends_no_request() {
     succeeded(&setting.plan(&event));
     assert_eq!(setting.github.comments(7), Vec::<String>::new());
     assert_eq!(setting.world.account().requests().len(), 0);
-    // A push that takes the change back withdraws the page.
+    // A push that reverts the change removes the page.
     setting.github.comment(7, BOT, &format!("<!-- convoke:plan -->\nDigest: `{}`\n", "a".repeat(64)));
     succeeded(&setting.plan(&event));
     let comments = setting.github.comments(7);
@@ -471,7 +471,7 @@ fn one_issue_opens_and_closes_with_the_drift() {
         let body = kept.issues[0]["body"].as_str().unwrap();
         assert!(body.starts_with("<!-- convoke:drift -->\n") && body.contains("carol@example.com"), "{body}");
     }
-    // A run that could not compare says nothing about the account.
+    // A run that could not compare reports nothing about the account.
     let unreachable = setting.world.process_env("CLOUDFLARE_BASE_URL") + "/nowhere";
     let mut runner = setting.runner();
     runner.environment.insert("CLOUDFLARE_BASE_URL".into(), unreachable);
@@ -577,7 +577,7 @@ fn validate_annotates_and_comments_nothing() {
     assert_eq!(setting.github.kept.lock().unwrap().writes, Vec::<String>::new());
 }
 
-/// Runs a script of the action by itself, with a folder for what it leaves.
+/// Runs one script of the action, with a folder for its files.
 fn script(name: &str, folder: &Path, environment: &[(&str, &str)]) -> Command {
     let mut bash = Command::new("bash");
     bash.arg(crate::harness::repository(&format!(".github/action/{name}")))
@@ -624,7 +624,7 @@ fn too_long_page_keeps_its_digest() {
 #[test]
 fn cancelled_job_lets_convoke_finish() {
     let folder = tempfile::tempdir().unwrap();
-    // Stands in for an apply that is under way: it ends when it is told to, and says how far it came.
+    // A mock of an apply in progress. It ends at a signal, and reports what it did.
     let slow =
         "trap 'echo status=partial >> \"$GITHUB_OUTPUT\"; exit 5' TERM\ntouch started\nwhile :; do sleep 0.05; done";
     program(&folder.path().join("bin"), "convoke", slow);
@@ -651,7 +651,7 @@ fn cancelled_job_lets_convoke_finish() {
         assert!(child.try_wait().unwrap().is_none(), "the script ended before it was told to");
         std::thread::yield_now();
     }
-    // Not SIGINT, which a shell without job control lets its background jobs ignore: the script treats both alike.
+    // Not SIGINT, which background jobs of a shell without job control ignore. The script treats both equally.
     run("kill", &["-TERM", &child.id().to_string()]);
     assert!(child.wait().unwrap().success());
     let outputs = fs::read_to_string(folder.path().join("outputs")).unwrap();

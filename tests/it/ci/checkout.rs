@@ -1,4 +1,4 @@
-//! A Git repository as a test needs it.
+//! A Git repository for tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ pub struct Repository {
     folder: TempDir,
 }
 
-/// Git without the settings of whoever runs the tests.
+/// Git without the user's settings.
 fn command(folder: &Path) -> Command {
     let mut git = Command::new("git");
     git.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
@@ -40,7 +40,7 @@ impl Repository {
         run(self.folder.path(), arguments)
     }
 
-    /// Commits these files to the branch that is checked out; a file without text is removed.
+    /// Commits these files to the current branch. A file without text is removed.
     pub fn commit(&self, files: &[(&str, &str)]) -> String {
         for (path, text) in files {
             let path = self.folder.path().join(path);
@@ -62,14 +62,14 @@ impl Repository {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// The commit that a pull request with these files is tested as: the merge of its branch into `main`.
+    /// The commit of a pull request with these files: the merge of its branch into `main`.
     pub fn merge_of(&self, branch: &str, files: &[(&str, &str)]) -> String {
         self.git(&["checkout", "--quiet", "-B", branch, "main"]);
         self.commit(files);
         self.merged_branch(branch)
     }
 
-    /// The merge of a branch into `main`, which stays where it is.
+    /// The merge of a branch into `main`. `main` itself does not move.
     pub fn merged_branch(&self, branch: &str) -> String {
         self.git(&["checkout", "--quiet", "--detach", "main"]);
         self.git(&["merge", "--quiet", "--no-ff", "--message", "Merge", branch]);
@@ -83,7 +83,7 @@ impl Repository {
         self.git(&["reset", "--quiet", "--hard", commit]);
     }
 
-    /// Checks a commit out into another folder, with so much of its history; 0 means all.
+    /// Checks out a commit into another folder with this depth; 0 means the complete history.
     pub fn check_out(&self, commit: &str, depth: usize, folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
         run(folder, &["init", "--quiet"]);
@@ -98,8 +98,7 @@ impl Repository {
     }
 }
 
-/// Whether the programs that the scripts need are there. Where somebody only wants to try the program they may be
-/// missing; in CI they may not.
+/// Whether the programs that the scripts need are installed. They may be missing on a user's machine, but not in CI.
 pub fn tools_are_there() -> bool {
     let missing: Vec<&str> = ["bash", "curl", "git", "jq", "tar"]
         .into_iter()

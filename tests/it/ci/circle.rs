@@ -1,11 +1,11 @@
-//! The circle of an access request: the form, the plan of its pull request, the merge, the end of the access, tidying,
-//! and what a review shows at each point.
+//! The cycle of an access request: the form, the plan of its pull request, the merge, the end of the access, pruning,
+//! and the review at each point.
 
 use super::action::{ADMINS, Setting, setting, succeeded};
 use super::forms::{ACCESS, request, submit};
 use super::github_examples::{APPLY, PLAN};
 
-/// Checks `main` out into the folder of the account.
+/// Checks out `main` into the folder of the account.
 fn check_out(setting: &Setting) {
     for path in setting.origin.git(&["ls-tree", "-r", "--name-only", "main", "groups"]).lines() {
         let text = setting.origin.git(&["show", &format!("main:{path}")]);
@@ -13,7 +13,7 @@ fn check_out(setting: &Setting) {
     }
 }
 
-/// What a review says of Carol: her state, the end, the reason.
+/// The review's entry for Carol: her state, the end, the reason.
 fn reviewed(setting: &Setting, at: &str) -> Option<[String; 3]> {
     let text = setting.world.run(&format!("review -f groups --format csv --at {at}")).exits(0).stdout;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -50,14 +50,14 @@ fn access_is_requested_granted_ended_and_tidied() {
     assert!(comment.contains("+ carol@example.com"), "{comment}");
     assert_eq!(world.members("Admins"), without);
 
-    // The merge grants it.
+    // The merge grants the access.
     succeeded(&runner.run(APPLY, &setting.merged(&event))["apply"]);
     assert_eq!(world.members("Admins"), with);
     assert!(setting.github.comments(7)[1].contains("carol@example.com"));
     check_out(&setting);
     assert_eq!(reviewed(&setting, "2999-12-01"), state("declared"));
 
-    // The end comes with its day, and not before.
+    // The access ends with its day, not earlier.
     world.run("apply -f groups --due --yes --at 2999-12-31T23:59:59Z").exits(0);
     assert_eq!(world.members("Admins"), with);
     assert_eq!(reviewed(&setting, "3000-01-01"), state("expired"));
@@ -65,7 +65,7 @@ fn access_is_requested_granted_ended_and_tidied() {
     assert_eq!(world.members("Admins"), without);
     assert_eq!(reviewed(&setting, "3000-01-01"), None);
 
-    // What has ended long ago is tidied away, which changes nothing in the account.
+    // Pruning removes the ended entry and changes nothing in the account.
     world.run("prune -f groups --at 3000-01-15").exits(0);
     assert_ne!(world.read("groups/admins.yaml"), ADMINS);
     world.run("prune -f groups --at 3000-03-01").exits(0);

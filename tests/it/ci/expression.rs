@@ -1,8 +1,8 @@
-//! Expressions of GitHub Actions, as far as the workflows use them.
+//! Evaluates expressions of GitHub Actions, as far as the workflows use them.
 
 use serde_json::Value;
 
-/// How the steps before this one ended.
+/// The results of the previous steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     pub failed: bool,
@@ -21,7 +21,7 @@ pub fn fill(text: &str, context: &Value, progress: Progress) -> String {
     filled
 }
 
-/// Whether an `if` holds. Without a function that looks at the steps before, they must have succeeded.
+/// Whether an `if` is true. Without a status function, the previous steps must have succeeded.
 pub fn holds(condition: Option<&str>, context: &Value, progress: Progress) -> bool {
     let condition = condition.unwrap_or("success()").trim();
     let condition = condition.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(condition);

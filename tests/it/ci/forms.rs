@@ -1,4 +1,4 @@
-//! The forms: each edits the files in a branch of its own, and opens a pull request that says what was asked for.
+//! The forms. Each edits the files in its own branch, and opens a pull request with the request.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub const ACCESS: &str = "examples/ci/github/access-request.yaml";
 const OFFBOARD: &str = "examples/ci/github/offboard.yaml";
 const PRUNE: &str = "examples/ci/github/prune.yaml";
 
-/// Runs a form with `gh` stood in for. Gives the job, how `gh` was called, and the text of the pull request.
+/// Runs a form with a mock of `gh`. Returns the job, the arguments of `gh`, and the text of the pull request.
 pub fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
@@ -74,7 +74,7 @@ fn inputs_cannot_become_commands_flags_or_markdown() {
     let Some(setting) = setting() else { return };
     let hostile = "$(touch pwned) `touch pwned` ; @team #1\n# heading\n::add-mask::x <img src=x>";
     let (job, ..) = submit(&setting, ACCESS, request("carol@example.com", "Admins", "", hostile));
-    // A reason of several lines is refused.
+    // A reason with several lines is refused.
     failed(&job, "--reason has control characters");
     let hostile = hostile.replace('\n', " ");
     let (job, calls, body) = submit(&setting, ACCESS, request("carol@example.com", "Admins", "", &hostile));
@@ -144,7 +144,7 @@ fn forms_have_no_cloudflare_token() {
     }
 }
 
-/// Runs the form for GitLab. Gives whether it succeeded, what it said, and the push options.
+/// Runs the form for GitLab. Returns whether it succeeded, its output, and the push options.
 fn submit_to_gitlab(setting: &Setting, inputs: &[(&str, &str)]) -> (bool, String, Vec<String>) {
     let text = fs::read_to_string(repository("examples/ci/gitlab/access-requests.yaml")).unwrap();
     let (_, pipeline) = text.split_once("\n---\n").unwrap();
@@ -154,7 +154,7 @@ fn submit_to_gitlab(setting: &Setting, inputs: &[(&str, &str)]) -> (bool, String
     let folder = tempfile::tempdir().unwrap();
     let workspace = folder.path().join("work");
     setting.origin.check_out(&setting.origin.head(), 1, &workspace);
-    // The server: a bare repository that writes down the push options.
+    // The server: a bare repository that records the push options.
     let server = folder.path().join("acme/access.git");
     setting.origin.git(&["clone", "--quiet", "--bare", ".", &server.display().to_string()]);
     let options = folder.path().join("options");

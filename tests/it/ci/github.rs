@@ -1,4 +1,4 @@
-//! A stand-in for GitHub's API: comments, issues, pull requests of a commit, tags and releases.
+//! A mock of GitHub's API: comments, issues, pull requests of a commit, tags and releases.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 use super::stand_in::{Answer, Call, StandIn, found};
 
-/// The token of the job, and the user it acts for.
+/// The token of the job, and its user.
 pub const TOKEN: &str = "ghs_of_the_job";
 pub const BOT: &str = "github-actions[bot]";
 
-/// What GitHub keeps.
+/// The state of the mock.
 #[derive(Debug, Default)]
 pub struct Kept {
     pub comments: Vec<Value>,
     pub issues: Vec<Value>,
     /// The pull requests of a commit.
     pub pulls: BTreeMap<String, Value>,
-    /// What tags and other references point at.
+    /// The commits of tags and other references.
     pub commits: BTreeMap<String, String>,
     pub release: Option<Value>,
-    /// Files of the release, by the number of the asset.
+    /// Files of the release, by asset number.
     pub assets: Vec<Vec<u8>>,
     /// `METHOD path` of every request that writes.
     pub writes: Vec<String>,
@@ -43,7 +43,7 @@ impl Github {
         of.map(|comment| comment["body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Adds a comment by somebody.
+    /// Adds a comment by another user.
     pub fn comment(&self, number: u64, login: &str, body: &str) {
         let mut kept = self.kept.lock().unwrap();
         let id = 1000 + kept.comments.len();
@@ -123,7 +123,7 @@ fn is(entry: &Value, key: &str, in_path: &str) -> bool {
     in_path.parse().is_ok_and(|number: u64| entry[key] == number)
 }
 
-/// The body of a comment or issue. GitHub takes no more than this.
+/// The body of a comment or issue, up to GitHub's maximum length.
 fn said(body: &Value) -> Option<Value> {
     let text = body["body"].as_str()?;
     (!text.is_empty() && text.chars().count() <= 65_536).then(|| text.into())

@@ -1,4 +1,4 @@
-//! The workflows for GitHub: each of their scripts, from the first pull request to the access review.
+//! The workflows for GitHub. All their scripts run, from the first pull request to the access review.
 
 use std::fs;
 
@@ -131,7 +131,7 @@ fn schedule_ends_access_and_applies_nothing_else() {
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
     assert_eq!(setting.world.members("Readers"), ["erin@example.com", "frank@example.com"]);
     assert_eq!(job.artifacts.len(), 1);
-    // Most of the time nothing is due, and there is nothing to keep.
+    // Usually nothing is due, so there is no journal to store.
     let job = &setting.runner().run(DUE, &event)["due"];
     succeeded(job);
     assert_eq!(job.artifacts.len(), 0);
@@ -191,7 +191,7 @@ fn each_account_has_its_own_job_and_comment() {
     let dave = format!("{roster}    - dave@example.com\n");
     let event = setting.pull_request(&[("shared/rosters.yaml", &dave)]);
     let mut runner = setting.runner();
-    // The environments have no variable with the account here: the files name it.
+    // The environments have no variable for the account, because the files name it.
     runner.environment.insert("CLOUDFLARE_ACCOUNT_ID".into(), String::new());
     let jobs = runner.run(workflow.to_str().unwrap(), &event);
     succeeded(&jobs["plan (production)"]);

@@ -1,4 +1,4 @@
-//! The pipeline for GitLab: its jobs run with the variables that a runner would give them.
+//! The pipeline for GitLab. Its jobs run with the variables that a runner sets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +81,7 @@ struct Setting {
     pipeline: Value,
 }
 
-/// How a job ended.
+/// The result of a job.
 struct Ended {
     code: i32,
     log: String,
@@ -107,7 +107,7 @@ fn setting() -> Option<Setting> {
     })
 }
 
-/// Whether a condition of GitLab holds: comparisons, joined by `&&`.
+/// Whether a GitLab condition is true: comparisons joined by `&&`.
 fn holds(condition: &str, variables: &BTreeMap<String, String>) -> bool {
     let value = |word: &str| match word.trim().strip_prefix('$') {
         Some(name) => variables.get(name).cloned().unwrap_or_default(),
@@ -176,7 +176,7 @@ impl Setting {
         starts.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Runs a job on a commit, with files that earlier jobs left.
+    /// Runs a job on a commit, with the files of earlier jobs.
     fn job(&self, name: &str, variables: &BTreeMap<String, String>, commit: &str, files: &[(&str, &str)]) -> Ended {
         assert!(self.jobs(variables).contains(&name.to_owned()), "{name} does not start: {:?}", self.jobs(variables));
         let folder = tempfile::tempdir().unwrap();
@@ -220,7 +220,7 @@ impl Setting {
         kept.notes.iter().map(|note| note["body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Merges a commit as merge request 7, and gives the variables of the pipeline on the default branch.
+    /// Merges a commit as merge request 7, and returns the variables of the pipeline on the default branch.
     fn merged(&self, commit: &str) -> BTreeMap<String, String> {
         let before = self.origin.head();
         self.origin.push(commit);
@@ -292,7 +292,7 @@ fn failed_plan_replaces_the_old_note() {
     assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 65);
     assert_eq!(setting.notes().len(), 1);
     assert!(!setting.notes()[0].contains("carol@example.com") && !setting.notes()[0].contains("Digest: `"));
-    // Taken back altogether, the change leaves no page either.
+    // After a complete revert, the change has no page either.
     let merge = setting.origin.merge_of("change", &[("README.md", "Hello\n")]);
     assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
     assert!(setting.notes()[0].contains("No group is changed"), "{}", setting.notes()[0]);

@@ -1,4 +1,4 @@
-//! The CronJob for Kubernetes: its script runs with its environment and volumes, and its figures reach a Pushgateway.
+//! The CronJob for Kubernetes. Its script runs with its environment and volumes, and its metrics reach a Pushgateway.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use super::runner::yaml;
 use super::stand_in::StandIn;
 use crate::harness::{ACCOUNT, World, given, repository};
 
-/// What was pushed, and under which path.
+/// The pushed texts, by path.
 type Pushed = Vec<(String, String)>;
 
 struct Pod {
@@ -42,7 +42,7 @@ fn pod() -> Option<Pod> {
 }
 
 impl Pod {
-    /// Runs the container, and gives its exit code. Paths of the pod are folders of the test.
+    /// Runs the container, and returns its exit code. The pod's paths are folders of the test.
     fn run(&self, token: &str) -> (i32, String) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -87,7 +87,7 @@ impl Pod {
     }
 }
 
-/// The value of a figure without labels.
+/// The value of a metric without labels.
 fn figure(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
     line.unwrap_or_else(|| panic!("no {name}:\n{text}")).to_owned()

@@ -1,4 +1,4 @@
-//! This repository's own workflows, its images, its package, and what it tells others to use.
+//! This repository's own workflows, images and package, and the references in its documents.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn files_below(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What a user reads or copies, and what runs in CI.
+/// Everything that users read or copy, or that CI runs.
 fn published() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = ["README.md", "action.yml", "Cargo.toml", "Dockerfile", ".pre-commit-hooks.yaml"]
         .into_iter()
@@ -93,7 +93,7 @@ fn actions_are_pinned_by_commit_with_version() {
             pins.insert(format!("{action} {version}"));
         }
     }
-    // One commit for each action everywhere.
+    // One commit for each action in all files.
     let actions: BTreeSet<&str> = pins.iter().map(|pin| pin.split('@').next().unwrap()).collect();
     assert_eq!(actions.len(), pins.len(), "{pins:?}");
 }
@@ -135,7 +135,7 @@ fn script(workflow: &str, name: &str) -> String {
     step["run"].as_str().unwrap().to_owned()
 }
 
-/// Programs that record how they are called, in `calls`.
+/// Programs that record their arguments in `calls`.
 fn recorded(folder: &Path, programs: &[(&str, &str)]) {
     for (name, script) in programs {
         let record = format!("echo \"{name} $*\" >> '{}'\n{script}", folder.join("calls").display());
@@ -143,7 +143,7 @@ fn recorded(folder: &Path, programs: &[(&str, &str)]) {
     }
 }
 
-/// Runs a script of a workflow here, with these programs in front of the others.
+/// Runs a script of a workflow here, with these programs first on the `PATH`.
 fn run_script(folder: &Path, script: &str, working_directory: &Path, env: &[(&str, &str)]) -> String {
     let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
@@ -168,7 +168,8 @@ fn release_archive_holds_program_manual_and_completions() {
     }
     let folder = tempfile::tempdir().unwrap();
     let release = ".github/workflows/release.yml";
-    // The toolchain of another machine is not here: cargo leaves the program under test where it would build one.
+    // There is no toolchain for other machines here. The mock of cargo puts the program under test in place of a
+    // build.
     let built = folder.path().join("target/x86_64-unknown-linux-musl/release");
     let source = folder.path().join("source");
     fs::create_dir_all(source.join(".github/release")).unwrap();
@@ -212,7 +213,7 @@ fn release_archive_holds_program_manual_and_completions() {
     ] {
         assert!(listed.lines().any(|line| line == format!("{name}/{file}")), "{file} is missing:\n{listed}");
     }
-    // The same once more gives the same bytes.
+    // A second run gives the same bytes.
     let first = fs::read(&archive).unwrap();
     run_script(folder.path(), &script(release, "Build"), &source, &env);
     assert_eq!(fs::read(&archive).unwrap(), first);

@@ -1,5 +1,5 @@
 //! Runs a workflow of GitHub Actions as the runner would: each script with its environment, each `if`, each output.
-//! Three actions of others are stood in for: checkout, cache and upload-artifact.
+//! Three actions are mocked: checkout, cache and upload-artifact.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ use super::expression::{Progress, fill, holds, shown};
 use super::github::{Github, TOKEN};
 use crate::harness::{ACCOUNT, World, repository};
 
-/// How the examples name this repository.
+/// The name of this repository in the examples.
 pub const PLACEHOLDER: &str = "OWNER/convoke@0000000000000000000000000000000000000000";
 
-/// What a workflow runs for.
+/// The event that triggers a workflow.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub name: &'static str,
@@ -28,18 +28,18 @@ pub struct Event {
     pub inputs: Value,
 }
 
-/// Everything that the runs of a test share.
+/// The state that the runs of a test share.
 pub struct Runner<'a> {
     pub world: &'a World,
     pub github: &'a Github,
     pub origin: &'a Repository,
-    /// Folders in front of the `PATH`, with stand-ins for programs.
+    /// Folders at the front of the `PATH`, with mocks of programs.
     pub programs: Vec<PathBuf>,
-    /// Variables of every step besides.
+    /// Additional variables for every step.
     pub environment: BTreeMap<String, String>,
 }
 
-/// How a job ended.
+/// The result of a job.
 #[derive(Debug, Default)]
 pub struct Job {
     pub conclusion: &'static str,
@@ -48,11 +48,11 @@ pub struct Job {
     /// Uploaded files by the name of their artifact.
     pub artifacts: BTreeMap<String, String>,
     pub outputs: Map<String, Value>,
-    /// The keys of caches that were asked for.
+    /// The requested cache keys.
     pub caches: Vec<String>,
 }
 
-/// What the steps of a job, or of an action, see.
+/// The variables and contexts of the steps of a job or an action.
 struct Scope {
     context: Value,
     environment: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ pub fn yaml(path: &Path) -> Value {
 }
 
 impl Runner<'_> {
-    /// Runs a workflow, and says how each of its jobs ended.
+    /// Runs a workflow, and returns the result of each job.
     pub fn run(&self, workflow: &str, event: &Event) -> BTreeMap<String, Job> {
         let secrets = json!({ "CLOUDFLARE_API_TOKEN": crate::harness::TOKEN, "GITHUB_TOKEN": TOKEN });
         self.run_with(workflow, event, &secrets)
@@ -99,7 +99,7 @@ impl Runner<'_> {
             "needs": {},
         });
         let mut done: BTreeMap<String, Job> = BTreeMap::new();
-        // Each job of a matrix, which others do not wait for here.
+        // The jobs of a matrix. Other jobs do not wait for them here.
         let mut matrices: BTreeMap<String, Job> = BTreeMap::new();
         let jobs = workflow["jobs"].as_object().unwrap();
         while done.len() < jobs.len() {
@@ -206,7 +206,7 @@ impl Runner<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        // Where the account is: no test knows the address beforehand.
+        // The account's URL, which is known only now.
         environment.insert("CLOUDFLARE_BASE_URL".into(), self.world.process_env("CLOUDFLARE_BASE_URL"));
         environment.extend(self.environment.clone());
         environment
@@ -336,7 +336,7 @@ impl Runner<'_> {
         inner.context["github"]["action_repository"] = name.into();
         inner.context["github"]["action_ref"] = reference.into();
         self.steps(definition["runs"]["steps"].as_array().unwrap(), &mut inner, folders, job);
-        // What an action puts on the PATH stays there for the steps that follow.
+        // Paths that an action adds stay on the PATH for the following steps.
         scope.environment.extend(inner.environment.remove_entry("PATH"));
         let outputs = definition["outputs"].as_object().unwrap();
         let outputs = outputs.iter().map(|(name, output)| {
@@ -370,7 +370,7 @@ fn filled(with: &Value, scope: &Scope) -> Value {
     Value::Object(filled.collect())
 }
 
-/// The outputs in the file that a step wrote. Only `name=value` is used here.
+/// The outputs in the file of a step. Only `name=value` is supported.
 fn outputs(text: &str) -> Map<String, Value> {
     let lines = text.lines().map(|line| line.split_once('=').unwrap_or_else(|| panic!("no output: {line}")));
     lines.map(|(name, value)| (name.to_owned(), Value::String(value.into()))).collect()

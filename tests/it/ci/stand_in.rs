@@ -1,4 +1,4 @@
-//! A small HTTP server on the loopback interface that stands in for somebody's API.
+//! A small HTTP server on the loopback interface that mocks another API.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// A request as a stand-in sees it.
+/// A received request.
 pub struct Call {
     pub method: String,
     pub path: String,
@@ -29,7 +29,7 @@ impl Call {
         self.path.trim_matches('/').split('/').collect()
     }
 
-    /// The entries of the page that was asked for.
+    /// The entries of the requested page.
     pub fn page<'a>(&self, entries: impl Iterator<Item = &'a Value>) -> Value {
         let number = |name: &str, default: usize| {
             let mut values = self.query.split('&').filter_map(|pair| pair.strip_prefix(&format!("{name}=")));
@@ -46,7 +46,7 @@ pub fn found(value: &Value) -> Option<Answer> {
     Some((StatusCode::OK, value.to_string().into_bytes()))
 }
 
-/// A running server, and what it keeps.
+/// A running server with its state.
 pub struct StandIn<T> {
     pub kept: Arc<Mutex<T>>,
     address: SocketAddr,
@@ -66,7 +66,7 @@ impl<T> Clone for Handler<T> {
 }
 
 impl<T: Send + 'static> StandIn<T> {
-    /// Starts a server; what the function does not answer is not found.
+    /// Starts a server. If the function does not answer, the result is 404.
     pub fn start(kept: T, answer: fn(&mut T, &Call) -> Option<Answer>) -> Self {
         let kept = Arc::new(Mutex::new(kept));
         let handler = Handler { kept: Arc::clone(&kept), answer };

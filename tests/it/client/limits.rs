@@ -1,4 +1,4 @@
-//! The rate limit holds all requests of a client together.
+//! The rate limit applies to all requests of a client together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ async fn rate_limit_delays_every_request() {
         wait
     };
     let (groups, wait) = tokio::join!(held, others);
-    // Group members are no groups: what counts is that it was answered.
+    // The answer is not a list of groups. What matters is that there is an answer.
     assert_eq!(groups.unwrap_err().kind(), ApiErrorKind::Incomplete);
     assert_eq!(wait.why, WaitReason::RateLimit);
     let seen = server.seen();
@@ -77,7 +77,8 @@ async fn spent_quota_is_waited_out() {
 
 #[tokio::test]
 async fn concurrency_is_never_exceeded() {
-    // Answers are given only once as many requests are there as may be at once: fewer would wait for ever.
+    // The server answers only when as many requests have arrived as may be in flight. With fewer it would wait
+    // forever.
     let gate = Arc::new(Barrier::new(8));
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);

@@ -1,4 +1,4 @@
-//! Account members are read whole: neither their order nor the cut of their pages can hide anybody.
+//! Account members are read completely: no order and no page boundary can hide a member.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn a_large_account_costs_a_request_a_page() {
 
 #[tokio::test]
 async fn members_who_share_an_address_are_all_found() {
-    // Two members with one address: within a page, across a cut, and far apart in a list without order.
+    // Two members with one address: on one page, across a page boundary, and far apart in an unordered list.
     for (one, other) in [(3, 4), (49, 50), (7, 1999)] {
         let server = Server::start(move |_, request| {
             let Reply::Answer { status, headers, body } = paged(request, 2000, 50) else { panic!() };

@@ -1,4 +1,4 @@
-//! Lists are believed only if they are whole, and read through whatever stands in the way.
+//! Lists are accepted only if they are complete, and failures are retried.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn empty_group_may_be_null() {
         (r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":{"total_count":0}}"#, 1),
         (r#"{"success":true,"result":[],"result_info":{"total_count":0.0,"per_page":null}}"#, 1),
         (r#"{"success":true,"result":null,"result_info":{"count":"0"}}"#, 1),
-        // Without a count it has to say so twice.
+        // Without a count, the answer must be the same twice.
         (r#"{"success":true,"errors":[],"messages":[],"result":null,"result_info":null}"#, 2),
         (r#"{"success":true,"errors":null,"result":null}"#, 2),
         (r#"{"success":true,"result":[]}"#, 2),
@@ -139,7 +139,7 @@ async fn compressed_answers_are_read_and_connections_are_kept() {
     for _ in 0..5 {
         client.group_members(&group()).await.unwrap();
     }
-    // Two pages are read side by side; a connection may still be on its way back when the next request goes.
+    // Two pages are read concurrently. A connection may still be in use when the next request is sent.
     assert_eq!(server.seen().len(), 18);
     assert!(server.connections() <= 4, "{} connections", server.connections());
 }
@@ -220,7 +220,7 @@ async fn incomplete_list_is_an_error() {
 async fn absurd_length_requests_no_further_page() {
     let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
     let error = server.client().user_groups().await.unwrap_err();
-    // Members are no groups.
+    // The answer has members instead of groups.
     assert_eq!(error.kind(), ApiErrorKind::Incomplete);
 
     let server = Server::start(|_, _| page(0..3, json!({ "total_count": 1_000_000_000_000_000_000_u64 }))).await;
@@ -339,7 +339,7 @@ async fn new_group_or_token_is_waited_for() {
     assert_eq!(server.seen().len(), 8);
 }
 
-/// A list of groups with the group that was created then.
+/// A list with one group that was created at this time.
 fn one_group(created: Timestamp) -> Reply {
     let groups = json!([{ "id": GROUP, "name": "A", "created_on": created.to_string() }]);
     Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 1 } }))
@@ -414,7 +414,7 @@ async fn failing_connections_end_after_30_seconds() {
     let start = tokio::time::Instant::now();
     let error = client.user_groups().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed().as_secs()), (ApiErrorKind::Unreachable, 30));
-    // What follows does not wait as long once more.
+    // Later requests do not wait that long again.
     let fate = client.add_members(&group(), &[id(1)]).await;
     assert!(matches!(fate, WriteFate::NotSent(_)), "{fate:?}");
     assert_eq!(start.elapsed().as_secs(), 30);

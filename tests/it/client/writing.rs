@@ -1,4 +1,4 @@
-//! A write is sent again only if it was certainly not carried out, and its error says which of the three it was.
+//! A write is repeated only if it certainly had no effect. Its error says which of three cases it was.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::server::{ACCOUNT, GROUP, Reply, Server, client, group, id, page, unus
 use convoke::cloudflare::{ApiErrorKind, Concern, WriteFate};
 use convoke::model::MemberId;
 
-/// The members that an answered write shows.
+/// The members in the answer to a write.
 #[track_caller]
 fn answered(fate: WriteFate) -> Option<BTreeSet<MemberId>> {
     match fate {
@@ -66,7 +66,7 @@ async fn incomplete_answer_proves_nothing() {
     }
 }
 
-/// What each kind of write comes to where every request is answered so.
+/// The result of each kind of write if every request gets this answer.
 async fn fates(reply: Reply) -> [WriteFate; 3] {
     let shown = format!("{reply:?}");
     let server = Server::start(move |_, _| reply.clone()).await;

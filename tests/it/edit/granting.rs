@@ -1,4 +1,4 @@
-//! `grant`: adds, widens, replaces, and never takes away.
+//! `grant` adds, extends and replaces entries, and never removes access.
 
 use insta::assert_snapshot;
 

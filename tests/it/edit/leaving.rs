@@ -1,4 +1,4 @@
-//! A leaver, from the files to the account.
+//! Offboarding, from the files to the account.
 
 use convoke::sandbox::Seed;
 
@@ -41,7 +41,7 @@ fn leaver_is_removed_by_the_next_apply() {
     world.run("plan --detailed-exitcode").exits(0);
     world.run("revoke alice@example.com --everywhere").exits(0);
     let text = std::fs::read_to_string(world.path("convoke.yaml")).unwrap();
-    // In the additive groups, and in the roster that one of them uses, the entries end instead of going.
+    // In the additive groups, and in the roster that one of them uses, the entries end and are not deleted.
     assert_eq!(text.matches("alice@example.com").count(), 2, "{text}");
     world.run("apply --yes").exits(0);
     for (group, left) in [
@@ -54,7 +54,7 @@ fn leaver_is_removed_by_the_next_apply() {
     }
     world.run("plan --detailed-exitcode").exits(0);
     world.run("prune --older-than 0h").exits(0).says("kept 2 ended entries");
-    // Somebody who is put back by hand is taken out again.
+    // A person who is added again by hand is removed again.
     world.account().add("Billing", "alice@example.com");
     world.run("apply --yes").exits(0);
     assert_eq!(world.members("Billing"), ["undeclared@example.com"]);

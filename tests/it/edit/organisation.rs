@@ -1,4 +1,4 @@
-//! The files of `examples/organisation`, edited one group after another.
+//! Edits the files of `examples/organisation`, one group after another.
 
 use std::path::Path;
 

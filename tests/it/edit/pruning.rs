@@ -1,4 +1,4 @@
-//! `prune`: deletes what ended long ago, where that is not what ends an access.
+//! `prune` deletes entries that ended long ago, unless they are needed to end an access.
 
 use super::*;
 

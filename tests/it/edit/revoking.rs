@@ -1,4 +1,4 @@
-//! `revoke`: ends what it names, wholly, or says what stands against it.
+//! `revoke` ends the named access completely, or reports why not.
 
 use insta::assert_snapshot;
 

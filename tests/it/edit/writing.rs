@@ -1,4 +1,4 @@
-//! How edits reach the disk: whole, through links, with the file's mode, and never into a pipe.
+//! How edits are written: completely, through links, with the file's mode, and never into a pipe.
 
 use super::*;
 

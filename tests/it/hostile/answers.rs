@@ -1,4 +1,4 @@
-//! An API that answers anything: what the program makes of it, and that it removes nobody for it.
+//! An API that answers anything. The program removes nobody because of it.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +19,11 @@ use tokio::sync::watch;
 
 use crate::server::{Reply, Server, config};
 
-/// Whoever is in the group, and is to be.
+/// The number of members who are and stay in the group.
 const MEMBERS: usize = 7;
 const GROUP: &str = "0123456789abcdef0123456789abcdef";
 
-/// What the program may send before it must have come to an end.
+/// The maximum number of requests before the program must have ended.
 const MOST_REQUESTS: usize = 3_000;
 
 fn id(number: usize) -> String {
@@ -34,7 +34,7 @@ fn email(number: usize) -> String {
     format!("person{number}@example.com")
 }
 
-/// Files that declare the group as it is.
+/// Files that declare the present group.
 fn desired() -> Desired {
     let members: Vec<String> = (0..MEMBERS).map(email).collect();
     let text = format!(
@@ -49,7 +49,7 @@ fn policy() -> Policy {
     Policy { expiring_within: SignedDuration::ZERO, ..Policy::new(AccountId::SANDBOX) }
 }
 
-/// A plan as it is saved.
+/// A saved plan.
 pub fn a_plan() -> String {
     let desired = desired();
     let group = GROUP.parse().unwrap();
@@ -69,7 +69,7 @@ pub fn a_plan() -> String {
     serde_json::to_string(&plan.sealed()).unwrap()
 }
 
-/// The truth about each path.
+/// The true answer for each path.
 fn sound(path: &str) -> Value {
     let person = |number: usize| json!({ "id": id(number), "email": email(number), "status": "accepted", "user": { "email": email(number) } });
     let result: Vec<Value> = match path {
@@ -83,8 +83,8 @@ fn sound(path: &str) -> Value {
     })
 }
 
-/// Somewhere in the value something else stands. Whole new ids are never made up: a list that names a stranger is a
-/// list that names a stranger.
+/// Replaces something in the value. Complete new ids are never invented, because a list with a new id is a valid
+/// list.
 fn spoil(value: &mut Value, rng: &mut Rng) {
     match value {
         Value::Array(items) if !items.is_empty() && rng.u8(0..4) > 0 => {
@@ -125,7 +125,7 @@ fn odd(rng: &mut Rng) -> Value {
     }
 }
 
-/// The scripted server, and what convoke makes of its answers.
+/// The scripted server.
 struct Peer(Server);
 
 impl Peer {
@@ -140,7 +140,7 @@ impl Peer {
         Client::new(ClientConfig { credentials, account_id, concurrency, ..config }).unwrap()
     }
 
-    /// Plans and carries out whatever the plan says; the plan, if there is one.
+    /// Plans and applies. Returns the plan, if there is one.
     async fn converge(&self) -> Result<Plan, String> {
         let (client, desired) = (self.client(), desired());
         let mut current = observe::read(&client, &desired, &policy()).await.map_err(|error| error.to_string())?;
@@ -177,7 +177,7 @@ impl Peer {
     }
 }
 
-/// Answers with everything: JSON spoilt in many ways, bytes, odd statuses and headers.
+/// Any answer: damaged JSON, bytes, unusual statuses and headers.
 fn anything(rng: &mut Rng, path: &str) -> Reply {
     let mut value = sound(path);
     match rng.u8(0..10) {
@@ -246,7 +246,7 @@ async fn a_list_without_an_end_is_given_up() {
         })
         .await;
         let error = peer.converge().await.unwrap_err();
-        // The bound that is met first: on the pages, on the entries, or on the requests in five minutes.
+        // The limit that is reached first: of pages, of entries, or of requests in five minutes.
         let bounds = ["does not end", "more than", "rate limit is reached"];
         assert!(bounds.iter().any(|bound| error.contains(bound)), "{error}");
         peer.removed_nobody(&per_page);
@@ -277,7 +277,7 @@ async fn duplicate_member_invalidates_the_list() {
         let peer = Peer::start(move |path| {
             let mut value = sound(path);
             if !path.ends_with("/user_groups") {
-                // The figures fit, and yet one is missing.
+                // The figures match, but an entry is missing.
                 value["result"][2] = json!({ "id": again, "email": email(1) });
             }
             Reply::json(&value)

@@ -1,4 +1,4 @@
-//! A saved plan comes back as it was, and no edit of it gets through.
+//! A saved plan round-trips, and every edit of it is refused.
 
 use convoke::plan::Plan;
 use convoke::render::json;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::world::{Case, GroupCase, cases};
 use convoke::model::Mode;
 
-/// A plan with something of everything.
+/// A plan with a bit of everything.
 fn rich() -> Case {
     let group = |mode, desired: &[u8], present: &[u8], stranger| GroupCase {
         mode,
@@ -32,7 +32,7 @@ fn saved(case: &Case) -> (Plan, String) {
     (document, String::from_utf8(text).unwrap())
 }
 
-/// What a text is read as, where it is taken for a plan.
+/// The plan in a text, if it is accepted.
 fn accepted(text: &[u8]) -> Option<Plan> {
     Plan::parse(text).ok()
 }
@@ -63,7 +63,7 @@ fn single_byte_edits_never_change_a_plan() {
     for (at, by) in (0..text.len()).zip(b"07a \"\xff".iter().cycle()) {
         let mut edited = text.clone().into_bytes();
         edited[at] = *by;
-        // A blank for a blank changes nothing, nor does a capital in an id.
+        // Replacing a blank with a blank, or capitalizing an id, changes nothing.
         if let Some(read) = accepted(&edited) {
             assert_eq!(read, document, "byte {at}: {}", String::from_utf8_lossy(&edited));
         }
@@ -78,7 +78,7 @@ fn single_field_edits_are_refused() {
     for edited in edits(&whole) {
         tried += 1;
         let read = accepted(edited.to_string().as_bytes());
-        // What was left out and what is null are one to the reader: then nothing was edited.
+        // A missing field and null are the same for the reader, so nothing was edited.
         assert!(read.is_none_or(|read| read == document), "{edited:#}");
     }
     assert!(tried > 300, "only {tried} edits were tried");
@@ -91,7 +91,7 @@ fn other_plan_version_is_named() {
     assert_eq!(error.to_string(), "it has format version 9, this version of convoke reads 1");
 }
 
-/// The value with one thing in it changed, in every way there is.
+/// The value with one change, for every possible change.
 fn edits(value: &Value) -> Vec<Value> {
     match value {
         Value::Null => vec![Value::from("accepted"), Value::from(1)],

@@ -1,4 +1,4 @@
-//! What a plan does, whatever the files and the account.
+//! Properties of plans for any files and any account.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ proptest! {
             let (desired, before) = (ids(&case.desired), ids(&case.present));
             let expected = match case.mode {
                 Mode::Exact if !case.stranger => desired,
-                // Additive, or removals are held: who is there stays.
+                // The group is additive, or removals are held: present members stay.
                 Mode::Exact | Mode::Additive => &desired | &before,
                 Mode::Observe => before,
             };
@@ -108,7 +108,7 @@ proptest! {
         let spelling = Spelling { rotation, further_files, shouting, prefix: "" };
         let later = time() + jiff::SignedDuration::from_secs(later);
         prop_assert_eq!(case.plan_as(&spelling, later).digest, digest);
-        // Groups that differ and are only observed, and groups where nothing differs.
+        // Groups that differ but are only observed, and groups without differences.
         let mut with = case;
         for group in watched.groups {
             with.groups.push(GroupCase { mode: Mode::Observe, ..group.clone() });

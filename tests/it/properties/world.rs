@@ -1,4 +1,4 @@
-//! Files and accounts as chance makes them, and carrying out a plan on paper.
+//! Random files and accounts, and a simulation of applying a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,16 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
-/// The people there are, by number.
+/// The number of people.
 const PEOPLE: u8 = 9;
 
-/// A group: what the file wants of it and who is in it.
+/// A group: its declaration and its members.
 #[derive(Clone, Debug)]
 pub struct GroupCase {
     pub mode: Mode,
     pub desired: BTreeSet<u8>,
     pub present: BTreeSet<u8>,
-    /// Whether the list also names somebody who is no account member.
+    /// Whether the list also names a person who is not an account member.
     pub stranger: bool,
 }
 
@@ -41,12 +41,12 @@ pub fn cases() -> impl Strategy<Value = Case> {
     vec(group, 1..5).prop_map(|groups| Case { groups })
 }
 
-/// The account member of this number.
+/// The account member with this number.
 pub fn member(person: u8) -> MemberId {
     format!("{:032x}", 0xa0 + u32::from(person)).parse().unwrap()
 }
 
-/// The group of this number.
+/// The group with this number.
 pub fn group(number: usize) -> GroupId {
     format!("{:032x}", 0x9000 + number).parse().unwrap()
 }
@@ -55,16 +55,16 @@ pub fn ids(people: &BTreeSet<u8>) -> BTreeSet<MemberId> {
     people.iter().copied().map(member).collect()
 }
 
-/// How the files say what they say: it must make no difference.
+/// The spelling of the files, which must not make a difference.
 #[derive(Clone, Debug, Default)]
 pub struct Spelling {
-    /// Begins the lists and the groups at another place.
+    /// Rotates the order of the lists and the groups.
     pub rotation: usize,
-    /// Spreads the groups over so many more files.
+    /// Distributes the groups over additional files.
     pub further_files: usize,
     /// Writes addresses in capitals.
     pub shouting: bool,
-    /// Comes before the groups' names.
+    /// A prefix of the groups' names.
     pub prefix: &'static str,
 }
 
@@ -130,12 +130,12 @@ impl Case {
         plan(&self.desired(spelling), &self.current(spelling), &policy(), time)
     }
 
-    /// The groups as they are.
+    /// The present members of the groups.
     pub fn present(&self) -> BTreeMap<GroupId, BTreeSet<MemberId>> {
         self.groups.iter().enumerate().map(|(number, case)| (group(number), ids(&case.present))).collect()
     }
 
-    /// The same files with the account that a run has left behind.
+    /// The same files with the account after a run.
     pub fn with_present(&self, present: &BTreeMap<GroupId, BTreeSet<MemberId>>) -> Self {
         let groups = self.groups.iter().enumerate().map(|(number, case)| {
             let there = |person: &u8| present[&group(number)].contains(&member(*person));
@@ -145,7 +145,7 @@ impl Case {
     }
 }
 
-/// A file to which no group has come has none.
+/// A file without groups has no `groups` key.
 fn finished(text: String) -> String {
     if text.ends_with("groups:\n") { text.replace("groups:\n", "groups: {}\n") } else { text }
 }
@@ -165,10 +165,10 @@ pub fn policy() -> Policy {
     }
 }
 
-/// One request of a plan and the group it goes to.
+/// A request of a plan, and its group.
 pub type Step<'a> = (&'a GroupPlan, &'a Operation);
 
-/// The requests of a plan: first every POST, then the rest. In each half any group may come before any other.
+/// The requests of a plan: first every POST, then the others. In each half the order of groups is arbitrary.
 pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
     let all = || plan.groups.iter().flat_map(|group| group.operations.iter().map(move |operation| (group, operation)));
     let half = |posts: bool| {
@@ -181,7 +181,7 @@ pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
     half(true).into_iter().chain(half(false)).collect()
 }
 
-/// What a request does to a group's members.
+/// Applies a request to a group's members.
 pub fn carry_out(operation: &Operation, members: &mut BTreeSet<MemberId>) {
     match operation {
         Operation::Post(added) => members.extend(added),
