@@ -225,7 +225,7 @@ fn edited_cut_or_empty_plan_is_refused() {
 
 #[test]
 fn configuration_is_not_accepted_as_a_plan() {
-    assert_snapshot!(world().run("apply convoke.yaml --yes"), @"
+    insta::assert_snapshot!(world().run("apply convoke.yaml --yes"), @"
     exit 65
     -- stderr
     error: convoke.yaml is not a valid plan file: it is truncated, or another version of convoke wrote it: expected value at line 1 column 1
