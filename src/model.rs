@@ -1,7 +1,7 @@
-//! What every other module speaks in: ids, emails, what is desired and what was observed.
+//! The common types of all modules: ids, emails, desired and observed memberships.
 //!
-//! Nothing here knows where its values came from. Collections are ordered, so that nothing printed, hashed or
-//! sent ever depends on hashing or timing.
+//! The module does not know where its values come from. Collections are ordered, so that output, digests and requests
+//! never depend on hashing or timing.
 
 mod desired;
 mod email;

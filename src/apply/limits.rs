@@ -1,5 +1,5 @@
-//! The limits on removals while a plan is carried out. A limit may be a share of the members present, and that share
-//! is less where a newer reading shows fewer of them.
+//! The limits on removals while a plan is applied. A limit may be a percentage of the present members, which
+//! decreases if a newer reading shows fewer members.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,18 +8,18 @@ use super::locked;
 use crate::model::{GroupId, Limit};
 use crate::plan::{GroupPlan, Plan};
 
-/// What every group's run knows of its members, and the limits over all of it.
+/// The members of every group by the latest reading, and the limits over all groups.
 pub(super) struct Limits<'a> {
     plan: &'a Plan,
-    /// Whether this very plan was accepted, whatever its limits say.
+    /// Whether this plan was accepted despite its limits.
     are_lifted: bool,
     counted: Mutex<Counted>,
 }
 
-/// The removals from a group, and the members that a limit is a share of.
+/// The removals from a group, and the number of members that a percentage refers to.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Share {
-    /// Whom this run's requests have removed, or may have.
+    /// The members that this run has removed or may have removed.
     pub removed: u64,
     /// The members that the group would have without this run.
     pub present: u64,
@@ -41,12 +41,12 @@ impl<'a> Limits<'a> {
         Self { plan, are_lifted, counted: Mutex::new(counted) }
     }
 
-    /// Takes in what a group's members have come to.
+    /// Records the present state of a group's members.
     pub fn note(&self, group: GroupId, share: Share) {
         locked(&self.counted).set(group, share);
     }
 
-    /// Counts a group's removals, the next one included, unless a limit does not allow it: then says why.
+    /// Counts a group's removals, including the next one, or returns why a limit does not allow it.
     pub fn count(&self, group: &GroupPlan, share: Share) -> Result<(), String> {
         let mut counted = locked(&self.counted);
         if !self.are_lifted {
@@ -68,7 +68,7 @@ impl<'a> Limits<'a> {
 }
 
 impl Counted {
-    /// The sum, were this the group's share.
+    /// The sum with this share for the group.
     fn total_with(&self, group: GroupId, share: Share) -> Share {
         let known = self.groups.get(&group).copied().unwrap_or_default();
         Share {

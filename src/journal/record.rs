@@ -93,8 +93,8 @@ impl RunFacts {
     }
 }
 
-/// What an operation is to do to a group, given the members last seen in it. A PUT also does again what a reading has
-/// shown as done.
+/// The effect of an operation on a group, relative to the members last seen. A PUT also repeats changes that a
+/// reading has shown as made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     pub group: GroupRef,
@@ -145,7 +145,7 @@ pub struct Sent {
     /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
-    /// Whom the last reading before it shows as they were to become.
+    /// The members that the last reading before it already shows as they should become.
     pub already: BTreeSet<MemberId>,
     /// [`Outcome::Unknown`] if no line reports it.
     pub outcome: Outcome,

@@ -1,11 +1,11 @@
-//! Guards hold while a plan is carried out: what a newer reading of a group shows can only keep members in it.
+//! Guards hold while a plan is applied: a newer reading of a group can only keep members in it.
 
 use convoke::sandbox::{Cut, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use serde_json::Value;
 
 use crate::harness::{World, given, people};
 
-/// The answer to the first DELETE from group A is lost, so that the group is read again. If the DELETE arrives, these
+/// The answer to the first DELETE from group A is lost, so the group is read again. If the DELETE arrives, these
 /// edits come before it.
 fn lost_delete(edits: impl IntoIterator<Item = Edit>, cut: Cut) -> FaultRule {
     let edits = edits.into_iter().map(Fault::EditBefore);
@@ -22,7 +22,7 @@ fn file(settings: &str, groups: &[(&str, &str, &[String])]) -> String {
     text
 }
 
-/// Eight members, of whom the last two are to leave: a quarter. When the first has left, three others are gone.
+/// Eight members, of whom the last two should leave: a quarter. When the first has left, three others have left too.
 fn quarter_that_shrinks() -> World {
     let all = people("A", 8);
     let others = all[..3].iter().map(|email| Edit::remove("A", email));
@@ -57,7 +57,7 @@ fn accepted_removals_ignore_the_latest_reading() {
 
 #[test]
 fn own_changes_do_not_shift_limits() {
-    // Two of eight may go. A reading between the two removals shows one member fewer, and one more.
+    // Two of eight may leave. A reading between the two removals shows one member fewer, and one more.
     let (all, new) = (people("A", 8), people("N", 1));
     let seed = Seed::default().group("A", all.clone()).person(new[0].as_str()).fault(lost_delete([], Cut::After));
     let list = [&all[..6], &new].concat();

@@ -1,5 +1,5 @@
-//! `apply` claims only what it saw: additions proven before removals, guards that hold at every moment, and groups
-//! compared whole with their targets at the end.
+//! `apply` reports only what it saw: additions are proven before removals, guards hold at every moment, and complete
+//! groups are compared with their targets at the end.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ fn mover_stays_until_new_group_shows_them() {
 
 #[test]
 fn unproven_addition_is_read_back_before_any_removal() {
-    // The answer shows nobody, and the reading shows the member.
+    // The answer shows no members; the reading shows the member.
     let silent = FaultRule::once(on(Endpoint::AddMembers), Fault::All(vec![Fault::UnsuccessfulAfter]));
     let seed =
         Seed::default().group("Old", ["m@example.com", "x@example.com"]).group("New", ["y@example.com"]).fault(silent);
@@ -153,7 +153,7 @@ fn contradictory_reading_after_a_refused_delete_proves_nothing() {
         let fault = Fault::Contradict(Contradiction::NoResult);
         seed.fault(FaultRule::once(on(Endpoint::ListMembers).nth(nth), fault))
     };
-    // The first reading is that of the plan.
+    // The first reading is for the plan.
     let seed = (2..10).fold(seed, contradicts);
     let world = given(seed).groups(&[("A", &["a@example.com"])]);
     let report = applied(&world, 5);
@@ -226,7 +226,7 @@ fn undeclared_members_do_not_disturb_additive_groups() {
 #[test]
 fn only_removals_need_a_final_reading() {
     for (desired, requests) in [
-        // List and members, GET /user where somebody is removed, the write, and a reading after a DELETE.
+        // List and members, GET /user for removals, the write, and a reading after a DELETE.
         (&["a@example.com", "b@example.com", "c@example.com"][..], 3),
         (&["a@example.com"][..], 5),
     ] {
@@ -261,7 +261,7 @@ fn blocked_observed_entry_keeps_exit_code() {
 
 #[test]
 fn held_removal_is_never_a_success() {
-    // The observed group's typo may mean the member who is to leave B.
+    // The observed group's typo may mean the member who should leave B.
     let seed = Seed::default().group("A", ["a@example.com"]).group("B", ["b@example.com", "victim@example.com"]);
     let file = config(&[("A", &["a@example.com", "victlm@example.com"]), ("B", &["b@example.com"])]);
     let world = given(seed).file("convoke.yaml", file.replacen("  A:\n", "  A:\n    mode: observe\n", 1));

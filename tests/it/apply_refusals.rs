@@ -1,4 +1,4 @@
-//! `apply` where the API refuses: who is refused is named with the API's reason, and hinders nobody else.
+//! `apply` with refusals: a refused member is named with the API's reason, and does not block the others.
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! `apply` where answers are lost or others change the account: settled by reading, never by hoping.
+//! `apply` with lost answers and changes by others, which are settled by readings.
 
 use convoke::sandbox::{Cut, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use insta::assert_snapshot;
@@ -7,7 +7,7 @@ use crate::harness::{World, given};
 
 const WRITES: [Endpoint; 3] = [Endpoint::AddMembers, Endpoint::ReplaceMembers, Endpoint::RemoveMember];
 
-/// An account and files whose plan holds a POST, a PUT and a DELETE, each to a group of its own.
+/// An account and files whose plan has a POST, a PUT and a DELETE, each for a separate group.
 fn post_put_and_delete(rules: impl IntoIterator<Item = FaultRule>) -> World {
     let seed = Seed::default()
         .people(["bob@example.com", "carol@example.com"])
@@ -84,7 +84,7 @@ fn failing_write_does_not_stop_the_others() {
     assert!(outcome.stdout.contains("not added: bob@example.com: "), "{outcome}");
     assert_eq!(world.members("Deleted"), ["alice@example.com"]);
     assert_eq!(world.members("Added"), ["alice@example.com"]);
-    // Run again once the network is whole, it converges.
+    // A second run without faults converges.
     world.account().clear_faults();
     world.run("apply --yes").exits(0);
     in_sync(&world);
@@ -92,7 +92,7 @@ fn failing_write_does_not_stop_the_others() {
 
 #[test]
 fn put_is_not_sent_to_a_changed_group() {
-    // The group is read for the plan, and once more before the PUT: by then somebody has joined.
+    // The group is read for the plan, and again before the PUT. By then another member has joined.
     let joins = FaultRule::once(
         Match::operation(Endpoint::ListMembers).group("Replaced").nth(2),
         Fault::EditBefore(Edit::add("Replaced", "carol@example.com")),
@@ -132,7 +132,7 @@ fn put_is_not_sent_to_a_changed_group() {
     assert!(world.members("Replaced").contains(&"carol@example.com".into()));
     assert_eq!(world.members("Added"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
     assert_eq!(world.members("Deleted"), ["alice@example.com"]);
-    // Run again, the plan knows of it.
+    // The plan of the next run includes the change.
     world.run("apply --yes").exits(0);
     in_sync(&world);
 }
@@ -183,7 +183,7 @@ fn reverted_change_is_reported_as_missing() {
             Match::operation(Endpoint::AddMembers),
             Fault::EditAfter(Edit::remove("Team", "bob@example.com")),
         ))
-        // The API refuses to remove who is gone already: so the group is read again.
+        // The API refuses to remove a former member, so the group is read again.
         .fault(FaultRule::once(
             Match::operation(Endpoint::RemoveMember),
             Fault::EditBefore(Edit::remove("Team", "mallory@example.com")),

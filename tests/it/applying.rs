@@ -1,4 +1,4 @@
-//! `apply`: by which requests, in which order, and that a second run has nothing left to do.
+//! `apply`: its requests and their order. A second run has nothing to do.
 
 use convoke::sandbox::{Seed, SeedGroup};
 use insta::assert_snapshot;
@@ -11,7 +11,7 @@ fn team() -> Seed {
         .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
 }
 
-/// Applies, and applies again: the second time there is nothing to write.
+/// Applies twice. The second run writes nothing.
 #[track_caller]
 fn converges(world: &World) {
     world.forget_requests();
@@ -278,7 +278,7 @@ fn saved_plan_is_applied_exactly() {
     world.write("convoke.yaml", "this is not read any more");
     world.run("apply plan.json --yes").exits(0);
     assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
-    // An earlier run may have got all of the way.
+    // An earlier run may have completed the plan.
     world.run("apply plan.json --yes").exits(0);
     assert_eq!(world.writes(), ["DELETE Admins: mallory@example.com"]);
 }

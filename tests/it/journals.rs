@@ -1,4 +1,4 @@
-//! The journal of a run, and undoing what it proves was done.
+//! The journal of a run, and the undo of its proven changes.
 
 use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Late, Match, Seed};
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn seed() -> Seed {
     Seed::default().person("new@example.com").group("Ops", MEMBERS).group("Dev", ["a@example.com"])
 }
 
-/// Ops is replaced; Dev gains one and loses one.
+/// Ops is replaced; Dev gains one member and loses one.
 fn world_of(seed: Seed) -> World {
     given(seed).groups(&[("Ops", &["a@example.com", "new@example.com"]), ("Dev", &["new@example.com"])])
 }
@@ -48,7 +48,7 @@ fn operations_are_recorded_before_and_after() {
             _ => kind.to_owned(),
         }
     };
-    // Groups go on side by side: the lines of one group are in order.
+    // Groups are processed concurrently. The lines of one group are in order.
     let of = |group: &str| -> Vec<String> {
         entries.iter().filter(|entry| entry["group"]["name"] == group).map(shown).collect()
     };
@@ -130,7 +130,7 @@ fn undoing_a_run_brings_the_account_back() {
     world.run("apply --yes --journal journal.jsonl").exits(0);
     assert_ne!(world.account().memberships(), before);
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
-    // Two groups are written side by side, so the lines of their requests may change places.
+    // Two groups are written concurrently, so the order of their lines can differ.
     let shown = undo.stdout.replace("journal.jsonl:9", "journal.jsonl:10");
     insta::assert_snapshot!(shown, @"
     Dev (1 -> 1 member)
@@ -160,7 +160,7 @@ fn unanswered_operation_is_settled_by_reading() {
     let world = world_of(seed());
     let before = world.account().memberships();
     world.run("apply --yes --journal journal.jsonl").exits(0);
-    // As a run leaves it that is killed while the last request is under way: no answer, and a torn last line.
+    // The journal of a run that was killed during the last request: no answer, and an incomplete last line.
     let whole = world.read("journal.jsonl");
     let put = whole.find("\"PUT\"").unwrap();
     let end = put + whole[put..].find('\n').unwrap();
@@ -170,7 +170,7 @@ fn unanswered_operation_is_settled_by_reading() {
     assert_eq!(world.account().memberships(), before);
 }
 
-/// What undoing would change in a group: sign, address and mark.
+/// The changes of an undo in a group: sign, address and mark.
 fn undone(world: &World, group: &str) -> Vec<String> {
     let undo = world.run("undo journal.jsonl --out undo.json --format json").json();
     let groups = undo["groups"].as_array().unwrap();
@@ -204,7 +204,7 @@ fn unattempted_change_is_not_undone() {
 
 #[test]
 fn late_removal_with_a_refused_repetition_is_undone() {
-    // The answer is lost, and the request is carried out only once the run is over.
+    // The answer is lost, and the request is carried out after the end of the run.
     let late = Late { after: Delay::millis(1500), status: Some(502), hang: false };
     let world = given(
         Seed::default()

@@ -1,4 +1,5 @@
-//! Runs that are cut off: killed before and after every single write, told to stop, out of disk or of a listener.
+//! Interrupted runs: killed before and after every write, stopped by a signal, without disk space, or without a
+//! reader.
 
 #![cfg(unix)]
 
@@ -11,13 +12,13 @@ use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Match, Request, S
 
 use crate::harness::{World, binary, given};
 
-/// Longer than any test waits: what is held for so long is never let go.
+/// Longer than any test waits.
 const FOREVER: Delay = Delay::millis(600_000);
 
-/// What must happen within this time happens at once.
+/// The time within which an immediate effect must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The memberships before and as declared.
+/// The memberships before the run, and as declared.
 const BEFORE: [(&str, &[&str]); 3] = [
     (
         "Large",
@@ -32,7 +33,7 @@ const AFTER: [(&str, &[&str]); 3] = [
     ("Small", &["b3@example.com", "new2@example.com"]),
 ];
 
-/// A plan with every kind of write, and somebody who moves from one group to another.
+/// A plan with every kind of write, and a member who moves between groups.
 fn world() -> World {
     let seed = Seed::default().people(["new1@example.com", "new2@example.com"]);
     let group = |seed: Seed, (name, members): (&str, &[&str])| seed.group(name, members.to_vec());
@@ -46,7 +47,7 @@ fn applying(world: &World, journal: &str) -> Command {
     command
 }
 
-/// The requests that write, as a run sends them that nobody cuts off.
+/// The write requests of an uninterrupted run.
 fn writes() -> Vec<Request> {
     let world = world();
     world.run("apply --yes --concurrency 1").exits(0);
@@ -54,14 +55,14 @@ fn writes() -> Vec<Request> {
     requests.filter(|request| request.method != "GET").collect()
 }
 
-/// The requests that are the same as this one.
+/// The requests that are equal to this one.
 fn same(world: &World, write: &Request) -> Match {
     let group = BEFORE.iter().find(|(name, _)| world.account().group_id(name) == write.group).unwrap().0;
     let on = Match::operation(write.operation.unwrap()).group(group);
     write.member.map_or(on.clone(), |member| on.member(member.as_str()))
 }
 
-/// Waits until a request of this operation and about this member has arrived, and done its work if it is to.
+/// Waits until a request of this operation for this member has arrived, and has taken effect if it should.
 fn arrived(world: &World, write: &Request, effect: bool) {
     let same = |request: &Request| {
         (request.operation, request.group, request.member) == (write.operation, write.group, write.member)
@@ -95,7 +96,7 @@ fn ended(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Nobody who was to stay in a group ever left it.
+/// No member who should stay in a group ever left it.
 #[track_caller]
 fn nobody_to_stay_ever_left(world: &World) {
     for ((name, before), (_, after)) in BEFORE.iter().zip(AFTER) {
@@ -107,14 +108,14 @@ fn nobody_to_stay_ever_left(world: &World) {
             assert!(!left, "{email} was not left alone in {name}");
         }
     }
-    // Who moves is in the one before leaving the other.
+    // The member who moves is in the new group before leaving the old one.
     let mover = world.account().person_id("a1@example.com").unwrap();
     let moves: Vec<bool> =
         world.account().history().iter().filter(|change| change.member == mover).map(|change| change.joined).collect();
     assert!(moves.is_empty() || moves[0], "a1 left before joining");
 }
 
-/// What the journal says was done is what the account saw, but for the one write that was under way.
+/// The account confirms the changes in the journal, except the one write that was in flight.
 #[track_caller]
 fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let bytes = std::fs::read(world.path(path)).unwrap();
@@ -123,12 +124,12 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let operations = record.groups.values().flat_map(|group| &group.operations);
     let done = operations.clone().filter(|operation| operation.outcome == Outcome::Answered).count();
     let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Outcome::Unknown).collect();
-    // Others may have been announced and wait for their turn.
+    // Other writes may have been announced and wait for their turn.
     let unknown_groups: Vec<_> = unknown.iter().map(|operation| Some(operation.effect.group.id)).collect();
     assert!(unknown_groups.contains(&under_way.group), "{record:#?}");
-    // What was answered may not have been recorded yet.
+    // An answered write may not have been recorded yet.
     assert!((done..=done + unknown_groups.len()).contains(&effects), "{effects} effects, {record:#?}");
-    // Wherever the last line is torn, the journal can be read.
+    // The journal can be read with a last line that is cut anywhere.
     let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
     for end in last + 1..bytes.len() {
         journal::parse(&bytes[..end]).unwrap_or_else(|error| panic!("torn at {end}: {error}"));
@@ -200,7 +201,7 @@ fn signal_finishes_requests_in_flight_only() {
         let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
         assert!(stdout.contains("interrupted before it was sent"), "{stdout}{stderr}");
-        // Two groups begin side by side: the other's POST may have come first.
+        // Two groups start concurrently, so the other group's POST may have come first.
         let writes = world.writes().len();
         assert!(writes <= 2, "{:?}", world.writes());
         let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
@@ -245,7 +246,7 @@ fn interrupted_run_settles_a_lost_write_by_reading() {
     let output = child.wait_with_output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["interrupted"]), (Some(5), &true.into()), "{report:#}");
-    // Two groups begin side by side: the other's POST may have come first.
+    // Two groups start concurrently, so the other group's POST may have come first.
     let effects = world.account().requests().iter().filter(|request| request.effect).count();
     assert_eq!(report["added"], effects, "{report:#}");
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -275,7 +276,7 @@ fn report_goes_to_stderr_if_stdout_fails() {
         let report = stderr.find('{').map(|at| &stderr[at..]).unwrap_or_default();
         assert!(report.contains("\"status\": \"applied\""), "{stderr}");
     }
-    // In text the plan is lost before the change; the exit code is still the report's.
+    // In text, the plan is lost before the change. The exit code is still the report's.
     for format in ["json", "text"] {
         let world = world();
         let (code, _, stderr) = run_from_shell(&world, "", &format!("apply --yes --format {format}"), ">/dev/full");
@@ -291,7 +292,7 @@ fn a_second_signal_ends_the_program_at_once() {
     let mut child = applying(&world, "journal.jsonl").arg("-v").spawn().unwrap();
     arrived(&world, write, true);
     signal(&child, "INT");
-    // Signals of one kind that come together are one: the other kind is told apart.
+    // Signals of the same kind can merge into one, so use another kind.
     signal(&child, "TERM");
     let mut again = 0;
     let status = loop {
@@ -309,7 +310,7 @@ fn a_second_signal_ends_the_program_at_once() {
     journal_is_true(&world, "journal.jsonl", write);
 }
 
-/// The program, started by a shell that sets the scene for it.
+/// The program, started from a shell with this preparation.
 fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> Command {
     let script = format!("{scene} exec {} {arguments} {redirection}", binary().display());
     let mut command = Command::new("/bin/sh");
@@ -319,7 +320,7 @@ fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) ->
     command
 }
 
-/// Runs the program from a shell that sets the scene for it.
+/// Runs the program from a shell with this preparation.
 fn run_from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
     let output = from_shell(world, scene, arguments, redirection).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -338,7 +339,7 @@ fn result_goes_to_stderr_if_stdout_fails() {
         assert!(stderr.contains("cannot write the result"), "{arguments}: {stderr}");
     }
     assert_eq!(world.writes(), Vec::<String>::new());
-    // Closed from the beginning, the standard library opens it on nothing.
+    // If stdout is closed at the start, the standard library opens it as /dev/null.
     let (code, _, stderr) = run_from_shell(&world, "", "plan", ">&-");
     assert!(matches!(code, Some(0 | 1)), "{stderr}");
 }
@@ -357,7 +358,7 @@ fn closed_pipe_ends_quietly() {
 fn full_disk_stops_the_run_and_keeps_journal() {
     let full = (0..12).map(|blocks| {
         let world = world();
-        // Files cannot grow beyond so many blocks: the write that would is cut off in its midst.
+        // Files have a maximum number of blocks, so the write that exceeds it is cut.
         let scene = format!("trap '' XFSZ; ulimit -f {blocks};");
         let (code, stdout, stderr) =
             run_from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
@@ -376,7 +377,7 @@ fn full_disk_stops_the_run_and_keeps_journal() {
                 let told = told.filter(|operation| operation.outcome != Outcome::NotSent).count();
                 assert!(effects <= told, "{effects} effects, {record:#?}");
             }
-            // Not even the first line has room: nothing is begun.
+            // There is no space even for the first line, so nothing starts.
             Err(error) => {
                 assert_eq!((code, effects), (Some(1), 0), "{error}: {stdout}{stderr}");
             }
@@ -395,7 +396,7 @@ fn too_small_disk_stops_before_the_first_write() {
     let lists: Vec<&str> = members.iter().map(String::as_str).collect();
     let world = given(Seed::default().group("A", members.clone()).person("new@example.com"))
         .groups(&[("A", &[&lists[..], &["new@example.com"]].concat())]);
-    // Room for the first line, and not for the members of the group before the run.
+    // There is space for the first line, but not for the members of the group.
     let (code, stdout, stderr) =
         run_from_shell(&world, "trap '' XFSZ; ulimit -f 4;", "apply --yes --journal j.jsonl", "");
     assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{stdout}{stderr}");

@@ -1,4 +1,4 @@
-//! What came of a group.
+//! The results of a group.
 
 use std::collections::BTreeSet;
 

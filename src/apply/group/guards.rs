@@ -1,4 +1,4 @@
-//! The guards, asked again before each request that takes somebody out of the group.
+//! The guards, checked again before each request that removes members from the group.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::plan::{Action, Operation};
 use crate::render::counted;
 
 impl GroupRun<'_> {
-    /// Why a member has to stay, if so, given how many would be left without them, and what the limits count with them.
-    /// A removal that is not kept counts from now on.
+    /// Why a member must stay, if so, for this number of remaining members and the limits. A removal that is not kept
+    /// counts from now on.
     pub(super) fn reason_to_keep(&self, member: MemberId, left: usize, share: Share, run: &Run<'_>) -> Option<String> {
         let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
         let reason = reason.or_else(|| self.guard_against(left));
@@ -38,7 +38,8 @@ impl GroupRun<'_> {
         }
     }
 
-    /// The guard that this number of members would break.
+    /// The entry that protects the address of a member in the last reading. The plan may have another address for the
+    /// member.
     fn guard_against(&self, left: usize) -> Option<String> {
         let guards = &self.plan.guards;
         if left as u64 >= guards.least() {
@@ -53,8 +54,7 @@ impl GroupRun<'_> {
         })
     }
 
-    /// The entry that protects the address that the last reading shows for a member: the plan may have known them by
-    /// another.
+    /// Tells the limits the present state of the group.
     fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
@@ -62,7 +62,8 @@ impl GroupRun<'_> {
         Some(format!("kept, because {email} is protected at {}", entry.origin))
     }
 
-    /// Tells the limits what the group has come to.
+    /// The numbers for the limits, if this run has removed these members. Members that the run added do not count as
+    /// present.
     pub fn tell_limits(&self, run: &Run<'_>) {
         run.limits.note(self.plan.id, self.share(&self.ledger.removed()));
     }

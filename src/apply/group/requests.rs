@@ -1,4 +1,4 @@
-//! Sends a group's requests, and takes in what the answers and readings show.
+//! Sends a group's requests, and processes the answers and readings.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -31,12 +31,12 @@ pub(super) enum Sent {
     /// The API answered, or a reading shows the effect.
     Done,
     Refused(Concern, ApiError),
-    /// Given up; the ledger has the reason.
+    /// A reading that lags behind shows neither the effect of the request nor the state for the guards.
     GivenUp,
 }
 
 impl GroupRun<'_> {
-    /// Why no further request is sent to the group, if so.
+    /// The request may still take effect.
     pub(super) fn barred(&self, run: &Run<'_>) -> Option<String> {
         self.closed.clone().or_else(|| run.barred())
     }
@@ -73,7 +73,8 @@ impl GroupRun<'_> {
         Sent::GivenUp
     }
 
-    /// Whether the members last seen show the effect of a POST or a DELETE.
+    /// The effect of the request on the members last seen. A PUT settles every change that it names or leaves out,
+    /// also one that the reading before it shows as made, because it may be reversed before the PUT arrives.
     fn shows(&self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
