@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use convoke::config::{self, Source};
-use convoke::model::Desired;
+use convoke::model::{Desired, Mode};
 use convoke::sandbox::Invitation;
 use fastrand::Rng;
 
@@ -230,6 +230,14 @@ impl Group {
             _ => None,
         };
         group
+    }
+
+    pub fn mode(&self) -> Mode {
+        match self.mode {
+            "additive" => Mode::Additive,
+            "observe" => Mode::Observe,
+            _ => Mode::Exact,
+        }
     }
 
     /// Who of these is not on the list.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use convoke::apply::{self, Means, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
-use convoke::model::{AccountId, GroupId, MemberId, Observed};
+use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
 use convoke::observe;
 use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
 use convoke::report::Report;
@@ -268,12 +268,30 @@ impl World {
         let reversals = read(&path)?.reversals(&Arc::from("journal"));
         let client = self.client();
         let attempt = match self.plan_undoing(&client, &reversals).await {
-            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await),
+            Ok(made) => {
+                self.undoes_by_id(&made.plan)?;
+                Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await)
+            }
             Err(error) => Err(error),
         };
         self.close(attempt, "refused")?;
         let (Some(undone), Some(undoing)) = (undone, self.chronicles.last()) else { return Ok(()) };
         checks::undone(&self.chronicles[undone], undoing, &self.account.history(), &self.memberships())
+    }
+
+    /// Undoing is bound by the files that declare the group now, whatever it was called before.
+    fn undoes_by_id(&self, plan: &Plan) -> Result<(), Violation> {
+        let luck = self.scenario.luck;
+        for group in plan.groups.iter().filter(|_| luck.regroup + luck.swap_names == 0) {
+            let declared =
+                self.files.groups.iter().find(|declared| self.account.group_id(&declared.name) == Some(group.id));
+            let expected = declared.map_or((Mode::Observe, None), |group| (group.mode(), group.min_members));
+            let bound = (group.mode, group.guards.min_members.as_ref().map(|least| least.value));
+            if bound != expected {
+                return Err(format!("{:?} is undone as {bound:?}, the files say {expected:?}", group.name));
+            }
+        }
+        Ok(())
     }
 
     async fn plan_undoing(
