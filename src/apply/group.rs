@@ -118,6 +118,8 @@ impl GroupRun<'_> {
     /// Reads the group's members again.
     pub async fn read_back(&mut self, run: &Run<'_>) {
         if let Err(error) = self.read(run).await {
+            // A reading that contradicts an acknowledged write counts only if another one confirms it.
+            self.is_whole &= !self.ledger.is_contradicted_by(&self.present);
             self.unread = Some(format!("the group could not be read afterwards: {}", error.reason()));
         }
     }

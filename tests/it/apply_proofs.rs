@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use convoke::sandbox::{Contradiction, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
+use convoke::sandbox::{Contradiction, Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
 use serde_json::Value;
 
 use crate::harness::{World, config, given};
@@ -276,4 +276,17 @@ fn observed_difference_is_not_in_sync() {
     let file = config(&[("A", &["a@example.com"])]).replacen("  A:\n", "  A:\n    mode: observe\n", 1);
     let world = given(seed).file("convoke.yaml", file);
     assert_eq!(applied(&world, 0)["status"], "changes");
+}
+
+#[test]
+fn lagging_reading_without_another_is_not_believed() {
+    let seed = Seed::default()
+        .group("A", ["a@example.com", "leaver@example.com"])
+        .fault(FaultRule::once(on(Endpoint::ListMembers).nth(2), Fault::Lag(Delay::millis(10_000))))
+        .fault(FaultRule::always(on(Endpoint::ListMembers).nth(2), Fault::Contradict(Contradiction::Count)));
+    let world = given(seed).groups(&[("A", &["a@example.com"])]);
+    let report = applied(&world, 5);
+    let reason = report["groups"][0]["failed"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("unknown whether"), "{reason}");
+    assert!(report["groups"][0]["trouble"].as_str().unwrap().contains("contradicts"), "{report:#}");
 }
