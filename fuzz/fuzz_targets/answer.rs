@@ -3,6 +3,7 @@
 //! The first byte selects the status and the operation. The rest is the body.
 #![no_main]
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{LazyLock, Mutex};
@@ -61,8 +62,25 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     runtime.block_on(ask(url, first / 8 % 6));
 });
 
-async fn ask(url: &str, what: u8) {
-    let client = Client::new(ClientConfig {
+/// A client is expensive to make, and remembers failures: each one serves some inputs.
+const INPUTS_A_CLIENT: usize = 50;
+
+thread_local! {
+    static CLIENT: RefCell<Option<(usize, Client)>> = const { RefCell::new(None) };
+}
+
+fn client(url: &str) -> Client {
+    CLIENT.with_borrow_mut(|kept| match kept {
+        Some((left, client)) if *left > 0 => {
+            *left -= 1;
+            client.clone()
+        }
+        _ => kept.insert((INPUTS_A_CLIENT, new_client(url))).1.clone(),
+    })
+}
+
+fn new_client(url: &str) -> Client {
+    Client::new(ClientConfig {
         base_url: BaseUrl::parse(url).unwrap(),
         credentials: Credentials::Token("a-token-of-the-fuzzer".into()),
         account_id: AccountId::SANDBOX,
@@ -71,7 +89,11 @@ async fn ask(url: &str, what: u8) {
         max_wait: Duration::ZERO,
         run_url: None,
     })
-    .unwrap();
+    .unwrap()
+}
+
+async fn ask(url: &str, what: u8) {
+    let client = client(url);
     let id = AccountId::SANDBOX.to_string();
     let member: MemberId = id.parse().unwrap();
     let group = GroupRef { id: id.parse::<GroupId>().unwrap(), name: "Admins".into() };
