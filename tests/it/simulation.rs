@@ -1,8 +1,8 @@
-//! Whole histories under seeded faults: random accounts and files; plans, applies, undoing, edits by others and runs
-//! cut off in their midst; and after every step, what must hold whatever happens.
+//! Random histories under seeded faults: random accounts and files; plans, applies, undos, edits by others and
+//! interrupted runs. Invariants are checked after every step.
 //!
-//! `CONVOKE_SCHEDULES` says how many schedules are run, `CONVOKE_SEED` names the first. A failure prints its seed
-//! and the shortest history that still fails.
+//! `CONVOKE_SCHEDULES` sets the number of schedules, `CONVOKE_SEED` the first seed. A failure prints its seed and the
+//! shortest history that still fails.
 
 mod checks;
 mod chronicle;
@@ -23,16 +23,16 @@ use figures::Figures;
 use scenario::Scenario;
 use world::World;
 
-/// How many schedules are run where nothing else is asked for.
+/// The default number of schedules.
 const SCHEDULES: u64 = 100;
 
-/// No schedule takes longer, or something does not end.
+/// A schedule that takes longer fails, because something does not end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How much simulated time passes in a millisecond.
+/// The simulated time that passes in a millisecond.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What must hold and did not.
+/// A broken invariant.
 type Violation = String;
 
 #[test]
@@ -72,7 +72,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value:?}")))
 }
 
-/// Lives through a scenario.
+/// Runs a scenario.
 fn run(scenario: &Scenario) -> Result<Figures, Violation> {
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
@@ -89,9 +89,9 @@ fn run(scenario: &Scenario) -> Result<Figures, Violation> {
     })
 }
 
-/// Lets simulated time pass, [`TICK`] in every real millisecond, until the patience is at an end. Time that tokio
-/// advances by itself would jump past the timeout of a request whose bytes are still in the loopback socket; while a
-/// blocking task runs, it does not.
+/// Advances the simulated time by [`TICK`] in every real millisecond, until the patience ends. Time that tokio
+/// advances by itself would exceed the timeout of a request whose bytes are still in the loopback socket. tokio does
+/// not advance time while a blocking task runs.
 async fn pass_time() {
     let (tick, mut ticks) = tokio::sync::mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
@@ -105,7 +105,7 @@ async fn pass_time() {
     }
 }
 
-/// Leaves out step after step as long as the scenario fails without it.
+/// Removes steps as long as the scenario still fails.
 fn shrink(scenario: Scenario, violation: Violation) -> (Scenario, Violation) {
     let (mut shortest, mut violation) = (scenario, violation);
     let mut at = 0;

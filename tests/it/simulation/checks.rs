@@ -1,4 +1,4 @@
-//! What must hold after every step, whatever went wrong.
+//! The invariants after every step, whatever faults occurred.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::view::View;
 /// The memberships right after a run.
 pub type Memberships = BTreeMap<GroupId, BTreeSet<MemberId>>;
 
-/// What holds of a run for good.
+/// The invariants of a run that stay true forever.
 pub fn lasting(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Violation> {
     let Some(carried) = &run.carried else { return wrote_nothing(run, history) };
     removed_as_planned(run, carried, history)?;
@@ -26,7 +26,7 @@ pub fn lasting(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Viol
     journal_tells(run, carried, history)
 }
 
-/// What holds right after a run.
+/// The invariants immediately after a run.
 pub fn ended(run: &Chronicle, history: &[MembershipChange], now: &Memberships) -> Result<(), Violation> {
     match &run.carried {
         Some(carried) => report_tells(run, carried, history, now),
@@ -44,7 +44,7 @@ fn wrote_nothing(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Vi
     }
 }
 
-/// Who is removed was to be removed, or came in after the last reading before a PUT: nobody can help that.
+/// Every removed member was to be removed, or joined between the last reading and a PUT, which cannot be prevented.
 fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
     for left in run.did(history).filter(|change| !change.joined) {
         let Some(group) = carried.made.group(left.group) else {
@@ -70,16 +70,16 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
     Ok(())
 }
 
-/// Whether somebody else had done the opposite too late for the last reading of the group before the request that did
-/// this: a PUT takes back what nothing has told it of.
+/// Whether another actor had done the opposite too late for the last reading of the group before the request. A PUT
+/// reverses a change that no reading has shown.
 fn crossed(run: &Chronicle, carried: &Carried, history: &[MembershipChange], change: &MembershipChange) -> bool {
     let view = View::before(change.request.unwrap_or_default(), change.group, run, carried, history);
     let before = history.iter().take_while(|other| other.request != change.request).copied().collect::<Vec<_>>();
     !view.certain || view.claimed || view.is_outdated_by(&before, change.group, change.member)
 }
 
-/// Each request keeps to the plan and to its guards, given what the run could know when it sent it: requests without an
-/// effect as well.
+/// Each request, also one without effect, keeps to the plan and to its guards, by what the run could know when it
+/// sent the request.
 fn requests_keep_to_the_plan(
     run: &Chronicle,
     carried: &Carried,
@@ -139,8 +139,8 @@ fn requests_keep_to_the_plan(
     Ok(())
 }
 
-/// A PUT ends in the plan's target, but for those whom the API would not have and those who have to stay: it is not sent
-/// where the reading before it shows that somebody else came or went.
+/// A PUT ends in the plan's target, without the members whom the API refuses, and with those who must stay. It is not
+/// sent if the reading before it shows a change by another actor.
 fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violation> {
     let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
     let target = group.target();
@@ -154,8 +154,8 @@ fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violat
     }
 }
 
-/// The limits hold at every request, for the members that the group has by the answers before it and those whom the run
-/// itself has removed.
+/// The limits hold at every request, for the members of the group by the answers before it and the members whom the
+/// run has removed.
 fn keeps_the_limits(
     run: &Chronicle,
     carried: &Carried,
@@ -198,7 +198,7 @@ fn keeps_the_limits(
     }
 }
 
-/// Who moves is shown in the other group before a request takes them out of the one.
+/// A member who moves is shown in the new group before a request removes them from the old one.
 fn moves_with_proof(
     run: &Chronicle,
     carried: &Carried,
@@ -209,7 +209,7 @@ fn moves_with_proof(
     let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
     for (other, ..) in carried.made.changes().filter(other) {
         let view = View::before(request.number, other, run, carried, history);
-        // When that was decided, an answer that denies it may not have come yet.
+        // At that decision, an answer that denies it may not have arrived yet.
         let earlier = View::when_decided(request.number, other, run, carried, history);
         let was_shown =
             !earlier.certain || earlier.members.contains(&member) || run.has_just_shown(request, other, member);
@@ -228,7 +228,7 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     let Carried { made, accepted, .. } = carried;
     let mut removed: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
     for left in run.did(history).filter(|change| !change.joined) {
-        // Who came in behind the plan's back is no matter of its bounds.
+        // A member who joined outside the plan does not count for its bounds.
         if made.group(left.group).is_some_and(|group| group.observed.contains_key(&left.member)) {
             removed.entry(left.group).or_default().insert(left.member);
             if made.bounds.protected.contains(&left.member) {
@@ -245,7 +245,7 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
             }
         }
         let total: usize = removed.values().map(BTreeSet::len).sum();
-        // Within one group its own limit is what counts.
+        // Within one group, its own limit counts.
         let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
         let all = made.plan.groups.iter().map(|group| group.observed.len() as u64).sum();
         let allowed = made.bounds.total_removals.allows(all, 5);
@@ -262,7 +262,7 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     Ok(())
 }
 
-/// Between the last reading of a group and a PUT nothing else is asked of it.
+/// Between the last reading of a group and a PUT there is no other request for the group.
 fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
     for (at, put) in run.requests.iter().enumerate().filter(|(_, request)| request.method == "PUT") {
         let before = run.requests[..at].iter().rev().find(|request| request.group == put.group);
@@ -273,7 +273,7 @@ fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whatever the run did stands in its journal; what the journal denies, the run did not do.
+/// The journal contains everything that the run did. The run did nothing that the journal denies.
 fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
     let operations: Vec<&Sent> = carried.record.groups.values().flat_map(|group| &group.operations).collect();
     for change in run.did(history) {
@@ -306,7 +306,7 @@ fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange
     Ok(())
 }
 
-/// What the report says of each change is so, unless somebody else touched it.
+/// The report's statement about each change is true, unless another actor touched the membership.
 fn report_tells(
     run: &Chronicle,
     carried: &Carried,
@@ -333,7 +333,7 @@ fn report_tells(
                     .map(|skipped| skipped.reason.as_str()),
             )
             .collect();
-        // Only what was so before the run is told nowhere.
+        // Only a state that existed before the run is not reported.
         let told_once = done + failed.len() == 1;
         let was_so = match &carried.before {
             Start::Planned => false,
@@ -349,7 +349,7 @@ fn report_tells(
         let Some(present) = now.get(&group) else { continue };
         let meddled = run.meddled(history, made.seen, group, member);
         let is_so = present.contains(&member) == (action == Action::Add);
-        // Readings that lag are waited out.
+        // Lagging readings are repeated until they are current.
         if own
             && is_so
             && !meddled
@@ -384,8 +384,8 @@ fn report_tells(
     Ok(())
 }
 
-/// "In sync" is said of a group only if the last reading shows its target, and then whoever differs from it came or went
-/// too late to be shown.
+/// A group is called "in sync" only if the last reading shows its target. Every difference then arose too late to be
+/// shown.
 fn is_in_sync(
     run: &Chronicle,
     carried: &Carried,
@@ -436,7 +436,7 @@ fn is_in_sync(
     }
 }
 
-/// A run that was undone has left no trace, unless somebody else had a hand in it.
+/// An undone run has no effect left, unless another actor interfered.
 pub fn undone(
     run: &Chronicle,
     undoing: &Chronicle,
@@ -450,7 +450,7 @@ pub fn undone(
     let mut seen = BTreeSet::new();
     for change in run.did(history) {
         let (group, member) = (change.group, change.member);
-        // The first change of a membership tells how it was before the run.
+        // The first change of a membership shows its state before the run.
         if !seen.insert((group, member)) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What a run set out to do, what it said, and what it asked of the API.
+//! The plan of a run, its report, and its requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,39 +15,39 @@ use tokio::time::Instant;
 use super::files::Limit;
 use super::view::DECIDING;
 
-/// The bounds that a plan is to keep, as the files set them when it was made.
+/// The bounds of a plan, from the files at the time of the plan.
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
     pub protected: BTreeSet<MemberId>,
     /// Everybody whom an unresolved entry may mean.
     pub spared: BTreeSet<MemberId>,
-    /// How many removals each group may have.
+    /// The maximum number of removals from each group.
     pub group_removals: BTreeMap<GroupId, Limit>,
     pub total_removals: Limit,
-    /// The least members of each group.
+    /// The minimum number of members of each group.
     pub least: BTreeMap<GroupId, u64>,
-    /// Everybody whom each group's list may mean. Nothing for a plan that undoes.
+    /// Everybody whom each group's list may mean. Empty for a plan of `undo`.
     pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
-    /// Everybody whom each group's list certainly means: nobody of them is to be removed.
+    /// Everybody whom each group's list certainly means, so none of them may be removed.
     pub surely_listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
 }
 
-/// A plan with the bounds it is to keep.
+/// A plan with its bounds.
 #[derive(Clone, Debug)]
 pub struct Made {
     pub plan: Plan,
     pub bounds: Bounds,
-    /// How many changes of memberships there had been when the account was read for it.
+    /// The number of changes of memberships when the account was read for it.
     pub seen: usize,
 }
 
-/// A run that carried out a plan, or was not allowed to.
+/// A run that applied a plan, or was not allowed to.
 #[derive(Clone, Debug)]
 pub struct Chronicle {
     /// The numbers of its requests.
     pub numbers: Range<u64>,
     pub requests: Vec<Request>,
-    /// What it carried out; nothing where it was refused, stale or could not read.
+    /// The applied plan; `None` if it was refused or stale, or the account could not be read.
     pub carried: Option<Carried>,
 }
 
@@ -55,21 +55,21 @@ pub struct Chronicle {
 pub struct Carried {
     pub made: Made,
     pub accepted: bool,
-    /// The members of groups that were read anew before the first write.
+    /// The members of groups that were read again before the first write.
     pub before: Start,
-    /// What it said; nothing where it was killed.
+    /// The report; `None` if the run was killed.
     pub report: Option<Report>,
-    /// What its journal says.
+    /// The content of its journal.
     pub record: Record,
 }
 
 impl Chronicle {
-    /// What it did to memberships.
+    /// The changes of memberships by the run.
     pub fn did<'a>(&'a self, history: &'a [MembershipChange]) -> impl Iterator<Item = &'a MembershipChange> {
         history.iter().filter(|change| change.request.is_some_and(|number| self.numbers.contains(&number)))
     }
 
-    /// What was asked of a group and answered, for a violation.
+    /// The requests for a group and their answers, for the message of a violation.
     pub fn told(&self, group: GroupId) -> String {
         let of_group = self.requests.iter().filter(|request| request.group == Some(group));
         let begun = self.requests.first().map_or_else(Instant::now, |request| request.arrived);
@@ -84,7 +84,7 @@ impl Chronicle {
         of_group.map(line).collect()
     }
 
-    /// Whether an answer about the group showed the member while the request may have been decided on.
+    /// Whether an answer about the group showed the member while the run may have decided on the request.
     pub fn has_just_shown(&self, before: &Request, group: GroupId, member: MemberId) -> bool {
         let just = |answered| answered <= before.arrived && answered + DECIDING > before.arrived;
         let shows = |request: &&Request| {
@@ -94,7 +94,7 @@ impl Chronicle {
         self.requests.iter().filter(shows).any(|request| request.answered.is_some_and(just))
     }
 
-    /// Whom of a group the requests before this one were to remove, as far as none of them was refused.
+    /// The members whom earlier requests of the run were to remove from a group, if none of these was refused.
     pub fn may_have_removed(&self, group: &GroupPlan, number: u64) -> BTreeSet<MemberId> {
         let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
         let writes = self.requests.iter().filter(|request| request.group == Some(group.id) && request.number < number);
@@ -112,7 +112,7 @@ impl Chronicle {
         removed
     }
 
-    /// Whether somebody else touched this membership since the account was read for the plan.
+    /// Whether another actor touched this membership after the account was read for the plan.
     pub fn meddled(&self, history: &[MembershipChange], seen: usize, group: GroupId, member: MemberId) -> bool {
         let by_others =
             |change: &&MembershipChange| change.request.is_none_or(|number| !self.numbers.contains(&number));
@@ -126,7 +126,7 @@ impl Made {
         self.plan.groups.iter().find(|group| group.id == id)
     }
 
-    /// Every change that operations are to carry out.
+    /// Every change of the plan's operations.
     pub fn changes(&self) -> impl Iterator<Item = (GroupId, Action, MemberId)> {
         self.plan
             .groups
@@ -135,7 +135,7 @@ impl Made {
     }
 }
 
-/// Whether the change is one of those who bring somebody in, or take somebody out.
+/// Whether a change is this addition or removal.
 pub fn is(change: &MembershipChange, group: GroupId, member: MemberId, joined: bool) -> bool {
     (change.group, change.member, change.joined) == (group, member, joined)
 }

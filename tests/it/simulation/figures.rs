@@ -1,4 +1,4 @@
-//! What was lived through, in figures.
+//! Statistics of the schedules.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use convoke::report::{Report, Undone};
 use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
 
-/// How runs end. Each happens.
+/// The ends of runs. Each occurs.
 const ENDS: [&str; 8] =
     ["complete", "could not read the account", "in part", "killed", "planned", "refused", "stale", "told to stop"];
 
-/// What goes wrong. Each happens.
+/// The faults. Each occurs.
 const FAULTS: [&str; 42] = [
     "429 with Retry-After",
     "429 without Retry-After",
@@ -108,7 +108,7 @@ impl Figures {
         }
     }
 
-    /// What has not happened in so many schedules, and is to.
+    /// The ends and faults that should have occurred in this number of schedules, but did not.
     pub fn missing(&self) -> Vec<&'static str> {
         let all = [(ENOUGH, &self.ends, &ENDS[..]), (ENOUGH, &self.faults, &FAULTS), (PLENTY, &self.kept, &KEPT[..4])];
         let expected = all.iter().filter(|(least, ..)| self.schedules >= *least);

@@ -1,4 +1,4 @@
-//! The files of a scenario: what they declare, as YAML and in the simulation's own terms.
+//! The files of a scenario: their declarations as YAML and in the simulation's own types.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,13 @@ use fastrand::Rng;
 
 use super::scenario::{Cast, pick};
 
-/// What the files declare.
 #[derive(Clone, Debug)]
 pub struct Files {
     pub groups: Vec<Group>,
     pub group_removals: Limit,
     pub total_removals: Limit,
     pub protected: Vec<String>,
-    /// The right addresses of those whom `protected` misspells.
+    /// The correct addresses of people whom `protected` misspells.
     pub misspelt: Vec<String>,
     pub refuses_unmanaged: bool,
 }
@@ -26,14 +25,14 @@ pub struct Group {
     pub name: String,
     pub mode: &'static str,
     pub members: Vec<String>,
-    /// The right addresses of those whom the list misspells.
+    /// The correct addresses of people whom the list misspells.
     pub misspelt: Vec<String>,
     pub min_members: Option<u64>,
     pub allow_empty: bool,
     pub group_removals: Option<Limit>,
 }
 
-/// A bound on removals.
+/// A limit on removals.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
     Count(u64),
@@ -47,7 +46,7 @@ impl Default for Limit {
 }
 
 impl Limit {
-    /// What the contract says it comes to.
+    /// The number that the contract allows.
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
             Self::Count(count) => count,
@@ -64,7 +63,7 @@ impl Limit {
         }
     }
 
-    /// The smallest share of so many that allows these removals.
+    /// The smallest percentage of `present` that allows these removals.
     fn just(removed: usize, present: usize) -> Self {
         Self::Percent((100 * removed as u64).div_ceil(present.max(1) as u64))
     }
@@ -80,7 +79,7 @@ impl std::fmt::Display for Limit {
 }
 
 impl Files {
-    /// Files somewhere near to what the account is.
+    /// Files that are similar to the account.
     pub fn random(rng: &mut Rng, cast: &Cast) -> Self {
         let groups = cast.groups.iter().filter(|_| rng.u8(0..10) > 0).map(|group| group.name.clone());
         let mut names: Vec<String> = groups.collect();
@@ -118,7 +117,7 @@ impl Files {
         }
     }
 
-    /// The same lists with nothing that could refuse them.
+    /// The same lists without anything that could refuse them.
     pub fn unguarded(&self) -> Self {
         let groups = self.groups.iter().map(|group| Group {
             min_members: None,
@@ -140,7 +139,7 @@ impl Files {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// The files as the program reads them.
+    /// The declarations as the program reads them.
     pub fn desired(&self) -> Desired {
         let source = Source { path: "convoke.yaml".into(), bytes: self.yaml().into_bytes() };
         config::parse(&[source]).unwrap_or_else(|problems| panic!("{problems}\n{}", self.yaml()))
@@ -191,7 +190,7 @@ impl Group {
         };
         let belongs = |index: &usize| {
             let percent = match cast.people[*index].status {
-                // A list with somebody who has declined holds its removals: there are to be others.
+                // A list with a person who declined holds its removals, so add others.
                 Invitation::Rejected => 2,
                 _ if present.contains(index) => kept,
                 _ => joining,
@@ -203,7 +202,7 @@ impl Group {
         if rng.u8(0..24) == 0 {
             members.push("nobody-at-all@elsewhere.example".into());
         }
-        // Of two who share an address, one entry names both.
+        // If two people share an address, one entry names both.
         members.sort_by_key(|named| named.to_lowercase());
         members.dedup_by_key(|named| named.to_lowercase());
         let mut misspelt = Vec::new();
@@ -213,7 +212,7 @@ impl Group {
             misspelt.push(person.email.clone());
         }
         rng.shuffle(&mut members);
-        // Bounds that the plan just keeps are those that the course of a run may break.
+        // Limits that the plan just meets can be exceeded during a run.
         let least = if rng.bool() { members.len() as u64 } else { rng.u64(0..=members.len() as u64) };
         let mut group = Self {
             name,
@@ -240,7 +239,7 @@ impl Group {
         }
     }
 
-    /// Who of these is not on the list.
+    /// The members of these who are not on the list.
     fn leaving<'a>(&'a self, cast: &'a Cast, present: &'a [usize]) -> impl Iterator<Item = &'a usize> {
         present.iter().filter(|index| {
             let person = &cast.people[**index];
@@ -253,7 +252,7 @@ impl Group {
     }
 }
 
-/// Somebody who is in one group is on another's list instead.
+/// Moves a person from one group's list to another's.
 fn move_somebody(rng: &mut Rng, cast: &Cast, groups: &mut [Group]) {
     if groups.len() < 2 {
         return;

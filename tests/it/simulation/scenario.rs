@@ -1,4 +1,4 @@
-//! A scenario: an account, what goes wrong in it, and a history of steps; all of it follows from one number.
+//! A scenario: an account, its faults, and a history of steps. All of it is derived from one number.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::steps::Step;
 
-/// How long a request takes that takes long.
+/// The duration of a slow request.
 pub const LATENCY: Delay = Delay::millis(2);
 
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl fmt::Display for Scenario {
     }
 }
 
-/// Who and what is in the account at first.
+/// The people and groups of the account at the start.
 #[derive(Clone, Debug)]
 pub struct Cast {
     pub people: Vec<Somebody>,
@@ -59,7 +59,7 @@ pub struct Gathering {
     pub settling: u32,
 }
 
-/// How much goes wrong, in hundredths of a percent for each kind of fault.
+/// The probability of each kind of fault, in hundredths of a percent.
 #[derive(Clone, Copy, Debug)]
 pub struct Luck {
     pub fault: u32,
@@ -74,7 +74,6 @@ pub struct Luck {
     pub swap_names: u32,
 }
 
-/// One of these.
 pub fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.usize(..of.len())]
 }
@@ -89,7 +88,7 @@ impl Scenario {
         Self { seed, concurrency, cast, luck, steps }
     }
 
-    /// The account as the sandbox starts it.
+    /// The seed of the sandbox.
     pub fn sandbox_seed(&self) -> Seed {
         let Cast { people, groups, page_size_cap, token_settles } = &self.cast;
         let mut seed = Seed {
@@ -109,7 +108,7 @@ impl Scenario {
 impl Luck {
     fn random(rng: &mut Rng) -> Self {
         let often = |rng: &mut Rng, basis_points: u32| if rng.u8(0..4) == 0 { basis_points } else { 0 };
-        // Few requests write: what only writes meet has to be likely. All of it comes to less than the whole.
+        // Few requests are writes, so faults of writes need a high probability. The sum is below 100%.
         let (claim, late, unsuccessful_after) = pick(rng, &[(0, 0, 0), (500, 500, 500), (1200, 700, 600)]);
         Self {
             fault: pick(rng, &[0, 60, 150, 220]),
@@ -165,14 +164,14 @@ impl Luck {
 }
 
 impl Cast {
-    /// Who is in a group at first.
+    /// The members of a group at the start.
     pub fn members(&self, group: &str) -> &[usize] {
         self.groups.iter().find(|known| known.name == group).map_or(&[], |known| &known.members)
     }
 
     fn random(rng: &mut Rng) -> Self {
         let mut people: Vec<Somebody> = (0..rng.usize(4..24)).map(|number| Somebody::random(rng, number)).collect();
-        // Two members who share an address: whom it means is not clear.
+        // Two members share an address, so it is ambiguous.
         if rng.u8(0..5) == 0 {
             let (one, other) = (rng.usize(..people.len()), rng.usize(..people.len()));
             people[one].user_email = (one != other).then(|| people[other].email.clone());
@@ -218,12 +217,12 @@ impl Somebody {
         SeedPerson { id, status, joinable, user_email, group_email, ..SeedPerson::from(email) }
     }
 
-    /// The address with two letters of it exchanged: it means nobody, and most likely this person.
+    /// The address with two letters swapped: it has no owner, and most likely means this person.
     pub fn mistyped(&self) -> String {
         self.email.replacen("er", "re", 1)
     }
 
-    /// The person as a file may name them.
+    /// The person as a file can name them.
     pub fn named(&self, rng: &mut Rng) -> String {
         match rng.u8(0..12) {
             0 => self.id.clone(),

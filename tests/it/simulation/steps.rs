@@ -10,24 +10,24 @@ use super::scenario::{Cast, pick};
 pub enum Step {
     /// The files change.
     Declare(Files),
-    /// Somebody else changes the account.
+    /// Another actor changes the account.
     Edit(Edit),
     /// A plan is made and saved.
     Plan,
-    /// A plan is made and carried out.
+    /// A plan is made and applied.
     Apply(Run),
-    /// A saved plan is carried out: the latest, or one so many before it.
+    /// A saved plan is applied: the latest, or one `back` plans before it.
     ApplySaved { back: usize, run: Run },
-    /// What the last run with a journal did is undone.
+    /// The last run with a journal is undone.
     Undo(Run),
-    /// The token is good again.
+    /// The token becomes valid again.
     RestoreToken,
-    /// These people are taken out of a group just before its next DELETE, whose answer is lost: the reading that settles
-    /// it shows fewer members than any reading before.
+    /// These people are removed from a group just before its next DELETE, whose answer is lost. The reading that
+    /// settles the DELETE shows fewer members than any earlier reading.
     Exodus(Vec<String>),
 }
 
-/// How a plan is carried out.
+/// How a plan is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// Whether the limits are lifted.
@@ -35,14 +35,14 @@ pub struct Run {
     pub cut: Cut,
 }
 
-/// How a run comes to its end.
+/// The end of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut {
-    /// By itself.
+    /// It ends by itself.
     Never,
-    /// It is killed when its so-manieth write has arrived.
+    /// It is killed when the write with this number has arrived.
     Killed(usize),
-    /// It is told to stop when its so-manieth write has arrived.
+    /// It is interrupted when the write with this number has arrived.
     Stopped(usize),
 }
 
@@ -67,7 +67,7 @@ impl Step {
         }
         for _ in 0..rng.usize(3..10) {
             let step = Self::random(rng, cast);
-            // An older plan is more telling after a newer one.
+            // An older plan is more interesting after a newer one.
             if matches!(step, Self::ApplySaved { .. }) && rng.bool() {
                 steps.push(Self::Plan);
                 steps.push(Self::random(rng, cast));

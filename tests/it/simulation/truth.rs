@@ -1,4 +1,4 @@
-//! Who is who, as the account itself knows it: apart from how the program finds people.
+//! The people behind addresses and ids, from the account itself and independent of the program's way to find them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::scenario::Cast;
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
     addresses: BTreeMap<MemberId, BTreeSet<String>>,
-    /// Every address that anybody ever had.
+    /// Every address that anybody has had.
     known: BTreeSet<String>,
 }
 
@@ -28,7 +28,7 @@ impl Truth {
         truth
     }
 
-    /// Makes a change as somebody else would.
+    /// Makes a change as another actor.
     pub fn edit(&mut self, account: &Account, edit: &Edit) {
         let about = match edit {
             Edit::ChangeEmail(change) => account.person_id(&change.member).map(|id| (id, Some(change.to.clone()))),
@@ -43,7 +43,7 @@ impl Truth {
         }
     }
 
-    /// Learns who came back to the account under another id.
+    /// Updates people who came back to the account with another id.
     pub fn refresh(&mut self, account: &Account) {
         for address in &self.known {
             if let Some(id) = account.person_id(address) {
@@ -65,19 +65,20 @@ impl Truth {
         files.protected.iter().chain(&files.misspelt).flat_map(|named| self.meant(named)).collect()
     }
 
-    /// Everybody whom an entry that cannot be resolved may mean.
+    /// Everybody whom an unresolved entry may mean.
     pub fn spared<'a>(&self, files: &'a Files, unresolved: impl Iterator<Item = &'a str>) -> BTreeSet<MemberId> {
         let misspelt = files.groups.iter().flat_map(|group| &group.misspelt).map(String::as_str);
         misspelt.chain(unresolved).flat_map(|named| self.meant(named)).collect()
     }
 
-    /// Everybody on the group's list whom their entry names alone.
+    /// Everybody on the group's list whose entry means only them.
     pub fn surely_listed(&self, group: &Group) -> BTreeSet<MemberId> {
         let meant = group.members.iter().map(|named| self.meant(named));
         meant.filter(|meant| meant.len() == 1).flatten().collect()
     }
 
-    /// Everybody on the group's list. Two who share an address are both: which of them a group lists decides.
+    /// Everybody on the group's list. If two people share an address, both count: the group's members decide which of
+    /// them is meant.
     pub fn listed(&self, group: &Group) -> BTreeSet<MemberId> {
         group.members.iter().flat_map(|named| self.meant(named)).collect()
     }

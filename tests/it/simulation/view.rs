@@ -1,4 +1,4 @@
-//! What a run can know of a group: reconstructed from the answers that the sandbox sent, apart from how `apply` does it.
+//! What a run can know about a group. It is reconstructed from the answers of the sandbox, independent of `apply`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::time::Instant;
 
 use super::chronicle::{Carried, Chronicle};
 
-/// How long it may take from a decision to its request. What is learnt of other groups meanwhile comes too late.
+/// The maximum time from a decision to its request. Facts about other groups that arrive in this time come too late.
 pub const DECIDING: Duration = Duration::from_millis(200);
 
-/// A group as the answers have shown it up to a request.
+/// A group by the answers before a request.
 #[derive(Clone, Debug)]
 pub struct View {
     pub group: GroupId,
     pub members: BTreeSet<MemberId>,
-    /// Whether the whole group was shown after the last write.
+    /// Whether the complete group was shown after the last write.
     pub whole: bool,
-    /// Whether it can be told from outside what the run made of the answers.
+    /// Whether the run's interpretation of the answers can be known from outside.
     pub certain: bool,
-    /// Whether the last of it is what a write falsely claimed.
+    /// Whether the latest state is the false claim of a write.
     pub claimed: bool,
-    /// Who was to leave by requests since, none of which was refused.
+    /// The members whom later requests were to remove, none of which was refused.
     pub gone: BTreeSet<MemberId>,
-    /// The instant whose members were shown, and the first request of the reading that showed them.
+    /// The instant whose members were shown, and the first request of that reading.
     since: Option<(Instant, u64)>,
 }
 
@@ -41,7 +41,7 @@ struct Listing {
 }
 
 impl View {
-    /// The group as the run could know it when it sent the request of this number.
+    /// The group as the run could know it when it sent the request with this number.
     pub fn before(
         number: u64,
         group: GroupId,
@@ -52,7 +52,7 @@ impl View {
         Self::some_time_before(Duration::ZERO, number, group, run, carried, history)
     }
 
-    /// The group as the run could know it when it decided on the request, and recorded it in the journal.
+    /// The group as the run could know it when it decided on the request and recorded it in the journal.
     pub fn when_decided(
         number: u64,
         group: GroupId,
@@ -89,7 +89,7 @@ impl View {
                 _ => {}
             }
         }
-        // A page that was given up is of an earlier reading.
+        // A page that was given up belongs to an earlier reading.
         let first = listing.as_ref().map_or(0, |listing: &Listing| listing.first);
         let next = of_group().find(|request| request.number > first && !known(request));
         let goes_on = next.is_some_and(|next| next.operation == Some(Endpoint::ListMembers) && !is_first_page(next));
@@ -155,31 +155,31 @@ impl View {
                 ),
                 shown,
             ) if request.status_sent == Some(200) => {
-                // Nobody is shown as null.
+                // An empty list is shown as null.
                 listing.members.extend(shown.iter().flatten());
                 listing.pages += 1;
             }
-            // Nobody may well stand on one page, and on pages for nobody.
+            // An empty list may have one page or none.
             (Some(Fault::Contradict(Contradiction::TotalPages | Contradiction::PerPage)), shown)
                 if shown.iter().flatten().next().is_none() =>
             {
                 listing.certain = false;
             }
-            // Whatever these show, it is not complete without saying so.
+            // These show an incomplete list without saying so.
             (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,
             (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
-            // The page was not received: either it is asked for again, or the reading has failed.
+            // The page was not received. Either it is requested again, or the reading has failed.
             _ => listing.believed &= !begins,
         }
     }
 
-    /// Takes in a listing that has come to its end.
+    /// Records a completed listing.
     fn take(&mut self, listing: Option<Listing>, group: GroupId, history: &[MembershipChange]) {
         let Some(listing) = listing.filter(|listing| listing.believed) else { return };
         let changed = |change: &MembershipChange| {
             change.group == group && change.at >= listing.since && change.at <= listing.until
         };
-        // Pages of different instants may not make a whole, and are then read again.
+        // Pages of different instants may be inconsistent and are then read again.
         let certain = listing.certain && (listing.pages == 1 || !history.iter().any(changed));
         *self = Self {
             group,
@@ -228,7 +228,7 @@ impl View {
         }
     }
 
-    /// Whether somebody came or went too late to be shown.
+    /// Whether a membership changed too late to be shown.
     pub fn is_outdated_by(&self, history: &[MembershipChange], group: GroupId, member: MemberId) -> bool {
         let Some((since, first)) = self.since else { return true };
         let later = |change: &MembershipChange| change.at >= since || change.after >= first;

@@ -1,4 +1,4 @@
-//! Lives through a scenario: carries out its steps one after the other, and checks after each.
+//! Runs a scenario: its steps one after the other, with checks after each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,13 +28,13 @@ use super::scenario::{LATENCY, Scenario};
 use super::steps::{Cut, Run, Step};
 use super::truth::Truth;
 
-/// How long a call is repeated, and contradicting readings are: long enough for what lags to catch up.
+/// How long calls and contradictory readings are repeated: long enough for lagging reads to become current.
 const MAX_WAIT: Duration = Duration::from_secs(4);
 
-/// No schedule stalls a request longer than this.
+/// Longer than any request of a schedule is delayed.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How many runs without faults may find entries resolved that were not before.
+/// The maximum number of runs without faults in which entries become resolved that were not before.
 const RERUNS: usize = 4;
 
 pub struct World {
@@ -44,20 +44,20 @@ pub struct World {
     truth: Truth,
     files: Files,
     folder: TempDir,
-    /// Saved plans as they were written, with what they are to keep to.
+    /// The saved plans as bytes, with their bounds.
     saved: Vec<(Vec<u8>, Made)>,
     journals: Vec<PathBuf>,
     chronicles: Vec<Chronicle>,
-    /// The number of the last request that any run sent.
+    /// The number of the last request of any run.
     last_request: u64,
     figures: Figures,
 }
 
-/// What came of asking to carry out a plan.
+/// The result of trying to apply a plan.
 type Attempt = Result<Option<Carried>, ApiError>;
 
 impl World {
-    /// Lives through the scenario to its end, and then through calm.
+    /// Runs the scenario to its end, and then without faults.
     pub async fn live(scenario: &Scenario) -> Result<Figures, Violation> {
         let sandbox = Sandbox::start(&scenario.sandbox_seed(), Sandbox::ANY_PORT).await.unwrap();
         let mut world = Self {
@@ -120,9 +120,9 @@ impl World {
         Ok(())
     }
 
-    /// Without faults a run does everything but what it says is blocked, and the next has nothing to do. Whom an address
-    /// means that two members share depends on who had to be looked up: a run that finds such an entry resolved does what
-    /// the entry held back, and one more run follows.
+    /// Without faults, a run does everything except blocked entries, and the next run has nothing to do. Whom a
+    /// shared address means depends on who had to be looked up. A run that finds such an entry resolved makes the
+    /// changes that the entry held, and one more run follows.
     async fn calm(&mut self) -> Result<(), Violation> {
         self.account.clear_faults();
         self.account.restore_token();
@@ -153,7 +153,7 @@ impl World {
         Err("entries are resolved run after run".into())
     }
 
-    /// A run whose every group is what the files say afterwards, as far as the API lets it be.
+    /// A run after which every group is as the files declare, as far as the API allows.
     async fn converge(&mut self, run: Run) -> Result<Carried, Violation> {
         self.apply(run).await?;
         let Some(carried) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
@@ -163,7 +163,7 @@ impl World {
         Ok(carried)
     }
 
-    /// Whether every group is what the files say, as far as the API lets it be.
+    /// Whether every group is as the files declare, as far as the API allows.
     fn converged(&self, run: &Carried) -> Result<(), Violation> {
         for group in &run.made.plan.groups {
             let Some(declared) = self.files.group(group.name.as_str()) else { continue };
@@ -210,7 +210,7 @@ impl World {
         Ok(Made { plan, bounds, seen })
     }
 
-    /// The bounds that the files set for these groups.
+    /// The bounds of these groups from the files.
     fn bounds(&self, plan: &Plan, by_lists: bool) -> Bounds {
         let mut bounds = Bounds { protected: self.truth.protected(&self.files), ..Bounds::default() };
         for group in &plan.groups {
@@ -243,7 +243,7 @@ impl World {
         self.close(attempt, "refused")
     }
 
-    /// Carries out a saved plan, unless it is refused, or stale: then there is nothing.
+    /// Applies a saved plan; `None` if it is refused or stale.
     async fn apply_saved(&mut self, at: usize, run: Run) -> Result<Option<Option<Carried>>, ApiError> {
         let (document, made) = self.saved[at].clone();
         let plan = Plan::parse(&document).unwrap();
@@ -261,7 +261,7 @@ impl World {
         }
     }
 
-    /// Undoes what the last journal tells, and looks whether everything is as it was.
+    /// Undoes the last journal, and checks that everything is as before the run.
     async fn undo(&mut self, run: Run) -> Result<(), Violation> {
         let Some(path) = self.journals.last().cloned() else { return Ok(()) };
         let undone = self.chronicles.iter().rposition(|run| run.carried.is_some());
@@ -279,7 +279,7 @@ impl World {
         checks::undone(&self.chronicles[undone], undoing, &self.account.history(), &self.memberships())
     }
 
-    /// Undoing is bound by the files that declare the group now, whatever it was called before.
+    /// Applies the plan unless its guards refuse it.
     fn undoes_by_id(&self, plan: &Plan) -> Result<(), Violation> {
         let luck = self.scenario.luck;
         for group in plan.groups.iter().filter(|_| luck.regroup + luck.swap_names == 0) {
@@ -310,7 +310,8 @@ impl World {
         Ok(Made { plan, bounds, seen })
     }
 
-    /// Carries out the plan unless its guards refuse it.
+    /// Requests of a killed run may still arrive, and nothing shows when the last one has. Each sleep lets the
+    /// server, which shares this thread, process the received requests, even if the thread is delayed.
     async fn judge_and_carry_out(&mut self, client: &Client, made: Made, start: Start, run: Run) -> Option<Carried> {
         let refused = match run.accept {
             true => made.plan.refusals_beyond_limits().next().is_some(),
@@ -368,8 +369,7 @@ impl World {
         })
         .await;
         if report.is_none() {
-            // What a killed run has sent may still arrive, and nothing tells when it no longer can. Each sleep lets
-            // the server, which shares this thread, take what has come, however late the thread gets its turn.
+            // Records a run, and checks the invariants of it and of all earlier runs.
             for _ in 0..10 {
                 tokio::time::sleep(LATENCY.0).await;
             }
@@ -381,7 +381,7 @@ impl World {
         self.account.requests().iter().filter(|request| request.method != "GET").count()
     }
 
-    /// Notes a run, and checks what must hold of it and of all runs before.
+    /// The entries whose address several members share.
     fn close(&mut self, attempt: Attempt, otherwise: &'static str) -> Result<(), Violation> {
         let requests = self.account.requests();
         self.account.clear_requests();
@@ -413,7 +413,7 @@ impl World {
     }
 }
 
-/// The entries whose address several members share.
+/// Whether the run tried the change and the API refused it, or the run left it out because of such a change.
 fn ambiguous(run: &Carried) -> BTreeSet<String> {
     let shared = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::AmbiguousPerson { .. });
     run.made.plan.blocked.iter().filter(shared).map(|blocked| blocked.origin.to_string()).collect()
