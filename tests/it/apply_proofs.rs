@@ -279,7 +279,7 @@ fn observed_difference_is_not_in_sync() {
 }
 
 #[test]
-fn lagging_reading_without_another_is_not_believed() {
+fn unrepeated_lagging_reading_is_not_believed() {
     let seed = Seed::default()
         .group("A", ["a@example.com", "leaver@example.com"])
         .fault(FaultRule::once(on(Endpoint::ListMembers).nth(2), Fault::Lag(Delay::millis(10_000))))
