@@ -10,7 +10,6 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 mod account;
 mod alter;
@@ -69,8 +68,6 @@ pub enum SandboxError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("the seed cannot be used: {0}")]
     Seed(String),
-    #[error("the sandbox stopped serving")]
-    Stopped(#[source] io::Error),
 }
 
 /// A running sandbox. Dropping it stops it.
@@ -78,8 +75,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     address: SocketAddr,
     account: Account,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl Sandbox {
@@ -112,8 +108,8 @@ impl Sandbox {
             // An error means that the sender was dropped, which stops the server too.
             let _ = stopped.await;
         });
-        let serving = tokio::spawn(async move { serving.await });
-        Ok(Self { address, account, stop, serving })
+        tokio::spawn(async move { serving.await });
+        Ok(Self { address, account, _stop: stop })
     }
 
     #[must_use]
@@ -130,35 +126,5 @@ impl Sandbox {
     #[must_use]
     pub fn account(&self) -> Account {
         self.account.clone()
-    }
-
-    /// Serves until the given future is done, then finishes the requests in flight.
-    ///
-    /// # Errors
-    ///
-    /// If the server stops by itself.
-    pub async fn serve_until(mut self, done: impl Future<Output = ()>) -> Result<(), SandboxError> {
-        tokio::select! {
-            () = done => self.shutdown().await,
-            ended = &mut self.serving => stopped(ended),
-        }
-    }
-
-    /// Accepts no more requests, and finishes those in flight.
-    ///
-    /// # Errors
-    ///
-    /// If the server stopped by itself.
-    pub async fn shutdown(self) -> Result<(), SandboxError> {
-        // An error means that the server has already stopped.
-        let _ = self.stop.send(());
-        stopped(self.serving.await)
-    }
-}
-
-fn stopped(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), SandboxError> {
-    match ended {
-        Ok(result) => result.map_err(SandboxError::Stopped),
-        Err(error) => Err(SandboxError::Stopped(io::Error::other(error))),
     }
 }

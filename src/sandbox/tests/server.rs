@@ -21,31 +21,6 @@ async fn a_seed_that_contradicts_itself_is_an_error() {
 }
 
 #[tokio::test]
-async fn shutting_down_finishes_the_requests_in_flight() {
-    let given = given(Seed { latency: Delay::millis(50), ..small() }).await;
-    let path = given.members("Admins", "");
-    let Given { sandbox, account, http } = given;
-    let request = tokio::spawn(http.get(format!("{}{path}", sandbox.base_url())).bearer_auth("token").send());
-    while account.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    sandbox.shutdown().await.unwrap();
-    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
-}
-
-#[tokio::test]
-async fn serving_ends_with_its_future() {
-    let given = given(small()).await;
-    let url = given.sandbox.base_url();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(given.sandbox.serve_until(async { drop(stopped.await) }));
-    assert!(given.http.get(&url).send().await.is_ok());
-    drop(stop);
-    serving.await.unwrap().unwrap();
-    assert!(given.http.get(&url).send().await.is_err_and(|error| error.is_connect()));
-}
-
-#[tokio::test]
 async fn request_log_has_all_requests() {
     let given = given(small()).await;
     let path = given.members("Admins", "");
