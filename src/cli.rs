@@ -21,10 +21,10 @@ pub struct OutputArgs {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub color: Color,
-    /// Log more: requests and waits with -v, everything with -vv
+    /// Log more: the number of requests with -v, each request with -vv
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Print only results, warnings and errors
+    /// Hide progress, notes and retries
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Format of stderr: text or json (one object a line)

@@ -20,7 +20,7 @@ pub struct Report {
     pub format_version: u32,
     /// The plan's digest.
     pub digest: Digest,
-    /// Whether every planned group was seen at its target, and the journal has the complete record.
+    /// Whether the plan was applied, every changed group was seen at its target, and the journal has the complete record.
     pub complete: bool,
     /// Whether a signal ended the run early.
     pub interrupted: bool,
@@ -64,9 +64,11 @@ pub struct GroupReport {
     pub members_after: Option<u64>,
     pub added: Vec<Member>,
     pub removed: Vec<Member>,
-    /// Changes that were tried and did not take effect.
+    /// Changes that failed: refused by the API, not confirmed by a reading, reversed by somebody else, or not tried
+    /// after an error of the group.
     pub failed: Vec<Undone>,
-    /// Removals that were not made, because they would break a guard or end a member's only access.
+    /// Removals that were not made, because they would break a guard, or because the member's addition to another
+    /// group is not proven.
     pub kept: Vec<Undone>,
     /// Other changes that were not tried.
     pub skipped: Vec<Undone>,

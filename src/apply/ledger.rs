@@ -17,7 +17,7 @@ pub(super) enum State {
     Acknowledged,
     /// An answer or a reading after the request has shown the effect.
     Proven,
-    /// The change certainly did not take effect, for this reason.
+    /// The change was refused or not sent, for this reason. A later reading may still show its effect.
     Failed(String),
     /// The API refused the removal because the member is not in the group. Only a reading can confirm that.
     SaidToBeGone(String),

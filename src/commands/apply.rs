@@ -51,7 +51,7 @@ pub struct ApplyArgs {
     /// changed and the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub accept: Option<Digest>,
-    /// Record every request and answer in this new file
+    /// Record each write, its answer and the readings that confirm it in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ pub enum Exit {
     /// Any other failure.
     Other,
     Differences,
-    /// Refused by a guard, or something declared cannot be applied. Nothing was changed.
+    /// Refused by a guard, or the plan has something declared that cannot be applied. Nothing was changed.
     Refused,
     /// The account changed after the plan was made. Nothing was changed.
     Stale,

@@ -28,17 +28,22 @@ pub struct ManArgs {
     pub command: Option<String>,
 }
 
-const EXIT_STATUS: [(&str, &str); 10] = [
+const EXIT_STATUS: [(&str, &str); 11] = [
     ("0", "Done; in sync, or a plan was made."),
     ("2", "Differences: drift, and plan with --detailed-exitcode."),
-    ("3", "Refused by a guard, or something declared cannot be applied. Nothing was changed."),
+    ("3", "Refused by a guard, or (plan, drift) something declared cannot be applied. Nothing was changed."),
     ("4", "Stale: not the plan that was reviewed. Nothing was changed."),
-    ("5", "Applied in part, or a changed group is not at its target afterwards. The report says what and why."),
+    (
+        "5",
+        "Applied in part, or a changed group is not at its target afterwards, or (apply) something declared could not be \
+         applied. The report says what and why.",
+    ),
     ("64", "The command line is wrong."),
     ("65", "A file is wrong, or an edit of it was refused."),
     ("69", "The API cannot be reached or misbehaves."),
     ("77", "The credentials were refused."),
-    ("1", "Any other failure. 130 after a signal before the first write."),
+    ("130", "A signal came before the first write."),
+    ("1", "Any other failure."),
 ];
 
 const ENVIRONMENT: [(&str, &str); 7] = [
