@@ -1,6 +1,6 @@
 //! The journal of a run, and the undo of its proven changes.
 
-use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Late, Match, Seed};
+use convoke::sandbox::{Cut, Delay, Edit, Endpoint, Fault, FaultRule, Late, Match, Seed};
 use serde_json::Value;
 
 use crate::harness::{World, given, repository};
@@ -234,15 +234,27 @@ fn effective_write_with_failed_answer_is_undone() {
 #[test]
 fn replacement_that_a_stranger_joined_is_undone() {
     let put = Match::operation(Endpoint::ReplaceMembers);
-    let faults = Fault::All(vec![
-        Fault::EditAfter(convoke::sandbox::Edit::add("Ops", "stranger@example.com")),
-        Fault::Cut(Cut::After),
-    ]);
+    let faults = Fault::All(vec![Fault::EditAfter(Edit::add("Ops", "stranger@example.com")), Fault::Cut(Cut::After)]);
     let world = world_of(seed().person("stranger@example.com").fault(FaultRule::once(put, faults)));
     world.run("apply --yes --journal journal.jsonl --max-wait 1s").exits(5);
     let undone = undone(&world, "Ops");
     assert_eq!(undone.len(), 6, "{undone:?}");
     assert!(undone.iter().all(|change| change.ends_with("(possibly by somebody else)")), "{undone:?}");
+}
+
+#[test]
+fn removal_hidden_by_a_reading_is_undone() {
+    // When the group is read before the PUT, somebody has just left. They are back when the PUT arrives.
+    let gone = "b@example.com";
+    let edits = vec![Fault::EditBefore(Edit::remove("Ops", gone)), Fault::EditAfter(Edit::add("Ops", gone))];
+    let reading = Match::operation(Endpoint::ListMembers).group("Ops").nth(2);
+    let world = world_of(seed().fault(FaultRule::once(reading, Fault::All(edits))));
+    let before = world.account().memberships();
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let undone = undone(&world, "Ops");
+    assert!(undone.contains(&format!("+{gone} (possibly by somebody else)")), "{undone:?}");
+    world.run("apply undo.json --yes").exits(0);
+    assert_eq!(world.account().memberships(), before);
 }
 
 #[test]
