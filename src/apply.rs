@@ -118,10 +118,12 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report
 
     join_all(groups.iter_mut().map(|group| group.add(&run))).await;
     if plan.removes_anybody() {
-        run.read_until_consistent(groups.iter_mut().filter(|group| group.has_unproven_additions()).collect()).await;
+        let unproven = groups.iter_mut().filter(|group| group.has_unproven_additions()).collect();
+        run.read_until_consistent(unproven, run.settle_before_the_end()).await;
     }
     join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
-    run.read_until_consistent(groups.iter_mut().filter(|group| group.is_to_be_compared()).collect()).await;
+    let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
+    run.read_until_consistent(changed, run.means.settle_within).await;
 
     run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
         .await;
@@ -167,12 +169,12 @@ impl<'a> Run<'a> {
 
     /// Reads groups again until no reading contradicts an acknowledged write, or the time is over. The last reading
     /// then counts.
-    async fn read_until_consistent(&self, mut groups: Vec<&mut GroupRun<'_>>) {
+    async fn read_until_consistent(&self, mut groups: Vec<&mut GroupRun<'_>>, within: Duration) {
         let mut pause = FIRST_PAUSE;
         loop {
             join_all(groups.iter_mut().map(|group| group.read_back(self))).await;
             groups.retain(|group| group.is_contradicted());
-            let left = self.settling_left();
+            let left = self.settling_left(within);
             if groups.is_empty() || left.is_zero() {
                 return;
             }
@@ -241,10 +243,16 @@ impl<'a> Run<'a> {
 
 /// The time for readings that contradict acknowledged writes.
 impl Run<'_> {
-    /// How much of it is left.
-    fn settling_left(&self) -> Duration {
+    /// How much of it may be spent before the end. An addition that never shows does not use up the time that the
+    /// comparison at the end needs.
+    fn settle_before_the_end(&self) -> Duration {
+        self.means.settle_within / 2
+    }
+
+    /// How much is left of the time that the run may have spent by now.
+    fn settling_left(&self, within: Duration) -> Duration {
         let spent = *locked(&self.settled_for);
-        let left = self.means.settle_within.saturating_sub(spent);
+        let left = within.saturating_sub(spent);
         match self.stopped_at.get() {
             Some(stopped) => left.min(SETTLE_AFTER_STOP.saturating_sub(stopped.elapsed())),
             None => left,

@@ -61,7 +61,7 @@ impl GroupRun<'_> {
             }
             if self.is_contradicted() {
                 // What lags behind shows neither what was sent nor what the guards ask for.
-                run.read_until_consistent(vec![&mut *self]).await;
+                run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
             }
             if self.shows(operation) {
                 return Sent::Done;
