@@ -213,7 +213,7 @@ impl Plan {
     /// Labels every difference as caused by the change under review or as already there. `before` is the plan of the
     /// same account for the files before the change.
     #[must_use]
-    pub fn labelled_since(mut self, before: &Self) -> Self {
+    pub fn labeled_since(mut self, before: &Self) -> Self {
         since::label(&mut self, before);
         self
     }
@@ -221,7 +221,7 @@ impl Plan {
     /// The plan, with the labels and the other effects of the change under review.
     #[must_use]
     pub fn with_base(self, before: &Self, changes: Vec<BaseChange>) -> Self {
-        Self { base_changes: changes, ..self.labelled_since(before) }
+        Self { base_changes: changes, ..self.labeled_since(before) }
     }
 
     /// Whether the plan has the members of the token's user.

@@ -83,7 +83,7 @@ esac
 
 # convoke appends its pages: apply writes the plan, then the report.
 pages=$folder/pages.md
-# A cancelled job sends the signal only to this script. Pass it on, so that convoke finishes requests and reports.
+# A canceled job sends the signal only to this script. Pass it on, so that convoke finishes requests and reports.
 GITHUB_STEP_SUMMARY=$pages GITHUB_OUTPUT=$folder/outputs "$CONVOKE/convoke" "${arguments[@]}" &
 child=$!
 trap 'kill -TERM "$child" 2> /dev/null || true' INT TERM

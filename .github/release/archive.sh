@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs a release: archive.sh BINARY TARGET FOLDER writes FOLDER/convoke-VERSION-TARGET.tar.gz with the program, its
-# manual, completions and licences. The archive depends only on its content, not on times or owners.
+# manual, completions and licenses. The archive depends only on its content, not on times or owners.
 #
 # RUNS is a binary of the same program that can run here. It prints the manual and completions if BINARY is for another
 # machine.

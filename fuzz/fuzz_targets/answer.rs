@@ -1,4 +1,4 @@
-//! Answers of the API over a real connection: `cargo +nightly fuzz run answer`.
+//! Answers of the API over a real connection: `RUSTC_BOOTSTRAP=1 cargo fuzz run answer`.
 //!
 //! The first byte selects the status and the operation. The rest is the body.
 #![no_main]

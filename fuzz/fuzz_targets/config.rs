@@ -1,4 +1,4 @@
-//! Files that declare groups: `cargo +nightly fuzz run config`.
+//! Files that declare groups: `RUSTC_BOOTSTRAP=1 cargo fuzz run config`.
 #![no_main]
 
 use convoke::config::{Source, parse};

@@ -1,4 +1,4 @@
-//! Journals and their interpretation: `cargo +nightly fuzz run journal`.
+//! Journals and their interpretation: `RUSTC_BOOTSTRAP=1 cargo fuzz run journal`.
 #![no_main]
 
 use convoke::journal::parse;

@@ -1,4 +1,4 @@
-//! Saved plans: `cargo +nightly fuzz run plan`.
+//! Saved plans: `RUSTC_BOOTSTRAP=1 cargo fuzz run plan`.
 #![no_main]
 
 use convoke::plan::Plan;

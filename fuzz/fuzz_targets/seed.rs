@@ -1,4 +1,4 @@
-//! Seeds of the sandbox: `cargo +nightly fuzz run seed`.
+//! Seeds of the sandbox: `RUSTC_BOOTSTRAP=1 cargo fuzz run seed`.
 #![no_main]
 
 use std::path::Path;

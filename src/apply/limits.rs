@@ -11,7 +11,7 @@ use crate::plan::{GroupPlan, Plan};
 /// The members of every group by the latest reading, and the limits over all groups.
 pub(super) struct Limits<'a> {
     plan: &'a Plan,
-    /// Whether this plan was accepted despite its limits.
+    /// Whether `--accept` lifts the limits for this plan.
     are_lifted: bool,
     counted: Mutex<Counted>,
 }

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_tls_behind_the_edge_lasts() {
+    fn origin_tls_failures_are_not_retried() {
         assert!(judged(525, "").lasting && judged(526, "<html>").lasting);
         assert!(!judged(524, "").lasting && !judged(502, r#"{"title":"x","retryable":true}"#).lasting);
         assert!(judged(502, r#"{"title":"x","retryable":false}"#).lasting);

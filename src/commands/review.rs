@@ -43,7 +43,7 @@ pub struct ReviewArgs {
     pub connection: ConnectionArgs,
 }
 
-/// When to colour.
+/// When to color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReviewFormat {
     /// For a person at a terminal
@@ -124,7 +124,9 @@ fn digest(sources: &[Source]) -> Digest {
 
 /// Reads all groups with their members, and all members of the account.
 ///
-/// # Errors If anything cannot be read completely.
+/// # Errors
+///
+/// If anything cannot be read completely.
 async fn read(client: &Client) -> Result<Observed, Failure> {
     let mut observed = Observed { groups: observe::groups(client).await?, ..Observed::default() };
     let everything = observed.groups.keys().copied().collect();

@@ -119,7 +119,9 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 
 /// Edits the files.
 ///
-/// # Errors If the request does not fit the files, the files have problems, or the edit is refused.
+/// # Errors
+///
+/// If the request does not fit the files, the files have problems, or the edit is refused.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let desired = parse(sources).map_err(EditError::Files)?;
     let declared: Vec<Declared> = sources.iter().map(|source| file::read(source, &mut Report::default())).collect();

@@ -24,14 +24,18 @@ const LONGEST_PIPE: Duration = Duration::from_secs(60);
 /// Below a folder, hidden files and folders (whose name begins with `.`) and files with other names are skipped.
 /// Links are followed. A file that can be reached in several ways is read once, under its first name.
 ///
-/// # Errors All problems of all files, and everything that cannot be read.
+/// # Errors
+///
+/// All problems of all files, and everything that cannot be read.
 pub fn load(paths: &[PathBuf]) -> Result<Desired, Problems> {
     load_with_sources(paths).map(|(desired, _)| desired)
 }
 
 /// Reads and merges files as [`load`] does, and checks the groups' rules at a time.
 ///
-/// # Errors As [`load`], or if a rule is broken.
+/// # Errors
+///
+/// As [`load`], or if a rule is broken.
 pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Problems> {
     let (desired, sources) = load_with_sources(paths)?;
     check_rules(&desired, &sources, time)?;
@@ -40,7 +44,9 @@ pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Probl
 
 /// Reads and merges files as [`load`] does, and also returns their content, because a pipe can be read only once.
 ///
-/// # Errors As [`load`].
+/// # Errors
+///
+/// As [`load`].
 pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Problems> {
     let mut search = Search::default();
     for path in paths {
@@ -61,7 +67,9 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
 /// Reads the files as [`load`] does, unparsed and with their paths. Pipes and similar files are refused, because they
 /// cannot be written back.
 ///
-/// # Errors If a file or folder cannot be read.
+/// # Errors
+///
+/// If a file or folder cannot be read.
 pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
     let mut search = Search::default();
     for path in paths {

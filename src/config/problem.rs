@@ -208,7 +208,9 @@ impl Report {
 
     /// Sorts the problems and adds their source lines.
     ///
-    /// # Errors If there is any problem.
+    /// # Errors
+    ///
+    /// If there is any problem.
     pub(super) fn finish(self, sources: &[Source]) -> Result<(), Problems> {
         if self.found.is_empty() {
             return Ok(());

@@ -20,7 +20,7 @@ const MOST_MEMBERSHIPS: u64 = 5_000_000;
 /// The search for a similar name stops after this many comparisons.
 pub(super) const MOST_COMPARISONS: usize = 200_000;
 
-/// Numbers the people of all lists. The map is only asked, so that no order of hashing shows.
+/// Numbers the people of all lists. The map is never iterated, so hash order cannot affect the output.
 #[derive(Debug, Default)]
 pub(super) struct Numbers(HashMap<PersonRef, u32, foldhash::fast::RandomState>);
 

@@ -34,7 +34,9 @@ pub enum BreachKey {
 
 /// Reports every breach as a problem of the files, with its source line.
 ///
-/// # Errors If a rule is broken.
+/// # Errors
+///
+/// If a rule is broken.
 pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
     let mut report = Report::default();
     for breach in breaches(desired, time) {

@@ -52,7 +52,9 @@ impl Email {
     /// Parses an address from a file or the command line. It refuses probable mistakes, such as `alice@example,com`.
     /// Addresses from the API are parsed with [`str::parse`], which accepts everything that can be compared.
     ///
-    /// # Errors If the text is not an address.
+    /// # Errors
+    ///
+    /// If the text is not an address.
     pub fn declared(text: &str) -> Result<Self, EmailError> {
         let email: Self = text.parse()?;
         let (local, domain) = text.split_once('@').unwrap_or_default();

@@ -209,7 +209,7 @@ impl<'p> Comparison<'p, '_> {
         None
     }
 
-    /// Blocks an entry, and suggests members who may be meant.
+    /// Blocks an entry, and suggests members whom it could mean.
     fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, mut reason: BlockedReason) {
         if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
             *similar = self.similar(&entry.person);
@@ -241,7 +241,7 @@ impl<'p> Comparison<'p, '_> {
         nearest.take(MOST_SHOWN).map(|(_, text, number)| named((text, number))).collect()
     }
 
-    /// Holds the removals of all members who may be meant by a blocked entry, when all blocked entries are known.
+    /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
     fn finish(mut self) -> Compared {
         let entries = self.compared.blocked.iter();
         let mut blocked: BTreeMap<&str, &Origin> = BTreeMap::new();

@@ -301,7 +301,7 @@ impl Plan {
         self.groups.iter().any(|group| group.removals().next().is_some())
     }
 
-    /// Whether several groups lose members: of one group its own limit speaks.
+    /// Whether several groups lose members. If only one does, its own limit is enough.
     #[must_use]
     pub fn removes_from_several_groups(&self) -> bool {
         self.groups.iter().filter(|group| group.removals().next().is_some()).count() > 1

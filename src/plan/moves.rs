@@ -14,7 +14,7 @@ use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, O
 #[derive(Default)]
 struct Declarations<'a> {
     groups: BTreeMap<&'a GroupName, Vec<(MemberId, &'a DesiredMember)>>,
-    /// The members who may be meant by an ambiguous entry.
+    /// The members whom an ambiguous entry could mean.
     ambiguous: BTreeMap<MemberId, Origin>,
 }
 

@@ -23,7 +23,7 @@ impl Number {
 
 /// Everybody who was seen in the account.
 ///
-/// The large maps are hashed for speed. They are never iterated, so no order shows. Rare facts are in separate maps,
+/// The large maps are hashed for speed. They are never iterated, so hash order cannot affect the output. Rare facts are in separate maps,
 /// so that each person's entry stays small.
 pub struct People<'a> {
     everybody: Vec<Known<'a>>,
@@ -132,7 +132,7 @@ impl<'a> People<'a> {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a number is a place in this very list, which only grows")]
+    #[expect(clippy::indexing_slicing, reason = "a number is an index of this list, which only grows")]
     fn known(&self, number: Number) -> &Known<'a> {
         &self.everybody[number.0]
     }

@@ -16,7 +16,7 @@ enum Standing {
 }
 
 impl Standings {
-    /// All people are outside.
+    /// Nobody is in the group or on its list yet.
     pub fn of(people: &People<'_>) -> Self {
         Self(vec![Standing::Outside; people.len()])
     }

@@ -8,8 +8,8 @@ use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed
 /// The id of a declared group in the account, or why there is none.
 pub type Target = Result<GroupId, BlockedReason>;
 
-/// Finds the account's group for each planned group. A pin alone decides; without a pin, the name decides if exactly
-/// one group has it.
+/// Finds the account's group for each planned group. A pinned group is found by its id only. Any other group is found
+/// by its name, if exactly one group of the account has it.
 #[must_use]
 pub fn targets(
     desired: &Desired,

@@ -121,7 +121,7 @@ fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
 }
 
 /// The optimal string alignment distance of short ASCII texts; any larger number if it is more than `most`.
-#[expect(clippy::indexing_slicing, reason = "both texts are shorter than the rows, as the caller has seen")]
+#[expect(clippy::indexing_slicing, reason = "both texts are shorter than the rows, which the caller checks")]
 fn alignment(a: &[u8], b: &[u8], most: usize) -> usize {
     let (mut before, mut last, mut row) = ([0; LONGEST], [0; LONGEST], [0; LONGEST]);
     for (j, cell) in last.iter_mut().enumerate() {

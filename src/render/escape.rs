@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn code_cannot_be_left() {
+    fn text_cannot_end_a_code_span() {
         assert_eq!(code("Developers"), "`Developers`");
         assert_eq!(code("a`b``c"), "```a`b``c```");
         assert_eq!(code("`"), "`` ` ``");

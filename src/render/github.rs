@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn earlier_differences_have_no_annotation() {
-        insta::assert_snapshot!(annotations(&samples::labelled()), @"
+        insta::assert_snapshot!(annotations(&samples::labeled()), @"
     ::warning file=groups.yaml,line=11,col=9,title=Expiring soon%3A Developers::dave@example.com is a member until 2026-12-03
     ::notice file=groups.yaml,line=11,col=9,title=To add%3A Developers::dave@example.com
     ");

@@ -55,8 +55,8 @@ pub fn plan(plan: &Plan, view: View<'_>) -> String {
 fn headline(plan: &Plan, view: View<'_>) -> String {
     let not_applied = view.applying && (view.stale.is_some() || !plan.refusals.is_empty());
     let prefix = if not_applied { "Not applied. " } else { "" };
-    let labelled = labels(plan).len() > 1;
-    if !labelled {
+    let labeled = labels(plan).len() > 1;
+    if !labeled {
         return format!("{prefix}{}", words::summary(plan).into_iter().next().unwrap_or_default());
     }
     let (adds, removes, groups) = this_change(plan);

@@ -130,10 +130,10 @@ fn small_account() -> Observed {
 }
 
 /// The small plan, if the change under review only adds Dave.
-pub fn labelled() -> Plan {
+pub fn labeled() -> Plan {
     let before = SMALL
         .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
-    small().labelled_since(&super::samples::plan(&before, &small_account()))
+    small().labeled_since(&super::samples::plan(&before, &small_account()))
 }
 
 /// A plan without changes. The change under review loosens a rule and a mode, drops a group and protects a person.

@@ -16,7 +16,7 @@ pub use report::{report, stale};
 use super::counted;
 use super::escape::clean;
 use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
-use super::words::{self, concerns, figures, labelled, labels, last_day, name, origin, place};
+use super::words::{self, concerns, figures, labeled, labels, last_day, name, origin, place};
 use crate::model::{Mode, Status};
 use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since};
 
@@ -144,8 +144,8 @@ impl Page {
         let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
         let note = self.paint.paint(Style::Dim, &format!("({}{})", members(group), mode(group.mode)));
         self.line(&format!("{title} {note}"));
-        let changes: Vec<&Change> = labelled(&group.changes, label).collect();
-        let held: Vec<&Change> = labelled(&group.held, label).collect();
+        let changes: Vec<&Change> = labeled(&group.changes, label).collect();
+        let held: Vec<&Change> = labeled(&group.held, label).collect();
         let columns = Columns::of(changes.iter().chain(&held).copied(), false);
         for change in changes {
             let (sign, style) = match change.action {

@@ -149,7 +149,7 @@ pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
 }
 
 /// The changes of a group with this label.
-pub fn labelled(changes: &[Change], label: Option<Since>) -> impl Iterator<Item = &Change> {
+pub fn labeled(changes: &[Change], label: Option<Since>) -> impl Iterator<Item = &Change> {
     changes.iter().filter(move |change| change.since == label)
 }
 

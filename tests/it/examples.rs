@@ -45,12 +45,12 @@ impl Example {
 }
 
 #[test]
-fn the_quickstart_works() {
+fn quickstart_plans_applies_and_converges() {
     QUICKSTART.works();
 }
 
 #[test]
-fn the_organisation_works() {
+fn organization_plans_applies_and_converges() {
     ORGANISATION.works();
 }
 

@@ -35,7 +35,7 @@ fn unreachable_server_is_reported_with_remedy() {
 }
 
 #[test]
-fn a_dead_server_has_a_page() {
+fn unreachable_api_still_gives_a_markdown_page() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
     let page = world.run("plan --max-wait 200ms --format markdown").exits(69).stdout;
@@ -172,7 +172,7 @@ fn nearly_used_window_is_not_exceeded() {
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
+fn redirected_request_fails_without_another() {
     let elsewhere = Respond { status: 302, location: Some("http://127.0.0.1:1/".into()), ..Respond::default() };
     let world = with(FaultRule::always(Match::any(), Fault::Respond(elsewhere)));
     assert_snapshot!(world.run("plan"), @"

@@ -195,7 +195,7 @@ fn effective_refused_change_is_undone_and_marked() {
 }
 
 #[test]
-fn unattempted_change_is_not_undone() {
+fn foreign_change_is_not_undone() {
     let world = world_of(seed());
     world.run("apply --yes --journal journal.jsonl").exits(0);
     world.account().add("Dev", "b@example.com");

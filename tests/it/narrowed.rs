@@ -25,7 +25,7 @@ fn review(base: [&[&str]; 2], head: [&[&str]; 2]) -> World {
 }
 
 #[test]
-fn only_changed_reads_the_touched_groups_alone() {
+fn change_of_a_roster_touches_its_groups() {
     let world = in_sync(&[40; 500], |seed| seed.person("new@example.com"));
     let base = world.read("convoke.yaml");
     let group = |text: &str, name: &str, by: &str| text.replacen(&format!("  {name}:\n    members:\n"), by, 1);
@@ -50,7 +50,7 @@ fn only_changed_reads_the_touched_groups_alone() {
 }
 
 #[test]
-fn only_changed_reads_only_touched_groups() {
+fn only_touched_groups_are_read() {
     let world = in_sync(&[40; 500], |seed| seed);
     let base = world.read("convoke.yaml");
     world.write("base.yaml", &base);

@@ -44,7 +44,7 @@ fn labels(plan: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn differences_are_labelled_with_base() {
+fn differences_are_labeled_with_base() {
     let plan = pull_request().run("plan -f groups --base base --format json").exits(0).json();
     assert_eq!(
         labels(&plan),
@@ -67,7 +67,7 @@ fn base_can_be_a_pipe() {
     };
     let plan = serde_json::from_slice(&piped(BEFORE).stdout).unwrap();
     assert_eq!(labels(&plan).first().unwrap(), "Admins bob@example.com: change");
-    // With a base that does not parse, nothing is labelled.
+    // With a base that does not parse, nothing is labeled.
     let wrong = piped("version: 1\ngroup: {}\n");
     assert_eq!(wrong.status.code(), Some(0));
     let plan: serde_json::Value = serde_json::from_slice(&wrong.stdout).unwrap();

@@ -1,4 +1,5 @@
-//! The results of a group.
+//! The result of a group. If several outcomes fit, the first of `into_report`'s order counts: failed, stale, kept, skipped,
+//! differs, not read, and then in sync or done.
 
 use std::collections::BTreeSet;
 

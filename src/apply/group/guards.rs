@@ -38,8 +38,7 @@ impl GroupRun<'_> {
         }
     }
 
-    /// The entry that protects the address of a member in the last reading. The plan may have another address for the
-    /// member.
+    /// Why `min_members` or `allow_empty` does not allow this number of remaining members.
     fn guard_against(&self, left: usize) -> Option<String> {
         let guards = &self.plan.guards;
         if left as u64 >= guards.least() {
@@ -54,7 +53,7 @@ impl GroupRun<'_> {
         })
     }
 
-    /// Tells the limits the present state of the group.
+    /// Why a member is protected by the address in the last reading. The plan may have another address for the member.
     fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
@@ -62,13 +61,13 @@ impl GroupRun<'_> {
         Some(format!("kept, because {email} is protected at {}", entry.origin))
     }
 
-    /// The numbers for the limits, if this run has removed these members. Members that the run added do not count as
-    /// present.
+    /// Tells the limits the present state of the group.
     pub fn tell_limits(&self, run: &Run<'_>) {
         run.limits.note(self.plan.id, self.share(&self.ledger.removed()));
     }
 
-    /// What the limits count, where this run has removed these. Whom it has added is no member that they are a share of.
+    /// The numbers for the limits, if this run has removed these members. Members that the run added do not count as
+    /// present.
     pub(super) fn share(&self, removed: &BTreeSet<MemberId>) -> Share {
         let added: BTreeSet<MemberId> =
             self.ledger.members(Action::Add).filter(|id| !self.before.contains(id)).collect();

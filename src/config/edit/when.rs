@@ -41,7 +41,9 @@ impl std::str::FromStr for When {
 
 /// A duration such as `12h`, `30d` or `4w`.
 ///
-/// # Errors If the text is not a duration.
+/// # Errors
+///
+/// If the text is not a duration.
 pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     let (count, unit) = split_unit(text)?;
     let hours = match unit {

@@ -115,7 +115,7 @@ fn written(groups: &std::collections::BTreeMap<String, Group>) -> String {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_files_never_panic(bytes in vec(any::<u8>(), 0..300)) {
         let result = parse(&[Source { path: "a\u{1b}.yaml".into(), bytes }]);
         prop_assert!(result.map_or_else(|problems| problems.to_string().contains("problem"), |_| true));
     }

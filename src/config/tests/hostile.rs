@@ -32,7 +32,7 @@ fn empty_rosters_cannot_multiply() {
 }
 
 #[test]
-fn depth_has_an_end() {
+fn deep_nesting_is_refused() {
     for opening in ["[", "? ", "{a: "] {
         let text = format!("version: 1\nx: \n  {}", opening.repeat(100_000));
         assert!(first(&text).ends_with("lists and mappings are nested too deep"), "{}", first(&text));

@@ -12,7 +12,7 @@ use crate::plan::{Action, Change, GroupPlan, Plan, Since};
 use crate::render::counted;
 use crate::render::escape::{cell, code, fence, html, shortened};
 use crate::render::view::{Repository, place};
-use crate::render::words::{concerns, figures, labelled, labels, name};
+use crate::render::words::{concerns, figures, labeled, labels, name};
 
 /// The bytes of a diff in addition to its lines.
 const FRAME: usize = 1500;
@@ -79,7 +79,7 @@ impl<'a> Parts<'a> {
     /// The differences that existed before the change under review, folded.
     fn before(&self, part: &Part<'_>, removals: &str, page: &mut Page) {
         if !part.changed.is_empty() {
-            let changes = part.changed.iter().flat_map(|group| labelled(&group.changes, part.label));
+            let changes = part.changed.iter().flat_map(|group| labeled(&group.changes, part.label));
             let (adds, removes) = figures(changes);
             let groups = counted(part.changed.len() as u64, "group");
             let title = format!("Already there before this change: {} in {groups}", signed(adds, removes));
@@ -95,7 +95,7 @@ impl<'a> Parts<'a> {
         if part.observed.is_empty() {
             return;
         }
-        let count: usize = part.observed.iter().map(|group| labelled(&group.changes, part.label).count()).sum();
+        let count: usize = part.observed.iter().map(|group| labeled(&group.changes, part.label).count()).sum();
         let note = if part.label == Some(Since::Before) { ", already there before this change" } else { "" };
         let title = format!(
             "{} in {}, where convoke does not write{note}",
@@ -120,8 +120,8 @@ impl<'a> Parts<'a> {
         if all.is_empty() {
             return String::new();
         }
-        let labelled = self.parts.len() > 1;
-        let mut text = String::from(match labelled {
+        let labeled = self.parts.len() > 1;
+        let mut text = String::from(match labeled {
             true => "| Group | This change | Already there | Members |\n| --- | --- | --- | --- |\n",
             false => "| Group | Change | Members |\n| --- | --- | --- |\n",
         });
@@ -148,8 +148,8 @@ impl<'a> Parts<'a> {
             None => name,
         };
         let cells = self.parts.iter().map(|part| {
-            let (adds, removes) = figures(labelled(&group.changes, part.label));
-            match labelled(&group.held, part.label).count() {
+            let (adds, removes) = figures(labeled(&group.changes, part.label));
+            match labeled(&group.held, part.label).count() {
                 0 if !concerns(group, part.label) => " |".into(),
                 0 => format!(" {} |", signed(adds, removes)),
                 held => format!(" {}, {held} held |", signed(adds, removes)),
@@ -162,7 +162,7 @@ impl<'a> Parts<'a> {
     /// All removals, by group.
     fn removals(&self, part: &Part<'_>, detail: Detail, most: usize) -> String {
         let leaving = part.changed.iter().map(|group| {
-            let changes = labelled(&group.changes, part.label);
+            let changes = labeled(&group.changes, part.label);
             (*group, changes.filter(|change| change.action == Action::Remove).collect())
         });
         let groups: Vec<(&GroupPlan, Vec<&Change>)> =
@@ -190,7 +190,7 @@ impl<'a> Parts<'a> {
         let mut text = String::new();
         let (mut left_out, mut changes) = (0u64, 0u64);
         for group in groups {
-            let count = labelled(&group.changes, label).count() as u64;
+            let count = labeled(&group.changes, label).count() as u64;
             if count == 0 {
                 continue;
             }
@@ -211,7 +211,7 @@ impl<'a> Parts<'a> {
     }
 
     fn diff(&self, group: &GroupPlan, label: Option<Since>, room: usize, fold: bool) -> String {
-        let changes: Vec<&Change> = labelled(&group.changes, label).collect();
+        let changes: Vec<&Change> = labeled(&group.changes, label).collect();
         let (mut lines, mut used) = (Vec::new(), FRAME);
         for change in &changes {
             let sign = if change.action == Action::Add { '+' } else { '-' };

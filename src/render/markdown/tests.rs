@@ -15,7 +15,7 @@ fn repository() -> Repository {
 }
 
 #[test]
-fn plan_without_changes_is_a_line() {
+fn page_without_changes_is_a_heading() {
     insta::assert_snapshot!(plan(&samples::in_sync(), view()), @"
     <!-- convoke:plan -->
     ### No changes. 1 group in sync.
@@ -93,7 +93,7 @@ fn removals_are_before_folded_diffs() {
 
 #[test]
 fn this_change_is_separate() {
-    insta::assert_snapshot!(plan(&samples::labelled(), view()), @"
+    insta::assert_snapshot!(plan(&samples::labeled(), view()), @"
     <!-- convoke:plan -->
     ### This change: +1 −0 in 1 group
 
@@ -320,7 +320,7 @@ fn places_are_links_in_a_repository() {
 }
 
 #[test]
-fn drift_is_not_worded_as_a_plan() {
+fn drift_page_speaks_of_drift() {
     insta::assert_snapshot!(drift(&samples::small(), view()), @"
     <!-- convoke:drift -->
     ### Drift: 3 missing, 3 unexpected, 1 expired in 2 of 2 groups

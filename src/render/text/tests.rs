@@ -7,7 +7,7 @@ const NARROW: Layout = Layout { width: 80, color: false };
 const WIDE: Layout = Layout { width: 200, color: false };
 
 #[test]
-fn plan_without_changes_is_a_line() {
+fn plan_without_changes_is_one_line() {
     assert_eq!(plan(&samples::in_sync(), view(), NARROW), "No changes. 1 group in sync.\n");
 }
 
@@ -44,7 +44,7 @@ fn small_plan_fits_a_narrow_terminal() {
 
 #[test]
 fn this_change_has_its_own_section() {
-    insta::assert_snapshot!(plan(&samples::labelled(), view(), WIDE), @"
+    insta::assert_snapshot!(plan(&samples::labeled(), view(), WIDE), @"
     This change:
 
     Developers (5 -> 4 members)
@@ -158,7 +158,7 @@ fn refused_and_blocked_plans_show_remedies() {
 }
 
 #[test]
-fn hostile_names_do_not_steer_the_terminal() {
+fn hostile_names_cannot_send_terminal_escapes() {
     for shown in [
         plan(&samples::hostile(), view(), NARROW),
         report(&samples::partial_report(), NARROW),
@@ -207,7 +207,7 @@ fn partial_report_shows_undone_changes() {
 }
 
 #[test]
-fn drift_is_not_worded_as_a_plan() {
+fn drift_text_speaks_of_drift() {
     let shown = [samples::small(), samples::blocked(), samples::in_sync()].map(|plan| drift(&plan, view(), NARROW));
     insta::assert_snapshot!(shown.join("=====\n"), @r#"
     Developers (5 members)

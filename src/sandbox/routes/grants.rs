@@ -14,8 +14,8 @@ const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 1000, usual: 100 };
 pub(super) fn permission_groups(mut call: RouteCall<'_>) -> Result<Success, Rejection> {
     let label = call.query.take("label");
     let all = call.state.catalog.permission_groups.clone();
-    let labelled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
-    list(call, labelled, Grantable::as_permission_group)
+    let labeled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
+    list(call, labeled, Grantable::as_permission_group)
 }
 
 pub(super) fn resource_groups(call: RouteCall<'_>) -> Result<Success, Rejection> {

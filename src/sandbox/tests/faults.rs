@@ -94,7 +94,7 @@ async fn status_429_has_retry_after() {
 }
 
 #[tokio::test]
-async fn a_success_can_be_none() {
+async fn success_false_and_missing_result_can_be_injected() {
     let given = given_fault(Fault::Unsuccessful).await;
     assert_eq!(add_carol(&given).await.unwrap().refusal().0, 200);
     assert!(!has_carol(&given));

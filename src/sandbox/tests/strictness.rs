@@ -84,7 +84,7 @@ async fn body_must_be_declared_json() {
 }
 
 #[tokio::test]
-async fn a_body_past_all_measure_is_refused() {
+async fn oversized_body_is_refused() {
     let given = given(small()).await;
     let request = given.request(Method::PUT, &given.members("Admins", "")).header("content-type", "application/json");
     // The server may close while the client still sends. Then there is no answer to check.

@@ -309,7 +309,7 @@ fn stale_plan_changes_nothing_and_is_reported() {
 }
 
 #[test]
-fn apply_without_a_review_changes_nothing() {
+fn github_apply_without_review_changes_nothing() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     let merged = setting.merged(&event);

@@ -319,7 +319,7 @@ fn stale_plan_is_applied_by_hand() {
 }
 
 #[test]
-fn apply_without_a_review_changes_nothing() {
+fn gitlab_apply_without_review_changes_nothing() {
     let Some(setting) = setting() else { return };
     let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     let ended = setting.job("apply", &setting.merged(&merge), &merge, &[]);

@@ -290,7 +290,7 @@ fn dockerfile_copies_what_exists_and_runs_as_nobody() {
 fn ci_runs_the_required_checks() {
     let ci = ".github/workflows/ci.yml";
     assert_eq!(script(ci, "Format, lints, tests"), "bash .ci/run");
-    assert_eq!(script(ci, "Licences, sources, versions and known holes"), "cargo deny --locked check");
+    assert_eq!(script(ci, "Licenses, sources, versions and known vulnerabilities"), "cargo deny --locked check");
     let quickstart = script(ci, "Apply the quickstart");
     let folder = tempfile::tempdir().unwrap();
     program(&folder.path().join("bin"), "convoke", &format!("exec '{}' \"$@\"", binary().display()));

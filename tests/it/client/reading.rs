@@ -72,7 +72,7 @@ async fn contradictory_list_is_read_four_times() {
 }
 
 #[tokio::test]
-async fn a_contradiction_that_passes_is_ridden_out() {
+async fn contradictory_list_is_read_again() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(200, r#"{"success":true}"#),
         1 => Reply::status(206, r#"{"success":true,"result":[]}"#),
@@ -296,7 +296,7 @@ async fn status_525_and_526_are_not_retried() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_becomes_a_named_error() {
     let server = Server::start(|_, _| Reply::status(302, "").with("location", "http://127.0.0.1:1/")).await;
     let error = server.client().user_groups().await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Redirected, 1));

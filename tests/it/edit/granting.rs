@@ -77,7 +77,7 @@ fn somebody_in_the_group_already_is_left_unchanged() {
 }
 
 #[test]
-fn ended_entry_is_replaced_whole() {
+fn grant_replaces_an_ended_entry() {
     let text = ops("\n      - email: a@b.c\n        until: 2026-11-01\n        reason: old\n");
     assert_eq!(after(&text, "grant a@b.c Ops"), ops("\n      - a@b.c\n"));
 }

@@ -36,7 +36,7 @@ groups:
 ";
 
 #[test]
-fn revoke_is_never_partial() {
+fn revoke_with_a_remaining_roster_writes_nothing() {
     let text = FILE.replace("min_members: 4", "min_members: 1");
     let refusal = refused(&text, "revoke alice@example.com Engineers", 65);
     assert!(refusal.contains("error: convoke.yaml:6:7: "), "{refusal}");

@@ -33,7 +33,7 @@ fn entry_and_roster_may_be_in_different_files() {
 }
 
 #[test]
-fn hostile_names_do_not_steer_the_terminal() {
+fn hostile_entries_cannot_send_terminal_escapes() {
     let world =
         world("version: 1\ngroups:\n  \"A\\e[31m\": {members: []}\n  B\u{202e}: {members: [], allow_empty: true}\n");
     let said = run(&world, "grant a@b.c 'B\u{202e}' --reason '::add-mask::x'");

@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_documents_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(accepted(&bytes).is_none());
     }
 }

@@ -126,7 +126,7 @@ fn foreign_use_of_the_quota_costs_one_refusal() {
 }
 
 #[test]
-fn with_room_enough_nothing_waits() {
+fn requests_below_the_limit_do_not_wait() {
     let mut server = server(1200, 300, true);
     let took = run(&mut server, 160, 16, Duration::from_millis(100));
     assert_eq!(took, seconds(1));

@@ -89,7 +89,7 @@ fn empty_list_becomes_a_block_and_back() {
 }
 
 #[test]
-fn new_list_is_indented_like_its_neighbours() {
+fn new_list_is_indented_like_its_neighbors() {
     let text = "version: 1\ngroups:\n  A:\n    members:\n    - a@x.y\n  B:\n    members: []\n    allow_empty: true\n";
     assert_eq!(added(text, "grant/bob@x.y/B"), ["-    members: []", "+    members:", "+    - bob@x.y"]);
 }
