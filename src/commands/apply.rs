@@ -51,7 +51,7 @@ pub struct ApplyArgs {
     /// changed and the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub accept: Option<Digest>,
-    /// Record each write, its answer and the readings that confirm it in this new file
+    /// Record each write and what confirms it in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
     #[command(flatten)]
@@ -193,7 +193,7 @@ fn command(args: &ApplyArgs) -> Invocation {
 /// Whether this is not the reviewed plan.
 fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
     // A plan is not stale if all of its changes are already made.
-    let expect = args.expect.filter(|_| plan.has_planned_differences() || plan.is_blocked());
+    let expect = args.expect.filter(|_| plan.has_planned_differences());
     let given = [("--expect", expect), ("--accept", args.accept)];
     given.into_iter().find_map(|(flag, given)| match given {
         Some(given) if given != plan.digest => Some(Stale::Digest { flag, given }),

@@ -202,6 +202,19 @@ fn an_unexpected_digest_saves_nothing() {
 }
 
 #[test]
+fn expected_digest_is_satisfied_where_only_blocked_entries_are_left() {
+    let file = config(&[
+        ("Ops", &["alice@example.com", "bob@example.com", "mallory@example.com", "new@example.com"]),
+        ("Dev", &["alice@example.com", "trent@example.com", "stranger@elsewhere.example"]),
+    ]);
+    let world = given(pair()).file("convoke.yaml", file);
+    let digest = world.run("plan --format json").exits(3).json()["digest"].as_str().unwrap().to_owned();
+    let apply = || world.run(&format!("apply --yes --expect {digest} --format json")).exits(5).json()["status"].clone();
+    assert_eq!((apply(), apply()), ("blocked".into(), "blocked".into()));
+    assert_eq!(world.writes(), ["POST Ops: new@example.com"]);
+}
+
+#[test]
 fn flags_without_effect_are_usage_errors() {
     let world = review([&[], &[]], [&[], &[]]);
     world.run("plan --only-changed").exits(64);

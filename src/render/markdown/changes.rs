@@ -64,16 +64,41 @@ impl<'a> Parts<'a> {
         page.push(&self.table(detail, if cut { essential / 2 } else { usize::MAX }));
         let Some((first, rest)) = self.parts.split_first() else { return };
         // Keep space for the required text of the folded parts.
-        let share = if cut { page.room().saturating_sub(reserved) / self.parts.len() } else { usize::MAX };
-        let kept: Vec<String> = rest.iter().map(|part| self.removals(part, detail, share)).collect();
+        let shares = match cut {
+            true => self.shares(page.room().saturating_sub(reserved)),
+            false => vec![usize::MAX; self.parts.len()],
+        };
+        let share = |place: usize| shares.get(place).copied().unwrap_or_default();
+        let kept = rest.iter().enumerate().map(|(place, part)| self.removals(part, detail, share(place + 1)));
+        let kept: Vec<String> = kept.collect();
         let reserved = reserved + kept.iter().map(|text| text.len() + FRAME).sum::<usize>();
-        page.push(&self.removals(first, detail, share));
+        page.push(&self.removals(first, detail, share(0)));
         let room = page.room().saturating_sub(reserved);
         page.push(&self.diffs(&first.changed, first.label, room, true));
         self.observed(first, page, reserved);
         for (part, removals) in rest.iter().zip(kept) {
             self.before(part, &removals, page);
         }
+    }
+
+    /// The space for the removals of each part: what a part does not need is for the others.
+    fn shares(&self, room: usize) -> Vec<usize> {
+        let need = |part| match self.removals(part, Detail::Names, usize::MAX).len() {
+            0 => 0,
+            removals => removals + REST,
+        };
+        let mut needs: Vec<(usize, usize)> =
+            self.parts.iter().map(need).enumerate().map(|(place, need)| (need, place)).collect();
+        needs.sort_unstable();
+        let (mut left, mut parts) = (room, needs.len());
+        let mut shares = BTreeMap::new();
+        for (need, place) in needs {
+            let share = need.min(left / parts);
+            shares.insert(place, share);
+            left -= share;
+            parts -= 1;
+        }
+        shares.into_values().collect()
     }
 
     /// The differences that existed before the change under review, folded.

@@ -1,6 +1,7 @@
 //! Pages with hostile names and with many groups, rendered as GitHub renders Markdown.
 
 use super::*;
+use crate::plan::Since;
 use crate::render::markdown::page::MOST_BYTES;
 
 pub fn rendered(page: &str) -> String {
@@ -123,4 +124,21 @@ fn three_thousand_removals_are_cut_and_counted() {
     assert!(page.contains(&format!("… and {} more\n", 3000 - named)), "{named}");
     assert!(page.contains("| `Everybody` | +0 −3000 | 3000 → 0 |"), "{page}");
     assert_eq!(page.matches("```").count() % 2, 0);
+}
+
+#[test]
+fn unused_space_of_one_part_serves_the_other() {
+    let mut sample = samples::large_group();
+    for change in sample.groups.iter_mut().flat_map(|group| &mut group.changes) {
+        change.since = Some(Since::Change);
+    }
+    let labeled = plan(&sample, view()).matches("`person").count();
+    let unlabeled = plan(&samples::large_group(), view()).matches("`person").count();
+    assert!(labeled * 10 >= unlabeled * 9, "{labeled} of {unlabeled}");
+    // A part that needs little leaves the rest to the large one.
+    if let Some(change) = sample.groups.iter_mut().flat_map(|group| &mut group.changes).next() {
+        change.since = Some(Since::Before);
+    }
+    let shared = plan(&sample, view()).matches("`person").count();
+    assert!(shared * 10 >= unlabeled * 9, "{shared} of {unlabeled}");
 }
