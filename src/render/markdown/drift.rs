@@ -8,6 +8,8 @@ use crate::render::escape::{cell, code, fence};
 use crate::render::view::{Next, View, place};
 use crate::render::words::{self, DriftKind};
 
+const KINDS: [DriftKind; 3] = [DriftKind::Unexpected, DriftKind::Expired, DriftKind::Missing];
+
 /// The drift, on a page of a size that GitHub accepts.
 #[must_use]
 pub fn drift(plan: &Plan, view: View<'_>) -> String {
@@ -27,9 +29,10 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     );
     page.push(&alert("WARNING", &(held + &blocked + &warnings(plan, view, most))));
     page.push(&table(plan, page.room() / 3));
-    for kind in [DriftKind::Unexpected, DriftKind::Expired, DriftKind::Missing] {
-        let most = page.room() / 2;
-        page.push(&list(&format!("**{}**", kind.title()), people(plan, kind, view).into_iter(), most));
+    let shown = fitting(plan, view, page.room());
+    for kind in KINDS {
+        let most = page.room() / 4 * 3;
+        page.push(&members(plan, kind, shown, most));
     }
     let refusals: Vec<String> = plan.refusals.iter().map(|it| super::refusal(it, view)).collect();
     if !refusals.is_empty() {
@@ -39,6 +42,16 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     page.push(&list("**Expiring soon**", plan.expiring.iter().map(|it| expiring(it, view)), page.room() / 3));
     page.push(&unmanaged(plan, page.room()));
     page.finish()
+}
+
+/// Without links where the page would be too long with them: the names matter more.
+fn fitting<'v>(plan: &Plan, view: View<'v>, room: usize) -> View<'v> {
+    let linked: usize = KINDS.into_iter().map(|kind| members(plan, kind, view, usize::MAX).len()).sum();
+    if linked <= room / 2 { view } else { View { repository: None, ..view } }
+}
+
+fn members(plan: &Plan, kind: DriftKind, view: View<'_>, most: usize) -> String {
+    list(&format!("**{}**", kind.title()), people(plan, kind, view).into_iter(), most)
 }
 
 fn foot(plan: &Plan, view: View<'_>) -> String {

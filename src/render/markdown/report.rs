@@ -42,7 +42,8 @@ pub fn report(report: &Report) -> String {
     };
     let removed = done(|group| &group.removed, "from");
     let title = format!("**{} made**", counted(removed.len() as u64, "removal"));
-    page.push(&list(&title, removed.into_iter(), page.room() / 2));
+    // The additions get the rest of the page, and at least the space to be counted.
+    page.push(&list(&title, removed.into_iter(), page.room().saturating_sub(4 * REST)));
     let added = done(|group| &group.added, "to");
     let title = format!("{} made", counted(added.len() as u64, "addition"));
     let added = list("", added.into_iter(), page.room().saturating_sub(title.len() + REST));
