@@ -22,6 +22,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Sink {
     file: File,
+    /// Only a regular file can be synced to a disk.
+    is_regular: bool,
     next: u64,
     /// Whether a line could not be written. That line may be incomplete, and lines after it could not be read.
     broken: bool,
@@ -39,17 +41,15 @@ impl Journal {
     }
 
     /// Creates a journal file that only its owner can read. An existing file is not overwritten, because it may be
-    /// the only record of an earlier run.
+    /// the only record of an earlier run. A device, a FIFO and a link to a file that does not exist are written through.
     ///
     /// # Errors
     ///
     /// If the file exists or cannot be created.
     pub fn create(path: &Path, run: RunFacts) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut sink = Sink { file: options.open(path)?, next: 1, broken: false };
+        let file = open(path)?;
+        let is_regular = file.metadata()?.is_file();
+        let mut sink = Sink { file, is_regular, next: 1, broken: false };
         sink.write(LineKind::Run(run))?;
         Ok(Self { sink: Some(Arc::new(Mutex::new(sink))) })
     }
@@ -95,6 +95,26 @@ impl Journal {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let error = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => error,
+        result => return result,
+    };
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => OpenOptions::new().write(true).open(path),
+        // A link whose target does not exist yet.
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            let target = std::fs::read_link(path)?;
+            options.open(path.parent().unwrap_or(Path::new("")).join(target))
+        }
+        _ => Err(error),
+    }
+}
+
 impl Sink {
     fn write(&mut self, kind: LineKind) -> io::Result<u64> {
         if self.broken {
@@ -106,7 +126,9 @@ impl Sink {
         self.broken = true;
         // One write per line: a kill leaves complete lines, except perhaps the last.
         self.file.write_all(&line)?;
-        self.file.sync_data()?;
+        if self.is_regular {
+            self.file.sync_data()?;
+        }
         self.broken = false;
         self.next += 1;
         Ok(seq)

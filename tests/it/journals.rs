@@ -113,6 +113,20 @@ fn existing_journal_is_never_overwritten() {
     assert_eq!(world.read("journal.jsonl"), "the record of an earlier run\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn journal_is_written_through_links_and_devices() {
+    let world = world_of(seed());
+    std::fs::create_dir(world.path("kept")).unwrap();
+    std::os::unix::fs::symlink("kept/real.jsonl", world.path("journal.jsonl")).unwrap();
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    assert!(world.path("journal.jsonl").is_symlink());
+    assert_eq!(world.read("kept/real.jsonl").lines().count(), entries(&world).len());
+    // The link leads to a journal now.
+    world.run("apply --yes --journal journal.jsonl").exits(1);
+    world.run("apply --yes --journal /dev/null").exits(0);
+}
+
 #[test]
 fn unwritable_journal_stops_before_the_first_write() {
     let world = world_of(seed());
