@@ -42,7 +42,8 @@ Start here:
 Exit codes:
   0  done, or in sync      4  stale: plan again   69  the API cannot be reached or misbehaves
   2  differences           5  applied in part     77  credentials refused
-  3  refused or blocked   64  usage               65  a file is wrong     1  anything else";
+  3  refused or blocked   64  usage               65  a file is wrong
+130  interrupted before the first write            1  anything else";
 
 /// Manage the members of Cloudflare user groups from files in Git
 ///
