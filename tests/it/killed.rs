@@ -15,6 +15,9 @@ use crate::harness::{World, binary, given};
 /// Longer than any test waits.
 const FOREVER: Delay = Delay::millis(600_000);
 
+/// Long enough for a signal to arrive meanwhile, also on a busy machine.
+const LONG: Delay = Delay::millis(6000);
+
 /// The time within which an immediate effect must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -190,30 +193,36 @@ fn killed_saved_plan_continues() {
 
 #[test]
 fn signal_finishes_requests_in_flight_only() {
-    for name in ["INT", "TERM", "HUP", "QUIT"] {
-        let world = world();
-        let write = &writes()[0];
-        world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(1500))));
-        let child = applying(&world, "journal.jsonl").spawn().unwrap();
-        arrived(&world, write, true);
-        signal(&child, name);
-        let output = child.wait_with_output().unwrap();
-        let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
-        assert!(stdout.contains("interrupted before it was sent"), "{stdout}{stderr}");
-        // Two groups start concurrently, so the other group's POST may have come first.
-        let writes = world.writes().len();
-        assert!(writes <= 2, "{:?}", world.writes());
-        let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
-        let operations = record.groups.values().flat_map(|group| &group.operations);
-        let outcomes: Vec<Outcome> = operations.map(|operation| operation.outcome).collect();
-        let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
-        let unsent = outcomes.iter().filter(|outcome| **outcome == Outcome::NotSent).count();
-        assert_eq!((answered, unsent), (writes, outcomes.len() - writes), "{record:#?}");
-        world.run("apply --yes").exits(0);
-        for (name, members) in AFTER {
-            assert_eq!(world.members(name), members);
+    std::thread::scope(|scope| {
+        for name in ["INT", "TERM", "HUP", "QUIT"] {
+            scope.spawn(move || finishes_requests_in_flight_only(name));
         }
+    });
+}
+
+fn finishes_requests_in_flight_only(name: &str) {
+    let world = world();
+    let write = &writes()[0];
+    world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(LONG)));
+    let child = applying(&world, "journal.jsonl").spawn().unwrap();
+    arrived(&world, write, true);
+    signal(&child, name);
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(5), "{stdout}{stderr}");
+    assert!(stdout.contains("interrupted before it was sent"), "{stdout}{stderr}");
+    // Two groups start concurrently, so the other group's POST may have come first.
+    let writes = world.writes().len();
+    assert!(writes <= 2, "{:?}", world.writes());
+    let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
+    let operations = record.groups.values().flat_map(|group| &group.operations);
+    let outcomes: Vec<Outcome> = operations.map(|operation| operation.outcome).collect();
+    let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
+    let unsent = outcomes.iter().filter(|outcome| **outcome == Outcome::NotSent).count();
+    assert_eq!((answered, unsent), (writes, outcomes.len() - writes), "{record:#?}");
+    world.run("apply --yes").exits(0);
+    for (name, members) in AFTER {
+        assert_eq!(world.members(name), members);
     }
 }
 
@@ -221,7 +230,7 @@ fn signal_finishes_requests_in_flight_only() {
 fn ignored_hangup_does_not_stop_the_run() {
     let world = world();
     let write = &writes()[0];
-    world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(Delay::millis(1500))));
+    world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(LONG)));
     // As `nohup` starts it.
     let mut command = from_shell(&world, "trap '' HUP;", "apply --yes --concurrency 1", "");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -238,7 +247,8 @@ fn ignored_hangup_does_not_stop_the_run() {
 fn interrupted_run_settles_a_lost_write_by_reading() {
     let world = world();
     let write = &writes()[0];
-    let fault = Fault::All(vec![Fault::Stall(Delay::millis(1500)), Fault::Cut(Cut::After)]);
+    // Shorter than the time that a run has for reading after a signal.
+    let fault = Fault::All(vec![Fault::Stall(Delay::millis(2000)), Fault::Cut(Cut::After)]);
     world.account().push_fault(FaultRule::once(same(&world, write), fault));
     let child = applying(&world, "journal.jsonl").args(["--format", "json"]).spawn().unwrap();
     arrived(&world, write, true);
