@@ -97,22 +97,20 @@ impl Journal {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.create_new(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let error = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => error,
-        result => return result,
-    };
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() => OpenOptions::new().write(true).open(path),
-        // A link whose target does not exist yet.
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            let target = std::fs::read_link(path)?;
-            options.open(path.parent().unwrap_or(Path::new("")).join(target))
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_kept(path) => {
+            options.create_new(false).create(true).append(true).open(path)
         }
-        _ => Err(error),
+        result => result,
     }
+}
+
+/// Whether something is stored at a path: not in a device or a FIFO, and not behind a link to a missing file.
+fn is_kept(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir())
 }
 
 impl Sink {

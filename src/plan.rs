@@ -114,7 +114,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
     if policy.due {
-        compared.leave_out_undated();
+        compared.leave_out_undated(desired, time);
     }
     count_blocked(&mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), policy.due, time);

@@ -13,8 +13,8 @@ Examples:
   convoke revoke alice@example.com --roster sre --until 2026-12-31
   convoke revoke alice@example.com --everywhere
 
-Edits the files offline: the account is not touched. Without --until, the access ends now; an entry
-that ends before --until stays as it is. In additive groups, and in rosters that they use, an entry
+Edits the files offline: the account is not touched. Without --until, the access ends now. An entry
+that ends before --until does not change. In additive groups, and in rosters that they use, an entry
 is ended and not deleted, so that the next apply removes the access.";
 
 #[derive(Clone, Debug, Args)]

@@ -22,24 +22,37 @@ const MOST_SHOWN: usize = 5;
 pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
     pub blocked: Vec<Blocked>,
-    /// The places of the blocked entries without `from` and `until`.
-    pub undated: BTreeSet<Origin>,
     pub expiring: Vec<Expiring>,
 }
 
 impl Compared {
-    /// For `--due`, leaves out blocked entries without `from` and `until`. If a removal is held, they all stay,
-    /// because they may be the reason.
-    pub fn leave_out_undated(&mut self) {
+    /// For `--due`, leaves out blocked entries and groups that time alone does not concern. If a removal is held, they
+    /// all stay, because they may be the reason.
+    pub fn leave_out_undated(&mut self, desired: &Desired, time: Timestamp) {
         if self.groups.iter().any(|group| !group.held.is_empty()) {
             return;
         }
-        let (undated, dated): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.blocked).into_iter().partition(|blocked| self.undated.contains(&blocked.origin));
-        self.blocked = dated;
+        let dated = due_places(desired, time);
+        let is_due = |blocked: &Blocked| match &blocked.reason {
+            BlockedReason::Exclusive { origin, .. } => dated.contains(&blocked.origin) || dated.contains(origin),
+            _ => dated.contains(&blocked.origin),
+        };
+        let (due, undated): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked).into_iter().partition(is_due);
+        self.blocked = due;
         let names: BTreeSet<GroupName> = undated.into_iter().map(|blocked| blocked.group).collect();
         self.groups.iter_mut().filter(|group| names.contains(&group.name)).for_each(|group| group.left_out = true);
     }
+}
+
+/// The places of the entries that time alone has begun or ended, and of their groups.
+fn due_places(desired: &Desired, time: Timestamp) -> BTreeSet<&Origin> {
+    let mut places = BTreeSet::new();
+    for group in desired.groups.values() {
+        for entry in group.members.iter().filter(|entry| brought_by_clock(entry, time)) {
+            places.extend([&group.origin, &entry.origin]);
+        }
+    }
+    places
 }
 
 /// A person who belongs to a group now, and an entry that declares it.
@@ -201,9 +214,6 @@ impl<'p> Comparison<'p, '_> {
                 (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
             },
         };
-        if !group.members.iter().any(|entry| brought_by_clock(entry, self.time)) {
-            self.compared.undated.insert(group.origin.clone());
-        }
         let blocked = Blocked::new(name.clone(), None, group.origin.clone(), reason);
         self.compared.blocked.push(Blocked { mode: group.mode, ..blocked });
         None
@@ -214,9 +224,6 @@ impl<'p> Comparison<'p, '_> {
         if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
             *similar = self.similar(&entry.person);
             *nearest = similar.iter().find_map(|member| member.email.clone());
-        }
-        if !brought_by_clock(entry, self.time) {
-            self.compared.undated.insert(entry.origin.clone());
         }
         let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
         self.compared.blocked.push(Blocked { mode, ..blocked });

@@ -24,7 +24,7 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
         names.into_iter().filter_map(|name| Some((name, belonging(desired.groups.get(name)?, people, time)))).collect();
     let places: BTreeMap<GroupName, usize> =
         compared.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
-    let (mut blocked, mut undated) = (Vec::new(), BTreeSet::new());
+    let mut blocked = Vec::new();
     let mut forbidden: BTreeMap<usize, BTreeSet<MemberId>> = BTreeMap::new();
     for (first, second) in pairs {
         let (Some(in_first), Some(in_second)) = (belonging.get(first), belonging.get(second)) else { continue };
@@ -36,9 +36,6 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
                 |name: &GroupName, of: &DesiredMember, with: &GroupName, because: &DesiredMember, present| {
                     let reason =
                         BlockedReason::Exclusive { group: with.clone(), origin: because.origin.clone(), present };
-                    if of.from().is_none() && because.from().is_none() {
-                        undated.insert(of.origin.clone());
-                    }
                     blocked.push(Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), reason));
                 };
             if states.0 == Standing::Joins {
@@ -63,7 +60,6 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
     }
     // A person can be excluded by several groups. One reason is sufficient.
     blocked.dedup_by(|a, b| (&a.group, &a.entry) == (&b.group, &b.entry));
-    compared.undated.extend(undated);
     compared.blocked.extend(blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
 }

@@ -145,7 +145,7 @@ impl GroupGuards {
         Self { min_members: None, allow_empty: Setting::preset(true), group_removals }
     }
 
-    /// How many of so many members may be removed.
+    /// The maximum number of removals from a group with `present` members.
     #[must_use]
     pub fn removals_allowed(&self, present: u64) -> u64 {
         self.group_removals.value.allows(present, LEAST_GROUP_REMOVALS)
@@ -160,7 +160,7 @@ impl GroupGuards {
 }
 
 impl PlanGuards {
-    /// How many of so many memberships may be removed in all.
+    /// The maximum number of removals in total, of `present` memberships.
     #[must_use]
     pub fn removals_allowed(&self, present: u64) -> u64 {
         self.total_removals.value.allows(present, LEAST_TOTAL_REMOVALS)

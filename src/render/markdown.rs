@@ -27,9 +27,11 @@ use page::{Page, alert, folded, list};
 
 const EXPIRED_TITLE: &str = "**Expired access stays**, because its removal is held.";
 
-/// Marks the comment of a command, so that a workflow can find and replace it.
+/// Marks the comment of a command, so that a workflow can find and replace it. `show` and `undo` write the page of a
+/// plan.
 fn marker(command: &str) -> String {
-    format!("<!-- convoke:{command} -->")
+    let page = if matches!(command, "show" | "undo") { "plan" } else { command };
+    format!("<!-- convoke:{page} -->")
 }
 
 /// The plan, on a page of a size that GitHub accepts.

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::harness::{World, given, people};
 
-/// The answer to the first DELETE from group A is lost, so the group is read again. If the DELETE arrives, these
-/// edits come before it.
+/// Loses the answer to the first DELETE from group A, so that the group is read again. These edits are made before
+/// the DELETE takes effect.
 fn lost_delete(edits: impl IntoIterator<Item = Edit>, cut: Cut) -> FaultRule {
     let edits = edits.into_iter().map(Fault::EditBefore);
     let on = Match::operation(Endpoint::RemoveMember).group("A");

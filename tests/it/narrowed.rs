@@ -18,6 +18,14 @@ fn pair() -> Seed {
         .group("Dev", ["alice@example.com", "trent@example.com"])
 }
 
+/// Ops with these entries, one a line.
+fn ops(entries: &str) -> World {
+    let entries: String = entries.trim().lines().map(|line| format!("      - {}\n", line.trim())).collect();
+    let settings = "settings:\n  limits: { group_removals: 100% }\n";
+    let file = format!("version: 1\n{settings}groups:\n  Ops:\n    members:\n{entries}");
+    given(pair()).file("convoke.yaml", file)
+}
+
 /// Ops and Dev with these members, before and after the change.
 fn review(base: [&[&str]; 2], head: [&[&str]; 2]) -> World {
     let file = |[ops, dev]: [&[&str]; 2]| config(&[("Ops", ops), ("Dev", dev)]);
@@ -140,18 +148,12 @@ fn reviewed_move_adds_before_removal() {
 
 #[test]
 fn due_applies_only_due_changes() {
-    let file = "version: 1
-settings:
-  limits: { group_removals: 100% }
-groups:
-  Ops:
-    members:
-      - alice@example.com
-      - { email: mallory@example.com, until: 2026-01-01 }
-      - { email: new@example.com, from: 2026-01-01 }
-      - trent@example.com
-";
-    let world = given(pair()).file("convoke.yaml", file);
+    let world = ops("
+        alice@example.com
+        { email: mallory@example.com, until: 2026-01-01 }
+        { email: new@example.com, from: 2026-01-01 }
+        trent@example.com
+    ");
     world.run("apply --yes --due --at 2026-02-01").exits(0);
     assert_eq!(world.writes(), ["POST Ops: new@example.com", "DELETE Ops: mallory@example.com"]);
     world.run("plan --due --at 2026-02-01 --detailed-exitcode").exits(0);
@@ -251,17 +253,11 @@ fn shown_command_applies_the_same_touched_groups() {
 
 #[test]
 fn shown_command_keeps_the_due_flag() {
-    let file = "version: 1
-settings:
-  limits: { group_removals: 100% }
-groups:
-  Ops:
-    members:
-      - alice@example.com
-      - { email: mallory@example.com, until: 2026-01-01 }
-      - trent@example.com
-";
-    let world = given(pair()).file("convoke.yaml", file);
+    let world = ops("
+        alice@example.com
+        { email: mallory@example.com, until: 2026-01-01 }
+        trent@example.com
+    ");
     let command = run_shown(&world, &["plan", "--due", "--accept-self", "--at", "2026-02-01"]);
     assert!(command.starts_with("apply --due --accept-self --at 2026-02-01T00:00:00Z --expect "), "{command}");
     assert_eq!(world.writes(), ["DELETE Ops: mallory@example.com"]);

@@ -29,11 +29,7 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     );
     page.push(&alert("WARNING", &(held + &blocked + &warnings(plan, view, most))));
     page.push(&table(plan, page.room() / 3));
-    let shown = fitting(plan, view, page.room());
-    for kind in KINDS {
-        let most = page.room() / 4 * 3;
-        page.push(&members(plan, kind, shown, most));
-    }
+    write_members(plan, view, &mut page);
     let refusals: Vec<String> = plan.refusals.iter().map(|it| super::refusal(it, view)).collect();
     if !refusals.is_empty() {
         let most = page.room() / 3;
@@ -44,10 +40,19 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
     page.finish()
 }
 
-/// Without links where the page would be too long with them: the names matter more.
-fn fitting<'v>(plan: &Plan, view: View<'v>, room: usize) -> View<'v> {
-    let linked: usize = KINDS.into_iter().map(|kind| members(plan, kind, view, usize::MAX).len()).sum();
-    if linked <= room / 2 { view } else { View { repository: None, ..view } }
+/// Lists the members, without links if the page would be too long with them: the names matter more.
+fn write_members(plan: &Plan, view: View<'_>, page: &mut Page) {
+    let linked = KINDS.map(|kind| members(plan, kind, view, usize::MAX));
+    if linked.iter().map(String::len).sum::<usize>() <= page.room() / 2 {
+        for list in linked {
+            page.push(&list);
+        }
+        return;
+    }
+    for kind in KINDS {
+        let most = page.room() / 4 * 3;
+        page.push(&members(plan, kind, View { repository: None, ..view }, most));
+    }
 }
 
 fn members(plan: &Plan, kind: DriftKind, view: View<'_>, most: usize) -> String {

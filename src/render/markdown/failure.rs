@@ -15,9 +15,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
         [] => format!("`convoke {command}` failed"),
         problems => format!("`convoke {command}` failed: {} in the files", counted(problems.len() as u64, "problem")),
     };
-    // `show` writes the page of a plan: a failure replaces it.
-    let marker = marker(if command == "show" { "plan" } else { command });
-    let mut page = Page::new(format!("{marker}\n### {title}\n\n"), String::new());
+    let mut page = Page::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
     let mut text = match failed.problems.is_empty() {
         true => format!("**Failed** (exit code {}). {}", failed.exit_code, message(&failed.error)),
         false => format!(

@@ -384,7 +384,9 @@ fn failure_is_a_page() {
     - `a.yaml:2`: unknown key "group" in the file. Help: did you mean "groups"?
       `group: {}`
     "#);
-    assert!(failure(&samples::failed(&problems), "show", None).starts_with("<!-- convoke:plan -->\n"));
+    for command in ["show", "undo"] {
+        assert!(failure(&samples::failed(&problems), command, None).starts_with("<!-- convoke:plan -->\n"));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The invariants after every step, whatever faults occurred.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use convoke::apply::Start;
 use convoke::journal::{Outcome, Sent};
@@ -11,7 +12,7 @@ use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
 use super::Violation;
 use super::chronicle::{Carried, Chronicle, is};
-use super::view::View;
+use super::view::{DECIDING, View};
 
 /// The memberships right after a run.
 pub type Memberships = BTreeMap<GroupId, BTreeSet<MemberId>>;
@@ -73,7 +74,7 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
 /// Whether another actor had done the opposite too late for the last reading of the group before the request. A PUT
 /// reverses a change that no reading has shown.
 fn crossed(run: &Chronicle, carried: &Carried, history: &[MembershipChange], change: &MembershipChange) -> bool {
-    let view = View::before(change.request.unwrap_or_default(), change.group, run, carried, history);
+    let view = View::before(Duration::ZERO, change.request.unwrap_or_default(), change.group, run, carried, history);
     let before = history.iter().take_while(|other| other.request != change.request).copied().collect::<Vec<_>>();
     !view.certain || view.claimed || view.is_outdated_by(&before, change.group, change.member)
 }
@@ -90,7 +91,7 @@ fn requests_keep_to_the_plan(
         let Some(group) = request.group.and_then(|id| made.group(id)) else {
             return Err(format!("a write to a group that is not planned: {request:?}"));
         };
-        let view = View::before(request.number, group.id, run, carried, history);
+        let view = View::before(Duration::ZERO, request.number, group.id, run, carried, history);
         let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
         let joining: BTreeSet<MemberId> = group.additions().map(|change| change.member.id).collect();
         let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
@@ -184,7 +185,7 @@ fn keeps_the_limits(
     for other in &made.plan.groups {
         let gone = if other.id == group.id { gone.clone() } else { removed(other) };
         let known =
-            [View::before, View::when_decided].map(|view| view(request.number, other.id, run, carried, history));
+            [Duration::ZERO, DECIDING].map(|time| View::before(time, request.number, other.id, run, carried, history));
         if known.iter().any(|view| !view.certain) {
             return Ok(());
         }
@@ -193,7 +194,7 @@ fn keeps_the_limits(
     }
     let allowed = made.bounds.total_removals.allows(all, 5);
     match total > allowed {
-        true => Err(format!("{total} of {all} are removed in all, {allowed} may be: {request:?}")),
+        true => Err(format!("{total} of {all} memberships are removed; the limit allows {allowed}: {request:?}")),
         false => Ok(()),
     }
 }
@@ -208,9 +209,9 @@ fn moves_with_proof(
 ) -> Result<(), Violation> {
     let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
     for (other, ..) in carried.made.changes().filter(other) {
-        let view = View::before(request.number, other, run, carried, history);
+        let view = View::before(Duration::ZERO, request.number, other, run, carried, history);
         // At that decision, an answer that denies it may not have arrived yet.
-        let earlier = View::when_decided(request.number, other, run, carried, history);
+        let earlier = View::before(DECIDING, request.number, other, run, carried, history);
         let was_shown =
             !earlier.certain || earlier.members.contains(&member) || run.has_just_shown(request, other, member);
         if view.certain && !view.members.contains(&member) && !was_shown {
@@ -250,7 +251,7 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
         let all = made.plan.groups.iter().map(|group| group.observed.len() as u64).sum();
         let allowed = made.bounds.total_removals.allows(all, 5);
         if losing > 1 && total as u64 > allowed {
-            return Err(format!("{total} were removed in all, {allowed} may be"));
+            return Err(format!("{total} memberships were removed; the limit allows {allowed}"));
         }
     }
     // Of a saved plan that was refused, others may have done what the guards object to: nothing is left to do there.
@@ -364,7 +365,7 @@ fn report_tells(
             && failed.iter().any(|reason| reason.contains("the API accepted the change, but the m"))
         {
             return Err(format!(
-                "{action:?} {member} in {group} was made, and is told as {failed:?}\n{}",
+                "{action:?} {member} in {group} was made, but is reported as {failed:?}\n{}",
                 run.told(group)
             ));
         }

@@ -41,29 +41,9 @@ struct Listing {
 }
 
 impl View {
-    /// The group as the run could know it when it sent the request with this number.
+    /// The group as the run could know it some time before it sent the request with this number: [`DECIDING`] before,
+    /// it decided on the request and recorded it in the journal.
     pub fn before(
-        number: u64,
-        group: GroupId,
-        run: &Chronicle,
-        carried: &Carried,
-        history: &[MembershipChange],
-    ) -> Self {
-        Self::some_time_before(Duration::ZERO, number, group, run, carried, history)
-    }
-
-    /// The group as the run could know it when it decided on the request and recorded it in the journal.
-    pub fn when_decided(
-        number: u64,
-        group: GroupId,
-        run: &Chronicle,
-        carried: &Carried,
-        history: &[MembershipChange],
-    ) -> Self {
-        Self::some_time_before(DECIDING, number, group, run, carried, history)
-    }
-
-    fn some_time_before(
         time: Duration,
         number: u64,
         group: GroupId,
@@ -100,7 +80,7 @@ impl View {
     }
 
     pub fn at_the_end(group: GroupId, run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Self {
-        Self::before(u64::MAX, group, run, carried, history)
+        Self::before(Duration::ZERO, u64::MAX, group, run, carried, history)
     }
 
     fn planned(group: GroupId, carried: &Carried) -> Self {
