@@ -87,14 +87,14 @@ pub struct PlanningArgs {
     pub only: Vec<String>,
     #[command(flatten)]
     pub time: TimeArgs,
-    /// Report memberships that expire within N days
+    /// Warn about memberships that expire within N days
     #[arg(long, value_name = "N", default_value_t = 7, help_heading = MORE)]
     pub expiring: u16,
 }
 
 #[derive(Clone, Debug, Args)]
 pub struct TimeArgs {
-    /// Use this time instead of now: a date, or an RFC 3339 instant with an offset
+    /// Use this time instead of now: a date, or a date and time with offset (RFC 3339)
     ///
     /// Examples: --at 2026-12-01, --at 2026-12-01T09:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = MORE)]
@@ -106,7 +106,7 @@ pub struct TimeArgs {
 pub struct PlanOptions {
     /// The same files before the change under review; repeatable
     ///
-    /// Each difference is labelled "this change" or "already there". A path that does not exist counts as an empty
+    /// Each difference is labeled "this change" or "already there". A path that does not exist counts as an empty
     /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups
     #[arg(long, value_name = "PATH")]
     pub base: Vec<PathBuf>,

@@ -64,7 +64,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Records why changes are given up for which no request was sent.
+    /// Records why changes without a request are given up.
     pub fn give_up<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, reason: &State) {
         for member in members {
             if let Some((_, state @ State::Open)) = self.changes.get_mut(member) {
@@ -121,7 +121,7 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Whom requests have removed, or may have, although nothing may show that yet.
+    /// The members whom requests have removed or may have removed, even if no reading shows it yet.
     pub fn removed(&self) -> BTreeSet<MemberId> {
         let sent = self.changes.iter().filter(|(_, (change, state))| {
             let cannot_hold = matches!(state, State::Open | State::Failed(_) | State::Kept(_) | State::Skipped(_));
@@ -130,7 +130,7 @@ impl<'a> Ledger<'a> {
         sent.map(|(member, _)| *member).collect()
     }
 
-    /// Whom the plan adds, or removes.
+    /// The members whom the plan adds, or those whom it removes.
     pub fn members(&self, action: Action) -> impl Iterator<Item = MemberId> {
         self.changes.iter().filter(move |(_, (change, _))| change.action == action).map(|(member, _)| *member)
     }

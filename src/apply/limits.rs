@@ -8,10 +8,10 @@ use super::locked;
 use crate::model::{GroupId, Limit};
 use crate::plan::{GroupPlan, Plan};
 
-/// The members of every group by the latest reading, and the limits over all groups.
+/// The removals and the present members of every group, by the latest reading.
 pub(super) struct Limits<'a> {
     plan: &'a Plan,
-    /// Whether `--accept` lifts the limits for this plan.
+    /// Whether `--accept` lifts the limits of this plan.
     are_lifted: bool,
     counted: Mutex<Counted>,
 }
@@ -41,12 +41,12 @@ impl<'a> Limits<'a> {
         Self { plan, are_lifted, counted: Mutex::new(counted) }
     }
 
-    /// Records the present state of a group's members.
+    /// Records a group's removals and present members.
     pub fn note(&self, group: GroupId, share: Share) {
         locked(&self.counted).set(group, share);
     }
 
-    /// Counts a group's removals, including the next one, or returns why a limit does not allow it.
+    /// Records a group's removals, of which the last is planned next, or returns which limit does not allow it.
     pub fn count(&self, group: &GroupPlan, share: Share) -> Result<(), String> {
         let mut counted = locked(&self.counted);
         if !self.are_lifted {
@@ -58,17 +58,17 @@ impl<'a> Limits<'a> {
 
     fn check(&self, group: &GroupPlan, share: Share, total: Share) -> Result<(), String> {
         let allowed = group.guards.removals_allowed(share.present);
-        within("group_removals", group.guards.group_removals.value, share, allowed)?;
+        within("group_removals", "members", group.guards.group_removals.value, share, allowed)?;
         if !self.plan.removes_from_several_groups() {
             return Ok(());
         }
         let allowed = self.plan.guards.removals_allowed(total.present);
-        within("total_removals", self.plan.guards.total_removals.value, total, allowed)
+        within("total_removals", "memberships", self.plan.guards.total_removals.value, total, allowed)
     }
 }
 
 impl Counted {
-    /// The sum with this share for the group.
+    /// The sum over all groups, with this value for the given group.
     fn total_with(&self, group: GroupId, share: Share) -> Share {
         let known = self.groups.get(&group).copied().unwrap_or_default();
         Share {
@@ -83,9 +83,12 @@ impl Counted {
     }
 }
 
-fn within(name: &str, limit: Limit, Share { removed, present }: Share, allowed: u64) -> Result<(), String> {
+fn within(name: &str, of: &str, limit: Limit, share: Share, allowed: u64) -> Result<(), String> {
+    let Share { removed, present } = share;
     match removed > allowed {
-        true => Err(format!("kept, because {removed} of {present} members would be removed, and {name} is {limit}")),
+        true => Err(format!(
+            "kept, because {removed} of {present} {of} would be removed, but {name} ({limit}) allows at most {allowed}"
+        )),
         false => Ok(()),
     }
 }

@@ -64,7 +64,7 @@ impl ApiErrorKind {
             }
             Self::Redirected => "use the API's final URL (--api-url): redirects are not followed",
             Self::Refused | Self::NotAllowed => {
-                "see the API's message; a group synchronised by SCIM cannot be changed (use mode: observe)"
+                "see the API's message; a group synchronized by SCIM cannot be changed (use mode: observe)"
             }
         }
     }

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress, signals::Stop};
+use super::signals::{self, Stop};
+use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::journal::Journal;
@@ -77,7 +78,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
-    let stop = Stop::listen()?;
+    let stop = Stop::listen().map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
     let progress = Progress::new(output);
     let ready = match &args.plan {
         Some(path) => prepare_saved(args, path, &progress, output).await?,
@@ -220,7 +221,9 @@ async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
         }
         Ok(answer)
     };
-    let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| Failure::new(Exit::Other, error))??;
+    let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| Failure::new(Exit::Other, error))?;
+    let answer =
+        answer.map_err(|error| Failure::system("the terminal cannot be used to ask for confirmation", error))?;
     Ok(answer.trim() == "yes")
 }
 

@@ -43,7 +43,7 @@ pub struct UntilArgs {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum EditFormat {
-    /// For people: a unified diff and a line a change
+    /// For people: a unified diff, and one line for each change
     #[default]
     Text,
     /// For programs
@@ -129,7 +129,7 @@ fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> S
     text += &edit::summary(edited);
     if prunes {
         let kept = counted(edited.kept as u64, "ended entry").replace("entrys", "entries");
-        text += &format!("kept {kept} of additive groups, where entries end the access\n");
+        text += &format!("kept {kept} of additive groups, because they are needed to end the access\n");
     }
     text
 }

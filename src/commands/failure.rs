@@ -65,6 +65,11 @@ impl Failure {
         Self { exit, error: error.into(), help: None }
     }
 
+    /// A failure of the system, with what could not be done.
+    pub fn system(context: &'static str, error: std::io::Error) -> Self {
+        Self::new(Exit::Other, anyhow::Error::new(error).context(context))
+    }
+
     pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
         Self::new(exit, anyhow::anyhow!("{message}"))
     }
@@ -151,11 +156,5 @@ impl From<ClientError> for Failure {
             ClientError::Setup(_) => Exit::Other,
         };
         Self::new(exit, error)
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::new(Exit::Other, anyhow::Error::new(error).context("the terminal or a signal cannot be used"))
     }
 }

@@ -83,7 +83,8 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
             command.display_name(format!("convoke-{name}"))
         }
     };
-    output.result(&String::from_utf8_lossy(&page(command)?));
+    let page = page(command).map_err(|error| Failure::system("the manual page cannot be written", error))?;
+    output.result(&String::from_utf8_lossy(&page));
     Ok(Exit::Done)
 }
 

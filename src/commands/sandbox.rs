@@ -33,6 +33,6 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
     output.note(&format!(
         "serving a sandbox; use it with --api-url and {token} in CLOUDFLARE_API_TOKEN. Ctrl-C stops it"
     ));
-    signals::stopped().await?;
+    signals::stopped().await.map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
     Ok(Exit::Done)
 }

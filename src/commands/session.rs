@@ -265,7 +265,7 @@ fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
         Ok(base) => Some(base),
         Err(problems) => {
             output.warn(&format!(
-                "the base cannot be used, so all groups are planned and no difference is labelled: {problems}"
+                "the base cannot be used, so all groups are planned and no difference is labeled: {problems}"
             ));
             None
         }

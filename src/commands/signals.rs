@@ -9,6 +9,9 @@ use tokio::sync::watch;
 use super::Exit;
 use crate::cloudflare::Client;
 
+/// The context of an error of [`Stop::listen`] and [`stopped`].
+pub const NOT_RECEIVED: &str = "signals such as Ctrl-C cannot be received";
+
 /// Listens for signals from its creation. Until the run begins, a signal ends the program immediately, because
 /// nothing was changed yet.
 pub struct Stop {

@@ -101,13 +101,14 @@ fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
             true => "it has mode: observe",
             false => "no file declares it",
         };
-        output.warn(&format!("the group {:?} is shown but not changed: {why}", group.name.as_str()));
+        output.warn(&format!("the group {:?} is listed, but `apply` will not change it: {why}", group.name.as_str()));
     }
     let doubtful = undoing.groups.iter().flat_map(|group| &group.changes).filter(|change| change.reason.is_some());
     match doubtful.count() {
         0 => {}
         count => output.warn(&format!(
-            "the journal cannot prove that this run made {}: possibly by somebody else. Review them before you apply",
+            "the journal does not prove that this run made {} (marked \"possibly by somebody else\"). Review them before \
+             you apply",
             crate::render::counted(count as u64, "change")
         )),
     }

@@ -146,7 +146,7 @@ pub(super) fn schema() -> Value {
                     { "const": "additive", "description": "Missing people are added. Only people whose `until` has \
                         passed are removed." },
                     { "const": "observe", "description": "The difference is reported, and nothing is written. For groups \
-                        that SCIM synchronises." }
+                        that SCIM synchronizes." }
                 ]
             },
             "members": {
@@ -168,7 +168,7 @@ pub(super) fn schema() -> Value {
             "group_removals": { "description": "Replaces the limit of the settings for this group.", "$ref": "#/$defs/limit" },
             "max_duration": {
                 "description": "For temporary access: every entry, also through rosters, must have an `until` at most \
-                    this long after its `from`, or after now. A date in `until` is not counted itself. Units: h, d, w.",
+                    this long after its `from`, or after now. If `until` is a date, the day itself does not count. Units: h, d, w.",
                 "type": "string",
                 "pattern": "^[1-9][0-9]*[hdw]$",
                 "examples": ["8h", "90d"]

@@ -184,7 +184,7 @@ type LimitError = (String, Option<String>);
 fn count_error(text: &str, reason: &str) -> LimitError {
     let help = match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share < 1.0 => {
-            Some(format!("for this share, write {}%", (share * 10_000.0).round() / 100.0))
+            Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0))
         }
         Ok(number) if number < 0.0 => Some("write 0 to allow no removals".into()),
         _ => None,

@@ -145,7 +145,7 @@ pub struct Sent {
     /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
-    /// The members that the last reading before it already shows as they should become.
+    /// The members for whom the last reading before it already shows the intended state.
     pub already: BTreeSet<MemberId>,
     /// [`Outcome::Unknown`] if no line reports it.
     pub outcome: Outcome,

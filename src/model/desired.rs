@@ -27,7 +27,7 @@ pub struct Desired {
 #[serde(deny_unknown_fields)]
 pub struct Setting<T> {
     pub value: T,
-    /// The place in a file; `None` for a default.
+    /// The place in a file; missing for a default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }

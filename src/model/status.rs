@@ -22,6 +22,6 @@ pub enum RunStatus {
     Changes,
     /// There is no difference.
     InSync,
-    /// An edit of the files changed nothing.
+    /// There was nothing to do: an edit changed nothing, or `validate` found no problem.
     Unchanged,
 }

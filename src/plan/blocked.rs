@@ -47,7 +47,7 @@ pub enum BlockedReason {
     UnknownPerson {
         /// The most similar address of the account.
         nearest: Option<Email>,
-        /// Up to five members who may be meant, the most similar first.
+        /// Up to five members whom the entry could mean, the most similar first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         similar: Vec<Member>,
     },

@@ -274,7 +274,7 @@ fn group_removals(group: &GroupPlan) -> Option<Refusal> {
         guard: Guard::GroupRemovals,
         group: Some(group.name.clone()),
         message: format!(
-            "{} of {} members would be removed, at most {} may be ({})",
+            "{} of {} members would be removed, but the limit allows at most {} ({})",
             figures.planned,
             figures.present,
             figures.allowed,
@@ -299,7 +299,7 @@ fn total_removals(plan: &Plan) -> Option<Refusal> {
         guard: Guard::TotalRemovals,
         group: None,
         message: format!(
-            "{} of {} memberships would be removed in total, at most {} may be ({})",
+            "{} of {} memberships would be removed in total, but the limit allows at most {} ({})",
             figures.planned,
             figures.present,
             figures.allowed,
@@ -319,8 +319,8 @@ fn exceeded(removals: usize, present: usize, allowed: impl Fn(u64) -> u64) -> Op
 
 fn source(limit: &Setting<Limit>) -> String {
     match &limit.origin {
-        Some(origin) => format!("the limit is {}, set at {origin}", limit.value),
-        None => format!("the limit is {}, the default", limit.value),
+        Some(origin) => format!("{}, set at {origin}", limit.value),
+        None => format!("{}, the default", limit.value),
     }
 }
 
@@ -461,7 +461,7 @@ fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
     Some(Refusal {
         guard: Guard::UnmanagedGroups,
         group: None,
-        message: format!("{count} {noun} declared in no file: {}", names.join(", ")),
+        message: format!("{count} {noun} not declared in any file: {}", names.join(", ")),
         figures: None,
         origin: setting.origin.clone(),
         help: "declare them (`convoke export` writes the files), or set unmanaged_groups to report".into(),

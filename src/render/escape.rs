@@ -240,10 +240,7 @@ mod tests {
             prose("root@example.com would be removed, but is protected at convoke.yaml:5"),
             "`root@example.com` would be removed, but is protected at `convoke.yaml:5`"
         );
-        assert_eq!(
-            prose("3 of 4 members (the limit is 25%, the default)"),
-            "3 of 4 members (the limit is 25%, the default)"
-        );
+        assert_eq!(prose("3 of 4 members (25%, the default)"), "3 of 4 members (25%, the default)");
         assert_eq!(
             prose("see www.evil.example and @admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)"),
             "see `www.evil.example` and `@admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)`"

@@ -42,11 +42,11 @@ pub struct Chance {
     pub omit_result: Share,
     /// The answer says `success: false` with status 200.
     pub unsuccessful: Share,
-    /// Another actor adds a member to a group or removes one, just before or just after.
+    /// Another actor adds a member to a group or removes one, just before or just after the request is carried out.
     pub edit: Share,
-    /// A group is renamed or deleted, just before.
+    /// A group is renamed or deleted just before the request is carried out.
     pub regroup: Share,
-    /// The token is revoked, just before.
+    /// The token is revoked just before the request is carried out.
     pub revoke_token: Share,
     /// The request is carried out, and the answer says `success: false` with status 200.
     pub unsuccessful_after: Share,
@@ -66,7 +66,7 @@ pub struct Chance {
     pub late_time: Delay,
     /// A 5xx of the edge: a problem document or HTML, as the client accepts.
     pub edge: Share,
-    /// Two groups swap their names, just before.
+    /// Two groups swap their names just before the request is carried out.
     pub swap_names: Share,
     /// How often the same request can get a fault. After that it gets none, so a client that repeats it succeeds.
     pub per_request: u32,

@@ -43,7 +43,10 @@ fn deletes(world: &World) -> usize {
 fn group_removals_use_the_latest_reading() {
     let world = quarter_that_shrinks();
     let report = world.run("apply --yes --format json").exits(5).json();
-    assert_eq!(kept(&report), ["kept, because 2 of 5 members would be removed, and group_removals is 25%"]);
+    assert_eq!(
+        kept(&report),
+        ["kept, because 2 of 5 members would be removed, but group_removals (25%) allows at most 1"]
+    );
     assert_eq!((deletes(&world), world.members("A").len()), (1, 4));
 }
 
@@ -74,7 +77,10 @@ fn total_removals_use_the_latest_readings() {
     let limits = "limits: { group_removals: 100%, total_removals: 10% }";
     let world = given(seed).file("convoke.yaml", file(limits, &[("A", "", &a[..37]), ("B", "", &b[..17])]));
     let report = world.run("apply --yes --format json").exits(5).json();
-    assert_eq!(kept(&report), ["kept, because 6 of 50 members would be removed, and total_removals is 10%"]);
+    assert_eq!(
+        kept(&report),
+        ["kept, because 6 of 50 memberships would be removed, but total_removals (10%) allows at most 5"]
+    );
     assert_eq!(deletes(&world), 5);
 }
 

@@ -38,7 +38,7 @@ fn refused_batch_is_split_to_the_bad_member() {
     Applied in part: 8 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.members("Admins").len(), 9);
     assert!(!world.members("Admins").contains(&"p5@example.com".into()));
@@ -70,7 +70,7 @@ fn refused_put_is_applied_for_the_others() {
     Applied in part: 1 added, 3 removed.
     0 of 1 group in sync.
     1 group failed
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
@@ -105,7 +105,7 @@ fn failed_move_keeps_the_old_membership() {
     0 of 2 groups in sync.
     1 group failed
     1 group with removals that were not made
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com", "dora@example.com"]);
 }
@@ -154,7 +154,7 @@ fn scim_group_is_reported_with_remedy() {
     Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group failed
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
@@ -195,7 +195,7 @@ fn former_account_member_is_named() {
     Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.
     1 group failed
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.members("Admins"), ["alice@example.com", "carol@example.com"]);
 }

@@ -126,7 +126,7 @@ fn put_is_not_sent_to_a_changed_group() {
     Applied in part: 2 added, 1 removed.
     2 of 3 groups in sync.
     1 group changed meanwhile
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert!(!world.writes().iter().any(|write| write.starts_with("PUT")), "{:#?}", world.writes());
     assert!(world.members("Replaced").contains(&"carol@example.com".into()));

@@ -192,7 +192,7 @@ fn limit_refuses_until_the_plan_is_accepted() {
 
     Refused: this plan cannot be applied
       group_removals  Admins:
-        2 of 4 members would be removed, at most 1 may be (the limit is 25%, the default)
+        2 of 4 members would be removed, but the limit allows at most 1 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group

@@ -102,7 +102,7 @@ fn typo_holds_removals_and_keeps_additions() {
     0 of 1 group in sync.
     1 group still different or not fully compared: blocked, held, left out or only observed
     1 blocked
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.writes(), ["POST Admins: bob@example.com"]);
 }

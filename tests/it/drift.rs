@@ -53,5 +53,5 @@ fn unmanaged_groups_are_reported_or_refused() {
     world.run("drift").exits(0).says("Shadow");
 
     world.write("convoke.yaml", file("refuse"));
-    world.run("drift").exits(0).says("1 group of the account is declared in no file: \"Shadow\"");
+    world.run("drift").exits(0).says("1 group of the account is not declared in any file: \"Shadow\"");
 }

@@ -74,7 +74,7 @@ fn read_only_token_plans_but_cannot_apply() {
     0 of 1 group in sync.
     1 group failed
     To apply, the token needs "Account Settings Write" or "SCIM Provisioning".
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com"]);
 }

@@ -34,7 +34,7 @@ fn refused_plan_is_shown_and_writes_nothing() {
 
     Refused: this plan cannot be applied
       group_removals  Ops:
-        6 of 10 members would be removed, at most 2 may be (the limit is 25%, the default)
+        6 of 10 members would be removed, but the limit allows at most 2 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
@@ -196,7 +196,7 @@ fn unmanaged_group_or_renamed_pin_refuses() {
       Shadow IT  665ee15fae12d69b8aa1aa7bd4cc9664
 
     Refused: this plan cannot be applied
-      unmanaged_groups  1 group of the account is declared in no file: "Shadow IT"
+      unmanaged_groups  1 group of the account is not declared in any file: "Shadow IT"
         at convoke.yaml:2
         help: declare them (`convoke export` writes the files), or set unmanaged_groups to report
 

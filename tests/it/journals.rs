@@ -297,8 +297,8 @@ fn undo_shows_undeclared_and_observed_groups_only() {
     world.run("apply --yes --journal journal.jsonl").exits(0);
     world.write("convoke.yaml", "version: 1\ngroups:\n  Dev: { mode: observe, members: [new@example.com] }\n");
     let undo = world.run("undo journal.jsonl --out undo.json").exits(0);
-    assert!(undo.stderr.contains("\"Dev\" is shown but not changed: it has mode: observe"), "{undo}");
-    assert!(undo.stderr.contains("\"Ops\" is shown but not changed: no file declares it"), "{undo}");
+    assert!(undo.stderr.contains("\"Dev\" is listed, but `apply` will not change it: it has mode: observe"), "{undo}");
+    assert!(undo.stderr.contains("\"Ops\" is listed, but `apply` will not change it: no file declares it"), "{undo}");
     assert!(undo.stderr.contains("Revert the files too"), "{undo}");
     world.forget_requests();
     world.run("apply undo.json --yes").exits(0);

@@ -170,7 +170,7 @@ fn saved_limits_are_checked_again_and_accepted() {
     world.write("convoke.yaml", plan);
     world.run("plan --out plan.json").exits(0);
     world.account().remove("Ops", "h@example.com");
-    world.run("apply plan.json --yes").exits(3).says("2 of 7 members would be removed, at most 1 may be");
+    world.run("apply plan.json --yes").exits(3).says("2 of 7 members would be removed, but the limit allows at most 1");
     assert!(world.writes().is_empty());
     let digest = world.run("show plan.json --format json").exits(0).json()["digest"].as_str().unwrap().to_owned();
     world.run(&format!("apply plan.json --yes --accept {digest}")).exits(0).says("Applied: 0 added, 2 removed.");
@@ -304,7 +304,7 @@ fn put_does_not_override_a_foreign_change() {
     Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
     1 group changed meanwhile
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     ");
     assert_eq!(world.writes(), ["POST Dev: stay@example.com"]);
     assert_eq!(world.members("Ops").len(), 7);
@@ -339,7 +339,7 @@ fn failed_addition_prevents_the_removal() {
     0 of 2 groups in sync.
     1 group failed
     1 group with removals that were not made
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
 }

@@ -10,15 +10,15 @@ use crate::plan::{Action, Operation};
 use crate::render::counted;
 
 impl GroupRun<'_> {
-    /// Why a member must stay, if so, for this number of remaining members and the limits. A removal that is not kept
-    /// counts from now on.
+    /// Why a member must stay, if this removal would leave `left` members. If nothing forbids the removal, the limits
+    /// count it from now on.
     pub(super) fn reason_to_keep(&self, member: MemberId, left: usize, share: Share, run: &Run<'_>) -> Option<String> {
         let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
         let reason = reason.or_else(|| self.guard_against(left));
         reason.or_else(|| run.limits.count(self.plan, share).err())
     }
 
-    /// As [`Self::reason_to_keep`], for a DELETE.
+    /// The same for a DELETE of this member.
     pub(super) fn reason_not_to_delete(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
@@ -26,7 +26,7 @@ impl GroupRun<'_> {
         self.reason_to_keep(member, self.present.difference(&gone).count(), self.share(&gone), run)
     }
 
-    /// Whether a request takes somebody out of the group who has to stay by now. The ledger then knows why.
+    /// Whether a request would remove somebody who must now stay. The reason is then in the ledger.
     pub(super) fn keeps_somebody_now(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
         match operation {
             Operation::Post(_) => false,
@@ -38,7 +38,7 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Why `min_members` or `allow_empty` does not allow this number of remaining members.
+    /// Which of `min_members` and `allow_empty` does not allow this number of remaining members, in words.
     fn guard_against(&self, left: usize) -> Option<String> {
         let guards = &self.plan.guards;
         if left as u64 >= guards.least() {
@@ -53,7 +53,8 @@ impl GroupRun<'_> {
         })
     }
 
-    /// Why a member is protected by the address in the last reading. The plan may have another address for the member.
+    /// The `protected` entry that has the member's address in the last reading. The plan may have another address for the
+    /// member.
     fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
@@ -61,12 +62,12 @@ impl GroupRun<'_> {
         Some(format!("kept, because {email} is protected at {}", entry.origin))
     }
 
-    /// Tells the limits the present state of the group.
+    /// Updates the limits with the group's present members.
     pub fn tell_limits(&self, run: &Run<'_>) {
         run.limits.note(self.plan.id, self.share(&self.ledger.removed()));
     }
 
-    /// The numbers for the limits, if this run has removed these members. Members that the run added do not count as
+    /// The numbers for the limits, if this run has removed these members. Members that the run added are not counted as
     /// present.
     pub(super) fn share(&self, removed: &BTreeSet<MemberId>) -> Share {
         let added: BTreeSet<MemberId> =
@@ -75,7 +76,7 @@ impl GroupRun<'_> {
         Share { removed: removed.len() as u64, present: present as u64 }
     }
 
-    /// Tells the other groups which of their leaving members were not seen in this group yet.
+    /// Records which members who move to this group were not seen in it yet. They must stay in their old groups.
     pub fn tell_awaited(&self, run: &Run<'_>) {
         let mut awaited = locked(&run.awaited);
         for member in self.ledger.members(Action::Add) {
@@ -90,7 +91,7 @@ impl GroupRun<'_> {
 }
 
 impl Run<'_> {
-    /// Why a member must stay in the groups that they leave, if so.
+    /// Why a member must stay in the groups that they leave: another group does not show them yet.
     fn awaited_in(&self, member: MemberId) -> Option<String> {
         let awaited = locked(&self.awaited);
         let name = awaited.get(&member)?.values().next()?;

@@ -20,9 +20,9 @@ const MAX_REFUSED: usize = 64;
 /// The result of one request.
 pub(super) enum Attempt {
     Sent(WriteFate),
-    /// Nothing further may be sent; the ledger knows why.
+    /// No further request may be sent. The reason is in the ledger.
     Barred,
-    /// Somebody whom the request takes out of the group has to stay; the ledger knows why.
+    /// The request would remove somebody who must now stay. The reason is in the ledger.
     Withdrawn,
 }
 
@@ -60,7 +60,7 @@ impl GroupRun<'_> {
                 return Sent::GivenUp;
             }
             if self.is_contradicted() {
-                // What lags behind shows neither what was sent nor what the guards ask for.
+                // A reading that lags behind shows neither the effect of the request nor the state for the guards.
                 run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
             }
             if self.shows(operation) {
@@ -73,8 +73,7 @@ impl GroupRun<'_> {
         Sent::GivenUp
     }
 
-    /// The effect of the request on the members last seen. A PUT settles every change that it names or leaves out,
-    /// also one that the reading before it shows as made, because it may be reversed before the PUT arrives.
+    /// Whether the members last seen show the effect of the request.
     fn shows(&self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
@@ -98,7 +97,7 @@ impl GroupRun<'_> {
                 return Attempt::Barred;
             }
         };
-        // To record it takes time: what was learnt of other groups meanwhile may keep somebody.
+        // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must stay.
         if self.keeps_somebody_now(operation, run) {
             if let Err(error) = run.means.journal.answered(announced, Outcome::NotSent, None, None).await {
                 run.note_journal_failure(&error);
@@ -121,8 +120,8 @@ impl GroupRun<'_> {
         Attempt::Sent(fate)
     }
 
-    /// What the request does, given the members last seen. A PUT settles every change that it names or leaves out, also
-    /// one that the reading before it shows as made: that may be unmade before the PUT arrives.
+    /// The effect of the request on the members last seen. The effect of a PUT includes changes that the last reading
+    /// shows as made, because another actor may reverse them before the PUT arrives.
     fn effect(&self, operation: &Operation) -> Effect {
         let group = self.reference();
         let named: BTreeSet<MemberId> = operation.members().iter().copied().collect();

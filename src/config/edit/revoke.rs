@@ -118,9 +118,10 @@ impl Revoking<'_, '_> {
             }
             let message = match of.group {
                 Some(_) => format!("{} would remain in {} through {}", self.person, of.name, roster.name),
-                None => {
-                    format!("{} is not directly in {}, but in {}, which it uses", self.person, of.name, roster.name)
-                }
+                None => format!(
+                    "{} is not directly in {}, but in {}, which is nested in it",
+                    self.person, of.name, roster.name
+                ),
             };
             let person = self.person.to_string();
             let mut words = vec!["revoke", &person];

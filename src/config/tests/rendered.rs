@@ -155,7 +155,7 @@ error: convoke.yaml:8:18: `allow_empty` must be true or false, not the text "yes
 error: convoke.yaml:9:21: "0.25" is not a limit: it has characters other than digits
   |     group_removals: 0.25
   |                     ^
-  help: for this share, write 25%
+  help: for this percentage, write 25%
 
 error: convoke.yaml:11:5: the id has no value
   |     id:
@@ -224,7 +224,7 @@ fn invalid_limits_have_specific_reasons() {
     "-5%" is not a limit: it is less than 0 (write 0% to allow no removals)
     "010" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
     "025%" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    "0.005" is not a limit: it has characters other than digits (for this share, write 0.5%)
+    "0.005" is not a limit: it has characters other than digits (for this percentage, write 0.5%)
     "18446744073709551616" is not a limit: it is too large (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
     `total_removals` must be a limit, not a list (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
     "#);

@@ -322,11 +322,11 @@ fn refusals_have_figures_place_and_remedy() {
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
-    group_removals [Admins] 4 of 10 members would be removed, at most 2 may be (the limit is 20%, set at convoke.yaml:4) / if you intend all of these removals, pass the digest of this plan with --accept
+    group_removals [Admins] 4 of 10 members would be removed, but the limit allows at most 2 (20%, set at convoke.yaml:4) / if you intend all of these removals, pass the digest of this plan with --accept
     protected [Admins] p0@example.com would be removed, but is protected at convoke.yaml:7 / keep the person in the group's list, or remove the person from settings.protected first
     min_members [Admins] only 6 would remain, and min_members is 9, set at convoke.yaml:11 / declare more members, or lower min_members
-    group_removals [Ops] 2 of 10 members would be removed, at most 1 may be (the limit is 1, set at convoke.yaml:14) / if you intend all of these removals, pass the digest of this plan with --accept
+    group_removals [Ops] 2 of 10 members would be removed, but the limit allows at most 1 (1, set at convoke.yaml:14) / if you intend all of these removals, pass the digest of this plan with --accept
     protected [Ops] p0@example.com would be removed, but is protected at convoke.yaml:7 / keep the person in the group's list, or remove the person from settings.protected first
-    total_removals [-] 6 of 20 memberships would be removed in total, at most 5 may be (the limit is 5, set at convoke.yaml:5) / if you intend all of these removals, pass the digest of this plan with --accept
+    total_removals [-] 6 of 20 memberships would be removed in total, but the limit allows at most 5 (5, set at convoke.yaml:5) / if you intend all of these removals, pass the digest of this plan with --accept
     ");
 }

@@ -199,7 +199,7 @@ fn limits_can_be_accepted() {
     > [!CAUTION]
     > **Refused.** This plan cannot be applied as it is.
     >
-    > - **group removals** in `Developers`: 2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default). Help: if you intend all of these removals, pass the digest of this plan with `--accept`
+    > - **group removals** in `Developers`: 2 of 3 members would be removed, but the limit allows at most 1 (25%, the default). Help: if you intend all of these removals, pass the digest of this plan with `--accept`
 
     | Group | Change | Members |
     | --- | --- | --- |
@@ -396,7 +396,7 @@ fn apply_page_shows_done_and_undone_changes() {
     ### Applied in part: 1 added, 0 removed.
 
     > [!CAUTION]
-    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the errors above, then run `convoke apply` again.
+    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the problems above, then run `convoke apply` again.
 
     | Group | Result | Change | Members |
     | --- | --- | --- | --- |

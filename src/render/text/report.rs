@@ -97,7 +97,7 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
     }
     if !report.is_applied() {
-        lines.push("Resolve the errors above, then run `convoke apply` again.".into());
+        lines.push("Resolve the problems above, then run `convoke apply` again.".into());
     }
     lines
 }

@@ -116,7 +116,7 @@ fn refused_and_blocked_plans_show_remedies() {
 
     Refused: this plan cannot be applied
       group_removals  Developers:
-        2 of 3 members would be removed, at most 1 may be (the limit is 25%, the default)
+        2 of 3 members would be removed, but the limit allows at most 1 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
@@ -202,7 +202,7 @@ fn partial_report_shows_undone_changes() {
     1 group skipped
     1 blocked
     Interrupted. Requests in flight were finished; no further requests were sent.
-    Resolve the errors above, then run `convoke apply` again.
+    Resolve the problems above, then run `convoke apply` again.
     "#);
 }
 

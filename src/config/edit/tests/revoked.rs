@@ -99,7 +99,7 @@ fn revoke_is_never_partial() {
     1 problem
     "#);
     insta::assert_snapshot!(refusal(FILE, "revoke/alice@x.y/--roster/platform"), @r#"
-    refused: a.yaml:7:7: alice@x.y is not directly in roster "platform", but in roster "sre", which it uses
+    refused: a.yaml:7:7: alice@x.y is not directly in roster "platform", but in roster "sre", which is nested in it
       |     - alice@x.y
       |       ^
       help: run: convoke revoke/alice@x.y/--roster/sre (it also gives members to group "Admins", group "Engineers")
