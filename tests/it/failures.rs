@@ -1,12 +1,11 @@
 //! Servers that are unreachable, wrong, slow or contradictory, and refused credentials: the messages, and that no
 //! conclusions are drawn from incomplete answers.
 
-use std::net::TcpListener;
-
 use convoke::sandbox::{Access, Delay, Endpoint, Fault, FaultRule, Match, RateLimit, Respond, Seed};
 use insta::assert_snapshot;
 
 use crate::harness::{TOKEN, World, given};
+use crate::server::unused_address;
 
 fn admins() -> Seed {
     Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"])
@@ -23,10 +22,10 @@ fn joining(seed: Seed) -> World {
 
 #[test]
 fn unreachable_server_is_reported_with_remedy() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
+    let address = unused_address();
+    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("{address}/client/v4"));
     let outcome = world.run("plan --max-wait 200ms").exits(69);
-    assert_snapshot!(outcome.to_string().replace(&port.to_string(), "[port]"), @r"
+    assert_snapshot!(outcome, @r"
     exit 69
     -- stderr
     error: cannot list the account's user groups: no connection to the API: Connection refused (os error 111) [[n] attempts]
@@ -36,8 +35,8 @@ fn unreachable_server_is_reported_with_remedy() {
 
 #[test]
 fn unreachable_api_still_gives_a_markdown_page() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("http://127.0.0.1:{port}/client/v4"));
+    let address = unused_address();
+    let world = joining(admins()).env("CLOUDFLARE_BASE_URL", &format!("{address}/client/v4"));
     let page = world.run("plan --max-wait 200ms --format markdown").exits(69).stdout;
     assert!(page.starts_with("<!-- convoke:plan -->\n### `convoke plan` failed\n"), "{page}");
     assert!(page.contains("> [!CAUTION]") && page.contains("Connection refused"), "{page}");

@@ -154,6 +154,15 @@ impl World {
         command
     }
 
+    /// The program, started from a shell with this preparation.
+    pub fn from_shell(&self, preparation: &str, arguments: &str, redirection: &str) -> std::process::Command {
+        let script = format!("{preparation} exec {} {arguments} {redirection}", binary().display());
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", &script]).env_clear().envs(&self.environment);
+        command.current_dir(self.folder.path()).stdin(std::process::Stdio::null());
+        command
+    }
+
     /// The program with a clean environment, in the folder.
     pub fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::new(binary());

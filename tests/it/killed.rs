@@ -1,5 +1,4 @@
-//! Interrupted runs: killed before and after every write, stopped by a signal, without disk space, or without a
-//! reader.
+//! Interrupted runs: killed before and after every write, or stopped by a signal.
 
 #![cfg(unix)]
 
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use convoke::journal::{self, Outcome};
 use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
 
-use crate::harness::{World, binary, given};
+use crate::harness::{World, given};
 
 /// Longer than any test waits.
 const FOREVER: Delay = Delay::millis(600_000);
@@ -37,7 +36,7 @@ const AFTER: [(&str, &[&str]); 3] = [
 ];
 
 /// A plan with every kind of write, and a member who moves between groups.
-fn world() -> World {
+pub fn world() -> World {
     let seed = Seed::default().people(["new1@example.com", "new2@example.com"]);
     let group = |seed: Seed, (name, members): (&str, &[&str])| seed.group(name, members.to_vec());
     given(BEFORE.into_iter().fold(seed, group)).groups(&AFTER)
@@ -88,7 +87,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Waits for the process to end by itself.
-fn ended(child: &mut Child) -> ExitStatus {
+pub fn ended(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -101,7 +100,7 @@ fn ended(child: &mut Child) -> ExitStatus {
 
 /// No member who should stay in a group ever left it.
 #[track_caller]
-fn nobody_to_stay_ever_left(world: &World) {
+pub fn nobody_to_stay_ever_left(world: &World) {
     for ((name, before), (_, after)) in BEFORE.iter().zip(AFTER) {
         let staying: BTreeSet<_> = before.iter().filter(|email| after.contains(email)).collect();
         for email in staying {
@@ -240,7 +239,7 @@ fn ignored_hangup_does_not_stop_the_run() {
     let write = &writes()[0];
     world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(LONG)));
     // As `nohup` starts it.
-    let mut command = from_shell(&world, "trap '' HUP;", "apply --yes --concurrency 1", "");
+    let mut command = world.from_shell("trap '' HUP;", "apply --yes --concurrency 1", "");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     arrived(&world, write, true);
     signal(&child, "HUP");
@@ -287,22 +286,6 @@ fn signal_before_the_first_write_changes_nothing() {
 }
 
 #[test]
-fn report_goes_to_stderr_if_stdout_fails() {
-    for redirection in [">/dev/full", "| true"] {
-        let world = world();
-        let (_, _, stderr) = run_from_shell(&world, "", "apply --yes --format json", redirection);
-        let report = stderr.find('{').map(|at| &stderr[at..]).unwrap_or_default();
-        assert!(report.contains("\"status\": \"applied\""), "{stderr}");
-    }
-    // In text, the plan is lost before the change. The exit code is still the report's.
-    for format in ["json", "text"] {
-        let world = world();
-        let (code, _, stderr) = run_from_shell(&world, "", &format!("apply --yes --format {format}"), ">/dev/full");
-        assert_eq!(code, Some(0), "{stderr}");
-    }
-}
-
-#[test]
 fn a_second_signal_ends_the_program_at_once() {
     let world = world();
     let write = &writes()[0];
@@ -326,114 +309,4 @@ fn a_second_signal_ends_the_program_at_once() {
     };
     assert_eq!(status.code(), Some(5));
     journal_is_true(&world, "journal.jsonl", write);
-}
-
-/// The program, started from a shell with this preparation.
-fn from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> Command {
-    let script = format!("{scene} exec {} {arguments} {redirection}", binary().display());
-    let mut command = Command::new("/bin/sh");
-    let environment = world.process();
-    let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    command.args(["-c", &script]).env_clear().envs(variables).current_dir(world.path("")).stdin(Stdio::null());
-    command
-}
-
-/// Runs the program from a shell with this preparation.
-fn run_from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
-    let output = from_shell(world, scene, arguments, redirection).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (output.status.code(), stdout, stderr)
-}
-
-#[cfg(target_os = "linux")] // for /dev/full
-#[test]
-fn result_goes_to_stderr_if_stdout_fails() {
-    let world = world();
-    for (arguments, exit) in [("plan", 1), ("plan --format json", 1), ("drift", 2)] {
-        let (code, _, stderr) = run_from_shell(&world, "", arguments, ">/dev/full");
-        assert_eq!(code, Some(exit), "{arguments}: {stderr}");
-        assert!(stderr.contains("cannot write the result"), "{arguments}: {stderr}");
-    }
-    assert_eq!(world.writes(), Vec::<String>::new());
-    // If stdout is closed at the start, the standard library opens it as /dev/null.
-    let (code, _, stderr) = run_from_shell(&world, "", "plan", ">&-");
-    assert!(matches!(code, Some(0 | 1)), "{stderr}");
-}
-
-#[test]
-fn closed_pipe_ends_quietly() {
-    let world = world();
-    let mut child = world.process().arg("plan").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let status = ended(&mut child);
-    let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
-    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
-}
-
-#[test]
-fn full_disk_stops_the_run_and_keeps_journal() {
-    let full = (0..12).map(|blocks| {
-        let world = world();
-        // Files have a maximum number of blocks, so the write that exceeds it is cut.
-        let scene = format!("trap '' XFSZ; ulimit -f {blocks};");
-        let (code, stdout, stderr) =
-            run_from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
-        let effects = world.account().requests().iter().filter(|request| request.effect).count();
-        if code == Some(0) {
-            return false;
-        }
-        let text = std::fs::read(world.path("j.jsonl")).unwrap_or_default();
-        match journal::parse(&text) {
-            Ok(record) => {
-                let ended = if effects == 0 { [Some(1), Some(5)] } else { [Some(5), Some(1)] };
-                assert!(ended.contains(&code), "{stdout}{stderr}");
-                let said = ["the journal cannot be written", "The journal is incomplete"];
-                assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
-                let told = record.groups.values().flat_map(|group| &group.operations);
-                let told = told.filter(|operation| operation.outcome != Outcome::NotSent).count();
-                assert!(effects <= told, "{effects} effects, {record:#?}");
-            }
-            // There is no space even for the first line, so nothing starts.
-            Err(error) => {
-                assert_eq!((code, effects), (Some(1), 0), "{error}: {stdout}{stderr}");
-            }
-        }
-        nobody_to_stay_ever_left(&world);
-        world.run("apply --yes").exits(0);
-        true
-    });
-    let full = full.filter(|full| *full).count();
-    assert!(full > 3, "the disk was full {full} times only");
-}
-
-#[test]
-fn too_small_disk_stops_before_the_first_write() {
-    let members: Vec<String> = (0..400).map(|number| format!("p{number}@example.com")).collect();
-    let lists: Vec<&str> = members.iter().map(String::as_str).collect();
-    let world = given(Seed::default().group("A", members.clone()).person("new@example.com"))
-        .groups(&[("A", &[&lists[..], &["new@example.com"]].concat())]);
-    // There is space for the first line, but not for the members of the group.
-    let (code, stdout, stderr) =
-        run_from_shell(&world, "trap '' XFSZ; ulimit -f 4;", "apply --yes --journal j.jsonl", "");
-    assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{stdout}{stderr}");
-    assert!(stdout.contains("the journal cannot be written"), "{stdout}{stderr}");
-    assert!(journal::parse(world.read("j.jsonl").as_bytes()).unwrap().groups.is_empty());
-}
-
-#[test]
-fn failed_write_keeps_the_old_file() {
-    let world = world();
-    world.write("plan.json", "the plan before");
-    world.write("metrics.prom", "the metrics before");
-    for (arguments, exit) in [("plan --out plan.json", 1), ("drift --metrics-file metrics.prom", 2)] {
-        let (code, _, stderr) = run_from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
-        assert_eq!(code, Some(exit), "{arguments}: {stderr}");
-        assert!(stderr.contains("cannot be written"), "{stderr}");
-    }
-    assert_eq!(world.read("plan.json"), "the plan before");
-    assert_eq!(world.read("metrics.prom"), "the metrics before");
-    let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 3, "something was left behind: {left:?}");
 }

@@ -60,5 +60,6 @@ mod secrets;
 mod security;
 mod showing;
 mod simulation;
+mod unwritable;
 mod usage;
 mod validate;

@@ -1,8 +1,6 @@
 //! The token is sent only to the API, however it is given.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use convoke::sandbox::{Fault, FaultRule, Match, Respond, Seed};
 use rustls::ServerConfig;
@@ -10,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Outcome, TOKEN, World, given};
+use crate::server::{Reply, Server};
 
 /// A self-signed certificate for localhost, and its key. It has no other use.
 const CERTIFICATE: &[u8] = include_bytes!("security/localhost.der");
@@ -119,40 +118,22 @@ fn redirects_never_receive_the_token() {
 
 #[test]
 fn untrusted_certificate_gets_no_token() {
-    let (address, greeted) = unvouched();
+    let server = Server::on_thread(|_, _| Reply::status(200, "{}"), Some(self_signed()));
     for host in ["localhost", "127.0.0.1"] {
-        let url = format!("https://{host}:{}/client/v4", address.port());
+        let url = format!("https://{host}:{}/client/v4", server.address().port());
         let outcome = world().run(&format!("plan --api-url {url} --max-wait 5s")).exits(69);
         assert!(outcome.stderr.contains("certificate"), "{outcome}");
     }
-    assert_eq!(greeted.load(Ordering::Relaxed), 0, "a handshake was completed");
+    assert_eq!((server.connections(), server.lines()), (0, Vec::new()), "a handshake was completed");
 }
 
-/// A TLS server on this machine with a self-signed certificate, and the number of completed handshakes.
-fn unvouched() -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    let greeted = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&greeted);
+/// TLS with a certificate that no authority signed.
+fn self_signed() -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let key = PrivateKeyDer::try_from(KEY).unwrap();
     let config = config.with_no_client_auth().with_single_cert(vec![CertificateDer::from(CERTIFICATE)], key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    // The thread ends with the tests.
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            while let Ok((stream, _)) = listener.accept().await {
-                if acceptor.accept(stream).await.is_ok() {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-    });
-    (address, greeted)
+    TlsAcceptor::from(Arc::new(config))
 }
 
 #[cfg(unix)]
@@ -163,11 +144,7 @@ fn saved_files_are_private_with_any_umask() {
     let world = world();
     world.write("plan.json", "what others may read");
     for arguments in ["plan --out plan.json", "apply --yes --journal journal.jsonl"] {
-        let script = format!("umask 000; exec {} {arguments}", crate::harness::binary().display());
-        let mut command = std::process::Command::new("/bin/sh");
-        let environment = world.process();
-        let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        let output = command.args(["-c", &script]).envs(variables).current_dir(world.path("")).output().unwrap();
+        let output = world.from_shell("umask 000;", arguments, "").output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
     for file in ["plan.json", "journal.jsonl"] {

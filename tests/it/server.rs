@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use convoke::model::{GroupRef, MemberId};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::{Barrier, oneshot};
+use tokio_rustls::TlsAcceptor;
 
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 pub const GROUP: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
@@ -63,6 +65,7 @@ pub fn unused_address() -> String {
 pub struct Request {
     /// Method and target, as in `GET /path?query`.
     pub line: String,
+    /// The header lines.
     pub headers: String,
     pub body: String,
     pub at: Instant,
@@ -73,6 +76,15 @@ impl Request {
     pub fn number(&self, key: &str) -> Option<usize> {
         let (_, query) = self.line.split_once('?')?;
         query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    pub fn method(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
     }
 
     pub fn path(&self) -> &str {
@@ -102,17 +114,17 @@ pub enum Reply {
 
 impl Reply {
     pub fn json(body: &Value) -> Self {
-        Self::status(200, &body.to_string())
+        Self::status(200, body.to_string())
     }
 
-    pub fn status(status: u16, body: &str) -> Self {
-        Self::Answer { status, headers: vec![("cf-ray", "8f00-AMS".to_owned())], body: body.as_bytes().to_vec() }
+    pub fn status(status: u16, body: impl AsRef<[u8]>) -> Self {
+        Self::Answer { status, headers: vec![("cf-ray", "8f00-AMS".to_owned())], body: body.as_ref().to_vec() }
     }
 
     pub fn error(status: u16, code: i64, message: &str) -> Self {
         let errors = json!([{ "code": code, "message": message }]);
         let body = json!({ "success": false, "errors": errors, "messages": [], "result": null });
-        Self::status(status, &body.to_string())
+        Self::status(status, body.to_string())
     }
 
     /// The same answer with a compressed body.
@@ -157,25 +169,58 @@ pub fn paged(request: &Request, total: usize, most: usize) -> Reply {
     page(numbers, info)
 }
 
-/// A running server. It stops with the test's runtime.
+/// A running server. It stops when it is dropped, or with its runtime.
 pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
+    thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Server {
-    /// Answers each request by `script`, which also gets the number of previous requests.
+    /// Answers each request by `script`, which also gets the number of previous requests. It runs in the test's
+    /// runtime.
     pub async fn start(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (server, accepting) = Self::new(script, None);
+        tokio::spawn(accepting);
+        server
+    }
+
+    /// The same on a thread, for tests that are not async; with TLS, if there is an acceptor.
+    pub fn on_thread(
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut server, accepting) = runtime.block_on(async { Self::new(script, tls) });
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accepting => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        server.thread = Some((stop, thread));
+        server
+    }
+
+    fn new(
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
         let connections = Arc::<AtomicUsize>::default();
         let (script, log, count) = (Arc::new(script), Arc::clone(&seen), Arc::clone(&connections));
-        tokio::spawn(async move {
+        let accepting = async move {
             while let Ok((stream, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                let (script, log, count, tls) =
+                    (Arc::clone(&script), Arc::clone(&log), Arc::clone(&count), tls.clone());
                 tokio::spawn(async move {
                     let reply = |request: Request| {
                         let mut log = log.lock().unwrap();
@@ -183,11 +228,27 @@ impl Server {
                         log.push(request);
                         reply
                     };
-                    serve(stream, reply).await
+                    // Otherwise each body would wait until its head is acknowledged.
+                    stream.set_nodelay(true)?;
+                    match tls {
+                        Some(tls) => {
+                            let stream = tls.accept(stream).await?;
+                            count.fetch_add(1, Ordering::Relaxed);
+                            serve(stream, reply).await
+                        }
+                        None => {
+                            count.fetch_add(1, Ordering::Relaxed);
+                            serve(stream, reply).await
+                        }
+                    }
                 });
             }
-        });
-        Self { address, seen, connections }
+        };
+        (Self { address, seen, connections, thread: None }, accepting)
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn url(&self) -> String {
@@ -206,7 +267,7 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The number of connections.
+    /// The number of connections, with TLS only those whose handshake was completed.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -216,10 +277,18 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.thread.take() {
+            drop(stop);
+            // The thread has already reported a panic of the script.
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Answers the requests of one connection until it ends.
-async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
-    // Otherwise each body would wait until its head is acknowledged.
-    stream.set_nodelay(true)?;
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, reply: impl Fn(Request) -> Reply) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
         let mut reply = reply(request);
@@ -261,7 +330,7 @@ async fn serve(stream: TcpStream, reply: impl Fn(Request) -> Reply) -> std::io::
     stream.shutdown().await
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+async fn read(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> std::io::Result<Option<Request>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head).await? == 0 {
@@ -269,10 +338,13 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Reque
         }
     }
     let (line, headers) = head.split_once("\r\n").unwrap_or_default();
-    let headers = headers.to_ascii_lowercase();
-    let length = headers.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    stream.read_exact(&mut body).await?;
     let line = line.trim_end_matches(" HTTP/1.1").replace("/client/v4", "");
-    Ok(Some(Request { line, headers, body: String::from_utf8_lossy(&body).into_owned(), at: Instant::now() }))
+    let mut request = Request { line, headers: headers.to_owned(), body: String::new(), at: Instant::now() };
+    if request.header("expect").is_some() {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    let mut body = vec![0; request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    request.body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Some(request))
 }

@@ -106,24 +106,11 @@ fn insecure_base_url_is_refused() {
 #[cfg(target_os = "linux")] // for /dev/full
 #[test]
 fn closed_stdout_does_not_panic() {
-    use std::process::{Command, Stdio};
-
     let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
-    let closed = |redirection: &str, arguments: &str| {
-        let script = format!("exec {} {arguments} {redirection}", crate::harness::binary().display());
-        let output = Command::new("/bin/sh")
-            .args(["-c", &script])
-            .env_clear()
-            .current_dir(world.path(""))
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
     for arguments in ["validate", "schema config"] {
-        let (code, stderr) = closed(">/dev/full", arguments);
-        assert_eq!(code, Some(1), "{stderr}");
+        let output = world.from_shell("", arguments, ">/dev/full").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("cannot write the result"), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }

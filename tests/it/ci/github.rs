@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::stand_in::{Answer, Call, StandIn, found};
+use super::stand_in::{StandIn, found, page, parts};
+use crate::server::{Reply, Request};
 
 /// The token of the job, and its user.
 pub const TOKEN: &str = "ghs_of_the_job";
@@ -51,28 +51,28 @@ impl Github {
     }
 }
 
-fn answer(kept: &mut Kept, call: &Call) -> Option<Answer> {
-    if call.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
-        return Some((StatusCode::UNAUTHORIZED, br#"{"message":"Bad credentials"}"#.to_vec()));
+fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
+    if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
+        return Some(Reply::status(401, r#"{"message":"Bad credentials"}"#));
     }
-    if call.path == "/graphql" {
+    if request.path() == "/graphql" {
         return found(&json!({ "data": { "viewer": { "login": BOT } } }));
     }
-    if call.method != "GET" {
-        kept.writes.push(format!("{} {}", call.method, call.path));
-        if kept.forbidden.is_some_and(|part| call.path.contains(part)) {
-            return Some((StatusCode::FORBIDDEN, br#"{"message":"Resource not accessible by integration"}"#.to_vec()));
+    if request.method() != "GET" {
+        kept.writes.push(format!("{} {}", request.method(), request.path()));
+        if kept.forbidden.is_some_and(|part| request.path().contains(part)) {
+            return Some(Reply::status(403, r#"{"message":"Resource not accessible by integration"}"#));
         }
     }
-    let parts = call.parts();
+    let parts = parts(request);
     let ["repos", _, _, rest @ ..] = parts.as_slice() else { return None };
-    match call.method.as_str() {
-        "GET" => read(kept, call, rest),
-        _ => write(kept, call, rest),
+    match request.method() {
+        "GET" => read(kept, request, rest),
+        _ => write(kept, request, rest),
     }
 }
 
-fn read(kept: &Kept, call: &Call, path: &[&str]) -> Option<Answer> {
+fn read(kept: &Kept, request: &Request, path: &[&str]) -> Option<Reply> {
     match path {
         ["commits", sha, "pulls"] => found(kept.pulls.get(*sha).unwrap_or(&json!([]))),
         ["commits", name] => found(&json!({ "sha": kept.commits.get(*name)? })),
@@ -81,18 +81,18 @@ fn read(kept: &Kept, call: &Call, path: &[&str]) -> Option<Answer> {
         }
         ["git", "tags", sha] => found(&json!({ "object": { "type": "commit", "sha": sha.strip_prefix("tag-")? } })),
         ["releases", "tags", _] => found(kept.release.as_ref()?),
-        ["releases", "assets", id] => Some((StatusCode::OK, kept.assets.get(id.parse::<usize>().ok()?)?.clone())),
+        ["releases", "assets", id] => Some(Reply::status(200, kept.assets.get(id.parse::<usize>().ok()?)?.clone())),
         ["issues", number, "comments"] => {
-            found(&call.page(kept.comments.iter().filter(|comment| is(comment, "issue", number))))
+            page(request, kept.comments.iter().filter(|comment| is(comment, "issue", number)))
         }
-        ["issues"] => found(&call.page(kept.issues.iter().filter(|issue| issue["state"] == "open"))),
+        ["issues"] => page(request, kept.issues.iter().filter(|issue| issue["state"] == "open")),
         _ => None,
     }
 }
 
-fn write(kept: &mut Kept, call: &Call, path: &[&str]) -> Option<Answer> {
-    let body: Value = serde_json::from_slice(&call.body).ok()?;
-    match (call.method.as_str(), path) {
+fn write(kept: &mut Kept, request: &Request, path: &[&str]) -> Option<Reply> {
+    let body: Value = serde_json::from_slice(request.body.as_bytes()).ok()?;
+    match (request.method(), path) {
         ("POST", ["issues", number, "comments"]) => {
             let id = 1000 + kept.comments.len();
             let number: u64 = number.parse().ok()?;
@@ -115,7 +115,7 @@ fn write(kept: &mut Kept, call: &Call, path: &[&str]) -> Option<Answer> {
         }
         _ => return None,
     }
-    Some((StatusCode::CREATED, b"{}".to_vec()))
+    Some(Reply::status(201, "{}"))
 }
 
 /// Whether a number of an entry is the one in the path.

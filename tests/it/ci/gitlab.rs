@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::action::{ADMINS, READERS, admins_with, put_convoke};
 use super::checkout::{Repository, tools_are_there};
 use super::runner::yaml;
-use super::stand_in::{Answer, Call, StandIn, found};
+use super::stand_in::{StandIn, found, page, parts};
 use crate::harness::{ACCOUNT, World, given, repository};
+use crate::server::{Reply, Request};
 
 const TOKEN: &str = "glpat-of-the-project";
 const ME: u64 = 41;
@@ -24,22 +24,22 @@ struct Kept {
     requests: BTreeMap<String, Value>,
 }
 
-fn answer(kept: &mut Kept, call: &Call) -> Option<Answer> {
-    if call.header("private-token") != Some(TOKEN) {
-        return Some((StatusCode::UNAUTHORIZED, Vec::new()));
+fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
+    if request.header("private-token") != Some(TOKEN) {
+        return Some(Reply::status(401, ""));
     }
-    let parts = call.parts();
+    let parts = parts(request);
     if parts == ["user"] {
         return found(&json!({ "id": ME }));
     }
     let ["projects", "12", path @ ..] = parts.as_slice() else { return None };
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&call.body).into_owned().collect();
-    match (call.method.as_str(), path) {
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
+    match (request.method(), path) {
         ("GET", ["repository", "commits", sha, "merge_requests"]) => {
             found(kept.requests.get(*sha).unwrap_or(&json!([])))
         }
-        ("GET", ["merge_requests", "7", "notes"]) => found(&call.page(kept.notes.iter())),
-        ("GET", ["issues"]) => found(&call.page(kept.issues.iter().filter(|issue| issue["state"] == "opened"))),
+        ("GET", ["merge_requests", "7", "notes"]) => page(request, kept.notes.iter()),
+        ("GET", ["issues"]) => page(request, kept.issues.iter().filter(|issue| issue["state"] == "opened")),
         ("POST", ["merge_requests", "7", "notes"]) => {
             let id = kept.notes.len();
             kept.notes.push(json!({ "id": id, "author": { "id": ME }, "body": form["body"] }));

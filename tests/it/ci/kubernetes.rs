@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use axum::http::StatusCode;
 use convoke::sandbox::Seed;
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use super::checkout::tools_are_there;
 use super::runner::yaml;
 use super::stand_in::StandIn;
 use crate::harness::{ACCOUNT, World, given, repository};
+use crate::server::Reply;
 
 /// The pushed texts, by path.
 type Pushed = Vec<(String, String)>;
@@ -32,10 +32,9 @@ fn pod() -> Option<Pod> {
         .group("Admins", ["alice@example.com", "bob@example.com"])
         .group("Readers", ["erin@example.com", "frank@example.com"]);
     let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
-    let gateway = StandIn::start(Pushed::new(), |pushed, call| {
-        let text = String::from_utf8(call.body.to_vec()).unwrap();
-        pushed.push((format!("{} {}", call.method, call.path), text));
-        Some((StatusCode::OK, Vec::new()))
+    let gateway = StandIn::start(Pushed::new(), |pushed, request| {
+        pushed.push((format!("{} {}", request.method(), request.path()), request.body.clone()));
+        Some(Reply::status(200, ""))
     });
     let container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].clone();
     Some(Pod { world: given(seed), gateway, container })

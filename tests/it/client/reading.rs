@@ -122,13 +122,10 @@ async fn request_has_headers_and_credentials() {
     server.client().group_members(&group()).await.unwrap();
     let request = server.seen().remove(0);
     assert_eq!(request.line, format!("GET /accounts/{ACCOUNT}/iam/user_groups/{GROUP}/members?per_page=500&page=1"));
-    assert!(request.headers.contains(&format!("authorization: bearer {TOKEN}\r\n")));
-    assert!(request.headers.contains(concat!(
-        "user-agent: convoke/",
-        env!("CARGO_PKG_VERSION"),
-        " (+https://ci.example.com/runs/7)\r\n"
-    )));
-    assert!(request.headers.contains("accept-encoding: gzip\r\n"));
+    assert_eq!(request.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
+    let agent = concat!("convoke/", env!("CARGO_PKG_VERSION"), " (+https://ci.example.com/runs/7)");
+    assert_eq!(request.header("user-agent"), Some(agent));
+    assert_eq!(request.header("accept-encoding"), Some("gzip"));
 }
 
 #[tokio::test]

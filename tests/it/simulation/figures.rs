@@ -56,8 +56,15 @@ const FAULTS: [&str; 42] = [
     "token revoked",
 ];
 
-/// Why removals are kept back while a plan is applied. Each of the first four happens.
-const KEPT: [&str; 5] = ["allow_empty", "group_removals", "min_members", "an addition not proven", "total_removals"];
+/// Why removals are kept back while a plan is applied, and how the report says it. Each of the first four happens.
+const KEPT: [(&str, &str); 6] = [
+    ("allow_empty", "allow_empty is not set"),
+    ("group_removals", "group_removals is"),
+    ("min_members", "min_members is"),
+    ("an addition not proven", "is not proven"),
+    ("total_removals", "total_removals is"),
+    ("protected", "is protected at"),
+];
 
 /// From this number of schedules on, each end and each fault has happened.
 const ENOUGH: u64 = 1000;
@@ -110,7 +117,8 @@ impl Figures {
 
     /// The ends and faults that should have occurred in this number of schedules, but did not.
     pub fn missing(&self) -> Vec<&'static str> {
-        let all = [(ENOUGH, &self.ends, &ENDS[..]), (ENOUGH, &self.faults, &FAULTS), (PLENTY, &self.kept, &KEPT[..4])];
+        let kept: Vec<&str> = KEPT.iter().take(4).map(|(name, _)| *name).collect();
+        let all = [(ENOUGH, &self.ends, &ENDS[..]), (ENOUGH, &self.faults, &FAULTS), (PLENTY, &self.kept, &kept)];
         let expected = all.iter().filter(|(least, ..)| self.schedules >= *least);
         let missing = expected.flat_map(|(_, counts, kinds)| kinds.iter().filter(|kind| !counts.contains_key(**kind)));
         missing.copied().collect()
@@ -118,8 +126,8 @@ impl Figures {
 }
 
 fn reason(kept: &Undone) -> &'static str {
-    let named = KEPT.iter().find(|name| kept.reason.contains(**name));
-    named.unwrap_or(&"an addition not proven")
+    let known = KEPT.iter().find(|(_, text)| kept.reason.contains(text));
+    known.unwrap_or_else(|| panic!("no reason to keep a removal is known by this text: {:?}", kept.reason)).0
 }
 
 fn kind(fault: &Fault) -> &'static str {
