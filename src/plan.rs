@@ -25,9 +25,6 @@ mod typos;
 mod undo;
 mod why;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};

@@ -10,8 +10,6 @@ pub mod json;
 pub mod markdown;
 pub mod metrics;
 pub mod review;
-#[cfg(test)]
-pub(crate) mod samples;
 pub mod text;
 pub mod view;
 pub mod why;

@@ -167,6 +167,3 @@ pub fn group_document(group: &Exported, account_id: AccountId) -> String {
 fn warnings(export: &Export) -> String {
     export.warnings.iter().map(|warning| format!("# {}\n", comment(warning))).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,9 +10,6 @@ mod failure;
 mod page;
 mod report;
 
-#[cfg(test)]
-mod tests;
-
 pub use drift::drift;
 pub use failure::failure;
 pub use report::{report, stale};

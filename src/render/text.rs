@@ -3,8 +3,6 @@
 mod drift;
 mod paint;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use unicode_width::UnicodeWidthStr;
 

@@ -155,7 +155,7 @@ impl World {
     }
 
     /// The program, started from a shell with this preparation.
-    pub fn from_shell(&self, preparation: &str, arguments: &str, redirection: &str) -> std::process::Command {
+    pub fn shell(&self, preparation: &str, arguments: &str, redirection: &str) -> std::process::Command {
         let script = format!("{preparation} exec {} {arguments} {redirection}", binary().display());
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-c", &script]).env_clear().envs(&self.environment);

@@ -239,7 +239,7 @@ fn ignored_hangup_does_not_stop_the_run() {
     let write = &writes()[0];
     world.account().push_fault(FaultRule::once(same(&world, write), Fault::Stall(LONG)));
     // As `nohup` starts it.
-    let mut command = world.from_shell("trap '' HUP;", "apply --yes --concurrency 1", "");
+    let mut command = world.shell("trap '' HUP;", "apply --yes --concurrency 1", "");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     arrived(&world, write, true);
     signal(&child, "HUP");

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
 )]
 
+mod account;
 mod blocking;
 mod harness;
 mod server;
@@ -34,6 +35,7 @@ mod drift;
 mod drift_figures;
 mod edit;
 mod examples;
+mod exported_files;
 mod exporting;
 mod failures;
 mod formats;
@@ -44,10 +46,12 @@ mod killed;
 mod names;
 mod narrowed;
 mod pacing;
+mod plan;
 mod planning;
 mod properties;
 mod purity;
 mod readme;
+mod render;
 mod requests;
 mod review;
 mod rules;

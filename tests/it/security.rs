@@ -144,7 +144,7 @@ fn saved_files_are_private_with_any_umask() {
     let world = world();
     world.write("plan.json", "what others may read");
     for arguments in ["plan --out plan.json", "apply --yes --journal journal.jsonl"] {
-        let output = world.from_shell("umask 000;", arguments, "").output().unwrap();
+        let output = world.shell("umask 000;", arguments, "").output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
     for file in ["plan.json", "journal.jsonl"] {

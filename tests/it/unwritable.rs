@@ -12,7 +12,7 @@ use crate::killed::{ended, nobody_to_stay_ever_left, world};
 
 /// Runs the program from a shell with this preparation.
 fn run_from_shell(world: &World, scene: &str, arguments: &str, redirection: &str) -> (Option<i32>, String, String) {
-    let output = world.from_shell(scene, arguments, redirection).output().unwrap();
+    let output = world.shell(scene, arguments, redirection).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(!stderr.contains("panicked"), "{stderr}");

@@ -108,7 +108,7 @@ fn insecure_base_url_is_refused() {
 fn closed_stdout_does_not_panic() {
     let world = nothing().groups(&[("Admins", &["alice@example.com"])]);
     for arguments in ["validate", "schema config"] {
-        let output = world.from_shell("", arguments, ">/dev/full").output().unwrap();
+        let output = world.shell("", arguments, ">/dev/full").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("cannot write the result"), "{stderr}");

@@ -59,7 +59,10 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::samples::group_id;
+
+    fn group_id(number: usize) -> GroupId {
+        format!("{number:032}").parse().unwrap()
+    }
 
     fn names(of: &[&str]) -> Vec<String> {
         let exported = |number| Exported { id: group_id(number), yaml: String::new() };

@@ -301,7 +301,7 @@ async fn redirect_becomes_a_named_error() {
 
 #[tokio::test]
 async fn an_endless_body_is_cut_off() {
-    let server = Server::start(|_, _| Reply::status(200, &" ".repeat(17 * 1024 * 1024))).await;
+    let server = Server::start(|_, _| Reply::status(200, " ".repeat(17 * 1024 * 1024))).await;
     let error = server.client().user_groups().await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ApiErrorKind::Malformed, 1));
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use convoke::apply::{self, Means, Start};
 use convoke::cloudflare::{Client, ClientConfig, Credentials};
-use convoke::config::{self, Source};
 use convoke::journal::Journal;
-use convoke::model::{AccountId, Desired, GroupSummary, Member, MemberId, Observed};
+use convoke::model::{AccountId, Desired, Status};
 use convoke::observe;
 use convoke::plan::{self, Plan, Policy};
 use fastrand::Rng;
@@ -17,18 +16,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::account::{AccountBuilder, member, member_id, parsed};
 use crate::server::{Reply, Server, config};
 
 /// The number of members who are and stay in the group.
 const MEMBERS: usize = 7;
-const GROUP: &str = "0123456789abcdef0123456789abcdef";
+/// The first group of the account.
+const GROUP: &str = "a0000000000000000000000000000000";
 
 /// The maximum number of requests before the program must have ended.
 const MOST_REQUESTS: usize = 3_000;
-
-fn id(number: usize) -> String {
-    format!("{:032x}", 0xa_bcde_0000 + number)
-}
 
 fn email(number: usize) -> String {
     format!("person{number}@example.com")
@@ -42,7 +39,7 @@ fn desired() -> Desired {
          groups:\n  Ops:\n    allow_empty: true\n    members: [{}]\n",
         members.join(", ")
     );
-    config::parse(&[Source { path: "convoke.yaml".into(), bytes: text.into() }]).unwrap()
+    parsed(&[("convoke.yaml", &text)])
 }
 
 fn policy() -> Policy {
@@ -51,27 +48,15 @@ fn policy() -> Policy {
 
 /// A saved plan.
 pub fn a_plan() -> String {
-    let desired = desired();
-    let group = GROUP.parse().unwrap();
-    let member = |number: usize| Member {
-        id: id(number).parse().unwrap(),
-        email: Some(email(number).parse().unwrap()),
-        status: None,
-    };
-    let observed =
-        (1..MEMBERS + 2).map(|number| (id(number).parse::<MemberId>().unwrap(), Arc::new(member(number)))).collect();
-    let current = Observed {
-        groups: [(group, GroupSummary { name: "Ops".into(), created_on: None, grants: Vec::new() })].into(),
-        memberships: [(group, Arc::new(observed))].into(),
-        ..Observed::default()
-    };
-    let plan = plan::plan(&desired, &current, &policy(), Timestamp::UNIX_EPOCH);
+    let members = (1..MEMBERS + 2).map(|number| member(number, Some(&email(number)), Status::Accepted));
+    let current = AccountBuilder::default().group_of("Ops", members).observed;
+    let plan = plan::plan(&desired(), &current, &policy(), Timestamp::UNIX_EPOCH);
     serde_json::to_string(&plan.sealed()).unwrap()
 }
 
 /// The true answer for each path.
 fn sound(path: &str) -> Value {
-    let person = |number: usize| json!({ "id": id(number), "email": email(number), "status": "accepted", "user": { "email": email(number) } });
+    let person = |number: usize| json!({ "id": member_id(number), "email": email(number), "status": "accepted", "user": { "email": email(number) } });
     let result: Vec<Value> = match path {
         path if path.ends_with("/user_groups") => vec![json!({ "id": GROUP, "name": "Ops" })],
         _ => (0..MEMBERS).map(person).collect(),
@@ -195,7 +180,7 @@ fn anything(rng: &mut Rng, path: &str) -> Reply {
             let headers =
                 ["0", "-1", "99999999999999999999", "soon", "Wed, 21 Oct 2065 07:28:00 GMT", "\"d\";r=0;t=99999999999"];
             let header = |rng: &mut Rng| headers[rng.usize(..headers.len())];
-            let answer = Reply::status(statuses[rng.usize(..statuses.len())], &value.to_string());
+            let answer = Reply::status(statuses[rng.usize(..statuses.len())], value.to_string());
             answer.with("retry-after", header(rng)).with("ratelimit", header(rng))
         }
     }
@@ -241,7 +226,8 @@ async fn a_list_without_an_end_is_given_up() {
                 return Reply::json(&sound(path));
             }
             let from = next.fetch_add(per_page, Ordering::Relaxed);
-            let entries: Vec<Value> = (from..from + per_page).map(|number| json!({ "id": id(number) })).collect();
+            let entries: Vec<Value> =
+                (from..from + per_page).map(|number| json!({ "id": member_id(number) })).collect();
             Reply::json(&json!({ "success": true, "result": entries }))
         })
         .await;
@@ -273,7 +259,7 @@ async fn huge_list_is_given_up_immediately() {
 
 #[tokio::test]
 async fn duplicate_member_invalidates_the_list() {
-    for again in [id(1), id(1).to_uppercase()] {
+    for again in [member_id(1).to_string(), member_id(1).to_string().to_uppercase()] {
         let peer = Peer::start(move |path| {
             let mut value = sound(path);
             if !path.ends_with("/user_groups") {

@@ -6,7 +6,8 @@ use convoke::model::Mode;
 use convoke::plan::Action;
 use proptest::prelude::*;
 
-use super::world::{GroupCase, Spelling, carry_out, cases, group, ids, member, steps, time};
+use super::world::{GroupCase, Spelling, carry_out, cases, ids, steps, time};
+use crate::account::{group_id, member_id};
 
 proptest! {
     #[test]
@@ -24,7 +25,7 @@ proptest! {
                 Mode::Exact | Mode::Additive => &desired | &before,
                 Mode::Observe => before,
             };
-            prop_assert_eq!(&present[&group(number)], &expected);
+            prop_assert_eq!(&present[&group_id(number)], &expected);
         }
     }
 
@@ -73,7 +74,7 @@ proptest! {
     fn group_with_unresolved_entry_loses_nobody(case in cases()) {
         let plan = case.plan();
         for (number, case) in case.groups.iter().enumerate().filter(|(_, case)| case.stranger) {
-            let planned = plan.groups.iter().find(|planned| planned.id == group(number)).unwrap();
+            let planned = plan.groups.iter().find(|planned| planned.id == group_id(number)).unwrap();
             prop_assert_eq!(planned.removals().count(), 0);
             prop_assert!(ids(&case.present).is_subset(&planned.target()));
             prop_assert!(plan.blocked.iter().any(|blocked| blocked.group == planned.name));
@@ -126,7 +127,7 @@ proptest! {
         if !present.remove(&person) {
             present.insert(person);
         }
-        prop_assert_ne!(case.plan().digest, other.plan().digest, "{} in group {}", member(person), number);
+        prop_assert_ne!(case.plan().digest, other.plan().digest, "{} in group {}", member_id(usize::from(person)), number);
     }
 
     #[test]

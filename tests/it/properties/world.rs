@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use convoke::config::{self, Source};
-use convoke::model::{Desired, GroupId, GroupSummary, Member, MemberId, Mode, Observed, Person, PersonStatus, Status};
-use convoke::plan::{GroupPlan, Method, Operation, Plan, Policy, plan};
-use jiff::{SignedDuration, Timestamp};
+use convoke::model::{Desired, GroupId, MemberId, Mode, Observed, PersonStatus, Status};
+use convoke::plan::{GroupPlan, Method, Operation, Plan, plan};
+use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+
+use crate::account::{AccountBuilder, group_id, member, member_id, parsed, policy};
 
 /// The number of people.
 const PEOPLE: u8 = 9;
@@ -41,18 +41,8 @@ pub fn cases() -> impl Strategy<Value = Case> {
     vec(group, 1..5).prop_map(|groups| Case { groups })
 }
 
-/// The account member with this number.
-pub fn member(person: u8) -> MemberId {
-    format!("{:032x}", 0xa0 + u32::from(person)).parse().unwrap()
-}
-
-/// The group with this number.
-pub fn group(number: usize) -> GroupId {
-    format!("{:032x}", 0x9000 + number).parse().unwrap()
-}
-
 pub fn ids(people: &BTreeSet<u8>) -> BTreeSet<MemberId> {
-    people.iter().copied().map(member).collect()
+    people.iter().map(|person| member_id(usize::from(*person))).collect()
 }
 
 /// The spelling of the files, which must not make a difference.
@@ -89,37 +79,23 @@ impl Case {
                 members.join(", ")
             );
         }
-        let sources: Vec<Source> = texts
-            .into_iter()
-            .enumerate()
-            .map(|(at, text)| Source { path: format!("{at}.yaml"), bytes: finished(text).into_bytes() })
-            .collect();
-        config::parse(&sources).unwrap_or_else(|problems| panic!("{problems}"))
+        let texts = texts.into_iter().enumerate().map(|(at, text)| (format!("{at}.yaml"), finished(text)));
+        let texts: Vec<_> = texts.collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        parsed(&files)
     }
 
     pub fn current(&self, spelling: &Spelling) -> Observed {
-        let mut current = Observed::default();
+        let mut account = AccountBuilder::default();
         for (number, case) in self.groups.iter().enumerate() {
-            let name = format!("{}group {number}", spelling.prefix);
-            current.groups.insert(
-                group(number),
-                GroupSummary { name: name.as_str().into(), created_on: None, grants: Vec::new() },
-            );
-            let members = case.present.iter().map(|person| {
-                let email = Some(address(*person).parse().unwrap());
-                (member(*person), Arc::new(Member { id: member(*person), email, status: Some(Status::Accepted) }))
-            });
-            current.memberships.insert(group(number), Arc::new(members.collect()));
+            let members = case.present.iter();
+            let members = members.map(|person| member(usize::from(*person), Some(&address(*person)), Status::Accepted));
+            account = account.group_of(&format!("{}group {number}", spelling.prefix), members);
         }
-        let people = (0..PEOPLE).map(|person| {
-            let emails = [address(person).parse().unwrap()].into();
-            (
-                member(person),
-                Person { emails, status: PersonStatus::Known(Status::Accepted), user_id: None, two_factor: None },
-            )
-        });
-        current.people = people.collect();
-        current
+        let known = PersonStatus::Known(Status::Accepted);
+        let everybody = (0..PEOPLE)
+            .fold(account, |account, person| account.person(usize::from(person), &address(person), known.clone()));
+        everybody.observed
     }
 
     pub fn plan(&self) -> Plan {
@@ -132,13 +108,13 @@ impl Case {
 
     /// The present members of the groups.
     pub fn present(&self) -> BTreeMap<GroupId, BTreeSet<MemberId>> {
-        self.groups.iter().enumerate().map(|(number, case)| (group(number), ids(&case.present))).collect()
+        self.groups.iter().enumerate().map(|(number, case)| (group_id(number), ids(&case.present))).collect()
     }
 
     /// The same files with the account after a run.
     pub fn with_present(&self, present: &BTreeMap<GroupId, BTreeSet<MemberId>>) -> Self {
         let groups = self.groups.iter().enumerate().map(|(number, case)| {
-            let there = |person: &u8| present[&group(number)].contains(&member(*person));
+            let there = |person: &u8| present[&group_id(number)].contains(&member_id(usize::from(*person)));
             GroupCase { present: (0..PEOPLE).filter(there).collect(), ..case.clone() }
         });
         Self { groups: groups.collect() }
@@ -156,13 +132,6 @@ fn address(person: u8) -> String {
 
 pub fn time() -> Timestamp {
     "2026-12-01T00:00:00Z".parse().unwrap()
-}
-
-pub fn policy() -> Policy {
-    Policy {
-        expiring_within: SignedDuration::from_hours(24 * 7),
-        ..Policy::new(crate::harness::ACCOUNT.parse().unwrap())
-    }
 }
 
 /// A request of a plan, and its group.

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use convoke::config::{self, Source};
 use convoke::model::{Desired, Mode};
 use convoke::sandbox::Invitation;
 use fastrand::Rng;
 
 use super::scenario::{Cast, pick};
+use crate::account::parsed;
 
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -141,8 +141,7 @@ impl Files {
 
     /// The declarations as the program reads them.
     pub fn desired(&self) -> Desired {
-        let source = Source { path: "convoke.yaml".into(), bytes: self.yaml().into_bytes() };
-        config::parse(&[source]).unwrap_or_else(|problems| panic!("{problems}\n{}", self.yaml()))
+        parsed(&[("convoke.yaml", &self.yaml())])
     }
 
     fn yaml(&self) -> String {

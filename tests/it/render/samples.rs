@@ -1,23 +1,19 @@
 //! Plans and reports for the tests of every format.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use jiff::{SignedDuration, Timestamp};
+use convoke::config::Problems;
+use convoke::model::{GroupName, Member, Observed, RunStatus, Status};
+use convoke::plan::{self, Action, Plan};
+use convoke::render::failure::{FORMAT_VERSION, Failed};
+use convoke::render::view::{Invocation, View};
+use convoke::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, Undone};
 
-use super::failure::{FORMAT_VERSION, Failed};
-use super::view::{Invocation, View};
-use crate::config::{self, Problems, Source};
-use crate::model::{
-    Desired, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, RunStatus, Status,
-};
-use crate::plan::{self, Action, Plan, Policy};
-use crate::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, Undone};
+use crate::account::{account, group_id, member, parsed, policy};
 
 /// A hostile name: terminal escapes, Markdown, HTML, mentions, links, fences, annotations, YAML.
 pub const HOSTILE: &str =
     "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"";
-
-pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
 /// The command that applies the samples.
 static APPLY: LazyLock<Invocation> =
@@ -42,48 +38,9 @@ pub fn failed(problems: &Problems) -> Failed<'_> {
     }
 }
 
-/// A group id made from a number.
-pub fn group_id(number: usize) -> GroupId {
-    format!("a{number:031}").parse().unwrap()
-}
-
-/// A member id made from a number.
-pub fn member_id(number: usize) -> MemberId {
-    format!("b{number:031}").parse().unwrap()
-}
-
-/// An account with these groups. A member named `?` has no address; a member with `~` in front is pending.
-pub fn account(groups: &[(&str, &[&str])]) -> Observed {
-    let mut current = Observed::default();
-    let mut seen: Vec<String> = Vec::new();
-    for (number, (name, members)) in groups.iter().enumerate() {
-        let id = group_id(number);
-        current.groups.insert(id, GroupSummary { name: GroupName::from(*name), created_on: None, grants: Vec::new() });
-        let mut membership = Membership::new();
-        for member in *members {
-            let index = seen.iter().position(|known| known == member).unwrap_or_else(|| {
-                seen.push((*member).into());
-                seen.len() - 1
-            });
-            let status = if member.starts_with('~') { Status::Pending } else { Status::Accepted };
-            let email = member.trim_start_matches('~').parse().ok();
-            membership.insert(member_id(index), Arc::new(Member { id: member_id(index), email, status: Some(status) }));
-        }
-        current.memberships.insert(id, Arc::new(membership));
-    }
-    current
-}
-
-pub fn desired(yaml: &str) -> Desired {
-    config::parse(&[Source { path: "groups.yaml".into(), bytes: yaml.into() }]).unwrap()
-}
-
 /// The plan of a file for an account, at the start of December 2026.
-pub fn plan(yaml: &str, current: &Observed) -> Plan {
-    let time: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
-    let expiring_within = SignedDuration::from_hours(24 * 7);
-    let policy = Policy { expiring_within, ..Policy::new(ACCOUNT.parse().unwrap()) };
-    plan::plan(&desired(yaml), current, &policy, time)
+fn plan(yaml: &str, current: &Observed) -> Plan {
+    plan::plan(&parsed(&[("groups.yaml", yaml)]), current, &policy(), "2026-12-01T00:00:00Z".parse().unwrap())
 }
 
 /// A plan without changes.
@@ -133,7 +90,7 @@ fn small_account() -> Observed {
 pub fn labeled() -> Plan {
     let before = SMALL
         .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
-    small().labeled_since(&super::samples::plan(&before, &small_account()))
+    small().labeled_since(&plan(&before, &small_account()))
 }
 
 /// A plan without changes. The change under review loosens a rule and a mode, drops a group and protects a person.
@@ -143,6 +100,7 @@ pub fn loosened() -> Plan {
     let after = "version: 1\nsettings:\n  limits: { total_removals: 5% }\n  protected: [alice@example.com]\ngroups:\n  \
                  Developers:\n    mode: additive\n    members: [alice@example.com]\n";
     let account = account(&[("Developers", &["alice@example.com"]), ("Old", &[])]);
+    let desired = |text| parsed(&[("groups.yaml", text)]);
     let changes = plan::compare_base(&desired(before), &desired(after)).changes;
     plan(after, &account).with_base(&plan(before, &account), changes)
 }
@@ -212,8 +170,9 @@ pub fn hostile() -> Plan {
         expiring.group = name.clone();
         expiring.origin.file = HOSTILE.into();
     });
-    plan.recount();
-    plan
+    // Counts the parts again.
+    let refusals = std::mem::take(&mut plan.refusals);
+    plan.with_refusals(refusals)
 }
 
 /// Three thousand changes in one group.
@@ -240,7 +199,7 @@ pub fn many_groups(count: usize) -> Plan {
 
 /// A member with an address.
 fn subject(email: &str) -> Member {
-    Member { id: member_id(1), email: email.parse().ok(), status: Some(Status::Accepted) }
+    member(1, Some(email), Status::Accepted)
 }
 
 /// The report of a partial apply.

@@ -1,14 +1,16 @@
 //! Tests that exported files read back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use convoke::config::export::{Export, document, export, file_names, group_document};
+use convoke::model::{Observed, Status};
+use convoke::plan;
 use proptest::prelude::*;
 
-use super::*;
-use crate::config::{self, Source};
-use crate::model::GroupSummary;
-use crate::plan;
-use crate::render::samples::{ACCOUNT, HOSTILE, account, group_id, member_id};
+use crate::account::{AccountBuilder, account, group_id, member, member_id, parsed, policy};
+use crate::harness::ACCOUNT;
+use crate::render::samples::HOSTILE;
 
 fn exported(current: &Observed) -> Export {
     export(current, &current.groups.keys().copied().collect())
@@ -76,8 +78,8 @@ fn undeclarable_groups_are_reported() {
 #[test]
 fn members_sharing_an_address_are_exported_by_id() {
     let mut current = account(&[("A", &["alice@example.com"]), ("B", &["x@example.com"])]);
-    let member = Arc::new(Member { id: member_id(7), email: "ALICE@example.com".parse().ok(), status: None });
-    current.memberships.insert(group_id(1), Arc::new(Membership::from([(member_id(7), member)])));
+    let shared = member(7, Some("ALICE@example.com"), Status::Accepted);
+    current.memberships.insert(group_id(1), Arc::new([(member_id(7), Arc::new(shared))].into()));
     insta::assert_snapshot!(whole(&current), @r#"
     # The membership of 2 groups, as it is in the account.
     version: 1
@@ -122,27 +124,22 @@ prop_compose! {
         people in prop::collection::vec((email(), any::<bool>()), 1..12),
         groups in prop::collection::vec((name(), prop::collection::vec(any::<prop::sample::Index>(), 0..10)), 0..6),
     ) -> Observed {
-        let mut current = Observed::default();
-        for (number, (name, members)) in groups.into_iter().enumerate() {
-            current.groups.insert(group_id(number), GroupSummary { name: GroupName(name.into()), created_on: None, grants: Vec::new() });
+        let account = groups.into_iter().fold(AccountBuilder::default(), |account, (name, members)| {
             let members = members.into_iter().map(|index| {
                 let index = index.index(people.len());
                 let (email, pending) = &people[index];
-                let status = Some(if *pending { Status::Pending } else { Status::Accepted });
-                (member_id(index), Arc::new(Member { id: member_id(index), email: email.as_deref().and_then(|email| email.parse().ok()), status }))
+                member(index, email.as_deref(), if *pending { Status::Pending } else { Status::Accepted })
             });
-            current.memberships.insert(group_id(number), Arc::new(members.collect()));
-        }
-        current
+            account.group_of(&name, members)
+        });
+        account.observed
     }
 }
 
-fn check(sources: &[Source], current: &Observed, groups: usize) {
-    let desired = config::parse(sources).unwrap_or_else(|problems| panic!("{problems}"));
+fn check(files: &[(&str, &str)], current: &Observed, groups: usize) {
+    let desired = parsed(files);
     assert_eq!(desired.groups.len(), groups);
-    let policy =
-        plan::Policy { expiring_within: jiff::SignedDuration::ZERO, ..plan::Policy::new(ACCOUNT.parse().unwrap()) };
-    let plan = plan::plan(&desired, current, &policy, jiff::Timestamp::UNIX_EPOCH);
+    let plan = plan::plan(&desired, current, &policy(), jiff::Timestamp::UNIX_EPOCH);
     assert!(!plan.has_differences() && plan.blocked.is_empty() && plan.refusals.is_empty(), "{plan:?}");
     assert!(plan.sought(current, false).is_empty());
 }
@@ -152,17 +149,15 @@ proptest! {
     fn exported_files_have_an_empty_plan(current in any_account()) {
         let export = exported(&current);
         let account_id = ACCOUNT.parse().unwrap();
-        let one = Source { path: "all.yaml".into(), bytes: document(&export, account_id).into() };
-        check(&[one], &current, export.groups.len());
+        check(&[("all.yaml", &document(&export, account_id))], &current, export.groups.len());
 
         let names = file_names(&export.groups);
         prop_assert_eq!(names.values().collect::<BTreeSet<_>>().len(), export.groups.len());
-        let sources: Vec<Source> = export.groups.values().map(|group| Source {
-            path: names[&group.id].clone(),
-            bytes: group_document(group, account_id).into(),
-        }).collect();
-        if !sources.is_empty() {
-            check(&sources, &current, export.groups.len());
+        let texts = export.groups.values().map(|group| (&names[&group.id], group_document(group, account_id)));
+        let texts: Vec<_> = texts.collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        if !files.is_empty() {
+            check(&files, &current, export.groups.len());
         }
     }
 

@@ -1,8 +1,11 @@
 //! Pages with hostile names and with many groups, rendered as GitHub renders Markdown.
 
+use convoke::plan::Since;
+
 use super::*;
-use crate::plan::Since;
-use crate::render::markdown::page::MOST_BYTES;
+
+/// GitHub's maximum length of a comment.
+const MOST_BYTES: usize = 65_536;
 
 pub fn rendered(page: &str) -> String {
     let mut options = comrak::Options::default();

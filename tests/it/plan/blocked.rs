@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::{BlockedReason, Change};
+use convoke::plan::{BlockedReason, Change};
 
 fn reasons(plan: &Plan) -> Vec<String> {
     plan.blocked.iter().map(|blocked| format!("{} {}: {blocked}", blocked.origin, blocked.group)).collect()
@@ -7,7 +7,7 @@ fn reasons(plan: &Plan) -> Vec<String> {
 
 #[test]
 fn unknown_address_holds_removals_of_its_group() {
-    let account = Account::default().group("G", [1, 2]).group("H", [1, 2]).accepted([3]);
+    let account = AccountBuilder::default().group("G", [1, 2]).group("H", [1, 2]).accepted([3]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - p22@example.com\n      - p3@example.com\n  \
          H: {members: [p1@example.com]}\n",
@@ -21,7 +21,7 @@ fn unknown_address_holds_removals_of_its_group() {
 #[test]
 fn typo_holds_probable_person_in_all_groups() {
     // p2 moves from H to G, and G's file misspells the address.
-    let account = Account::default().group("G", [1]).group("H", [1, 2]);
+    let account = AccountBuilder::default().group("G", [1]).group("H", [1, 2]);
     let plan =
         account.plan("groups:\n  G: {members: [p1@example.com, pp2@example.com]}\n  H: {members: [p1@example.com]}\n");
     assert_eq!(changes(&plan, "H"), (vec![], vec![]));
@@ -30,7 +30,7 @@ fn typo_holds_probable_person_in_all_groups() {
 
 #[test]
 fn members_of_unreadable_groups_are_not_removed_elsewhere() {
-    let account = Account::default().group("H", [1, 2]);
+    let account = AccountBuilder::default().group("H", [1, 2]);
     let plan = account.plan("groups:\n  Gone: {members: [p2@example.com]}\n  H: {members: [p1@example.com]}\n");
     assert_eq!(plan.summary.held, 1);
     assert!(plan.groups[0].operations.is_empty());
@@ -38,7 +38,7 @@ fn members_of_unreadable_groups_are_not_removed_elsewhere() {
 
 #[test]
 fn rejected_invitation_blocks_unless_invited_again() {
-    let account = Account::default().group("G", [1]).person(2, "p2@example.com", PersonStatus::Rejected);
+    let account = AccountBuilder::default().group("G", [1]).person(2, "p2@example.com", PersonStatus::Rejected);
     let files = "groups:\n  G: {members: [p1@example.com, p2@example.com]}\n";
     assert_eq!(account.plan(files).blocked[0].reason, BlockedReason::RejectedInvitation);
     let again = account.person(3, "P2@example.com", PersonStatus::Known(Status::Pending));
@@ -49,8 +49,11 @@ fn rejected_invitation_blocks_unless_invited_again() {
 #[test]
 fn shared_address_blocks_and_names_ids() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account =
-        Account::default().group("G", []).person(2, "x@example.com", known.clone()).person(3, "X@example.com", known);
+    let account = AccountBuilder::default().group("G", []).person(2, "x@example.com", known.clone()).person(
+        3,
+        "X@example.com",
+        known,
+    );
     let plan = account.plan("groups:\n  G: {members: [x@example.com]}\n");
     let candidates = vec![member_id(2), member_id(3)];
     assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
@@ -59,7 +62,7 @@ fn shared_address_blocks_and_names_ids() {
 #[test]
 fn shared_address_is_ambiguous_across_groups() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account = Account::default().group("G", [1]).person(2, "P1@example.com", known);
+    let account = AccountBuilder::default().group("G", [1]).person(2, "P1@example.com", known);
     let plan = account.plan(&format!("groups:\n{}", listing("G", "", [1])));
     let candidates = vec![member_id(1), member_id(2)];
     assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
@@ -68,17 +71,17 @@ fn shared_address_is_ambiguous_across_groups() {
 
 #[test]
 fn group_member_counts_as_not_rejected() {
-    let account = Account::default().group("G", [1]).person(1, "p1@example.com", PersonStatus::Rejected);
+    let account = AccountBuilder::default().group("G", [1]).person(1, "p1@example.com", PersonStatus::Rejected);
     assert!(!account.plan(&format!("groups:\n{}", listing("G", "", [1]))).has_differences());
 }
 
 #[test]
 fn unknown_ambiguous_or_unreadable_group_is_blocked() {
     let mut account =
-        Account::default().group("Platform Admins", []).group("Twin", []).group("Twin", []).group("Shut", []);
-    let shut: GroupId = id(4);
-    account.0.memberships.remove(&shut);
-    account.0.unreadable.insert(shut, "the API refused: Policy validation failed (code 400)".into());
+        AccountBuilder::default().group("Platform Admins", []).group("Twin", []).group("Twin", []).group("Shut", []);
+    let shut: GroupId = group_id(3);
+    account.observed.memberships.remove(&shut);
+    account.observed.unreadable.insert(shut, "the API refused: Policy validation failed (code 400)".into());
     let plan = account.plan(
         "groups:\n  Platfrom Admins: {members: []}\n  Twin: {members: []}\n  Shut: {members: []}\n  \
          Pinned: {id: ffffffffffffffffffffffffffffffff, members: []}\n",
@@ -87,13 +90,13 @@ fn unknown_ambiguous_or_unreadable_group_is_blocked() {
     convoke.yaml:6 Pinned: the account has no group with the pinned id ffffffffffffffffffffffffffffffff
     convoke.yaml:3 Platfrom Admins: the account has no group with this name; did you mean "Platform Admins"?
     convoke.yaml:5 Shut: its members cannot be read: the API refused: Policy validation failed (code 400)
-    convoke.yaml:4 Twin: several groups of the account have this name; pin one by id: 00000000000000000000000000000002, 00000000000000000000000000000003
+    convoke.yaml:4 Twin: several groups of the account have this name; pin one by id: a0000000000000000000000000000001, a0000000000000000000000000000002
     "#);
 }
 
 #[test]
 fn inactive_entries_are_not_resolved() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: later@example.com, from: 2026-07-01}\n      \
          - {email: gone@example.com, until: 2026-06-01}\n",
@@ -103,7 +106,7 @@ fn inactive_entries_are_not_resolved() {
 
 #[test]
 fn expiring_membership_is_reported_unless_extended() {
-    let account = Account::default().group("G", [1, 2]).group("H", [1]);
+    let account = AccountBuilder::default().group("G", [1, 2]).group("H", [1]);
     let files = "rosters:\n  sre: [p2@example.com]\ngroups:\n  G:\n    members:\n      \
                  - {email: p1@example.com, until: 2026-06-20}\n      \
                  - {email: p2@example.com, until: 2026-06-20}\n      - roster: sre\n  \
@@ -119,7 +122,7 @@ fn expiring_membership_is_reported_unless_extended() {
 
 #[test]
 fn a_removal_names_the_entry_that_ran_out() {
-    let account = Account::default().group("G", [1, 2]);
+    let account = AccountBuilder::default().group("G", [1, 2]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: p2@example.com, until: 2026-06-01}\n",
     );
@@ -138,7 +141,7 @@ fn held(plan: &Plan, group: &str) -> Vec<(String, u32)> {
 #[test]
 fn everybody_with_an_ambiguous_address_is_held() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account = Account::default().group("G", []).group("H", [1, 2, 3]);
+    let account = AccountBuilder::default().group("G", []).group("H", [1, 2, 3]);
     let account = account.person(1, "same@example.com", known.clone()).person(2, "same@example.com", known);
     let plan = account.plan("groups:\n  G: {members: [same@example.com]}\n  H: {members: [p3@example.com]}\n");
     assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
@@ -147,7 +150,7 @@ fn everybody_with_an_ambiguous_address_is_held() {
 
 #[test]
 fn every_tie_of_a_typo_is_held() {
-    let account = Account::default().group("G", []).group("H", [1, 2, 77777]);
+    let account = AccountBuilder::default().group("G", []).group("H", [1, 2, 77777]);
     let plan = account.plan("groups:\n  G: {members: [p3@example.com]}\n  H: {members: [], allow_empty: true}\n");
     assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
     assert_eq!(changes(&plan, "H"), (vec![], vec![email(77777)]), "nobody means somebody so different");
@@ -157,7 +160,7 @@ fn every_tie_of_a_typo_is_held() {
 #[test]
 fn typo_of_shared_address_holds_all_owners() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account = Account::default().group("G", []).group("H", [111, 222]);
+    let account = AccountBuilder::default().group("G", []).group("H", [111, 222]);
     let account = account.person(111, "twin@example.com", known.clone()).person(222, "twin@example.com", known);
     let plan = account.plan("groups:\n  G: {members: [twim@example.com]}\n  H: {members: [], allow_empty: true}\n");
     assert_eq!(plan.groups[1].held.len(), 2);
@@ -165,7 +168,7 @@ fn typo_of_shared_address_holds_all_owners() {
 
 #[test]
 fn typo_beyond_the_hundredth_is_held_too() {
-    let account = Account::default().group("G", []).group("H", [1]);
+    let account = AccountBuilder::default().group("G", []).group("H", [1]);
     let unknown: Vec<String> = (0..200).map(|number| format!("nobody.{number:03}@elsewhere.org")).collect();
     let files = format!(
         "groups:\n  G: {{members: [{}, pp1@example.com]}}\n  H: {{members: [], allow_empty: true}}\n",
@@ -176,10 +179,10 @@ fn typo_beyond_the_hundredth_is_held_too() {
 
 #[test]
 fn mistyped_id_holds_its_member() {
-    let account = Account::default().group("G", []).group("H", [1, 40_000]);
+    let account = AccountBuilder::default().group("G", []).group("H", [1, 87_654_321]);
     let mistyped = member_id(1).to_string().replacen("00000", "0000", 1) + "0";
     let files =
-        format!("groups:\n  G: {{members: [{{id: \"{mistyped}\"}}]}}\n  H: {{members: [p40000@example.com]}}\n");
+        format!("groups:\n  G: {{members: [{{id: \"{mistyped}\"}}]}}\n  H: {{members: [p87654321@example.com]}}\n");
     let plan = account.plan(&files);
     assert_eq!(held(&plan, "H"), [(email(1), 3)]);
     assert!(plan.blocked[0].message.ends_with("did you mean p1@example.com?"), "{}", plan.blocked[0].message);
@@ -187,7 +190,7 @@ fn mistyped_id_holds_its_member() {
 
 #[test]
 fn held_expired_access_comes_first() {
-    let account = Account::default().group("G", [11, 22, 33]);
+    let account = AccountBuilder::default().group("G", [11, 22, 33]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - unknown.person@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
     );
@@ -196,7 +199,7 @@ fn held_expired_access_comes_first() {
 
 #[test]
 fn planned_group_with_blocked_entry_is_not_in_sync() {
-    let account = Account::default().group("G", [1]).group("H", [1]);
+    let account = AccountBuilder::default().group("G", [1]).group("H", [1]);
     let plan = account.plan(
         "groups:\n  G: {members: [p1@example.com, unknown.person@example.com]}\n  H: {members: [p1@example.com]}\n",
     );
@@ -205,7 +208,7 @@ fn planned_group_with_blocked_entry_is_not_in_sync() {
 
 #[test]
 fn blocked_entries_of_observed_groups_hold_nothing() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let plan = account.plan("groups:\n  G: {mode: observe, members: [unknown.person@example.com]}\n");
     assert_eq!((plan.is_blocked(), plan.blocked.len()), (false, 1));
     assert_eq!((plan.groups[0].changes.len(), plan.groups[0].held.len()), (1, 0));

@@ -1,9 +1,10 @@
 //! Snapshots of pages.
 
-use super::*;
-use crate::model::Origin;
-use crate::render::samples::{self, view};
-use crate::render::view::Repository;
+use convoke::config;
+use convoke::render::markdown::{drift, failure, plan, report, stale};
+use convoke::render::view::{Repository, Stale, View};
+
+use super::samples::{self, view};
 
 mod hostile;
 
@@ -295,7 +296,7 @@ fn blocked_entries_are_a_warning() {
 
 #[test]
 fn stale_plan_is_not_applied() {
-    let stale = Stale::Digest { flag: "--expect", given: crate::plan::Digest::of(b"another") };
+    let stale = Stale::Digest { flag: "--expect", given: convoke::plan::Digest::of(b"another") };
     let page = plan(&samples::small(), View { stale: Some(&stale), applying: true, ..view() });
     let head: Vec<&str> = page.lines().take(6).collect();
     insta::assert_snapshot!(head.join("\n"), @"
@@ -370,8 +371,8 @@ fn drift_page_speaks_of_drift() {
 
 #[test]
 fn failure_is_a_page() {
-    let source = crate::config::Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
-    let problems = crate::config::parse(&[source]).unwrap_err();
+    let source = config::Source { path: "a.yaml".into(), bytes: "version: 1\ngroup: {}\n".into() };
+    let problems = config::parse(&[source]).unwrap_err();
     insta::assert_snapshot!(failure(&samples::failed(&problems), "plan", None), @r#"
     <!-- convoke:plan -->
     ### `convoke plan` failed: 1 problem in the files
@@ -453,6 +454,10 @@ fn stale_groups_show_joined_and_left_members() {
 #[test]
 fn place_outside_the_repository_has_no_link() {
     let repository = repository();
-    let origin = Origin { file: "/etc/groups.yaml".into(), line: 1, column: 1 };
-    assert_eq!(place(&origin, Some(&repository)), "`/etc/groups.yaml:1`");
+    let mut sample = samples::small();
+    for change in sample.groups.iter_mut().flat_map(|group| &mut group.changes) {
+        change.origin.file = "/etc/groups.yaml".into();
+    }
+    let page = plan(&sample, View { repository: Some(&repository), ..view() });
+    assert!(page.contains("`/etc/groups.yaml:8`") && !page.contains("/etc/groups.yaml#L"), "{page}");
 }

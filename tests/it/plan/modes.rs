@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::RunStatus;
+use convoke::model::RunStatus;
 
 /// An additive group with this list.
 fn additive(entries: &str) -> String {
@@ -8,7 +8,7 @@ fn additive(entries: &str) -> String {
 
 #[test]
 fn additive_group_loses_only_expired_members() {
-    let account = Account::default().group("G", [1, 22, 333]);
+    let account = AccountBuilder::default().group("G", [1, 22, 333]);
     let plan = account.plan(&additive("      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n"));
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(22)]));
     assert_eq!(operations(&plan, "G"), [(Method::Delete, 1)]);
@@ -19,7 +19,7 @@ fn additive_group_loses_only_expired_members() {
 
 #[test]
 fn additive_group_never_gets_a_put() {
-    let account = Account::default().group("G", 100..120);
+    let account = AccountBuilder::default().group("G", 100..120);
     let ended: String =
         (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
     assert_eq!(operations(&account.plan(&additive(&ended)), "G"), [(Method::Delete, 1); 10]);
@@ -27,7 +27,7 @@ fn additive_group_never_gets_a_put() {
 
 #[test]
 fn second_entry_keeps_a_member_in_additive_group() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let entries =
         format!("      - {{email: p1@example.com, until: 2026-06-01}}\n      - {{id: \"{}\"}}\n", member_id(1));
     assert!(!account.plan(&additive(&entries)).has_differences());
@@ -35,7 +35,7 @@ fn second_entry_keeps_a_member_in_additive_group() {
 
 #[test]
 fn removals_of_an_additive_group_are_guarded() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
     assert_eq!(refused(&plan), [Guard::AllowEmpty]);
 }
@@ -43,14 +43,14 @@ fn removals_of_an_additive_group_are_guarded() {
 #[test]
 fn ambiguous_expired_entry_is_blocked() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account = Account::default().group("G", [1]).person(7, "p1@example.com", known);
+    let account = AccountBuilder::default().group("G", [1]).person(7, "p1@example.com", known);
     let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
     assert_eq!((plan.blocked.len(), plan.summary.removes), (1, 0));
 }
 
 #[test]
 fn readding_expired_member_makes_saved_plan_stale() {
-    let account = Account::default().group("G", [1, 22]).accepted([5]);
+    let account = AccountBuilder::default().group("G", [1, 22]).accepted([5]);
     let plan = account.plan(&additive(
         "      - p5@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n      \
          - {email: p333@example.com, until: 2026-06-01}\n",
@@ -58,18 +58,18 @@ fn readding_expired_member_makes_saved_plan_stale() {
     let stranger = member_id(99);
     let mut present: std::collections::BTreeSet<MemberId> = plan.groups[0].observed.keys().copied().collect();
     present.insert(stranger);
-    assert_eq!(plan.groups[0].freshness(&present), crate::plan::Freshness::Fresh, "undeclared members do not count");
+    assert_eq!(plan.groups[0].freshness(&present), convoke::plan::Freshness::Fresh, "undeclared members do not count");
 }
 
 /// The due changes of this plan.
-fn due(account: &Account, files: &str) -> Plan {
+fn due(account: &AccountBuilder, files: &str) -> Plan {
     let policy = Policy { due: true, ..policy() };
-    plan(&desired(files), &account.0, &policy, time("2026-06-15T12:00:00Z"))
+    plan(&desired(files), &account.observed, &policy, time("2026-06-15T12:00:00Z"))
 }
 
 #[test]
 fn due_plans_only_due_changes() {
-    let account = Account::default().group("G", [1, 22, 333]).accepted([4444, 55_555]);
+    let account = AccountBuilder::default().group("G", [1, 22, 333]).accepted([4444, 55_555]);
     let plan = due(
         &account,
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n      \
@@ -81,7 +81,7 @@ fn due_plans_only_due_changes() {
 
 #[test]
 fn due_never_replaces_a_set() {
-    let account = Account::default().group("G", 100..120);
+    let account = AccountBuilder::default().group("G", 100..120);
     let members: String =
         (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
     let files = format!("settings:\n  limits: {{group_removals: 100%}}\ngroups:\n  G:\n    members:\n{members}");
@@ -92,7 +92,7 @@ fn due_never_replaces_a_set() {
 
 #[test]
 fn due_leaves_out_blocked_entries_without_dates() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let plan = due(
         &account,
         "groups:\n  G: {members: [p1@example.com, nobody@example.org]}\n  H: {members: [p1@example.com]}\n",
@@ -103,7 +103,7 @@ fn due_leaves_out_blocked_entries_without_dates() {
 
 #[test]
 fn due_reports_blocked_entries_with_dates() {
-    let account = Account::default().group("G", [1]);
+    let account = AccountBuilder::default().group("G", [1]);
     let files = "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: nobody@example.org, from: 2026-06-01}\n  \
                  H:\n    members: [{email: p1@example.com, until: 2026-06-01}]\n";
     let groups: Vec<_> = due(&account, files).blocked.into_iter().map(|blocked| blocked.group).collect();
@@ -112,22 +112,22 @@ fn due_reports_blocked_entries_with_dates() {
 
 #[test]
 fn due_reports_entries_that_hold_removals() {
-    let account = Account::default().group("G", [1, 22]);
+    let account = AccountBuilder::default().group("G", [1, 22]);
     let files = "groups:\n  G:\n    members: [p1@example.com, {email: p22@example.com, until: 2026-06-01}, nobody@example.org]\n";
     let plan = due(&account, files);
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.is_blocked()), (1, 1, true));
 }
 
 /// The plan of only these groups.
-fn touching(account: &Account, files: &str, groups: &[&str]) -> Plan {
+fn touching(account: &AccountBuilder, files: &str, groups: &[&str]) -> Plan {
     let touched = groups.iter().map(|name| GroupName::from(*name)).collect();
     let policy = Policy { touched: Some(touched), ..policy() };
-    plan(&desired(files), &account.0, &policy, time("2026-06-15T12:00:00Z"))
+    plan(&desired(files), &account.observed, &policy, time("2026-06-15T12:00:00Z"))
 }
 
 #[test]
 fn move_to_unplanned_group_adds_there_first() {
-    let account = Account::default().group("G", [11, 222]).group("H", [3333, 44_444]);
+    let account = AccountBuilder::default().group("G", [11, 222]).group("H", [3333, 44_444]);
     let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
     let plan = touching(&account, files, &["G"]);
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(222)]));
@@ -137,23 +137,23 @@ fn move_to_unplanned_group_adds_there_first() {
 
 #[test]
 fn removal_waits_for_reading_the_other_group() {
-    let mut account = Account::default().group("G", [11, 222]).group("H", []);
-    let other: GroupId = id(2);
-    account.0.memberships.remove(&other);
+    let mut account = AccountBuilder::default().group("G", [11, 222]).group("H", []);
+    let other: GroupId = group_id(1);
+    account.observed.memberships.remove(&other);
     let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
     let plan = touching(&account, files, &["G"]);
     assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
-    assert_eq!(plan.sought(&account.0, true).groups, [other].into());
-    account.0.unreadable.insert(other, "refused".into());
+    assert_eq!(plan.sought(&account.observed, true).groups, [other].into());
+    account.observed.unreadable.insert(other, "refused".into());
     let plan = touching(&account, files, &["G"]);
-    assert!(plan.sought(&account.0, true).is_empty());
+    assert!(plan.sought(&account.observed, true).is_empty());
     assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 0));
 }
 
 #[test]
 fn ambiguous_entry_elsewhere_holds_a_removal() {
     let known = PersonStatus::Known(Status::Accepted);
-    let account = Account::default().group("G", [11, 222]).group("H", []).person(9, "p222@example.com", known);
+    let account = AccountBuilder::default().group("G", [11, 222]).group("H", []).person(9, "p222@example.com", known);
     let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
     let plan = touching(&account, files, &["G"]);
     assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
@@ -161,7 +161,7 @@ fn ambiguous_entry_elsewhere_holds_a_removal() {
 
 #[test]
 fn untouched_groups_are_not_planned() {
-    let account = Account::default().group("G", [1, 2]);
+    let account = AccountBuilder::default().group("G", [1, 2]);
     let plan = touching(&account, "groups:\n  G: {members: [p1@example.com]}\n", &[]);
     assert_eq!((plan.groups.len(), plan.account_in_sync()), (0, false));
 }

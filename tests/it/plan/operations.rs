@@ -3,8 +3,8 @@ use super::*;
 const FREE: &str = "settings:\n  limits: {group_removals: 100%, total_removals: 100%}\n";
 
 /// The operations that change a group from one set to another.
-fn between(present: &[u64], wanted: &[u64], extra: &str) -> Vec<(Method, usize)> {
-    let account = Account::default().group("G", present.iter().copied()).accepted(wanted.iter().copied());
+fn between(present: &[usize], wanted: &[usize], extra: &str) -> Vec<(Method, usize)> {
+    let account = AccountBuilder::default().group("G", present.iter().copied()).accepted(wanted.iter().copied());
     let files =
         format!("{FREE}groups:\n{}", listing("G", &format!("    allow_empty: true\n{extra}"), wanted.iter().copied()));
     operations(&account.plan(&files), "G")
@@ -43,7 +43,7 @@ fn additive_adds_only_and_observed_changes_nothing() {
 
 #[test]
 fn mover_is_posted_before_a_put() {
-    let account = Account::default().group("From", [1, 2, 9]).group("To", [3, 4, 5, 6]).accepted([8]);
+    let account = AccountBuilder::default().group("From", [1, 2, 9]).group("To", [3, 4, 5, 6]).accepted([8]);
     let files = format!("{FREE}groups:\n{}{}", listing("From", "", [1, 2]), listing("To", "", [8, 9]));
     let plan = account.plan(&files);
     assert_eq!(operations(&plan, "From"), [(Method::Delete, 1)]);

@@ -1,22 +1,22 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::{Mode, Origin};
-use crate::plan::{Attempt, Reversal, undo};
+use convoke::model::{Mode, Origin};
+use convoke::plan::{Attempt, Reversal, undo};
 
 /// The attempted changes in the first group, whose name was Old.
-fn reversals(joined: &[u64], left: &[u64]) -> BTreeMap<GroupId, Reversal> {
+fn reversals(joined: &[usize], left: &[usize]) -> BTreeMap<GroupId, Reversal> {
     let attempt =
         |added| Attempt { added, proven: true, origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 } };
     let attempts = joined
         .iter()
         .map(|number| (member_id(*number), attempt(true)))
         .chain(left.iter().map(|number| (member_id(*number), attempt(false))));
-    BTreeMap::from([(id(1), Reversal { name: "Old".into(), attempts: attempts.collect() })])
+    BTreeMap::from([(group_id(0), Reversal { name: "Old".into(), attempts: attempts.collect() })])
 }
 
-fn undone(account: &Account, joined: &[u64], left: &[u64], files: &str) -> Plan {
-    undo(&reversals(joined, left), &desired(files), &account.0, &policy(), Timestamp::UNIX_EPOCH)
+fn undone(account: &AccountBuilder, joined: &[usize], left: &[usize], files: &str) -> Plan {
+    undo(&reversals(joined, left), &desired(files), &account.observed, &policy(), Timestamp::UNIX_EPOCH)
 }
 
 const NOTHING: &str = "groups: {}\n";
@@ -26,7 +26,7 @@ const DECLARED: &str = "settings: {limits: {group_removals: 100%, total_removals
 
 #[test]
 fn undo_reverses_additions_and_removals() {
-    let account = Account::default().group("G", [1, 2, 3, 4, 9]).accepted([5]);
+    let account = AccountBuilder::default().group("G", [1, 2, 3, 4, 9]).accepted([5]);
     let plan = undone(&account, &[9], &[5], DECLARED);
     assert_eq!(changes(&plan, "G"), (vec![email(5)], vec![email(9)]));
     assert_eq!(plan.groups[0].changes[0].origin.to_string(), "journal.jsonl:2");
@@ -35,7 +35,7 @@ fn undo_reverses_additions_and_removals() {
 
 #[test]
 fn undeclared_group_is_shown_and_not_changed() {
-    let account = Account::default().group("G", [1, 2, 3, 4, 9]);
+    let account = AccountBuilder::default().group("G", [1, 2, 3, 4, 9]);
     let plan = undone(&account, &[9], &[], NOTHING);
     assert_eq!((plan.groups[0].mode, plan.summary.removes, plan.summary.observed_only), (Mode::Observe, 0, 1));
     assert_eq!(refused(&plan), []);
@@ -43,7 +43,7 @@ fn undeclared_group_is_shown_and_not_changed() {
 
 #[test]
 fn undo_removes_additions_from_additive_groups() {
-    let account = Account::default().group("G", [1, 2, 3, 4, 9]);
+    let account = AccountBuilder::default().group("G", [1, 2, 3, 4, 9]);
     let plan = undone(&account, &[9], &[], &DECLARED.replace("members:", "mode: additive, members:"));
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(9)]));
     assert_eq!(plan.summary.removes, 1);
@@ -51,29 +51,29 @@ fn undo_removes_additions_from_additive_groups() {
 
 #[test]
 fn guards_are_found_by_the_group_s_id() {
-    let account = Account::default().group("G", [1, 9]);
+    let account = AccountBuilder::default().group("G", [1, 9]);
     let plan = undone(&account, &[9], &[], &DECLARED.replace("allow_empty", "min_members: 2, allow_empty"));
     assert_eq!(refused(&plan), [Guard::MinMembers]);
 }
 
 #[test]
 fn unproven_changes_are_marked() {
-    let account = Account::default().group("G", [1, 9]);
+    let account = AccountBuilder::default().group("G", [1, 9]);
     let mut reversals = reversals(&[9], &[]);
-    reversals.get_mut(&id(1)).unwrap().attempts.get_mut(&member_id(9)).unwrap().proven = false;
-    let plan = undo(&reversals, &desired(DECLARED), &account.0, &policy(), Timestamp::UNIX_EPOCH);
+    reversals.get_mut(&group_id(0)).unwrap().attempts.get_mut(&member_id(9)).unwrap().proven = false;
+    let plan = undo(&reversals, &desired(DECLARED), &account.observed, &policy(), Timestamp::UNIX_EPOCH);
     assert_eq!(plan.groups[0].changes[0].reason.as_deref(), Some("possibly by somebody else"));
 }
 
 #[test]
 fn undone_state_needs_no_change() {
-    let account = Account::default().group("G", [1, 2]);
+    let account = AccountBuilder::default().group("G", [1, 2]);
     assert!(!undone(&account, &[9], &[1], NOTHING).has_differences());
 }
 
 #[test]
 fn undoing_is_guarded_like_any_plan() {
-    let account = Account::default().group("G", 0..10);
+    let account = AccountBuilder::default().group("G", 0..10);
     let files =
         "settings: {protected: [p1@example.com]}\ngroups:\n  G: {members: [p0@example.com], group_removals: 1}\n";
     let plan = undone(&account, &[0, 1], &[], files);
@@ -82,13 +82,13 @@ fn undoing_is_guarded_like_any_plan() {
 
 #[test]
 fn missing_account_member_is_blocked_and_holds_removals() {
-    let account = Account::default().group("G", 0..10);
+    let account = AccountBuilder::default().group("G", 0..10);
     let plan = undone(&account, &[1], &[77], DECLARED);
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.summary.removes), (1, 1, 0));
 }
 
 #[test]
 fn deleted_group_is_reported_by_undo() {
-    let plan = undone(&Account::default(), &[1], &[], NOTHING);
+    let plan = undone(&AccountBuilder::default(), &[1], &[], NOTHING);
     assert_eq!((plan.groups.len(), plan.blocked.len()), (0, 1));
 }
