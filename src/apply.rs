@@ -68,7 +68,7 @@ pub struct Means<'a> {
     pub settle_within: Duration,
     /// Whether the plan includes every declared group.
     pub whole_account: bool,
-    /// Whether this very plan was accepted, whatever its limits say.
+    /// Whether `--accept` lifts the limits for this plan.
     pub limits_lifted: bool,
 }
 
@@ -249,7 +249,7 @@ impl Run<'_> {
         self.means.settle_within / 2
     }
 
-    /// How much is left of the time that the run may have spent by now.
+    /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
         let spent = *locked(&self.settled_for);
         let left = within.saturating_sub(spent);

@@ -27,7 +27,7 @@ pub struct OutputArgs {
     /// Hide progress, notes and retries
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Format of stderr: text or json (one object a line)
+    /// Format of stderr: text or json (one object per line)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     #[arg(global = true, help_heading = MORE)]
     pub log_format: LogFormat,
@@ -104,7 +104,7 @@ pub struct TimeArgs {
 /// What a plan is narrowed to, compared with and allowed to do.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanOptions {
-    /// The same files before the change under review; repeatable
+    /// The same files as they were before the change under review; repeatable
     ///
     /// Each difference is labeled "this change" or "already there". A path that does not exist counts as an empty
     /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups

@@ -94,7 +94,7 @@ pub enum Command {
     /// Remove a person from groups or rosters in the files
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::RevokeArgs),
-    /// Delete entries from the files that ended long ago
+    /// Delete entries that ended long ago from the files
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::PruneArgs),
     /// Serve a mock of the API on a loopback port until stopped

@@ -98,7 +98,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
                     if reads < MOST_READS {
                         continue;
                     }
-                    Broken::Contradiction("it is empty only sometimes, and has no count".to_owned())
+                    Broken::Contradiction("some of its readings are empty, others are not, and none has a count".to_owned())
                 }
                 Ok(pages) => return Ok(pages.rows),
                 Err(broken) => broken,
@@ -302,7 +302,7 @@ impl<T: ListRow> Pages<T> {
         }
         if let Some(per_page) = info.per_page.filter(|per_page| rows > *per_page || *per_page > asked) {
             return contradiction(format!(
-                "its page {number} has {rows} rows but reports at most {per_page}, where {asked} were asked for"
+                "its page {number} has {rows} rows but reports a page size of {per_page}, although {asked} were requested"
             ));
         }
         if rows > asked {

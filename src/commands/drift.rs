@@ -29,7 +29,7 @@ pub struct DriftArgs {
     pub metrics_file: Option<PathBuf>,
     /// Do not read from the audit log who made each unexpected change
     ///
-    /// The log is read only if there is a difference: at most 10 pages a run. It needs the permission Account
+    /// The log is read only if there is a difference: at most 10 pages per run. It needs the permission Account
     /// Settings Read.
     #[arg(long)]
     pub no_audit_log: bool,

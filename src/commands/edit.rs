@@ -34,7 +34,7 @@ pub struct EditArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct UntilArgs {
-    /// When the access ends: a date (through that day), an RFC 3339 instant, or a duration from now
+    /// When the access ends: a date (through that day), a date and time with offset (RFC 3339), or a duration from now
     ///
     /// The units are h, d and w. Examples: --until 2026-12-31, --until 2026-12-31T18:00:00Z, --until +8h, --until +2w.
     #[arg(long, value_name = "TIME")]

@@ -18,8 +18,8 @@ Examples:
   convoke export --out-dir groups
   convoke export Developers 'Platform Admins'
 
-A plan of the exported files is empty. Groups are pinned by id. Members without an address of their
-own are written by id.";
+A plan of the exported files shows no changes. Groups are pinned by id. A member without a unique
+address is written by id.";
 
 #[derive(Clone, Debug, Args)]
 pub struct ExportArgs {

@@ -49,7 +49,7 @@ pub enum ReviewFormat {
     /// For a person at a terminal
     #[default]
     Text,
-    /// For spreadsheet programs: one row a membership
+    /// For spreadsheet programs: one row per membership
     Csv,
     /// One self-contained page to read, print and sign
     Html,

@@ -18,7 +18,7 @@ Examples:
   convoke why alice@example.com
   convoke why alice@example.com 'Platform Admins'
 
-`convoke grant` and `convoke revoke` edit the lines that it shows.";
+To edit the lines that this command shows, use `convoke grant` and `convoke revoke`.";
 
 #[derive(Clone, Debug, Args)]
 pub struct WhyArgs {

@@ -55,7 +55,7 @@ impl Reader<'_> {
 /// The JSON Schema of the settings.
 pub(super) fn schema() -> Value {
     json!({
-        "description": "The policy for every plan. Only one file may have it.",
+        "description": "The settings for every plan. Only one file may have them.",
         "type": "object",
         "properties": {
             "limits": {

@@ -174,7 +174,7 @@ impl Chance {
     pub(crate) fn check(&self) -> Result<(), String> {
         let sum: u64 = self.shares().iter().map(|(share, _)| u64::from(share.millionths())).sum();
         if sum > u64::from(Share::WHOLE) {
-            return Err("chance: the shares come to more than 100%".into());
+            return Err("chance: the percentages add up to more than 100%".into());
         }
         Ok(())
     }

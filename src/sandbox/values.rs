@@ -81,7 +81,7 @@ impl FromStr for Share {
             Some(percent) if (0.0..=100.0).contains(&percent) => {
                 Ok(Self { millionths: (percent * f64::from(Self::WHOLE / 100)).round() as u32 })
             }
-            _ => Err(format!("{text:?} is not a share: write a percentage from 0% to 100%")),
+            _ => Err(format!("{text:?} is not a probability: write a percentage from 0% to 100%")),
         }
     }
 }

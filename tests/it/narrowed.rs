@@ -18,7 +18,7 @@ fn pair() -> Seed {
         .group("Dev", ["alice@example.com", "trent@example.com"])
 }
 
-/// Ops with these entries, one a line.
+/// Ops with these entries, one per line.
 fn ops(entries: &str) -> World {
     let entries: String = entries.trim().lines().map(|line| format!("      - {}\n", line.trim())).collect();
     let settings = "settings:\n  limits: { group_removals: 100% }\n";

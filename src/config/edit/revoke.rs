@@ -90,7 +90,7 @@ impl Revoking<'_, '_> {
             None if !stays_written => Action::Remove,
             _ if has_ended(window, self.effect()) => {
                 let name = scene.lists.get(own.list).map(|list| list.name.to_string()).unwrap_or_default();
-                self.decision.unchanged(scene, &own, format!("{} already ends in {name} by then", self.person));
+                self.decision.unchanged(scene, &own, format!("the entry of {} in {name} already ends by then", self.person));
                 return;
             }
             None if window.from.is_some_and(|from| from > scene.now) => Action::Remove,
@@ -110,7 +110,7 @@ impl Revoking<'_, '_> {
         for found in through.iter().filter(|found| !self.named.contains(&found.list)) {
             let Some(roster) = scene.lists.get(found.list) else { continue };
             if has_ended(found.window(), self.effect()) {
-                let message = format!("{} already ends in {} by then", self.person, roster.name);
+                let message = format!("the entry of {} in {} already ends by then", self.person, roster.name);
                 if !has_own {
                     self.decision.unchanged(scene, found, message);
                 }
@@ -171,7 +171,7 @@ impl Revoking<'_, '_> {
         }
         let protected = scene.desired.settings.protected.iter().find(|protected| protected.person == *self.person);
         if let Some(protected) = protected {
-            let message = format!("{} is protected, and is not removed from any group", self.person);
+            let message = format!("{} is protected and cannot be removed from any group", self.person);
             let help = "remove the person from `protected` first, in a separate change";
             self.decision.refusals.push(Problem::at(&protected.origin, message).help(help));
         }

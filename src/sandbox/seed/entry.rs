@@ -70,7 +70,7 @@ impl<'de, T: Deserialize<'de> + From<String>> Visitor<'de> for TextOrMapVisitor<
     type Value = TextOrMap<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an email address, an id (in quotes where it looks like a number), or a map")
+        f.write_str("an email address, an id (in quotes if it looks like a number), or a map")
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {

@@ -179,7 +179,7 @@ fn seed_error_shows_place_and_line() {
       3 |   - ALICE@example.com
     seed.yaml:2:33: unknown field `staus`
       2 |   - { email: alice@example.com, staus: pending }
-    seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes where it looks like a number), or a map
+    seed.yaml:2:5: invalid type: integer `12`, expected an email address, an id (in quotes if it looks like a number), or a map
       2 |   - 12
     seed.yaml:4:9: "alice" is not an email address: it has no "@"
       4 |       - alice
@@ -193,7 +193,7 @@ fn seed_error_shows_place_and_line() {
       1 | version: 2
     seed.yaml:1:37: 99 is not a status to answer with: use 200 to 599
       1 | faults: [{ do: { respond: { status: 99 } } }]
-    seed.yaml: chance: the shares come to more than 100%
+    seed.yaml: chance: the percentages add up to more than 100%
     seed.yaml:1:9: unclosed bracket '['
       1 | people: [
     "#);

@@ -648,7 +648,7 @@ fn cancelled_job_lets_convoke_finish() {
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut child = script("run.sh", folder.path(), &environment).current_dir(folder.path()).spawn().unwrap();
     while !folder.path().join("started").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the script ended before it was told to");
+        assert!(child.try_wait().unwrap().is_none(), "the script ended before the signal");
         std::thread::yield_now();
     }
     // Not SIGINT, which background jobs of a shell without job control ignore. The script treats both equally.

@@ -300,7 +300,7 @@ impl Runner<'_> {
                 let before = job.artifacts.insert(shown(&with["name"]), text);
                 assert!(before.is_none(), "GitHub refuses a second artifact of the same name");
             }
-            other => panic!("no stand-in for {other}"),
+            other => panic!("no mock of {other}"),
         }
         (Map::new(), true)
     }

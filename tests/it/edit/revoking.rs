@@ -96,9 +96,9 @@ fn until_ends_entries_then_and_never_later() {
 #[test]
 fn revoke_reports_all_guards_with_lines() {
     assert_snapshot!(refused(FILE, "revoke root@example.com --everywhere", 65), @r#"
-    warning: these entries name people by id, and an address cannot be compared with them; check that none is meant:
+    warning: these entries name people by id, and an address cannot be compared with them; check that none of them is the same person:
       convoke.yaml:28 4f5f0c14a2a41d5063dd301b2f829f04
-    error: convoke.yaml:3:15: root@example.com is protected, and is not removed from any group
+    error: convoke.yaml:3:15: root@example.com is protected and cannot be removed from any group
       |   protected: [root@example.com]
       |               ^
       help: remove the person from `protected` first, in a separate change

@@ -8,7 +8,7 @@ use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
 
 /// The ends of runs. Each occurs.
 const ENDS: [&str; 8] =
-    ["complete", "could not read the account", "in part", "killed", "planned", "refused", "stale", "told to stop"];
+    ["complete", "could not read the account", "in part", "interrupted", "killed", "planned", "refused", "stale"];
 
 /// The faults. Each occurs.
 const FAULTS: [&str; 42] = [
@@ -31,7 +31,7 @@ const FAULTS: [&str; 42] = [
     "contradiction: total_count too low",
     "contradiction: total_count as text",
     "contradiction: an entry is missing",
-    "contradiction: an entry stands twice",
+    "contradiction: an entry occurs twice",
     "contradiction: success with errors",
     "contradiction: status 206",
     "contradiction: no result, but figures",
@@ -157,7 +157,7 @@ fn kind(fault: &Fault) -> &'static str {
         },
         Fault::Lag(_) => "read that lags behind",
         Fault::Contradict(contradiction) => contradicting(*contradiction),
-        Fault::ResultInfo(_) => "result_info as told",
+        Fault::ResultInfo(_) => "result_info as given",
         Fault::NumbersAsText => "numbers as text",
         Fault::All(_) => "several people leave, and the answer is lost",
         Fault::EditBefore(Edit::RevokeToken) => "token revoked",
@@ -179,7 +179,7 @@ fn contradicting(contradiction: Contradiction) -> &'static str {
         Contradiction::TotalCountLow => "contradiction: total_count too low",
         Contradiction::TotalCountText => "contradiction: total_count as text",
         Contradiction::LostEntry => "contradiction: an entry is missing",
-        Contradiction::DuplicateIds => "contradiction: an entry stands twice",
+        Contradiction::DuplicateIds => "contradiction: an entry occurs twice",
         Contradiction::Errors => "contradiction: success with errors",
         Contradiction::Partial => "contradiction: status 206",
         Contradiction::NoResult => "contradiction: no result, but figures",

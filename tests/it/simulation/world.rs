@@ -327,7 +327,7 @@ impl World {
         let report = self.carry_out(client, &journal, &made.plan, start, run).await;
         self.figures.ended(match &report {
             None => "killed",
-            Some(report) if report.interrupted => "told to stop",
+            Some(report) if report.interrupted => "interrupted",
             Some(report) if report.complete => "complete",
             Some(_) => "in part",
         });

@@ -131,7 +131,7 @@ fn guards_refuse_all_in_one_run() {
     2 problems
     "#);
     insta::assert_snapshot!(refusal(&FILE.replace("members: 3", "members: 4"), "revoke/root@x.y/--everywhere"), @r#"
-    refused: a.yaml:4:7: root@x.y is protected, and is not removed from any group
+    refused: a.yaml:4:7: root@x.y is protected and cannot be removed from any group
       |     - root@x.y
       |       ^
       help: remove the person from `protected` first, in a separate change
