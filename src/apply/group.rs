@@ -186,7 +186,9 @@ impl GroupRun<'_> {
             }
             match self.send(&Operation::Put(body.iter().copied().collect()), run).await {
                 Attempt::Barred | Attempt::Sent(WriteFate::Answered { .. }) => return,
-                Attempt::Withdrawn => last = "others changed the account several times while this group was applied".into(),
+                Attempt::Withdrawn => {
+                    last = "others changed the account several times while this group was applied".into()
+                }
                 Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_https_and_plain_loopback_addresses_are_taken() {
+    fn only_https_or_loopback_urls_are_accepted() {
         for good in [
             BaseUrl::DEFAULT,
             "http://127.0.0.1:8080/client/v4",
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_shows_nowhere() {
+    fn secret_is_never_printed() {
         for credentials in [
             Credentials::Token("hunter2hunter2".into()),
             Credentials::Key { email: "a@example.com".into(), key: "hunter2hunter2".into() },
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn token_invalid_in_a_header_is_refused_unseen() {
+    fn token_invalid_in_a_header_is_not_shown() {
         let error = Credentials::Token("hunter2\n".into()).headers().unwrap_err();
         assert!(matches!(error, ClientError::OddCredential(_)));
         assert!(!format!("{error} {error:?}").contains("hunter2"));

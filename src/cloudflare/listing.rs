@@ -98,7 +98,9 @@ impl<'a, T: ListRow> Listing<'a, T> {
                     if reads < MOST_READS {
                         continue;
                     }
-                    Broken::Contradiction("some of its readings are empty, others are not, and none has a count".to_owned())
+                    Broken::Contradiction(
+                        "some of its readings are empty, others are not, and none has a count".to_owned(),
+                    )
                 }
                 Ok(pages) => return Ok(pages.rows),
                 Err(broken) => broken,

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_hears_of_each_long_wait_once() {
+    fn each_long_wait_is_logged_once() {
         let now = Instant::now();
         let wait = |seconds| Wait {
             until: now + Duration::from_secs(seconds),

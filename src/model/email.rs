@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_in_declared_addresses_are_refused() {
+    fn probable_mistakes_in_addresses_are_refused() {
         let odd = |text: &str| match Email::declared(text).unwrap_err() {
             EmailError::Character(odd) => odd,
             other => panic!("{text}: {other}"),

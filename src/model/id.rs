@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_compared_without_regard_to_case() {
+    fn ids_compare_without_case() {
         let lower: MemberId = "4f5f0c14a2a41d5063dd301b2f829f04".parse().unwrap();
         let upper: MemberId = "4F5F0C14A2A41D5063DD301B2F829F04".parse().unwrap();
         assert_eq!(lower, upper);

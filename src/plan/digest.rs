@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_reads_back_what_it_shows() {
+    fn shown_digest_reads_back() {
         let digest = Digest::of(b"convoke");
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert_eq!("+1".repeat(32).parse::<Digest>(), Err(DigestError));

@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_near_is_missed(
+        fn all_similar_texts_are_found(
             texts in prop::collection::vec("[a-c1@]{1,14}", 0..12), text in "[a-c1@]{1,14}", most in 1..4_usize,
         ) {
             let near = |other: &&String| strsim::osa_distance(other, &text) <= most;

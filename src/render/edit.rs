@@ -67,7 +67,9 @@ pub fn uncompared(uncompared: &[Uncompared]) -> Option<String> {
         PersonRef::Id(_) => "by id, and an address",
         PersonRef::Email(_) => "by address, and an id",
     };
-    let mut text = format!("these entries name people {kind} cannot be compared with them; check that none of them is the same person:");
+    let mut text = format!(
+        "these entries name people {kind} cannot be compared with them; check that none of them is the same person:"
+    );
     for Uncompared { person, origin } in uncompared {
         let _ = write!(text, "\n  {} {}", place(origin), clean(&person.to_string()));
     }

@@ -206,13 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_steers_a_terminal() {
+    fn terminal_control_sequences_are_escaped() {
         assert_eq!(clean("a\u{1b}[31mb\nc\u{202e}d\u{7f}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{7f}");
         assert_eq!(clean("Zoë Ångström 日本"), "Zoë Ångström 日本");
     }
 
     #[test]
-    fn nothing_commands_a_ci_runner() {
+    fn ci_runner_commands_are_escaped() {
         assert_eq!(clean(" ::add-mask::a"), " \\u{3a}:add-mask::a");
         assert_eq!(clean("a ##[error]b ##vso[task] ###[x]"), "a #\\u{23}[error]b #\\u{23}vso[task] ##\\u{23}[x]");
         assert_eq!(clean("C# and std::fmt"), "C# and std::fmt");
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_name_is_cut() {
+    fn very_long_name_is_cut() {
         assert_eq!(code(&"x".repeat(1000)).chars().count(), LONGEST + 3);
     }
 }

@@ -43,7 +43,7 @@ fn digest(plan: &Value) -> String {
 }
 
 #[test]
-fn day_goes_from_export_to_repaired_drift() {
+fn export_plan_apply_and_drift_work_together() {
     let world = company();
     adopt(&world);
     change_applies_while_others_work(&world);

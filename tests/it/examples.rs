@@ -55,7 +55,7 @@ fn organization_plans_applies_and_converges() {
 }
 
 #[test]
-fn organisation_example_uses_every_setting() {
+fn organization_example_uses_every_setting() {
     let plan = ORGANISATION.run(&ORGANISATION.start(), "plan --format json").json();
     assert!(plan["summary"]["groups"].as_u64().unwrap() >= 24, "{}", plan["summary"]);
     let modes: std::collections::BTreeSet<&str> =

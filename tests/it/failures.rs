@@ -44,7 +44,7 @@ fn unreachable_api_still_gives_a_markdown_page() {
 }
 
 #[test]
-fn wrong_token_is_reported_unseen() {
+fn wrong_token_is_not_shown() {
     assert_snapshot!(joining(admins().token("another-token-0123456789-0123456789-012")).run("plan"), @r#"
     exit 77
     -- stderr
@@ -114,7 +114,7 @@ fn token_of_another_account_is_refused() {
 }
 
 #[test]
-fn an_error_of_the_edge_passes() {
+fn edge_error_is_retried() {
     with(FaultRule::once(Match::any(), Fault::html(502))).run("plan").exits(0).says("+ bob@example.com");
 }
 
@@ -149,7 +149,7 @@ fn failed_request_is_an_object_in_json() {
 }
 
 #[test]
-fn an_exhausted_limit_is_waited_out() {
+fn exhausted_limit_delays_the_run() {
     let world = with(FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::rate_limited(1)));
     world.run("plan").exits(0).says("+ bob@example.com");
 }
@@ -219,7 +219,7 @@ fn timeout_is_reported_with_remedy() {
 }
 
 #[test]
-fn a_group_just_created_settles() {
+fn new_group_is_retried() {
     let world = joining(Seed { new_groups_settle: 2, ..admins() });
     world.account().create_group("New");
     world.write("convoke.yaml", crate::harness::config(&[("New", &["bob@example.com"])]));
@@ -228,6 +228,6 @@ fn a_group_just_created_settles() {
 }
 
 #[test]
-fn a_token_just_created_settles() {
+fn new_token_is_retried() {
     joining(Seed { token_settles: 2, ..admins() }).run("plan").exits(0);
 }

@@ -246,7 +246,7 @@ fn effective_write_with_failed_answer_is_undone() {
 }
 
 #[test]
-fn replacement_that_a_stranger_joined_is_undone() {
+fn replacement_with_foreign_addition_is_undone() {
     let put = Match::operation(Endpoint::ReplaceMembers);
     let faults = Fault::All(vec![Fault::EditAfter(Edit::add("Ops", "stranger@example.com")), Fault::Cut(Cut::After)]);
     let world = world_of(seed().person("stranger@example.com").fault(FaultRule::once(put, faults)));
@@ -306,7 +306,7 @@ fn undo_shows_undeclared_and_observed_groups_only() {
 }
 
 #[test]
-fn undo_never_removes_the_token_s_own_user() {
+fn undo_never_removes_the_token_user() {
     let seed = Seed { token_owner: Some("new@example.com".into()), ..seed() };
     let world = given(seed).groups(&[("Dev", &["a@example.com", "new@example.com"])]);
     world.run("apply --yes --journal journal.jsonl").exits(0);

@@ -31,7 +31,7 @@ fn requests_are_spread_over_several_windows() {
 }
 
 #[test]
-fn windows_of_any_length_are_kept() {
+fn rate_limit_windows_of_any_length_are_respected() {
     let limit = RateLimit { window: Delay(Duration::from_secs(4)), ..limit(0) };
     let world = in_sync(&[1; 50], |seed| Seed { rate_limit: Some(limit), ..seed });
     world.run("plan").exits(0).says("No changes. 50 groups in sync.");

@@ -26,7 +26,7 @@ fn readme() -> String {
 }
 
 #[test]
-fn the_first_two_commands_need_nothing_but_rust() {
+fn first_two_commands_need_only_rust() {
     let commands = commands(&readme());
     assert!(commands[0].starts_with("cargo run -- apply "), "{}", commands[0]);
     assert!(commands[0].contains("--sandbox"), "{}", commands[0]);

@@ -134,7 +134,7 @@ fn the_page_is_one_file_without_scripts() {
 }
 
 #[test]
-fn the_organisation_is_reviewed_completely() {
+fn organization_is_reviewed_completely() {
     let folder = repository("examples/organisation");
     let world = crate::harness::nothing();
     let (groups, seed) = (folder.join("groups"), folder.join("seed.yaml"));

@@ -24,7 +24,7 @@ fn world() -> World {
 const WRITES: [&str; 2] = ["POST Ops: new@example.com", "DELETE Ops: dave@example.com"];
 
 #[test]
-fn a_saved_plan_is_carried_out_exactly() {
+fn saved_plan_ignores_later_file_changes() {
     let world = world();
     world.run("plan --out plan.json").exits(0);
     world.write("convoke.yaml", "version: 1\ngroups: {}\n");

@@ -35,7 +35,7 @@ fn the_token_is_in_no_error() {
 }
 
 #[test]
-fn unsendable_token_is_refused_unseen() {
+fn unsendable_token_is_not_shown() {
     let world = world(Seed::default()).env("CLOUDFLARE_API_TOKEN", "secret\u{7}secret");
     let outcome = world.run("plan -vv").exits(77);
     assert!(!format!("{outcome}{}", outcome.log).contains("secret"), "{outcome:?}");

@@ -83,7 +83,7 @@ fn invalid_token_file_is_reported_without_content() {
 }
 
 #[test]
-fn plain_http_is_spoken_to_this_machine_alone() {
+fn plain_http_is_only_for_loopback() {
     for address in [
         "http://api.cloudflare.com/client/v4",
         "http://localhost.example.com/",

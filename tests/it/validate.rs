@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{ACCOUNT, nothing};
 
 #[test]
-fn files_that_are_right_are_counted() {
+fn valid_files_are_counted() {
     let world = nothing()
         .file("groups/a.yaml", "version: 1\nrosters:\n  sre: [alice@example.com, bob@example.com]\n")
         .file("groups/sub/b.yml", "version: 1\ngroups:\n  Admins:\n    members:\n      - roster: sre\n")
@@ -489,7 +489,7 @@ fn an_unknown_group_in_exclusive_with_is_refused() {
 }
 
 #[test]
-fn a_slip_in_an_address_is_refused() {
+fn probable_mistake_in_an_address_is_refused() {
     let file = "version: 1\ngroups:\n  A:\n    members:\n      - alice@example,com\n      - a@b.c,d@e.f\n      - mailto:a@b.c\n";
     assert_snapshot!(nothing().file("convoke.yaml", file).run("validate"), @r#"
     exit 65
@@ -514,7 +514,7 @@ fn a_slip_in_an_address_is_refused() {
 }
 
 #[test]
-fn tabs_in_place_of_spaces_are_named() {
+fn tab_indentation_is_reported() {
     let indented = nothing().file("convoke.yaml", "version: 1\ngroups:\n\tA:\n\t\tmembers: []\n");
     assert_snapshot!(indented.run("validate"), @r#"
     exit 65

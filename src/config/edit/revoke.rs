@@ -90,7 +90,11 @@ impl Revoking<'_, '_> {
             None if !stays_written => Action::Remove,
             _ if has_ended(window, self.effect()) => {
                 let name = scene.lists.get(own.list).map(|list| list.name.to_string()).unwrap_or_default();
-                self.decision.unchanged(scene, &own, format!("the entry of {} in {name} already ends by then", self.person));
+                self.decision.unchanged(
+                    scene,
+                    &own,
+                    format!("the entry of {} in {name} already ends by then", self.person),
+                );
                 return;
             }
             None if window.from.is_some_and(|from| from > scene.now) => Action::Remove,

@@ -40,7 +40,7 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
-fn rosters_of_rosters_have_an_end() {
+fn nested_rosters_have_a_maximum_depth() {
     for order in [|n: usize| n, |n: usize| 999 - n] {
         let mut text = "version: 1\nrosters:\n".to_owned();
         for n in 0..100 {

@@ -317,7 +317,7 @@ fn long_lines_and_words_are_cut() {
 }
 
 #[test]
-fn nothing_that_a_terminal_would_obey_gets_through() {
+fn terminal_escapes_in_files_are_shown_escaped() {
     let shown = problems("version: 1\n\"\\e[31m\\u202e\\n\": 1\n# \u{202e}\n? a\u{202e}b\t\"\n: 1 # 👩‍💻\n");
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{shown:?}");
     insta::assert_snapshot!(shown, @r#"

@@ -251,7 +251,7 @@ async fn groups_can_swap_names_around_the_nth_request() {
 }
 
 #[tokio::test]
-async fn the_past_can_be_read_back() {
+async fn past_members_can_be_read() {
     let given = given(small()).await;
     let group = given.account.group_id("Admins").unwrap();
     let start = Instant::now();

@@ -103,7 +103,7 @@ async fn one_account_member_can_be_read() {
 }
 
 #[tokio::test]
-async fn two_factor_can_be_on_off_or_untold() {
+async fn two_factor_can_be_on_off_or_missing() {
     let given = given_yaml("people: [a@example.com, { email: b@example.com, two_factor: null }]").await;
     let got = given.get(&path("")).await.json();
     assert_eq!(got["result"][0]["user"]["two_factor_authentication_enabled"], false);

@@ -95,7 +95,7 @@ async fn group_with_policies_reads_back() {
 }
 
 #[tokio::test]
-async fn policies_that_cannot_be_are_refused() {
+async fn impossible_policies_are_refused() {
     let given = given(small()).await;
     let id = json!("c8fed203ed3043cba015a93ad1616f1f");
     let good = policy(&[&id], &id);

@@ -104,7 +104,7 @@ async fn a_group_needs_a_name() {
 }
 
 #[tokio::test]
-async fn a_path_that_leads_nowhere_is_refused() {
+async fn unknown_path_is_refused() {
     let given = given(small()).await;
     let unknown = "0".repeat(32);
     assert_eq!(given.get("/accounts").await.refusal(), (404, 7003));

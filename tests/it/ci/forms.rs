@@ -108,7 +108,7 @@ fn request_that_changes_nothing_opens_nothing() {
 }
 
 #[test]
-fn leaver_is_taken_out_in_a_pull_request() {
+fn leaver_is_removed_in_a_pull_request() {
     let Some(setting) = setting() else { return };
     let id = "4f5f0c14a2a41d5063dd301b2f829f04";
     let lists = "version: 1\nrosters:\n  all:\n    - bob@example.com\n    - id: 4f5f0c14a2a41d5063dd301b2f829f04\n";

@@ -58,7 +58,7 @@ fn merge_queue_stops_a_stale_plan() {
 }
 
 #[test]
-fn required_checks_end_where_no_group_changes() {
+fn required_checks_complete_without_group_changes() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("README.md", "Hello\n")]);
     for event in [queued(&event, &setting), event] {
@@ -205,7 +205,7 @@ fn each_account_has_its_own_job_and_comment() {
 }
 
 #[test]
-fn workflows_ask_for_little() {
+fn workflows_request_few_permissions() {
     for (path, writes) in [
         (PLAN, vec!["plan: pull-requests"]),
         (APPLY, vec!["apply: pull-requests"]),

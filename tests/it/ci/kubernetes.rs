@@ -116,7 +116,7 @@ fn failed_run_has_metrics_and_fails_the_job() {
 }
 
 #[test]
-fn alerts_ask_for_figures_that_drift_writes() {
+fn alerts_use_metrics_that_drift_writes() {
     let Some(pod) = pod() else { return };
     pod.world.account().add("Admins", "carol@example.com");
     pod.run(crate::harness::TOKEN);
@@ -134,7 +134,7 @@ fn alerts_ask_for_figures_that_drift_writes() {
 }
 
 #[test]
-fn pod_has_few_rights() {
+fn pod_has_few_permissions() {
     let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
     let pod = &manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     assert!(!pod.to_string().contains("hostPath"));

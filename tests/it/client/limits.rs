@@ -61,7 +61,7 @@ async fn retry_after_of_a_fault_is_obeyed() {
 }
 
 #[tokio::test]
-async fn spent_quota_is_waited_out() {
+async fn used_up_quota_delays_requests() {
     let server = Server::start(|_, request| {
         paged(request, 3, 500)
             .with("ratelimit", "\"default\";r=0;t=250")

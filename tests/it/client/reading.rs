@@ -242,7 +242,7 @@ async fn invalid_id_fails_the_reading_bad_address_does_not() {
 }
 
 #[tokio::test]
-async fn faults_of_the_edge_are_ridden_out() {
+async fn edge_faults_are_retried() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(502, "<html><title>Bad gateway</title></html>"),
         1 => Reply::Cut,

@@ -93,7 +93,7 @@ mod unix {
     }
 
     #[test]
-    fn parallel_edits_lose_nothing_that_was_reported_written() {
+    fn parallel_edits_keep_every_reported_change() {
         let world = world(&ops("\n      - a@b.c\n"));
         let people: Vec<String> = (0..12).map(|number| format!("p{number}@b.c")).collect();
         let started: Vec<_> = people

@@ -199,7 +199,7 @@ async fn damaged_answers_never_cause_removals() {
 }
 
 #[tokio::test]
-async fn sound_answers_are_in_sync() {
+async fn correct_answers_are_in_sync() {
     let peer = Peer::start(|path| Reply::json(&sound(path))).await;
     let plan = peer.converge().await.unwrap();
     assert!(!plan.has_differences() && plan.blocked.is_empty(), "{plan:?}");

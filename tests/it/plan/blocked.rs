@@ -121,7 +121,7 @@ fn expiring_membership_is_reported_unless_extended() {
 }
 
 #[test]
-fn a_removal_names_the_entry_that_ran_out() {
+fn expired_removal_shows_its_entry() {
     let account = AccountBuilder::default().group("G", [1, 2]);
     let plan = account.plan(
         "groups:\n  G:\n    members:\n      - p1@example.com\n      - {email: p2@example.com, until: 2026-06-01}\n",

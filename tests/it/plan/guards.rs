@@ -239,7 +239,7 @@ fn token_user_is_found_by_user_id() {
 }
 
 #[test]
-fn token_user_is_sought_until_found() {
+fn token_user_is_looked_up_until_found() {
     let account = AccountBuilder::default().group("G", 0..10);
     let files = format!("groups:\n{}", listing("G", "", 1..10));
     let sought = |account: &AccountBuilder| account.plan(&files).sought(&account.observed, false);

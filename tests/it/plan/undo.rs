@@ -50,7 +50,7 @@ fn undo_removes_additions_from_additive_groups() {
 }
 
 #[test]
-fn guards_are_found_by_the_group_s_id() {
+fn guards_are_found_by_group_id() {
     let account = AccountBuilder::default().group("G", [1, 9]);
     let plan = undone(&account, &[9], &[], &DECLARED.replace("allow_empty", "min_members: 2, allow_empty"));
     assert_eq!(refused(&plan), [Guard::MinMembers]);

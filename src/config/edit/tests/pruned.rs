@@ -36,7 +36,7 @@ groups:
 ";
 
 #[test]
-fn long_ended_entries_go_but_for_additive_groups() {
+fn old_entries_are_removed_except_in_additive_groups() {
     let result = try_edit(&[("a.yaml", FILE)], "prune").unwrap();
     assert_eq!(result.kept, 2);
     assert_eq!(

@@ -166,7 +166,7 @@ fn anchors_are_edited_only_where_nothing_else_changes() {
 }
 
 #[test]
-fn odd_layouts_are_left_to_a_person() {
+fn lists_with_explicit_keys_are_not_edited() {
     let text = "version: 1\ngroups:\n  Ops:\n    ? members\n    : - b@x.y\n      - c@x.y\n";
     assert!(refusal(text, "grant/a@x.y/Ops").starts_with("refused: a.yaml:4:7:"));
     assert!(refusal(text, "revoke/b@x.y/Ops").starts_with("refused: a.yaml:5:9:"));
