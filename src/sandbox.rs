@@ -100,7 +100,7 @@ impl Sandbox {
         let handle = account.clone();
         let router = Router::new().fallback(move |request| exchange::exchange(handle.clone(), request));
         let listener = listener.tap_io(|stream| {
-            // Without this, answers can wait for the client's acknowledgement of earlier ones. An error is harmless.
+            // Without this, answers can wait for the client's acknowledgment of earlier ones. An error is harmless.
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! Finds the known word that a misspelt word probably means.
+//! Finds the known word that a misspelled word probably means.
 
 /// Longer words are not compared, because the cost is the product of the two lengths.
 const LONGEST_WORD: usize = 64;
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misspelt_word_is_found() {
+    fn misspelled_word_is_found() {
         let known = ["members", "mode", "min_members"];
         assert_eq!(nearest("membres", known), Some("members"));
         assert_eq!(nearest("Mode", known), Some("mode"));

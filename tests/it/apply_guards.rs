@@ -22,7 +22,8 @@ fn file(settings: &str, groups: &[(&str, &str, &[String])]) -> String {
     text
 }
 
-/// Eight members, of whom the last two should leave: a quarter. When the first has left, three others have left too.
+/// Eight members, and a plan that removes two of them: a quarter. Another actor removes three others together with the
+/// first of the two.
 fn quarter_that_shrinks() -> World {
     let all = people("A", 8);
     let others = all[..3].iter().map(|email| Edit::remove("A", email));
@@ -60,7 +61,7 @@ fn accepted_removals_ignore_the_latest_reading() {
 
 #[test]
 fn own_changes_do_not_shift_limits() {
-    // Two of eight may leave. A reading between the two removals shows one member fewer, and one more.
+    // The limit allows two of eight. A reading between the two removals shows the run's own removal and addition.
     let (all, new) = (people("A", 8), people("N", 1));
     let seed = Seed::default().group("A", all.clone()).person(new[0].as_str()).fault(lost_delete([], Cut::After));
     let list = [&all[..6], &new].concat();

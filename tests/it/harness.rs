@@ -202,10 +202,10 @@ impl World {
             .collect();
         let requests = self.account().requests();
         let writing = requests.iter().filter(|request| request.method != "GET");
-        writing.map(|request| self.told(request, &groups)).collect()
+        writing.map(|request| self.described(request, &groups)).collect()
     }
 
-    fn told(&self, request: &Request, groups: &BTreeMap<GroupId, String>) -> String {
+    fn described(&self, request: &Request, groups: &BTreeMap<GroupId, String>) -> String {
         let group = request.group.and_then(|id| groups.get(&id)).map_or("a group that is gone", String::as_str);
         let named = |id: &MemberId| self.server().names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let mut members: Vec<String> = request.body_ids.iter().chain(&request.member).map(named).collect();

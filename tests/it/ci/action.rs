@@ -622,7 +622,7 @@ fn too_long_page_keeps_its_digest() {
 }
 
 #[test]
-fn cancelled_job_lets_convoke_finish() {
+fn canceled_job_lets_convoke_finish() {
     let folder = tempfile::tempdir().unwrap();
     // A mock of an apply in progress. It ends at a signal, and reports what it did.
     let slow =

@@ -24,28 +24,29 @@ pub fn lasting(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Viol
     kept_the_bounds(run, carried, history)?;
     requests_keep_to_the_plan(run, carried, history)?;
     read_before_each_put(run)?;
-    journal_tells(run, carried, history)
+    journal_is_true(run, carried, history)
 }
 
 /// The invariants immediately after a run.
 pub fn ended(run: &Chronicle, history: &[MembershipChange], now: &Memberships) -> Result<(), Violation> {
     match &run.carried {
-        Some(carried) => report_tells(run, carried, history, now),
+        Some(carried) => report_is_true(run, carried, history, now),
         None => Ok(()),
     }
 }
 
 fn wrote_nothing(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Violation> {
     if let Some(write) = run.requests.iter().find(|request| request.method != "GET") {
-        return Err(format!("a run that was not to write did: {write:?}"));
+        return Err(format!("a run without a plan to apply sent a write: {write:?}"));
     }
     match run.did(history).next() {
-        Some(change) => Err(format!("a run that was not to write changed the account: {change:?}")),
+        Some(change) => Err(format!("a run without a plan to apply changed the account: {change:?}")),
         None => Ok(()),
     }
 }
 
-/// Every removed member was to be removed, or joined between the last reading and a PUT, which cannot be prevented.
+/// The plan removes every member whom the run removed. One exception cannot be prevented: a PUT removes a member who
+/// joined after the reading before it.
 fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
     for left in run.did(history).filter(|change| !change.joined) {
         let Some(group) = carried.made.group(left.group) else {
@@ -71,16 +72,16 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
     Ok(())
 }
 
-/// Whether another actor had done the opposite too late for the last reading of the group before the request. A PUT
-/// reverses a change that no reading has shown.
+/// Whether another actor had made the opposite change so late that the last reading before the request did not show it.
+/// A PUT reverses such a change.
 fn crossed(run: &Chronicle, carried: &Carried, history: &[MembershipChange], change: &MembershipChange) -> bool {
     let view = View::before(Duration::ZERO, change.request.unwrap_or_default(), change.group, run, carried, history);
     let before = history.iter().take_while(|other| other.request != change.request).copied().collect::<Vec<_>>();
     !view.certain || view.claimed || view.is_outdated_by(&before, change.group, change.member)
 }
 
-/// Each request, also one without effect, keeps to the plan and to its guards, by what the run could know when it
-/// sent the request.
+/// Each request, with or without effect, names only planned changes and breaks no guard, given what the run could know
+/// when it sent the request.
 fn requests_keep_to_the_plan(
     run: &Chronicle,
     carried: &Carried,
@@ -112,14 +113,14 @@ fn requests_keep_to_the_plan(
         }
         if let Some(other) = dropped.difference(&leaving).next() {
             return Err(format!(
-                "a request takes out {other}, whom the plan does not: {request:?}\n{view:?}\n{}",
-                run.told(view.group)
+                "a request removes {other}, whom the plan does not remove: {request:?}\n{view:?}\n{}",
+                run.log_of(view.group)
             ));
         }
         if let Some(other) = added.difference(&joining).next() {
             return Err(format!(
-                "a request brings in {other}, whom the plan does not: {request:?}\n{view:?}\n{}",
-                run.told(view.group)
+                "a request adds {other}, whom the plan does not add: {request:?}\n{view:?}\n{}",
+                run.log_of(view.group)
             ));
         }
         let least = made.bounds.least.get(&group.id).copied().unwrap_or_default();
@@ -127,7 +128,7 @@ fn requests_keep_to_the_plan(
         if takes_out && view.certain && left.is_some_and(|left| (left as u64) < least) {
             return Err(format!(
                 "a request leaves fewer than {least}: {request:?}\n{view:?}\n{}",
-                run.told(view.group)
+                run.log_of(view.group)
             ));
         }
         if takes_out && view.certain && !carried.accepted {
@@ -147,9 +148,9 @@ fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violat
     let target = group.target();
     let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
     let joining: BTreeSet<MemberId> = group.additions().map(|change| change.member.id).collect();
-    let strangers = &(&named - &target) - &leaving;
+    let additional = &(&named - &target) - &leaving;
     let lost = &(&target - &joining) - &named;
-    match strangers.union(&lost).next() {
+    match additional.union(&lost).next() {
         Some(member) => Err(format!("a PUT to a group that somebody else changed: {member}, {request:?}")),
         None => Ok(()),
     }
@@ -173,9 +174,9 @@ fn keeps_the_limits(
     let allowed = made.bounds.group_removals.get(&group.id).map_or(0, |limit| limit.allows(present, 1));
     if gone.len() as u64 > allowed {
         return Err(format!(
-            "{} of {present} are removed, {allowed} may be: {request:?}\n{view:?}\n{}",
+            "{} of {present} are removed; the limit allows {allowed}: {request:?}\n{view:?}\n{}",
             gone.len(),
-            run.told(view.group)
+            run.log_of(view.group)
         ));
     }
     if made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
@@ -210,15 +211,15 @@ fn moves_with_proof(
     let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
     for (other, ..) in carried.made.changes().filter(other) {
         let view = View::before(Duration::ZERO, request.number, other, run, carried, history);
-        // At that decision, an answer that denies it may not have arrived yet.
+        // An answer without the member may not have arrived yet when the run decided.
         let earlier = View::before(DECIDING, request.number, other, run, carried, history);
         let was_shown =
             !earlier.certain || earlier.members.contains(&member) || run.has_just_shown(request, other, member);
         if view.certain && !view.members.contains(&member) && !was_shown {
             return Err(format!(
                 "{member} is to leave without being shown in {other}: {request:?}\n{view:?}\n{}{}",
-                run.told(view.group),
-                request.group.map(|group| run.told(group)).unwrap_or_default()
+                run.log_of(view.group),
+                request.group.map(|group| run.log_of(group)).unwrap_or_default()
             ));
         }
     }
@@ -229,11 +230,11 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     let Carried { made, accepted, .. } = carried;
     let mut removed: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
     for left in run.did(history).filter(|change| !change.joined) {
-        // A member who joined outside the plan does not count for its bounds.
+        // The bounds are for the members whom the plan observed. Members who joined later do not count.
         if made.group(left.group).is_some_and(|group| group.observed.contains_key(&left.member)) {
             removed.entry(left.group).or_default().insert(left.member);
             if made.bounds.protected.contains(&left.member) {
-                return Err(format!("somebody protected was removed: {left:?}"));
+                return Err(format!("a protected member was removed: {left:?}"));
             }
         }
     }
@@ -242,11 +243,11 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
             let present = made.group(*group).map_or(0, |group| group.observed.len() as u64);
             let allowed = made.bounds.group_removals.get(group).map_or(0, |limit| limit.allows(present, 1));
             if members.len() as u64 > allowed {
-                return Err(format!("{} were removed from {group}, {allowed} may be", members.len()));
+                return Err(format!("{} were removed from {group}; the limit allows {allowed}", members.len()));
             }
         }
         let total: usize = removed.values().map(BTreeSet::len).sum();
-        // Within one group, its own limit counts.
+        // If only one group loses members, only its own limit applies.
         let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
         let all = made.plan.groups.iter().map(|group| group.observed.len() as u64).sum();
         let allowed = made.bounds.total_removals.allows(all, 5);
@@ -254,11 +255,15 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
             return Err(format!("{total} memberships were removed; the limit allows {allowed}"));
         }
     }
-    // Of a saved plan that was refused, others may have done what the guards object to: nothing is left to do there.
+    // After a saved plan was refused, others may have made its changes in a group. The plan then has no operations there.
     for (group, least) in made.bounds.least.iter().filter(|(group, _)| removed.contains_key(group)) {
         let Some(group) = made.group(*group).filter(|group| !group.operations.is_empty()) else { continue };
         if (group.target().len() as u64) < *least {
-            return Err(format!("{:?} was to have {} members, not {least}", group.name, group.target().len()));
+            return Err(format!(
+                "the target of {:?} has {} members, fewer than {least}",
+                group.name,
+                group.target().len()
+            ));
         }
     }
     Ok(())
@@ -275,14 +280,14 @@ fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
     Ok(())
 }
 
-/// The journal contains everything that the run did. The run did nothing that the journal denies.
-fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
+/// The journal contains everything that the run did, and every operation that it records as answered was sent.
+fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
     let operations: Vec<&Sent> = carried.record.groups.values().flat_map(|group| &group.operations).collect();
     for change in run.did(history) {
         let planned = carried.made.changes().any(|(group, action, member)| {
             (group, action == Action::Add, member) == (change.group, change.joined, change.member)
         });
-        // What an earlier run of a saved plan did is no change of this run, also if a PUT does it again.
+        // A change that an earlier run of a saved plan made is not this run's change, even if a PUT makes it again.
         let was_so = match &carried.before {
             Start::Planned => false,
             Start::Rechecked(before) => {
@@ -292,12 +297,12 @@ fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange
         if (!planned || was_so) && crossed(run, carried, history, change) {
             continue;
         }
-        let mut told = operations.iter().filter(|operation| {
+        let mut recorded = operations.iter().filter(|operation| {
             let named = if change.joined { &operation.effect.adds } else { &operation.effect.removes };
             operation.effect.group.id == change.group && named.contains(&change.member)
         });
-        if !told.any(|operation| matches!(operation.outcome, Outcome::Answered | Outcome::Unknown)) {
-            return Err(format!("the journal does not tell of {change:?}\n{operations:#?}"));
+        if !recorded.any(|operation| matches!(operation.outcome, Outcome::Answered | Outcome::Unknown)) {
+            return Err(format!("the journal does not have {change:?}\n{operations:#?}"));
         }
     }
     for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Answered) {
@@ -309,14 +314,14 @@ fn journal_tells(run: &Chronicle, carried: &Carried, history: &[MembershipChange
         };
         let sent = |request: &Request| request.method == method && request.group == Some(effect.group.id);
         if !run.requests.iter().any(sent) {
-            return Err(format!("the journal tells of an operation that was never sent: {operation:?}"));
+            return Err(format!("the journal has an operation that was never sent: {operation:?}"));
         }
     }
     Ok(())
 }
 
 /// The report's statement about each change is true, unless another actor touched the membership.
-fn report_tells(
+fn report_is_true(
     run: &Chronicle,
     carried: &Carried,
     history: &[MembershipChange],
@@ -325,25 +330,26 @@ fn report_tells(
     let Carried { made, report: Some(report), .. } = carried else { return Ok(()) };
     let groups: BTreeMap<GroupId, &GroupReport> = report.groups.iter().map(|group| (group.id, group)).collect();
     for (group, action, member) in made.changes() {
-        let Some(told) = groups.get(&group) else { return Err(format!("the report does not name {group}")) };
-        let done = told.added.iter().filter(|_| action == Action::Add);
-        let done = done.chain(told.removed.iter().filter(|_| action == Action::Remove));
+        let Some(reported) = groups.get(&group) else { return Err(format!("the report does not name {group}")) };
+        let done = reported.added.iter().filter(|_| action == Action::Add);
+        let done = done.chain(reported.removed.iter().filter(|_| action == Action::Remove));
         let done = done.filter(|subject| subject.id == member).count();
-        let failed: Vec<&str> = told
+        let failed: Vec<&str> = reported
             .failed
             .iter()
             .filter(|failed| (failed.action, failed.member.id) == (action, member))
             .map(|failed| failed.reason.as_str())
             .chain(
-                told.skipped
+                reported
+                    .skipped
                     .iter()
-                    .chain(&told.kept)
+                    .chain(&reported.kept)
                     .filter(|skipped| (skipped.action, skipped.member.id) == (action, member))
                     .map(|skipped| skipped.reason.as_str()),
             )
             .collect();
-        // Only a state that existed before the run is not reported.
-        let told_once = done + failed.len() == 1;
+        // A change is not reported only if its effect was there before the run.
+        let is_reported_once = done + failed.len() == 1;
         let was_so = match &carried.before {
             Start::Planned => false,
             Start::Rechecked(before) => {
@@ -351,27 +357,27 @@ fn report_tells(
             }
         };
         let own = run.did(history).any(|change| is(change, group, member, action == Action::Add));
-        let rightly_untold = (was_so || !own) && done + failed.len() == 0;
-        if !told_once && !rightly_untold {
-            return Err(format!("{action:?} {member} in {group} is told {done} times done and {failed:?}"));
+        let needs_no_report = (was_so || !own) && done + failed.len() == 0;
+        if !is_reported_once && !needs_no_report {
+            return Err(format!("{action:?} {member} in {group} is reported {done} times as done, and as {failed:?}"));
         }
         let Some(present) = now.get(&group) else { continue };
-        let meddled = run.meddled(history, made.seen, group, member);
+        let was_touched = run.was_touched(history, made.seen, group, member);
         let is_so = present.contains(&member) == (action == Action::Add);
         // Lagging readings are repeated until they are current.
         if own
             && is_so
-            && !meddled
+            && !was_touched
             && failed.iter().any(|reason| reason.contains("the API accepted the change, but the m"))
         {
             return Err(format!(
                 "{action:?} {member} in {group} was made, but is reported as {failed:?}\n{}",
-                run.told(group)
+                run.log_of(group)
             ));
         }
         let view = View::at_the_end(group, run, carried, history);
         let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
-        if excused || meddled {
+        if excused || was_touched {
             continue;
         }
         let unknown = failed.iter().any(|reason| reason.contains("unknown whether"));
@@ -386,7 +392,7 @@ fn report_tells(
         } else if report.complete && planned.held.is_empty() && planned.mode != Mode::Observe {
             let read = group.outcome != GroupOutcome::NotRead;
             if read {
-                return Err(format!("the report is complete, and yet {:?} is not in sync", group.name));
+                return Err(format!("the report is complete, but {:?} is not in sync", group.name));
             }
         }
     }
@@ -404,16 +410,16 @@ fn is_in_sync(
 ) -> Result<(), Violation> {
     let view = View::at_the_end(group.id, run, carried, history);
     let fail = |why: String| {
-        Err(format!("{:?} is said to be in sync, and yet {why}\n{view:?}\n{}", group.name, run.told(group.id)))
+        Err(format!("{:?} is reported as in sync, but {why}\n{view:?}\n{}", group.name, run.log_of(group.id)))
     };
     if !view.certain {
         return Ok(());
     }
     if !view.whole {
-        return fail("it was not seen whole since the last write".into());
+        return fail("it was not read completely after the last write".into());
     }
     if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) || !group.held.is_empty() {
-        return fail("something of it is blocked or held".into());
+        return fail("it has something blocked or held".into());
     }
     let bounds = &carried.made.bounds;
     if let (Some(listed), Some(surely)) = (bounds.listed.get(&group.id), bounds.surely_listed.get(&group.id)) {
@@ -435,12 +441,12 @@ fn is_in_sync(
         _ => &target - present,
     };
     if let Some(member) = extra(&view.members).union(&missing(&view.members)).next() {
-        return fail(format!("{member} was seen to differ"));
+        return fail(format!("the last reading shows a difference: {member}"));
     }
     let Some(present) = now.get(&group.id).filter(|_| !view.claimed) else { return Ok(()) };
     let differing: BTreeSet<MemberId> = &extra(present) | &missing(present);
     match differing.iter().find(|id| !view.is_outdated_by(history, group.id, **id)) {
-        Some(member) => fail(format!("{member} differs in truth")),
+        Some(member) => fail(format!("the account has a difference: {member}")),
         None => Ok(()),
     }
 }
@@ -469,7 +475,7 @@ pub fn undone(
         let by_others = |other: &&MembershipChange| {
             (other.group, other.member) == (group, member) && other.request.is_none_or(|number| !own(number))
         };
-        let meddled = history.iter().skip(done.made.seen).any(|other| by_others(&other));
+        let was_touched = history.iter().skip(done.made.seen).any(|other| by_others(&other));
         let by_put = !done
             .made
             .changes()
@@ -478,10 +484,10 @@ pub fn undone(
         let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
         let Some(present) = now.get(&group) else { continue };
         let is_back = present.contains(&member) != change.joined;
-        if !is_back && !undeclared && !meddled && !by_put && !excused {
+        if !is_back && !undeclared && !was_touched && !by_put && !excused {
             return Err(format!(
-                "undone, and yet {member} is not as before in {group}: {change:?}\n{view:?}\n{}",
-                undoing.told(group)
+                "the run was undone, but {member} is not as before in {group}: {change:?}\n{view:?}\n{}",
+                undoing.log_of(group)
             ));
         }
     }

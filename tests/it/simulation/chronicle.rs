@@ -41,7 +41,7 @@ pub struct Made {
     pub seen: usize,
 }
 
-/// A run that applied a plan, or was not allowed to.
+/// A run that tried to apply a plan.
 #[derive(Clone, Debug)]
 pub struct Chronicle {
     /// The numbers of its requests.
@@ -70,7 +70,7 @@ impl Chronicle {
     }
 
     /// The requests for a group and their answers, for the message of a violation.
-    pub fn told(&self, group: GroupId) -> String {
+    pub fn log_of(&self, group: GroupId) -> String {
         let of_group = self.requests.iter().filter(|request| request.group == Some(group));
         let begun = self.requests.first().map_or_else(Instant::now, |request| request.arrived);
         let line = |request: &Request| {
@@ -84,7 +84,7 @@ impl Chronicle {
         of_group.map(line).collect()
     }
 
-    /// Whether an answer about the group showed the member while the run may have decided on the request.
+    /// Whether an answer about the group showed the member in the time in which the run decided on the request.
     pub fn has_just_shown(&self, before: &Request, group: GroupId, member: MemberId) -> bool {
         let just = |answered| answered <= before.arrived && answered + DECIDING > before.arrived;
         let shows = |request: &&Request| {
@@ -113,7 +113,7 @@ impl Chronicle {
     }
 
     /// Whether another actor touched this membership after the account was read for the plan.
-    pub fn meddled(&self, history: &[MembershipChange], seen: usize, group: GroupId, member: MemberId) -> bool {
+    pub fn was_touched(&self, history: &[MembershipChange], seen: usize, group: GroupId, member: MemberId) -> bool {
         let by_others =
             |change: &&MembershipChange| change.request.is_none_or(|number| !self.numbers.contains(&number));
         let mut since = history[seen..].iter().filter(by_others);

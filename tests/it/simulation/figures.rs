@@ -6,11 +6,11 @@ use std::fmt;
 use convoke::report::{Report, Undone};
 use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
 
-/// The ends of runs. Each occurs.
+/// The ends of runs. Each must occur.
 const ENDS: [&str; 8] =
     ["complete", "could not read the account", "in part", "interrupted", "killed", "planned", "refused", "stale"];
 
-/// The faults. Each occurs.
+/// The faults. Each must occur.
 const FAULTS: [&str; 42] = [
     "429 with Retry-After",
     "429 without Retry-After",
@@ -56,20 +56,21 @@ const FAULTS: [&str; 42] = [
     "token revoked",
 ];
 
-/// Why removals are kept back while a plan is applied, and how the report says it. Each of the first four happens.
+/// Why removals are kept back while a plan is applied, and the words of the report for it. Each of the first four must
+/// occur.
 const KEPT: [(&str, &str); 6] = [
     ("allow_empty", "allow_empty is not set"),
-    ("group_removals", "group_removals is"),
+    ("group_removals", "but group_removals ("),
     ("min_members", "min_members is"),
     ("an addition not proven", "is not proven"),
-    ("total_removals", "total_removals is"),
+    ("total_removals", "but total_removals ("),
     ("protected", "is protected at"),
 ];
 
-/// From this number of schedules on, each end and each fault has happened.
+/// With at least this number of schedules, each end and each fault must occur.
 const ENOUGH: u64 = 1000;
 
-/// From this number on, removals were kept back for each reason but the rarest.
+/// With at least this number, removals must be kept back for each reason except the rarest.
 const PLENTY: u64 = 5000;
 
 #[derive(Debug, Default)]
@@ -115,7 +116,7 @@ impl Figures {
         }
     }
 
-    /// The ends and faults that should have occurred in this number of schedules, but did not.
+    /// The ends, faults and reasons that must occur in this number of schedules, but did not.
     pub fn missing(&self) -> Vec<&'static str> {
         let kept: Vec<&str> = KEPT.iter().take(4).map(|(name, _)| *name).collect();
         let all = [(ENOUGH, &self.ends, &ENDS[..]), (ENOUGH, &self.faults, &FAULTS), (PLENTY, &self.kept, &kept)];
@@ -127,7 +128,7 @@ impl Figures {
 
 fn reason(kept: &Undone) -> &'static str {
     let known = KEPT.iter().find(|(_, text)| kept.reason.contains(text));
-    known.unwrap_or_else(|| panic!("no reason to keep a removal is known by this text: {:?}", kept.reason)).0
+    known.unwrap_or_else(|| panic!("the simulation does not know this reason to keep a removal: {:?}", kept.reason)).0
 }
 
 fn kind(fault: &Fault) -> &'static str {

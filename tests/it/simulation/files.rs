@@ -15,8 +15,8 @@ pub struct Files {
     pub group_removals: Limit,
     pub total_removals: Limit,
     pub protected: Vec<String>,
-    /// The correct addresses of people whom `protected` misspells.
-    pub misspelt: Vec<String>,
+    /// The correct addresses of people whose addresses are misspelled in `protected`.
+    pub misspelled: Vec<String>,
     pub refuses_unmanaged: bool,
 }
 
@@ -25,8 +25,8 @@ pub struct Group {
     pub name: String,
     pub mode: &'static str,
     pub members: Vec<String>,
-    /// The correct addresses of people whom the list misspells.
-    pub misspelt: Vec<String>,
+    /// The correct addresses of people whose addresses are misspelled in the list.
+    pub misspelled: Vec<String>,
     pub min_members: Option<u64>,
     pub allow_empty: bool,
     pub group_removals: Option<Limit>,
@@ -101,18 +101,18 @@ impl Files {
         let mut protected: Vec<String> = precious.into_iter().map(|person| person.named(rng)).collect();
         protected.sort_by_key(|named| named.to_lowercase());
         protected.dedup_by_key(|named| named.to_lowercase());
-        let mut misspelt = Vec::new();
+        let mut misspelled = Vec::new();
         if rng.u8(0..20) == 0 {
             let person = &cast.people[rng.usize(..cast.people.len())];
             protected.push(person.mistyped());
-            misspelt.push(person.email.clone());
+            misspelled.push(person.email.clone());
         }
         Self {
             groups,
             group_removals: Limit::random(rng),
             total_removals,
             protected,
-            misspelt,
+            misspelled,
             refuses_unmanaged: rng.u8(0..25) == 0,
         }
     }
@@ -130,7 +130,7 @@ impl Files {
             group_removals: Limit::Percent(100),
             total_removals: Limit::Percent(100),
             protected: Vec::new(),
-            misspelt: Vec::new(),
+            misspelled: Vec::new(),
             refuses_unmanaged: false,
         }
     }
@@ -204,11 +204,11 @@ impl Group {
         // If two people share an address, one entry names both.
         members.sort_by_key(|named| named.to_lowercase());
         members.dedup_by_key(|named| named.to_lowercase());
-        let mut misspelt = Vec::new();
+        let mut misspelled = Vec::new();
         if rng.u8(0..16) == 0 {
             let person = &cast.people[rng.usize(..cast.people.len())];
             members.push(person.mistyped());
-            misspelt.push(person.email.clone());
+            misspelled.push(person.email.clone());
         }
         rng.shuffle(&mut members);
         // Limits that the plan just meets can be exceeded during a run.
@@ -220,7 +220,7 @@ impl Group {
             allow_empty: rng.bool(),
             group_removals: None,
             members,
-            misspelt,
+            misspelled,
         };
         group.group_removals = match rng.u8(0..8) {
             0 => Some(Limit::random(rng)),

@@ -1,4 +1,4 @@
-//! The people behind addresses and ids, from the account itself and independent of the program's way to find them.
+//! The people whom addresses and ids mean, found in the account itself, independently of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,13 +62,13 @@ impl Truth {
     }
 
     pub fn protected(&self, files: &Files) -> BTreeSet<MemberId> {
-        files.protected.iter().chain(&files.misspelt).flat_map(|named| self.meant(named)).collect()
+        files.protected.iter().chain(&files.misspelled).flat_map(|named| self.meant(named)).collect()
     }
 
     /// Everybody whom an unresolved entry may mean.
     pub fn spared<'a>(&self, files: &'a Files, unresolved: impl Iterator<Item = &'a str>) -> BTreeSet<MemberId> {
-        let misspelt = files.groups.iter().flat_map(|group| &group.misspelt).map(String::as_str);
-        misspelt.chain(unresolved).flat_map(|named| self.meant(named)).collect()
+        let misspelled = files.groups.iter().flat_map(|group| &group.misspelled).map(String::as_str);
+        misspelled.chain(unresolved).flat_map(|named| self.meant(named)).collect()
     }
 
     /// Everybody on the group's list whose entry means only them.

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::chronicle::{Carried, Chronicle};
 
-/// The maximum time from a decision to its request. Facts about other groups that arrive in this time come too late.
+/// The maximum time from a decision to its request. Answers about other groups that arrive in this time are too late for
+/// the decision.
 pub const DECIDING: Duration = Duration::from_millis(200);
 
 /// A group by the answers before a request.
@@ -19,9 +20,9 @@ pub struct View {
     pub members: BTreeSet<MemberId>,
     /// Whether the complete group was shown after the last write.
     pub whole: bool,
-    /// Whether the run's interpretation of the answers can be known from outside.
+    /// Whether the answers leave no doubt what the run concluded from them.
     pub certain: bool,
-    /// Whether the latest state is the false claim of a write.
+    /// Whether the members come from an answer that falsely claims the effect of a write.
     pub claimed: bool,
     /// The members whom later requests were to remove, none of which was refused.
     pub gone: BTreeSet<MemberId>,
@@ -41,8 +42,8 @@ struct Listing {
 }
 
 impl View {
-    /// The group as the run could know it some time before it sent the request with this number: [`DECIDING`] before,
-    /// it decided on the request and recorded it in the journal.
+    /// The group as the run could know it at `time` before it sent the request with this number. Within [`DECIDING`], the
+    /// run decides on the request and records it in the journal.
     pub fn before(
         time: Duration,
         number: u64,
@@ -145,7 +146,7 @@ impl View {
             {
                 listing.certain = false;
             }
-            // These show an incomplete list without saying so.
+            // With these faults, an incomplete list looks complete.
             (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,
             (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
             // The page was not received. Either it is requested again, or the reading has failed.

@@ -31,10 +31,10 @@ use super::truth::Truth;
 /// How long calls and contradictory readings are repeated: long enough for lagging reads to become current.
 const MAX_WAIT: Duration = Duration::from_secs(4);
 
-/// Longer than any request of a schedule is delayed.
+/// Longer than the longest delay of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The maximum number of runs without faults in which entries become resolved that were not before.
+/// The maximum number of runs without faults until no further entry becomes resolved.
 const RERUNS: usize = 4;
 
 pub struct World {
@@ -120,9 +120,9 @@ impl World {
         Ok(())
     }
 
-    /// Without faults, a run does everything except blocked entries, and the next run has nothing to do. Whom a
-    /// shared address means depends on who had to be looked up. A run that finds such an entry resolved makes the
-    /// changes that the entry held, and one more run follows.
+    /// Without faults, a run does everything except blocked entries, and the next run has nothing to do. Whether a shared
+    /// address is ambiguous depends on whether the account's members were read. If a run finds such an entry resolved, it
+    /// makes the changes that the entry held, and one more run follows.
     async fn calm(&mut self) -> Result<(), Violation> {
         self.account.clear_faults();
         self.account.restore_token();
@@ -279,7 +279,7 @@ impl World {
         checks::undone(&self.chronicles[undone], undoing, &self.account.history(), &self.memberships())
     }
 
-    /// Applies the plan unless its guards refuse it.
+    /// Checks that an undo uses the mode and the `min_members` of the files that declare each group by its id.
     fn undoes_by_id(&self, plan: &Plan) -> Result<(), Violation> {
         let luck = self.scenario.luck;
         for group in plan.groups.iter().filter(|_| luck.regroup + luck.swap_names == 0) {
@@ -310,8 +310,7 @@ impl World {
         Ok(Made { plan, bounds, seen })
     }
 
-    /// Requests of a killed run may still arrive, and nothing shows when the last one has. Each sleep lets the
-    /// server, which shares this thread, process the received requests, even if the thread is delayed.
+    /// Applies the plan unless its guards refuse it.
     async fn judge_and_carry_out(&mut self, client: &Client, made: Made, start: Start, run: Run) -> Option<Carried> {
         let refused = match run.accept {
             true => made.plan.refusals_beyond_limits().next().is_some(),
@@ -369,7 +368,8 @@ impl World {
         })
         .await;
         if report.is_none() {
-            // Records a run, and checks the invariants of it and of all earlier runs.
+            // Requests of a killed run may still arrive, and nothing shows when the last one has. Each sleep lets the
+            // server, which shares this thread, process the received requests, even if the thread is delayed.
             for _ in 0..10 {
                 tokio::time::sleep(LATENCY.0).await;
             }
@@ -381,7 +381,7 @@ impl World {
         self.account.requests().iter().filter(|request| request.method != "GET").count()
     }
 
-    /// The entries whose address several members share.
+    /// Records a run, and checks the invariants of it and of all earlier runs.
     fn close(&mut self, attempt: Attempt, otherwise: &'static str) -> Result<(), Violation> {
         let requests = self.account.requests();
         self.account.clear_requests();
@@ -413,18 +413,18 @@ impl World {
     }
 }
 
-/// Whether the run tried the change and the API refused it, or the run left it out because of such a change.
+/// The places of the entries whose address several members share.
 fn ambiguous(run: &Carried) -> BTreeSet<String> {
     let shared = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::AmbiguousPerson { .. });
     run.made.plan.blocked.iter().filter(shared).map(|blocked| blocked.origin.to_string()).collect()
 }
 
-/// Whether the run tried the change and the API would not have it, or the run left it out for such a one's sake.
+/// Whether the run tried the change and the API refused it, or the run left the change out because of a refusal.
 fn refused(run: &Carried, (group, action, member): (GroupId, Action, MemberId)) -> bool {
-    let report = run.report.iter().flat_map(|report| &report.groups).find(|told| told.id == group);
-    report.is_some_and(|told| {
-        let failed = told.failed.iter().map(|failed| (failed.action, failed.member.id));
-        let skipped = told.skipped.iter().chain(&told.kept).map(|skipped| (skipped.action, skipped.member.id));
+    let report = run.report.iter().flat_map(|report| &report.groups).find(|reported| reported.id == group);
+    report.is_some_and(|reported| {
+        let failed = reported.failed.iter().map(|failed| (failed.action, failed.member.id));
+        let skipped = reported.skipped.iter().chain(&reported.kept).map(|skipped| (skipped.action, skipped.member.id));
         failed.chain(skipped).any(|change| change == (action, member))
     })
 }
@@ -443,7 +443,7 @@ fn nothing_declared() -> Files {
         group_removals: super::files::Limit::Percent(100),
         total_removals: super::files::Limit::Percent(100),
         protected: Vec::new(),
-        misspelt: Vec::new(),
+        misspelled: Vec::new(),
         refuses_unmanaged: false,
     }
 }
