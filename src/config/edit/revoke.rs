@@ -93,7 +93,7 @@ impl Revoking<'_, '_> {
                 self.decision.unchanged(
                     scene,
                     &own,
-                    format!("the entry of {} in {name} already ends by then", self.person),
+                    format!("{} has an entry in {name} that already ends by then", self.person),
                 );
                 return;
             }
@@ -114,7 +114,7 @@ impl Revoking<'_, '_> {
         for found in through.iter().filter(|found| !self.named.contains(&found.list)) {
             let Some(roster) = scene.lists.get(found.list) else { continue };
             if has_ended(found.window(), self.effect()) {
-                let message = format!("the entry of {} in {} already ends by then", self.person, roster.name);
+                let message = format!("{} has an entry in {} that already ends by then", self.person, roster.name);
                 if !has_own {
                     self.decision.unchanged(scene, found, message);
                 }
