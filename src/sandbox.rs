@@ -38,8 +38,6 @@ mod rules;
 mod seed;
 mod server;
 mod state;
-#[cfg(test)]
-mod tests;
 mod values;
 
 pub use account::Account;

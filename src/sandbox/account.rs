@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::edit::Edit;
-use super::endpoint::Endpoint;
 use super::history::MembershipChange;
 use super::log::Request;
 use super::rules::FaultRule;
@@ -44,12 +43,6 @@ impl Account {
         })
     }
 
-    /// The emails of a group's members, sorted; empty if there is no such group.
-    #[must_use]
-    pub fn members_of(&self, group: &str) -> Vec<String> {
-        self.read(|state| state.group_named(group).map(|id| emails(state, id)).unwrap_or_default())
-    }
-
     /// The ids of a group's members; empty if there is no such group.
     #[must_use]
     pub fn member_ids_of(&self, group: &str) -> BTreeSet<MemberId> {
@@ -74,41 +67,9 @@ impl Account {
         self.read(|state| state.edit(edit))
     }
 
-    pub fn add(&self, group: &str, member: &str) -> bool {
-        self.edit(&Edit::add(group, member))
-    }
-
-    pub fn remove(&self, group: &str, member: &str) -> bool {
-        self.edit(&Edit::remove(group, member))
-    }
-
-    pub fn add_person(&self, email: &str) -> bool {
-        self.edit(&Edit::AddPerson(email.into()))
-    }
-
-    pub fn remove_person(&self, who: &str) -> bool {
-        self.edit(&Edit::RemovePerson(who.into()))
-    }
-
-    pub fn change_email(&self, who: &str, to: &str) -> bool {
-        self.edit(&Edit::change_email(who, to))
-    }
-
     /// Creates a group, even if another has the name.
     pub fn create_group(&self, name: &str) -> GroupId {
         self.read(|state| state.create_group(name, Vec::new()))
-    }
-
-    pub fn rename_group(&self, name: &str, to: &str) -> bool {
-        self.edit(&Edit::rename_group(name, to))
-    }
-
-    pub fn delete_group(&self, name: &str) -> bool {
-        self.edit(&Edit::DeleteGroup(name.into()))
-    }
-
-    pub fn revoke_token(&self) -> bool {
-        self.edit(&Edit::RevokeToken)
     }
 
     pub fn restore_token(&self) {
@@ -155,16 +116,6 @@ impl Account {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.lock().log.requests().cloned().collect()
-    }
-
-    #[must_use]
-    pub fn request_counts(&self) -> BTreeMap<Endpoint, usize> {
-        let server = self.lock();
-        let operations = server.log.requests().filter_map(|request| request.operation);
-        operations.fold(BTreeMap::new(), |mut counts, operation| {
-            *counts.entry(operation).or_default() += 1;
-            counts
-        })
     }
 
     pub fn clear_requests(&self) {

@@ -114,7 +114,7 @@ pub enum Contradiction {
 }
 
 impl Contradiction {
-    pub(crate) const EVERY: [Self; 13] = [
+    pub const EVERY: [Self; 13] = [
         Self::Count,
         Self::TotalPages,
         Self::Page,

@@ -157,3 +157,18 @@ impl RequestLimit {
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_window_lets_requests_in_again() {
+        let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
+        let mut limiter = RequestLimit::new(Some(limit), RateLimitHeaders::default());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
+        assert_eq!(admitted, [true, false, false, true, true, false]);
+    }
+}

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use convoke::model::{GroupId, MemberId};
-use convoke::sandbox::{Account, Request, Seed};
+use convoke::sandbox::{Request, Seed};
 use tempfile::TempDir;
 
 use crate::blocking::BlockingSandbox;
+use crate::live::LiveAccount;
 
 /// The default account of the files.
 pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
@@ -133,8 +134,8 @@ impl World {
     }
 
     /// The present account.
-    pub fn account(&self) -> Account {
-        self.server().sandbox.account()
+    pub fn account(&self) -> LiveAccount {
+        LiveAccount(self.server().sandbox.account())
     }
 
     /// The group's members by email.

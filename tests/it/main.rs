@@ -16,6 +16,7 @@
 mod account;
 mod blocking;
 mod harness;
+mod live;
 mod server;
 
 mod apply_guards;
@@ -57,6 +58,7 @@ mod review;
 mod rules;
 mod safety;
 mod sandbox;
+mod sandbox_api;
 mod saved_plans;
 mod scale;
 mod schemas;

@@ -1,11 +1,11 @@
 //! Tests of the sandbox through HTTP: every known behavior of the live API.
 
-use std::net::SocketAddr;
-
+use convoke::sandbox::*;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::*;
+use crate::harness::ACCOUNT;
+use crate::live::LiveAccount;
 
 mod audit;
 mod chance;
@@ -20,12 +20,10 @@ mod server;
 mod strictness;
 mod writing;
 
-const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
-
 /// A sandbox with an HTTP client.
 struct Given {
     sandbox: Sandbox,
-    account: Account,
+    account: LiveAccount,
     http: reqwest::Client,
 }
 
@@ -65,16 +63,12 @@ impl Got {
     }
 }
 
-fn any_port() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
 async fn given(seed: Seed) -> Given {
     // The first caller installs it. An error means that it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let sandbox = Sandbox::start(&seed, any_port()).await.unwrap();
+    let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    Given { account: sandbox.account(), sandbox, http }
+    Given { account: LiveAccount(sandbox.account()), sandbox, http }
 }
 
 /// Starts a sandbox from YAML.

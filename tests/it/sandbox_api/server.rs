@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use super::*;
 
 #[tokio::test]
@@ -9,7 +11,7 @@ async fn only_a_loopback_address_is_listened_on() {
 
 #[tokio::test]
 async fn address_in_use_is_named_in_the_error() {
-    let first = Sandbox::start(&Seed::default(), any_port()).await.unwrap();
+    let first = Sandbox::start(&Seed::default(), Sandbox::ANY_PORT).await.unwrap();
     let error = Sandbox::start(&Seed::default(), first.address()).await.unwrap_err();
     assert!(error.to_string().contains(&first.address().to_string()), "{error}");
 }
@@ -17,7 +19,7 @@ async fn address_in_use_is_named_in_the_error() {
 #[tokio::test]
 async fn a_seed_that_contradicts_itself_is_an_error() {
     let twice = Seed::default().people(["a@example.com", "A@example.com"]);
-    assert!(matches!(Sandbox::start(&twice, any_port()).await, Err(SandboxError::Seed(_))));
+    assert!(matches!(Sandbox::start(&twice, Sandbox::ANY_PORT).await, Err(SandboxError::Seed(_))));
 }
 
 #[tokio::test]

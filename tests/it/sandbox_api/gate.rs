@@ -96,18 +96,6 @@ async fn rate_limited_request_has_no_other_fault() {
     assert!(given.account.group_id("Admins").is_some());
 }
 
-#[test]
-fn a_new_window_lets_requests_in_again() {
-    use tokio::time::{Duration, Instant};
-
-    let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
-    let mut limiter = crate::sandbox::gate::RequestLimit::new(Some(limit), RateLimitHeaders::default());
-    let start = Instant::now();
-    let at = |seconds| start + Duration::from_secs(seconds);
-    let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
-    assert_eq!(admitted, [true, false, false, true, true, false]);
-}
-
 #[tokio::test]
 async fn the_rate_limit_has_two_spellings() {
     for (spelling, old, new) in
