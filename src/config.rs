@@ -14,6 +14,7 @@ mod load;
 mod merge;
 mod nearest;
 mod node;
+mod numbers;
 mod problem;
 mod reader;
 mod rosters;
@@ -37,6 +38,7 @@ pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;
 
 use crate::model::Desired;
+use numbers::Numbers;
 use problem::{Report, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
@@ -61,8 +63,9 @@ pub fn parse(sources: &[Source]) -> Result<Desired, Problems> {
 /// Reads and merges files. Where the report already has problems, a file is missing.
 fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problems> {
     let all_there = report.len() == 0;
-    let declared = sources.iter().map(|source| file::read(source, &mut report)).collect();
-    let desired = merge::merge(declared, all_there, &mut report);
+    let mut numbers = Numbers::default();
+    let declared = sources.iter().map(|source| file::read(source, &mut numbers, &mut report)).collect();
+    let desired = merge::merge(declared, all_there, numbers.count(), &mut report);
     report.finish(sources)?;
     Ok(desired)
 }

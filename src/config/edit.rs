@@ -26,6 +26,7 @@ pub use when::{When, parse_age};
 use super::entry::Entry;
 use super::file::{self, Declared};
 use super::nearest::nearest;
+use super::numbers::Numbers;
 use super::problem::{Problem, Problems, Report, quoted};
 use super::rules::{BreachKey, breaches};
 use super::{Source, node, parse};
@@ -124,7 +125,8 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 /// If the request does not fit the files, the files have problems, or the edit is refused.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let desired = parse(sources).map_err(EditError::Files)?;
-    let declared: Vec<Declared> = sources.iter().map(|source| file::read(source, &mut Report::default())).collect();
+    let declared: Vec<Declared> =
+        sources.iter().map(|source| file::read(source, &mut Numbers::default(), &mut Report::default())).collect();
     let scene = Scene { lists: Lists::new(&declared), desired: &desired, now, spell };
     let mut decision = match request {
         EditRequest::Grant(grant) => grant.decide(&scene)?,
@@ -384,7 +386,7 @@ fn changes(
 ) -> Vec<ListChange> {
     let read = |index: &usize, bytes: &Vec<u8>| {
         let path = sources.get(*index).map(|source| source.path.clone()).unwrap_or_default();
-        (*index, file::read(&Source { path, bytes: bytes.clone() }, &mut Report::default()))
+        (*index, file::read(&Source { path, bytes: bytes.clone() }, &mut Numbers::default(), &mut Report::default()))
     };
     let after: BTreeMap<usize, Declared> = files.iter().map(|(index, bytes)| read(index, bytes)).collect();
     let after: Vec<Declared> = (0..sources.len())

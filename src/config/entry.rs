@@ -19,8 +19,18 @@ pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 /// An entry of the own list of a group or a roster.
 #[derive(Debug)]
 pub(super) enum Entry {
-    Person { person: PersonRef, at: Position, terms: Option<Box<Terms>> },
-    Roster { name: Arc<str>, at: Position, reason: Option<Arc<str>> },
+    Person {
+        person: PersonRef,
+        /// As in [`Numbers`](super::numbers::Numbers).
+        number: u32,
+        at: Position,
+        terms: Option<Box<Terms>>,
+    },
+    Roster {
+        name: Arc<str>,
+        at: Position,
+        reason: Option<Arc<str>>,
+    },
 }
 
 impl Entry {
@@ -49,8 +59,14 @@ impl Reader<'_> {
         let at = node.at;
         match node.value {
             Value::Text(text) | Value::Typed(text) => {
-                let person = self.bare_person(at, &text)?;
-                Some(Entry::Person { person, at, terms: None })
+                let (person, number) = match self.numbers.spelled(&text) {
+                    Some(known) => known,
+                    None => {
+                        let person = self.bare_person(at, &text)?;
+                        self.numbered(person)
+                    }
+                };
+                Some(Entry::Person { person, number, at, terms: None })
             }
             Value::Mapping(entries) => self.detailed_entry(at, entries),
             Value::Null(_) => {
@@ -63,6 +79,11 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn numbered(&mut self, person: PersonRef) -> (PersonRef, u32) {
+        let number = self.numbers.of(&person);
+        (person, number)
     }
 
     fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
@@ -86,7 +107,8 @@ impl Reader<'_> {
             }
         };
         let terms = self.terms(from.as_ref(), until.as_ref(), reason.as_ref());
-        Some(Entry::Person { person: person?, at, terms })
+        let (person, number) = self.numbered(person?);
+        Some(Entry::Person { person, number, at, terms })
     }
 
     fn terms(
@@ -170,16 +192,13 @@ impl Reader<'_> {
     }
 
     fn report_repeated(&mut self, whose: &str, entries: &[Entry]) {
-        let mut people: HashMap<&PersonRef, Position> = HashMap::with_capacity(entries.len());
+        self.numbers.begin_list();
         let mut rosters: HashMap<&str, Position> = HashMap::new();
         for entry in entries {
             let (first, message) = match entry {
-                Entry::Person { person, at, .. } => match people.entry(person) {
-                    Slot::Vacant(slot) => {
-                        slot.insert(*at);
-                        continue;
-                    }
-                    Slot::Occupied(first) => (*first.get(), format!("{person} is listed twice in {whose}")),
+                Entry::Person { person, number, at, .. } => match self.numbers.list(*number, *at) {
+                    None => continue,
+                    Some(first) => (first, format!("{person} is listed twice in {whose}")),
                 },
                 Entry::Roster { name, at, .. } => match rosters.entry(name) {
                     Slot::Vacant(slot) => {

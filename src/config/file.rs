@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::group::DeclaredGroup;
 use super::node::{self, Node, Value};
+use super::numbers::Numbers;
 use super::problem::{Lines, Position, Problem, Report, quoted};
 use super::reader::{Field, Reader};
 use super::{LARGEST_FILE, Source};
@@ -32,7 +33,7 @@ pub(super) struct DeclaredRoster {
 }
 
 /// Reads a file, and adds its problems to the report.
-pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
+pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut Report) -> Declared {
     let file: Arc<str> = source.path.as_str().into();
     let unread = Declared { unread: true, ..Declared::default() };
     let tree = match tree(&file, source) {
@@ -43,7 +44,7 @@ pub(super) fn read(source: &Source, report: &mut Report) -> Declared {
         }
     };
     let at = tree.at;
-    let mut reader = Reader { file, report };
+    let mut reader = Reader { file, numbers, report };
     match tree.value {
         Value::Mapping(entries) => reader.declared(at, entries),
         Value::Null(_) => {

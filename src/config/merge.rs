@@ -7,11 +7,11 @@ use super::file::Declared;
 use super::group::DeclaredGroup;
 use super::nearest::nearest;
 use super::problem::{Problem, Report, quoted};
-use super::rosters::{MOST_COMPARISONS, Numbers, Rosters};
+use super::rosters::{MOST_COMPARISONS, Rosters};
 use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Origin, Setting, Settings};
 
 /// Merges the files. If there are problems, the result is incomplete.
-pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) -> Desired {
+pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report: &mut Report) -> Desired {
     // An unread part of the files may declare the missing names, so they are not reported.
     let all_known = all_there && !files.iter().any(|file| file.unread);
     let mut account_id = None;
@@ -35,19 +35,18 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Report) 
     sizes.check_total(groups.values(), report);
     let mut desired = Desired {
         account_id,
+        people,
         settings: settings.map(|(_, settings)| settings).unwrap_or_default(),
         ..Desired::default()
     };
     // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
         desired.unused_rosters = rosters.unused(groups.values().map(|declared| declared.entries.as_slice()));
-        let mut numbers = Numbers::default();
         let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
-            rosters.expand(&mut group, entries, &mut numbers);
+            rosters.expand(&mut group, entries);
             (name, group)
         });
         desired.groups = expanded.collect();
-        desired.people = numbers.count();
     }
     desired
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::nearest::did_you_mean;
 use super::node::{MERGE_KEY, Node, Value};
+use super::numbers::Numbers;
 use super::problem::{Position, Problem, Report, quoted, shortened};
 use crate::model::{Origin, Setting};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
     pub file: Arc<str>,
+    pub numbers: &'r mut Numbers,
     pub report: &'r mut Report,
 }
 

@@ -1,7 +1,7 @@
 //! Rosters: lists of people that groups and other rosters use.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::entry::Entry;
@@ -9,7 +9,7 @@ use super::file::DeclaredRoster;
 use super::group::DeclaredGroup;
 use super::nearest::nearest;
 use super::problem::{Position, Problem, Report, quoted, shortened};
-use crate::model::{DesiredGroup, DesiredMember, Origin, PersonRef, RosterEntry, RosterUse};
+use crate::model::{DesiredGroup, DesiredMember, Origin, RosterEntry, RosterUse};
 
 /// The maximum depth of rosters that use each other.
 const DEEPEST: usize = 64;
@@ -19,26 +19,6 @@ const MOST_MEMBERSHIPS: u64 = 5_000_000;
 
 /// The search for a similar name stops after this many comparisons.
 pub(super) const MOST_COMPARISONS: usize = 200_000;
-
-/// Numbers the people of all lists. The map is never iterated, so hash order cannot affect the output.
-#[derive(Debug, Default)]
-pub(super) struct Numbers(HashMap<PersonRef, u32, foldhash::fast::RandomState>);
-
-impl Numbers {
-    fn of(&mut self, person: &PersonRef) -> u32 {
-        if let Some(number) = self.0.get(person) {
-            return *number;
-        }
-        // MOST_MEMBERSHIPS keeps the numbers far below.
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.insert(person.clone(), next);
-        next
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-}
 
 /// The declared rosters by name.
 #[derive(Debug, Default)]
@@ -98,20 +78,19 @@ impl Rosters {
     }
 
     /// Adds the members and the roster entries to a group, in the order of its own list.
-    pub fn expand(&self, group: &mut DesiredGroup, entries: Vec<Entry>, numbers: &mut Numbers) {
+    pub fn expand(&self, group: &mut DesiredGroup, entries: Vec<Entry>) {
         let file = Arc::clone(&group.origin.file);
         let place = |at: Position| Origin { file: Arc::clone(&file), line: at.line, column: at.column };
         group.members.reserve(entries.len());
         for entry in entries {
             match entry {
-                Entry::Person { person, at, terms } => {
-                    let number = numbers.of(&person);
+                Entry::Person { person, number, at, terms } => {
                     group.members.push(DesiredMember { person, number, origin: place(at), via: None, terms });
                 }
                 Entry::Roster { name, at, reason } => {
                     let origin = place(at);
                     let mut path = vec![RosterUse { roster: Arc::clone(&name), origin: origin.clone() }];
-                    self.expand_into(&mut group.members, &mut path, reason.as_ref(), numbers);
+                    self.expand_into(&mut group.members, &mut path, reason.as_ref());
                     group.roster_entries.push(RosterEntry { roster: name, origin, reason });
                 }
             }
@@ -120,25 +99,19 @@ impl Rosters {
 
     /// Appends all people of the roster at the end of the path. Entries without a reason get that of the roster
     /// entry. [`Self::measure`] must have shown that there is no cycle.
-    fn expand_into(
-        &self,
-        members: &mut Vec<DesiredMember>,
-        path: &mut Vec<RosterUse>,
-        outer: Option<&Arc<str>>,
-        numbers: &mut Numbers,
-    ) {
+    fn expand_into(&self, members: &mut Vec<DesiredMember>, path: &mut Vec<RosterUse>, outer: Option<&Arc<str>>) {
         let Some(roster) = path.last().and_then(|last| self.0.get(&last.roster)) else { return };
         let via: Arc<[RosterUse]> = path.as_slice().into();
         for entry in &roster.entries {
             match entry {
-                Entry::Person { person, at, terms } => {
+                Entry::Person { person, number, at, terms } => {
                     let mut terms = terms.clone();
                     if let Some(outer) = outer {
                         terms.get_or_insert_default().reason.get_or_insert_with(|| Arc::clone(outer));
                     }
                     members.push(DesiredMember {
                         person: person.clone(),
-                        number: numbers.of(person),
+                        number: *number,
                         origin: place(&roster.origin, *at),
                         via: Some(Arc::clone(&via)),
                         terms,
@@ -146,7 +119,7 @@ impl Rosters {
                 }
                 Entry::Roster { name, at, reason } => {
                     path.push(RosterUse { roster: Arc::clone(name), origin: place(&roster.origin, *at) });
-                    self.expand_into(members, path, reason.as_ref().or(outer), numbers);
+                    self.expand_into(members, path, reason.as_ref().or(outer));
                     path.pop();
                 }
             }

@@ -16,7 +16,7 @@ pub struct Desired {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Settings,
     pub groups: BTreeMap<GroupName, DesiredGroup>,
-    /// The number of different people in the groups' lists. See [`DesiredMember::number`].
+    /// The number of different people in all lists. See [`DesiredMember::number`].
     pub people: usize,
     /// The rosters that no group uses, directly or through other rosters, and their places.
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
@@ -279,7 +279,7 @@ impl FromStr for PersonRef {
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
     pub person: PersonRef,
-    /// The person's number among those of all lists, from 0: equal people have equal numbers, so that each is looked up
+    /// The person's number in all lists, from 0. Equal people have equal numbers, so that each is looked up
     /// once.
     pub number: u32,
     /// The entry that names the person, in the group's list or in a roster.

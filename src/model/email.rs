@@ -1,5 +1,6 @@
 //! Email addresses. They keep their spelling and compare without ASCII case.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -98,8 +99,7 @@ impl std::str::FromStr for Email {
         if domain.is_empty() {
             return Err(EmailError::EmptySide("after"));
         }
-        let lower = text.to_ascii_lowercase();
-        let folded = (lower != text).then(|| lower.into());
+        let folded = text.bytes().any(|b| b.is_ascii_uppercase()).then(|| text.to_ascii_lowercase().into());
         Ok(Self { text: text.into(), folded })
     }
 }
@@ -127,6 +127,13 @@ impl Ord for Email {
 impl Hash for Email {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.folded().hash(state);
+    }
+}
+
+/// Equality, order and hash are those of the address in lower case.
+impl Borrow<str> for Email {
+    fn borrow(&self) -> &str {
+        self.folded()
     }
 }
 

@@ -114,7 +114,7 @@ impl<'d> Lists<'d> {
     pub fn people(&self, index: usize) -> impl Iterator<Item = Found<'d>> + use<'d> {
         let entries: &'d [Entry] = self.get(index).map_or(&[], |list| list.entries);
         entries.iter().enumerate().filter_map(move |(at_index, entry)| match entry {
-            Entry::Person { person, at, terms } => {
+            Entry::Person { person, at, terms, .. } => {
                 Some(Found { list: index, index: at_index, person, at: *at, terms: terms.as_deref() })
             }
             Entry::Roster { .. } => None,
