@@ -98,12 +98,12 @@ impl schemars::JsonSchema for Digest {
 
 /// The hash of a set of members. Equal sets have equal fingerprints. The ids must be sorted.
 pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Digest {
-    let mut hash = Sha256::new();
+    let mut lines = String::new();
     for id in members {
-        hash.update(id.as_str());
-        hash.update(b"\n");
+        lines.push_str(id.as_str());
+        lines.push('\n');
     }
-    Digest(hash.finalize().into())
+    Digest(Sha256::digest(lines).into())
 }
 
 /// Identifies what a plan does. It covers the account and, for each group that the plan changes, its id, its name,

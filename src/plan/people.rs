@@ -12,12 +12,12 @@ type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 /// The index of a person. Large accounts are compared by index, because ids and addresses are long and scattered in
 /// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Number(usize);
+pub struct Number(u32);
 
 impl Number {
     /// The number as an index.
     pub const fn place(self) -> usize {
-        self.0
+        self.0 as usize
     }
 }
 
@@ -63,11 +63,7 @@ impl<'a> People<'a> {
             rejected: BTreeSet::new(),
             users: BTreeMap::new(),
         };
-        let mut met = Hashed::default();
-        for (group, membership) in &current.memberships {
-            let numbers = membership.iter().map(|(id, member)| people.meet(id, member, &mut met)).collect();
-            people.groups.insert(*group, numbers);
-        }
+        people.meet(current);
         for (id, person) in &current.people {
             let status = match &person.status {
                 PersonStatus::Known(status) => Some(*status),
@@ -90,28 +86,52 @@ impl<'a> People<'a> {
         people
     }
 
-    /// Adds a member from a group's list. A value that several groups share adds nothing after the first time. Its address
-    /// in memory identifies it: to read the value would cost more than everything else here.
-    fn meet(&mut self, id: &'a MemberId, member: &'a Arc<Member>, met: &mut Hashed<*const Member, Number>) -> Number {
-        if let Some(number) = met.get(&Arc::as_ptr(member)) {
-            return *number;
-        }
-        let number = self.number(id);
-        self.learn(number, member.email.as_ref(), member.status);
-        met.insert(Arc::as_ptr(member), number);
-        number
+    /// Adds the members of all groups. A value that several groups share adds nothing after the first time. Its address
+    /// in memory identifies it: reading the value would cost more than everything else here.
+    fn meet(&mut self, current: &'a Observed) {
+        let mut met: Hashed<*const Member, u32> = Hashed::default();
+        let mut different: Vec<(&'a MemberId, &'a Member)> = Vec::new();
+        let mut index = |id, member| {
+            *met.entry(Arc::as_ptr(member)).or_insert_with(|| {
+                let next = dense(different.len());
+                different.push((id, &**member));
+                next
+            })
+        };
+        let memberships = current.memberships.iter();
+        let groups: Vec<(GroupId, Vec<u32>)> = memberships
+            .map(|(group, membership)| (*group, membership.iter().map(|(id, member)| index(id, member)).collect()))
+            .collect();
+        // Maps that grow while they are filled would take most of the time.
+        self.everybody.reserve(different.len());
+        self.by_id.reserve(different.len());
+        self.by_email.reserve(different.len());
+        let numbers: Vec<Number> = different
+            .into_iter()
+            .map(|(id, member)| {
+                let number = self.number(id);
+                self.learn(number, member.email.as_ref(), member.status);
+                number
+            })
+            .collect();
+        let number = |index: u32| numbers.get(index as usize).copied();
+        self.groups = groups
+            .into_iter()
+            .map(|(group, members)| (group, members.into_iter().filter_map(number).collect()))
+            .collect();
     }
 
     /// The number of the person with this id. A new person gets the next number.
     fn number(&mut self, id: &'a MemberId) -> Number {
         *self.by_id.entry(*id).or_insert_with(|| {
+            let next = Number(dense(self.everybody.len()));
             self.everybody.push(Known { id, email: None, status: None });
-            Number(self.everybody.len() - 1)
+            next
         })
     }
 
     fn learn(&mut self, number: Number, email: Option<&'a Email>, status: Option<Status>) {
-        let Some(known) = self.everybody.get_mut(number.0) else { return };
+        let Some(known) = self.everybody.get_mut(number.place()) else { return };
         known.status = known.status.or(status);
         let (id, Some(email)) = (*known.id, email) else { return };
         match known.email {
@@ -134,7 +154,7 @@ impl<'a> People<'a> {
 
     #[expect(clippy::indexing_slicing, reason = "a number is an index of this list, which only grows")]
     fn known(&self, number: Number) -> &Known<'a> {
-        &self.everybody[number.0]
+        &self.everybody[number.place()]
     }
 
     pub fn id(&self, number: Number) -> MemberId {
@@ -159,16 +179,20 @@ impl<'a> People<'a> {
         }
     }
 
+    fn numbered(&self) -> impl Iterator<Item = (Number, &Known<'a>)> {
+        (0..).map(Number).zip(&self.everybody)
+    }
+
     /// The addresses of all people, in lower case.
     pub fn addresses(&self) -> impl Iterator<Item = (&'a str, Number)> {
-        let first = self.everybody.iter().enumerate().filter_map(|(place, known)| Some((known.email?, Number(place))));
+        let first = self.numbered().filter_map(|(number, known)| Some((known.email?, number)));
         let further = self.further.iter().flat_map(|(number, emails)| emails.iter().map(|email| (*email, *number)));
         first.chain(further).map(|(email, number)| (email.folded(), number))
     }
 
     /// The ids of all people, as text.
     pub fn ids(&self) -> impl Iterator<Item = (&'a str, Number)> {
-        self.everybody.iter().enumerate().map(|(place, known)| (known.id.as_str(), Number(place)))
+        self.numbered().map(|(number, known)| (known.id.as_str(), number))
     }
 
     /// Every address of a person.
@@ -252,4 +276,9 @@ impl<'a> People<'a> {
         let known = self.by_id.get(&id).map(|number| self.subject(*number));
         known.unwrap_or(Member { id, email: None, status: None })
     }
+}
+
+/// An index in half the space. So many members do not fit into memory that it is too large.
+fn dense(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
