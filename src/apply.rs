@@ -18,7 +18,7 @@ mod recheck;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -37,9 +37,6 @@ pub use recheck::{Recheck, recheck};
 
 /// The total time of a run for repeating readings that contradict acknowledged writes.
 pub const SETTLE_WITHIN: Duration = Duration::from_secs(15);
-
-/// The same time after a signal.
-const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
 /// The first pause before such a reading is repeated. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -60,7 +57,7 @@ pub enum Start {
 pub struct Means<'a> {
     pub client: &'a Client,
     pub journal: &'a Journal,
-    /// Becomes true when no further requests may start.
+    /// Becomes true when no further requests may start. The client is stopped before.
     pub stop: watch::Receiver<bool>,
     /// Called after each operation with the number of completed operations.
     pub progress: &'a (dyn Fn(u64) + Sync),
@@ -90,8 +87,6 @@ struct Run<'a> {
     may_have_changed: AtomicBool,
     /// The time that this run has paused before repeated readings.
     settled_for: Mutex<Duration>,
-    /// When the signal to stop was noticed.
-    stopped_at: OnceLock<Instant>,
 }
 
 /// Applies a plan, and reports the results.
@@ -147,12 +142,11 @@ impl<'a> Run<'a> {
             wrote: AtomicBool::new(false),
             may_have_changed: AtomicBool::new(false),
             settled_for: Mutex::default(),
-            stopped_at: OnceLock::new(),
         }
     }
 
     /// Why no further requests are sent, if so.
-    fn barred(&self) -> Option<String> {
+    fn closed_by(&self) -> Option<String> {
         if self.is_stopped() {
             return Some("interrupted before it was sent".into());
         }
@@ -160,11 +154,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        let stopped = *self.means.stop.borrow();
-        if stopped {
-            self.stopped_at.get_or_init(Instant::now);
-        }
-        stopped
+        *self.means.stop.borrow()
     }
 
     /// Reads groups again until no reading contradicts an acknowledged write, or the time is over. The last reading
@@ -253,8 +243,8 @@ impl Run<'_> {
     fn settling_left(&self, within: Duration) -> Duration {
         let spent = *locked(&self.settled_for);
         let left = within.saturating_sub(spent);
-        match self.stopped_at.get() {
-            Some(stopped) => left.min(SETTLE_AFTER_STOP.saturating_sub(stopped.elapsed())),
+        match self.means.client.settles_until() {
+            Some(end) => left.min(end.saturating_duration_since(Instant::now())),
             None => left,
         }
     }

@@ -13,7 +13,7 @@ use crate::cloudflare::{ApiError, ApiErrorKind, Concern, WriteFate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
 
-use requests::{Attempt, MAX_SENDS, Sent};
+use requests::{Attempt, MAX_SENDS, Settled};
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
@@ -134,12 +134,12 @@ impl GroupRun<'_> {
                 continue;
             }
             match self.send_until_known(&Operation::Post(batch.clone()), run).await {
-                Sent::Done | Sent::GivenUp => {}
-                Sent::Refused(Concern::Member, _) if batch.len() > 1 => {
+                Settled::Done | Settled::GivenUp => {}
+                Settled::Refused(Concern::Member, _) if batch.len() > 1 => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second.to_vec(), first.to_vec()]);
                 }
-                Sent::Refused(_, error) => self.ledger.record_all(&batch, &State::Failed(refusal(&error))),
+                Settled::Refused(_, error) => self.ledger.record_all(&batch, &State::Failed(refusal(&error))),
             }
         }
     }
@@ -150,17 +150,17 @@ impl GroupRun<'_> {
         if !self.present.contains(&member) {
             return;
         }
-        if let Some(reason) = self.reason_not_to_delete(member, run) {
+        if let Err(reason) = self.allow_delete(member, run) {
             return self.ledger.keep(member, reason);
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
-            Sent::Done | Sent::GivenUp => {}
+            Settled::Done | Settled::GivenUp => {}
             // The API refuses to remove a member who is not in the group. The removal counts as done once a reading
             // shows it.
-            Sent::Refused(Concern::Member, error) if error.kind() == ApiErrorKind::NotFound => {
+            Settled::Refused(Concern::Member, error) if error.kind() == ApiErrorKind::NotFound => {
                 self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
             }
-            Sent::Refused(_, error) => self.ledger.record(member, State::Failed(refusal(&error))),
+            Settled::Refused(_, error) => self.ledger.record(member, State::Failed(refusal(&error))),
         }
     }
 
@@ -170,7 +170,7 @@ impl GroupRun<'_> {
         let mut last = String::new();
         let mut in_parts = false;
         for _ in 0..MAX_SENDS {
-            if let Some(reason) = self.barred(run) {
+            if let Some(reason) = self.closed_by(run) {
                 return self.leave(State::Skipped(reason));
             }
             if let Err(error) = self.read(run).await {
@@ -180,15 +180,13 @@ impl GroupRun<'_> {
                 // The report names the members who joined or left.
                 return;
             }
-            let body = self.body(run);
-            if body == self.present {
+            let members = self.choose_members(run);
+            if members == self.present {
                 return;
             }
-            match self.send(&Operation::Put(body.iter().copied().collect()), run).await {
-                Attempt::Barred | Attempt::Sent(WriteFate::Answered { .. }) => return,
-                Attempt::Withdrawn => {
-                    last = "others changed the account several times while this group was applied".into()
-                }
+            match self.send(&Operation::Put(members.into_iter().collect()), run).await {
+                Attempt::Closed | Attempt::Sent(WriteFate::Answered { .. }) => return,
+                Attempt::Withheld => last = "the members who must stay changed before each request".into(),
                 Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);
@@ -208,10 +206,11 @@ impl GroupRun<'_> {
         self.leave(State::Failed(last));
     }
 
-    /// The members to send: those of the plan, without the refused ones, and with those who must stay.
-    fn body(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
-        let mut body = self.present.clone();
-        body.extend(self.ledger.outstanding(Action::Add, &self.present));
+    /// Chooses the members that a PUT leaves in the group: those of the plan, without the refused ones, and with those
+    /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
+    fn choose_members(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
+        let mut chosen = self.present.clone();
+        chosen.extend(self.ledger.outstanding(Action::Add, &self.present));
         let leaving = self.ledger.outstanding(Action::Remove, &self.present);
         let sent = self.ledger.removed();
         let mut share = self.share(&sent);
@@ -219,15 +218,15 @@ impl GroupRun<'_> {
         for change in self.plan.removals().filter(|change| leaving.contains(&change.member.id)) {
             let member = change.member.id;
             let with_them = Share { removed: share.removed + u64::from(!sent.contains(&member)), ..share };
-            match self.reason_to_keep(member, body.len() - 1, with_them, run) {
-                None => {
+            match self.allow_removal(member, chosen.len() - 1, with_them, run) {
+                Ok(()) => {
                     share = with_them;
-                    body.remove(&member);
+                    chosen.remove(&member);
                 }
-                Some(reason) => self.ledger.keep(member, reason),
+                Err(reason) => self.ledger.keep(member, reason),
             }
         }
-        body
+        chosen
     }
 
     /// Records why the remaining changes are not made.

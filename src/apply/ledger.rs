@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Member, MemberId};
 use crate::plan::{Action, Change, GroupPlan};
-use crate::report::Undone;
+use crate::report::UnmadeChange;
 
 /// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub(super) struct Ledger<'a> {
 pub(super) struct Outcomes {
     pub added: Vec<Member>,
     pub removed: Vec<Member>,
-    pub failed: Vec<Undone>,
-    pub kept: Vec<Undone>,
-    pub skipped: Vec<Undone>,
+    pub failed: Vec<UnmadeChange>,
+    pub kept: Vec<UnmadeChange>,
+    pub skipped: Vec<UnmadeChange>,
 }
 
 impl<'a> Ledger<'a> {
@@ -145,7 +145,7 @@ impl<'a> Ledger<'a> {
         let mut outcomes = Outcomes::default();
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
-            let undone = |reason: String| Undone { action: change.action, member: change.member.clone(), reason };
+            let unmade = |reason: String| UnmadeChange { action: change.action, member: change.member.clone(), reason };
             let was_tried = !matches!(state, State::Open | State::Kept(_) | State::Skipped(_));
             if holds(change, present.contains(&change.member.id)) {
                 match change.action {
@@ -157,32 +157,32 @@ impl<'a> Ledger<'a> {
                 continue;
             }
             match state {
-                State::Kept(reason) => outcomes.kept.push(undone(reason.clone())),
-                State::Skipped(reason) => outcomes.skipped.push(undone(reason.clone())),
-                State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(undone(reason.clone())),
+                State::Kept(reason) => outcomes.kept.push(unmade(reason.clone())),
+                State::Skipped(reason) => outcomes.skipped.push(unmade(reason.clone())),
+                State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(unmade(reason.clone())),
                 State::Unknown(reason) | State::NotRepeated(reason) if is_read => {
-                    outcomes.failed.push(undone(reason.clone()))
+                    outcomes.failed.push(unmade(reason.clone()))
                 }
                 State::Unknown(reason) | State::NotRepeated(reason) => {
-                    outcomes.failed.push(undone(format!("it is unknown whether the change was made: {reason}")));
+                    outcomes.failed.push(unmade(format!("it is unknown whether the change was made: {reason}")));
                 }
                 State::Acknowledged if is_read => {
                     let what = match change.action {
                         Action::Add => "is not in the group",
                         Action::Remove => "is still in the group",
                     };
-                    outcomes.failed.push(undone(format!("the API accepted the change, but the member {what}")));
+                    outcomes.failed.push(unmade(format!("the API accepted the change, but the member {what}")));
                 }
                 State::Acknowledged => {
                     let reason = "it is unknown whether the change was made: the API accepted the change, but the \
                                   group could not be read afterwards";
-                    outcomes.failed.push(undone(reason.into()));
+                    outcomes.failed.push(unmade(reason.into()));
                 }
                 State::Proven => {
-                    outcomes.failed.push(undone("it was made, but somebody else has reversed it since".into()));
+                    outcomes.failed.push(unmade("it was made, but somebody else has reversed it since".into()));
                 }
                 State::Open => {
-                    outcomes.skipped.push(undone("somebody else changed the group".into()));
+                    outcomes.skipped.push(unmade("somebody else changed the group".into()));
                 }
             }
         }

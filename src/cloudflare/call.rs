@@ -27,7 +27,7 @@ use crate::model::{GroupId, GroupRef};
 const FRESH: Duration = Duration::from_secs(1);
 /// The longest wait between attempts within a short grace period.
 const GRACE_STEP: Duration = Duration::from_secs(4);
-/// How long reads that settle a write may continue after a stop.
+/// How long reads that settle a write may continue after a stop, and after the last change that was then in flight.
 const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
 /// A request, with what is needed to repeat it and to report on it.
@@ -84,7 +84,7 @@ pub(super) struct Caller {
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
-    /// When the client was stopped. No request starts after that.
+    /// When the client was stopped, or when the last change ended that was then in flight. No change starts after a stop.
     stopped: watch::Sender<Option<Instant>>,
     requests: AtomicU64,
     max_wait: Duration,
@@ -156,10 +156,20 @@ impl Caller {
         });
     }
 
-    /// When no more requests may be sent; `None` before a stop.
-    fn ends_at(&self, settles: bool) -> Option<Instant> {
+    /// When no more requests may be sent; `None` before a stop. A change in flight postpones it.
+    pub(super) fn ends_at(&self, settles: bool) -> Option<Instant> {
         let grace = if settles { SETTLE_AFTER_STOP } else { Duration::ZERO };
         self.stopped.borrow().map(|stopped| stopped + grace)
+    }
+
+    /// Lets reads settle a change that was in flight at a stop, however long it took.
+    fn postpone_end(&self) {
+        self.stopped.send_if_modified(|stopped| {
+            if let Some(stopped) = stopped {
+                *stopped = Instant::now();
+            }
+            false
+        });
     }
 
     fn has_ended(&self, settles: bool) -> bool {
@@ -171,7 +181,7 @@ impl Caller {
         let mut stopped = self.stopped.subscribe();
         // The sender lives as long as `self`.
         let _ = stopped.wait_for(Option::is_some).await;
-        if let Some(end) = self.ends_at(settles) {
+        while let Some(end) = self.ends_at(settles).filter(|end| *end > Instant::now()) {
             tokio::time::sleep_until(end).await;
         }
     }
@@ -277,6 +287,9 @@ impl Caller {
                 () = self.ended(true) => Err(Loss::TimedOut),
             },
         };
+        if !call.retry.reads() {
+            self.postpone_end();
+        }
         self.settle(ticket, &reply);
         tracing::debug!(
             method = %call.message.method,

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::audit::{AuditCursor, AuditPage};
 use super::call::{Call, Caller, Retry};
@@ -85,10 +86,17 @@ impl Client {
         self.caller.stop();
     }
 
-    /// The same client for reads that settle a write. They continue for up to three seconds after a stop.
+    /// The same client for reads that settle a write. They continue until [`Client::settles_until`].
     #[must_use]
     pub fn settling(&self) -> Self {
         Self { settles: true, ..self.clone() }
+    }
+
+    /// When the last reads that settle a write are sent: three seconds after a stop, or after the last change that was
+    /// then in flight. `None` before a stop.
+    #[must_use]
+    pub fn settles_until(&self) -> Option<Instant> {
+        self.caller.ends_at(true)
     }
 
     /// All groups of the account.

@@ -33,8 +33,8 @@ impl Stop {
                 std::process::exit(Exit::Interrupted.code().into());
             };
             tracing::warn!("Interrupt received. Finishing requests in flight; press Ctrl-C again to exit now.");
-            let _ = sender.send(true);
             client.stop();
+            let _ = sender.send(true);
             signals.next().await;
             std::process::exit(Exit::Partial.code().into());
         });

@@ -254,8 +254,8 @@ fn ignored_hangup_does_not_stop_the_run() {
 fn interrupted_run_settles_a_lost_write_by_reading() {
     let world = world();
     let write = &writes()[0];
-    // Shorter than the time that a run has for reading after a signal.
-    let fault = Fault::All(vec![Fault::Stall(Delay::millis(2000)), Fault::Cut(Cut::After)]);
+    // Longer than the time that a run has for reading after a signal.
+    let fault = Fault::All(vec![Fault::Stall(Delay::millis(3500)), Fault::Cut(Cut::After)]);
     world.account().push_fault(FaultRule::once(same(&world, write), fault));
     let child = applying(&world, "journal.jsonl").args(["--format", "json"]).spawn().unwrap();
     arrived(&world, write, true);

@@ -10,31 +10,45 @@ use crate::plan::{Action, Operation};
 use crate::render::counted;
 
 impl GroupRun<'_> {
-    /// Why a member must stay, if this removal would leave `left` members. If nothing forbids the removal, the limits
-    /// count it from now on.
-    pub(super) fn reason_to_keep(&self, member: MemberId, left: usize, share: Share, run: &Run<'_>) -> Option<String> {
+    /// Allows the removal of a member that leaves this number of members, and counts it for the limits.
+    ///
+    /// # Errors
+    ///
+    /// Why the member must stay.
+    pub(super) fn allow_removal(
+        &self,
+        member: MemberId,
+        left: usize,
+        share: Share,
+        run: &Run<'_>,
+    ) -> Result<(), String> {
         let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
-        let reason = reason.or_else(|| self.guard_against(left));
-        reason.or_else(|| run.limits.count(self.plan, share).err())
+        match reason.or_else(|| self.guard_against(left)) {
+            Some(reason) => Err(reason),
+            None => run.limits.count(self.plan, share),
+        }
     }
 
-    /// The same for a DELETE of this member.
-    pub(super) fn reason_not_to_delete(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+    /// As [`Self::allow_removal`], for a DELETE.
+    pub(super) fn allow_delete(&self, member: MemberId, run: &Run<'_>) -> Result<(), String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
-        self.reason_to_keep(member, self.present.difference(&gone).count(), self.share(&gone), run)
+        self.allow_removal(member, self.present.difference(&gone).count(), self.share(&gone), run)
     }
 
-    /// Whether a request would remove somebody who must now stay. The reason is then in the ledger.
-    pub(super) fn keeps_somebody_now(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
+    /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
+    pub(super) fn still_allows(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
         match operation {
-            Operation::Post(_) => false,
-            Operation::Put(members) => !self.body(run).iter().eq(members),
-            Operation::Delete(member) => {
-                let reason = self.reason_not_to_delete(*member, run);
-                reason.map(|reason| self.ledger.keep(*member, reason)).is_some()
-            }
+            Operation::Post(_) => true,
+            Operation::Put(members) => self.choose_members(run).iter().eq(members),
+            Operation::Delete(member) => match self.allow_delete(*member, run) {
+                Ok(()) => true,
+                Err(reason) => {
+                    self.ledger.keep(*member, reason);
+                    false
+                }
+            },
         }
     }
 

@@ -17,63 +17,63 @@ pub(super) const MAX_SENDS: usize = 4;
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
-/// The result of one request.
+/// What became of one request.
 pub(super) enum Attempt {
     Sent(WriteFate),
-    /// No further request may be sent. The reason is in the ledger.
-    Barred,
-    /// The request would remove somebody who must now stay. The reason is in the ledger.
-    Withdrawn,
+    /// It was not sent, because no further requests may be sent. The ledger has the reason.
+    Closed,
+    /// It was not sent, because it would remove somebody who must stay. The ledger has the reason.
+    Withheld,
 }
 
 /// The result of a request that was repeated until its effect was known.
-pub(super) enum Sent {
+pub(super) enum Settled {
     /// The API answered, or a reading shows the effect.
     Done,
     Refused(Concern, ApiError),
-    /// A reading that lags behind shows neither the effect of the request nor the state for the guards.
+    /// It was not sent, or its effect is still unknown. The ledger has the reason.
     GivenUp,
 }
 
 impl GroupRun<'_> {
-    /// The request may still take effect.
-    pub(super) fn barred(&self, run: &Run<'_>) -> Option<String> {
-        self.closed.clone().or_else(|| run.barred())
+    /// Why no further requests are sent to this group, if so.
+    pub(super) fn closed_by(&self, run: &Run<'_>) -> Option<String> {
+        self.closed.clone().or_else(|| run.closed_by())
     }
 
     /// Sends a POST or a DELETE until its effect is known. A lost answer is settled by a reading.
-    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Sent {
+    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Settled {
         for _ in 0..MAX_SENDS {
             let error = match self.send(operation, run).await {
-                Attempt::Barred | Attempt::Withdrawn => return Sent::GivenUp,
-                Attempt::Sent(WriteFate::Answered { .. }) => return Sent::Done,
-                Attempt::Sent(WriteFate::Refused { concerns, error }) => return Sent::Refused(concerns, error),
+                Attempt::Closed | Attempt::Withheld => return Settled::GivenUp,
+                Attempt::Sent(WriteFate::Answered { .. }) => return Settled::Done,
+                Attempt::Sent(WriteFate::Refused { concerns, error }) => return Settled::Refused(concerns, error),
                 Attempt::Sent(WriteFate::NotSent(error)) => {
                     self.ledger.record_all(operation.members(), &State::Failed(error.reason()));
-                    return Sent::GivenUp;
+                    return Settled::GivenUp;
                 }
                 Attempt::Sent(WriteFate::Unknown(error)) => error,
             };
             if let Err(unread) = self.read(run).await {
                 let reason = format!("{}; the group could not be read either: {}", error.reason(), unread.reason());
                 self.ledger.record_all(operation.members(), &State::Unknown(reason));
-                return Sent::GivenUp;
+                return Settled::GivenUp;
             }
             if self.is_contradicted() {
-                // A reading that lags behind shows neither the effect of the request nor the state for the guards.
+                // A reading that lags behind shows neither the effect of the request nor what the guards need.
                 run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
             }
             if self.shows(operation) {
-                return Sent::Done;
+                return Settled::Done;
             }
-            if run.barred().is_some() {
-                return Sent::GivenUp;
+            if run.closed_by().is_some() {
+                return Settled::GivenUp;
             }
         }
-        Sent::GivenUp
+        Settled::GivenUp
     }
 
-    /// Whether the members last seen show the effect of the request.
+    /// Whether the members last seen show the effect of a request.
     fn shows(&self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
@@ -85,24 +85,24 @@ impl GroupRun<'_> {
     pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Attempt {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
-        if let Some(reason) = self.barred(run) {
-            self.bar(&changes, reason);
-            return Attempt::Barred;
+        if let Some(reason) = self.closed_by(run) {
+            self.close(&changes, reason);
+            return Attempt::Closed;
         }
         let announced = match run.means.journal.announce(effect.clone()).await {
             Ok(announced) => announced,
             Err(error) => {
                 run.note_journal_failure(&error);
-                self.bar(&changes, format!("the journal cannot be written: {error}"));
-                return Attempt::Barred;
+                self.close(&changes, format!("the journal cannot be written: {error}"));
+                return Attempt::Closed;
             }
         };
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must stay.
-        if self.keeps_somebody_now(operation, run) {
+        if !self.still_allows(operation, run) {
             if let Err(error) = run.means.journal.answered(announced, Outcome::NotSent, None, None).await {
                 run.note_journal_failure(&error);
             }
-            return Attempt::Withdrawn;
+            return Attempt::Withheld;
         }
         run.wrote.store(true, Ordering::Relaxed);
         (self.wrote, self.is_whole) = (true, false);
@@ -140,7 +140,7 @@ impl GroupRun<'_> {
     }
 
     /// Records that these changes are not tried, or not tried again.
-    fn bar(&mut self, changes: &[MemberId], reason: String) {
+    fn close(&mut self, changes: &[MemberId], reason: String) {
         let state = match self.closed.is_some() {
             true => State::Failed(reason),
             false => State::Skipped(reason),
