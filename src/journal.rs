@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-pub use record::{Effect, JournalError, Line, LineKind, Outcome, Record, RunFacts, Sent, parse, schema};
+pub use record::{Effect, JournalError, Line, LineKind, Outcome, Record, RunFacts, SentRequest, parse, schema};
 
 #[derive(Clone, Debug)]
 pub struct Journal {

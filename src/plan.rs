@@ -50,7 +50,7 @@ pub use review::{
 };
 pub use saved::{SavedPlanError, SealedPlan};
 pub use targets::{Target, nearest_name, targets};
-pub use undo::{Attempt, Reversal, undo};
+pub use undo::{AttemptedChange, Reversal, undo};
 pub use why::{Claim, Standing, Why, WhyGroup, why};
 
 /// The inputs of a plan other than the files and the account.

@@ -66,12 +66,12 @@ pub struct GroupReport {
     pub removed: Vec<Member>,
     /// Changes that failed: refused by the API, not confirmed by a reading, reversed by somebody else, or not tried
     /// after an error of the group.
-    pub failed: Vec<Undone>,
+    pub failed: Vec<UnmadeChange>,
     /// Removals that were not made, because they would break a guard, or because the member's addition to another
     /// group is not proven.
-    pub kept: Vec<Undone>,
+    pub kept: Vec<UnmadeChange>,
     /// Other changes that were not tried.
-    pub skipped: Vec<Undone>,
+    pub skipped: Vec<UnmadeChange>,
     /// Members who joined or left because of somebody else.
     pub stale: Option<Difference>,
     /// Any other error.
@@ -156,7 +156,7 @@ impl Difference {
 
 /// A change that was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Undone {
+pub struct UnmadeChange {
     pub action: Action,
     pub member: Member,
     pub reason: String,

@@ -122,9 +122,9 @@ async fn prepare_saved(
         return Err(Failure::message(Exit::Data, message).with_help("use the account that the plan was made for"));
     }
     let connection = session::connect(&args.connection, Some(plan.account_id), output).await?;
-    if stale(&plan, args).is_some() {
-        let judged = judge(plan.with_requests(connection.client.requests()), args, output);
-        return Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }));
+    if let Some(reason) = stale(&plan, args) {
+        let plan = plan.with_requests(connection.client.requests());
+        return Ok(Err(show_stale(plan, reason, args, output)));
     }
     let watching = progress.watch(&connection.client, "reading the account again");
     let rechecked = apply::recheck(&connection.client, &plan).await?;
@@ -140,9 +140,7 @@ async fn prepare_saved(
         }
         Recheck::Stale(groups) => {
             if has_page_before_report(args) {
-                let command = command(args);
-                let presentation = Presentation { applying: true, ..Presentation::of(&command) };
-                presentation.plan(&plan, args.format.format, output);
+                show_plan(&plan, None, args, output);
             }
             show::stale(groups, connection.client.requests(), args.format.format, output);
             Ok(Err(Exit::Stale))
@@ -152,22 +150,30 @@ async fn prepare_saved(
 
 /// Shows the plan, and returns it if it may be applied. Otherwise returns the exit code.
 fn judge(plan: Plan, args: &ApplyArgs, output: &mut Output) -> Result<Plan, Exit> {
-    let stale = stale(&plan, args);
-    let (plan, exit) = if stale.is_some() {
-        (plan.with_status(RunStatus::Stale), Some(Exit::Stale))
-    } else {
-        let plan = if args.accept.is_some() { accepted(plan, output) } else { plan };
-        let refused = !plan.refusals.is_empty();
-        (plan, refused.then_some(Exit::Refused))
-    };
-    if has_page_before_report(args) || exit.is_some() {
-        let presentation = Presentation { apply: &command(args), stale, applying: true };
-        presentation.plan(&plan, args.format.format, output);
+    if let Some(reason) = stale(&plan, args) {
+        return Err(show_stale(plan, reason, args, output));
     }
-    if exit == Some(Exit::Refused) {
+    let plan = if args.accept.is_some() { accepted(plan, output) } else { plan };
+    let is_refused = !plan.refusals.is_empty();
+    if has_page_before_report(args) || is_refused {
+        show_plan(&plan, None, args, output);
+    }
+    if is_refused {
         output.warn("the plan is refused: nothing was changed");
+        return Err(Exit::Refused);
     }
-    exit.map_or(Ok(plan), Err)
+    Ok(plan)
+}
+
+/// Shows a plan that is not the reviewed one.
+fn show_stale(plan: Plan, reason: Stale, args: &ApplyArgs, output: &mut Output) -> Exit {
+    show_plan(&plan.with_status(RunStatus::Stale), Some(reason), args, output);
+    Exit::Stale
+}
+
+fn show_plan(plan: &Plan, stale: Option<Stale>, args: &ApplyArgs, output: &mut Output) {
+    let presentation = Presentation { apply: &command(args), stale, applying: true };
+    presentation.plan(plan, args.format.format, output);
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
-use crate::plan::{Attempt, Digest, Operation, Reversal};
+use crate::plan::{AttemptedChange, Digest, Operation, Reversal};
 
 /// The format version that this program writes and reads.
 const FORMAT_VERSION: u32 = 2;
@@ -132,7 +132,7 @@ pub struct Record {
 pub struct GroupRecord {
     pub group: GroupRef,
     /// Each operation, in the order of sending.
-    pub operations: Vec<Sent>,
+    pub operations: Vec<SentRequest>,
     /// The members before the run.
     pub before: Option<BTreeSet<MemberId>>,
     /// The members as the run last saw them.
@@ -141,7 +141,7 @@ pub struct GroupRecord {
 
 /// An operation with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentRequest {
     /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
@@ -162,14 +162,14 @@ impl Record {
 
 impl GroupRecord {
     fn reversal(&self, file: &Arc<str>) -> Reversal {
-        let mut attempts: BTreeMap<MemberId, Attempt> = BTreeMap::new();
-        for Sent { line, effect, already, outcome } in &self.operations {
+        let mut attempts: BTreeMap<MemberId, AttemptedChange> = BTreeMap::new();
+        for SentRequest { line, effect, already, outcome } in &self.operations {
             let added = effect.adds.iter().map(|id| (*id, true));
             for (member, added) in added.chain(effect.removes.iter().map(|id| (*id, false))) {
                 let was_so = self.before.as_ref().is_some_and(|before| before.contains(&member) == added);
                 let is_seen = self.last_seen.as_ref().is_some_and(|seen| seen.contains(&member) == added);
                 let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
-                let attempt = attempts.entry(member).or_insert(Attempt { added, proven: false, origin });
+                let attempt = attempts.entry(member).or_insert(AttemptedChange { added, proven: false, origin });
                 let by_others = was_so || already.contains(&member);
                 attempt.proven |= *outcome == Outcome::Answered && is_seen && !by_others && attempt.added == added;
             }
@@ -277,7 +277,7 @@ impl Reader {
                 let added = effect.adds.iter().filter(|id| seen.is_some_and(|seen| seen.contains(id)));
                 let removed = effect.removes.iter().filter(|id| seen.is_some_and(|seen| !seen.contains(id)));
                 let already = added.chain(removed).copied().collect();
-                group.operations.push(Sent { line, effect, already, outcome: Outcome::Unknown });
+                group.operations.push(SentRequest { line, effect, already, outcome: Outcome::Unknown });
             }
             LineKind::Answered { operation, outcome, .. } => {
                 let place = self.announced.get(&operation);

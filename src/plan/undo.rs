@@ -22,12 +22,12 @@ const UNPROVEN: &str = "possibly by somebody else";
 pub struct Reversal {
     /// The group's name at the time.
     pub name: GroupName,
-    pub attempts: BTreeMap<MemberId, Attempt>,
+    pub attempts: BTreeMap<MemberId, AttemptedChange>,
 }
 
 /// A change that a run attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct AttemptedChange {
     /// Whether the member should join; otherwise the member should leave.
     pub added: bool,
     /// Whether the journal proves that the run made the change.
@@ -154,7 +154,7 @@ impl Undoing<'_> {
     }
 }
 
-fn change(action: Action, member: MemberId, attempt: &Attempt, people: &People<'_>) -> Change {
+fn change(action: Action, member: MemberId, attempt: &AttemptedChange, people: &People<'_>) -> Change {
     Change {
         reason: (!attempt.proven).then(|| UNPROVEN.into()),
         ..Change::new(action, people.subject_with_id(member), attempt.origin.clone())

@@ -10,7 +10,7 @@ use crate::render::escape::{cell, code, prose};
 use crate::render::text::report_summary;
 use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
-use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
 
 /// The results of each group that changed: first the errors, then the changes that were made.
 #[must_use]
@@ -85,7 +85,7 @@ fn table(groups: &[&GroupReport], most: usize) -> String {
 
 fn not_made(group: &GroupReport) -> Vec<String> {
     let name = code(group.name.as_str());
-    let item = |Undone { action, member, reason }: &Undone| {
+    let item = |UnmadeChange { action, member, reason }: &UnmadeChange| {
         let what = match action {
             Action::Add => "not added to",
             Action::Remove => "not removed from",

@@ -6,7 +6,7 @@ use crate::render::counted;
 use crate::render::escape::clean;
 use crate::render::view::STALE_HELP;
 use crate::render::words::subject;
-use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, Undone};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
 
 /// The results of each group that changed, then the summary.
 #[must_use]
@@ -34,10 +34,10 @@ fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
     };
     let figures = format!("{} added, {} removed", group.added.len(), group.removed.len());
     lines.push(format!("{} {}: {figures}", paint.paint(style, word), clean(group.name.as_str())));
-    lines.extend(group.failed.iter().map(|failed| undone("not", failed)));
-    lines.extend(group.kept.iter().map(|kept| undone("not", kept)));
+    lines.extend(group.failed.iter().map(|failed| unmade("not", failed)));
+    lines.extend(group.kept.iter().map(|kept| unmade("not", kept)));
     match &group.stale {
-        None => lines.extend(group.skipped.iter().map(|skipped| undone("skipped: not", skipped))),
+        None => lines.extend(group.skipped.iter().map(|skipped| unmade("skipped: not", skipped))),
         Some(difference) => {
             let left = counted(group.skipped.len() as u64, "change");
             lines.push(format!("  somebody else changed the group meanwhile; {left} not made:"));
@@ -47,12 +47,12 @@ fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
     lines.extend(group.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))));
 }
 
-fn undone(not: &str, undone: &Undone) -> String {
-    let done = match undone.action {
+fn unmade(not: &str, unmade: &UnmadeChange) -> String {
+    let done = match unmade.action {
         Action::Add => "added",
         Action::Remove => "removed",
     };
-    format!("  {not} {done}: {}: {}", subject(&undone.member), clean(&undone.reason))
+    format!("  {not} {done}: {}: {}", subject(&unmade.member), clean(&unmade.reason))
 }
 
 fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {

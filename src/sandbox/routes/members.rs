@@ -121,10 +121,11 @@ fn check_members(
         let message = format!("invalid member: {} has rejected the invitation to the account", rejected.email);
         return Err(Rejection::invalid_member(message));
     }
-    let barred: Vec<&str> = joining().filter(|person| !person.joinable).map(|person| person.email.as_str()).collect();
-    match barred.is_empty() {
+    let unjoinable: Vec<&str> =
+        joining().filter(|person| !person.joinable).map(|person| person.email.as_str()).collect();
+    match unjoinable.is_empty() {
         true => Ok(()),
-        false => Err(Rejection::invalid_member(format!("members {} do not have DSR enabled", barred.join(", ")))),
+        false => Err(Rejection::invalid_member(format!("members {} do not have DSR enabled", unjoinable.join(", ")))),
     }
 }
 

@@ -2,12 +2,15 @@ use std::collections::BTreeMap;
 
 use super::*;
 use convoke::model::{Mode, Origin};
-use convoke::plan::{Attempt, Reversal, undo};
+use convoke::plan::{AttemptedChange, Reversal, undo};
 
 /// The attempted changes in the first group, whose name was Old.
 fn reversals(joined: &[usize], left: &[usize]) -> BTreeMap<GroupId, Reversal> {
-    let attempt =
-        |added| Attempt { added, proven: true, origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 } };
+    let attempt = |added| AttemptedChange {
+        added,
+        proven: true,
+        origin: Origin { file: "journal.jsonl".into(), line: 2, column: 1 },
+    };
     let attempts = joined
         .iter()
         .map(|number| (member_id(*number), attempt(true)))

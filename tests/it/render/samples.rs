@@ -7,7 +7,7 @@ use convoke::model::{GroupName, Member, Observed, RunStatus, Status};
 use convoke::plan::{self, Action, Plan};
 use convoke::render::failure::{FORMAT_VERSION, Failed};
 use convoke::render::view::{Invocation, View};
-use convoke::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, Undone};
+use convoke::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, UnmadeChange};
 
 use crate::account::{account, group_id, member, parsed, policy};
 
@@ -225,7 +225,7 @@ pub fn partial_report() -> Report {
         GroupReport { added: vec![alice.clone()], in_sync: true, ..empty("Developers") },
         GroupReport {
             outcome: GroupOutcome::Failed,
-            failed: vec![Undone {
+            failed: vec![UnmadeChange {
                 action: Action::Add,
                 member: bob.clone(),
                 reason: reason("bob does not have DSR enabled (400)"),
@@ -234,12 +234,16 @@ pub fn partial_report() -> Report {
         },
         GroupReport {
             outcome: GroupOutcome::Kept,
-            kept: vec![Undone { action: Action::Remove, member: bob.clone(), reason: reason("not added elsewhere") }],
+            kept: vec![UnmadeChange {
+                action: Action::Remove,
+                member: bob.clone(),
+                reason: reason("not added elsewhere"),
+            }],
             ..empty("Leads")
         },
         GroupReport {
             outcome: GroupOutcome::Skipped,
-            skipped: vec![Undone {
+            skipped: vec![UnmadeChange {
                 action: Action::Remove,
                 member: bob.clone(),
                 reason: reason("interrupted before it was sent"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use convoke::apply::Start;
-use convoke::journal::{Outcome, Sent};
+use convoke::journal::{Outcome, SentRequest};
 use convoke::model::{GroupId, MemberId, Mode};
 use convoke::plan::{Action, GroupPlan, Method};
 use convoke::report::{GroupOutcome, GroupReport};
@@ -282,7 +282,7 @@ fn read_before_each_put(run: &Chronicle) -> Result<(), Violation> {
 
 /// The journal contains everything that the run did, and every operation that it records as answered was sent.
 fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
-    let operations: Vec<&Sent> = carried.record.groups.values().flat_map(|group| &group.operations).collect();
+    let operations: Vec<&SentRequest> = carried.record.groups.values().flat_map(|group| &group.operations).collect();
     for change in run.did(history) {
         let planned = carried.made.changes().any(|(group, action, member)| {
             (group, action == Action::Add, member) == (change.group, change.joined, change.member)

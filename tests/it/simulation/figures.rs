@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use convoke::report::{Report, Undone};
+use convoke::report::{Report, UnmadeChange};
 use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
 
 /// The ends of runs. Each must occur.
@@ -126,7 +126,7 @@ impl Figures {
     }
 }
 
-fn reason(kept: &Undone) -> &'static str {
+fn reason(kept: &UnmadeChange) -> &'static str {
     let known = KEPT.iter().find(|(_, text)| kept.reason.contains(text));
     known.unwrap_or_else(|| panic!("the simulation does not know this reason to keep a removal: {:?}", kept.reason)).0
 }
