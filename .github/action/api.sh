@@ -22,7 +22,7 @@ output() {
   printf '%s=%s\n' "$1" "$2" >> "$GITHUB_OUTPUT"
 }
 
-# list_files: prints the paths of the input "files", one a line, without surrounding blanks.
+# list_files: prints the paths of the input "files", one per line, without surrounding blanks.
 list_files() {
   printf '%s\n' "${FILES:-convoke.yaml}" | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d'
 }

@@ -114,7 +114,7 @@ pub(super) fn check_end(until: &Moment, now: Timestamp) -> Result<(), EditError>
     if until.time > now {
         return Ok(());
     }
-    let message = format!("--until {} is not after now ({now})", until.text);
+    let message = format!("--until {} is not after now ({now:.0})", until.text);
     Err(EditError::usage(message, "a date in `until` is the last day; an instant is the first moment after"))
 }
 
