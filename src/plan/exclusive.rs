@@ -80,7 +80,7 @@ fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
 fn belonging<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> Belonging<'d> {
     let mut belonging = Belonging::new();
     for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-        // All members who share an address may be meant.
+        // An entry could mean any member who shares the address.
         let ids = match &entry.person {
             PersonRef::Id(id) => vec![*id],
             PersonRef::Email(email) => people.with_email(email),

@@ -32,8 +32,7 @@ pub struct Why {
     pub group: Option<GroupName>,
     /// The matching account members: none, or several if an address is ambiguous.
     pub members: Vec<Member>,
-    /// If neither the account nor the files know the person: up to five addresses or ids that may be meant, the most
-    /// similar first.
+    /// If neither the account nor the files know the person: up to five similar addresses or ids, the nearest first.
     pub similar: Vec<String>,
     /// Every group the person is in or is declared for, by name.
     pub groups: Vec<WhyGroup>,

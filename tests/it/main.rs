@@ -10,7 +10,7 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and clippy takes helpers beside the tests for code of the program"
+    reason = "a test fails by panicking, and clippy treats helpers of tests as code of the program"
 )]
 
 mod account;

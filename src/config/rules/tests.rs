@@ -395,7 +395,7 @@ fn times_that_do_not_overlap_break_nothing() {
     };
     assert_eq!(groups("until: 2026-12-04", "from: 2026-12-05"), "");
     assert_ne!(groups("until: 2026-12-05", "from: 2026-12-05"), "");
-    assert_eq!(groups("until: 2026-11-30", "reason: x"), "", "what has ended excludes nobody");
+    assert_eq!(groups("until: 2026-11-30", "reason: x"), "", "an ended entry excludes nobody");
     assert_eq!(groups("until: 2026-12-04T12:00:00Z", "from: 2026-12-04T13:00:00+01:00"), "");
 }
 
