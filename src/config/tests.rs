@@ -16,8 +16,11 @@ fn parse_one(text: &str) -> Result<Desired, Problems> {
 }
 
 fn parse_all(files: &[(&str, &str)]) -> Result<Desired, Problems> {
-    let source = |&(path, text): &(&str, &str)| Source { path: path.into(), bytes: text.into() };
-    parse(&files.iter().map(source).collect::<Vec<_>>())
+    parse(&sources(files))
+}
+
+pub(super) fn sources(files: &[(&str, &str)]) -> Vec<Source> {
+    files.iter().map(|(path, text)| Source { path: (*path).into(), bytes: (*text).into() }).collect()
 }
 
 /// The problems of one file, as shown.

@@ -3,13 +3,7 @@
 use convoke::sandbox::{Seed, SeedGroup};
 use insta::assert_snapshot;
 
-use crate::harness::{World, given};
-
-fn team() -> Seed {
-    Seed::default()
-        .people(["bob@example.com", "carol@example.com"])
-        .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
-}
+use crate::harness::{World, given, team};
 
 /// Applies twice. The second run writes nothing.
 #[track_caller]

@@ -1,12 +1,6 @@
 //! `drift` on a schedule: its exit codes and its output.
 
-use convoke::sandbox::Seed;
-
-use crate::harness::given;
-
-fn admins() -> Seed {
-    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"])
-}
+use crate::harness::{admins, given};
 
 #[test]
 fn quiet_drift_in_sync_prints_nothing() {

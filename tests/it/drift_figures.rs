@@ -2,11 +2,7 @@
 
 use convoke::sandbox::Seed;
 
-use crate::harness::{World, given, nothing};
-
-fn admins() -> Seed {
-    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"])
-}
+use crate::harness::{World, admins, given, nothing};
 
 fn metric<'a>(text: &'a str, name: &str) -> &'a str {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

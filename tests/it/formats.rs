@@ -2,17 +2,13 @@
 
 use std::process::Stdio;
 
-use convoke::sandbox::Seed;
 use serde_json::Value;
 
-use crate::harness::{World, given, nothing};
+use crate::harness::{World, admins, given, nothing};
 
 /// One addition and one removal in one of two groups.
 fn world() -> World {
-    let seed = Seed::default()
-        .person("bob@example.com")
-        .group("Admins", ["alice@example.com", "mallory@example.com"])
-        .group("Developers", ["alice@example.com"]);
+    let seed = admins().group("Developers", ["alice@example.com"]);
     given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Developers", &["alice@example.com"])])
 }
 

@@ -58,6 +58,18 @@ pub fn nothing() -> World {
     World { folder: tempfile::tempdir().unwrap(), environment, server: None }
 }
 
+/// A group in which Bob is to replace Mallory.
+pub fn admins() -> Seed {
+    Seed::default().person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"])
+}
+
+/// A group of four, and two people outside it.
+pub fn team() -> Seed {
+    Seed::default()
+        .people(["bob@example.com", "carol@example.com"])
+        .group("Admins", ["alice@example.com", "mallory@example.com", "trent@example.com", "victor@example.com"])
+}
+
 /// A file that declares these groups by their members and allows any number of removals.
 pub fn config(groups: &[(&str, &[&str])]) -> String {
     let mut text =
@@ -249,6 +261,20 @@ pub fn binary() -> &'static Path {
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// All files below a folder of the repository, sorted.
+pub fn files_below(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![repository(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Replaces the text of these characters after each occurrence of a prefix.

@@ -1,9 +1,9 @@
 //! One type has one name: no two public types of the crate share a name.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
-use crate::harness::repository;
+use crate::harness::files_below;
 
 /// The public types of a source file, without its tests.
 fn public_types(text: &str) -> impl Iterator<Item = &str> {
@@ -15,24 +15,14 @@ fn public_types(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn collect(folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            for name in public_types(&text) {
-                found.entry(name.to_owned()).or_default().push(path.display().to_string());
-            }
-        }
-    }
-}
-
 #[test]
 fn no_two_public_types_share_a_name() {
-    let mut found = BTreeMap::new();
-    collect(&repository("src"), &mut found);
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in files_below("src") {
+        for name in public_types(&std::fs::read_to_string(&path).unwrap()) {
+            found.entry(name.to_owned()).or_default().push(path.clone());
+        }
+    }
     assert!(found.len() > 100, "{}", found.len());
     found.retain(|_, places| places.len() > 1);
     assert!(found.is_empty(), "{found:#?}");

@@ -1,5 +1,6 @@
 //! Tests of the planner, with files as text and an account as a list.
 
+mod base;
 mod blocked;
 mod exclusive;
 mod guards;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::harness::repository;
+use crate::harness::{files_below, repository};
 
 /// The modules that only decide and render.
 const CORE: [&str; 5] = ["src/model", "src/config", "src/plan", "src/render", "src/report"];
@@ -35,8 +35,9 @@ const IMPURE: [&str; 15] = [
 
 #[test]
 fn core_is_pure() {
-    let core =
-        sources().into_iter().filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
+    let core = files_below("src")
+        .into_iter()
+        .filter(|path| CORE.iter().any(|part| is_of(path, part)) && !path.ends_with(LOADING));
     let mut found = BTreeSet::new();
     let mut looked_at = 0;
     for path in core {
@@ -55,7 +56,7 @@ fn only_one_module_uses_http() {
         inside.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
     };
     let users: BTreeSet<PathBuf> =
-        sources().into_iter().filter(|path| names(&code(path), "reqwest") && !is_test(path)).collect();
+        files_below("src").into_iter().filter(|path| names(&code(path), "reqwest") && !is_test(path)).collect();
     assert!(!users.is_empty());
     let others: Vec<&PathBuf> = users.iter().filter(|path| !is_of(path, "src/cloudflare")).collect();
     assert_eq!(others, Vec::<&PathBuf>::new());
@@ -74,22 +75,6 @@ fn forbidden_names_are_found_in_any_import() {
 fn is_of(path: &Path, module: &str) -> bool {
     let module = repository(module);
     path.starts_with(&module) || path == module.with_extension("rs")
-}
-
-fn sources() -> Vec<PathBuf> {
-    let mut folders = vec![repository("src")];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => sources.push(path),
-            }
-        }
-    }
-    sources.sort();
-    sources
 }
 
 /// A source without the comments on separate lines.

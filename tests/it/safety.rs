@@ -1,33 +1,31 @@
 //! The tests named on the safety page exist.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 
-use crate::harness::repository;
+use crate::harness::{files_below, repository};
 
 /// The names of all tests below a folder.
-fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            tests_below(&path, names);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let mut is_test = false;
-            for line in text.lines().map(str::trim) {
-                if let Some((_, rest)) = line.split_once("fn ")
-                    && is_test
-                {
-                    names.insert(rest.split(['(', '<']).next().unwrap().to_owned());
-                    is_test = false;
-                } else if line.starts_with("#[") {
-                    is_test |= line.contains("test]") || line.contains("test(");
-                } else if text.contains("proptest!") {
-                    is_test |= line.ends_with("test]");
-                }
+fn tests_below(folder: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    for path in files_below(folder).into_iter().filter(is_source) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if let Some((_, rest)) = line.split_once("fn ")
+                && is_test
+            {
+                names.insert(rest.split(['(', '<']).next().unwrap().to_owned());
+                is_test = false;
+            } else if line.starts_with("#[") {
+                is_test |= line.contains("test]") || line.contains("test(");
+            } else if text.contains("proptest!") {
+                is_test |= line.ends_with("test]");
             }
         }
     }
+    names
 }
 
 /// The texts in backticks on a page that look like test names.
@@ -41,9 +39,7 @@ fn named_tests(page: &str) -> Vec<&str> {
 
 #[test]
 fn every_test_that_a_page_names_exists() {
-    let mut tests = BTreeSet::new();
-    tests_below(&repository("tests"), &mut tests);
-    tests_below(&repository("src"), &mut tests);
+    let tests = &tests_below("tests") | &tests_below("src");
     for page in ["docs/safety.md", "docs/reliability.md"].map(repository).into_iter().filter(|page| page.exists()) {
         let text = std::fs::read_to_string(&page).unwrap();
         let missing: Vec<&str> = named_tests(&text).into_iter().filter(|name| !tests.contains(*name)).collect();

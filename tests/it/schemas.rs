@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use convoke::config;
 use serde_json::Value;
 
-use crate::harness::{given, nothing, repository};
+use crate::harness::{files_below, given, nothing, repository};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
 const KINDS: [&str; 6] = ["config", "plan", "journal", "seed", "review", "report"];
@@ -23,7 +23,7 @@ fn committed_schemas_are_current() {
 #[test]
 fn examples_match_their_schemas() {
     let mut named = 0;
-    for path in yaml_files(&repository("examples")) {
+    for path in yaml_files("examples") {
         let text = std::fs::read_to_string(&path).unwrap();
         let Some(schema) = text.lines().find_map(|line| line.strip_prefix("# yaml-language-server: $schema=")) else {
             continue;
@@ -38,7 +38,7 @@ fn examples_match_their_schemas() {
 
 #[test]
 fn examples_name_their_schema() {
-    for path in yaml_files(&repository("examples")) {
+    for path in yaml_files("examples") {
         let text = std::fs::read_to_string(&path).unwrap();
         if text.lines().any(|line| line == "version: 1") {
             assert!(text.starts_with("# yaml-language-server: $schema="), "{}", path.display());
@@ -118,16 +118,9 @@ fn keeps_to(schema: &Value, value: &Value, what: &Path) {
     assert!(wrong.is_empty(), "{}: {wrong:#?}", what.display());
 }
 
-fn yaml_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(yaml_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    files_below(folder)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect()
 }

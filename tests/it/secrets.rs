@@ -2,17 +2,16 @@
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::harness::{TOKEN, World, given};
+use crate::harness::{TOKEN, World, admins, given};
 
 fn world(seed: Seed) -> World {
-    given(seed.token(TOKEN).person("bob@example.com").group("Admins", ["alice@example.com", "mallory@example.com"]))
-        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+    given(seed.token(TOKEN)).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
 }
 
 #[test]
 fn token_never_appears_in_output_or_files() {
     let flaky = FaultRule::once(Match::operation(Endpoint::ListMembers), Fault::html(502));
-    let world = world(Seed::default().fault(flaky));
+    let world = world(admins().fault(flaky));
     for arguments in
         ["plan -vv --out plan.json", "plan -vvv --log-format json", "apply --yes -vv --journal journal.jsonl"]
     {
@@ -27,7 +26,7 @@ fn token_never_appears_in_output_or_files() {
 
 #[test]
 fn the_token_is_in_no_error() {
-    let world = world(Seed::default().fault(FaultRule::always(Match::any(), Fault::status(403))));
+    let world = world(admins().fault(FaultRule::always(Match::any(), Fault::status(403))));
     for arguments in ["plan -vv", "apply --yes -vv", "drift -vv"] {
         let outcome = world.run(arguments).exits(77);
         assert!(!format!("{outcome:?}").contains(TOKEN), "{outcome:?}");
@@ -36,7 +35,7 @@ fn the_token_is_in_no_error() {
 
 #[test]
 fn unsendable_token_is_not_shown() {
-    let world = world(Seed::default()).env("CLOUDFLARE_API_TOKEN", "secret\u{7}secret");
+    let world = world(admins()).env("CLOUDFLARE_API_TOKEN", "secret\u{7}secret");
     let outcome = world.run("plan -vv").exits(77);
     assert!(!format!("{outcome}{}", outcome.log).contains("secret"), "{outcome:?}");
 }
@@ -46,7 +45,7 @@ fn unsendable_token_is_not_shown() {
 fn saved_files_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let world = world(Seed::default());
+    let world = world(admins());
     world.run("plan --out plan.json").exits(0);
     world.run("apply --yes --journal journal.jsonl").exits(0);
     for file in ["plan.json", "journal.jsonl"] {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use convoke::sandbox::{Fault, FaultRule, Match, Respond, Seed};
+use convoke::sandbox::{Fault, FaultRule, Match, Respond};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::{Outcome, TOKEN, World, given};
+use crate::harness::{Outcome, TOKEN, World, admins, given};
 use crate::server::{Reply, Server};
 
 /// A self-signed certificate for localhost, and its key. It has no other use.
@@ -16,9 +16,7 @@ const KEY: &[u8] = include_bytes!("security/localhost.key.der");
 
 /// An account whose API repeats its input where possible.
 fn world() -> World {
-    let seed = Seed::default().token(TOKEN).person("bob@example.com");
-    given(seed.group("Admins", ["alice@example.com", "mallory@example.com"]))
-        .groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
+    given(admins().token(TOKEN)).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
 }
 
 /// The ways to give the token.

@@ -7,12 +7,9 @@ mod revoked;
 mod shapes;
 
 use super::*;
+use crate::config::tests::sources;
 
 const NOW: &str = "2026-12-01T12:00:00Z";
-
-fn sources(files: &[(&str, &str)]) -> Vec<Source> {
-    files.iter().map(|(path, text)| Source { path: (*path).into(), bytes: (*text).into() }).collect()
-}
 
 fn person(text: &str) -> PersonRef {
     text.parse().unwrap()

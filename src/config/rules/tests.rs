@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::parse;
+use crate::config::tests::sources;
 
 /// The half day of the check. Half days are counted from the beginning of 2026-12-01.
 const NOW: i64 = 6;
@@ -197,22 +198,22 @@ proptest! {
         rosters in vec(lines(), ROSTERS),
     ) {
         let text = written(&groups, &rosters);
-        let source = Source { path: "a.yaml".into(), bytes: text.clone().into_bytes() };
-        let desired = parse(std::slice::from_ref(&source)).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
+        let sources = sources(&[("a.yaml", &text)]);
+        let desired = parse(&sources).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
         let found: BTreeSet<String> = breaches(&desired, instant(NOW)).iter().map(|breach| told(&breach.key)).collect();
         prop_assert_eq!(&found, &brute_force(&groups, &rosters), "{}", text);
         let exclusive = breaches(&desired, instant(NOW)).into_iter().filter(|b| matches!(b.key, BreachKey::Exclusive { .. }));
         let keys: Vec<BreachKey> = exclusive.map(|breach| breach.key).collect();
         prop_assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "{:?}", keys);
-        prop_assert_eq!(check_rules(&desired, &[source], instant(NOW)).is_err(), !found.is_empty());
+        prop_assert_eq!(check_rules(&desired, &sources, instant(NOW)).is_err(), !found.is_empty());
     }
 }
 
 /// The problems of these files at the beginning of 2026-12-01.
 fn shown(files: &[(&str, &str)]) -> String {
-    let source =
-        |&(path, text): &(&str, &str)| Source { path: path.into(), bytes: format!("version: 1\n{text}").into() };
-    let sources: Vec<Source> = files.iter().map(source).collect();
+    let files: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, format!("version: 1\n{text}"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let sources = sources(&files);
     let desired = parse(&sources).unwrap_or_else(|problems| panic!("{problems}"));
     check_rules(&desired, &sources, instant(0)).err().map(|problems| problems.to_string()).unwrap_or_default()
 }

@@ -29,18 +29,21 @@ pub fn put_convoke(folder: &Path) {
     program(folder, "convoke", &format!("exec '{}' \"$@\"", binary().display()));
 }
 
-/// Two groups, in the account and in the files.
+/// The account: two groups, and two people outside them.
+pub fn seed() -> Seed {
+    Seed::default()
+        .people(["carol@example.com", "dave@example.com"])
+        .group("Admins", ["alice@example.com", "bob@example.com"])
+        .group("Readers", ["erin@example.com", "frank@example.com"])
+}
+
+/// The account, and files that declare the same.
 pub fn setting() -> Option<Setting> {
     if !tools_are_there() {
         return None;
     }
-    let seed = Seed::default()
-        .person("carol@example.com")
-        .person("dave@example.com")
-        .group("Admins", ["alice@example.com", "bob@example.com"])
-        .group("Readers", ["erin@example.com", "frank@example.com"]);
     let setting = Setting {
-        world: given(seed),
+        world: given(seed()),
         github: github::start(),
         origin: Repository::new(&[("groups/admins.yaml", ADMINS), ("groups/readers.yaml", READERS)]),
         folder: tempfile::tempdir().unwrap(),

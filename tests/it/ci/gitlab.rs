@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::action::{ADMINS, READERS, admins_with, put_convoke};
+use super::action::{ADMINS, READERS, admins_with, put_convoke, seed};
 use super::checkout::{Repository, tools_are_there};
 use super::runner::yaml;
 use super::stand_in::{StandIn, found, page, parts};
@@ -92,14 +92,10 @@ fn setting() -> Option<Setting> {
     if !tools_are_there() {
         return None;
     }
-    let seed = convoke::sandbox::Seed::default()
-        .person("carol@example.com")
-        .group("Admins", ["alice@example.com", "bob@example.com"])
-        .group("Readers", ["erin@example.com", "frank@example.com"]);
     let programs = tempfile::tempdir().unwrap();
     put_convoke(programs.path());
     Some(Setting {
-        world: given(seed),
+        world: given(seed()),
         gitlab: StandIn::start(Kept::default(), answer),
         origin: Repository::new(&[("groups/admins.yaml", ADMINS), ("groups/readers.yaml", READERS)]),
         programs,

@@ -4,10 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use convoke::sandbox::Seed;
 use serde_json::Value;
 
-use super::action::{ADMINS, READERS, put_convoke};
+use super::action::{ADMINS, READERS, put_convoke, seed};
 use super::checkout::tools_are_there;
 use super::runner::yaml;
 use super::stand_in::StandIn;
@@ -27,17 +26,13 @@ fn pod() -> Option<Pod> {
     if !tools_are_there() {
         return None;
     }
-    let seed = Seed::default()
-        .person("carol@example.com")
-        .group("Admins", ["alice@example.com", "bob@example.com"])
-        .group("Readers", ["erin@example.com", "frank@example.com"]);
     let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
     let gateway = StandIn::start(Pushed::new(), |pushed, request| {
         pushed.push((format!("{} {}", request.method(), request.path()), request.body.clone()));
         Some(Reply::status(200, ""))
     });
     let container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].clone();
-    Some(Pod { world: given(seed), gateway, container })
+    Some(Pod { world: given(seed()), gateway, container })
 }
 
 impl Pod {

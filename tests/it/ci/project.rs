@@ -10,21 +10,7 @@ use serde_json::Value;
 use super::action::{VERSION, program, run};
 use super::checkout::tools_are_there;
 use super::runner::{PLACEHOLDER, yaml};
-use crate::harness::{binary, repository};
-
-/// All files below a folder.
-fn files_below(folder: &str) -> Vec<PathBuf> {
-    let mut folders = vec![repository(folder)];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    files
-}
+use crate::harness::{binary, files_below, repository};
 
 /// Everything that users read or copy, or that CI runs.
 fn published() -> Vec<PathBuf> {
