@@ -8,16 +8,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use convoke::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
-use convoke::model::{GroupRef, MemberId};
+use convoke::model::GroupRef;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, oneshot};
 use tokio_rustls::TlsAcceptor;
 
-pub const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+pub use crate::account::member_id as id;
+pub use crate::harness::{ACCOUNT, TOKEN};
+
 pub const GROUP: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
-pub const TOKEN: &str = "hunter2hunter2hunter2";
 
 /// A client with little patience, so that failures come soon.
 pub fn client(base_url: &str) -> Client {
@@ -42,11 +43,6 @@ pub fn config(base_url: &str, max_wait: Duration) -> ClientConfig {
 
 pub fn group() -> GroupRef {
     GroupRef { id: GROUP.parse().unwrap(), name: "Platform Admins".into() }
-}
-
-/// The id of the member with this number.
-pub fn id(number: usize) -> MemberId {
-    format!("{number:032x}").parse().unwrap()
 }
 
 /// The address of the member with this number. Addresses sort by number.
