@@ -316,8 +316,8 @@ mod tests {
         assert_eq!(errors(r#"{"success":false}"#), []);
         assert_eq!(errors(r#"{"success":false,"errors":null}"#), []);
         let odd = errors(r#"{"errors":[3,{},{"code":400,"message":"bad","source":1},{"code":1.5},{"code":9}]}"#);
-        let told: Vec<_> = odd.iter().map(|error| (error.code, error.message.as_str())).collect();
-        assert_eq!(told, [(400, "bad"), (9, "no message")]);
+        let shown: Vec<_> = odd.iter().map(|error| (error.code, error.message.as_str())).collect();
+        assert_eq!(shown, [(400, "bad"), (9, "no message")]);
         let full = errors(
             r#"{"errors":[{"code":1,"message":"m","source":{"pointer":"/0/id"},"documentation_url":"https://d"}]}"#,
         );

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn both_header_spellings_are_read() {
-        let told = |reset: &str| {
+        let parsed = |reset: &str| {
             allowances(&headers(&[
                 ("date", "Sat, 01 Aug 2026 00:00:00 GMT"),
                 ("x-ratelimit-limit", "1200, 1200;w=300"),
@@ -189,10 +189,10 @@ mod tests {
                 ("x-ratelimit-reset", reset),
             ]))
         };
-        assert_eq!(told("30"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
-        assert_eq!(told("1785542430"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        assert_eq!(parsed("30"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        assert_eq!(parsed("1785542430"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
         for nonsense in ["soon", "", "-1", "999999999", "18446744073709551615"] {
-            assert_eq!(told(nonsense), [], "{nonsense}");
+            assert_eq!(parsed(nonsense), [], "{nonsense}");
         }
         let both = headers(&[
             ("ratelimit", "\"default\";r=5;t=3"),

@@ -88,12 +88,12 @@ async fn draw(bar: ProgressBar, what: &str, client: Client) {
 /// Logs each long wait for the rate limit once, when it begins. The client itself logs retries.
 async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
-    let mut told: Option<Wait> = None;
+    let mut logged: Option<Wait> = None;
     loop {
         let (wait, now) = (*notice.borrow_and_update(), Instant::now());
-        if wait.is_some_and(|wait| is_news(wait, told, now)) {
+        if wait.is_some_and(|wait| is_news(wait, logged, now)) {
             tracing::warn!("{}", message(what, client.requests(), wait, now));
-            told = wait;
+            logged = wait;
         }
         if notice.changed().await.is_err() {
             return;
@@ -102,8 +102,8 @@ async fn log_long_waits(what: &str, client: Client) {
 }
 
 /// Whether a wait is long, and ends much later than the last logged one. Concurrent requests wait for the same thing.
-fn is_news(wait: Wait, told: Option<Wait>, now: Instant) -> bool {
-    let since = told.map_or(now, |told| told.until.max(now));
+fn is_news(wait: Wait, logged: Option<Wait>, now: Instant) -> bool {
+    let since = logged.map_or(now, |logged| logged.until.max(now));
     wait.status.is_none()
         && matches!(wait.why, WaitReason::RateLimit | WaitReason::Pacing)
         && wait.until.saturating_duration_since(since) >= LONG

@@ -164,20 +164,20 @@ mod tests {
     #[test]
     fn only_identical_members_are_shared() {
         let id: MemberId = "0".repeat(32).parse().unwrap();
-        let told = |email: &str, status| {
+        let group_of = |email: &str, status| {
             Membership::from([(id, Arc::new(Member { id, email: email.parse().ok(), status: Some(status) }))])
         };
         let mut sharing = Sharing::default();
-        let first = sharing.share(told("a@example.com", Status::Accepted));
+        let first = sharing.share(group_of("a@example.com", Status::Accepted));
         let shares = |members: Membership, sharing: &mut Sharing| {
             let shared = sharing.share(members.clone());
             assert_eq!(shared[&id].email.as_ref().map(Email::as_str), members[&id].email.as_ref().map(Email::as_str));
             assert_eq!(shared, members);
             Arc::ptr_eq(&shared[&id], &first[&id])
         };
-        assert!(shares(told("a@example.com", Status::Accepted), &mut sharing));
-        assert!(!shares(told("A@example.com", Status::Accepted), &mut sharing));
-        assert!(!shares(told("a@example.com", Status::Pending), &mut sharing));
-        assert!(!shares(told("", Status::Accepted), &mut sharing));
+        assert!(shares(group_of("a@example.com", Status::Accepted), &mut sharing));
+        assert!(!shares(group_of("A@example.com", Status::Accepted), &mut sharing));
+        assert!(!shares(group_of("a@example.com", Status::Pending), &mut sharing));
+        assert!(!shares(group_of("", Status::Accepted), &mut sharing));
     }
 }

@@ -311,13 +311,13 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
         end.1 = end.1.zip(entry.until()).map(|(a, b)| a.max(b));
     }
     let ending = ends.into_values().filter_map(|(entry, until)| Some((entry, until.filter(|until| *until <= soon)?)));
-    let told = ending.map(|(entry, until)| Expiring {
+    let reported = ending.map(|(entry, until)| Expiring {
         group: name.clone(),
         person: entry.person.clone(),
         until,
         origin: entry.origin.clone(),
     });
-    told.collect()
+    reported.collect()
 }
 
 fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {

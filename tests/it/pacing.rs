@@ -62,8 +62,9 @@ fn long_waits_are_logged_without_a_terminal() {
         line
     };
     let line = logged(&[]);
-    let told = "WARN rate limit: trying again in 250.0 s operation=list the account's user groups status=429 attempt=1";
-    assert!(line.contains(told), "{line:?}");
+    let expected =
+        "WARN rate limit: trying again in 250.0 s operation=list the account's user groups status=429 attempt=1";
+    assert!(line.contains(expected), "{line:?}");
     let line = logged(&["--log-format", "json"]);
     let log: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(log["fields"]["message"], "rate limit: trying again in 250.0 s", "{line:?}");

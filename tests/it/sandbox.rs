@@ -94,8 +94,8 @@ fn sandbox_prints_its_address_and_stops() {
         world.run("apply --yes").exits(0);
         world.run("drift").exits(0).says("No drift. 1 group in sync.");
 
-        let told = Command::new("kill").args(["-s", signal, &sandbox.id().to_string()]).status().unwrap();
-        assert!(told.success());
+        let killed = Command::new("kill").args(["-s", signal, &sandbox.id().to_string()]).status().unwrap();
+        assert!(killed.success());
         let status = sandbox.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{signal}");
         let mut rest = String::new();

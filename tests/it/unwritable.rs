@@ -79,9 +79,9 @@ fn full_disk_stops_the_run_and_keeps_journal() {
                 assert!(ended.contains(&code), "{stdout}{stderr}");
                 let said = ["the journal cannot be written", "The journal is incomplete"];
                 assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
-                let told = record.groups.values().flat_map(|group| &group.operations);
-                let told = told.filter(|operation| operation.outcome != Outcome::NotSent).count();
-                assert!(effects <= told, "{effects} effects, {record:#?}");
+                let recorded = record.groups.values().flat_map(|group| &group.operations);
+                let recorded = recorded.filter(|operation| operation.outcome != Outcome::NotSent).count();
+                assert!(effects <= recorded, "{effects} effects, {record:#?}");
             }
             // There is no space even for the first line, so nothing starts.
             Err(error) => {

@@ -120,8 +120,8 @@ impl Limiter {
         let beside = (self.sent - 1).saturating_sub(stamp.settled_before);
         let on_their_way = self.on_their_way();
         // A policy that answers no longer mention is forgotten when its time is over.
-        let told = |quota: &Quota| allowances.iter().any(|allowance| allowance.policy == quota.policy);
-        self.quotas.retain(|quota| now < quota.renewed_at || told(quota));
+        let is_mentioned = |quota: &Quota| allowances.iter().any(|allowance| allowance.policy == quota.policy);
+        self.quotas.retain(|quota| now < quota.renewed_at || is_mentioned(quota));
         for allowance in allowances {
             let least = allowance.remaining.saturating_sub(beside);
             let most = allowance.remaining.saturating_sub(on_their_way);

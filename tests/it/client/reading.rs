@@ -529,9 +529,9 @@ async fn account_members_have_user_and_two_factor() {
     })
     .await;
     let people = server.client().account_members().await.unwrap();
-    let told = |number| {
+    let facts = |number| {
         let person = &people[&id(number)];
         (person.user_id.as_ref().map(|id| id.as_str()), person.two_factor)
     };
-    assert_eq!((told(1), told(2)), ((Some("ab12"), Some(true)), (None, None)));
+    assert_eq!((facts(1), facts(2)), ((Some("ab12"), Some(true)), (None, None)));
 }

@@ -121,11 +121,11 @@ async fn refusal_concerns_member_or_group() {
         (Reply::error(405, 1234, "no"), [Group, Group, Group]),
         (Reply::error(409, 1234, "no"), [Group, Group, Group]),
     ] {
-        let told = fates(reply.clone()).await.map(|fate| match fate {
+        let found = fates(reply.clone()).await.map(|fate| match fate {
             WriteFate::Refused { concerns, .. } => concerns,
             fate => panic!("{reply:?}: {fate:?}"),
         });
-        assert_eq!(told, concerns, "{reply:?}");
+        assert_eq!(found, concerns, "{reply:?}");
     }
 }
 

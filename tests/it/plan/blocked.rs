@@ -112,12 +112,12 @@ fn expiring_membership_is_reported_unless_extended() {
                  - {email: p2@example.com, until: 2026-06-20}\n      - roster: sre\n  \
                  H:\n    members:\n      - {email: p1@example.com, until: 2026-08-01}\n";
     let plan = account.plan(files);
-    let told: Vec<String> = plan
+    let reported: Vec<String> = plan
         .expiring
         .iter()
         .map(|expiring| format!("{} {} {}", expiring.group, expiring.person, expiring.until))
         .collect();
-    assert_eq!(told, ["G p1@example.com 2026-06-21T00:00:00Z"]);
+    assert_eq!(reported, ["G p1@example.com 2026-06-21T00:00:00Z"]);
 }
 
 #[test]

@@ -58,9 +58,9 @@ async fn edits_with_an_actor_are_in_the_log() {
     assert!(account.add("Owners", "zoe@example.com"));
     assert!(!account.edit(&Edit::add("Owners", "zoe@example.com").by(EditActor::token("again"))));
     let log = entries(&given, &format!("{EVER}&direction=asc")).await;
-    let told: Vec<Value> = log.iter().map(|entry| json!([entry["raw"]["method"], entry["actor"]])).collect();
+    let recorded: Vec<Value> = log.iter().map(|entry| json!([entry["raw"]["method"], entry["actor"]])).collect();
     assert_eq!(
-        told,
+        recorded,
         [
             json!(["POST", { "email": "dana@example.com", "context": "dash", "type": "user" }]),
             json!(["DELETE", { "token_name": "ci-legacy", "context": "api_token", "type": "account" }]),

@@ -165,14 +165,14 @@ fn seed_error_shows_place_and_line() {
         "people: [\n",
     ];
     // The list of all keys grows with the format, so cut it.
-    let told = texts.map(|text| match error(text).split_once(", expected one of") {
+    let errors = texts.map(|text| match error(text).split_once(", expected one of") {
         Some((before, after)) => {
             let rest = after.split_once('\n').map_or(String::new(), |(_, rest)| format!("\n{rest}"));
             format!("{before}{rest}")
         }
         None => error(text),
     });
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(errors.join("\n"), @r#"
     seed.yaml:3:1: unknown field `broups`
       3 | broups: {}
     seed.yaml:3:5: ALICE@example.com is listed twice: addresses are compared without case

@@ -126,10 +126,11 @@ async fn history_records_changes_with_their_request() {
     account.add("Admins", "dave@example.com");
     given.write(Method::PUT, &given.members("Admins", ""), &given.body(&["carol@example.com"])).await;
     account.delete_group("Admins");
-    let told: Vec<_> = account.history().iter().map(|change| (change.joined, change.request, change.after)).collect();
+    let recorded: Vec<_> =
+        account.history().iter().map(|change| (change.joined, change.request, change.after)).collect();
     let by_put = |joined| (joined, Some(1), 1);
     let mut replaced = vec![by_put(false); account.history().len() - 3];
     replaced.insert(0, (true, None, 0));
     replaced.extend([by_put(true), (false, None, 1)]);
-    assert_eq!(told, replaced);
+    assert_eq!(recorded, replaced);
 }

@@ -44,7 +44,7 @@ impl Server {
     fn serve(&mut self, now: Instant) -> Reply {
         let number = u32::try_from((now - self.start).as_nanos() / self.window.as_nanos()).unwrap();
         let left = self.start + self.window * (number + 1) - now;
-        let told = if self.round_up { left.as_secs() + u64::from(left.subsec_nanos() > 0) } else { left.as_secs() };
+        let reported = if self.round_up { left.as_secs() + u64::from(left.subsec_nanos() > 0) } else { left.as_secs() };
         let used = self.used.entry(number).or_default();
         let refused = *used >= self.quota;
         *used += u64::from(!refused);
@@ -52,7 +52,7 @@ impl Server {
         let allowance = RateAllowance {
             policy: "default".into(),
             remaining: self.quota - *used,
-            reset: seconds(told),
+            reset: seconds(reported),
             quota: Some(self.quota),
         };
         (refused.then_some(left), [allowance])
