@@ -195,7 +195,8 @@ impl<'a> Run<'a> {
     }
 
     fn note_failure(&self, error: &ApiError) {
-        self.credentials_refused.fetch_or(error.kind() == ApiErrorKind::Credentials, Ordering::Relaxed);
+        let refused = error.kind() == ApiErrorKind::Credentials || error.status() == Some(403);
+        self.credentials_refused.fetch_or(refused, Ordering::Relaxed);
     }
 
     fn finish_one(&self) {

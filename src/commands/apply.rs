@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
-use super::signals::{self, Stop};
+
 use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
@@ -78,7 +78,6 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
-    let stop = Stop::listen().map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
     let progress = Progress::new(output);
     let ready = match &args.plan {
         Some(path) => prepare_saved(args, path, &progress, output).await?,
@@ -92,7 +91,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
-    let report = carry_out(ready, args, &progress, &stop, output).await?;
+    let report = carry_out(ready, args, &progress, output).await?;
     if report.wrote {
         output.something_changed();
     }
@@ -217,7 +216,8 @@ async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
     };
     question.push_str(&format!("Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id));
     let ask = move || -> io::Result<String> {
-        let mut stderr = io::stderr().lock();
+        // Not locked while waiting for the answer: a signal writes to it, too.
+        let mut stderr = io::stderr();
         stderr.write_all(question.as_bytes())?;
         stderr.flush()?;
         let mut answer = String::new();
@@ -237,7 +237,6 @@ async fn carry_out(
     Ready { connection, plan, start }: Ready,
     args: &ApplyArgs,
     progress: &Progress,
-    stop: &Stop,
     output: &mut Output,
 ) -> Result<Report, Failure> {
     let journal = match &args.journal {
@@ -252,7 +251,7 @@ async fn carry_out(
     let means = Means {
         client: &connection.client,
         journal: &journal,
-        stop: stop.begin(&connection.client),
+        stop: connection.stop.begin(&connection.client),
         progress: &|finished| watching.finished(finished),
         settle_within: SETTLE_WITHIN.min(args.connection.max_wait),
         whole_account: !plan.narrowed,

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::identity::ci_run_url;
 use super::progress::Progress;
+use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, files};
 use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
@@ -26,6 +27,7 @@ const MAX_TOKEN_FILE: u64 = 64 * 1024;
 pub struct Connection {
     pub client: Client,
     pub account_id: AccountId,
+    pub stop: Stop,
     _sandbox: Option<Sandbox>,
 }
 
@@ -84,15 +86,16 @@ pub async fn connect(
     declared: Option<AccountId>,
     output: &mut Output,
 ) -> Result<Connection, Failure> {
+    let stop = Stop::listen().map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
     let connection = match &args.sandbox {
-        Some(seed) => connect_to_sandbox(args, seed, declared).await?,
-        None => connect_to_api(args, declared)?,
+        Some(seed) => connect_to_sandbox(args, seed, declared, stop).await?,
+        None => connect_to_api(args, declared, stop)?,
     };
     output.count_requests_of(&connection.client);
     Ok(connection)
 }
 
-fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<Connection, Failure> {
+fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>, stop: Stop) -> Result<Connection, Failure> {
     let account_id = declared.ok_or_else(|| {
         Failure::message(Exit::Data, "no account is set")
             .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
@@ -101,13 +104,14 @@ fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>) -> Result<
     let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
     let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
     let client = client(args, base_url, credentials(args)?, account_id)?;
-    Ok(Connection { client, account_id, _sandbox: None })
+    Ok(Connection { client, account_id, stop, _sandbox: None })
 }
 
 async fn connect_to_sandbox(
     args: &ConnectionArgs,
     seed: &Path,
     declared: Option<AccountId>,
+    stop: Stop,
 ) -> Result<Connection, Failure> {
     let seed = files::read_seed(seed)?;
     let account_id = match (seed.account_id, declared) {
@@ -121,7 +125,7 @@ async fn connect_to_sandbox(
     let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), SeedToken::secret);
     let base_url = BaseUrl::parse(&sandbox.base_url())?;
     let client = client(args, base_url, Credentials::Token(token), account_id)?;
-    Ok(Connection { client, account_id, _sandbox: Some(sandbox) })
+    Ok(Connection { client, account_id, stop, _sandbox: Some(sandbox) })
 }
 
 fn client(

@@ -2,51 +2,69 @@
 //! sent.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use super::Exit;
 use crate::cloudflare::Client;
 
-/// The context of an error of [`Stop::listen`] and [`stopped`].
 pub const NOT_RECEIVED: &str = "signals such as Ctrl-C cannot be received";
 
-/// Listens for signals from its creation. Until the run begins, a signal ends the program immediately, because
-/// nothing was changed yet.
+/// Listens for signals from its creation. Until a run begins to change the account, a signal ends the program
+/// immediately.
 pub struct Stop {
     stopped: watch::Receiver<bool>,
     /// The client of a run that has begun.
-    client: Arc<OnceLock<Client>>,
+    client: Arc<Mutex<Option<Client>>>,
 }
 
 impl Stop {
+    /// Listens on a thread of its own, so that a signal is noticed even while the program waits for a file or for an
+    /// answer on the terminal.
     pub fn listen() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let mut signals = {
+            let _entered = runtime.enter();
+            Signals::new()?
+        };
         let (sender, stopped) = watch::channel(false);
-        let client = Arc::new(OnceLock::<Client>::new());
-        let mut signals = Signals::new()?;
+        let client = Arc::new(Mutex::new(None));
         let begun = Arc::clone(&client);
-        tokio::spawn(async move {
+        let listening = async move {
             signals.next().await;
-            let Some(client) = begun.get() else {
-                tracing::warn!("Interrupted. Nothing was changed.");
-                std::process::exit(Exit::Interrupted.code().into());
-            };
-            tracing::warn!("Interrupt received. Finishing requests in flight; press Ctrl-C again to exit now.");
-            client.stop();
-            let _ = sender.send(true);
+            stop(&begun, &sender);
             signals.next().await;
             std::process::exit(Exit::Partial.code().into());
-        });
+        };
+        thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listening))?;
         Ok(Self { stopped, client })
     }
 
     /// Marks the beginning of the run. From now on the first signal lets the run finish cleanly, and the returned
     /// value becomes true.
     pub fn begin(&self, client: &Client) -> watch::Receiver<bool> {
-        let _ = self.client.set(client.clone());
+        *locked(&self.client) = Some(client.clone());
         self.stopped.clone()
     }
+}
+
+/// Stops the run, or ends the program if none has begun. No run begins meanwhile.
+fn stop(begun: &Mutex<Option<Client>>, sender: &watch::Sender<bool>) {
+    let begun = locked(begun);
+    let Some(client) = &*begun else {
+        tracing::warn!("Interrupted. Nothing was changed.");
+        std::process::exit(Exit::Interrupted.code().into());
+    };
+    tracing::warn!("Interrupt received. Finishing requests in flight; press Ctrl-C again to exit now.");
+    client.stop();
+    let _ = sender.send(true);
+}
+
+fn locked(client: &Mutex<Option<Client>>) -> MutexGuard<'_, Option<Client>> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Resolves at the first stop signal.

@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")] // for `script` of util-linux, which makes a terminal
 
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use convoke::sandbox::Seed;
@@ -16,13 +18,19 @@ fn world() -> World {
     given(seed).groups(&[("A", &["a@example.com", "b@example.com"])])
 }
 
-/// Runs `apply` on its own terminal. The typed text is followed by Ctrl-D.
-fn typed(world: &World, text: &str) -> (Option<i32>, String) {
+/// Runs `apply` on its own terminal.
+fn on_terminal(world: &World) -> Command {
     let environment = world.process();
     let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let mut command = assert_cmd::Command::new("script");
-    command.args(["--quiet", "--return", "--command", &format!("{} apply", binary().display()), "/dev/null"]);
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &format!("exec {} apply", binary().display()), "/dev/null"]);
     command.env_clear().env("PATH", "/usr/bin:/bin").envs(variables).current_dir(world.path(""));
+    command
+}
+
+/// The typed text is followed by Ctrl-D.
+fn typed(world: &World, text: &str) -> (Option<i32>, String) {
+    let mut command = assert_cmd::Command::from_std(on_terminal(world));
     let output = command.write_stdin(text).timeout(PATIENCE).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
@@ -52,4 +60,25 @@ fn yes_at_the_question_applies_the_plan() {
     let world = world();
     let (code, shown) = typed(&world, "yes\n");
     assert_eq!((code, world.writes().len()), (Some(0), 1), "{shown}");
+}
+
+#[test]
+fn signal_at_the_question_changes_nothing() {
+    // Ctrl-C and Ctrl-\, which the terminal turns into SIGINT and SIGQUIT.
+    for key in [3, 28] {
+        let world = world();
+        let mut child = on_terminal(&world).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"accepted: ") {
+            let mut byte = [0];
+            screen.read_exact(&mut byte).unwrap();
+            shown.extend(byte);
+        }
+        keyboard.write_all(&[key]).unwrap();
+        screen.read_to_end(&mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!((child.wait().unwrap().code(), world.writes()), (Some(130), Vec::new()), "{shown}");
+        assert!(shown.contains("Interrupted. Nothing was changed."), "{shown}");
+    }
 }

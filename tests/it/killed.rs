@@ -286,6 +286,44 @@ fn signal_before_the_first_write_changes_nothing() {
 }
 
 #[test]
+fn signal_ends_commands_that_only_read() {
+    for command in ["plan", "drift", "review", "export", "why a1@example.com"] {
+        let world = world();
+        let reads = Match::operation(Endpoint::ListGroups);
+        world.account().push_fault(FaultRule::once(reads, Fault::Stall(FOREVER)));
+        let mut process = world.process();
+        process.args(command.split(' ')).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = process.spawn().unwrap();
+        while world.account().requests().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        signal(&child, "TERM");
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{command}: {stderr}");
+        assert!(stderr.contains("Interrupted. Nothing was changed."), "{command}: {stderr}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")] // for /proc
+fn signal_is_noticed_while_a_file_is_awaited() {
+    let world = world();
+    assert!(Command::new("mkfifo").arg(world.path("token")).status().unwrap().success());
+    let mut process = world.process();
+    process.args(["plan", "--token-file", "token"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = process.spawn().unwrap();
+    let listens = format!("/proc/{}/task", child.id());
+    // The second thread listens for signals.
+    while std::fs::read_dir(&listens).map_or(0, Iterator::count) < 2 {
+        assert_eq!(child.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn a_second_signal_ends_the_program_at_once() {
     let world = world();
     let write = &writes()[0];
