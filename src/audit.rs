@@ -38,21 +38,21 @@ pub struct Origins {
 /// One difference: the group, the member, and the planned change.
 type Question = (GroupRef, MemberId, Action);
 
-/// Reads when each unexpected member was added and, if `with_log`, who made each difference. Sends no request if
-/// there is no difference.
-pub async fn origins(client: &Client, plan: &Plan, now: Timestamp, with_log: bool) -> Origins {
+/// Reads when each unexpected member was added, and who made each difference. Sends no request if there is no
+/// difference. That a declared membership has expired is nobody's change.
+pub async fn origins(client: &Client, plan: &Plan, now: Timestamp) -> Origins {
     let questions: Vec<Question> = plan
         .groups
         .iter()
         .flat_map(|group| {
             let name = GroupRef { id: group.id, name: group.name.clone() };
-            let changes = group.changes.iter().chain(&group.held);
+            let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
             changes.map(move |change| (name.clone(), change.member.id, change.action))
         })
         .collect();
     let beginnings = beginnings(client, &questions).await;
     let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
-    if with_log && !questions.is_empty() {
+    if !questions.is_empty() {
         log.read_around(&beginnings, now).await;
         let is_open = |(group, member, _): &Question| !beginnings.contains_key(&(group.id, *member));
         if questions.iter().any(is_open) {
@@ -129,10 +129,12 @@ impl Log<'_> {
     }
 }
 
-/// The change that an entry records; `None` if the entry is not about members, or failed.
+/// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
-    let succeeded = |result: &str| result.eq_ignore_ascii_case("success");
-    if !entry.action.result.as_deref().is_none_or(succeeded) {
+    let succeeded = entry.action.result.as_deref().is_none_or(|result| result.eq_ignore_ascii_case("success"))
+        && entry.request.status.is_none_or(|status| status < 400);
+    let reads = entry.request.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+    if !succeeded || reads {
         return None;
     }
     let uri = entry.request.uri.as_deref()?;
@@ -194,4 +196,22 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
     };
     let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| url.to_owned());
     Author { actor: name.or_else(|| actor.id.clone()), kind, run: url, ray: entry.request.cf_ray.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_requests_that_may_have_changed_members_count() {
+        let counts = |method: &str, status: u64, result: &str| {
+            let uri = format!("/accounts/a/iam/user_groups/{}/members", "6d7f2f5f5b1d4a0e9081fdc98d432fd1");
+            let raw = json!({ "method": method, "status_code": status, "uri": uri });
+            recorded(&AuditEntry::from(&json!({ "action": { "result": result }, "raw": raw }))).is_some()
+        };
+        assert!(counts("POST", 200, "success") && counts("put", 201, "Success"));
+        assert!(!counts("GET", 200, "success") && !counts("POST", 400, "success") && !counts("POST", 200, "failure"));
+    }
 }

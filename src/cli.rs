@@ -38,8 +38,8 @@ pub struct OutputArgs {
 pub struct FileArgs {
     /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml]
     ///
-    /// A folder means every *.yaml and *.yml file below it, in path order. All files together are one
-    /// configuration. Without the flag, the environment variable names one file or folder.
+    /// A folder means every *.yaml and *.yml file below it, in path order, but no hidden files (.name). All files
+    /// together are one configuration. Without the flag, the environment variable names one file or folder.
     #[arg(short, long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! The program: reads the command line, starts logging, calls the library and ends with an exit code.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser as _, ValueEnum};
@@ -36,9 +36,10 @@ fn arguments() -> impl Iterator<Item = OsString> {
 /// Prints a message of the argument parser. Help and version are results, everything else is an error.
 fn usage_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A closed pipe is not an error for help.
-        let _ = error.print();
-        return ExitCode::from(Exit::Done.code());
+        return match error.print() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(Exit::Other.code()),
+            _ => ExitCode::from(Exit::Done.code()),
+        };
     }
     let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
     let arguments: Vec<String> = std::env::args().collect();
@@ -50,7 +51,7 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     if log_format == LogFormat::Text {
         // The parser prints its own colors.
         let _ = error.print();
-        let _ = write!(std::io::stderr(), "{tip}");
+        let _ = write!(io::stderr(), "{tip}");
         output.failed_result(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
     } else {
         output.failure(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));

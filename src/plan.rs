@@ -51,7 +51,7 @@ pub use review::{
 pub use saved::{SavedPlanError, SealedPlan};
 pub use targets::{Target, nearest_name, targets};
 pub use undo::{AttemptedChange, Reversal, undo};
-pub use why::{Claim, Standing, Why, WhyGroup, why};
+pub use why::{Claim, Standing, UnreadableGroup, Why, WhyGroup, why};
 
 /// The inputs of a plan other than the files and the account.
 #[derive(Clone, Debug)]

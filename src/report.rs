@@ -250,12 +250,18 @@ impl Report {
 
     /// Whether everything in the plan and the files was seen to be applied.
     #[must_use]
-    pub fn is_applied(&self) -> bool {
+    pub fn has_nothing_left(&self) -> bool {
         let fine = |group: &GroupReport| match group.outcome {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
         };
-        !self.is_blocked && !self.interrupted && self.groups.iter().all(fine)
+        !self.is_blocked && self.groups.iter().all(fine)
+    }
+
+    /// Whether everything was applied, and no signal ended the run early.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        self.has_nothing_left() && !self.interrupted
     }
 
     /// Whether the run changed anything.

@@ -179,7 +179,10 @@ impl<'a> Ledger<'a> {
                     outcomes.failed.push(unmade(reason.into()));
                 }
                 State::Proven => {
-                    outcomes.failed.push(unmade("it was made, but somebody else has reversed it since".into()));
+                    outcomes.failed.push(unmade(
+                        "it was made, but the last reading does not show it: it was reversed, or readings are late"
+                            .into(),
+                    ));
                 }
                 State::Open => {
                     outcomes.skipped.push(unmade("somebody else changed the group".into()));

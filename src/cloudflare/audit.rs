@@ -57,6 +57,8 @@ pub struct AuditRequest {
     /// Identifies the operation. The documentation does not say whether it begins with the host or with `/client/v4`,
     /// so compare its end.
     pub uri: Option<String>,
+    /// The status of the answer.
+    pub status: Option<u64>,
     pub cf_ray: Option<String>,
     pub user_agent: Option<String>,
     /// The request body in the log. A text that contains JSON is parsed. `Null` if there is no body.
@@ -92,6 +94,7 @@ impl From<&Value> for AuditEntry {
             request: AuditRequest {
                 method: text("/raw/method"),
                 uri: text("/raw/uri"),
+                status: entry.pointer("/raw/status_code").and_then(Value::as_u64),
                 cf_ray: text("/raw/cf_ray_id"),
                 user_agent: text("/raw/user_agent"),
                 body: body(entry.pointer("/resource/request")),

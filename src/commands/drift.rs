@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
-use crate::audit;
+use crate::audit::{self, Origins};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
@@ -27,10 +27,10 @@ pub struct DriftArgs {
     /// Write metrics for Prometheus to this file
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// Do not read from the audit log who made each unexpected change
+    /// Do not ask who made each unexpected change, and when
     ///
-    /// The log is read only if there is a difference: at most 10 pages per run. It needs the permission Account
-    /// Settings Read.
+    /// The audit log is read only if there is a difference: at most 10 pages per run. It needs the permission Account
+    /// Settings Read. For at most 100 unexpected members, one more request tells when they were added.
     #[arg(long)]
     pub no_audit_log: bool,
     #[command(flatten)]
@@ -86,7 +86,10 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let (connection, plan) =
         session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
     let watching = progress.watch(&connection.client, "reading the audit log");
-    let origins = audit::origins(&connection.client, &plan, Timestamp::now(), !args.no_audit_log).await;
+    let origins = match args.no_audit_log {
+        true => Origins::default(),
+        false => audit::origins(&connection.client, &plan, Timestamp::now()).await,
+    };
     drop(watching);
     if let Some(error) = &origins.unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));

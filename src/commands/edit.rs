@@ -74,7 +74,8 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
     let edited = config::edit(&sources, request, now, &|words| invocation::edit(words, &args.files));
     let edited = match edited {
         Ok(edited) => edited,
-        Err(EditError::Usage { message, help }) => {
+        Err(EditError::Usage { message, help, uncompared }) => {
+            tell(&[], edit::uncompared(&uncompared), output);
             return Err(Failure::message(Exit::Usage, message).with_help(help));
         }
         Err(EditError::Files(problems)) => return Err(problems.into()),

@@ -39,11 +39,7 @@ pub struct ExportArgs {
 }
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    // There may be no files yet. If files are given, they name the account.
-    let account_id = match args.files.files.is_empty() {
-        true => session::given_account(args.connection.account_id)?,
-        false => session::account(args.connection.account_id, &session::load(&args.files)?)?,
-    };
+    let account_id = account(args)?;
     let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
@@ -61,6 +57,16 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     }
     output.detail(&show::cost(client.requests()));
     Ok(Exit::Done)
+}
+
+/// The account: of the command line, the environment or the files. There may be no files yet, and `> convoke.yaml`
+/// empties the default file before it can be read.
+fn account(args: &ExportArgs) -> Result<Option<AccountId>, Failure> {
+    let given = session::given_account(args.connection.account_id)?;
+    match session::names_files(&args.files) || (given.is_none() && session::has_default_file()) {
+        true => session::account(args.connection.account_id, &session::load(&args.files)?),
+        false => Ok(given),
+    }
 }
 
 /// The named groups, or all groups.

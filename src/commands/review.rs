@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::progress::Progress;
 use super::{Exit, Failure, Output, files, identity, session};
 use crate::cli::{ConnectionArgs, FileArgs, TimeArgs};
-use crate::cloudflare::{ApiError, Client};
+use crate::cloudflare::Client;
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed};
 use crate::observe;
@@ -142,15 +142,20 @@ async fn read(client: &Client) -> Result<Observed, Failure> {
     Ok(observed)
 }
 
-async fn beginnings(client: &Client, observed: &Observed) -> Result<Beginnings, ApiError> {
+async fn beginnings(client: &Client, observed: &Observed) -> Result<Beginnings, Failure> {
     let memberships = observed.memberships.iter().flat_map(|(id, members)| {
         let name = observed.groups.get(id).map(|group| group.name.clone());
         let group = name.map(|name| GroupRef { id: *id, name });
         members.keys().filter_map(move |member| Some((group.clone()?, *member)))
     });
     let asking = memberships.map(async |(group, member)| {
-        let detail = client.group_member(&group, member).await?;
-        Ok::<_, ApiError>(detail.and_then(|detail| detail.added_at).map(|time| ((group.id, member), time)))
+        let Some(detail) = client.group_member(&group, member).await? else {
+            let message = format!("member {member} of group {:?} is listed, but cannot be read", group.name.as_str());
+            return Err(Failure::message(Exit::Unavailable, message).with_help(
+                "the membership may have just ended: run review again, or omit --dates; nothing was written",
+            ));
+        };
+        Ok::<_, Failure>(detail.added_at.map(|time| ((group.id, member), time)))
     });
     Ok(try_join_all(asking).await?.into_iter().flatten().collect())
 }

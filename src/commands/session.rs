@@ -1,5 +1,6 @@
 //! The common part of the commands that call the API: the files, the account, the client and the time.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -38,11 +39,24 @@ pub fn load(files: &FileArgs) -> Result<Desired, Failure> {
 
 /// The files to read: from the command line, else from the environment, else the default.
 pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
-    if files.files.is_empty() {
-        let named = std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty());
-        return vec![named.map_or_else(|| DEFAULT_FILE.into(), PathBuf::from)];
+    match files.files.as_slice() {
+        [] => vec![file_variable().unwrap_or_else(|| DEFAULT_FILE.into())],
+        given => given.to_vec(),
     }
-    files.files.clone()
+}
+
+/// Whether the command line or the environment names files.
+pub fn names_files(files: &FileArgs) -> bool {
+    !files.files.is_empty() || file_variable().is_some()
+}
+
+/// Whether there is a default file with any content.
+pub fn has_default_file() -> bool {
+    Path::new(DEFAULT_FILE).metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn file_variable() -> Option<PathBuf> {
+    std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// The policy of the command line.
@@ -206,12 +220,14 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
         let error = anyhow::Error::new(error).context(format!("the token file {shown} cannot be read"));
         Failure::new(Exit::Credentials, error)
     };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MAX_TOKEN_FILE {
+    let mut token = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // The size of a device or a pipe is not known in advance.
+    file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut token).map_err(failed)?;
+    if token.len() as u64 > MAX_TOKEN_FILE {
         return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large for a token")));
     }
-    let token = std::fs::read_to_string(path).map_err(failed)?;
-    match token.trim() {
+    match token.trim_start_matches('\u{feff}').trim() {
         "" => Err(Failure::message(Exit::Credentials, format!("the token file {shown} is empty"))),
         token => Ok(token.into()),
     }

@@ -61,10 +61,6 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
         Format::Json => output.json(&why),
         _ => output.result(&why::text(&why, output.layout())),
     }
-    for (id, cause) in &current.unreadable {
-        let name = current.groups.get(id).map_or("", |group| group.name.as_str());
-        output.warn(&format!("the members of {name:?} cannot be read and are not shown: {cause}"));
-    }
     Ok(Exit::Done)
 }
 

@@ -101,8 +101,8 @@ pub struct Uncompared {
 /// Why the files are not edited.
 #[derive(Clone, Debug)]
 pub enum EditError {
-    /// The request does not fit these files.
-    Usage { message: String, help: String },
+    /// The request does not fit these files. Has the entries that could not be compared.
+    Usage { message: String, help: String, uncompared: Vec<Uncompared> },
     /// The files have problems before the edit.
     Files(Problems),
     /// The edit is refused. Has the reasons, and the entries that could not be compared.
@@ -111,7 +111,7 @@ pub enum EditError {
 
 impl EditError {
     fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: help.into() }
+        Self::Usage { message: message.into(), help: help.into(), uncompared: Vec::new() }
     }
 }
 

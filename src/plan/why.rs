@@ -36,8 +36,19 @@ pub struct Why {
     pub similar: Vec<String>,
     /// Every group the person is in or is declared for, by name.
     pub groups: Vec<WhyGroup>,
+    /// The requested groups whose members cannot be read. Whether the person is in them is unknown.
+    pub unreadable: Vec<UnreadableGroup>,
     /// The requests sent to the API.
     pub requests: Option<u64>,
+}
+
+/// A group whose members cannot be read.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnreadableGroup {
+    pub name: GroupName,
+    pub id: GroupId,
+    /// The API's reason.
+    pub cause: String,
 }
 
 /// A group that a person is in or is declared for.
@@ -156,14 +167,20 @@ pub fn why(
         true => similar(person, desired, &people),
         false => Vec::new(),
     };
+    let unreadable = current.unreadable.iter().filter_map(|(id, cause)| {
+        let name = current.groups.get(id)?.name.clone();
+        Some(UnreadableGroup { name, id: *id, cause: cause.clone() })
+    });
+    let unreadable: Vec<UnreadableGroup> = unreadable.filter(|group| asked(&group.name)).collect();
     Why {
         format_version: FORMAT_VERSION,
-        status: status(&groups),
+        status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
         person: person.clone(),
         group: only.cloned(),
         members,
         similar,
         groups,
+        unreadable,
         requests: None,
     }
 }

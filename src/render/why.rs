@@ -10,7 +10,11 @@ use crate::plan::{Claim, Standing, Why, WhyGroup};
 #[must_use]
 pub fn text(why: &Why, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    let mut lines = vec![paint.paint(Style::Title, &who(why))];
+    let unread = match why.unreadable.len() as u64 {
+        0 => String::new(),
+        count => format!("; {} cannot be read", counted(count, "group")),
+    };
+    let mut lines = vec![paint.paint(Style::Title, &(who(why) + &unread))];
     for group in &why.groups {
         let (word, style) = word(&group.standing);
         lines.push(String::new());
@@ -26,6 +30,11 @@ pub fn text(why: &Why, layout: Layout) -> String {
         if group.claims.is_empty() && group.mode.is_some() {
             lines.push("  no entry names this person".into());
         }
+    }
+    for group in &why.unreadable {
+        let (name, cause) = (clean(group.name.as_str()), clean(&group.cause));
+        let unknown = paint.paint(Style::Warn, &format!("unknown, because its members cannot be read: {cause}"));
+        lines.extend([String::new(), format!("{}: {unknown}", paint.paint(Style::Title, &name))]);
     }
     lines.join("\n") + "\n"
 }

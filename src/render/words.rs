@@ -64,7 +64,8 @@ pub fn history(change: &Change, escape: fn(&str) -> String) -> Option<String> {
         None => format!("{verb}{time}"),
         Some(Attribution { certain, by, .. }) => {
             let probably = if *certain { "" } else { "probably " };
-            format!("{probably}{verb}{time} {}", author(by, escape))
+            let ray = by.ray.as_deref().map(|ray| format!(" (ray {})", escape(ray))).unwrap_or_default();
+            format!("{probably}{verb}{time} {}{ray}", author(by, escape))
         }
     })
 }

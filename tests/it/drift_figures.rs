@@ -16,12 +16,8 @@ fn figures(world: &World) -> String {
 #[test]
 fn only_unexpected_members_are_looked_up() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
-    world.run("plan").exits(0);
-    let without = world.request_count();
-    world.forget_requests();
-    let drift = world.run("drift --format json --no-audit-log").exits(2);
+    let drift = world.run("drift --format json").exits(2);
     assert_eq!(world.account().requests().iter().filter(|request| request.member.is_some()).count(), 1);
-    assert!(world.request_count() <= without + 1);
     let changes = drift.json()["groups"][0]["changes"].clone();
     assert_eq!(changes[0].get("added_at"), None, "{changes}");
     assert!(changes[1]["added_at"].is_string(), "{changes}");

@@ -2,7 +2,7 @@
 
 use convoke::sandbox::{Contradiction, Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::harness::given;
+use crate::harness::{ACCOUNT, given};
 
 fn account() -> Seed {
     Seed::default()
@@ -57,4 +57,19 @@ fn contradictory_listing_exports_nothing() {
         assert!(!world.path("groups").exists(), "{contradiction:?}");
         assert_eq!(world.run("export").exits(69).stdout, "", "{contradiction:?}");
     }
+}
+
+#[test]
+fn export_takes_the_account_from_the_files() {
+    let world = given(account()).env("CLOUDFLARE_ACCOUNT_ID", "");
+    world.run("export").exits(65).warns("no account is set");
+    // As `> convoke.yaml` leaves it.
+    world.write("convoke.yaml", "");
+    world.run("export").exits(65).warns("no account is set");
+    let files = format!("version: 1\naccount_id: {ACCOUNT}\ngroups: {{}}\n");
+    world.write("convoke.yaml", &files);
+    world.run("export").exits(0);
+    let world = given(account()).env("CLOUDFLARE_ACCOUNT_ID", "").env("CONVOKE_FILE", "access.yaml");
+    world.write("access.yaml", &files);
+    world.run("export").exits(0);
 }

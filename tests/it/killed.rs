@@ -271,6 +271,25 @@ fn interrupted_run_settles_a_lost_write_by_reading() {
 }
 
 #[test]
+fn signal_during_the_last_write_leaves_nothing_to_do() {
+    let seed = Seed::default().group("A", ["a@example.com"]).person("b@example.com");
+    let adds = Match::operation(Endpoint::AddMembers);
+    let world = given(seed.fault(FaultRule::once(adds, Fault::Stall(LONG))))
+        .groups(&[("A", &["a@example.com", "b@example.com"])]);
+    let child = applying(&world, "journal.jsonl").spawn().unwrap();
+    while world.account().requests().iter().all(|request| request.method == "GET") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stdout}");
+    assert!(stdout.contains("Applied: 1 added, 0 removed."), "{stdout}");
+    assert!(stdout.contains("Interrupted. Requests in flight were finished; nothing was left to do."), "{stdout}");
+    assert!(!stdout.contains("in part") && !stdout.contains("Resolve"), "{stdout}");
+}
+
+#[test]
 fn signal_before_the_first_write_changes_nothing() {
     let world = world();
     let reads = Match::operation(Endpoint::ListGroups);

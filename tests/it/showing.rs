@@ -1,6 +1,6 @@
 //! The formats, `--base`, `show`, `why`, and the help.
 
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::harness::{World, given, nothing};
 
@@ -159,6 +159,19 @@ fn why_finds_people_and_reports_unknown_ones() {
     world.run("why nobody@example.com").exits(0).says("not a member of the account, and no file names this person");
     world.run("why alice@example.com Nowhere").exits(64);
     world.run("why alice").exits(64);
+}
+
+#[test]
+fn why_reports_groups_that_cannot_be_read() {
+    let refused = FaultRule::always(Match::operation(Endpoint::ListMembers).group("Auditors"), Fault::status(400));
+    let world = given(team().group("Auditors", ["bob@example.com"]).fault(refused)).file("convoke.yaml", BEFORE);
+    let text = world.run("why bob@example.com").exits(0);
+    text.says("in 0 groups, declared for 0 groups; 1 group cannot be read")
+        .says("Auditors: unknown, because its members cannot be read");
+    let json = world.run("why bob@example.com --format json").exits(0).json();
+    assert_eq!((&json["status"], &json["unreadable"][0]["name"]), (&"blocked".into(), &"Auditors".into()));
+    let json = world.run("why bob@example.com Developers --format json").exits(0).json();
+    assert_eq!((&json["status"], &json["unreadable"]), (&"in_sync".into(), &serde_json::json!([])));
 }
 
 #[test]

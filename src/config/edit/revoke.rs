@@ -164,7 +164,8 @@ impl Revoking<'_, '_> {
                 format!("in {}", names.collect::<Vec<_>>().join(" or "))
             }
         };
-        EditError::usage(format!("{} is not {place}", self.person), help)
+        let uncompared = self.decision.uncompared.clone();
+        EditError::Usage { message: format!("{} is not {place}", self.person), help, uncompared }
     }
 
     /// Refuses what the settings forbid.
@@ -248,18 +249,23 @@ impl Revoking<'_, '_> {
         }
     }
 
-    /// Lists the entries by id or by address that may mean the same person but cannot be compared.
+    /// Lists the entries by id or by address, those of `protected` included, that may mean the same person but cannot be
+    /// compared.
     fn list_uncompared(&mut self) {
         let lists = &self.scene.lists;
         let sources = self.named.iter().flat_map(|list| lists.rosters_of(*list).iter().chain([list]));
         let sources: BTreeSet<usize> = sources.copied().collect();
-        for found in sources.into_iter().flat_map(|list| lists.people(list)) {
+        let listed = sources.into_iter().flat_map(|list| lists.people(list));
+        let listed = listed.filter_map(|found| Some((found.person, lists.origin(found.list, found.at)?)));
+        let protected = self.scene.desired.settings.protected.iter();
+        let protected = protected.map(|protected| (&protected.person, protected.origin.clone()));
+        for (person, origin) in listed.chain(protected) {
             let differs = matches!(
-                (self.person, found.person),
+                (self.person, person),
                 (PersonRef::Email(_), PersonRef::Id(_)) | (PersonRef::Id(_), PersonRef::Email(_))
             );
-            if let (true, Some(origin)) = (differs, lists.origin(found.list, found.at)) {
-                self.decision.uncompared.push(Uncompared { person: found.person.clone(), origin });
+            if differs {
+                self.decision.uncompared.push(Uncompared { person: person.clone(), origin });
             }
         }
         self.decision.uncompared.sort_by(|a, b| a.origin.cmp(&b.origin));

@@ -63,7 +63,7 @@ fn edited(text: &str, line: &str) -> String {
 
 fn shown(error: &EditError) -> String {
     match error {
-        EditError::Usage { message, help } => format!("usage: {message}\nhelp: {help}"),
+        EditError::Usage { message, help, .. } => format!("usage: {message}\nhelp: {help}"),
         EditError::Files(problems) => format!("files: {problems}"),
         EditError::Refused { problems, .. } => format!("refused: {}", problems.to_string().replace("error: ", "")),
     }

@@ -88,7 +88,11 @@ pub fn summary(report: &Report) -> Vec<String> {
         lines.push(format!("{} blocked", report.blocked));
     }
     if report.interrupted {
-        lines.push("Interrupted. Requests in flight were finished; no further requests were sent.".into());
+        let rest = match report.has_nothing_left() {
+            true => "nothing was left to do",
+            false => "no further requests were sent",
+        };
+        lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
     }
     if report.credentials_refused {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
@@ -96,7 +100,7 @@ pub fn summary(report: &Report) -> Vec<String> {
     if report.journal_failed.is_some() {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
     }
-    if !report.is_applied() {
+    if !report.has_nothing_left() {
         lines.push("Resolve the problems above, then run `convoke apply` again.".into());
     }
     lines
@@ -104,7 +108,8 @@ pub fn summary(report: &Report) -> Vec<String> {
 
 /// What was done, in one line. Changes that were not made are never worded as made.
 fn headline(report: &Report) -> String {
-    let word = match (report.complete, report.has_changes()) {
+    let is_complete = report.complete || (report.has_nothing_left() && report.journal_failed.is_none());
+    let word = match (is_complete, report.has_changes()) {
         (true, false) => return "Nothing was changed.".into(),
         (true, true) => "Applied",
         (false, true) => "Applied in part",

@@ -173,5 +173,16 @@ fn entries_of_the_other_kind_are_listed() {
         result.uncompared.iter().map(|other| format!("{} {}", other.person, other.origin)).collect();
     assert_eq!(listed, ["4f5f0c14a2a41d5063dd301b2f829f04 a.yaml:32"]);
     let result = try_edit(&[("a.yaml", FILE)], "revoke/4f5f0c14a2a41d5063dd301b2f829f04/Open").unwrap();
-    assert_eq!(result.uncompared.len(), 2);
+    // Two entries of the group, and one of `protected`.
+    assert_eq!(result.uncompared.len(), 3);
+    let nowhere = try_edit(&[("a.yaml", FILE)], "revoke/nobody@z.q/Open").unwrap_err();
+    assert!(matches!(nowhere, EditError::Usage { uncompared, .. } if uncompared.len() == 1));
+}
+
+#[test]
+fn protected_ids_are_listed() {
+    let text = "version: 1\nsettings:\n  protected:\n    - 00000000000000000000000000000007\ngroups:\n  Ops:\n    members:\n      - a@x.y\n      - b@x.y\n";
+    let result = try_edit(&[("a.yaml", text)], "revoke/a@x.y/Ops").unwrap();
+    let listed: Vec<String> = result.uncompared.iter().map(|other| other.origin.to_string()).collect();
+    assert_eq!(listed, ["a.yaml:4"]);
 }
