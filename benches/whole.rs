@@ -101,7 +101,8 @@ fn memory(folder: &Path) -> Result<()> {
             ensure!(output.status.success(), "the plan failed: {output:?}");
             let peak: f64 = fs::read_to_string(&report)?.trim().parse()?;
             let peak = peak / 1024.0;
-            println!("plan {option}, 100000 memberships of {people} people: {peak:.1} MiB (bound 64 MiB)");
+            let bound = if option == "--base" { "twice that of --out" } else { "64 MiB" };
+            println!("plan {option}, 100000 memberships of {people} people: {peak:.1} MiB (bound {bound})");
         }
     }
     Ok(())

@@ -65,7 +65,10 @@ fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problem
     let all_there = report.len() == 0;
     let mut numbers = Numbers::default();
     let declared = sources.iter().map(|source| file::read(source, &mut numbers, &mut report)).collect();
-    let desired = merge::merge(declared, all_there, numbers.count(), &mut report);
+    let people = numbers.count();
+    // The memory is needed for the result.
+    drop(numbers);
+    let desired = merge::merge(declared, all_there, people, &mut report);
     report.finish(sources)?;
     Ok(desired)
 }

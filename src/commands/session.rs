@@ -15,7 +15,7 @@ use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::observe;
-use crate::plan::{self, Plan, Policy, compare_base, nearest_name};
+use crate::plan::{self, BaseComparison, Plan, Policy, compare_base, nearest_name};
 use crate::sandbox::{Sandbox, SeedToken};
 
 /// The file to read if none is given.
@@ -246,12 +246,12 @@ pub async fn make_plan(
     let account_id = account(connection.account_id, &desired)?;
     // Check the names on the command line before any request.
     check_only(&planning.only, &desired)?;
-    let base = match options.base.as_slice() {
-        [] => None,
-        paths => load_base(paths, output).map(|base| (compare_base(&base, &desired), base)),
+    let mut base = match options.only_changed {
+        true => load_base(&options.base, &desired, output),
+        false => None,
     };
     let connection = connect(connection, account_id, output).await?;
-    let touched = base.as_ref().filter(|_| options.only_changed).map(|(comparison, _)| comparison.touched.clone());
+    let touched = base.as_ref().map(|(comparison, _)| comparison.touched.clone());
     let policy = Policy {
         touched,
         due: options.due,
@@ -262,6 +262,11 @@ pub async fn make_plan(
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
     drop(watching);
+    if !options.only_changed {
+        // Not needed before, and a large account and two sets of files take much memory.
+        base = load_base(&options.base, &desired, output);
+    }
+    drop(desired);
     let mut plan = match base {
         None => plan,
         Some((comparison, base)) => {
@@ -274,15 +279,17 @@ pub async fn make_plan(
     Ok((connection, plan))
 }
 
-/// Reads the files before the change under review. A missing path counts as empty, because the files may be new. A
-/// base that cannot be read is only a warning, because the change under review may be the correction.
-fn load_base(paths: &[PathBuf], output: &mut Output) -> Option<Desired> {
-    let there: Vec<PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
-    if there.is_empty() {
-        return Some(Desired::default());
+/// Reads the files before the change under review, if they are given, and compares them. A missing path counts as
+/// empty, because the files may be new. A base that cannot be read is only a warning, because the change under review
+/// may be the correction.
+fn load_base(paths: &[PathBuf], head: &Desired, output: &mut Output) -> Option<(BaseComparison, Desired)> {
+    if paths.is_empty() {
+        return None;
     }
-    match config::load(&there) {
-        Ok(base) => Some(base),
+    let there: Vec<PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
+    let base = if there.is_empty() { Ok(Desired::default()) } else { config::load(&there) };
+    match base {
+        Ok(base) => Some((compare_base(&base, head), base)),
         Err(problems) => {
             output.warn(&format!(
                 "the base cannot be used, so all groups are planned and no difference is labeled: {problems}"
