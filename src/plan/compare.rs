@@ -134,20 +134,7 @@ impl<'p> Comparison<'p, '_> {
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
-        let mut differences = additions(&missing, self.people);
-        differences.extend(removals(group, &leaving, self.people, &ended));
-        if group.mode == Mode::Additive {
-            differences.retain(|change| change.action == Action::Add || change.expired.is_some());
-        }
-        let all = differences.len();
-        if self.due {
-            let starts = starting(&missing, self.people);
-            differences.retain(|change| match change.action {
-                Action::Add => starts.contains(&change.member.id),
-                Action::Remove => change.expired.is_some(),
-            });
-        }
-        let left_out = differences.len() < all;
+        let (mut differences, left_out) = self.differences(group, &missing, &leaving, &ended);
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
@@ -172,6 +159,31 @@ impl<'p> Comparison<'p, '_> {
             left_out,
             blocked: 0,
         });
+    }
+
+    /// The differences to plan, and whether others are left out because only due changes are planned.
+    fn differences(
+        &self,
+        group: &DesiredGroup,
+        missing: &[Belonging<'p>],
+        leaving: &[Number],
+        ended: &Ended,
+    ) -> (Vec<Change>, bool) {
+        let mut differences = additions(missing, self.people);
+        differences.extend(removals(group, leaving, self.people, ended));
+        if group.mode == Mode::Additive {
+            differences.retain(|change| change.action == Action::Add || change.expired.is_some());
+        }
+        let all = differences.len();
+        if self.due {
+            let starts = starting(missing, self.people);
+            differences.retain(|change| match change.action {
+                Action::Add => starts.contains(&change.member.id),
+                Action::Remove => change.expired.is_some(),
+            });
+        }
+        let left_out = differences.len() < all;
+        (differences, left_out)
     }
 
     /// Finds everybody who belongs to the group now. A person with several entries occurs several times.

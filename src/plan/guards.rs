@@ -268,60 +268,43 @@ pub(super) fn sort(plan: &mut Plan) {
 }
 
 fn group_removals(group: &GroupPlan) -> Option<Refusal> {
-    let limit = &group.guards.group_removals;
     let figures = exceeded(group.removals().count(), group.observed.len(), |n| group.guards.removals_allowed(n))?;
-    Some(Refusal {
-        guard: Guard::GroupRemovals,
-        group: Some(group.name.clone()),
-        message: format!(
-            "{} of {} members would be removed, but the limit allows at most {} ({})",
-            figures.planned,
-            figures.present,
-            figures.allowed,
-            source(limit)
-        ),
-        figures: Some(figures),
-        origin: limit.origin.clone(),
-        help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
-    })
+    let refusal = over_limit(Guard::GroupRemovals, figures, "members would be removed", &group.guards.group_removals);
+    Some(Refusal { group: Some(group.name.clone()), ..refusal })
 }
 
 /// Checked only if several groups lose members. One group has its own limit.
 fn total_removals(plan: &Plan) -> Option<Refusal> {
-    let limit = &plan.guards.total_removals;
     if !plan.removes_from_several_groups() {
         return None;
     }
     let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
     let present = plan.groups.iter().map(|group| group.observed.len()).sum();
     let figures = exceeded(removals, present, |present| plan.guards.removals_allowed(present))?;
-    Some(Refusal {
-        guard: Guard::TotalRemovals,
+    let what = "memberships would be removed in total";
+    Some(over_limit(Guard::TotalRemovals, figures, what, &plan.guards.total_removals))
+}
+
+fn over_limit(guard: Guard, figures: Figures, what: &str, limit: &Setting<Limit>) -> Refusal {
+    let Figures { planned, allowed, present } = figures;
+    let source = match &limit.origin {
+        Some(origin) => format!("{}, set at {origin}", limit.value),
+        None => format!("{}, the default", limit.value),
+    };
+    Refusal {
+        guard,
         group: None,
-        message: format!(
-            "{} of {} memberships would be removed in total, but the limit allows at most {} ({})",
-            figures.planned,
-            figures.present,
-            figures.allowed,
-            source(limit)
-        ),
+        message: format!("{planned} of {present} {what}, but the limit allows at most {allowed} ({source})"),
         figures: Some(figures),
         origin: limit.origin.clone(),
         help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
-    })
+    }
 }
 
 fn exceeded(removals: usize, present: usize, allowed: impl Fn(u64) -> u64) -> Option<Figures> {
     let (planned, present) = (removals as u64, present as u64);
     let allowed = allowed(present);
     (planned > allowed).then_some(Figures { planned, allowed, present })
-}
-
-fn source(limit: &Setting<Limit>) -> String {
-    match &limit.origin {
-        Some(origin) => format!("{}, set at {origin}", limit.value),
-        None => format!("{}, the default", limit.value),
-    }
 }
 
 fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {

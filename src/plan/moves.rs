@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::compare::{Compared, hold};
 use super::people::People;
 use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
-use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin, PersonRef};
+use crate::model::{
+    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+};
 
 /// The other declarations of people whom the plan removes.
 #[derive(Default)]
@@ -47,23 +49,8 @@ pub(super) fn keep_access(
                 if changes.is_empty() {
                     continue;
                 }
-                let required = changes.iter().map(|change| change.member.id).collect();
-                compared.groups.push(GroupPlan {
-                    id,
-                    name: (*name).clone(),
-                    mode: group.mode,
-                    origin: group.origin.clone(),
-                    guards: GroupGuards::of(group, &desired.settings),
-                    fingerprint: fingerprint(observed.keys()),
-                    changes,
-                    held: Vec::new(),
-                    operations: Vec::new(),
-                    required: Some(required),
-                    barred: BTreeSet::new(),
-                    left_out: true,
-                    blocked: 0,
-                    observed: Arc::clone(observed),
-                });
+                let guards = GroupGuards::of(group, &desired.settings);
+                compared.groups.push(destination((id, name), group, guards, observed, changes));
             }
             None => {
                 unread.extend(id.filter(|id| !current.unreadable.contains_key(id)));
@@ -83,6 +70,32 @@ pub(super) fn keep_access(
     }
     compared.groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     unread
+}
+
+/// The plan of a group that is planned only because members move to it.
+fn destination(
+    (id, name): (GroupId, &GroupName),
+    group: &DesiredGroup,
+    guards: GroupGuards,
+    observed: &Arc<Membership>,
+    changes: Vec<Change>,
+) -> GroupPlan {
+    GroupPlan {
+        id,
+        name: name.clone(),
+        mode: group.mode,
+        origin: group.origin.clone(),
+        guards,
+        fingerprint: fingerprint(observed.keys()),
+        required: Some(changes.iter().map(|change| change.member.id).collect()),
+        changes,
+        held: Vec::new(),
+        operations: Vec::new(),
+        barred: BTreeSet::new(),
+        left_out: true,
+        blocked: 0,
+        observed: Arc::clone(observed),
+    }
 }
 
 /// The entries for removed members in groups that are not planned.
