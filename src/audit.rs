@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::cloudflare::{ApiError, AuditEntry, Client};
 use crate::model::{GroupId, GroupRef, MemberId};
 use crate::plan::{
-    Action, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, Plan, RecordedChange, RecordedEffect, attribute,
+    Action, Author, AuthorKind, DifferenceHistories, DifferenceHistory, Plan, RecordedChange, RecordedEffect, attribute,
 };
 
 /// The maximum number of pages of the log in a run.
@@ -27,10 +27,10 @@ const AROUND: SignedDuration = SignedDuration::from_mins(5);
 /// How far back the log is read if no time is known.
 const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The origins of the differences of a plan.
+/// The histories of the differences of a plan.
 #[derive(Debug, Default)]
-pub struct Origins {
-    pub by_difference: DifferenceOrigins,
+pub struct Histories {
+    pub by_difference: DifferenceHistories,
     /// Why the log could not be read, if so.
     pub unread: Option<ApiError>,
 }
@@ -40,7 +40,7 @@ type Question = (GroupRef, MemberId, Action);
 
 /// Reads when each unexpected member was added, and who made each difference. Sends no request if there is no
 /// difference. That a declared membership has expired is nobody's change.
-pub async fn origins(client: &Client, plan: &Plan, now: Timestamp) -> Origins {
+pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Histories {
     let questions: Vec<Question> = plan
         .groups
         .iter()
@@ -59,15 +59,15 @@ pub async fn origins(client: &Client, plan: &Plan, now: Timestamp) -> Origins {
             log.read(now - BACK, now, MOST_PAGES).await;
         }
     }
-    let mut origins = Origins { unread: log.unread, ..Origins::default() };
+    let mut histories = Histories { unread: log.unread, ..Histories::default() };
     for (group, member, action) in questions {
         let added_at = beginnings.get(&(group.id, member)).copied();
         let attribution = attribute(&log.recorded, group.id, member, action, added_at);
         if added_at.is_some() || attribution.is_some() {
-            origins.by_difference.insert((group.id, member), DifferenceOrigin { added_at, attribution });
+            histories.by_difference.insert((group.id, member), DifferenceHistory { added_at, attribution });
         }
     }
-    origins
+    histories
 }
 
 async fn beginnings(client: &Client, questions: &[Question]) -> BTreeMap<(GroupId, MemberId), Timestamp> {
@@ -131,7 +131,7 @@ impl Log<'_> {
 
 /// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
-    let succeeded = entry.action.result.as_deref().is_none_or(|result| result.eq_ignore_ascii_case("success"))
+    let succeeded = entry.result.as_deref().is_none_or(|result| result.eq_ignore_ascii_case("success"))
         && entry.request.status.is_none_or(|status| status < 400);
     let reads = entry.request.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("GET"));
     if !succeeded || reads {

@@ -24,7 +24,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditAction, AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
+pub use audit::{AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
 pub use client::{Client, MemberDetail};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use envelope::ApiMessage;

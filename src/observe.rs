@@ -1,14 +1,14 @@
 //! Reads what a plan needs from the account.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::{Desired, GroupId, GroupName, GroupRef, GroupSummary, Membership, Observed, Sharing, TokenUser};
+use crate::model::{Desired, GroupId, GroupName, GroupRef, Membership, Observed, Sharing, TokenUser};
 use crate::plan::{self, Plan, Policy, Sought};
 
 /// Reads the list of groups and the members of every planned group.
@@ -19,9 +19,9 @@ use crate::plan::{self, Plan, Policy, Sought};
 ///
 /// If anything cannot be read completely, for a temporary reason or one that concerns more than one group.
 pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Observed, ApiError> {
-    let mut current = Observed { groups: groups(client).await?, ..Observed::default() };
-    let targets = plan::targets(desired, &current, |name| policy.covers(name));
-    let wanted: BTreeSet<GroupId> = targets.into_values().filter_map(Result::ok).collect();
+    let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
+    let located = plan::locate_groups(desired, &current, |name| policy.covers(name));
+    let wanted: BTreeSet<GroupId> = located.into_values().filter_map(Result::ok).collect();
     read_members(client, &mut current, &wanted).await?;
     Ok(current)
 }
@@ -98,15 +98,6 @@ async fn look_for(client: &Client, current: &mut Observed, sought: Sought) -> Re
         current.knows_everybody = true;
     }
     Ok(())
-}
-
-/// Every group of the account.
-///
-/// # Errors
-///
-/// If the list cannot be read completely.
-pub async fn groups(client: &Client) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
-    client.user_groups().await
 }
 
 /// Reads the members of these groups concurrently.

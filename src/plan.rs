@@ -12,6 +12,8 @@ mod digest;
 mod exclusive;
 mod freshness;
 mod guards;
+mod located;
+mod marks;
 mod moves;
 mod operations;
 mod people;
@@ -19,8 +21,6 @@ mod remaining;
 mod review;
 mod saved;
 mod since;
-mod standings;
-mod targets;
 mod typos;
 mod undo;
 mod why;
@@ -35,7 +35,7 @@ use people::People;
 use crate::model::{AccountId, Desired, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenOwner, TokenUser};
 
 pub use attribution::{
-    Attribution, Author, AuthorKind, DifferenceOrigin, DifferenceOrigins, RecordedChange, RecordedEffect, attribute,
+    Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
 };
 pub use base::{BaseChange, BaseComparison, compare_base};
 pub use blocked::{Blocked, BlockedReason};
@@ -43,13 +43,13 @@ pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, Since
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
-pub use operations::{Method, Operation};
+pub use located::{Located, locate_groups, nearest_name};
+pub use operations::Operation;
 pub use review::{
     Beginnings, Review, ReviewEntry, ReviewFacts, ReviewGroup, ReviewMembership, ReviewMode, ReviewState, ReviewStatus,
     ReviewSummary, review,
 };
 pub use saved::{SavedPlanError, SealedPlan};
-pub use targets::{Target, nearest_name, targets};
 pub use undo::{AttemptedChange, Reversal, undo};
 pub use why::{Claim, Standing, UnreadableGroup, Why, WhyGroup, why};
 
@@ -105,9 +105,9 @@ impl Sought {
 /// Compares the desired and the observed memberships at a time, under a policy.
 #[must_use]
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
-    let targets = targets(desired, current, |name| policy.covers(name));
+    let located = locate_groups(desired, current, |name| policy.covers(name));
     let people = People::of(current);
-    let mut compared = compare::compare(desired, current, &targets, &people, policy, time);
+    let mut compared = compare::compare(desired, current, &located, &people, policy, time);
     let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
     if policy.due {
@@ -117,11 +117,11 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), policy.due, time);
     plan.blocked = compared.blocked;
     plan.expiring = compared.expiring;
-    plan.unmanaged_groups = targets::unmanaged(desired, current);
+    plan.unmanaged_groups = located::unmanaged(desired, current);
     plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
     plan.unread = unread;
     guards::check_operations(&mut plan, &people);
-    guards::check_account(&mut plan, desired, current, &targets);
+    guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {
         guards::check_token_user(&mut plan, current, &people);
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::ledger::{Ledger, State};
-use super::limits::Share;
+use super::limits::RemovalCount;
 use crate::cloudflare::{ApiError, ApiErrorKind, Concern, WriteFate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
@@ -213,14 +213,14 @@ impl GroupRun<'_> {
         chosen.extend(self.ledger.outstanding(Action::Add, &self.present));
         let leaving = self.ledger.outstanding(Action::Remove, &self.present);
         let sent = self.ledger.removed();
-        let mut share = self.share(&sent);
+        let mut count = self.removal_count(&sent);
         // As many as the guards allow, in the order of the plan.
         for change in self.plan.removals().filter(|change| leaving.contains(&change.member.id)) {
             let member = change.member.id;
-            let with_them = Share { removed: share.removed + u64::from(!sent.contains(&member)), ..share };
+            let with_them = RemovalCount { removed: count.removed + u64::from(!sent.contains(&member)), ..count };
             match self.allow_removal(member, chosen.len() - 1, with_them, run) {
                 Ok(()) => {
-                    share = with_them;
+                    count = with_them;
                     chosen.remove(&member);
                 }
                 Err(reason) => self.ledger.keep(member, reason),

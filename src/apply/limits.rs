@@ -18,7 +18,7 @@ pub(super) struct Limits<'a> {
 
 /// The removals from a group, and the number of members that a percentage refers to.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Share {
+pub(super) struct RemovalCount {
     /// The members that this run has removed or may have removed.
     pub removed: u64,
     /// The members that the group would have without this run.
@@ -27,38 +27,38 @@ pub(super) struct Share {
 
 #[derive(Default)]
 struct Counted {
-    groups: BTreeMap<GroupId, Share>,
+    groups: BTreeMap<GroupId, RemovalCount>,
     /// The sum over the groups.
-    total: Share,
+    total: RemovalCount,
 }
 
 impl<'a> Limits<'a> {
     pub fn new(plan: &'a Plan, are_lifted: bool) -> Self {
         let mut counted = Counted::default();
         for group in &plan.groups {
-            counted.set(group.id, Share { removed: 0, present: group.observed.len() as u64 });
+            counted.set(group.id, RemovalCount { removed: 0, present: group.observed.len() as u64 });
         }
         Self { plan, are_lifted, counted: Mutex::new(counted) }
     }
 
     /// Records a group's removals and present members.
-    pub fn note(&self, group: GroupId, share: Share) {
-        locked(&self.counted).set(group, share);
+    pub fn note(&self, group: GroupId, count: RemovalCount) {
+        locked(&self.counted).set(group, count);
     }
 
     /// Records a group's removals, of which the last is planned next, or returns which limit does not allow it.
-    pub fn count(&self, group: &GroupPlan, share: Share) -> Result<(), String> {
+    pub fn count(&self, group: &GroupPlan, count: RemovalCount) -> Result<(), String> {
         let mut counted = locked(&self.counted);
         if !self.are_lifted {
-            self.check(group, share, counted.total_with(group.id, share))?;
+            self.check(group, count, counted.total_with(group.id, count))?;
         }
-        counted.set(group.id, share);
+        counted.set(group.id, count);
         Ok(())
     }
 
-    fn check(&self, group: &GroupPlan, share: Share, total: Share) -> Result<(), String> {
-        let allowed = group.guards.removals_allowed(share.present);
-        within("group_removals", "members", group.guards.group_removals.value, share, allowed)?;
+    fn check(&self, group: &GroupPlan, count: RemovalCount, total: RemovalCount) -> Result<(), String> {
+        let allowed = group.guards.removals_allowed(count.present);
+        within("group_removals", "members", group.guards.group_removals.value, count, allowed)?;
         if !self.plan.removes_from_several_groups() {
             return Ok(());
         }
@@ -69,22 +69,22 @@ impl<'a> Limits<'a> {
 
 impl Counted {
     /// The sum over all groups, with this value for the given group.
-    fn total_with(&self, group: GroupId, share: Share) -> Share {
+    fn total_with(&self, group: GroupId, count: RemovalCount) -> RemovalCount {
         let known = self.groups.get(&group).copied().unwrap_or_default();
-        Share {
-            removed: self.total.removed - known.removed + share.removed,
-            present: self.total.present - known.present + share.present,
+        RemovalCount {
+            removed: self.total.removed - known.removed + count.removed,
+            present: self.total.present - known.present + count.present,
         }
     }
 
-    fn set(&mut self, group: GroupId, share: Share) {
-        self.total = self.total_with(group, share);
-        self.groups.insert(group, share);
+    fn set(&mut self, group: GroupId, count: RemovalCount) {
+        self.total = self.total_with(group, count);
+        self.groups.insert(group, count);
     }
 }
 
-fn within(name: &str, of: &str, limit: Limit, share: Share, allowed: u64) -> Result<(), String> {
-    let Share { removed, present } = share;
+fn within(name: &str, of: &str, limit: Limit, count: RemovalCount, allowed: u64) -> Result<(), String> {
+    let RemovalCount { removed, present } = count;
     match removed > allowed {
         true => Err(format!(
             "kept, because {removed} of {present} {of} would be removed, but {name} ({limit}) allows at most {allowed}"

@@ -24,10 +24,10 @@ pub struct AuditCursor(pub(super) String);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
-    pub id: Option<String>,
     pub time: Option<Timestamp>,
     pub actor: AuditActor,
-    pub action: AuditAction,
+    /// The result in the log: `success` or `failure`.
+    pub result: Option<String>,
     pub request: AuditRequest,
 }
 
@@ -41,13 +41,6 @@ pub struct AuditActor {
     pub context: Option<String>,
     pub token_id: Option<String>,
     pub token_name: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditAction {
-    pub kind: Option<String>,
-    pub result: Option<String>,
-    pub description: Option<String>,
 }
 
 /// The request that made the change.
@@ -76,7 +69,6 @@ impl From<&Value> for AuditEntry {
     fn from(entry: &Value) -> Self {
         let text = |pointer: &str| text(entry.pointer(pointer));
         Self {
-            id: text("/id"),
             time: text("/action/time").and_then(|time| time.parse().ok()),
             actor: AuditActor {
                 id: text("/actor/id"),
@@ -86,11 +78,7 @@ impl From<&Value> for AuditEntry {
                 token_id: text("/actor/token_id"),
                 token_name: text("/actor/token_name"),
             },
-            action: AuditAction {
-                kind: text("/action/type"),
-                result: text("/action/result"),
-                description: text("/action/description"),
-            },
+            result: text("/action/result"),
             request: AuditRequest {
                 method: text("/raw/method"),
                 uri: text("/raw/uri"),
@@ -151,8 +139,8 @@ mod tests {
             [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
         {
             let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
-            let AuditEntry { id, time, actor, request, .. } = &page.entries[0];
-            assert_eq!((id, time, &actor.email, &request.uri, &page.next), (&None, &None, &None, &None, &None));
+            let AuditEntry { time, actor, request, .. } = &page.entries[0];
+            assert_eq!((time, &actor.email, &request.uri, &page.next), (&None, &None, &None, &None));
         }
     }
 

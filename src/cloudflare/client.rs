@@ -22,9 +22,7 @@ use super::notice::Wait;
 use super::wire;
 use super::wire::ApiOperation;
 use super::write::{self, WriteFate};
-use crate::model::{
-    AccountId, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, TokenOwner, UserId,
-};
+use crate::model::{AccountId, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, TokenOwner, UserId};
 
 /// The maximum page size for groups and for members of a group.
 const GROUPS_PER_PAGE: u64 = 500;
@@ -34,7 +32,6 @@ const PEOPLE_PER_PAGE: u64 = 50;
 /// Details of one member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberDetail {
-    pub member: Member,
     /// When the member was added to the group; `None` if the API does not report it.
     pub added_at: Option<Timestamp>,
 }
@@ -171,7 +168,7 @@ impl Client {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
         let found = self.find_one::<wire::GroupMember>(&call).await?.filter(|found| found.id == member);
-        Ok(found.map(|wire| MemberDetail { added_at: wire.created_at, member: wire.into() }))
+        Ok(found.map(|wire| MemberDetail { added_at: wire.created_at }))
     }
 
     async fn find_one<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, ApiError> {

@@ -165,12 +165,6 @@ impl ApiError {
         self.0.attempts
     }
 
-    /// When the API would allow the next request, if the wait is too long.
-    #[must_use]
-    pub fn retry_in(&self) -> Option<Duration> {
-        self.0.retry_in
-    }
-
     #[must_use]
     pub fn help(&self) -> &'static str {
         self.0.kind.help()

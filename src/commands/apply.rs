@@ -202,7 +202,7 @@ fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
     let expect = args.expect.filter(|_| plan.has_planned_differences());
     let given = [("--expect", expect), ("--accept", args.accept)];
     given.into_iter().find_map(|(flag, given)| match given {
-        Some(given) if given != plan.digest => Some(Stale::Digest { flag, given }),
+        Some(given) if given != plan.digest => Some(Stale { flag, given }),
         _ => None,
     })
 }

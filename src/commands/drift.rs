@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
-use crate::audit::{self, Origins};
+use crate::audit::{self, Histories};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
@@ -86,15 +86,15 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let (connection, plan) =
         session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
     let watching = progress.watch(&connection.client, "reading the audit log");
-    let origins = match args.no_audit_log {
-        true => Origins::default(),
-        false => audit::origins(&connection.client, &plan, Timestamp::now()).await,
+    let histories = match args.no_audit_log {
+        true => Histories::default(),
+        false => audit::histories(&connection.client, &plan, Timestamp::now()).await,
     };
     drop(watching);
-    if let Some(error) = &origins.unread {
+    if let Some(error) = &histories.unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
-    let plan = plan.with_origins(origins.by_difference);
+    let plan = plan.with_histories(histories.by_difference);
     let (exit, status) = verdict(&plan);
     let requests = connection.client.requests();
     Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests })

@@ -43,7 +43,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
-    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let wanted = wanted(&current, args.groups.iter())?;
     observe::read_members(client, &mut current, &wanted).await?;
     drop(watching);

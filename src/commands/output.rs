@@ -115,11 +115,6 @@ impl Output {
         self.stream(|to| to.write_all(text.as_bytes()));
     }
 
-    /// Writes a result to stderr, because stdout failed.
-    pub fn instead(&mut self, text: &str) {
-        let _ = io::stderr().write_all(text.as_bytes());
-    }
-
     pub fn json(&mut self, document: &impl Serialize) {
         self.stream(|to| json::write(to, document));
     }

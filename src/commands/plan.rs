@@ -59,7 +59,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
         None => invocation::apply(&args.files, &args.planning, &args.connection, &args.options),
     };
-    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
+    let stale = stale.map(|given| Stale { flag: "--expect", given });
     let is_stale = stale.is_some();
     Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, args.format.format, output);
     output.detail(&show::cost(connection.client.requests()));

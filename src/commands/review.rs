@@ -128,7 +128,7 @@ fn digest(sources: &[Source]) -> Digest {
 ///
 /// If anything cannot be read completely.
 async fn read(client: &Client) -> Result<Observed, Failure> {
-    let mut observed = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let mut observed = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let everything = observed.groups.keys().copied().collect();
     observe::read_members(client, &mut observed, &everything).await?;
     observed.people = client.account_members().await?;

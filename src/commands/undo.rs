@@ -53,7 +53,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let reversals = record.reversals(&args.journal.display().to_string().into());
     let progress = Progress::new(output);
     let watching = progress.watch(client, "reading the account");
-    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let only = only(&args.only, &reversals, &desired, &current)?;
     let policy = Policy { only, ..Policy::new(account_id) };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
@@ -78,7 +78,7 @@ fn only(
     desired: &Desired,
     current: &Observed,
 ) -> Result<BTreeSet<GroupName>, Failure> {
-    let declared = crate::plan::targets(desired, current, |_| true);
+    let declared = crate::plan::locate_groups(desired, current, |_| true);
     let declared = declared.iter().filter(|(_, id)| id.as_ref().is_ok_and(|id| reversals.contains_key(id)));
     let listed = reversals.keys().filter_map(|id| Some(&current.groups.get(id)?.name));
     let known: Vec<&GroupName> =

@@ -44,7 +44,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let connection = session::connect(&args.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = Progress::new(output).watch(client, "reading the account");
-    let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+    let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let asked = args.group.as_deref().map(GroupName::from);
     let wanted = wanted(&desired, &current, asked.as_ref())?;
     observe::read_members(client, &mut current, &wanted).await?;
@@ -68,7 +68,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
 fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
-    let declared = plan::targets(desired, current, |name| name == asked);
+    let declared = plan::locate_groups(desired, current, |name| name == asked);
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
         let message = format!("neither the files nor the account has a group {:?}", asked.as_str());

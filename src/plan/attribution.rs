@@ -75,25 +75,25 @@ pub struct Attribution {
     pub by: Author,
 }
 
-/// The origin of one difference.
+/// When and by whom one difference was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DifferenceOrigin {
+pub struct DifferenceHistory {
     /// When an unexpected member was added; `None` if the API does not report it.
     pub added_at: Option<Timestamp>,
     pub attribution: Option<Attribution>,
 }
 
-/// The origins of the differences of a plan, by group and member.
-pub type DifferenceOrigins = BTreeMap<(GroupId, MemberId), DifferenceOrigin>;
+/// The histories of the differences of a plan, by group and member.
+pub type DifferenceHistories = BTreeMap<(GroupId, MemberId), DifferenceHistory>;
 
 impl Plan {
-    /// The same plan, with the origins of its differences.
+    /// The same plan, with the histories of its differences.
     #[must_use]
-    pub fn with_origins(mut self, mut origins: DifferenceOrigins) -> Self {
+    pub fn with_histories(mut self, mut histories: DifferenceHistories) -> Self {
         for group in &mut self.groups {
             for change in group.changes.iter_mut().chain(&mut group.held) {
-                let origin = origins.remove(&(group.id, change.member.id)).unwrap_or_default();
-                (change.added_at, change.by) = (origin.added_at, origin.attribution.map(Box::new));
+                let history = histories.remove(&(group.id, change.member.id)).unwrap_or_default();
+                (change.added_at, change.by) = (history.added_at, history.attribution.map(Box::new));
             }
         }
         self

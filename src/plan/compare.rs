@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::people::{Number, People};
-use super::standings::Standings;
+use super::marks::Marks;
+use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
-use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupGuards, GroupPlan, Policy, Target, fingerprint};
+use super::{Action, Blocked, BlockedReason, Change, Expiring, GroupGuards, GroupPlan, Located, Policy, fingerprint};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin,
     PersonRef,
@@ -56,14 +56,14 @@ fn due_places(desired: &Desired, time: Timestamp) -> BTreeSet<&Origin> {
 }
 
 /// A person who belongs to a group now, and an entry that declares it.
-type Belonging<'a> = (Number, &'a DesiredMember);
+type Belonging<'a> = (PersonIndex, &'a DesiredMember);
 
 type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 
 pub(super) fn compare(
     desired: &Desired,
     current: &Observed,
-    targets: &BTreeMap<GroupName, Target>,
+    located: &BTreeMap<GroupName, Located>,
     people: &People<'_>,
     policy: &Policy,
     time: Timestamp,
@@ -77,14 +77,14 @@ pub(super) fn compare(
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
         addresses: None,
         ids: None,
-        standings: Standings::of(people),
+        marks: Marks::of(people),
         found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
     };
-    for (name, target) in targets {
+    for (name, located) in located {
         if let Some(group) = desired.groups.get(name) {
-            comparison.add(name, group, target);
+            comparison.add(name, group, located);
         }
     }
     comparison.finish()
@@ -100,31 +100,31 @@ struct Comparison<'p, 'a> {
     due: bool,
     /// Memberships that end before this time are reported.
     soon: Timestamp,
-    addresses: Option<Texts<'a, Number>>,
-    ids: Option<Texts<'a, Number>>,
-    standings: Standings,
+    addresses: Option<Texts<'a, PersonIndex>>,
+    ids: Option<Texts<'a, PersonIndex>>,
+    marks: Marks,
     /// The member that each person of the files is, by the files' numbers.
-    found: Vec<Option<Number>>,
+    found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
 }
 
 impl<'p> Comparison<'p, '_> {
-    fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, target: &Target) {
-        let found = self.find(name, group, target);
+    fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, located: &Located) {
+        let found = self.find(name, group, located);
         let (members, mut unresolved) = self.resolve(group);
         self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
         let Some((id, observed)) = found else {
             for (entry, reason) in unresolved {
                 self.block(name, group.mode, entry, reason);
             }
-            for (number, entry) in &members {
-                self.declared_elsewhere.entry(self.people.id(*number)).or_insert_with(|| entry.origin.clone());
+            for (index, entry) in &members {
+                self.declared_elsewhere.entry(self.people.id(*index)).or_insert_with(|| entry.origin.clone());
             }
             return;
         };
-        let (missing, leaving) = self.standings.differ(self.people.members(id), &members);
+        let (missing, leaving) = self.marks.differ(self.people.members(id), &members);
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
         if group.mode == Mode::Additive {
@@ -154,7 +154,7 @@ impl<'p> Comparison<'p, '_> {
             changes: differences,
             held,
             operations: Vec::new(),
-            required: partial.then(|| required.map(|(number, _)| self.people.id(*number)).collect()),
+            required: partial.then(|| required.map(|(index, _)| self.people.id(*index)).collect()),
             barred: if partial { ended.ids(&members, self.people) } else { BTreeSet::new() },
             left_out,
             blocked: 0,
@@ -166,7 +166,7 @@ impl<'p> Comparison<'p, '_> {
         &self,
         group: &DesiredGroup,
         missing: &[Belonging<'p>],
-        leaving: &[Number],
+        leaving: &[PersonIndex],
         ended: &Ended,
     ) -> (Vec<Change>, bool) {
         let mut differences = additions(missing, self.people);
@@ -193,16 +193,16 @@ impl<'p> Comparison<'p, '_> {
         let mut seen = BTreeSet::new();
         for entry in group.members.iter().filter(|entry| entry.belongs_at(self.time)) {
             let mut known = self.found.get_mut(entry.number as usize);
-            if let Some(Some(number)) = known {
-                members.push((*number, entry));
+            if let Some(Some(index)) = known {
+                members.push((*index, entry));
                 continue;
             }
             match self.people.find(&entry.person) {
-                Ok(number) => {
+                Ok(index) => {
                     if let Some(known) = &mut known {
-                        **known = Some(number);
+                        **known = Some(index);
                     }
-                    members.push((number, entry));
+                    members.push((index, entry));
                 }
                 Err(reason) if seen.insert(&entry.person) => unresolved.push((entry, reason)),
                 Err(_) => {}
@@ -216,9 +216,9 @@ impl<'p> Comparison<'p, '_> {
         &mut self,
         name: &GroupName,
         group: &DesiredGroup,
-        target: &Target,
+        located: &Located,
     ) -> Option<(GroupId, &'p Arc<Membership>)> {
-        let reason = match target {
+        let reason = match located {
             Err(reason) => reason.clone(),
             Ok(id) => match (self.current.memberships.get(id), self.current.unreadable.get(id)) {
                 (Some(observed), _) => return Some((*id, observed)),
@@ -250,14 +250,14 @@ impl<'p> Comparison<'p, '_> {
         };
         let text = typos::written(person);
         let found = texts.nearest(text, typos::tolerance(text));
-        let named = |(text, number): (&str, Number)| {
-            let email = people.emails(number).find(|email| email.folded() == text);
-            let member = people.subject(number);
+        let named = |(text, index): (&str, PersonIndex)| {
+            let email = people.emails(index).find(|email| email.folded() == text);
+            let member = people.subject(index);
             Member { email: email.cloned().or(member.email), ..member }
         };
         let least = found.first().map(|(distance, ..)| *distance);
         let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
-        nearest.take(MOST_SHOWN).map(|(_, text, number)| named((text, number))).collect()
+        nearest.take(MOST_SHOWN).map(|(_, text, index)| named((text, index))).collect()
     }
 
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
@@ -318,8 +318,8 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
     }
     // If a person has several entries, the first one is reported.
     let mut ends: BTreeMap<MemberId, (&DesiredMember, Option<Timestamp>)> = BTreeMap::new();
-    for (number, entry) in members {
-        let end = ends.entry(people.id(*number)).or_insert((entry, entry.until()));
+    for (index, entry) in members {
+        let end = ends.entry(people.id(*index)).or_insert((entry, entry.until()));
         end.1 = end.1.zip(entry.until()).map(|(a, b)| a.max(b));
     }
     let ending = ends.into_values().filter_map(|(entry, until)| Some((entry, until.filter(|until| *until <= soon)?)));
@@ -333,22 +333,22 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
 }
 
 fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
-    let addition = |(number, entry): &Belonging<'_>| Change {
+    let addition = |(index, entry): &Belonging<'_>| Change {
         via: entry.via.clone(),
         reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
-        ..Change::new(Action::Add, people.subject(*number), entry.origin.clone())
+        ..Change::new(Action::Add, people.subject(*index), entry.origin.clone())
     };
     missing.iter().map(addition).collect()
 }
 
 /// The missing people who belong to the group because of an entry with `from`.
 fn starting(missing: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
-    missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(number, _)| people.id(*number)).collect()
+    missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(index, _)| people.id(*index)).collect()
 }
 
-fn removals(group: &DesiredGroup, leaving: &[Number], people: &People<'_>, ended: &Ended<'_>) -> Vec<Change> {
-    let removal = |number: &Number| {
-        let member = people.subject(*number);
+fn removals(group: &DesiredGroup, leaving: &[PersonIndex], people: &People<'_>, ended: &Ended<'_>) -> Vec<Change> {
+    let removal = |index: &PersonIndex| {
+        let member = people.subject(*index);
         match ended.entries.get(&member.id) {
             None => Change::new(Action::Remove, member, group.members_origin.clone()),
             Some((entry, until)) => Change {
@@ -390,11 +390,11 @@ impl<'a> Ended<'a> {
 
     /// Ended entries that match several members of the group. In an exact group such members are removed because no
     /// entry names them. In an additive group the entry must be resolved first.
-    fn ambiguous_among(&self, leaving: &[Number], people: &People<'_>) -> Unresolved<'a> {
+    fn ambiguous_among(&self, leaving: &[PersonIndex], people: &People<'_>) -> Unresolved<'a> {
         if self.ambiguous.is_empty() {
             return Vec::new();
         }
-        let leaving: BTreeSet<MemberId> = leaving.iter().map(|number| people.id(*number)).collect();
+        let leaving: BTreeSet<MemberId> = leaving.iter().map(|index| people.id(*index)).collect();
         let concerned = self.ambiguous.iter().filter(|(_, ids)| ids.iter().any(|id| leaving.contains(id)));
         let blocked =
             concerned.map(|(entry, ids)| (*entry, BlockedReason::AmbiguousPerson { candidates: ids.clone() }));
@@ -404,8 +404,8 @@ impl<'a> Ended<'a> {
     /// Everybody with an ended entry and without another entry that keeps them in the group.
     fn ids(&self, members: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
         let mut ids: BTreeSet<MemberId> = self.entries.keys().copied().collect();
-        for (number, _) in members {
-            ids.remove(&people.id(*number));
+        for (index, _) in members {
+            ids.remove(&people.id(*index));
         }
         ids
     }

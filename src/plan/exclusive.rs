@@ -13,40 +13,40 @@ use super::{Action, Blocked, BlockedReason, GroupPlan};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName, MemberId, Mode, PersonRef};
 
 /// The people who belong to a group now, each with the first entry that names them.
-type Belonging<'d> = BTreeMap<MemberId, &'d DesiredMember>;
+type Declared<'d> = BTreeMap<MemberId, &'d DesiredMember>;
 
 /// Blocks the additions that `exclusive_with` forbids. Reports everybody who is already in two such groups; both
 /// memberships stay.
 pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, compared: &mut Compared) {
     let pairs = exclusive_pairs(desired);
     let names: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
-    let belonging: BTreeMap<&GroupName, Belonging<'_>> =
-        names.into_iter().filter_map(|name| Some((name, belonging(desired.groups.get(name)?, people, time)))).collect();
+    let declared: BTreeMap<&GroupName, Declared<'_>> =
+        names.into_iter().filter_map(|name| Some((name, declared(desired.groups.get(name)?, people, time)))).collect();
     let places: BTreeMap<GroupName, usize> =
         compared.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
     let mut blocked = Vec::new();
     let mut forbidden: BTreeMap<usize, BTreeSet<MemberId>> = BTreeMap::new();
     for (first, second) in pairs {
-        let (Some(in_first), Some(in_second)) = (belonging.get(first), belonging.get(second)) else { continue };
+        let (Some(in_first), Some(in_second)) = (declared.get(first), declared.get(second)) else { continue };
         let place = |name| places.get(name).copied();
         let plan = |name| place(name).and_then(|place| compared.groups.get(place));
         for (id, entry, other) in in_both(in_first, in_second) {
-            let states = (standing(plan(first), id), standing(plan(second), id));
+            let states = (presence(plan(first), id), presence(plan(second), id));
             let mut report =
                 |name: &GroupName, of: &DesiredMember, with: &GroupName, because: &DesiredMember, present| {
                     let reason =
                         BlockedReason::Exclusive { group: with.clone(), origin: because.origin.clone(), present };
                     blocked.push(Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), reason));
                 };
-            if states.0 == Standing::Joins {
+            if states.0 == Presence::Joins {
                 report(first, entry, second, other, false);
                 forbidden.entry(place(first).unwrap_or_default()).or_default().insert(id);
             }
-            if states.1 == Standing::Joins {
+            if states.1 == Presence::Joins {
                 report(second, other, first, entry, false);
                 forbidden.entry(place(second).unwrap_or_default()).or_default().insert(id);
             }
-            if states == (Standing::Present, Standing::Present) {
+            if states == (Presence::Present, Presence::Present) {
                 report(first, entry, second, other, true);
             }
         }
@@ -77,8 +77,8 @@ fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
     stated.filter(|(name, other)| name < other || !excludes(other, name)).collect()
 }
 
-fn belonging<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> Belonging<'d> {
-    let mut belonging = Belonging::new();
+fn declared<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> Declared<'d> {
+    let mut declared = Declared::new();
     for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
         // An entry could mean any member who shares the address.
         let ids = match &entry.person {
@@ -86,15 +86,15 @@ fn belonging<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) 
             PersonRef::Email(email) => people.with_email(email),
         };
         for id in ids {
-            belonging.entry(id).or_insert(entry);
+            declared.entry(id).or_insert(entry);
         }
     }
-    belonging
+    declared
 }
 
 fn in_both<'a, 'd>(
-    first: &'a Belonging<'d>,
-    second: &'a Belonging<'d>,
+    first: &'a Declared<'d>,
+    second: &'a Declared<'d>,
 ) -> impl Iterator<Item = (MemberId, &'d DesiredMember, &'d DesiredMember)> + 'a {
     // Iterate over the smaller group, so that a large group that many groups exclude costs little.
     let (walked, asked) = if first.len() <= second.len() { (first, second) } else { (second, first) };
@@ -103,18 +103,18 @@ fn in_both<'a, 'd>(
 
 /// The state of a person who is declared in a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Presence {
     Joins,
     Present,
     /// The group is not planned or only observed, and the person is not in it.
     Unknown,
 }
 
-fn standing(group: Option<&GroupPlan>, id: MemberId) -> Standing {
+fn presence(group: Option<&GroupPlan>, id: MemberId) -> Presence {
     match group {
-        Some(group) if group.observed.contains_key(&id) => Standing::Present,
-        Some(group) if group.mode != Mode::Observe && joins(group, id) => Standing::Joins,
-        _ => Standing::Unknown,
+        Some(group) if group.observed.contains_key(&id) => Presence::Present,
+        Some(group) if group.mode != Mode::Observe && joins(group, id) => Presence::Joins,
+        _ => Presence::Unknown,
     }
 }
 

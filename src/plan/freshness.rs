@@ -42,9 +42,9 @@ impl GroupPlan {
                 (present.difference(&target).copied().collect(), target.difference(present).copied().collect())
             }
             Some(required) => {
-                let kept: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
+                let held: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
                 let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);
-                let staying = leaving.filter(|id| present.contains(id) && !kept.contains(id)).copied().collect();
+                let staying = leaving.filter(|id| present.contains(id) && !held.contains(id)).copied().collect();
                 (staying, required.difference(present).copied().collect())
             }
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::people::People;
 use super::typos::{self, Texts};
-use super::{Change, GroupPlan, Plan, PlanWarning, Target};
+use super::{Change, GroupPlan, Located, Plan, PlanWarning};
 use crate::model::{
     Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Observed, Origin, PersonRef, Protected, Setting,
     Settings, TokenUser, Unmanaged, UserId,
@@ -219,9 +219,9 @@ pub(super) fn check_account(
     plan: &mut Plan,
     desired: &Desired,
     current: &Observed,
-    targets: &BTreeMap<GroupName, Target>,
+    located: &BTreeMap<GroupName, Located>,
 ) {
-    plan.refusals.extend(pinned_names(desired, current, targets));
+    plan.refusals.extend(pinned_names(desired, current, located));
     plan.refusals.extend(unmanaged_groups(plan, desired));
     sort(plan);
 }
@@ -408,9 +408,9 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
 }
 
 /// Checks every pinned group, also groups whose members could not be read.
-fn pinned_names(desired: &Desired, current: &Observed, targets: &BTreeMap<GroupName, Target>) -> Vec<Refusal> {
+fn pinned_names(desired: &Desired, current: &Observed, located: &BTreeMap<GroupName, Located>) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    for name in targets.keys() {
+    for name in located.keys() {
         let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };
         let Some(present) = current.groups.get(&pin.value).map(|group| &group.name) else { continue };
         if present != name {

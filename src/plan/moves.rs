@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::compare::{Compared, hold};
 use super::people::People;
-use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, targets};
+use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, locate_groups};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -35,7 +35,7 @@ pub(super) fn keep_access(
         return unread;
     }
     let declared = declarations(compared, desired, policy, people, time);
-    let found = targets(desired, current, |name| declared.groups.contains_key(name));
+    let found = locate_groups(desired, current, |name| declared.groups.contains_key(name));
     let mut holders = declared.ambiguous;
     for (name, members) in &declared.groups {
         let Some(group) = desired.groups.get(*name) else { continue };

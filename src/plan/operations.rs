@@ -32,15 +32,6 @@ pub enum Operation {
 
 impl Operation {
     #[must_use]
-    pub const fn method(&self) -> Method {
-        match self {
-            Self::Post(_) => Method::Post,
-            Self::Put(_) => Method::Put,
-            Self::Delete(_) => Method::Delete,
-        }
-    }
-
-    #[must_use]
     pub fn members(&self) -> &[MemberId] {
         match self {
             Self::Post(members) | Self::Put(members) => members,
@@ -59,18 +50,6 @@ mod list_of_one {
     pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         <[T; 1]>::deserialize(deserializer).map(|[value]| value)
     }
-}
-
-/// The HTTP method of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    /// Adds members (`account-user-group-member-create`).
-    Post,
-    /// Replaces the whole set (`account-user-group-member-update`).
-    Put,
-    /// Removes one member (`account-user-group-member-delete`).
-    Delete,
 }
 
 /// Decides the operations of every group.

@@ -12,10 +12,10 @@ type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 /// The index of a person. Large accounts are compared by index, because ids and addresses are long and scattered in
 /// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Number(u32);
+pub struct PersonIndex(u32);
 
-impl Number {
-    /// The number as an index.
+impl PersonIndex {
+    /// The index in a list of all people.
     pub const fn place(self) -> usize {
         self.0 as usize
     }
@@ -27,15 +27,15 @@ impl Number {
 /// so that each person's entry stays small.
 pub struct People<'a> {
     everybody: Vec<Known<'a>>,
-    by_id: Hashed<MemberId, Number>,
+    by_id: Hashed<MemberId, PersonIndex>,
     /// The first member with each address, by the address in lower case.
-    by_email: Hashed<&'a str, Number>,
+    by_email: Hashed<&'a str, PersonIndex>,
     /// The members of each group that was read, sorted by id.
-    groups: BTreeMap<GroupId, Vec<Number>>,
+    groups: BTreeMap<GroupId, Vec<PersonIndex>>,
     /// All members of each address that several members have, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     /// The additional addresses of members with several addresses.
-    further: BTreeMap<Number, Vec<&'a Email>>,
+    further: BTreeMap<PersonIndex, Vec<&'a Email>>,
     /// People who declined the invitation.
     rejected: BTreeSet<MemberId>,
     /// The members of each user, from the account members that were read.
@@ -79,9 +79,9 @@ impl<'a> People<'a> {
             if let Some(user) = &person.user_id {
                 people.users.entry(user).or_default().push(*id);
             }
-            let number = people.number(id);
-            people.learn(number, None, status);
-            person.emails.iter().for_each(|email| people.learn(number, Some(email), status));
+            let index = people.index(id);
+            people.learn(index, None, status);
+            person.emails.iter().for_each(|email| people.learn(index, Some(email), status));
         }
         people
     }
@@ -91,7 +91,7 @@ impl<'a> People<'a> {
     fn meet(&mut self, current: &'a Observed) {
         let mut met: Hashed<*const Member, u32> = Hashed::default();
         let mut different: Vec<(&'a MemberId, &'a Member)> = Vec::new();
-        let mut index = |id, member| {
+        let mut meeting = |id, member| {
             *met.entry(Arc::as_ptr(member)).or_insert_with(|| {
                 let next = dense(different.len());
                 different.push((id, &**member));
@@ -100,74 +100,74 @@ impl<'a> People<'a> {
         };
         let memberships = current.memberships.iter();
         let groups: Vec<(GroupId, Vec<u32>)> = memberships
-            .map(|(group, membership)| (*group, membership.iter().map(|(id, member)| index(id, member)).collect()))
+            .map(|(group, membership)| (*group, membership.iter().map(|(id, member)| meeting(id, member)).collect()))
             .collect();
         // Maps that grow while they are filled would take most of the time.
         self.everybody.reserve(different.len());
         self.by_id.reserve(different.len());
         self.by_email.reserve(different.len());
-        let numbers: Vec<Number> = different
+        let indexes: Vec<PersonIndex> = different
             .into_iter()
             .map(|(id, member)| {
-                let number = self.number(id);
-                self.learn(number, member.email.as_ref(), member.status);
-                number
+                let index = self.index(id);
+                self.learn(index, member.email.as_ref(), member.status);
+                index
             })
             .collect();
-        let number = |index: u32| numbers.get(index as usize).copied();
+        let index = |meeting: u32| indexes.get(meeting as usize).copied();
         self.groups = groups
             .into_iter()
-            .map(|(group, members)| (group, members.into_iter().filter_map(number).collect()))
+            .map(|(group, members)| (group, members.into_iter().filter_map(index).collect()))
             .collect();
     }
 
-    /// The number of the person with this id. A new person gets the next number.
-    fn number(&mut self, id: &'a MemberId) -> Number {
+    /// The index of the person with this id. A new person gets the next index.
+    fn index(&mut self, id: &'a MemberId) -> PersonIndex {
         *self.by_id.entry(*id).or_insert_with(|| {
-            let next = Number(dense(self.everybody.len()));
+            let next = PersonIndex(dense(self.everybody.len()));
             self.everybody.push(Known { id, email: None, status: None });
             next
         })
     }
 
-    fn learn(&mut self, number: Number, email: Option<&'a Email>, status: Option<Status>) {
-        let Some(known) = self.everybody.get_mut(number.place()) else { return };
+    fn learn(&mut self, index: PersonIndex, email: Option<&'a Email>, status: Option<Status>) {
+        let Some(known) = self.everybody.get_mut(index.place()) else { return };
         known.status = known.status.or(status);
         let (id, Some(email)) = (*known.id, email) else { return };
         match known.email {
             None => known.email = Some(email),
             Some(first) if first == email => return,
             Some(_) => {
-                let further = self.further.entry(number).or_default();
+                let further = self.further.entry(index).or_default();
                 if further.contains(&email) {
                     return;
                 }
                 further.push(email);
             }
         }
-        let first = *self.by_email.entry(email.folded()).or_insert(number);
-        if first != number {
+        let first = *self.by_email.entry(email.folded()).or_insert(index);
+        if first != index {
             let first = self.id(first);
             self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([first])).insert(id);
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a number is an index of this list, which only grows")]
-    fn known(&self, number: Number) -> &Known<'a> {
-        &self.everybody[number.place()]
+    #[expect(clippy::indexing_slicing, reason = "every index is one of this list, which only grows")]
+    fn known(&self, index: PersonIndex) -> &Known<'a> {
+        &self.everybody[index.place()]
     }
 
-    pub fn id(&self, number: Number) -> MemberId {
-        *self.known(number).id
+    pub fn id(&self, index: PersonIndex) -> MemberId {
+        *self.known(index).id
     }
 
-    /// The number of people. All numbers are below it.
+    /// The number of people. All indexes are below it.
     pub const fn len(&self) -> usize {
         self.everybody.len()
     }
 
     /// The members of a group, sorted by id; empty if the group was not read.
-    pub fn members(&self, group: GroupId) -> &[Number] {
+    pub fn members(&self, group: GroupId) -> &[PersonIndex] {
         self.groups.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -179,34 +179,34 @@ impl<'a> People<'a> {
         }
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (Number, &Known<'a>)> {
-        (0..).map(Number).zip(&self.everybody)
+    fn indexed(&self) -> impl Iterator<Item = (PersonIndex, &Known<'a>)> {
+        (0..).map(PersonIndex).zip(&self.everybody)
     }
 
     /// The addresses of all people, in lower case.
-    pub fn addresses(&self) -> impl Iterator<Item = (&'a str, Number)> {
-        let first = self.numbered().filter_map(|(number, known)| Some((known.email?, number)));
-        let further = self.further.iter().flat_map(|(number, emails)| emails.iter().map(|email| (*email, *number)));
-        first.chain(further).map(|(email, number)| (email.folded(), number))
+    pub fn addresses(&self) -> impl Iterator<Item = (&'a str, PersonIndex)> {
+        let first = self.indexed().filter_map(|(index, known)| Some((known.email?, index)));
+        let further = self.further.iter().flat_map(|(index, emails)| emails.iter().map(|email| (*email, *index)));
+        first.chain(further).map(|(email, index)| (email.folded(), index))
     }
 
     /// The ids of all people, as text.
-    pub fn ids(&self) -> impl Iterator<Item = (&'a str, Number)> {
-        self.numbered().map(|(number, known)| (known.id.as_str(), number))
+    pub fn ids(&self) -> impl Iterator<Item = (&'a str, PersonIndex)> {
+        self.indexed().map(|(index, known)| (known.id.as_str(), index))
     }
 
     /// Every address of a person.
-    pub fn emails(&self, number: Number) -> impl Iterator<Item = &'a Email> {
-        let further = self.further.get(&number).into_iter().flatten().copied();
-        self.known(number).email.into_iter().chain(further)
+    pub fn emails(&self, index: PersonIndex) -> impl Iterator<Item = &'a Email> {
+        let further = self.further.get(&index).into_iter().flatten().copied();
+        self.known(index).email.into_iter().chain(further)
     }
 
     /// Everything that an entry may name a member by: the id and the addresses.
     pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
-        let number = self.by_id.get(&id).copied();
-        number.into_iter().flat_map(|number| {
-            let id: &'a MemberId = self.known(number).id;
-            std::iter::once(id.as_str()).chain(self.emails(number).map(Email::folded))
+        let index = self.by_id.get(&id).copied();
+        index.into_iter().flat_map(|index| {
+            let id: &'a MemberId = self.known(index).id;
+            std::iter::once(id.as_str()).chain(self.emails(index).map(Email::folded))
         })
     }
 
@@ -219,7 +219,7 @@ impl<'a> People<'a> {
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
         match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
-            None => self.by_email.get(email.folded()).map(|number| self.id(*number)).into_iter().collect(),
+            None => self.by_email.get(email.folded()).map(|index| self.id(*index)).into_iter().collect(),
         }
     }
 
@@ -228,7 +228,7 @@ impl<'a> People<'a> {
     /// # Errors
     ///
     /// Why there is none. Does not include similar members.
-    pub fn find(&self, person: &PersonRef) -> Result<Number, BlockedReason> {
+    pub fn find(&self, person: &PersonRef) -> Result<PersonIndex, BlockedReason> {
         let found = match person {
             PersonRef::Id(id) => self.by_id.get(id).copied(),
             PersonRef::Email(email) => match self.shared.get(email.folded()) {
@@ -238,10 +238,10 @@ impl<'a> People<'a> {
         };
         match found {
             None => Err(BlockedReason::UnknownPerson { nearest: None, similar: Vec::new() }),
-            Some(number) if !self.rejected.is_empty() && self.rejected.contains(self.known(number).id) => {
+            Some(index) if !self.rejected.is_empty() && self.rejected.contains(self.known(index).id) => {
                 Err(BlockedReason::RejectedInvitation)
             }
-            Some(number) => Ok(number),
+            Some(index) => Ok(index),
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> People<'a> {
     ///
     /// As [`People::find`].
     pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
-        self.find(person).map(|number| self.id(number))
+        self.find(person).map(|index| self.id(index))
     }
 
     /// After a declined invitation was sent again, two members have one address. The one who has not declined is
@@ -266,14 +266,14 @@ impl<'a> People<'a> {
     }
 
     /// A member for a plan.
-    pub fn subject(&self, number: Number) -> Member {
-        let Known { id, email, status } = *self.known(number);
+    pub fn subject(&self, index: PersonIndex) -> Member {
+        let Known { id, email, status } = *self.known(index);
         Member { id: *id, email: email.cloned(), status }
     }
 
     /// A member for a plan, who may not have been seen.
     pub fn subject_with_id(&self, id: MemberId) -> Member {
-        let known = self.by_id.get(&id).map(|number| self.subject(*number));
+        let known = self.by_id.get(&id).map(|index| self.subject(*index));
         known.unwrap_or(Member { id, email: None, status: None })
     }
 }

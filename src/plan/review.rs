@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::people::People;
-use super::{Digest, targets};
+use super::{Digest, locate_groups};
 use crate::model::{
     AccountId, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed,
     PersonRef, PersonStatus, Status,
@@ -202,11 +202,11 @@ impl From<&DesiredMember> for ReviewEntry {
 #[must_use]
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
-    let targets = targets(desired, observed, |_| true);
+    let located = locate_groups(desired, observed, |_| true);
     let mut declared_by_id = BTreeMap::new();
     let mut groups = Vec::new();
     for (name, group) in &desired.groups {
-        match targets.get(name) {
+        match located.get(name) {
             Some(Ok(id)) => drop(declared_by_id.insert(*id, group)),
             _ => groups.push(reviewer.group(None, name, Some(group))),
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::people::People;
 use super::{
     Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, PlanGuards, Policy, assemble, fingerprint,
-    guards, targets,
+    guards, locate_groups,
 };
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
@@ -49,7 +49,7 @@ pub fn undo(
     time: Timestamp,
 ) -> Plan {
     let people = People::of(current);
-    let declared = targets(desired, current, |_| true);
+    let declared = locate_groups(desired, current, |_| true);
     let names: BTreeMap<GroupId, &GroupName> =
         declared.iter().filter_map(|(name, target)| Some((*target.as_ref().ok()?, name))).collect();
     let (mut groups, mut blocked) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::people::People;
 use super::typos::{Texts, tolerance, written};
-use super::{Action, GroupPlan, Plan, targets};
+use super::{Action, GroupPlan, Plan, locate_groups};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse,
     RunStatus, Window,
@@ -134,11 +134,11 @@ pub fn why(
     let known = |id: &MemberId| current.memberships.values().any(|members| members.contains_key(id));
     let is_meant = |entry: &PersonRef| entry == person || people.resolve(entry).is_ok_and(|id| ids.contains(&id));
     let asked = |name: &GroupName| only.is_none_or(|only| only == name);
-    let targets = targets(desired, current, |_| true);
+    let located = locate_groups(desired, current, |_| true);
     let mut groups = Vec::new();
     let mut declared_ids = BTreeSet::new();
     for (name, group) in &desired.groups {
-        let id = targets.get(name).and_then(|target| target.as_ref().ok()).copied();
+        let id = located.get(name).and_then(|located| located.as_ref().ok()).copied();
         declared_ids.extend(id);
         let present = id.is_some_and(|id| is_in(current, id, &ids));
         let claims = claims(group, time, is_meant);

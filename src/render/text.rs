@@ -284,9 +284,6 @@ impl Page {
         let Some(stale) = stale else { return };
         self.end_section();
         self.section(Style::Remove, &format!("Stale: {}", stale.message(plan.digest)));
-        if let Stale::Groups(groups) = stale {
-            self.text.push_str(&report::changed_meanwhile(groups));
-        }
         self.line(&format!("Nothing was changed. {STALE_HELP}"));
     }
 

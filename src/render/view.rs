@@ -3,7 +3,6 @@
 use super::escape;
 use crate::model::Origin;
 use crate::plan::{Digest, Plan, Refusal};
-use crate::report::StaleGroup;
 
 /// The presentation of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +68,11 @@ impl View<'_> {
     }
 }
 
-/// Why a plan is not the reviewed one.
-#[derive(Clone, Debug)]
-pub enum Stale {
-    /// Its digest is not the one that was given with this flag.
-    Digest { flag: &'static str, given: Digest },
-    /// These groups changed after the plan was saved.
-    Groups(Vec<StaleGroup>),
+/// Why a plan is not the reviewed one: its digest is not the one that was given with this flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Stale {
+    pub flag: &'static str,
+    pub given: Digest,
 }
 
 /// The remedy for a stale plan, in every format.
@@ -83,16 +80,9 @@ pub(super) const STALE_HELP: &str = "Make a new plan and review it.";
 
 impl Stale {
     /// The reason.
-    pub(super) fn message(&self, plan: Digest) -> String {
-        match self {
-            Self::Digest { flag, given } => {
-                format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
-            }
-            Self::Groups(groups) => {
-                let groups = super::counted(groups.len() as u64, "group");
-                format!("{groups} of the plan changed after the plan was made")
-            }
-        }
+    pub(super) fn message(self, plan: Digest) -> String {
+        let Self { flag, given } = self;
+        format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
     }
 }
 

@@ -7,7 +7,7 @@ use convoke::config::{self, Source};
 use convoke::model::{
     Desired, GroupId, GroupSummary, Member, MemberId, Membership, Observed, Person, PersonStatus, Status,
 };
-use convoke::plan::Policy;
+use convoke::plan::{Operation, Policy};
 use jiff::SignedDuration;
 
 use crate::harness::ACCOUNT;
@@ -79,4 +79,13 @@ pub fn parsed(files: &[(&str, &str)]) -> Desired {
 /// The default policy of a plan. Memberships that end within a week are reported.
 pub fn policy() -> Policy {
     Policy { expiring_within: SignedDuration::from_hours(7 * 24), ..Policy::new(ACCOUNT.parse().unwrap()) }
+}
+
+/// The HTTP method of an operation.
+pub fn method(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Post(_) => "POST",
+        Operation::Put(_) => "PUT",
+        Operation::Delete(_) => "DELETE",
+    }
 }

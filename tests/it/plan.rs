@@ -10,10 +10,10 @@ mod saved;
 mod undo;
 
 use convoke::model::{Desired, GroupId, GroupName, MemberId, PersonStatus, Status};
-use convoke::plan::{Action, Guard, Method, Plan, Policy, plan};
+use convoke::plan::{Action, Guard, Plan, Policy, plan};
 use jiff::Timestamp;
 
-use crate::account::{AccountBuilder, group_id, member, member_id, parsed, policy};
+use crate::account::{AccountBuilder, group_id, member, member_id, method, parsed, policy};
 
 /// The files' groups and settings, below the version.
 fn desired(text: &str) -> Desired {
@@ -56,9 +56,9 @@ fn listing(name: &str, extra: &str, people: impl IntoIterator<Item = usize>) -> 
 }
 
 /// The effects of a group's operations in short form.
-fn operations(plan: &Plan, group: &str) -> Vec<(Method, usize)> {
+fn operations(plan: &Plan, group: &str) -> Vec<(&'static str, usize)> {
     let group = plan.groups.iter().find(|planned| planned.name == GroupName::from(group)).unwrap();
-    group.operations.iter().map(|operation| (operation.method(), operation.members().len())).collect()
+    group.operations.iter().map(|operation| (method(operation), operation.members().len())).collect()
 }
 
 fn refused(plan: &Plan) -> Vec<Guard> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::limits::Share;
+use super::super::limits::RemovalCount;
 use super::super::{Run, locked};
 use super::GroupRun;
 use crate::model::{MemberId, PersonRef};
@@ -19,13 +19,13 @@ impl GroupRun<'_> {
         &self,
         member: MemberId,
         left: usize,
-        share: Share,
+        count: RemovalCount,
         run: &Run<'_>,
     ) -> Result<(), String> {
         let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
         match reason.or_else(|| self.guard_against(left)) {
             Some(reason) => Err(reason),
-            None => run.limits.count(self.plan, share),
+            None => run.limits.count(self.plan, count),
         }
     }
 
@@ -34,7 +34,7 @@ impl GroupRun<'_> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
-        self.allow_removal(member, self.present.difference(&gone).count(), self.share(&gone), run)
+        self.allow_removal(member, self.present.difference(&gone).count(), self.removal_count(&gone), run)
     }
 
     /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
@@ -78,16 +78,16 @@ impl GroupRun<'_> {
 
     /// Updates the limits with the group's present members.
     pub fn tell_limits(&self, run: &Run<'_>) {
-        run.limits.note(self.plan.id, self.share(&self.ledger.removed()));
+        run.limits.note(self.plan.id, self.removal_count(&self.ledger.removed()));
     }
 
     /// The numbers for the limits, if this run has removed these members. Members that the run added are not counted as
     /// present.
-    pub(super) fn share(&self, removed: &BTreeSet<MemberId>) -> Share {
+    pub(super) fn removal_count(&self, removed: &BTreeSet<MemberId>) -> RemovalCount {
         let added: BTreeSet<MemberId> =
             self.ledger.members(Action::Add).filter(|id| !self.before.contains(id)).collect();
         let present = self.present.union(removed).filter(|id| !added.contains(id)).count();
-        Share { removed: removed.len() as u64, present: present as u64 }
+        RemovalCount { removed: removed.len() as u64, present: present as u64 }
     }
 
     /// Records which members who move to this group were not seen in it yet. They must stay in their old groups.

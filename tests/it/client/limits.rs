@@ -42,8 +42,6 @@ async fn too_long_wait_is_reported_immediately() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "290")).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
     assert_eq!((error.kind(), error.status(), error.attempts()), (ApiErrorKind::RateLimited, Some(429), 1));
-    let wait = error.retry_in().unwrap();
-    assert!(wait > Duration::from_secs(280) && wait <= Duration::from_secs(290), "{wait:?}");
     assert!(error.to_string().contains("would be allowed in 290 s"), "{error}");
     assert_eq!(server.seen().len(), 1);
 }

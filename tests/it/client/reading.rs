@@ -495,9 +495,9 @@ async fn group_list_has_grants() {
 async fn the_audit_log_is_read_page_by_page() {
     let server = Server::start(|before, _| match before {
         0 => Reply::json(&json!({
-            "success": true, "result": [{ "id": "e1" }], "result_info": { "cursors": { "after": "a+b" } },
+            "success": true, "result": [{ "raw": { "uri": "/1" } }], "result_info": { "cursors": { "after": "a+b" } },
         })),
-        1 => Reply::json(&json!({ "success": true, "result": [{ "id": "e0" }] })),
+        1 => Reply::json(&json!({ "success": true, "result": [{ "raw": { "uri": "/0" } }] })),
         _ => Reply::error(403, 10_000, "no"),
     })
     .await;
@@ -505,8 +505,8 @@ async fn the_audit_log_is_read_page_by_page() {
     let (since, before) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-20T14:02:00.5Z".parse().unwrap());
     let first = client.audit_log(since, before, None).await.unwrap();
     let second = client.audit_log(since, before, first.next.as_ref()).await.unwrap();
-    let ids = [&first, &second].map(|page| page.entries[0].id.clone().unwrap());
-    assert_eq!((ids, second.next), (["e1".to_owned(), "e0".to_owned()], None));
+    let uris = [&first, &second].map(|page| page.entries[0].request.uri.clone().unwrap());
+    assert_eq!((uris, second.next), (["/1".to_owned(), "/0".to_owned()], None));
     let error = client.audit_log(since, before, None).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Credentials, 1));
     let query = "/logs/audit?since=2026-11-01T00%3A00%3A00Z&before=2026-11-20T14%3A02%3A00.5Z";

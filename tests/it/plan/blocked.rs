@@ -14,7 +14,7 @@ fn unknown_address_holds_removals_of_its_group() {
     );
     assert_eq!(changes(&plan, "G"), (vec![email(3)], vec![]));
     assert_eq!(plan.groups[0].held.len(), 1);
-    assert_eq!(operations(&plan, "G"), [(Method::Post, 1)]);
+    assert_eq!(operations(&plan, "G"), [("POST", 1)]);
     insta::assert_snapshot!(reasons(&plan).join("\n"), @"convoke.yaml:6 G: p22@example.com: not a member of the account; did you mean p2@example.com?");
 }
 

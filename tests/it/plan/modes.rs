@@ -11,7 +11,7 @@ fn additive_group_loses_only_expired_members() {
     let account = AccountBuilder::default().group("G", [1, 22, 333]);
     let plan = account.plan(&additive("      - p1@example.com\n      - {email: p22@example.com, until: 2026-06-01}\n"));
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(22)]));
-    assert_eq!(operations(&plan, "G"), [(Method::Delete, 1)]);
+    assert_eq!(operations(&plan, "G"), [("DELETE", 1)]);
     let group = &plan.groups[0];
     assert_eq!((group.changes[0].origin.line, group.changes[0].expired.is_some()), (9, true));
     assert_eq!(group.barred, [member_id(22)].into());
@@ -22,7 +22,7 @@ fn additive_group_never_gets_a_put() {
     let account = AccountBuilder::default().group("G", 100..120);
     let ended: String =
         (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
-    assert_eq!(operations(&account.plan(&additive(&ended)), "G"), [(Method::Delete, 1); 10]);
+    assert_eq!(operations(&account.plan(&additive(&ended)), "G"), [("DELETE", 1); 10]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn due_never_replaces_a_set() {
         (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
     let files = format!("settings:\n  limits: {{group_removals: 100%}}\ngroups:\n  G:\n    members:\n{members}");
     let plan = due(&account, &files);
-    assert_eq!(operations(&plan, "G"), [(Method::Delete, 1); 10]);
+    assert_eq!(operations(&plan, "G"), [("DELETE", 1); 10]);
     assert!(Plan::parse(&serde_json::to_vec(&plan.sealed()).unwrap()).is_ok(), "a saved plan keeps its operations");
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use convoke::model::{Desired, GroupId, MemberId, Mode, Observed, PersonStatus, Status};
-use convoke::plan::{GroupPlan, Method, Operation, Plan, plan};
+use convoke::plan::{GroupPlan, Operation, Plan, plan};
 use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ pub fn steps(plan: &Plan, rotation: usize) -> Vec<Step<'_>> {
     let all = || plan.groups.iter().flat_map(|group| group.operations.iter().map(move |operation| (group, operation)));
     let half = |posts: bool| {
         let mut half: Vec<Step<'_>> =
-            all().filter(|(_, operation)| (operation.method() == Method::Post) == posts).collect();
+            all().filter(|(_, operation)| (matches!(operation, Operation::Post(_))) == posts).collect();
         let middle = rotation % half.len().max(1);
         half.rotate_left(middle);
         half

@@ -6,13 +6,14 @@ use std::time::Duration;
 use convoke::apply::Start;
 use convoke::journal::{Outcome, SentRequest};
 use convoke::model::{GroupId, MemberId, Mode};
-use convoke::plan::{Action, GroupPlan, Method};
+use convoke::plan::{Action, GroupPlan};
 use convoke::report::{GroupOutcome, GroupReport};
 use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
 use super::Violation;
 use super::chronicle::{Carried, Chronicle, is};
 use super::view::{DECIDING, View};
+use crate::account::method;
 
 /// The memberships right after a run.
 pub type Memberships = BTreeMap<GroupId, BTreeSet<MemberId>>;
@@ -307,11 +308,7 @@ fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChan
     }
     for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Answered) {
         let effect = &operation.effect;
-        let method = match effect.request.method() {
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        };
+        let method = method(&effect.request);
         let sent = |request: &Request| request.method == method && request.group == Some(effect.group.id);
         if !run.requests.iter().any(sent) {
             return Err(format!("the journal has an operation that was never sent: {operation:?}"));

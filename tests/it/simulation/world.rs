@@ -301,7 +301,7 @@ impl World {
     ) -> Result<Made, ApiError> {
         let desired = self.files.desired();
         let seen = self.account.history().len();
-        let mut current = Observed { groups: observe::groups(client).await?, ..Observed::default() };
+        let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
         let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), Timestamp::UNIX_EPOCH);

@@ -6,19 +6,19 @@ use super::BlockedReason;
 use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged};
 
 /// The id of a declared group in the account, or why there is none.
-pub type Target = Result<GroupId, BlockedReason>;
+pub type Located = Result<GroupId, BlockedReason>;
 
 /// Finds the account's group for each planned group. A pinned group is found by its id only. Any other group is found
 /// by its name, if exactly one group of the account has it.
 #[must_use]
-pub fn targets(
+pub fn locate_groups(
     desired: &Desired,
     current: &Observed,
     covers: impl Fn(&GroupName) -> bool,
-) -> BTreeMap<GroupName, Target> {
+) -> BTreeMap<GroupName, Located> {
     let by_name = groups_by_name(current);
     let planned = desired.groups.iter().filter(|(name, _)| covers(name));
-    planned.map(|(name, group)| (name.clone(), target(name, group, current, &by_name))).collect()
+    planned.map(|(name, group)| (name.clone(), locate(name, group, current, &by_name))).collect()
 }
 
 fn groups_by_name(current: &Observed) -> BTreeMap<&GroupName, Vec<GroupId>> {
@@ -29,12 +29,12 @@ fn groups_by_name(current: &Observed) -> BTreeMap<&GroupName, Vec<GroupId>> {
     by_name
 }
 
-fn target(
+fn locate(
     name: &GroupName,
     group: &DesiredGroup,
     current: &Observed,
     by_name: &BTreeMap<&GroupName, Vec<GroupId>>,
-) -> Target {
+) -> Located {
     let namesakes = by_name.get(name).map_or(&[][..], Vec::as_slice);
     if let Some(pin) = &group.pin {
         return match current.groups.contains_key(&pin.value) {
@@ -66,7 +66,7 @@ pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<GroupRef> 
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();
     }
-    let declared = targets(desired, current, |_| true);
+    let declared = locate_groups(desired, current, |_| true);
     let managed: BTreeSet<GroupId> = declared.into_values().filter_map(Result::ok).collect();
     let others = current.groups.iter().filter(|(id, _)| !managed.contains(id));
     let mut unmanaged: Vec<_> = others.map(|(id, group)| GroupRef { id: *id, name: group.name.clone() }).collect();

@@ -1,12 +1,12 @@
 //! Finds the missing and the unexpected members of a group, in one pass over the list and one over the group.
 
-use super::people::{Number, People};
+use super::people::{People, PersonIndex};
 
 /// The state of each person in the group that is being compared. One list serves all groups and is reset after each.
-pub(super) struct Standings(Vec<Standing>);
+pub(super) struct Marks(Vec<Mark>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Mark {
     /// Neither in the group nor on its list.
     Outside,
     /// In the group, and so far not found on its list.
@@ -15,37 +15,41 @@ enum Standing {
     Listed,
 }
 
-impl Standings {
+impl Marks {
     /// Nobody is in the group or on its list yet.
     pub fn of(people: &People<'_>) -> Self {
-        Self(vec![Standing::Outside; people.len()])
+        Self(vec![Mark::Outside; people.len()])
     }
 
     /// The people on the list who are not present, with their first entry, in the order of the list; and the people
     /// who are present but not on the list, in the order of the group.
-    pub fn differ<E: Copy>(&mut self, present: &[Number], list: &[(Number, E)]) -> (Vec<(Number, E)>, Vec<Number>) {
+    pub fn differ<E: Copy>(
+        &mut self,
+        present: &[PersonIndex],
+        list: &[(PersonIndex, E)],
+    ) -> (Vec<(PersonIndex, E)>, Vec<PersonIndex>) {
         let (mut missing, mut leaving) = (Vec::new(), Vec::new());
-        for number in present {
-            self.mark(*number, Standing::Present);
+        for index in present {
+            self.mark(*index, Mark::Present);
         }
-        for (number, entry) in list {
-            if self.mark(*number, Standing::Listed) == Some(Standing::Outside) {
-                missing.push((*number, *entry));
+        for (index, entry) in list {
+            if self.mark(*index, Mark::Listed) == Some(Mark::Outside) {
+                missing.push((*index, *entry));
             }
         }
-        for number in present {
-            if self.mark(*number, Standing::Outside) == Some(Standing::Present) {
-                leaving.push(*number);
+        for index in present {
+            if self.mark(*index, Mark::Outside) == Some(Mark::Present) {
+                leaving.push(*index);
             }
         }
-        for (number, _) in &missing {
-            self.mark(*number, Standing::Outside);
+        for (index, _) in &missing {
+            self.mark(*index, Mark::Outside);
         }
         (missing, leaving)
     }
 
     /// Sets a person's state, and returns the previous one.
-    fn mark(&mut self, number: Number, standing: Standing) -> Option<Standing> {
-        self.0.get_mut(number.place()).map(|place| std::mem::replace(place, standing))
+    fn mark(&mut self, index: PersonIndex, mark: Mark) -> Option<Mark> {
+        self.0.get_mut(index.place()).map(|place| std::mem::replace(place, mark))
     }
 }
