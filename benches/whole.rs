@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use blocking::BlockingSandbox;
-use convoke::sandbox::{Delay, Seed};
+use convoke::sandbox::{Delay, Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson};
 
 #[path = "../tests/it/blocking.rs"]
 mod blocking;
@@ -136,10 +136,15 @@ impl Account {
     }
 
     fn seed(&self) -> Seed {
-        let everybody = (0..self.people).map(|number| self.email(number));
-        (0..self.groups).fold(Seed::default().people(everybody), |seed, group| {
-            seed.group(&format!("Group {group}"), self.of_group(group).collect::<Vec<_>>())
-        })
+        let groups = (0..self.groups).map(|group| {
+            let members = self.of_group(group).map(SeedMember::from).map(entry).collect();
+            (format!("Group {group}"), SeedGroup { members, ..SeedGroup::default() })
+        });
+        Seed {
+            people: (0..self.people).map(|number| entry(SeedPerson::from(self.email(number)))).collect(),
+            groups: groups.collect(),
+            ..Seed::default()
+        }
     }
 
     fn file(&self) -> Result<String> {
@@ -152,4 +157,8 @@ impl Account {
         }
         Ok(text)
     }
+}
+
+const fn entry<T>(value: T) -> SeedEntry<T> {
+    SeedEntry { value, place: None }
 }

@@ -110,11 +110,6 @@ impl Sandbox {
         Ok(Self { address, account, _stop: stop })
     }
 
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// The API's URL for a client.
     #[must_use]
     pub fn base_url(&self) -> String {

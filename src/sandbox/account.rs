@@ -43,15 +43,6 @@ impl Account {
         })
     }
 
-    /// The ids of a group's members; empty if there is no such group.
-    #[must_use]
-    pub fn member_ids_of(&self, group: &str) -> BTreeSet<MemberId> {
-        self.read(|state| {
-            let group = state.group_named(group).and_then(|id| state.group(id));
-            group.map(|group| group.member_ids().collect()).unwrap_or_default()
-        })
-    }
-
     #[must_use]
     pub fn group_id(&self, name: &str) -> Option<GroupId> {
         self.read(|state| state.group_named(name))
@@ -65,11 +56,6 @@ impl Account {
     /// Makes a change as another actor; returns whether it changed anything.
     pub fn edit(&self, edit: &Edit) -> bool {
         self.read(|state| state.edit(edit))
-    }
-
-    /// Creates a group, even if another has the name.
-    pub fn create_group(&self, name: &str) -> GroupId {
-        self.read(|state| state.create_group(name, Vec::new()))
     }
 
     pub fn restore_token(&self) {

@@ -65,22 +65,6 @@ pub struct EditActor {
     pub kind: Option<String>,
 }
 
-impl EditActor {
-    /// A user in the dashboard.
-    #[must_use]
-    pub fn dashboard(email: &str) -> Self {
-        let text = |text: &str| Some(text.into());
-        Self { email: text(email), context: text("dash"), kind: text("user"), ..Self::default() }
-    }
-
-    /// A token.
-    #[must_use]
-    pub fn token(name: &str) -> Self {
-        let text = |text: &str| Some(text.into());
-        Self { token_name: text(name), context: text("api_token"), kind: text("account"), ..Self::default() }
-    }
-}
-
 /// A person in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -137,19 +121,8 @@ impl Edit {
         Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
     }
 
-    /// This edit with an actor, for the audit log.
-    #[must_use]
-    pub fn by(self, actor: EditActor) -> Self {
-        Self::By(EditBy { actor, edit: Box::new(self) })
-    }
-
     #[must_use]
     pub fn swap_names(group: &str, with: &str) -> Self {
         Self::SwapNames(NameSwap { group: group.into(), with: with.into() })
-    }
-
-    #[must_use]
-    pub fn change_email(member: &str, to: &str) -> Self {
-        Self::ChangeEmail(Readdressing { member: member.into(), to: to.into() })
     }
 }

@@ -46,30 +46,6 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The name in fault rules.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ListGroups => "list-groups",
-            Self::CreateGroup => "create-group",
-            Self::GetGroup => "get-group",
-            Self::UpdateGroup => "update-group",
-            Self::DeleteGroup => "delete-group",
-            Self::ListMembers => "list-members",
-            Self::AddMembers => "add-members",
-            Self::ReplaceMembers => "replace-members",
-            Self::GetMember => "get-member",
-            Self::RemoveMember => "remove-member",
-            Self::ListPeople => "list-people",
-            Self::GetPerson => "get-person",
-            Self::ListPermissionGroups => "list-permission-groups",
-            Self::ListResourceGroups => "list-resource-groups",
-            Self::ListAuditLog => "list-audit-log",
-            Self::GetUser => "get-user",
-            Self::VerifyToken => "verify-token",
-        }
-    }
-
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(

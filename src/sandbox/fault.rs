@@ -239,12 +239,6 @@ impl Fault {
         Self::Respond(Respond { status, html: true, ..Respond::default() })
     }
 
-    /// A request that is carried out this long after its connection was closed.
-    #[must_use]
-    pub fn late(after: Delay) -> Self {
-        Self::Late(Late { after, ..Late::default() })
-    }
-
     /// An error of the edge with this status. The request is not carried out.
     #[must_use]
     pub fn edge(status: u16) -> Self {

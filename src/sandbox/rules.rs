@@ -26,48 +26,6 @@ pub struct Match {
     pub nth: Option<NonZeroU32>,
 }
 
-impl Match {
-    /// Every request.
-    #[must_use]
-    pub fn any() -> Self {
-        Self::default()
-    }
-
-    /// The requests for this operation.
-    #[must_use]
-    pub fn operation(operation: Endpoint) -> Self {
-        Self { operation: Some(operation), ..Self::default() }
-    }
-
-    /// Only requests to this group.
-    #[must_use]
-    pub fn group(mut self, name: &str) -> Self {
-        self.group = Some(name.into());
-        self
-    }
-
-    /// Only requests about this person.
-    #[must_use]
-    pub fn member(mut self, who: &str) -> Self {
-        self.member = Some(who.into());
-        self
-    }
-
-    /// Only requests for this page.
-    #[must_use]
-    pub fn page(mut self, page: u64) -> Self {
-        self.page = Some(page);
-        self
-    }
-
-    /// Only from this one of these requests on; 0 means the first.
-    #[must_use]
-    pub fn nth(mut self, nth: u32) -> Self {
-        self.nth = NonZeroU32::new(nth);
-        self
-    }
-}
-
 /// A fault for some requests.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,18 +41,6 @@ pub struct FaultRule {
 
 const fn once() -> u32 {
     1
-}
-
-impl FaultRule {
-    #[must_use]
-    pub const fn once(on: Match, fault: Fault) -> Self {
-        Self { on, fault, times: once() }
-    }
-
-    #[must_use]
-    pub const fn always(on: Match, fault: Fault) -> Self {
-        Self { on, fault, times: u32::MAX }
-    }
 }
 
 /// The facts that the conditions of rules are compared with.

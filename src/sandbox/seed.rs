@@ -1,4 +1,4 @@
-//! The seed of a sandbox: its YAML format, and builders for tests.
+//! The seed of a sandbox, in YAML.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -139,40 +139,6 @@ impl Seed {
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Self)
     }
-
-    /// Adds this person to the account.
-    #[must_use]
-    pub fn person(mut self, person: impl Into<SeedPerson>) -> Self {
-        self.people.push(SeedEntry::from(person.into()));
-        self
-    }
-
-    /// Adds these people to the account.
-    #[must_use]
-    pub fn people<P: Into<SeedPerson>>(self, people: impl IntoIterator<Item = P>) -> Self {
-        people.into_iter().fold(self, Self::person)
-    }
-
-    /// Adds this group: a [`SeedGroup`], or a list of its members.
-    #[must_use]
-    pub fn group(mut self, name: &str, group: impl Into<SeedGroup>) -> Self {
-        self.groups.insert(name.into(), group.into());
-        self
-    }
-
-    /// Adds this fault rule.
-    #[must_use]
-    pub fn fault(mut self, rule: FaultRule) -> Self {
-        self.faults.push(rule);
-        self
-    }
-
-    /// Makes this token the only valid one.
-    #[must_use]
-    pub fn token(mut self, token: &str) -> Self {
-        self.token = Some(SeedToken::from(token));
-        self
-    }
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -217,27 +183,6 @@ const fn yes() -> bool {
     true
 }
 
-impl SeedPerson {
-    #[must_use]
-    pub fn id(mut self, id: MemberId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    #[must_use]
-    pub fn status(mut self, status: Invitation) -> Self {
-        self.status = status;
-        self
-    }
-
-    /// A person who cannot be added to groups.
-    #[must_use]
-    pub fn not_joinable(mut self) -> Self {
-        self.joinable = false;
-        self
-    }
-}
-
 impl From<String> for SeedPerson {
     fn from(email: String) -> Self {
         Self {
@@ -250,12 +195,6 @@ impl From<String> for SeedPerson {
             two_factor: None,
             group_email: None,
         }
-    }
-}
-
-impl From<&str> for SeedPerson {
-    fn from(email: &str) -> Self {
-        Self::from(String::from(email))
     }
 }
 
@@ -306,45 +245,6 @@ pub struct SeedGroup {
     pub settling_for: Option<Delay>,
 }
 
-impl SeedGroup {
-    #[must_use]
-    pub fn id(mut self, id: GroupId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    #[must_use]
-    pub fn policy(mut self, policy: SeedPolicy) -> Self {
-        self.policies.push(policy);
-        self
-    }
-
-    /// A group that SCIM manages.
-    #[must_use]
-    pub fn scim(mut self) -> Self {
-        self.scim = true;
-        self
-    }
-}
-
-impl<M: Into<SeedMember>, const N: usize> From<[M; N]> for SeedGroup {
-    fn from(members: [M; N]) -> Self {
-        members.into_iter().collect()
-    }
-}
-
-impl<M: Into<SeedMember>> From<Vec<M>> for SeedGroup {
-    fn from(members: Vec<M>) -> Self {
-        members.into_iter().collect()
-    }
-}
-
-impl<M: Into<SeedMember>> FromIterator<M> for SeedGroup {
-    fn from_iter<I: IntoIterator<Item = M>>(members: I) -> Self {
-        Self { members: members.into_iter().map(|member| SeedEntry::from(member.into())).collect(), ..Self::default() }
-    }
-}
-
 /// A member of a group, by email or id.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -364,18 +264,6 @@ impl From<String> for SeedMember {
             Ok(id) => Self { id: Some(id), ..Self::default() },
             Err(_) => Self { email: Some(who), ..Self::default() },
         }
-    }
-}
-
-impl From<&str> for SeedMember {
-    fn from(who: &str) -> Self {
-        Self::from(String::from(who))
-    }
-}
-
-impl From<MemberId> for SeedMember {
-    fn from(id: MemberId) -> Self {
-        Self { id: Some(id), ..Self::default() }
     }
 }
 
@@ -433,8 +321,8 @@ impl SeedToken {
     }
 }
 
-impl From<&str> for SeedToken {
-    fn from(token: &str) -> Self {
+impl From<String> for SeedToken {
+    fn from(token: String) -> Self {
         Self(SecretString::from(token))
     }
 }
@@ -447,7 +335,7 @@ impl fmt::Debug for SeedToken {
 
 impl<'de> Deserialize<'de> for SeedToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|token| Self(SecretString::from(token)))
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 

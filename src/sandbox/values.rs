@@ -17,9 +17,7 @@ impl Delay {
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
-}
 
-impl Delay {
     /// The instant after this delay. A very large delay never ends.
     pub(crate) fn after(self, now: Instant) -> Instant {
         const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
@@ -61,11 +59,6 @@ pub struct Share {
 
 impl Share {
     pub(crate) const WHOLE: u32 = 1_000_000;
-
-    #[must_use]
-    pub const fn percent(percent: u32) -> Self {
-        Self { millionths: percent.saturating_mul(Self::WHOLE / 100) }
-    }
 
     pub(crate) const fn millionths(self) -> u32 {
         self.millionths

@@ -3,6 +3,7 @@
 use convoke::sandbox::{Cut, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use serde_json::Value;
 
+use crate::builders::{EditExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, people};
 
 /// Loses the answer to the first DELETE from group A, so that the group is read again. These edits are made before

@@ -6,6 +6,7 @@ use std::time::Duration;
 use convoke::sandbox::{Contradiction, Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
 use serde_json::Value;
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, config, given};
 
 fn names(value: &Value) -> Vec<&str> {
@@ -18,7 +19,7 @@ fn applied(world: &World, code: i32) -> Value {
 }
 
 fn unjoinable(email: &str) -> SeedPerson {
-    SeedPerson::from(email).not_joinable()
+    SeedPerson::of(email).not_joinable()
 }
 
 fn on(endpoint: Endpoint) -> Match {

@@ -3,13 +3,14 @@
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedGroupExt as _, SeedPersonExt as _};
 use crate::harness::given;
 
 #[test]
 fn refused_batch_is_split_to_the_bad_member() {
     let people: Vec<String> = (0..9).map(|number| format!("p{number}@example.com")).collect();
     let seed = people.iter().fold(Seed::default().group("Admins", ["alice@example.com"]), |seed, email| {
-        let person = SeedPerson::from(email.as_str());
+        let person = SeedPerson::of(email);
         seed.person(if email.starts_with("p5") { person.not_joinable() } else { person })
     });
     let mut desired = vec!["alice@example.com"];
@@ -48,7 +49,7 @@ fn refused_batch_is_split_to_the_bad_member() {
 fn refused_put_is_applied_for_the_others() {
     let seed = Seed::default()
         .person("bob@example.com")
-        .person(SeedPerson::from("dora@example.com").not_joinable())
+        .person(SeedPerson::of("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "m1@example.com", "m2@example.com", "m3@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com", "dora@example.com"])]);
     assert_snapshot!(world.run("apply --yes"), @"
@@ -78,7 +79,7 @@ fn refused_put_is_applied_for_the_others() {
 #[test]
 fn failed_move_keeps_the_old_membership() {
     let seed = Seed::default()
-        .person(SeedPerson::from("dora@example.com").not_joinable())
+        .person(SeedPerson::of("dora@example.com").not_joinable())
         .group("Admins", ["alice@example.com", "dora@example.com", "mallory@example.com"])
         .group("Operators", ["bob@example.com"]);
     let world = given(seed)
@@ -113,7 +114,7 @@ fn failed_move_keeps_the_old_membership() {
 #[test]
 fn failed_addition_keeps_member_in_replaced_group() {
     let seed = Seed::default()
-        .person(SeedPerson::from("dora@example.com").not_joinable())
+        .person(SeedPerson::of("dora@example.com").not_joinable())
         .group(
             "Admins",
             ["alice@example.com", "dora@example.com", "m1@example.com", "m2@example.com", "m3@example.com"],
@@ -130,7 +131,7 @@ fn scim_group_is_reported_with_remedy() {
     let seed = Seed::default()
         .person("bob@example.com")
         .group("Admins", ["alice@example.com"])
-        .group("From SCIM", SeedGroup::from(["alice@example.com"]).scim());
+        .group("From SCIM", SeedGroup::of(["alice@example.com"]).scim());
     let world = given(seed).groups(&[
         ("Admins", &["alice@example.com", "bob@example.com"]),
         ("From SCIM", &["alice@example.com", "bob@example.com"]),

@@ -3,6 +3,7 @@
 use convoke::sandbox::{Seed, SeedGroup};
 use insta::assert_snapshot;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{World, given, team};
 
 /// Applies twice. The second run writes nothing.

@@ -2,6 +2,7 @@
 
 use convoke::sandbox::{Edit, EditActor, Endpoint, InGroup, Seed, SeedAuditLog};
 
+use crate::builders::{EditActorExt as _, EditExt as _, SeedExt as _};
 use crate::harness::{World, given};
 
 fn seed() -> Seed {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use convoke::sandbox::Seed;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{World, binary, given};
 
 /// A question that is never answered fails after this time.

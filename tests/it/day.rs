@@ -3,6 +3,7 @@
 use convoke::sandbox::{Edit, EditActor, Seed};
 use serde_json::Value;
 
+use crate::builders::{EditActorExt as _, EditExt as _, SeedExt as _};
 use crate::harness::{Outcome, World, given};
 
 const FORMATS: [&str; 4] = ["text", "markdown", "json", "github"];

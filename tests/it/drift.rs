@@ -1,5 +1,6 @@
 //! `drift` on a schedule: its exit codes and its output.
 
+use crate::builders::SeedExt as _;
 use crate::harness::{admins, given};
 
 #[test]

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{World, admins, given, nothing};
 
 /// One addition and one removal in one of two groups.

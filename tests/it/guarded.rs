@@ -2,6 +2,7 @@
 
 use convoke::sandbox::{Endpoint, Seed, SeedPerson};
 
+use crate::builders::{SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given};
 
 /// Ten people in one group. The files list some of them.
@@ -134,7 +135,7 @@ fn accept_command_names_the_saved_plan() {
 
 #[test]
 fn protected_person_is_found_among_account_members() {
-    let boss = SeedPerson { group_email: Some(Some("old@example.com".into())), ..SeedPerson::from("boss@example.com") };
+    let boss = SeedPerson { group_email: Some(Some("old@example.com".into())), ..SeedPerson::of("boss@example.com") };
     let people = (0..9).map(|number| format!("p{number}@example.com"));
     let seed = Seed::default()
         .person(boss)

@@ -10,6 +10,7 @@ use convoke::sandbox::{Request, Seed};
 use tempfile::TempDir;
 
 use crate::blocking::BlockingSandbox;
+use crate::builders::SeedExt as _;
 use crate::live::LiveAccount;
 
 /// The default account of the files.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use convoke::journal::{self, Outcome};
 use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given};
 
 /// Longer than any test waits.

@@ -1,9 +1,13 @@
 //! The account of a running sandbox, with short forms of edits by others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
+use convoke::model::MemberId;
 use convoke::sandbox::{Account, Edit, Endpoint};
+use tokio::time::Instant;
+
+use crate::builders::EditExt as _;
 
 #[derive(Clone, Debug)]
 pub struct LiveAccount(pub Account);
@@ -38,6 +42,10 @@ impl LiveAccount {
         self.edit(&Edit::change_email(who, to))
     }
 
+    pub fn create_group(&self, name: &str) -> bool {
+        self.edit(&Edit::CreateGroup(name.into()))
+    }
+
     pub fn rename_group(&self, name: &str, to: &str) -> bool {
         self.edit(&Edit::rename_group(name, to))
     }
@@ -53,6 +61,11 @@ impl LiveAccount {
     /// The emails of a group's members, sorted; empty if there is no such group.
     pub fn members_of(&self, group: &str) -> Vec<String> {
         self.memberships().remove(group).unwrap_or_default()
+    }
+
+    /// The ids of a group's members; empty if there is no such group.
+    pub fn member_ids_of(&self, group: &str) -> BTreeSet<MemberId> {
+        self.group_id(group).map(|group| self.members_at(group, Instant::now())).unwrap_or_default()
     }
 
     pub fn request_counts(&self) -> BTreeMap<Endpoint, usize> {

@@ -15,6 +15,7 @@
 
 mod account;
 mod blocking;
+mod builders;
 mod harness;
 mod live;
 mod server;

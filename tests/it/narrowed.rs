@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use convoke::sandbox::Seed;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{World, config, given, in_sync, people};
 
 /// The number of requests by operation.

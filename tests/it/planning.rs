@@ -3,13 +3,14 @@
 use convoke::sandbox::{Invitation, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
 
+use crate::builders::{SeedExt as _, SeedGroupExt as _, SeedPersonExt as _};
 use crate::harness::{given, nothing};
 
 fn organisation() -> Seed {
     Seed::default()
         .people(["Bob@Example.com", "erin@example.com"])
-        .person(SeedPerson::from("dave@example.com").status(Invitation::Pending))
-        .person(SeedPerson::from("zoe@example.com").status(Invitation::Rejected))
+        .person(SeedPerson::of("dave@example.com").status(Invitation::Pending))
+        .person(SeedPerson::of("zoe@example.com").status(Invitation::Rejected))
         .group("Admins", ["alice@example.com", "carol@example.com"])
         .group("Billing", ["Frank@example.com"])
         .group("Empty", SeedGroup::default())
@@ -292,7 +293,7 @@ fn conflicting_accounts_are_refused() {
 #[test]
 fn pinned_group_is_found_by_id() {
     let id = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
-    let seed = Seed::default().group("Renamed", SeedGroup::from(["alice@example.com"]).id(id.parse().unwrap()));
+    let seed = Seed::default().group("Renamed", SeedGroup::of(["alice@example.com"]).id(id.parse().unwrap()));
     let file = format!("version: 1\ngroups:\n  Admins:\n    id: {id}\n    members: [alice@example.com]\n");
     let world = given(seed).file("convoke.yaml", file);
     assert_snapshot!(world.run("plan"), @r#"
@@ -321,7 +322,7 @@ fn groups_with_equal_names_show_ids() {
 
 #[test]
 fn unlistable_group_is_blocked_alone() {
-    let broken = SeedGroup { policy_invalid: true, ..SeedGroup::from(["alice@example.com"]) };
+    let broken = SeedGroup { policy_invalid: true, ..SeedGroup::of(["alice@example.com"]) };
     let world = given(organisation().group("Broken", broken))
         .groups(&[("Broken", &["alice@example.com"]), ("Billing", &["frank@example.com", "erin@example.com"])]);
     assert_snapshot!(world.run("plan"), @"

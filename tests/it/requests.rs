@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup};
+use convoke::sandbox::Endpoint::{
+    self, AddMembers, GetUser, ListGroups, ListMembers, ListPeople, RemoveMember, ReplaceMembers,
+};
+use convoke::sandbox::{Fault, FaultRule, Match, Seed, SeedGroup};
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedGroupExt as _};
 use crate::harness::{World, config, given, in_sync, people};
 
-fn counts(world: &World) -> BTreeMap<&'static str, usize> {
-    world.account().request_counts().into_iter().map(|(operation, count)| (operation.as_str(), count)).collect()
+fn counts(world: &World) -> BTreeMap<Endpoint, usize> {
+    world.account().request_counts()
 }
 
 #[test]
@@ -17,7 +21,7 @@ fn steady_state_costs_one_request_a_page() {
     let world = in_sync(&sizes, |seed| seed);
     world.run("plan --detailed-exitcode").exits(0).says("No changes. 7 groups in sync.");
     let pages: usize = sizes.iter().map(|size| size.div_ceil(500).max(1)).sum();
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", pages)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, pages)]));
 }
 
 #[test]
@@ -29,14 +33,14 @@ fn groups_are_read_in_pages_of_500() {
         })
         .groups(&[("Admins", &["alice@example.com"])]);
     world.run("plan").exits(0);
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 3), ("list-members", 1)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 3), (ListMembers, 1)]));
 }
 
 #[test]
 fn smaller_pages_are_read_to_the_end() {
     let world = in_sync(&[250], |seed| Seed { page_size_cap: NonZeroU32::new(100), ..seed });
     world.run("plan").exits(0).says("No changes. 1 group in sync.");
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 3)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 3)]));
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn lists_without_length_end_at_an_empty_page() {
     let world = in_sync(&[501, 0], |seed| Seed { result_info: false, ..seed });
     world.run("plan").exits(0).says("No changes. 2 groups in sync.");
     // Without a count, an empty group is read twice.
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 2), ("list-members", 3 + 2)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 2), (ListMembers, 3 + 2)]));
 }
 
 #[test]
@@ -53,12 +57,12 @@ fn account_members_are_read_only_for_unlisted_people() {
     let world = given(seed.group("Billing", ["bob@example.com"]))
         .groups(&[("Admins", &["alice@example.com", "bob@example.com"]), ("Billing", &["bob@example.com"])]);
     world.run("plan").exits(0).says("+ bob@example.com");
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 2)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 2)]));
 
     world.write("convoke.yaml", config(&[("Admins", &["alice@example.com", "erin@example.com"])]));
     world.forget_requests();
     world.run("plan").exits(0).says("+ erin@example.com");
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 1)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1), (ListPeople, 1)]));
 }
 
 #[test]
@@ -66,21 +70,21 @@ fn token_user_is_read_only_for_removals() {
     let seed = Seed::default().group("Admins", ["alice@example.com", "mallory@example.com"]);
     let world = given(seed).groups(&[("Admins", &["alice@example.com"])]);
     world.run("plan").exits(0).says("- mallory@example.com");
-    assert_eq!(counts(&world), BTreeMap::from([("get-user", 1), ("list-groups", 1), ("list-members", 1)]));
+    assert_eq!(counts(&world), BTreeMap::from([(GetUser, 1), (ListGroups, 1), (ListMembers, 1)]));
 }
 
 #[test]
 fn only_the_groups_that_are_planned_are_read() {
     let world = in_sync(&[1, 1, 1], |seed| seed);
     world.run("plan --only g1").exits(0);
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1)]));
 }
 
 #[test]
 fn incomplete_list_removes_nobody() {
-    let seed = Seed::default().group("Admins", SeedGroup::from(people("g0", 600)));
+    let seed = Seed::default().group("Admins", SeedGroup::of(people("g0", 600)));
     // The second page always lacks people that the first page's figures announce.
-    let short = FaultRule::always(Match::operation(Endpoint::ListMembers).page(2), Fault::OmitResult);
+    let short = FaultRule::always(Match::operation(ListMembers).page(2), Fault::OmitResult);
     let names = people("g0", 600);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let world = given(seed.fault(short)).groups(&[("Admins", &names)]);
@@ -100,14 +104,14 @@ fn one_lookup_reads_each_account_page_once() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234@example.com"])]);
     world.run("plan").exits(0).says("+ p-1234@example.com");
     // Only the complete list shows everybody with the address.
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1), (ListPeople, 40)]));
 }
 
 #[test]
 fn unknown_people_need_every_account_page() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234x@example.com"])]);
     world.run("plan").exits(3).says("did you mean p-1234@example.com?");
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1), (ListPeople, 40)]));
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn many_lookups_read_each_account_page_once() {
     let everybody: Vec<&str> = everybody.iter().map(String::as_str).collect();
     let world = given(large_account()).groups(&[("Admins", &everybody)]);
     world.run("plan").exits(0).says("1999 to add");
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 1), ("list-people", 40)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1), (ListPeople, 40)]));
 }
 
 /// An account with one group of eight. Two of them may be replaced by others of the account.
@@ -141,7 +145,7 @@ fn additions_cost_one_request() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5, A6_AND_7, B0_AND_1]);
     world.run("apply --yes").exits(0);
-    assert_eq!(counts(&world), BTreeMap::from([("list-groups", 1), ("list-members", 2), ("add-members", 1)]));
+    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 2), (AddMembers, 1)]));
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn removals_cost_one_request_each_and_a_reading() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5]);
     world.run("apply --yes").exits(0);
-    let expected = [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("remove-member", 2)];
+    let expected = [(GetUser, 1), (ListGroups, 1), (ListMembers, 2 + 1), (RemoveMember, 2)];
     assert_eq!(counts(&world), BTreeMap::from(expected));
 }
 
@@ -158,8 +162,7 @@ fn mixed_changes_need_one_final_reading() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, A4_AND_5, B0_AND_1]);
     world.run("apply --yes").exits(0);
-    let expected =
-        [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("add-members", 1), ("remove-member", 2)];
+    let expected = [(GetUser, 1), (ListGroups, 1), (ListMembers, 2 + 1), (AddMembers, 1), (RemoveMember, 2)];
     assert_eq!(counts(&world), BTreeMap::from(expected));
 }
 
@@ -168,7 +171,7 @@ fn put_reads_before_and_not_after() {
     let world = given(eight());
     admins(&world, &[A0_TO_3, B0_AND_1]);
     world.run("apply --yes").exits(0);
-    let expected = [("get-user", 1), ("list-groups", 1), ("list-members", 2 + 1), ("replace-members", 1)];
+    let expected = [(GetUser, 1), (ListGroups, 1), (ListMembers, 2 + 1), (ReplaceMembers, 1)];
     assert_eq!(counts(&world), BTreeMap::from(expected));
 }
 

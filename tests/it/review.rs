@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, repository};
 
 const FILES: &str = "\

@@ -3,6 +3,7 @@
 
 use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, InGroup, Match, Seed};
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given};
 
 fn seed() -> Seed {
@@ -314,7 +315,7 @@ fn put_does_not_override_a_foreign_change() {
 fn failed_addition_prevents_the_removal() {
     let world = given(
         Seed::default()
-            .person(convoke::sandbox::SeedPerson::from("mover@example.com").not_joinable())
+            .person(convoke::sandbox::SeedPerson::of("mover@example.com").not_joinable())
             .group("From", ["mover@example.com", "stay@example.com"])
             .group("To", ["stay@example.com"]),
     )

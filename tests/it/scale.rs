@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convoke::sandbox::{Invitation, Seed, SeedPerson};
 
+use crate::builders::{SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, config, given};
 
 const GROUPS: usize = 40;
@@ -24,7 +25,7 @@ fn desired() -> BTreeMap<String, Vec<String>> {
 fn account(desired: &BTreeMap<String, Vec<String>>) -> Seed {
     let everybody: BTreeSet<String> = desired.values().flatten().map(|email| email.to_lowercase()).collect();
     let people = everybody.iter().enumerate().map(|(at, email)| {
-        let person = SeedPerson::from(email.as_str());
+        let person = SeedPerson::of(email);
         person.status(if at % 7 == 0 { Invitation::Pending } else { Invitation::Accepted })
     });
     let seed = Seed::default().people(people);

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{Outcome, TOKEN, World, admins, given};
 use crate::server::{Reply, Server};
 

@@ -2,6 +2,7 @@
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, nothing};
 
 fn team() -> Seed {

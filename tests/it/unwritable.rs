@@ -7,6 +7,7 @@ use std::process::Stdio;
 use convoke::journal::{self, Outcome};
 use convoke::sandbox::Seed;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{World, given};
 use crate::killed::{ended, nobody_to_stay_ever_left, world};
 

@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 
+use crate::builders::SeedExt as _;
 use crate::harness::{given, nothing};
 use convoke::sandbox::Seed;
 

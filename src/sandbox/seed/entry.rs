@@ -33,12 +33,6 @@ pub struct SeedEntry<T> {
     pub place: Option<SeedPlace>,
 }
 
-impl<T> From<T> for SeedEntry<T> {
-    fn from(value: T) -> Self {
-        Self { value, place: None }
-    }
-}
-
 impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for SeedEntry<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value: TextOrMap(value), referenced, .. } = Spanned::deserialize(deserializer)?;

@@ -63,18 +63,3 @@ impl From<String> for SeedGrantable {
         }
     }
 }
-
-impl From<&str> for SeedGrantable {
-    fn from(text: &str) -> Self {
-        Self::from(String::from(text))
-    }
-}
-
-impl SeedPolicy {
-    /// A policy that grants these permission groups on the whole account.
-    #[must_use]
-    pub fn allow<G: Into<SeedGrantable>>(permission_groups: impl IntoIterator<Item = G>) -> Self {
-        let permission_groups = permission_groups.into_iter().map(|group| SeedEntry::from(group.into())).collect();
-        Self { id: None, access: SeedPolicyAccess::Allow, permission_groups, resource_groups: Vec::new() }
-    }
-}

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::checkout::{Repository, tools_are_there};
 use super::github::{self, BOT, Github};
 use super::runner::{Event, Job, PLACEHOLDER, Runner};
+use crate::builders::SeedExt as _;
 use crate::harness::{ACCOUNT, World, binary, given};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -2,6 +2,7 @@
 
 use convoke::sandbox::Seed;
 
+use crate::builders::SeedExt as _;
 use crate::harness::given;
 
 const FILE: &str = "\

@@ -2,8 +2,8 @@ use super::*;
 
 fn mixed() -> Seed {
     Seed::default()
-        .person(SeedPerson::from("pending@example.com").status(Invitation::Pending))
-        .person(SeedPerson::from("rejected@example.com").status(Invitation::Rejected))
+        .person(SeedPerson::of("pending@example.com").status(Invitation::Pending))
+        .person(SeedPerson::of("rejected@example.com").status(Invitation::Rejected))
         .people(["dora@example.com", "Carl@example.com"])
 }
 

@@ -114,7 +114,7 @@ async fn missing_membership_is_not_found() {
 
 #[tokio::test]
 async fn a_pending_member_has_no_user_yet() {
-    let person = SeedPerson::from("new@example.com").status(Invitation::Pending);
+    let person = SeedPerson::of("new@example.com").status(Invitation::Pending);
     let given = given(Seed::default().person(person).group("Admins", ["new@example.com"])).await;
     assert_eq!(given.get(&given.members("Admins", "")).await.json()["result"][0]["status"], "pending");
     let user = &given.get(&given.member("Admins", "new@example.com")).await.json()["result"]["user"];

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use super::*;
 
@@ -11,9 +11,10 @@ async fn only_a_loopback_address_is_listened_on() {
 
 #[tokio::test]
 async fn address_in_use_is_named_in_the_error() {
-    let first = Sandbox::start(&Seed::default(), Sandbox::ANY_PORT).await.unwrap();
-    let error = Sandbox::start(&Seed::default(), first.address()).await.unwrap_err();
-    assert!(error.to_string().contains(&first.address().to_string()), "{error}");
+    let first = TcpListener::bind(Sandbox::ANY_PORT).unwrap();
+    let address = first.local_addr().unwrap();
+    let error = Sandbox::start(&Seed::default(), address).await.unwrap_err();
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn an_unknown_id_fails_the_whole_write() {
 
 #[tokio::test]
 async fn unjoinable_member_fails_the_whole_write() {
-    let given = given(small().person(SeedPerson::from("no@example.com").not_joinable())).await;
+    let given = given(small().person(SeedPerson::of("no@example.com").not_joinable())).await;
     let body = given.body(&["carol@example.com", "no@example.com"]);
     let got = given.write(Method::POST, &given.members("Admins", ""), &body).await;
     assert_eq!(got.refusal(), (400, 400));
@@ -61,7 +61,7 @@ async fn unjoinable_member_fails_the_whole_write() {
 
 #[tokio::test]
 async fn rejected_person_cannot_be_added() {
-    let given = given(small().person(SeedPerson::from("no@example.com").status(Invitation::Rejected))).await;
+    let given = given(small().person(SeedPerson::of("no@example.com").status(Invitation::Rejected))).await;
     let got = given.write(Method::POST, &given.members("Admins", ""), &given.body(&["no@example.com"])).await;
     assert_eq!(got.refusal(), (400, 400));
 }
@@ -87,7 +87,7 @@ async fn removing_a_non_member_is_refused_by_kind() {
 
 #[tokio::test]
 async fn a_group_that_scim_manages_refuses_changes() {
-    let seed = small().group("Synced", SeedGroup::from(["alice@example.com"]).scim());
+    let seed = small().group("Synced", SeedGroup::of(["alice@example.com"]).scim());
     let given = given(seed).await;
     let body = given.body(&["bob@example.com"]);
     let before = given.account.memberships();

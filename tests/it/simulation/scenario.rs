@@ -7,6 +7,7 @@ use convoke::sandbox::{Chance, Delay, Invitation, Seed, SeedGroup, SeedPerson, S
 use fastrand::Rng;
 
 use super::steps::Step;
+use crate::builders::{SeedExt as _, SeedGroupExt as _};
 
 /// The duration of a slow request.
 pub const LATENCY: Delay = Delay::millis(2);
@@ -99,7 +100,7 @@ impl Scenario {
         };
         for Gathering { name, members, scim, settling } in groups {
             let members: Vec<&str> = members.iter().map(|index| people[*index].email.as_str()).collect();
-            seed = seed.group(name, SeedGroup { scim: *scim, settling: *settling, ..SeedGroup::from(members) });
+            seed = seed.group(name, SeedGroup { scim: *scim, settling: *settling, ..SeedGroup::of(members) });
         }
         seed
     }

@@ -5,6 +5,7 @@ use fastrand::Rng;
 
 use super::files::Files;
 use super::scenario::{Cast, pick};
+use crate::builders::EditExt as _;
 
 #[derive(Clone, Debug)]
 pub enum Step {

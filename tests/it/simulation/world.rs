@@ -14,7 +14,7 @@ use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
 use convoke::observe;
 use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
 use convoke::report::Report;
-use convoke::sandbox::{self, Account, Edit, Endpoint, Fault, FaultRule, Match, Sandbox};
+use convoke::sandbox::{self, Edit, Endpoint, Fault, FaultRule, Match, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ use super::files::Files;
 use super::scenario::{LATENCY, Scenario};
 use super::steps::{Cut, Run, Step};
 use super::truth::Truth;
+use crate::builders::{FaultRuleExt as _, MatchExt as _};
+use crate::live::LiveAccount;
 
 /// How long calls and contradictory readings are repeated: long enough for lagging reads to become current.
 const MAX_WAIT: Duration = Duration::from_secs(4);
@@ -39,7 +41,7 @@ const RERUNS: usize = 4;
 
 pub struct World {
     sandbox: Sandbox,
-    account: Account,
+    account: LiveAccount,
     scenario: Scenario,
     truth: Truth,
     files: Files,
@@ -61,7 +63,7 @@ impl World {
     pub async fn live(scenario: &Scenario) -> Result<Figures, Violation> {
         let sandbox = Sandbox::start(&scenario.sandbox_seed(), Sandbox::ANY_PORT).await.unwrap();
         let mut world = Self {
-            account: sandbox.account(),
+            account: LiveAccount(sandbox.account()),
             sandbox,
             scenario: scenario.clone(),
             truth: Truth::of(&scenario.cast),
