@@ -1,4 +1,4 @@
-//! The commands. Each calls the other modules in order and has no rules of its own.
+//! The commands. Each calls the other modules in order, and decides which exit code its result has.
 
 mod apply;
 mod drift;
@@ -37,13 +37,12 @@ use crate::render::Format;
 pub const EXAMPLES: &str = "\
 Start here:
   convoke export --out-dir groups    write the account's groups to files
-  convoke plan -f groups             show what would change
+  convoke plan -f groups             show what would change";
 
-Exit codes:
-  0  done, or in sync      4  stale: plan again   69  the API cannot be reached or misbehaves
-  2  differences           5  applied in part     77  credentials refused
-  3  refused or blocked   64  usage               65  a file is wrong
-130  interrupted before the first write            1  anything else";
+fn after_help() -> String {
+    let codes = Exit::MEANINGS.map(|(exit, meaning, _)| format!("\n  {:>3}  {meaning}", exit.code()));
+    format!("{EXAMPLES}\n\nExit codes:{}", codes.concat())
+}
 
 /// Manage the members of Cloudflare user groups from files in Git
 ///
@@ -51,7 +50,7 @@ Exit codes:
 /// reports changes made outside the repository.
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = after_help())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -1,7 +1,8 @@
 //! The plan: what would change and why, decided completely before any request is sent.
 //!
 //! [`plan`] is pure: the same files, account, policy and time give the same plan. It decides who joins and who leaves
-//! which group, by which requests and in which order. Applying carries out these decisions and makes none.
+//! which group, by which requests and in which order. Applying may make fewer changes, or use other requests for them.
+//! It never changes who joins or leaves.
 
 mod attribution;
 mod base;

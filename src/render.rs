@@ -1,6 +1,6 @@
-//! Converts values into bytes, with one file for each format.
+//! Converts values into bytes: plans and reports with one file for each format, other documents with one file each.
 //!
-//! Names, addresses and messages are external text. Everything that is shown passes through [`escape`].
+//! Names, addresses and messages are external text. Everything that is shown here passes through [`escape`].
 
 pub mod edit;
 pub mod escape;

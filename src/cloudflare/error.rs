@@ -1,4 +1,4 @@
-//! Errors of API operations, independent of HTTP.
+//! Errors of API operations. Callers branch on the kind; the HTTP status is for people.
 
 use std::fmt;
 use std::time::Duration;

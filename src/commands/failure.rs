@@ -7,31 +7,51 @@ use crate::config::Problems;
 use crate::model::RunStatus;
 use crate::render::failure::{FORMAT_VERSION, Failed, FailedRequest};
 
-/// The exit codes.
+/// How a command ends. [`Exit::MEANINGS`] describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; in sync, or a plan was made.
     Done,
-    /// Any other failure.
     Other,
     Differences,
-    /// Refused by a guard, or the plan has something declared that cannot be applied. Nothing was changed.
     Refused,
-    /// The account changed after the plan was made. Nothing was changed.
     Stale,
     Partial,
-    /// The command line is wrong.
     Usage,
-    /// A file is wrong.
     Data,
-    /// The API cannot be reached, or misbehaves.
     Unavailable,
     Credentials,
-    /// A signal came before any change was made.
     Interrupted,
 }
 
 impl Exit {
+    /// Every exit code with its meaning, and what the manual page and the README add to it. The help shows only the
+    /// meaning.
+    pub const MEANINGS: [(Self, &'static str, &'static str); 11] = [
+        (Self::Done, "done", "; in sync, or a plan was made"),
+        (Self::Other, "any other failure", ", for example of a side output such as the journal's end"),
+        (Self::Differences, "differences", " (drift, plan --detailed-exitcode)"),
+        (
+            Self::Refused,
+            "refused by a guard, or blocked",
+            " (plan, drift, undo): something declared cannot be applied; nothing was changed",
+        ),
+        (Self::Stale, "stale: not the plan that was reviewed", "; nothing was changed"),
+        (
+            Self::Partial,
+            "applied in part",
+            ", or a changed group is not at its target; the report says what and why (none after a second Ctrl-C)",
+        ),
+        (Self::Usage, "the command line is wrong", ""),
+        (
+            Self::Data,
+            "a file is wrong, or an edit of it was refused",
+            "; or the account is not named, named twice or not found",
+        ),
+        (Self::Unavailable, "the API cannot be reached or misbehaves", ""),
+        (Self::Credentials, "the credentials were refused", ""),
+        (Self::Interrupted, "interrupted before the first write", ""),
+    ];
+
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {

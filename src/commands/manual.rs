@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::{Args, Command, CommandFactory as _};
 
-use super::{Cli, Exit, Failure, Output};
+use super::{Cli, EXAMPLES, Exit, Failure, Output};
 
 pub const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -27,24 +27,6 @@ pub struct ManArgs {
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }
-
-const EXIT_STATUS: [(&str, &str); 11] = [
-    ("0", "Done; in sync, or a plan was made."),
-    ("2", "Differences: drift, and plan with --detailed-exitcode."),
-    ("3", "Refused by a guard, or (plan, drift) something declared cannot be applied. Nothing was changed."),
-    ("4", "Stale: not the plan that was reviewed. Nothing was changed."),
-    (
-        "5",
-        "Applied in part, or a changed group is not at its target afterwards, or (apply) something declared could not be \
-         applied. The report says what and why.",
-    ),
-    ("64", "The command line is wrong."),
-    ("65", "A file is wrong, or an edit of it was refused."),
-    ("69", "The API cannot be reached or misbehaves."),
-    ("77", "The credentials were refused."),
-    ("130", "A signal came before the first write."),
-    ("1", "Any other failure."),
-];
 
 const ENVIRONMENT: [(&str, &str); 7] = [
     ("CLOUDFLARE_API_TOKEN", "The API token. A token is not accepted as an argument."),
@@ -89,8 +71,10 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn page(command: Command) -> std::io::Result<Vec<u8>> {
-    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let has_subcommands = command.has_subcommands();
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    // The program's help has the exit codes too, which are a section of their own here.
+    let examples = if has_subcommands { EXAMPLES } else { &help };
     let man = clap_mangen::Man::new(command.after_help("")).source(concat!("convoke ", env!("CARGO_PKG_VERSION")));
     let mut roff = Vec::new();
     man.render_title(&mut roff)?;
@@ -101,18 +85,22 @@ fn page(command: Command) -> std::io::Result<Vec<u8>> {
     if has_subcommands {
         man.render_subcommands_section(&mut roff)?;
     }
-    section(&mut roff, "EXIT STATUS", &EXIT_STATUS)?;
-    section(&mut roff, "ENVIRONMENT", &ENVIRONMENT)?;
-    section(&mut roff, "FILES", &FILES)?;
-    let examples = examples.strip_prefix("Examples:\n").unwrap_or(&examples);
-    let examples = examples.split("\nExit codes:").next().unwrap_or_default().trim_end();
+    let codes = Exit::MEANINGS.map(|(exit, meaning, details)| (exit.code().to_string(), format!("{meaning}{details}")));
+    section(&mut roff, "EXIT STATUS", codes.iter().map(|(code, meaning)| (code.as_str(), meaning.as_str())))?;
+    section(&mut roff, "ENVIRONMENT", ENVIRONMENT)?;
+    section(&mut roff, "FILES", FILES)?;
+    let examples = examples.strip_prefix("Examples:\n").unwrap_or(examples);
     if !examples.is_empty() {
         writeln!(roff, ".SH EXAMPLES\n.nf\n{}\n.fi", escaped(examples))?;
     }
     Ok(roff)
 }
 
-fn section(roff: &mut Vec<u8>, title: &str, entries: &[(&str, &str)]) -> std::io::Result<()> {
+fn section<'t>(
+    roff: &mut Vec<u8>,
+    title: &str,
+    entries: impl IntoIterator<Item = (&'t str, &'t str)>,
+) -> std::io::Result<()> {
     writeln!(roff, ".SH \"{title}\"")?;
     for (term, text) in entries {
         writeln!(roff, ".TP\n\\fB{}\\fR\n{}", escaped(term), escaped(text))?;

@@ -1,4 +1,5 @@
-//! Only this module writes to the terminal: results to stdout, everything else to stderr.
+//! Writes results to stdout and messages to stderr. Only the argument parser, the question of `apply`, the progress
+//! line and the log write to stderr by themselves.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -95,7 +96,7 @@ impl Output {
         matches!(self.log_format, LogFormat::Json)
     }
 
-    /// From now on the account or the files may be changed, so results must reach the user even if stdout fails.
+    /// The account or the files may have been changed, so results must now reach the user even if stdout fails.
     pub fn something_changed(&mut self) {
         self.changed = true;
         // From here on the exit code is the report's.

@@ -1,8 +1,8 @@
-//! The result of a run, in every JSON document.
+//! The result of a run, in JSON documents about a plan, a run or a failure.
 
 use serde::{Deserialize, Serialize};
 
-/// The `status` of a JSON document. If several apply, it is the first in this order.
+/// The `status` of a JSON document. If several apply, it is the first in this order. `drift` ignores guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {

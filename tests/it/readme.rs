@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use convoke::commands::Exit;
 use convoke::sandbox::Seed;
 
 use crate::blocking::BlockingSandbox;
@@ -79,6 +80,15 @@ fn links_of_the_readme_exist() {
     assert!(links.len() > 3, "{links:?}");
     for link in links {
         assert!(repository(link).exists(), "{link}");
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_the_program() {
+    let readme = readme().replace('`', "");
+    for (exit, meaning, details) in Exit::MEANINGS {
+        let row = format!("\n| {} | {meaning}{details} |\n", exit.code());
+        assert!(readme.contains(&row), "{row}");
     }
 }
 

@@ -1,4 +1,8 @@
-//! The guards, checked again before each request that removes members from the group.
+//! The guards that are checked again before each request that removes members from the group: the limits,
+//! `min_members`,
+//! `allow_empty`, and `protected` by address. The plan's other guards are not checked again.
+//!
+//! The simulation recognizes each reason by its text: see `KEPT` in `tests/it/simulation/figures.rs`.
 
 use std::collections::BTreeSet;
 
@@ -67,8 +71,8 @@ impl GroupRun<'_> {
         })
     }
 
-    /// The `protected` entry that has the member's address in the last reading. The plan may have another address for the
-    /// member.
+    /// The `protected` entry that has the member's address in the last reading. The plan may have another address for
+    /// the member.
     fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
