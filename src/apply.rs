@@ -76,7 +76,7 @@ struct Run<'a> {
     limits: Limits<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
-    /// Members who leave a group, with the groups that they join and were not seen in.
+    /// For each member who leaves a group: the groups that must show the member first.
     awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
     /// Why the journal can no longer be written.
     journal_failed: Mutex<Option<String>>,

@@ -108,7 +108,7 @@ impl Log<'_> {
         }
     }
 
-    /// Reads the entries between two times, up to the maximum number of pages of the run.
+    /// Reads the entries between two times, until the run has read `most_pages` pages in total.
     async fn read(&mut self, since: Timestamp, before: Timestamp, most_pages: u64) {
         let mut cursor = None;
         while self.pages < most_pages && self.unread.is_none() {

@@ -134,6 +134,7 @@ pub struct FormatArgs {
     pub format: Format,
 }
 
+/// When to color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal

@@ -2,7 +2,9 @@
 //!
 //! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists. `call` sends one
 //! request until it is answered or given up, and `pacer` decides when the next request may be sent. `verdict`
-//! interprets answers. `http` is one exchange. `wire` describes the JSON.
+//! interprets answers, and `write` those to writes. `http` is one exchange, with the `headers` that count. `wire`,
+//! `envelope` and `audit` describe the JSON. `notice` reports waits, `backoff` measures them, `config` has the
+//! credentials and limits, and `text` makes messages safe to show.
 
 mod audit;
 mod backoff;

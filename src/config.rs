@@ -1,9 +1,9 @@
 //! Reads the files: YAML becomes [`Desired`], or a list of all problems.
 //!
 //! Each file is read as a tree in which every node has its place (`node`). The tree is turned into what the file
-//! declares (`file`, with `settings`, `group`, `entry`, `time` and `value`), and the files are merged (`merge`, `rosters`). No step stops
-//! at a mistake: all problems go to one report. What the files declare is then checked against the groups' rules
-//! (`rules`). Only `load` touches the file system.
+//! declares (`file`, with `settings`, `group`, `entry`, `time` and `value`), and the files are merged (`merge`,
+//! `rosters`). No step stops at a mistake: all problems go to one report. What the files declare is then checked
+//! against the groups' rules (`rules`). Only `load` touches the file system.
 
 mod edit;
 mod entry;

@@ -40,8 +40,8 @@ impl Journal {
         Self { sink: None }
     }
 
-    /// Creates a journal file that only its owner can read. An existing file is not overwritten, because it may be
-    /// the only record of an earlier run. A device, a FIFO and a link to a file that does not exist are written through.
+    /// Creates a journal file that only its owner can read. An existing file is not overwritten, because it may be the
+    /// only record of an earlier run. A device, a FIFO and a link to a file that does not exist are written through.
     ///
     /// # Errors
     ///

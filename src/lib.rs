@@ -5,8 +5,8 @@
 //! everything. [`render`] shows the plan. [`apply`] applies it, with a [`journal`]. [`commands`] uses these for the
 //! command line ([`cli`]). [`sandbox`] is a mock of the API.
 //!
-//! The core ([`model`], [`config`] without loading, [`plan`], [`render`], [`report`]) does not use the network, the clock, the
-//! environment or the file system.
+//! The core ([`model`], [`config`] without loading, [`plan`], [`render`], [`report`]) does not use the network, the
+//! clock, the environment or the file system.
 
 pub mod apply;
 pub mod audit;

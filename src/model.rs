@@ -1,4 +1,4 @@
-//! The types that all modules use: ids, emails, desired and observed memberships.
+//! The types that all modules use: ids, emails, times, desired and observed memberships, and the status of a run.
 //!
 //! The module does not know where its values come from. Collections are ordered, so that output, digests and requests
 //! never depend on hashing or timing.

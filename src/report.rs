@@ -20,7 +20,8 @@ pub struct Report {
     pub format_version: u32,
     /// The plan's digest.
     pub digest: Digest,
-    /// Whether the plan was applied, every changed group was seen at its target, and the journal has the complete record.
+    /// Whether the plan was applied, every changed group was seen at its target, and the journal has the complete
+    /// record.
     pub complete: bool,
     /// Whether a signal ended the run early.
     pub interrupted: bool,

@@ -39,7 +39,7 @@ pub(super) struct GroupRun<'a> {
 }
 
 impl<'a> GroupRun<'a> {
-    /// A group with the members of its last reading; `is_whole` says whether this run read them.
+    /// A group with the members of its last reading. `is_whole`: whether this run read the complete group.
     pub fn new(plan: &'a GroupPlan, members: BTreeSet<MemberId>, is_whole: bool) -> Self {
         Self {
             plan,

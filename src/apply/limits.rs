@@ -46,7 +46,7 @@ impl<'a> Limits<'a> {
         locked(&self.counted).set(group, count);
     }
 
-    /// Records a group's removals, of which the last is planned next, or returns which limit does not allow it.
+    /// Checks the next removal, which `count` already includes. Records `count`, or returns the limit that forbids it.
     pub fn count(&self, group: &GroupPlan, count: RemovalCount) -> Result<(), String> {
         let mut counted = locked(&self.counted);
         if !self.are_lifted {

@@ -16,7 +16,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Waits short enough that several of them fit into `max_wait`.
+    /// Limits each wait, so that several fit into `max_wait`.
     pub(super) fn within(max_wait: Duration) -> Self {
         Self { next: FIRST.min(max_wait / 32), longest: LONGEST.min(max_wait / 4) }
     }

@@ -84,7 +84,8 @@ pub(super) struct Caller {
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
-    /// When the client was stopped, or when the last change ended that was then in flight. No change starts after a stop.
+    /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
+    /// after a stop.
     stopped: watch::Sender<Option<Instant>>,
     requests: AtomicU64,
     max_wait: Duration,

@@ -38,8 +38,8 @@ pub struct MemberDetail {
 
 /// Calls the API for one account. Clones share connections, limits and counts.
 ///
-/// Requests wait for each other's answers. Poll all operations together, for example with a join. Do not leave one
-/// half-done while you await another.
+/// A request can wait for the answer to another. If you stop polling one operation while you await another, both can
+/// wait forever: await them together, for example with a join.
 #[derive(Clone)]
 pub struct Client {
     caller: Arc<Caller>,
@@ -89,8 +89,8 @@ impl Client {
         Self { settles: true, ..self.clone() }
     }
 
-    /// When the last reads that settle a write are sent: three seconds after a stop, or after the last change that was
-    /// then in flight. `None` before a stop.
+    /// Until when reads that settle a write are sent: three seconds after the stop. If a change was in flight at the
+    /// stop, three seconds after it ended. `None` before a stop.
     #[must_use]
     pub fn settles_until(&self) -> Option<Instant> {
         self.caller.ends_at(true)

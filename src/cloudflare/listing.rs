@@ -27,7 +27,7 @@ const MOST_ROWS: u64 = 1_000_000;
 /// A list that claims more pages is not accepted.
 const MOST_PAGES: u64 = 20_000;
 /// The maximum number of pages if no answer reports their number.
-const MOST_PAGES_UNTOLD: u64 = 2_000;
+const MOST_PAGES_UNCOUNTED: u64 = 2_000;
 
 /// A row of a list, identified by its id.
 pub(super) trait ListRow: DeserializeOwned {
@@ -155,8 +155,8 @@ impl<'a, T: ListRow> Listing<'a, T> {
             if !more {
                 break;
             }
-            if number > MOST_PAGES_UNTOLD {
-                return Err(Broken::Endless(format!("it does not end after {MOST_PAGES_UNTOLD} pages")));
+            if number > MOST_PAGES_UNCOUNTED {
+                return Err(Broken::Endless(format!("it does not end after {MOST_PAGES_UNCOUNTED} pages")));
             }
             let page = self.page(number, self.per_page).await?;
             more = !page.rows.is_empty();

@@ -129,7 +129,10 @@ fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> S
     }
     text += &edit::summary(edited);
     if prunes {
-        let kept = counted(edited.kept as u64, "ended entry").replace("entrys", "entries");
+        let kept = match edited.kept {
+            1 => "1 ended entry".to_owned(),
+            kept => format!("{kept} ended entries"),
+        };
         text += &format!("kept {kept} of additive groups, because they are needed to end the access\n");
     }
     text

@@ -43,7 +43,7 @@ pub struct ReviewArgs {
     pub connection: ConnectionArgs,
 }
 
-/// When to color.
+/// The format of a review.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReviewFormat {
     /// For a person at a terminal

@@ -149,7 +149,7 @@ pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
 struct Size {
     /// The nesting depth of rosters in it, including itself.
     depth: usize,
-    /// The number of memberships that a use of it adds, plus the number of rosters visited to find them, because
+    /// What one use of the roster costs: its entries and those of the rosters in it, plus 1 for each roster, because
     /// empty rosters take time too.
     steps: u64,
 }

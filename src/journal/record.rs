@@ -145,7 +145,7 @@ pub struct SentRequest {
     /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
-    /// The members for whom the last reading before it already shows the intended state.
+    /// The members that need no change any more: the last reading before it already shows them as intended.
     pub already: BTreeSet<MemberId>,
     /// [`Outcome::Unknown`] if no line reports it.
     pub outcome: Outcome,

@@ -7,8 +7,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// A day in UTC, or a date and time with offset (RFC 3339). Texts without a time zone are refused, because their meaning
-/// would depend on the machine.
+/// A day in UTC, or a date and time with offset (RFC 3339). Texts without a time zone are refused, because their
+/// meaning would depend on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrittenTime {
     Day(Date),

@@ -201,7 +201,8 @@ impl Changes<'_> {
         self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens(old, new), origin);
     }
 
-    /// Compares a list whose entries each protect something, unless another file still has the entry.
+    /// Compares a list whose entries each protect something. A deleted entry loosens nothing if the rule is still
+    /// written elsewhere, for example in the other of two exclusive groups.
     fn entries<T: Ord + Display>(
         &mut self,
         setting: &str,

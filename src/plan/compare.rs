@@ -103,7 +103,7 @@ struct Comparison<'p, 'a> {
     addresses: Option<Texts<'a, PersonIndex>>,
     ids: Option<Texts<'a, PersonIndex>>,
     marks: Marks,
-    /// The member that each person of the files is, by the files' numbers.
+    /// For each person of the files, by `DesiredMember::number`: the account member, once found.
     found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,

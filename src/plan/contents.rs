@@ -83,8 +83,8 @@ pub struct GroupPlan {
     pub held: Vec<Change>,
     /// The requests that make the changes, in order; none if the group is only observed.
     pub operations: Vec<Operation>,
-    /// If other members do not count: the members who must be in the group afterwards. This applies to additive
-    /// groups and to plans of a part of the differences.
+    /// Set if the plan does not decide about all members, for additive groups and for plans of a part of the
+    /// differences. Then only these members must be in the group afterwards, and others may be in it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<BTreeSet<MemberId>>,
     /// With `required`: the members who must not be in the group, because their time has ended.

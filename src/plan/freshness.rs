@@ -41,6 +41,8 @@ impl GroupPlan {
                 let target = self.target();
                 (present.difference(&target).copied().collect(), target.difference(present).copied().collect())
             }
+            // The plan does not decide about the other members: only `required` must be there, and only those whom the
+            // plan removes or whose time has ended (`barred`) must not.
             Some(required) => {
                 let held: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
                 let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);

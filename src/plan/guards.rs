@@ -73,6 +73,7 @@ pub struct Refusal {
     /// The group; null if it concerns the account.
     pub group: Option<GroupName>,
     /// The reason, with the figures.
+    // The renderers add the place of the setting if the message does not have it.
     pub message: String,
     /// The remedy.
     pub help: String,
@@ -198,9 +199,9 @@ pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusa
     refusals
 }
 
-/// Whether an earlier refusal applies without a new check. A protected person may have been found among the
-/// account's members, which are not read again. Such a refusal stays if the plan still removes anybody in that
-/// group.
+/// Whether a refusal of the saved plan stays although it is not checked again. A protected person may have been found
+/// among the account's members, which are not read again. Such a refusal stays if the plan still removes anybody in
+/// that group.
 pub(super) fn still_stands(plan: &Plan, refusal: &Refusal) -> bool {
     match refusal.guard {
         Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,

@@ -23,8 +23,8 @@ impl PersonIndex {
 
 /// Everybody who was seen in the account.
 ///
-/// The large maps are hashed for speed. They are never iterated, so hash order cannot affect the output. Rare facts are in separate maps,
-/// so that each person's entry stays small.
+/// The large maps are hashed for speed. They are never iterated, so hash order cannot affect the output. Rare facts are
+/// in separate maps, so that each person's entry stays small.
 pub struct People<'a> {
     everybody: Vec<Known<'a>>,
     by_id: Hashed<MemberId, PersonIndex>,
@@ -278,7 +278,7 @@ impl<'a> People<'a> {
     }
 }
 
-/// An index in half the space. So many members do not fit into memory that it is too large.
+/// The index as 4 bytes. Memory cannot hold more members than that.
 fn dense(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

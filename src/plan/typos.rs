@@ -10,15 +10,18 @@ use crate::model::PersonRef;
 /// The maximum length in bytes of an address or an id in the quick comparison.
 const LONGEST: usize = 96;
 
-/// The total cost of all suggestions of a plan, in quick comparisons. A full comparison costs as much as many quick
-/// ones.
+/// The maximum number of different characters for a typo.
+const MOST_DIFFERENT: usize = 3;
+
+/// The maximum total cost of all suggestions of a plan, in quick comparisons.
 const MOST_WORK: u64 = 1_000_000_000;
+/// The cost of a full comparison, in quick comparisons.
 const CLOSE_LOOK: u64 = 100;
 
-/// The maximum number of different characters for a typo. Shorter names allow fewer.
+/// How many different characters may be a typo in this text. Shorter names allow fewer.
 pub fn tolerance(text: &str) -> usize {
     let name = text.split('@').next().unwrap_or_default();
-    (1 + name.chars().count() / 6).min(3)
+    (1 + name.chars().count() / 6).min(MOST_DIFFERENT)
 }
 
 /// The text of a person in the form for comparisons.
@@ -51,7 +54,7 @@ impl<'a, T: Copy> Texts<'a, T> {
         Self { by_length, work_left: MOST_WORK }
     }
 
-    /// Whether the given text may be a typo of any of these texts, or any of these a typo of it. The tolerance is
+    /// The value of any of these texts that may be a typo of the given text, or the other way around. The tolerance is
     /// that of the unknown text.
     pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
         self.candidates(text).find(|row| near(row, text, tolerance_of(row.text)).is_some()).map(|row| row.of)
@@ -81,10 +84,9 @@ impl<'a, T: Copy> Texts<'a, T> {
 
     /// The texts whose length allows a typo.
     fn candidates(&self, text: &str) -> impl Iterator<Item = &Row<'a, T>> {
-        /// The maximum tolerance.
-        const MOST: usize = 3;
         let length = text.chars().count();
-        self.by_length.range(length.saturating_sub(MOST)..=length + MOST).flat_map(|(_, rows)| rows)
+        let lengths = length.saturating_sub(MOST_DIFFERENT)..=length + MOST_DIFFERENT;
+        self.by_length.range(lengths).flat_map(|(_, rows)| rows)
     }
 }
 

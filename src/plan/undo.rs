@@ -28,7 +28,7 @@ pub struct Reversal {
 /// A change that a run attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptedChange {
-    /// Whether the member should join; otherwise the member should leave.
+    /// Whether the run added the member; otherwise it removed the member.
     pub added: bool,
     /// Whether the journal proves that the run made the change.
     pub proven: bool,

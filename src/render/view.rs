@@ -130,7 +130,8 @@ pub(super) fn linked(label: &str, origin: &Origin, repository: &Repository) -> S
     }
 }
 
-/// The place of a refusal's setting, if its message does not have it.
+/// The place of a refusal's setting, if its message does not have it. Some messages of `plan/guards.rs` name the place
+/// themselves; the comparison is by text.
 pub(super) fn unsaid_origin(refusal: &Refusal) -> Option<&Origin> {
     refusal.origin.as_ref().filter(|origin| !refusal.message.contains(&origin.to_string()))
 }

@@ -42,7 +42,8 @@ pub fn place(change: &Change) -> String {
     place
 }
 
-/// When a membership ended and began, if known.
+/// When a membership ended, and when and by whom the difference was made, as far as known. External names pass through
+/// `escape`.
 pub fn times(change: &Change, escape: fn(&str) -> String) -> impl Iterator<Item = String> {
     let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
     expired.into_iter().chain(history(change, escape))
@@ -159,7 +160,7 @@ pub fn concerns(group: &GroupPlan, label: Option<Since>) -> bool {
     group.changes.iter().chain(&group.held).any(|change| change.since == label)
 }
 
-/// The number of people that these differences add and remove.
+/// The number of additions and removals. A person who differs in two groups counts twice.
 pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
     changes.fold((0, 0), |(adds, removes), change| match change.action {
         Action::Add => (adds + 1, removes),

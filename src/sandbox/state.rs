@@ -247,7 +247,8 @@ impl State {
         }
     }
 
-    /// Replaces the group's members; returns whether that changed anything. Members who stay keep the time they were added.
+    /// Replaces the group's members; returns whether that changed anything. Members who stay keep the time they were
+    /// added.
     pub(crate) fn set_members(&mut self, id: GroupId, wanted: &BTreeSet<MemberId>) -> bool {
         let unchanged =
             |group: &StoredGroup| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));

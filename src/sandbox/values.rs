@@ -18,7 +18,7 @@ impl Delay {
         Self(Duration::from_millis(millis))
     }
 
-    /// The instant after this delay. A very large delay never ends.
+    /// The instant after this delay, which is a year at most.
     pub(crate) fn after(self, now: Instant) -> Instant {
         const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
         now + self.0.min(AGES)

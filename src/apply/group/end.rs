@@ -1,5 +1,5 @@
-//! The result of a group. If several outcomes fit, the first in the order of `into_report` counts: failed, stale, kept,
-//! skipped, differs, not read, and then in sync or done.
+//! The result of a group. `into_report` tests the outcomes in this order, and the first that fits counts: failed,
+//! stale, kept, skipped, differs, not read, and then in sync or done.
 
 use std::collections::BTreeSet;
 

@@ -97,7 +97,8 @@ impl GroupRun<'_> {
                 return Attempt::Closed;
             }
         };
-        // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must stay.
+        // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
+        // stay.
         if !self.still_allows(operation, run) {
             if let Err(error) = run.means.journal.answered(announced, Outcome::NotSent, None, None).await {
                 run.note_journal_failure(&error);
@@ -139,7 +140,7 @@ impl GroupRun<'_> {
         Effect { group, request: operation.clone(), adds, removes }
     }
 
-    /// Records that these changes are not tried, or not tried again.
+    /// Records why those of these changes that no request was sent for are not tried.
     fn close(&mut self, changes: &[MemberId], reason: String) {
         let state = match self.closed.is_some() {
             true => State::Failed(reason),

@@ -38,7 +38,7 @@ pub(super) struct List<'d> {
     /// The position of the list's key.
     pub key: Position,
     pub entries: &'d [Entry],
-    /// The rosters that lead to this list, also through other rosters.
+    /// The rosters that this list uses, also through other rosters.
     reach: Vec<usize>,
 }
 

@@ -249,8 +249,8 @@ impl Revoking<'_, '_> {
         }
     }
 
-    /// Lists the entries by id or by address, those of `protected` included, that may mean the same person but cannot be
-    /// compared.
+    /// Lists the entries by id or by address, those of `protected` included, that may mean the same person but cannot
+    /// be compared.
     fn list_uncompared(&mut self) {
         let lists = &self.scene.lists;
         let sources = self.named.iter().flat_map(|list| lists.rosters_of(*list).iter().chain([list]));

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::sandbox::edit::{Edit, EditActor};
 use crate::sandbox::values::Delay;
 
-/// The audit log. It records the writes of the sandbox's clients, edits with an actor, and the entries given here. An edit
-/// without an actor leaves no entry.
+/// The audit log. It records the writes of the sandbox's clients, edits with an actor, and the entries given here. An
+/// edit without an actor leaves no entry.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedAuditLog {
