@@ -24,6 +24,9 @@ const MOST_LOOKUPS: usize = 100;
 /// The time before and after a known time in which the log is read.
 const AROUND: SignedDuration = SignedDuration::from_mins(5);
 
+/// A time before this one is a placeholder, such as the year 1.
+const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// How far back the log is read if no time is known.
 const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -50,13 +53,13 @@ pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Historie
             changes.map(move |change| (name.clone(), change.member.id, change.action))
         })
         .collect();
-    let beginnings = beginnings(client, &questions).await;
+    let beginnings = beginnings(client, &questions, now).await;
     let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
     if !questions.is_empty() {
         log.read_around(&beginnings, now).await;
         let is_open = |(group, member, _): &Question| !beginnings.contains_key(&(group.id, *member));
         if questions.iter().any(is_open) {
-            log.read(now - BACK, now, MOST_PAGES).await;
+            log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
         }
     }
     let mut histories = Histories { unread: log.unread, ..Histories::default() };
@@ -70,14 +73,23 @@ pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Historie
     histories
 }
 
-async fn beginnings(client: &Client, questions: &[Question]) -> BTreeMap<(GroupId, MemberId), Timestamp> {
+/// When each unexpected member was added. A time that cannot be true counts as unknown: a log that is asked about it
+/// refuses, and would tell nothing about the others either.
+async fn beginnings(
+    client: &Client,
+    questions: &[Question],
+    now: Timestamp,
+) -> BTreeMap<(GroupId, MemberId), Timestamp> {
+    // The clocks may differ.
+    let latest = now.checked_add(AROUND).unwrap_or(now);
     let unexpected = questions.iter().filter(|(_, _, action)| *action == Action::Remove).take(MOST_LOOKUPS);
     let asking = unexpected.map(async |(group, member, _)| {
         let detail = client.group_member(group, *member).await;
         if let Err(error) = &detail {
             tracing::info!(%error, "cannot tell when a member was added");
         }
-        Some(((group.id, *member), detail.ok()??.added_at?))
+        let added_at = detail.ok()??.added_at.filter(|time| (EARLIEST..=latest).contains(time))?;
+        Some(((group.id, *member), added_at))
     });
     join_all(asking).await.into_iter().flatten().collect()
 }
@@ -97,10 +109,11 @@ impl Log<'_> {
         times.sort_unstable();
         let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
         for time in times {
-            let end = (time + AROUND).min(now);
+            let start = time.checked_sub(AROUND).unwrap_or(Timestamp::MIN);
+            let end = time.checked_add(AROUND).unwrap_or(Timestamp::MAX).min(now);
             match windows.last_mut() {
-                Some(last) if time - AROUND <= last.1 => last.1 = end,
-                _ => windows.push((time - AROUND, end)),
+                Some(last) if start <= last.1 => last.1 = end,
+                _ => windows.push((start, end)),
             }
         }
         for (since, before) in windows.into_iter().rev().filter(|(since, before)| since < before) {

@@ -1,9 +1,12 @@
 //! `drift` names who made each unexpected change, as far as the audit log proves it.
 
 use convoke::sandbox::{Edit, EditActor, Endpoint, InGroup, Seed, SeedAuditLog};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::builders::{EditActorExt as _, EditExt as _, SeedExt as _};
-use crate::harness::{World, given};
+use crate::harness::{World, given, nothing};
+use crate::server::{ACCOUNT, GROUP, Reply, Server, TOKEN, email, id, paged};
 
 fn seed() -> Seed {
     Seed::default()
@@ -144,4 +147,36 @@ fn expired_membership_has_no_author() {
     world.run("drift").exits(2).says("expired");
     let counts = world.account().request_counts();
     assert_eq!((counts.get(&Endpoint::ListAuditLog), counts.get(&Endpoint::GetMember)), (None, None));
+}
+
+#[test]
+fn placeholder_for_a_time_is_no_time() {
+    // The ends of the calendar, and the zero time of a common language.
+    for time in [Timestamp::MAX, Timestamp::MIN, "0001-01-01T00:00:00Z".parse().unwrap()] {
+        let answer = |result: Value| {
+            let info = json!({ "page": 1, "per_page": 500, "count": 1, "total_count": 1 });
+            let body = json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": info });
+            Reply::json(&body)
+        };
+        let server = Server::on_thread(
+            move |_, request| match request.path().rsplit('/').next().unwrap_or_default() {
+                "user_groups" => answer(json!([{ "id": GROUP, "name": "Admins" }])),
+                "members" => paged(request, 2, 500),
+                "audit" => answer(json!([])),
+                _ => answer(json!({ "id": id(1), "email": email(1), "created_at": time.to_string() })),
+            },
+            None,
+        );
+        let world = nothing()
+            .groups(&[("Admins", &[&email(0)])])
+            .env("CLOUDFLARE_ACCOUNT_ID", ACCOUNT)
+            .env("CLOUDFLARE_API_TOKEN", TOKEN)
+            .env("CLOUDFLARE_BASE_URL", &server.url());
+        let drift = world.run("drift").exits(2).says(&format!("- {}", email(1)));
+        assert!(!drift.stdout.contains("added"), "{drift}");
+        let log: Vec<String> = server.lines().into_iter().filter(|line| line.contains("/logs/audit")).collect();
+        // The log is read as for a member without a time.
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(log[0].contains("since=20"), "{log:?}");
+    }
 }
