@@ -46,10 +46,12 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let watching = Progress::new(output).watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let asked = args.group.as_deref().map(GroupName::from);
-    let wanted = wanted(&desired, &current, asked.as_ref())?;
+    let partners = asked.as_ref().map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
+    let wanted = wanted(&desired, &current, asked.as_ref(), &partners)?;
     observe::read_members(client, &mut current, &wanted).await?;
     // For a group that no file declares there is nothing to plan.
-    let only = asked.iter().filter(|name| desired.groups.contains_key(*name)).cloned().collect();
+    let declared = asked.iter().filter(|name| desired.groups.contains_key(*name));
+    let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let time = session::time(&args.time);
     let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
@@ -64,11 +66,25 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The groups to read: all groups of the account, or those that the requested one may mean.
-fn wanted(desired: &Desired, current: &Observed, asked: Option<&GroupName>) -> Result<BTreeSet<GroupId>, Failure> {
+/// The declared groups that exclude a group, or that it excludes. They can block its entries.
+fn exclusive_with(desired: &Desired, asked: &GroupName) -> BTreeSet<GroupName> {
+    let excludes = |name: &GroupName, other: &GroupName| {
+        let rules = desired.groups.get(name).map(|group| &group.rules);
+        rules.is_some_and(|rules| rules.exclusive_with.iter().any(|exclusion| exclusion.group == *other))
+    };
+    desired.groups.keys().filter(|name| excludes(name, asked) || excludes(asked, name)).cloned().collect()
+}
+
+/// The groups to read: all groups of the account, or those that the requested one may mean, with their partners.
+fn wanted(
+    desired: &Desired,
+    current: &Observed,
+    asked: Option<&GroupName>,
+    partners: &BTreeSet<GroupName>,
+) -> Result<BTreeSet<GroupId>, Failure> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
-    let declared = plan::locate_groups(desired, current, |name| name == asked);
+    let declared = plan::locate_groups(desired, current, |name| name == asked || partners.contains(name));
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
         let message = format!("neither the files nor the account has a group {:?}", asked.as_str());

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::people::People;
 use super::typos::{Texts, tolerance, written};
-use super::{Action, GroupPlan, Plan, locate_groups};
+use super::{Action, BlockedReason, GroupPlan, Plan, locate_groups};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, Member, MemberId, Mode, Observed, Origin, PersonRef, RosterUse,
     RunStatus, Window,
@@ -132,7 +132,14 @@ pub fn why(
         PersonRef::Id(id) => people.resolve(person).is_ok().then_some(*id).into_iter().collect(),
     };
     let known = |id: &MemberId| current.memberships.values().any(|members| members.contains_key(id));
-    let is_meant = |entry: &PersonRef| entry == person || people.resolve(entry).is_ok_and(|id| ids.contains(&id));
+    // An ambiguous address may mean any of the members who share it.
+    let is_meant = |entry: &PersonRef| {
+        let may_mean_one = || match entry {
+            PersonRef::Email(email) => people.with_email(email).iter().any(|id| ids.contains(id)),
+            PersonRef::Id(id) => ids.contains(id),
+        };
+        entry == person || may_mean_one()
+    };
     let asked = |name: &GroupName| only.is_none_or(|only| only == name);
     let located = locate_groups(desired, current, |_| true);
     let mut groups = Vec::new();
@@ -233,6 +240,9 @@ fn standing(
     claims: &[Claim],
     is_meant: impl Fn(&PersonRef) -> bool,
 ) -> Standing {
+    if let Some(reason) = blocked(plan, name, is_meant) {
+        return Standing::Blocked(reason.to_string());
+    }
     let group = plan.groups.iter().find(|group| group.name == *name);
     let is_held = |group: &GroupPlan| group.held.iter().any(|change| ids.contains(&change.member.id));
     let change = group.and_then(|group| group.changes.iter().find(|change| ids.contains(&change.member.id)));
@@ -252,10 +262,20 @@ fn standing(
         (true, true) => Standing::Member,
         (true, false) => Standing::Additional,
         (false, false) => Standing::NotNow,
-        (false, true) => {
-            let of_group = plan.blocked.iter().filter(|blocked| blocked.group == *name);
-            let mut of_person = of_group.filter(|blocked| blocked.entry.as_ref().is_none_or(&is_meant));
-            Standing::Blocked(of_person.next().map(|blocked| blocked.reason.to_string()).unwrap_or_default())
-        }
+        (false, true) => Standing::Blocked("the plan does not say why".into()),
     }
+}
+
+/// Why a person's entry in a group, or the whole group, is blocked. The plan reports a person who is in two groups that
+/// exclude each other in one of them only.
+fn blocked(plan: &Plan, name: &GroupName, is_meant: impl Fn(&PersonRef) -> bool) -> Option<BlockedReason> {
+    let mut of_person = plan.blocked.iter().filter(|blocked| blocked.entry.as_ref().is_none_or(&is_meant));
+    of_person.find_map(|blocked| match &blocked.reason {
+        reason if blocked.group == *name => Some(reason.clone()),
+        BlockedReason::Exclusive { group, present: true, .. } if group == name => {
+            let (group, origin) = (blocked.group.clone(), blocked.origin.clone());
+            Some(BlockedReason::Exclusive { group, origin, present: true })
+        }
+        _ => None,
+    })
 }

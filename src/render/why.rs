@@ -16,7 +16,7 @@ pub fn text(why: &Why, layout: Layout) -> String {
     };
     let mut lines = vec![paint.paint(Style::Title, &(who(why) + &unread))];
     for group in &why.groups {
-        let (word, style) = word(&group.standing);
+        let (word, style) = word(group);
         lines.push(String::new());
         let mode = match group.mode {
             Some(Mode::Exact) | None => String::new(),
@@ -77,8 +77,8 @@ fn identity(member: &crate::model::Member) -> String {
     }
 }
 
-fn word(standing: &Standing) -> (String, Style) {
-    let (word, style) = match standing {
+fn word(group: &WhyGroup) -> (String, Style) {
+    let (word, style) = match &group.standing {
         Standing::Member => ("a member, as declared", Style::Add),
         Standing::Joins => ("declared, to be added", Style::Add),
         Standing::Missing => ("declared and missing; the group is only observed", Style::Warn),
@@ -90,6 +90,7 @@ fn word(standing: &Standing) -> (String, Style) {
         Standing::Additional => ("a member and not declared, which an additive group allows", Style::Dim),
         Standing::Unmanaged => ("a member; no file declares the group", Style::Dim),
         Standing::NotNow => ("declared for another time, and not a member now", Style::Dim),
+        Standing::Blocked(why) if group.present => return (format!("a member, but blocked: {why}"), Style::Warn),
         Standing::Blocked(why) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
     };
     (word.into(), style)

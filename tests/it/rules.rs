@@ -69,3 +69,25 @@ fn exclusive_memberships_that_exist_stay_and_are_reported() {
     assert!(!plan.stdout.contains("in sync"), "{plan}");
     assert_eq!(world.run("plan --format json").exits(3).json()["summary"]["removes"], 0);
 }
+
+#[test]
+fn why_reports_what_the_plan_blocks() {
+    let seed = Seed::default()
+        .group("Initiators", ["alice@example.com", "bob@example.com"])
+        .group("Approvers", ["bob@example.com"]);
+    let world = given(seed);
+    let id = world.account().person_id("bob@example.com").unwrap();
+    let world = world.file("convoke.yaml", format!("{EXCLUSIVE}      - id: {id}\n"));
+    let text = world.run("why bob@example.com").exits(0);
+    let text = text.says("Initiators: a member, but blocked: already in both this group and Approvers");
+    // The other group has the same trouble, although the plan lists it once.
+    text.says("Approvers: a member, but blocked: already in both this group and Initiators (convoke.yaml:7)");
+    for arguments in ["bob@example.com", "bob@example.com Initiators", "bob@example.com Approvers", &id.to_string()] {
+        let json = world.run(&format!("why {arguments} --format json")).exits(0).json();
+        assert_eq!(json["status"], "blocked", "{arguments}: {json}");
+        for group in json["groups"].as_array().unwrap() {
+            assert_eq!((&group["standing"], &group["present"]), (&"blocked".into(), &true.into()), "{json}");
+        }
+    }
+    assert_eq!(world.run("why alice@example.com --format json").exits(0).json()["status"], "in_sync");
+}

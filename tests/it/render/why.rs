@@ -1,10 +1,11 @@
 //! The groups of a person, for people.
 
-use convoke::plan::{Why, plan, why};
+use convoke::model::{RunStatus, Status};
+use convoke::plan::{Standing, Why, plan, why};
 use convoke::render::text::Layout;
 use convoke::render::why::text;
 
-use crate::account::{account, parsed, policy};
+use crate::account::{AccountBuilder, account, member, member_id, parsed, policy};
 
 const FILE: &str = "\
 version: 1
@@ -101,4 +102,26 @@ fn person_only_in_files_is_shown_with_cause() {
     Typo: declared, and cannot be applied: not a member of the account; did you mean alice@example.com?
       groups.yaml:22
     "#);
+}
+
+#[test]
+fn member_with_an_ambiguous_entry_is_blocked() {
+    let sharing = [0, 1].map(|number| member(number, Some("alice@example.com"), Status::Accepted));
+    let [first, second] = sharing;
+    let current = AccountBuilder::default().group_of("Open", [first]).group_of("Other", [second]).observed;
+    let file = "version: 1\ngroups:\n  Open:\n    mode: additive\n    members: [alice@example.com]\n";
+    let desired = parsed(&[("groups.yaml", file)]);
+    let time = "2026-12-01T00:00:00Z".parse().unwrap();
+    let plan = plan(&desired, &current, &policy(), time);
+    assert_eq!(plan.status, RunStatus::Blocked);
+    // The entry may mean either of the two, so it is shown for each of them.
+    for (person, present) in
+        [("alice@example.com".to_owned(), true), (member_id(0).to_string(), true), (member_id(1).to_string(), false)]
+    {
+        let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
+        assert_eq!(found.status, RunStatus::Blocked, "{person}");
+        let group = found.groups.iter().find(|group| group.name.as_str() == "Open").unwrap();
+        assert!(matches!(group.standing, Standing::Blocked(_)), "{person}: {group:?}");
+        assert_eq!((group.present, group.claims.len()), (present, 1), "{person}");
+    }
 }
