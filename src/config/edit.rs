@@ -349,8 +349,8 @@ fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decisi
 
 /// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
 fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
-    let known: BTreeSet<BreachKey> = breaches(scene.desired, scene.now).into_iter().map(|breach| breach.key).collect();
-    let new = breaches(edited, scene.now).into_iter().filter(|breach| !known.contains(&breach.key));
+    let known: BTreeSet<BreachKey> = breaches(scene.desired, scene.now).map(|breach| breach.key).collect();
+    let new = breaches(edited, scene.now).filter(|breach| !known.contains(&breach.key));
     new.filter_map(|breach| {
         let rules = |group: &GroupName| scene.desired.groups.get(group).map(|group| &group.rules);
         let exclusion = |of: &GroupName, with: &GroupName| {

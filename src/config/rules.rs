@@ -39,30 +39,27 @@ pub enum BreachKey {
 /// If a rule is broken.
 pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
     let mut report = Report::default();
-    for breach in breaches(desired, time) {
+    for breach in breaches(desired, time).take(MOST_PROBLEMS) {
         report.push(breach.problem);
     }
     report.finish(sources)
 }
 
-/// The breaches of rules at this time or later, up to the number that is shown.
-#[must_use]
-pub fn breaches(desired: &Desired, time: Timestamp) -> Vec<Breach> {
-    let mut found = Vec::new();
-    for (name, group) in &desired.groups {
-        if let Some(rule) = &group.rules.max_duration {
-            let entries = group.members.iter().filter_map(|entry| too_long(name, rule, entry, time));
-            found.extend(entries.take(MOST_PROBLEMS));
-        }
-        if let Some(rule) = &group.rules.require_reason {
-            found.extend(missing_reasons(name, group, rule).take(MOST_PROBLEMS));
-        }
-        if found.len() >= MOST_PROBLEMS {
-            return found;
-        }
-    }
-    found.extend(Exclusions::of(desired).breaches(time));
-    found
+/// All breaches of rules at this time or later, one by one, because there can be as many as memberships. A part of them
+/// must not be compared with a part of others.
+pub fn breaches(desired: &Desired, time: Timestamp) -> impl Iterator<Item = Breach> {
+    let of_groups = desired.groups.iter().flat_map(move |(name, group)| {
+        let too_long = group
+            .rules
+            .max_duration
+            .iter()
+            .flat_map(move |rule| group.members.iter().filter_map(move |entry| too_long(name, rule, entry, time)));
+        let missing = group.rules.require_reason.iter().flat_map(move |rule| missing_reasons(name, group, rule));
+        too_long.chain(missing)
+    });
+    // The exclusions are sorted only if they are needed.
+    let exclusive = std::iter::once_with(move || Exclusions::of(desired).breaches(time)).flatten();
+    of_groups.chain(exclusive)
 }
 
 /// The breach of an entry without `until`, or with an `until` too far after its beginning.
@@ -182,18 +179,18 @@ impl<'d> Exclusions<'d> {
     }
 
     /// Everybody who would be in two exclusive groups at this time or later, once for each pair of groups.
-    fn breaches(&self, time: Timestamp) -> Vec<Breach> {
+    fn breaches(self, time: Timestamp) -> impl Iterator<Item = Breach> {
         let mut stays: Vec<Stay<'_>> = self.partners.keys().flat_map(|number| self.stays(*number, time)).collect();
         stays
             .sort_unstable_by(|a, b| (a.person, a.start, a.group, a.place).cmp(&(b.person, b.start, b.group, b.place)));
-        let mut found = Vec::new();
-        for of_person in stays.chunk_by(|a, b| a.person == b.person) {
-            found.extend(self.overlaps(of_person));
-            if found.len() >= MOST_PROBLEMS {
-                break;
-            }
-        }
-        found
+        let mut stays = stays.into_iter().peekable();
+        let of_next_person = move || {
+            let mut of_person = vec![stays.next()?];
+            let person = of_person.first()?.person;
+            of_person.extend(std::iter::from_fn(|| stays.next_if(|stay| stay.person == person)));
+            Some(of_person)
+        };
+        std::iter::from_fn(of_next_person).flat_map(move |of_person| self.overlaps(&of_person))
     }
 
     fn stays(&self, number: usize, time: Timestamp) -> impl Iterator<Item = Stay<'d>> {

@@ -200,9 +200,9 @@ proptest! {
         let text = written(&groups, &rosters);
         let sources = sources(&[("a.yaml", &text)]);
         let desired = parse(&sources).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
-        let found: BTreeSet<String> = breaches(&desired, instant(NOW)).iter().map(|breach| told(&breach.key)).collect();
+        let found: BTreeSet<String> = breaches(&desired, instant(NOW)).map(|breach| told(&breach.key)).collect();
         prop_assert_eq!(&found, &brute_force(&groups, &rosters), "{}", text);
-        let exclusive = breaches(&desired, instant(NOW)).into_iter().filter(|b| matches!(b.key, BreachKey::Exclusive { .. }));
+        let exclusive = breaches(&desired, instant(NOW)).filter(|b| matches!(b.key, BreachKey::Exclusive { .. }));
         let keys: Vec<BreachKey> = exclusive.map(|breach| breach.key).collect();
         prop_assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "{:?}", keys);
         prop_assert_eq!(check_rules(&desired, &sources, instant(NOW)).is_err(), !found.is_empty());

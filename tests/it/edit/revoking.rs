@@ -134,3 +134,18 @@ fn entries_that_cannot_be_compared_are_listed() {
         .exits(0)
         .warns("convoke.yaml:11 gina@example.com");
 }
+
+#[test]
+fn many_old_breaches_hide_no_new_one() {
+    let members: String = (0..10_050).map(|number| format!("      - p{number:05}@example.com\n")).collect();
+    let text = format!(
+        "version: 1\ngroups:\n  Old:\n    require_reason: true\n    members:\n{members}  \
+         Zoo:\n    require_reason: true\n    members:\n      - {{ email: zoe@example.com, reason: keeper }}\n"
+    );
+    // One that is beyond the number of problems that are shown becomes one of them.
+    let revoked = after(&text, "revoke p00000@example.com Old");
+    assert_eq!(revoked, text.replace("      - p00000@example.com\n", ""));
+    let said = refused(&text, "grant new@example.com Zoo", 65);
+    assert!(said.contains("new@example.com") && said.contains("reason"), "{said}");
+    after(&text, "grant new@example.com Zoo --reason visitor");
+}
