@@ -171,7 +171,7 @@ fn show_stale(plan: Plan, reason: Stale, args: &ApplyArgs, output: &mut Output) 
 }
 
 fn show_plan(plan: &Plan, stale: Option<Stale>, args: &ApplyArgs, output: &mut Output) {
-    let presentation = Presentation { apply: &command(args), stale, applying: true };
+    let presentation = Presentation { apply: Some(&command(args)), stale, applying: true };
     presentation.plan(plan, args.format.format, output);
 }
 

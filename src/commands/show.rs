@@ -36,8 +36,8 @@ pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
 
 /// The presentation of a plan besides its format.
 pub struct Presentation<'a> {
-    /// The command that applies the plan.
-    pub apply: &'a Invocation,
+    /// The command that applies the plan, if there is one.
+    pub apply: Option<&'a Invocation>,
     /// Why it is not the reviewed plan, if it is not.
     pub stale: Option<Stale>,
     /// Whether it is about to be applied.
@@ -46,7 +46,7 @@ pub struct Presentation<'a> {
 
 impl<'a> Presentation<'a> {
     pub const fn of(apply: &'a Invocation) -> Self {
-        Self { apply, stale: None, applying: false }
+        Self { apply: Some(apply), stale: None, applying: false }
     }
 
     /// Shows a plan.
@@ -54,7 +54,7 @@ impl<'a> Presentation<'a> {
         let repository = github_actions::repository();
         let Self { apply, stale, applying } = self;
         let view =
-            View { invocation: apply, repository: repository.as_ref(), stale: stale.as_ref(), applying: *applying };
+            View { invocation: *apply, repository: repository.as_ref(), stale: stale.as_ref(), applying: *applying };
         let text = |output: &Output| text::plan(plan, view, output.layout());
         match format {
             Format::Text => output.result(&text(output)),

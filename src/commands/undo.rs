@@ -63,9 +63,14 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let mut undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
     undoing.requests = Some(client.requests());
-    files::save_plan(&undoing, &args.out)?;
+    let saved = files::save_plan(&undoing, &args.out);
     let apply = invocation::apply_saved(&args.out, Some(&args.connection), false);
-    Presentation::of(&apply).plan(&undoing, args.format.format, output);
+    // Only a saved plan can be applied.
+    let apply = saved.is_ok().then_some(&apply);
+    if let Err(failure) = saved {
+        output.side_output_failed(&failure);
+    }
+    Presentation { apply, stale: None, applying: false }.plan(&undoing, args.format.format, output);
     tell(&undoing, &desired, output);
     output.detail(&show::cost(client.requests()));
     Ok(plan::exit(&undoing, false))

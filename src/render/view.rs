@@ -7,7 +7,8 @@ use crate::plan::{Digest, Plan, Refusal};
 /// The presentation of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    pub invocation: &'a Invocation,
+    /// `None` if no command can apply the plan, because it could not be saved.
+    pub invocation: Option<&'a Invocation>,
     pub repository: Option<&'a Repository>,
     /// Why this is not the reviewed plan, if it is not.
     pub stale: Option<&'a Stale>,
@@ -60,9 +61,10 @@ impl View<'_> {
         if plan.refusals_beyond_limits().next().is_some() {
             return Next::Resolve;
         }
+        let Some(invocation) = self.invocation else { return Next::Nothing };
         match (plan.refusals.is_empty(), plan.summary.requests > 0, self.applying) {
-            (false, ..) => Next::Accept(self.invocation.accepting(plan.digest)),
-            (true, true, false) => Next::Apply(self.invocation.exactly(plan.digest)),
+            (false, ..) => Next::Accept(invocation.accepting(plan.digest)),
+            (true, true, false) => Next::Apply(invocation.exactly(plan.digest)),
             (true, ..) => Next::Nothing,
         }
     }

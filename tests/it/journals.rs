@@ -171,6 +171,24 @@ fn undoing_a_run_brings_the_account_back() {
 }
 
 #[test]
+fn undo_that_cannot_be_saved_is_shown() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let undo = world.run("undo journal.jsonl --out no/such/folder/undo.json").exits(1);
+    let undo = undo.warns("undo.json cannot be written").says("Plan: 6 to add, 2 to remove in 2 of 2 groups");
+    assert!(!undo.stdout.contains("convoke apply"), "there is nothing to apply: {undo}");
+    for format in ["json", "markdown", "github"] {
+        let undo = world.run(&format!("undo journal.jsonl --out no/such/folder/undo.json --format {format}")).exits(1);
+        assert!(undo.stdout.contains("new@example.com") && !undo.stdout.contains("convoke apply"), "{undo}");
+    }
+    // The plan's own code is kept.
+    let file = world.read("convoke.yaml");
+    world.write("convoke.yaml", file.replace("groups:\n", "  protected: [new@example.com]\ngroups:\n"));
+    world.run("undo journal.jsonl --out undo.json").exits(3);
+    world.run("undo journal.jsonl --out no/such/folder/undo.json").exits(3).warns("cannot be written");
+}
+
+#[test]
 fn unanswered_operation_is_settled_by_reading() {
     let world = world_of(seed());
     let before = world.account().memberships();

@@ -21,7 +21,7 @@ static APPLY: LazyLock<Invocation> =
 
 /// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
-    View { invocation: &APPLY, repository: None, stale: None, applying: false }
+    View { invocation: Some(&APPLY), repository: None, stale: None, applying: false }
 }
 
 /// A failure because of the files.
