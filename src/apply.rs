@@ -8,8 +8,9 @@
 //!    another group and were not seen there are not removed.
 //! 4. **Compare**: every group that received a request is compared with its target.
 //!
-//! A run does what the plan says or less. What it learns can only prevent requests. One [`GroupRun`] applies each
-//! group. Its [`ledger`](ledger::Ledger) records the state of each change when an answer or a reading shows it.
+//! A run makes the plan's changes or fewer, if necessary by other requests. What it learns can prevent a change, but
+//! never cause one. One [`GroupRun`] applies each group. Its [`ledger`](ledger::Ledger) records the state of each
+//! change when an answer or a reading shows it.
 
 mod group;
 mod ledger;
