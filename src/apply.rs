@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
@@ -82,12 +82,15 @@ struct Run<'a> {
     /// Why the journal can no longer be written.
     journal_failed: Mutex<Option<String>>,
     finished: Mutex<u64>,
+    /// Limits how many groups remove members at the same time, so that no request waits behind those of other groups: a
+    /// PUT relies on the reading immediately before it.
+    turns: Semaphore,
     credentials_refused: AtomicBool,
     wrote: AtomicBool,
     /// Whether any request may have taken effect.
     may_have_changed: AtomicBool,
     /// The time that this run has paused before repeated readings.
-    settled_for: Mutex<Duration>,
+    pauses: Mutex<Pauses>,
 }
 
 /// Applies a plan, and reports the results.
@@ -131,6 +134,7 @@ impl<'a> Run<'a> {
         let leaving: BTreeSet<MemberId> =
             plan.groups.iter().flat_map(|group| group.removals().map(|change| change.member.id)).collect();
         let awaited = leaving.into_iter().map(|member| (member, BTreeMap::new())).collect();
+        let concurrency = means.client.concurrency();
         Self {
             plan,
             limits: Limits::new(plan, means.limits_lifted),
@@ -139,10 +143,11 @@ impl<'a> Run<'a> {
             awaited: Mutex::new(awaited),
             journal_failed: Mutex::default(),
             finished: Mutex::default(),
+            turns: Semaphore::new(concurrency),
             credentials_refused: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
             may_have_changed: AtomicBool::new(false),
-            settled_for: Mutex::default(),
+            pauses: Mutex::default(),
         }
     }
 
@@ -233,6 +238,33 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The time in which at least one group paused. Groups pause side by side, and their time counts once.
+#[derive(Default)]
+struct Pauses {
+    /// The groups that pause now, and since when there is any.
+    running: usize,
+    since: Option<Instant>,
+    ended: Duration,
+}
+
+impl Pauses {
+    fn begin(&mut self) {
+        self.running += 1;
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn end(&mut self) {
+        self.running -= 1;
+        if self.running == 0 {
+            self.ended += self.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        }
+    }
+
+    fn total(&self) -> Duration {
+        self.ended + self.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+}
+
 /// The time for readings that contradict acknowledged writes.
 impl Run<'_> {
     /// How much of it may be spent before the end. An addition that never shows does not use up the time that the
@@ -243,7 +275,7 @@ impl Run<'_> {
 
     /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
-        let spent = *locked(&self.settled_for);
+        let spent = locked(&self.pauses).total();
         let left = within.saturating_sub(spent);
         match self.means.client.settles_until() {
             Some(end) => left.min(end.saturating_duration_since(Instant::now())),
@@ -253,13 +285,13 @@ impl Run<'_> {
 
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
-        let begun = Instant::now();
+        locked(&self.pauses).begin();
         let mut stop = self.means.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
         }
-        *locked(&self.settled_for) += begun.elapsed();
+        locked(&self.pauses).end();
     }
 }
 

@@ -225,7 +225,7 @@ impl Report {
     }
 
     fn status(&self) -> RunStatus {
-        if self.credentials_refused && !self.may_have_changed {
+        if self.credentials_refused && !self.may_have_changed && !self.complete {
             RunStatus::Failed
         } else if self.is_blocked || self.blocked > 0 {
             RunStatus::Blocked
@@ -274,6 +274,6 @@ impl Report {
     /// Whether the complete account was seen to be as declared.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
-        self.covers_account && self.complete && self.groups.iter().all(|group| group.in_sync)
+        self.covers_account && self.complete && self.blocked == 0 && self.groups.iter().all(|group| group.in_sync)
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::Run;
 use super::ledger::{Ledger, State};
 use super::limits::RemovalCount;
-use crate::cloudflare::{ApiError, ApiErrorKind, Concern, WriteFate};
+use crate::cloudflare::{ApiError, Concern, WriteFate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
 
@@ -82,7 +82,7 @@ impl<'a> GroupRun<'a> {
 
     /// Whether the group must still be compared with its target.
     pub fn is_to_be_compared(&self) -> bool {
-        self.wrote && !self.is_whole
+        self.wrote && (!self.is_whole || self.is_contradicted())
     }
 
     /// Whether the last reading contradicts an answer of the API.
@@ -105,6 +105,8 @@ impl GroupRun<'_> {
 
     /// Sends the group's DELETEs or its PUT, if it has any.
     pub async fn remove(&mut self, run: &Run<'_>) {
+        // The semaphore is never closed.
+        let _turn = run.turns.acquire().await;
         for operation in &self.plan.operations {
             match operation {
                 Operation::Post(_) => continue,
@@ -155,9 +157,9 @@ impl GroupRun<'_> {
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
             Settled::Done | Settled::GivenUp => {}
-            // The API refuses to remove a member who is not in the group. The removal counts as done once a reading
-            // shows it.
-            Settled::Refused(Concern::Member, error) if error.kind() == ApiErrorKind::NotFound => {
+            // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
+            // done once a reading shows it.
+            Settled::Refused(Concern::Member, error) => {
                 self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
             }
             Settled::Refused(_, error) => self.ledger.record(member, State::Failed(refusal(&error))),

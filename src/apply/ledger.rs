@@ -17,7 +17,7 @@ pub(super) enum State {
     Acknowledged,
     /// An answer or a reading after the request has shown the effect.
     Proven,
-    /// The change was refused or not sent, for this reason. A later reading may still show its effect.
+    /// The change was refused or not sent, for this reason. If a later reading shows its effect, somebody else made it.
     Failed(String),
     /// The API refused the removal because the member is not in the group. Only a reading can confirm that.
     SaidToBeGone(String),
@@ -86,16 +86,12 @@ impl<'a> Ledger<'a> {
         members.into_iter().for_each(|member| self.record(*member, state.clone()));
     }
 
-    /// Records the members seen in the group. Changes that were sent and are visible are proven.
+    /// Records the members seen in the group. Changes that were sent, not refused and are visible are proven.
     pub fn observe(&mut self, present: &BTreeSet<MemberId>) {
         for (member, (change, state)) in &mut self.changes {
             let was_sent = matches!(
                 state,
-                State::Unknown(_)
-                    | State::Acknowledged
-                    | State::Failed(_)
-                    | State::SaidToBeGone(_)
-                    | State::NotRepeated(_)
+                State::Unknown(_) | State::Acknowledged | State::SaidToBeGone(_) | State::NotRepeated(_)
             );
             if was_sent && holds(change, present.contains(member)) {
                 *state = State::Proven;
@@ -146,7 +142,7 @@ impl<'a> Ledger<'a> {
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
             let unmade = |reason: String| UnmadeChange { action: change.action, member: change.member.clone(), reason };
-            let was_tried = !matches!(state, State::Open | State::Kept(_) | State::Skipped(_));
+            let was_tried = !matches!(state, State::Open | State::Failed(_) | State::Kept(_) | State::Skipped(_));
             if holds(change, present.contains(&change.member.id)) {
                 match change.action {
                     Action::Add if was_tried => outcomes.added.push(change.member.clone()),

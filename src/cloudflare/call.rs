@@ -218,6 +218,15 @@ impl Caller {
     }
 
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, Failed> {
+        self.call_if(call, &|| true).await
+    }
+
+    /// Asks immediately before each attempt, after all waiting, whether the request may still be sent.
+    pub(super) async fn call_if<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        may_send: &dyn Fn() -> bool,
+    ) -> Result<Answered<T>, Failed> {
         let mut patience = Patience::new(self.max_wait);
         let mut backoff = self.backoff();
         let mut attempts = Attempts::default();
@@ -225,7 +234,7 @@ impl Caller {
             if self.has_ended(call.settles) {
                 return Err(call.fail(attempts.last.unwrap_or_else(AttemptFailure::stopped), attempts.made, None));
             }
-            let failure = match self.attempt(call, &mut patience, &mut attempts).await {
+            let failure = match self.attempt(call, may_send, &mut patience, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failure)) => failure,
                 Err(TooLong { wait }) => {
@@ -265,19 +274,24 @@ impl Caller {
     async fn attempt<T: DeserializeOwned>(
         &self,
         call: &Call,
+        may_send: &dyn Fn() -> bool,
         patience: &mut Patience,
         attempts: &mut Attempts,
     ) -> Result<Result<Answered<T>, AttemptFailure>, TooLong> {
+        let asked = Instant::now();
         // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
-            Ok::<_, TooLong>((permit, self.admit(call, patience, attempts).await?))
+            Ok::<_, TooLong>((permit, self.admit(call, asked, patience, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
             biased;
             () = self.ended(call.settles) => return Ok(Err(AttemptFailure::stopped())),
             admitted = admitted => admitted?,
         };
+        if !may_send() {
+            return Ok(Err(AttemptFailure::stopped()));
+        }
         attempts.made += 1;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
@@ -312,7 +326,10 @@ impl Caller {
     /// Tells the pacer the result of a request, and whether the API was reached.
     fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, Loss>) {
         match reply {
-            Ok(answer) if answer.status == 429 => ticket.refused(answer.retry_after, &answer.allowances),
+            Ok(answer) if answer.status == 429 => {
+                let wait = answer.retry_after.or_else(|| Judge::wait_in_body(answer.body.as_ref().ok()?));
+                ticket.refused(wait, &answer.allowances);
+            }
             Ok(answer) => ticket.answered(&answer.allowances),
             Err(_) => drop(ticket),
         }
@@ -325,11 +342,19 @@ impl Caller {
         }
     }
 
-    async fn admit(&self, call: &Call, patience: &mut Patience, attempts: &Attempts) -> Result<Ticket<'_>, TooLong> {
+    async fn admit(
+        &self,
+        call: &Call,
+        asked: Instant,
+        patience: &mut Patience,
+        attempts: &Attempts,
+    ) -> Result<Ticket<'_>, TooLong> {
+        let queued = asked.elapsed();
         let asked = Instant::now().into_std();
         let left = patience.left(asked);
         let (pace, left) = match call.retry {
-            Retry::Never => (Pace::Pressing, left.min(FRESH)),
+            Retry::Never if queued > FRESH => return Err(TooLong { wait: Duration::ZERO }),
+            Retry::Never => (Pace::Pressing, left.min(FRESH - queued)),
             Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
         };
         let status = attempts.last.as_ref().and_then(|failure| failure.status);

@@ -83,6 +83,12 @@ impl Client {
         self.caller.stop();
     }
 
+    /// The maximum number of requests in flight.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.caller.concurrency
+    }
+
     /// The same client for reads that settle a write. They continue until [`Client::settles_until`].
     #[must_use]
     pub fn settling(&self) -> Self {
@@ -225,10 +231,11 @@ impl Client {
         write::send(&self.caller, &call).await
     }
 
-    /// Removes a member from a group. The API refuses this if the member is not in the group.
-    pub async fn remove_member(&self, group: &GroupRef, member: MemberId) -> WriteFate {
+    /// Removes a member from a group. The API refuses this if the member is not in the group. `may_send` is asked
+    /// immediately before each attempt, after all waiting.
+    pub async fn remove_member(&self, group: &GroupRef, member: MemberId, may_send: &dyn Fn() -> bool) -> WriteFate {
         let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), None);
-        write::send(&self.caller, &call).await
+        write::send_if(&self.caller, &call, may_send).await
     }
 
     fn read(&self, operation: ApiOperation, group: Option<&GroupRef>, path: &[&str]) -> Call {

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::headers::LONGEST;
+
 /// The fields of every answer except its result.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope {
@@ -127,7 +129,7 @@ impl ProblemDocument {
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        whole_number(&self.retry_after).map(Duration::from_secs)
+        whole_number(&self.retry_after).map(|seconds| Duration::from_secs(seconds).min(LONGEST))
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 /// More policies are ignored.
 const MOST_POLICIES: usize = 8;
 /// A longer time is ignored, or cut if it must be obeyed.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The remaining quota of one policy.
 #[derive(Clone, Debug, PartialEq, Eq)]

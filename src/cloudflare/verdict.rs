@@ -128,6 +128,11 @@ impl Judge {
         serde_json::from_slice(&body).map_err(|error| unreadable(&error))
     }
 
+    /// The wait that the body of a refusal asks for.
+    pub(super) fn wait_in_body(body: &[u8]) -> Option<Duration> {
+        serde_json::from_slice::<ProblemDocument>(body).ok()?.retry_after()
+    }
+
     fn failure(&self, status: u16, body: &[u8]) -> AttemptFailure {
         let envelope = serde_json::from_slice::<Envelope>(body).ok();
         let messages = envelope.as_ref().map(|envelope| self.messages(envelope)).unwrap_or_default();
@@ -157,7 +162,9 @@ impl Judge {
             },
             retry_after: problem.as_ref().and_then(ProblemDocument::retry_after),
             // The edge cannot set up TLS with the API behind it, which only an administrator can repair.
-            lasting: matches!(status, 525 | 526) || problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry),
+            // The document of a rate limit says not to retry at once; the limit ends all the same.
+            lasting: matches!(status, 525 | 526)
+                || (status != 429 && problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry)),
             messages,
             ..AttemptFailure::new(kind, fate)
         }
@@ -265,6 +272,7 @@ mod tests {
         assert!(judged(525, "").lasting && judged(526, "<html>").lasting);
         assert!(!judged(524, "").lasting && !judged(502, r#"{"title":"x","retryable":true}"#).lasting);
         assert!(judged(502, r#"{"title":"x","retryable":false}"#).lasting);
+        assert!(!judged(429, r#"{"title":"x","retryable":false}"#).lasting);
     }
 
     #[test]

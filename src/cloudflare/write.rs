@@ -65,7 +65,11 @@ pub(super) fn body(members: &[MemberId]) -> Vec<u8> {
 }
 
 pub(super) async fn send(caller: &Caller, call: &Call) -> WriteFate {
-    match caller.call::<WriteAnswer>(call).await {
+    send_if(caller, call, &|| true).await
+}
+
+pub(super) async fn send_if(caller: &Caller, call: &Call, may_send: &dyn Fn() -> bool) -> WriteFate {
+    match caller.call_if::<WriteAnswer>(call, may_send).await {
         Ok(Answered { result, ray }) => {
             let shows_the_group = call.message.method != Method::DELETE;
             WriteFate::Answered { members: result.members().filter(|_| shows_the_group), ray }

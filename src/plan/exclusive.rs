@@ -26,6 +26,7 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
         compared.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
     let mut blocked = Vec::new();
     let mut forbidden: BTreeMap<usize, BTreeSet<MemberId>> = BTreeMap::new();
+    let mode = |name: &GroupName| desired.groups.get(name).map_or(Mode::Exact, |group| group.mode);
     for (first, second) in pairs {
         let (Some(in_first), Some(in_second)) = (declared.get(first), declared.get(second)) else { continue };
         let place = |name| places.get(name).copied();
@@ -36,7 +37,8 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
                 |name: &GroupName, of: &DesiredMember, with: &GroupName, because: &DesiredMember, present| {
                     let reason =
                         BlockedReason::Exclusive { group: with.clone(), origin: because.origin.clone(), present };
-                    blocked.push(Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), reason));
+                    let entry = Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), reason);
+                    blocked.push(Blocked { mode: mode(name), ..entry });
                 };
             if states.0 == Presence::Joins {
                 report(first, entry, second, other, false);
@@ -47,7 +49,11 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
                 forbidden.entry(place(second).unwrap_or_default()).or_default().insert(id);
             }
             if states == (Presence::Present, Presence::Present) {
-                report(first, entry, second, other, true);
+                // Nothing is written to an observed group, so the other one has to change.
+                match mode(first) == Mode::Observe {
+                    true => report(second, other, first, entry, true),
+                    false => report(first, entry, second, other, true),
+                }
             }
         }
     }

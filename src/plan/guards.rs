@@ -222,7 +222,8 @@ pub(super) fn check_account(
     current: &Observed,
     located: &BTreeMap<GroupName, Located>,
 ) {
-    plan.refusals.extend(pinned_names(desired, current, located));
+    let refusals = pinned_names(plan, desired, current, located);
+    plan.refusals.extend(refusals);
     plan.refusals.extend(unmanaged_groups(plan, desired));
     sort(plan);
 }
@@ -335,18 +336,23 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
     let removes = plan.removes_anybody();
     let holds = plan.groups.iter().any(|group| !group.held.is_empty());
     let unknown = plan.guards.protected.iter().filter(|entry| (removes || holds) && !people.knows(&entry.person));
-    let mut texts: Option<Texts<'_, ()>> = None;
+    let mut texts: Option<Texts<'_, &str>> = None;
     for entry in unknown {
         let texts = texts.get_or_insert_with(|| {
             let (addresses, ids) = (people.addresses(), people.ids());
-            Texts::new(addresses.chain(ids).map(|(text, _)| (text, ())))
+            Texts::new(addresses.chain(ids).map(|(text, _)| (text, text)))
         });
         let text = typos::written(&entry.person);
         let near = texts.nearest(text, typos::tolerance(text));
+        // Suggestions have a maximum total cost. Whether there is anybody must be known in any case.
+        let first = || texts.any_near(text, |_| typos::tolerance(text));
         let message = format!("{} is protected at {}, but is not a member of the account", entry.person, entry.origin);
         let origin = Some(entry.origin.clone());
-        let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, ())| *text).collect();
+        let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, _)| *text).collect();
         names.dedup();
+        if names.is_empty() {
+            names.extend(first());
+        }
         if names.is_empty() || !removes {
             let help = "correct the entry in settings.protected, or remove it".into();
             warnings.push(PlanWarning { message, help, origin });
@@ -408,10 +414,16 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
     })
 }
 
-/// Checks every pinned group, also groups whose members could not be read.
-fn pinned_names(desired: &Desired, current: &Observed, located: &BTreeMap<GroupName, Located>) -> Vec<Refusal> {
+/// Checks every pinned group of the plan, also groups whose members could not be read, and destinations of moves.
+fn pinned_names(
+    plan: &Plan,
+    desired: &Desired,
+    current: &Observed,
+    located: &BTreeMap<GroupName, Located>,
+) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    for name in located.keys() {
+    let names: BTreeSet<&GroupName> = located.keys().chain(plan.groups.iter().map(|group| &group.name)).collect();
+    for name in names {
         let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };
         let Some(present) = current.groups.get(&pin.value).map(|group| &group.name) else { continue };
         if present != name {

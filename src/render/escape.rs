@@ -147,14 +147,25 @@ pub fn metric_label(text: &str) -> String {
 }
 
 /// For a cell of a spreadsheet: an apostrophe is inserted before text that a spreadsheet program interprets as a
-/// formula.
+/// formula, also after characters that separate cells for some programs.
 #[must_use]
 pub fn spreadsheet(text: &str) -> String {
-    let cleaned = clean(text);
-    match cleaned.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
-        true => format!("'{cleaned}"),
-        false => cleaned,
+    let mut safe = String::with_capacity(text.len() + 1);
+    // Where the current cell begins, until anything but space follows.
+    let mut begin = Some(0);
+    for c in clean(text).chars() {
+        if let Some(begin) = begin
+            && matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}')
+        {
+            safe.insert(begin, '\'');
+        }
+        safe.push(c);
+        begin = match c {
+            ';' | '|' | '\t' => Some(safe.len()),
+            _ => begin.filter(|_| c.is_whitespace()),
+        };
     }
+    safe
 }
 
 /// The text, cut if it is too long.
@@ -273,6 +284,8 @@ mod tests {
         assert_eq!(spreadsheet("=HYPERLINK(\"a\")"), "'=HYPERLINK(\"a\")");
         assert_eq!(spreadsheet(" +1@example.com"), "' +1@example.com");
         assert_eq!(spreadsheet("a=b@example.com"), "a=b@example.com");
+        assert_eq!(spreadsheet("Ops;=cmd|'x'"), "Ops;'=cmd|'x'");
+        assert_eq!(spreadsheet("a; b-c"), "a; b-c");
         assert_eq!(spreadsheet("\t=1"), "\\t=1");
     }
 

@@ -1,6 +1,6 @@
 //! `apply` with lost answers and changes by others, which are settled by readings.
 
-use convoke::sandbox::{Cut, Edit, Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Cut, Delay, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use insta::assert_snapshot;
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
@@ -193,4 +193,56 @@ fn reverted_change_is_reported_as_missing() {
     world.run("apply --yes --max-wait 1s").exits(5).says("it was made, but the last reading does not show it");
     world.run("apply --yes").exits(0);
     assert_eq!(world.members("Team"), ["alice@example.com", "bob@example.com"]);
+}
+
+#[test]
+fn late_reading_of_an_addition_is_repeated_after_the_removals() {
+    let added = || Match::operation(Endpoint::ListMembers).group("Added");
+    let world = post_put_and_delete([
+        FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::OmitResult),
+        // More than half of the time for repeated readings, which is all that may pass before the removals.
+        FaultRule::always(added(), Fault::Lag(Delay::millis(2500))),
+    ]);
+    world.run("apply --yes --max-wait 4s").exits(0).says("Applied: 3 added, 4 removed.");
+    in_sync(&world);
+}
+
+#[test]
+fn replacement_follows_its_reading_immediately() {
+    let names = ["A", "B", "C", "D", "E"];
+    let before = ["a@example.com", "m1@example.com", "m2@example.com", "m3@example.com", "m4@example.com"];
+    let seed = names.iter().fold(Seed::default(), |seed, name| seed.group(name, before));
+    let after: Vec<(&str, &[&str])> = names.iter().map(|name| (*name, &["a@example.com"][..])).collect();
+    let world = given(seed).groups(&after);
+    world.run("apply --yes --concurrency 1").exits(0).says("Applied: 0 added, 20 removed.");
+    let requests = world.account().requests();
+    let pairs: Vec<_> = requests.windows(2).filter(|pair| pair[1].method == "PUT").collect();
+    assert_eq!(pairs.len(), names.len());
+    for pair in pairs {
+        assert_eq!((pair[0].method.as_str(), &pair[0].group), ("GET", &pair[1].group), "{requests:#?}");
+    }
+}
+
+#[test]
+fn refused_change_made_by_somebody_else_is_not_reported_as_made() {
+    let removed = Fault::EditBefore(Edit::remove("Deleted", "mallory@example.com"));
+    let last_reading = Match::operation(Endpoint::ListMembers).group("Deleted").nth(2);
+    let world = post_put_and_delete([
+        FaultRule::once(Match::operation(Endpoint::RemoveMember), Fault::status(403)),
+        FaultRule::once(last_reading, removed),
+    ]);
+    let report = world.run("apply --yes --format json").exits(0).json();
+    assert_eq!((&report["status"], &report["added"], &report["removed"]), (&"applied".into(), &3.into(), &3.into()));
+    in_sync(&world);
+}
+
+#[test]
+fn missing_observed_group_is_not_in_sync() {
+    let world = given(Seed::default().group("A", ["a@example.com"]));
+    let files = "version: 1\ngroups:\n  A: { members: [a@example.com] }\n  Watched: { mode: observe, members: [a@example.com] }\n";
+    world.write("convoke.yaml", files);
+    let outcome = world.run("apply --yes").exits(0);
+    assert!(!outcome.stdout.contains("The account is in sync"), "{outcome}");
+    let outcome = world.run("plan").exits(0);
+    assert!(!outcome.stdout.contains("The account is in sync"), "{outcome}");
 }

@@ -271,3 +271,20 @@ fn shown_command_quotes_names_for_a_shell() {
     run_shown(&world, &["plan", "--only=-It's $HOME"]);
     assert_eq!(world.members("-It's $HOME"), ["alice@example.com", "new@example.com"]);
 }
+
+#[test]
+fn only_changed_checks_the_pins_of_destinations() {
+    let seed = Seed::default().group("A", ["a@example.com", "b@example.com"]).group("Renamed", ["c@example.com"]);
+    let world = given(seed);
+    let id = world.account().group_id("Renamed").unwrap();
+    let files = |members: &str| {
+        format!(
+            "version: 1\nsettings: {{ limits: {{ group_removals: 100% }} }}\ngroups:\n  A: {{ members: [{members}] }}\n  B: {{ id: {id}, members: [b@example.com, c@example.com] }}\n"
+        )
+    };
+    world.write("base.yaml", files("a@example.com, b@example.com"));
+    world.write("convoke.yaml", files("a@example.com"));
+    let refused = world.run("apply --yes --base base.yaml --only-changed").exits(3);
+    refused.says("pinned_name  B:").says("is called \"Renamed\" in the account");
+    assert_eq!(world.writes(), Vec::<String>::new());
+}

@@ -111,13 +111,20 @@ impl GroupRun<'_> {
         let fate = match operation {
             Operation::Post(members) => client.add_members(&group, members).await,
             Operation::Put(members) => client.replace_members(&group, members).await,
-            Operation::Delete(member) => client.remove_member(&group, *member).await,
+            Operation::Delete(member) => {
+                let may_send = || self.allow_delete(*member, run).is_ok();
+                client.remove_member(&group, *member, &may_send).await
+            }
         };
         let (ray, error) = (fate.ray().map(Into::into), fate.error().map(ApiError::reason));
         if let Err(error) = run.means.journal.answered(announced, outcome(&fate), ray, error).await {
             run.note_journal_failure(&error);
         }
         self.learn(operation, &effect, &changes, &fate, run).await;
+        // What was learned while the request waited for its turn may have stopped it.
+        if matches!(fate, WriteFate::NotSent(_)) && run.closed_by().is_none() && !self.still_allows(operation, run) {
+            return Attempt::Withheld;
+        }
         Attempt::Sent(fate)
     }
 
@@ -209,7 +216,7 @@ impl GroupRun<'_> {
 
     /// Reads the complete group.
     pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
-        let members = run.reader.group_members(&self.reference()).await?;
+        let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
         self.unread = None;
         let present = members.keys().copied().collect();
         self.last_read = Some(members);

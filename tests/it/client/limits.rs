@@ -91,3 +91,16 @@ async fn concurrency_is_never_exceeded() {
     assert_eq!(seen.load(Ordering::SeqCst), 32);
     assert_eq!(server.connections(), 8);
 }
+
+#[tokio::test]
+async fn wait_in_the_body_of_a_rate_limit_is_obeyed() {
+    let document = r#"{"title":"Error 1015","status":429,"retryable":false,"retry_after":2}"#;
+    let server = Server::start(move |before, request| match before {
+        0 => Reply::status(429, document).with("content-type", "application/problem+json"),
+        _ => paged(request, 3, 500),
+    });
+    let server = server.await;
+    server.patient_client(Duration::from_secs(20)).group_members(&group()).await.unwrap();
+    let seen = server.seen();
+    assert!(seen[1].at >= seen[0].at + Duration::from_secs(2));
+}

@@ -27,7 +27,11 @@ async fn each_write_is_sent_as_documented() {
     assert_eq!(answered(fate), Some(BTreeSet::from([id(1), id(2)])));
     answered(client.replace_members(&group(), &[id(1), id(2)]).await);
     answered(client.replace_members(&group(), &[]).await);
-    assert_eq!(answered(client.remove_member(&group(), id(1)).await), None, "the answer to DELETE proves nothing");
+    assert_eq!(
+        answered(client.remove_member(&group(), id(1), &|| true).await),
+        None,
+        "the answer to DELETE proves nothing"
+    );
     let path = format!("/accounts/{ACCOUNT}/iam/user_groups/{GROUP}/members");
     let sent: Vec<_> = server.seen().into_iter().map(|request| (request.line, request.body)).collect();
     let one = format!(r#"[{{"id":"{}"}}]"#, id(1));
@@ -74,7 +78,7 @@ async fn fates(reply: Reply) -> [WriteFate; 3] {
     let fates = [
         client.add_members(&group(), &[id(1)]).await,
         client.replace_members(&group(), &[id(1)]).await,
-        client.remove_member(&group(), id(1)).await,
+        client.remove_member(&group(), id(1), &|| true).await,
     ];
     assert_eq!(server.seen().len(), 3, "{shown}");
     fates
