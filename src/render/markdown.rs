@@ -18,11 +18,14 @@ use super::counted;
 use super::escape::{code, fence, prose};
 use super::view::{Next, STALE_HELP, Stale, View, place, unsaid_origin};
 use super::words::{self, figures, labels, last_day};
+use crate::model::GroupRef;
 use crate::plan::{Blocked, Change, Expiring, GroupPlan, Plan, PlanWarning, Refusal, Since};
 use changes::Parts;
-use page::{Page, alert, folded, list};
+use page::{List, Page, REST, alert, fit, folded, least};
 
 const EXPIRED_TITLE: &str = "**Expired access stays**, because its removal is held.";
+const BLOCKED_TITLE: &str = "**Blocked.** These entries are declared, but cannot be applied.";
+const UNMANAGED_TITLE: &str = "Groups of the account that no file declares:";
 
 /// Marks the comment of a command, so that a workflow can find and replace it. `show` and `undo` write the page of a
 /// plan.
@@ -41,14 +44,33 @@ pub fn plan(plan: &Plan, view: View<'_>) -> String {
     if !subtitle.is_empty() {
         page.push(&format!("{}\n\n", subtitle.join(" · ")));
     }
-    alerts(plan, view, &mut page);
+    if let Some(stale) = view.stale {
+        page.push(&stale_alert(stale, plan));
+    }
     let parts = Parts::of(plan, view.repository);
-    let expiring = list("**Expiring soon**", plan.expiring.iter().map(|it| expiring(it, view)), page.room() / 12);
-    let unmanaged = unmanaged(plan, page.room() / 12);
+    let lists = lists(plan, view, page.room() / 12);
+    let room = room_for_lists(&page, parts.essential(), least(&lists));
+    let [refused, expired, loosened, blocked, held, warnings, settings, expiring, unmanaged] = fit(lists, room);
+    page.push(&alert("CAUTION", &refused));
+    page.push(&alert("WARNING", &(expired + &loosened + &blocked + &held + &warnings)));
+    page.push(&settings);
+    let unmanaged = fold_unmanaged(plan, unmanaged);
     parts.write(&mut page, expiring.len() + unmanaged.len());
     page.push(&expiring);
     page.push(&unmanaged);
     page.finish()
+}
+
+/// The space for the lists: what the table and the removals leave, up to half of the page. If these do not fit anyway,
+/// the reasons for a refusal are worth more than a few rows.
+fn room_for_lists(page: &Page, essential: usize, least: usize) -> usize {
+    /// The frames of the alerts and of the folded list.
+    const FRAMES: usize = 3 * REST;
+    let room = page.room();
+    match room.checked_sub(essential + FRAMES).filter(|free| *free >= least) {
+        Some(free) => free.min(room / 2),
+        None => room / 6,
+    }
 }
 
 fn headline(plan: &Plan, view: View<'_>) -> String {
@@ -88,42 +110,35 @@ fn subtitle(plan: &Plan) -> Vec<String> {
     }
 }
 
-/// Everything that is stale, refused, blocked or held, as alerts.
-fn alerts(plan: &Plan, view: View<'_>, page: &mut Page) {
-    let most = page.room() / 6;
-    if let Some(stale) = view.stale {
-        page.push(&stale_alert(stale, plan));
-    }
-    let refusals = list(
-        "**Refused.** This plan cannot be applied as it is.",
-        plan.refusals.iter().map(|it| refusal(it, view)),
-        most,
-    );
-    page.push(&alert("CAUTION", &refusals));
-    let expired = list(EXPIRED_TITLE, held_expired(plan, view).into_iter(), most);
-    let blocked = list(
-        "**Blocked.** These entries are declared, but cannot be applied.",
-        plan.blocked.iter().map(|it| blocked(it, view)),
-        most,
-    );
-    let held = list("**Held.** These members stay until the entries are resolved.", held(plan, view).into_iter(), most);
-    let loosened = base_changes("**Loosened.** This change loosens protections.", plan, true, view, most);
-    page.push(&alert("WARNING", &(expired + &loosened + &blocked + &held + &warnings(plan, view, most))));
-    page.push(&base_changes("**Other settings that this change modifies**", plan, false, view, most));
+/// Everything that is refused, held, loosened, blocked or expiring. The last two lists have at most `few` bytes each.
+fn lists(plan: &Plan, view: View<'_>, few: usize) -> [List; 9] {
+    let refusals = plan.refusals.iter().map(|it| refusal(it, view));
+    let blocked = plan.blocked.iter().map(|it| blocked(it, view));
+    let expiring = plan.expiring.iter().map(|it| expiring(it, view));
+    [
+        List::new("**Refused.** This plan cannot be applied as it is.", refusals).in_alert(),
+        List::new(EXPIRED_TITLE, held_expired(plan, view)).in_alert(),
+        List::new("**Loosened.** This change loosens protections.", base_changes(plan, true, view)).in_alert(),
+        List::new(BLOCKED_TITLE, blocked).in_alert(),
+        List::new("**Held.** These members stay until the entries are resolved.", held(plan, view)).in_alert(),
+        List::new("**Warnings**", warnings(plan, view)).in_alert(),
+        List::new("**Other settings that this change modifies**", base_changes(plan, false, view)),
+        List::new("**Expiring soon**", expiring).at_most(few),
+        List::new(UNMANAGED_TITLE, unmanaged(plan)).at_most(few),
+    ]
 }
 
 /// The changes under review that affect no membership directly.
-fn base_changes(title: &str, plan: &Plan, loosens: bool, view: View<'_>, most: usize) -> String {
+fn base_changes(plan: &Plan, loosens: bool, view: View<'_>) -> Vec<String> {
     let changes = plan.base_changes.iter().filter(|change| change.loosens == loosens);
-    let items: Vec<String> = changes
+    changes
         .map(|change| {
             // A removed setting has no line in the files under review to link to.
             let repository = view.repository.filter(|_| change.after.is_some());
             let place = change.origin.as_ref().map(|origin| format!(" ({})", place(origin, repository)));
             format!("{}{}", words::base_change(change, code), place.unwrap_or_default())
         })
-        .collect();
-    list(title, items.into_iter(), most)
+        .collect()
 }
 
 fn stale_alert(stale: &Stale, plan: &Plan) -> String {
@@ -202,12 +217,12 @@ fn blocked(blocked: &Blocked, view: View<'_>) -> String {
     format!("{place} in {}: {}{label}", code(blocked.group.as_str()), prose(&blocked.to_string()))
 }
 
-fn warnings(plan: &Plan, view: View<'_>, most: usize) -> String {
+fn warnings(plan: &Plan, view: View<'_>) -> Vec<String> {
     let item = |warning: &PlanWarning| {
         let place = warning.origin.as_ref().map(|origin| format!("{}: ", place(origin, view.repository)));
         format!("{}{}. Help: {}", place.unwrap_or_default(), prose(&warning.message), prose(&warning.help))
     };
-    list("**Warnings**", plan.warnings.iter().map(item), most)
+    plan.warnings.iter().map(item).collect()
 }
 
 fn expiring(expiring: &Expiring, view: View<'_>) -> String {
@@ -215,9 +230,12 @@ fn expiring(expiring: &Expiring, view: View<'_>) -> String {
     format!("{who} in {group} until {} ({})", last_day(expiring.until), place(&expiring.origin, view.repository))
 }
 
-fn unmanaged(plan: &Plan, most: usize) -> String {
-    let groups = plan.unmanaged_groups.iter().map(|group| format!("{} (`{}`)", code(group.name.as_str()), group.id));
+fn unmanaged(plan: &Plan) -> Vec<String> {
+    let item = |group: &GroupRef| format!("{} (`{}`)", code(group.name.as_str()), group.id);
+    plan.unmanaged_groups.iter().map(item).collect()
+}
+
+fn fold_unmanaged(plan: &Plan, list: String) -> String {
     let title = counted(plan.unmanaged_groups.len() as u64, "unmanaged group");
-    let list = list("Groups of the account that no file declares:", groups, most);
     if list.is_empty() { list } else { folded(&title, &list) }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::page::{Page, REST, folded, list};
+use super::page::{Page, REST, folded, list, shares};
 use super::{facts, signed};
 use crate::model::{Mode, Origin, Status};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since};
@@ -16,6 +16,9 @@ use crate::render::words::{concerns, figures, labeled, labels, name};
 
 /// The bytes of a diff in addition to its lines.
 const FRAME: usize = 1500;
+
+/// The bytes of the titles and numbers of everything besides the table and the removals.
+const TITLES: usize = 12 * REST;
 
 /// The maximum number of file lines below a diff.
 const PLACES: usize = 8;
@@ -51,14 +54,23 @@ impl<'a> Parts<'a> {
         Self { parts: labels(plan).into_iter().map(part).collect(), repository }
     }
 
+    /// The bytes of the table of all groups and of every removal.
+    fn whole(&self, detail: Detail) -> usize {
+        let removals: usize = self.parts.iter().map(|part| self.removals(part, detail, usize::MAX).len()).sum();
+        self.table(detail, usize::MAX).len() + removals
+    }
+
+    /// The bytes with which nothing of the table and the removals is left out.
+    pub fn essential(&self) -> usize {
+        self.whole(Detail::Names) + TITLES
+    }
+
     /// Writes the parts into the page, and leaves `reserved` bytes for others.
     pub fn write(&self, page: &mut Page, reserved: usize) {
-        let reserved = reserved + 4 * REST;
+        let reserved = reserved + TITLES;
         let essential = page.room().saturating_sub(reserved);
-        let detail = [Detail::Links, Detail::Places, Detail::Names].into_iter().find(|detail| {
-            let removals: usize = self.parts.iter().map(|part| self.removals(part, *detail, usize::MAX).len()).sum();
-            self.table(*detail, usize::MAX).len() + removals <= essential
-        });
+        let mut details = [Detail::Links, Detail::Places, Detail::Names].into_iter();
+        let detail = details.find(|detail| self.whole(*detail) <= essential);
         let cut = detail.is_none();
         let detail = detail.unwrap_or(Detail::Names);
         page.push(&self.table(detail, if cut { essential / 2 } else { usize::MAX }));
@@ -87,18 +99,7 @@ impl<'a> Parts<'a> {
             0 => 0,
             removals => removals + REST,
         };
-        let mut needs: Vec<(usize, usize)> =
-            self.parts.iter().map(need).enumerate().map(|(place, need)| (need, place)).collect();
-        needs.sort_unstable();
-        let (mut left, mut parts) = (room, needs.len());
-        let mut shares = BTreeMap::new();
-        for (need, place) in needs {
-            let share = need.min(left / parts);
-            shares.insert(place, share);
-            left -= share;
-            parts -= 1;
-        }
-        shares.into_values().collect()
+        shares(&self.parts.iter().map(need).collect::<Vec<_>>(), room)
     }
 
     /// The differences that existed before the change under review, folded.

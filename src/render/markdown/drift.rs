@@ -1,7 +1,10 @@
 //! Drift as an issue: the differences from the files, not the actions of a plan.
 
 use super::page::{Page, alert, folded, list};
-use super::{EXPIRED_TITLE, blocked, expiring, facts, held_expired, marker, unmanaged, warnings};
+use super::{
+    BLOCKED_TITLE, EXPIRED_TITLE, UNMANAGED_TITLE, blocked, expiring, facts, fold_unmanaged, held_expired, marker,
+    unmanaged, warnings,
+};
 use crate::model::Mode;
 use crate::plan::{Change, GroupPlan, Plan};
 use crate::render::escape::{cell, code, fence};
@@ -21,22 +24,19 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
         page.push(&format!("{}\n\n", further.join(" · ")));
     }
     let most = page.room() / 6;
-    let held = list(EXPIRED_TITLE, held_expired(plan, view).into_iter(), most);
-    let blocked = list(
-        "**Blocked.** These entries are declared, but cannot be applied.",
-        plan.blocked.iter().map(|it| blocked(it, view)),
-        most,
-    );
-    page.push(&alert("WARNING", &(held + &blocked + &warnings(plan, view, most))));
+    let held = list(EXPIRED_TITLE, held_expired(plan, view), most);
+    let blocked = list(BLOCKED_TITLE, plan.blocked.iter().map(|it| blocked(it, view)), most);
+    let warnings = list("**Warnings**", warnings(plan, view), most);
+    page.push(&alert("WARNING", &(held + &blocked + &warnings)));
     page.push(&table(plan, page.room() / 3));
     write_members(plan, view, &mut page);
     let refusals: Vec<String> = plan.refusals.iter().map(|it| super::refusal(it, view)).collect();
     if !refusals.is_empty() {
         let most = page.room() / 3;
-        page.push(&folded("Guards that would refuse the correction", &list("", refusals.into_iter(), most)));
+        page.push(&folded("Guards that would refuse the correction", &list("", refusals, most)));
     }
     page.push(&list("**Expiring soon**", plan.expiring.iter().map(|it| expiring(it, view)), page.room() / 3));
-    page.push(&unmanaged(plan, page.room()));
+    page.push(&fold_unmanaged(plan, list(UNMANAGED_TITLE, unmanaged(plan), page.room() / 2)));
     page.finish()
 }
 
@@ -56,7 +56,7 @@ fn write_members(plan: &Plan, view: View<'_>, page: &mut Page) {
 }
 
 fn members(plan: &Plan, kind: DriftKind, view: View<'_>, most: usize) -> String {
-    list(&format!("**{}**", kind.title()), people(plan, kind, view).into_iter(), most)
+    list(&format!("**{}**", kind.title()), people(plan, kind, view), most)
 }
 
 fn foot(plan: &Plan, view: View<'_>) -> String {

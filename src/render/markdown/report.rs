@@ -28,11 +28,11 @@ pub fn report(report: &Report) -> String {
     page.push(&table(&groups, page.room() / 3));
     let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group)).collect();
     let title = format!("**{} not made**", counted(undone.len() as u64, "change"));
-    page.push(&list(&title, undone.into_iter(), page.room() / 2));
+    page.push(&list(&title, undone, page.room() / 2));
     let others: Vec<String> = groups.iter().flat_map(|group| by_others(group)).collect();
-    page.push(&list("**Changed by somebody else meanwhile**", others.into_iter(), page.room() / 2));
+    page.push(&list("**Changed by somebody else meanwhile**", others, page.room() / 2));
     let troubles: Vec<String> = groups.iter().filter_map(|group| trouble(group)).collect();
-    page.push(&list("**Errors**", troubles.into_iter(), page.room() / 2));
+    page.push(&list("**Errors**", troubles, page.room() / 2));
     let done = |of: fn(&GroupReport) -> &Vec<Member>, link: &str| -> Vec<String> {
         let of_group = |group: &&GroupReport| -> Vec<String> {
             let name = code(group.name.as_str());
@@ -43,10 +43,10 @@ pub fn report(report: &Report) -> String {
     let removed = done(|group| &group.removed, "from");
     let title = format!("**{} made**", counted(removed.len() as u64, "removal"));
     // The additions get the rest of the page, and at least the space to be counted.
-    page.push(&list(&title, removed.into_iter(), page.room().saturating_sub(4 * REST)));
+    page.push(&list(&title, removed, page.room().saturating_sub(4 * REST)));
     let added = done(|group| &group.added, "to");
     let title = format!("{} made", counted(added.len() as u64, "addition"));
-    let added = list("", added.into_iter(), page.room().saturating_sub(title.len() + REST));
+    let added = list("", added, page.room().saturating_sub(title.len() + REST));
     if !added.is_empty() {
         page.push(&folded(&title, added.trim_start()));
     }
@@ -127,6 +127,6 @@ pub fn stale(groups: &[StaleGroup]) -> String {
     });
     let items: Vec<String> = items.collect();
     let room = page.room();
-    page.push(&list("**What changed after the plan was made**", items.into_iter(), room));
+    page.push(&list("**What changed after the plan was made**", items, room));
     page.finish()
 }

@@ -197,6 +197,43 @@ pub fn many_groups(count: usize) -> Plan {
     plan(&yaml, &account(&groups))
 }
 
+/// This number of groups of which each loses six members against a limit, and this number in which entries are blocked
+/// and expired. The change under review loosens all of them, and protects people who do not exist.
+pub fn much_of_everything(count: usize) -> Plan {
+    let person = |number: usize| format!("p{number}@example.com");
+    let people: Vec<String> = (0..10).map(person).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let (mut before, mut after) = (String::from("version: 1\n"), String::from("version: 1\nsettings:\n  protected:\n"));
+    for number in 0..count {
+        after.push_str(&format!("    - stranger{number:04}@elsewhere.example\n"));
+    }
+    before.push_str("groups:\n");
+    after.push_str("groups:\n");
+    let mut groups: Vec<(String, &[&str])> = Vec::new();
+    for number in 0..count {
+        before.push_str(&format!(
+            "  Losing {number:04}:\n    min_members: 2\n    members: [{}]\n  \
+             Blocked {number:04}:\n    min_members: 2\n    members: [{}]\n",
+            people.join(", "),
+            person(0)
+        ));
+        after.push_str(&format!(
+            "  Losing {number:04}:\n    members: [{}]\n  Blocked {number:04}:\n    members:\n      - {}\n      \
+             - unknown.somebody{number:04}@nowhere.example\n      - {{ email: {}, until: 2020-01-01 }}\n",
+            people[..4].join(", "),
+            person(0),
+            person(1)
+        ));
+        groups.push((format!("Losing {number:04}"), &people));
+        groups.push((format!("Blocked {number:04}"), &people[..3]));
+    }
+    let groups: Vec<(&str, &[&str])> = groups.iter().map(|(name, members)| (name.as_str(), *members)).collect();
+    let account = account(&groups);
+    let desired = |text: &str| parsed(&[("groups.yaml", text)]);
+    let changes = plan::compare_base(&desired(&before), &desired(&after)).changes;
+    plan(&after, &account).with_base(&plan(&before, &account), changes)
+}
+
 /// A member with an address.
 fn subject(email: &str) -> Member {
     member(1, Some(email), Status::Accepted)

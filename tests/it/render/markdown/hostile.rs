@@ -145,3 +145,61 @@ fn unused_space_of_one_part_serves_the_other() {
     let shared = plan(&sample, view()).matches("`person").count();
     assert!(shared * 10 >= unlabeled * 9, "{shared} of {unlabeled}");
 }
+
+/// The number of items that a page shows below a title, and the number of those that it says are missing.
+fn listed(page: &str, title: &str) -> (usize, usize) {
+    let (_, rest) = page.split_once(title).unwrap_or_else(|| panic!("no {title}"));
+    let lines = rest.lines().skip(1).map(|line| line.trim_start_matches(['>', ' ']));
+    let items: Vec<&str> = lines.skip_while(|line| line.is_empty()).take_while(|line| line.starts_with("- ")).collect();
+    let more = items.last().and_then(|line| line.strip_prefix("- … and ")?.strip_suffix(" more")?.parse().ok());
+    (items.len() - usize::from(more.is_some()), more.unwrap_or(0))
+}
+
+const ALERTS: [&str; 6] =
+    ["**Refused.**", "**Expired access stays**", "**Loosened.**", "**Blocked.**", "**Held.**", "**Warnings**"];
+
+#[test]
+fn alerts_leave_space_for_table_and_removals() {
+    let repository = repository();
+    for (count, repository) in [(60, None), (150, None), (150, Some(&repository))] {
+        let sample = samples::much_of_everything(count);
+        let page = plan(&sample, View { repository, ..view() });
+        assert!(page.len() <= MOST_BYTES, "{count}: {}", page.len());
+        let (_, removals) = page.split_once(&format!("**{} removals**\n", 6 * count)).unwrap();
+        for group in &sample.groups {
+            let name = group.name.as_str();
+            assert!(page.contains(&format!("| `{name}` |")), "{count}: {name} is not in the table");
+            for change in &group.changes {
+                let who = change.member.email.as_ref().unwrap();
+                let line = removals.lines().find(|line| line.starts_with(&format!("- `{name}` loses `")));
+                let named = line.is_some_and(|line| line.contains(&format!("`{who}`")))
+                    || removals.contains(&format!("`{who}` leaves `{name}`"));
+                assert!(named, "{count}: {who} in {name}");
+            }
+        }
+        for title in ALERTS {
+            let (shown, more) = listed(&page, title);
+            assert!(shown > 0 && shown + more >= count, "{count}: {title} {shown} {more}");
+        }
+    }
+}
+
+#[test]
+fn nothing_vanishes_from_a_page_that_is_too_small() {
+    for count in [400, 1500] {
+        let page = plan(&samples::much_of_everything(count), view());
+        assert!(page.len() <= MOST_BYTES, "{count}: {}", page.len());
+        for title in ALERTS {
+            let (shown, more) = listed(&page, title);
+            assert!(shown > 0 && shown + more >= count, "{count}: {title} {shown} {more}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+        assert!(rows > 200 && page.contains(&format!("… and {} more groups\n", 2 * count - rows)), "{count}: {rows}");
+        let (_, removals) = page.split_once(&format!("**{} removals**\n", 6 * count)).unwrap();
+        let removals: Vec<&str> = removals.lines().skip(1).take_while(|line| line.starts_with("- ")).collect();
+        let named: usize = removals.iter().map(|line| line.matches("@example.com").count()).sum();
+        assert!(named > 600 && removals.contains(&format!("- … and {} more", 6 * count - named).as_str()), "{named}");
+        let diffs = page.matches("```diff").count();
+        assert!(page.contains(&format!("… and {} more diffs with ", count - diffs)), "{count}: {diffs}");
+    }
+}
