@@ -73,7 +73,8 @@ impl<'a> Parts<'a> {
         let detail = details.find(|detail| self.whole(*detail) <= essential);
         let cut = detail.is_none();
         let detail = detail.unwrap_or(Detail::Names);
-        page.push(&self.table(detail, if cut { essential / 2 } else { usize::MAX }));
+        let share = if cut { self.share_of_table(essential) } else { usize::MAX };
+        page.push(&self.table(detail, share));
         let Some((first, rest)) = self.parts.split_first() else { return };
         // Keep space for the required text of the folded parts.
         let shares = match cut {
@@ -91,6 +92,14 @@ impl<'a> Parts<'a> {
         for (part, removals) in rest.iter().zip(kept) {
             self.before(part, &removals, page);
         }
+    }
+
+    /// The space for the table: what the removals do not need, and at least half.
+    fn share_of_table(&self, room: usize) -> usize {
+        let table = self.table(Detail::Names, usize::MAX).len();
+        let removals = self.whole(Detail::Names).saturating_sub(table);
+        let needs = [table + REST, removals + self.parts.len() * REST];
+        shares(&needs, room).first().copied().unwrap_or_default()
     }
 
     /// The space for the removals of each part: what a part does not need is for the others.
@@ -202,7 +211,7 @@ impl<'a> Parts<'a> {
             .iter()
             .flat_map(|(group, leaving)| leaving.iter().map(|change| self.removal(group, change, detail)))
             .collect();
-        list(&title, items.into_iter(), most)
+        list(&title, items, most)
     }
 
     fn removal(&self, group: &GroupPlan, change: &Change, detail: Detail) -> String {

@@ -1,6 +1,6 @@
 //! Pages with hostile names and with many groups, rendered as GitHub renders Markdown.
 
-use convoke::plan::Since;
+use convoke::plan::{Action, Since};
 
 use super::*;
 
@@ -144,6 +144,18 @@ fn unused_space_of_one_part_serves_the_other() {
     }
     let shared = plan(&sample, view()).matches("`person").count();
     assert!(shared * 10 >= unlabeled * 9, "{shared} of {unlabeled}");
+}
+
+#[test]
+fn table_uses_the_space_of_absent_removals() {
+    let mut sample = samples::many_groups(3000);
+    for change in sample.groups.iter_mut().flat_map(|group| &mut group.changes) {
+        change.action = Action::Add;
+    }
+    let page = plan(&sample, view());
+    assert!(page.len() <= MOST_BYTES, "{}", page.len());
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert!(rows > 1300 && page.contains(&format!("… and {} more groups\n", sample.groups.len() - rows)), "{rows}");
 }
 
 /// The number of items that a page shows below a title, and the number of those that it says are missing.
