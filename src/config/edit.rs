@@ -349,8 +349,18 @@ fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decisi
 
 /// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
 fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
-    let known: BTreeSet<BreachKey> = breaches(scene.desired, scene.now).map(|breach| breach.key).collect();
-    let new = breaches(edited, scene.now).filter(|breach| !known.contains(&breach.key));
+    // One person can break a rule several times: with an own entry, and through rosters.
+    let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
+    for breach in breaches(scene.desired, scene.now) {
+        *known.entry(breach.key).or_default() += 1;
+    }
+    let new = breaches(edited, scene.now).filter(|breach| match known.get_mut(&breach.key) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    });
     new.filter_map(|breach| {
         let rules = |group: &GroupName| scene.desired.groups.get(group).map(|group| &group.rules);
         let exclusion = |of: &GroupName, with: &GroupName| {

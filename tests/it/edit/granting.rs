@@ -143,3 +143,11 @@ fn variables_of_other_commands_are_ignored() {
     run(&world, "grant a@b.c Ops").exits(0);
     assert!(text_of(&world, "groups/a.yaml").ends_with("members:\n      - a@b.c\n"));
 }
+
+#[test]
+fn second_breach_of_one_person_is_new() {
+    let text = "version: 1\nrosters:\n  web:\n    - { email: alice@example.com, until: 2027-06-01 }\ngroups:\n  Ops:\n    \
+                max_duration: 30d\n    members:\n      - roster: web\n";
+    let said = refused(text, "grant alice@example.com Ops --until 2028-01-01", 65);
+    assert!(said.contains("max_duration"), "{said}");
+}
