@@ -98,7 +98,8 @@ impl schemars::JsonSchema for Digest {
 
 /// The hash of a set of members. Equal sets have equal fingerprints. The ids must be sorted.
 pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Digest {
-    let mut lines = String::new();
+    let members = members.into_iter();
+    let mut lines = String::with_capacity(members.size_hint().0 * 33);
     for id in members {
         lines.push_str(id.as_str());
         lines.push('\n');

@@ -86,8 +86,18 @@ fn one_by_one(changes: &[Change]) -> Vec<Operation> {
 /// One PUT, after a POST for the members that another group loses.
 fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> {
     let moving: Vec<MemberId> = of(&group.changes, Action::Add).filter(|id| leaving.contains(id)).collect();
-    let put = Operation::Put(group.target().into_iter().collect());
+    let put = Operation::Put(sorted_target(group));
     posting(moving).into_iter().chain([put]).collect()
+}
+
+/// [`GroupPlan::target`] as a sorted list. A set would cost more than everything else here.
+fn sorted_target(group: &GroupPlan) -> Vec<MemberId> {
+    let removed: BTreeSet<MemberId> = of(&group.changes, Action::Remove).collect();
+    let staying = group.observed.keys().filter(|id| !removed.contains(id)).copied();
+    let joining = of(&group.changes, Action::Add).filter(|id| !group.observed.contains_key(id));
+    let mut target: Vec<MemberId> = staying.chain(joining).collect();
+    target.sort_unstable();
+    target
 }
 
 fn posting(mut members: Vec<MemberId>) -> Option<Operation> {
