@@ -1,5 +1,7 @@
 //! Reads a seed from a file or a text, and checks that its account is possible.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::build;
@@ -29,10 +31,13 @@ impl Seed {
     /// If the file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
     pub fn load(path: &Path) -> Result<Self, SeedError> {
         let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
-        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > MAX_BYTES {
-            return Err(SeedError::TooLarge { path: path.into(), bytes, most: MAX_BYTES });
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        // The size of a device or a pipe is not known in advance.
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(SeedError::TooLarge { path: path.into(), most: MAX_BYTES });
         }
-        Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+        Self::parse(path, &text)
     }
 }

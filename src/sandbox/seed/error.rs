@@ -9,8 +9,8 @@ use super::entry::SeedPlace;
 pub enum SeedError {
     #[error("cannot read the seed {}", .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the seed {} has {bytes} bytes, at most {most} are read", .path.display())]
-    TooLarge { path: PathBuf, bytes: u64, most: u64 },
+    #[error("the seed {} is larger than {most} bytes", .path.display())]
+    TooLarge { path: PathBuf, most: u64 },
     #[error("{0}")]
     Invalid(Box<Invalid>),
 }

@@ -206,6 +206,13 @@ fn a_seed_that_cannot_be_read_is_named() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_seed_without_an_end_is_too_large() {
+    let endless = Seed::load("/dev/zero".as_ref()).unwrap_err();
+    assert_eq!(endless.to_string(), "the seed /dev/zero is larger than 67108864 bytes");
+}
+
+#[test]
 fn a_seed_never_shows_its_token() {
     assert!(!format!("{:?}", parse(FULL).unwrap()).contains("secret"));
 }
