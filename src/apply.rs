@@ -26,7 +26,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::cloudflare::{ApiError, ApiErrorKind, Client};
+use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::Plan;
@@ -201,8 +201,7 @@ impl<'a> Run<'a> {
     }
 
     fn note_failure(&self, error: &ApiError) {
-        let refused = error.kind() == ApiErrorKind::Credentials || error.status() == Some(403);
-        self.credentials_refused.fetch_or(refused, Ordering::Relaxed);
+        self.credentials_refused.fetch_or(error.may_concern_credentials(), Ordering::Relaxed);
     }
 
     fn finish_one(&self) {

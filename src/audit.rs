@@ -42,7 +42,7 @@ pub struct Histories {
 type Question = (GroupRef, MemberId, Action);
 
 /// Reads when each unexpected member was added, and who made each difference. Sends no request if there is no
-/// difference. That a declared membership has expired is nobody's change.
+/// difference. Nobody makes a membership expire, so expired memberships are not looked up.
 pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Histories {
     let questions: Vec<Question> = plan
         .groups

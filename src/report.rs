@@ -219,7 +219,7 @@ impl Report {
             requests: facts.requests,
             groups,
         };
-        report.complete = report.is_applied() && report.journal_failed.is_none();
+        report.complete = report.made_everything() && !report.interrupted;
         report.status = report.status();
         report
     }
@@ -257,6 +257,12 @@ impl Report {
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
         };
         !self.is_blocked && self.groups.iter().all(fine)
+    }
+
+    /// Whether everything was applied and is in the journal, even if a signal ended the run.
+    #[must_use]
+    pub fn made_everything(&self) -> bool {
+        self.has_nothing_left() && self.journal_failed.is_none()
     }
 
     /// Whether everything was applied, and no signal ended the run early.

@@ -118,6 +118,12 @@ impl ApiError {
         self
     }
 
+    /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
+    #[must_use]
+    pub fn may_concern_credentials(&self) -> bool {
+        self.0.kind == ApiErrorKind::Credentials || self.0.status == Some(403)
+    }
+
     pub(super) fn is_lasting(&self) -> bool {
         self.0.lasting
     }

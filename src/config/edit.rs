@@ -363,9 +363,7 @@ fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
     });
     new.filter_map(|breach| {
         let rules = |group: &GroupName| scene.desired.groups.get(group).map(|group| &group.rules);
-        let exclusion = |of: &GroupName, with: &GroupName| {
-            rules(of)?.exclusive_with.iter().find(|exclusion| exclusion.group == *with)
-        };
+        let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
         let (origin, message, help) = match &breach.key {
             BreachKey::MaxDuration { group, .. } => {
                 let origin = rules(group)?.max_duration.as_ref()?.origin.clone()?;

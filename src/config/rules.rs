@@ -231,7 +231,7 @@ impl<'d> Exclusions<'d> {
         let (first, second) = if a.group < b.group { (a, b) } else { (b, a) };
         let excludes = |of: &Stay<'_>, other: &Stay<'_>| {
             let name = self.groups.get(other.group)?.0;
-            self.groups.get(of.group)?.1.rules.exclusive_with.iter().find(|exclusion| exclusion.group == *name)
+            self.groups.get(of.group)?.1.rules.exclusion_of(name)
         };
         let (stay, other, rule) = match excludes(first, second) {
             Some(rule) => (first, second, rule),

@@ -212,6 +212,14 @@ pub struct Rules {
     pub exclusive_with: Vec<Exclusion>,
 }
 
+impl Rules {
+    /// The entry of `exclusive_with` that names this group.
+    #[must_use]
+    pub fn exclusion_of(&self, group: &GroupName) -> Option<&Exclusion> {
+        self.exclusive_with.iter().find(|exclusion| exclusion.group == *group)
+    }
+}
+
 /// A group in the `exclusive_with` of another group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exclusion {

@@ -143,7 +143,7 @@ fn group_settings(
     // Either of the two groups may have the rule.
     let named_there = |other: &GroupName| {
         let other = head.groups.get(other);
-        other.is_some_and(|other| other.rules.exclusive_with.iter().any(|it| it.group == *name))
+        other.is_some_and(|other| other.rules.exclusion_of(name).is_some())
     };
     changes.entries("exclusive_with", &excluded(old), &excluded(new), named_there);
     changes.list

@@ -74,7 +74,7 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
 /// both have it.
 fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
     let excludes = |name: &GroupName, other: &GroupName| {
-        desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.iter().any(|it| it.group == *other))
+        desired.groups.get(name).is_some_and(|group| group.rules.exclusion_of(other).is_some())
     };
     let stated = desired
         .groups

@@ -1,6 +1,5 @@
 //! The guards that are checked again before each request that removes members from the group: the limits,
-//! `min_members`,
-//! `allow_empty`, and `protected` by address. The plan's other guards are not checked again.
+//! `min_members`, `allow_empty`, and `protected` by address. The plan's other guards are not checked again.
 //!
 //! The simulation recognizes each reason by its text: see `KEPT` in `tests/it/simulation/figures.rs`.
 

@@ -20,7 +20,7 @@ pub fn report(report: &Report) -> String {
     let lines: Vec<String> = lines.collect();
     let head = format!("{}\n### {title}\n\n", marker("apply"));
     let mut page = Page::new(head, format!("\nDigest: `{}`\n", report.digest));
-    match report.complete || (report.has_nothing_left() && report.journal_failed.is_none()) {
+    match report.made_everything() {
         true => page.push(&format!("{}\n\n", lines.join(" · "))),
         false => page.push(&alert("CAUTION", &format!("**Not everything was applied.** {}", lines.join(" · ")))),
     };

@@ -108,8 +108,7 @@ pub fn summary(report: &Report) -> Vec<String> {
 
 /// What was done, in one line. Changes that were not made are never worded as made.
 fn headline(report: &Report) -> String {
-    let is_complete = report.complete || (report.has_nothing_left() && report.journal_failed.is_none());
-    let word = match (is_complete, report.has_changes()) {
+    let word = match (report.made_everything(), report.has_changes()) {
         (true, false) => return "Nothing was changed.".into(),
         (true, true) => "Applied",
         (false, true) => "Applied in part",
