@@ -7,8 +7,8 @@
 //! credentials and limits, and `text` makes messages safe to show.
 
 mod audit;
-mod backoff;
 mod call;
+mod classify;
 mod client;
 mod config;
 mod envelope;
@@ -18,19 +18,16 @@ mod http;
 mod listing;
 mod notice;
 mod pacer;
-mod text;
-mod verdict;
+mod retry;
 mod wire;
-mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use audit::{AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
-pub use client::{Client, MemberDetail};
+pub use call::Answered;
+pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
-pub use envelope::ApiMessage;
-pub use error::{ApiError, ApiErrorKind};
+pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
 pub use notice::{Wait, WaitReason};
 pub use wire::ApiOperation;
-pub use write::{Concern, WriteFate};

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-pub use record::{Effect, JournalError, Line, LineKind, Outcome, Record, RunFacts, SentRequest, parse, schema};
+use crate::cloudflare::Fate;
+
+pub use record::{Effect, JournalError, Line, LineKind, Record, RunFacts, SentRequest, parse, schema};
 
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -71,7 +73,7 @@ impl Journal {
     pub async fn answered(
         &self,
         Announced(operation): Announced,
-        outcome: Outcome,
+        outcome: Fate,
         ray: Option<String>,
         error: Option<String>,
     ) -> io::Result<()> {

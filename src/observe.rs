@@ -118,7 +118,7 @@ pub async fn read_members(client: &Client, current: &mut Observed, wanted: &BTre
             Ok(members) => {
                 current.memberships.insert(id, Arc::new(members));
             }
-            Err(error) if matches!(error.kind(), ApiErrorKind::Refused | ApiErrorKind::NotFound) => {
+            Err(error) if matches!(error.kind, ApiErrorKind::Refused | ApiErrorKind::NotFound) => {
                 current.unreadable.insert(id, error.reason());
             }
             Err(error) => return Err(error),

@@ -103,7 +103,7 @@ async fn ask(url: &str, what: u8) {
         2 => client.account_members().await.err(),
         3 => client.token_owner().await.err(),
         4 => client.audit_log(jiff::Timestamp::MIN, jiff::Timestamp::MAX, None).await.err(),
-        _ => client.add_members(&group, &[member]).await.error().cloned(),
+        _ => client.add_members(&group, &[member]).await.err(),
     };
     if let Some(error) = error {
         let shown = error.to_string();

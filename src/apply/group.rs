@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use super::Run;
 use super::ledger::{Ledger, State};
 use super::limits::RemovalCount;
-use crate::cloudflare::{ApiError, Concern, WriteFate};
+use crate::cloudflare::{ApiError, Concern, Fate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
 
-use requests::{Attempt, MAX_SENDS, Settled};
+use requests::MAX_SENDS;
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
@@ -136,12 +136,12 @@ impl GroupRun<'_> {
                 continue;
             }
             match self.send_until_known(&Operation::Post(batch.clone()), run).await {
-                Settled::Done | Settled::GivenUp => {}
-                Settled::Refused(Concern::Member, _) if batch.len() > 1 => {
+                Ok(()) => {}
+                Err(error) if error.concerns() == Concern::Member && batch.len() > 1 => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second.to_vec(), first.to_vec()]);
                 }
-                Settled::Refused(_, error) => self.ledger.record_all(&batch, &State::Failed(refusal(&error))),
+                Err(error) => self.ledger.record_all(&batch, &State::Failed(refusal(&error))),
             }
         }
     }
@@ -156,13 +156,13 @@ impl GroupRun<'_> {
             return self.ledger.keep(member, reason);
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
-            Settled::Done | Settled::GivenUp => {}
+            Ok(()) => {}
             // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
             // done once a reading shows it.
-            Settled::Refused(Concern::Member, error) => {
+            Err(error) if error.concerns() == Concern::Member => {
                 self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
             }
-            Settled::Refused(_, error) => self.ledger.record(member, State::Failed(refusal(&error))),
+            Err(error) => self.ledger.record(member, State::Failed(refusal(&error))),
         }
     }
 
@@ -186,23 +186,29 @@ impl GroupRun<'_> {
             if members == self.present {
                 return;
             }
-            match self.send(&Operation::Put(members.into_iter().collect()), run).await {
-                Attempt::Closed | Attempt::Sent(WriteFate::Answered { .. }) => return,
-                Attempt::Withheld => last = "the members who must stay changed before each request".into(),
-                Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) if !in_parts => {
+            let error = match self.send(&Operation::Put(members.into_iter().collect()), run).await {
+                Some(Ok(_)) => return,
+                Some(Err(error)) => error,
+                None => {
+                    last = "the members who must stay changed before each request".into();
+                    continue;
+                }
+            };
+            match (error.fate, error.concerns()) {
+                (Fate::Refused, Concern::Member) if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);
                     self.post(missing.into_iter().collect(), run).await;
                 }
-                Attempt::Sent(WriteFate::Refused { concerns: Concern::Member, .. }) => {
+                (Fate::Refused, Concern::Member) => {
                     // The last resort, if the API refuses the PUT with any members.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
                         self.delete(member, run).await;
                     }
                     return;
                 }
-                Attempt::Sent(WriteFate::Refused { error, .. }) => return self.leave(State::Failed(refusal(&error))),
-                Attempt::Sent(WriteFate::NotSent(error) | WriteFate::Unknown(error)) => last = error.reason(),
+                (Fate::Refused, Concern::Group) => return self.leave(State::Failed(refusal(&error))),
+                (Fate::Answered | Fate::NotSent | Fate::Unknown, _) => last = error.reason(),
             }
         }
         self.leave(State::Failed(last));
@@ -242,7 +248,7 @@ impl GroupRun<'_> {
 
 /// Why a write was refused, with a remedy if the API's message has none.
 fn refusal(error: &ApiError) -> String {
-    match error.messages().iter().any(|message| message.message.to_lowercase().contains("scim")) {
+    match error.says("scim") {
         true => format!("{}; declare the group with mode: observe", error.reason()),
         false => error.reason(),
     }

@@ -52,7 +52,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let (name, renamed_to) = (group.name.clone(), None);
         let members = match answer {
             Ok(members) => members,
-            Err(error) if error.kind() == ApiErrorKind::NotFound => {
+            Err(error) if error.kind == ApiErrorKind::NotFound => {
                 stale.push(StaleGroup { name, renamed_to, difference: None });
                 continue;
             }

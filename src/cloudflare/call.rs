@@ -1,7 +1,5 @@
 //! Sends one request until it succeeds, fails permanently or runs out of time.
 
-mod again;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,14 +10,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use self::again::{Again, is_young};
-use super::backoff::{Backoff, Patience};
-use super::config::{BaseUrl, ClientConfig, ClientError};
-use super::error::{ApiError, ApiErrorKind, ErrorParts};
-use super::http::{Http, HttpAnswer, Loss, Message};
+use super::classify::{classify, wait_in_body};
+use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
+use super::error::{ApiError, ApiErrorKind, Fate};
+use super::http::{Http, HttpAnswer, Message, TransportError};
 use super::notice::{Notices, Wait, WaitReason};
-use super::pacer::{Pace, Pacer, Ticket, TooLong, Turnout};
-use super::verdict::{AttemptFailure, Fate, Judge};
+use super::pacer::{AdmitRequest, Pace, Pacer, Ticket, TooLong};
+use super::retry::{Again, Backoff, Deadline, Retry, is_young};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
 
@@ -41,37 +38,9 @@ pub(super) struct Call {
     pub settles: bool,
 }
 
-/// When a failed request is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retry {
-    /// The request changes nothing: retry whenever that may help.
-    Read,
-    /// A page of a list: like `Read`, but a contradictory list is read again as a whole.
-    ReadPage,
-    /// The token may not be allowed to read this: like `Read`, but a refusal is not retried.
-    ReadIfAllowed,
-    /// The request changes something: retry only if it certainly had no effect.
-    Unsent,
-    /// The request relies on a reading that becomes outdated: never retry.
-    Never,
-}
-
-/// A call that failed permanently.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub error: ApiError,
-    pub fate: Fate,
-}
-
-impl From<Failed> for ApiError {
-    fn from(failed: Failed) -> Self {
-        failed.error
-    }
-}
-
 /// A result, with the `cf-ray` of its answer.
-#[derive(Debug)]
-pub(super) struct Answered<T> {
+#[derive(Clone, Debug)]
+pub struct Answered<T> {
     pub result: T,
     pub ray: Option<String>,
 }
@@ -80,7 +49,7 @@ pub(super) struct Answered<T> {
 #[derive(Debug)]
 pub(super) struct Caller {
     http: Http,
-    judge: Judge,
+    credentials: Credentials,
     pacer: Pacer,
     notices: Notices,
     on_their_way: Semaphore,
@@ -90,7 +59,7 @@ pub(super) struct Caller {
     requests: AtomicU64,
     max_wait: Duration,
     /// Whether the API has accepted the credentials in this run.
-    succeeded: AtomicBool,
+    pub succeeded: AtomicBool,
     history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
     /// The maximum number of requests in flight.
@@ -99,23 +68,23 @@ pub(super) struct Caller {
 
 /// What earlier requests showed that affects later ones.
 #[derive(Debug, Default)]
-struct ClientHistory {
+pub(super) struct ClientHistory {
     /// When connections began to fail.
-    unreachable_since: Option<Instant>,
+    pub unreachable_since: Option<Instant>,
     /// When the credentials were first refused.
-    forbidden_since: Option<Instant>,
+    pub forbidden_since: Option<Instant>,
     /// When each recently created group was created.
-    created: BTreeMap<GroupId, Timestamp>,
+    pub created: BTreeMap<GroupId, Timestamp>,
 }
 
 /// What the attempts of one call showed so far.
 #[derive(Debug, Default)]
-struct Attempts {
+pub(super) struct Attempts {
     made: u32,
-    malformed: u32,
+    pub malformed: u32,
     /// When the group was first not found.
-    missing_since: Option<Instant>,
-    last: Option<AttemptFailure>,
+    pub missing_since: Option<Instant>,
+    last: Option<ApiError>,
 }
 
 impl Caller {
@@ -124,7 +93,7 @@ impl Caller {
         let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
         Ok(Self {
             http: Http::new(&config)?,
-            judge: Judge::new(config.credentials),
+            credentials: config.credentials,
             pacer: Pacer::new(notices.clone()),
             notices,
             on_their_way: Semaphore::new(concurrency),
@@ -193,7 +162,7 @@ impl Caller {
         self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
     }
 
-    fn history(&self) -> MutexGuard<'_, ClientHistory> {
+    pub(super) fn history(&self) -> MutexGuard<'_, ClientHistory> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,9 +172,9 @@ impl Caller {
 
     /// Waits before a list is read again, and reports the wait.
     pub(super) async fn pause_before_reading(&self, call: &Call, error: &ApiError, wait: Duration) {
-        let why = WaitReason::Failed(error.kind());
-        call.log_wait(Some(wait), why, error.status(), error.attempts(), Some(error.reason()));
-        self.pause(call, wait, why, error.status(), error.attempts()).await;
+        let why = WaitReason::Failed(error.kind);
+        call.log_wait(Some(wait), why, error.status, error.attempts, Some(error.reason()));
+        self.pause(call, wait, why, error.status, error.attempts).await;
     }
 
     async fn pause(&self, call: &Call, wait: Duration, why: WaitReason, status: Option<u16>, attempt: u32) {
@@ -217,7 +186,7 @@ impl Caller {
         }
     }
 
-    pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, Failed> {
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, ApiError> {
         self.call_if(call, &|| true).await
     }
 
@@ -226,42 +195,44 @@ impl Caller {
         &self,
         call: &Call,
         may_send: &dyn Fn() -> bool,
-    ) -> Result<Answered<T>, Failed> {
-        let mut patience = Patience::new(self.max_wait);
+    ) -> Result<Answered<T>, ApiError> {
+        let mut deadline = Deadline::new(self.max_wait);
         let mut backoff = self.backoff();
         let mut attempts = Attempts::default();
         loop {
             if self.has_ended(call.settles) {
-                return Err(call.fail(attempts.last.unwrap_or_else(AttemptFailure::stopped), attempts.made, None));
+                let last = attempts.last.unwrap_or_else(|| call.stopped());
+                return Err(last.given_up(attempts.made, None));
             }
-            let failure = match self.attempt(call, may_send, &mut patience, &mut attempts).await {
+            let failure = match self.attempt(call, may_send, &mut deadline, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failure)) => failure,
                 Err(TooLong { wait }) => {
                     let held = attempts.last.filter(|failure| failure.kind == ApiErrorKind::RateLimited);
-                    return Err(call.fail(held.unwrap_or_else(AttemptFailure::held_back), attempts.made, Some(wait)));
+                    let held = held.unwrap_or_else(|| call.error(ApiErrorKind::RateLimited, Fate::NotSent));
+                    return Err(held.given_up(attempts.made, Some(wait)));
                 }
             };
             let now = Instant::now();
-            patience.begin(now.into_std());
+            deadline.begin(now);
             let Some(Again { why, until }) = self.again(call, &failure, &mut attempts, now) else {
-                return Err(call.fail(failure, attempts.made, None));
+                return Err(failure.given_up(attempts.made, None));
             };
             // A rate limit delays all requests. The pacer waits for this one too.
             if failure.kind == ApiErrorKind::RateLimited {
-                call.log_wait(failure.retry_after, why, failure.status, attempts.made, None);
+                call.log_wait(failure.retry_in, why, failure.status, attempts.made, None);
             } else {
-                let asked = failure.retry_after.unwrap_or_default();
+                let asked = failure.retry_in.unwrap_or_default();
                 let wait = backoff.next().max(asked);
-                let left = patience.left(now.into_std());
+                let left = deadline.left(now);
                 // A short grace period ends with a last attempt.
                 let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
                     Some(grace) => (wait.min(GRACE_STEP).min(grace).max(asked), grace),
                     None => (wait, left),
                 };
                 if wait > left || wait.is_zero() {
-                    let retry_in = failure.retry_after.filter(|after| *after > Duration::ZERO);
-                    return Err(call.fail(failure, attempts.made, retry_in));
+                    let retry_in = failure.retry_in.filter(|after| *after > Duration::ZERO);
+                    return Err(failure.given_up(attempts.made, retry_in));
                 }
                 call.log_wait(Some(wait), why, failure.status, attempts.made, failure.detail.clone());
                 self.pause(call, wait, why, failure.status, attempts.made).await;
@@ -275,22 +246,22 @@ impl Caller {
         &self,
         call: &Call,
         may_send: &dyn Fn() -> bool,
-        patience: &mut Patience,
+        deadline: &mut Deadline,
         attempts: &mut Attempts,
-    ) -> Result<Result<Answered<T>, AttemptFailure>, TooLong> {
+    ) -> Result<Result<Answered<T>, ApiError>, TooLong> {
         let asked = Instant::now();
         // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
-            Ok::<_, TooLong>((permit, self.admit(call, asked, patience, attempts).await?))
+            Ok::<_, TooLong>((permit, self.admit(call, asked, deadline, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
             biased;
-            () = self.ended(call.settles) => return Ok(Err(AttemptFailure::stopped())),
+            () = self.ended(call.settles) => return Ok(Err(call.stopped())),
             admitted = admitted => admitted?,
         };
         if !may_send() {
-            return Ok(Err(AttemptFailure::stopped()));
+            return Ok(Err(call.stopped()));
         }
         attempts.made += 1;
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -299,7 +270,7 @@ impl Caller {
             false => self.http.exchange(&call.message).await,
             true => tokio::select! {
                 reply = self.http.exchange(&call.message) => reply,
-                () = self.ended(true) => Err(Loss::TimedOut),
+                () = self.ended(true) => Err(TransportError::TimedOut),
             },
         };
         if !call.retry.reads() {
@@ -316,18 +287,18 @@ impl Caller {
             ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
-        let judged = self.judge.judge(reply).map(|(result, ray)| Answered { result, ray });
-        if judged.is_ok() {
+        let result = classify(call, &self.credentials, reply);
+        if result.is_ok() {
             self.succeeded.store(true, Ordering::Relaxed);
         }
-        Ok(judged.map_err(|failure| call.retry.interpret(failure)))
+        Ok(result)
     }
 
     /// Tells the pacer the result of a request, and whether the API was reached.
-    fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, Loss>) {
+    fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, TransportError>) {
         match reply {
             Ok(answer) if answer.status == 429 => {
-                let wait = answer.retry_after.or_else(|| Judge::wait_in_body(answer.body.as_ref().ok()?));
+                let wait = answer.retry_after.or_else(|| wait_in_body(answer.body.as_ref().ok()?));
                 ticket.refused(wait, &answer.allowances);
             }
             Ok(answer) => ticket.answered(&answer.allowances),
@@ -335,7 +306,7 @@ impl Caller {
         }
         let mut history = self.history();
         match reply {
-            Err(Loss::NotConnected { .. }) => {
+            Err(TransportError::NotConnected { .. }) => {
                 history.unreachable_since.get_or_insert_with(Instant::now);
             }
             _ => history.unreachable_since = None,
@@ -346,64 +317,52 @@ impl Caller {
         &self,
         call: &Call,
         asked: Instant,
-        patience: &mut Patience,
+        deadline: &mut Deadline,
         attempts: &Attempts,
     ) -> Result<Ticket<'_>, TooLong> {
         let queued = asked.elapsed();
-        let asked = Instant::now().into_std();
-        let left = patience.left(asked);
+        let asked = Instant::now();
+        let left = deadline.left(asked);
         let (pace, left) = match call.retry {
             Retry::Never if queued > FRESH => return Err(TooLong { wait: Duration::ZERO }),
             Retry::Never => (Pace::Pressing, left.min(FRESH - queued)),
             Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
         };
         let status = attempts.last.as_ref().and_then(|failure| failure.status);
-        let turnout = Turnout { pace, patience: left, status, attempt: attempts.made + 1 };
-        let ticket = self.pacer.admit(turnout).await?;
+        let request = AdmitRequest { pace, at_most: left, status, attempt: attempts.made + 1 };
+        let ticket = self.pacer.admit(request).await?;
         if ticket.waited {
-            patience.begin(asked);
+            deadline.begin(asked);
         }
         Ok(ticket)
     }
 }
 
-impl Retry {
-    const fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::ReadPage | Self::ReadIfAllowed)
-    }
-
-    /// A 403 on a change may concern the group. On a read it concerns the credentials.
-    fn interpret(self, failure: AttemptFailure) -> AttemptFailure {
-        if self.reads() && failure.status == Some(403) {
-            return AttemptFailure { kind: ApiErrorKind::Credentials, ..failure };
-        }
-        failure
-    }
-}
-
 impl Call {
-    fn fail(&self, failure: AttemptFailure, attempts: u32, retry_in: Option<Duration>) -> Failed {
-        let AttemptFailure { kind, fate, status, messages, detail, ray, retry_after: _, lasting } = failure;
-        let (operation, group) = (self.operation, self.group.clone());
-        let parts = ErrorParts { operation, group, kind, status, messages, detail, ray, attempts, retry_in, lasting };
-        Failed { error: parts.into(), fate }
+    /// A failure of this call, before anything else is known of it.
+    pub(super) fn error(&self, kind: ApiErrorKind, fate: Fate) -> ApiError {
+        ApiError {
+            operation: self.operation,
+            group: self.group.clone(),
+            kind,
+            fate,
+            status: None,
+            messages: Vec::new(),
+            detail: None,
+            ray: None,
+            attempts: 0,
+            retry_in: None,
+            lasting: false,
+        }
+    }
+
+    fn stopped(&self) -> ApiError {
+        self.error(ApiErrorKind::Stopped, Fate::NotSent)
     }
 
     /// The error for a list that contradicts itself after all readings.
     pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
-        ErrorParts {
-            operation: self.operation,
-            group: self.group.clone(),
-            kind: ApiErrorKind::Incomplete,
-            status: None,
-            messages: Vec::new(),
-            detail: Some(why),
-            ray: None,
-            attempts,
-            retry_in: None,
-            lasting: false,
-        }
-        .into()
+        ApiError { attempts, ..self.error(ApiErrorKind::Incomplete, Fate::Unknown).with_detail(why) }
     }
 
     fn log_wait(
@@ -424,5 +383,16 @@ impl Call {
             detail,
             "{why}: trying again {when}"
         );
+    }
+}
+
+#[cfg(test)]
+impl Call {
+    /// A call for the list of a group's members.
+    pub(super) fn sample(retry: Retry) -> Self {
+        let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
+        let url = BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]);
+        let message = Message { method: reqwest::Method::GET, url, body: None };
+        Self { operation: ApiOperation::ListGroupMembers, group: Some(group), message, retry, settles: false }
     }
 }

@@ -1,12 +1,12 @@
 //! The common structure of the API's answers: success, errors, and one object or a page of a list.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::error::ApiMessage;
 use super::headers::LONGEST;
 
 /// The fields of every answer except its result.
@@ -60,30 +60,6 @@ impl Envelope {
             })
         };
         entries.iter().filter_map(message).collect()
-    }
-}
-
-/// A message of the API, safe to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiMessage {
-    /// 0 if the message has no code.
-    pub code: i64,
-    pub message: String,
-    /// The part of the request that the message is about.
-    pub pointer: Option<String>,
-    pub documentation_url: Option<String>,
-}
-
-impl fmt::Display for ApiMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {}", self.message, self.code)?;
-        if let Some(pointer) = &self.pointer {
-            write!(f, ", at {pointer}")?;
-        }
-        if let Some(url) = &self.documentation_url {
-            write!(f, ", see {url}")?;
-        }
-        f.write_str(")")
     }
 }
 

@@ -1,11 +1,38 @@
-//! Errors of API operations. Callers branch on the kind; the HTTP status is for people.
+//! Errors of API operations. Callers branch on the kind and the fate; the HTTP status is for people.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::envelope::ApiMessage;
+use schemars::JsonSchema;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
 use super::wire::ApiOperation;
 use crate::model::GroupRef;
+
+/// The outcome of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Outcome")]
+pub enum Fate {
+    /// The API answered that it carried the operation out.
+    Answered,
+    /// The API refused it.
+    Refused,
+    /// It was certainly not carried out.
+    NotSent,
+    /// The answer was lost or proves nothing. The operation may or may not have been carried out.
+    Unknown,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// One of the members in the request. The API may accept the others.
+    Member,
+    /// The whole group, or the credentials. Splitting the request cannot help.
+    Group,
+}
 
 /// The kind of a failure, for callers to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,107 +117,94 @@ impl fmt::Display for ApiErrorKind {
     }
 }
 
-/// A failed operation. Its text is safe to show and never contains credentials.
-#[derive(Clone, Debug)]
-pub struct ApiError(Box<ErrorParts>);
+/// A message of the API, safe to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiMessage {
+    /// 0 if the message has no code.
+    pub code: i64,
+    pub message: String,
+    /// The part of the request that the message is about.
+    pub pointer: Option<String>,
+    pub documentation_url: Option<String>,
+}
 
+impl fmt::Display for ApiMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {}", self.message, self.code)?;
+        if let Some(pointer) = &self.pointer {
+            write!(f, ", at {pointer}")?;
+        }
+        if let Some(url) = &self.documentation_url {
+            write!(f, ", see {url}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A failed operation. Its texts are safe to show and never contain credentials.
 #[derive(Clone, Debug)]
-pub(super) struct ErrorParts {
+pub struct ApiError {
     pub operation: ApiOperation,
     pub group: Option<GroupRef>,
     pub kind: ApiErrorKind,
+    /// Whether a change may have been made all the same.
+    pub fate: Fate,
+    /// The HTTP status of the last answer.
     pub status: Option<u16>,
     pub messages: Vec<ApiMessage>,
-    /// Further details, safe to show.
     pub detail: Option<String>,
+    /// The `cf-ray` of the last answer.
     pub ray: Option<String>,
+    /// How often the request was sent, or a list was read.
     pub attempts: u32,
-    pub retry_in: Option<Duration>,
+    /// When the next request would be allowed, if the answer or the rate limit says so.
+    pub(super) retry_in: Option<Duration>,
     /// A retry cannot help.
-    pub lasting: bool,
+    pub(super) lasting: bool,
 }
 
 impl ApiError {
-    /// Converts the failure of a page into the failure of the list, after all readings.
-    pub(super) fn into_incomplete(mut self, reads: u32) -> Self {
-        self.0.kind = ApiErrorKind::Incomplete;
-        self.0.attempts = reads;
+    pub(super) fn with_detail(mut self, detail: String) -> Self {
+        self.detail = Some(detail);
         self
+    }
+
+    /// The error of a call after its last attempt.
+    pub(super) fn given_up(self, attempts: u32, retry_in: Option<Duration>) -> Self {
+        Self { attempts, retry_in, ..self }
     }
 
     /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
     #[must_use]
     pub fn may_concern_credentials(&self) -> bool {
-        self.0.kind == ApiErrorKind::Credentials || self.0.status == Some(403)
+        self.kind == ApiErrorKind::Credentials || self.status == Some(403)
     }
 
-    pub(super) fn is_lasting(&self) -> bool {
-        self.0.lasting
-    }
-
+    /// What a refusal is about. The API refuses a whole batch because of one bad member, and does not name that member.
     #[must_use]
-    pub fn operation(&self) -> ApiOperation {
-        self.0.operation
+    pub fn concerns(&self) -> Concern {
+        match (self.kind, self.operation) {
+            (ApiErrorKind::Refused, _) if !self.says("scim") && !self.says("policy validation") => Concern::Member,
+            // A DELETE names one member. The answer means that this member is not in the group.
+            (ApiErrorKind::NotFound, ApiOperation::RemoveMember(_)) => Concern::Member,
+            _ => Concern::Group,
+        }
     }
 
+    /// Whether a message has this part, which is in lower case.
     #[must_use]
-    pub fn group(&self) -> Option<&GroupRef> {
-        self.0.group.as_ref()
-    }
-
-    #[must_use]
-    pub fn kind(&self) -> ApiErrorKind {
-        self.0.kind
-    }
-
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        self.0.status
-    }
-
-    #[must_use]
-    pub fn messages(&self) -> &[ApiMessage] {
-        &self.0.messages
-    }
-
-    /// Further details, safe to show.
-    #[must_use]
-    pub fn detail(&self) -> Option<&str> {
-        self.0.detail.as_deref()
-    }
-
-    /// The `cf-ray` of the last answer.
-    #[must_use]
-    pub fn ray(&self) -> Option<&str> {
-        self.0.ray.as_deref()
-    }
-
-    /// The number of attempts.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.0.attempts
+    pub fn says(&self, part: &str) -> bool {
+        self.messages.iter().any(|message| message.message.to_lowercase().contains(part))
     }
 
     #[must_use]
     pub fn help(&self) -> &'static str {
-        self.0.kind.help()
+        self.kind.help()
     }
 
     /// The cause without the operation, for reports that name the operation and the group themselves.
     #[must_use]
     pub fn reason(&self) -> String {
-        self.0.reason()
-    }
-}
-
-impl From<ErrorParts> for ApiError {
-    fn from(report: ErrorParts) -> Self {
-        Self(Box::new(report))
-    }
-}
-
-impl ErrorParts {
-    fn reason(&self) -> String {
         let mut reason = self.kind.to_string();
         if let Some(wait) = self.retry_in {
             reason.push_str(&format!(", the next request would be allowed in {} s", wait.as_secs_f64().ceil()));
@@ -212,18 +226,35 @@ impl ErrorParts {
     }
 }
 
+/// The failed request in the JSON document of a failure. Its message is the API's, or else the detail or the kind.
+impl Serialize for ApiError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let said = self.messages.first();
+        let unsaid = || self.detail.clone().unwrap_or_else(|| self.kind.to_string());
+        let mut request = serializer.serialize_struct("ApiError", 7)?;
+        request.serialize_field("operation", self.operation.name())?;
+        request.serialize_field("group", &self.group)?;
+        request.serialize_field("status", &self.status)?;
+        request.serialize_field("code", &said.map(|said| said.code).filter(|code| *code != 0))?;
+        request.serialize_field("message", &said.map_or_else(unsaid, |said| said.message.clone()))?;
+        request.serialize_field("ray", &self.ray)?;
+        request.serialize_field("attempts", &self.attempts)?;
+        request.end()
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}", self.0.operation)?;
-        if let Some(group) = &self.0.group {
-            let link = match self.0.operation {
+        write!(f, "cannot {}", self.operation)?;
+        if let Some(group) = &self.group {
+            let link = match self.operation {
                 ApiOperation::AddMembers(_) => "to",
                 ApiOperation::RemoveMember(_) => "from",
                 _ => "of",
             };
             write!(f, " {link} {group}")?;
         }
-        write!(f, ": {}", self.0.reason())
+        write!(f, ": {}", self.reason())
     }
 }
 
@@ -235,13 +266,14 @@ mod tests {
 
     #[test]
     fn error_names_operation_place_cause_and_attempts() {
-        let error = ApiError::from(ErrorParts {
+        let error = ApiError {
             operation: ApiOperation::ListGroupMembers,
             group: Some(GroupRef {
                 id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(),
                 name: "Ad\u{1b}mins".into(),
             }),
             kind: ApiErrorKind::Credentials,
+            fate: Fate::Refused,
             status: Some(403),
             messages: vec![ApiMessage {
                 code: 9109,
@@ -254,7 +286,7 @@ mod tests {
             attempts: 3,
             retry_in: None,
             lasting: false,
-        });
+        };
         insta::assert_snapshot!(error, @r#"cannot list the members of group "Ad\u{1b}mins" (6d7f2f5f5b1d4a0e9081fdc98d432fd1): the credentials are refused or do not allow this: Unauthorized (code 9109, at /0/id, see https://developers.cloudflare.com/x) [status 403, cf-ray 8a1, 3 attempts]"#);
     }
 }

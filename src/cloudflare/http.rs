@@ -34,12 +34,12 @@ pub(super) struct HttpAnswer {
     pub ray: Option<String>,
     pub allowances: Vec<RateAllowance>,
     pub retry_after: Option<Duration>,
-    pub body: Result<Vec<u8>, Loss>,
+    pub body: Result<Vec<u8>, TransportError>,
 }
 
 /// Why there is no complete answer.
 #[derive(Debug)]
-pub(super) enum Loss {
+pub(super) enum TransportError {
     /// Nothing was sent, because there was no connection.
     NotConnected {
         /// A retry cannot help, because the server's certificate is not accepted.
@@ -80,12 +80,12 @@ impl Http {
         Ok(Self { client: builder.build().map_err(ClientError::Setup)? })
     }
 
-    pub(super) async fn exchange(&self, message: &Message) -> Result<HttpAnswer, Loss> {
+    pub(super) async fn exchange(&self, message: &Message) -> Result<HttpAnswer, TransportError> {
         let mut request = self.client.request(message.method.clone(), message.url.clone());
         if let Some(body) = &message.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let mut response = request.send().await.map_err(Loss::from)?;
+        let mut response = request.send().await.map_err(TransportError::from)?;
         let headers = response.headers();
         let (status, ray) = (response.status().as_u16(), ray(headers));
         let allowances = headers::allowances(headers);
@@ -95,11 +95,11 @@ impl Http {
     }
 }
 
-async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Loss> {
+async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, TransportError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Loss::from)? {
+    while let Some(chunk) = response.chunk().await.map_err(TransportError::from)? {
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(Loss::TooLarge);
+            return Err(TransportError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
@@ -113,7 +113,7 @@ fn ray(headers: &HeaderMap) -> Option<String> {
     (plain && !ray.is_empty()).then(|| ray.to_owned())
 }
 
-impl From<reqwest::Error> for Loss {
+impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() {

@@ -13,9 +13,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 
-use super::call::{Call, Caller, Retry};
+use super::call::{Call, Caller};
 use super::envelope::{ListPage, PageInfo};
 use super::error::{ApiError, ApiErrorKind};
+use super::retry::Retry;
 use super::wire;
 
 /// How often a contradictory list is read, including the first time.
@@ -109,8 +110,8 @@ impl<'a, T: ListRow> Listing<'a, T> {
             let error = match broken {
                 Broken::Endless(why) => return Err(self.call.incomplete(why, reads)),
                 Broken::Contradiction(why) => self.call.incomplete(why, reads),
-                Broken::Page(error) if error.kind() == ApiErrorKind::Malformed && !error.is_lasting() => {
-                    error.into_incomplete(reads)
+                Broken::Page(error) if error.kind == ApiErrorKind::Malformed && !error.lasting => {
+                    ApiError { kind: ApiErrorKind::Incomplete, attempts: reads, ..error }
                 }
                 Broken::Page(error) => return Err(error),
             };

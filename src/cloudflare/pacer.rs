@@ -23,10 +23,10 @@ pub(super) struct TooLong {
 
 /// A request that waits for its turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turnout {
+pub(super) struct AdmitRequest {
     pub pace: Pace,
     /// The longest allowed wait.
-    pub patience: Duration,
+    pub at_most: Duration,
     /// The status of the previous attempt's answer.
     pub status: Option<u16>,
     pub attempt: u32,
@@ -49,15 +49,15 @@ impl Pacer {
         Self { limiter, turnstile, changed, notices }
     }
 
-    pub(super) async fn admit(&self, turnout: Turnout) -> Result<Ticket<'_>, TooLong> {
-        let Turnout { pace, patience, status, attempt } = turnout;
+    pub(super) async fn admit(&self, request: AdmitRequest) -> Result<Ticket<'_>, TooLong> {
+        let AdmitRequest { pace, at_most, status, attempt } = request;
         let asked = Instant::now();
         let _next = self.turnstile.lock().await;
         let mut waited = false;
         loop {
             let changed = self.changed.notified();
             let now = Instant::now();
-            let left = patience.saturating_sub(now - asked);
+            let left = at_most.saturating_sub(now - asked);
             let turn = self.limiter().turn(now.into_std(), pace);
             match turn {
                 Admission::Go(stamp) => return Ok(Ticket { pacer: self, stamp: Some(stamp), waited }),
@@ -127,20 +127,20 @@ mod tests {
         [RateAllowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
     }
 
-    fn even(patience: Duration) -> Turnout {
-        Turnout { pace: Pace::Even, patience, status: None, attempt: 1 }
+    fn even(at_most: Duration) -> AdmitRequest {
+        AdmitRequest { pace: Pace::Even, at_most, status: None, attempt: 1 }
     }
 
     #[tokio::test(start_paused = true)]
     async fn refusal_delays_every_request_until_its_time() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
-        let patience = Duration::from_secs(60);
-        pacer.admit(even(patience)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
-        let probe = pacer.admit(even(patience)).await.unwrap();
+        let minute = Duration::from_secs(60);
+        pacer.admit(even(minute)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let probe = pacer.admit(even(minute)).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
         probe.answered(&left(1000, 300));
-        pacer.admit(even(patience)).await.unwrap();
+        pacer.admit(even(minute)).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
     }
 
@@ -172,15 +172,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn abandoned_request_frees_its_place() {
         let pacer = Pacer::new(Notices::new());
-        let patience = Duration::from_secs(60);
-        pacer.admit(even(patience)).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
-        let probe = pacer.admit(even(patience)).await.unwrap();
+        let minute = Duration::from_secs(60);
+        pacer.admit(even(minute)).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
+        let probe = pacer.admit(even(minute)).await.unwrap();
         let (_, next) = tokio::join!(
             async {
                 tokio::task::yield_now().await;
                 drop(probe);
             },
-            pacer.admit(even(patience))
+            pacer.admit(even(minute))
         );
         assert!(next.is_ok());
     }

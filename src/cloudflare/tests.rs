@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::audit::AuditPage;
+use super::call::{Answered, Call};
+use super::classify::{classify, shown};
 use super::config::Credentials;
 use super::envelope::{ListPage, Single};
 use super::http::HttpAnswer;
 use super::listing::{ListRow, Pages};
-use super::text::shown;
-use super::verdict::Judge;
+use super::retry::Retry;
 use super::wire::{AccountMember, Group, GroupMember, User, WriteAnswer};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
@@ -66,51 +67,51 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn judge_list<T: ListRow>(status: u16, body: &[u8]) {
-    let judge = Judge::new(Credentials::Token(TOKEN.into()));
+fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
+    let (call, credentials) = (Call::sample(Retry::Read), Credentials::Token(TOKEN.into()));
     let answer =
         || HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
-    if let Ok((page, _)) = judge.judge::<ListPage<T>>(Ok(answer()))
+    if let Ok(Answered { result: page, .. }) = classify::<ListPage<T>>(&call, &credentials, Ok(answer()))
         && let Ok(pages) = Pages::begin(page, 500)
     {
         let _fits_or_not = pages.finish();
     }
-    if let Ok((page, _)) = judge.judge::<ListPage<Value>>(Ok(answer())) {
+    if let Ok(Answered { result: page, .. }) = classify::<ListPage<Value>>(&call, &credentials, Ok(answer())) {
         let _page = AuditPage::from(page);
     }
-    if let Err(failure) = judge.judge::<Single<User>>(Ok(answer())) {
+    if let Err(failure) = classify::<Single<User>>(&call, &credentials, Ok(answer())) {
         let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
         for text in texts {
             assert!(text.chars().all(|character| !character.is_control()), "{text:?}");
             assert!(text.chars().count() < 5000);
         }
     }
-    if let Ok((written, _)) = judge.judge::<WriteAnswer>(Ok(answer())) {
+    if let Ok(Answered { result: written, .. }) = classify::<WriteAnswer>(&call, &credentials, Ok(answer())) {
         written.members();
     }
 }
 
-fn judge_all(status: u16, body: &[u8]) {
-    judge_list::<Group>(status, body);
-    judge_list::<GroupMember>(status, body);
-    judge_list::<AccountMember>(status, body);
+fn classify_all(status: u16, body: &[u8]) {
+    classify_list::<Group>(status, body);
+    classify_list::<GroupMember>(status, body);
+    classify_list::<AccountMember>(status, body);
 }
 
 proptest! {
     #[test]
     fn arbitrary_json_never_causes_a_panic(status in 100_u16..600, value in value()) {
-        judge_all(status, value.to_string().as_bytes());
+        classify_all(status, value.to_string().as_bytes());
     }
 
     #[test]
     fn arbitrary_results_never_cause_a_panic(result in value(), info in value(), errors in value(), success: bool) {
         let body = json!({ "success": success, "errors": errors, "result": result, "result_info": info });
-        judge_all(200, body.to_string().as_bytes());
+        classify_all(200, body.to_string().as_bytes());
     }
 
     #[test]
     fn arbitrary_bytes_never_cause_a_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..4096)) {
-        judge_all(status, &body);
+        classify_all(status, &body);
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl AccountMember {
         match self.status.as_deref() {
             Some("rejected") => PersonStatus::Rejected,
             text => status(text).map_or_else(
-                || PersonStatus::Other(super::text::shown(text.unwrap_or("not given"), LONGEST).into()),
+                || PersonStatus::Other(super::classify::shown(text.unwrap_or("not given"), LONGEST).into()),
                 PersonStatus::Known,
             ),
         }

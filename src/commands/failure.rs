@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError, ClientError};
 use crate::config::Problems;
 use crate::model::RunStatus;
-use crate::render::failure::{FORMAT_VERSION, Failed, FailedRequest};
+use crate::render::failure::{FORMAT_VERSION, Failed};
 
 /// How a command ends. [`Exit::MEANINGS`] describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,23 +118,9 @@ impl Failure {
             error: if problems.is_empty() { self.to_string() } else { "the files are wrong".into() },
             help: self.help.as_deref(),
             problems,
-            api: self.error.downcast_ref().map(failed_request),
+            api: self.error.downcast_ref(),
             requests: None,
         }
-    }
-}
-
-fn failed_request(error: &ApiError) -> FailedRequest<'_> {
-    let said = error.messages().first();
-    let unsaid = || error.detail().map_or_else(|| error.kind().to_string(), String::from);
-    FailedRequest {
-        operation: error.operation().name(),
-        group: error.group(),
-        status: error.status(),
-        code: said.map(|said| said.code).filter(|code| *code != 0),
-        message: said.map_or_else(unsaid, |said| said.message.clone()),
-        ray: error.ray(),
-        attempts: error.attempts(),
     }
 }
 
@@ -152,7 +138,7 @@ impl From<Problems> for Failure {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        let exit = match error.kind() {
+        let exit = match error.kind {
             ApiErrorKind::Credentials => Exit::Credentials,
             ApiErrorKind::NotFound => Exit::Data,
             _ => Exit::Unavailable,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cloudflare::Fate;
 use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
 use crate::plan::{AttemptedChange, Digest, Operation, Reversal};
 
@@ -39,7 +40,7 @@ pub enum LineKind {
     Answered {
         /// The number of the line that announced the operation.
         operation: u64,
-        outcome: Outcome,
+        outcome: Fate,
         /// The request's `cf-ray`.
         ray: Option<String>,
         /// Why the operation was not carried out, or why its effect is unknown.
@@ -105,20 +106,6 @@ pub struct Effect {
     pub removes: BTreeSet<MemberId>,
 }
 
-/// The outcome of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The API answered that it carried the operation out.
-    Answered,
-    /// The API refused it.
-    Refused,
-    /// It was certainly not carried out.
-    NotSent,
-    /// The answer was lost or proves nothing. The operation may or may not have been carried out.
-    Unknown,
-}
-
 /// The content of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -147,8 +134,8 @@ pub struct SentRequest {
     pub effect: Effect,
     /// The members that need no change any more: the last reading before it already shows them as intended.
     pub already: BTreeSet<MemberId>,
-    /// [`Outcome::Unknown`] if no line reports it.
-    pub outcome: Outcome,
+    /// [`Fate::Unknown`] if no line reports it.
+    pub outcome: Fate,
 }
 
 impl Record {
@@ -171,7 +158,7 @@ impl GroupRecord {
                 let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
                 let attempt = attempts.entry(member).or_insert(AttemptedChange { added, proven: false, origin });
                 let by_others = was_so || already.contains(&member);
-                attempt.proven |= *outcome == Outcome::Answered && is_seen && !by_others && attempt.added == added;
+                attempt.proven |= *outcome == Fate::Answered && is_seen && !by_others && attempt.added == added;
             }
         }
         Reversal { name: self.group.name.clone(), attempts }
@@ -277,7 +264,7 @@ impl Reader {
                 let added = effect.adds.iter().filter(|id| seen.is_some_and(|seen| seen.contains(id)));
                 let removed = effect.removes.iter().filter(|id| seen.is_some_and(|seen| !seen.contains(id)));
                 let already = added.chain(removed).copied().collect();
-                group.operations.push(SentRequest { line, effect, already, outcome: Outcome::Unknown });
+                group.operations.push(SentRequest { line, effect, already, outcome: Fate::Unknown });
             }
             LineKind::Answered { operation, outcome, .. } => {
                 let place = self.announced.get(&operation);

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use convoke::journal::{self, Outcome};
+use convoke::cloudflare::Fate;
+use convoke::journal;
 use convoke::sandbox::{Cut, Delay, Endpoint, Fault, FaultRule, Match, Request, Seed};
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
@@ -125,8 +126,8 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let record = journal::parse(&bytes).unwrap();
     let effects = world.account().requests().iter().filter(|request| request.effect).count();
     let operations = record.groups.values().flat_map(|group| &group.operations);
-    let done = operations.clone().filter(|operation| operation.outcome == Outcome::Answered).count();
-    let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Outcome::Unknown).collect();
+    let done = operations.clone().filter(|operation| operation.outcome == Fate::Answered).count();
+    let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Fate::Unknown).collect();
     // Other writes may have been announced and wait for their turn.
     let unknown_groups: Vec<_> = unknown.iter().map(|operation| Some(operation.effect.group.id)).collect();
     assert!(unknown_groups.contains(&under_way.group), "{record:#?}");
@@ -224,9 +225,9 @@ fn finishes_requests_in_flight_only(name: &str) {
     assert!(writes <= 2, "{:?}", world.writes());
     let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
     let operations = record.groups.values().flat_map(|group| &group.operations);
-    let outcomes: Vec<Outcome> = operations.map(|operation| operation.outcome).collect();
-    let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
-    let unsent = outcomes.iter().filter(|outcome| **outcome == Outcome::NotSent).count();
+    let outcomes: Vec<Fate> = operations.map(|operation| operation.outcome).collect();
+    let answered = outcomes.iter().filter(|outcome| **outcome == Fate::Answered).count();
+    let unsent = outcomes.iter().filter(|outcome| **outcome == Fate::NotSent).count();
     assert_eq!((answered, unsent), (writes, outcomes.len() - writes), "{record:#?}");
     world.run("apply --yes").exits(0);
     for (name, members) in AFTER {

@@ -4,7 +4,8 @@
 
 use std::process::Stdio;
 
-use convoke::journal::{self, Outcome};
+use convoke::cloudflare::Fate;
+use convoke::journal;
 use convoke::sandbox::Seed;
 
 use crate::builders::SeedExt as _;
@@ -81,7 +82,7 @@ fn full_disk_stops_the_run_and_keeps_journal() {
                 let said = ["the journal cannot be written", "The journal is incomplete"];
                 assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
                 let recorded = record.groups.values().flat_map(|group| &group.operations);
-                let recorded = recorded.filter(|operation| operation.outcome != Outcome::NotSent).count();
+                let recorded = recorded.filter(|operation| operation.outcome != Fate::NotSent).count();
                 assert!(effects <= recorded, "{effects} effects, {record:#?}");
             }
             // There is no space even for the first line, so nothing starts.

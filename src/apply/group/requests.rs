@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::super::Run;
 use super::super::ledger::State;
 use super::{GroupRun, refusal};
-use crate::cloudflare::{ApiError, Concern, WriteFate};
-use crate::journal::{Effect, LineKind, Outcome};
+use crate::cloudflare::{Answered, ApiError, Concern, Fate, Written};
+use crate::journal::{Effect, LineKind};
 use crate::model::MemberId;
 use crate::plan::{Action, Operation};
 
@@ -17,60 +17,43 @@ pub(super) const MAX_SENDS: usize = 4;
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
-/// What became of one request.
-pub(super) enum Attempt {
-    Sent(WriteFate),
-    /// It was not sent, because no further requests may be sent. The ledger has the reason.
-    Closed,
-    /// It was not sent, because it would remove somebody who must stay. The ledger has the reason.
-    Withheld,
-}
-
-/// The result of a request that was repeated until its effect was known.
-pub(super) enum Settled {
-    /// The API answered, or a reading shows the effect.
-    Done,
-    Refused(Concern, ApiError),
-    /// It was not sent, or its effect is still unknown. The ledger has the reason.
-    GivenUp,
-}
-
 impl GroupRun<'_> {
     /// Why no further requests are sent to this group, if so.
     pub(super) fn closed_by(&self, run: &Run<'_>) -> Option<String> {
         self.closed.clone().or_else(|| run.closed_by())
     }
 
-    /// Sends a POST or a DELETE until its effect is known. A lost answer is settled by a reading.
-    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Settled {
+    /// Sends a POST or a DELETE until its effect is known or it is given up; the ledger then has the reason. A lost answer
+    /// is settled by a reading.
+    ///
+    /// # Errors
+    ///
+    /// If the API refuses it.
+    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Result<(), ApiError> {
         for _ in 0..MAX_SENDS {
-            let error = match self.send(operation, run).await {
-                Attempt::Closed | Attempt::Withheld => return Settled::GivenUp,
-                Attempt::Sent(WriteFate::Answered { .. }) => return Settled::Done,
-                Attempt::Sent(WriteFate::Refused { concerns, error }) => return Settled::Refused(concerns, error),
-                Attempt::Sent(WriteFate::NotSent(error)) => {
+            let Some(Err(error)) = self.send(operation, run).await else { return Ok(()) };
+            match error.fate {
+                Fate::Refused => return Err(error),
+                Fate::NotSent => {
                     self.ledger.record_all(operation.members(), &State::Failed(error.reason()));
-                    return Settled::GivenUp;
+                    return Ok(());
                 }
-                Attempt::Sent(WriteFate::Unknown(error)) => error,
-            };
+                Fate::Answered | Fate::Unknown => {}
+            }
             if let Err(unread) = self.read(run).await {
                 let reason = format!("{}; the group could not be read either: {}", error.reason(), unread.reason());
                 self.ledger.record_all(operation.members(), &State::Unknown(reason));
-                return Settled::GivenUp;
+                return Ok(());
             }
             if self.is_contradicted() {
                 // A reading that lags behind shows neither the effect of the request nor what the guards need.
                 run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
             }
-            if self.shows(operation) {
-                return Settled::Done;
-            }
-            if run.closed_by().is_some() {
-                return Settled::GivenUp;
+            if self.shows(operation) || run.closed_by().is_some() {
+                return Ok(());
             }
         }
-        Settled::GivenUp
+        Ok(())
     }
 
     /// Whether the members last seen show the effect of a request.
@@ -81,34 +64,35 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Sends a request once, and records it before and after.
-    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Attempt {
+    /// Sends a request once, and records it before and after. `None` if it was not sent: no further requests may be sent,
+    /// or it would remove somebody who must stay. The ledger then has the reason.
+    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<Written> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
         if let Some(reason) = self.closed_by(run) {
             self.close(&changes, reason);
-            return Attempt::Closed;
+            return None;
         }
         let announced = match run.means.journal.announce(effect.clone()).await {
             Ok(announced) => announced,
             Err(error) => {
                 run.note_journal_failure(&error);
                 self.close(&changes, format!("the journal cannot be written: {error}"));
-                return Attempt::Closed;
+                return None;
             }
         };
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
         // stay.
         if !self.still_allows(operation, run) {
-            if let Err(error) = run.means.journal.answered(announced, Outcome::NotSent, None, None).await {
+            if let Err(error) = run.means.journal.answered(announced, Fate::NotSent, None, None).await {
                 run.note_journal_failure(&error);
             }
-            return Attempt::Withheld;
+            return None;
         }
         run.wrote.store(true, Ordering::Relaxed);
         (self.wrote, self.is_whole) = (true, false);
         let (client, group) = (run.means.client, self.reference());
-        let fate = match operation {
+        let written = match operation {
             Operation::Post(members) => client.add_members(&group, members).await,
             Operation::Put(members) => client.replace_members(&group, members).await,
             Operation::Delete(member) => {
@@ -116,16 +100,19 @@ impl GroupRun<'_> {
                 client.remove_member(&group, *member, &may_send).await
             }
         };
-        let (ray, error) = (fate.ray().map(Into::into), fate.error().map(ApiError::reason));
-        if let Err(error) = run.means.journal.answered(announced, outcome(&fate), ray, error).await {
+        let (fate, ray, error) = match &written {
+            Ok(answered) => (Fate::Answered, answered.ray.clone(), None),
+            Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
+        };
+        if let Err(error) = run.means.journal.answered(announced, fate, ray, error).await {
             run.note_journal_failure(&error);
         }
-        self.learn(operation, &effect, &changes, &fate, run).await;
+        self.learn(operation, &effect, &changes, &written, run).await;
         // What was learned while the request waited for its turn may have stopped it.
-        if matches!(fate, WriteFate::NotSent(_)) && run.closed_by().is_none() && !self.still_allows(operation, run) {
-            return Attempt::Withheld;
+        if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
+            return None;
         }
-        Attempt::Sent(fate)
+        Some(written)
     }
 
     /// The effect of the request on the members last seen. The effect of a PUT includes changes that the last reading
@@ -162,34 +149,43 @@ impl GroupRun<'_> {
         operation: &Operation,
         effect: &Effect,
         changes: &[MemberId],
-        fate: &WriteFate,
+        written: &Written,
         run: &Run<'_>,
     ) {
-        if let Some(error) = fate.error() {
-            run.note_failure(error);
-        }
-        if matches!(fate, WriteFate::Answered { .. } | WriteFate::Unknown(_)) {
-            run.may_have_changed.store(true, Ordering::Relaxed);
-        }
-        match fate {
-            WriteFate::Answered { members, .. } => {
+        match written {
+            Ok(Answered { result, .. }) => {
+                run.may_have_changed.store(true, Ordering::Relaxed);
                 self.ledger.record_all(changes, &State::Acknowledged);
-                if let Some(members) = members {
+                if let Some(members) = result {
                     self.learn_from_answer(operation, effect, members, run).await;
                 }
             }
-            WriteFate::Unknown(error) => self.ledger.record_all(changes, &State::Unknown(error.reason())),
-            WriteFate::Refused { concerns: Concern::Group, error } => self.closed = Some(refusal(error)),
-            WriteFate::Refused { concerns: Concern::Member, .. } => {
+            Err(error) => {
+                run.note_failure(error);
+                match error.fate {
+                    Fate::Refused => self.note_refusal(error),
+                    Fate::NotSent => {}
+                    Fate::Answered | Fate::Unknown => {
+                        run.may_have_changed.store(true, Ordering::Relaxed);
+                        self.ledger.record_all(changes, &State::Unknown(error.reason()));
+                    }
+                }
+            }
+        }
+        self.tell_limits(run);
+    }
+
+    fn note_refusal(&mut self, error: &ApiError) {
+        match error.concerns() {
+            Concern::Group => self.closed = Some(refusal(error)),
+            Concern::Member => {
                 self.refused += 1;
                 if self.refused >= MAX_REFUSED {
                     let reason = format!("not tried: the API has refused {MAX_REFUSED} requests for this group");
                     self.closed = Some(reason);
                 }
             }
-            WriteFate::NotSent(_) => {}
         }
-        self.tell_limits(run);
     }
 
     /// The answer to a POST or a PUT lists members. It shows the complete group only if it lists exactly the expected
@@ -232,14 +228,5 @@ impl GroupRun<'_> {
         self.tell_awaited(run);
         self.tell_limits(run);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
-    }
-}
-
-fn outcome(fate: &WriteFate) -> Outcome {
-    match fate {
-        WriteFate::Answered { .. } => Outcome::Answered,
-        WriteFate::Refused { .. } => Outcome::Refused,
-        WriteFate::NotSent(_) => Outcome::NotSent,
-        WriteFate::Unknown(_) => Outcome::Unknown,
     }
 }

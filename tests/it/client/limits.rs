@@ -30,7 +30,7 @@ async fn rate_limit_delays_every_request() {
     };
     let (groups, wait) = tokio::join!(held, others);
     // The answer is not a list of groups. What matters is that there is an answer.
-    assert_eq!(groups.unwrap_err().kind(), ApiErrorKind::Incomplete);
+    assert_eq!(groups.unwrap_err().kind, ApiErrorKind::Incomplete);
     assert_eq!(wait.why, WaitReason::RateLimit);
     let seen = server.seen();
     let refused_at = seen[0].at;
@@ -41,7 +41,7 @@ async fn rate_limit_delays_every_request() {
 async fn too_long_wait_is_reported_immediately() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "290")).await;
     let error = server.client().group_members(&group()).await.unwrap_err();
-    assert_eq!((error.kind(), error.status(), error.attempts()), (ApiErrorKind::RateLimited, Some(429), 1));
+    assert_eq!((error.kind, error.status, error.attempts), (ApiErrorKind::RateLimited, Some(429), 1));
     assert!(error.to_string().contains("would be allowed in 290 s"), "{error}");
     assert_eq!(server.seen().len(), 1);
 }
@@ -69,7 +69,7 @@ async fn used_up_quota_delays_requests() {
     let client = server.client();
     client.group_members(&group()).await.unwrap();
     let error = client.group_members(&group()).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::RateLimited, 0));
+    assert_eq!((error.kind, error.attempts), (ApiErrorKind::RateLimited, 0));
     assert_eq!(server.seen().len(), 1);
 }
 

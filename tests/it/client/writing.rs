@@ -6,25 +6,22 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::server::{ACCOUNT, GROUP, Reply, Server, client, group, id, page, unused_address};
-use convoke::cloudflare::{ApiErrorKind, Concern, WriteFate};
+use convoke::cloudflare::{ApiError, ApiErrorKind, Concern, Fate, Written};
 use convoke::model::MemberId;
 
 /// The members in the answer to a write.
 #[track_caller]
-fn answered(fate: WriteFate) -> Option<BTreeSet<MemberId>> {
-    match fate {
-        WriteFate::Answered { members, .. } => members,
-        fate => panic!("{fate:?}"),
-    }
+fn answered(written: Written) -> Option<BTreeSet<MemberId>> {
+    written.unwrap().result
 }
 
 #[tokio::test]
 async fn each_write_is_sent_as_documented() {
     let server = Server::start(|_, _| page([1, 2], json!(null))).await;
     let client = server.client();
-    let fate = client.add_members(&group(), &[id(1)]).await;
-    assert_eq!(fate.ray(), Some("8f00-AMS"));
-    assert_eq!(answered(fate), Some(BTreeSet::from([id(1), id(2)])));
+    let written = client.add_members(&group(), &[id(1)]).await;
+    assert_eq!(written.as_ref().unwrap().ray.as_deref(), Some("8f00-AMS"));
+    assert_eq!(answered(written), Some(BTreeSet::from([id(1), id(2)])));
     answered(client.replace_members(&group(), &[id(1), id(2)]).await);
     answered(client.replace_members(&group(), &[]).await);
     assert_eq!(
@@ -70,18 +67,18 @@ async fn incomplete_answer_proves_nothing() {
     }
 }
 
-/// The result of each kind of write if every request gets this answer.
-async fn fates(reply: Reply) -> [WriteFate; 3] {
+/// The error of each kind of write if every request gets this answer.
+async fn errors(reply: Reply) -> [ApiError; 3] {
     let shown = format!("{reply:?}");
     let server = Server::start(move |_, _| reply.clone()).await;
     let client = server.client();
-    let fates = [
+    let written = [
         client.add_members(&group(), &[id(1)]).await,
         client.replace_members(&group(), &[id(1)]).await,
         client.remove_member(&group(), id(1), &|| true).await,
     ];
     assert_eq!(server.seen().len(), 3, "{shown}");
-    fates
+    written.map(Result::unwrap_err)
 }
 
 #[tokio::test]
@@ -101,11 +98,10 @@ async fn an_answer_that_proves_nothing_is_unknown() {
         Reply::error(200, 1000, "do not have DSR enabled"),
         Reply::error(200, 10_000, "Authentication error"),
     ] {
-        let fates = fates(reply.clone()).await;
-        assert!(fates.iter().all(|fate| matches!(fate, WriteFate::Unknown(_))), "{reply:?}: {fates:?}");
+        assert_eq!(errors(reply.clone()).await.map(|error| error.fate), [Fate::Unknown; 3], "{reply:?}");
     }
-    let [fate, ..] = fates(Reply::error(200, 1000, "do not have DSR enabled")).await;
-    let reason = fate.error().unwrap().reason();
+    let [error, ..] = errors(Reply::error(200, 1000, "do not have DSR enabled")).await;
+    let reason = error.reason();
     assert!(reason.contains("do not have DSR enabled (code 1000)"), "{reason}");
 }
 
@@ -125,24 +121,20 @@ async fn refusal_concerns_member_or_group() {
         (Reply::error(405, 1234, "no"), [Group, Group, Group]),
         (Reply::error(409, 1234, "no"), [Group, Group, Group]),
     ] {
-        let found = fates(reply.clone()).await.map(|fate| match fate {
-            WriteFate::Refused { concerns, .. } => concerns,
-            fate => panic!("{reply:?}: {fate:?}"),
-        });
-        assert_eq!(found, concerns, "{reply:?}");
+        let found = errors(reply.clone()).await.map(|error| (error.fate, error.concerns()));
+        assert_eq!(found, concerns.map(|concern| (Fate::Refused, concern)), "{reply:?}");
     }
 }
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
     let client = client(&unused_address());
-    let add = client.add_members(&group(), &[id(1)]).await;
-    let replace = client.replace_members(&group(), &[id(1)]).await;
-    let WriteFate::NotSent(add) = add else { panic!("{add:?}") };
-    let WriteFate::NotSent(replace) = replace else { panic!("{replace:?}") };
-    assert_eq!((add.kind(), replace.kind()), (ApiErrorKind::Unreachable, ApiErrorKind::Unreachable));
-    assert!(add.attempts() > 1);
-    assert_eq!(replace.attempts(), 1);
+    let add = client.add_members(&group(), &[id(1)]).await.unwrap_err();
+    let replace = client.replace_members(&group(), &[id(1)]).await.unwrap_err();
+    assert_eq!((add.fate, replace.fate), (Fate::NotSent, Fate::NotSent));
+    assert_eq!((add.kind, replace.kind), (ApiErrorKind::Unreachable, ApiErrorKind::Unreachable));
+    assert!(add.attempts > 1);
+    assert_eq!(replace.attempts, 1);
 }
 
 #[tokio::test]
@@ -156,8 +148,8 @@ async fn rate_limited_post_is_repeated_put_is_not() {
     assert_eq!(server.seen().len(), 2);
 
     let server = Server::start(script).await;
-    let fate = server.client().replace_members(&group(), &[id(1)]).await;
-    assert!(matches!(&fate, WriteFate::NotSent(error) if error.kind() == ApiErrorKind::RateLimited), "{fate:?}");
+    let error = server.client().replace_members(&group(), &[id(1)]).await.unwrap_err();
+    assert_eq!((error.fate, error.kind), (Fate::NotSent, ApiErrorKind::RateLimited));
     assert_eq!(server.seen().len(), 1);
 }
 
@@ -166,8 +158,8 @@ async fn put_is_not_delayed_until_outdated() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "30")).await;
     let client = server.patient_client(Duration::from_secs(60));
     for _ in 0..2 {
-        let fate = client.replace_members(&group(), &[id(1)]).await;
-        assert!(matches!(fate, WriteFate::NotSent(_)), "{fate:?}");
+        let error = client.replace_members(&group(), &[id(1)]).await.unwrap_err();
+        assert_eq!(error.fate, Fate::NotSent);
     }
     assert_eq!(server.seen().len(), 1);
 }

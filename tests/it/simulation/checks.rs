@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use convoke::apply::Start;
-use convoke::journal::{Outcome, SentRequest};
+use convoke::cloudflare::Fate;
+use convoke::journal::SentRequest;
 use convoke::model::{GroupId, MemberId, Mode};
 use convoke::plan::{Action, GroupPlan};
 use convoke::report::{GroupOutcome, GroupReport};
@@ -302,11 +303,11 @@ fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChan
             let named = if change.joined { &operation.effect.adds } else { &operation.effect.removes };
             operation.effect.group.id == change.group && named.contains(&change.member)
         });
-        if !recorded.any(|operation| matches!(operation.outcome, Outcome::Answered | Outcome::Unknown)) {
+        if !recorded.any(|operation| matches!(operation.outcome, Fate::Answered | Fate::Unknown)) {
             return Err(format!("the journal does not have {change:?}\n{operations:#?}"));
         }
     }
-    for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Answered) {
+    for operation in operations.iter().filter(|operation| operation.outcome == Fate::Answered) {
         let effect = &operation.effect;
         let method = method(&effect.request);
         let sent = |request: &Request| request.method == method && request.group == Some(effect.group.id);

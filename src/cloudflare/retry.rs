@@ -6,11 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::super::error::ApiErrorKind;
-use super::super::notice::WaitReason;
-use super::super::verdict::{AttemptFailure, Fate};
-use super::super::wire::ApiOperation;
-use super::{Attempts, Call, Caller, Retry};
+use super::call::{Attempts, Call, Caller};
+use super::error::{ApiError, ApiErrorKind, Fate};
+use super::notice::WaitReason;
+use super::wire::ApiOperation;
 
 /// How often a request is repeated because its answer contradicts itself. Lists have their own limit.
 const MALFORMED_AGAIN: u32 = 3;
@@ -20,6 +19,32 @@ const UNREACHABLE: Duration = Duration::from_secs(30);
 const SETTLING: Duration = Duration::from_secs(15);
 /// Until what age a group counts as new.
 const YOUNG: SignedDuration = SignedDuration::from_mins(2);
+
+/// The first wait, unless the total is too short for it.
+const FIRST: Duration = Duration::from_millis(250);
+/// The longest single wait, unless the server asks for a longer one.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// When a failed request is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// The request changes nothing: retry whenever that may help.
+    Read,
+    /// A page of a list: like `Read`, but a contradictory list is read again as a whole.
+    ReadPage,
+    /// The token may not be allowed to read this: like `Read`, but a refusal is not retried.
+    ReadIfAllowed,
+    /// The request changes something: retry only if it certainly had no effect.
+    Unsent,
+    /// The request relies on a reading that becomes outdated: never retry.
+    Never,
+}
+
+impl Retry {
+    pub(super) const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadPage | Self::ReadIfAllowed)
+    }
+}
 
 /// Why a call is tried again, and until when.
 pub(super) struct Again {
@@ -33,7 +58,7 @@ impl Caller {
     pub(super) fn again(
         &self,
         call: &Call,
-        failure: &AttemptFailure,
+        failure: &ApiError,
         attempts: &mut Attempts,
         now: Instant,
     ) -> Option<Again> {
@@ -84,20 +109,59 @@ impl Caller {
     }
 }
 
-/// Whether a group created at this time may still be settling. If this machine's clock is slow, the time can be in
-/// the future.
+/// Whether a group created at this time may still be settling. If this machine's clock is slow, the time can lie a
+/// little in the future.
 pub(super) fn is_young(created: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(created) < YOUNG
+    now.duration_since(created).abs() < YOUNG
+}
+
+/// Growing waits. Each is twice the previous one, shortened at random by up to half, so that clients that failed
+/// together do not retry together.
+#[derive(Clone, Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// Limits each wait, so that several fit into `max_wait`.
+    pub(super) fn within(max_wait: Duration) -> Self {
+        Self { next: FIRST.min(max_wait / 32), longest: LONGEST.min(max_wait / 4) }
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let wait = self.next;
+        self.next = wait.saturating_mul(2).min(self.longest);
+        wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// The time that one call may spend on waits and retries. It runs from the first of them.
+#[derive(Clone, Debug)]
+pub(super) struct Deadline {
+    max_wait: Duration,
+    since: Option<Instant>,
+}
+
+impl Deadline {
+    pub(super) fn new(max_wait: Duration) -> Self {
+        Self { max_wait, since: None }
+    }
+
+    /// Starts the clock at `now`, unless it is running.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.max_wait.saturating_sub(self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use reqwest::Method;
-
-    use super::super::super::config::{BaseUrl, ClientConfig, Credentials};
-    use super::super::super::http::{HttpAnswer, Message};
+    use super::super::config::{BaseUrl, ClientConfig, Credentials};
     use super::*;
-    use crate::model::GroupRef;
 
     fn caller() -> Caller {
         let config = ClientConfig {
@@ -112,24 +176,17 @@ mod tests {
         Caller::new(config).unwrap()
     }
 
-    fn call(retry: Retry) -> Call {
-        let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
-        let message =
-            Message { method: Method::GET, url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]), body: None };
-        Call { operation: ApiOperation::ListGroupMembers, group: Some(group), message, retry, settles: false }
-    }
-
-    fn failure(caller: &Caller, status: u16) -> AttemptFailure {
-        let answer = HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(Vec::new()) };
-        caller.judge.judge::<serde_json::Value>(Ok(answer)).unwrap_err()
+    fn failure(call: &Call, status: u16) -> ApiError {
+        let kind = if status == 403 { ApiErrorKind::Credentials } else { ApiErrorKind::NotFound };
+        ApiError { status: Some(status), ..call.error(kind, Fate::Refused) }
     }
 
     #[test]
     fn new_token_gets_15_seconds_in_total() {
         let caller = caller();
-        let (forbidden, start) = (failure(&caller, 403), Instant::now());
+        let (forbidden, start) = (failure(&Call::sample(Retry::Read), 403), Instant::now());
         let until = |retry, after| {
-            let again = caller.again(&call(retry), &forbidden, &mut Attempts::default(), start + after);
+            let again = caller.again(&Call::sample(retry), &forbidden, &mut Attempts::default(), start + after);
             again.map(|again| (again.why, again.until))
         };
         let given = Some((WaitReason::NewToken, Some(start + SETTLING)));
@@ -144,7 +201,8 @@ mod tests {
     #[test]
     fn a_new_group_is_given_15_seconds() {
         let caller = caller();
-        let (missing, start, call) = (failure(&caller, 404), Instant::now(), call(Retry::ReadPage));
+        let (start, call) = (Instant::now(), Call::sample(Retry::ReadPage));
+        let missing = failure(&call, 404);
         assert!(caller.again(&call, &missing, &mut Attempts::default(), start).is_none());
         let group = call.group.as_ref().unwrap().id;
         caller.remember_creation([(group, Timestamp::now())]);
@@ -161,6 +219,35 @@ mod tests {
     fn a_group_is_young_for_two_minutes() {
         let now = Timestamp::now();
         let is_young = |seconds| is_young(now - SignedDuration::from_secs(seconds), now);
-        assert_eq!([is_young(-60), is_young(0), is_young(119), is_young(120)], [true, true, true, false]);
+        let young = [-120, -119, 0, 119, 120].map(is_young);
+        assert_eq!(young, [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn waits_grow_up_to_their_limit() {
+        let mut backoff = Backoff::within(Duration::from_secs(300));
+        for expected in [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
+            let full = Duration::from_millis(expected);
+            let wait = backoff.next();
+            assert!(full / 2 <= wait && wait <= full, "{wait:?} of {full:?}");
+        }
+    }
+
+    #[test]
+    fn short_deadline_gives_short_waits() {
+        let mut backoff = Backoff::within(Duration::from_millis(320));
+        assert!(backoff.next() <= Duration::from_millis(10));
+        assert_eq!(Backoff::within(Duration::ZERO).next(), Duration::ZERO);
+    }
+
+    #[test]
+    fn deadline_runs_from_the_first_wait() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new(Duration::from_secs(10));
+        assert_eq!(deadline.left(start + Duration::from_secs(60)), Duration::from_secs(10));
+        deadline.begin(start);
+        deadline.begin(start + Duration::from_secs(1));
+        assert_eq!(deadline.left(start + Duration::from_secs(4)), Duration::from_secs(6));
+        assert_eq!(deadline.left(start + Duration::from_secs(60)), Duration::ZERO);
     }
 }
