@@ -2,12 +2,13 @@
 //! in [`commands`](crate::commands).
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::is_yaml;
 use crate::model::{AccountId, TimeError, WrittenTime};
 use crate::render::Format;
 
@@ -161,7 +162,7 @@ pub enum LogFormat {
 pub fn file_tip(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
-    let is_file = argument.ends_with(".yaml") || argument.ends_with(".yml") || argument.ends_with('/');
+    let is_file = is_yaml(Path::new(argument)) || argument.ends_with('/');
     (error.kind() == ErrorKind::UnknownArgument && is_file).then(|| format!("use -f for files: '-f {argument}'"))
 }
 

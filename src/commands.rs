@@ -3,22 +3,20 @@
 mod apply;
 mod drift;
 mod edit;
+mod environment;
 mod export;
 mod failure;
 mod files;
-mod github_actions;
 mod grant;
-mod identity;
-mod invocation;
 mod manual;
 mod output;
 mod plan;
 mod progress;
 mod prune;
+mod request;
 mod review;
 mod revoke;
 mod sandbox;
-mod schema;
 mod session;
 mod show;
 mod signals;
@@ -100,8 +98,8 @@ pub enum Command {
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
     /// Print the JSON Schema of a file that convoke reads or writes
-    #[command(after_help = schema::EXAMPLES)]
-    Schema(schema::SchemaArgs),
+    #[command(after_help = manual::SCHEMA_EXAMPLES)]
+    Schema(manual::SchemaArgs),
     /// Print shell completions
     #[command(after_help = manual::COMPLETIONS_EXAMPLES)]
     Completions(manual::CompletionsArgs),
@@ -180,7 +178,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Revoke(args) => revoke::run(args, output),
         Command::Prune(args) => prune::run(args, output),
         Command::Sandbox(args) => sandbox::run(args, output).await,
-        Command::Schema(args) => schema::run(args, output),
+        Command::Schema(args) => manual::schema(args, output),
         Command::Completions(args) => manual::completions(args, output),
         Command::Man(args) => manual::man(args, output),
     }

@@ -32,7 +32,7 @@ pub use edit::{
     EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged,
     Uncompared, When, edit, parse_age,
 };
-pub use load::{load, load_checked, load_with_sources, read_regular};
+pub use load::{is_yaml, load, load_checked, load_with_sources, read_regular};
 pub use problem::{Position, Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;

@@ -5,20 +5,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::request::RunRequest;
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
-
-use super::{Exit, Failure, Output, files, identity, invocation, progress::Progress};
+use super::{Exit, Failure, Output, environment, files};
 use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::journal::Journal;
 use crate::model::RunStatus;
 use crate::observe;
 use crate::plan::{Digest, Plan};
-use crate::render::Format;
-use crate::render::view::{Invocation, Stale};
-use crate::render::{counted, summary};
-use crate::report::Report;
+use crate::render::view::Stale;
+use crate::render::{Format, counted, summary};
+use crate::report::{Report, StaleGroup};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -65,11 +64,20 @@ pub struct ApplyArgs {
     pub format: FormatArgs,
 }
 
-/// A plan that is ready to be applied.
-struct Ready {
+/// What has to be shown and decided before the first write.
+struct Prepared {
     connection: Connection,
     plan: Plan,
-    start: Start,
+    verdict: Verdict,
+}
+
+/// Whether a plan may be applied.
+enum Verdict {
+    Ready(Start),
+    /// It is not the plan that was reviewed.
+    NotReviewed(Stale),
+    /// The account is not the one that the plan was made for.
+    Changed(Vec<StaleGroup>),
 }
 
 pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -78,101 +86,98 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
-    let progress = Progress::new(output);
-    let ready = match &args.plan {
-        Some(path) => prepare_saved(args, path, &progress, output).await?,
-        None => prepare_fresh(args, output).await?,
+    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
+    let (command, prepared) = match &args.plan {
+        Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
+        None => (request.apply_command(), prepare_fresh(args, &request, output).await?),
     };
-    let ready = match ready {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
-    if ready.plan.summary.requests > 0 && !args.yes && !confirmed(&ready.plan, args).await? {
-        output.warn("not confirmed; nothing was changed");
-        return Ok(Exit::Other);
-    }
-    let report = carry_out(ready, args, &progress, output).await?;
-    if report.wrote {
-        output.something_changed();
-    }
-    show::report(&report, args.format.format, output);
-    output.detail(&show::cost(report.requests));
-    Ok(exit(&report))
-}
-
-/// Plans, shows the plan, and checks the guards.
-async fn prepare_fresh(args: &ApplyArgs, output: &mut Output) -> Result<Result<Ready, Exit>, Failure> {
-    let (connection, plan) =
-        session::make_plan(&args.files, &args.planning, &args.connection, &args.options, output).await?;
-    let judged = judge(plan, args, output);
-    Ok(judged.map(|plan| Ready { connection, plan, start: Start::Planned }))
-}
-
-/// Reads a saved plan, shows it, checks the guards, and checks that the account has not changed.
-async fn prepare_saved(
-    args: &ApplyArgs,
-    path: &Path,
-    progress: &Progress,
-    output: &mut Output,
-) -> Result<Result<Ready, Exit>, Failure> {
-    let plan = files::read_plan(path)?;
-    if let Some(given) = session::given_account(args.connection.account_id)?.filter(|given| *given != plan.account_id) {
-        let message = format!("the plan is for account {}, but {given} is requested", plan.account_id);
-        return Err(Failure::message(Exit::Data, message).with_help("use the account that the plan was made for"));
-    }
-    let connection = session::connect(&args.connection, Some(plan.account_id), output).await?;
-    if let Some(reason) = stale(&plan, args) {
-        let plan = plan.with_requests(connection.client.requests());
-        return Ok(Err(show_stale(plan, reason, args, output)));
-    }
-    let watching = progress.watch(&connection.client, "reading the account again");
-    let rechecked = apply::recheck(&connection.client, &plan).await?;
-    drop(watching);
-    match rechecked {
-        Recheck::Fresh { present, remaining } => {
-            let watching = progress.watch(&connection.client, "reading the user of the token");
-            let remaining = observe::check_token_user(&connection.client, &remaining, args.options.accept_self).await?;
-            drop(watching);
-            let plan = plan.with_refusals(remaining.refusals).with_requests(connection.client.requests());
-            let judged = judge(plan, args, output);
-            Ok(judged.map(|plan| Ready { connection, plan, start: Start::Rechecked(present) }))
+    let Prepared { connection, mut plan, verdict } = prepared;
+    let start = match verdict {
+        Verdict::Ready(start) => start,
+        Verdict::NotReviewed(stale) => {
+            let stale = Some(stale);
+            Presentation { apply: Some(&command), stale, applying: true }
+                .plan(&plan.with_status(RunStatus::Stale), output);
+            return Ok(Exit::Stale);
         }
-        Recheck::Stale(groups) => {
-            if has_page_before_report(args) {
-                show_plan(&plan, None, args, output);
+        Verdict::Changed(groups) => {
+            if shows_plan_before_report(output) {
+                Presentation { apply: Some(&command), stale: None, applying: true }.plan(&plan, output);
             }
-            show::stale(groups, connection.client.requests(), args.format.format, output);
-            Ok(Err(Exit::Stale))
+            show::stale(groups, connection.client.requests(), output);
+            return Ok(Exit::Stale);
         }
+    };
+    if args.accept.is_some() {
+        plan = accepted(plan, output);
     }
-}
-
-/// Shows the plan, and returns it if it may be applied. Otherwise returns the exit code.
-fn judge(plan: Plan, args: &ApplyArgs, output: &mut Output) -> Result<Plan, Exit> {
-    if let Some(reason) = stale(&plan, args) {
-        return Err(show_stale(plan, reason, args, output));
-    }
-    let plan = if args.accept.is_some() { accepted(plan, output) } else { plan };
     let is_refused = !plan.refusals.is_empty();
-    if has_page_before_report(args) || is_refused {
-        show_plan(&plan, None, args, output);
+    if shows_plan_before_report(output) || is_refused {
+        Presentation { apply: Some(&command), stale: None, applying: true }.plan(&plan, output);
     }
     if is_refused {
         output.warn("the plan is refused: nothing was changed");
-        return Err(Exit::Refused);
+        return Ok(Exit::Refused);
     }
-    Ok(plan)
+    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, output).await? {
+        output.warn("not confirmed; nothing was changed");
+        return Ok(Exit::Other);
+    }
+    let report = carry_out(&connection, &plan, start, args, output).await?;
+    if report.wrote {
+        output.something_changed();
+    }
+    show::report(&report, output);
+    output.cost();
+    Ok(exit(&report))
 }
 
-/// Shows a plan that is not the reviewed one.
-fn show_stale(plan: Plan, reason: Stale, args: &ApplyArgs, output: &mut Output) -> Exit {
-    show_plan(&plan.with_status(RunStatus::Stale), Some(reason), args, output);
-    Exit::Stale
+/// Plans the files.
+async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared, Failure> {
+    let (connection, plan) = session::make_plan(request, output).await?;
+    let verdict = not_reviewed(&plan, args).map_or(Verdict::Ready(Start::Planned), Verdict::NotReviewed);
+    Ok(Prepared { connection, plan, verdict })
 }
 
-fn show_plan(plan: &Plan, stale: Option<Stale>, args: &ApplyArgs, output: &mut Output) {
-    let presentation = Presentation { apply: Some(&command(args)), stale, applying: true };
-    presentation.plan(plan, args.format.format, output);
+/// Reads a saved plan, and checks that the account has not changed.
+async fn prepare_saved(
+    args: &ApplyArgs,
+    path: &Path,
+    request: &RunRequest,
+    output: &mut Output,
+) -> Result<Prepared, Failure> {
+    let plan = files::read_plan(path)?;
+    if let Some(given) = request.account_id.filter(|given| *given != plan.account_id) {
+        let message = format!("the plan is for account {}, but {given} is requested", plan.account_id);
+        return Err(Failure::message(Exit::Data, message).with_help("use the account that the plan was made for"));
+    }
+    let connection = session::connect(&request.connection, Some(plan.account_id), output).await?;
+    let client = &connection.client;
+    if let Some(stale) = not_reviewed(&plan, args) {
+        let plan = plan.with_requests(client.requests());
+        return Ok(Prepared { connection, plan, verdict: Verdict::NotReviewed(stale) });
+    }
+    let watching = output.watch(client, "reading the account again");
+    let (present, remaining) = match apply::recheck(client, &plan).await? {
+        Recheck::Fresh { present, remaining } => (present, remaining),
+        Recheck::Stale(groups) => return Ok(Prepared { connection, plan, verdict: Verdict::Changed(groups) }),
+    };
+    drop(watching);
+    let watching = output.watch(client, "reading the user of the token");
+    let remaining = observe::check_token_user(client, &remaining, args.options.accept_self).await?;
+    drop(watching);
+    let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
+    Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked(present)) })
+}
+
+/// Why this is not the reviewed plan, if it is not.
+fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
+    // A plan is not stale if all of its changes are already made.
+    let expect = args.expect.filter(|_| plan.has_planned_differences());
+    let given = [("--expect", expect), ("--accept", args.accept)];
+    given
+        .into_iter()
+        .find_map(|(flag, given)| Some(Stale { flag, given: given.filter(|given| *given != plan.digest)? }))
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {
@@ -184,33 +189,14 @@ fn accepted(plan: Plan, output: &mut Output) -> Plan {
 }
 
 /// JSON and Markdown have one document: the report, or the plan if there is no report.
-const fn has_page_before_report(args: &ApplyArgs) -> bool {
-    matches!(args.format.format, Format::Text | Format::Github)
-}
-
-/// The command that applies this plan.
-fn command(args: &ApplyArgs) -> Invocation {
-    match &args.plan {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.options),
-    }
-}
-
-/// Whether this is not the reviewed plan.
-fn stale(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
-    // A plan is not stale if all of its changes are already made.
-    let expect = args.expect.filter(|_| plan.has_planned_differences());
-    let given = [("--expect", expect), ("--accept", args.accept)];
-    given.into_iter().find_map(|(flag, given)| match given {
-        Some(given) if given != plan.digest => Some(Stale { flag, given }),
-        _ => None,
-    })
+const fn shows_plan_before_report(output: &Output) -> bool {
+    matches!(output.format(), Format::Text | Format::Github)
 }
 
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
-async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
+async fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     // In the other formats the plan is already on the terminal.
-    let mut question = match has_page_before_report(args) {
+    let mut question = match shows_plan_before_report(output) {
         true => String::new(),
         false => summary(plan).into_iter().map(|line| line + "\n").collect(),
     };
@@ -234,20 +220,21 @@ async fn confirmed(plan: &Plan, args: &ApplyArgs) -> Result<bool, Failure> {
 }
 
 async fn carry_out(
-    Ready { connection, plan, start }: Ready,
+    connection: &Connection,
+    plan: &Plan,
+    start: Start,
     args: &ApplyArgs,
-    progress: &Progress,
     output: &mut Output,
 ) -> Result<Report, Failure> {
     let journal = match &args.journal {
         None => Journal::none(),
-        Some(path) => Journal::create(path, identity::run_facts(&plan)).map_err(|error| {
+        Some(path) => Journal::create(path, environment::run_facts(plan)).map_err(|error| {
             let context = format!("cannot create the journal {}; nothing was changed", path.display());
             let failure = Failure::new(Exit::Other, anyhow::Error::new(error).context(context));
             failure.with_help("use a new file for each run; an existing journal is never overwritten")
         })?,
     };
-    let watching = progress.watch_operations(&connection.client, plan.summary.requests);
+    let watching = output.watch_operations(&connection.client, plan.summary.requests);
     let means = Means {
         client: &connection.client,
         journal: &journal,
@@ -257,7 +244,7 @@ async fn carry_out(
         whole_account: !plan.narrowed,
         limits_lifted: args.accept.is_some(),
     };
-    let report = apply::apply(&plan, start, means).await;
+    let report = apply::apply(plan, start, means).await;
     drop(watching);
     if let Some(error) = &report.journal_failed {
         output.warn(&format!("the journal is incomplete: {error}"));

@@ -6,14 +6,16 @@ use std::time::Instant;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, invocation, progress::Progress, session};
+use super::request::RunRequest;
+use super::show::Presentation;
+use super::{Exit, Failure, Output, files, session};
 use crate::audit::{self, Histories};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
 use crate::render::metrics::{Found, Run, metrics};
+use crate::render::view::Invocation;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +48,8 @@ struct Drift {
     plan: Plan,
     exit: Exit,
     requests: u64,
+    /// The command that corrects it.
+    apply: Invocation,
 }
 
 pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -58,18 +62,17 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
             output.side_output_failed(&failure);
         }
     }
-    let Drift { plan, exit, requests } = examined?;
+    let Drift { plan, exit, apply, .. } = examined?;
     if has_something_to_say(&plan) || !output.is_quiet() {
-        let apply = invocation::apply(&args.files, &args.planning, &args.connection, &PlanOptions::default());
-        Presentation::of(&apply).drift(&plan, args.format.format, output);
+        Presentation::of(&apply).drift(&plan, output);
     }
-    output.detail(&show::cost(requests));
+    output.cost();
     Ok(exit)
 }
 
 fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Failure> {
     let found = drift.map(|drift| Found { plan: &drift.plan, requests: drift.requests });
-    files::write_public(path, metrics(run, found).as_bytes())
+    files::write(path, files::PUBLIC, |file| file.write_all(metrics(run, found).as_bytes()))
 }
 
 /// Whether there is anything to report.
@@ -80,12 +83,12 @@ fn has_something_to_say(plan: &Plan) -> bool {
 }
 
 async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
-    let progress = Progress::new(output);
+    let mut request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning);
+    let apply = request.apply_command();
     // Nothing is applied, so the user of the token does not matter.
-    let options = PlanOptions { accept_self: true, ..PlanOptions::default() };
-    let (connection, plan) =
-        session::make_plan(&args.files, &args.planning, &args.connection, &options, output).await?;
-    let watching = progress.watch(&connection.client, "reading the audit log");
+    request.options.accept_self = true;
+    let (connection, plan) = session::make_plan(&request, output).await?;
+    let watching = output.watch(&connection.client, "reading the audit log");
     let histories = match args.no_audit_log {
         true => Histories::default(),
         false => audit::histories(&connection.client, &plan, Timestamp::now()).await,
@@ -97,7 +100,7 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let plan = plan.with_histories(histories.by_difference);
     let (exit, status) = verdict(&plan);
     let requests = connection.client.requests();
-    Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests })
+    Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests, apply })
 }
 
 /// The result of a drift. Guards do not affect it, because they concern corrections.

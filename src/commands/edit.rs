@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use tempfile::NamedTempFile;
 
-use super::{Exit, Failure, Output, invocation, session};
+use super::files::{self, Staged};
+use super::{Exit, Failure, Output, request};
 use crate::cli::{FileArgs, TimeArgs};
 use crate::config::{self, EditError, EditRequest, Edited, ListName, Source, When};
 use crate::model::PersonRef;
@@ -68,10 +68,9 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 
 /// Edits the files according to the request.
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let files = config::read_regular(&session::paths(&args.files))?;
-    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = files.into_iter().unzip();
-    let now = session::time(&args.time);
-    let edited = config::edit(&sources, request, now, &|words| invocation::edit(words, &args.files));
+    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths())?.into_iter().unzip();
+    let now = args.time.or_now();
+    let edited = config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files));
     let edited = match edited {
         Ok(edited) => edited,
         Err(EditError::Usage { message, help, uncompared }) => {
@@ -138,61 +137,35 @@ fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> S
     text
 }
 
-struct Replacement<'s> {
-    source: &'s Source,
-    /// The file itself, if the path is a link.
-    target: PathBuf,
-    new: NamedTempFile,
-}
-
 /// Replaces the files. All files are read before the first is replaced. A file that another program changed is not
 /// replaced.
 fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
     let mut replacements = Vec::new();
     for (index, bytes) in &edited.files {
         let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
-        let replacement = prepare(path, source, bytes).map_err(|error| unwritten(source, error, &[]))?;
-        replacements.push(replacement);
+        // A link stays, and its target is replaced.
+        let staged = fs::canonicalize(path)
+            .and_then(|target| Staged::new(target, files::PUBLIC, |file| file.write_all(bytes)))
+            .map_err(|error| unwritten(source, error, &[]))?;
+        replacements.push((source, staged));
     }
-    let _locks = lock(&replacements);
-    for Replacement { source, target, .. } in &replacements {
-        compare(source, target).map_err(|error| unwritten(source, error, &[]))?;
+    let _locks = lock(replacements.iter().filter_map(|(_, staged)| staged.target().parent()).collect());
+    for (source, staged) in &replacements {
+        compare(source, staged.target()).map_err(|error| unwritten(source, error, &[]))?;
     }
     let mut written: Vec<&str> = Vec::new();
-    for Replacement { source, target, new } in replacements {
-        compare(source, &target)
-            .and_then(|()| new.persist(&target).map_err(|error| error.error))
+    for (source, staged) in replacements {
+        compare(source, staged.target())
+            .and_then(|()| staged.replace())
             .map_err(|error| unwritten(source, error, &written))?;
         written.push(&source.path);
     }
     Ok(())
 }
 
-/// Writes the new content beside the file, with its permissions and its owner.
-fn prepare<'s>(path: &Path, source: &'s Source, bytes: &[u8]) -> io::Result<Replacement<'s>> {
-    let target = fs::canonicalize(path)?;
-    let metadata = fs::metadata(&target)?;
-    let folder = target.parent().unwrap_or(Path::new("/"));
-    let mut new = tempfile::Builder::new().prefix(".convoke-").tempfile_in(folder)?;
-    new.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt as _, fchown};
-        let own = new.as_file().metadata()?;
-        if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
-            // Only an administrator can change owners. The content is correct without it.
-            let _ = fchown(new.as_file(), Some(metadata.uid()), Some(metadata.gid()));
-        }
-    }
-    new.as_file().set_permissions(metadata.permissions())?;
-    new.as_file().sync_all()?;
-    Ok(Replacement { source, target, new })
-}
-
 /// Prevents other runs of this program from replacing the same files. If folders cannot be locked, only the
 /// comparison with the disk protects them.
-fn lock(replacements: &[Replacement<'_>]) -> Vec<File> {
-    let folders: BTreeSet<&Path> = replacements.iter().filter_map(|replacement| replacement.target.parent()).collect();
+fn lock(folders: BTreeSet<&Path>) -> Vec<File> {
     let locked = |folder: &&Path| {
         let folder = File::open(folder).ok()?;
         folder.lock().ok()?;

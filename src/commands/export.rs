@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, files, progress::Progress, session, show};
+use super::request::{RunRequest, has_default_file, unknown_group};
+use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs};
-use crate::config::export;
+use crate::config::{self, export};
 use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
 use crate::render::{clean, counted};
@@ -39,10 +40,11 @@ pub struct ExportArgs {
 }
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let account_id = account(args)?;
-    let connection = session::connect(&args.connection, account_id, output).await?;
+    let request = RunRequest::new(&args.files, &args.connection)?;
+    let account_id = account(&request, args.files.are_named())?;
+    let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
-    let watching = Progress::new(output).watch(client, "reading the account");
+    let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let wanted = wanted(&current, args.groups.iter())?;
     observe::read_members(client, &mut current, &wanted).await?;
@@ -55,17 +57,16 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     for warning in &export.warnings {
         output.warn(&clean(warning));
     }
-    output.detail(&show::cost(client.requests()));
+    output.cost();
     Ok(Exit::Done)
 }
 
 /// The account: of the command line, the environment or the files. There may be no files yet, and `> convoke.yaml`
 /// empties the default file before it can be read.
-fn account(args: &ExportArgs) -> Result<Option<AccountId>, Failure> {
-    let given = session::given_account(args.connection.account_id)?;
-    match session::names_files(&args.files) || (given.is_none() && session::has_default_file()) {
-        true => session::account(args.connection.account_id, &session::load(&args.files)?),
-        false => Ok(given),
+fn account(request: &RunRequest, names_files: bool) -> Result<Option<AccountId>, Failure> {
+    match names_files || (request.account_id.is_none() && has_default_file()) {
+        true => request.account(&config::load(&request.files)?),
+        false => Ok(request.account_id),
     }
 }
 
@@ -77,7 +78,7 @@ fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Re
         if named.peek().is_none() {
             let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
             let help = "omit the names to export all groups";
-            return Err(session::unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
+            return Err(unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
         }
         wanted.extend(named.map(|(id, _)| *id));
     }
@@ -114,7 +115,7 @@ fn write(
         Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
     })?;
     for (path, text) in &new {
-        files::write_public(path, text.as_bytes())?;
+        files::write(path, files::PUBLIC, |file| file.write_all(text.as_bytes()))?;
     }
     let (written, unchanged) = (counted(new.len() as u64, "file"), same.len());
     output.note(&format!("{written} written to {}, {unchanged} unchanged", clean(&folder.display().to_string())));

@@ -2,7 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::{Exit, Failure};
 use crate::config;
@@ -17,20 +19,16 @@ const LARGEST_PLAN: u64 = 512 << 20;
 /// The maximum size of a journal.
 const LARGEST_JOURNAL: u64 = 256 << 20;
 
-/// Saves a plan in a file that only its owner can read.
+/// The mode of new files: only the owner can read them.
+pub const PRIVATE: u32 = 0o600;
+
+/// The mode of new files: everybody can read them.
+pub const PUBLIC: u32 = 0o644;
+
+/// Saves a plan.
 pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let sealed = plan.sealed();
-    write(path, 0o600, |file| json::write(file, &sealed))
-}
-
-/// Writes a file that only its owner can read, as a stream.
-pub fn write_private(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    write(path, 0o600, content)
-}
-
-/// Writes a file that everybody can read.
-pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write(path, 0o644, |file| file.write_all(bytes))
+    write(path, PRIVATE, |file| json::write(file, &sealed))
 }
 
 /// Whether the file exists with exactly this content.
@@ -38,69 +36,109 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }
 
-/// Writes a file. A regular file is replaced atomically. A link stays, and its target is replaced. A device or a pipe
-/// is written directly.
-fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    write_through_links(path, mode, content).map_err(|error| {
+/// Writes a file. A regular file is replaced atomically and keeps its mode. A link stays, and its target is replaced.
+/// A device or a pipe is written directly.
+pub fn write(
+    path: &Path,
+    new_mode: u32,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let written = || {
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                let target = if is_link { path.canonicalize()? } else { path.to_path_buf() };
+                Staged::new(target, new_mode, content)?.replace()
+            }
+            // A folder fails here with the system's own message.
+            Ok(_) => write_into(OpenOptions::new().write(true).open(path)?, content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
+                write_into(OpenOptions::new().write(true).create(true).truncate(true).open(path)?, content)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Staged::new(path.to_path_buf(), new_mode, content)?.replace()
+            }
+            Err(error) => Err(error),
+        }
+    };
+    written().map_err(|error| {
         let context = format!("{} cannot be written", path.display());
         Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
     })
 }
 
-fn write_through_links(
-    path: &Path,
-    mode: u32,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() => {
-            let target = if is_link { path.canonicalize()? } else { path.to_path_buf() };
-            replace(&target, mode, content)
-        }
-        // A folder fails here with the system's own message.
-        Ok(_) => write_into(OpenOptions::new().write(true).open(path)?, content),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
-            write_into(OpenOptions::new().write(true).create(true).truncate(true).open(path)?, content)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, mode, content),
-        Err(error) => Err(error),
-    }
-}
-
-fn write_into(file: File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn write_into(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = BufWriter::new(file);
     content(&mut buffer)?;
     buffer.flush()
 }
 
-fn replace(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".convoke-");
-    // The error would name the temporary file, which a user does not know.
-    let mut file = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
-    let mut buffer = BufWriter::new(&mut file);
-    content(&mut buffer)?;
-    buffer.flush()?;
-    drop(buffer);
-    // Set on the file itself, because the umask restricts the mode at creation.
-    #[cfg(unix)]
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    #[cfg(not(unix))]
-    let _ = mode;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+/// The complete new content of a regular file, stored beside it.
+pub struct Staged {
+    target: PathBuf,
+    new: NamedTempFile,
+}
+
+impl Staged {
+    /// Writes the content beside the file, with its permissions and its owner, or with this mode for a new file.
+    pub fn new(
+        target: PathBuf,
+        new_mode: u32,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".convoke-");
+        // The error would name the temporary file, which a user does not know.
+        let mut new = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
+        write_into(&mut new, content)?;
+        set_permissions(new.as_file(), &target, new_mode)?;
+        new.as_file().sync_all()?;
+        Ok(Self { target, new })
+    }
+
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Replaces the file.
+    pub fn replace(self) -> io::Result<()> {
+        self.new.persist(&self.target).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// Set on the open file, because the umask restricts the mode at creation.
+#[cfg(unix)]
+fn set_permissions(new: &File, target: &Path, new_mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt, fchown};
+    let Ok(replaced) = target.metadata() else {
+        return new.set_permissions(PermissionsExt::from_mode(new_mode));
+    };
+    let own = new.metadata()?;
+    if (own.uid(), own.gid()) != (replaced.uid(), replaced.gid()) {
+        // Only an administrator can change owners. The content is correct without it.
+        let _ = fchown(new, Some(replaced.uid()), Some(replaced.gid()));
+    }
+    new.set_permissions(replaced.permissions())
+}
+
+#[cfg(not(unix))]
+fn set_permissions(new: &File, target: &Path, _new_mode: u32) -> io::Result<()> {
+    target.metadata().map_or(Ok(()), |replaced| new.set_permissions(replaced.permissions()))
 }
 
 /// Reads a saved plan and checks it.
 pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
-    let bytes = read(path, LARGEST_PLAN).map_err(|error| unreadable(path, error))?;
+    let use_flag = || format!("use -f for files that declare groups: '-f {}'", path.display());
+    let bytes = read(path, LARGEST_PLAN).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => unreadable(path, error).with_help(use_flag()),
+        _ => unreadable(path, error),
+    })?;
     Plan::parse(&bytes).map_err(|error| {
         let context = format!("{} is not a valid plan file", path.display());
-        let help = match is_yaml(path) {
-            true => format!("use -f for files that declare groups: '-f {}'", path.display()),
+        let help = match config::is_yaml(path) {
+            true => use_flag(),
             false => "make a new plan: convoke plan --out FILE".to_owned(),
         };
         Failure::new(Exit::Data, anyhow::Error::new(error).context(context)).with_help(help)
@@ -126,10 +164,6 @@ pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
         }
         Failure::new(Exit::Data, error)
     })
-}
-
-fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Failure {

@@ -1,10 +1,13 @@
-//! `completions` and `man`: shell completions and manual pages.
+//! `completions`, `man` and `schema`: what the program knows about itself and its files.
 
 use std::io::Write as _;
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _, ValueEnum};
 
 use super::{Cli, EXAMPLES, Exit, Failure, Output};
+use crate::plan::{Plan, Review};
+use crate::report::Report;
+use crate::{config, journal, sandbox};
 
 pub const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -26,6 +29,34 @@ pub struct ManArgs {
     /// The command to print the page of [default: convoke itself]
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
+}
+
+pub const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  convoke schema config > config.schema.json";
+
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// The kind of file
+    #[arg(value_enum, value_name = "FILE")]
+    pub of: SchemaOf,
+}
+
+/// The files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The files that declare groups
+    Config,
+    /// A saved plan
+    Plan,
+    /// A line of a journal
+    Journal,
+    /// The sandbox's seed
+    Seed,
+    /// The JSON of an access review
+    Review,
+    /// The JSON of what `apply` did
+    Report,
 }
 
 const ENVIRONMENT: [(&str, &str); 7] = [
@@ -67,6 +98,20 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
     };
     let page = page(command).map_err(|error| Failure::system("the manual page cannot be written", error))?;
     output.result(&String::from_utf8_lossy(&page));
+    Ok(Exit::Done)
+}
+
+/// Prints the JSON Schema of a file that convoke reads or writes.
+pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let schema = match args.of {
+        SchemaOf::Config => config::schema(),
+        SchemaOf::Plan => schemars::schema_for!(Plan),
+        SchemaOf::Journal => journal::schema(),
+        SchemaOf::Review => schemars::schema_for!(Review),
+        SchemaOf::Report => schemars::schema_for!(Report),
+        SchemaOf::Seed => sandbox::Seed::schema(),
+    };
+    output.json(&schema);
     Ok(Exit::Done)
 }
 

@@ -10,6 +10,7 @@ use super::{Cli, Exit, Failure, show};
 use crate::cli::{Color, LogFormat};
 use crate::cloudflare::Client;
 use crate::render::Format;
+use crate::render::counted;
 use crate::render::escape::clean_lines;
 use crate::render::failure::Failed;
 use crate::render::json;
@@ -83,6 +84,11 @@ impl Output {
     #[must_use]
     pub const fn layout(&self) -> Layout {
         self.layout
+    }
+
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     #[must_use]
@@ -175,8 +181,13 @@ impl Output {
     pub fn failure(&mut self, failure: &Failure) {
         self.failed_result(failure);
         self.error(failure);
+        self.cost();
+    }
+
+    /// Writes the number of requests to the API, with `-v`.
+    pub fn cost(&mut self) {
         if let Some(requests) = self.requests() {
-            self.detail(&show::cost(requests));
+            self.detail(&format!("{} to the API", counted(requests, "request")));
         }
     }
 
@@ -212,8 +223,7 @@ impl Output {
     /// Writes a failure as the result, if the format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
         let failed = Failed { requests: self.requests(), ..failure.failed() };
-        let (format, command) = (self.format, self.command.clone());
-        show::failure(&failed, &command, format, self);
+        show::failure(&failed, &self.command.clone(), self);
     }
 
     fn message(&mut self, level: Level, message: &str, help: Option<&str>) {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, invocation, session};
+use super::request::RunRequest;
+use super::show::Presentation;
+use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::{Digest, Plan};
@@ -44,8 +45,8 @@ pub struct PlanArgs {
 }
 
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (connection, plan) =
-        session::make_plan(&args.files, &args.planning, &args.connection, &args.options, output).await?;
+    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
+    let (_connection, plan) = session::make_plan(&request, output).await?;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
     let plan = if stale.is_some() { plan.with_status(RunStatus::Stale) } else { plan };
     let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
@@ -56,13 +57,13 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         }
     });
     let apply = match saved {
-        Some(path) => invocation::apply_saved(path, Some(&args.connection), args.options.accept_self),
-        None => invocation::apply(&args.files, &args.planning, &args.connection, &args.options),
+        Some(path) => request.apply_saved_command(path),
+        None => request.apply_command(),
     };
     let stale = stale.map(|given| Stale { flag: "--expect", given });
     let is_stale = stale.is_some();
-    Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, args.format.format, output);
-    output.detail(&show::cost(connection.client.requests()));
+    Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, output);
+    output.cost();
     Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
 }
 

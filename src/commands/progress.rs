@@ -16,62 +16,40 @@ const TICK: Duration = Duration::from_millis(100);
 /// Without a terminal, shorter waits are not logged.
 const LONG: Duration = Duration::from_secs(10);
 
-/// Reports the progress of a command.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress(Audience);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audience {
-    /// A user at a terminal.
-    Terminal,
-    /// A log.
-    Log,
-    /// Progress is not wanted.
-    Nobody,
-}
-
 /// Progress is shown until this value is dropped.
 pub struct Watching {
     bar: ProgressBar,
     telling: Option<JoinHandle<()>>,
 }
 
-impl Progress {
-    /// Draws on a terminal, or logs long waits; does neither with `--quiet`.
-    pub fn new(output: &Output) -> Self {
-        Self(match (output.is_quiet(), std::io::stderr().is_terminal() && !output.logs_json()) {
-            (true, _) => Audience::Nobody,
-            (false, true) => Audience::Terminal,
-            (false, false) => Audience::Log,
-        })
-    }
-
-    /// Reports that the client works on something.
-    pub fn watch(self, client: &Client, what: &'static str) -> Watching {
+impl Output {
+    /// Reports that the client works on something: draws on a terminal, or logs long waits; does neither with
+    /// `--quiet`.
+    pub fn watch(&self, client: &Client, what: &'static str) -> Watching {
         self.start(client, what, ProgressBar::no_length(), "{spinner} {msg}")
     }
 
     /// Reports the number of completed operations of a plan.
-    pub fn watch_operations(self, client: &Client, total: u64) -> Watching {
+    pub fn watch_operations(&self, client: &Client, total: u64) -> Watching {
         let template = "{spinner} {bar:30} {pos}/{len} {msg}";
         self.start(client, "applying", ProgressBar::new(total), template)
     }
 
-    fn start(self, client: &Client, what: &'static str, bar: ProgressBar, template: &str) -> Watching {
+    fn start(&self, client: &Client, what: &'static str, bar: ProgressBar, template: &str) -> Watching {
+        if self.is_quiet() {
+            return Watching { bar: ProgressBar::hidden(), telling: None };
+        }
         let client = client.clone();
-        let (bar, telling) = match self.0 {
-            Audience::Nobody => (ProgressBar::hidden(), None),
-            Audience::Log => (ProgressBar::hidden(), Some(tokio::spawn(log_long_waits(what, client)))),
-            Audience::Terminal => {
-                bar.set_draw_target(ProgressDrawTarget::stderr());
-                if let Ok(style) = ProgressStyle::with_template(template) {
-                    bar.set_style(style);
-                }
-                let drawing = tokio::spawn(draw(bar.clone(), what, client));
-                (bar, Some(drawing))
-            }
-        };
-        Watching { bar, telling }
+        if self.logs_json() || !std::io::stderr().is_terminal() {
+            let logging = tokio::spawn(log_long_waits(what, client));
+            return Watching { bar: ProgressBar::hidden(), telling: Some(logging) };
+        }
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        let drawing = tokio::spawn(draw(bar.clone(), what, client));
+        Watching { bar, telling: Some(drawing) }
     }
 }
 

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use super::progress::Progress;
-use super::{Exit, Failure, Output, files, identity, session};
+use super::request::RunRequest;
+use super::{Exit, Failure, Output, environment, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, TimeArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
@@ -60,14 +60,14 @@ pub enum ReviewFormat {
 }
 
 pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (desired, sources) = config::load_with_sources(&session::paths(&args.files))?;
+    let request = RunRequest::new(&args.files, &args.connection)?.at(&args.time);
+    let (desired, sources) = config::load_with_sources(&request.files)?;
     let files_digest = digest(&sources);
     drop(sources);
-    let account_id = session::account(args.connection.account_id, &desired)?;
-    let connection = session::connect(&args.connection, account_id, output).await?;
+    let account_id = request.account(&desired)?;
+    let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
-    let progress = Progress::new(output);
-    let watching = progress.watch(client, "reading the account");
+    let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;
     drop(watching);
     let beginnings = match args.dates {
@@ -77,22 +77,22 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
                 "--dates needs {}, one for each membership",
                 counted(memberships as u64, "more request")
             ));
-            let _watching = progress.watch(client, "reading when memberships began");
+            let _watching = output.watch(client, "reading when memberships began");
             beginnings(client, &observed).await?
         }
         false => Beginnings::new(),
     };
     let facts = ReviewFacts {
         account_id: connection.account_id,
-        time: whole_second(session::time(&args.time)),
-        commit: identity::commit(),
+        time: whole_second(request.time),
+        commit: environment::commit(),
         files_digest,
         requests: client.requests(),
     };
     let review = plan::review(&desired, &observed, facts, &beginnings);
     let render = |to: &mut dyn Write| write(&review, args.format, to);
     match &args.out {
-        Some(path) => files::write_private(path, render)?,
+        Some(path) => files::write(path, files::PRIVATE, render)?,
         None => output.stream(render),
     }
     Ok(Exit::Done)

@@ -3,23 +3,19 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::identity::ci_run_url;
-use super::progress::Progress;
+use super::environment::ci_run_url;
+use super::request::{RunRequest, variable};
 use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, files};
-use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
+use crate::cli::ConnectionArgs;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config;
-use crate::model::{AccountId, Desired, GroupName, IdError};
+use crate::model::{AccountId, Desired};
 use crate::observe;
-use crate::plan::{self, BaseComparison, Plan, Policy, compare_base, nearest_name};
+use crate::plan::{self, BaseComparison, Plan, Policy, compare_base};
 use crate::sandbox::{Sandbox, SeedToken};
-
-/// The file to read if none is given.
-const DEFAULT_FILE: &str = "convoke.yaml";
 
 /// The maximum size of a token file.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
@@ -30,68 +26,6 @@ pub struct Connection {
     pub account_id: AccountId,
     pub stop: Stop,
     _sandbox: Option<Sandbox>,
-}
-
-/// Reads the files without checking the groups' rules, because commands that change nothing work with broken rules.
-pub fn load(files: &FileArgs) -> Result<Desired, Failure> {
-    Ok(config::load(&paths(files))?)
-}
-
-/// The files to read: from the command line, else from the environment, else the default.
-pub fn paths(files: &FileArgs) -> Vec<PathBuf> {
-    match files.files.as_slice() {
-        [] => vec![file_variable().unwrap_or_else(|| DEFAULT_FILE.into())],
-        given => given.to_vec(),
-    }
-}
-
-/// Whether the command line or the environment names files.
-pub fn names_files(files: &FileArgs) -> bool {
-    !files.files.is_empty() || file_variable().is_some()
-}
-
-/// Whether there is a default file with any content.
-pub fn has_default_file() -> bool {
-    Path::new(DEFAULT_FILE).metadata().is_ok_and(|metadata| metadata.len() > 0)
-}
-
-fn file_variable() -> Option<PathBuf> {
-    std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-/// The policy of the command line.
-fn policy(planning: &PlanningArgs, account_id: AccountId) -> Policy {
-    let only = planning.only.iter().map(|name| GroupName::from(name.as_str())).collect();
-    let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
-    Policy { only, expiring_within, ..Policy::new(account_id) }
-}
-
-/// Checks that the groups of `--only` are declared.
-fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
-    let mut named = only.iter().map(|name| GroupName::from(name.as_str()));
-    let Some(unknown) = named.find(|name| !desired.groups.contains_key(name)) else { return Ok(()) };
-    let message = format!("--only names {:?}, which no file declares", unknown.as_str());
-    let help = "use the group's name in the files; without --only, all groups are planned";
-    Err(unknown_group(message, &unknown, desired.groups.keys(), help))
-}
-
-/// The failure for an unknown group. Suggests the name that was probably meant, or has other help.
-pub fn unknown_group<'n>(
-    message: String,
-    unknown: &GroupName,
-    known: impl IntoIterator<Item = &'n GroupName>,
-    help: &str,
-) -> Failure {
-    let help = match nearest_name(unknown, known) {
-        Some(nearest) => format!("did you mean {:?}?", nearest.as_str()),
-        None => help.into(),
-    };
-    Failure::message(Exit::Usage, message).with_help(help)
-}
-
-/// The time to plan for.
-pub fn time(args: &TimeArgs) -> Timestamp {
-    args.at.unwrap_or_else(Timestamp::now)
 }
 
 /// Connects to the API, or to its own sandbox.
@@ -160,39 +94,6 @@ fn client(
     })?)
 }
 
-/// The account of the command line and the environment. An empty variable does not count: CI sets one for a missing
-/// secret.
-pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
-    let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
-    let named: AccountId = text.trim().parse().map_err(|error: IdError| {
-        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is not an account id");
-        Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
-    })?;
-    match given {
-        Some(given) if given != named => {
-            Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID")))
-        }
-        _ => Ok(Some(named)),
-    }
-}
-
-/// The account that the files, the command line and the environment agree on.
-pub fn account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>, Failure> {
-    match (given_account(given)?, &desired.account_id) {
-        (Some(given), Some(declared)) if given != declared.value => {
-            let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
-            let declared = format!("{} by the files{place}", declared.value);
-            Err(two_accounts(&format!("{declared}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID")))
-        }
-        (given, declared) => Ok(given.or(declared.as_ref().map(|declared| declared.value))),
-    }
-}
-
-fn two_accounts(named: &str) -> Failure {
-    Failure::message(Exit::Data, format!("two accounts are named: {named}"))
-        .with_help("check which account you mean, and remove the other")
-}
-
 /// The credentials: from the token file if one is given, else from the environment.
 fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
     if let Some(path) = &args.token_file {
@@ -208,10 +109,6 @@ fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
         "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or pass --token-file; \
          to try the files without an account, pass --sandbox",
     ))
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn token_file(path: &Path) -> Result<SecretString, Failure> {
@@ -234,33 +131,22 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
 }
 
 /// Loads the files, reads the account and plans.
-pub async fn make_plan(
-    files: &FileArgs,
-    planning: &PlanningArgs,
-    connection: &ConnectionArgs,
-    options: &PlanOptions,
-    output: &mut Output,
-) -> Result<(Connection, Plan), Failure> {
-    let time = time(&planning.time);
-    let desired = config::load_checked(&paths(files), time)?;
-    let account_id = account(connection.account_id, &desired)?;
+pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Connection, Plan), Failure> {
+    let options = &request.options;
+    let desired = config::load_checked(&request.files, request.time)?;
+    let account_id = request.account(&desired)?;
     // Check the names on the command line before any request.
-    check_only(&planning.only, &desired)?;
+    request.check_only(&desired)?;
     let mut base = match options.only_changed {
         true => load_base(&options.base, &desired, output),
         false => None,
     };
-    let connection = connect(connection, account_id, output).await?;
+    let connection = connect(&request.connection, account_id, output).await?;
     let touched = base.as_ref().map(|(comparison, _)| comparison.touched.clone());
-    let policy = Policy {
-        touched,
-        due: options.due,
-        accept_self: options.accept_self,
-        ..policy(planning, connection.account_id)
-    };
-    let watching = Progress::new(output).watch(&connection.client, "reading the account");
+    let policy = Policy { touched, ..request.policy(connection.account_id) };
+    let watching = output.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
-    let plan = observe::plan(&connection.client, &desired, &mut current, &policy, time).await?;
+    let plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
     drop(watching);
     if !options.only_changed {
         // Not needed before, and a large account and two sets of files take much memory.
@@ -271,7 +157,7 @@ pub async fn make_plan(
         None => plan,
         Some((comparison, base)) => {
             // The plan of the base only decides about labels, so nothing more is read for it.
-            let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, time);
+            let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, request.time);
             plan.with_base(&before, comparison.changes)
         }
     };

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, files, github_actions, invocation};
+use super::{Exit, Failure, Output, environment, files, request};
 use crate::cli::FormatArgs;
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::Format;
 use crate::render::failure::Failed;
+use crate::render::text::Layout;
 use crate::render::view::{Invocation, Stale, View};
-use crate::render::{counted, github, markdown, text};
+use crate::render::{github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
 
 pub const EXAMPLES: &str = "\
@@ -29,8 +30,8 @@ pub struct ShowArgs {
 }
 
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let apply = invocation::apply_saved(&args.plan, None, false);
-    Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, args.format.format, output);
+    let apply = request::apply_saved(&args.plan);
+    Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, output);
     Ok(Exit::Done)
 }
 
@@ -49,85 +50,76 @@ impl<'a> Presentation<'a> {
         Self { apply: Some(apply), stale: None, applying: false }
     }
 
-    /// Shows a plan.
-    pub fn plan(&self, plan: &Plan, format: Format, output: &mut Output) {
-        let repository = github_actions::repository();
+    pub fn plan(&self, plan: &Plan, output: &mut Output) {
+        self.show(plan, output, text::plan, markdown::plan, github::plan);
+    }
+
+    pub fn drift(&self, plan: &Plan, output: &mut Output) {
+        self.show(plan, output, text::drift, markdown::drift, |plan, _, text| github::drift(plan, text));
+    }
+
+    fn show(
+        &self,
+        plan: &Plan,
+        output: &mut Output,
+        text: impl Fn(&Plan, View<'_>, Layout) -> String,
+        markdown: impl Fn(&Plan, View<'_>) -> String,
+        github: impl Fn(&Plan, View<'_>, &str) -> String,
+    ) {
+        let repository = environment::repository();
         let Self { apply, stale, applying } = self;
         let view =
             View { invocation: *apply, repository: repository.as_ref(), stale: stale.as_ref(), applying: *applying };
-        let text = |output: &Output| text::plan(plan, view, output.layout());
-        match format {
-            Format::Text => output.result(&text(output)),
-            Format::Markdown => output.result(&markdown::plan(plan, view)),
+        match output.format() {
+            Format::Text => output.result(&text(plan, view, output.layout())),
+            Format::Markdown => output.result(&markdown(plan, view)),
             Format::Json => output.json(&plan.sealed()),
             Format::Github => {
-                github_actions::append_summary(&markdown::plan(plan, view), output);
-                github_actions::set_outputs(plan.status, Some(plan.digest), output);
-                output.result(&github::plan(plan, view, &text(output)));
-            }
-        }
-    }
-
-    /// Shows a plan as drift.
-    pub fn drift(&self, plan: &Plan, format: Format, output: &mut Output) {
-        let repository = github_actions::repository();
-        let view = View { invocation: self.apply, repository: repository.as_ref(), stale: None, applying: false };
-        let text = |output: &Output| text::drift(plan, view, output.layout());
-        match format {
-            Format::Text => output.result(&text(output)),
-            Format::Markdown => output.result(&markdown::drift(plan, view)),
-            Format::Json => output.json(&plan.sealed()),
-            Format::Github => {
-                github_actions::append_summary(&markdown::drift(plan, view), output);
-                github_actions::set_outputs(plan.status, Some(plan.digest), output);
-                output.result(&github::drift(plan, &text(output)));
+                environment::append_summary(&markdown(plan, view), output);
+                environment::set_outputs(plan.status, Some(plan.digest), output);
+                output.result(&github(plan, view, &text(plan, view, output.layout())));
             }
         }
     }
 }
 
-pub fn report(report: &Report, format: Format, output: &mut Output) {
-    match format {
+pub fn report(report: &Report, output: &mut Output) {
+    match output.format() {
         Format::Text => output.result(&text::report(report, output.layout())),
         Format::Markdown => output.result(&markdown::report(report)),
         Format::Json => output.json(report),
         Format::Github => {
-            github_actions::append_summary(&markdown::report(report), output);
-            github_actions::set_outputs(report.status, Some(report.digest), output);
+            environment::append_summary(&markdown::report(report), output);
+            environment::set_outputs(report.status, Some(report.digest), output);
             output.result(&github::report(report, &text::report(report, output.layout())));
         }
     }
 }
 
-pub fn stale(groups: Vec<StaleGroup>, requests: u64, format: Format, output: &mut Output) {
-    match format {
+pub fn stale(groups: Vec<StaleGroup>, requests: u64, output: &mut Output) {
+    match output.format() {
         Format::Text => output.result(&text::stale(&groups, output.layout())),
         Format::Markdown => output.result(&markdown::stale(&groups)),
         Format::Json => output.json(&StaleReport::new(groups, requests)),
         Format::Github => {
-            github_actions::append_summary(&markdown::stale(&groups), output);
-            github_actions::set_outputs(RunStatus::Stale, None, output);
+            environment::append_summary(&markdown::stale(&groups), output);
+            environment::set_outputs(RunStatus::Stale, None, output);
             output.result(&github::stale(&groups, &text::stale(&groups, output.layout())));
         }
     }
 }
 
 /// Shows a failure as the result, where the format is not text: the message on stderr says it there.
-pub fn failure(failed: &Failed<'_>, command: &str, format: Format, output: &mut Output) {
-    let page = || markdown::failure(failed, command, github_actions::repository().as_ref());
-    match format {
+pub fn failure(failed: &Failed<'_>, command: &str, output: &mut Output) {
+    let page = || markdown::failure(failed, command, environment::repository().as_ref());
+    match output.format() {
         Format::Text => {}
         Format::Markdown => output.result(&page()),
         Format::Json => output.json(failed),
         Format::Github => {
-            github_actions::append_summary(&page(), output);
-            github_actions::set_outputs(failed.status, None, output);
+            environment::append_summary(&page(), output);
+            environment::set_outputs(failed.status, None, output);
             output.result(&github::failure(failed));
         }
     }
-}
-
-/// The number of requests to the API.
-pub fn cost(requests: u64) -> String {
-    format!("{} to the API", counted(requests, "request"))
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
+use super::request::{RunRequest, unknown_group};
 use super::session::{self, Connection};
-use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, files, invocation, plan, progress::Progress};
+use super::show::Presentation;
+use super::{Exit, Failure, Output, files, plan};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs};
+use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::observe;
 use crate::plan::{Plan, Policy, Reversal};
@@ -42,43 +43,42 @@ pub struct UndoArgs {
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let record = files::read_journal(&args.journal)?;
+    let request = RunRequest::new(&args.files, &args.connection)?.only(&args.only);
     // The files are read for their guards and modes, for example `protected`.
-    let desired = session::load(&args.files)?;
+    let desired = config::load(&request.files)?;
     let account_id = record.run.account_id;
-    if let Some(other) = session::account(args.connection.account_id, &desired)?.filter(|other| *other != account_id) {
+    if let Some(other) = request.account(&desired)?.filter(|other| *other != account_id) {
         let message = format!("the journal is for account {account_id}, but the files are for {other}");
         return Err(Failure::message(Exit::Data, message));
     }
-    let Connection { client, .. } = &session::connect(&args.connection, Some(account_id), output).await?;
+    let Connection { client, .. } = &session::connect(&request.connection, Some(account_id), output).await?;
     let reversals = record.reversals(&args.journal.display().to_string().into());
-    let progress = Progress::new(output);
-    let watching = progress.watch(client, "reading the account");
+    let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let only = only(&args.only, &reversals, &desired, &current)?;
+    let only = only(&request.only, &reversals, &desired, &current)?;
     let policy = Policy { only, ..Policy::new(account_id) };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
-    let time = Timestamp::now();
-    let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, time);
+    let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, request.time);
     let mut undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
     undoing.requests = Some(client.requests());
     let saved = files::save_plan(&undoing, &args.out);
-    let apply = invocation::apply_saved(&args.out, Some(&args.connection), false);
+    let apply = request.apply_saved_command(&args.out);
     // Only a saved plan can be applied.
     let apply = saved.is_ok().then_some(&apply);
     if let Err(failure) = saved {
         output.side_output_failed(&failure);
     }
-    Presentation { apply, stale: None, applying: false }.plan(&undoing, args.format.format, output);
+    Presentation { apply, stale: None, applying: false }.plan(&undoing, output);
     tell(&undoing, &desired, output);
-    output.detail(&show::cost(client.requests()));
+    output.cost();
     Ok(plan::exit(&undoing, false))
 }
 
 /// The groups to undo. Each can be named by its former, present or declared name.
 fn only(
-    named: &[String],
+    named: &[GroupName],
     reversals: &BTreeMap<GroupId, Reversal>,
     desired: &Desired,
     current: &Observed,
@@ -88,13 +88,13 @@ fn only(
     let listed = reversals.keys().filter_map(|id| Some(&current.groups.get(id)?.name));
     let known: Vec<&GroupName> =
         reversals.values().map(|reversal| &reversal.name).chain(declared.map(|(name, _)| name)).chain(listed).collect();
-    let only: BTreeSet<GroupName> = named.iter().map(|name| GroupName::from(name.as_str())).collect();
+    let only: BTreeSet<GroupName> = named.iter().cloned().collect();
     match only.iter().find(|name| !known.contains(name)) {
         None => Ok(only),
         Some(unknown) => {
             let message = format!("--only names {:?}, but the journal has no change of this group", unknown.as_str());
             let help = "use a group that the run changed; without --only, all groups are undone";
-            Err(session::unknown_group(message, unknown, known, help))
+            Err(unknown_group(message, unknown, known, help))
         }
     }
 }

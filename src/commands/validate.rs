@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, session};
+use super::request::{agreed_account, given_account};
+use super::{Exit, Failure, Output};
 use crate::cli::{FileArgs, FormatArgs, MORE, TimeArgs};
 use crate::config;
 use crate::model::{AccountId, RunStatus};
@@ -29,9 +30,9 @@ pub struct ValidateArgs {
 }
 
 pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (desired, sources) = config::load_with_sources(&session::paths(&args.files))?;
-    config::check_rules(&desired, &sources, session::time(&args.time))?;
-    session::account(args.account_id, &desired)?;
+    let (desired, sources) = config::load_with_sources(&args.files.paths())?;
+    config::check_rules(&desired, &sources, args.time.or_now())?;
+    agreed_account(given_account(args.account_id)?, &desired)?;
     let groups = desired.groups.len() as u64;
     let memberships: usize = desired.groups.values().map(|group| group.members.len()).sum();
     let memberships = memberships as u64;
@@ -39,7 +40,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     for warning in &warnings {
         output.warn(warning.to_string().trim_end());
     }
-    match args.format.format {
+    match output.format() {
         Format::Json => output.json(&serde_json::json!({
             "format_version": FORMAT_VERSION,
             // Nothing was changed, and the account is unknown offline.
@@ -52,7 +53,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
         Format::Github if !warnings.is_empty() => output.result(&github::warnings(&warnings)),
         _ => {}
     }
-    if args.format.format != Format::Json && !output.is_quiet() {
+    if output.format() != Format::Json && !output.is_quiet() {
         let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
         output.result(&format!("Valid: {groups}, {memberships}\n"));
     }

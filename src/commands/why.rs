@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, progress::Progress, session};
+use super::request::{RunRequest, unknown_group};
+use super::{Exit, Failure, Output, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, TimeArgs};
 use crate::cloudflare::Client;
+use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::observe;
 use crate::plan::{self, Policy};
@@ -39,11 +41,12 @@ pub struct WhyArgs {
 }
 
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let desired = session::load(&args.files)?;
-    let account_id = session::account(args.connection.account_id, &desired)?;
-    let connection = session::connect(&args.connection, account_id, output).await?;
+    let request = RunRequest::new(&args.files, &args.connection)?.at(&args.time);
+    let desired = config::load(&request.files)?;
+    let account_id = request.account(&desired)?;
+    let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
-    let watching = Progress::new(output).watch(client, "reading the account");
+    let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let asked = args.group.as_deref().map(GroupName::from);
     let partners = asked.as_ref().map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
@@ -53,13 +56,12 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let declared = asked.iter().filter(|name| desired.groups.contains_key(*name));
     let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
-    let time = session::time(&args.time);
-    let plan = observe::plan(client, &desired, &mut current, &policy, time).await?;
+    let plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
     find_person(client, &mut current, &args.person).await?;
     drop(watching);
-    let mut why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), time);
+    let mut why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), request.time);
     why.requests = Some(client.requests());
-    match args.format.format {
+    match output.format() {
         Format::Json => output.json(&why),
         _ => output.result(&why::text(&why, output.layout())),
     }
@@ -89,7 +91,7 @@ fn wanted(
         let message = format!("neither the files nor the account has a group {:?}", asked.as_str());
         let known = desired.groups.keys().chain(current.groups.values().map(|group| &group.name));
         let help = "omit the group to see all groups of the person";
-        return Err(session::unknown_group(message, asked, known, help));
+        return Err(unknown_group(message, asked, known, help));
     }
     Ok(wanted)
 }

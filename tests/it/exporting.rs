@@ -40,6 +40,19 @@ fn different_file_is_overwritten_only_with_force() {
     assert!(world.read("groups/admins.yaml").contains("alice@example.com"));
 }
 
+#[cfg(unix)]
+#[test]
+fn overwritten_file_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = given(account()).file("groups/admins.yaml", "mine\n");
+    let path = world.path("groups/admins.yaml");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    world.run("export --out-dir groups --force").exits(0);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&world.path("groups/on-call.yaml")), 0o644);
+}
+
 #[test]
 fn export_reads_only_named_groups() {
     let world = given(account());

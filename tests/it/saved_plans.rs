@@ -232,7 +232,11 @@ fn configuration_is_not_accepted_as_a_plan() {
     error: convoke.yaml is not a valid plan file: it is truncated, or another version of convoke wrote it: expected value at line 1 column 1
     help: use -f for files that declare groups: '-f convoke.yaml'
     ");
-    world().run("show missing.json").exits(65).warns("missing.json cannot be read: ");
+    let world = world().file("GROUPS.YAML", "version: 1\ngroups: {}\n").file("groups/a.yaml", "");
+    world.run("apply GROUPS.YAML --yes").exits(65).warns("use -f for files that declare groups: '-f GROUPS.YAML'");
+    world.run("apply groups --yes").exits(65).warns("use -f for files that declare groups: '-f groups'");
+    world.run("plan GROUPS.YAML").exits(64).warns("use -f for files: '-f GROUPS.YAML'");
+    world.run("show missing.json").exits(65).warns("missing.json cannot be read: ");
 }
 
 #[test]

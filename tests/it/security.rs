@@ -141,7 +141,6 @@ fn saved_files_are_private_with_any_umask() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let world = world();
-    world.write("plan.json", "what others may read");
     for arguments in ["plan --out plan.json", "apply --yes --journal journal.jsonl"] {
         let output = world.shell("umask 000;", arguments, "").output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -149,5 +148,25 @@ fn saved_files_are_private_with_any_umask() {
     for file in ["plan.json", "journal.jsonl"] {
         let mode = std::fs::metadata(world.path(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}: {mode:o}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn replaced_output_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = world();
+    for (file, arguments) in [
+        ("plan.json", "plan --out plan.json"),
+        ("m.prom", "drift --metrics-file m.prom"),
+        ("r.csv", "review --out r.csv"),
+    ] {
+        world.write(file, "the file before");
+        std::fs::set_permissions(world.path(file), std::fs::Permissions::from_mode(0o640)).unwrap();
+        world.run(arguments);
+        assert!(!world.read(file).contains("the file before"), "{file}");
+        let mode = std::fs::metadata(world.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640, "{file}: {mode:o}");
     }
 }

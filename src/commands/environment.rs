@@ -1,0 +1,119 @@
+//! What the environment says about the run: the CI job, the commit, the pull request, and the files of a GitHub
+//! Actions step.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::Output;
+use crate::journal::RunFacts;
+use crate::model::RunStatus;
+use crate::plan::{Digest, Plan};
+use crate::render::view::Repository;
+
+pub fn run_facts(plan: &Plan) -> RunFacts {
+    let mut run = RunFacts::new(plan.account_id, plan.digest);
+    run.host = first_of(&["HOSTNAME", "COMPUTERNAME"]).or_else(host_file);
+    run.user = first_of(&["USER", "LOGNAME", "USERNAME"]);
+    run.ci_run_url = ci_run_url();
+    run.commit = commit();
+    run.pull_request = pull_request();
+    run.approvers = approvers();
+    run
+}
+
+/// The pull request of the run: `CONVOKE_PULL_REQUEST` if a workflow sets it, else from CI.
+fn pull_request() -> Option<String> {
+    let named = ["CONVOKE_PULL_REQUEST", "CI_MERGE_REQUEST_IID", "CIRCLE_PULL_REQUEST", "CHANGE_ID"];
+    let github = || {
+        let reference = text_variable("GITHUB_REF")?;
+        let number = reference.strip_prefix("refs/pull/")?.split('/').next()?;
+        Some(number.to_owned())
+    };
+    // Buildkite says "false" if there is none.
+    let buildkite = || text_variable("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
+    first_of(&named).or_else(github).or_else(buildkite)
+}
+
+/// The people who approved the change. CI does not report them, so a workflow sets `CONVOKE_APPROVERS`, separated by
+/// commas.
+fn approvers() -> Vec<String> {
+    let named = text_variable("CONVOKE_APPROVERS").unwrap_or_default();
+    named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
+}
+
+fn first_of(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| text_variable(name))
+}
+
+fn host_file() -> Option<String> {
+    let name = std::fs::read_to_string("/etc/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// The URL of the CI run, from GitHub Actions, GitLab CI, Buildkite, CircleCI or Jenkins.
+pub fn ci_run_url() -> Option<String> {
+    let github = || {
+        let (server, repository) = (text_variable("GITHUB_SERVER_URL")?, text_variable("GITHUB_REPOSITORY")?);
+        Some(format!("{server}/{repository}/actions/runs/{}", text_variable("GITHUB_RUN_ID")?))
+    };
+    github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]))
+}
+
+/// The commit of a CI job.
+pub fn commit() -> Option<String> {
+    first_of(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1", "GIT_COMMIT"])
+}
+
+/// The repository and commit of the job, so that places can be links.
+pub fn repository() -> Option<Repository> {
+    let server = text_variable("GITHUB_SERVER_URL")?;
+    let (name, commit) = (text_variable("GITHUB_REPOSITORY")?, text_variable("GITHUB_SHA")?);
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-._~:/".contains(c);
+    let blob = format!("{}/{name}/blob/{commit}", server.trim_end_matches('/'));
+    let is_address = blob.starts_with("https://") || blob.starts_with("http://");
+    (is_address && blob.chars().all(harmless)).then(|| Repository { blob, folder: folder().unwrap_or_default() })
+}
+
+/// The current folder, relative to the root of the checkout.
+fn folder() -> Option<String> {
+    let root = Path::new(&variable("GITHUB_WORKSPACE")?).canonicalize().ok()?;
+    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
+    Some(here.strip_prefix(root).ok()?.to_str()?.replace('\\', "/"))
+}
+
+/// Appends to the job summary, if there is one. A summary that cannot be written does not affect the result.
+pub fn append_summary(markdown: &str, output: &mut Output) {
+    if let Err(error) = append_to("GITHUB_STEP_SUMMARY", markdown) {
+        output.warn(&format!("the job summary cannot be written: {error}"));
+    }
+}
+
+/// Sets the outputs `status` and `digest` of the step, if it can have outputs.
+pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Output) {
+    let status = serde_json::to_value(status).unwrap_or_default();
+    let mut lines = format!("status={}", status.as_str().unwrap_or_default());
+    if let Some(digest) = digest {
+        lines.push_str(&format!("\ndigest={digest}"));
+    }
+    if let Err(error) = append_to("GITHUB_OUTPUT", &lines) {
+        output.warn(&format!("the outputs of the step cannot be written: {error}"));
+    }
+}
+
+/// Appends lines to the file named by a variable, if it is set.
+fn append_to(name: &str, lines: &str) -> io::Result<()> {
+    let Some(path) = variable(name) else { return Ok(()) };
+    let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+    file.write_all(lines.as_bytes())?;
+    file.write_all(b"\n")
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text_variable(name: &str) -> Option<String> {
+    variable(name)?.into_string().ok()
+}

@@ -1,0 +1,263 @@
+//! The request of a command: its flags and the environment, resolved once into plain values.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Exit, Failure};
+use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
+use crate::model::{AccountId, Desired, GroupName, IdError};
+use crate::plan::{Policy, nearest_name};
+use crate::render::view::Invocation;
+
+/// The file to read if none is given.
+const DEFAULT_FILE: &str = "convoke.yaml";
+
+/// What a command that calls the API is asked to do.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// The paths of `-f`, for suggested commands.
+    given_files: FileArgs,
+    /// The paths to read.
+    pub files: Vec<PathBuf>,
+    /// The account that the command line or the environment names.
+    pub account_id: Option<AccountId>,
+    pub connection: ConnectionArgs,
+    pub only: Vec<GroupName>,
+    /// The time of `--at`, else the present time.
+    pub time: Timestamp,
+    at: Option<Timestamp>,
+    expiring_within: SignedDuration,
+    pub options: PlanOptions,
+}
+
+impl RunRequest {
+    /// The request without planning flags.
+    pub fn new(files: &FileArgs, connection: &ConnectionArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            given_files: files.clone(),
+            files: files.paths(),
+            account_id: given_account(connection.account_id)?,
+            connection: connection.clone(),
+            only: Vec::new(),
+            time: Timestamp::now(),
+            at: None,
+            expiring_within: SignedDuration::ZERO,
+            options: PlanOptions::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn only(mut self, groups: &[String]) -> Self {
+        self.only = groups.iter().map(|name| name.as_str().into()).collect();
+        self
+    }
+
+    #[must_use]
+    pub fn at(mut self, time: &TimeArgs) -> Self {
+        (self.at, self.time) = (time.at, time.or_now());
+        self
+    }
+
+    #[must_use]
+    pub fn planning(self, planning: &PlanningArgs) -> Self {
+        let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
+        Self { expiring_within, ..self.only(&planning.only).at(&planning.time) }
+    }
+
+    #[must_use]
+    pub fn options(mut self, options: &PlanOptions) -> Self {
+        self.options = options.clone();
+        self
+    }
+
+    /// The account that the files, the command line and the environment agree on.
+    pub fn account(&self, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+        agreed_account(self.account_id, desired)
+    }
+
+    /// What to plan, but for the groups that `--only-changed` selects.
+    pub fn policy(&self, account_id: AccountId) -> Policy {
+        Policy {
+            only: self.only.iter().cloned().collect(),
+            expiring_within: self.expiring_within,
+            due: self.options.due,
+            accept_self: self.options.accept_self,
+            ..Policy::new(account_id)
+        }
+    }
+
+    /// Checks that the groups of `--only` are declared.
+    pub fn check_only(&self, desired: &Desired) -> Result<(), Failure> {
+        let Some(unknown) = self.only.iter().find(|name| !desired.groups.contains_key(*name)) else { return Ok(()) };
+        let message = format!("--only names {:?}, which no file declares", unknown.as_str());
+        let help = "use the group's name in the files; without --only, all groups are planned";
+        Err(unknown_group(message, unknown, desired.groups.keys(), help))
+    }
+
+    /// The command that applies the plan of the same files with the same flags. Without these flags it would be
+    /// another plan.
+    pub fn apply_command(&self) -> Invocation {
+        let PlanOptions { base, only_changed, due, accept_self } = &self.options;
+        let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
+        words.extend(self.given_files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
+        words.extend(self.only.iter().flat_map(|group| flag("--only", group.as_str())));
+        words.extend(base.iter().flat_map(|path| flag("--base", &path.to_string_lossy())));
+        let switches = [("--only-changed", only_changed), ("--due", due), ("--accept-self", accept_self)];
+        words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
+        words.extend(self.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
+        words.extend(connection_flags(&self.connection));
+        Invocation { words: words.join(" "), saved: false }
+    }
+
+    /// The command that applies a saved plan.
+    pub fn apply_saved_command(&self, path: &Path) -> Invocation {
+        let mut command = apply_saved(path);
+        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter();
+        command.words +=
+            &words.chain(connection_flags(&self.connection)).map(|word| format!(" {word}")).collect::<String>();
+        command
+    }
+}
+
+impl FileArgs {
+    /// The files to read: from the command line, else from the environment, else the default.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match self.files.as_slice() {
+            [] => vec![file_variable().unwrap_or_else(|| DEFAULT_FILE.into())],
+            given => given.to_vec(),
+        }
+    }
+
+    /// Whether the command line or the environment names files.
+    #[must_use]
+    pub fn are_named(&self) -> bool {
+        !self.files.is_empty() || file_variable().is_some()
+    }
+}
+
+impl TimeArgs {
+    #[must_use]
+    pub fn or_now(&self) -> Timestamp {
+        self.at.unwrap_or_else(Timestamp::now)
+    }
+}
+
+/// Whether there is a default file with any content.
+pub fn has_default_file() -> bool {
+    Path::new(DEFAULT_FILE).metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn file_variable() -> Option<PathBuf> {
+    std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// A variable that is set to more than blanks. CI sets an empty one for a missing secret.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The failure for an unknown group. Suggests the name that was probably meant, or has other help.
+pub fn unknown_group<'n>(
+    message: String,
+    unknown: &GroupName,
+    known: impl IntoIterator<Item = &'n GroupName>,
+    help: &str,
+) -> Failure {
+    let help = match nearest_name(unknown, known) {
+        Some(nearest) => format!("did you mean {:?}?", nearest.as_str()),
+        None => help.into(),
+    };
+    Failure::message(Exit::Usage, message).with_help(help)
+}
+
+/// The account of the command line and the environment.
+pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
+    let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
+    let named: AccountId = text.trim().parse().map_err(|error: IdError| {
+        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is not an account id");
+        Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
+    })?;
+    match given {
+        Some(given) if given != named => {
+            Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID")))
+        }
+        _ => Ok(Some(named)),
+    }
+}
+
+/// The account that the files agree on with the command line and the environment.
+pub fn agreed_account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+    match (given, &desired.account_id) {
+        (Some(given), Some(declared)) if given != declared.value => {
+            let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
+            let declared = format!("{} by the files{place}", declared.value);
+            Err(two_accounts(&format!("{declared}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID")))
+        }
+        (given, declared) => Ok(given.or(declared.as_ref().map(|declared| declared.value))),
+    }
+}
+
+fn two_accounts(named: &str) -> Failure {
+    Failure::message(Exit::Data, format!("two accounts are named: {named}"))
+        .with_help("check which account you mean, and remove the other")
+}
+
+/// The command that applies a saved plan.
+pub fn apply_saved(path: &Path) -> Invocation {
+    let path = path.to_string_lossy();
+    // A name that looks like a flag is not accepted as an argument.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    Invocation { words: format!("convoke apply {}", quoted(&path)), saved: true }
+}
+
+/// The command that edits these files.
+pub fn edit_command(words: &[&str], files: &FileArgs) -> String {
+    let files = files.files.iter().flat_map(|path| ["-f".into(), quoted(&path.to_string_lossy())]);
+    let words = words.iter().map(|word| quoted(word));
+    std::iter::once("convoke".to_owned()).chain(words).chain(files).collect::<Vec<_>>().join(" ")
+}
+
+fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let values = [
+        ("--account-id", connection.account_id.map(|id| id.to_string())),
+        ("--api-url", connection.api_url.clone()),
+        ("--token-file", path(&connection.token_file)),
+        ("--sandbox", path(&connection.sandbox)),
+    ];
+    values.into_iter().filter_map(|(name, value)| Some(flag(name, &value?))).flatten().collect()
+}
+
+/// A flag with its value, which may look like a flag.
+fn flag(name: &str, value: &str) -> Vec<String> {
+    match value.starts_with('-') {
+        true => vec![format!("{name}={}", quoted(value))],
+        // Files are the most frequent flag, so use its short form.
+        false if name == "--file" => vec!["-f".into(), quoted(value)],
+        false => vec![name.into(), quoted(value)],
+    }
+}
+
+/// The word, quoted for a shell if necessary.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_is_quoted_for_a_shell() {
+        assert_eq!(quoted("groups/a.yaml"), "groups/a.yaml");
+        assert_eq!(quoted("Platform Admins"), "'Platform Admins'");
+        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+}
