@@ -22,6 +22,7 @@ mod remaining;
 mod review;
 mod saved;
 mod since;
+mod standing;
 mod typos;
 mod undo;
 mod why;
@@ -46,13 +47,11 @@ pub use freshness::Freshness;
 pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
 pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
-pub use review::{
-    Beginnings, Review, ReviewEntry, ReviewFacts, ReviewGroup, ReviewMembership, ReviewMode, ReviewState, ReviewStatus,
-    ReviewSummary, review,
-};
+pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
 pub use saved::{SavedPlanError, SealedPlan};
+pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};
-pub use why::{Claim, Standing, UnreadableGroup, Why, WhyGroup, why};
+pub use why::{UnreadableGroup, Why, WhyGroup, why};
 
 /// The inputs of a plan other than the files and the account.
 #[derive(Clone, Debug)]

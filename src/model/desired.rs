@@ -240,13 +240,20 @@ pub enum Mode {
     Observe,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Mode {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Exact => "exact",
             Self::Additive => "additive",
             Self::Observe => "observe",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

@@ -184,11 +184,13 @@ impl fmt::Display for Period {
 }
 
 /// The time from one instant to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Window {
     /// The first instant of the window.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub from: Option<Timestamp>,
     /// The first instant after the window.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::people::People;
-use super::{Digest, locate_groups};
+use super::{Claim, Digest, Standing, locate_groups};
 use crate::model::{
     AccountId, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed,
-    PersonRef, PersonStatus, Status,
+    PersonRef, PersonStatus, RunStatus, Status,
 };
 
 /// The version of the JSON format.
@@ -36,7 +36,8 @@ pub struct ReviewFacts {
 #[schemars(title = "convoke review")]
 pub struct Review {
     pub format_version: u32,
-    pub status: ReviewStatus,
+    /// `in_sync` or `changes`: whether the declared groups are as the files declare.
+    pub status: RunStatus,
     pub account_id: AccountId,
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
@@ -49,14 +50,6 @@ pub struct Review {
     pub summary: ReviewSummary,
     /// Every group of the account, and every declared group that is missing in the account, by name.
     pub groups: Vec<ReviewGroup>,
-}
-
-/// Whether the declared groups are as the files declare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReviewStatus {
-    InSync,
-    Changes,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -80,45 +73,15 @@ pub struct ReviewSummary {
     pub without_two_factor: u64,
 }
 
-/// The declared mode of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ReviewMode {
-    Exact,
-    Additive,
-    Observe,
-    /// No file declares the group.
-    Unmanaged,
-}
-
-impl ReviewMode {
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Additive => "additive",
-            Self::Observe => "observe",
-            Self::Unmanaged => "unmanaged",
-        }
-    }
-}
-
-impl From<Mode> for ReviewMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Exact => Self::Exact,
-            Mode::Additive => Self::Additive,
-            Mode::Observe => Self::Observe,
-        }
-    }
-}
-
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReviewGroup {
     /// Null if the account does not have the group.
     pub id: Option<GroupId>,
     pub name: GroupName,
-    pub mode: ReviewMode,
+    /// The declared mode, or `unmanaged`.
+    #[serde(serialize_with = "mode_or_unmanaged")]
+    #[schemars(with = "String", extend("enum" = ["exact", "additive", "observe", "unmanaged"]))]
+    pub mode: Option<Mode>,
     /// The permission groups of the group's policies, as the list of groups shows them.
     pub grants: Vec<String>,
     /// Sorted by person.
@@ -135,66 +98,20 @@ pub struct ReviewMembership {
     pub status: Option<Status>,
     /// Whether two-factor authentication is on; null if the API does not report it.
     pub two_factor: Option<bool>,
-    pub state: ReviewState,
+    #[serde(rename = "state")]
+    pub standing: Standing,
     /// The entries for the membership: the current ones, or else the ended ones.
-    pub declared: Vec<ReviewEntry>,
+    pub declared: Vec<Claim>,
     /// When the membership began; null if this was not requested or the API does not report it.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub began: Option<Timestamp>,
 }
 
-/// The state of a membership, compared with the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ReviewState {
-    /// It exists, and an entry declares it now.
-    Declared,
-    /// It exists, and no entry declares it.
-    Undeclared,
-    /// It exists, but its entry has ended.
-    Expired,
-    /// An entry declares it now, but it does not exist.
-    Missing,
-}
-
-impl ReviewState {
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Declared => "declared",
-            Self::Undeclared => "undeclared",
-            Self::Expired => "expired",
-            Self::Missing => "missing",
-        }
-    }
-}
-
-/// An entry that declares a membership. The JSON is flat, because it is mostly read with spreadsheets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ReviewEntry {
-    pub file: Arc<str>,
-    pub line: u32,
-    /// The rosters between the group's list and the entry, outermost first.
-    pub via: Vec<Arc<str>>,
-    pub reason: Option<Arc<str>>,
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub from: Option<Timestamp>,
-    /// The first instant after the membership.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub until: Option<Timestamp>,
-}
-
-impl From<&DesiredMember> for ReviewEntry {
-    fn from(entry: &DesiredMember) -> Self {
-        let terms = entry.terms.as_deref().cloned().unwrap_or_default();
-        Self {
-            file: Arc::clone(&entry.origin.file),
-            line: entry.origin.line,
-            via: entry.via.iter().flat_map(|via| via.iter()).map(|used| Arc::clone(&used.roster)).collect(),
-            reason: terms.reason,
-            from: terms.window.from,
-            until: terms.window.until,
-        }
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn mode_or_unmanaged<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Result<S::Ok, S::Error> {
+    match mode {
+        Some(mode) => mode.serialize(serializer),
+        None => serializer.serialize_str("unmanaged"),
     }
 }
 
@@ -217,7 +134,7 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let summary = summary(&groups);
     let ReviewFacts { account_id, time, commit, files_digest, requests } = facts;
-    let status = if groups.iter().all(in_sync) { ReviewStatus::InSync } else { ReviewStatus::Changes };
+    let status = if groups.iter().all(in_sync) { RunStatus::InSync } else { RunStatus::Changes };
     Review { format_version: FORMAT_VERSION, status, account_id, time, commit, files_digest, requests, summary, groups }
 }
 
@@ -228,71 +145,39 @@ struct Reviewer<'a> {
     beginnings: &'a Beginnings,
 }
 
-/// The entries of a group for one person.
-#[derive(Default)]
-struct Entries<'a> {
-    active: Vec<&'a DesiredMember>,
-    ended: Vec<&'a DesiredMember>,
-}
-
-impl<'a> Entries<'a> {
-    fn add(&mut self, entry: &'a DesiredMember, time: Timestamp) {
-        if entry.belongs_at(time) {
-            self.active.push(entry);
-        } else if entry.until().is_some_and(|until| until <= time) {
-            self.ended.push(entry);
-        }
-    }
-
-    /// The state of an existing membership, and the entries for it.
-    fn state(&self) -> (ReviewState, Vec<ReviewEntry>) {
-        let (state, entries) = match (self.active.is_empty(), self.ended.is_empty()) {
-            (false, _) => (ReviewState::Declared, &self.active),
-            (true, false) => (ReviewState::Expired, &self.ended),
-            (true, true) => (ReviewState::Undeclared, &self.active),
-        };
-        (state, entries.iter().copied().map(ReviewEntry::from).collect())
-    }
-}
-
 impl<'a> Reviewer<'a> {
     fn group(&self, id: Option<GroupId>, name: &GroupName, declared: Option<&'a DesiredGroup>) -> ReviewGroup {
         let present: Option<&Membership> =
             id.and_then(|id| self.observed.memberships.get(&id)).map(|members| &**members);
-        let mut by_member: BTreeMap<MemberId, Entries<'a>> = BTreeMap::new();
-        let mut unresolved: BTreeMap<&'a PersonRef, Entries<'a>> = BTreeMap::new();
+        let mut by_member: BTreeMap<MemberId, Vec<&'a DesiredMember>> = BTreeMap::new();
+        let mut unresolved: BTreeMap<&'a PersonRef, Vec<&'a DesiredMember>> = BTreeMap::new();
         for entry in declared.iter().flat_map(|group| &group.members) {
             match self.people.resolve(&entry.person) {
-                Ok(id) => by_member.entry(id).or_default().add(entry, self.time),
-                Err(_) => unresolved.entry(&entry.person).or_default().add(entry, self.time),
+                Ok(id) => by_member.entry(id).or_default().push(entry),
+                Err(_) => unresolved.entry(&entry.person).or_default().push(entry),
             }
         }
         let mut memberships: Vec<ReviewMembership> = Vec::new();
         for member in present.iter().flat_map(|members| members.keys()) {
-            let (state, entries) = by_member.remove(member).unwrap_or_default().state();
-            memberships.push(self.membership(id, *member, state, entries));
+            let entries = by_member.remove(member).unwrap_or_default();
+            memberships.push(self.membership(id, *member, Standing::of(true, &entries, self.time)));
         }
-        for (member, entries) in by_member.iter().filter(|(_, entries)| !entries.active.is_empty()) {
-            let (_, entries) = entries.state();
-            memberships.push(self.membership(id, *member, ReviewState::Missing, entries));
+        for (member, entries) in by_member {
+            let standing = Standing::of(false, &entries, self.time);
+            memberships.push(self.membership(id, member, standing));
         }
-        for (person, entries) in unresolved.iter().filter(|(_, entries)| !entries.active.is_empty()) {
-            memberships.push(ReviewMembership {
-                person: person.to_string().into(),
-                member_id: None,
-                status: None,
-                two_factor: None,
-                state: ReviewState::Missing,
-                declared: entries.state().1,
-                began: None,
-            });
+        for (person, entries) in unresolved {
+            let (standing, declared) = Standing::of(false, &entries, self.time);
+            let (person, member_id, status, two_factor, began) = (person.to_string().into(), None, None, None, None);
+            memberships.push(ReviewMembership { person, member_id, status, two_factor, standing, declared, began });
         }
+        memberships.retain(|membership| membership.standing != Standing::NotNow);
         memberships.sort_by_cached_key(|membership| (membership.person.to_ascii_lowercase(), membership.member_id));
         let grants = id.and_then(|id| self.observed.groups.get(&id)).map(|group| group.grants.clone());
         ReviewGroup {
             id,
             name: name.clone(),
-            mode: declared.map_or(ReviewMode::Unmanaged, |group| group.mode.into()),
+            mode: declared.map(|group| group.mode),
             grants: grants.unwrap_or_default(),
             memberships,
         }
@@ -302,8 +187,7 @@ impl<'a> Reviewer<'a> {
         &self,
         group: Option<GroupId>,
         id: MemberId,
-        state: ReviewState,
-        declared: Vec<ReviewEntry>,
+        (standing, declared): (Standing, Vec<Claim>),
     ) -> ReviewMembership {
         let member = self.people.subject_with_id(id);
         let person = self.observed.people.get(&id);
@@ -320,7 +204,7 @@ impl<'a> Reviewer<'a> {
             member_id: Some(id),
             status: member.status.or(status),
             two_factor: person.and_then(|person| person.two_factor),
-            state,
+            standing,
             declared,
             began: group.and_then(|group| self.beginnings.get(&(group, id)).copied()),
         }
@@ -330,10 +214,10 @@ impl<'a> Reviewer<'a> {
 /// Whether the group is as the files declare. Other members are allowed in an additive group, and an unmanaged group
 /// has no declarations.
 fn in_sync(group: &ReviewGroup) -> bool {
-    group.memberships.iter().all(|membership| match membership.state {
-        ReviewState::Declared => true,
-        ReviewState::Undeclared => matches!(group.mode, ReviewMode::Additive | ReviewMode::Unmanaged),
-        ReviewState::Expired | ReviewState::Missing => false,
+    group.memberships.iter().all(|membership| match membership.standing {
+        Standing::Declared | Standing::NotNow => true,
+        Standing::Undeclared => matches!(group.mode, Some(Mode::Additive) | None),
+        Standing::Expired | Standing::Missing => false,
     }) && (group.id.is_some() || group.memberships.is_empty())
 }
 
@@ -341,13 +225,13 @@ fn summary(groups: &[ReviewGroup]) -> ReviewSummary {
     let mut summary = ReviewSummary { groups: groups.len() as u64, ..ReviewSummary::default() };
     let mut people: BTreeMap<MemberId, Option<bool>> = BTreeMap::new();
     for group in groups {
-        summary.unmanaged_groups += u64::from(group.mode == ReviewMode::Unmanaged);
+        summary.unmanaged_groups += u64::from(group.mode.is_none());
         for membership in &group.memberships {
-            match membership.state {
-                ReviewState::Declared => {}
-                ReviewState::Undeclared => summary.undeclared += u64::from(group.mode != ReviewMode::Unmanaged),
-                ReviewState::Expired => summary.expired += 1,
-                ReviewState::Missing => {
+            match membership.standing {
+                Standing::Declared | Standing::NotNow => {}
+                Standing::Undeclared => summary.undeclared += u64::from(group.mode.is_some()),
+                Standing::Expired => summary.expired += 1,
+                Standing::Missing => {
                     summary.missing += 1;
                     continue;
                 }

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use super::escape::clean;
 use super::text::{Paint, Style};
 use crate::config::{Edited, ListAction, ListChange, ListName, Problem, Problems, Uncompared};
-use crate::model::{Origin, PersonRef};
+use crate::model::{Origin, PersonRef, RunStatus};
 
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
@@ -84,7 +84,7 @@ fn place(origin: &Origin) -> String {
 #[derive(Clone, Debug, Serialize)]
 pub struct EditDocument {
     format_version: u32,
-    status: EditStatus,
+    status: RunStatus,
     written: bool,
     changes: Vec<ChangedEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,14 +95,6 @@ pub struct EditDocument {
     /// The reasons of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum EditStatus {
-    Changes,
-    Unchanged,
-    Refused,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -157,7 +149,7 @@ impl EditDocument {
             line: unchanged.origin.line,
         });
         Self {
-            status: if edited.changes.is_empty() { EditStatus::Unchanged } else { EditStatus::Changes },
+            status: if edited.changes.is_empty() { RunStatus::Unchanged } else { RunStatus::Changes },
             written,
             changes: changes.collect(),
             kept: counts_kept.then_some(edited.kept),
@@ -181,7 +173,7 @@ impl EditDocument {
         });
         Self {
             format_version: FORMAT_VERSION,
-            status: EditStatus::Refused,
+            status: RunStatus::Refused,
             written: false,
             changes: Vec::new(),
             kept: None,

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 
 use super::failure::Failed;
 use super::view::{STALE_HELP, View};
-use super::words::{DriftKind, base_change, difference, history, last_day, name};
+use super::words::{base_change, history, last_day, name};
 use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
-use crate::plan::{Action, Change, Digest, Plan, Since};
+use crate::plan::{Action, Change, Digest, Plan, Since, Standing};
 use crate::report::{Report, StaleGroup};
 
 /// The number of annotations of a level that GitHub shows for a step.
@@ -95,10 +95,10 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
 pub fn drift(plan: &Plan, text: &str) -> String {
     let mut annotations: Vec<Annotation> = blocked(plan).collect();
     annotations.extend(expiring(plan));
-    annotations.extend(changes(plan, |change, _| match difference(change) {
-        DriftKind::Missing => "Missing",
-        DriftKind::Unexpected => "Unexpected",
-        DriftKind::Expired => "Expired",
+    annotations.extend(changes(plan, |change, _| match Standing::of_change(change) {
+        Standing::Missing => "Missing",
+        Standing::Expired => "Expired",
+        Standing::Undeclared | Standing::Declared | Standing::NotNow => "Unexpected",
     }));
     written(&annotations) + &inert(text)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::escape;
-use crate::plan::{Action, GroupPlan, Plan};
+use crate::plan::{GroupPlan, Plan, Tally};
 
 /// A completed run.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ impl Page {
         }
         self.head("group_differences", "Differences of a group, by kind.");
         for group in &plan.groups {
-            for (kind, count) in kinds(std::slice::from_ref(group)) {
+            for (kind, count) in kinds([group]) {
                 let labels = format!(
                     "{{group=\"{}\",id=\"{}\",kind=\"{kind}\"}}",
                     escape::metric_label(group.name.as_str()),
@@ -92,19 +92,7 @@ impl Page {
     }
 }
 
-/// The number of differences of each kind: missing, unexpected and expired memberships, and held differences of
-/// these.
-fn kinds(groups: &[GroupPlan]) -> [(&'static str, usize); 4] {
-    let (mut missing, mut unexpected, mut expired, mut held) = (0, 0, 0, 0);
-    for group in groups {
-        for change in &group.changes {
-            *match (change.action, change.expired) {
-                (Action::Add, _) => &mut missing,
-                (Action::Remove, None) => &mut unexpected,
-                (Action::Remove, Some(_)) => &mut expired,
-            } += 1;
-        }
-        held += group.held.len();
-    }
+fn kinds<'a>(groups: impl IntoIterator<Item = &'a GroupPlan>) -> [(&'static str, u64); 4] {
+    let Tally { missing, unexpected, expired, held } = Tally::of(groups);
     [("missing", missing), ("unexpected", unexpected), ("expired", expired), ("held", held)]
 }

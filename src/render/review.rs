@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::escape::{cell, clean, code, spreadsheet};
 use super::words::last_day;
 use super::{counted, json};
-use crate::plan::{Review, ReviewEntry, ReviewGroup, ReviewMembership, ReviewSummary};
+use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
 mod html;
 
@@ -52,7 +52,7 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         if group.memberships.is_empty() {
             // A group without members is evidence too: nobody has what it grants.
             let mut row: [String; 15] = Default::default();
-            let head = [group.name.as_str().into(), id_text(group), group.mode.name().into(), group.grants.join("; ")];
+            let head = [group.name.as_str().into(), id_text(group), mode_name(group).into(), group.grants.join("; ")];
             for (cell, text) in row.iter_mut().zip(head) {
                 *cell = spreadsheet(&text);
             }
@@ -63,27 +63,37 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
 }
 
 fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 15] {
-    let each = |of: fn(&ReviewEntry) -> Option<String>| {
+    let each = |of: fn(&Claim) -> Option<String>| {
         let texts: Vec<String> = membership.declared.iter().filter_map(of).collect();
         texts.join("; ")
     };
     [
         group.name.as_str().into(),
         id_text(group),
-        group.mode.name().into(),
+        mode_name(group).into(),
         group.grants.join("; "),
         membership.person.to_string(),
         membership.member_id.map(|id| id.to_string()).unwrap_or_default(),
         membership.status.map(|status| status.to_string()).unwrap_or_default(),
         two_factor(membership).into(),
-        membership.state.name().into(),
-        each(|entry| Some(format!("{}:{}", entry.file, entry.line))),
-        each(|entry| (!entry.via.is_empty()).then(|| entry.via.join(" > "))),
+        membership.standing.name().into(),
+        each(|entry| Some(entry.origin.to_string())),
+        each(|entry| {
+            let rosters: Vec<&str> = entry.via.iter().map(|used| &*used.roster).collect();
+            (!rosters.is_empty()).then(|| rosters.join(" > "))
+        }),
         each(|entry| entry.reason.as_deref().map(Into::into)),
-        each(|entry| entry.from.map(first_day)),
-        each(|entry| entry.until.map(last_day)),
+        each(|entry| entry.window.from.map(first_day)),
+        each(|entry| entry.window.until.map(last_day)),
         membership.began.map(|began| began.to_string()).unwrap_or_default(),
     ]
+}
+
+const fn mode_name(group: &ReviewGroup) -> &'static str {
+    match group.mode {
+        Some(mode) => mode.name(),
+        None => "unmanaged",
+    }
 }
 
 fn id_text(group: &ReviewGroup) -> String {
@@ -105,15 +115,15 @@ fn first_day(from: Timestamp) -> String {
 }
 
 /// The place of an entry, with the rosters that lead to it.
-fn place(entry: &ReviewEntry) -> String {
-    let via = entry.via.iter().map(|roster| format!(" via {roster}")).collect::<String>();
-    format!("{}:{}{via}", entry.file, entry.line)
+fn place(entry: &Claim) -> String {
+    let via = entry.via.iter().map(|used| format!(" via {}", used.roster)).collect::<String>();
+    format!("{}{via}", entry.origin)
 }
 
 /// The facts about an entry besides its place.
-fn terms(entry: &ReviewEntry) -> Option<String> {
-    let from = entry.from.map(|from| format!("from {}", first_day(from)));
-    let until = entry.until.map(|until| format!("until {}", last_day(until)));
+fn terms(entry: &Claim) -> Option<String> {
+    let from = entry.window.from.map(|from| format!("from {}", first_day(from)));
+    let until = entry.window.until.map(|until| format!("until {}", last_day(until)));
     let reason = entry.reason.as_deref().map(Into::into);
     let parts: Vec<String> = [from, until, reason].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
@@ -154,7 +164,7 @@ fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
 }
 
 fn remarks(membership: &ReviewMembership) -> Vec<String> {
-    let mut remarks = vec![membership.state.name().to_owned()];
+    let mut remarks = vec![membership.standing.name().to_owned()];
     remarks.extend(membership.status.map(|status| status.to_string()));
     remarks.extend(membership.two_factor.map(|on| format!("two-factor {}", if on { "on" } else { "off" })));
     remarks.extend(membership.began.map(|began| format!("member since {began}")));
@@ -170,7 +180,7 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     for group in &review.groups {
         let count = counted(group.memberships.len() as u64, "membership");
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
-        writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), group.mode.name())?;
+        writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), mode_name(group))?;
         if !group.grants.is_empty() {
             writeln!(to, "  grants: {}", clean(&group.grants.join(", ")))?;
         }
@@ -200,7 +210,7 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     }
     for group in &review.groups {
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
-        writeln!(to, "\n### {}\n\n{}, {}", code(group.name.as_str()), group.mode.name(), code(&id))?;
+        writeln!(to, "\n### {}\n\n{}, {}", code(group.name.as_str()), mode_name(group), code(&id))?;
         if !group.grants.is_empty() {
             let grants: Vec<String> = group.grants.iter().map(|grant| code(grant)).collect();
             writeln!(to, "\nGrants: {}", grants.join(", "))?;
@@ -212,7 +222,7 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "\n| person | status | two-factor | state | declared | terms | member since |")?;
         writeln!(to, "| --- | --- | --- | --- | --- | --- | --- |")?;
         for membership in &group.memberships {
-            let join = |of: fn(&ReviewEntry) -> Option<String>| {
+            let join = |of: fn(&Claim) -> Option<String>| {
                 let texts: Vec<String> = membership.declared.iter().filter_map(of).map(|text| cell(&text)).collect();
                 texts.join("; ")
             };
@@ -222,7 +232,7 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
                 cell(&membership.person),
                 membership.status.map(|status| status.to_string()).unwrap_or_default(),
                 two_factor(membership),
-                membership.state.name(),
+                membership.standing.name(),
                 join(|entry| Some(place(entry))),
                 join(terms),
                 membership.began.map(|began| began.to_string()).unwrap_or_default(),

@@ -16,7 +16,7 @@ use super::escape::clean;
 use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
 use super::words::{self, concerns, figures, labeled, labels, last_day, name, origin, place};
 use crate::model::{Mode, Status};
-use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since, Standing};
 
 /// The indentation below a heading.
 const INDENT: usize = 2;
@@ -166,11 +166,8 @@ impl Page {
     fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
         let held = change.held_by.as_ref().map(|by| format!(", held by {}", origin(by))).unwrap_or_default();
         let (who, place) = (name(&change.member), place(change) + &held);
-        let mut facts = if columns.kind {
-            format!("{:<12}", words::difference(change).title().to_lowercase())
-        } else {
-            String::new()
-        };
+        let mut facts =
+            if columns.kind { format!("{:<12}", Standing::of_change(change).drift()) } else { String::new() };
         facts.push_str(&format!("{:<10}", status(change)));
         let gap = columns.who.saturating_sub(who.width()) + 2;
         let entry = self.paint.paint(style, &format!("{sign} {who}"));

@@ -78,20 +78,26 @@ fn identity(member: &crate::model::Member) -> String {
 }
 
 fn word(group: &WhyGroup) -> (String, Style) {
-    let (word, style) = match &group.standing {
-        Standing::Member => ("a member, as declared", Style::Add),
-        Standing::Joins => ("declared, to be added", Style::Add),
-        Standing::Missing => ("declared and missing; the group is only observed", Style::Warn),
-        Standing::Leaves => ("a member, to be removed", Style::Remove),
-        Standing::Unexpected => ("a member and not declared; the group is only observed", Style::Warn),
-        Standing::Held => {
+    let (word, style) = match (&group.blocked, group.standing, group.mode) {
+        (Some(why), ..) if group.present => return (format!("a member, but blocked: {why}"), Style::Warn),
+        (Some(why), ..) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
+        _ if group.held => {
             ("a member, not declared; kept until the blocked entries of the group are resolved", Style::Warn)
         }
-        Standing::Additional => ("a member and not declared, which an additive group allows", Style::Dim),
-        Standing::Unmanaged => ("a member; no file declares the group", Style::Dim),
-        Standing::NotNow => ("declared for another time, and not a member now", Style::Dim),
-        Standing::Blocked(why) if group.present => return (format!("a member, but blocked: {why}"), Style::Warn),
-        Standing::Blocked(why) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
+        (.., None) => ("a member; no file declares the group", Style::Dim),
+        (_, Standing::Declared, _) => ("a member, as declared", Style::Add),
+        (_, Standing::NotNow, _) => ("declared for another time, and not a member now", Style::Dim),
+        (_, Standing::Missing, Some(Mode::Observe)) => {
+            ("declared and missing; the group is only observed", Style::Warn)
+        }
+        (_, Standing::Missing, _) => ("declared, to be added", Style::Add),
+        (_, Standing::Undeclared | Standing::Expired, Some(Mode::Observe)) => {
+            ("a member and not declared; the group is only observed", Style::Warn)
+        }
+        (_, Standing::Undeclared, Some(Mode::Additive)) => {
+            ("a member and not declared, which an additive group allows", Style::Dim)
+        }
+        (_, Standing::Undeclared | Standing::Expired, _) => ("a member, to be removed", Style::Remove),
     };
     (word.into(), style)
 }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, Since, Tally};
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -203,44 +203,6 @@ pub fn further(plan: &Plan) -> Vec<String> {
     shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
 }
 
-/// The kind of a difference, from the view of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DriftKind {
-    /// Declared, but not in the group.
-    Missing,
-    /// In the group, but not declared.
-    Unexpected,
-    /// In the group, although its entry has ended.
-    Expired,
-}
-
-impl DriftKind {
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Missing => "Missing",
-            Self::Unexpected => "Unexpected",
-            Self::Expired => "Expired",
-        }
-    }
-}
-
-pub const fn difference(change: &Change) -> DriftKind {
-    match (change.action, change.expired) {
-        (Action::Add, _) => DriftKind::Missing,
-        (Action::Remove, None) => DriftKind::Unexpected,
-        (Action::Remove, Some(_)) => DriftKind::Expired,
-    }
-}
-
-/// The number of missing, unexpected and expired memberships.
-pub fn differences<'a>(changes: impl Iterator<Item = &'a Change>) -> [u64; 3] {
-    changes.fold([0, 0, 0], |[missing, unexpected, expired], change| match difference(change) {
-        DriftKind::Missing => [missing + 1, unexpected, expired],
-        DriftKind::Unexpected => [missing, unexpected + 1, expired],
-        DriftKind::Expired => [missing, unexpected, expired + 1],
-    })
-}
-
 /// The figures of a drift in one line, then further lines.
 pub fn drift_summary(plan: &Plan) -> Vec<String> {
     if !plan.has_differences() && plan.blocked.is_empty() {
@@ -251,11 +213,10 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
         return lines;
     }
     let groups = counted(plan.groups.len() as u64, "group");
-    let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| group.differs()).collect();
-    let changes = changed.iter().flat_map(|group| group.changes.iter().chain(&group.held));
-    let [missing, unexpected, expired] = differences(changes);
+    let changed = plan.groups.iter().filter(|group| group.differs()).count();
+    let Tally { missing, unexpected, expired, .. } = Tally::of(&plan.groups);
     let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
-    let mut lines = vec![format!("Drift: {figures} in {} of {groups}", changed.len())];
+    let mut lines = vec![format!("Drift: {figures} in {changed} of {groups}")];
     lines.extend(further(plan));
     lines
 }

@@ -47,6 +47,16 @@ fn metrics_report_the_findings() {
 }
 
 #[test]
+fn held_member_counts_as_unexpected_and_as_held() {
+    let world = given(admins()).groups(&[("Admins", &["alice@example.com", "nobody@example.com"])]);
+    world.run("drift --metrics-file convoke.prom").exits(3).says("Drift: 0 missing, 1 unexpected, 0 expired");
+    let figures = figures(&world);
+    for name in ["convoke_drift_differences{kind=\"unexpected\"}", "convoke_drift_differences{kind=\"held\"}"] {
+        assert_eq!(metric(&figures, name), "1", "{figures}");
+    }
+}
+
+#[test]
 fn failed_run_writes_metrics() {
     let world = given(Seed::default()).file("convoke.yaml", "version: 2\n");
     world.run("drift --metrics-file convoke.prom").exits(65);

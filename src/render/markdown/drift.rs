@@ -2,16 +2,16 @@
 
 use super::page::{Page, alert, folded, list};
 use super::{
-    BLOCKED_TITLE, EXPIRED_TITLE, UNMANAGED_TITLE, blocked, expiring, facts, fold_unmanaged, held_expired, marker,
-    unmanaged, warnings,
+    BLOCKED_TITLE, EXPIRED_TITLE, UNMANAGED_TITLE, blocked, capitalized, expiring, facts, fold_unmanaged, held_expired,
+    marker, unmanaged, warnings,
 };
 use crate::model::Mode;
-use crate::plan::{Change, GroupPlan, Plan};
+use crate::plan::{Change, GroupPlan, Plan, Standing, Tally};
 use crate::render::escape::{cell, code, fence};
 use crate::render::view::{Next, View, place};
-use crate::render::words::{self, DriftKind};
+use crate::render::words;
 
-const KINDS: [DriftKind; 3] = [DriftKind::Unexpected, DriftKind::Expired, DriftKind::Missing];
+const KINDS: [Standing; 3] = [Standing::Undeclared, Standing::Expired, Standing::Missing];
 
 /// The drift, on a page of a size that GitHub accepts.
 #[must_use]
@@ -55,8 +55,8 @@ fn write_members(plan: &Plan, view: View<'_>, page: &mut Page) {
     }
 }
 
-fn members(plan: &Plan, kind: DriftKind, view: View<'_>, most: usize) -> String {
-    list(&format!("**{}**", kind.title()), people(plan, kind, view), most)
+fn members(plan: &Plan, kind: Standing, view: View<'_>, most: usize) -> String {
+    list(&format!("**{}**", capitalized(kind.drift())), people(plan, kind, view), most)
 }
 
 fn foot(plan: &Plan, view: View<'_>) -> String {
@@ -74,7 +74,7 @@ fn table(plan: &Plan, most: usize) -> String {
         String::from("| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n");
     let mut shown = 0;
     for group in &groups {
-        let [missing, unexpected, expired] = words::differences(group.changes.iter().chain(&group.held));
+        let Tally { missing, unexpected, expired, .. } = Tally::of([*group]);
         let observed = if group.mode == Mode::Observe { " (observed)" } else { "" };
         let (name, present) = (cell(group.name.as_str()), group.observed.len());
         let row = format!("| {name}{observed} | {missing} | {unexpected} | {expired} | {present} |\n");
@@ -90,7 +90,7 @@ fn table(plan: &Plan, most: usize) -> String {
     text + "\n"
 }
 
-fn people(plan: &Plan, kind: DriftKind, view: View<'_>) -> Vec<String> {
+fn people(plan: &Plan, kind: Standing, view: View<'_>) -> Vec<String> {
     let item = |group: &GroupPlan, change: &Change, held: bool| {
         let (who, name) = (code(&words::name(&change.member)), code(group.name.as_str()));
         let place = place(&change.origin, view.repository);
@@ -100,7 +100,7 @@ fn people(plan: &Plan, kind: DriftKind, view: View<'_>) -> Vec<String> {
     let of_group = |group: &GroupPlan| -> Vec<String> {
         let changes = group.changes.iter().map(|change| (change, false));
         let all = changes.chain(group.held.iter().map(|change| (change, true)));
-        all.filter(|(change, _)| words::difference(change) == kind)
+        all.filter(|(change, _)| Standing::of_change(change) == kind)
             .map(|(change, held)| item(group, change, held))
             .collect()
     };

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::super::escape::clean;
-use super::{figures, head, place, terms, two_factor};
-use crate::plan::{Review, ReviewGroup, ReviewMembership, ReviewState};
+use super::{figures, head, mode_name, place, terms, two_factor};
+use crate::plan::{Review, ReviewGroup, ReviewMembership, Standing};
 
 /// A matrix with more people or groups is not readable on a page.
 const MATRIX_PEOPLE: usize = 80;
@@ -92,9 +92,9 @@ fn matrix(review: &Review) -> Option<Markup> {
     if groups.len() < 2 || groups.len() > MATRIX_GROUPS {
         return None;
     }
-    let states: Vec<BTreeMap<&str, ReviewState>> = groups
+    let states: Vec<BTreeMap<&str, Standing>> = groups
         .iter()
-        .map(|group| group.memberships.iter().map(|membership| (&*membership.person, membership.state)).collect())
+        .map(|group| group.memberships.iter().map(|membership| (&*membership.person, membership.standing)).collect())
         .collect();
     Some(markup! {
         section.matrix {
@@ -125,19 +125,20 @@ fn matrix(review: &Review) -> Option<Markup> {
     })
 }
 
-const fn mark(state: ReviewState) -> &'static str {
+const fn mark(state: Standing) -> &'static str {
     match state {
-        ReviewState::Declared => "●",
-        ReviewState::Undeclared => "○",
-        ReviewState::Expired => "◷",
-        ReviewState::Missing => "–",
+        Standing::Declared => "●",
+        Standing::Undeclared => "○",
+        Standing::Expired => "◷",
+        Standing::Missing => "–",
+        Standing::NotNow => "",
     }
 }
 
 fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::Result<()> {
     let start = markup! {
         (PreEscaped(format!("<section id=\"g{number}\">")))
-        h2 { (clean(group.name.as_str())) " " small { (group.mode.name()) } }
+        h2 { (clean(group.name.as_str())) " " small { (mode_name(group)) } }
         p.id {
             @match group.id {
                 Some(id) => (id),
@@ -164,14 +165,14 @@ fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::
 
 fn row(membership: &ReviewMembership) -> Markup {
     markup! {
-        tr class=(membership.state.name()) {
+        tr class=(membership.standing.name()) {
             td {
                 (clean(&membership.person))
                 @if let Some(id) = membership.member_id { br; small { (id) } }
             }
             td.word { @if let Some(status) = membership.status { (status) } }
             td.off[membership.two_factor == Some(false)] { (two_factor(membership)) }
-            td.word.state { (membership.state.name()) }
+            td.word.state { (membership.standing.name()) }
             td { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
             td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
                 @if number > 0 { br; } (clean(&text))

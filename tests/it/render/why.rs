@@ -1,7 +1,7 @@
 //! The groups of a person, for people.
 
 use convoke::model::{RunStatus, Status};
-use convoke::plan::{Standing, Why, plan, why};
+use convoke::plan::{Why, plan, why};
 use convoke::render::text::Layout;
 use convoke::render::why::text;
 
@@ -121,7 +121,7 @@ fn member_with_an_ambiguous_entry_is_blocked() {
         let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
         assert_eq!(found.status, RunStatus::Blocked, "{person}");
         let group = found.groups.iter().find(|group| group.name.as_str() == "Open").unwrap();
-        assert!(matches!(group.standing, Standing::Blocked(_)), "{person}: {group:?}");
+        assert!(group.blocked.is_some(), "{person}: {group:?}");
         assert_eq!((group.present, group.claims.len()), (present, 1), "{person}");
     }
 }
