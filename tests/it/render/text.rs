@@ -182,7 +182,7 @@ fn large_plan_is_shown_whole() {
 
 #[test]
 fn partial_report_shows_undone_changes() {
-    insta::assert_snapshot!(report(&samples::partial_report(), NARROW), @r#"
+    insta::assert_snapshot!(report(&samples::partial_report(), NARROW).trim_start(), @r#"
     done Developers: 1 added, 0 removed
     failed Operators: 0 added, 0 removed
       not added: bob@example.com: bob does not have DSR enabled (400)

@@ -80,18 +80,14 @@ fn why_shows_every_group_with_its_lines() {
 
 #[test]
 fn unknown_person_is_reported_as_unknown() {
-    insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @r#"
-    nobody@example.com: not a member of the account, and no file names this person
-    "#);
+    insta::assert_snapshot!(text(&asked("nobody@example.com"), LAYOUT), @"nobody@example.com: not a member of the account, and no file names this person");
 }
 
 #[test]
 fn nearest_known_address_is_suggested() {
     let why = asked("alyce@example.com");
     assert_eq!(why.similar, ["alice@example.com"]);
-    insta::assert_snapshot!(text(&why, LAYOUT), @"
-    alyce@example.com: not a member of the account, and no file names this person; did you mean alice@example.com?
-    ");
+    insta::assert_snapshot!(text(&why, LAYOUT), @"alyce@example.com: not a member of the account, and no file names this person; did you mean alice@example.com?");
 }
 
 #[test]
