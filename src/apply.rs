@@ -16,6 +16,7 @@ mod group;
 mod ledger;
 mod limits;
 mod recheck;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,10 +31,10 @@ use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::Plan;
-use crate::report::{Report, ReportFacts};
+use crate::report::Report;
 
 use group::GroupRun;
-use limits::Limits;
+use limits::RunLimits;
 pub use recheck::{Recheck, recheck};
 
 /// The total time of a run for repeating readings that contradict acknowledged writes.
@@ -54,8 +55,8 @@ pub enum Start {
     Rechecked(Present),
 }
 
-/// The tools to apply a plan with.
-pub struct Means<'a> {
+/// What a run needs besides its plan.
+pub struct Context<'a> {
     pub client: &'a Client,
     pub journal: &'a Journal,
     /// Becomes true when no further requests may start. The client is stopped before.
@@ -73,8 +74,8 @@ pub struct Means<'a> {
 /// The state that all groups share.
 struct Run<'a> {
     plan: &'a Plan,
-    means: Means<'a>,
-    limits: Limits<'a>,
+    context: Context<'a>,
+    limits: RunLimits<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
     /// For each member who leaves a group: the groups that must show the member first.
@@ -94,13 +95,13 @@ struct Run<'a> {
 }
 
 /// Applies a plan, and reports the results.
-pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report {
+pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
     let reads_all = matches!(start, Start::Planned);
     let mut present = match start {
         Start::Planned => Present::new(),
         Start::Rechecked(present) => present,
     };
-    let run = Run::new(plan, means);
+    let run = Run::new(plan, context);
     let mut groups: Vec<GroupRun<'_>> = plan
         .groups
         .iter()
@@ -122,7 +123,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report
     }
     join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
     let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
-    run.read_until_consistent(changed, run.means.settle_within).await;
+    run.read_until_consistent(changed, run.context.settle_within).await;
 
     run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
         .await;
@@ -130,16 +131,16 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, means: Means<'a>) -> Report
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, means: Means<'a>) -> Self {
+    fn new(plan: &'a Plan, context: Context<'a>) -> Self {
         let leaving: BTreeSet<MemberId> =
             plan.groups.iter().flat_map(|group| group.removals().map(|change| change.member.id)).collect();
         let awaited = leaving.into_iter().map(|member| (member, BTreeMap::new())).collect();
-        let concurrency = means.client.concurrency();
+        let concurrency = context.client.concurrency();
         Self {
             plan,
-            limits: Limits::new(plan, means.limits_lifted),
-            reader: means.client.settling(),
-            means,
+            limits: RunLimits::new(plan, context.limits_lifted),
+            reader: context.client.settling(),
+            context,
             awaited: Mutex::new(awaited),
             journal_failed: Mutex::default(),
             finished: Mutex::default(),
@@ -160,7 +161,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        *self.means.stop.borrow()
+        *self.context.stop.borrow()
     }
 
     /// Reads groups again until no reading contradicts an acknowledged write, or the time is over. The last reading
@@ -191,7 +192,7 @@ impl<'a> Run<'a> {
         if locked(&self.journal_failed).is_some() {
             return;
         }
-        if let Err(error) = self.means.journal.note(line).await {
+        if let Err(error) = self.context.journal.note(line).await {
             self.note_journal_failure(&error);
         }
     }
@@ -207,7 +208,7 @@ impl<'a> Run<'a> {
     fn finish_one(&self) {
         let mut finished = locked(&self.finished);
         *finished += 1;
-        (self.means.progress)(*finished);
+        (self.context.progress)(*finished);
     }
 
     async fn finish(self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
@@ -217,23 +218,23 @@ impl<'a> Run<'a> {
             let is_blocked = blocked.contains(group.name());
             group.into_report(is_blocked)
         });
-        let facts = ReportFacts {
-            digest: plan.digest,
+        let mut report = Report {
             blocked: plan.blocked.len() as u64,
             is_blocked: plan.is_blocked(),
-            covers_account: reads_all && self.means.whole_account,
+            covers_account: reads_all && self.context.whole_account,
             interrupted: self.is_stopped(),
             credentials_refused: self.credentials_refused.load(Ordering::Relaxed),
             wrote: self.wrote.load(Ordering::Relaxed),
             may_have_changed: self.may_have_changed.load(Ordering::Relaxed),
             journal_failed: locked(&self.journal_failed).clone(),
-            requests: self.means.client.requests(),
-        };
-        let report = Report::new(facts, groups.collect());
-        match self.means.journal.note(LineKind::End { complete: report.complete }).await {
-            Ok(()) => report,
-            Err(error) => report.with_journal_failure(error.to_string()),
+            requests: self.context.client.requests(),
+            ..Report::new(plan.digest, groups.collect())
         }
+        .judged();
+        if let Err(error) = self.context.journal.note(LineKind::End { complete: report.complete }).await {
+            report.journal_failed.get_or_insert_with(|| error.to_string());
+        }
+        report.judged()
     }
 }
 
@@ -269,14 +270,14 @@ impl Run<'_> {
     /// How much of it may be spent before the end. An addition that never shows does not use up the time that the
     /// comparison at the end needs.
     fn settle_before_the_end(&self) -> Duration {
-        self.means.settle_within / 2
+        self.context.settle_within / 2
     }
 
     /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
         let spent = locked(&self.pauses).total();
         let left = within.saturating_sub(spent);
-        match self.means.client.settles_until() {
+        match self.context.client.settles_until() {
             Some(end) => left.min(end.saturating_duration_since(Instant::now())),
             None => left,
         }
@@ -285,7 +286,7 @@ impl Run<'_> {
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
         locked(&self.pauses).begin();
-        let mut stop = self.means.stop.clone();
+        let mut stop = self.context.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}

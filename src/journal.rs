@@ -3,18 +3,301 @@
 //! It is a JSON Lines file, numbered from 1. Each line is written to disk before the run continues, so that the
 //! record of a killed run is correct. An operation that was announced and not answered may or may not have happened.
 
-mod record;
-
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::cloudflare::Fate;
+use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
+use crate::plan::{AttemptedChange, Digest, Operation, Reversal};
 
-pub use record::{Effect, JournalError, Line, LineKind, Record, RunFacts, SentRequest, parse, schema};
+/// The format version that this program writes and reads.
+const FORMAT_VERSION: u32 = 2;
+
+/// A line of a journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "A line of a convoke journal")]
+pub struct Line {
+    /// The line's number, from 1 and without gaps.
+    pub seq: u64,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub kind: LineKind,
+}
+
+/// The content of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum LineKind {
+    /// The first line: the run.
+    Run(RunFacts),
+    /// The members of a group before the run's first write.
+    Before { group: GroupRef, members: BTreeSet<MemberId> },
+    /// An operation is about to be sent.
+    Sending(Effect),
+    /// An operation was answered, or its answer was lost.
+    Answered {
+        /// The number of the line that announced the operation.
+        operation: u64,
+        outcome: Fate,
+        /// The request's `cf-ray`.
+        ray: Option<String>,
+        /// Why the operation was not carried out, or why its effect is unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A reading of a group, or an answer that shows the whole group.
+    Seen { group: GroupRef, members: BTreeSet<MemberId> },
+    /// The members of a group after the run's last request; null if they could not be read.
+    After { group: GroupRef, members: Option<BTreeSet<MemberId>> },
+    /// The last line of a run that was not killed.
+    End {
+        /// Whether the complete plan was applied and seen.
+        complete: bool,
+    },
+}
+
+/// The run that a journal records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunFacts {
+    /// The version of this format.
+    pub format_version: u32,
+    /// The version of convoke.
+    pub version: String,
+    pub account_id: AccountId,
+    /// The plan's digest.
+    pub digest: Digest,
+    pub host: Option<String>,
+    pub user: Option<String>,
+    pub ci_run_url: Option<String>,
+    pub commit: Option<String>,
+    pub pull_request: Option<String>,
+    pub approvers: Vec<String>,
+}
+
+impl RunFacts {
+    #[must_use]
+    pub fn new(account_id: AccountId, digest: Digest) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+            account_id,
+            digest,
+            host: None,
+            user: None,
+            ci_run_url: None,
+            commit: None,
+            pull_request: None,
+            approvers: Vec::new(),
+        }
+    }
+}
+
+/// The effect of an operation on a group, relative to the members last seen. A PUT also repeats changes that a
+/// reading has shown as made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Effect {
+    pub group: GroupRef,
+    pub request: Operation,
+    /// The members that it adds.
+    pub adds: BTreeSet<MemberId>,
+    /// The members that it removes.
+    pub removes: BTreeSet<MemberId>,
+}
+
+/// The content of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub run: RunFacts,
+    /// The changes that the run attempted in each group.
+    pub groups: BTreeMap<GroupId, GroupRecord>,
+}
+
+/// The changes that a run attempted in a group, and what it saw there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    pub group: GroupRef,
+    /// Each operation, in the order of sending.
+    pub operations: Vec<SentRequest>,
+    /// The members before the run.
+    pub before: Option<BTreeSet<MemberId>>,
+    /// The members as the run last saw them.
+    pub last_seen: Option<BTreeSet<MemberId>>,
+}
+
+/// An operation with its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentRequest {
+    /// The line that announces it.
+    pub line: u32,
+    pub effect: Effect,
+    /// The members that need no change any more: the last reading before it already shows them as intended.
+    pub already: BTreeSet<MemberId>,
+    /// [`Fate::Unknown`] if no line reports it.
+    pub outcome: Fate,
+}
+
+impl Record {
+    /// Each change that the run attempted, with the line of the first operation for it.
+    #[must_use]
+    pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
+        let attempted = self.groups.iter().filter(|(_, group)| !group.operations.is_empty());
+        attempted.map(|(id, group)| (*id, group.reversal(file))).collect()
+    }
+}
+
+impl GroupRecord {
+    fn reversal(&self, file: &Arc<str>) -> Reversal {
+        let mut attempts: BTreeMap<MemberId, AttemptedChange> = BTreeMap::new();
+        for SentRequest { line, effect, already, outcome } in &self.operations {
+            let added = effect.adds.iter().map(|id| (*id, true));
+            for (member, added) in added.chain(effect.removes.iter().map(|id| (*id, false))) {
+                let was_so = self.before.as_ref().is_some_and(|before| before.contains(&member) == added);
+                let is_seen = self.last_seen.as_ref().is_some_and(|seen| seen.contains(&member) == added);
+                let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
+                let attempt = attempts.entry(member).or_insert(AttemptedChange { added, proven: false, origin });
+                let by_others = was_so || already.contains(&member);
+                attempt.proven |= *outcome == Fate::Answered && is_seen && !by_others && attempt.added == added;
+            }
+        }
+        Reversal { name: self.group.name.clone(), attempts }
+    }
+}
+
+/// Why a file is not a valid journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("line {line} is not a line of a journal")]
+    Line { line: usize, source: serde_json::Error },
+    #[error("the first line does not describe a run")]
+    NoRun,
+    #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
+    Version(u32),
+    #[error("line {line} begins another run; a journal has only one")]
+    SecondRun { line: usize },
+    #[error("line {line} has the number {found}: lines are missing or repeated")]
+    Gap { line: usize, found: u64 },
+    #[error("line {line} refers to operation {operation}, which no earlier line records")]
+    Unannounced { line: usize, operation: u64 },
+}
+
+/// Reads a journal. If a run was killed, the last line may be incomplete; it is ignored.
+///
+/// # Errors
+///
+/// Names the wrong line and the reason.
+pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
+    let mut reader = LineReader { record: None, announced: BTreeMap::new() };
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
+    while let Some((index, text)) = lines.next() {
+        let number = index + 1;
+        let torn = lines.peek().is_none() && !text.ends_with(b"\n");
+        match serde_json::from_slice::<Line>(text) {
+            Ok(line) => reader.take(number, line)?,
+            Err(_) if torn && reader.record.is_some() => break,
+            Err(source) => {
+                // Another version may have lines of another shape.
+                if let (None, Some(version)) = (&reader.record, version(text)) {
+                    return Err(JournalError::Version(version));
+                }
+                return Err(JournalError::Line { line: number, source });
+            }
+        }
+    }
+    reader.record.ok_or(JournalError::NoRun)
+}
+
+fn version(text: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        format_version: u32,
+    }
+    serde_json::from_slice::<Versioned>(text).ok().map(|found| found.format_version).filter(|v| *v != FORMAT_VERSION)
+}
+
+struct LineReader {
+    record: Option<Record>,
+    /// The group of each operation, and its index in that group's list.
+    announced: BTreeMap<u64, (GroupId, usize)>,
+}
+
+impl LineReader {
+    fn take(&mut self, number: usize, Line { seq, kind, .. }: Line) -> Result<(), JournalError> {
+        let line = number;
+        let Some(record) = &mut self.record else {
+            return match kind {
+                LineKind::Run(run) if run.format_version != FORMAT_VERSION => {
+                    Err(JournalError::Version(run.format_version))
+                }
+                LineKind::Run(_) if seq != 1 => Err(JournalError::Gap { line, found: seq }),
+                LineKind::Run(run) => {
+                    self.record = Some(Record { run, groups: BTreeMap::new() });
+                    Ok(())
+                }
+                _ => Err(JournalError::NoRun),
+            };
+        };
+        if matches!(kind, LineKind::Run(_)) {
+            return Err(JournalError::SecondRun { line });
+        }
+        if seq != number as u64 {
+            return Err(JournalError::Gap { line, found: seq });
+        }
+        match kind {
+            LineKind::Run(_) | LineKind::End { .. } => {}
+            LineKind::Before { group, members } => {
+                let group = record.group(group);
+                group.last_seen = Some(members.clone());
+                group.before = Some(members);
+            }
+            LineKind::Seen { group, members } | LineKind::After { group, members: Some(members) } => {
+                record.group(group).last_seen = Some(members);
+            }
+            LineKind::After { .. } => {}
+            LineKind::Sending(effect) => {
+                let id = effect.group.id;
+                let group = record.group(effect.group.clone());
+                self.announced.insert(seq, (id, group.operations.len()));
+                let line = u32::try_from(line).unwrap_or(u32::MAX);
+                let seen = group.last_seen.as_ref();
+                let added = effect.adds.iter().filter(|id| seen.is_some_and(|seen| seen.contains(id)));
+                let removed = effect.removes.iter().filter(|id| seen.is_some_and(|seen| !seen.contains(id)));
+                let already = added.chain(removed).copied().collect();
+                group.operations.push(SentRequest { line, effect, already, outcome: Fate::Unknown });
+            }
+            LineKind::Answered { operation, outcome, .. } => {
+                let place = self.announced.get(&operation);
+                let group = place.and_then(|(id, at)| record.groups.get_mut(id)?.operations.get_mut(*at));
+                group.ok_or(JournalError::Unannounced { line, operation })?.outcome = outcome;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    fn group(&mut self, group: GroupRef) -> &mut GroupRecord {
+        self.groups.entry(group.id).or_insert_with(|| GroupRecord {
+            group,
+            operations: Vec::new(),
+            before: None,
+            last_seen: None,
+        })
+    }
+}
+
+/// The JSON Schema of a journal's lines.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Line)
+}
 
 #[derive(Clone, Debug)]
 pub struct Journal {

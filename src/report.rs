@@ -179,49 +179,37 @@ impl GroupReport {
     }
 }
 
-/// The results of a run as a whole.
-#[derive(Clone, Debug)]
-pub struct ReportFacts {
-    pub digest: Digest,
-    pub blocked: u64,
-    /// Whether any of it, or a held removal, is in a group that convoke writes to.
-    pub is_blocked: bool,
-    pub covers_account: bool,
-    pub interrupted: bool,
-    pub credentials_refused: bool,
-    pub wrote: bool,
-    /// Whether any write may have taken effect.
-    pub may_have_changed: bool,
-    pub journal_failed: Option<String>,
-    pub requests: u64,
-}
-
 impl Report {
+    /// A report of these groups. The run sets the fields that concern it as a whole, and then calls [`Self::judged`].
     #[must_use]
-    pub fn new(facts: ReportFacts, groups: Vec<GroupReport>) -> Self {
-        let ReportFacts { digest, blocked, covers_account, interrupted, credentials_refused, wrote, .. } = facts;
+    pub fn new(digest: Digest, groups: Vec<GroupReport>) -> Self {
         let count = |of: fn(&GroupReport) -> usize| groups.iter().map(of).sum::<usize>() as u64;
-        let mut report = Self {
+        Self {
             status: RunStatus::InSync,
             format_version: FORMAT_VERSION,
             digest,
             complete: false,
-            interrupted,
-            credentials_refused,
-            wrote,
-            journal_failed: facts.journal_failed,
+            interrupted: false,
+            credentials_refused: false,
+            wrote: false,
+            journal_failed: None,
             added: count(|group| group.added.len()),
             removed: count(|group| group.removed.len()),
-            blocked,
-            is_blocked: facts.is_blocked,
-            may_have_changed: facts.may_have_changed,
-            covers_account,
-            requests: facts.requests,
+            blocked: 0,
+            is_blocked: false,
+            may_have_changed: false,
+            covers_account: false,
+            requests: 0,
             groups,
-        };
-        report.complete = report.made_everything() && !report.interrupted;
-        report.status = report.status();
-        report
+        }
+    }
+
+    /// The same report with its verdict, which follows from all other fields.
+    #[must_use]
+    pub fn judged(mut self) -> Self {
+        self.complete = self.made_everything() && !self.interrupted;
+        self.status = self.status();
+        self
     }
 
     fn status(&self) -> RunStatus {
@@ -238,15 +226,6 @@ impl Report {
         } else {
             RunStatus::InSync
         }
-    }
-
-    /// The same report, if the journal's end could not be written.
-    #[must_use]
-    pub fn with_journal_failure(mut self, error: String) -> Self {
-        self.journal_failed.get_or_insert(error);
-        self.complete = false;
-        self.status = self.status();
-        self
     }
 
     /// Whether everything in the plan and the files was seen to be applied.

@@ -1,41 +1,36 @@
 //! Applies the plan of one group.
 
-mod end;
-mod guards;
-mod requests;
-
 use std::collections::BTreeSet;
 
 use super::Run;
 use super::ledger::{Ledger, State};
 use super::limits::RemovalCount;
-use crate::cloudflare::{ApiError, Concern, Fate};
+use super::requests::{MAX_SENDS, refusal};
+use crate::cloudflare::{Concern, Fate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
-
-use requests::MAX_SENDS;
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
 /// Nothing is assumed: `present` changes only when an answer or a reading shows members.
 pub(super) struct GroupRun<'a> {
-    plan: &'a GroupPlan,
+    pub(super) plan: &'a GroupPlan,
     /// The members before this run.
-    before: BTreeSet<MemberId>,
+    pub(super) before: BTreeSet<MemberId>,
     /// The members in the last answer or reading.
-    present: BTreeSet<MemberId>,
+    pub(super) present: BTreeSet<MemberId>,
     /// Whether the complete group was seen, and no request was sent since.
-    is_whole: bool,
+    pub(super) is_whole: bool,
     /// Whether any request that changes the group was sent.
-    wrote: bool,
-    ledger: Ledger<'a>,
+    pub(super) wrote: bool,
+    pub(super) ledger: Ledger<'a>,
     /// The last reading. It has the addresses of members that the plan does not have.
-    last_read: Option<Membership>,
+    pub(super) last_read: Option<Membership>,
     /// Why the last reading failed, if it failed.
-    unread: Option<String>,
+    pub(super) unread: Option<String>,
     /// Why no further requests are sent to this group.
-    closed: Option<String>,
-    refused: usize,
+    pub(super) closed: Option<String>,
+    pub(super) refused: usize,
 }
 
 impl<'a> GroupRun<'a> {
@@ -129,7 +124,7 @@ impl GroupRun<'_> {
 
 impl GroupRun<'_> {
     /// Adds these members. A refused member does not block the others: the batch is split until the member is found.
-    async fn post(&mut self, members: Vec<MemberId>, run: &Run<'_>) {
+    pub(super) async fn post(&mut self, members: Vec<MemberId>, run: &Run<'_>) {
         let mut batches = vec![members];
         while let Some(batch) = batches.pop() {
             if batch.is_empty() {
@@ -216,7 +211,7 @@ impl GroupRun<'_> {
 
     /// Chooses the members that a PUT leaves in the group: those of the plan, without the refused ones, and with those
     /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
-    fn choose_members(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
+    pub(super) fn choose_members(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
         let mut chosen = self.present.clone();
         chosen.extend(self.ledger.outstanding(Action::Add, &self.present));
         let leaving = self.ledger.outstanding(Action::Remove, &self.present);
@@ -243,13 +238,5 @@ impl GroupRun<'_> {
             let outstanding = self.ledger.outstanding(action, &self.present);
             self.ledger.give_up(&outstanding, &state);
         }
-    }
-}
-
-/// Why a write was refused, with a remedy if the API's message has none.
-fn refusal(error: &ApiError) -> String {
-    match error.says("scim") {
-        true => format!("{}; declare the group with mode: observe", error.reason()),
-        false => error.reason(),
     }
 }

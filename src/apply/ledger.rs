@@ -1,10 +1,11 @@
-//! The state of each change of a group.
+//! The state of each change of a group, and the report that follows from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Member, MemberId};
+use super::group::GroupRun;
+use crate::model::{Member, MemberId, Mode};
 use crate::plan::{Action, Change, GroupPlan};
-use crate::report::UnmadeChange;
+use crate::report::{Difference, GroupOutcome, GroupReport, UnmadeChange};
 
 /// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) struct Ledger<'a> {
 
 /// The final state of a group's changes.
 #[derive(Default)]
-pub(super) struct Outcomes {
+struct Outcomes {
     pub added: Vec<Member>,
     pub removed: Vec<Member>,
     pub failed: Vec<UnmadeChange>,
@@ -137,7 +138,7 @@ impl<'a> Ledger<'a> {
 
     /// The final state of every change, in the order of the plan, for the members last seen. `is_read` says whether
     /// these are from a complete reading after the last request.
-    pub fn outcomes(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool) -> Outcomes {
+    fn outcomes(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool) -> Outcomes {
         let mut outcomes = Outcomes::default();
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
@@ -192,4 +193,59 @@ impl<'a> Ledger<'a> {
 /// Whether a change's effect is present, if the member is in the group or not.
 fn holds(change: &Change, is_member: bool) -> bool {
     is_member == (change.action == Action::Add)
+}
+
+impl GroupRun<'_> {
+    /// The outcomes are tested in this order, and the first that fits counts.
+    pub fn into_report(self, is_blocked: bool) -> GroupReport {
+        let plan = self.plan;
+        let (came, went) = plan.strays(&self.present);
+        let others = |ids: &BTreeSet<MemberId>| -> BTreeSet<MemberId> {
+            ids.iter().filter(|id| !self.ledger.contains(id)).copied().collect()
+        };
+        let (others_came, others_went) = (others(&came), others(&went));
+        let stale = (self.has_operations() && !(others_came.is_empty() && others_went.is_empty())).then(|| {
+            let names = self.last_read.as_ref().unwrap_or(&plan.observed);
+            Difference::new(plan, names, &others_came, &others_went)
+        });
+        let is_observed = plan.mode == Mode::Observe;
+        // The changes that the run left out may differ and were not compared.
+        let differs = is_blocked || plan.left_out || !plan.held.is_empty() || (is_observed && plan.differs());
+        let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
+        let members_after = self.last_whole().map(|members| members.len() as u64);
+        let trouble = self.unread.filter(|_| !self.is_whole);
+        let outcomes = self.ledger.outcomes(plan, &self.present, self.is_whole);
+        let outcome = if !outcomes.failed.is_empty() || trouble.is_some() {
+            GroupOutcome::Failed
+        } else if stale.is_some() {
+            GroupOutcome::Stale
+        } else if !outcomes.kept.is_empty() {
+            GroupOutcome::Kept
+        } else if !outcomes.skipped.is_empty() {
+            GroupOutcome::Skipped
+        } else if differs {
+            GroupOutcome::Differs
+        } else if !in_sync {
+            GroupOutcome::NotRead
+        } else if outcomes.added.is_empty() && outcomes.removed.is_empty() {
+            GroupOutcome::InSync
+        } else {
+            GroupOutcome::Done
+        };
+        GroupReport {
+            id: plan.id,
+            name: plan.name.clone(),
+            outcome,
+            in_sync,
+            members_before: self.before.len() as u64,
+            members_after,
+            added: outcomes.added,
+            removed: outcomes.removed,
+            failed: outcomes.failed,
+            kept: outcomes.kept,
+            skipped: outcomes.skipped,
+            stale,
+            trouble,
+        }
+    }
 }

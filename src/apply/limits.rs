@@ -1,15 +1,20 @@
-//! The limits on removals while a plan is applied. A limit may be a percentage of the present members, which
-//! decreases if a newer reading shows fewer members.
+//! The guards that are checked again before each request that removes members: the limits, `min_members`,
+//! `allow_empty`, and `protected` by address. The plan's other guards are not checked again.
+//!
+//! A limit may be a percentage of the present members, which decreases if a newer reading shows fewer members. The
+//! simulation recognizes each reason by its text: see `KEPT` in `tests/it/simulation/figures.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use super::locked;
-use crate::model::{GroupId, Limit};
-use crate::plan::{GroupPlan, Plan};
+use super::group::GroupRun;
+use super::{Run, locked};
+use crate::model::{GroupId, Limit, MemberId, PersonRef};
+use crate::plan::{Action, GroupPlan, Operation, Plan};
+use crate::render::counted;
 
 /// The removals and the present members of every group, by the latest reading.
-pub(super) struct Limits<'a> {
+pub(super) struct RunLimits<'a> {
     plan: &'a Plan,
     /// Whether `--accept` lifts the limits of this plan.
     are_lifted: bool,
@@ -32,7 +37,7 @@ struct Counted {
     total: RemovalCount,
 }
 
-impl<'a> Limits<'a> {
+impl<'a> RunLimits<'a> {
     pub fn new(plan: &'a Plan, are_lifted: bool) -> Self {
         let mut counted = Counted::default();
         for group in &plan.groups {
@@ -90,5 +95,109 @@ fn within(name: &str, of: &str, limit: Limit, count: RemovalCount, allowed: u64)
             "kept, because {removed} of {present} {of} would be removed, but {name} ({limit}) allows at most {allowed}"
         )),
         false => Ok(()),
+    }
+}
+
+impl GroupRun<'_> {
+    /// Allows the removal of a member that leaves this number of members, and counts it for the limits.
+    ///
+    /// # Errors
+    ///
+    /// Why the member must stay.
+    pub(super) fn allow_removal(
+        &self,
+        member: MemberId,
+        left: usize,
+        count: RemovalCount,
+        run: &Run<'_>,
+    ) -> Result<(), String> {
+        let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
+        match reason.or_else(|| self.guard_against(left)) {
+            Some(reason) => Err(reason),
+            None => run.limits.count(self.plan, count),
+        }
+    }
+
+    /// As [`Self::allow_removal`], for a DELETE.
+    pub(super) fn allow_delete(&self, member: MemberId, run: &Run<'_>) -> Result<(), String> {
+        // Members whose removal may have taken effect are counted as gone.
+        let mut gone = self.ledger.removed();
+        gone.insert(member);
+        self.allow_removal(member, self.present.difference(&gone).count(), self.removal_count(&gone), run)
+    }
+
+    /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
+    pub(super) fn still_allows(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
+        match operation {
+            Operation::Post(_) => true,
+            Operation::Put(members) => self.choose_members(run).iter().eq(members),
+            Operation::Delete(member) => match self.allow_delete(*member, run) {
+                Ok(()) => true,
+                Err(reason) => {
+                    self.ledger.keep(*member, reason);
+                    false
+                }
+            },
+        }
+    }
+
+    /// Which of `min_members` and `allow_empty` does not allow this number of remaining members, in words.
+    fn guard_against(&self, left: usize) -> Option<String> {
+        let guards = &self.plan.guards;
+        if left as u64 >= guards.least() {
+            return None;
+        }
+        Some(match &guards.min_members {
+            Some(least) if (left as u64) < least.value => {
+                let left = counted(left as u64, "member");
+                format!("kept, because only {left} would remain, and min_members is {}", least.value)
+            }
+            _ => "kept, because the group would be empty, and allow_empty is not set".into(),
+        })
+    }
+
+    /// The `protected` entry that has the member's address in the last reading. The plan may have another address for
+    /// the member.
+    fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+        let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
+        let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
+        let entry = run.plan.guards.protected.iter().find(|entry| protects(&entry.person))?;
+        Some(format!("kept, because {email} is protected at {}", entry.origin))
+    }
+
+    /// Updates the limits with the group's present members.
+    pub fn tell_limits(&self, run: &Run<'_>) {
+        run.limits.note(self.plan.id, self.removal_count(&self.ledger.removed()));
+    }
+
+    /// The numbers for the limits, if this run has removed these members. Members that the run added are not counted as
+    /// present.
+    pub(super) fn removal_count(&self, removed: &BTreeSet<MemberId>) -> RemovalCount {
+        let added: BTreeSet<MemberId> =
+            self.ledger.members(Action::Add).filter(|id| !self.before.contains(id)).collect();
+        let present = self.present.union(removed).filter(|id| !added.contains(id)).count();
+        RemovalCount { removed: removed.len() as u64, present: present as u64 }
+    }
+
+    /// Records which members who move to this group were not seen in it yet. They must stay in their old groups.
+    pub fn tell_awaited(&self, run: &Run<'_>) {
+        let mut awaited = locked(&run.awaited);
+        for member in self.ledger.members(Action::Add) {
+            if let Some(groups) = awaited.get_mut(&member) {
+                match self.present.contains(&member) {
+                    true => drop(groups.remove(&self.plan.id)),
+                    false => drop(groups.insert(self.plan.id, self.plan.name.clone())),
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Why a member must stay in the groups that they leave: another group does not show them yet.
+    fn awaited_in(&self, member: MemberId) -> Option<String> {
+        let awaited = locked(&self.awaited);
+        let name = awaited.get(&member)?.values().next()?;
+        Some(format!("kept, because the addition to {:?} is not proven", name.as_str()))
     }
 }

@@ -9,7 +9,7 @@ use super::request::RunRequest;
 use super::session::{self, Connection};
 use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, environment, files};
-use crate::apply::{self, Means, Recheck, SETTLE_WITHIN, Start};
+use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::journal::Journal;
 use crate::model::RunStatus;
@@ -235,7 +235,7 @@ async fn carry_out(
         })?,
     };
     let watching = output.watch_operations(&connection.client, plan.summary.requests);
-    let means = Means {
+    let context = Context {
         client: &connection.client,
         journal: &journal,
         stop: connection.stop.begin(&connection.client),
@@ -244,7 +244,7 @@ async fn carry_out(
         whole_account: !plan.narrowed,
         limits_lifted: args.accept.is_some(),
     };
-    let report = apply::apply(plan, start, means).await;
+    let report = apply::apply(plan, start, context).await;
     drop(watching);
     if let Some(error) = &report.journal_failed {
         output.warn(&format!("the journal is incomplete: {error}"));

@@ -13,14 +13,14 @@ use super::{Action, Blocked, BlockedReason, GroupPlan};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName, MemberId, Mode, PersonRef};
 
 /// The people who belong to a group now, each with the first entry that names them.
-type Declared<'d> = BTreeMap<MemberId, &'d DesiredMember>;
+type MembersOf<'d> = BTreeMap<MemberId, &'d DesiredMember>;
 
 /// Blocks the additions that `exclusive_with` forbids. Reports everybody who is already in two such groups; both
 /// memberships stay.
 pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, compared: &mut Compared) {
     let pairs = exclusive_pairs(desired);
     let names: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
-    let declared: BTreeMap<&GroupName, Declared<'_>> =
+    let declared: BTreeMap<&GroupName, MembersOf<'_>> =
         names.into_iter().filter_map(|name| Some((name, declared(desired.groups.get(name)?, people, time)))).collect();
     let places: BTreeMap<GroupName, usize> =
         compared.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
@@ -65,7 +65,8 @@ pub(super) fn check(desired: &Desired, people: &People<'_>, time: Timestamp, com
         }
     }
     // A person can be excluded by several groups. One reason is sufficient.
-    blocked.dedup_by(|a, b| (&a.group, &a.entry) == (&b.group, &b.entry));
+    let mut seen = BTreeSet::new();
+    blocked.retain(|blocked| seen.insert((blocked.group.clone(), blocked.origin.clone())));
     compared.blocked.extend(blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
 }
@@ -83,8 +84,8 @@ fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
     stated.filter(|(name, other)| name < other || !excludes(other, name)).collect()
 }
 
-fn declared<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> Declared<'d> {
-    let mut declared = Declared::new();
+fn declared<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> MembersOf<'d> {
+    let mut declared = MembersOf::new();
     for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
         // An entry could mean any member who shares the address.
         let ids = match &entry.person {
@@ -99,8 +100,8 @@ fn declared<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -
 }
 
 fn in_both<'a, 'd>(
-    first: &'a Declared<'d>,
-    second: &'a Declared<'d>,
+    first: &'a MembersOf<'d>,
+    second: &'a MembersOf<'d>,
 ) -> impl Iterator<Item = (MemberId, &'d DesiredMember, &'d DesiredMember)> + 'a {
     // Iterate over the smaller group, so that a large group that many groups exclude costs little.
     let (walked, asked) = if first.len() <= second.len() { (first, second) } else { (second, first) };

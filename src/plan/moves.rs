@@ -63,7 +63,8 @@ pub(super) fn keep_access(
         }
     }
     if !holders.is_empty() {
-        for group in &mut compared.groups {
+        // Nothing is written to an observed group, so no removal needs to be held.
+        for group in compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
             let held = hold(&mut group.changes, |member| holders.get(&member.id).cloned());
             group.held.extend(held);
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use convoke::apply::{self, Means, Start};
+use convoke::apply::{self, Context, Start};
 use convoke::cloudflare::{Client, ClientConfig, Credentials};
 use convoke::journal::Journal;
 use convoke::model::{AccountId, Desired, Status};
@@ -133,7 +133,7 @@ impl Peer {
         let plan = plan.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let journal = Journal::none();
-        let means = Means {
+        let context = Context {
             client: &client,
             journal: &journal,
             stop: stopped,
@@ -142,7 +142,7 @@ impl Peer {
             whole_account: true,
             limits_lifted: false,
         };
-        apply::apply(&plan, Start::Planned, means).await;
+        apply::apply(&plan, Start::Planned, context).await;
         Ok(plan)
     }
 

@@ -79,3 +79,15 @@ fn an_exclusive_group_that_is_not_planned_counts() {
     assert_eq!(plan.blocked.len(), 1);
     assert_eq!(changes(&plan, "Initiators").0, Vec::<String>::new());
 }
+
+#[test]
+fn person_excluded_by_several_groups_is_reported_once() {
+    let account = AccountBuilder::default().group("A", [1, 2]).group("B", [1, 2]).group("C", [1, 2]);
+    let ids = format!("{{{}}}, {{{}}}", by_id(1), by_id(2));
+    let files = format!(
+        "groups:\n  A: {{exclusive_with: [B, C], members: [{}, {}]}}\n  B: {{members: [{ids}]}}\n  C: {{members: [{ids}]}}\n",
+        email(1),
+        email(2)
+    );
+    assert_eq!(account.plan(&files).blocked.len(), 2);
+}

@@ -160,6 +160,18 @@ fn ambiguous_entry_elsewhere_holds_a_removal() {
 }
 
 #[test]
+fn ambiguous_entry_elsewhere_holds_no_observed_removal() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = AccountBuilder::default().group("G", [11, 222]).group("H", []).group("O", [11, 222]);
+    let account = account.person(9, "p222@example.com", known);
+    let observed = "  O: {mode: observe, members: [p11@example.com]}\n";
+    let files =
+        "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n".to_owned() + observed;
+    let plan = touching(&account, &files, &["G", "O"]);
+    assert_eq!((plan.summary.removes, plan.summary.held, plan.summary.observed_only), (0, 1, 1));
+}
+
+#[test]
 fn untouched_groups_are_not_planned() {
     let account = AccountBuilder::default().group("G", [1, 2]);
     let plan = touching(&account, "groups:\n  G: {members: [p1@example.com]}\n", &[]);

@@ -7,7 +7,7 @@ use convoke::model::{GroupName, Member, Observed, RunStatus, Status};
 use convoke::plan::{self, Action, Plan};
 use convoke::render::failure::{FORMAT_VERSION, Failed};
 use convoke::render::view::{Invocation, View};
-use convoke::report::{Difference, GroupOutcome, GroupReport, Report, ReportFacts, StaleGroup, UnmadeChange};
+use convoke::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
 
 use crate::account::{account, group_id, member, parsed, policy};
 
@@ -294,19 +294,17 @@ pub fn partial_report() -> Report {
         },
         GroupReport { outcome: GroupOutcome::Failed, trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
     ];
-    let facts = ReportFacts {
-        digest: in_sync().digest,
+    let report = Report {
         blocked: 1,
         is_blocked: true,
         covers_account: true,
         interrupted: true,
-        credentials_refused: false,
         wrote: true,
         may_have_changed: true,
-        journal_failed: None,
         requests: 12,
+        ..Report::new(in_sync().digest, groups)
     };
-    Report::new(facts, groups)
+    report.judged()
 }
 
 /// Groups that changed after a plan was saved.

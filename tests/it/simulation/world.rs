@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use convoke::apply::{self, Means, Recheck, Start};
+use convoke::apply::{self, Context, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
 use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
@@ -345,7 +345,7 @@ impl World {
         Run { accept, cut }: Run,
     ) -> Option<Report> {
         let (stop, stopped) = watch::channel(false);
-        let means = Means {
+        let context = Context {
             client,
             journal,
             stop: stopped,
@@ -354,7 +354,7 @@ impl World {
             whole_account: true,
             limits_lifted: accept,
         };
-        let mut applying = pin!(apply::apply(plan, start, means));
+        let mut applying = pin!(apply::apply(plan, start, context));
         let report = std::future::poll_fn(|context| {
             let polled = applying.as_mut().poll(context).map(Some);
             match cut {

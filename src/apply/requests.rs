@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use super::super::Run;
-use super::super::ledger::State;
-use super::{GroupRun, refusal};
+use super::Run;
+use super::group::GroupRun;
+use super::ledger::State;
 use crate::cloudflare::{Answered, ApiError, Concern, Fate, Written};
 use crate::journal::{Effect, LineKind};
 use crate::model::MemberId;
@@ -73,7 +73,7 @@ impl GroupRun<'_> {
             self.close(&changes, reason);
             return None;
         }
-        let announced = match run.means.journal.announce(effect.clone()).await {
+        let announced = match run.context.journal.announce(effect.clone()).await {
             Ok(announced) => announced,
             Err(error) => {
                 run.note_journal_failure(&error);
@@ -84,14 +84,14 @@ impl GroupRun<'_> {
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
         // stay.
         if !self.still_allows(operation, run) {
-            if let Err(error) = run.means.journal.answered(announced, Fate::NotSent, None, None).await {
+            if let Err(error) = run.context.journal.answered(announced, Fate::NotSent, None, None).await {
                 run.note_journal_failure(&error);
             }
             return None;
         }
         run.wrote.store(true, Ordering::Relaxed);
         (self.wrote, self.is_whole) = (true, false);
-        let (client, group) = (run.means.client, self.reference());
+        let (client, group) = (run.context.client, self.reference());
         let written = match operation {
             Operation::Post(members) => client.add_members(&group, members).await,
             Operation::Put(members) => client.replace_members(&group, members).await,
@@ -104,7 +104,7 @@ impl GroupRun<'_> {
             Ok(answered) => (Fate::Answered, answered.ray.clone(), None),
             Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
         };
-        if let Err(error) = run.means.journal.answered(announced, fate, ray, error).await {
+        if let Err(error) = run.context.journal.answered(announced, fate, ray, error).await {
             run.note_journal_failure(&error);
         }
         self.learn(operation, &effect, &changes, &written, run).await;
@@ -228,5 +228,13 @@ impl GroupRun<'_> {
         self.tell_awaited(run);
         self.tell_limits(run);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
+    }
+}
+
+/// Why a write was refused, with a remedy if the API's message has none.
+pub(super) fn refusal(error: &ApiError) -> String {
+    match error.says("scim") {
+        true => format!("{}; declare the group with mode: observe", error.reason()),
+        false => error.reason(),
     }
 }
