@@ -1,22 +1,16 @@
 //! The part of Cloudflare's API that manages the members of user groups. Only this module uses HTTP.
 //!
 //! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists. `call` sends one
-//! request until it is answered or given up, and `pacer` decides when the next request may be sent. `verdict`
-//! interprets answers, and `write` those to writes. `http` is one exchange, with the `headers` that count. `wire`,
-//! `envelope` and `audit` describe the JSON. `notice` reports waits, `backoff` measures them, `config` has the
-//! credentials and limits, and `text` makes messages safe to show.
+//! request until it is answered or given up; `retry` decides whether to repeat it, and `pacer` when the next request may
+//! be sent. `answer` says what an answer means, `http` is one exchange, and `wire` describes the JSON.
 
-mod audit;
+mod answer;
 mod call;
-mod classify;
 mod client;
 mod config;
-mod envelope;
 mod error;
-mod headers;
 mod http;
 mod listing;
-mod notice;
 mod pacer;
 mod retry;
 mod wire;
@@ -24,10 +18,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
 pub use call::Answered;
 pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
-pub use notice::{Wait, WaitReason};
-pub use wire::ApiOperation;
+pub use pacer::{Wait, WaitReason};
+pub use wire::{ApiOperation, AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};

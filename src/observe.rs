@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::{Desired, GroupId, GroupName, GroupRef, Membership, Observed, Sharing, TokenUser};
-use crate::plan::{self, Plan, Policy, Sought};
+use crate::plan::{self, Needs, Plan, Policy};
 
 /// Reads the list of groups and the members of every planned group.
 ///
@@ -56,11 +56,11 @@ pub async fn resolve(
     let mut plan = make(current);
     // Each round reads what the previous one asked for. Nothing is read twice.
     loop {
-        let sought = plan.sought(current, accept_self);
-        if sought.is_empty() {
+        let needs = plan.needs(current, accept_self);
+        if needs.is_empty() {
             return Ok(plan);
         }
-        look_for(client, current, sought).await?;
+        look_for(client, current, needs).await?;
         plan = make(current);
     }
 }
@@ -87,8 +87,8 @@ async fn token_user(client: &Client) -> Result<TokenUser, ApiError> {
     Ok(client.token_owner().await?.map_or(TokenUser::Nobody, TokenUser::Known))
 }
 
-async fn look_for(client: &Client, current: &mut Observed, sought: Sought) -> Result<(), ApiError> {
-    let Sought { people, groups, token_user: ask_user } = sought;
+async fn look_for(client: &Client, current: &mut Observed, needs: Needs) -> Result<(), ApiError> {
+    let Needs { people, groups, token_user: ask_user } = needs;
     if ask_user {
         current.token_user = token_user(client).await?;
     }

@@ -86,7 +86,7 @@ impl Policy {
 
 /// What must still be read before a plan can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sought {
+pub struct Needs {
     /// Whether the account's members are needed, because no group lists a person.
     pub people: bool,
     /// Groups whose members decide about a removal.
@@ -95,7 +95,7 @@ pub struct Sought {
     pub token_user: bool,
 }
 
-impl Sought {
+impl Needs {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -177,8 +177,8 @@ impl Plan {
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
     /// only if the plan removes anybody, because a group may list them by a former address.
     #[must_use]
-    pub fn sought(&self, current: &Observed, accept_self: bool) -> Sought {
-        let mut sought = Sought { groups: self.unread.clone(), ..Sought::default() };
+    pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
+        let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
         let unknown =
             self.blocked.iter().filter(|blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }));
         let mut wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
@@ -189,22 +189,22 @@ impl Plan {
         let user = match (&current.token_user, removes && !accept_self) {
             (TokenUser::Known(user), true) => Some(user),
             (TokenUser::NotAsked, true) => {
-                sought.token_user = true;
+                needs.token_user = true;
                 None
             }
             _ => None,
         };
         // Collecting all people takes much of the planning time, so do it only if a person is looked for.
         if current.knows_everybody || (wanted.is_empty() && user.is_none()) {
-            return sought;
+            return needs;
         }
         let people = People::of(current);
         let found = |user: &TokenOwner| match &user.email {
             Some(email) => people.knows(&PersonRef::Email(email.clone())),
             None => people.of_user(&user.user_id).next().is_some(),
         };
-        sought.people = wanted.into_iter().any(|person| !people.knows(person)) || user.is_some_and(|user| !found(user));
-        sought
+        needs.people = wanted.into_iter().any(|person| !people.knows(person)) || user.is_some_and(|user| !found(user));
+        needs
     }
 
     /// Labels every difference as caused by the change under review or as already there. `before` is the plan of the

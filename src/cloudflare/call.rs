@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::classify::{classify, wait_in_body};
+use super::answer::{classify, wait_in_body};
 use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::http::{Http, HttpAnswer, Message, TransportError};
-use super::notice::{Notices, Wait, WaitReason};
 use super::pacer::{AdmitRequest, Pace, Pacer, Ticket, TooLong};
+use super::pacer::{Notices, Wait, WaitReason};
 use super::retry::{Again, Backoff, Deadline, Retry, is_young};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
@@ -170,16 +170,24 @@ impl Caller {
         Backoff::within(self.max_wait)
     }
 
-    /// Waits before a list is read again, and reports the wait.
-    pub(super) async fn pause_before_reading(&self, call: &Call, error: &ApiError, wait: Duration) {
-        let why = WaitReason::Failed(error.kind);
-        call.log_wait(Some(wait), why, error.status, error.attempts, Some(error.reason()));
-        self.pause(call, wait, why, error.status, error.attempts).await;
-    }
-
-    async fn pause(&self, call: &Call, wait: Duration, why: WaitReason, status: Option<u16>, attempt: u32) {
-        let until = Instant::now() + wait;
-        let _announced = self.notices.announce(Wait { until: until.into_std(), why, status, attempt });
+    /// Reports that a request is sent again because of an error, and waits. Without a duration the pacer waits.
+    pub(super) async fn pause(&self, call: &Call, error: &ApiError, why: WaitReason, wait: Option<Duration>) {
+        let when =
+            wait.map_or_else(|| "when the limit allows".to_owned(), |wait| format!("in {:.1} s", wait.as_secs_f64()));
+        tracing::warn!(
+            operation = %call.operation,
+            group = call.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
+            status = error.status,
+            attempt = error.attempts,
+            detail = error.detail,
+            "{why}: trying again {when}"
+        );
+        if why == WaitReason::RateLimit {
+            return;
+        }
+        let until = Instant::now() + wait.unwrap_or_default();
+        let wait = Wait { until: until.into_std(), why, status: error.status, attempt: error.attempts };
+        let _announced = self.notices.announce(wait);
         tokio::select! {
             () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}
@@ -202,42 +210,42 @@ impl Caller {
         loop {
             if self.has_ended(call.settles) {
                 let last = attempts.last.unwrap_or_else(|| call.stopped());
-                return Err(last.given_up(attempts.made, None));
+                return Err(ApiError { retry_in: None, ..last });
             }
-            let failure = match self.attempt(call, may_send, &mut deadline, &mut attempts).await {
+            let mut error = match self.attempt(call, may_send, &mut deadline, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
-                Ok(Err(failure)) => failure,
+                Ok(Err(error)) => error,
                 Err(TooLong { wait }) => {
-                    let held = attempts.last.filter(|failure| failure.kind == ApiErrorKind::RateLimited);
+                    let held = attempts.last.filter(|error| error.kind == ApiErrorKind::RateLimited);
                     let held = held.unwrap_or_else(|| call.error(ApiErrorKind::RateLimited, Fate::NotSent));
-                    return Err(held.given_up(attempts.made, Some(wait)));
+                    return Err(ApiError { attempts: attempts.made, retry_in: Some(wait), ..held });
                 }
             };
+            error.attempts = attempts.made;
             let now = Instant::now();
             deadline.begin(now);
-            let Some(Again { why, until }) = self.again(call, &failure, &mut attempts, now) else {
-                return Err(failure.given_up(attempts.made, None));
+            let Some(Again { why, until }) = self.again(call, &error, &mut attempts, now) else {
+                return Err(ApiError { retry_in: None, ..error });
             };
-            // A rate limit delays all requests. The pacer waits for this one too.
-            if failure.kind == ApiErrorKind::RateLimited {
-                call.log_wait(failure.retry_in, why, failure.status, attempts.made, None);
+            let wait = if error.kind == ApiErrorKind::RateLimited {
+                // A rate limit delays all requests. The pacer waits for this one too.
+                error.retry_in
             } else {
-                let asked = failure.retry_in.unwrap_or_default();
-                let wait = backoff.next().max(asked);
+                let asked = error.retry_in.unwrap_or_default();
                 let left = deadline.left(now);
-                // A short grace period ends with a last attempt.
                 let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
-                    Some(grace) => (wait.min(GRACE_STEP).min(grace).max(asked), grace),
-                    None => (wait, left),
+                    // A short grace period ends with a last attempt.
+                    Some(grace) => (backoff.next().max(asked).min(GRACE_STEP).min(grace).max(asked), grace),
+                    None => (backoff.next().max(asked), left),
                 };
                 if wait > left || wait.is_zero() {
-                    let retry_in = failure.retry_in.filter(|after| *after > Duration::ZERO);
-                    return Err(failure.given_up(attempts.made, retry_in));
+                    error.retry_in = error.retry_in.filter(|after| *after > Duration::ZERO);
+                    return Err(error);
                 }
-                call.log_wait(Some(wait), why, failure.status, attempts.made, failure.detail.clone());
-                self.pause(call, wait, why, failure.status, attempts.made).await;
-            }
-            attempts.last = Some(failure);
+                Some(wait)
+            };
+            self.pause(call, &error, why, wait).await;
+            attempts.last = Some(error);
         }
     }
 
@@ -363,26 +371,6 @@ impl Call {
     /// The error for a list that contradicts itself after all readings.
     pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
         ApiError { attempts, ..self.error(ApiErrorKind::Incomplete, Fate::Unknown).with_detail(why) }
-    }
-
-    fn log_wait(
-        &self,
-        wait: Option<Duration>,
-        why: WaitReason,
-        status: Option<u16>,
-        attempt: u32,
-        detail: Option<String>,
-    ) {
-        let when =
-            wait.map_or_else(|| "when the limit allows".to_owned(), |wait| format!("in {:.1} s", wait.as_secs_f64()));
-        tracing::warn!(
-            operation = %self.operation,
-            group = self.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
-            status,
-            attempt,
-            detail,
-            "{why}: trying again {when}"
-        );
     }
 }
 

@@ -11,17 +11,17 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::audit::{AuditCursor, AuditPage};
+use super::answer::{ListPage, Single};
 use super::call::{Answered, Call, Caller};
 use super::config::{ClientConfig, ClientError};
-use super::envelope::{ListPage, Single};
 use super::error::{ApiError, ApiErrorKind};
 use super::http::Message;
 use super::listing::Listing;
-use super::notice::Wait;
+use super::pacer::Wait;
 use super::retry::Retry;
 use super::wire;
 use super::wire::{ApiOperation, MemberRef, WriteAnswer};
+use super::wire::{AuditCursor, AuditPage};
 use crate::model::{AccountId, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, TokenOwner, UserId};
 
 /// The maximum page size for groups and for members of a group.

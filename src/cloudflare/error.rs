@@ -169,11 +169,6 @@ impl ApiError {
         self
     }
 
-    /// The error of a call after its last attempt.
-    pub(super) fn given_up(self, attempts: u32, retry_in: Option<Duration>) -> Self {
-        Self { attempts, retry_in, ..self }
-    }
-
     /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
     #[must_use]
     pub fn may_concern_credentials(&self) -> bool {

@@ -1,15 +1,17 @@
-//! One HTTP exchange: sends a request and reads an answer of limited size.
+//! One HTTP exchange: sends a request and reads an answer of limited size, with the headers that count. Their values are
+//! not trusted.
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, redirect};
 use url::Url;
 
 use super::config::{ClientConfig, ClientError};
-use super::headers::{self, RateAllowance};
 
 /// The maximum size of an answer's body after decompression. A page of 500 members has about 100 KB.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -88,8 +90,8 @@ impl Http {
         let mut response = request.send().await.map_err(TransportError::from)?;
         let headers = response.headers();
         let (status, ray) = (response.status().as_u16(), ray(headers));
-        let allowances = headers::allowances(headers);
-        let retry_after = headers::retry_after(headers);
+        let allowances = allowances(headers);
+        let retry_after = retry_after(headers);
         let body = read(&mut response).await;
         Ok(HttpAnswer { status, ray, allowances, retry_after, body })
     }
@@ -140,8 +142,128 @@ fn distrusts_certificate(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
+/// More policies are ignored.
+const MOST_POLICIES: usize = 8;
+/// A longer time is ignored, or cut if it must be obeyed.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The remaining quota of one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RateAllowance {
+    pub policy: String,
+    pub remaining: u64,
+    /// The time until the quota is renewed.
+    pub reset: Duration,
+    /// The full quota, if the answer reports it.
+    pub quota: Option<u64>,
+}
+
+/// The allowances of an answer, in either of the two documented spellings.
+pub(super) fn allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
+    let mut allowances = structured_allowances(headers);
+    // If an answer has both spellings, they describe the same quota.
+    if allowances.is_empty() {
+        allowances.extend(plain_allowance(headers));
+    }
+    allowances
+}
+
+/// The allowance of `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds, or a time).
+fn plain_allowance(headers: &HeaderMap) -> Option<RateAllowance> {
+    /// A larger number is a time in seconds since 1970, not a number of seconds until the reset.
+    const FIRST_TIME: u64 = 1_000_000_000;
+    let number = |name: &'static str| -> Option<u64> {
+        let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
+        // A list of windows begins with the one that is used up first.
+        value.split([',', ';']).next()?.trim().parse().ok()
+    };
+    let reset = match number("x-ratelimit-reset")? {
+        seconds @ ..FIRST_TIME => Duration::from_secs(seconds),
+        time => Duration::from_secs(time.saturating_sub(u64::try_from(clock(headers).as_second()).ok()?)),
+    };
+    let (remaining, quota) = (number("x-ratelimit-remaining")?, number("x-ratelimit-limit"));
+    (reset <= LONGEST).then(|| RateAllowance { policy: "x-ratelimit".to_owned(), remaining, reset, quota })
+}
+
+/// The time by the answer's `Date` header, or by this machine's clock.
+fn clock(headers: &HeaderMap) -> Timestamp {
+    headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or_else(Timestamp::now)
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// The allowances of `Ratelimit`, with the quotas of `Ratelimit-Policy`.
+fn structured_allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
+    let quotas: Vec<HeaderItem> = items(headers, &HeaderName::from_static("ratelimit-policy"));
+    items(headers, &HeaderName::from_static("ratelimit"))
+        .into_iter()
+        .filter_map(|item| {
+            let reset = Duration::from_secs(item.parameter("t")?);
+            let remaining = item.parameter("r")?;
+            let quota = quotas.iter().find(|policy| policy.name == item.name).and_then(|policy| policy.parameter("q"));
+            (reset <= LONGEST).then_some(RateAllowance { policy: item.name, remaining, reset, quota })
+        })
+        .collect()
+}
+
+/// The wait that `Retry-After` requests: seconds, or a date relative to the answer's `Date`.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number with too many digits still means a long wait.
+        text.parse().map_or(LONGEST, Duration::from_secs)
+    } else {
+        Duration::try_from(clock(headers).duration_until(date(text)?)).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST))
+}
+
+/// An item of a structured list: a name with parameters.
+struct HeaderItem {
+    name: String,
+    parameters: Vec<(String, u64)>,
+}
+
+impl HeaderItem {
+    fn parse(text: &str) -> Self {
+        let mut parts = split_unquoted(text, ';').into_iter();
+        let name = parts.next().unwrap_or_default().trim_matches('"').to_owned();
+        let parameters = parts
+            .filter_map(|part| {
+                let (key, value) = part.split_once('=')?;
+                Some((key.trim().to_ascii_lowercase(), value.trim().parse().ok()?))
+            })
+            .collect();
+        Self { name, parameters }
+    }
+
+    fn parameter(&self, key: &str) -> Option<u64> {
+        self.parameters.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+}
+
+fn items(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderItem> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(HeaderItem::parse).collect()
+}
+
+/// The trimmed parts between separators outside quotes.
+fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
+    let mut quoted = false;
+    text.split(|character| {
+        quoted ^= character == '"';
+        character == separator && !quoted
+    })
+    .map(str::trim)
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -151,5 +273,97 @@ mod tests {
         assert!(distrusts_certificate(&wrapped));
         assert_eq!(root_cause(&wrapped), "invalid peer certificate: Expired");
         assert!(!distrusts_certificate(&io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused))));
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    fn allowance(policy: &str, remaining: u64, reset: u64, quota: Option<u64>) -> RateAllowance {
+        RateAllowance { policy: policy.to_owned(), remaining, reset: Duration::from_secs(reset), quota }
+    }
+
+    #[test]
+    fn the_documented_form_is_read() {
+        let headers =
+            headers(&[("ratelimit", "\"default\";r=50;t=30"), ("ratelimit-policy", "\"default\";q=1200;w=300")]);
+        assert_eq!(allowances(&headers), [allowance("default", 50, 30, Some(1200))]);
+    }
+
+    #[test]
+    fn several_rate_limit_policies_are_read() {
+        let headers = headers(&[
+            ("ratelimit-policy", "\"b,;c\";w=1;q=5"),
+            ("ratelimit", "a ; T=1; r=2 , \"b,;c\";r=3;t=4;x=\"y,z\""),
+        ]);
+        assert_eq!(allowances(&headers), [allowance("a", 2, 1, None), allowance("b,;c", 3, 4, Some(5))]);
+    }
+
+    #[test]
+    fn invalid_headers_are_ignored() {
+        for nonsense in ["", ";;;", "\"default\"", "\"default\";r=50", "\"d\";r=-1;t=3", "\"d\";r=x;t=1", "\"d;r=1;t=1"]
+        {
+            assert_eq!(allowances(&headers(&[("ratelimit", nonsense)])), [], "{nonsense}");
+        }
+        assert_eq!(allowances(&headers(&[("ratelimit", "d;r=0;t=18446744073709551615")])), []);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let seconds = |text: &str| {
+            let headers = headers(&[("date", "Sat, 01 Aug 2026 00:00:00 GMT"), ("retry-after", text)]);
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        assert_eq!(seconds("12"), Some(12));
+        assert_eq!(seconds("99999999999999999999999"), Some(86_400));
+        assert_eq!(seconds("Sat, 01 Aug 2026 00:01:30 GMT"), Some(90));
+        assert_eq!(seconds("Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
+        assert_eq!(seconds("soon"), None);
+        assert_eq!(seconds("-3"), None);
+        assert_eq!(seconds(""), None);
+    }
+
+    #[test]
+    fn both_header_spellings_are_read() {
+        let parsed = |reset: &str| {
+            allowances(&headers(&[
+                ("date", "Sat, 01 Aug 2026 00:00:00 GMT"),
+                ("x-ratelimit-limit", "1200, 1200;w=300"),
+                ("x-ratelimit-remaining", "7"),
+                ("x-ratelimit-reset", reset),
+            ]))
+        };
+        assert_eq!(parsed("30"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        assert_eq!(parsed("1785542430"), [allowance("x-ratelimit", 7, 30, Some(1200))]);
+        for nonsense in ["soon", "", "-1", "999999999", "18446744073709551615"] {
+            assert_eq!(parsed(nonsense), [], "{nonsense}");
+        }
+        let both = headers(&[
+            ("ratelimit", "\"default\";r=5;t=3"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "9"),
+        ]);
+        assert_eq!(allowances(&both), [allowance("default", 5, 3, None)]);
+    }
+
+    proptest! {
+        #[test]
+        fn headers_never_cause_a_panic(value in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            for name in [
+                "ratelimit",
+                "ratelimit-policy",
+                "retry-after",
+                "date",
+                "x-ratelimit-limit",
+                "x-ratelimit-remaining",
+                "x-ratelimit-reset",
+            ] {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+            allowances(&headers);
+            retry_after(&headers);
+        }
     }
 }

@@ -13,9 +13,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 
+use super::answer::{ListPage, PageInfo};
 use super::call::{Call, Caller};
-use super::envelope::{ListPage, PageInfo};
 use super::error::{ApiError, ApiErrorKind};
+use super::pacer::WaitReason;
 use super::retry::Retry;
 use super::wire;
 
@@ -118,7 +119,8 @@ impl<'a, T: ListRow> Listing<'a, T> {
             if reads >= MOST_READS {
                 return Err(error);
             }
-            self.caller.pause_before_reading(&self.call, &error, backoff.next()).await;
+            let why = WaitReason::Failed(error.kind);
+            self.caller.pause(&self.call, &error, why, Some(backoff.next())).await;
         }
         // The loop ends only by returning.
         Err(self.call.incomplete("it was never read".to_owned(), 0))

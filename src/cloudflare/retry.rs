@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::call::{Attempts, Call, Caller};
 use super::error::{ApiError, ApiErrorKind, Fate};
-use super::notice::WaitReason;
+use super::pacer::WaitReason;
 use super::wire::ApiOperation;
 
 /// How often a request is repeated because its answer contradicts itself. Lists have their own limit.

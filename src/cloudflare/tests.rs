@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::audit::AuditPage;
+use super::answer::{ListPage, Single};
+use super::answer::{classify, shown};
 use super::call::{Answered, Call};
-use super::classify::{classify, shown};
 use super::config::Credentials;
-use super::envelope::{ListPage, Single};
 use super::http::HttpAnswer;
 use super::listing::{ListRow, Pages};
 use super::retry::Retry;
+use super::wire::AuditPage;
 use super::wire::{AccountMember, Group, GroupMember, User, WriteAnswer};
 
 const TOKEN: &str = "hunter2hunter2hunter2";

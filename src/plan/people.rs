@@ -63,7 +63,7 @@ impl<'a> People<'a> {
             rejected: BTreeSet::new(),
             users: BTreeMap::new(),
         };
-        people.meet(current);
+        people.add_groups(current);
         for (id, person) in &current.people {
             let status = match &person.status {
                 PersonStatus::Known(status) => Some(*status),
@@ -80,19 +80,19 @@ impl<'a> People<'a> {
                 people.users.entry(user).or_default().push(*id);
             }
             let index = people.index(id);
-            people.learn(index, None, status);
-            person.emails.iter().for_each(|email| people.learn(index, Some(email), status));
+            people.record(index, None, status);
+            person.emails.iter().for_each(|email| people.record(index, Some(email), status));
         }
         people
     }
 
     /// Adds the members of all groups. A value that several groups share adds nothing after the first time. Its address
     /// in memory identifies it: reading the value would cost more than everything else here.
-    fn meet(&mut self, current: &'a Observed) {
-        let mut met: Hashed<*const Member, u32> = Hashed::default();
+    fn add_groups(&mut self, current: &'a Observed) {
+        let mut numbers: Hashed<*const Member, u32> = Hashed::default();
         let mut different: Vec<(&'a MemberId, &'a Member)> = Vec::new();
-        let mut meeting = |id, member| {
-            *met.entry(Arc::as_ptr(member)).or_insert_with(|| {
+        let mut number = |id, member| {
+            *numbers.entry(Arc::as_ptr(member)).or_insert_with(|| {
                 let next = dense(different.len());
                 different.push((id, &**member));
                 next
@@ -100,7 +100,7 @@ impl<'a> People<'a> {
         };
         let memberships = current.memberships.iter();
         let groups: Vec<(GroupId, Vec<u32>)> = memberships
-            .map(|(group, membership)| (*group, membership.iter().map(|(id, member)| meeting(id, member)).collect()))
+            .map(|(group, membership)| (*group, membership.iter().map(|(id, member)| number(id, member)).collect()))
             .collect();
         // Maps that grow while they are filled would take most of the time.
         self.everybody.reserve(different.len());
@@ -110,11 +110,11 @@ impl<'a> People<'a> {
             .into_iter()
             .map(|(id, member)| {
                 let index = self.index(id);
-                self.learn(index, member.email.as_ref(), member.status);
+                self.record(index, member.email.as_ref(), member.status);
                 index
             })
             .collect();
-        let index = |meeting: u32| indexes.get(meeting as usize).copied();
+        let index = |number: u32| indexes.get(number as usize).copied();
         self.groups = groups
             .into_iter()
             .map(|(group, members)| (group, members.into_iter().filter_map(index).collect()))
@@ -130,7 +130,7 @@ impl<'a> People<'a> {
         })
     }
 
-    fn learn(&mut self, index: PersonIndex, email: Option<&'a Email>, status: Option<Status>) {
+    fn record(&mut self, index: PersonIndex, email: Option<&'a Email>, status: Option<Status>) {
         let Some(known) = self.everybody.get_mut(index.place()) else { return };
         known.status = known.status.or(status);
         let (id, Some(email)) = (*known.id, email) else { return };

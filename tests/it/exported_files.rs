@@ -141,7 +141,7 @@ fn check(files: &[(&str, &str)], current: &Observed, groups: usize) {
     assert_eq!(desired.groups.len(), groups);
     let plan = plan::plan(&desired, current, &policy(), jiff::Timestamp::UNIX_EPOCH);
     assert!(!plan.has_differences() && plan.blocked.is_empty() && plan.refusals.is_empty(), "{plan:?}");
-    assert!(plan.sought(current, false).is_empty());
+    assert!(plan.needs(current, false).is_empty());
 }
 
 proptest! {

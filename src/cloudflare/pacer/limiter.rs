@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::super::headers::RateAllowance;
-use super::super::notice::WaitReason;
+use super::super::http::RateAllowance;
+use super::WaitReason;
 
 /// The maximum number of requests within any second. The API allows 200 from one address, and delays on the network
 /// can compress two seconds' requests into one.

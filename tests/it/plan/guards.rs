@@ -141,8 +141,8 @@ fn protected_member_with_other_address_stays() {
         listing("G", "", (0..10).filter(|number| *number != 3))
     );
     let unaware = AccountBuilder::default().group("G", 0..10);
-    let sought = unaware.plan(&files).sought(&unaware.observed, true);
-    assert!(sought.people, "the account is asked who that is");
+    let needs = unaware.plan(&files).needs(&unaware.observed, true);
+    assert!(needs.people, "the account is asked who that is");
     let aware = unaware.person(3, "boss@example.com", known);
     let plan = aware.plan(&files);
     assert_eq!(refused(&plan), [Guard::Protected]);
@@ -154,7 +154,7 @@ fn protected_people_are_looked_up_only_for_removals() {
     let account = AccountBuilder::default().group("G", 0..10);
     let files = format!("settings:\n  protected: [boss@example.com]\ngroups:\n{}", listing("G", "", 0..10));
     let plan = account.plan(&files);
-    assert!(plan.sought(&account.observed, false).is_empty());
+    assert!(plan.needs(&account.observed, false).is_empty());
 }
 
 #[test]
@@ -242,15 +242,15 @@ fn token_user_is_found_by_user_id() {
 fn token_user_is_looked_up_until_found() {
     let account = AccountBuilder::default().group("G", 0..10);
     let files = format!("groups:\n{}", listing("G", "", 1..10));
-    let sought = |account: &AccountBuilder| account.plan(&files).sought(&account.observed, false);
-    assert!(sought(&account).token_user);
-    assert!(!account.plan(&files).sought(&account.observed, true).token_user, "removing oneself is accepted");
-    assert!(sought(&token_of(&account, "u1", Some("p0@example.com"))).is_empty());
+    let needs = |account: &AccountBuilder| account.plan(&files).needs(&account.observed, false);
+    assert!(needs(&account).token_user);
+    assert!(!account.plan(&files).needs(&account.observed, true).token_user, "removing oneself is accepted");
+    assert!(needs(&token_of(&account, "u1", Some("p0@example.com"))).is_empty());
     let mut unlisted = token_of(&account, "u1", Some("login@example.com"));
-    assert!(sought(&unlisted).people, "only the user id is left to go by");
+    assert!(needs(&unlisted).people, "only the user id is left to go by");
     unlisted.observed.knows_everybody = true;
-    assert!(sought(&unlisted).is_empty());
-    assert!(sought(&token_of(&account, "u1", None)).people);
+    assert!(needs(&unlisted).is_empty());
+    assert!(needs(&token_of(&account, "u1", None)).people);
 }
 
 #[test]

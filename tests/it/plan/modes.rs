@@ -143,10 +143,10 @@ fn removal_waits_for_reading_the_other_group() {
     let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
     let plan = touching(&account, files, &["G"]);
     assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
-    assert_eq!(plan.sought(&account.observed, true).groups, [other].into());
+    assert_eq!(plan.needs(&account.observed, true).groups, [other].into());
     account.observed.unreadable.insert(other, "refused".into());
     let plan = touching(&account, files, &["G"]);
-    assert!(plan.sought(&account.observed, true).is_empty());
+    assert!(plan.needs(&account.observed, true).is_empty());
     assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 0));
 }
 
