@@ -145,19 +145,18 @@ impl Log<'_> {
 /// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
     let succeeded = entry.result.as_deref().is_none_or(|result| result.eq_ignore_ascii_case("success"))
-        && entry.request.status.is_none_or(|status| status < 400);
-    let reads = entry.request.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+        && entry.status.is_none_or(|status| status < 400);
+    let reads = entry.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("GET"));
     if !succeeded || reads {
         return None;
     }
-    let uri = entry.request.uri.as_deref()?;
+    let uri = entry.uri.as_deref()?;
     let path = uri.split(['?', '#']).next()?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let (group, effect) = match segments.as_slice() {
         [.., "user_groups", group, "members"] => (*group, listed(entry)),
         [.., "user_groups", group, "members", member] => {
-            let is_removal =
-                entry.request.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE"));
+            let is_removal = entry.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE"));
             match member.parse() {
                 Ok(member) if is_removal => (*group, RecordedEffect::Removed(member)),
                 _ => return None,
@@ -172,8 +171,8 @@ fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
 
 /// The effect of a request on a list of members.
 fn listed(entry: &AuditEntry) -> RecordedEffect {
-    let members = members(&entry.request.body);
-    match entry.request.method.as_deref() {
+    let members = members(&entry.body);
+    match entry.method.as_deref() {
         Some(method) if method.eq_ignore_ascii_case("POST") => RecordedEffect::Added(members),
         Some(method) if method.eq_ignore_ascii_case("PUT") => RecordedEffect::Replaced(members),
         _ => RecordedEffect::Unknown,
@@ -186,10 +185,10 @@ fn members(body: &Value) -> Option<Vec<MemberId>> {
 }
 
 fn author(entry: &AuditEntry, path: &[&str]) -> Author {
-    let actor = &entry.actor;
-    let run = entry.request.user_agent.as_deref().filter(|agent| agent.starts_with("convoke/"));
-    let context = actor.context.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let kind_says = |word: &str| actor.kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
+    let run = entry.user_agent.as_deref().filter(|agent| agent.starts_with("convoke/"));
+    let context = entry.context.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let kind_says =
+        |word: &str| entry.actor_kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
     let kind = if run.is_some() {
         AuthorKind::Convoke
     } else if path.contains(&"scim") || context.contains("scim") || kind_says("scim") {
@@ -202,13 +201,13 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
             _ => AuthorKind::Other,
         }
     };
-    let token = actor.token_name.clone().or_else(|| actor.token_id.clone());
+    let token = entry.token_name.clone().or_else(|| entry.token_id.clone());
     let name = match kind {
-        AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| actor.email.clone()),
-        _ => actor.email.clone().or(token),
+        AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| entry.actor_email.clone()),
+        _ => entry.actor_email.clone().or(token),
     };
     let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| url.to_owned());
-    Author { actor: name.or_else(|| actor.id.clone()), kind, run: url, ray: entry.request.cf_ray.clone() }
+    Author { actor: name.or_else(|| entry.actor_id.clone()), kind, run: url, ray: entry.cf_ray.clone() }
 }
 
 #[cfg(test)]

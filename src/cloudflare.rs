@@ -22,5 +22,5 @@ pub use call::Answered;
 pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
-pub use pacer::{Wait, WaitReason};
-pub use wire::{ApiOperation, AuditActor, AuditCursor, AuditEntry, AuditPage, AuditRequest};
+pub use pacer::{Wait, WaitReason, Waits};
+pub use wire::{ApiOperation, AuditCursor, AuditEntry, AuditPage};

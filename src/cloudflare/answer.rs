@@ -250,7 +250,6 @@ impl Envelope {
         }
     }
 
-    /// The errors. Malformed entries are ignored.
     pub(super) fn errors(&self) -> Vec<ApiMessage> {
         let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
         let message = |entry: &Value| {
@@ -314,7 +313,6 @@ impl ProblemDocument {
     }
 }
 
-/// An answer whose result is one object.
 #[derive(Deserialize)]
 pub(super) struct Single<T> {
     pub result: T,
@@ -336,9 +334,7 @@ pub(super) struct ListPage<T> {
 pub(super) struct PageInfo {
     pub page: Option<u64>,
     pub per_page: Option<u64>,
-    /// The rows of this page.
     pub count: Option<u64>,
-    /// The rows of all pages.
     pub total_count: Option<u64>,
     pub total_pages: Option<u64>,
 }

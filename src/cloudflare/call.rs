@@ -62,18 +62,14 @@ pub(super) struct Caller {
     pub succeeded: AtomicBool,
     history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
-    /// The maximum number of requests in flight.
     pub concurrency: usize,
 }
 
 /// What earlier requests showed that affects later ones.
 #[derive(Debug, Default)]
 pub(super) struct ClientHistory {
-    /// When connections began to fail.
     pub unreachable_since: Option<Instant>,
-    /// When the credentials were first refused.
     pub forbidden_since: Option<Instant>,
-    /// When each recently created group was created.
     pub created: BTreeMap<GroupId, Timestamp>,
 }
 
@@ -82,7 +78,6 @@ pub(super) struct ClientHistory {
 pub(super) struct Attempts {
     made: u32,
     pub malformed: u32,
-    /// When the group was first not found.
     pub missing_since: Option<Instant>,
     last: Option<ApiError>,
 }

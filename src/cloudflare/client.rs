@@ -17,7 +17,7 @@ use super::config::{ClientConfig, ClientError};
 use super::error::{ApiError, ApiErrorKind};
 use super::http::Message;
 use super::listing::Listing;
-use super::pacer::Wait;
+use super::pacer::Waits;
 use super::retry::Retry;
 use super::wire;
 use super::wire::{ApiOperation, MemberRef, WriteAnswer};
@@ -26,14 +26,12 @@ use crate::model::{AccountId, GroupId, GroupRef, GroupSummary, MemberId, Members
 
 /// The maximum page size for groups and for members of a group.
 const GROUPS_PER_PAGE: u64 = 500;
-/// The maximum page size for account members.
 const PEOPLE_PER_PAGE: u64 = 50;
 
 /// The result of a change: the members of the group after it, if the answer lists all of them. An error's fate says
 /// whether the change may have been made.
 pub type Written = Result<Answered<Option<BTreeSet<MemberId>>>, ApiError>;
 
-/// Details of one member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberDetail {
     /// When the member was added to the group; `None` if the API does not report it.
@@ -75,9 +73,9 @@ impl Client {
         self.caller.requests()
     }
 
-    /// Follows the current wait of the client, if any.
+    /// Follows the current waits of the client.
     #[must_use]
-    pub fn wait_notice(&self) -> watch::Receiver<Option<Wait>> {
+    pub fn wait_notice(&self) -> watch::Receiver<Waits> {
         self.caller.notices().watch()
     }
 
@@ -87,7 +85,6 @@ impl Client {
         self.caller.stop();
     }
 
-    /// The maximum number of requests in flight.
     #[must_use]
     pub fn concurrency(&self) -> usize {
         self.caller.concurrency

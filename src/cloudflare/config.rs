@@ -14,9 +14,7 @@ use crate::model::AccountId;
 pub struct ClientConfig {
     pub base_url: BaseUrl,
     pub credentials: Credentials,
-    /// The account of all operations.
     pub account_id: AccountId,
-    /// The maximum number of requests in flight.
     pub concurrency: NonZeroUsize,
     /// The maximum time of one attempt, including the answer.
     pub timeout: Duration,
@@ -29,7 +27,6 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// `convoke/VERSION (+CI run URL)`, without characters that a header cannot contain.
     pub(super) fn user_agent(&self) -> String {
-        /// Longer URLs are ignored.
         const LONGEST_RUN_URL: usize = 500;
         let fits = |url: &&String| {
             let plain = |byte: u8| byte.is_ascii_graphic() && !b"()".contains(&byte);
@@ -51,7 +48,6 @@ pub enum BaseUrlError {
     Syntax(#[source] url::ParseError),
     #[error("it does not begin with https:// (or http:// on this machine): write it like {default}", default = BaseUrl::DEFAULT)]
     Scheme,
-    /// Cloudflare's API, without the path `/client/v4`.
     #[error("it lacks the path /client/v4: write {default}", default = BaseUrl::DEFAULT)]
     Path,
     /// `http` to another machine, which would expose the credentials.
@@ -107,7 +103,6 @@ impl BaseUrl {
         is_loopback(&self.0)
     }
 
-    /// The URL with these path segments appended.
     pub(super) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.0.clone();
         // Only a URL without a host has no path segments. Neither scheme allows that.
@@ -153,7 +148,6 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// The headers that carry the credentials.
     pub(super) fn headers(&self) -> Result<HeaderMap, ClientError> {
         let mut headers = HeaderMap::new();
         match self {
@@ -190,7 +184,6 @@ fn secret_value(what: &'static str, text: &str, prefix: &str) -> Result<HeaderVa
 /// Why a client could not be created. It never contains the credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// An empty token, key or email.
     #[error("{0} is empty")]
     NoCredential(&'static str),
     /// A token, key or email that a header cannot contain.

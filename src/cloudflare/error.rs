@@ -37,7 +37,6 @@ pub enum Concern {
 /// The kind of a failure, for callers to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ApiErrorKind {
-    /// No connection could be made.
     Unreachable,
     /// The connection broke before the answer was complete, or the answer was not HTTP.
     Interrupted,
@@ -64,7 +63,6 @@ pub enum ApiErrorKind {
 }
 
 impl ApiErrorKind {
-    /// What the user can do about it.
     const fn help(self) -> &'static str {
         match self {
             Self::Unreachable => "check the network, the proxy settings and the API's address (--api-url)",
@@ -149,17 +147,14 @@ pub struct ApiError {
     pub kind: ApiErrorKind,
     /// Whether a change may have been made all the same.
     pub fate: Fate,
-    /// The HTTP status of the last answer.
     pub status: Option<u16>,
     pub messages: Vec<ApiMessage>,
     pub detail: Option<String>,
-    /// The `cf-ray` of the last answer.
     pub ray: Option<String>,
     /// How often the request was sent, or a list was read.
     pub attempts: u32,
     /// When the next request would be allowed, if the answer or the rate limit says so.
     pub(super) retry_in: Option<Duration>,
-    /// A retry cannot help.
     pub(super) lasting: bool,
 }
 

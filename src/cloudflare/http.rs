@@ -17,7 +17,6 @@ use super::config::{ClientConfig, ClientError};
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends requests without knowledge of the API.
 #[derive(Debug)]
 pub(super) struct Http {
     client: reqwest::Client,
@@ -39,7 +38,6 @@ pub(super) struct HttpAnswer {
     pub body: Result<Vec<u8>, TransportError>,
 }
 
-/// Why there is no complete answer.
 #[derive(Debug)]
 pub(super) enum TransportError {
     /// Nothing was sent, because there was no connection.
@@ -142,17 +140,14 @@ fn distrusts_certificate(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
-/// More policies are ignored.
 const MOST_POLICIES: usize = 8;
 /// A longer time is ignored, or cut if it must be obeyed.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The remaining quota of one policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RateAllowance {
     pub policy: String,
     pub remaining: u64,
-    /// The time until the quota is renewed.
     pub reset: Duration,
     /// The full quota, if the answer reports it.
     pub quota: Option<u64>,

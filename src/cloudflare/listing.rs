@@ -75,7 +75,6 @@ impl From<ApiError> for Broken {
 #[derive(Debug)]
 pub(super) struct Listing<'a, T> {
     caller: &'a Caller,
-    /// The request without its page.
     call: Call,
     /// The page size to request for the first page.
     per_page: u64,
@@ -136,7 +135,6 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Ok(pages)
     }
 
-    /// Reads all pages after the first concurrently.
     async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), Broken> {
         // Pages keep the size of the first one, unless the API does not accept such a small size.
         let per_page = if layout.page_size < LEAST_PER_PAGE { self.per_page } else { layout.page_size };

@@ -4,7 +4,7 @@ mod limiter;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -16,20 +16,15 @@ use super::http::RateAllowance;
 
 pub(super) use self::limiter::Pace;
 
-/// The required wait is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong {
-    /// The length of the required wait.
     pub wait: Duration,
 }
 
-/// A request that waits for its turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdmitRequest {
     pub pace: Pace,
-    /// The longest allowed wait.
     pub at_most: Duration,
-    /// The status of the previous attempt's answer.
     pub status: Option<u16>,
     pub attempt: u32,
 }
@@ -54,6 +49,9 @@ impl Pacer {
     pub(super) async fn admit(&self, request: AdmitRequest) -> Result<Ticket<'_>, TooLong> {
         let AdmitRequest { pace, at_most, status, attempt } = request;
         let asked = Instant::now();
+        // One request at a time asks the limiter; the others queue at the lock, which is fair. Otherwise requests that
+        // wake up together after a wait would overtake those that asked earlier. `notified` is called before the limiter
+        // is asked, so that an answer that arrives in between wakes this request.
         let _next = self.turnstile.lock().await;
         let mut waited = false;
         loop {
@@ -121,14 +119,12 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// A wait that is worth reporting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     pub until: std::time::Instant,
     pub why: WaitReason,
     /// The status of the answer that caused the wait.
     pub status: Option<u16>,
-    /// The number of attempts so far.
     pub attempt: u32,
 }
 
@@ -145,7 +141,6 @@ impl fmt::Display for Wait {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// The API allows no earlier request.
     RateLimit,
     /// The remaining quota is spread over the remaining time.
     Pacing,
@@ -169,48 +164,38 @@ impl fmt::Display for WaitReason {
     }
 }
 
-/// All current waits. The one that ends last is published.
+/// All current waits.
+#[derive(Clone, Debug, Default)]
+pub struct Waits(BTreeMap<u64, Wait>);
+
+impl Waits {
+    /// The wait that ends last.
+    #[must_use]
+    pub fn longest(&self) -> Option<Wait> {
+        self.0.values().max_by_key(|wait| wait.until).copied()
+    }
+}
+
 #[derive(Clone, Debug)]
-pub(super) struct Notices(Arc<Board>);
-
-#[derive(Debug)]
-struct Board {
-    waits: Mutex<Waits>,
-    published: watch::Sender<Option<Wait>>,
-}
-
-#[derive(Debug, Default)]
-struct Waits {
-    next: u64,
-    under_way: BTreeMap<u64, Wait>,
-}
+pub(super) struct Notices(watch::Sender<Waits>);
 
 impl Notices {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Board { waits: Mutex::default(), published: watch::Sender::new(None) }))
+        Self(watch::Sender::new(Waits::default()))
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Option<Wait>> {
-        self.0.published.subscribe()
+    pub(super) fn watch(&self) -> watch::Receiver<Waits> {
+        self.0.subscribe()
     }
 
     /// Announces a wait until the returned value is dropped.
     pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
-        let key = self.change(|waits| {
-            let key = waits.next;
-            waits.next += 1;
-            waits.under_way.insert(key, wait);
-            key
+        let mut key = 0;
+        self.0.send_modify(|Waits(waits)| {
+            key = waits.last_key_value().map_or(0, |(last, _)| last + 1);
+            waits.insert(key, wait);
         });
         AnnouncedWait { notices: self.clone(), key }
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Waits) -> T) -> T {
-        let mut waits = self.0.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = change(&mut waits);
-        let last = waits.under_way.values().max_by_key(|wait| wait.until).copied();
-        self.0.published.send_if_modified(|published| std::mem::replace(published, last) != last);
-        answer
     }
 }
 
@@ -223,7 +208,9 @@ pub(super) struct AnnouncedWait {
 
 impl Drop for AnnouncedWait {
     fn drop(&mut self) {
-        self.notices.change(|waits| waits.under_way.remove(&self.key));
+        self.notices.0.send_modify(|Waits(waits)| {
+            waits.remove(&self.key);
+        });
     }
 }
 
@@ -270,11 +257,11 @@ mod tests {
         pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
         let (admitted, seen) = tokio::join!(pacer.admit(even(Duration::from_secs(10))), async {
             watched.changed().await.unwrap();
-            *watched.borrow_and_update()
+            watched.borrow_and_update().longest()
         });
         admitted.unwrap();
         assert_eq!(seen.unwrap().why, WaitReason::RateLimit);
-        assert_eq!(*watched.borrow(), None);
+        assert_eq!(watched.borrow().longest(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -303,10 +290,10 @@ mod tests {
         let long = wait(9, WaitReason::RateLimit);
         let first = notices.announce(long);
         let second = notices.announce(short);
-        assert_eq!(*shown.borrow(), Some(long));
+        assert_eq!(shown.borrow().longest(), Some(long));
         drop(first);
-        assert_eq!(*shown.borrow(), Some(short));
+        assert_eq!(shown.borrow().longest(), Some(short));
         drop(second);
-        assert_eq!(*shown.borrow(), None);
+        assert_eq!(shown.borrow().longest(), None);
     }
 }

@@ -25,7 +25,6 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The longest single wait, unless the server asks for a longer one.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// When a failed request is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
     /// The request changes nothing: retry whenever that may help.

@@ -27,7 +27,6 @@ pub enum ApiOperation {
 }
 
 impl ApiOperation {
-    /// The operation's name for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,12 +60,10 @@ impl fmt::Display for ApiOperation {
     }
 }
 
-/// A valid address, if there is one.
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
-/// A valid time, if there is one.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
@@ -99,7 +96,6 @@ impl From<Group> for GroupSummary {
 /// The names of the policies' permission groups. Unreadable entries are shown as such, not ignored.
 fn grants(policies: &Value) -> Vec<String> {
     const UNREADABLE: &str = "a permission group that cannot be read";
-    /// Longer names are cut.
     const LONGEST_NAME: usize = 200;
     let name = |group: &Value| {
         let name = group.get("name").or_else(|| group.get("id")).and_then(Value::as_str).unwrap_or(UNREADABLE);
@@ -165,7 +161,6 @@ impl AccountMember {
     }
 
     fn status(&self) -> PersonStatus {
-        /// Longer states are cut.
         const LONGEST: usize = 40;
         match self.status.as_deref() {
             Some("rejected") => PersonStatus::Rejected,
@@ -228,7 +223,6 @@ pub(super) struct MemberRef {
     pub id: MemberId,
 }
 
-/// Longer texts are cut.
 const LONGEST_TEXT: usize = 2_000;
 
 /// A page of the audit log, newest entries first.
@@ -245,32 +239,20 @@ pub struct AuditCursor(pub(super) String);
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub time: Option<Timestamp>,
-    pub actor: AuditActor,
     /// The result in the log: `success` or `failure`.
     pub result: Option<String>,
-    pub request: AuditRequest,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditActor {
-    pub id: Option<String>,
-    pub email: Option<String>,
+    pub actor_id: Option<String>,
+    pub actor_email: Option<String>,
     /// `user`, `account`, `system` or `cloudflare_admin`.
-    pub kind: Option<String>,
+    pub actor_kind: Option<String>,
     /// `dash`, `api_token`, `api_key`, `oauth` or `origin_ca_key`.
     pub context: Option<String>,
     pub token_id: Option<String>,
     pub token_name: Option<String>,
-}
-
-/// The request that made the change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuditRequest {
     pub method: Option<String>,
     /// Identifies the operation. The documentation does not say whether it begins with the host or with `/client/v4`,
     /// so compare its end.
     pub uri: Option<String>,
-    /// The status of the answer.
     pub status: Option<u64>,
     pub cf_ray: Option<String>,
     pub user_agent: Option<String>,
@@ -290,23 +272,19 @@ impl From<&Value> for AuditEntry {
         let text = |pointer: &str| log_text(entry.pointer(pointer));
         Self {
             time: text("/action/time").and_then(|time| time.parse().ok()),
-            actor: AuditActor {
-                id: text("/actor/id"),
-                email: text("/actor/email"),
-                kind: text("/actor/type"),
-                context: text("/actor/context"),
-                token_id: text("/actor/token_id"),
-                token_name: text("/actor/token_name"),
-            },
             result: text("/action/result"),
-            request: AuditRequest {
-                method: text("/raw/method"),
-                uri: text("/raw/uri"),
-                status: entry.pointer("/raw/status_code").and_then(Value::as_u64),
-                cf_ray: text("/raw/cf_ray_id"),
-                user_agent: text("/raw/user_agent"),
-                body: log_body(entry.pointer("/resource/request")),
-            },
+            actor_id: text("/actor/id"),
+            actor_email: text("/actor/email"),
+            actor_kind: text("/actor/type"),
+            context: text("/actor/context"),
+            token_id: text("/actor/token_id"),
+            token_name: text("/actor/token_name"),
+            method: text("/raw/method"),
+            uri: text("/raw/uri"),
+            status: entry.pointer("/raw/status_code").and_then(Value::as_u64),
+            cf_ray: text("/raw/cf_ray_id"),
+            user_agent: text("/raw/user_agent"),
+            body: log_body(entry.pointer("/resource/request")),
         }
     }
 }
@@ -379,8 +357,8 @@ mod tests {
         }));
         let entry = &page.entries[0];
         assert_eq!(entry.time, Some("2026-11-20T14:02:00Z".parse().unwrap()));
-        assert_eq!(entry.actor.email.as_deref(), Some("dana@example.com"));
-        assert_eq!(entry.request.body, json!([{ "id": "1" }]));
+        assert_eq!(entry.actor_email.as_deref(), Some("dana@example.com"));
+        assert_eq!(entry.body, json!([{ "id": "1" }]));
         assert_eq!(page.next, Some(AuditCursor("next".to_owned())));
     }
 
@@ -390,8 +368,8 @@ mod tests {
             [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
         {
             let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
-            let AuditEntry { time, actor, request, .. } = &page.entries[0];
-            assert_eq!((time, &actor.email, &request.uri, &page.next), (&None, &None, &None, &None));
+            let AuditEntry { time, actor_email, uri, .. } = &page.entries[0];
+            assert_eq!((time, actor_email, uri, &page.next), (&None, &None, &None, &None));
         }
     }
 

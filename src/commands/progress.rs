@@ -56,7 +56,7 @@ impl Output {
 /// Redraws the line regularly.
 async fn draw(bar: ProgressBar, what: &str, client: Client) {
     loop {
-        let wait = *client.wait_notice().borrow();
+        let wait = client.wait_notice().borrow().longest();
         bar.set_message(message(what, client.requests(), wait, Instant::now()));
         bar.tick();
         tokio::time::sleep(TICK).await;
@@ -68,7 +68,7 @@ async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
     let mut logged: Option<Wait> = None;
     loop {
-        let (wait, now) = (*notice.borrow_and_update(), Instant::now());
+        let (wait, now) = (notice.borrow_and_update().longest(), Instant::now());
         if wait.is_some_and(|wait| is_news(wait, logged, now)) {
             tracing::warn!("{}", message(what, client.requests(), wait, now));
             logged = wait;

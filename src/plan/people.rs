@@ -36,7 +36,6 @@ pub struct People<'a> {
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     /// The additional addresses of members with several addresses.
     further: BTreeMap<PersonIndex, Vec<&'a Email>>,
-    /// People who declined the invitation.
     rejected: BTreeSet<MemberId>,
     /// The members of each user, from the account members that were read.
     users: BTreeMap<&'a UserId, Vec<MemberId>>,
@@ -190,12 +189,10 @@ impl<'a> People<'a> {
         first.chain(further).map(|(email, index)| (email.folded(), index))
     }
 
-    /// The ids of all people, as text.
     pub fn ids(&self) -> impl Iterator<Item = (&'a str, PersonIndex)> {
         self.indexed().map(|(index, known)| (known.id.as_str(), index))
     }
 
-    /// Every address of a person.
     pub fn emails(&self, index: PersonIndex) -> impl Iterator<Item = &'a Email> {
         let further = self.further.get(&index).into_iter().flatten().copied();
         self.known(index).email.into_iter().chain(further)
@@ -210,12 +207,10 @@ impl<'a> People<'a> {
         })
     }
 
-    /// Every member of this user.
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = MemberId> {
         self.users.get(user).into_iter().flatten().copied()
     }
 
-    /// Every member with this address.
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
         match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
@@ -265,7 +260,6 @@ impl<'a> People<'a> {
         }
     }
 
-    /// A member for a plan.
     pub fn subject(&self, index: PersonIndex) -> Member {
         let Known { id, email, status } = *self.known(index);
         Member { id: *id, email: email.cloned(), status }

@@ -5,6 +5,11 @@
 //! refusal stops all requests until the time that it names. After such a stop, one request goes alone, to learn the
 //! new limits.
 
+// The API counts requests for a user, not for a connection, and says how many are left only in answers. Between a
+// request and its answer the true number is unknown: other programs may have used some, and requests of this client are
+// on their way. So the limiter keeps a lower estimate. It subtracts each request when it is sent, and an answer may
+// raise the estimate only to what is left if the server had counted none of the requests that were in flight.
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -46,7 +51,6 @@ pub(super) struct Stamp {
     settled_before: u64,
 }
 
-/// What is known about the limits.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     quotas: Vec<Quota>,
@@ -65,7 +69,6 @@ pub(super) struct Limiter {
     refusals: u32,
 }
 
-/// The remaining quota of one policy.
 #[derive(Debug)]
 struct Quota {
     policy: String,
@@ -116,7 +119,9 @@ impl Limiter {
         self.settled += 1;
         self.probing = false;
         self.refusals = 0;
-        // The server may or may not have counted these requests when it wrote the answer.
+        // The answer says what was left when the server wrote it. Requests that were in flight then may or may not be
+        // counted in it. `least` assumes that none of them is, `most` that all are which have been answered since. The own
+        // estimate counts as far as it lies between the two.
         let beside = (self.sent - 1).saturating_sub(stamp.settled_before);
         let on_their_way = self.on_their_way();
         // A policy that answers no longer mention is forgotten when its time is over.
@@ -141,7 +146,6 @@ impl Limiter {
         }
     }
 
-    /// Records a rate-limit refusal.
     pub(super) fn refused(
         &mut self,
         now: Instant,
@@ -150,6 +154,8 @@ impl Limiter {
         allowances: &[RateAllowance],
     ) {
         self.settled += 1;
+        // Refusals of requests that were sent before the last refusal arrived say nothing new: a burst that hits the
+        // limit is one refusal, however many of its requests are refused.
         if self.last_refused.is_none_or(|before| stamp.sent_at >= before) {
             self.refusals = self.refusals.saturating_add(1);
         }
@@ -167,7 +173,6 @@ impl Limiter {
         self.quotas.clear();
     }
 
-    /// Records a request without an answer.
     pub(super) fn lost(&mut self) {
         self.settled += 1;
     }

@@ -509,7 +509,7 @@ async fn the_audit_log_is_read_page_by_page() {
     let (since, before) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-20T14:02:00.5Z".parse().unwrap());
     let first = client.audit_log(since, before, None).await.unwrap();
     let second = client.audit_log(since, before, first.next.as_ref()).await.unwrap();
-    let uris = [&first, &second].map(|page| page.entries[0].request.uri.clone().unwrap());
+    let uris = [&first, &second].map(|page| page.entries[0].uri.clone().unwrap());
     assert_eq!((uris, second.next), (["/1".to_owned(), "/0".to_owned()], None));
     let error = client.audit_log(since, before, None).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ApiErrorKind::Credentials, 1));
