@@ -6,54 +6,38 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 mod account;
-mod alter;
 mod answer;
 mod audit;
 mod build;
-mod call;
 mod chance;
-mod course;
-mod dealer;
 mod edit;
-mod edits;
-mod endpoint;
-mod exchange;
 mod fault;
 mod gate;
-mod history;
-mod id;
-mod load;
-mod log;
-mod policies;
-mod reply;
+mod groups;
+mod members;
 mod request;
 mod routes;
 mod rules;
 mod seed;
 mod server;
 mod state;
-mod values;
 
-pub use account::Account;
-pub use chance::Chance;
-pub use edit::{Edit, EditActor, EditBy, InGroup, NameSwap, Readdressing, Renaming};
-pub use endpoint::Endpoint;
+pub use account::{Account, MembershipChange, Request};
+pub use build::SeedError;
+pub use chance::{Chance, Share};
+pub use edit::{Edit, EditActor};
 pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
-pub use history::MembershipChange;
-pub use log::Request;
+pub use routes::Endpoint;
 pub use rules::{FaultRule, Match};
 pub use seed::{
-    Access, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
-    SeedError, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedToken,
-    SeedUri,
+    Access, Delay, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
+    SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedToken, SeedUri,
 };
-pub use values::{Delay, Share};
 
 /// Why a sandbox cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +49,7 @@ pub enum SandboxError {
     #[error("cannot listen on {address}: choose another port, or 0 for any that is free")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the seed cannot be used: {0}")]
-    Seed(String),
+    Seed(#[from] SeedError),
 }
 
 /// A running sandbox. Dropping it stops it.
@@ -89,20 +73,18 @@ impl Sandbox {
         if !listen.ip().is_loopback() {
             return Err(SandboxError::NotLoopback(listen));
         }
-        let server = server::Server::new(seed).map_err(|problem| SandboxError::Seed(problem.message))?;
+        let server = server::Server::new(seed)?;
         let failed = |source| SandboxError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let account = Account::new(server);
 
-        let handle = account.clone();
-        let router = Router::new().fallback(move |request| exchange::exchange(handle.clone(), request));
         let listener = listener.tap_io(|stream| {
             // Without this, answers can wait for the client's acknowledgment of earlier ones. An error is harmless.
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let serving = axum::serve(listener, routes::router(&account)).with_graceful_shutdown(async {
             // An error means that the sender was dropped, which stops the server too.
             let _ = stopped.await;
         });

@@ -1,14 +1,15 @@
-//! A handle on the account of a running sandbox: its contents, edits by others, and the requests received.
+//! A handle on the account of a running sandbox, and what it remembers: memberships that changed, and requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::edit::Edit;
-use super::history::MembershipChange;
-use super::log::Request;
+use super::fault::Fault;
+use super::routes::Endpoint;
 use super::rules::FaultRule;
 use super::server::Server;
 use super::state::State;
@@ -34,7 +35,6 @@ impl Account {
         read(&mut self.lock().state)
     }
 
-    /// The emails of every group's members, sorted.
     #[must_use]
     pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
         self.read(|state| {
@@ -95,7 +95,7 @@ impl Account {
         let mut server = self.lock();
         server.lag = Duration::ZERO;
         server.rules.clear();
-        server.dealer = None;
+        server.sampler = None;
     }
 
     /// All requests in the order of arrival, up to the latest 100,000.
@@ -118,4 +118,197 @@ fn emails(state: &mut State, group: GroupId) -> Vec<String> {
         .collect();
     people.sort_unstable();
     people.into_iter().map(|(_, email)| email).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipChange {
+    pub group: GroupId,
+    pub member: MemberId,
+    /// `false` if the member left.
+    pub joined: bool,
+    /// When the membership began, as the API shows it.
+    pub since: Timestamp,
+    /// The number of the request that made the change; `None` if another actor made it.
+    pub request: Option<u64>,
+    /// The number of requests that had arrived by then.
+    pub after: u64,
+    pub at: Instant,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    changes: Vec<MembershipChange>,
+    request: Option<u64>,
+    arrived: u64,
+}
+
+impl History {
+    pub(crate) fn arrived(&mut self, number: u64) {
+        self.arrived = number;
+    }
+
+    /// Attributes the following changes to a request, or to another actor.
+    pub(crate) fn attribute(&mut self, request: Option<u64>) {
+        self.request = request;
+    }
+
+    pub(crate) fn left(&mut self, group: GroupId, member: MemberId, since: Timestamp) {
+        self.note(group, member, false, since);
+    }
+
+    fn note(&mut self, group: GroupId, member: MemberId, joined: bool, since: Timestamp) {
+        let (request, after, at) = (self.request, self.arrived, Instant::now());
+        self.changes.push(MembershipChange { group, member, joined, since, request, after, at });
+    }
+
+    pub(crate) fn replaced(
+        &mut self,
+        group: GroupId,
+        before: &BTreeMap<MemberId, Timestamp>,
+        after: &BTreeMap<MemberId, Timestamp>,
+    ) {
+        let only = |these: &BTreeMap<MemberId, Timestamp>, those: &BTreeMap<MemberId, Timestamp>| {
+            let only = these.iter().filter(|(id, _)| !those.contains_key(id));
+            only.map(|(id, since)| (*id, *since)).collect::<Vec<_>>()
+        };
+        only(before, after).into_iter().for_each(|(id, since)| self.note(group, id, false, since));
+        only(after, before).into_iter().for_each(|(id, since)| self.note(group, id, true, since));
+    }
+
+    pub(crate) fn changes(&self) -> &[MembershipChange] {
+        &self.changes
+    }
+
+    /// The changes of a group after an instant, the latest first.
+    fn since(&self, group: GroupId, at: Instant) -> impl Iterator<Item = &MembershipChange> {
+        let later = self.changes.iter().rev().take_while(move |change| change.at > at);
+        later.filter(move |change| change.group == group)
+    }
+
+    /// Whether a group has changed since an instant.
+    pub(crate) fn changed_since(&self, group: GroupId, at: Instant) -> bool {
+        self.since(group, at).next().is_some()
+    }
+
+    /// The members of a group at an instant, given its members now.
+    pub(crate) fn members_at(
+        &self,
+        group: GroupId,
+        mut members: BTreeMap<MemberId, Timestamp>,
+        at: Instant,
+    ) -> BTreeMap<MemberId, Timestamp> {
+        for change in self.since(group, at) {
+            match change.joined {
+                true => members.remove(&change.member),
+                false => members.insert(change.member, change.since),
+            };
+        }
+        members
+    }
+}
+
+/// The maximum number of stored requests, because a sandbox can run for weeks.
+const MOST: usize = 100_000;
+
+/// The maximum number of requests whose listed members are stored.
+const MOST_SHOWN: u64 = 10_000;
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// From 1 in the order of arrival; the answer's `cf-ray` contains it.
+    pub number: u64,
+    pub method: String,
+    pub path: String,
+    /// The query as it was sent, without the `?`.
+    pub query: Option<String>,
+    /// `None` if no operation has this method and path.
+    pub operation: Option<Endpoint>,
+    pub group: Option<GroupId>,
+    pub member: Option<MemberId>,
+    /// The ids in the body, in its order.
+    pub body_ids: Vec<MemberId>,
+    pub fault: Option<Fault>,
+    /// The status of the answer, received or not; `None` before the answer, or if the connection was cut before the
+    /// first byte.
+    pub status_sent: Option<u16>,
+    pub effect: bool,
+    pub arrived: Instant,
+    /// When its answer was ready or its connection was closed.
+    pub answered: Option<Instant>,
+    /// The ids that its answer listed, as sent; `None` if it was not a list.
+    pub shown: Option<Vec<MemberId>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    requests: BTreeMap<u64, Request>,
+    last: u64,
+}
+
+impl RequestLog {
+    /// Records a request on arrival; returns its number.
+    pub(crate) fn arrived(&mut self, mut request: Request) -> u64 {
+        self.last += 1;
+        request.number = self.last;
+        self.requests.insert(self.last, request);
+        if self.requests.len() > MOST {
+            self.requests.pop_first();
+        }
+        self.last
+    }
+
+    pub(crate) fn carried_out(&mut self, number: u64, effect: bool) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.effect = effect;
+        }
+    }
+
+    pub(crate) fn answered(&mut self, number: u64, status_sent: Option<u16>, shown: Option<Vec<MemberId>>) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.status_sent = status_sent;
+            request.answered = Some(Instant::now());
+            request.shown = shown;
+        }
+        if let Some(past) = number.checked_sub(MOST_SHOWN).and_then(|number| self.requests.get_mut(&number)) {
+            past.shown = None;
+        }
+    }
+
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.values()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.requests.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_requests_are_remembered() {
+        let request = Request {
+            number: 0,
+            method: "GET".into(),
+            path: String::new(),
+            query: None,
+            operation: None,
+            group: None,
+            member: None,
+            body_ids: Vec::new(),
+            fault: None,
+            status_sent: None,
+            effect: false,
+            arrived: Instant::now(),
+            answered: None,
+            shown: None,
+        };
+        let mut log = RequestLog::default();
+        let last = (0..=MOST).map(|_| log.arrived(request.clone())).last();
+        log.answered(1, Some(200), None);
+        let numbers: Vec<u64> = log.requests().map(|request| request.number).collect();
+        assert_eq!((numbers.len(), numbers.first(), numbers.last().copied()), (MOST, Some(&2), last));
+    }
 }

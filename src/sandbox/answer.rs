@@ -1,15 +1,18 @@
-//! The API's answers: the envelope, and refusals with their codes.
+//! The API's answers: the envelope, refusals with their codes, and the bytes of a response.
 
-use axum::http::StatusCode;
+use std::io;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ResultInfo {
-    pub(crate) page: usize,
-    pub(crate) per_page: usize,
-    pub(crate) count: usize,
-    pub(crate) total_count: usize,
-}
+use super::fault::{Cut, Fault, Late, Respond, alter};
+use super::gate::Allowance;
+use super::request::Paging;
+use crate::model::MemberId;
 
 #[derive(Debug)]
 pub(crate) struct Success {
@@ -31,15 +34,24 @@ impl Success {
         Self { result, result_info: None, effect }
     }
 
-    /// A page of a list.
-    pub(crate) fn page(entries: Vec<Value>, info: ResultInfo) -> Self {
-        let ResultInfo { page, per_page, count, total_count } = info;
-        let total_pages = total_count.div_ceil(per_page.max(1));
-        let info = json!({ "page": page, "per_page": per_page, "count": count, "total_count": total_count, "total_pages": total_pages });
+    pub(crate) fn page<T>(sorted: &[T], paging: Paging, shown: impl Fn(&T) -> Value) -> Self {
+        let Paging { page, per_page, descending } = paging;
+        let skipped = per_page.saturating_mul(page.saturating_sub(1));
+        let entries: Vec<Value> = match descending {
+            false => sorted.iter().skip(skipped).take(per_page).map(shown).collect(),
+            true => sorted.iter().rev().skip(skipped).take(per_page).map(shown).collect(),
+        };
+        let info = json!({
+            "page": page,
+            "per_page": per_page,
+            "count": entries.len(),
+            "total_count": sorted.len(),
+            "total_pages": sorted.len().div_ceil(per_page.max(1)),
+        });
         Self::read_with(Value::Array(entries), info)
     }
 
-    pub(crate) fn envelope(self) -> Value {
+    fn envelope(self) -> Value {
         let mut envelope = json!({ "success": true, "errors": [], "messages": [], "result": self.result });
         if let (Some(info), Some(fields)) = (self.result_info, envelope.as_object_mut()) {
             fields.insert("result_info".into(), info);
@@ -139,4 +151,173 @@ impl Rejection {
             "result": null,
         })
     }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    /// A text is sent as it is, anything else as JSON.
+    body: Value,
+    extra: Vec<(HeaderName, String)>,
+    /// Where the connection is closed. Except in the body, the client receives nothing.
+    cut: Option<Cut>,
+}
+
+impl Reply {
+    fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, content_type: "application/json", body, extra: Vec::new(), cut: None }
+    }
+
+    pub(crate) fn new(result: Result<Success, Rejection>) -> Self {
+        match result {
+            Ok(success) => Self::json(StatusCode::OK, success.envelope()),
+            Err(rejection) => Self::refusal(&rejection),
+        }
+    }
+
+    pub(crate) fn refusal(refusal: &Rejection) -> Self {
+        let retry_after = refusal.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string()));
+        let allow = refusal.allow.clone().map(|methods| (ALLOW, methods));
+        let extra = retry_after.into_iter().chain(allow).collect();
+        Self { extra, ..Self::json(refusal.status, refusal.envelope()) }
+    }
+
+    pub(crate) fn nothing() -> Self {
+        Self { cut: Some(Cut::After), ..Self::json(StatusCode::OK, Value::Null) }
+    }
+
+    /// What the client receives, given the fault that ends the request and, if it was carried out, the true answer.
+    pub(crate) fn ended(ending: Option<&Fault>, accepts_json: bool, answer: Option<Self>) -> Self {
+        match (ending, answer) {
+            (Some(Fault::Cut(Cut::Body)), Some(reply)) => Self { cut: Some(Cut::Body), ..reply },
+            (Some(Fault::Unsuccessful | Fault::UnsuccessfulAfter), _) => {
+                Self::refusal(&Rejection::new(StatusCode::OK, 1104, "the request was not successful"))
+            }
+            (Some(Fault::Respond(respond)), _) => Self::other(respond, accepts_json),
+            (Some(Fault::Late(Late { status: Some(status), .. })), _) => {
+                Self::other(&Respond { status: *status, edge: true, ..Respond::default() }, accepts_json)
+            }
+            (None | Some(Fault::Late(Late { hang: true, .. })), Some(reply)) => reply,
+            _ => Self::nothing(),
+        }
+    }
+
+    fn other(respond: &Respond, accepts_json: bool) -> Self {
+        // A status below 200 would not end the exchange.
+        let ending = Some(respond.status).filter(|status| *status >= 200);
+        let status = ending.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (content_type, body) = if respond.html || (respond.edge && !accepts_json) {
+            let head = format!("<head><title>{status}</title></head>");
+            let page = format!("<!DOCTYPE html>\n<html>{head}<body><h1>Error {status}</h1></body></html>\n");
+            ("text/html; charset=UTF-8", page.into())
+        } else if respond.edge {
+            ("application/problem+json", problem(status))
+        } else {
+            ("application/json", error(status, respond))
+        };
+        let usual = match status.as_u16() {
+            429 if !respond.bare => Some(1),
+            500 | 502 | 504 | 520..=524 if respond.edge && !respond.bare => Some(1),
+            _ => None,
+        };
+        let mut extra = Vec::new();
+        extra.extend(respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string())));
+        extra.extend(respond.location.clone().map(|location| (LOCATION, location)));
+        Self { status, content_type, body, extra, cut: None }
+    }
+
+    pub(crate) fn alter(&mut self, fault: &Fault) {
+        if let (StatusCode::OK, Value::Object(envelope)) = (self.status, &mut self.body)
+            && alter(envelope, fault)
+        {
+            self.status = StatusCode::PARTIAL_CONTENT;
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.cut.is_none_or(|cut| cut == Cut::Body).then(|| self.status.as_u16())
+    }
+
+    /// The ids of the entries that the client receives.
+    pub(crate) fn shown(&self) -> Option<Vec<MemberId>> {
+        let id = |entry: &Value| entry.get("id")?.as_str()?.parse().ok();
+        let entries = self.body.get("result")?.as_array().filter(|_| self.cut.is_none());
+        entries.map(|entries| entries.iter().filter_map(id).collect())
+    }
+
+    pub(crate) fn into_response(self, number: u64, allowance: Allowance) -> Response {
+        let bytes = match self.body {
+            Value::String(text) => Bytes::from(text),
+            value => value.to_string().into(),
+        };
+        let length = bytes.len();
+        let mut response = Response::new(match self.cut {
+            None => Body::from(bytes),
+            Some(Cut::Body) => half(bytes),
+            // A body that fails immediately makes the server close the connection before it writes anything.
+            Some(_) => return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) }))),
+        });
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if self.cut.is_some() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let added = allowance.headers().into_iter().chain([("cf-ray", ray(number))]);
+        let added = added.map(|(name, value)| (HeaderName::from_static(name), value));
+        for (name, value) in self.extra.into_iter().chain(added) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+fn error(status: StatusCode, respond: &Respond) -> Value {
+    let reason = status.canonical_reason().unwrap_or("Unknown Error");
+    let message = respond.message.as_deref().unwrap_or(reason);
+    let mut envelope = Rejection::new(status, respond.code.unwrap_or(1000), message).envelope();
+    if let Some(error) = envelope.pointer_mut("/errors/0").and_then(Value::as_object_mut) {
+        error.extend(respond.documentation_url.iter().map(|url| ("documentation_url".into(), json!(url))));
+        error.extend(respond.pointer.iter().map(|pointer| ("source".into(), json!({ "pointer": pointer }))));
+    }
+    envelope
+}
+
+/// An error of Cloudflare's edge, for a client that accepts JSON.
+fn problem(status: StatusCode) -> Value {
+    let code = status.as_u16();
+    let title = format!("Error {code}: {}", status.canonical_reason().unwrap_or("Unknown Error"));
+    json!({
+        "type": format!("https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-{code}/"),
+        "title": title,
+        "status": code,
+        "detail": format!("The origin web server did not answer as expected ({code})."),
+        "error_code": code,
+        "error_category": "origin",
+        "cloudflare_error": true,
+        "retryable": code != 525 && code != 526,
+    })
+}
+
+pub(crate) fn ray(number: u64) -> String {
+    format!("{number:016x}-LOC")
+}
+
+fn broken() -> io::Error {
+    io::Error::from(io::ErrorKind::BrokenPipe)
+}
+
+/// The first half of the bytes, followed by a failure.
+fn half(bytes: Bytes) -> Body {
+    let first = bytes.slice(..bytes.len() / 2);
+    // Between the two, the server can send the bytes so far.
+    let rest = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(broken())
+    });
+    Body::from_stream(stream::iter([Ok(first)]).chain(rest))
 }

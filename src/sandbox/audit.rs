@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::answer::{Rejection, Success};
 use super::edit::EditActor;
-use super::id;
-use super::seed::{SeedAuditLog, SeedUri};
+use super::request::{Call, cannot_be};
+use super::seed::{SeedAuditEntry, SeedAuditLog, SeedCursor, SeedUri};
+use super::state::hex;
 use crate::model::GroupId;
 
-/// The request of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditedRequest {
     pub(crate) method: &'static str,
@@ -28,22 +32,14 @@ pub(crate) struct AuditedClient {
     pub(crate) user_agent: Option<String>,
 }
 
-/// A change of the account.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditRecord {
     pub(crate) time: Timestamp,
     pub(crate) by: EditActor,
     pub(crate) request: AuditedRequest,
     pub(crate) client: AuditedClient,
-    pub(crate) alterations: AuditAlterations,
-}
-
-/// The unusual properties of an entry.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AuditAlterations {
-    pub(crate) omit: Vec<String>,
-    pub(crate) set: BTreeMap<String, Value>,
-    pub(crate) verbatim: Option<Value>,
+    /// The entry of the seed that it comes from, which can alter it.
+    pub(crate) given: Option<SeedAuditEntry>,
 }
 
 /// A position in the log: the time of an entry, and its number.
@@ -80,19 +76,26 @@ impl AuditLog {
 
     pub(crate) fn entry(&self, place: AuditPlace, account: &str) -> Option<Value> {
         let (_, record) = self.records.get(&place)?;
-        let AuditAlterations { omit, set, verbatim } = &record.alterations;
-        if let Some(verbatim) = verbatim {
+        if let Some(verbatim) = record.given.as_ref().and_then(|given| given.verbatim.as_ref()) {
             return Some(verbatim.clone());
         }
         let mut entry = self.usual_entry(record, place.1, account);
         let settings = &self.settings;
-        settings.omit.iter().chain(omit).for_each(|pointer| remove(&mut entry, pointer));
-        settings.set.iter().chain(set).for_each(|(pointer, value)| put(&mut entry, pointer, value));
+        let omit = record.given.iter().flat_map(|given| &given.omit);
+        settings
+            .omit
+            .iter()
+            .chain(omit)
+            .for_each(|pointer| drop(field(&mut entry, pointer).map(|(fields, name)| fields.remove(name))));
+        let set = record.given.iter().flat_map(|given| &given.set);
+        for (pointer, value) in settings.set.iter().chain(set) {
+            field(&mut entry, pointer).map(|(fields, name)| fields.insert(name.into(), value.clone()));
+        }
         Some(entry)
     }
 
     fn usual_entry(&self, record: &AuditRecord, number: usize, account: &str) -> Value {
-        let AuditRecord { time, by, request, client, alterations: _ } = record;
+        let AuditRecord { time, by, request, client, given: _ } = record;
         let AuditedRequest { method, group, path, body } = request;
         let kind = match *method {
             "POST" => "create",
@@ -114,10 +117,10 @@ impl AuditLog {
             body if self.settings.request_as_text => drop(resource.insert("request".into(), body.to_string().into())),
             body => drop(resource.insert("request".into(), body.clone())),
         }
-        let ray = client.ray.clone().unwrap_or_else(|| id::hex("ray", &number.to_string()).chars().take(16).collect());
+        let ray = client.ray.clone().unwrap_or_else(|| hex("ray", &number.to_string()).chars().take(16).collect());
         let user_agent = client.user_agent.as_deref().unwrap_or("Mozilla/5.0");
         json!({
-            "id": id::hex("audit", &number.to_string()),
+            "id": hex("audit", &number.to_string()),
             "account": { "id": account },
             "action": { "description": format!("{method} user group"), "result": "success", "time": time.to_string(), "type": kind },
             "actor": by,
@@ -133,20 +136,61 @@ impl AuditLog {
     }
 }
 
-/// Removes the value at a JSON pointer.
-fn remove(entry: &mut Value, pointer: &str) {
-    if let Some((parent, field)) = pointer.rsplit_once('/')
-        && let Some(fields) = entry.pointer_mut(parent).and_then(Value::as_object_mut)
-    {
-        fields.remove(field);
-    }
+/// The object around the value at a JSON pointer, which must exist, and the name of the value.
+fn field<'a, 'b>(entry: &'a mut Value, pointer: &'b str) -> Option<(&'a mut Map<String, Value>, &'b str)> {
+    let (parent, name) = pointer.rsplit_once('/')?;
+    Some((entry.pointer_mut(parent)?.as_object_mut()?, name))
 }
 
-/// Sets the value at a JSON pointer. The object around it must exist.
-fn put(entry: &mut Value, pointer: &str, value: &Value) {
-    if let Some((parent, field)) = pointer.rsplit_once('/')
-        && let Some(fields) = entry.pointer_mut(parent).and_then(Value::as_object_mut)
-    {
-        fields.insert(field.into(), value.clone());
+pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    if let Some(status) = call.state.audit.settings.refused {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        return Err(Rejection::new(status, 10000, "Authentication error"));
     }
+    let since = time(call, "since")?;
+    let before = time(call, "before")?;
+    let oldest_first = call.query.take_word("direction", &[("asc", true), ("desc", false)])?.unwrap_or(false);
+    let limit = call.query.take_number("limit", 1, 1000)?.unwrap_or(100);
+    let cursor = call.query.take("cursor").map(|text| place(&text)).transpose()?;
+    call.query.finish()?;
+
+    let mut places = call.state.audit.between(since, before);
+    if !oldest_first {
+        places.reverse();
+    }
+    if let Some(last) = cursor {
+        places.retain(|place| if oldest_first { *place > last } else { *place < last });
+    }
+    let more = places.len() > limit;
+    places.truncate(limit);
+    let entries: Vec<Value> =
+        places.iter().filter_map(|place| call.state.audit.entry(*place, &call.account())).collect();
+    let next = places.last().filter(|_| more).map(|(time, number)| format!("{}_{number}", time.as_nanosecond()));
+    let count = entries.len();
+    let info = match (next, call.state.audit.settings.cursor) {
+        (None, _) => json!({ "count": count }),
+        (Some(next), SeedCursor::After) => json!({ "count": count, "cursors": { "after": next } }),
+        (Some(next), SeedCursor::Cursor) => json!({ "count": count, "cursor": next }),
+    };
+    Ok(Success::read_with(entries.into(), info))
+}
+
+/// A required time in the query: a date or an instant.
+fn time(call: &mut Call<'_>, key: &str) -> Result<Timestamp, Rejection> {
+    let Some(text) = call.query.take(key) else {
+        return Err(Rejection::invalid(format!("the query parameter {key:?} is missing")));
+    };
+    let of_date = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    // A date is the complete text. A date with a time and without an offset is invalid.
+    let date = (text.len() == 10).then(|| text.parse().ok()).flatten();
+    let time = text.parse().ok().or_else(|| date.and_then(of_date));
+    time.ok_or_else(|| cannot_be(key, &text))
+}
+
+fn place(text: &str) -> Result<AuditPlace, Rejection> {
+    let place = || {
+        let (time, number) = text.split_once('_')?;
+        Some((Timestamp::from_nanosecond(time.parse().ok()?).ok()?, number.parse().ok()?))
+    };
+    place().ok_or_else(|| Rejection::invalid(format!("the cursor {text:?} is not one of this log")))
 }

@@ -1,24 +1,100 @@
-//! Creates the account that a seed describes, or reports what is wrong with the seed.
+//! Reads a seed, and creates the account that it describes, or reports what is wrong with it.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient};
-use super::id;
-use super::policies::{Catalog, Grantable, StoredPolicy};
+use super::audit::{AuditLog, AuditRecord, AuditedClient};
+use super::groups::{Catalog, Grantable, StoredPolicy};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy,
-    SeedProblem, problem,
 };
-use super::state::{Clock, Settling, State, StoredGroup, StoredPerson, now};
+use super::state::{Clock, Settling, State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
 use crate::model::{Email, GroupId, MemberId};
+
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+impl Seed {
+    /// Reads a seed from text. The path is used only in messages.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not YAML, has another shape, or contradicts itself.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let seed: Self = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::from_yaml(&error).located(path, text))?;
+        state(&seed).map_err(|error| error.located(path, text))?;
+        Ok(seed)
+    }
+
+    /// Reads a seed from a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
+    pub fn load(path: &Path) -> Result<Self, SeedError> {
+        let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        // The size of a device or a pipe is not known in advance.
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(SeedError::TooLarge { path: path.into(), most: MAX_BYTES });
+        }
+        Self::parse(path, &text)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    #[error("cannot read the seed {}", .path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the seed {} is larger than {most} bytes", .path.display())]
+    TooLarge { path: PathBuf, most: u64 },
+    #[error("{message}")]
+    Invalid { place: Option<SeedPlace>, message: String },
+}
+
+pub(crate) fn problem(place: Option<SeedPlace>, message: impl Into<String>) -> SeedError {
+    SeedError::Invalid { place, message: message.into() }
+}
+
+impl SeedError {
+    fn from_yaml(error: &serde_saphyr::Error) -> Self {
+        let place = error.location().map(SeedPlace::from);
+        let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        // The library may repeat the position at the end of its message.
+        let said = place.and_then(|SeedPlace { line, column }| {
+            let suffix = format!(" at line {line}, column {column}");
+            whole.strip_suffix(&suffix).map(String::from)
+        });
+        problem(place, said.unwrap_or(whole))
+    }
+
+    /// Adds the file, the place and the source line to the message.
+    fn located(self, path: &Path, text: &str) -> Self {
+        let Self::Invalid { place, message } = self else { return self };
+        let mut located = format!("{}:", path.display());
+        let mut source = None;
+        if let Some(SeedPlace { line, column }) = place {
+            located += &format!("{line}:{column}:");
+            let nth = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
+            source = nth.map(|shown| shown.chars().filter(|c| !c.is_control()).take(160).collect::<String>());
+            source = source.map(|shown| format!("\n  {line} | {shown}"));
+        }
+        problem(place, format!("{located} {message}{}", source.unwrap_or_default()))
+    }
+}
 
 /// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
-pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
+pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
     let clock = match &seed.clock {
         Some(text) => Clock::Counted(instant(text, None)?),
@@ -42,10 +118,9 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
         let record = past(&state, entry)?;
         state.audit.record_past(record);
     }
-    if let Some(owner) = &seed.token_owner
-        && state.find_or_add_person(owner).is_none()
-    {
-        return Err(problem(None, format!("token_owner: {owner:?} is neither an email address nor a person's id")));
+    if let Some(owner) = &seed.token_owner {
+        let unknown = || problem(None, format!("token_owner: {owner:?} is neither an email address nor a person's id"));
+        state.token_owner = Some(state.find_or_add_person(owner).ok_or_else(unknown)?);
     }
     if let Some(chance) = &seed.chance {
         chance.check().map_err(|message| problem(None, message))?;
@@ -53,23 +128,22 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedProblem> {
     Ok(state)
 }
 
-fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedProblem> {
+fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedError> {
     text.parse().map_err(|error| problem(place, format!("{text:?} is not an email address: {error}")))
 }
 
 /// The API's ids are hexadecimal. Other code accepts more, because it only passes ids on.
-fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedProblem> {
+fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedError> {
     match id.as_ref().chars().find(|c| !c.is_ascii_hexdigit()) {
         Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it contains {odd:?}"))),
         None => Ok(()),
     }
 }
 
-fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedProblem> {
+fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedError> {
     let SeedEntry { value, place } = entry;
-    let SeedPerson { email: address, id, status, joinable, user_email, user_id, group_email, two_factor } = value;
-    let address = email(address, *place)?;
-    let id = id.unwrap_or_else(|| id::of_person(&address, |id| state.person(id).is_none()));
+    let address = email(&value.email, *place)?;
+    let id = value.id.unwrap_or_else(|| id_of_person(&address, |id| state.person(id).is_none()));
     hexadecimal(id.as_str(), *place)?;
     if state.person_with(&address).is_some() {
         return Err(problem(*place, format!("{address} is listed twice: addresses are compared without case")));
@@ -77,32 +151,26 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
     if let Some(other) = state.person(id) {
         return Err(problem(*place, format!("{} already has the id of {address}: {id}", other.email)));
     }
-    let mut person = StoredPerson { status: *status, joinable: *joinable, ..StoredPerson::new(address) };
-    if let Some(two_factor) = two_factor {
-        person.two_factor = *two_factor;
-    }
-    if let Some(id) = user_id {
+    if let Some(id) = &value.user_id {
         // Any 32 hexadecimal digits are valid. A member's id has the same form.
         let form: Result<MemberId, _> = id.parse();
         let form = form.map_err(|error| problem(*place, format!("{id:?} is not a user's id: {error}")))?;
         hexadecimal(form.as_str(), *place)?;
-        person.user_id = Some(id.to_lowercase());
     }
-    if let Some(text) = user_email {
+    let mut person = StoredPerson::new(address, value.clone());
+    if let Some(text) = &value.user_email {
         person.user_email = email(text, *place)?;
     }
-    match group_email {
-        None => {}
-        Some(None) => person.group_email = None,
-        Some(Some(text)) => person.group_email = Some(email(text, *place)?),
+    if let Some(text) = &value.group_email {
+        person.group_email = text.as_deref().map(|text| email(text, *place)).transpose()?;
     }
     state.insert_person(id, person);
     Ok(())
 }
 
-fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedProblem> {
+fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedError> {
     let SeedGroup { id, scim, members, policies, created_on, status, policy_invalid, settling, settling_for } = seed;
-    let id: GroupId = id.unwrap_or_else(|| id::of_group(name));
+    let id: GroupId = id.unwrap_or_else(|| derive("group", name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.group(id) {
         return Err(problem(None, format!("group {name:?}: the group {:?} already has the id {id}", other.name)));
@@ -135,13 +203,13 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     Ok(())
 }
 
-fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedProblem> {
+fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedError> {
     text.parse().map_err(|_| problem(place, format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
 }
 
 /// An entry of the audit log from before the start.
-fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedProblem> {
-    let SeedAuditEntry { time, by, edit, omit, set, verbatim } = entry;
+fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedError> {
+    let SeedAuditEntry { time, by, edit, .. } = entry;
     let request = state.request_for(edit).ok_or_else(|| {
         problem(None, format!("audit_log: {edit:?} is not about a group and a person of this account"))
     })?;
@@ -150,15 +218,15 @@ fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedProble
         by: by.clone(),
         request,
         client: AuditedClient::default(),
-        alterations: AuditAlterations { omit: omit.clone(), set: set.clone(), verbatim: verbatim.clone() },
+        given: Some(entry.clone()),
     })
 }
 
-fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedProblem> {
+fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedError> {
     let SeedPolicy { id, access, permission_groups, resource_groups } = seed;
     let sent = |id: String| serde_json::Map::from_iter([("id".into(), id.into())]);
     let mut policy = StoredPolicy {
-        id: id.clone().unwrap_or_else(|| id::hex("policy", which)),
+        id: id.clone().unwrap_or_else(|| hex("policy", which)),
         access: access.as_str().into(),
         permission_groups: Vec::new(),
         resource_groups: Vec::new(),
@@ -180,18 +248,14 @@ fn permission_group(
     catalog: &mut Catalog,
     seed: &SeedGrantable,
     place: Option<SeedPlace>,
-) -> Result<String, SeedProblem> {
+) -> Result<String, SeedError> {
     grantable(&mut catalog.permission_groups, seed, place, |name, id| {
-        Grantable::permission_group(name, id, seed.label.as_deref())
+        Grantable::new("permission group", name, id, seed.label.as_deref())
     })
 }
 
-fn resource_group(
-    catalog: &mut Catalog,
-    seed: &SeedGrantable,
-    place: Option<SeedPlace>,
-) -> Result<String, SeedProblem> {
-    grantable(&mut catalog.resource_groups, seed, place, Grantable::resource_group)
+fn resource_group(catalog: &mut Catalog, seed: &SeedGrantable, place: Option<SeedPlace>) -> Result<String, SeedError> {
+    grantable(&mut catalog.resource_groups, seed, place, |name, id| Grantable::new("resource group", name, id, None))
 }
 
 fn grantable(
@@ -199,7 +263,7 @@ fn grantable(
     seed: &SeedGrantable,
     place: Option<SeedPlace>,
     make: impl FnOnce(&str, Option<&str>) -> Grantable,
-) -> Result<String, SeedProblem> {
+) -> Result<String, SeedError> {
     let SeedGrantable { name, id, label: _ } = seed;
     match (name, id) {
         (None, None) => Err(problem(place, "a permission group or a resource group has a name or an id")),
@@ -217,7 +281,7 @@ fn grantable(
     }
 }
 
-fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -> Result<MemberId, SeedProblem> {
+fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -> Result<MemberId, SeedError> {
     match (&seed.email, seed.id) {
         (Some(text), None) => {
             let address = email(text, place)?;

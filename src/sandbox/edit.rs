@@ -1,55 +1,64 @@
-//! Changes that another actor makes to the account.
+//! Changes that another actor makes to the account, recorded as requests in the audit log.
+
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-/// A change of the account by another actor. Groups are identified by name, people by email or id. An edit without
-/// anything to change has no effect.
+use super::audit::{AuditedClient, AuditedRequest};
+use super::state::State;
+use crate::model::GroupId;
+
+/// A change of the account by another actor. Groups are identified by their present name, people by email or id. An
+/// edit without anything to change has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
     /// A person joins a group, and the account if they are not a member yet.
-    Add(InGroup),
-    /// A person leaves a group.
-    Remove(InGroup),
-    /// A group is created.
+    Add {
+        group: String,
+        member: String,
+    },
+    Remove {
+        group: String,
+        member: String,
+    },
     CreateGroup(String),
-    /// A group is renamed.
-    RenameGroup(Renaming),
-    /// Two groups swap their names.
-    SwapNames(NameSwap),
-    /// A group is deleted.
+    RenameGroup {
+        group: String,
+        to: String,
+    },
+    SwapNames {
+        group: String,
+        with: String,
+    },
     DeleteGroup(String),
-    /// A person's address changes.
-    ChangeEmail(Readdressing),
+    /// The address of a person becomes `to`, in the account and in every group.
+    ChangeEmail {
+        member: String,
+        to: String,
+    },
     /// A person with this address joins the account.
     AddPerson(String),
     /// A person leaves the account and all of its groups.
     RemovePerson(String),
-    /// The token is revoked.
     RevokeToken,
     /// Several edits, one after the other.
     Several(Vec<Edit>),
     /// An edit with an actor, which the audit log records. It does not record edits without one.
-    By(EditBy),
-}
-
-/// An edit with its actor.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EditBy {
-    pub actor: EditActor,
-    pub edit: Box<Edit>,
+    By {
+        actor: EditActor,
+        edit: Box<Edit>,
+    },
 }
 
 /// An actor as the audit log shows it. Missing fields are not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EditActor {
-    /// The id of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The address of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// How the actor reached the API: `dash`, `api_token`, `api_key`, `oauth`, or another text, such as `scim`.
@@ -57,7 +66,6 @@ pub struct EditActor {
     pub context: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
-    /// The name of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_name: Option<String>,
     /// The kind of actor: `user`, `account`, `system` or `cloudflare_admin`.
@@ -65,64 +73,115 @@ pub struct EditActor {
     pub kind: Option<String>,
 }
 
-/// A person in a group.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InGroup {
-    /// The group's name.
-    pub group: String,
-    /// The person's email or id.
-    pub member: String,
-}
-
-/// A group's new name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Renaming {
-    /// The present name.
-    pub group: String,
-    /// The new name.
-    pub to: String,
-}
-
-/// Two groups that swap their names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NameSwap {
-    /// The present name of one group.
-    pub group: String,
-    /// The present name of the other.
-    pub with: String,
-}
-
-/// A person's new address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Readdressing {
-    /// The person's present email, or id.
-    pub member: String,
-    /// The new address.
-    pub to: String,
-}
-
 impl Edit {
     #[must_use]
     pub fn add(group: &str, member: &str) -> Self {
-        Self::Add(InGroup { group: group.into(), member: member.into() })
+        Self::Add { group: group.into(), member: member.into() }
     }
 
     #[must_use]
     pub fn remove(group: &str, member: &str) -> Self {
-        Self::Remove(InGroup { group: group.into(), member: member.into() })
+        Self::Remove { group: group.into(), member: member.into() }
     }
 
     #[must_use]
     pub fn rename_group(group: &str, to: &str) -> Self {
-        Self::RenameGroup(Renaming { group: group.into(), to: to.into() })
+        Self::RenameGroup { group: group.into(), to: to.into() }
     }
 
     #[must_use]
     pub fn swap_names(group: &str, with: &str) -> Self {
-        Self::SwapNames(NameSwap { group: group.into(), with: with.into() })
+        Self::SwapNames { group: group.into(), with: with.into() }
+    }
+}
+
+impl State {
+    /// Makes another actor's change; returns whether it changed anything.
+    pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
+        match edit {
+            Edit::Add { group, member } => {
+                let Some(group) = self.group_named(group) else { return false };
+                let Some(member) = self.find_or_add_person(member) else { return false };
+                self.add_members(group, &BTreeSet::from([member]))
+            }
+            Edit::Remove { group, member } => match (self.group_named(group), self.find_person(member)) {
+                (Some(group), Some(member)) => self.remove_member(group, member),
+                _ => false,
+            },
+            Edit::CreateGroup(name) => {
+                self.create_group(name, Vec::new());
+                true
+            }
+            Edit::RenameGroup { group, to } => {
+                self.group_named(group).is_some_and(|group| self.rename_group(group, to))
+            }
+            Edit::SwapNames { group, with } => match (self.group_named(group), self.group_named(with)) {
+                (Some(one), Some(other)) if one != other => {
+                    self.rename_group(one, with);
+                    self.rename_group(other, group)
+                }
+                _ => false,
+            },
+            Edit::DeleteGroup(name) => self.group_named(name).is_some_and(|group| self.delete_group(group)),
+            Edit::ChangeEmail { member, to } => match (self.find_person(member), to.parse()) {
+                (Some(member), Ok(email)) => self.change_email(member, email),
+                _ => false,
+            },
+            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
+            Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
+            Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
+            Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
+            Edit::By { actor, edit } => self.edit_by(actor, edit),
+        }
+    }
+
+    /// Makes another actor's change, and records it in the audit log.
+    fn edit_by(&mut self, actor: &EditActor, edit: &Edit) -> bool {
+        if let Edit::Several(edits) = edit {
+            return edits.iter().fold(false, |changed, edit| self.edit_by(actor, edit) | changed);
+        }
+        // Before the edit, for what it removes or renames; after it, for what it adds.
+        let before = self.request_for(edit);
+        if !self.edit(edit) {
+            return false;
+        }
+        if let Some(request) = before.or_else(|| self.request_for(edit)) {
+            self.audit(actor.clone(), request, AuditedClient::default());
+        }
+        true
+    }
+
+    /// The request that corresponds to an edit; `None` if the API has none, or the account lacks the objects of the
+    /// edit.
+    pub(crate) fn request_for(&self, edit: &Edit) -> Option<AuditedRequest> {
+        let on = |group: GroupId, method, rest: &str, body: Value| {
+            let path = format!("/iam/user_groups/{group}{rest}");
+            Some(AuditedRequest { method, group: Some(group), path, body })
+        };
+        match edit {
+            Edit::Add { group, member } => {
+                let member = self.find_person(member)?;
+                on(self.group_named(group)?, "POST", "/members", json!([{ "id": member }]))
+            }
+            Edit::Remove { group, member } => {
+                let member = self.find_person(member)?;
+                on(self.group_named(group)?, "DELETE", &format!("/members/{member}"), Value::Null)
+            }
+            Edit::CreateGroup(name) => Some(AuditedRequest {
+                method: "POST",
+                group: self.group_named(name),
+                path: "/iam/user_groups".into(),
+                body: json!({ "name": name }),
+            }),
+            Edit::RenameGroup { group, to } => on(self.group_named(group)?, "PUT", "", json!({ "name": to })),
+            Edit::DeleteGroup(name) => on(self.group_named(name)?, "DELETE", "", Value::Null),
+            Edit::SwapNames { .. }
+            | Edit::ChangeEmail { .. }
+            | Edit::AddPerson(_)
+            | Edit::RemovePerson(_)
+            | Edit::RevokeToken
+            | Edit::Several(_)
+            | Edit::By { .. } => None,
+        }
     }
 }

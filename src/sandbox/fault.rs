@@ -30,16 +30,16 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::edit::Edit;
-use super::values::Delay;
+use super::seed::Delay;
 
-/// A fault of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -47,7 +47,6 @@ pub enum Fault {
     Latency(Delay),
     /// The request is carried out, and its answer waits.
     Stall(Delay),
-    /// Another answer is sent.
     Respond(Respond),
     /// The connection is closed without a complete answer.
     Cut(Cut),
@@ -55,9 +54,7 @@ pub enum Fault {
     Late(Late),
     /// A page has at most this number of entries.
     Clamp(NonZeroU32),
-    /// The answer has no `result_info`.
     OmitResultInfo,
-    /// The answer has no `result`.
     OmitResult,
     /// The request is not carried out, and the answer has `success: false` with status 200.
     Unsuccessful,
@@ -67,7 +64,6 @@ pub enum Fault {
     Claim(FalseClaim),
     /// The members of a group, read by this request, are those of this time ago.
     Lag(Delay),
-    /// The answer contradicts itself.
     Contradict(Contradiction),
     /// The named fields of the answer's `result_info` have these values; null removes a field.
     ResultInfo(BTreeMap<String, Value>),
@@ -77,7 +73,6 @@ pub enum Fault {
     EditBefore(Edit),
     /// Another actor changes the account after the request was carried out and before it is answered.
     EditAfter(Edit),
-    /// Several faults at once.
     All(Vec<Fault>),
 }
 
@@ -103,7 +98,6 @@ pub enum Contradiction {
     LostEntry,
     /// The first entry occurs twice: it replaces the last one if there are two or more.
     DuplicateIds,
-    /// `success` is true, but there are errors.
     Errors,
     /// The status is 206.
     Partial,
@@ -141,9 +135,7 @@ pub enum FalseClaim {
     DoneList,
     /// The list of members without the write.
     Unchanged,
-    /// `[]`.
     Empty,
-    /// `null`.
     Null,
 }
 
@@ -167,7 +159,6 @@ pub struct Late {
     pub hang: bool,
 }
 
-/// An answer instead of the API's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
@@ -177,7 +168,6 @@ pub struct Respond {
     /// The seconds in `Retry-After`. Without it a 429 that is not `bare` says 1.
     #[serde(default)]
     pub retry_after: Option<u64>,
-    /// The `Location` header.
     #[serde(default)]
     pub location: Option<String>,
     /// Whether a 429, or an error of the edge, has no `Retry-After`.
@@ -196,10 +186,8 @@ pub struct Respond {
     /// The message of the error in JSON; without it that of the status.
     #[serde(default)]
     pub message: Option<String>,
-    /// The `documentation_url` of the error in JSON.
     #[serde(default)]
     pub documentation_url: Option<String>,
-    /// The `source.pointer` of the error in JSON.
     #[serde(default)]
     pub pointer: Option<String>,
     /// Whether the request is carried out anyway.
@@ -214,7 +202,6 @@ fn answerable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Erro
     }
 }
 
-/// When a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cut {
@@ -245,9 +232,199 @@ impl Fault {
         Self::Respond(Respond { status, edge: true, ..Respond::default() })
     }
 
-    /// 429 with this `Retry-After` in seconds.
     #[must_use]
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::Respond(Respond { status: 429, retry_after: Some(retry_after), ..Respond::default() })
     }
+}
+
+/// What happens to one request: its faults, one by one. If several concern the same thing, the last one counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultPlan(Vec<Fault>);
+
+/// Whether and when the request is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Now,
+    /// After this time, whether or not the client still waits.
+    Later(Duration),
+    /// Never, and the request is not even checked.
+    Never,
+    /// Never, but the answer claims that it was.
+    Claimed(FalseClaim),
+}
+
+impl FaultPlan {
+    pub(crate) fn new(fault: Option<Fault>) -> Self {
+        fn add(faults: &mut Vec<Fault>, fault: Fault) {
+            match fault {
+                Fault::All(several) => several.into_iter().for_each(|fault| add(faults, fault)),
+                fault => faults.push(fault),
+            }
+        }
+        let mut faults = Vec::new();
+        fault.into_iter().for_each(|fault| add(&mut faults, fault));
+        Self(faults)
+    }
+
+    fn select<'a, T: 'a>(
+        &'a self,
+        select: impl FnMut(&'a Fault) -> Option<T> + 'a,
+    ) -> impl DoubleEndedIterator<Item = T> {
+        self.0.iter().filter_map(select)
+    }
+
+    pub(crate) fn latency(&self) -> Duration {
+        let times = self.select(|fault| if let Fault::Latency(delay) = fault { Some(delay.0) } else { None });
+        times.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    pub(crate) fn stall(&self) -> Duration {
+        let times = self.select(|fault| if let Fault::Stall(delay) = fault { Some(delay.0) } else { None });
+        times.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    pub(crate) fn lag(&self) -> Duration {
+        self.select(|fault| if let Fault::Lag(delay) = fault { Some(delay.0) } else { None }).max().unwrap_or_default()
+    }
+
+    pub(crate) fn clamp(&self) -> Option<NonZeroU32> {
+        self.select(|fault| if let Fault::Clamp(most) = fault { Some(*most) } else { None }).min()
+    }
+
+    pub(crate) fn before(&self) -> impl Iterator<Item = &Edit> {
+        self.select(|fault| if let Fault::EditBefore(edit) = fault { Some(edit) } else { None })
+    }
+
+    pub(crate) fn after(&self) -> impl Iterator<Item = &Edit> {
+        self.select(|fault| if let Fault::EditAfter(edit) = fault { Some(edit) } else { None })
+    }
+
+    pub(crate) fn effect(&self) -> Effect {
+        let effects = self.select(|fault| match fault {
+            Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful => {
+                Some(Effect::Never)
+            }
+            Fault::Late(late) => Some(Effect::Later(late.after.0)),
+            Fault::Claim(claim) => Some(Effect::Claimed(*claim)),
+            _ => None,
+        });
+        effects.last().unwrap_or(Effect::Now)
+    }
+
+    /// The fault that decides what the client receives; `None` for the true answer, possibly altered.
+    pub(crate) fn ending(&self) -> Option<&Fault> {
+        let ends = |fault: &&Fault| {
+            use Fault as F;
+            matches!(fault, F::Respond(_) | F::Cut(_) | F::Late(_) | F::Unsuccessful | F::UnsuccessfulAfter)
+        };
+        self.0.iter().rfind(ends)
+    }
+
+    /// Whether the client receives a part of the true answer.
+    pub(crate) fn needs_answer(&self) -> bool {
+        matches!(self.ending(), None | Some(Fault::Cut(Cut::Body) | Fault::Late(Late { status: None, hang: true, .. })))
+    }
+
+    /// All faults; those that do not alter an answer leave it as it is.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.0
+    }
+}
+
+/// Alters the envelope of a successful answer; returns whether its status becomes 206.
+pub(crate) fn alter(envelope: &mut Map<String, Value>, fault: &Fault) -> bool {
+    match fault {
+        Fault::OmitResultInfo => drop(envelope.remove("result_info")),
+        Fault::OmitResult => drop(envelope.remove("result")),
+        Fault::ResultInfo(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::Null => drop(info(envelope).map(|info| info.remove(name))),
+                    value => set(envelope, name, value.clone()),
+                }
+            }
+        }
+        Fault::NumbersAsText => {
+            if let Some(info) = info(envelope) {
+                info.values_mut().filter(|value| value.is_number()).for_each(|value| *value = value.to_string().into());
+            }
+        }
+        Fault::Contradict(contradiction) => return contradict(envelope, *contradiction),
+        _ => {}
+    }
+    false
+}
+
+fn info(envelope: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    envelope.get_mut("result_info").and_then(Value::as_object_mut)
+}
+
+/// Sets a field of the answer's `result_info`, and adds `result_info` if it is missing.
+fn set(envelope: &mut Map<String, Value>, field: &str, value: Value) {
+    let info = envelope.entry("result_info").or_insert(Value::Null);
+    match info {
+        Value::Object(fields) => drop(fields.insert(field.into(), value)),
+        _ => *info = json!({ field: value }),
+    }
+}
+
+/// A number of `result_info`, or its value if it is missing.
+fn number(envelope: &Map<String, Value>, field: &str, without: u64) -> u64 {
+    envelope.get("result_info").and_then(|info| info.get(field)).and_then(Value::as_u64).unwrap_or(without)
+}
+
+fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) -> bool {
+    use Contradiction as C;
+    let entries = envelope.get("result").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+    let total = number(envelope, "total_count", entries);
+    let (page, pages) = (number(envelope, "page", 1), number(envelope, "total_pages", 1));
+    match contradiction {
+        C::Count => set(envelope, "count", json!(entries + 1)),
+        C::PerPage => set(envelope, "per_page", json!(entries.saturating_sub(1))),
+        C::TotalCount => set(envelope, "total_count", json!(total + 1)),
+        // A total cannot be negative, so an empty list gets one that is too high.
+        C::TotalCountLow => set(envelope, "total_count", json!(total.checked_sub(1).unwrap_or(1))),
+        C::TotalCountText => set(envelope, "total_count", json!((total + 1).to_string())),
+        C::TotalPages => set(envelope, "total_pages", json!(pages + 1)),
+        C::Page => set(envelope, "page", json!(page + 1)),
+        C::LostEntry => match envelope.get_mut("result").and_then(Value::as_array_mut) {
+            Some(list) if !list.is_empty() => {
+                list.pop();
+                // Without any number, the shortened list would be consistent.
+                set(envelope, "total_count", json!(total));
+            }
+            _ => return contradict(envelope, C::NullResult),
+        },
+        C::DuplicateIds => match envelope.get_mut("result").and_then(Value::as_array_mut) {
+            Some(list) if list.len() > 1 => {
+                if let (Some(first), Some(last)) = (list.first().cloned(), list.last_mut()) {
+                    *last = first;
+                }
+            }
+            Some(list) if list.len() == 1 => {
+                list.extend_from_within(..);
+                for field in ["count", "total_count"] {
+                    let more = number(envelope, field, 1) + 1;
+                    set(envelope, field, json!(more));
+                }
+            }
+            _ => return contradict(envelope, C::NullResult),
+        },
+        C::Errors => {
+            envelope.insert("errors".into(), json!([{ "code": 1104, "message": "the request was not successful" }]));
+        }
+        C::Partial => return true,
+        C::NoResult | C::NullResult => {
+            let least = entries.max(1);
+            for (field, value) in [("count", least), ("total_count", total.max(least))] {
+                set(envelope, field, json!(value));
+            }
+            match contradiction {
+                C::NoResult => drop(envelope.remove("result")),
+                _ => drop(envelope.insert("result".into(), Value::Null)),
+            }
+        }
+    }
+    false
 }

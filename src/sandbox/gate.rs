@@ -7,9 +7,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::answer::Rejection;
-use super::endpoint::Endpoint;
-use super::seed::{Access, RateLimit, RateLimitHeaders, Seed, SeedToken};
-use super::values::Delay;
+use super::routes::Endpoint;
+use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, SeedToken};
 
 /// The live API's limit, which answers report if the seed sets none.
 const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };

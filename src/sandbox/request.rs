@@ -1,42 +1,50 @@
 //! Reads requests strictly: everything that the API's reference does not allow is refused.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use axum::body::Bytes;
+use axum::extract::RawPathParams;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::answer::Rejection;
-use super::endpoint::{Endpoint, Route, route};
-use crate::model::{AccountId, GroupId, MemberId};
+use super::routes::{Endpoint, Methods, operation};
+use super::seed::Seed;
+use super::state::State;
+use crate::model::{GroupId, MemberId};
 
-/// The maximum size of a body.
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// A request as it arrived.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
-    pub(crate) route: Result<Route, Rejection>,
+    pub(crate) operation: Result<Endpoint, Rejection>,
+    /// The ids in the path as written: `account`, `group` and `member`.
+    ids: BTreeMap<String, String>,
     /// `None` if the body was too large or incomplete.
     pub(crate) body: Option<Bytes>,
 }
 
 impl Incoming {
-    pub(crate) fn new(head: Parts, body: Option<Bytes>) -> Self {
+    pub(crate) fn new(head: Parts, methods: Methods, params: Option<RawPathParams>, body: Option<Bytes>) -> Self {
         let (method, path) = (head.method.as_str(), head.uri.path());
+        let ids = params.iter().flatten().map(|(name, id)| (name.into(), id.into()));
         Self {
-            route: route(method, path),
+            operation: operation(methods, method, path),
             method: method.into(),
             path: path.into(),
             query: head.uri.query().map(String::from),
+            ids: ids.collect(),
             headers: head.headers,
             body,
         }
@@ -47,17 +55,26 @@ impl Incoming {
     }
 
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        self.route.as_ref().ok().map(|route| route.operation)
+        self.operation.as_ref().ok().copied()
     }
 
-    /// The group in the path, if it is a valid id.
+    /// An id in the path, if it is there and has the form of one. A path without an operation has no ids.
+    pub(crate) fn id<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.endpoint()?;
+        self.ids.get(name)?.parse().ok()
+    }
+
     pub(crate) fn group(&self) -> Option<GroupId> {
-        self.route.as_ref().ok()?.group.as_ref()?.parse().ok()
+        self.id("group")
     }
 
-    /// The member in the path, if it is a valid id.
     pub(crate) fn member(&self) -> Option<MemberId> {
-        self.route.as_ref().ok()?.member.as_ref()?.parse().ok()
+        self.id("member")
+    }
+
+    pub(crate) fn check_ids(&self) -> Result<(), Rejection> {
+        let bad = |_: &str| Rejection::bad_id(&self.path);
+        self.ids.values().try_for_each(|id| hexadecimal::<MemberId>(id, bad).map(drop))
     }
 
     /// The ids in the body, if it is a list of members.
@@ -77,23 +94,21 @@ impl Incoming {
 
     /// The requested page, if the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
-        use Endpoint as Op;
-        let (Op::ListGroups | Op::ListMembers | Op::ListPeople) = self.endpoint()? else { return None };
+        use Endpoint as E;
+        let (E::ListGroups | E::ListMembers | E::ListPeople) = self.endpoint()? else { return None };
         match Query::of(self).ok()?.take("page") {
             Some(page) => page.parse().ok(),
             None => Some(1),
         }
     }
 
-    /// The complete request as one text.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { method, path, query, body, .. } = self;
         let query = query.as_deref().unwrap_or_default();
         let body = body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         format!("{method} {path}?{query} {body}")
     }
 
-    /// The body as the operation expects it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         let Some(body) = &self.body else {
             return Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
@@ -117,47 +132,49 @@ impl Incoming {
         struct Listed {
             id: String,
         }
-        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, Rejection::invalid_id)).collect()
+        let bad = |id: &str| Rejection::invalid_member(format!("invalid member: {id:?} is not an identifier"));
+        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, bad)).collect()
     }
 }
 
-impl Rejection {
-    fn invalid_id(id: &str) -> Self {
-        Self::invalid_member(format!("invalid member: {id:?} is not an identifier"))
-    }
-}
-
-fn hexadecimal<T: std::str::FromStr>(text: &str, refusal: impl FnOnce(&str) -> Rejection) -> Result<T, Rejection> {
+fn hexadecimal<T: FromStr>(text: &str, refusal: impl FnOnce(&str) -> Rejection) -> Result<T, Rejection> {
     let hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit());
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
 
-/// The ids in a path. Code never requests an id that the operation's path does not have.
-pub(crate) struct Ids {
-    account: Option<AccountId>,
-    group: Option<GroupId>,
-    member: Option<MemberId>,
+pub(crate) struct Call<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) seed: &'a Seed,
+    pub(crate) incoming: &'a Incoming,
+    pub(crate) query: Query,
+    pub(crate) page_size_cap: Option<NonZeroU32>,
+    /// The instant whose members are shown, if reads lag behind.
+    pub(crate) as_of: Option<Instant>,
 }
 
-impl Ids {
-    pub(crate) fn read(route: &Route, path: &str) -> Result<Self, Rejection> {
-        fn id<T: std::str::FromStr>(text: &Option<String>, path: &str) -> Result<Option<T>, Rejection> {
-            text.as_deref().map(|text| hexadecimal(text, |_| Rejection::bad_id(path))).transpose()
-        }
-        let Route { operation: _, account, group, member } = route;
-        Ok(Self { account: id(account, path)?, group: id(group, path)?, member: id(member, path)? })
-    }
-
-    pub(crate) const fn account(&self) -> Option<AccountId> {
-        self.account
+impl Call<'_> {
+    /// The account's id in the path, in lower case.
+    pub(crate) fn account(&self) -> String {
+        self.incoming.ids.get("account").map(|id| id.to_ascii_lowercase()).unwrap_or_default()
     }
 
     pub(crate) fn group(&self) -> Result<GroupId, Rejection> {
-        self.group.ok_or_else(Rejection::no_group)
+        self.incoming.group().ok_or_else(Rejection::no_group)
     }
 
     pub(crate) fn member(&self) -> Result<MemberId, Rejection> {
-        self.member.ok_or_else(Rejection::not_in_group)
+        self.incoming.member().ok_or_else(Rejection::not_in_group)
+    }
+
+    /// The parameters that every list accepts; the operation must have read its other parameters before.
+    pub(crate) fn last_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Rejection> {
+        let page = self.query.take_number("page", 1, usize::MAX)?.unwrap_or(1);
+        let asked = self.query.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual);
+        let descending = self.query.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
+        self.query.finish()?;
+        let per_page =
+            self.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(asked, |cap| cap.min(asked));
+        Ok(Paging { page, per_page, descending })
     }
 }
 
@@ -185,13 +202,12 @@ impl Query {
         let Some(value) = self.take(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+            None => Err(cannot_be(key, &value)),
         }
     }
 
-    pub(crate) fn take_id<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, Rejection> {
-        let refusal = |id: &str| Rejection::invalid(format!("the query parameter {key:?} cannot be {id:?}"));
-        self.take(key).map(|value| hexadecimal(&value, refusal)).transpose()
+    pub(crate) fn take_id<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, Rejection> {
+        self.take(key).map(|value| hexadecimal(&value, |id| cannot_be(key, id))).transpose()
     }
 
     pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
@@ -200,36 +216,29 @@ impl Query {
         let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
         match whole.map_or(value.as_str(), |(whole, _)| whole).parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))),
+            _ => Err(cannot_be(key, &value)),
         }
     }
 
-    /// The parameters that every list accepts.
-    pub(crate) fn take_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Rejection> {
-        Ok(Paging {
-            page: self.take_number("page", 1, usize::MAX)?.unwrap_or(1),
-            per_page: self.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual),
-            descending: self.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false),
-        })
-    }
-
     /// Refuses parameters that the operation did not read.
-    pub(crate) fn finish(self) -> Result<(), Rejection> {
-        match self.0.into_keys().next() {
+    pub(crate) fn finish(&self) -> Result<(), Rejection> {
+        match self.0.keys().next() {
             Some(key) => Err(Rejection::invalid(format!("the query parameter {key:?} is not known"))),
             None => Ok(()),
         }
     }
 }
 
-/// The page sizes a list allows.
+pub(crate) fn cannot_be(key: &str, value: &str) -> Rejection {
+    Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))
+}
+
 pub(crate) struct PageSizes {
     pub(crate) least: usize,
     pub(crate) most: usize,
     pub(crate) usual: usize,
 }
 
-/// The requested part of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paging {
     pub(crate) page: usize,

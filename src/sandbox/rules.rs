@@ -5,16 +5,16 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::endpoint::Endpoint;
 use super::fault::Fault;
+use super::request::Incoming;
+use super::routes::Endpoint;
+use super::state::State;
 
 /// The requests of a rule: those that match every given condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
-    /// The operation.
     pub operation: Option<Endpoint>,
-    /// The HTTP method.
     pub method: Option<String>,
     /// The name of the group in the path.
     pub group: Option<String>,
@@ -26,7 +26,6 @@ pub struct Match {
     pub nth: Option<NonZeroU32>,
 }
 
-/// A fault for some requests.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
@@ -41,16 +40,6 @@ pub struct FaultRule {
 
 const fn once() -> u32 {
     1
-}
-
-/// The facts that the conditions of rules are compared with.
-pub(crate) struct MatchSubject<'a> {
-    pub(crate) operation: Option<Endpoint>,
-    pub(crate) method: &'a str,
-    pub(crate) group: Option<&'a str>,
-    /// Emails and ids in lower case.
-    pub(crate) members: &'a [String],
-    pub(crate) page: Option<u64>,
 }
 
 /// The rules, with the number of matches and applications of each.
@@ -73,16 +62,11 @@ impl FaultRules {
         self.0.clear();
     }
 
-    /// Whether a rule has a condition on members.
-    pub(crate) fn name_members(&self) -> bool {
-        self.0.iter().any(|rule| rule.rule.on.member.is_some())
-    }
-
     /// The fault for a request. Every matching rule counts the request; the first rule that is due applies.
-    pub(crate) fn choose(&mut self, subject: &MatchSubject<'_>) -> Option<Fault> {
+    pub(crate) fn choose(&mut self, incoming: &Incoming, state: &State) -> Option<Fault> {
         let mut chosen = None;
         for Rule { rule, seen, fired } in &mut self.0 {
-            if !meets(&rule.on, subject) {
+            if !matches(&rule.on, incoming, state) {
                 continue;
             }
             *seen = seen.saturating_add(1);
@@ -96,11 +80,18 @@ impl FaultRules {
     }
 }
 
-fn meets(on: &Match, subject: &MatchSubject<'_>) -> bool {
+fn matches(on: &Match, incoming: &Incoming, state: &State) -> bool {
     let Match { operation, method, group, member, page, nth: _ } = on;
-    operation.is_none_or(|operation| subject.operation == Some(operation))
-        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
-        && group.as_ref().is_none_or(|group| subject.group == Some(group))
-        && member.as_ref().is_none_or(|member| subject.members.contains(&member.to_lowercase()))
-        && page.is_none_or(|page| subject.page == Some(page))
+    let name = || incoming.group().and_then(|id| state.group(id)).map(|group| group.name.as_str());
+    operation.is_none_or(|operation| incoming.endpoint() == Some(operation))
+        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&incoming.method))
+        && group.as_ref().is_none_or(|group| name() == Some(group))
+        && member.as_ref().is_none_or(|member| concerns(incoming, state, &member.to_lowercase()))
+        && page.is_none_or(|page| incoming.page() == Some(page))
+}
+
+/// Whether a request is about a person, given by address or id in lower case.
+fn concerns(incoming: &Incoming, state: &State, person: &str) -> bool {
+    let has_address = |id| state.person(id).is_some_and(|stored| stored.email.folded() == person);
+    incoming.body_ids().into_iter().chain(incoming.member()).any(|id| id.as_str() == person || has_address(id))
 }

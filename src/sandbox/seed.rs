@@ -1,31 +1,27 @@
 //! The seed of a sandbox, in YAML.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_saphyr::Spanned;
+use tokio::time::Instant;
 
 use super::chance::Chance;
+use super::edit::{Edit, EditActor};
 use super::rules::FaultRule;
-use super::values::Delay;
 use crate::model::{AccountId, GroupId, MemberId};
 
-mod audit;
-mod entry;
-mod error;
-mod policy;
-
-pub use audit::{SeedAuditEntry, SeedAuditLog, SeedCursor, SeedUri};
-pub use entry::{SeedEntry, SeedPlace};
-pub use error::SeedError;
-pub(crate) use error::{SeedProblem, problem};
-pub use policy::{SeedGrantable, SeedPolicy, SeedPolicyAccess};
-
-/// The version of the format.
 const VERSION: u64 = 1;
 
 /// The initial state of a sandbox. Everything is optional. An empty seed is an empty account that accepts any
@@ -34,7 +30,6 @@ const VERSION: u64 = 1;
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "convoke sandbox seed")]
 pub struct Seed {
-    /// The format's version.
     #[serde(deserialize_with = "known_version")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u64,
@@ -46,9 +41,7 @@ pub struct Seed {
     pub token_owner: Option<String>,
     /// The login address of the token's user, if it differs from the account member's.
     pub token_owner_email: Option<String>,
-    /// The token's name in the audit log.
     pub token_name: Option<String>,
-    /// The permissions of the token.
     pub token_access: Access,
     /// The number of requests that are answered with 403 before the token works, as with a new token.
     pub token_settles: u32,
@@ -58,7 +51,6 @@ pub struct Seed {
     pub permission_groups: Vec<SeedEntry<SeedGrantable>>,
     /// Resource groups of the account in addition to the usual one, the whole account.
     pub resource_groups: Vec<SeedEntry<SeedGrantable>>,
-    /// The user groups by name.
     pub groups: BTreeMap<String, SeedGroup>,
     /// The number of requests to a new group's members that are answered with 404.
     pub new_groups_settle: u32,
@@ -80,9 +72,7 @@ pub struct Seed {
     /// Without it changes have the present time.
     #[schemars(extend("format" = "date-time"))]
     pub clock: Option<String>,
-    /// The audit log.
     pub audit_log: SeedAuditLog,
-    /// The spelling of the rate limit headers.
     pub rate_limit_headers: RateLimitHeaders,
     /// Faults by rule. Of the rules that are due, the first applies.
     pub faults: Vec<FaultRule>,
@@ -134,7 +124,6 @@ impl Seed {
         addresses
     }
 
-    /// The JSON schema of the format.
     #[must_use]
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Self)
@@ -154,7 +143,6 @@ pub struct SeedPerson {
     pub email: String,
     /// The id; without it one is derived from the address.
     pub id: Option<MemberId>,
-    /// The state of the invitation.
     #[serde(default)]
     pub status: Invitation,
     /// Whether the person can be added to groups.
@@ -198,16 +186,12 @@ impl From<String> for SeedPerson {
     }
 }
 
-/// The status of an account member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Invitation {
-    /// The person has joined.
     #[default]
     Accepted,
-    /// The person has not answered the invitation.
     Pending,
-    /// The person has declined.
     Rejected,
 }
 
@@ -228,7 +212,6 @@ pub struct SeedGroup {
     pub id: Option<GroupId>,
     /// Whether SCIM manages the group. The API then refuses to change or delete it.
     pub scim: bool,
-    /// The members.
     pub members: Vec<SeedEntry<SeedMember>>,
     /// The policies. A group without policies shows no `policies`.
     pub policies: Vec<SeedPolicy>,
@@ -249,9 +232,7 @@ pub struct SeedGroup {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedMember {
-    /// The address of an account member.
     pub email: Option<String>,
-    /// The id of an account member.
     pub id: Option<MemberId>,
     /// When the membership began, as an RFC 3339 instant.
     #[schemars(extend("format" = "date-time"))]
@@ -267,22 +248,17 @@ impl From<String> for SeedMember {
     }
 }
 
-/// The permissions of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Read and write.
     #[default]
     Write,
-    /// Read only.
     Read,
 }
 
-/// A rate limit.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// The requests in a window.
     pub requests: u32,
     /// The length of a window, from its first request.
     pub window: Delay,
@@ -291,18 +267,13 @@ pub struct RateLimit {
     pub spent: u32,
 }
 
-/// The headers that report the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RateLimitHeaders {
-    /// `Ratelimit` and `Ratelimit-Policy`.
     #[default]
     Ratelimit,
-    /// `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset`.
     XRatelimit,
-    /// All of them.
     Both,
-    /// None of them.
     None,
 }
 
@@ -346,5 +317,229 @@ impl JsonSchema for SeedToken {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string" })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedPolicy {
+    /// The id; without it one is derived.
+    pub id: Option<String>,
+    /// Whether the policy grants or denies the permissions.
+    #[serde(default)]
+    pub access: SeedPolicyAccess,
+    /// The permission groups, by name or id. An unknown name becomes a permission group of the account. An unknown id
+    /// is shown without a name.
+    pub permission_groups: Vec<SeedEntry<SeedGrantable>>,
+    /// The resource groups, by name or id. Without any, the policy applies to the whole account.
+    #[serde(default)]
+    pub resource_groups: Vec<SeedEntry<SeedGrantable>>,
+}
+
+/// Whether a policy grants or denies its permissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SeedPolicyAccess {
+    #[default]
+    Allow,
+    /// It denies them. A seed can have such a policy; a request with one is refused.
+    Deny,
+}
+
+impl SeedPolicyAccess {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A permission group or a resource group: a name, an id, or both.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SeedGrantable {
+    pub name: Option<String>,
+    /// The id; without it one is derived from the name.
+    pub id: Option<String>,
+    /// The label of a permission group, for filters.
+    pub label: Option<String>,
+}
+
+impl From<String> for SeedGrantable {
+    fn from(text: String) -> Self {
+        let is_id = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+        match is_id {
+            true => Self { id: Some(text), ..Self::default() },
+            false => Self { name: Some(text), ..Self::default() },
+        }
+    }
+}
+
+/// The audit log. It records the writes of the sandbox's clients, edits with an actor, and the entries given here. An
+/// edit without an actor leaves no entry.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SeedAuditLog {
+    /// The status that refuses every reading, such as 403.
+    #[schemars(range(min = 400, max = 599))]
+    pub refused: Option<u16>,
+    /// How long after its change an entry appears.
+    pub delay: Delay,
+    pub cursor: SeedCursor,
+    pub uri: SeedUri,
+    /// Whether `resource.request` is the body as text instead of JSON.
+    pub request_as_text: bool,
+    /// The fields that no entry has, as JSON pointers like /actor/email.
+    pub omit: Vec<String>,
+    /// The fields that have another value in every entry, as JSON pointers.
+    pub set: BTreeMap<String, Value>,
+    /// Changes before the sandbox started.
+    pub entries: Vec<SeedAuditEntry>,
+}
+
+/// A change before the sandbox started. It does not change the account of the seed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedAuditEntry {
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    #[serde(default)]
+    pub by: EditActor,
+    /// The change. The group and the person must be in the account.
+    pub edit: Edit,
+    /// The fields that this entry does not have.
+    #[serde(default)]
+    pub omit: Vec<String>,
+    /// The fields that have another value in this entry.
+    #[serde(default)]
+    pub set: BTreeMap<String, Value>,
+    /// The complete entry, instead of the usual one.
+    #[serde(default)]
+    pub verbatim: Option<Value>,
+}
+
+/// The place of the next page's cursor in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedCursor {
+    #[default]
+    After,
+    Cursor,
+}
+
+/// The form of a request's URI in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedUri {
+    #[default]
+    ClientV4,
+    Path,
+    Host,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeedPlace {
+    pub line: u64,
+    pub column: u64,
+}
+
+impl From<serde_saphyr::Location> for SeedPlace {
+    fn from(location: serde_saphyr::Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+/// An entry with its position in the text.
+#[derive(Clone, Debug)]
+pub struct SeedEntry<T> {
+    pub value: T,
+    /// `None` for an entry that was not parsed.
+    pub place: Option<SeedPlace>,
+}
+
+impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for SeedEntry<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value: TextOrMap(value), referenced, .. } = Spanned::deserialize(deserializer)?;
+        Ok(Self { value, place: Some(referenced.into()) })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for SeedEntry<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Entry_of_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<T>()] })
+    }
+}
+
+struct TextOrMap<T>(T);
+
+impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for TextOrMap<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrMapVisitor(PhantomData))
+    }
+}
+
+struct TextOrMapVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + From<String>> Visitor<'de> for TextOrMapVisitor<T> {
+    type Value = TextOrMap<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an email address, an id (in quotes if it looks like a number), or a map")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(TextOrMap(T::from(text.into())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(TextOrMap)
+    }
+}
+
+/// A duration, written like `50ms` or `2s`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Delay(pub Duration);
+
+impl Delay {
+    #[must_use]
+    pub const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// The instant after this delay, which is a year at most.
+    pub(crate) fn after(self, now: Instant) -> Instant {
+        const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+        now + self.0.min(AGES)
+    }
+}
+
+impl FromStr for Delay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let signed: jiff::SignedDuration =
+            text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 50ms or 2s"))?;
+        Duration::try_from(signed).map(Self).map_err(|_| format!("{text:?} is negative"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Delay {
+    fn schema_name() -> Cow<'static, str> {
+        "Delay".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": "a duration like 50ms or 2s" })
     }
 }

@@ -4,49 +4,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::audit::{AuditAlterations, AuditLog, AuditRecord, AuditedClient, AuditedRequest};
+use super::account::History;
+use super::audit::{AuditLog, AuditRecord, AuditedClient, AuditedRequest};
 use super::edit::EditActor;
-use super::history::History;
-use super::id;
-use super::policies::{Catalog, PolicyBody, StoredPolicy};
-use super::seed::Invitation;
-use super::values::Delay;
+use super::groups::{Catalog, PolicyBody, StoredPolicy};
+use super::seed::{Delay, Invitation, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
 
+/// A person of the seed, with the addresses that can change.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredPerson {
     pub(crate) email: Email,
     /// The address of the user of the membership.
     pub(crate) user_email: Email,
-    /// The address in lists of groups.
     pub(crate) group_email: Option<Email>,
-    pub(crate) status: Invitation,
-    pub(crate) joinable: bool,
-    /// The id of the user of the membership; without it one is derived.
-    pub(crate) user_id: Option<String>,
-    /// `None` if the API does not report it.
-    pub(crate) two_factor: Option<bool>,
+    pub(crate) seed: SeedPerson,
 }
 
 impl StoredPerson {
-    pub(crate) fn new(email: Email) -> Self {
-        Self {
-            user_email: email.clone(),
-            group_email: Some(email.clone()),
-            email,
-            status: Invitation::Accepted,
-            joinable: true,
-            user_id: None,
-            two_factor: Some(false),
-        }
+    pub(crate) fn new(email: Email, seed: SeedPerson) -> Self {
+        Self { user_email: email.clone(), group_email: Some(email.clone()), email, seed }
     }
 
     /// The user's id. There is none until the invitation is accepted.
     pub(crate) fn user_id(&self, member: MemberId) -> Option<String> {
-        let id = || self.user_id.clone().unwrap_or_else(|| id::of_user(member));
-        (self.status == Invitation::Accepted).then(id)
+        let id =
+            || self.seed.user_id.clone().map(|id| id.to_lowercase()).unwrap_or_else(|| hex("user", member.as_str()));
+        (self.seed.status == Invitation::Accepted).then(id)
     }
 }
 
@@ -93,7 +80,6 @@ impl StoredGroup {
         self.members.keys().copied()
     }
 
-    /// When the member was added.
     pub(crate) fn since(&self, member: MemberId) -> Option<Timestamp> {
         self.members.get(&member).copied()
     }
@@ -110,7 +96,6 @@ fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<It
     sorted.into()
 }
 
-/// How a list of people is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
     /// By id. This is used for the orders by name, because the sandbox has no names.
@@ -130,6 +115,7 @@ pub(crate) struct State {
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
     settling: Settling,
+    pub(crate) token_owner: Option<MemberId>,
     pub(crate) token_revoked: bool,
     pub(crate) history: History,
     clock: Clock,
@@ -139,7 +125,6 @@ pub(crate) struct State {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// The present time.
     Real,
     /// One second later at each change, so that the same changes have the same times.
     Counted(Timestamp),
@@ -153,7 +138,6 @@ pub(crate) struct Settling {
 }
 
 impl State {
-    /// An account without people and groups.
     pub(crate) fn new(clock: Clock, settling: Settling, audit: AuditLog) -> Self {
         Self {
             people: BTreeMap::new(),
@@ -163,6 +147,7 @@ impl State {
             catalog: Catalog::default(),
             audit,
             settling,
+            token_owner: None,
             token_revoked: false,
             history: History::default(),
             clock,
@@ -213,7 +198,6 @@ impl State {
         self.history.members_at(id, now, at)
     }
 
-    /// As [`Self::members_by_email`], at an instant.
     pub(crate) fn members_by_email_at(&mut self, id: GroupId, at: Instant) -> Arc<[MemberId]> {
         match self.history.changed_since(id, at) {
             true => by_email(&self.people, self.members_at(id, at).into_keys()),
@@ -225,12 +209,12 @@ impl State {
     pub(crate) fn people_sorted(&mut self, order: Order, status: Option<Invitation>) -> Arc<[MemberId]> {
         let people = &self.people;
         let sort = || {
-            let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.status == status));
+            let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.seed.status == status));
             let mut sorted: Vec<(&MemberId, &StoredPerson)> = chosen.collect();
             match order {
                 Order::Id => {}
                 Order::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
-                Order::Status => sorted.sort_by_key(|(_, person)| person.status.as_str()),
+                Order::Status => sorted.sort_by_key(|(_, person)| person.seed.status.as_str()),
             }
             sorted.into_iter().map(|(id, _)| *id).collect()
         };
@@ -266,7 +250,6 @@ impl State {
         true
     }
 
-    /// Adds members; returns whether that changed anything.
     pub(crate) fn add_members(&mut self, id: GroupId, added: &BTreeSet<MemberId>) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
         let wanted = group.member_ids().chain(added.iter().copied()).collect();
@@ -294,7 +277,8 @@ impl State {
     /// Creates a group whose members cannot be reached for a while, if the seed says so.
     pub(crate) fn create_group(&mut self, name: &str, policies: Vec<PolicyBody>) -> GroupId {
         self.created += 1;
-        let id = id::of_new_group(name, self.created);
+        // The number makes the id differ from that of a former group of the same name.
+        let id = derive("new group", &format!("{} {name}", self.created));
         let mut group = StoredGroup::new(name.into(), self.tick());
         group.settling = self.settling.requests;
         group.settles_at = Some(self.settling.time.after(Instant::now()));
@@ -306,7 +290,7 @@ impl State {
     fn stored(&mut self, policies: Vec<PolicyBody>, before: &[StoredPolicy]) -> Vec<StoredPolicy> {
         let mut new_id = || {
             self.created += 1;
-            id::hex("new policy", &self.created.to_string())
+            hex("new policy", &self.created.to_string())
         };
         policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
     }
@@ -353,8 +337,8 @@ impl State {
     pub(crate) fn person_with_or_new(&mut self, email: &Email) -> MemberId {
         self.person_with(email).unwrap_or_else(|| {
             // A person who had the address before may still have the derived id.
-            let id = id::of_person(email, |id| !self.people.contains_key(&id));
-            self.insert_person(id, StoredPerson::new(email.clone()));
+            let id = id_of_person(email, |id| !self.people.contains_key(&id));
+            self.insert_person(id, StoredPerson::new(email.clone(), SeedPerson::from(email.to_string())));
             id
         })
     }
@@ -385,25 +369,38 @@ impl State {
             return false;
         };
         self.by_email.remove(person.email.folded());
-        *person = StoredPerson {
-            status: person.status,
-            joinable: person.joinable,
-            user_id: person.user_id.take(),
-            two_factor: person.two_factor,
-            ..StoredPerson::new(email.clone())
-        };
+        *person = StoredPerson::new(email.clone(), person.seed.clone());
         self.by_email.insert(email.folded().to_owned(), id);
         self.sorted_people.clear();
         self.groups.values_mut().for_each(|group| group.sorted = None);
         true
     }
 
-    /// Records a change in the audit log.
     pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
         let time = match self.clock {
             Clock::Real => now(),
             Clock::Counted(now) => now,
         };
-        self.audit.record(AuditRecord { time, by, request, client, alterations: AuditAlterations::default() });
+        self.audit.record(AuditRecord { time, by, request, client, given: None });
     }
+}
+
+/// The id of an account member with an address: the first derived id that is free.
+pub(crate) fn id_of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
+    let address = email.folded();
+    let mut id = derive("member", address);
+    while !free(id) {
+        id = derive("next member", id.as_str());
+    }
+    id
+}
+
+pub(crate) fn hex(kind: &str, text: &str) -> String {
+    let digest = Sha256::digest(format!("convoke sandbox {kind}\n{text}"));
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[expect(clippy::expect_used, reason = "sixteen bytes in hex are an id, whatever the bytes")]
+pub(crate) fn derive<T: std::str::FromStr<Err: std::fmt::Debug>>(kind: &str, text: &str) -> T {
+    hex(kind, text).parse().expect("sixteen bytes in hex")
 }

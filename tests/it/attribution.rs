@@ -1,6 +1,6 @@
 //! `drift` names who made each unexpected change, as far as the audit log proves it.
 
-use convoke::sandbox::{Edit, EditActor, Endpoint, InGroup, Seed, SeedAuditLog};
+use convoke::sandbox::{Edit, EditActor, Endpoint, Seed, SeedAuditLog};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -22,10 +22,6 @@ fn world(audit: SeedAuditLog) -> World {
     given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"])])
 }
 
-fn in_group(member: &str) -> InGroup {
-    InGroup { group: "Admins".into(), member: member.into() }
-}
-
 fn edit(world: &World, by: Option<EditActor>, edit: Edit) {
     let edit = match by {
         Some(by) => edit.by(by),
@@ -41,10 +37,10 @@ fn scim() -> EditActor {
 #[test]
 fn drift_names_the_author_of_changes() {
     let world = world(SeedAuditLog::default());
-    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
-    edit(&world, Some(EditActor::token("ci-legacy")), Edit::Remove(in_group("bob@example.com")));
-    edit(&world, Some(scim()), Edit::Add(in_group("oscar@example.com")));
-    edit(&world, None, Edit::Add(in_group("peggy@example.com")));
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::add("Admins", "mallory@example.com"));
+    edit(&world, Some(EditActor::token("ci-legacy")), Edit::remove("Admins", "bob@example.com"));
+    edit(&world, Some(scim()), Edit::add("Admins", "oscar@example.com"));
+    edit(&world, None, Edit::add("Admins", "peggy@example.com"));
     let text = world.run("drift").exits(2).stdout;
     // The facts about a person are on their line or on the next one.
     let about = |person: &str| {
@@ -77,14 +73,14 @@ fn drift_names_the_author_of_changes() {
 #[test]
 fn an_entry_without_a_body_is_only_probable() {
     let world = world(SeedAuditLog { omit: vec!["/resource/request".into()], ..SeedAuditLog::default() });
-    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::add("Admins", "mallory@example.com"));
     world.run("drift").exits(2).says("probably added 20").says("by dana@example.com in the dashboard");
 }
 
 #[test]
 fn entry_without_actor_has_no_author() {
     let world = world(SeedAuditLog { omit: vec!["/actor".into()], ..SeedAuditLog::default() });
-    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::Add(in_group("mallory@example.com")));
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::add("Admins", "mallory@example.com"));
     let text = world.run("drift").exits(2).stdout;
     assert!(text.contains("by somebody that the audit log does not name") && !text.contains("dana"), "{text}");
 }
@@ -93,8 +89,8 @@ fn entry_without_actor_has_no_author() {
 fn a_log_that_is_refused_changes_nothing_else() {
     for status in [403, 404] {
         let world = world(SeedAuditLog { refused: Some(status), ..SeedAuditLog::default() });
-        edit(&world, None, Edit::Add(in_group("mallory@example.com")));
-        edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+        edit(&world, None, Edit::add("Admins", "mallory@example.com"));
+        edit(&world, None, Edit::remove("Admins", "bob@example.com"));
         let outcome = world.run("drift").exits(2);
         assert_eq!(outcome.stderr.matches("the audit log cannot be read").count(), 1, "{outcome}");
         assert!(outcome.stdout.contains("mallory@example.com"), "{outcome}");
@@ -107,7 +103,7 @@ fn log_is_read_only_for_differences() {
     world.run("drift").exits(0);
     let asked = |world: &World| world.account().request_counts().get(&Endpoint::ListAuditLog).copied().unwrap_or(0);
     assert_eq!(asked(&world), 0);
-    edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+    edit(&world, None, Edit::remove("Admins", "bob@example.com"));
     world.run("drift --no-audit-log").exits(2);
     assert_eq!(asked(&world), 0);
     assert_eq!(world.account().request_counts().get(&Endpoint::GetMember), None);
@@ -131,10 +127,10 @@ fn a_run_of_convoke_is_named_as_such() {
 fn at_most_ten_log_pages_are_read() {
     let world = world(SeedAuditLog::default());
     for _ in 0..700 {
-        edit(&world, Some(EditActor::token("noise")), Edit::Remove(in_group("alice@example.com")));
-        edit(&world, Some(EditActor::token("noise")), Edit::Add(in_group("alice@example.com")));
+        edit(&world, Some(EditActor::token("noise")), Edit::remove("Admins", "alice@example.com"));
+        edit(&world, Some(EditActor::token("noise")), Edit::add("Admins", "alice@example.com"));
     }
-    edit(&world, None, Edit::Remove(in_group("bob@example.com")));
+    edit(&world, None, Edit::remove("Admins", "bob@example.com"));
     let outcome = world.run("drift").exits(2);
     assert_eq!(world.account().request_counts().get(&Endpoint::ListAuditLog), Some(&10), "{outcome}");
 }

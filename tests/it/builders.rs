@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use convoke::model::GroupId;
 use convoke::sandbox::{
-    Edit, EditActor, EditBy, Endpoint, Fault, FaultRule, Invitation, Match, Readdressing, Seed, SeedEntry, SeedGroup,
-    SeedMember, SeedPerson, SeedToken, Share,
+    Edit, EditActor, Endpoint, Fault, FaultRule, Invitation, Match, Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson,
+    SeedToken, Share,
 };
 
 const fn entry<T>(value: T) -> SeedEntry<T> {
@@ -205,11 +205,11 @@ pub trait EditExt {
 
 impl EditExt for Edit {
     fn change_email(member: &str, to: &str) -> Self {
-        Self::ChangeEmail(Readdressing { member: member.into(), to: to.into() })
+        Self::ChangeEmail { member: member.into(), to: to.into() }
     }
 
     fn by(self, actor: EditActor) -> Self {
-        Self::By(EditBy { actor, edit: Box::new(self) })
+        Self::By { actor, edit: Box::new(self) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Saved plans: valid only for the account state that they were made from, continued after an interruption, and
 //! refused otherwise.
 
-use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, InGroup, Match, Seed};
+use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given};
@@ -278,7 +278,7 @@ fn put_does_not_override_a_foreign_change() {
     // Five members leave, so the group is replaced.
     let people =
         ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "stay@example.com"];
-    let edit = Edit::Add(InGroup { group: "Ops".into(), member: "other@example.com".into() });
+    let edit = Edit::add("Ops", "other@example.com");
     let seed = Seed::default()
         .person("other@example.com")
         .group("Ops", people)

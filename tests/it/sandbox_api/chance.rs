@@ -82,9 +82,7 @@ async fn chance_edits_concern_seed_people() {
     given.get(&given.members("Admins", "")).await;
     let fault = given.account.requests()[0].fault.clone();
     let Some(Fault::EditBefore(edit) | Fault::EditAfter(edit)) = fault else { panic!("no edit: {fault:?}") };
-    let (Edit::Add(InGroup { group, member }) | Edit::Remove(InGroup { group, member })) = edit else {
-        panic!("another edit: {edit:?}")
-    };
+    let (Edit::Add { group, member } | Edit::Remove { group, member }) = edit else { panic!("another edit: {edit:?}") };
     assert_eq!(group, "Admins");
     assert!(given.account.person_id(&member).is_some());
 }

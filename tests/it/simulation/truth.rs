@@ -31,7 +31,7 @@ impl Truth {
     /// Makes a change as another actor.
     pub fn edit(&mut self, account: &Account, edit: &Edit) {
         let about = match edit {
-            Edit::ChangeEmail(change) => account.person_id(&change.member).map(|id| (id, Some(change.to.clone()))),
+            Edit::ChangeEmail { member, to } => account.person_id(member).map(|id| (id, Some(to.clone()))),
             Edit::RemovePerson(who) => account.person_id(who).map(|id| (id, None)),
             _ => None,
         };

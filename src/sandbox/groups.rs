@@ -1,0 +1,262 @@
+//! User groups, their policies, and the permission groups and resource groups that policies name.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Rejection, Success};
+use super::request::{Call, PageSizes};
+use super::state::{StoredGroup, hex};
+use crate::model::GroupId;
+
+const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
+
+/// The body of requests that create or update a group.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    name: Option<String>,
+    policies: Option<Vec<PolicyBody>>,
+}
+
+/// A group without policies has no `policies` key.
+fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
+    let mut shown = json!({
+        "id": id,
+        "name": group.name,
+        "created_on": group.created_on.to_string(),
+        "modified_on": group.modified_on.to_string(),
+    });
+    let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
+    let policies: Vec<Value> = policies.collect();
+    if let Some(fields) = shown.as_object_mut() {
+        fields.extend(group.status.iter().map(|status| ("status".into(), json!(status))));
+        fields.extend((!policies.is_empty()).then(|| ("policies".into(), policies.into())));
+    }
+    shown
+}
+
+pub(crate) fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Rejection> {
+    call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
+}
+
+fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
+    let body: Body = call.incoming.json()?;
+    match &body.name {
+        Some(name) if name.trim().is_empty() => return Err(Rejection::invalid("a user group's name cannot be empty")),
+        Some(name) if call.state.groups().any(|(id, group)| group.name == *name && Some(id) != of) => {
+            let message = format!("The user group name {name:?} is already in use");
+            return Err(Rejection::bad_request(400, message));
+        }
+        _ => {}
+    }
+    let policies = body.policies.iter().flatten();
+    policies.clone().try_for_each(PolicyBody::check)?;
+    match of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
+        true => Err(Rejection::bad_request(400, "Cannot re-use policy IDs")),
+        false => Ok(body),
+    }
+}
+
+pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let id: Option<GroupId> = call.query.take_id("id")?;
+    let name = call.query.take("name");
+    let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
+    let paging = call.last_paging(&PAGE_SIZES)?;
+
+    let mut groups: Vec<(GroupId, &StoredGroup)> = call
+        .state
+        .groups()
+        .filter(|(group_id, _)| id.is_none_or(|id| id == *group_id))
+        .filter(|(_, group)| name.as_ref().is_none_or(|name| group.name == *name))
+        .filter(|(_, group)| fuzzy.as_ref().is_none_or(|part| group.name.to_lowercase().contains(part)))
+        .collect();
+    groups.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    Ok(Success::page(&groups, paging, |(id, group)| shown(call, *id, group)))
+}
+
+pub(crate) fn create(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let Body { name, policies } = checked(call, None)?;
+    let name = name.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
+    let id = call.state.create_group(&name, policies.unwrap_or_default());
+    Ok(Success::written(shown_now(call, id)?, true))
+}
+
+pub(crate) fn update(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let id = call.group()?;
+    let group = call.state.group(id).ok_or_else(Rejection::no_group)?;
+    let (scim, before) = (group.scim, group.name.clone());
+    let Body { name, policies } = checked(call, Some(id))?;
+    if scim && name.as_ref().is_some_and(|name| *name != before) {
+        return Err(Rejection::scim());
+    }
+    let effect = call.state.update_group(id, name.as_deref(), policies);
+    Ok(Success::written(shown_now(call, id)?, effect))
+}
+
+pub(crate) fn delete(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let id = call.group()?;
+    if call.state.group(id).ok_or_else(Rejection::no_group)?.scim {
+        return Err(Rejection::scim());
+    }
+    let effect = call.state.delete_group(id);
+    Ok(Success::written(json!({ "id": id }), effect))
+}
+
+/// The API's reference does not document these limits.
+const GRANTABLE_SIZES: PageSizes = PageSizes { least: 1, most: 1000, usual: 100 };
+
+pub(crate) fn permission_groups(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let label = call.query.take("label");
+    let all = call.state.catalog.permission_groups.clone();
+    let labeled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
+    list_grantable(call, labeled, Grantable::as_permission_group)
+}
+
+pub(crate) fn resource_groups(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let all = call.state.catalog.resource_groups.clone();
+    let account = call.account();
+    list_grantable(call, all, |group| group.as_resource_group(&account))
+}
+
+fn list_grantable(
+    call: &mut Call<'_>,
+    mut all: Vec<Grantable>,
+    shown: impl Fn(&Grantable) -> Value,
+) -> Result<Success, Rejection> {
+    let (id, name) = (call.query.take("id"), call.query.take("name"));
+    let paging = call.last_paging(&GRANTABLE_SIZES)?;
+    all.retain(|group| {
+        let is_it = id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id));
+        is_it && name.as_ref().is_none_or(|name| group.name == *name)
+    });
+    Ok(Success::page(&all, paging, shown))
+}
+
+/// The permission groups of every account, with their labels.
+const BUILT_IN: [(&str, &str); 7] = [
+    ("Administrator", "admin"),
+    ("Administrator Read Only", "admin_readonly"),
+    ("Super Administrator - All Privileges", "super_admin"),
+    ("Audit Logs Viewer", "audit_logs_viewer"),
+    ("Billing", "billing"),
+    ("DNS", "dns"),
+    ("Firewall", "firewall"),
+];
+
+/// A permission group or a resource group of the account.
+#[derive(Clone, Debug)]
+pub(crate) struct Grantable {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) label: Option<String>,
+}
+
+/// Everything that the policies of an account can name.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalog {
+    pub(crate) permission_groups: Vec<Grantable>,
+    pub(crate) resource_groups: Vec<Grantable>,
+}
+
+/// A policy of a group as it was sent. Fields besides the ids are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredPolicy {
+    pub(crate) id: String,
+    pub(crate) access: String,
+    pub(crate) permission_groups: Vec<Map<String, Value>>,
+    pub(crate) resource_groups: Vec<Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyBody {
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    access: String,
+    permission_groups: Vec<Map<String, Value>>,
+    resource_groups: Vec<Map<String, Value>>,
+}
+
+impl Grantable {
+    /// A permission group or a resource group, as `kind` says.
+    pub(crate) fn new(kind: &str, name: &str, id: Option<&str>, label: Option<&str>) -> Self {
+        let id = id.map_or_else(|| hex(kind, name), str::to_lowercase);
+        Self { id, name: name.into(), label: label.map(String::from) }
+    }
+
+    /// A permission group as its list shows it.
+    pub(crate) fn as_permission_group(&self) -> Value {
+        let mut meta = Map::from_iter([("scopes".into(), json!("com.cloudflare.api.account"))]);
+        meta.extend(self.label.iter().map(|label| ("label".into(), json!(label))));
+        json!({ "id": self.id, "name": self.name, "meta": meta })
+    }
+
+    /// A resource group as its list shows it.
+    pub(crate) fn as_resource_group(&self, account: &str) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "meta": { "key": "editable", "value": "false" },
+            "scope": [scope(account)],
+        })
+    }
+}
+
+fn scope(account: &str) -> Value {
+    json!({ "key": format!("com.cloudflare.api.account.{account}"), "objects": [{ "key": "*" }] })
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        let built_in = BUILT_IN.iter().map(|(name, label)| Grantable::new("permission group", name, None, Some(label)));
+        let everything = Grantable::new("resource group", "com.cloudflare.api.account.*", None, None);
+        Self { permission_groups: built_in.collect(), resource_groups: vec![everything] }
+    }
+}
+
+impl Catalog {
+    pub(crate) fn shown(&self, policy: &StoredPolicy, account: &str) -> Value {
+        let permission_groups = policy.permission_groups.iter().map(|sent| named(sent, &self.permission_groups));
+        let resource_groups = policy.resource_groups.iter().map(|sent| {
+            let mut shown = named(sent, &self.resource_groups);
+            shown.entry("scope").or_insert_with(|| scope(account));
+            shown
+        });
+        json!({
+            "id": policy.id,
+            "access": policy.access,
+            "permission_groups": permission_groups.collect::<Vec<_>>(),
+            "resource_groups": resource_groups.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The object as it was sent, with the name if there is one.
+fn named(sent: &Map<String, Value>, known: &[Grantable]) -> Map<String, Value> {
+    let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
+    let mut shown = sent.clone();
+    if let Some(grantable) = known.iter().find(|grantable| grantable.id.eq_ignore_ascii_case(id)) {
+        shown.entry("name").or_insert_with(|| json!(grantable.name));
+    }
+    shown
+}
+
+impl PolicyBody {
+    pub(crate) fn check(&self) -> Result<(), Rejection> {
+        let has_id = |sent: &Map<String, Value>| {
+            let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
+            !id.is_empty()
+        };
+        let valid = self.access == "allow" && self.permission_groups.iter().chain(&self.resource_groups).all(has_id);
+        if valid { Ok(()) } else { Err(Rejection::policy_invalid()) }
+    }
+
+    /// The policy as it is stored. A policy with unchanged content keeps its id.
+    pub(crate) fn into_stored(self, before: &[StoredPolicy], new_id: impl FnOnce() -> String) -> StoredPolicy {
+        let Self { id: _, access, permission_groups, resource_groups } = self;
+        let mut policy = StoredPolicy { id: String::new(), access, permission_groups, resource_groups };
+        let same = before.iter().find(|old| StoredPolicy { id: String::new(), ..(*old).clone() } == policy);
+        policy.id = same.map_or_else(new_id, |old| old.id.clone());
+        policy
+    }
+}
