@@ -134,7 +134,7 @@ impl<'p> Comparison<'p, '_> {
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
-        let (mut differences, left_out) = self.differences(group, &missing, &leaving, &ended);
+        let (mut differences, left_out) = self.differences(group, (&missing, &members), &leaving, &ended);
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
@@ -165,11 +165,11 @@ impl<'p> Comparison<'p, '_> {
     fn differences(
         &self,
         group: &DesiredGroup,
-        missing: &[Belonging<'p>],
+        (missing, members): (&[Belonging<'p>], &[Belonging<'p>]),
         leaving: &[PersonIndex],
         ended: &Ended,
     ) -> (Vec<Change>, bool) {
-        let mut differences = additions(missing, self.people);
+        let mut differences = additions(missing, members, self.people);
         differences.extend(removals(group, leaving, self.people, ended));
         if group.mode == Mode::Additive {
             differences.retain(|change| change.action == Action::Add || change.expired.is_some());
@@ -332,11 +332,20 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
     reported.collect()
 }
 
-fn additions(missing: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
-    let addition = |(index, entry): &Belonging<'_>| Change {
-        via: entry.via.clone(),
-        reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
-        ..Change::new(Action::Add, people.subject(*index), entry.origin.clone())
+/// The additions, each by the entry that ends last: a person with several entries stays as long as one of them says so.
+fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
+    let mut lasting: BTreeMap<PersonIndex, &DesiredMember> = BTreeMap::new();
+    if missing.iter().any(|(_, entry)| entry.until().is_some()) {
+        for (index, entry) in members {
+            let kept = lasting.entry(*index).or_insert(entry);
+            let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
+            if end(kept) < end(entry) {
+                *kept = entry;
+            }
+        }
+    }
+    let addition = |(index, entry): &Belonging<'_>| {
+        Change::addition(people.subject(*index), lasting.get(index).copied().unwrap_or(entry))
     };
     missing.iter().map(addition).collect()
 }

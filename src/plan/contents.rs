@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attribution, BaseChange, Blocked, Digest, GroupGuards, Operation, PlanGuards, Refusal};
 use crate::model::{
-    AccountId, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, PersonRef, RosterUse,
-    RunStatus,
+    AccountId, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, PersonRef,
+    RosterUse, RunStatus,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -125,6 +125,14 @@ pub struct Change {
     /// The rosters between the group and the entry, outermost first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<[RosterUse]>>,
+    /// For an addition: when the membership begins by its entry; null without a beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub from: Option<Timestamp>,
+    /// For an addition: the first instant after the membership; null if it does not end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
     /// The reason in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
@@ -204,8 +212,21 @@ pub struct Summary {
 impl Change {
     #[must_use]
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
-        let (via, reason, expired, held_by, since, added_at) = (None, None, None, None, None, None);
-        Self { action, member, origin, via, reason, expired, held_by, since, added_at, by: None }
+        let (via, from, until, reason, expired) = (None, None, None, None, None);
+        let (held_by, since, added_at) = (None, None, None);
+        Self { action, member, origin, via, from, until, reason, expired, held_by, since, added_at, by: None }
+    }
+
+    /// The addition of a member by an entry.
+    #[must_use]
+    pub fn addition(member: Member, entry: &DesiredMember) -> Self {
+        Self {
+            via: entry.via.clone(),
+            from: entry.from(),
+            until: entry.until(),
+            reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
+            ..Self::new(Action::Add, member, entry.origin.clone())
+        }
     }
 }
 

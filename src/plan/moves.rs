@@ -45,7 +45,8 @@ pub(super) fn keep_access(
             Some(_) if group.mode == Mode::Observe => {}
             Some((id, observed)) => {
                 let missing = members.iter().filter(|(member, _)| !observed.contains_key(member));
-                let changes: Vec<Change> = missing.map(|(member, entry)| arrival(*member, entry, people)).collect();
+                let changes: Vec<Change> =
+                    missing.map(|(member, entry)| Change::addition(people.subject_with_id(*member), entry)).collect();
                 if changes.is_empty() {
                     continue;
                 }
@@ -138,12 +139,4 @@ fn declarations<'a>(
         }
     }
     declared
-}
-
-fn arrival(member: MemberId, entry: &DesiredMember, people: &People<'_>) -> Change {
-    Change {
-        via: entry.via.clone(),
-        reason: entry.terms.as_deref().and_then(|terms| terms.reason.clone()),
-        ..Change::new(Action::Add, people.subject_with_id(member), entry.origin.clone())
-    }
 }
