@@ -116,7 +116,7 @@ fn account(memberships: usize) -> Result<Observed> {
         let group_id: GroupId = id(usize::MAX - group).parse()?;
         current.groups.insert(
             group_id,
-            GroupSummary { name: GroupName::from(&*format!("Group {group}")), created_on: None, grants: Vec::new() },
+            GroupSummary { name: GroupName::from(&*format!("Group {group}")), created_on: None, policies: Vec::new() },
         );
         let member = |place| {
             let place = if place % DIFFERENT == 0 { place + GROUP } else { place };

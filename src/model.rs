@@ -18,7 +18,8 @@ pub use desired::{
 pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
-    GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus, Sharing, Status, TokenOwner, TokenUser,
+    AccessPolicy, AccountInfo, Grant, GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus,
+    ScimGroup, Sharing, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, RosterUse};
 pub use status::RunStatus;

@@ -35,8 +35,9 @@ pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 pub use routes::Endpoint;
 pub use rules::{FaultRule, Match};
 pub use seed::{
-    Access, Delay, Invitation, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog, SeedCursor, SeedEntry,
-    SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess, SeedToken, SeedUri,
+    Access, Delay, Invitation, MemberOrder, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog,
+    SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess,
+    SeedToken, SeedUri, TokenStatus,
 };
 
 /// Why a sandbox cannot run.

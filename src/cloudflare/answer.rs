@@ -11,6 +11,7 @@ use super::call::{Answered, Call};
 use super::config::Credentials;
 use super::error::{ApiError, ApiErrorKind, ApiMessage, Fate};
 use super::http::{HttpAnswer, LONGEST, TransportError};
+use super::wire::ApiOperation;
 
 /// The maximum length of an external text in an error.
 const MOST_SHOWN: usize = 200;
@@ -61,7 +62,10 @@ fn success<T: DeserializeOwned>(
         malformed(format!("{}; it begins with: {}", fit(credentials, &why.to_string()), glimpse(credentials, &body)))
     };
     let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-    if let Some(contradiction) = envelope.contradiction() {
+    // SCIM has a form of its own, without the usual envelope.
+    if call.operation != ApiOperation::ListScimGroups
+        && let Some(contradiction) = envelope.contradiction()
+    {
         return Err(ApiError { messages: messages(credentials, &envelope), ..malformed(contradiction.to_owned()) });
     }
     if status != 200 {

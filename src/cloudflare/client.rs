@@ -22,7 +22,10 @@ use super::retry::Retry;
 use super::wire;
 use super::wire::{ApiOperation, MemberRef, WriteAnswer};
 use super::wire::{AuditCursor, AuditPage};
-use crate::model::{AccountId, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, TokenOwner, UserId};
+use crate::model::{
+    AccountId, AccountInfo, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
+    UserId,
+};
 
 /// The maximum page size for groups and for members of a group.
 const GROUPS_PER_PAGE: u64 = 500;
@@ -48,6 +51,16 @@ pub struct Client {
     account: AccountId,
     /// Whether its reads may still be sent for a short time after a stop.
     settles: bool,
+}
+
+/// The answer, or `None` if it was refused.
+fn allowed<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    use ApiErrorKind as K;
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if matches!(error.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl fmt::Debug for Client {
@@ -192,27 +205,64 @@ impl Client {
     ///
     /// Any [`ApiError`] except those that mean that there is no answer.
     pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
-        let url = self.caller.base_url.join(["user"]);
-        let call = Call {
-            operation: ApiOperation::ReadTokenOwner,
-            group: None,
-            message: Message { method: Method::GET, url, body: None },
-            retry: Retry::ReadIfAllowed,
-            settles: false,
-        };
-        match self.caller.call::<Single<wire::User>>(&call).await {
-            Ok(answered) => {
-                let wire::User { id, email } = answered.result.result;
-                Ok(UserId::new(&id).map(|user_id| TokenOwner { user_id, email }))
+        let user = allowed(self.ask::<wire::User>(ApiOperation::ReadTokenOwner, &["user"], &[]).await)?;
+        Ok(user.and_then(|wire::User { id, email }| Some(TokenOwner { user_id: UserId::new(&id)?, email })))
+    }
+
+    /// What the API tells about the account; nothing if the credentials may not read it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`] except a refusal.
+    pub async fn account_info(&self) -> Result<AccountInfo, ApiError> {
+        let path = ["accounts", self.account.as_str()];
+        let account = allowed(self.ask::<Value>(ApiOperation::ReadAccount, &path, &[]).await)?;
+        Ok(account.map(|account| wire::account_info(&account)).unwrap_or_default())
+    }
+
+    /// The groups as the list for identity providers shows them. Nothing is retried for lack of permission.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`], refusals included.
+    pub async fn scim_groups(&self) -> Result<Vec<ScimGroup>, ApiError> {
+        let path = ["accounts", self.account.as_str(), "scim", "v2", "Groups"];
+        let mut groups: Vec<ScimGroup> = Vec::new();
+        loop {
+            let start = (groups.len() + 1).to_string();
+            let query = [("startIndex", start.as_str()), ("count", "500")];
+            let call = self.question(ApiOperation::ListScimGroups, &path, &query);
+            let page: wire::ScimPage = self.caller.call(&call).await?.result;
+            let (before, total) = (groups.len(), page.total);
+            groups.extend(page.groups());
+            if groups.len() == before || groups.len() >= total {
+                return Ok(groups);
             }
-            Err(error) => match error.kind {
-                ApiErrorKind::Credentials
-                | ApiErrorKind::NotFound
-                | ApiErrorKind::Refused
-                | ApiErrorKind::NotAllowed => Ok(None),
-                _ => Err(error),
-            },
         }
+    }
+
+    /// The answer to a reading that the credentials may not be allowed to make, as the API sends it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ApiError`]. A refusal is not retried.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        operation: ApiOperation,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        let answered = self.caller.call::<Single<T>>(&self.question(operation, path, query)).await?;
+        Ok(answered.result.result)
+    }
+
+    fn question(&self, operation: ApiOperation, path: &[&str], query: &[(&str, &str)]) -> Call {
+        let mut url = self.caller.base_url.join(path.iter().copied());
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let message = Message { method: Method::GET, url, body: None };
+        Call { operation, group: None, message, retry: Retry::ReadIfAllowed, settles: false }
     }
 
     /// Adds members to a group. Members who are already in the group are allowed. One bad member makes the API refuse

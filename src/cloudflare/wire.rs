@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::answer::{ListPage, PageInfo, shown, text};
-use crate::model::{Email, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus, Status, UserId};
+use crate::model::{
+    AccessPolicy, AccountInfo, Email, Grant, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus,
+    ScimGroup, Status, UserId,
+};
 
 /// An operation of the API. A number is the number of members in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,9 @@ pub enum ApiOperation {
     ReadGroupMember(MemberId),
     ReadAuditLog,
     ReadTokenOwner,
+    ReadAccount,
+    VerifyToken,
+    ListScimGroups,
     AddMembers(usize),
     ReplaceMembers(usize),
     RemoveMember(MemberId),
@@ -36,6 +42,9 @@ impl ApiOperation {
             Self::ReadGroupMember(_) => "read_group_member",
             Self::ReadAuditLog => "read_audit_log",
             Self::ReadTokenOwner => "read_token_owner",
+            Self::ReadAccount => "read_account",
+            Self::VerifyToken => "verify_token",
+            Self::ListScimGroups => "list_scim_groups",
             Self::AddMembers(_) => "add_members",
             Self::ReplaceMembers(_) => "replace_members",
             Self::RemoveMember(_) => "remove_member",
@@ -52,6 +61,9 @@ impl fmt::Display for ApiOperation {
             Self::ReadGroupMember(member) => write!(f, "read member {member}"),
             Self::ReadAuditLog => f.write_str("read the account's audit log"),
             Self::ReadTokenOwner => f.write_str("read the token's user"),
+            Self::ReadAccount => f.write_str("read the account"),
+            Self::VerifyToken => f.write_str("verify the token"),
+            Self::ListScimGroups => f.write_str("list the groups of identity providers"),
             Self::AddMembers(1) => f.write_str("add 1 member"),
             Self::AddMembers(count) => write!(f, "add {count} members"),
             Self::ReplaceMembers(count) => write!(f, "set all {count} members"),
@@ -79,7 +91,9 @@ fn status(text: Option<&str>) -> Option<Status> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
     pub id: GroupId,
-    name: String,
+    /// Optional in the API's newest reference. Such a group can only be found by its pin.
+    #[serde(default, deserialize_with = "text")]
+    name: Option<String>,
     #[serde(default, deserialize_with = "time")]
     created_on: Option<Timestamp>,
     /// A group without policies does not have this key.
@@ -89,29 +103,79 @@ pub(super) struct Group {
 
 impl From<Group> for GroupSummary {
     fn from(wire: Group) -> Self {
-        Self { name: GroupName(wire.name.into()), created_on: wire.created_on, grants: grants(&wire.policies) }
+        let name = GroupName(wire.name.unwrap_or_default().into());
+        Self { name, created_on: wire.created_on, policies: policies(&wire.policies) }
     }
 }
 
-/// The names of the policies' permission groups. Unreadable entries are shown as such, not ignored.
-fn grants(policies: &Value) -> Vec<String> {
-    const UNREADABLE: &str = "a permission group that cannot be read";
+const UNREADABLE: &str = "a permission group that cannot be read";
+
+/// The name of a permission group, a resource group or a role, or its id.
+fn name(object: &Value) -> Option<String> {
     const LONGEST_NAME: usize = 200;
-    let name = |group: &Value| {
-        let name = group.get("name").or_else(|| group.get("id")).and_then(Value::as_str).unwrap_or(UNREADABLE);
-        name.chars().take(LONGEST_NAME).collect::<String>()
-    };
-    let granted = |policy: &Value| match policy.get("permission_groups") {
-        Some(Value::Array(groups)) => groups.iter().map(name).collect(),
-        _ => vec![UNREADABLE.to_owned()],
-    };
-    let names: Vec<String> = match policies {
+    let name = object.get("name").or_else(|| object.get("id")).and_then(Value::as_str);
+    name.map(|name| name.chars().take(LONGEST_NAME).collect())
+}
+
+/// The policies at a key that may be missing. An unreadable part is shown as such, not ignored.
+fn policies(policies: &Value) -> Vec<AccessPolicy> {
+    match policies {
         Value::Null => Vec::new(),
-        Value::Array(policies) => policies.iter().flat_map(granted).collect(),
-        _ => vec![UNREADABLE.to_owned()],
+        Value::Array(policies) => policies.iter().map(policy).collect(),
+        unreadable => vec![policy(unreadable)],
+    }
+}
+
+fn policy(policy: &Value) -> AccessPolicy {
+    let list = |key: &str| policy.get(key).and_then(Value::as_array).map(Vec::as_slice);
+    let denies = policy.get("access").and_then(Value::as_str).is_some_and(|access| access != "allow");
+    let resources: Vec<Vec<String>> = list("resource_groups").unwrap_or_default().iter().map(resource).collect();
+    let resources = if resources.is_empty() { vec![Vec::new()] } else { resources };
+    let unreadable = [Value::Null];
+    let mut grants = Vec::new();
+    for group in list("permission_groups").unwrap_or(&unreadable) {
+        let ends = group.pointer("/meta/eol_at").and_then(Value::as_str).map(|ends| shown(ends, 40));
+        for resource in &resources {
+            let permission = name(group).unwrap_or_else(|| UNREADABLE.to_owned());
+            grants.push(Grant { permission, resource: resource.clone(), denies, ends: ends.clone() });
+        }
+    }
+    let mut ids: Vec<String> = list("permission_groups").unwrap_or(&unreadable).iter().map(identity).collect();
+    let scopes = list("resource_groups").unwrap_or_default();
+    let mut scopes: Vec<String> =
+        scopes.iter().map(|group| group.get("scope").map_or_else(|| identity(group), Value::to_string)).collect();
+    ids.sort_unstable();
+    scopes.sort_unstable();
+    AccessPolicy { grants, content: format!("{denies} {ids:?} {scopes:?}") }
+}
+
+/// The id of a permission group or resource group, or the whole object without one.
+fn identity(object: &Value) -> String {
+    object.get("id").and_then(Value::as_str).map_or_else(|| object.to_string(), str::to_ascii_lowercase)
+}
+
+/// The names of a resource group: its own, its scope's key and the objects; none if its scope is the whole account.
+fn resource(group: &Value) -> Vec<String> {
+    const ACCOUNT: &str = "com.cloudflare.api.account.";
+    let scopes = match group.get("scope") {
+        // Older answers have a list.
+        Some(Value::Array(scopes)) => scopes.as_slice(),
+        Some(scope) => std::slice::from_ref(scope),
+        None => &[],
     };
-    let mut seen = BTreeSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+    let key = |object: &Value| object.get("key").and_then(Value::as_str).map(str::to_owned);
+    let is_account = |key: &str| key.strip_prefix(ACCOUNT).is_some_and(|id| !id.contains('.'));
+    let mut keys = Vec::new();
+    for scope in scopes {
+        let objects = scope.get("objects").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        keys.extend(key(scope).filter(|key| !is_account(key)));
+        keys.extend(objects.iter().filter_map(key).filter(|object| object != "*"));
+    }
+    if keys.is_empty() && scopes.iter().any(|scope| key(scope).is_some_and(|key| is_account(&key))) {
+        return Vec::new();
+    }
+    let named = name(group).unwrap_or_else(|| "a resource that cannot be read".to_owned());
+    std::iter::once(named).chain(keys).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -141,6 +205,10 @@ pub(super) struct AccountMember {
     status: Option<String>,
     #[serde(default, deserialize_with = "member_user")]
     user: MemberUser,
+    #[serde(default)]
+    roles: Value,
+    #[serde(default)]
+    policies: Value,
 }
 
 #[derive(Debug, Default)]
@@ -157,7 +225,18 @@ impl AccountMember {
         let mut emails: Vec<Email> = self.email.into_iter().chain(self.user.email).collect();
         emails.sort();
         emails.dedup();
-        Person { emails: emails.into(), status, user_id: self.user.id, two_factor: self.user.two_factor }
+        let roles = self.roles.as_array().map(Vec::as_slice).unwrap_or_default();
+        Person {
+            emails: emails.into(),
+            status,
+            user_id: self.user.id,
+            two_factor: self.user.two_factor,
+            roles: roles
+                .iter()
+                .map(|role| name(role).unwrap_or_else(|| "a role that cannot be read".to_owned()))
+                .collect(),
+            policies: policies(&self.policies),
+        }
     }
 
     fn status(&self) -> PersonStatus {
@@ -181,6 +260,38 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
         email: text("email").and_then(|text| text.parse().ok()),
         two_factor: user.get("two_factor_authentication_enabled").and_then(Value::as_bool),
     })
+}
+
+pub(super) fn account_info(account: &Value) -> AccountInfo {
+    let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let organization = text("/managed_by/parent_org_name").or_else(|| text("/managed_by/parent_org_id"));
+    let is_managed = text("/managed_by/parent_org_id").is_some();
+    AccountInfo {
+        name: text("/name").map(|name| shown(name, 100)),
+        organization: organization.filter(|_| is_managed).map(|name| shown(name, 100)),
+    }
+}
+
+/// A page of the groups in SCIM's form.
+#[derive(Debug, Deserialize)]
+pub(super) struct ScimPage {
+    #[serde(default, rename = "totalResults")]
+    pub total: usize,
+    #[serde(default, rename = "Resources")]
+    resources: Vec<Value>,
+}
+
+impl ScimPage {
+    pub(super) fn groups(&self) -> impl ExactSizeIterator<Item = ScimGroup> + '_ {
+        self.resources.iter().map(|group| {
+            let text = |key: &str| group.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+            ScimGroup {
+                id: text("id").unwrap_or_default().to_ascii_lowercase(),
+                name: text("displayName").map(String::from),
+                external: text("externalId").is_some(),
+            }
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! What was read from the account.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,9 +77,68 @@ pub struct GroupSummary {
     pub name: GroupName,
     /// `None` if the list has no valid time.
     pub created_on: Option<Timestamp>,
-    /// The names of the permission groups of its policies, in the API's order and without duplicates. Renderers must
-    /// escape them.
-    pub grants: Vec<String>,
+    pub policies: Vec<AccessPolicy>,
+}
+
+impl GroupSummary {
+    /// What membership gives, in the API's order and without duplicates.
+    #[must_use]
+    pub fn grants(&self) -> Vec<&Grant> {
+        let mut seen = BTreeSet::new();
+        self.policies.iter().flat_map(|policy| &policy.grants).filter(|grant| seen.insert(*grant)).collect()
+    }
+}
+
+/// A policy of a group or of an account member. Its texts come from outside: renderers must escape them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccessPolicy {
+    pub grants: Vec<Grant>,
+    /// The access, the permission groups and the scopes, in one order: two policies are equal if these are.
+    pub content: String,
+}
+
+/// A permission group on one resource, as one policy gives it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    pub permission: String,
+    /// The names of the resource; none for the whole account. The first one is shown, a pin may use any of them.
+    pub resource: Vec<String>,
+    pub denies: bool,
+    /// When Cloudflare ends the permission group, as it writes it.
+    pub ends: Option<String>,
+}
+
+impl Grant {
+    /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`.
+    #[must_use]
+    pub fn is(&self, pin: &str) -> bool {
+        let resource = pin.strip_prefix(&self.permission).filter(|_| !self.denies);
+        match (resource, self.resource.as_slice()) {
+            (Some(rest), []) => rest.is_empty(),
+            (Some(rest), names) => rest.strip_prefix(" on ").is_some_and(|rest| names.iter().any(|name| name == rest)),
+            (None, _) => false,
+        }
+    }
+
+    /// The grant as a pin names it.
+    #[must_use]
+    pub fn pin(&self) -> String {
+        let denies = if self.denies { "denies " } else { "" };
+        match self.resource.first() {
+            None => format!("{denies}{}", self.permission),
+            Some(resource) => format!("{denies}{} on {resource}", self.permission),
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.pin())?;
+        match &self.ends {
+            Some(ends) => write!(f, " (ends {ends})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An account member, as a group lists them.
@@ -137,6 +196,10 @@ pub struct Person {
     pub user_id: Option<UserId>,
     /// Whether the user has two-factor authentication on; `None` if the API does not report it.
     pub two_factor: Option<bool>,
+    /// The names of the member's own roles.
+    pub roles: Vec<String>,
+    /// The member's policies. Whether those of groups are among them is not documented.
+    pub policies: Vec<AccessPolicy>,
 }
 
 /// The user of the credentials.
@@ -144,6 +207,23 @@ pub struct Person {
 pub struct TokenOwner {
     pub user_id: UserId,
     pub email: Option<Email>,
+}
+
+/// What the API tells about the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountInfo {
+    pub name: Option<String>,
+    /// The organization that the account belongs to: its name, or its id without one.
+    pub organization: Option<String>,
+}
+
+/// A group as the list for identity providers shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScimGroup {
+    pub id: String,
+    pub name: Option<String>,
+    /// Whether it has an id of an identity provider, which then probably manages it.
+    pub external: bool,
 }
 
 /// The state of an account member's invitation.

@@ -82,7 +82,8 @@ pub struct ReviewGroup {
     #[serde(serialize_with = "mode_or_unmanaged")]
     #[schemars(with = "String", extend("enum" = ["exact", "additive", "observe", "unmanaged"]))]
     pub mode: Option<Mode>,
-    /// The permission groups of the group's policies, as the list of groups shows them.
+    /// The permission groups of the group's policies, as the list of groups shows them: `NAME`, or `NAME on RESOURCE`
+    /// where they are limited to one, with the end of those that Cloudflare retires.
     pub grants: Vec<String>,
     /// Sorted by person.
     pub memberships: Vec<ReviewMembership>,
@@ -173,7 +174,9 @@ impl<'a> Reviewer<'a> {
         }
         memberships.retain(|membership| membership.standing != Standing::NotNow);
         memberships.sort_by_cached_key(|membership| (membership.person.to_ascii_lowercase(), membership.member_id));
-        let grants = id.and_then(|id| self.observed.groups.get(&id)).map(|group| group.grants.clone());
+        let grants = id
+            .and_then(|id| self.observed.groups.get(&id))
+            .map(|group| group.grants().iter().map(ToString::to_string).collect());
         ReviewGroup {
             id,
             name: name.clone(),

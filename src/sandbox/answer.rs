@@ -1,12 +1,15 @@
 //! The API's answers: the envelope, refusals with their codes, and the bytes of a response.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 
 use super::fault::{Cut, Fault, Late, Respond, alter};
@@ -17,21 +20,27 @@ use crate::model::MemberId;
 #[derive(Debug)]
 pub(crate) struct Success {
     pub(crate) result: Value,
+    /// Whether the result is the whole answer, in SCIM's form.
+    is_scim: bool,
     result_info: Option<Value>,
     pub(crate) effect: bool,
 }
 
 impl Success {
     pub(crate) const fn read(result: Value) -> Self {
-        Self { result, result_info: None, effect: false }
+        Self { result, is_scim: false, result_info: None, effect: false }
     }
 
     pub(crate) const fn read_with(result: Value, result_info: Value) -> Self {
-        Self { result, result_info: Some(result_info), effect: false }
+        Self { result, is_scim: false, result_info: Some(result_info), effect: false }
     }
 
     pub(crate) const fn written(result: Value, effect: bool) -> Self {
-        Self { result, result_info: None, effect }
+        Self { result, is_scim: false, result_info: None, effect }
+    }
+
+    pub(crate) const fn scim(result: Value) -> Self {
+        Self { result, is_scim: true, result_info: None, effect: false }
     }
 
     pub(crate) fn page<T>(sorted: &[T], paging: Paging, shown: impl Fn(&T) -> Value) -> Self {
@@ -171,6 +180,9 @@ impl Reply {
 
     pub(crate) fn new(result: Result<Success, Rejection>) -> Self {
         match result {
+            Ok(success) if success.is_scim => {
+                Self { content_type: "application/scim+json", ..Self::json(StatusCode::OK, success.result) }
+            }
             Ok(success) => Self::json(StatusCode::OK, success.envelope()),
             Err(rejection) => Self::refusal(&rejection),
         }
@@ -247,7 +259,7 @@ impl Reply {
         entries.map(|entries| entries.iter().filter_map(id).collect())
     }
 
-    pub(crate) fn into_response(self, number: u64, allowance: Allowance) -> Response {
+    pub(crate) fn into_response(self, number: u64, allowance: Allowance, ahead: Duration) -> Response {
         let bytes = match self.body {
             Value::String(text) => Bytes::from(text),
             value => value.to_string().into(),
@@ -262,6 +274,13 @@ impl Reply {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if !ahead.is_zero()
+            && let Ok(time) = Timestamp::now().checked_add(ahead)
+            && let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&time)
+            && let Ok(date) = date.parse()
+        {
+            headers.insert(DATE, date);
+        }
         if self.cut.is_some() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }

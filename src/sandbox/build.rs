@@ -102,6 +102,7 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
     };
     let settling = Settling { requests: seed.new_groups_settle, time: seed.new_groups_settle_for };
     let mut state = State::new(clock, settling, AuditLog::new(seed.audit_log.clone()));
+    state.member_order = seed.member_order;
     for SeedEntry { value, place } in &seed.permission_groups {
         permission_group(&mut state.catalog, value, *place)?;
     }
@@ -164,12 +165,27 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
     if let Some(text) = &value.group_email {
         person.group_email = text.as_deref().map(|text| email(text, *place)).transpose()?;
     }
+    for (nth, policy) in value.policies.iter().enumerate() {
+        person.policies.push(stored_policy(&mut state.catalog, &format!("{nth} of {id}"), policy)?);
+    }
     state.insert_person(id, person);
     Ok(())
 }
 
 fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedError> {
-    let SeedGroup { id, scim, members, policies, created_on, status, policy_invalid, settling, settling_for } = seed;
+    let SeedGroup {
+        id,
+        scim,
+        external_id,
+        nameless,
+        members,
+        policies,
+        created_on,
+        status,
+        policy_invalid,
+        settling,
+        settling_for,
+    } = seed;
     let id: GroupId = id.unwrap_or_else(|| derive("group", name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.group(id) {
@@ -182,6 +198,8 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     };
     let mut group = StoredGroup::new(name.into(), created_on);
     group.status.clone_from(status);
+    group.external_id.clone_from(external_id);
+    group.nameless = *nameless;
     for (nth, policy) in policies.iter().enumerate() {
         group.policies.push(stored_policy(&mut state.catalog, &format!("{nth} of {name}"), policy)?);
     }
@@ -249,22 +267,20 @@ fn permission_group(
     seed: &SeedGrantable,
     place: Option<SeedPlace>,
 ) -> Result<String, SeedError> {
-    grantable(&mut catalog.permission_groups, seed, place, |name, id| {
-        Grantable::new("permission group", name, id, seed.label.as_deref())
-    })
+    grantable(&mut catalog.permission_groups, "permission group", seed, place)
 }
 
 fn resource_group(catalog: &mut Catalog, seed: &SeedGrantable, place: Option<SeedPlace>) -> Result<String, SeedError> {
-    grantable(&mut catalog.resource_groups, seed, place, |name, id| Grantable::new("resource group", name, id, None))
+    grantable(&mut catalog.resource_groups, "resource group", seed, place)
 }
 
 fn grantable(
     known: &mut Vec<Grantable>,
+    kind: &str,
     seed: &SeedGrantable,
     place: Option<SeedPlace>,
-    make: impl FnOnce(&str, Option<&str>) -> Grantable,
 ) -> Result<String, SeedError> {
-    let SeedGrantable { name, id, label: _ } = seed;
+    let SeedGrantable { name, id, label, eol_at, scope } = seed;
     match (name, id) {
         (None, None) => Err(problem(place, "a permission group or a resource group has a name or an id")),
         (None, Some(id)) => Ok(id.to_lowercase()),
@@ -273,7 +289,10 @@ fn grantable(
             if let Some(one) = known.iter().find(is_it) {
                 return Ok(one.id.clone());
             }
-            let new = make(name, id.as_deref());
+            let mut new = Grantable::new(kind, name, id.as_deref(), label.as_deref());
+            new.eol_at.clone_from(eol_at);
+            let zone = format!("com.cloudflare.api.account.zone.{}", new.id);
+            new.scope = Some((scope.clone(), if scope.is_some() { "*".into() } else { zone }));
             let id = new.id.clone();
             known.push(new);
             Ok(id)

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::Rejection;
 use super::routes::Endpoint;
-use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, SeedToken};
+use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, SeedToken, TokenStatus};
 
 /// The live API's limit, which answers report if the seed sets none.
 const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
@@ -17,13 +17,19 @@ const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::fro
 pub(crate) struct Gatekeeper {
     token: Option<SeedToken>,
     access: Access,
+    status: TokenStatus,
     /// The number of requests that are still refused because the token is new.
     settles: u32,
 }
 
 impl Gatekeeper {
     pub(crate) fn new(seed: &Seed) -> Self {
-        Self { token: seed.token.clone(), access: seed.token_access, settles: seed.token_settles }
+        Self {
+            token: seed.token.clone(),
+            access: seed.token_access,
+            status: seed.token_status,
+            settles: seed.token_settles,
+        }
     }
 
     pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Endpoint, revoked: bool) -> Result<(), Rejection> {
@@ -33,6 +39,9 @@ impl Gatekeeper {
                 true => Rejection::unauthorized(),
                 false => Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
             });
+        }
+        if self.status != TokenStatus::Active && operation != Endpoint::VerifyToken {
+            return Err(Rejection::unauthorized());
         }
         if self.settles > 0 {
             self.settles -= 1;

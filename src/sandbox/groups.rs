@@ -20,12 +20,15 @@ struct Body {
 
 /// A group without policies has no `policies` key.
 fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
-    let mut shown = json!({
-        "id": id,
-        "name": group.name,
-        "created_on": group.created_on.to_string(),
-        "modified_on": group.modified_on.to_string(),
-    });
+    let mut shown = match group.nameless {
+        true => json!({ "id": id }),
+        false => json!({
+            "id": id,
+            "name": group.name,
+            "created_on": group.created_on.to_string(),
+            "modified_on": group.modified_on.to_string(),
+        }),
+    };
     let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     let policies: Vec<Value> = policies.collect();
     if let Some(fields) = shown.as_object_mut() {
@@ -72,6 +75,30 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
         .collect();
     groups.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     Ok(Success::page(&groups, paging, |(id, group)| shown(call, *id, group)))
+}
+
+/// The groups in SCIM's own form. The reference documents no maximum for `count`.
+pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    let start = call.query.take_number("startIndex", 1, usize::MAX)?.unwrap_or(1);
+    let count = call.query.take_number("count", 0, usize::MAX)?.unwrap_or(100);
+    call.query.finish()?;
+    let count = call.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(count, |cap| cap.min(count));
+    let total = call.state.groups().count();
+    let page = call.state.groups().skip(start - 1).take(count).map(|(id, group)| {
+        let mut shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
+        if let (Some(external), Some(fields)) = (&group.external_id, shown.as_object_mut()) {
+            fields.insert("externalId".into(), json!(external));
+        }
+        shown
+    });
+    let resources: Vec<Value> = page.collect();
+    Ok(Success::scim(json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": total,
+        "startIndex": start,
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    })))
 }
 
 pub(crate) fn create(call: &mut Call<'_>) -> Result<Success, Rejection> {
@@ -149,6 +176,9 @@ pub(crate) struct Grantable {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) label: Option<String>,
+    pub(crate) eol_at: Option<String>,
+    /// The key and the only object of a resource group's scope; `None` for the whole account.
+    pub(crate) scope: Option<(Option<String>, String)>,
 }
 
 /// Everything that the policies of an account can name.
@@ -181,14 +211,28 @@ impl Grantable {
     /// A permission group or a resource group, as `kind` says.
     pub(crate) fn new(kind: &str, name: &str, id: Option<&str>, label: Option<&str>) -> Self {
         let id = id.map_or_else(|| hex(kind, name), str::to_lowercase);
-        Self { id, name: name.into(), label: label.map(String::from) }
+        Self { id, name: name.into(), label: label.map(String::from), eol_at: None, scope: None }
+    }
+
+    fn meta(&self) -> Map<String, Value> {
+        let mut meta = Map::from_iter([("scopes".into(), json!("com.cloudflare.api.account"))]);
+        meta.extend(self.label.iter().map(|label| ("label".into(), json!(label))));
+        meta.extend(self.eol_at.iter().map(|end| ("eol_at".into(), json!(end))));
+        meta
+    }
+
+    fn scope(&self, account: &str) -> Value {
+        let whole = || format!("com.cloudflare.api.account.{account}");
+        let (key, object) = match &self.scope {
+            None => (whole(), "*"),
+            Some((key, object)) => (key.clone().unwrap_or_else(whole), object.as_str()),
+        };
+        json!({ "key": key, "objects": [{ "key": object }] })
     }
 
     /// A permission group as its list shows it.
     pub(crate) fn as_permission_group(&self) -> Value {
-        let mut meta = Map::from_iter([("scopes".into(), json!("com.cloudflare.api.account"))]);
-        meta.extend(self.label.iter().map(|label| ("label".into(), json!(label))));
-        json!({ "id": self.id, "name": self.name, "meta": meta })
+        json!({ "id": self.id, "name": self.name, "meta": self.meta() })
     }
 
     /// A resource group as its list shows it.
@@ -197,13 +241,9 @@ impl Grantable {
             "id": self.id,
             "name": self.name,
             "meta": { "key": "editable", "value": "false" },
-            "scope": [scope(account)],
+            "scope": [self.scope(account)],
         })
     }
-}
-
-fn scope(account: &str) -> Value {
-    json!({ "key": format!("com.cloudflare.api.account.{account}"), "objects": [{ "key": "*" }] })
 }
 
 impl Default for Catalog {
@@ -216,10 +256,19 @@ impl Default for Catalog {
 
 impl Catalog {
     pub(crate) fn shown(&self, policy: &StoredPolicy, account: &str) -> Value {
-        let permission_groups = policy.permission_groups.iter().map(|sent| named(sent, &self.permission_groups));
+        let permission_groups = policy.permission_groups.iter().map(|sent| {
+            named(sent, &self.permission_groups, |shown, known| {
+                if known.eol_at.is_some() {
+                    shown.entry("meta").or_insert_with(|| known.meta().into());
+                }
+            })
+        });
         let resource_groups = policy.resource_groups.iter().map(|sent| {
-            let mut shown = named(sent, &self.resource_groups);
-            shown.entry("scope").or_insert_with(|| scope(account));
+            let mut shown = named(sent, &self.resource_groups, |shown, known| {
+                shown.entry("scope").or_insert_with(|| known.scope(account));
+            });
+            let whole = || Grantable::new("resource group", "", None, None).scope(account);
+            shown.entry("scope").or_insert_with(whole);
             shown
         });
         json!({
@@ -232,11 +281,16 @@ impl Catalog {
 }
 
 /// The object as it was sent, with the name if there is one.
-fn named(sent: &Map<String, Value>, known: &[Grantable]) -> Map<String, Value> {
+fn named(
+    sent: &Map<String, Value>,
+    known: &[Grantable],
+    complete: impl Fn(&mut Map<String, Value>, &Grantable),
+) -> Map<String, Value> {
     let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
     let mut shown = sent.clone();
     if let Some(grantable) = known.iter().find(|grantable| grantable.id.eq_ignore_ascii_case(id)) {
         shown.entry("name").or_insert_with(|| json!(grantable.name));
+        complete(&mut shown, grantable);
     }
     shown
 }

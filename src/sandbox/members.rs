@@ -9,7 +9,7 @@ use super::answer::{Rejection, Success};
 use super::request::{Call, PageSizes};
 use super::seed::{Invitation, Seed};
 use super::state::{Order, State, StoredGroup, StoredPerson, hex};
-use crate::model::{GroupId, MemberId};
+use crate::model::{AccountId, GroupId, MemberId};
 
 const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
@@ -170,7 +170,7 @@ const ORDERS: [(&str, Order); 4] = [
 const STATUSES: [(&str, Invitation); 3] =
     [("accepted", Invitation::Accepted), ("pending", Invitation::Pending), ("rejected", Invitation::Rejected)];
 
-fn shown_person(id: MemberId, person: &StoredPerson) -> Value {
+fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
     let mut user = json!({
         "id": person.user_id(id),
         "email": person.user_email,
@@ -180,12 +180,13 @@ fn shown_person(id: MemberId, person: &StoredPerson) -> Value {
     if let (Some(fields), Some(two_factor)) = (user.as_object_mut(), person.seed.two_factor.unwrap_or(Some(false))) {
         fields.insert("two_factor_authentication_enabled".into(), json!(two_factor));
     }
+    let policies = person.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     json!({
         "id": id,
         "email": person.email,
         "status": person.seed.status.as_str(),
-        "roles": [],
-        "policies": [],
+        "roles": person.seed.roles.iter().map(|name| json!({ "id": hex("role", name), "name": name })).collect::<Vec<_>>(),
+        "policies": policies.collect::<Vec<_>>(),
         "user": user,
     })
 }
@@ -196,14 +197,14 @@ pub(crate) fn list_people(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let paging = call.last_paging(&PEOPLE_SIZES)?;
     let sorted = call.state.people_sorted(order, status);
     Ok(Success::page(&sorted, paging, |id| {
-        call.state.person(*id).map_or(Value::Null, |person| shown_person(*id, person))
+        call.state.person(*id).map_or(Value::Null, |person| shown_person(call, *id, person))
     }))
 }
 
 pub(crate) fn get_person(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let id = call.member()?;
     let person = call.state.person(id).ok_or_else(|| Rejection::not_found("Member not found in the account"))?;
-    Ok(Success::read(shown_person(id, person)))
+    Ok(Success::read(shown_person(call, id, person)))
 }
 
 pub(crate) fn token_user(call: &mut Call<'_>) -> Result<Success, Rejection> {
@@ -218,8 +219,27 @@ pub(crate) fn token_user(call: &mut Call<'_>) -> Result<Success, Rejection> {
     })))
 }
 
-pub(crate) fn token() -> Success {
-    Success::read(json!({ "id": hex("token", "the token"), "status": "active" }))
+/// The check of a token. A user's token is known below `/user`, the account's own token below the account.
+pub(crate) fn verify_token(call: &Call<'_>) -> Result<Success, Rejection> {
+    let below_account = call.incoming.id::<AccountId>("account").is_some();
+    if below_account == call.state.token_owner.is_some() {
+        return Err(Rejection::unauthorized());
+    }
+    let mut token = json!({ "id": hex("token", "the token"), "status": call.seed.token_status });
+    if let (Some(expires), Some(fields)) = (&call.seed.token_expires_on, token.as_object_mut()) {
+        fields.insert("expires_on".into(), json!(expires));
+    }
+    Ok(Success::read(token))
+}
+
+pub(crate) fn account(call: &Call<'_>) -> Success {
+    let name = call.seed.account_name.as_deref().unwrap_or("Sandbox");
+    let mut account = json!({ "id": call.account(), "name": name, "type": "standard" });
+    if let (Some(name), Some(fields)) = (&call.seed.organization, account.as_object_mut()) {
+        let organization = json!({ "parent_org_id": hex("organization", name), "parent_org_name": name });
+        fields.insert("managed_by".into(), organization);
+    }
+    Success::read(account)
 }
 
 pub(crate) fn owner_email(seed: &Seed, owner: &StoredPerson) -> String {

@@ -40,6 +40,8 @@ pub enum Endpoint {
     ListAuditLog,
     GetUser,
     VerifyToken,
+    GetAccount,
+    ListScimGroups,
 }
 
 impl Endpoint {
@@ -55,11 +57,13 @@ impl Endpoint {
 
 pub(crate) type Methods = &'static [(&'static str, Endpoint)];
 
-const PATHS: [(&str, Methods); 12] = {
+const PATHS: [(&str, Methods); 14] = {
     use Endpoint as E;
     [
         ("/client/v4/user", &[("GET", E::GetUser)]),
         ("/client/v4/user/tokens/verify", &[("GET", E::VerifyToken)]),
+        ("/client/v4/accounts/{account}", &[("GET", E::GetAccount)]),
+        ("/client/v4/accounts/{account}/scim/v2/Groups", &[("GET", E::ListScimGroups)]),
         ("/client/v4/accounts/{account}/tokens/verify", &[("GET", E::VerifyToken)]),
         ("/client/v4/accounts/{account}/logs/audit", &[("GET", E::ListAuditLog)]),
         ("/client/v4/accounts/{account}/iam/permission_groups", &[("GET", E::ListPermissionGroups)]),
@@ -127,7 +131,7 @@ pub(crate) fn carry_out(
     let mut call = Call { state, seed, incoming, query, page_size_cap, as_of };
     use Endpoint as E;
     if !matches!(operation, E::ListGroups | E::ListMembers | E::ListPeople | E::ListAuditLog)
-        && !matches!(operation, E::ListPermissionGroups | E::ListResourceGroups)
+        && !matches!(operation, E::ListPermissionGroups | E::ListResourceGroups | E::ListScimGroups)
     {
         call.query.finish()?;
     }
@@ -149,7 +153,9 @@ pub(crate) fn carry_out(
         E::ListResourceGroups => groups::resource_groups(call),
         E::ListAuditLog => audit::list(call),
         E::GetUser => members::token_user(call),
-        E::VerifyToken => Ok(members::token()),
+        E::VerifyToken => members::verify_token(call),
+        E::GetAccount => Ok(members::account(call)),
+        E::ListScimGroups => groups::list_scim(call),
     }
 }
 

@@ -42,6 +42,19 @@ pub struct Seed {
     /// The login address of the token's user, if it differs from the account member's.
     pub token_owner_email: Option<String>,
     pub token_name: Option<String>,
+    /// What the check of the token answers. With another state than `active`, every other request is refused with 401.
+    pub token_status: TokenStatus,
+    /// When the token expires, as an RFC 3339 instant.
+    #[schemars(extend("format" = "date-time"))]
+    pub token_expires_on: Option<String>,
+    /// The name of the account; without it, it is called Sandbox.
+    pub account_name: Option<String>,
+    /// The name of the organization that the account belongs to.
+    pub organization: Option<String>,
+    /// How far the `Date` of the answers is ahead of the true time.
+    pub clock_ahead: Delay,
+    /// The order of a group's members in lists.
+    pub member_order: MemberOrder,
     pub token_access: Access,
     /// The number of requests that are answered with 403 before the token works, as with a new token.
     pub token_settles: u32,
@@ -89,6 +102,12 @@ impl Default for Seed {
             token_owner: None,
             token_owner_email: None,
             token_name: None,
+            token_status: TokenStatus::default(),
+            token_expires_on: None,
+            account_name: None,
+            organization: None,
+            clock_ahead: Delay::default(),
+            member_order: MemberOrder::default(),
             token_access: Access::default(),
             token_settles: 0,
             people: Vec::new(),
@@ -160,6 +179,12 @@ pub struct SeedPerson {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     pub group_email: Option<Option<String>>,
+    /// The names of the roles of the account member.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The policies of the account member, beside those of groups.
+    #[serde(default)]
+    pub policies: Vec<SeedPolicy>,
 }
 
 /// Distinguishes an explicit null from a missing field.
@@ -182,6 +207,8 @@ impl From<String> for SeedPerson {
             user_id: None,
             two_factor: None,
             group_email: None,
+            roles: Vec::new(),
+            policies: Vec::new(),
         }
     }
 }
@@ -212,6 +239,10 @@ pub struct SeedGroup {
     pub id: Option<GroupId>,
     /// Whether SCIM manages the group. The API then refuses to change or delete it.
     pub scim: bool,
+    /// The id of the group at an identity provider, as the SCIM list shows it.
+    pub external_id: Option<String>,
+    /// Whether lists show the group without its name and its times.
+    pub nameless: bool,
     pub members: Vec<SeedEntry<SeedMember>>,
     /// The policies. A group without policies shows no `policies`.
     pub policies: Vec<SeedPolicy>,
@@ -364,6 +395,32 @@ pub struct SeedGrantable {
     pub id: Option<String>,
     /// The label of a permission group, for filters.
     pub label: Option<String>,
+    /// When a permission group ends, as Cloudflare writes it.
+    pub eol_at: Option<String>,
+    /// The key of a resource group's scope; without it, its scope is the account, limited to an object of this name.
+    pub scope: Option<String>,
+}
+
+/// The state of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenStatus {
+    #[default]
+    Active,
+    Disabled,
+    Expired,
+}
+
+/// How a list of a group's members is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberOrder {
+    #[default]
+    Address,
+    /// By the part of the address before the `@`.
+    LocalPart,
+    /// By id, so that the addresses are in no order.
+    Id,
 }
 
 impl From<String> for SeedGrantable {

@@ -60,9 +60,10 @@ pub(crate) async fn exchange(
     wait(latency).await;
     let reply = match plan {
         Err(rejection) => account.lock().deliver(number, Reply::refusal(&rejection)),
-        Ok(plan) => serve(account, number, incoming, plan).await,
+        Ok(plan) => serve(account.clone(), number, incoming, plan).await,
     };
-    reply.into_response(number, allowance)
+    let ahead = account.lock().seed.clock_ahead.0;
+    reply.into_response(number, allowance, ahead)
 }
 
 async fn serve(account: Account, number: u64, incoming: Incoming, plan: FaultPlan) -> Reply {

@@ -11,7 +11,7 @@ use super::account::History;
 use super::audit::{AuditLog, AuditRecord, AuditedClient, AuditedRequest};
 use super::edit::EditActor;
 use super::groups::{Catalog, PolicyBody, StoredPolicy};
-use super::seed::{Delay, Invitation, SeedPerson};
+use super::seed::{Delay, Invitation, MemberOrder, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
 
 /// A person of the seed, with the addresses that can change.
@@ -22,11 +22,12 @@ pub(crate) struct StoredPerson {
     pub(crate) user_email: Email,
     pub(crate) group_email: Option<Email>,
     pub(crate) seed: SeedPerson,
+    pub(crate) policies: Vec<StoredPolicy>,
 }
 
 impl StoredPerson {
     pub(crate) fn new(email: Email, seed: SeedPerson) -> Self {
-        Self { user_email: email.clone(), group_email: Some(email.clone()), email, seed }
+        Self { user_email: email.clone(), group_email: Some(email.clone()), email, seed, policies: Vec::new() }
     }
 
     /// The user's id. There is none until the invitation is accepted.
@@ -45,6 +46,8 @@ pub(crate) struct StoredGroup {
     pub(crate) scim: bool,
     pub(crate) status: Option<String>,
     pub(crate) policies: Vec<StoredPolicy>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) nameless: bool,
     pub(crate) policy_invalid: bool,
     /// How many more requests to the members are answered with 404.
     pub(crate) settling: u32,
@@ -64,6 +67,8 @@ impl StoredGroup {
             scim: false,
             status: None,
             policies: Vec::new(),
+            external_id: None,
+            nameless: false,
             policy_invalid: false,
             settling: 0,
             settles_at: None,
@@ -90,9 +95,18 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
-fn by_email(people: &BTreeMap<MemberId, StoredPerson>, members: impl Iterator<Item = MemberId>) -> Arc<[MemberId]> {
+fn by_email(
+    people: &BTreeMap<MemberId, StoredPerson>,
+    order: MemberOrder,
+    members: impl Iterator<Item = MemberId>,
+) -> Arc<[MemberId]> {
     let mut sorted: Vec<MemberId> = members.collect();
-    sorted.sort_by_cached_key(|id| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded())));
+    let address = |id: &MemberId| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded()));
+    match order {
+        MemberOrder::Address => sorted.sort_by_cached_key(address),
+        MemberOrder::LocalPart => sorted.sort_by_cached_key(|id| address(id).and_then(|email| email.split('@').next())),
+        MemberOrder::Id => {}
+    }
     sorted.into()
 }
 
@@ -116,6 +130,7 @@ pub(crate) struct State {
     pub(crate) audit: AuditLog,
     settling: Settling,
     pub(crate) token_owner: Option<MemberId>,
+    pub(crate) member_order: MemberOrder,
     pub(crate) token_revoked: bool,
     pub(crate) history: History,
     clock: Clock,
@@ -148,6 +163,7 @@ impl State {
             audit,
             settling,
             token_owner: None,
+            member_order: MemberOrder::default(),
             token_revoked: false,
             history: History::default(),
             clock,
@@ -186,10 +202,10 @@ impl State {
 
     /// The group's members by address. Members without an address come first.
     pub(crate) fn members_by_email(&mut self, id: GroupId) -> Arc<[MemberId]> {
-        let people = &self.people;
+        let (people, order) = (&self.people, self.member_order);
         let Some(group) = self.groups.get_mut(&id) else { return Arc::new([]) };
         let members = &group.members;
-        Arc::clone(group.sorted.get_or_insert_with(|| by_email(people, members.keys().copied())))
+        Arc::clone(group.sorted.get_or_insert_with(|| by_email(people, order, members.keys().copied())))
     }
 
     /// The group's members at an instant, with the time each was added.
@@ -200,7 +216,7 @@ impl State {
 
     pub(crate) fn members_by_email_at(&mut self, id: GroupId, at: Instant) -> Arc<[MemberId]> {
         match self.history.changed_since(id, at) {
-            true => by_email(&self.people, self.members_at(id, at).into_keys()),
+            true => by_email(&self.people, self.member_order, self.members_at(id, at).into_keys()),
             false => self.members_by_email(id),
         }
     }
@@ -369,7 +385,8 @@ impl State {
             return false;
         };
         self.by_email.remove(person.email.folded());
-        *person = StoredPerson::new(email.clone(), person.seed.clone());
+        let policies = std::mem::take(&mut person.policies);
+        *person = StoredPerson { policies, ..StoredPerson::new(email.clone(), person.seed.clone()) };
         self.by_email.insert(email.folded().to_owned(), id);
         self.sorted_people.clear();
         self.groups.values_mut().for_each(|group| group.sorted = None);

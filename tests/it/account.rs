@@ -37,7 +37,7 @@ impl AccountBuilder {
     pub fn group_of(mut self, name: &str, members: impl IntoIterator<Item = Member>) -> Self {
         let group = group_id(self.observed.groups.len());
         let members: Membership = members.into_iter().map(|member| (member.id, Arc::new(member))).collect();
-        self.observed.groups.insert(group, GroupSummary { name: name.into(), created_on: None, grants: Vec::new() });
+        self.observed.groups.insert(group, GroupSummary { name: name.into(), created_on: None, policies: Vec::new() });
         self.observed.memberships.insert(group, Arc::new(members));
         self
     }
@@ -45,7 +45,9 @@ impl AccountBuilder {
     /// A person who was looked up among the account's members.
     pub fn person(mut self, number: usize, address: &str, status: PersonStatus) -> Self {
         let emails = [address.parse().unwrap()].into();
-        self.observed.people.insert(member_id(number), Person { emails, status, user_id: None, two_factor: None });
+        let (roles, policies) = (Vec::new(), Vec::new());
+        let person = Person { emails, status, user_id: None, two_factor: None, roles, policies };
+        self.observed.people.insert(member_id(number), person);
         self
     }
 }

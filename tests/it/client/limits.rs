@@ -29,8 +29,8 @@ async fn rate_limit_delays_every_request() {
         wait
     };
     let (groups, wait) = tokio::join!(held, others);
-    // The answer is not a list of groups. What matters is that there is an answer.
-    assert_eq!(groups.unwrap_err().kind, ApiErrorKind::Incomplete);
+    // The answer has no groups with names. What matters is that there is an answer.
+    assert!(groups.unwrap().values().all(|group| group.name.as_str().is_empty()));
     assert_eq!(wait.why, WaitReason::RateLimit);
     let seen = server.seen();
     let refused_at = seen[0].at;

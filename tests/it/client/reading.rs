@@ -9,7 +9,7 @@ use crate::server::{
     ACCOUNT, GROUP, Reply, Server, TOKEN, client, config, email, group, id, page, paged, patient_client, unused_address,
 };
 use convoke::cloudflare::{ApiErrorKind, Client, Fate};
-use convoke::model::Member;
+use convoke::model::{GroupSummary, Member};
 
 #[tokio::test]
 async fn empty_group_may_be_null() {
@@ -488,7 +488,8 @@ async fn group_list_has_grants() {
         Reply::json(&json!({ "success": true, "result": groups, "result_info": { "total_count": 3 } }))
     });
     let groups = server.await.client().user_groups().await.unwrap();
-    let grants: Vec<_> = groups.values().map(|group| group.grants.join(", ")).collect();
+    let shown = |group: &GroupSummary| group.grants().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let grants: Vec<_> = groups.values().map(shown).collect();
     let unreadable = "a permission group that cannot be read";
     assert_eq!(grants, ["".to_owned(), format!("DNS, p2, {unreadable}"), unreadable.to_owned()]);
     let created: Vec<_> = groups.values().map(|group| group.created_on.map(|time| time.to_string())).collect();

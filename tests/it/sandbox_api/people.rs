@@ -123,7 +123,9 @@ async fn sandbox_token_user_is_matched_by_user_id() {
 
 #[tokio::test]
 async fn a_token_can_be_verified() {
-    let given = given(Seed::default().token("token")).await;
+    let owner = Some("alice@example.com".into());
+    let given = given(Seed { token_owner: owner, ..Seed::default() }.token("token")).await;
+    assert_eq!(given.get(&format!("/accounts/{ACCOUNT}/tokens/verify")).await.refusal(), (401, 1000));
     assert_eq!(given.get("/user/tokens/verify").await.json()["result"]["status"], "active");
     assert!(given.account.revoke_token());
     assert_eq!(given.get("/user/tokens/verify").await.refusal(), (401, 1000));
