@@ -18,7 +18,7 @@ pub use desired::{
 pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
-    AccessPolicy, AccountInfo, Grant, GroupRef, GroupSummary, Member, Membership, Observed, Person, PersonStatus,
+    AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, PersonStatus,
     ScimGroup, Sharing, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, RosterUse};

@@ -94,6 +94,18 @@ async fn look_for(client: &Client, current: &mut Observed, needs: Needs) -> Resu
     }
     read_members(client, current, &groups).await?;
     if people {
+        everybody(client, current).await?;
+    }
+    Ok(())
+}
+
+/// Reads all members of the account, unless that was done.
+///
+/// # Errors
+///
+/// If they cannot be read completely.
+pub async fn everybody(client: &Client, current: &mut Observed) -> Result<(), ApiError> {
+    if !current.knows_everybody {
         current.people.extend(client.account_members().await?);
         current.knows_everybody = true;
     }

@@ -6,6 +6,7 @@
 
 mod attribution;
 mod base;
+mod beside;
 mod blocked;
 mod compare;
 mod contents;
@@ -18,6 +19,7 @@ mod marks;
 mod moves;
 mod operations;
 mod people;
+mod permissions;
 mod remaining;
 mod review;
 mod saved;
@@ -40,13 +42,15 @@ pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
 };
 pub use base::{BaseChange, BaseComparison, compare_base};
+pub use beside::{BesideGroups, BesideStanding, direct_access};
 pub use blocked::{Blocked, BlockedReason};
-pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, Since, Summary};
+pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, SideDoor, Since, Summary};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use freshness::Freshness;
 pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
 pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
+pub use permissions::compare_permissions;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
 pub use saved::{SavedPlanError, SealedPlan};
 pub use standing::{Claim, Standing, Tally};
@@ -110,6 +114,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let mut compared = compare::compare(desired, current, &located, &people, policy, time);
     let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
+    let warnings = permissions::check(desired, current, &mut compared);
     if policy.due {
         compared.leave_out_undated(desired, time);
     }
@@ -120,6 +125,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan.unmanaged_groups = located::unmanaged(desired, current);
     plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
     plan.unread = unread;
+    plan.warnings = warnings;
     guards::check_operations(&mut plan, &people);
     guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::answer::{ListPage, PageInfo, shown, text};
 use crate::model::{
-    AccessPolicy, AccountInfo, Email, Grant, GroupId, GroupName, GroupSummary, Member, MemberId, Person, PersonStatus,
-    ScimGroup, Status, UserId,
+    AccessPolicy, AccountInfo, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Permission, Person,
+    PersonStatus, ScimGroup, Status, UserId,
 };
 
 /// An operation of the API. A number is the number of members in the request.
@@ -137,7 +137,7 @@ fn policy(policy: &Value) -> AccessPolicy {
         let ends = group.pointer("/meta/eol_at").and_then(Value::as_str).map(|ends| shown(ends, 40));
         for resource in &resources {
             let permission = name(group).unwrap_or_else(|| UNREADABLE.to_owned());
-            grants.push(Grant { permission, resource: resource.clone(), denies, ends: ends.clone() });
+            grants.push(Permission { permission, resource: resource.clone(), denies, ends: ends.clone() });
         }
     }
     let mut ids: Vec<String> = list("permission_groups").unwrap_or(&unreadable).iter().map(identity).collect();

@@ -77,8 +77,9 @@ fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Fa
 
 /// Whether there is anything to report.
 fn has_something_to_say(plan: &Plan) -> bool {
-    let Plan { blocked, refusals, unmanaged_groups, expiring, .. } = plan;
+    let Plan { blocked, refusals, unmanaged_groups, expiring, warnings, .. } = plan;
     plan.has_differences()
+        || warnings.iter().any(|warning| warning.difference.is_some())
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }
 
@@ -87,6 +88,7 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
     let apply = request.apply_command();
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;
+    request.reads_direct_access = true;
     let (connection, plan) = session::make_plan(&request, output).await?;
     let watching = output.watch(&connection.client, "reading the audit log");
     let histories = match args.no_audit_log {
@@ -107,7 +109,7 @@ async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure
 fn verdict(plan: &Plan) -> (Exit, RunStatus) {
     if !plan.blocked.is_empty() {
         (Exit::Refused, RunStatus::Blocked)
-    } else if plan.has_differences() {
+    } else if plan.has_differences() || plan.warnings.iter().any(|warning| warning.difference.is_some()) {
         (Exit::Differences, RunStatus::Changes)
     } else {
         (Exit::Done, RunStatus::InSync)

@@ -8,6 +8,8 @@ use clap::Args;
 use super::request::{RunRequest, has_default_file, unknown_group};
 use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs};
+use crate::cloudflare::ApiErrorKind;
+use crate::config::export::ExportExtras;
 use crate::config::{self, export};
 use crate::model::{AccountId, GroupId, Observed};
 use crate::observe;
@@ -30,6 +32,9 @@ pub struct ExportArgs {
     /// Write one file for each group into this folder, instead of one document to stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
+    /// Pin what each group gives: its permissions, with the resources that they are limited to
+    #[arg(long)]
+    pub permissions: bool,
     /// Overwrite existing files that differ
     #[arg(long, requires = "out_dir")]
     pub force: bool,
@@ -48,8 +53,21 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let wanted = wanted(&current, args.groups.iter())?;
     observe::read_members(client, &mut current, &wanted).await?;
+    let scim = client.scim_groups().await;
     drop(watching);
-    let export = export::export(&current, &wanted);
+    let external = match scim {
+        Ok(scim) => export::external_groups(&current, &scim),
+        Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error.into()),
+        Err(error) => {
+            let why = clean(&error.reason());
+            output.note(&format!(
+                "groups of an identity provider are not recognized, because SCIM cannot be read: {why}"
+            ));
+            BTreeSet::new()
+        }
+    };
+    let extras = ExportExtras { permissions: args.permissions, external };
+    let export = export::export(&current, &wanted, &extras);
     match &args.out_dir {
         None => output.result(&export::document(&export, connection.account_id)),
         Some(folder) => write(&export, connection.account_id, folder, args.force, output)?,

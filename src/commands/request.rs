@@ -29,6 +29,8 @@ pub struct RunRequest {
     at: Option<Timestamp>,
     expiring_within: SignedDuration,
     pub options: PlanOptions,
+    /// Whether roles and policies beside the groups are read, if the settings ask for them.
+    pub reads_direct_access: bool,
 }
 
 impl RunRequest {
@@ -44,6 +46,7 @@ impl RunRequest {
             at: None,
             expiring_within: SignedDuration::ZERO,
             options: PlanOptions::default(),
+            reads_direct_access: false,
         })
     }
 

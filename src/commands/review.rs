@@ -87,6 +87,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
         time: whole_second(request.time),
         commit: environment::commit(),
         files_digest,
+        account: client.account_info().await?,
         requests: client.requests(),
     };
     let review = plan::review(&desired, &observed, facts, &beginnings);

@@ -148,6 +148,13 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
     drop(watching);
+    let beside = match request.reads_direct_access && desired.settings.reports_direct_access {
+        true => {
+            observe::everybody(&connection.client, &mut current).await?;
+            plan::direct_access(&desired, &current)
+        }
+        false => Vec::new(),
+    };
     if !options.only_changed {
         // Not needed before, and a large account and two sets of files take much memory.
         base = load_base(&options.base, &desired, output);
@@ -161,6 +168,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
             plan.with_base(&before, comparison.changes)
         }
     };
+    plan.warnings.extend(beside);
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))
 }

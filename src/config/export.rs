@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use super::problem::escaped;
 use super::yaml::scalar;
-use crate::model::{AccountId, Email, GroupId, GroupName, Member, MemberId, Membership, Observed, Status};
+use crate::model::{
+    AccountId, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, ScimGroup, Status,
+};
 
 mod file_name;
 
@@ -31,9 +33,34 @@ pub struct Exported {
     pub yaml: String,
 }
 
+/// What to write besides the members.
+#[derive(Clone, Debug, Default)]
+pub struct ExportExtras {
+    /// Whether to pin what each group gives.
+    pub permissions: bool,
+    /// The groups that an identity provider probably manages. They are observed.
+    pub external: BTreeSet<GroupId>,
+}
+
+/// The groups to which an identity provider gave an id: by id, else by name.
+#[must_use]
+pub fn external_groups(current: &Observed, scim: &[ScimGroup]) -> BTreeSet<GroupId> {
+    let mut external = BTreeSet::new();
+    for group in scim.iter().filter(|group| group.external) {
+        match group.id.parse().ok().filter(|id| current.groups.contains_key(id)) {
+            Some(id) => drop(external.insert(id)),
+            None => {
+                let named = |known: &GroupName| group.name.as_deref() == Some(known.as_str());
+                external.extend(current.groups.iter().filter(|(_, known)| named(&known.name)).map(|(id, _)| *id));
+            }
+        }
+    }
+    external
+}
+
 /// Writes these groups of the account.
 #[must_use]
-pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>) -> Export {
+pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>, extras: &ExportExtras) -> Export {
     let owners = owners(current);
     let mut export = Export::default();
     for (id, group) in current.groups.iter().filter(|(id, _)| wanted.contains(id)) {
@@ -46,7 +73,7 @@ pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>) -> Export {
                 let why = format!("group {} has the same name; give one of them another name", first.id);
                 warn(&why);
             } else {
-                let yaml = entry(*id, &group.name, membership, &owners);
+                let yaml = entry(*id, group, membership, &owners, extras);
                 export.groups.insert(group.name.clone(), Exported { id: *id, yaml });
             }
         } else {
@@ -88,13 +115,29 @@ fn owners(current: &Observed) -> Owners<'_> {
     owners
 }
 
-fn entry(id: GroupId, name: &GroupName, membership: &Membership, owners: &Owners<'_>) -> String {
-    let key = scalar(name.as_str(), false);
+fn entry(
+    id: GroupId,
+    group: &GroupSummary,
+    membership: &Membership,
+    owners: &Owners<'_>,
+    extras: &ExportExtras,
+) -> String {
+    let key = scalar(group.name.as_str(), false);
     let mut text = match key.len() > LONGEST_KEY {
         true => format!("  ? {key}\n  :\n"),
         false => format!("  {key}:\n"),
     };
     let _ = writeln!(text, "    id: {}", scalar(id.as_str(), false));
+    if extras.external.contains(&id) {
+        text.push_str(
+            "    mode: observe  # an identity provider probably manages this group, and refuses other changes\n",
+        );
+    }
+    if extras.permissions {
+        let pins: Vec<String> = group.grants().iter().map(|grant| scalar(&grant.pin(), false)).collect();
+        text.push_str(if pins.is_empty() { "    permissions: []\n" } else { "    permissions:\n" });
+        pins.iter().for_each(|pin| text.push_str(&format!("      - {pin}\n")));
+    }
     if membership.is_empty() {
         text.push_str("    members: []\n    allow_empty: true\n");
         return text;

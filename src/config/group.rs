@@ -10,7 +10,7 @@ use super::reader::{Field, Reader};
 use crate::model::{DesiredGroup, Exclusion, GroupId, GroupName, Mode, Rules, Setting};
 
 /// The keys of a group, in the order in which the reader takes it apart.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "id",
     "mode",
     "members",
@@ -20,6 +20,7 @@ pub(super) const KEYS: [&str; 9] = [
     "max_duration",
     "require_reason",
     "exclusive_with",
+    "permissions",
 ];
 
 #[derive(Debug)]
@@ -37,8 +38,18 @@ impl Reader<'_> {
         let help = "write `members:` below it, and list the people below that";
         let entries = self.mapping(&what, field, help);
         let is_mapping = entries.is_some();
-        let [id, mode, members, min_members, allow_empty, group_removals, max_duration, require_reason, exclusive_with] =
-            self.fields(&what, entries.unwrap_or_default(), KEYS);
+        let [
+            id,
+            mode,
+            members,
+            min_members,
+            allow_empty,
+            group_removals,
+            max_duration,
+            require_reason,
+            exclusive_with,
+            permissions,
+        ] = self.fields(&what, entries.unwrap_or_default(), KEYS);
         let members_at = members.as_ref().map_or(at, |field| field.key);
         let pin = id.and_then(|field| {
             let id: GroupId = self.id(&field)?;
@@ -84,6 +95,7 @@ impl Reader<'_> {
                 Some(self.setting(field.key, limit))
             }),
             rules: self.rules(name, [max_duration, require_reason, exclusive_with]),
+            permissions: permissions.map(|field| self.permissions(field)),
         };
         DeclaredGroup { name: name.into(), group, entries }
     }
@@ -100,6 +112,23 @@ impl Reader<'_> {
             }),
             exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
         }
+    }
+
+    fn permissions(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
+        let key = field.key;
+        let help = "list what membership gives: `permissions: [Workers Admin, DNS on example.com]`";
+        let mut permissions: Vec<String> = Vec::new();
+        for node in self.sequence("`permissions`", field, help).unwrap_or_default() {
+            let (at, item) = (node.at, Field { key, node });
+            let Some(permission) = self.text("a permission", &item, help).map(str::to_owned) else { continue };
+            if permissions.contains(&permission) {
+                let message = format!("{} is listed twice in `permissions`", quoted(&permission));
+                self.refuse(at, message, "remove one of the two");
+            } else {
+                permissions.push(permission);
+            }
+        }
+        self.setting(key, permissions)
     }
 
     /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
@@ -186,6 +215,14 @@ pub(super) fn schema() -> Value {
                 "items": { "$ref": "#/$defs/name" },
                 "uniqueItems": true,
                 "examples": [["Payments Approvers"]]
+            },
+            "permissions": {
+                "description": "What membership gives: names of permission groups, each alone for the whole account, or \
+                    `NAME on RESOURCE`. If the account shows others, nobody joins the group, and drift reports it.",
+                "type": "array",
+                "items": { "type": "string", "minLength": 1 },
+                "uniqueItems": true,
+                "examples": [["Workers Admin", "DNS on example.com"]]
             }
         },
         "required": ["members"],

@@ -6,7 +6,7 @@ use super::reader::{Field, Reader};
 use crate::model::{Limits, Protected, Settings};
 
 /// The keys of the settings, in the order in which the reader takes them apart.
-pub(super) const KEYS: [&str; 3] = ["limits", "protected", "unmanaged_groups"];
+pub(super) const KEYS: [&str; 4] = ["limits", "protected", "unmanaged_groups", "direct_access"];
 pub(super) const LIMITS: [&str; 2] = ["group_removals", "total_removals"];
 
 impl Reader<'_> {
@@ -15,7 +15,7 @@ impl Reader<'_> {
         let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or remove it") else {
             return settings;
         };
-        let [limits, protected, unmanaged_groups] = self.fields("`settings`", entries, KEYS);
+        let [limits, protected, unmanaged_groups, direct_access] = self.fields("`settings`", entries, KEYS);
         if let Some(field) = limits {
             settings.limits = self.limits(field);
         }
@@ -30,6 +30,9 @@ impl Reader<'_> {
             && let Some(unmanaged) = self.unmanaged_groups(&field)
         {
             settings.unmanaged_groups = self.setting(field.key, unmanaged);
+        }
+        if let Some(field) = direct_access {
+            settings.reports_direct_access = self.direct_access(&field).unwrap_or_default();
         }
         settings
     }
@@ -101,6 +104,15 @@ pub(super) fn schema() -> Value {
                     { "const": "ignore", "description": "Nothing." },
                     { "const": "report", "description": "The plan lists them." },
                     { "const": "refuse", "description": "The plan lists them and is refused." }
+                ]
+            },
+            "direct_access": {
+                "description": "What `drift` does about roles and policies that people have beside their groups.",
+                "default": "ignore",
+                "oneOf": [
+                    { "const": "ignore", "description": "Nothing." },
+                    { "const": "report", "description": "It reports them, protected people aside. This costs one \
+                        request for each 50 members of the account." }
                 ]
             }
         },

@@ -118,6 +118,10 @@ impl Reader<'_> {
         self.choice("unmanaged_groups", field, &UNMANAGED)
     }
 
+    pub fn direct_access(&mut self, field: &Field<'_>) -> Option<bool> {
+        self.choice("direct_access", field, &[("ignore", false), ("report", true)])
+    }
+
     fn choice<T: Copy>(&mut self, key: &str, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;

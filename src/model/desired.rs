@@ -46,11 +46,18 @@ pub struct Settings {
     /// People who are never removed from any group.
     pub protected: Vec<Protected>,
     pub unmanaged_groups: Setting<Unmanaged>,
+    /// Whether `drift` reports roles and policies that people have beside their groups.
+    pub reports_direct_access: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), protected: Vec::new(), unmanaged_groups: Setting::preset(Unmanaged::Ignore) }
+        Self {
+            limits: Limits::default(),
+            protected: Vec::new(),
+            unmanaged_groups: Setting::preset(Unmanaged::Ignore),
+            reports_direct_access: false,
+        }
     }
 }
 
@@ -191,6 +198,8 @@ pub struct DesiredGroup {
     /// Replaces the limit of the settings.
     pub group_removals: Option<Setting<Limit>>,
     pub rules: Rules,
+    /// What membership gives, if the file pins it: see [`super::Permission::is`].
+    pub permissions: Option<Setting<Vec<String>>>,
 }
 
 /// A `- roster:` entry of a group's own list.

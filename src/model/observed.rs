@@ -83,7 +83,7 @@ pub struct GroupSummary {
 impl GroupSummary {
     /// What membership gives, in the API's order and without duplicates.
     #[must_use]
-    pub fn grants(&self) -> Vec<&Grant> {
+    pub fn grants(&self) -> Vec<&Permission> {
         let mut seen = BTreeSet::new();
         self.policies.iter().flat_map(|policy| &policy.grants).filter(|grant| seen.insert(*grant)).collect()
     }
@@ -92,14 +92,14 @@ impl GroupSummary {
 /// A policy of a group or of an account member. Its texts come from outside: renderers must escape them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccessPolicy {
-    pub grants: Vec<Grant>,
+    pub grants: Vec<Permission>,
     /// The access, the permission groups and the scopes, in one order: two policies are equal if these are.
     pub content: String,
 }
 
 /// A permission group on one resource, as one policy gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Grant {
+pub struct Permission {
     pub permission: String,
     /// The names of the resource; none for the whole account. The first one is shown, a pin may use any of them.
     pub resource: Vec<String>,
@@ -108,7 +108,7 @@ pub struct Grant {
     pub ends: Option<String>,
 }
 
-impl Grant {
+impl Permission {
     /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`.
     #[must_use]
     pub fn is(&self, pin: &str) -> bool {
@@ -131,7 +131,7 @@ impl Grant {
     }
 }
 
-impl fmt::Display for Grant {
+impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.pin())?;
         match &self.ends {

@@ -73,6 +73,13 @@ pub enum BlockedReason {
         /// In the API's words.
         cause: String,
     },
+    /// The group gives other permissions than the files pin.
+    Permissions {
+        /// Pinned, but not given.
+        lost: Vec<String>,
+        /// Given, but not pinned.
+        gained: Vec<String>,
+    },
     /// The person is declared in a group that excludes this one. One group names the person by id, the other by
     /// address.
     Exclusive {
@@ -120,6 +127,9 @@ impl fmt::Display for BlockedReason {
                 write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
             }
             Self::UnreadableGroup { cause } => write!(f, "its members cannot be read: {cause}"),
+            Self::Permissions { lost, gained } => {
+                write!(f, "not added, because the group {}", changed_permissions(lost, gained))
+            }
             Self::Exclusive { group, origin, present: false } => {
                 let group = group.as_str();
                 write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
@@ -130,6 +140,19 @@ impl fmt::Display for BlockedReason {
                 write!(f, "both memberships stay until one of the entries is removed")
             }
         }
+    }
+}
+
+/// What a group gives, compared with its pins.
+pub(super) fn changed_permissions(lost: &[String], gained: &[String]) -> String {
+    let gives = match gained {
+        [] => "does not give".to_owned(),
+        gained => format!("gives {}, which `permissions` does not list", gained.join(", ")),
+    };
+    match (lost, gained) {
+        ([], _) => gives,
+        (lost, []) => format!("{gives} {}, which `permissions` lists", lost.join(", ")),
+        (lost, _) => format!("{gives}, and does not give {}, which it lists", lost.join(", ")),
     }
 }
 

@@ -111,6 +111,19 @@ pub struct PlanWarning {
     pub help: String,
     /// The place in a file that causes it.
     pub origin: Option<Origin>,
+    /// What it is about, if it is a difference that `drift` reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<SideDoor>,
+}
+
+/// A difference beside the memberships.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SideDoor {
+    /// A group gives other permissions than the files pin.
+    Permissions,
+    /// A person has roles or policies beside their groups.
+    DirectAccess,
 }
 
 /// A member joins or leaves a group.
@@ -303,6 +316,12 @@ impl Plan {
         self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe) || self.groups.iter().any(holds)
     }
 
+    /// The number of differences beside the memberships.
+    #[must_use]
+    pub fn side_doors(&self, kind: SideDoor) -> u64 {
+        self.warnings.iter().filter(|warning| warning.difference == Some(kind)).count() as u64
+    }
+
     /// The number of groups that are completely as the files declare them.
     #[must_use]
     pub fn groups_in_sync(&self) -> u64 {
@@ -313,7 +332,8 @@ impl Plan {
     /// sync.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
-        !self.narrowed && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
+        let side_door = self.warnings.iter().any(|warning| warning.difference.is_some());
+        !self.narrowed && !side_door && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
     }
 
     /// Whether applying would remove anybody.

@@ -355,7 +355,7 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
         }
         if names.is_empty() || !removes {
             let help = "correct the entry in settings.protected, or remove it".into();
-            warnings.push(PlanWarning { message, help, origin });
+            warnings.push(PlanWarning { message, help, origin, difference: None });
         } else {
             let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
             let help = "correct the entry in settings.protected, or remove it".into();

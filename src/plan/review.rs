@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use super::beside::{BesideGroups, BesideStanding, beside_groups};
 use super::people::People;
 use super::{Claim, Digest, Standing, locate_groups};
 use crate::model::{
-    AccountId, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed,
-    PersonRef, PersonStatus, RunStatus, Status,
+    AccountId, AccountInfo, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership,
+    Mode, Observed, PersonRef, PersonStatus, RunStatus, Status,
 };
 
 /// The version of the JSON format.
@@ -29,6 +30,7 @@ pub struct ReviewFacts {
     pub commit: Option<String>,
     pub files_digest: Digest,
     pub requests: u64,
+    pub account: AccountInfo,
 }
 
 /// Every membership of every group of the account at one time.
@@ -39,6 +41,11 @@ pub struct Review {
     /// `in_sync` or `changes`: whether the declared groups are as the files declare.
     pub status: RunStatus,
     pub account_id: AccountId,
+    /// Null if the token may not read it.
+    pub account_name: Option<String>,
+    /// The organization that the account belongs to, if any. Its Super Administrators have every right without being
+    /// members.
+    pub organization: Option<String>,
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     /// The commit of the files; null if CI does not report it.
@@ -50,6 +57,8 @@ pub struct Review {
     pub summary: ReviewSummary,
     /// Every group of the account, and every declared group that is missing in the account, by name.
     pub groups: Vec<ReviewGroup>,
+    /// Members of the account with access beside the groups, by standing and person.
+    pub beside_groups: Vec<BesideGroups>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -71,6 +80,12 @@ pub struct ReviewSummary {
     pub pending: u64,
     /// People in at least one group whose two-factor authentication is off.
     pub without_two_factor: u64,
+    /// Members with roles or policies of their own.
+    pub direct: u64,
+    /// Members of the account whom no file names in any group.
+    pub in_no_file: u64,
+    /// Members who have not accepted their invitation, in groups or not.
+    pub invited: u64,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -133,10 +148,29 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
         groups.push(reviewer.group(Some(*id), &group.name, declared_by_id.get(id).copied()));
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    let summary = summary(&groups);
-    let ReviewFacts { account_id, time, commit, files_digest, requests } = facts;
+    let beside_groups = beside_groups(desired, observed);
+    let mut summary = summary(&groups);
+    let count = |standing| beside_groups.iter().filter(|row| row.standing == standing).count() as u64;
+    summary.direct = count(BesideStanding::Direct);
+    summary.in_no_file = count(BesideStanding::InNoFile);
+    summary.invited = count(BesideStanding::Invited);
+    let ReviewFacts { account_id, time, commit, files_digest, requests, account } = facts;
+    let AccountInfo { name: account_name, organization } = account;
     let status = if groups.iter().all(in_sync) { RunStatus::InSync } else { RunStatus::Changes };
-    Review { format_version: FORMAT_VERSION, status, account_id, time, commit, files_digest, requests, summary, groups }
+    Review {
+        format_version: FORMAT_VERSION,
+        status,
+        account_id,
+        account_name,
+        organization,
+        time,
+        commit,
+        files_digest,
+        requests,
+        summary,
+        groups,
+        beside_groups,
+    }
 }
 
 struct Reviewer<'a> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::escape;
-use crate::plan::{GroupPlan, Plan, Tally};
+use crate::plan::{GroupPlan, Plan, SideDoor, Tally};
 
 /// A completed run.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,16 @@ impl Page {
             "unmanaged_groups",
             "Groups that no file declares, if the settings ask for them.",
             plan.unmanaged_groups.len() as u64,
+        );
+        self.gauge(
+            "direct_access",
+            "People with roles or policies beside their groups, if the settings ask for them.",
+            plan.side_doors(SideDoor::DirectAccess),
+        );
+        self.gauge(
+            "permissions",
+            "Groups that give other permissions than the files pin.",
+            plan.side_doors(SideDoor::Permissions),
         );
         self.head("differences", "Differences between the account and the files, by kind.");
         for (kind, count) in kinds(&plan.groups) {

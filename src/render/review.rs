@@ -11,6 +11,7 @@ use super::words::last_day;
 use super::{counted, json};
 use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
+mod beside;
 mod html;
 
 pub use html::html;
@@ -58,6 +59,9 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
             }
             table.write_record(row)?;
         }
+    }
+    for person in &review.beside_groups {
+        table.write_record(beside::row(person).map(|text| spreadsheet(&text)))?;
     }
     table.flush()
 }
@@ -131,14 +135,19 @@ fn terms(entry: &Claim) -> Option<String> {
 
 /// The head of the formats for people: labels and values.
 fn head(review: &Review) -> Vec<(&'static str, String)> {
-    let mut head = vec![("Account", review.account_id.to_string()), ("Time", review.time.to_string())];
+    let account = match &review.account_name {
+        Some(name) => format!("{name} ({})", review.account_id),
+        None => review.account_id.to_string(),
+    };
+    let mut head = vec![("Account", account), ("Time", review.time.to_string())];
+    head.extend(review.organization.as_ref().map(|name| ("Note", beside::organization(name))));
     head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
     head.push(("Files", format!("SHA-256 {}", review.files_digest)));
     head.push(("Requests", review.requests.to_string()));
     head
 }
 
-fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
+fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 12] {
     let ReviewSummary {
         groups,
         unmanaged_groups,
@@ -149,6 +158,9 @@ fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
         missing,
         pending,
         without_two_factor,
+        direct,
+        in_no_file,
+        invited,
     } = *summary;
     [
         ("groups", groups),
@@ -160,6 +172,9 @@ fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 9] {
         ("missing", missing),
         ("pending", pending),
         ("without two-factor", without_two_factor),
+        ("with roles or policies of their own", direct),
+        ("in no file", in_no_file),
+        ("invited", invited),
     ]
 }
 
@@ -192,6 +207,7 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
             }
         }
     }
+    beside::as_text(review, to)?;
     let figures: Vec<String> =
         figures(&review.summary).iter().map(|(label, figure)| format!("{label}: {figure}")).collect();
     writeln!(to, "\nTotals: {}", figures.join(", "))
@@ -239,5 +255,5 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
             )?;
         }
     }
-    Ok(())
+    beside::as_markdown(review, to)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use convoke::config::export::{Export, document, export, file_names, group_document};
+use convoke::config::export::{Export, ExportExtras, document, export, file_names, group_document};
 use convoke::model::{Observed, Status};
 use convoke::plan;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::harness::ACCOUNT;
 use crate::render::samples::HOSTILE;
 
 fn exported(current: &Observed) -> Export {
-    export(current, &current.groups.keys().copied().collect())
+    export(current, &current.groups.keys().copied().collect(), &ExportExtras::default())
 }
 
 fn whole(current: &Observed) -> String {

@@ -58,7 +58,7 @@ fn export_reads_only_named_groups() {
     let world = given(account());
     let one = world.run("export Admins").exits(0).stdout;
     assert!(one.contains("Admins:") && !one.contains("carol"), "{one}");
-    assert_eq!(world.request_count(), 2);
+    assert_eq!(world.request_count(), 3);
     world.run("export Nobody").exits(64).warns("the account has no group \"Nobody\"");
 }
 

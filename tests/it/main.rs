@@ -66,6 +66,7 @@ mod schemas;
 mod secrets;
 mod security;
 mod showing;
+mod side_doors;
 mod simulation;
 mod unwritable;
 mod usage;

@@ -58,6 +58,7 @@ fn each_membership_is_listed_once_with_its_state() {
             ["Admins", "exact", "dave@example.com", "expired", "convoke.yaml:8", "2026-11-01", "INC-4821 cover"],
             ["Admins", "exact", "mallory@example.com", "undeclared", "", "", ""],
             ["Legacy", "unmanaged", "mallory@example.com", "undeclared", "", "", ""],
+            ["", "", "mallory@example.com", "in_no_file", "", "", ""],
         ]
     );
 }
@@ -71,7 +72,7 @@ fn the_head_names_account_time_commit_and_files() {
     assert_eq!(json["time"], "2026-11-24T00:00:00Z");
     assert_eq!(json["commit"], "0123456789abcdef0123456789abcdef01234567");
     assert_eq!(json["files_digest"].as_str().unwrap().len(), 64);
-    assert_eq!(json["requests"], 4);
+    assert_eq!(json["requests"], 5);
     assert_eq!(json["summary"]["memberships"], 4);
     let text = world.run("review --at 2026-11-24").exits(0).stdout;
     for part in
@@ -102,7 +103,7 @@ fn dates_cost_one_request_a_membership() {
     let requests = world.request_count();
     let outcome = world.run("review --format csv --at 2026-11-24 --dates").exits(0);
     assert!(outcome.stderr.contains("--dates needs 4 more requests"), "{outcome}");
-    assert_eq!(world.request_count() - requests, 8);
+    assert_eq!(world.request_count() - requests, 9);
     let dated = outcome.stdout.lines().filter(|line| line.ends_with('Z')).count();
     assert_eq!(dated, 4, "{outcome}");
 }

@@ -45,6 +45,9 @@ pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
         to.write_all(if group.memberships.is_empty() { b"</section>" } else { b"</tbody></table></section>" })?;
     }
+    if let Some(beside) = super::beside::html(review) {
+        to.write_all(beside.into_string().as_bytes())?;
+    }
     to.write_all(b"</body></html>\n")
 }
 

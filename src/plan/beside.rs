@@ -1,0 +1,146 @@
+//! Access beside the groups: roles and policies of members' own, members in no file, invitations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::people::People;
+use super::{PlanWarning, SideDoor};
+use crate::model::{
+    AccessPolicy, Desired, Email, GroupId, MemberId, Observed, Permission, Person, PersonRef, PersonStatus, Status,
+};
+
+/// A member of the account who is worth a look, whatever the groups say.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BesideGroups {
+    pub standing: BesideStanding,
+    /// The address, or the id if there is none.
+    pub person: Arc<str>,
+    pub member_id: MemberId,
+    /// The state of the invitation; null if the API does not report it.
+    pub status: Option<Status>,
+    /// Whether two-factor authentication is on; null if the API does not report it.
+    pub two_factor: Option<bool>,
+    /// Roles, and permission groups of policies as `NAME` or `NAME on RESOURCE`; only for `direct`.
+    pub grants: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BesideStanding {
+    /// The member has roles or policies that come from no group.
+    Direct,
+    /// No file names the member in any group.
+    InNoFile,
+    /// The invitation is not accepted yet.
+    Invited,
+}
+
+impl BesideStanding {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::InNoFile => "in_no_file",
+            Self::Invited => "invited",
+        }
+    }
+}
+
+/// Everybody with access beside the groups, by standing and person. The account's members must have been read.
+#[must_use]
+pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<BesideGroups> {
+    let declared = declared(desired, &People::of(observed));
+    let inherited = Inherited::of(observed);
+    let mut rows = Vec::new();
+    for (id, person) in &observed.people {
+        if matches!(person.status, PersonStatus::Rejected) {
+            continue;
+        }
+        let grants = inherited.own_grants(*id, person);
+        let is_invited = person.status == PersonStatus::Known(Status::Pending);
+        let standings = [
+            (!grants.is_empty(), BesideStanding::Direct),
+            (!declared.contains(id), BesideStanding::InNoFile),
+            (is_invited, BesideStanding::Invited),
+        ];
+        for (_, standing) in standings.into_iter().filter(|(applies, _)| *applies) {
+            let shown = if standing == BesideStanding::Direct { grants.clone() } else { Vec::new() };
+            rows.push(BesideGroups {
+                standing,
+                person: shown_name(*id, person),
+                member_id: *id,
+                status: if let PersonStatus::Known(status) = person.status { Some(status) } else { None },
+                two_factor: person.two_factor,
+                grants: shown,
+            });
+        }
+    }
+    rows.sort_by(|a, b| (a.standing, &a.person, a.member_id).cmp(&(b.standing, &b.person, b.member_id)));
+    rows
+}
+
+/// A warning for everybody who has roles or policies of their own, and whom `protected` does not name.
+#[must_use]
+pub fn direct_access(desired: &Desired, observed: &Observed) -> Vec<PlanWarning> {
+    let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
+    let inherited = Inherited::of(observed);
+    let warning = |(id, person): (&MemberId, &Person)| {
+        let grants = inherited.own_grants(*id, person);
+        let mut names = person.emails.iter().cloned().map(PersonRef::Email).chain([PersonRef::Id(*id)]);
+        if grants.is_empty() || names.any(|name| protected.contains(&name)) {
+            return None;
+        }
+        Some(PlanWarning {
+            message: format!("{} has access beside the groups: {}", shown_name(*id, person), grants.join(", ")),
+            help: "give the access through a group, or name the person in settings.protected".to_owned(),
+            origin: None,
+            difference: Some(SideDoor::DirectAccess),
+        })
+    };
+    observed.people.iter().filter_map(warning).collect()
+}
+
+fn shown_name(id: MemberId, person: &Person) -> Arc<str> {
+    person.emails.first().map_or_else(|| id.to_string(), |email| Email::as_str(email).to_owned()).into()
+}
+
+/// The policies that members may have from their groups. Whether the API lists those among a member's own policies is
+/// not documented, so equal ones do not count.
+struct Inherited<'a> {
+    observed: &'a Observed,
+    of_group: BTreeMap<GroupId, BTreeSet<&'a str>>,
+}
+
+impl<'a> Inherited<'a> {
+    fn of(observed: &'a Observed) -> Self {
+        let contents = |policies: &'a [AccessPolicy]| policies.iter().map(|policy| policy.content.as_str()).collect();
+        let of_group = observed.groups.iter().map(|(id, group)| (*id, contents(&group.policies)));
+        Self { observed, of_group: of_group.filter(|(_, contents): &(_, BTreeSet<_>)| !contents.is_empty()).collect() }
+    }
+
+    fn own_grants(&self, id: MemberId, person: &Person) -> Vec<String> {
+        // The members of a group that was not read are not known, so its policies could be anybody's.
+        let gives =
+            |group: &GroupId| self.observed.memberships.get(group).is_none_or(|members| members.contains_key(&id));
+        let inherited = |policy: &AccessPolicy| {
+            let mut groups = self.of_group.iter();
+            groups.any(|(group, contents)| contents.contains(policy.content.as_str()) && gives(group))
+        };
+        let own = person.policies.iter().filter(|policy| !inherited(policy));
+        let grants: BTreeSet<&Permission> = own.flat_map(|policy| &policy.grants).collect();
+        person.roles.iter().cloned().chain(grants.into_iter().map(ToString::to_string)).collect()
+    }
+}
+
+/// The members whom an entry of any group can mean, at whatever time.
+fn declared(desired: &Desired, people: &People<'_>) -> BTreeSet<MemberId> {
+    let entries = desired.groups.values().flat_map(|group| &group.members);
+    let ids = entries.flat_map(|entry| match &entry.person {
+        PersonRef::Id(id) => vec![*id],
+        PersonRef::Email(email) => people.with_email(email),
+    });
+    ids.collect()
+}

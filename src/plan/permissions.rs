@@ -1,0 +1,69 @@
+//! Compares what groups give with the `permissions` that the files pin.
+//!
+//! Nobody joins a group that gives something else. Removals are made, because they only take access away. A person
+//! who moves to such a group keeps the old one until the move is possible, unless their time there has ended.
+
+use std::collections::BTreeMap;
+
+use super::blocked::changed_permissions;
+use super::compare::Compared;
+use super::{Action, Blocked, BlockedReason, Change, PlanWarning, SideDoor};
+use crate::model::{Desired, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
+
+/// Blocks the additions to groups whose permissions differ from their pins. Returns a warning for each such group.
+pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compared) -> Vec<PlanWarning> {
+    let mut warnings = Vec::new();
+    let mut movers: BTreeMap<MemberId, Origin> = BTreeMap::new();
+    for group in &mut compared.groups {
+        let pins = desired.groups.get(&group.name).and_then(|declared| declared.permissions.as_ref());
+        let (Some(pins), Some(summary)) = (pins, current.groups.get(&group.id)) else { continue };
+        let (lost, gained) = compare_permissions(&pins.value, summary);
+        if lost.is_empty() && gained.is_empty() {
+            continue;
+        }
+        warnings.push(PlanWarning {
+            message: format!("{} {}", group.name, changed_permissions(&lost, &gained)),
+            help: "find out who changed the group's policies, then correct them or `permissions`; \
+                   `convoke export --permissions` writes the present ones"
+                .to_owned(),
+            origin: pins.origin.clone(),
+            difference: Some(SideDoor::Permissions),
+        });
+        if group.mode == Mode::Observe {
+            continue;
+        }
+        let (joins, others): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut group.changes).into_iter().partition(|change| change.action == Action::Add);
+        group.changes = others;
+        for join in joins {
+            let person = join.member.email.clone().map_or(PersonRef::Id(join.member.id), PersonRef::Email);
+            let reason = BlockedReason::Permissions { lost: lost.clone(), gained: gained.clone() };
+            let blocked = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
+            compared.blocked.push(Blocked { mode: group.mode, ..blocked });
+            if let Some(required) = &mut group.required {
+                required.remove(&join.member.id);
+            }
+            movers.entry(join.member.id).or_insert(join.origin);
+        }
+    }
+    for group in compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
+        for mut change in std::mem::take(&mut group.changes) {
+            change.held_by = match (change.action, change.expired) {
+                (Action::Remove, None) => movers.get(&change.member.id).cloned(),
+                _ => None,
+            };
+            if change.held_by.is_some() { group.held.push(change) } else { group.changes.push(change) }
+        }
+    }
+    compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
+    warnings
+}
+
+/// The pins that nothing gives, and the grants that no pin names.
+#[must_use]
+pub fn compare_permissions(pins: &[String], group: &GroupSummary) -> (Vec<String>, Vec<String>) {
+    let grants = group.grants();
+    let lost = pins.iter().filter(|pin| !grants.iter().any(|grant| grant.is(pin))).cloned();
+    let gained = grants.iter().filter(|grant| !pins.iter().any(|pin| grant.is(pin))).map(|grant| grant.pin());
+    (lost.collect(), gained.collect())
+}
