@@ -76,7 +76,7 @@ fn the_head_names_account_time_commit_and_files() {
     assert_eq!(json["summary"]["memberships"], 4);
     let text = world.run("review --at 2026-11-24").exits(0).stdout;
     for part in
-        ["Commit:   0123456789abcdef", "Files:    SHA-256 ", "Requests: 4", "undeclared: 1, expired: 1, missing: 1"]
+        ["Commit:   0123456789abcdef", "Files:    SHA-256 ", "Requests: 5", "undeclared: 1, expired: 1, missing: 1"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -49,6 +49,12 @@ fn metrics_have_all_findings() {
     # HELP convoke_drift_unmanaged_groups Groups that no file declares, if the settings ask for them.
     # TYPE convoke_drift_unmanaged_groups gauge
     convoke_drift_unmanaged_groups 1
+    # HELP convoke_drift_direct_access People with roles or policies beside their groups, if the settings ask for them.
+    # TYPE convoke_drift_direct_access gauge
+    convoke_drift_direct_access 0
+    # HELP convoke_drift_permissions Groups that give other permissions than the files pin.
+    # TYPE convoke_drift_permissions gauge
+    convoke_drift_permissions 0
     # HELP convoke_drift_differences Differences between the account and the files, by kind.
     # TYPE convoke_drift_differences gauge
     convoke_drift_differences{kind="missing"} 3
