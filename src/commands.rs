@@ -1,6 +1,7 @@
 //! The commands. Each calls the other modules in order, and decides which exit code its result has.
 
 mod apply;
+mod doctor;
 mod drift;
 mod edit;
 mod environment;
@@ -85,6 +86,9 @@ pub enum Command {
     /// Write the account's present membership as files ready to commit
     #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
+    /// Check what the token, the account and the files are fit for; changes nothing
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
     /// Add a person to groups or rosters in the files
     #[command(after_help = grant::EXAMPLES)]
     Grant(grant::GrantArgs),
@@ -121,6 +125,7 @@ impl Command {
             Self::Why(_) => "why",
             Self::Review(_) => "review",
             Self::Export(_) => "export",
+            Self::Doctor(_) => "doctor",
             Self::Grant(_) => "grant",
             Self::Revoke(_) => "revoke",
             Self::Prune(_) => "prune",
@@ -146,6 +151,10 @@ impl Command {
                 review::ReviewFormat::Json => Format::Json,
                 review::ReviewFormat::Markdown => Format::Markdown,
                 review::ReviewFormat::Text | review::ReviewFormat::Csv | review::ReviewFormat::Html => Format::Text,
+            },
+            Self::Doctor(args) => match args.format {
+                edit::EditFormat::Json => Format::Json,
+                edit::EditFormat::Text => Format::Text,
             },
             Self::Grant(grant::GrantArgs { edit, .. })
             | Self::Revoke(revoke::RevokeArgs { edit, .. })
@@ -174,6 +183,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(args, output),
         Command::Why(args) => why::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,
+        Command::Doctor(args) => doctor::run(args, output).await,
         Command::Grant(args) => grant::run(args, output),
         Command::Revoke(args) => revoke::run(args, output),
         Command::Prune(args) => prune::run(args, output),

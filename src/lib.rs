@@ -14,6 +14,7 @@ pub mod cli;
 pub mod cloudflare;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod journal;
 pub mod model;
 pub mod observe;

@@ -427,6 +427,7 @@ mod tests {
         let answer = HttpAnswer {
             status,
             ray: Some("ray-1".to_owned()),
+            date: None,
             allowances: Vec::new(),
             retry_after: None,
             body: Ok(body.as_bytes().to_vec()),

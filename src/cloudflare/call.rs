@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -71,6 +71,10 @@ pub(super) struct ClientHistory {
     pub unreachable_since: Option<Instant>,
     pub forbidden_since: Option<Instant>,
     pub created: BTreeMap<GroupId, Timestamp>,
+    /// How far the API's clock is ahead, by the last answer that had a time.
+    pub clock_ahead: Option<SignedDuration>,
+    /// The requests that the last answer left, and for how long.
+    pub allowance: Option<(u64, Duration)>,
 }
 
 /// What the attempts of one call showed so far.
@@ -100,6 +104,10 @@ impl Caller {
             base_url: config.base_url,
             concurrency,
         })
+    }
+
+    pub(super) const fn uses_key(&self) -> bool {
+        matches!(self.credentials, Credentials::Key { .. })
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -313,6 +321,11 @@ impl Caller {
                 history.unreachable_since.get_or_insert_with(Instant::now);
             }
             _ => history.unreachable_since = None,
+        }
+        if let Ok(answer) = reply {
+            history.clock_ahead = answer.date.map(|date| date.duration_since(Timestamp::now())).or(history.clock_ahead);
+            let least = answer.allowances.iter().min_by_key(|allowance| allowance.remaining);
+            history.allowance = least.map(|least| (least.remaining, least.reset)).or(history.allowance);
         }
     }
 

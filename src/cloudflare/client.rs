@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +21,7 @@ use super::listing::Listing;
 use super::pacer::Waits;
 use super::retry::Retry;
 use super::wire;
-use super::wire::{ApiOperation, MemberRef, WriteAnswer};
+use super::wire::{ApiOperation, MemberRef, RawAnswer, WriteAnswer};
 use super::wire::{AuditCursor, AuditPage};
 use crate::model::{
     AccountId, AccountInfo, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
@@ -205,7 +206,7 @@ impl Client {
     ///
     /// Any [`ApiError`] except those that mean that there is no answer.
     pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
-        let user = allowed(self.ask::<wire::User>(ApiOperation::ReadTokenOwner, &["user"], &[]).await)?;
+        let user = allowed(self.ask::<wire::User>(ApiOperation::ReadTokenOwner, &["user"]).await)?;
         Ok(user.and_then(|wire::User { id, email }| Some(TokenOwner { user_id: UserId::new(&id)?, email })))
     }
 
@@ -215,8 +216,7 @@ impl Client {
     ///
     /// Any [`ApiError`] except a refusal.
     pub async fn account_info(&self) -> Result<AccountInfo, ApiError> {
-        let path = ["accounts", self.account.as_str()];
-        let account = allowed(self.ask::<Value>(ApiOperation::ReadAccount, &path, &[]).await)?;
+        let account = allowed(self.ask::<Value>(ApiOperation::ReadAccount, &[]).await)?;
         Ok(account.map(|account| wire::account_info(&account)).unwrap_or_default())
     }
 
@@ -226,7 +226,7 @@ impl Client {
     ///
     /// Any [`ApiError`], refusals included.
     pub async fn scim_groups(&self) -> Result<Vec<ScimGroup>, ApiError> {
-        let path = ["accounts", self.account.as_str(), "scim", "v2", "Groups"];
+        let path = ["scim", "v2", "Groups"];
         let mut groups: Vec<ScimGroup> = Vec::new();
         loop {
             let start = (groups.len() + 1).to_string();
@@ -241,23 +241,47 @@ impl Client {
         }
     }
 
-    /// The answer to a reading that the credentials may not be allowed to make, as the API sends it.
+    /// The answer to a reading that the credentials may not be allowed to make, as the API sends it. A path that does
+    /// not begin with `user` is below the account.
     ///
     /// # Errors
     ///
     /// Any [`ApiError`]. A refusal is not retried.
-    pub async fn ask<T: DeserializeOwned>(
+    pub async fn raw(
         &self,
         operation: ApiOperation,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<T, ApiError> {
-        let answered = self.caller.call::<Single<T>>(&self.question(operation, path, query)).await?;
-        Ok(answered.result.result)
+    ) -> Result<RawAnswer, ApiError> {
+        Ok(self.caller.call(&self.question(operation, path, query)).await?.result)
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<T, ApiError> {
+        Ok(self.caller.call::<Single<T>>(&self.question(operation, path, &[])).await?.result.result)
+    }
+
+    /// Whether the credentials are a user's API key.
+    #[must_use]
+    pub fn uses_key(&self) -> bool {
+        self.caller.uses_key()
+    }
+
+    /// How far the API's clock is ahead of this machine's, by the last answer; `None` if no answer had a time.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.caller.history().clock_ahead
+    }
+
+    /// The requests that the last answer left, and for how long.
+    #[must_use]
+    pub fn allowance(&self) -> Option<(u64, Duration)> {
+        self.caller.history().allowance
     }
 
     fn question(&self, operation: ApiOperation, path: &[&str], query: &[(&str, &str)]) -> Call {
-        let mut url = self.caller.base_url.join(path.iter().copied());
+        let account = ["accounts", self.account.as_str()];
+        let above = if path.first() == Some(&"user") { &[] } else { account.as_slice() };
+        let mut url = self.caller.base_url.join(above.iter().chain(path).copied());
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

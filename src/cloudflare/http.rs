@@ -33,6 +33,8 @@ pub(super) struct Message {
 pub(super) struct HttpAnswer {
     pub status: u16,
     pub ray: Option<String>,
+    /// When the answer was sent, by the API's clock.
+    pub date: Option<Timestamp>,
     pub allowances: Vec<RateAllowance>,
     pub retry_after: Option<Duration>,
     pub body: Result<Vec<u8>, TransportError>,
@@ -89,9 +91,10 @@ impl Http {
         let headers = response.headers();
         let (status, ray) = (response.status().as_u16(), ray(headers));
         let allowances = allowances(headers);
+        let date = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
         let retry_after = retry_after(headers);
         let body = read(&mut response).await;
-        Ok(HttpAnswer { status, ray, allowances, retry_after, body })
+        Ok(HttpAnswer { status, ray, date, allowances, retry_after, body })
     }
 }
 

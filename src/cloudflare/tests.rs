@@ -69,8 +69,14 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
     let (call, credentials) = (Call::sample(Retry::Read), Credentials::Token(TOKEN.into()));
-    let answer =
-        || HttpAnswer { status, ray: None, allowances: Vec::new(), retry_after: None, body: Ok(body.to_vec()) };
+    let answer = || HttpAnswer {
+        status,
+        ray: None,
+        date: None,
+        allowances: Vec::new(),
+        retry_after: None,
+        body: Ok(body.to_vec()),
+    };
     if let Ok(Answered { result: page, .. }) = classify::<ListPage<T>>(&call, &credentials, Ok(answer()))
         && let Ok(pages) = Pages::begin(page, 500)
     {

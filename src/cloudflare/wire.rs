@@ -262,6 +262,15 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
     })
 }
 
+/// An answer as the API sends it.
+#[derive(Debug, Deserialize)]
+pub struct RawAnswer {
+    #[serde(default)]
+    pub result: Value,
+    #[serde(default)]
+    pub result_info: Value,
+}
+
 pub(super) fn account_info(account: &Value) -> AccountInfo {
     let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let organization = text("/managed_by/parent_org_name").or_else(|| text("/managed_by/parent_org_id"));

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::{Args, Command, CommandFactory as _, ValueEnum};
 
 use super::{Cli, EXAMPLES, Exit, Failure, Output};
+use crate::doctor::Diagnosis;
 use crate::plan::{Plan, Review};
 use crate::report::Report;
 use crate::{config, journal, sandbox};
@@ -57,6 +58,8 @@ pub enum SchemaOf {
     Review,
     /// The JSON of what `apply` did
     Report,
+    /// The JSON of `doctor`
+    Doctor,
 }
 
 const ENVIRONMENT: [(&str, &str); 7] = [
@@ -109,6 +112,7 @@ pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
         SchemaOf::Journal => journal::schema(),
         SchemaOf::Review => schemars::schema_for!(Review),
         SchemaOf::Report => schemars::schema_for!(Report),
+        SchemaOf::Doctor => schemars::schema_for!(Diagnosis),
         SchemaOf::Seed => sandbox::Seed::schema(),
     };
     output.json(&schema);

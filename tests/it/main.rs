@@ -33,6 +33,7 @@ mod conditions;
 mod confirming;
 mod day;
 mod dependencies;
+mod doctor;
 mod drift;
 mod drift_figures;
 mod edit;

@@ -9,7 +9,7 @@ use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{files_below, given, nothing, repository};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
-const KINDS: [&str; 6] = ["config", "plan", "journal", "seed", "review", "report"];
+const KINDS: [&str; 7] = ["config", "plan", "journal", "seed", "review", "report", "doctor"];
 
 #[test]
 fn committed_schemas_are_current() {

@@ -1,0 +1,200 @@
+//! What `doctor` found: a document that has no address, name or id, so that it can be sent to the maintainers.
+//!
+//! `seen` and `help` are made of fixed words and numbers only. Everything that comes from the account or the files
+//! goes into `details`, which the text shows and the document leaves out.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cloudflare::{ApiError, ApiErrorKind};
+use crate::model::{Desired, GroupId, Mode, Observed};
+use crate::plan::{compare_permissions, locate_groups};
+
+const FORMAT_VERSION: u32 = 1;
+
+/// The result of `doctor`. It has no address, name or id.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "convoke doctor")]
+pub struct Diagnosis {
+    pub format_version: u32,
+    /// The worst of the checks.
+    pub status: CheckStatus,
+    /// The version of convoke.
+    pub convoke: &'static str,
+    pub checks: Vec<Check>,
+    /// The number of HTTP requests, retries included.
+    pub requests: u64,
+}
+
+/// The result of one check.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Check {
+    /// What was checked, such as `credentials` or `clock`.
+    pub name: &'static str,
+    pub status: CheckStatus,
+    /// What was seen, in fixed words and numbers.
+    pub seen: String,
+    /// What to do; null if there is nothing to do.
+    pub help: Option<&'static str>,
+    /// Names and addresses, only for the text.
+    #[serde(skip)]
+    pub details: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    Ok,
+    /// Something to look at. Convoke works.
+    Warning,
+    /// Convoke cannot do its work.
+    Failed,
+}
+
+impl CheckStatus {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Diagnosis {
+    #[must_use]
+    pub fn new(checks: Vec<Check>, requests: u64) -> Self {
+        let status = checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok);
+        Self { format_version: FORMAT_VERSION, status, convoke: env!("CARGO_PKG_VERSION"), checks, requests }
+    }
+}
+
+impl Check {
+    #[must_use]
+    pub fn ok(name: &'static str, seen: impl Into<String>) -> Self {
+        Self { name, status: CheckStatus::Ok, seen: seen.into(), help: None, details: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn warning(name: &'static str, seen: impl Into<String>, help: &'static str) -> Self {
+        Self { status: CheckStatus::Warning, help: Some(help), ..Self::ok(name, seen) }
+    }
+
+    #[must_use]
+    pub fn failed(name: &'static str, seen: impl Into<String>, help: &'static str) -> Self {
+        Self { status: CheckStatus::Failed, help: Some(help), ..Self::ok(name, seen) }
+    }
+
+    /// A reading that was not answered as it should be.
+    #[must_use]
+    pub fn refused(name: &'static str, error: &ApiError, status: CheckStatus, help: &'static str) -> Self {
+        let what = match error.kind {
+            ApiErrorKind::Credentials | ApiErrorKind::NotAllowed | ApiErrorKind::Refused => "refused",
+            ApiErrorKind::NotFound => "not found",
+            ApiErrorKind::Malformed | ApiErrorKind::Incomplete => "the answer contradicts itself or the reference",
+            _ => "not answered",
+        };
+        let code = error.status.map(|code| format!(" (status {code})")).unwrap_or_default();
+        let check = Self { status, help: Some(help), ..Self::ok(name, format!("{what}{code}")) };
+        check.with([error.reason()])
+    }
+
+    #[must_use]
+    pub fn with(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+}
+
+/// The figures of a list's first page, in words.
+#[must_use]
+pub fn figures(rows: usize, asked: usize, info: &Value) -> String {
+    let number = |key: &str| match info.get(key) {
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::String(text)) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("{text} as text"))
+        }
+        _ => None,
+    };
+    let keys = ["page", "per_page", "count", "total_count", "total_pages"];
+    let known: Vec<String> = keys.into_iter().filter_map(|key| Some(format!("{key} {}", number(key)?))).collect();
+    let known = if known.is_empty() { "no figures".to_owned() } else { known.join(", ") };
+    format!("{rows} rows of at most {asked} on the first page; {known}")
+}
+
+/// The order of a list of members, in words.
+#[must_use]
+pub fn order(rows: &[Value]) -> &'static str {
+    let email = |row: &Value| Some(row.get("email")?.as_str()?.to_lowercase());
+    let Some(emails) = rows.iter().map(email).collect::<Option<Vec<String>>>() else {
+        return "some rows have no address, so the order is unknown";
+    };
+    let local = |email: &String| email.split('@').next().unwrap_or_default().to_owned();
+    match emails.len() {
+        0 | 1 => "too few rows to see an order",
+        _ if emails.is_sorted() && emails.is_sorted_by_key(local) => "sorted by address",
+        _ if emails.is_sorted() => "sorted by the whole address",
+        _ if emails.is_sorted_by_key(local) => "sorted by the part before the @",
+        _ => "not sorted by address",
+    }
+}
+
+/// What the files say about groups, compared with the list of groups.
+#[must_use]
+pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeSet<GroupId>) -> Vec<Check> {
+    let located = locate_groups(desired, observed, |_| true);
+    let (mut missing, mut renamed, mut nameless, mut changed, mut managed) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (name, group) in &desired.groups {
+        let found = located.get(name).and_then(|located| located.as_ref().ok());
+        let Some((id, summary)) = found.and_then(|id| Some((id, observed.groups.get(id)?))) else {
+            missing.push(name.to_string());
+            continue;
+        };
+        if summary.name.as_str().is_empty() {
+            nameless.push(name.to_string());
+        } else if summary.name != *name {
+            renamed.push(format!("{name} is called {} in the account", summary.name));
+        }
+        if let Some(pins) = &group.permissions {
+            let (lost, gained) = compare_permissions(&pins.value, summary);
+            if !(lost.is_empty() && gained.is_empty()) {
+                changed.push(format!("{name}: not given: [{}], not pinned: [{}]", lost.join(", "), gained.join(", ")));
+            }
+        }
+        if external.contains(id) && group.mode != Mode::Observe {
+            managed.push(name.to_string());
+        }
+    }
+    let total = desired.groups.len();
+    let check = |name, list: Vec<String>, what: &str, help| match list.len() {
+        0 => Check::ok(name, format!("0 of {total} {what}")),
+        count => Check::warning(name, format!("{count} of {total} {what}"), help).with(list),
+    };
+    vec![
+        check("declared_groups", missing, "declared groups not found", "create them, or correct their names or ids"),
+        check("pinned_names", renamed, "pinned names differ", "rename the group, or change its name in the files"),
+        check(
+            "unknown_names",
+            nameless,
+            "declared groups without a name in the account",
+            "nothing: the pin finds them",
+        ),
+        check(
+            "pinned_permissions",
+            changed,
+            "groups give other permissions than pinned",
+            "find out who changed the policies, then correct them or `permissions`",
+        ),
+        check(
+            "identity_provider",
+            managed,
+            "groups probably managed by an identity provider are not `mode: observe`",
+            "write `mode: observe`: the API refuses other changes of such groups",
+        ),
+    ]
+}

@@ -1,0 +1,144 @@
+//! `doctor` against a sandbox with each trouble.
+
+use convoke::sandbox::Seed;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::harness::{ACCOUNT, World, given};
+
+const SEED: &str = "
+token_owner: alice@example.com
+groups:
+  Admins: { members: [alice@example.com, bob@example.com] }
+";
+const FILES: &str = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, bob@example.com]\n";
+
+fn world(seed: &str) -> World {
+    given(Seed::parse("seed.yaml".as_ref(), seed).unwrap())
+}
+
+/// The check of this name, in a report with this exit code.
+fn check(world: &World, name: &str, exit: i32) -> (String, String) {
+    let report = world.run("doctor --format json").exits(exit).json();
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+    (check["status"].as_str().unwrap().to_owned(), check["seen"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn healthy_account_is_ok_with_and_without_files() {
+    let world = world(SEED);
+    let report = world.run("doctor --format json").exits(0).json();
+    assert_eq!((&report["status"], &report["checks"][0]["seen"]), (&"ok".into(), &"a user's API token, active".into()));
+    let text = world.run("doctor").exits(0).says("0 warning, 0 failed").stdout;
+    assert!(text.contains("there are no files"), "{text}");
+    world.write("convoke.yaml", FILES);
+    world.run("doctor").exits(0).says("1 groups are declared").says("0 of 1 declared groups not found");
+}
+
+#[test]
+fn doctor_sends_only_reads() {
+    let world = world(SEED).file("convoke.yaml", FILES);
+    world.run("doctor").exits(0);
+    assert!(world.account().requests().iter().all(|request| request.method == "GET"));
+}
+
+#[test]
+fn refused_credentials_are_told_from_missing_rights() {
+    let expired = world(&format!("{SEED}token_status: expired\ntoken_expires_on: 2026-01-01T00:00:00Z\n"));
+    assert_eq!(
+        check(&expired, "credentials", 77).1,
+        "a user's API token that is disabled or expired, valid until 2026-01-01"
+    );
+    let refuse = |operation: &str| {
+        let on = format!("on: {{ operation: {operation} }}");
+        world(&format!("{SEED}faults: [{{ {on}, do: {{ respond: {{ status: 403 }} }}, times: 99 }}]\n"))
+    };
+    for (operation, name, status, exit) in [
+        ("list-groups", "read_groups", "failed", 3),
+        ("list-members", "read_members", "failed", 3),
+        ("list-people", "read_account_members", "failed", 3),
+        ("list-audit-log", "read_audit_log", "warning", 2),
+        ("get-user", "read_user", "warning", 2),
+        ("list-scim-groups", "read_scim", "warning", 2),
+        ("get-account", "account", "warning", 2),
+    ] {
+        assert_eq!(
+            check(&refuse(operation), name, exit),
+            (status.into(), "refused (status 403)".into()),
+            "{operation}"
+        );
+    }
+}
+
+#[test]
+fn unreachable_api_is_unavailable() {
+    world(SEED).env("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9").run("doctor --max-wait 1s").exits(69);
+}
+
+#[test]
+fn clock_order_and_pages_are_seen() {
+    let ahead = world(&format!("{SEED}clock_ahead: 10m\n"));
+    let (status, seen) = check(&ahead, "clock", 2);
+    assert!(status == "warning" && seen.ends_with("seconds from the API's"), "{seen}");
+    let odd = world(&format!("{SEED}member_order: id\npage_size_cap: 1\n"));
+    assert!(
+        check(&odd, "read_members", 0)
+            .1
+            .starts_with("1 rows of at most 500 on the first page; page 1, per_page 1, count 1, total_count 2")
+    );
+    let many = "groups: { A: { members: [a@b.example, b@a.example, c@a.example] } }\nmember_order: ";
+    for (order, seen) in [("address", "sorted by"), ("id", "sorted by")] {
+        assert!(check(&world(&format!("{many}{order}")), "read_members", 2).1.contains(seen));
+    }
+}
+
+#[test]
+fn declared_groups_are_compared_with_the_account() {
+    let seed = "
+token_owner: alice@example.com
+groups:
+  Admins: { id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1, external_id: 00g1, policies: [{ permission_groups: [DNS] }] }
+  Hidden: { id: 7d7f2f5f5b1d4a0e9081fdc98d432fd1, nameless: true }
+";
+    let files = "
+version: 1
+groups:
+  Owners: { id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1, permissions: [], members: [], allow_empty: true }
+  Hidden: { id: 7d7f2f5f5b1d4a0e9081fdc98d432fd1, members: [], allow_empty: true }
+";
+    let world = world(seed).file("convoke.yaml", files);
+    for name in ["pinned_names", "unknown_names", "pinned_permissions", "identity_provider"] {
+        let (status, seen) = check(&world, name, 2);
+        assert!(status == "warning" && seen.starts_with("1 of 2 "), "{name}: {seen}");
+    }
+    world.run("doctor").exits(2).says("Owners is called Admins in the account").says("not pinned: [DNS]");
+}
+
+#[test]
+fn broken_files_fail() {
+    let world = world(SEED).file("convoke.yaml", "version: 1\ngroups: { A: {} }\n");
+    assert_eq!(check(&world, "files", 3), ("failed".into(), "1 problems".into()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn document_has_no_address_name_or_id(group in "[a-z]{12,20}", person in "[a-z]{12,20}", account in "[a-z]{12,20}") {
+        let seed = format!(
+            "account_name: {account}\norganization: {account}\ntoken_owner: {person}@example.com\ngroups:\n  \
+             {group}: {{ external_id: x, nameless: false, members: [{person}@example.com], policies: [{{ permission_groups: [{group}] }}] }}\n"
+        );
+        let files = format!("version: 1\ngroups:\n  {group}: {{ permissions: [], members: [{person}@example.com] }}\n  no{group}: {{ members: [] }}\n");
+        let world = world(&seed).file("convoke.yaml", files);
+        let text = world.run("doctor --format json").exits(2).stdout;
+        for secret in [&group, &person, &account] {
+            prop_assert!(!text.contains(secret.as_str()), "{text}");
+        }
+        prop_assert!(!text.contains('@') && !text.contains(ACCOUNT), "{text}");
+        let digits = |run: &str| run.len() >= 32;
+        prop_assert!(!text.split(|c: char| !c.is_ascii_hexdigit()).any(digits), "{text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(&report["status"], "warning");
+    }
+}
