@@ -197,7 +197,10 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
         match context.as_str() {
             "dash" | "dashboard" => AuthorKind::Dashboard,
             "api_token" => AuthorKind::Token,
-            "api_key" => AuthorKind::ApiKey,
+            "api_key" | "origin_ca_key" => AuthorKind::ApiKey,
+            "oauth" => AuthorKind::OauthApp,
+            _ if ["delegated_service", "system", "cloudflare_admin"].into_iter().any(kind_says) => AuthorKind::Service,
+            "api" => AuthorKind::Api,
             _ => AuthorKind::Other,
         }
     };

@@ -60,6 +60,12 @@ pub enum AuthorKind {
     IdentityProvider,
     /// A run of convoke.
     Convoke,
+    /// The API, without saying how.
+    Api,
+    /// An application that the actor allowed to act for them.
+    OauthApp,
+    /// Cloudflare itself, or a service that acts for the account.
+    Service,
     /// The entry does not say, or the context is unknown.
     Other,
 }

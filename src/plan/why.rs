@@ -70,6 +70,8 @@ pub struct WhyGroup {
     /// Why the entry cannot be applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
+    /// What membership gives: permission groups as `NAME` or `NAME on RESOURCE`.
+    pub grants: Vec<String>,
     /// The lines that name the person.
     pub claims: Vec<Claim>,
 }
@@ -178,6 +180,7 @@ impl<'a> Asked<'a> {
                     held: false,
                     prospect: "unmanaged",
                     blocked: None,
+                    grants: self.grants(Some(*id)),
                     claims: Vec::new(),
                 });
             }
@@ -211,8 +214,14 @@ impl<'a> Asked<'a> {
             held,
             prospect: prospect(standing, group.mode, held, blocked.is_some()),
             blocked,
+            grants: self.grants(id),
             claims: entries.into_iter().map(|entry| Claim::of(entry, self.time)).collect(),
         })
+    }
+
+    fn grants(&self, id: Option<GroupId>) -> Vec<String> {
+        let group = id.and_then(|id| self.current.groups.get(&id));
+        group.map(|group| group.grants().iter().map(ToString::to_string).collect()).unwrap_or_default()
     }
 
     /// Why the person's entry in a group, or the whole group, is blocked. The plan reports a person who is in two

@@ -24,6 +24,9 @@ pub fn text(why: &Why, layout: Layout) -> String {
         };
         let title = paint.paint(Style::Title, &clean(group.name.as_str()));
         lines.push(format!("{title}{mode}: {}", paint.paint(style, &clean(&word))));
+        if !group.grants.is_empty() {
+            lines.push(format!("  gives: {}", clean(&group.grants.join(", "))));
+        }
         for claim in &group.claims {
             lines.push(format!("  {}", self::claim(claim)));
         }

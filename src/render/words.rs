@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, Since, Tally};
+use crate::plan::{
+    Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, SideDoor, Since, Tally,
+};
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -87,6 +89,12 @@ fn author(by: &Author, escape: fn(&str) -> String) -> String {
             let token = actor.map(|actor| format!(" (token {actor})")).unwrap_or_default();
             format!("by convoke{run}{token}")
         }
+        (AuthorKind::Api, Some(actor)) => format!("by {actor} through the API"),
+        (AuthorKind::Api, None) => "through the API".into(),
+        (AuthorKind::OauthApp, Some(actor)) => format!("by {actor} through an OAuth application"),
+        (AuthorKind::OauthApp, None) => "through an OAuth application".into(),
+        (AuthorKind::Service, Some(actor)) => format!("by Cloudflare or a service ({actor})"),
+        (AuthorKind::Service, None) => "by Cloudflare or a service".into(),
         (AuthorKind::Other, Some(actor)) => format!("by {actor}"),
         (AuthorKind::Other, None) => "by somebody that the audit log does not name".into(),
     }
@@ -205,8 +213,13 @@ pub fn further(plan: &Plan) -> Vec<String> {
 
 /// The figures of a drift in one line, then further lines.
 pub fn drift_summary(plan: &Plan) -> Vec<String> {
+    let beside = beside(plan);
     if !plan.has_differences() && plan.blocked.is_empty() {
-        let mut lines = vec![format!("No drift. {} in sync.", counted(plan.groups_in_sync(), "group"))];
+        let in_sync = counted(plan.groups_in_sync(), "group");
+        if !beside.is_empty() {
+            return vec![format!("Drift: {}. The members of {in_sync} are in sync.", beside.join(", "))];
+        }
+        let mut lines = vec![format!("No drift. {in_sync} in sync.")];
         if plan.account_in_sync() && plan.unmanaged_groups.is_empty() {
             lines.push("The account is in sync.".into());
         }
@@ -217,8 +230,22 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
     let Tally { missing, unexpected, expired, .. } = Tally::of(&plan.groups);
     let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
     let mut lines = vec![format!("Drift: {figures} in {changed} of {groups}")];
+    lines.extend(beside);
     lines.extend(further(plan));
     lines
+}
+
+/// The differences beside the memberships.
+fn beside(plan: &Plan) -> Vec<String> {
+    let (direct, permissions) = (plan.side_doors(SideDoor::DirectAccess), plan.side_doors(SideDoor::Permissions));
+    let direct = match direct {
+        0 => None,
+        1 => Some("1 person with access beside the groups".to_owned()),
+        people => Some(format!("{people} people with access beside the groups")),
+    };
+    let permissions =
+        (permissions > 0).then(|| format!("{} with other permissions than pinned", counted(permissions, "group")));
+    direct.into_iter().chain(permissions).collect()
 }
 
 /// The entry that holds a removal, with its problem; `None` if the removal is not held.

@@ -100,6 +100,7 @@ fn drift_reports_direct_access_only_if_asked() {
         assert!(!outcome.stdout.contains("root@example.com has"), "{format}: protected");
     }
     let metrics = world.run("drift --metrics-file m.prom").exits(2);
+    assert!(metrics.stdout.contains("Drift: 2 people with access beside the groups. "), "{}", metrics.stdout);
     assert!(!metrics.stdout.contains("The account is in sync"), "{}", metrics.stdout);
     assert!(world.read("m.prom").contains("convoke_drift_direct_access 2"), "{}", world.read("m.prom"));
     world.run("plan --detailed-exitcode").exits(0);
@@ -156,4 +157,39 @@ fn groups_of_an_identity_provider_are_exported_as_observed() {
     let faults = "faults: [{ on: { operation: list-scim-groups }, do: { respond: { status: 403 } }, times: 9 }]\n";
     let refused = self::world(&format!("{SEED}{faults}"), "version: 1\ngroups: {}\n");
     refused.run("export").exits(0).warns("SCIM cannot be read");
+}
+
+#[test]
+fn why_shows_what_membership_gives() {
+    let world = world(SEED, FILES);
+    world.run("why alice@example.com").exits(0).says("gives: Workers Admin, Legacy (ends 2027-01-31)");
+    let json = world.run("why alice@example.com --format json").exits(0).json();
+    assert_eq!(json["groups"][0]["grants"][0], "Workers Admin");
+}
+
+#[test]
+fn refused_write_names_the_identity_provider() {
+    let seed = SEED.replace("  Old:\n", "  Old:\n    scim: true\n");
+    let world = world(&seed, &FILES.replace("[bob@example.com]", "[bob@example.com, eve@example.com]"));
+    let report = world.run("apply --yes").exits(5);
+    assert!(
+        format!("{}{}", report.stdout, report.stderr).contains("an identity provider manages this group"),
+        "{report}"
+    );
+}
+
+#[test]
+fn hostile_names_get_through_in_no_format() {
+    let seed = SEED.replace("'Administrator | <b>'", "\"=cmd()\\u202E\\e[31m::error::|<script>x\"");
+    let world = world(&seed, &reporting());
+    for format in ["text", "csv", "html", "markdown"] {
+        let page = world.run(&format!("review --format {format}")).exits(0).stdout;
+        assert!(!page.contains('\u{202E}') && !page.contains('\u{1b}'), "{format}: {page}");
+        assert!(format != "html" || !page.contains("<script>x"), "{page}");
+        assert!(format != "csv" || page.contains("'=cmd()"), "{page}");
+    }
+    for format in ["text", "markdown", "github"] {
+        let page = world.run(&format!("drift --format {format}")).exits(2).stdout;
+        assert!(!page.contains('\u{202E}') && !page.contains('\u{1b}'), "{format}: {page}");
+    }
 }
