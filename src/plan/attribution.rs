@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Plan};
+use super::contents::{Action, Plan};
 use crate::model::{GroupId, MemberId};
 
 /// An entry this close to the recorded beginning of a membership belongs to it. The two times come from different

@@ -7,10 +7,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, BaseChange, Blocked, Digest, GroupGuards, Operation, PlanGuards, Refusal};
+use super::attribution::Attribution;
+use super::base::BaseChange;
+use super::blocked::Blocked;
+use super::digest::{Digest, fingerprint};
+use super::guards::{GroupGuards, PlanGuards, Refusal};
+use super::operations::Operation;
 use crate::model::{
-    AccountId, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, PersonRef,
-    RosterUse, RunStatus,
+    AccountId, DesiredGroup, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin,
+    PersonRef, RosterUse, RunStatus, Settings,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -249,6 +254,46 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl GroupPlan {
+    /// A declared group in which nothing differs yet.
+    #[must_use]
+    pub fn declared(
+        id: GroupId,
+        name: &GroupName,
+        group: &DesiredGroup,
+        settings: &Settings,
+        observed: &Arc<Membership>,
+    ) -> Self {
+        Self::new(id, name, group.mode, &group.origin, GroupGuards::of(group, settings), observed)
+    }
+
+    /// A group in which nothing differs yet.
+    #[must_use]
+    pub fn new(
+        id: GroupId,
+        name: &GroupName,
+        mode: Mode,
+        origin: &Origin,
+        guards: GroupGuards,
+        observed: &Arc<Membership>,
+    ) -> Self {
+        Self {
+            id,
+            name: name.clone(),
+            mode,
+            origin: origin.clone(),
+            guards,
+            fingerprint: fingerprint(observed.keys()),
+            changes: Vec::new(),
+            held: Vec::new(),
+            operations: Vec::new(),
+            required: None,
+            barred: BTreeSet::new(),
+            left_out: false,
+            blocked: 0,
+            observed: Arc::clone(observed),
+        }
+    }
+
     /// The changes that operations make; none if the group is only observed.
     pub fn carried_out(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|_| self.mode != Mode::Observe)

@@ -5,7 +5,7 @@ use std::io::{Result as Written, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, GroupPlan};
+use super::contents::{Action, GroupPlan};
 use crate::model::{AccountId, MemberId};
 
 /// A SHA-256, shown as 64 hexadecimal digits.

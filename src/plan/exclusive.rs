@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::blocked::{Blocked, BlockedReason};
 use super::compare::Compared;
+use super::contents::{Action, GroupPlan};
 use super::people::People;
-use super::{Action, Blocked, BlockedReason, GroupPlan};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName, MemberId, Mode, PersonRef};
 
 /// The people who belong to a group now, each with the first entry that names them.

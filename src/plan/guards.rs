@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::contents::{Change, GroupPlan, Plan, PlanWarning};
+use super::located::Located;
 use super::people::People;
 use super::typos::{self, Texts};
-use super::{Change, GroupPlan, Located, Plan, PlanWarning};
 use crate::model::{
     Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Observed, Origin, PersonRef, Protected, Setting,
     Settings, TokenUser, Unmanaged, UserId,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::BlockedReason;
+use super::blocked::BlockedReason;
 use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged};
 
 /// The id of a declared group in the account, or why there is none.

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::Policy;
+use super::blocked::BlockedReason;
 use super::compare::{Compared, hold};
+use super::contents::{Action, Change, GroupPlan};
+use super::located::locate_groups;
 use super::people::People;
-use super::{Action, BlockedReason, Change, GroupGuards, GroupPlan, Policy, fingerprint, locate_groups};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+    Settings,
 };
 
 /// The other declarations of people whom the plan removes.
@@ -50,8 +54,7 @@ pub(super) fn keep_access(
                 if changes.is_empty() {
                     continue;
                 }
-                let guards = GroupGuards::of(group, &desired.settings);
-                compared.groups.push(destination((id, name), group, guards, observed, changes));
+                compared.groups.push(destination((id, name), group, &desired.settings, observed, changes));
             }
             None => {
                 unread.extend(id.filter(|id| !current.unreadable.contains_key(id)));
@@ -78,25 +81,15 @@ pub(super) fn keep_access(
 fn destination(
     (id, name): (GroupId, &GroupName),
     group: &DesiredGroup,
-    guards: GroupGuards,
+    settings: &Settings,
     observed: &Arc<Membership>,
     changes: Vec<Change>,
 ) -> GroupPlan {
     GroupPlan {
-        id,
-        name: name.clone(),
-        mode: group.mode,
-        origin: group.origin.clone(),
-        guards,
-        fingerprint: fingerprint(observed.keys()),
         required: Some(changes.iter().map(|change| change.member.id).collect()),
         changes,
-        held: Vec::new(),
-        operations: Vec::new(),
-        barred: BTreeSet::new(),
         left_out: true,
-        blocked: 0,
-        observed: Arc::clone(observed),
+        ..GroupPlan::declared(id, name, group, settings, observed)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, GroupPlan};
+use super::contents::{Action, Change, GroupPlan};
 use crate::model::{MemberId, Mode};
 
 /// If single changes would take more requests than this, all members are replaced at once.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::BlockedReason;
+use super::blocked::BlockedReason;
 use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status, UserId};
 
 /// A map with a randomly seeded hash, which is faster for short keys than that of the standard library.
@@ -158,11 +158,6 @@ impl<'a> People<'a> {
 
     pub fn id(&self, index: PersonIndex) -> MemberId {
         *self.known(index).id
-    }
-
-    /// The number of people. All indexes are below it.
-    pub const fn len(&self) -> usize {
-        self.everybody.len()
     }
 
     /// The members of a group, sorted by id; empty if the group was not read.

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::beside::{BesideGroups, BesideStanding, beside_groups};
+use super::digest::Digest;
+use super::located::locate_groups;
 use super::people::People;
-use super::{Claim, Digest, Standing, locate_groups};
+use super::standing::{Claim, Standing};
 use crate::model::{
     AccountId, AccountInfo, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership,
     Mode, Observed, PersonRef, PersonStatus, RunStatus, Status,

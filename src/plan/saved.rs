@@ -1,10 +1,18 @@
-//! Writes a plan with its checksum, and reads it back. A plan must be complete, unedited and consistent.
+//! A saved plan: written with its checksum, read back, and compared with the account before it is applied.
+//!
+//! A plan that is read back must be complete, unedited and consistent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Digest, Plan, digest, fingerprint, operations};
+use super::contents::{Action, Change, GroupPlan, Plan};
+use super::digest::{self, Digest, fingerprint};
+use super::guards::{self, Guard, Refusal};
+use super::operations;
+use super::people::People;
+use crate::model::{GroupId, MemberId, Membership, Observed};
 
 /// The format version that this program writes and reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -87,5 +95,96 @@ impl Plan {
             return Err(SavedPlanError::Edited("its figures do not match its changes"));
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    /// The part of the plan that is still to be applied, for the present members of its groups. It has the digest of
+    /// the plan. The guards are checked again.
+    #[must_use]
+    pub fn remaining(&self, present: &BTreeMap<GroupId, Arc<Membership>>) -> Self {
+        let mut left = self.clone();
+        for group in &mut left.groups {
+            let Some(members) = present.get(&group.id) else { continue };
+            group.changes.retain(|change| members.contains_key(&change.member.id) == (change.action == Action::Remove));
+            group.fingerprint = fingerprint(members.keys());
+            group.observed = Arc::clone(members);
+        }
+        operations::decide(&mut left.groups, left.due);
+        left.judged_anew()
+    }
+
+    /// The same plan with these refusals.
+    #[must_use]
+    pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
+        self.refusals = refusals;
+        self.recount();
+        self
+    }
+
+    fn judged_anew(mut self) -> Self {
+        let memberships = self.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
+        let current = Observed { memberships, ..Observed::default() };
+        let refusals = guards::operation_refusals(&self, &People::of(&current));
+        let kept: Vec<Refusal> =
+            self.refusals.iter().filter(|refusal| guards::still_stands(&self, refusal)).cloned().collect();
+        self.refusals = kept;
+        for refusal in refusals {
+            let same = |known: &Refusal| (&known.guard, &known.group) == (&refusal.guard, &refusal.group);
+            if refusal.guard != Guard::Protected || !self.refusals.iter().any(same) {
+                self.refusals.push(refusal);
+            }
+        }
+        guards::sort(&mut self);
+        self.recount();
+        self
+    }
+}
+
+/// A group that was read again, compared with the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The plan's changes are still valid. An earlier run may have made some of them.
+    Fresh,
+    /// Somebody else changed the group.
+    Stale {
+        /// Members who joined and should leave.
+        added: BTreeSet<MemberId>,
+        /// Members who left and should join.
+        removed: BTreeSet<MemberId>,
+    },
+}
+
+impl GroupPlan {
+    /// Compares the group's new reading with the plan.
+    #[must_use]
+    pub fn freshness(&self, present: &BTreeSet<MemberId>) -> Freshness {
+        let changing: BTreeSet<MemberId> = self.carried_out().map(|change| change.member.id).collect();
+        let (added, removed) = self.strays(present);
+        let others = |ids: BTreeSet<MemberId>| -> BTreeSet<MemberId> { ids.difference(&changing).copied().collect() };
+        let (added, removed) = (others(added), others(removed));
+        match added.is_empty() && removed.is_empty() {
+            true => Freshness::Fresh,
+            false => Freshness::Stale { added, removed },
+        }
+    }
+
+    /// The members who differ from the target: those who should not be in the group, and those who are missing.
+    #[must_use]
+    pub fn strays(&self, present: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
+        match &self.required {
+            None => {
+                let target = self.target();
+                (present.difference(&target).copied().collect(), target.difference(present).copied().collect())
+            }
+            // The plan does not decide about the other members: only `required` must be there, and only those whom the
+            // plan removes or whose time has ended (`barred`) must not.
+            Some(required) => {
+                let held: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
+                let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);
+                let staying = leaving.filter(|id| present.contains(id) && !held.contains(id)).copied().collect();
+                (staying, required.difference(present).copied().collect())
+            }
+        }
     }
 }

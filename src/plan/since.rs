@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
 
-use super::{Action, Blocked, BlockedReason, Change, Plan, Since};
+use super::blocked::{Blocked, BlockedReason};
+use super::contents::{Action, Change, Plan, Since};
 use crate::model::{GroupId, GroupName, MemberId, PersonRef};
 
 /// Labels every difference of `plan`. `before` is the plan of the files before the change. A difference in both plans

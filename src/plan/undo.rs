@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::blocked::{Blocked, BlockedReason};
+use super::contents::{Action, Change, GroupPlan, Plan};
+use super::guards::{GroupGuards, PlanGuards};
+use super::located::locate_groups;
 use super::people::People;
-use super::{
-    Action, Blocked, BlockedReason, Change, GroupGuards, GroupPlan, Plan, PlanGuards, Policy, assemble, fingerprint,
-    guards, locate_groups,
-};
+use super::{Policy, assemble, guards};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -135,21 +136,13 @@ impl Undoing<'_> {
         changes.extend(removals);
         let first = self.reversal.attempts.values().next().map(|attempt| attempt.origin.clone());
         let origin = self.declared.map(|group| group.origin.clone()).or(first);
+        let origin = origin.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 });
         GroupPlan {
-            id: self.id,
-            name: self.name.clone(),
-            mode,
-            origin: origin.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 }),
-            observed: Arc::clone(self.observed),
-            fingerprint: fingerprint(self.observed.keys()),
             changes,
             held,
-            operations: Vec::new(),
-            guards: self.guards,
             required: (mode == Mode::Additive).then_some(required),
-            barred: BTreeSet::new(),
-            left_out: false,
             blocked: u64::from(unresolved),
+            ..GroupPlan::new(self.id, self.name, mode, &origin, self.guards, self.observed)
         }
     }
 }

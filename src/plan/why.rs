@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::blocked::BlockedReason;
+use super::contents::{Change, Plan};
+use super::located::locate_groups;
 use super::people::People;
+use super::standing::{Claim, Standing};
 use super::typos::{Texts, tolerance, written};
-use super::{BlockedReason, Change, Claim, Plan, Standing, locate_groups};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef, RunStatus,
 };
