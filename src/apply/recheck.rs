@@ -40,7 +40,8 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     let mut named = Vec::new();
     for group in changed {
         match groups.get(&group.id).map(|found| &found.name) {
-            Some(name) if *name == group.name => named.push(group),
+            // The API may show no name for a group; then its id has to do.
+            Some(name) if *name == group.name || name.as_str().is_empty() => named.push(group),
             found => stale.push(StaleGroup { name: group.name.clone(), renamed_to: found.cloned(), difference: None }),
         }
     }

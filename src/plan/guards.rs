@@ -223,8 +223,9 @@ pub(super) fn check_account(
     current: &Observed,
     located: &BTreeMap<GroupName, Located>,
 ) {
-    let refusals = pinned_names(plan, desired, current, located);
+    let (refusals, warnings) = pinned_names(plan, desired, current, located);
     plan.refusals.extend(refusals);
+    plan.warnings.extend(warnings);
     plan.refusals.extend(unmanaged_groups(plan, desired));
     sort(plan);
 }
@@ -421,13 +422,20 @@ fn pinned_names(
     desired: &Desired,
     current: &Observed,
     located: &BTreeMap<GroupName, Located>,
-) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
+) -> (Vec<Refusal>, Vec<PlanWarning>) {
+    let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
     let names: BTreeSet<&GroupName> = located.keys().chain(plan.groups.iter().map(|group| &group.name)).collect();
     for name in names {
         let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };
         let Some(present) = current.groups.get(&pin.value).map(|group| &group.name) else { continue };
-        if present != name {
+        if present.as_str().is_empty() {
+            warnings.push(PlanWarning {
+                message: format!("the account shows no name for the group {}, so the name is not checked", pin.value),
+                help: "give the group a name in the account, or rely on its pinned id".to_owned(),
+                origin: pin.origin.clone(),
+                difference: None,
+            });
+        } else if present != name {
             refusals.push(Refusal {
                 guard: Guard::PinnedName,
                 group: Some(name.clone()),
@@ -438,7 +446,7 @@ fn pinned_names(
             });
         }
     }
-    refusals
+    (refusals, warnings)
 }
 
 fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {

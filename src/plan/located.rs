@@ -23,7 +23,8 @@ pub fn locate_groups(
 
 fn groups_by_name(current: &Observed) -> BTreeMap<&GroupName, Vec<GroupId>> {
     let mut by_name: BTreeMap<&GroupName, Vec<GroupId>> = BTreeMap::new();
-    for (id, group) in &current.groups {
+    // The API may show no name for a group. Only a pin can find it.
+    for (id, group) in current.groups.iter().filter(|(_, group)| !group.name.as_str().is_empty()) {
         by_name.entry(&group.name).or_default().push(*id);
     }
     by_name

@@ -147,7 +147,8 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
         }
     }
     for (id, group) in &observed.groups {
-        groups.push(reviewer.group(Some(*id), &group.name, declared_by_id.get(id).copied()));
+        let name = if group.name.as_str().is_empty() { GroupName::from("name unknown") } else { group.name.clone() };
+        groups.push(reviewer.group(Some(*id), &name, declared_by_id.get(id).copied()));
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let beside_groups = beside_groups(desired, observed);

@@ -193,3 +193,18 @@ fn hostile_names_get_through_in_no_format() {
         assert!(!page.contains('\u{202E}') && !page.contains('\u{1b}'), "{format}: {page}");
     }
 }
+
+#[test]
+fn group_without_a_name_is_found_by_its_pin() {
+    let id = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
+    let seed = SEED.replace("  Old:\n", &format!("  Old:\n    id: {id}\n    nameless: true\n"));
+    let pinned =
+        FILES.replace("  Old:\n", &format!("  Old:\n    id: {id}\n")).replace("[bob@", "[eve@example.com, bob@");
+    let world = world(&seed, &pinned);
+    world.run("plan").exits(0).says("the account shows no name for the group");
+    world.run("plan --out p.plan").exits(0);
+    world.run("apply p.plan --yes").exits(0);
+    assert_eq!(world.members("Old"), ["bob@example.com", "eve@example.com"]);
+    assert!(world.run("review").exits(0).stdout.contains("name unknown (exact,"));
+    self::world(&seed, FILES).run("plan").exits(3).says("the account has no group with this name");
+}
