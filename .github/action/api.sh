@@ -1,4 +1,4 @@
-# Functions that the scripts of the action share. Needs curl and jq, which GitHub-hosted runners have.
+# Functions that the scripts of the action share. Needs curl, git and jq, which GitHub-hosted runners have.
 # shellcheck shell=bash
 
 if [ "$RUNNER_OS" = Windows ]; then
@@ -17,14 +17,28 @@ fail() {
 WORK=${RUNNER_TEMP//\\//}/convoke
 mkdir -p "$WORK"
 
+# Without an input, the same files as convoke reads by default.
+FILES=${FILES:-${CONVOKE_FILE:-}}
+
 # output NAME VALUE: sets an output of the step.
 output() {
   printf '%s=%s\n' "$1" "$2" >> "$GITHUB_OUTPUT"
 }
 
-# list_files: prints the paths of the input "files", one per line, without surrounding blanks.
+# named_files: prints the paths of the input "files", one per line, without surrounding blanks.
+named_files() {
+  printf '%s\n' "$FILES" | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d'
+}
+
+# list_files: prints the paths that convoke reads.
 list_files() {
-  printf '%s\n' "${FILES:-convoke.yaml}" | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d'
+  if [ -n "$(named_files)" ]; then
+    named_files
+  elif [ -e convoke.yaml ] || [ ! -d groups ]; then
+    echo convoke.yaml
+  else
+    echo groups
+  fi
 }
 
 # sha256 FILE: prints the file's digest.
@@ -32,44 +46,87 @@ sha256() {
   if command -v sha256sum > /dev/null; then sha256sum < "$1"; else shasum -a 256 < "$1"; fi | cut -d ' ' -f 1
 }
 
-# request METHOD PATH ANSWER [BODY]: sends a request and saves the answer to a file. Fails unless the status is 2xx.
-# The token is passed on stdin, so the process list does not show it.
+# git_setting KEY VALUE: a setting for git, and for the git that convoke runs. It is in the environment only.
+git_setting() {
+  local number=${GIT_CONFIG_COUNT:-0}
+  export GIT_CONFIG_COUNT=$((number + 1)) "GIT_CONFIG_KEY_$number=$1" "GIT_CONFIG_VALUE_$number=$2"
+}
+
+# In a container the checkout can belong to another user than the job.
+git_setting safe.directory '*'
+
+# same COMMIT COMMIT: succeeds if the files that declare groups are the same in both. An error counts as a difference.
+# So do links and submodules, because their content can differ although Git reports no difference.
+same() {
+  local file
+  while IFS= read -r file; do
+    git --literal-pathspecs diff --quiet "$1" "$2" -- "$file" 2> /dev/null || return 1
+    git --literal-pathspecs ls-tree -r "$2" -- "$file" | awk '{ seen = 1 } /^1[26]0000/ { other = 1 } END { exit other || !seen }' \
+      || return 1
+  done < <(list_files)
+}
+
+# request METHOD PATH ANSWER [BODY]: sends a request and saves the answer to a file. The token is passed on stdin, so
+# the process list does not show it. Fails with 1 if the request was refused, and with 2 if there was no usable answer.
+# "$WORK/reason" has the reason.
 request() {
-  local method=$1 url=$GITHUB_API_URL/$2 answer=$3 body=${4:-} status
+  local method=$1 url=$GITHUB_API_URL/$2 answer=$3 body=${4:-} status message="" code=2
   local arguments=(--config - --silent --show-error --location --connect-timeout 20 --max-time 120)
   arguments+=(--request "$method" --header "Accept: ${ACCEPT:-application/vnd.github+json}")
   arguments+=(--output "$answer" --write-out '%{http_code}')
   # A POST is not repeated: after a lost answer it could create a second comment.
   if [ "$method" != POST ]; then arguments+=(--retry 3); fi
   if [ -n "$body" ]; then arguments+=(--header 'Content-Type: application/json' --data-binary "@$body"); fi
+  rm -f "$answer"
   status=$(printf 'header = "Authorization: Bearer %s"\n' "$GITHUB_TOKEN" | curl "${arguments[@]}" "$url") || status=000
   case "$status" in
-    2??) ;;
+    2??)
+      if [ -n "${ACCEPT:-}" ] || jq -e 'type | . == "object" or . == "array"' "$answer" > /dev/null 2>&1; then return 0; fi
+      message='not JSON. Something between the runner and GitHub answered'
+      ;;
     *)
-      echo "$method $url: HTTP $status $(jq -r '.message? // empty' "$answer" 2> /dev/null || true)" >&2
-      return 1
+      message=$(jq -r '.message? // empty' "$answer" 2> /dev/null || true)
+      case "$status-$message" in
+        000-* | 408-* | 429-* | 5??-* | 403-*'rate limit'*) ;;
+        *) code=1 ;;
+      esac
       ;;
   esac
+  printf '%s\n' "$method $url: HTTP $status${message:+ ($message)}" | tee "$WORK/reason" >&2
+  return "$code"
 }
 
-# pages PATH: prints all entries of a list as one array.
+# reason: prints why the last request failed.
+reason() {
+  cat "$WORK/reason" 2> /dev/null || echo 'The reason is not known'
+}
+
+# pages PATH: prints all entries of a list as one array. Anything but a page ends it, and so does a list without an end.
 pages() {
-  local page=1 path=$1 folder
-  local separator='?'
+  local page=1 path=$1 folder length separator='?' code=0
   case "$path" in *'?'*) separator='&' ;; esac
   folder=$(mktemp -d)
   while :; do
-    request GET "$path${separator}per_page=100&page=$page" "$folder/$page.json" || return 1
-    if [ "$(jq length "$folder/$page.json")" -lt 100 ]; then break; fi
+    request GET "$path${separator}per_page=100&page=$page" "$folder/page.json" || code=$?
+    if [ "$code" != 0 ]; then break; fi
+    length=$(jq 'if type == "array" then length else -1 end' "$folder/page.json")
+    if [ "$length" -lt 0 ] || [ "$page" -gt 100 ]; then
+      echo "GET $GITHUB_API_URL/$path: page $page is not a page of a list" | tee "$WORK/reason" >&2
+      code=2
+      break
+    fi
+    cat "$folder/page.json" >> "$folder/all.json"
+    if [ "$length" -lt 100 ]; then break; fi
     page=$((page + 1))
   done
-  cat "$folder"/*.json | jq -s 'add'
+  if [ "$code" = 0 ]; then jq -s 'add' "$folder/all.json"; fi
   rm -r "$folder"
+  return "$code"
 }
 
 # login: prints the user of the token. Comments and issues by other authors are never read or changed.
 login() {
-  local folder name=
+  local folder name=''
   folder=$(mktemp -d)
   echo '{"query":"{viewer{login}}"}' > "$folder/query.json"
   # On some hosts the URL of GraphQL is not below the URL of REST.

@@ -19,7 +19,12 @@ case "$RUNNER_OS-$RUNNER_ARCH" in
   *) target= ;;
 esac
 
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+version=${VERSION:-}
+version=${version#v}
+if [ -z "$version" ] || [ "$version" = source ]; then
+  version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+fi
+[[ $version =~ ^[0-9A-Za-z.+-]+$ ]] || fail 'The input "version" has to be a release, such as 0.1.0, or "source".'
 tag=v$version
 
 # build REASON: leaves the build to build.sh. The cache key depends on the source, so the cache never serves another one.
@@ -37,11 +42,20 @@ build() {
 
 answer=$WORK/answer.json
 
+# asked METHOD PATH ANSWER: as request. A refusal, such as 404, is an answer. An API that fails is not a reason to build
+# from source: it fails the step.
+asked() {
+  local code=0
+  request "$@" || code=$?
+  if [ "$code" = 2 ]; then fail "The release cannot be looked up: $(reason). Run this job again." >&2; fi
+  return "$code"
+}
+
 # tagged_commit: prints the commit of the release's tag.
 tagged_commit() {
-  request GET "repos/$ACTION_REPOSITORY/git/ref/tags/$tag" "$answer" || return 1
+  asked GET "repos/$ACTION_REPOSITORY/git/ref/tags/$tag" "$answer" || return 1
   if [ "$(jq -r .object.type "$answer")" = tag ]; then
-    request GET "repos/$ACTION_REPOSITORY/git/tags/$(jq -r .object.sha "$answer")" "$answer" || return 1
+    asked GET "repos/$ACTION_REPOSITORY/git/tags/$(jq -r .object.sha "$answer")" "$answer" || return 1
   fi
   jq -r .object.sha "$answer"
 }
@@ -51,7 +65,7 @@ used_commit() {
   if [[ $ACTION_REF =~ ^[0-9a-f]{40}$ ]]; then
     echo "$ACTION_REF"
   else
-    request GET "repos/$ACTION_REPOSITORY/commits/$(jq -rn --arg ref "$ACTION_REF" '$ref | @uri')" "$answer" || return 1
+    asked GET "repos/$ACTION_REPOSITORY/commits/$(jq -rn --arg ref "$ACTION_REF" '$ref | @uri')" "$answer" || return 1
     jq -r .sha "$answer"
   fi
 }
@@ -61,18 +75,33 @@ asset() {
   local id
   id=$(jq -r --arg name "$1" '[.assets[] | select(.name == $name) | .id] | first // empty' "$WORK/release.json")
   [ -n "$id" ] || return 1
-  ACCEPT=application/octet-stream request GET "repos/$ACTION_REPOSITORY/releases/assets/$id" "$2"
+  ACCEPT=application/octet-stream asked GET "repos/$ACTION_REPOSITORY/releases/assets/$id" "$2"
 }
 
-[ -n "$ACTION_REPOSITORY" ] && [ -n "$ACTION_REF" ] || build 'the action is used from a checkout'
-[ -n "$target" ] || build "there are no releases for $RUNNER_OS on $RUNNER_ARCH"
-released=$(tagged_commit) || build "$ACTION_REPOSITORY has no tag $tag"
-used=$(used_commit) || build "the commit of $ACTION_REF is not known"
-[ "$released" = "$used" ] || build "$ACTION_REF is not the commit of $tag"
-request GET "repos/$ACTION_REPOSITORY/releases/tags/$tag" "$WORK/release.json" || build "there is no release $tag"
+# missing REASON: what to do without a release. A release that the workflow asks for is not replaced by a build.
+missing() {
+  if [ -n "${VERSION:-}" ]; then fail "There is no convoke $version to use: $1."; fi
+  build "$1"
+}
+
+# ended: ends the step if a command in a subshell failed it. Else the answer was a refusal.
+ended() {
+  if [ -s "$WORK/failure" ]; then exit 1; fi
+}
+
+rm -f "$WORK/failure"
+if [ "${VERSION:-}" = source ]; then build 'the workflow asks for it'; fi
+[ -n "$ACTION_REPOSITORY" ] && [ -n "$ACTION_REF" ] || missing 'the action is used from a checkout'
+[ -n "$target" ] || missing "there are no releases for $RUNNER_OS on $RUNNER_ARCH"
+if [ -z "${VERSION:-}" ]; then
+  released=$(tagged_commit) || { ended && build "$ACTION_REPOSITORY has no tag $tag"; }
+  used=$(used_commit) || { ended && build "the commit of $ACTION_REF is not known"; }
+  [ "$released" = "$used" ] || build "$ACTION_REF is not the commit of $tag"
+fi
+asked GET "repos/$ACTION_REPOSITORY/releases/tags/$tag" "$WORK/release.json" || missing "there is no release $tag"
 
 archive=convoke-$version-$target.tar.gz
-asset "$archive" "$WORK/$archive" || build "the release $tag has no $archive"
+asset "$archive" "$WORK/$archive" || missing "the release $tag has no $archive"
 asset SHA256SUMS "$WORK/SHA256SUMS" || fail "The release $tag has no SHA256SUMS, so its files cannot be checked."
 expected=$(tr -d '\r' < "$WORK/SHA256SUMS" | sed -n "s/^\([0-9a-f]\{64\}\) [ *]${archive//./\\.}\$/\1/p")
 [ "$(sha256 "$WORK/$archive")" = "$expected" ] \

@@ -7,28 +7,46 @@ set -euo pipefail
 
 marker="<!-- convoke:$COMMAND -->"
 page=$WORK/page.md
-if [ "$TOUCHED" = false ]; then
-  printf '%s\n## No group is changed\n\nThis pull request changes no file that declares groups.\n' "$marker" > "$page"
-elif [ -n "$REPORT" ] && [ "$(head -n 1 "$REPORT" | tr -d '\r')" = "$marker" ]; then
-  cp "$REPORT" "$page"
-else
-  # convoke did not run, or it wrote no page. The result of an earlier run must not remain visible.
-  reason=$(cat "$WORK/failure" 2> /dev/null || true)
-  if [ -z "$reason" ]; then reason="convoke ended with ${EXIT_CODE:-no exit code}."; fi
-  printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\nSee [the log of the run](%s) for details.\n' "$marker" "$COMMAND" \
-    "$reason" "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID" > "$page"
-fi
-if [ -n "$NAME" ]; then
-  { echo "$marker" && echo "<!-- convoke:name $NAME -->" && tail -n +2 "$page"; } > "$page.named"
-  mv "$page.named" "$page"
-fi
+run=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID
 
-# ours FILE: prints the number or id of the comment or issue of an earlier run.
-ours() {
-  jq -r --arg login "$(login)" --arg marker "$marker" --arg name "$NAME" "[.[] | select($OURS)] | first | $2 // empty" "$1"
+# write_page REPORT REASON: the report, or a page with the reason if there is none. An earlier result must not remain
+# visible.
+write_page() {
+  if [ -n "$1" ] && [ -s "$1" ] && [ "$(head -n 1 "$1" | tr -d '\r')" = "$marker" ]; then
+    cp "$1" "$page"
+  else
+    printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\nSee [the log of the run](%s) for details.\n' "$marker" "$COMMAND" \
+      "$2" "$run" > "$page"
+  fi
 }
 
-# send METHOD PATH KEY VALUE…: sends an object of strings. "@page" is replaced with the page, cut to the size that GitHub accepts.
+if [ "$TOUCHED" = false ]; then
+  printf '%s\n## No group is changed\n\nThis pull request changes no file that declares groups.\n' "$marker" > "$page"
+else
+  reason=$(cat "$WORK/failure" 2> /dev/null || true)
+  write_page "$REPORT" "${reason:-convoke ended with ${EXIT_CODE:-no exit code}.}"
+fi
+
+# named PAGE: adds the name of this use to a page.
+named() {
+  if [ -n "$NAME" ]; then
+    { echo "$marker" && echo "<!-- convoke:name $NAME -->" && tail -n +2 "$1"; } > "$1.named"
+    mv "$1.named" "$1"
+  fi
+}
+
+# ours FILE KEY: prints the number or id of the comment or issue of an earlier run.
+ours() {
+  jq -r --arg login "$login" --arg marker "$marker" --arg name "$NAME" "[.[] | select($OURS)] | first | $2 // empty" "$1"
+}
+
+# cannot WHAT: fails because the last request did not succeed.
+cannot() {
+  fail "$1: $(reason). If the permission is missing, give the job the permission that docs/ci.md names. The job summary holds the page."
+}
+
+# send METHOD PATH KEY VALUE…: sends an object of strings. "@page" is replaced with the page, cut to the size that GitHub
+# accepts. "labels" and "assignees" are lists with commas.
 send() {
   local method=$1 path=$2
   shift 2
@@ -39,19 +57,37 @@ send() {
       + (if $digest == "" then "" else "\nDigest: `\($digest)`\n" end) end;
     $ARGS.positional as $words
     | reduce range(0; $words | length; 2) as $at ({}; .[$words[$at]] = $words[$at + 1])
-    | if .body == "@page" then .body = ($page | fitting) else . end' --args "$@" > "$WORK/body.json"
-  request "$method" "$path" "$WORK/answer.json" "$WORK/body.json" \
-    || fail "The result cannot be shown on GitHub. Give the job the permission that docs/ci.md names. The job summary holds the page."
+    | if .body == "@page" then .body = ($page | fitting) else . end
+    | with_entries(if .key == "labels" or .key == "assignees"
+        then .value |= (split(",") | map(gsub("^\\s+|\\s+$"; "") | select(. != ""))) else . end)
+    | with_entries(select(.value != []))' --args "$@" > "$WORK/body.json"
+  request "$method" "$path" "$WORK/answer.json" "$WORK/body.json" || cannot 'The result cannot be shown on GitHub'
 }
 
-if [ "$COMMAND" != drift ]; then
-  comments=repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments
-  pages "$comments" > "$WORK/comments.json" || fail "The comments of #$PULL_REQUEST cannot be read."
+# comment NUMBER: writes the page into the one comment of this command on a pull request.
+comment() {
+  local comments=repos/$GITHUB_REPOSITORY/issues/$1/comments id
+  pages "$comments" > "$WORK/comments.json" || cannot "The comments of #$1 cannot be read"
   id=$(ours "$WORK/comments.json" .id)
   if [ -n "$id" ]; then
     send PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$id" body @page
   elif [ "$TOUCHED" != false ]; then
     send POST "$comments" body @page
+  fi
+}
+
+login=$(login)
+named "$page"
+if [ "$COMMAND" != drift ]; then
+  if [ -n "$PULL_REQUEST" ]; then comment "$PULL_REQUEST"; fi
+  # The other pull requests of the same push.
+  if [ -s "$WORK/earlier" ]; then
+    while read -r number code digest report; do
+      DIGEST=$digest EXIT_CODE=$code
+      write_page "$report" "convoke ended with $code."
+      named "$page"
+      comment "$number"
+    done < "$WORK/earlier"
   fi
   exit 0
 fi
@@ -59,15 +95,25 @@ fi
 # A failed run compared nothing. The issue does not change, and the job fails.
 case "$EXIT_CODE" in 0 | 2 | 3) ;; *) exit 0 ;; esac
 issues=repos/$GITHUB_REPOSITORY/issues
-pages "$issues?state=open" > "$WORK/issues.json" || fail 'The issues cannot be read. The job needs the permission "issues: write".'
+pages "$issues?state=open" > "$WORK/issues.json" || cannot 'The issues cannot be read'
 number=$(ours "$WORK/issues.json" .number)
+# Who differs where, without the lines of the files, which move. Editing an issue notifies nobody, a comment does.
+{ echo "$DIGEST" && grep '^- ' "$page" | grep -o '`[^`]*`' | grep -v ':[0-9]*`$' | sort; } > "$WORK/differences" || true
+differences="<!-- convoke:differences $(sha256 "$WORK/differences") -->"
+printf '\n%s\n' "$differences" >> "$page"
 if [ "$EXIT_CODE" = 0 ]; then
   if [ -n "$number" ]; then
     send POST "$issues/$number/comments" body 'The account matches the files again.'
     send PATCH "$issues/$number" state closed state_reason completed
   fi
 elif [ -n "$number" ]; then
+  known=$(jq --argjson number "$number" --arg line "$differences" \
+    'any(.[]; .number == $number and (.body | gsub("\r"; "") | split("\n") | index($line)) != null)' "$WORK/issues.json")
   send PATCH "$issues/$number" body @page
+  if [ "$known" = false ]; then
+    send POST "$issues/$number/comments" body "The differences have changed. The description above shows them as of [this run]($run)."
+  fi
 else
-  send POST "$issues" title "Cloudflare groups differ from the files${NAME:+ ($NAME)}" body @page
+  send POST "$issues" title "Cloudflare groups differ from the files${NAME:+ ($NAME)}" body @page \
+    labels "${LABELS:-}" assignees "${ASSIGNEES:-}"
 fi

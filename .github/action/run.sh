@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs convoke once. convoke writes its job summary and its outputs to files of this script, which passes them on.
-# The script does not fail if convoke fails: report.sh shows the failure first, and result.sh ends the job.
+# Runs convoke: once, or once for each pull request of a push (see change.sh). convoke writes its job summary and its
+# outputs to files of this script, which passes them on. The script does not fail if convoke fails: report.sh shows the
+# failure first, and result.sh ends the job.
 # Outputs: exit-code, status, digest, plan, report, journal.
 set -euo pipefail
 # shellcheck source=.github/action/api.sh
@@ -15,8 +16,8 @@ only() {
 }
 
 case "$COMMAND" in
-  plan | apply | drift | validate | review) ;;
-  *) fail "The command has to be plan, apply, drift, validate or review." ;;
+  plan | apply | drift | validate | review | export | doctor) ;;
+  *) fail "The command has to be plan, apply, drift, validate, review, export or doctor." ;;
 esac
 only base "$BASE" plan apply
 only only-changed "$ONLY_CHANGED" plan apply
@@ -24,79 +25,140 @@ only due "$DUE" plan apply
 only expect "$EXPECT" plan apply
 only accept "$ACCEPT" apply
 only format "$FORMAT" review
-only account-id "$ACCOUNT_ID" plan apply drift review
-only sandbox "$SANDBOX" plan apply drift review
-[[ $NAME =~ ^[A-Za-z0-9._-]*$ ]] || fail 'The input "name" may hold letters, digits, dots, underscores and hyphens.'
+only account-id "$ACCOUNT_ID" plan apply drift review export doctor
+only sandbox "$SANDBOX" plan apply drift review export doctor
 
 folder=$(mktemp -d "$WORK/run.XXXXXX")
-: > "$folder/outputs"
 
 # Each value is attached to its flag, so a value cannot be interpreted as a flag.
 arguments=("$COMMAND")
-while IFS= read -r file; do arguments+=("--file=$file"); done < <(list_files)
-
-if [ -n "$BASE" ]; then
-  commit=$(git rev-parse --verify --quiet --end-of-options "$BASE^{commit}") \
-    || fail "The checkout has no commit $BASE. Let actions/checkout fetch it with fetch-depth: 0."
-  # The complete tree of that commit. A path that it does not have is an empty base.
-  export GIT_INDEX_FILE=$folder/index
-  prefix=$(git rev-parse --show-prefix)
-  git read-tree "$commit"
-  (cd "$(git rev-parse --show-toplevel)" && git checkout-index --all --prefix="$folder/base/")
-  unset GIT_INDEX_FILE
-  mkdir -p "$folder/base"
+if [ "$COMMAND" = export ]; then
+  target=$(named_files)
+  [ "$(printf '%s\n' "$target" | grep -c .)" -le 1 ] || fail 'export writes one folder. Name only one in the input "files".'
+  arguments+=("--out-dir=${target:-groups}")
+else
   while IFS= read -r file; do
-    case "$file" in
-      /* | [A-Za-z]:* | .. | ../* | */.. | */../*) fail "With a base, files have to be below the checkout: $file is not." ;;
+    case "$BASE$file" in
+      "$file") ;;
+      "$BASE"/* | "$BASE"[A-Za-z]:* | *..*) fail "With a base, files have to be below the checkout: $file is not." ;;
     esac
-    arguments+=("--base=$folder/base/$prefix$file")
-  done < <(list_files)
+    arguments+=("--file=$file")
+  done < <(named_files)
 fi
-
 if [ "$ONLY_CHANGED" = true ]; then arguments+=(--only-changed); fi
 if [ "$DUE" = true ]; then arguments+=(--due); fi
-if [ -n "$EXPECT" ]; then arguments+=("--expect=$EXPECT"); fi
+# So that a workflow can tell whether something is due.
+if [ "$COMMAND-$DUE" = plan-true ]; then arguments+=(--detailed-exitcode); fi
 if [ -n "$ACCEPT" ]; then arguments+=("--accept=$ACCEPT"); fi
 if [ -n "$ACCOUNT_ID" ]; then arguments+=("--account-id=$ACCOUNT_ID"); fi
 if [ -n "$SANDBOX" ]; then arguments+=("--sandbox=$SANDBOX"); fi
-if [ "$COMMAND" = plan ] && [ -z "$API_TOKEN$SANDBOX" ] && [ "$FORK" = true ]; then
+if [ "$COMMAND" = plan ] && [ -z "$API_TOKEN$SANDBOX" ] && [ "${GITHUB_EVENT_NAME:-}" = pull_request ] \
+  && [ "$(jq -r '.pull_request.head.repo.full_name // empty' "$GITHUB_EVENT_PATH")" != "$GITHUB_REPOSITORY" ]; then
   fail 'A pull request from a fork gets no secrets. Push its branch to this repository to plan it.'
 fi
 if [ -n "$API_TOKEN" ]; then export CLOUDFLARE_API_TOKEN=$API_TOKEN; fi
 unset API_TOKEN
 
-report=$folder/report.md
+report_name=report.md
 case "$COMMAND" in
-  plan) arguments+=("--out=$folder/plan.json" --format=github) ;;
-  apply) arguments+=(--yes "--journal=$folder/journal.jsonl" --format=github) ;;
-  drift | validate) arguments+=(--format=github) ;;
+  plan | apply | drift | validate) arguments+=(--format=github) ;;
   review)
     FORMAT=${FORMAT:-html}
     case "$FORMAT" in
-      csv | html | json) report=$folder/review.$FORMAT ;;
-      markdown) report=$folder/review.md ;;
+      csv | html | json) report_name=review.$FORMAT ;;
+      markdown) report_name=review.md ;;
       *) fail 'The format of a review has to be csv, html, json or markdown.' ;;
     esac
-    arguments+=("--out=$report" "--format=$FORMAT")
+    arguments+=("--out=$folder/$report_name" "--format=$FORMAT")
     ;;
 esac
 
-# convoke appends its pages: apply writes the plan, then the report.
-pages=$folder/pages.md
-# A canceled job sends the signal only to this script. Pass it on, so that convoke finishes requests and reports.
-GITHUB_STEP_SUMMARY=$pages GITHUB_OUTPUT=$folder/outputs "$CONVOKE/convoke" "${arguments[@]}" &
-child=$!
-trap 'kill -TERM "$child" 2> /dev/null || true' INT TERM
-while :; do
-  code=0
-  wait "$child" || code=$?
-  if ! kill -0 "$child" 2> /dev/null; then break; fi
-done
+# A canceled job sends the signal only to this process. Pass it on, so that convoke finishes requests and reports.
+child='' stopped=false
+trap 'stopped=true; if [ -n "$child" ]; then kill -TERM "$child" 2> /dev/null || true; fi' INT TERM
+
+# last OUTPUT PAGES: prints the last page. "apply" writes the plan, then the report. The saved plan is gone with the
+# runner, so a page does not end with its path.
+last() {
+  echo "<!-- convoke:$COMMAND -->"
+  awk '/^<!-- convoke:[a-z]+ -->$/ { page = ""; next } { page = page $0 "\n" } END { printf "%s", page }' "$1" |
+    awk '/^To apply exactly this plan:$/ { print "To apply this plan, merge the pull request, or run `apply` by hand with this digest."; cut = 1; next }
+      cut && /^```$/ { cut = 0; next } !cut'
+}
+
+# value NAME: prints the last value of an output of convoke.
+value() {
+  sed -n "s/^$1=//p" "$into/outputs" | tail -n 1
+}
+
+# run FOLDER BASE EXPECT: runs convoke, and saves what it wrote to the folder.
+run() {
+  local more=()
+  into=$1
+  mkdir -p "$into"
+  : > "$into/outputs"
+  if [ -n "$2" ]; then
+    git worktree add --quiet --detach "$into/base" "$2"
+    while IFS= read -r file; do more+=("--base=$into/base/$(git rev-parse --show-prefix)$file"); done < <(list_files)
+  fi
+  if [ -n "$3" ]; then more+=("--expect=$3"); fi
+  case "$COMMAND" in
+    plan) more+=("--out=$into/plan.json") ;;
+    apply) more+=(--yes "--journal=$into/journal.jsonl") ;;
+  esac
+  if [ "$COMMAND" = doctor ]; then exec 3> "$into/doctor.txt"; else exec 3>&1; fi
+  GITHUB_STEP_SUMMARY=$into/pages.md GITHUB_OUTPUT=$into/outputs "$CONVOKE/convoke" "${arguments[@]}" "${more[@]}" >&3 &
+  child=$!
+  if [ "$stopped" = true ]; then kill -TERM "$child" 2> /dev/null || true; fi
+  while :; do
+    code=0
+    wait "$child" || code=$?
+    if ! kill -0 "$child" 2> /dev/null; then break; fi
+  done
+  child=
+  if [ "$COMMAND" = doctor ]; then
+    cat "$into/doctor.txt"
+    { echo '```text' && cat "$into/doctor.txt" && echo '```'; } >> "$GITHUB_STEP_SUMMARY"
+  fi
+  if [ -s "$into/pages.md" ]; then
+    cat "$into/pages.md" >> "$GITHUB_STEP_SUMMARY"
+    last "$into/pages.md" > "$into/report.md"
+  fi
+}
+
+# The changes of the push before the last one, each with the files as they were then. A change that fails does not keep
+# the next ones back, unless the account cannot be used. The exit code is that of the first change that failed.
+first_failure=0
+lines=0
+if [ -s "$WORK/changes" ]; then lines=$(grep -c . "$WORK/changes"); fi
+if [ "$lines" -gt 1 ]; then
+  prefix=$(git rev-parse --show-prefix)
+  at=0
+  while read -r base head number digest; do
+    at=$((at + 1))
+    if [ "$at" = "$lines" ] || [ "$stopped" = true ]; then break; fi
+    echo "Pull request #$number of $lines in this push."
+    git worktree add --quiet --detach "$folder/$at/files" "$head"
+    cd "$folder/$at/files/$prefix"
+    GITHUB_SHA=$head CONVOKE_PULL_REQUEST=$number run "$folder/$at" "$base" "$digest"
+    cd - > /dev/null
+    git worktree remove --force "$folder/$at/files"
+    printf '%s %s %s %s\n' "$number" "$code" "$digest" "$into/report.md" >> "$WORK/earlier"
+    if [ "$first_failure" = 0 ]; then first_failure=$code; fi
+    case "$code" in 0 | 3 | 4 | 5) ;; *) stopped=true ;; esac
+  done < "$WORK/changes"
+fi
+
+if [ "$lines" -gt 1 ] && [ "$stopped" = true ]; then
+  reason='An earlier change of this push failed, so this one was not applied. Run this job again.'
+  echo "::error title=convoke::$reason"
+  echo "$reason" > "$WORK/failure"
+else
+  CONVOKE_PULL_REQUEST=${PULL_REQUEST:-${CONVOKE_PULL_REQUEST:-}} run "$folder" "$BASE" "$EXPECT"
+fi
 trap - INT TERM
 
-value() {
-  sed -n "s/^$1=//p" "$folder/outputs" | tail -n 1
-}
+if [ "$first_failure" != 0 ]; then code=$first_failure; fi
 status=$(value status)
 if [ -z "$status" ] && [ "$code" != 0 ]; then status=failed; fi
 output exit-code "$code"
@@ -104,10 +166,19 @@ output status "$status"
 output digest "$(value digest)"
 if [ -s "$folder/plan.json" ]; then output plan "$folder/plan.json"; fi
 # A journal without a request has no evidence.
-if grep -qs '"entry":"sending"' "$folder/journal.jsonl"; then output journal "$folder/journal.jsonl"; fi
-if [ -s "$pages" ]; then
-  cat "$pages" >> "$GITHUB_STEP_SUMMARY"
-  # The last page is the result.
-  { echo "<!-- convoke:$COMMAND -->" && awk '/^<!-- convoke:[a-z]+ -->$/ { page = ""; next } { page = page $0 "\n" } END { printf "%s", page }' "$pages"; } > "$folder/report.md"
-fi
-if [ -s "$report" ]; then output report "$report"; fi
+journals=$(grep -ls '"entry":"sending"' "$folder/journal.jsonl" "$folder"/*/journal.jsonl || true)
+case $(printf '%s' "$journals" | grep -c .) in
+  0) ;;
+  1) output journal "$journals" ;;
+  *)
+    mkdir -p "$folder/journals"
+    at=0
+    while IFS= read -r journal; do
+      at=$((at + 1))
+      cp "$journal" "$folder/journals/$at.jsonl"
+    done <<< "$journals"
+    output journal "$folder/journals"
+    ;;
+esac
+if [ "$COMMAND" = export ]; then output report "${target:-groups}"; fi
+if [ -s "$folder/$report_name" ]; then output report "$folder/$report_name"; fi

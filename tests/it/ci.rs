@@ -4,12 +4,12 @@
 mod action;
 mod checkout;
 mod circle;
-mod expression;
 mod forms;
 mod github;
 mod github_examples;
 mod gitlab;
 mod kubernetes;
+mod pipeline;
 mod project;
 mod runner;
 mod stand_in;

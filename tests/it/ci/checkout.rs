@@ -71,7 +71,12 @@ impl Repository {
 
     /// The merge of a branch into `main`. `main` itself does not move.
     pub fn merged_branch(&self, branch: &str) -> String {
-        self.git(&["checkout", "--quiet", "--detach", "main"]);
+        self.merge_onto("main", branch)
+    }
+
+    /// The merge of a branch into a commit.
+    pub fn merge_onto(&self, commit: &str, branch: &str) -> String {
+        self.git(&["checkout", "--quiet", "--detach", commit]);
         self.git(&["merge", "--quiet", "--no-ff", "--message", "Merge", branch]);
         let merge = self.head();
         self.git(&["checkout", "--quiet", "main"]);

@@ -3,7 +3,7 @@
 
 use super::action::{ADMINS, Setting, setting, succeeded};
 use super::forms::{ACCESS, request, submit};
-use super::github_examples::{APPLY, PLAN};
+use super::github_examples::{apply, plan};
 
 /// Checks out `main` into the folder of the account.
 fn check_out(setting: &Setting) {
@@ -32,7 +32,7 @@ fn state(name: &str) -> Option<[String; 3]> {
 #[test]
 fn access_is_requested_granted_ended_and_tidied() {
     let Some(setting) = setting() else { return };
-    let (world, runner) = (&setting.world, setting.runner());
+    let world = &setting.world;
     let without = ["alice@example.com", "bob@example.com"];
     let with = ["alice@example.com", "bob@example.com", "carol@example.com"];
     check_out(&setting);
@@ -44,14 +44,14 @@ fn access_is_requested_granted_ended_and_tidied() {
     succeeded(&job);
     assert_eq!(world.request_count(), 0, "the form does not speak to the account");
     let event = setting.pull_request_of("convoke/access-77-1");
-    succeeded(&runner.run(PLAN, &event)["plan"]);
+    succeeded(&plan(&setting, &event));
     let comment = &setting.github.comments(7)[0];
     assert!(comment.contains("### This change: +1 −0 in 1 group"), "{comment}");
     assert!(comment.contains("+ carol@example.com"), "{comment}");
     assert_eq!(world.members("Admins"), without);
 
     // The merge grants the access.
-    succeeded(&runner.run(APPLY, &setting.merged(&event))["apply"]);
+    succeeded(&apply(&setting, &setting.merged(&event)));
     assert_eq!(world.members("Admins"), with);
     assert!(setting.github.comments(7)[1].contains("carol@example.com"));
     check_out(&setting);

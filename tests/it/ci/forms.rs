@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::action::{ADMINS, Setting, failed, program, setting, succeeded};
-use super::runner::{Job, Runner};
+use super::github;
+use super::runner::{Job, Runner, yaml};
 use crate::harness::repository;
 
 pub const ACCESS: &str = "examples/ci/github/access-request.yaml";
 const OFFBOARD: &str = "examples/ci/github/offboard.yaml";
 const PRUNE: &str = "examples/ci/github/prune.yaml";
+const ADOPT: &str = "examples/ci/github/adopt.yaml";
 
 /// Runs a form with a mock of `gh`. Returns the job, the arguments of `gh`, and the text of the pull request.
 pub fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, String) {
@@ -24,9 +26,11 @@ pub fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, Str
     );
     let gh: PathBuf = program(&folder.path().join("programs"), "gh", &script);
     let runner = Runner { programs: vec![gh.parent().unwrap().to_owned()], ..setting.runner() };
-    let mut jobs = runner.run(form, &setting.on_main("workflow_dispatch", inputs));
-    assert_eq!(jobs.len(), 1);
-    let (_, job) = jobs.pop_first().unwrap();
+    let name = yaml(&repository(form))["jobs"].as_object().unwrap().keys().next().unwrap().clone();
+    let mut values = inputs;
+    values["GH_TOKEN"] = github::TOKEN.into();
+    values["APP"] = "false".into();
+    let job = runner.run(form, &name, &setting.on_main("workflow_dispatch"), values);
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     (job, read("calls"), read("body"))
 }
@@ -133,6 +137,20 @@ fn ended_entries_are_pruned_in_a_pull_request() {
     succeeded(&job);
     assert_eq!(setting.origin.git(&["show", "convoke/prune-77-1:groups/admins.yaml"]), ADMINS.trim_end());
     assert!(body.contains("    remove eve@example.com from group \"Admins\""), "{body}");
+}
+
+#[test]
+fn account_is_adopted_in_a_pull_request() {
+    let Some(setting) = setting() else { return };
+    setting.origin.git(&["rm", "--quiet", "-r", "groups"]);
+    setting.origin.commit(&[("README.md", "Hello\n")]);
+    let (job, _, body) = submit(&setting, ADOPT, json!({}));
+    succeeded(&job);
+    assert!(body.contains("Nothing changes when this is merged"), "{body}");
+    let event = setting.pull_request_of("convoke/adopt-77-1");
+    let job = super::github_examples::plan(&setting, &event);
+    succeeded(&job);
+    assert_eq!(job.outputs["status"], "in_sync", "{}", job.log);
 }
 
 #[test]

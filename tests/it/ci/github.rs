@@ -25,6 +25,10 @@ pub struct Kept {
     pub assets: Vec<Vec<u8>>,
     /// `METHOD path` of every request that writes.
     pub writes: Vec<String>,
+    /// How often the pull requests of a commit are not known yet.
+    pub lag: usize,
+    /// Requests whose path contains this get this answer.
+    pub broken: Option<(&'static str, u16, &'static str)>,
     /// Writes whose path contains this are answered with 403, as without the permission.
     pub forbidden: Option<&'static str>,
 }
@@ -64,6 +68,9 @@ fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
             return Some(Reply::status(403, r#"{"message":"Resource not accessible by integration"}"#));
         }
     }
+    if let Some((_, status, body)) = kept.broken.filter(|(part, ..)| request.path().contains(part)) {
+        return Some(Reply::status(status, body));
+    }
     let parts = parts(request);
     let ["repos", _, _, rest @ ..] = parts.as_slice() else { return None };
     match request.method() {
@@ -72,8 +79,16 @@ fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
     }
 }
 
-fn read(kept: &Kept, request: &Request, path: &[&str]) -> Option<Reply> {
+fn read(kept: &mut Kept, request: &Request, path: &[&str]) -> Option<Reply> {
     match path {
+        ["commits", _, "pulls"] if kept.lag > 0 => {
+            kept.lag -= 1;
+            found(&json!([]))
+        }
+        ["pulls", number] => {
+            let all = kept.pulls.values().flat_map(|list| list.as_array().unwrap());
+            found(all.into_iter().find(|pull| is(pull, "number", number))?)
+        }
         ["commits", sha, "pulls"] => found(kept.pulls.get(*sha).unwrap_or(&json!([]))),
         ["commits", name] => found(&json!({ "sha": kept.commits.get(*name)? })),
         ["git", "ref", "tags", tag] => {
@@ -107,6 +122,7 @@ fn write(kept: &mut Kept, request: &Request, path: &[&str]) -> Option<Reply> {
             kept.issues.push(json!({
                 "number": number, "state": "open", "user": { "login": BOT },
                 "title": body["title"], "body": said(&body)?,
+                "labels": body["labels"], "assignees": body["assignees"],
             }));
         }
         ("PATCH", ["issues", number]) => {

@@ -1,11 +1,9 @@
 //! The workflows for GitHub. All their scripts run, from the first pull request to the access review.
 
-use std::fs;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::action::{ADMINS, READERS, Setting, admins_with, digest, failed, setting, succeeded};
-use super::runner::{Event, PLACEHOLDER, yaml};
+use super::runner::{Event, Job, PLACEHOLDER, yaml};
 use crate::harness::{ACCOUNT, repository};
 
 pub const PLAN: &str = "examples/ci/github/plan.yaml";
@@ -24,36 +22,50 @@ fn queued(event: &Event, setting: &Setting) -> Event {
     }
 }
 
+/// Runs the job "plan" of the pull request or of the queue.
+pub fn plan(setting: &Setting, event: &Event) -> Job {
+    setting.runner().run(PLAN, "plan", event, json!({}))
+}
+
+/// Runs the job "apply" of a push.
+pub fn apply(setting: &Setting, event: &Event) -> Job {
+    setting.runner().run(APPLY, "apply", event, json!({ "only-changed": "true" }))
+}
+
+/// Runs the job "apply" by hand with these inputs.
+fn apply_by_hand(setting: &Setting, mut inputs: Value) -> Job {
+    inputs["only-changed"] = "false".into();
+    setting.runner().run(APPLY, "apply", &setting.on_main("workflow_dispatch"), inputs)
+}
+
 #[test]
 fn change_goes_from_pull_request_to_account() {
     let Some(setting) = setting() else { return };
-    let runner = setting.runner();
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
-    let jobs = runner.run(PLAN, &event);
-    succeeded(&jobs["validate"]);
-    succeeded(&jobs["plan"]);
-    assert_eq!(jobs["everything"].conclusion, "skipped");
+    succeeded(&setting.runner().run(PLAN, "validate", &event, json!({})));
+    succeeded(&plan(&setting, &event));
     assert!(setting.github.comments(7)[0].contains("carol@example.com"));
 
-    succeeded(&runner.run(PLAN, &queued(&event, &setting))["plan"]);
+    succeeded(&plan(&setting, &queued(&event, &setting)));
     assert_eq!(setting.github.comments(7).len(), 1);
 
-    let job = &runner.run(APPLY, &setting.merged(&event))["apply"];
-    succeeded(job);
+    let job = apply(&setting, &setting.merged(&event));
+    succeeded(&job);
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
     assert_eq!(setting.github.comments(7).len(), 2);
-    assert_eq!(job.artifacts.len(), 1);
+    assert!(job.journal.contains("\"method\":\"POST\""), "{}", job.journal);
 }
 
 #[test]
 fn merge_queue_stops_a_stale_plan() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
-    succeeded(&setting.runner().run(PLAN, &event)["plan"]);
+    succeeded(&plan(&setting, &event));
     let reviewed = setting.github.comments(7);
-    setting.world.account().add("Admins", "dave@example.com");
-    let jobs = setting.runner().run(PLAN, &queued(&event, &setting));
-    assert_eq!(jobs["plan"].conclusion, "failure", "{}", jobs["plan"].log);
+    // The pull request was changed after its plan.
+    let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("dave@example.com"))]);
+    let job = plan(&setting, &queued(&event, &setting));
+    assert_eq!(job.outputs["exit-code"], "4", "{}", job.log);
     assert_eq!(setting.github.comments(7), reviewed, "the queue must not replace the page that was reviewed");
 }
 
@@ -62,43 +74,32 @@ fn required_checks_complete_without_group_changes() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("README.md", "Hello\n")]);
     for event in [queued(&event, &setting), event] {
-        let jobs = setting.runner().run(PLAN, &event);
-        succeeded(&jobs["validate"]);
-        succeeded(&jobs["plan"]);
+        succeeded(&setting.runner().run(PLAN, "validate", &event, json!({})));
+        succeeded(&plan(&setting, &event));
     }
     assert_eq!(setting.world.account().requests().len(), 0);
     assert_eq!(setting.github.comments(7), Vec::<String>::new());
 }
 
 #[test]
-fn stale_change_is_applied_by_hand() {
+fn all_differences_are_applied_by_hand() {
     let Some(setting) = setting() else { return };
-    let runner = setting.runner();
-    let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
-    succeeded(&runner.run(PLAN, &event)["plan"]);
-    setting.world.account().add("Admins", "dave@example.com");
-    assert_eq!(runner.run(APPLY, &setting.merged(&event))["apply"].conclusion, "failure");
-
-    let by_hand = setting.on_main("workflow_dispatch", json!({}));
-    let jobs = runner.run(PLAN, &by_hand);
-    succeeded(&jobs["everything"]);
-    assert_eq!(jobs["plan"].conclusion, "skipped");
-    let summary = &jobs["everything"].summary;
-    assert!(summary.contains("dave@example.com"), "{summary}");
-
-    let wrong = json!({ "digest": "f".repeat(64) });
-    assert_eq!(runner.run(APPLY, &setting.on_main("workflow_dispatch", wrong))["apply"].conclusion, "failure");
-    let right = json!({ "digest": digest(summary) });
-    let job = &runner.run(APPLY, &setting.on_main("workflow_dispatch", right))["apply"];
-    succeeded(job);
+    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let everything = setting.runner().run(PLAN, "everything", &setting.on_main("workflow_dispatch"), json!({}));
+    succeeded(&everything);
+    let summary = &everything.summary;
+    assert!(summary.contains("carol@example.com"), "{summary}");
+    let wrong = apply_by_hand(&setting, json!({ "digest": "f".repeat(64) }));
+    assert_eq!(wrong.outputs["exit-code"], "4", "{}", wrong.log);
+    let job = apply_by_hand(&setting, json!({ "digest": digest(summary) }));
+    succeeded(&job);
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com", "carol@example.com"]);
-    assert_eq!(job.artifacts.len(), 1);
+    assert!(job.journal.contains("\"method\":\"POST\""), "{}", job.journal);
 }
 
 #[test]
 fn removals_beyond_the_limits_are_accepted_by_hand() {
     let Some(setting) = setting() else { return };
-    let runner = setting.runner();
     let many: String = (0..8).map(|number| format!("      - person{number}@example.com\n")).collect();
     let full = format!("{ADMINS}{many}");
     setting.origin.commit(&[("groups/admins.yaml", &full)]);
@@ -107,13 +108,13 @@ fn removals_beyond_the_limits_are_accepted_by_hand() {
         setting.world.account().add("Admins", &format!("person{number}@example.com"));
     }
     let event = setting.pull_request(&[("groups/admins.yaml", ADMINS)]);
-    let job = &runner.run(PLAN, &event)["plan"];
+    let job = plan(&setting, &event);
     assert_eq!(job.conclusion, "failure", "{}", job.log);
-    let reviewed = setting.github.comments(7);
-    let digest = digest(&reviewed[0]);
-    assert_eq!(runner.run(APPLY, &setting.merged(&event))["apply"].conclusion, "failure");
+    digest(&setting.github.comments(7)[0]);
+    assert_eq!(apply(&setting, &setting.merged(&event)).conclusion, "failure");
     assert_eq!(setting.world.members("Admins").len(), 10);
-    succeeded(&runner.run(APPLY, &setting.on_main("workflow_dispatch", json!({ "accept": digest })))["apply"]);
+    let everything = setting.runner().run(PLAN, "everything", &setting.on_main("workflow_dispatch"), json!({}));
+    succeeded(&apply_by_hand(&setting, json!({ "accept": self::digest(&everything.summary) })));
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
 
@@ -125,26 +126,28 @@ fn schedule_ends_access_and_applies_nothing_else() {
     let readers = READERS.replace("      - frank@example.com\n", "");
     let files = [("groups/admins.yaml", &*format!("{ADMINS}{temporary}")), ("groups/readers.yaml", &*readers)];
     setting.origin.commit(&files);
-    let event = setting.on_main("schedule", json!({}));
-    let job = &setting.runner().run(DUE, &event)["due"];
-    succeeded(job);
+    let event = setting.on_main("schedule");
+    let look = setting.runner().run(DUE, "look", &event, json!({}));
+    succeeded(&look);
+    assert_eq!(look.outputs["exit-code"], "2", "{}", look.log);
+    let job = setting.runner().run(DUE, "due", &event, json!({}));
+    succeeded(&job);
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
     assert_eq!(setting.world.members("Readers"), ["erin@example.com", "frank@example.com"]);
-    assert_eq!(job.artifacts.len(), 1);
-    // Usually nothing is due, so there is no journal to store.
-    let job = &setting.runner().run(DUE, &event)["due"];
-    succeeded(job);
-    assert_eq!(job.artifacts.len(), 0);
+    assert!(!job.journal.is_empty());
+    // Usually nothing is due, so the second job does not start.
+    let look = setting.runner().run(DUE, "look", &event, json!({}));
+    assert_eq!(look.outputs["exit-code"], "0", "{}", look.log);
 }
 
 #[test]
 fn drift_opens_and_closes_the_issue() {
     let Some(setting) = setting() else { return };
-    let event = setting.on_main("schedule", json!({}));
+    let event = setting.on_main("schedule");
     setting.world.account().remove("Readers", "erin@example.com");
-    succeeded(&setting.runner().run(DRIFT, &event)["drift"]);
+    succeeded(&setting.runner().run(DRIFT, "drift", &event, json!({})));
     setting.world.account().add("Readers", "erin@example.com");
-    succeeded(&setting.runner().run(DRIFT, &event)["drift"]);
+    succeeded(&setting.runner().run(DRIFT, "drift", &event, json!({})));
     let kept = setting.github.kept.lock().unwrap();
     assert_eq!(kept.issues.len(), 1);
     assert_eq!(kept.issues[0]["state"], "closed");
@@ -153,9 +156,9 @@ fn drift_opens_and_closes_the_issue() {
 #[test]
 fn review_is_kept_as_an_artifact() {
     let Some(setting) = setting() else { return };
-    let job = &setting.runner().run(REVIEW, &setting.on_main("schedule", json!({})))["review"];
-    succeeded(job);
-    let page = &job.artifacts["convoke-review-1"];
+    let job = setting.runner().run(REVIEW, "review", &setting.on_main("schedule"), json!({}));
+    succeeded(&job);
+    let page = &job.review;
     assert!(page.contains("<html") && page.contains("alice@example.com"), "{page}");
 }
 
@@ -164,20 +167,14 @@ fn forks_are_validated_but_not_planned() {
     let Some(setting) = setting() else { return };
     let mut event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     event.payload["pull_request"]["head"]["repo"]["full_name"] = "mallory/access".into();
-    let jobs = setting.runner().run_without_secrets(PLAN, &event);
-    succeeded(&jobs["validate"]);
-    failed(&jobs["plan"], "A pull request from a fork gets no secrets");
+    succeeded(&setting.runner().run(PLAN, "validate", &event, json!({})));
+    let job = setting.runner().run(PLAN, "plan", &event, json!({ "api-token": "" }));
+    failed(&job, "A pull request from a fork gets no secrets");
 }
 
 #[test]
-fn each_account_has_its_own_job_and_comment() {
+fn each_account_has_its_own_comment() {
     let Some(setting) = setting() else { return };
-    let page = fs::read_to_string(repository("docs/ci.md")).unwrap();
-    let shown = page.split("```yaml\n").find(|block| block.contains("matrix:")).unwrap().split("```").next().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let workflow = folder.path().join("plan.yaml");
-    fs::write(&workflow, shown).unwrap();
-
     let account = |group: &str, people: &str| {
         let head = format!("version: 1\naccount_id: {ACCOUNT}\ngroups:\n  {group}:\n    members:\n");
         format!("{head}      - roster: leads\n{people}")
@@ -190,12 +187,13 @@ fn each_account_has_its_own_job_and_comment() {
     ]);
     let dave = format!("{roster}    - dave@example.com\n");
     let event = setting.pull_request(&[("shared/rosters.yaml", &dave)]);
-    let mut runner = setting.runner();
-    // The environments have no variable for the account, because the files name it.
-    runner.environment.insert("CLOUDFLARE_ACCOUNT_ID".into(), String::new());
-    let jobs = runner.run(workflow.to_str().unwrap(), &event);
-    succeeded(&jobs["plan (production)"]);
-    succeeded(&jobs["plan (staging)"]);
+    for name in ["production", "staging"] {
+        let with = json!({
+            "command": "plan", "name": name, "files": format!("accounts/{name}\nshared"), "only-changed": "true",
+            "api-token": crate::harness::TOKEN,
+        });
+        succeeded(&setting.runner().action(with, &event));
+    }
     let comments = setting.github.comments(7);
     assert_eq!(comments.len(), 2);
     for (comment, name, group) in [(&comments[0], "production", "Admins"), (&comments[1], "staging", "Readers")] {

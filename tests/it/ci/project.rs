@@ -97,7 +97,7 @@ fn inputs_and_events_reach_scripts_through_the_environment() {
     }
     for step in yaml(&repository("action.yml"))["runs"]["steps"].as_array().unwrap() {
         if let Some(script) = step["run"].as_str() {
-            assert!(script.starts_with("bash \"$GITHUB_ACTION_PATH/.github/action/"), "{script}");
+            assert!(script.starts_with("exec bash \"$GITHUB_ACTION_PATH/.github/action/"), "{script}");
             scripts += 1;
         }
     }
