@@ -37,10 +37,11 @@ pub struct OutputArgs {
 /// The files that declare groups.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FileArgs {
-    /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml]
+    /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml, else groups]
     ///
     /// A folder means every *.yaml and *.yml file below it, in path order, but no hidden files (.name). All files
-    /// together are one configuration. Without the flag, the environment variable names one file or folder.
+    /// together are one configuration. Without the flag, the environment variable names one file or folder. Without
+    /// both, convoke.yaml is read, or the folder groups if it has such files.
     #[arg(short, long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
 }
@@ -105,16 +106,17 @@ pub struct TimeArgs {
 /// What a plan is narrowed to, compared with and allowed to do.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanOptions {
-    /// The same files as they were before the change under review; repeatable
+    /// The same files before the change under review: a path, or a Git revision such as origin/main
     ///
-    /// Each difference is labeled "this change" or "already there". A path that does not exist counts as an empty
-    /// configuration. Example: git worktree add ../base main && convoke plan -f groups --base ../base/groups
-    #[arg(long, value_name = "PATH")]
+    /// Each difference is labeled "this change" or "already there". A path that exists is read. Anything else is a
+    /// revision of the repository in which the files lie, and means the paths of -f at that revision. If none of the
+    /// files exists there, everything is new. Example: convoke plan -f groups --base origin/main
+    #[arg(long, value_name = "PATH-OR-REV")]
     pub base: Vec<PathBuf>,
     /// Plan only the groups that the change under review touches; needs --base
     ///
     /// Only these groups are read, so a pull request needs only the requests for its own groups. Example: convoke
-    /// plan -f groups --base ../base/groups --only-changed
+    /// plan -f groups --base origin/main --only-changed
     #[arg(long, requires = "base")]
     pub only_changed: bool,
     /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed

@@ -8,6 +8,7 @@ mod environment;
 mod export;
 mod failure;
 mod files;
+mod git;
 mod grant;
 mod manual;
 mod output;
@@ -27,11 +28,11 @@ mod why;
 
 pub use failure::{Exit, Failure};
 pub use output::Output;
+pub use signals::report_full_files;
 
 use clap::{Parser, Subcommand};
 
 use crate::cli::OutputArgs;
-use crate::render::Format;
 
 pub const EXAMPLES: &str = "\
 Start here:
@@ -110,61 +111,6 @@ pub enum Command {
     /// Print a manual page
     #[command(after_help = manual::MAN_EXAMPLES)]
     Man(manual::ManArgs),
-}
-
-impl Command {
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Validate(_) => "validate",
-            Self::Plan(_) => "plan",
-            Self::Apply(_) => "apply",
-            Self::Drift(_) => "drift",
-            Self::Undo(_) => "undo",
-            Self::Show(_) => "show",
-            Self::Why(_) => "why",
-            Self::Review(_) => "review",
-            Self::Export(_) => "export",
-            Self::Doctor(_) => "doctor",
-            Self::Grant(_) => "grant",
-            Self::Revoke(_) => "revoke",
-            Self::Prune(_) => "prune",
-            Self::Sandbox(_) => "sandbox",
-            Self::Schema(_) => "schema",
-            Self::Completions(_) => "completions",
-            Self::Man(_) => "man",
-        }
-    }
-
-    /// The format of the command's result. Commands without `--format` print text.
-    #[must_use]
-    pub const fn format(&self) -> Format {
-        match self {
-            Self::Validate(args) => args.format.format,
-            Self::Plan(args) => args.format.format,
-            Self::Apply(args) => args.format.format,
-            Self::Drift(args) => args.format.format,
-            Self::Undo(args) => args.format.format,
-            Self::Show(args) => args.format.format,
-            Self::Why(args) => args.format.format,
-            Self::Review(args) => match args.format {
-                review::ReviewFormat::Json => Format::Json,
-                review::ReviewFormat::Markdown => Format::Markdown,
-                review::ReviewFormat::Text | review::ReviewFormat::Csv | review::ReviewFormat::Html => Format::Text,
-            },
-            Self::Doctor(args) => match args.format {
-                edit::EditFormat::Json => Format::Json,
-                edit::EditFormat::Text => Format::Text,
-            },
-            Self::Grant(grant::GrantArgs { edit, .. })
-            | Self::Revoke(revoke::RevokeArgs { edit, .. })
-            | Self::Prune(prune::PruneArgs { edit, .. }) => match edit.format {
-                edit::EditFormat::Json => Format::Json,
-                edit::EditFormat::Text => Format::Text,
-            },
-            Self::Export(_) | Self::Sandbox(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => Format::Text,
-        }
-    }
 }
 
 /// Runs the command and returns its exit code.

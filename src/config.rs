@@ -32,7 +32,9 @@ pub use edit::{
     EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Revoke, Spell, Unchanged,
     Uncompared, When, edit, parse_age,
 };
-pub use load::{is_yaml, load, load_checked, load_with_sources, read_regular};
+pub use load::{
+    found, holds_files, is_hidden, is_yaml, load, load_checked, load_with_sources, read_regular, read_sources,
+};
 pub use problem::{Position, Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 pub use schema::schema;
@@ -42,7 +44,7 @@ use numbers::Numbers;
 use problem::{Report, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
-const LARGEST_FILE: usize = 64 << 20;
+pub const LARGEST_FILE: usize = 64 << 20;
 
 /// The content of a file.
 #[derive(Clone, Debug)]

@@ -1,12 +1,13 @@
 //! The program: reads the command line, starts logging, calls the library and ends with an exit code.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser as _, ValueEnum};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
 use convoke::cli::{self, LogFormat, OutputArgs};
 use convoke::commands::{self, Cli, Exit, Failure, Output};
+use convoke::render::Format;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -14,17 +15,27 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments()) {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(arguments());
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage_error(&error),
     };
     start_logging(&cli.output);
-    let mut output = Output::new(&cli);
+    let (command, flags) = matches.subcommand().map_or(("convoke", &matches), |(name, flags)| (name, flags));
+    let mut output = Output::new(command, result_format(flags), &cli.output);
     let exit = run(cli, &mut output).unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.exit
     });
     ExitCode::from(output.exit(exit).code())
+}
+
+/// The format of the command's result. Commands without `--format`, and formats of one command, count as text.
+fn result_format(flags: &ArgMatches) -> Format {
+    let mut given = flags.try_get_raw("format").ok().flatten();
+    let name = given.as_mut().and_then(Iterator::next).and_then(OsStr::to_str);
+    name.and_then(|name| Format::from_str(name, false).ok()).unwrap_or_default()
 }
 
 /// The command line. `convoke help --help` prints the same as `convoke help`.
@@ -42,7 +53,7 @@ fn usage_error(error: &clap::Error) -> ExitCode {
         };
     }
     let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = arguments().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let log_format = given(&arguments, "--log-format").unwrap_or_default();
     let format = given(&arguments, "--format").unwrap_or_default();
     let command = arguments.get(1).map_or("convoke", String::as_str);
@@ -71,7 +82,10 @@ fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Other, error))?;
-    runtime.block_on(commands::run(cli, output))
+    runtime.block_on(async {
+        commands::report_full_files().map_err(|error| Failure::new(Exit::Other, error))?;
+        commands::run(cli, output).await
+    })
 }
 
 /// Logs only messages of this program, because logs of libraries could contain headers.

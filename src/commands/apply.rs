@@ -87,6 +87,8 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
     let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
+    let request = args.plan.iter().fold(request, |request, plan| request.reading(plan));
+    request.check_output("--journal", args.journal.as_deref())?;
     let (command, prepared) = match &args.plan {
         Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
         None => (request.apply_command(), prepare_fresh(args, &request, output).await?),

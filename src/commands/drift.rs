@@ -54,7 +54,9 @@ struct Drift {
 
 pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (began, clock) = (Timestamp::now(), Instant::now());
-    let examined = examine(args, output).await;
+    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning);
+    request.check_output("--metrics-file", args.metrics_file.as_deref())?;
+    let examined = examine(request, args, output).await;
     if let Some(path) = &args.metrics_file {
         let exit = examined.as_ref().map_or_else(|failure| failure.exit, |drift| drift.exit);
         let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
@@ -83,8 +85,7 @@ fn has_something_to_say(plan: &Plan) -> bool {
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }
 
-async fn examine(args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
-    let mut request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning);
+async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
     let apply = request.apply_command();
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;

@@ -68,7 +68,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 
 /// Edits the files according to the request.
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths())?.into_iter().unzip();
+    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths()?)?.into_iter().unzip();
     let now = args.time.or_now();
     let edited = config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files));
     let edited = match edited {

@@ -3,10 +3,10 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use super::Output;
+use super::{Output, files};
 use crate::journal::RunFacts;
 use crate::model::RunStatus;
 use crate::plan::{Digest, Plan};
@@ -105,9 +105,9 @@ pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Outpu
 /// Appends lines to the file named by a variable, if it is set.
 fn append_to(name: &str, lines: &str) -> io::Result<()> {
     let Some(path) = variable(name) else { return Ok(()) };
-    let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
-    file.write_all(lines.as_bytes())?;
-    file.write_all(b"\n")
+    files::write_through(Path::new(&path), OpenOptions::new().append(true).create(true), |file| {
+        writeln!(file, "{lines}")
+    })
 }
 
 fn variable(name: &str) -> Option<OsString> {

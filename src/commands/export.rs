@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::request::{RunRequest, has_default_file, unknown_group};
+use super::request::{RunRequest, unknown_group};
 use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::ApiErrorKind;
@@ -46,7 +46,7 @@ pub struct ExportArgs {
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = RunRequest::new(&args.files, &args.connection)?;
-    let account_id = account(&request, args.files.are_named())?;
+    let account_id = account(&request)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
@@ -79,11 +79,18 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// The account: of the command line, the environment or the files. There may be no files yet, and `> convoke.yaml`
-/// empties the default file before it can be read.
-fn account(request: &RunRequest, names_files: bool) -> Result<Option<AccountId>, Failure> {
-    match names_files || (request.account_id.is_none() && has_default_file()) {
-        true => request.account(&config::load(&request.files)?),
+/// The account: of the command line, the environment or the files. Files that `-f` does not name may not exist yet,
+/// and `> convoke.yaml` empties the default file before it can be read.
+fn account(request: &RunRequest) -> Result<Option<AccountId>, Failure> {
+    let files = &request.files;
+    if !files.files.is_empty() {
+        return request.account(&config::load(&files.files)?);
+    }
+    let has_content = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let paths =
+        if files.are_named() || request.account_id.is_none() { files.paths().unwrap_or_default() } else { vec![] };
+    match paths.iter().all(has_content) && !paths.is_empty() {
+        true => request.account(&config::load(&paths)?),
         false => Ok(request.account_id),
     }
 }

@@ -94,6 +94,13 @@ impl Failure {
         Self::new(exit, anyhow::anyhow!("{message}"))
     }
 
+    /// The same failure, as the cause of this one.
+    #[must_use]
+    pub fn context(mut self, message: String) -> Self {
+        self.error = self.error.context(message);
+        self
+    }
+
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

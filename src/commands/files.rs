@@ -1,8 +1,10 @@
 //! Reads and writes plans and other files. A file is written completely or not at all, and read up to a size limit.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -18,6 +20,12 @@ const LARGEST_PLAN: u64 = 512 << 20;
 
 /// The maximum size of a journal.
 const LARGEST_JOURNAL: u64 = 256 << 20;
+
+/// How long a FIFO may take nothing.
+const UNREAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is written at a time, as much as a pipe holds.
+const CHUNK: usize = 64 << 10;
 
 /// The mode of new files: only the owner can read them.
 pub const PRIVATE: u32 = 0o600;
@@ -51,9 +59,9 @@ pub fn write(
                 Staged::new(target, new_mode, content)?.replace()
             }
             // A folder fails here with the system's own message.
-            Ok(_) => write_into(OpenOptions::new().write(true).open(path)?, content),
+            Ok(_) => write_through(path, OpenOptions::new().write(true), content),
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
-                write_into(OpenOptions::new().write(true).create(true).truncate(true).open(path)?, content)
+                write_through(path, OpenOptions::new().write(true).create(true).truncate(true), content)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Staged::new(path.to_path_buf(), new_mode, content)?.replace()
@@ -67,10 +75,50 @@ pub fn write(
     })
 }
 
-fn write_into(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = BufWriter::new(file);
-    content(&mut buffer)?;
-    buffer.flush()
+/// Writes into what is there. A thread does it, because a FIFO blocks as long as nobody reads it. The wait ends when
+/// nothing was taken for some seconds.
+pub fn write_through(
+    path: &Path,
+    options: &OpenOptions,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    content(&mut bytes)?;
+    let (path, options) = (path.to_owned(), options.clone());
+    let (progress, written) = mpsc::channel();
+    let write = move |progress: &mpsc::Sender<Option<io::Result<()>>>| {
+        let mut file = options.open(path)?;
+        for part in bytes.chunks(CHUNK) {
+            file.write_all(part)?;
+            // Fails only when nobody waits any more.
+            let _ = progress.send(None);
+        }
+        file.flush()
+    };
+    std::thread::spawn(move || {
+        let result = write(&progress);
+        let _ = progress.send(Some(result));
+    });
+    loop {
+        match written.recv_timeout(UNREAD_WITHIN) {
+            Ok(None) => {}
+            Ok(Some(result)) => return result,
+            Err(_) => {
+                let message = format!("nothing read from it for {} s, so it was given up", UNREAD_WITHIN.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+        }
+    }
+}
+
+/// Checks that an output is not one of the command's own inputs.
+pub fn check_output(flag: &str, output: Option<&Path>, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let Some(output) = output.filter(|path| path.is_file()) else { return Ok(()) };
+    let written = fs::canonicalize(output).ok();
+    let read = |path: &&PathBuf| fs::canonicalize(path).ok() == written;
+    let Some(input) = config::found(inputs).into_iter().find(|path| read(&path)) else { return Ok(()) };
+    let message = format!("{flag} would overwrite {}, which this command reads", input.display());
+    Err(Failure::message(Exit::Usage, message).with_help("name another file"))
 }
 
 /// The complete new content of a regular file, stored beside it.
@@ -91,7 +139,10 @@ impl Staged {
         builder.prefix(".convoke-");
         // The error would name the temporary file, which a user does not know.
         let mut new = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
-        write_into(&mut new, content)?;
+        let mut buffer = BufWriter::new(&mut new);
+        content(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
         set_permissions(new.as_file(), &target, new_mode)?;
         new.as_file().sync_all()?;
         Ok(Self { target, new })

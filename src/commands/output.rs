@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cli, Exit, Failure, show};
-use crate::cli::{Color, LogFormat};
+use super::{Exit, Failure, show};
+use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
 use crate::render::Format;
 use crate::render::counted;
@@ -48,18 +48,18 @@ enum Level {
 impl Output {
     /// The output for this command line.
     #[must_use]
-    pub fn new(cli: &Cli) -> Self {
-        let mut output = Self::plain(cli.command.name(), cli.command.format(), cli.output.log_format);
+    pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
+        let mut output = Self::plain(command, format, args.log_format);
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = |terminal: bool| match cli.output.color {
+        let color = |terminal: bool| match args.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !no_color,
         };
         output.layout.color = color(io::stdout().is_terminal());
         output.messages = Paint::new(color(io::stderr().is_terminal()));
-        output.quiet = cli.output.quiet;
-        output.verbose = cli.output.verbose > 0;
+        output.quiet = args.quiet;
+        output.verbose = args.verbose > 0;
         output
     }
 
@@ -195,7 +195,10 @@ impl Output {
     /// if the result's own code is 0.
     pub fn side_output_failed(&mut self, failure: &Failure) {
         self.side_output_failed = true;
-        self.error(failure);
+        match failure.error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) => self.warn(&failure.to_string()),
+            _ => self.error(failure),
+        }
     }
 
     /// The exit code of the run, for this code of the result.

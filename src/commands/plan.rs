@@ -46,6 +46,7 @@ pub struct PlanArgs {
 
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
+    request.check_output("--out", args.out.as_deref())?;
     let (_connection, plan) = session::make_plan(&request, output).await?;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
     let plan = if stale.is_some() { plan.with_status(RunStatus::Stale) } else { plan };

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, files};
 use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
+use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::plan::{Policy, nearest_name};
 use crate::render::view::Invocation;
@@ -13,40 +14,40 @@ use crate::render::view::Invocation;
 /// The file to read if none is given.
 const DEFAULT_FILE: &str = "convoke.yaml";
 
+/// The folder to read if there is no such file.
+const DEFAULT_FOLDER: &str = "groups";
+
 /// What a command that calls the API is asked to do.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// The paths of `-f`, for suggested commands.
-    given_files: FileArgs,
-    /// The paths to read.
-    pub files: Vec<PathBuf>,
+    pub files: FileArgs,
     /// The account that the command line or the environment names.
     pub account_id: Option<AccountId>,
     pub connection: ConnectionArgs,
     pub only: Vec<GroupName>,
     /// The time of `--at`, else the present time.
     pub time: Timestamp,
-    at: Option<Timestamp>,
     expiring_within: SignedDuration,
     pub options: PlanOptions,
     /// Whether roles and policies beside the groups are read, if the settings ask for them.
     pub reads_direct_access: bool,
+    /// Other files that the command reads.
+    reads: Vec<PathBuf>,
 }
 
 impl RunRequest {
     /// The request without planning flags.
     pub fn new(files: &FileArgs, connection: &ConnectionArgs) -> Result<Self, Failure> {
         Ok(Self {
-            given_files: files.clone(),
-            files: files.paths(),
+            files: files.clone(),
             account_id: given_account(connection.account_id)?,
             connection: connection.clone(),
             only: Vec::new(),
             time: Timestamp::now(),
-            at: None,
             expiring_within: SignedDuration::ZERO,
             options: PlanOptions::default(),
             reads_direct_access: false,
+            reads: connection.sandbox.iter().chain(&connection.token_file).cloned().collect(),
         })
     }
 
@@ -58,7 +59,7 @@ impl RunRequest {
 
     #[must_use]
     pub fn at(mut self, time: &TimeArgs) -> Self {
-        (self.at, self.time) = (time.at, time.or_now());
+        self.time = time.or_now();
         self
     }
 
@@ -72,6 +73,19 @@ impl RunRequest {
     pub fn options(mut self, options: &PlanOptions) -> Self {
         self.options = options.clone();
         self
+    }
+
+    #[must_use]
+    pub fn reading(mut self, path: &Path) -> Self {
+        self.reads.push(path.into());
+        self
+    }
+
+    /// Checks that an output is not one of the inputs.
+    pub fn check_output(&self, flag: &str, output: Option<&Path>) -> Result<(), Failure> {
+        let files = self.files.paths().unwrap_or_default();
+        let inputs: Vec<_> = self.reads.iter().chain(&self.options.base).chain(&files).cloned().collect();
+        files::check_output(flag, output, &inputs)
     }
 
     /// The account that the files, the command line and the environment agree on.
@@ -103,12 +117,12 @@ impl RunRequest {
     pub fn apply_command(&self) -> Invocation {
         let PlanOptions { base, only_changed, due, accept_self } = &self.options;
         let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
-        words.extend(self.given_files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
+        words.extend(self.files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
         words.extend(self.only.iter().flat_map(|group| flag("--only", group.as_str())));
         words.extend(base.iter().flat_map(|path| flag("--base", &path.to_string_lossy())));
         let switches = [("--only-changed", only_changed), ("--due", due), ("--accept-self", accept_self)];
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
-        words.extend(self.at.into_iter().flat_map(|at| ["--at".into(), at.to_string()]));
+        // Not --at: what was tried for another time must not be applied for it.
         words.extend(connection_flags(&self.connection));
         Invocation { words: words.join(" "), saved: false }
     }
@@ -125,11 +139,29 @@ impl RunRequest {
 
 impl FileArgs {
     /// The files to read: from the command line, else from the environment, else the default.
-    #[must_use]
-    pub fn paths(&self) -> Vec<PathBuf> {
-        match self.files.as_slice() {
-            [] => vec![file_variable().unwrap_or_else(|| DEFAULT_FILE.into())],
-            given => given.to_vec(),
+    pub fn paths(&self) -> Result<Vec<PathBuf>, Failure> {
+        match (self.files.as_slice(), file_variable()) {
+            ([], Some(path)) => return Ok(vec![path]),
+            ([], None) => {}
+            (given, _) => return Ok(given.to_vec()),
+        }
+        let (file, folder) = (Path::new(DEFAULT_FILE), Path::new(DEFAULT_FOLDER));
+        match (file.symlink_metadata().is_ok(), config::holds_files(folder)) {
+            (true, false) => Ok(vec![file.into()]),
+            (false, true) => Ok(vec![folder.into()]),
+            (true, true) => {
+                let message =
+                    format!("there are both the file {DEFAULT_FILE} and the folder {DEFAULT_FOLDER} with files");
+                Err(Failure::message(Exit::Usage, message)
+                    .with_help(format!("name what to read: -f {DEFAULT_FILE}, -f {DEFAULT_FOLDER}, or both")))
+            }
+            (false, false) => {
+                let message = format!("there are no files: neither {DEFAULT_FILE} nor the folder {DEFAULT_FOLDER}");
+                Err(Failure::message(Exit::Data, message).with_help(format!(
+                    "name the files with -f, or write the account's present groups to files: convoke export --out-dir \
+                     {DEFAULT_FOLDER}"
+                )))
+            }
         }
     }
 
@@ -145,11 +177,6 @@ impl TimeArgs {
     pub fn or_now(&self) -> Timestamp {
         self.at.unwrap_or_else(Timestamp::now)
     }
-}
-
-/// Whether there is a default file with any content.
-pub fn has_default_file() -> bool {
-    Path::new(DEFAULT_FILE).metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn file_variable() -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, environment, files, session};
-use crate::cli::{ConnectionArgs, FileArgs, TimeArgs};
+use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed};
@@ -38,8 +38,6 @@ pub struct ReviewArgs {
     #[arg(long)]
     pub dates: bool,
     #[command(flatten)]
-    pub time: TimeArgs,
-    #[command(flatten)]
     pub connection: ConnectionArgs,
 }
 
@@ -60,8 +58,9 @@ pub enum ReviewFormat {
 }
 
 pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?.at(&args.time);
-    let (desired, sources) = config::load_with_sources(&request.files)?;
+    let request = RunRequest::new(&args.files, &args.connection)?;
+    request.check_output("--out", args.out.as_deref())?;
+    let (desired, sources) = config::load_with_sources(&request.files.paths()?)?;
     let files_digest = digest(&sources);
     drop(sources);
     let account_id = request.account(&desired)?;

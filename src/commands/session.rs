@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::environment::ci_run_url;
+use super::git::{Checkout, Snapshot};
 use super::request::{RunRequest, variable};
 use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, files};
 use crate::cli::ConnectionArgs;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
-use crate::config;
+use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
 use crate::observe;
-use crate::plan::{self, BaseComparison, Plan, Policy, compare_base};
+use crate::plan::{self, Plan, Policy, compare_base};
 use crate::sandbox::{Sandbox, SeedToken};
 
 /// The maximum size of a token file.
@@ -132,17 +133,14 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
 
 /// Loads the files, reads the account and plans.
 pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Connection, Plan), Failure> {
-    let options = &request.options;
-    let desired = config::load_checked(&request.files, request.time)?;
+    let desired = config::load_checked(&request.files.paths()?, request.time)?;
     let account_id = request.account(&desired)?;
     // Check the names on the command line before any request.
     request.check_only(&desired)?;
-    let mut base = match options.only_changed {
-        true => load_base(&options.base, &desired, output),
-        false => None,
-    };
+    let base = load_base(request, output)?.map(|base| (compare_base(&base, &desired), base));
     let connection = connect(&request.connection, account_id, output).await?;
-    let touched = base.as_ref().map(|(comparison, _)| comparison.touched.clone());
+    let touched =
+        base.as_ref().filter(|_| request.options.only_changed).map(|(comparison, _)| comparison.touched.clone());
     let policy = Policy { touched, ..request.policy(connection.account_id) };
     let watching = output.watch(&connection.client, "reading the account");
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
@@ -155,10 +153,6 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
         }
         false => Vec::new(),
     };
-    if !options.only_changed {
-        // Not needed before, and a large account and two sets of files take much memory.
-        base = load_base(&options.base, &desired, output);
-    }
     drop(desired);
     let mut plan = match base {
         None => plan,
@@ -173,22 +167,46 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     Ok((connection, plan))
 }
 
-/// Reads the files before the change under review, if they are given, and compares them. A missing path counts as
-/// empty, because the files may be new. A base that cannot be read is only a warning, because the change under review
-/// may be the correction.
-fn load_base(paths: &[PathBuf], head: &Desired, output: &mut Output) -> Option<(BaseComparison, Desired)> {
+/// Reads the files as they were before the change under review, if they are given. Files that cannot be used are only
+/// a warning, because the change under review may be the correction.
+fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired>, Failure> {
+    let paths = &request.options.base;
     if paths.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let there: Vec<PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
-    let base = if there.is_empty() { Ok(Desired::default()) } else { config::load(&there) };
-    match base {
-        Ok(base) => Some((compare_base(&base, head), base)),
-        Err(problems) => {
-            output.warn(&format!(
-                "the base cannot be used, so all groups are planned and no difference is labeled: {problems}"
-            ));
-            None
+    let sources = read_version("--base", paths, &request.files.paths()?)?;
+    match sources.and_then(|sources| Ok((sources.is_empty(), config::parse(&sources).map_err(|e| e.to_string())?))) {
+        Ok((is_empty, base)) => {
+            if is_empty {
+                output.warn("--base has no files, so everything is new: this is the first adoption");
+            }
+            Ok(Some(base))
+        }
+        Err(why) => {
+            let warning = "the base cannot be used, so all groups are planned and no difference is labeled";
+            output.warn(&format!("{warning}: {why}"));
+            Ok(None)
         }
     }
+}
+
+/// Reads the files of another version: from paths that exist, or from Git revisions of the repository in which the
+/// files lie. None of the files may exist there.
+fn read_version(flag: &str, named: &[PathBuf], files: &[PathBuf]) -> Result<Result<Vec<Source>, String>, Failure> {
+    let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
+    let mut sources = Vec::new();
+    for revision in revisions {
+        let shown = revision.to_string_lossy();
+        let read = Checkout::of(files).and_then(|checkout| checkout.read(&shown));
+        let message = || format!("{flag} {shown:?} is neither a path that exists nor a Git revision that can be read");
+        match read.map_err(|failure| failure.context(message()))? {
+            Snapshot::Absent => {}
+            Snapshot::Files(found) => sources.extend(found),
+            Snapshot::Unreadable(why) => return Ok(Err(why)),
+        }
+    }
+    Ok(config::read_sources(&paths).map_err(|problems| problems.to_string()).map(|found| {
+        sources.extend(found);
+        sources
+    }))
 }

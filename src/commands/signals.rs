@@ -73,6 +73,26 @@ pub async fn stopped() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a write beyond the file-size limit an error of that write, so that it is reported. Otherwise its signal ends
+/// the program. Needs a runtime.
+///
+/// # Errors
+///
+/// If the signal cannot be received.
+pub fn report_full_files() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // The handler stays when the receiver is dropped.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
+    }
+    Ok(())
+}
+
+/// The number on Linux, macOS and the BSDs.
+#[cfg(unix)]
+const SIGXFSZ: i32 = 25;
+
 #[cfg(unix)]
 struct Signals(Vec<tokio::signal::unix::Signal>);
 

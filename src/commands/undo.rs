@@ -42,10 +42,11 @@ pub struct UndoArgs {
 }
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let request = RunRequest::new(&args.files, &args.connection)?.only(&args.only).reading(&args.journal);
+    request.check_output("--out", Some(&args.out))?;
     let record = files::read_journal(&args.journal)?;
-    let request = RunRequest::new(&args.files, &args.connection)?.only(&args.only);
     // The files are read for their guards and modes, for example `protected`.
-    let desired = config::load(&request.files)?;
+    let desired = config::load(&request.files.paths()?)?;
     let account_id = record.run.account_id;
     if let Some(other) = request.account(&desired)?.filter(|other| *other != account_id) {
         let message = format!("the journal is for account {account_id}, but the files are for {other}");

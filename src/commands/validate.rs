@@ -30,7 +30,7 @@ pub struct ValidateArgs {
 }
 
 pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (desired, sources) = config::load_with_sources(&args.files.paths())?;
+    let (desired, sources) = config::load_with_sources(&args.files.paths()?)?;
     config::check_rules(&desired, &sources, args.time.or_now())?;
     agreed_account(given_account(args.account_id)?, &desired)?;
     let groups = desired.groups.len() as u64;

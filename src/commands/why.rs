@@ -42,7 +42,7 @@ pub struct WhyArgs {
 
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = RunRequest::new(&args.files, &args.connection)?.at(&args.time);
-    let desired = config::load(&request.files)?;
+    let desired = config::load(&request.files.paths()?)?;
     let account_id = request.account(&desired)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;

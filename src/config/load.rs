@@ -52,16 +52,44 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
     for path in paths {
         search.add(path);
     }
-    let Search { mut report, files, .. } = search;
-    let mut sources = Vec::with_capacity(files.len());
-    for path in files {
-        match read(&path) {
-            Ok(bytes) => sources.push(Source { path: shown(&path), bytes }),
-            Err(problem) => report.push(*problem),
-        }
-    }
+    let (report, sources) = search.read();
     let desired = parse_into(report, &sources)?;
     Ok((desired, sources))
+}
+
+/// Reads the files as [`load`] does, unparsed. A folder may have no files.
+///
+/// # Errors
+///
+/// If a file or folder cannot be read.
+pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
+    let mut search = Search { allows_empty: true, ..Search::default() };
+    for path in paths {
+        search.add(path);
+    }
+    let (report, sources) = search.read();
+    report.finish(&[])?;
+    Ok(sources)
+}
+
+/// Whether there are files below a folder, or anything that [`load`] cannot read.
+#[must_use]
+pub fn holds_files(folder: &Path) -> bool {
+    let mut search = Search { allows_empty: true, ..Search::default() };
+    if folder.is_dir() {
+        search.add(folder);
+    }
+    search.found > 0 || search.report.len() > 0
+}
+
+/// The files that [`load`] reads.
+#[must_use]
+pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut search = Search { allows_empty: true, ..Search::default() };
+    for path in paths {
+        search.add(path);
+    }
+    search.files
 }
 
 /// Reads the files as [`load`] does, unparsed and with their paths. Pipes and similar files are refused, because they
@@ -104,6 +132,8 @@ struct Search {
     /// The real paths of the files and folders so far, so that each is read once.
     seen: BTreeSet<PathBuf>,
     report: Report,
+    /// Whether a folder may have no files.
+    allows_empty: bool,
 }
 
 impl Search {
@@ -117,7 +147,7 @@ impl Search {
                 }
                 let before = (self.found, self.report.len());
                 self.add_below(path);
-                if before == (self.found, self.report.len()) {
+                if !self.allows_empty && before == (self.found, self.report.len()) {
                     let message = "there is no *.yaml or *.yml file below this folder";
                     let problem = Problem::new(shown(path).into(), None, message);
                     self.report.push(problem.help("name the folder that holds the groups with --file"));
@@ -125,6 +155,18 @@ impl Search {
             }
             Ok(_) => self.add_file(path.to_owned()),
         }
+    }
+
+    /// Reads the files that were found.
+    fn read(mut self) -> (Report, Vec<Source>) {
+        let mut sources = Vec::with_capacity(self.files.len());
+        for path in self.files {
+            match read(&path) {
+                Ok(bytes) => sources.push(Source { path: shown(&path), bytes }),
+                Err(problem) => self.report.push(*problem),
+            }
+        }
+        (self.report, sources)
     }
 
     fn add_file(&mut self, path: PathBuf) {
@@ -169,11 +211,13 @@ impl Search {
     }
 }
 
-fn is_hidden(path: &Path) -> bool {
+/// Whether a file below a folder is skipped for its name.
+#[must_use]
+pub fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether a file below a folder is read.
+/// Whether a file below a folder is read for its name.
 #[must_use]
 pub fn is_yaml(path: &Path) -> bool {
     path.extension()

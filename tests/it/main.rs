@@ -57,6 +57,7 @@ mod readme;
 mod render;
 mod requests;
 mod review;
+mod revisions;
 mod rules;
 mod safety;
 mod sandbox;

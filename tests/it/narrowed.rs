@@ -71,14 +71,6 @@ fn only_touched_groups_are_read() {
 }
 
 #[test]
-fn a_missing_base_is_empty() {
-    let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
-    let plan = world.run("plan --base nowhere --format json").exits(0).json();
-    let changes = plan["groups"].as_array().unwrap().iter().flat_map(|group| group["changes"].as_array().unwrap());
-    assert!(changes.clone().count() > 0 && changes.into_iter().all(|change| change["since"] == "change"));
-}
-
-#[test]
 fn a_broken_base_labels_nothing_and_plans_everything() {
     let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
     world.write("base/convoke.yaml", "version: 1\ngruops: {}\n");

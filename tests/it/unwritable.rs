@@ -67,7 +67,7 @@ fn full_disk_stops_the_run_and_keeps_journal() {
     let full = (0..12).map(|blocks| {
         let world = world();
         // Files have a maximum number of blocks, so the write that exceeds it is cut.
-        let scene = format!("trap '' XFSZ; ulimit -f {blocks};");
+        let scene = format!("ulimit -f {blocks};");
         let (code, stdout, stderr) =
             run_from_shell(&world, &scene, "apply --yes --concurrency 1 --journal j.jsonl", "");
         let effects = world.account().requests().iter().filter(|request| request.effect).count();
@@ -105,8 +105,7 @@ fn too_small_disk_stops_before_the_first_write() {
     let world = given(Seed::default().group("A", members.clone()).person("new@example.com"))
         .groups(&[("A", &[&lists[..], &["new@example.com"]].concat())]);
     // There is space for the first line, but not for the members of the group.
-    let (code, stdout, stderr) =
-        run_from_shell(&world, "trap '' XFSZ; ulimit -f 4;", "apply --yes --journal j.jsonl", "");
+    let (code, stdout, stderr) = run_from_shell(&world, "ulimit -f 4;", "apply --yes --journal j.jsonl", "");
     assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{stdout}{stderr}");
     assert!(stdout.contains("the journal cannot be written"), "{stdout}{stderr}");
     assert!(journal::parse(world.read("j.jsonl").as_bytes()).unwrap().groups.is_empty());
@@ -118,7 +117,7 @@ fn failed_write_keeps_the_old_file() {
     world.write("plan.json", "the plan before");
     world.write("metrics.prom", "the metrics before");
     for (arguments, exit) in [("plan --out plan.json", 1), ("drift --metrics-file metrics.prom", 2)] {
-        let (code, _, stderr) = run_from_shell(&world, "trap '' XFSZ; ulimit -f 0;", arguments, "");
+        let (code, _, stderr) = run_from_shell(&world, "ulimit -f 0;", arguments, "");
         assert_eq!(code, Some(exit), "{arguments}: {stderr}");
         assert!(stderr.contains("cannot be written"), "{stderr}");
     }
@@ -126,4 +125,61 @@ fn failed_write_keeps_the_old_file() {
     assert_eq!(world.read("metrics.prom"), "the metrics before");
     let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "something was left behind: {left:?}");
+}
+
+#[test]
+fn output_over_an_input_is_a_usage_error() {
+    let world = world();
+    world.run("apply --yes --journal j.jsonl").exits(0);
+    world.write("groups/a.yaml", world.read("convoke.yaml"));
+    std::os::unix::fs::symlink("convoke.yaml", world.path("link")).unwrap();
+    let files = ["convoke.yaml", "j.jsonl", "groups/a.yaml"];
+    let before = files.map(|file| world.read(file));
+    for arguments in [
+        "undo j.jsonl -f convoke.yaml --out j.jsonl",
+        "undo j.jsonl -f convoke.yaml --out convoke.yaml",
+        "plan -f convoke.yaml --out ./convoke.yaml",
+        "plan -f convoke.yaml --out link",
+        "plan -f groups --out groups/a.yaml",
+        "plan -f groups --base convoke.yaml --out convoke.yaml",
+        "drift -f groups --metrics-file groups/a.yaml",
+        "review -f groups --out groups/a.yaml",
+        "apply j.jsonl --yes --journal j.jsonl",
+    ] {
+        world.run(arguments).exits(64).warns("which this command reads");
+    }
+    assert_eq!(files.map(|file| world.read(file)), before);
+}
+
+#[test]
+fn fifo_that_nobody_reads_does_not_hide_the_result() {
+    let world = world();
+    std::process::Command::new("mkfifo").arg(world.path("fifo")).status().unwrap();
+    let began = std::time::Instant::now();
+    let outcome = world.run("drift --metrics-file fifo").exits(2).warns("warning: fifo cannot be written");
+    outcome.says("Drift:").warns("nothing read from it for 5 s");
+    assert!(began.elapsed().as_secs() < 15);
+    // With a reader the output arrives.
+    let mut reader = std::process::Command::new("cat").arg(world.path("fifo")).stdout(Stdio::piped()).spawn().unwrap();
+    world.run("drift --metrics-file fifo").exits(2);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader.stdout.take().unwrap(), &mut text).unwrap();
+    reader.wait().unwrap();
+    assert!(text.contains("convoke_drift_"), "{text}");
+}
+
+#[test]
+fn argument_that_is_not_utf8_is_a_usage_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let world = world();
+    for arguments in [vec!["plan", "--only"], vec!["why"], vec!["plan", "--format"], vec!["--log-format"], vec![]] {
+        let output = world.process().args(&arguments).arg(odd).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+    // A path may have any bytes.
+    let output = world.process().args(["validate", "-f"]).arg(odd).output().unwrap();
+    assert_eq!(output.status.code(), Some(65));
 }

@@ -134,3 +134,28 @@ fn account_variable_may_be_empty_but_not_malformed() {
     help: check which account you mean, and remove the other
     ");
 }
+
+#[test]
+fn default_is_the_file_or_else_the_folder() {
+    let text = crate::harness::config(&[("Admins", &["alice@example.com"])]);
+    let world = nothing();
+    let none = world.run("validate").exits(65);
+    none.warns("neither convoke.yaml nor the folder groups").warns("convoke export --out-dir groups");
+    world.write("groups/README.md", "no YAML");
+    world.run("validate").exits(65);
+    world.write("groups/below/a.yml", &text);
+    world.run("validate").exits(0).says("Valid: 1 group");
+    world.write("convoke.yaml", &text);
+    world.run("validate").exits(64).warns("-f convoke.yaml, -f groups, or both");
+    world.run("validate -f groups").exits(0);
+    let world = world.env("CONVOKE_FILE", "convoke.yaml");
+    world.run("validate").exits(0);
+}
+
+#[test]
+fn variable_that_a_command_does_not_use_is_ignored() {
+    let world = given(Seed::default().group("Admins", ["alice@example.com"])).env("CONVOKE_FILE", "not-yet.yaml");
+    world.run("export").exits(0).says("Admins:");
+    let world = world.groups(&[("Admins", &["alice@example.com", "alice@example.com"])]);
+    world.run("schema plan").exits(0);
+}

@@ -1,0 +1,377 @@
+//! Reads the files of a Git revision, with the `git` program.
+//!
+//! The result is what [`config::load_with_sources`] reads from a checkout of that revision: links are followed, hidden
+//! files are skipped, and files below a folder are read in path order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::rc::Rc;
+
+use super::{Exit, Failure};
+use crate::config::{self, Source};
+
+/// As many links as Linux follows in one path.
+const MOST_LINKS: usize = 40;
+
+/// The repository in which the files lie.
+#[derive(Debug)]
+pub struct Checkout {
+    root: PathBuf,
+    /// The files' paths, relative to the root.
+    pub paths: Vec<PathBuf>,
+}
+
+/// The files of a revision.
+pub enum Snapshot {
+    /// None of the paths exists there.
+    Absent,
+    Files(Vec<Source>),
+    /// A link that leads nowhere, for example.
+    Unreadable(String),
+}
+
+impl Checkout {
+    /// Finds the repository of the files and their paths in it.
+    pub fn of(files: &[PathBuf]) -> Result<Self, Failure> {
+        let mut checkout: Option<Self> = None;
+        for file in files {
+            let (root, path) = locate(file)?;
+            match &mut checkout {
+                None => checkout = Some(Self { root, paths: vec![path] }),
+                Some(found) if found.root == root => found.paths.push(path),
+                Some(found) => {
+                    let message =
+                        format!("the files lie in two repositories: {} and {}", found.root.display(), root.display());
+                    return Err(Failure::message(Exit::Usage, message).with_help("name a path instead of a revision"));
+                }
+            }
+        }
+        checkout.ok_or_else(|| Failure::message(Exit::Usage, "no files are named"))
+    }
+
+    /// Reads the files as they are in a revision.
+    pub fn read(&self, revision: &str) -> Result<Snapshot, Failure> {
+        let commit = self.commit(revision)?;
+        let failed = |error: io::Error| Failure::system("git cannot read the repository", error);
+        let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
+        let mut found = false;
+        for path in &self.paths {
+            match tree.resolve(path).map_err(failed)? {
+                Ok(node) => {
+                    found = true;
+                    if let Err(message) = tree.add(path, node).map_err(failed)? {
+                        return Ok(Snapshot::Unreadable(message));
+                    }
+                }
+                Err(Unresolved::Missing) => {}
+                Err(Unresolved::Broken(why)) => return Ok(Snapshot::Unreadable(tree.problem(path, &why))),
+            }
+        }
+        Ok(if found { Snapshot::Files(std::mem::take(&mut tree.sources)) } else { Snapshot::Absent })
+    }
+
+    /// The commit that a revision names.
+    fn commit(&self, revision: &str) -> Result<String, Failure> {
+        let unknown = || {
+            let message = format!("the repository {} has no such revision", self.root.display());
+            Failure::message(Exit::Usage, message).with_help(
+                "use a path that exists, or a branch, tag or commit of the repository in which the files lie; a \
+                 shallow clone has few",
+            )
+        };
+        // Git would read it as an option.
+        if revision.starts_with('-') {
+            return Err(unknown());
+        }
+        let object = format!("{revision}^{{commit}}");
+        let output = run(&self.root, ["rev-parse", "--verify", "--quiet", "--end-of-options", &object])?;
+        let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let is_id = !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if output.status.success() && is_id { Ok(commit) } else { Err(unknown()) }
+    }
+}
+
+/// The root of the repository of a file or folder, and its path there.
+fn locate(path: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    let own = if path.is_dir() { find(path)? } else { Err(String::new()) };
+    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let (Some(parent), Some(name)) = (parent, path.file_name()) else {
+        return own.map_err(|said| outside(path, &said));
+    };
+    match (own, find(parent)?) {
+        // The name is kept, because it may be a link that leads elsewhere in another revision.
+        (Ok((root, _)), Ok((same, prefix))) if root == same => Ok((same, prefix.join(name))),
+        (Ok(own), _) => Ok(own),
+        (Err(_), Ok((root, prefix))) if !path.is_dir() => Ok((root, prefix.join(name))),
+        (Err(_), Ok(_)) => Err(outside(path, "it is a link to another place")),
+        (Err(_), Err(said)) => Err(outside(path, &said)),
+    }
+}
+
+fn outside(path: &Path, said: &str) -> Failure {
+    let message = match said {
+        "" => format!("{} is not in a Git repository", path.display()),
+        said => format!("{} is not in a Git repository that can be used: {said}", path.display()),
+    };
+    Failure::message(Exit::Usage, message).with_help("name a path that exists instead of a revision")
+}
+
+/// The root of the repository of a folder, and the folder's path there; or what git says.
+fn find(folder: &Path) -> Result<Result<(PathBuf, PathBuf), String>, Failure> {
+    if !folder.is_dir() {
+        return Ok(Err("the folder does not exist".into()));
+    }
+    let output = run(folder, ["rev-parse", "--show-toplevel", "--show-prefix"])?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
+        return Ok(Err(said.to_owned()));
+    }
+    let mut lines = output.stdout.split(|byte| *byte == b'\n');
+    let mut line = || path_from(lines.next().unwrap_or_default());
+    let (root, prefix) = (line(), line());
+    Ok(Ok((root, prefix.components().collect())))
+}
+
+#[cfg(unix)]
+fn path_from(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_from(bytes: &[u8]) -> PathBuf {
+    String::from_utf8_lossy(bytes).as_ref().into()
+}
+
+/// Runs git without a shell.
+fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output, Failure> {
+    git(folder).args(arguments).stdin(Stdio::null()).output().map_err(|error| {
+        let error = anyhow::Error::new(error).context("a Git revision is named, but the program git cannot be run");
+        Failure::new(Exit::Usage, error).with_help("install git, or name a path that exists")
+    })
+}
+
+fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+    // A Git hook sets these for the repository that it runs in, relative to another folder.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug)]
+struct Node {
+    kind: Kind,
+    /// The object's id in hexadecimal digits.
+    id: String,
+    /// The path without links.
+    real: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File,
+    Link,
+    Submodule,
+}
+
+/// The entries of a folder: by name, their kind and the id of their object.
+type Entries = BTreeMap<PathBuf, (Kind, String)>;
+
+enum Unresolved {
+    Missing,
+    Broken(String),
+}
+
+/// The tree of a commit. One `git cat-file --batch` answers all questions.
+struct Tree<'r> {
+    root: &'r Path,
+    revision: &'r str,
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    top: String,
+    folders: BTreeMap<String, Rc<Entries>>,
+    /// The real paths so far, so that each file is read once and a cycle of links ends.
+    seen: BTreeSet<PathBuf>,
+    sources: Vec<Source>,
+}
+
+impl<'r> Tree<'r> {
+    fn open(root: &'r Path, commit: &str, revision: &'r str) -> io::Result<Self> {
+        let mut command = git(root);
+        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn()?;
+        let pipes = process.stdin.take().zip(process.stdout.take());
+        let (questions, answers) = pipes.ok_or_else(|| io::Error::other("git has no pipes"))?;
+        let (answers, top, sources) = (BufReader::new(answers), format!("{commit}^{{tree}}"), Vec::new());
+        let (folders, seen) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { root, revision, process, questions, answers, top, folders, seen, sources })
+    }
+
+    /// The content of an object, and the length of ids in bytes.
+    fn object(&mut self, id: &str) -> io::Result<(Vec<u8>, usize)> {
+        writeln!(self.questions, "{id}")?;
+        self.questions.flush()?;
+        let mut header = String::new();
+        self.answers.read_line(&mut header)?;
+        let words: Vec<&str> = header.split_whitespace().collect();
+        let [full, _, size] = words.as_slice() else { return Err(io::Error::other(header.trim().to_owned())) };
+        let size: u64 = size.parse().map_err(io::Error::other)?;
+        if size > config::LARGEST_FILE as u64 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let (mut content, width) = (Vec::new(), full.len() / 2);
+        // A line end follows the content.
+        (&mut self.answers).take(size + 1).read_to_end(&mut content)?;
+        content.pop();
+        Ok((content, width))
+    }
+
+    fn folder(&mut self, id: &str) -> io::Result<Rc<Entries>> {
+        if let Some(known) = self.folders.get(id) {
+            return Ok(Rc::clone(known));
+        }
+        let (content, width) = self.object(id)?;
+        let mut rest = content.as_slice();
+        let mut entries = BTreeMap::new();
+        // Each entry is "MODE NAME", a zero byte, and the id in binary.
+        while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+            let (head, tail) = rest.split_at(end);
+            let Some((object, next)) = tail.get(1..).and_then(|tail| tail.split_at_checked(width)) else { break };
+            let space = head.iter().position(|byte| *byte == b' ').unwrap_or(head.len());
+            let (mode, name) = head.split_at(space);
+            let kind = match mode {
+                b"40000" => Kind::Folder,
+                b"120000" => Kind::Link,
+                b"160000" => Kind::Submodule,
+                _ => Kind::File,
+            };
+            let id = object.iter().map(|byte| format!("{byte:02x}")).collect();
+            entries.insert(path_from(name.get(1..).unwrap_or_default()), (kind, id));
+            rest = next;
+        }
+        let entries = Rc::new(entries);
+        self.folders.insert(id.to_owned(), Rc::clone(&entries));
+        Ok(entries)
+    }
+
+    /// Finds a path, relative to the root, through links.
+    fn resolve(&mut self, path: &Path) -> io::Result<Result<Node, Unresolved>> {
+        let top = Node { kind: Kind::Folder, id: self.top.clone(), real: PathBuf::new() };
+        let mut nodes = vec![top];
+        let mut links = 0;
+        let mut rest: VecDeque<PathBuf> = parts(path);
+        while let Some(part) = rest.pop_front() {
+            if part == Path::new("..") {
+                nodes.pop();
+                if nodes.is_empty() {
+                    return Ok(Err(Unresolved::Broken("the link leads out of the repository".into())));
+                }
+                continue;
+            }
+            let Some(Node { kind: Kind::Folder, id, real }) = nodes.last().cloned() else {
+                return Ok(Err(Unresolved::Missing));
+            };
+            let Some((kind, id)) = self.folder(&id)?.get(&part).cloned() else {
+                return Ok(Err(match links {
+                    0 => Unresolved::Missing,
+                    _ => Unresolved::Broken("the link leads to nothing".into()),
+                }));
+            };
+            if kind != Kind::Link {
+                nodes.push(Node { kind, id, real: real.join(part) });
+                continue;
+            }
+            links += 1;
+            let target = path_from(&self.object(&id)?.0);
+            if links > MOST_LINKS || target.is_absolute() {
+                let why = if links > MOST_LINKS { "too many links" } else { "the link leads out of the repository" };
+                return Ok(Err(Unresolved::Broken(why.into())));
+            }
+            parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
+        }
+        Ok(nodes.pop().ok_or(Unresolved::Missing))
+    }
+
+    /// Adds a file, or all files below a folder. Fails with the reason why one cannot be read.
+    fn add(&mut self, path: &Path, node: Node) -> io::Result<Result<(), String>> {
+        if !self.seen.insert(node.real.clone()) {
+            return Ok(Ok(()));
+        }
+        match node.kind {
+            Kind::Folder => {
+                for name in self.folder(&node.id)?.keys().filter(|name| !config::is_hidden(name)) {
+                    let below = path.join(name);
+                    let added = match self.resolve(&node.real.join(name))? {
+                        Ok(child) if child.kind == Kind::File && !config::is_yaml(name) => continue,
+                        Ok(child) => self.add(&below, child)?,
+                        Err(Unresolved::Missing) => Err(self.problem(&below, "it is not there")),
+                        Err(Unresolved::Broken(why)) => Err(self.problem(&below, &why)),
+                    };
+                    if added.is_err() {
+                        return Ok(added);
+                    }
+                }
+            }
+            Kind::File => {
+                let bytes = match self.object(&node.id) {
+                    Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                        return Ok(Err(self.problem(path, "the file is too large")));
+                    }
+                    content => content?.0,
+                };
+                let Some(bytes) = self.checked_out(bytes, &node)? else {
+                    return Ok(Err(self.problem(path, "its Git filter failed")));
+                };
+                self.sources.push(Source { path: self.shown(path), bytes });
+            }
+            Kind::Link | Kind::Submodule => return Ok(Err(self.problem(path, "it is a submodule"))),
+        }
+        Ok(Ok(()))
+    }
+
+    /// The content that a checkout has. Only for files that are stored in another form (Git LFS, encrypted), because
+    /// each needs a process of its own.
+    fn checked_out(&self, bytes: Vec<u8>, node: &Node) -> io::Result<Option<Vec<u8>>> {
+        if !bytes.starts_with(b"version https://git-lfs") && !bytes.contains(&0) {
+            return Ok(Some(bytes));
+        }
+        let mut path = OsString::from("--path=");
+        path.push(&node.real);
+        let output =
+            git(self.root).args(["cat-file", "--filters"]).arg(path).arg(&node.id).stdin(Stdio::null()).output()?;
+        Ok(output.status.success().then_some(output.stdout))
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        format!("{}:{}", self.revision, path.display())
+    }
+
+    fn problem(&self, path: &Path, why: &str) -> String {
+        format!("{} cannot be read: {why}", self.shown(path))
+    }
+}
+
+impl Drop for Tree<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn parts(path: &Path) -> VecDeque<PathBuf> {
+    let part = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.into()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().filter_map(part).collect()
+}
