@@ -20,29 +20,30 @@ pub const MORE: &str = "Account, time, connection and output";
 pub struct OutputArgs {
     /// When to use colors: auto, always or never
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
-    #[arg(global = true, help_heading = MORE)]
+    #[arg(global = true, hide_short_help = true, display_order = 95, help_heading = MORE)]
     pub color: Color,
     /// Log more: the number of requests with -v, each request with -vv
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
+    #[arg(hide_short_help = true, display_order = 96, help_heading = MORE)]
     pub verbose: u8,
     /// Hide progress, notes and retries
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true, display_order = 97, help_heading = MORE)]
     pub quiet: bool,
     /// Format of stderr: text or json (one object per line)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    #[arg(global = true, help_heading = MORE)]
+    #[arg(global = true, hide_short_help = true, display_order = 98, help_heading = MORE)]
     pub log_format: LogFormat,
 }
 
 /// The files that declare groups.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FileArgs {
-    /// File or folder that declares groups; repeatable [env: CONVOKE_FILE] [default: convoke.yaml, else groups]
+    /// File or folder that declares groups; repeatable [default: convoke.yaml, else groups]
     ///
     /// A folder means every *.yaml and *.yml file below it, in path order, but no hidden files (.name). All files
-    /// together are one configuration. Without the flag, the environment variable names one file or folder. Without
-    /// both, convoke.yaml is read, or the folder groups if it has such files.
-    #[arg(short, long = "file", value_name = "PATH")]
+    /// together are one configuration. Without the flag, CONVOKE_FILE names one file or folder. Without both,
+    /// convoke.yaml is read, or the folder groups if it has such files.
+    #[arg(short, long = "file", value_name = "PATH", display_order = 0)]
     pub files: Vec<PathBuf>,
 }
 
@@ -53,44 +54,47 @@ pub struct ConnectionArgs {
     ///
     /// The mock lives as long as the command. Nothing is sent to Cloudflare, and no credentials are needed. `convoke
     /// schema seed` prints the file's format.
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["api_url", "token_file"])]
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["api_url", "token_file"], display_order = 81)]
     pub sandbox: Option<PathBuf>,
     /// Read the API token from this file [default: $CLOUDFLARE_API_TOKEN]
     ///
     /// Without a token, CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY are used. A token is not accepted as an argument,
     /// because other users of the machine could read it.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", display_order = 82)]
     pub token_file: Option<PathBuf>,
     /// The account's id [env: CLOUDFLARE_ACCOUNT_ID]
-    #[arg(long, value_name = "ID", help_heading = MORE)]
+    #[arg(long, value_name = "ID", hide_short_help = true, display_order = 90, help_heading = MORE)]
     pub account_id: Option<AccountId>,
     /// Base URL of the API [env: CLOUDFLARE_BASE_URL] [default: https://api.cloudflare.com/client/v4]
-    #[arg(long, value_name = "URL", help_heading = MORE)]
+    #[arg(long, value_name = "URL", hide_short_help = true, display_order = 91, help_heading = MORE)]
     pub api_url: Option<String>,
     /// Maximum number of requests at the same time
-    #[arg(long, value_name = "N", default_value = "8", value_parser = parse_concurrency, help_heading = MORE)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = parse_concurrency)]
+    #[arg(hide_short_help = true, display_order = 92, help_heading = MORE)]
     pub concurrency: NonZeroUsize,
     /// Maximum time of one attempt of a request, such as 30s
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = MORE)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    #[arg(hide_short_help = true, display_order = 93, help_heading = MORE)]
     pub timeout: Duration,
     /// Maximum total time per request, retries included, such as 5m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, help_heading = MORE)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    #[arg(hide_short_help = true, display_order = 94, help_heading = MORE)]
     pub max_wait: Duration,
 }
 
 /// What to plan, and for which time.
 #[derive(Clone, Debug, Args)]
 pub struct PlanningArgs {
-    /// Plan only this group; repeatable
+    /// Include only this group; repeatable
     ///
     /// Example: --only 'Platform Admins' --only Developers. Other groups are not read, and the result says nothing
     /// about them.
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", display_order = 70)]
     pub only: Vec<String>,
     #[command(flatten)]
     pub time: TimeArgs,
     /// Warn about memberships that expire within N days
-    #[arg(long, value_name = "N", default_value_t = 7, help_heading = MORE)]
+    #[arg(long, value_name = "N", default_value_t = 7, hide_short_help = true, display_order = 89, help_heading = MORE)]
     pub expiring: u16,
 }
 
@@ -99,27 +103,28 @@ pub struct TimeArgs {
     /// Use this time instead of now: a date, or a date and time with offset (RFC 3339)
     ///
     /// Examples: --at 2026-12-01, --at 2026-12-01T09:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = MORE)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(hide_short_help = true, display_order = 88, help_heading = MORE)]
     pub at: Option<Timestamp>,
 }
 
 /// What a plan is narrowed to, compared with and allowed to do.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanOptions {
-    /// The same files before the change under review: a path, or a Git revision such as origin/main
+    /// The same files before the change: a path, or a Git revision such as origin/main
     ///
     /// Each difference is labeled "this change" or "already there". A path that exists is read. Anything else is a
     /// revision of the repository in which the files lie, and means the paths of -f at that revision. If none of the
     /// files exists there, everything is new. Example: convoke plan -f groups --base origin/main
     #[arg(long, value_name = "PATH-OR-REV")]
     pub base: Vec<PathBuf>,
-    /// Plan only the groups that the change under review touches; needs --base
+    /// Plan only what the change asks for; needs --base
     ///
     /// Only these groups are read, so a pull request needs only the requests for its own groups. Example: convoke
     /// plan -f groups --base origin/main --only-changed
     #[arg(long, requires = "base")]
     pub only_changed: bool,
-    /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed
+    /// Plan only what the clock brings: `from` has come, or `until` has passed
     ///
     /// For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
     /// Example: convoke apply --due --yes
@@ -132,8 +137,8 @@ pub struct PlanOptions {
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct FormatArgs {
-    /// Format of the result
-    #[arg(long, value_enum, default_value_t)]
+    /// Format of the result: text, markdown, json or github
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: Format,
 }
 

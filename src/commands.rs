@@ -39,7 +39,7 @@ Start here:
   convoke export --out-dir groups    write the account's groups to files
   convoke plan -f groups             show what would change";
 
-fn after_help() -> String {
+fn after_long_help() -> String {
     let codes = Exit::MEANINGS.map(|(exit, meaning, _)| format!("\n  {:>3}  {meaning}", exit.code()));
     format!("{EXAMPLES}\n\nExit codes:{}", codes.concat())
 }
@@ -50,7 +50,7 @@ fn after_help() -> String {
 /// reports changes made outside the repository.
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = after_help())]
+#[command(after_help = EXAMPLES, after_long_help = after_long_help())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

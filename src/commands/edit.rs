@@ -27,8 +27,8 @@ pub struct EditArgs {
     pub files: FileArgs,
     #[command(flatten)]
     pub time: TimeArgs,
-    /// Format of the result
-    #[arg(long, value_enum, default_value_t)]
+    /// Format of the result: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: EditFormat,
 }
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::{Args, Command, CommandFactory as _, ValueEnum};
 
 use super::{Cli, EXAMPLES, Exit, Failure, Output};
+use crate::cli::LogFormat;
 use crate::doctor::Diagnosis;
 use crate::plan::{Plan, Review};
 use crate::report::Report;
@@ -15,9 +16,22 @@ Examples:
   convoke completions bash > /etc/bash_completion.d/convoke
   convoke completions zsh > ~/.zfunc/_convoke";
 
+/// These commands log nothing, so the flag of all commands is a usage error here.
+#[derive(Clone, Debug, Args)]
+pub struct NoLog {
+    #[arg(long, hide = true, value_parser = no_log_format)]
+    log_format: Option<LogFormat>,
+}
+
+fn no_log_format(_: &str) -> Result<LogFormat, &'static str> {
+    Err("this command has no log")
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
+    #[command(flatten)]
+    pub no_log: NoLog,
 }
 
 pub const MAN_EXAMPLES: &str = "\
@@ -30,6 +44,8 @@ pub struct ManArgs {
     /// The command to print the page of [default: convoke itself]
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
+    #[command(flatten)]
+    pub no_log: NoLog,
 }
 
 pub const SCHEMA_EXAMPLES: &str = "\
@@ -41,6 +57,8 @@ pub struct SchemaArgs {
     /// The kind of file
     #[arg(value_enum, value_name = "FILE")]
     pub of: SchemaOf,
+    #[command(flatten)]
+    pub no_log: NoLog,
 }
 
 /// The files that have a schema.

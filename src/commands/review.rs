@@ -28,8 +28,8 @@ The exit code is 0 whatever the review finds. If anything cannot be read, nothin
 pub struct ReviewArgs {
     #[command(flatten)]
     pub files: FileArgs,
-    /// Format of the result
-    #[arg(long, value_enum, default_value_t)]
+    /// Format of the result: text, csv, html, json or markdown
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: ReviewFormat,
     /// Write the result to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]

@@ -33,7 +33,7 @@ pub struct UndoArgs {
     #[command(flatten)]
     pub files: FileArgs,
     /// Reverse the run only in this group; repeatable
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", display_order = 70)]
     pub only: Vec<String>,
     #[command(flatten)]
     pub connection: ConnectionArgs,

@@ -23,7 +23,7 @@ pub struct ValidateArgs {
     #[command(flatten)]
     pub format: FormatArgs,
     /// The account's id: must be the one that the files name [env: CLOUDFLARE_ACCOUNT_ID]
-    #[arg(long, value_name = "ID", help_heading = MORE)]
+    #[arg(long, value_name = "ID", hide_short_help = true, display_order = 90, help_heading = MORE)]
     pub account_id: Option<AccountId>,
     #[command(flatten)]
     pub time: TimeArgs,

@@ -30,6 +30,7 @@ fn merge(world: &World) {
 
 /// The plan of the change under review, as a pull request shows it.
 fn reviewed(world: &World) -> Value {
+    std::fs::create_dir_all(world.path("base")).unwrap();
     world.run("plan -f groups --base base --only-changed --format json --at 2999-01-01").exits(0).json()
 }
 

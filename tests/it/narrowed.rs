@@ -252,7 +252,8 @@ fn shown_command_keeps_the_due_flag() {
         trent@example.com
     ");
     let command = run_shown(&world, &["plan", "--due", "--accept-self", "--at", "2026-02-01"]);
-    assert!(command.starts_with("apply --due --accept-self --at 2026-02-01T00:00:00Z --expect "), "{command}");
+    // What was tried for another time must not be applied for it.
+    assert!(command.starts_with("apply --due --accept-self --expect "), "{command}");
     assert_eq!(world.writes(), ["DELETE Ops: mallory@example.com"]);
 }
 

@@ -22,10 +22,8 @@ fn default_file_is_read() {
     assert_snapshot!(nothing().run("validate"), @"
     exit 65
     -- stderr
-    error: convoke.yaml: cannot be read: No such file or directory (os error 2)
-      help: name the file or folder that holds the groups with --file
-
-    1 problem
+    error: there are no files: neither convoke.yaml nor the folder groups
+    help: name the files with -f, or write the account's present groups to files: convoke export --out-dir groups
     ");
     nothing().groups(&[("Admins", &["alice@example.com"])]).run("validate").exits(0).says("Valid: 1 group, 1 ");
 }
