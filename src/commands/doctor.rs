@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::edit::EditFormat;
-use super::request::{RunRequest, has_default_file};
+use super::request::RunRequest;
 use super::{Exit, Failure, Output, session};
 use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer};
@@ -36,8 +36,8 @@ const READ_HELP: &str = "give the token the permission Account Settings Read, or
 pub struct DoctorArgs {
     #[command(flatten)]
     pub files: FileArgs,
-    /// Format of the result
-    #[arg(long, value_enum, default_value_t)]
+    /// Format of the result: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: EditFormat,
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -45,7 +45,7 @@ pub struct DoctorArgs {
 
 pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = RunRequest::new(&args.files, &args.connection)?;
-    let (files, desired) = files(&request, args.files.are_named() || has_default_file());
+    let (files, desired) = files(&request);
     let account_id = match &desired {
         Some(desired) => request.account(desired)?,
         None => request.account_id,
@@ -89,11 +89,13 @@ fn text(diagnosis: &Diagnosis) -> String {
     text + &format!("\nDoctor: {ok} ok, {warnings} warning, {failed} failed. {} requests.\n", diagnosis.requests)
 }
 
-fn files(request: &RunRequest, there: bool) -> (Check, Option<Desired>) {
-    if !there {
-        return (Check::ok("files", "there are no files"), None);
-    }
-    match config::load_checked(&request.files, request.time) {
+fn files(request: &RunRequest) -> (Check, Option<Desired>) {
+    let paths = match request.files.paths() {
+        Ok(paths) => paths,
+        Err(failure) if failure.exit == Exit::Data => return (Check::ok("files", "there are no files"), None),
+        Err(failure) => return (Check::failed("files", failure.to_string(), "name the files with -f"), None),
+    };
+    match config::load_checked(&paths, request.time) {
         Ok(desired) => (Check::ok("files", format!("{} groups are declared", desired.groups.len())), Some(desired)),
         Err(problems) => {
             let help = "run `convoke validate`, and correct the files";

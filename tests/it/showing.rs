@@ -204,9 +204,8 @@ fn flags_have_one_order_in_every_help() {
     for command in commands() {
         let help = world.run(&format!("{command} --help")).exits(0).stdout;
         let flags = help.lines().filter_map(|line| {
-            let line = line.trim_start();
-            let line = if line.as_bytes().get(2) == Some(&b',') { &line[4..] } else { line };
-            Some(line.strip_prefix("--")?.split([' ', '.']).next()?.to_owned())
+            let long = line.strip_prefix("      --").or_else(|| line.strip_prefix("  -")?.get(4..));
+            Some(long?.split([' ', '.']).next()?.trim_start_matches('-').to_owned())
         });
         let flags: Vec<String> = flags.collect();
         assert!(flags.len() > 2, "{help}");
