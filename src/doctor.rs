@@ -123,7 +123,7 @@ pub fn figures(rows: usize, asked: usize, info: &Value) -> String {
     let keys = ["page", "per_page", "count", "total_count", "total_pages"];
     let known: Vec<String> = keys.into_iter().filter_map(|key| Some(format!("{key} {}", number(key)?))).collect();
     let known = if known.is_empty() { "no figures".to_owned() } else { known.join(", ") };
-    format!("{rows} rows of at most {asked} on the first page; {known}")
+    format!("rows on the first page: {rows} of at most {asked}; {known}")
 }
 
 /// The order of a list of members, in words.
@@ -172,28 +172,33 @@ pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeS
     }
     let total = desired.groups.len();
     let check = |name, list: Vec<String>, what: &str, help| match list.len() {
-        0 => Check::ok(name, format!("0 of {total} {what}")),
-        count => Check::warning(name, format!("{count} of {total} {what}"), help).with(list),
+        0 => Check::ok(name, format!("{what}: 0 of {total}")),
+        count => Check::warning(name, format!("{what}: {count} of {total}"), help).with(list),
     };
     vec![
-        check("declared_groups", missing, "declared groups not found", "create them, or correct their names or ids"),
-        check("pinned_names", renamed, "pinned names differ", "rename the group, or change its name in the files"),
         check(
-            "unknown_names",
-            nameless,
-            "declared groups without a name in the account",
-            "nothing: the pin finds them",
+            "declared_groups",
+            missing,
+            "declared groups that the account does not have",
+            "create them, or correct their names or ids",
         ),
+        check(
+            "pinned_names",
+            renamed,
+            "groups with another name in the account",
+            "rename the group, or change its name in the files",
+        ),
+        check("unknown_names", nameless, "groups without a name in the account", "nothing: the pin finds them"),
         check(
             "pinned_permissions",
             changed,
-            "groups give other permissions than pinned",
+            "groups with other permissions than pinned",
             "find out who changed the policies, then correct them or `permissions`",
         ),
         check(
             "identity_provider",
             managed,
-            "groups probably managed by an identity provider are not `mode: observe`",
+            "groups that an identity provider probably manages, without `mode: observe`",
             "write `mode: observe`: the API refuses other changes of such groups",
         ),
     ]

@@ -37,7 +37,7 @@ pub use rules::{FaultRule, Match};
 pub use seed::{
     Access, Delay, Invitation, MemberOrder, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog,
     SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess,
-    SeedToken, SeedUri, TokenStatus,
+    SeedUri, TokenStatus,
 };
 
 /// Why a sandbox cannot run.

@@ -93,13 +93,16 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
     let paths = match request.files.paths() {
         Ok(paths) => paths,
         Err(failure) if failure.exit == Exit::Data => return (Check::ok("files", "there are no files"), None),
-        Err(failure) => return (Check::failed("files", failure.to_string(), "name the files with -f"), None),
+        Err(failure) => {
+            let check = Check::failed("files", "which files to read is not clear", "name the files with -f");
+            return (check.with([failure.to_string()]), None);
+        }
     };
     match config::load_checked(&paths, request.time) {
-        Ok(desired) => (Check::ok("files", format!("{} groups are declared", desired.groups.len())), Some(desired)),
+        Ok(desired) => (Check::ok("files", format!("declared groups: {}", desired.groups.len())), Some(desired)),
         Err(problems) => {
             let help = "run `convoke validate`, and correct the files";
-            let check = Check::failed("files", format!("{} problems", problems.iter().count()), help);
+            let check = Check::failed("files", format!("problems: {}", problems.iter().count()), help);
             (check.with(problems.iter().map(ToString::to_string)), None)
         }
     }
@@ -252,7 +255,7 @@ impl Examination<'_> {
             "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
         let Some(groups) = self.optional("read_scim", groups, help)? else { return Ok(BTreeSet::new()) };
         if let Some(check) = self.checks.last_mut() {
-            check.seen = format!("{} groups, {count} with an id of an identity provider", groups.len());
+            check.seen = format!("groups: {}, with an id of an identity provider: {count}", groups.len());
         }
         Ok(observed.map(|observed| export::external_groups(observed, &groups)).unwrap_or_default())
     }
@@ -269,7 +272,7 @@ impl Examination<'_> {
         self.checks.push(match self.client.allowance() {
             None => Check::ok("rate_limit", "the answers do not tell it"),
             Some((remaining, reset)) => {
-                Check::ok("rate_limit", format!("{remaining} requests left for {} seconds", reset.as_secs()))
+                Check::ok("rate_limit", format!("requests left: {remaining}, for {} seconds", reset.as_secs()))
             }
         });
     }

@@ -16,7 +16,7 @@ use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
 use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base};
-use crate::sandbox::{Sandbox, SeedToken};
+use crate::sandbox::Sandbox;
 
 /// The maximum size of a token file.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
@@ -71,7 +71,7 @@ async fn connect_to_sandbox(
         (seeded, declared) => declared.or(seeded).unwrap_or(AccountId::SANDBOX),
     };
     let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let token = seed.token.as_ref().map_or_else(|| "sandbox".into(), SeedToken::secret);
+    let token = seed.token.clone().unwrap_or_else(|| "sandbox".into());
     let base_url = BaseUrl::parse(&sandbox.base_url())?;
     let client = client(args, base_url, Credentials::Token(token), account_id)?;
     Ok(Connection { client, account_id, stop, _sandbox: Some(sandbox) })

@@ -45,7 +45,7 @@ pub(crate) struct AuditRecord {
 /// A position in the log: the time of an entry, and its number.
 pub(crate) type AuditPlace = (Timestamp, usize);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AuditLog {
     pub(crate) settings: SeedAuditLog,
     /// By time and number, with the instant from which each is shown.

@@ -13,7 +13,7 @@ use super::groups::{Catalog, Grantable, StoredPolicy};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy,
 };
-use super::state::{Clock, Settling, State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
+use super::state::{State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
 use crate::model::{Email, GroupId, MemberId};
 
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -96,12 +96,10 @@ const EPOCH: i64 = 1_767_225_600;
 
 pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
-    let clock = match &seed.clock {
-        Some(text) => Clock::Counted(instant(text, None)?),
-        None => Clock::Real,
-    };
-    let settling = Settling { requests: seed.new_groups_settle, time: seed.new_groups_settle_for };
-    let mut state = State::new(clock, settling, AuditLog::new(seed.audit_log.clone()));
+    let mut state = State::default();
+    state.clock = seed.clock.as_deref().map(|text| instant(text, None)).transpose()?;
+    state.settling = (seed.new_groups_settle, seed.new_groups_settle_for);
+    state.audit = AuditLog::new(seed.audit_log.clone());
     state.member_order = seed.member_order;
     for SeedEntry { value, place } in &seed.permission_groups {
         permission_group(&mut state.catalog, value, *place)?;
@@ -173,41 +171,25 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
 }
 
 fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedError> {
-    let SeedGroup {
-        id,
-        scim,
-        external_id,
-        nameless,
-        members,
-        policies,
-        created_on,
-        status,
-        policy_invalid,
-        settling,
-        settling_for,
-    } = seed;
-    let id: GroupId = id.unwrap_or_else(|| derive("group", name));
+    let mut seed = seed.clone();
+    let (members, policies) = (std::mem::take(&mut seed.members), std::mem::take(&mut seed.policies));
+    let id: GroupId = seed.id.unwrap_or_else(|| derive("group", name));
     hexadecimal(id.as_str(), None)?;
     if let Some(other) = state.group(id) {
         return Err(problem(None, format!("group {name:?}: the group {:?} already has the id {id}", other.name)));
     }
-    let created_on = match created_on {
+    let created_on = match &seed.created_on {
         Some(text) => instant(text, None)?,
-        None if *settling > 0 || settling_for.is_some() => now(),
+        None if seed.settling > 0 || seed.settling_for.is_some() => now(),
         None => epoch,
     };
-    let mut group = StoredGroup::new(name.into(), created_on);
-    group.status.clone_from(status);
-    group.external_id.clone_from(external_id);
-    group.nameless = *nameless;
+    let (settling, settles_at) = (seed.settling, seed.settling_for.map(|delay| delay.after(Instant::now())));
+    let mut group = StoredGroup::new(name.into(), created_on, seed);
+    (group.settling, group.settles_at) = (settling, settles_at);
     for (nth, policy) in policies.iter().enumerate() {
         group.policies.push(stored_policy(&mut state.catalog, &format!("{nth} of {name}"), policy)?);
     }
-    group.scim = *scim;
-    group.policy_invalid = *policy_invalid;
-    group.settling = *settling;
-    group.settles_at = settling_for.map(|delay| delay.after(Instant::now()));
-    for SeedEntry { value, place } in members {
+    for SeedEntry { value, place } in &members {
         let member = find_member(state, value, *place)?;
         let since = match &value.since {
             None => epoch,

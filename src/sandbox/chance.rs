@@ -61,17 +61,20 @@ impl JsonSchema for Share {
 }
 
 /// The probability of each fault for a request. A request gets at most one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chance {
     /// Another seed gives another schedule.
     pub seed: u64,
     pub latency: Share,
-    pub latency_time: Delay,
+    /// How long it waits; default: 20ms.
+    #[schemars(with = "Delay")]
+    pub latency_time: Option<Delay>,
     /// 429 with `Retry-After`.
     pub rate_limited: Share,
-    /// The seconds in `Retry-After`.
-    pub retry_after: u64,
+    /// The seconds in `Retry-After`; default: 1.
+    #[schemars(with = "u64")]
+    pub retry_after: Option<u64>,
     /// 429 without `Retry-After`.
     pub rate_limited_bare: Share,
     /// A 5xx in JSON.
@@ -102,7 +105,9 @@ pub struct Chance {
     pub unsuccessful_after: Share,
     /// A group's members are shown as they were some time ago.
     pub lag: Share,
-    pub lag_time: Delay,
+    /// The maximum age; default: 500ms.
+    #[schemars(with = "Delay")]
+    pub lag_time: Option<Delay>,
     /// A list contradicts itself, in one of the possible ways.
     pub contradict: Share,
     /// The numbers of a list are correct, but written as text.
@@ -111,54 +116,18 @@ pub struct Chance {
     pub claim: Share,
     /// A write is carried out some time after its connection was closed or its error answered.
     pub late: Share,
-    pub late_time: Delay,
+    /// The maximum delay; default: 500ms.
+    #[schemars(with = "Delay")]
+    pub late_time: Option<Delay>,
     /// A 5xx of the edge: a problem document or HTML, as the client accepts.
     pub edge: Share,
     /// Two groups swap their names just before the request is carried out.
     pub swap_names: Share,
-    /// How often the same request can get a fault. After that it gets none, so a client that repeats it succeeds.
-    pub per_request: u32,
+    /// How often the same request can get a fault; default: 2. After that it gets none, so a client that repeats it succeeds.
+    #[schemars(with = "u32")]
+    pub per_request: Option<u32>,
     /// The maximum number of faults in total. Which requests get them then depends on the order of requests.
     pub limit: Option<u32>,
-}
-
-impl Default for Chance {
-    fn default() -> Self {
-        let never = Share::default();
-        Self {
-            seed: 0,
-            latency: never,
-            latency_time: Delay::millis(20),
-            rate_limited: never,
-            retry_after: 1,
-            rate_limited_bare: never,
-            server_error: never,
-            html: never,
-            late_html: never,
-            cut_before: never,
-            cut_after: never,
-            cut_body: never,
-            clamp: never,
-            omit_result_info: never,
-            omit_result: never,
-            unsuccessful: never,
-            edit: never,
-            regroup: never,
-            revoke_token: never,
-            unsuccessful_after: never,
-            lag: never,
-            lag_time: Delay::millis(500),
-            contradict: never,
-            numbers_as_text: never,
-            claim: never,
-            late: never,
-            late_time: Delay::millis(500),
-            edge: never,
-            swap_names: never,
-            per_request: 2,
-            limit: None,
-        }
-    }
 }
 
 impl Chance {
@@ -170,8 +139,10 @@ impl Chance {
         let list = |endpoint| matches!(endpoint, Some(E::ListGroups | E::ListMembers | E::ListPeople));
         let membership = |endpoint| matches!(endpoint, Some(E::ListMembers | E::GetMember));
         [
-            (self.latency, any, |sampler, _, _| Fault::Latency(sampler.chance.latency_time)),
-            (self.rate_limited, any, |sampler, _, _| Fault::rate_limited(sampler.chance.retry_after)),
+            (self.latency, any, |sampler, _, _| {
+                Fault::Latency(sampler.chance.latency_time.unwrap_or(Delay::millis(20)))
+            }),
+            (self.rate_limited, any, |sampler, _, _| Fault::rate_limited(sampler.chance.retry_after.unwrap_or(1))),
             (self.server_error, any, |_, rng, _| Fault::status(rng.one_of([500, 502, 503]))),
             (self.html, any, |_, rng, _| Fault::html(rng.one_of(EDGE))),
             (self.late_html, any, |_, rng, _| {
@@ -242,7 +213,8 @@ impl Rng {
     }
 
     /// A time from one millisecond to the longest.
-    fn up_to(&self, longest: Delay) -> Delay {
+    fn up_to(&self, longest: Option<Delay>) -> Delay {
+        let longest = longest.unwrap_or(Delay::millis(500));
         let millis = usize::try_from(longest.0.as_millis()).unwrap_or(usize::MAX);
         let chosen = u64::try_from(self.below(1, millis)).unwrap_or_default();
         Delay(Duration::from_millis(chosen + 1))
@@ -281,7 +253,7 @@ impl Sampler {
         let seen = self.seen.entry(request.into()).or_default();
         let nth = *seen;
         *seen = seen.saturating_add(1);
-        if nth >= self.chance.per_request || self.chance.limit.is_some_and(|limit| self.given >= limit) {
+        if nth >= self.chance.per_request.unwrap_or(2) || self.chance.limit.is_some_and(|limit| self.given >= limit) {
             return None;
         }
         let rng = Rng::of(&format!("{} {nth} {request}", self.chance.seed));

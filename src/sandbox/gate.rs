@@ -4,82 +4,70 @@ use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::answer::Rejection;
 use super::routes::Endpoint;
-use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, SeedToken, TokenStatus};
+use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, TokenStatus};
 
 /// The live API's limit, which answers report if the seed sets none.
 const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
 
-#[derive(Debug)]
-pub(crate) struct Gatekeeper {
-    token: Option<SeedToken>,
-    access: Access,
-    status: TokenStatus,
-    /// The number of requests that are still refused because the token is new.
-    settles: u32,
+/// `settles` is the number of requests that are still refused because the token is new.
+pub(crate) fn check(
+    seed: &Seed,
+    settles: &mut u32,
+    headers: &HeaderMap,
+    operation: Endpoint,
+    revoked: bool,
+) -> Result<(), Rejection> {
+    let known = knows(seed, headers)?;
+    if !known || revoked {
+        return Err(match headers.contains_key(AUTHORIZATION) {
+            true => Rejection::unauthorized(),
+            false => Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
+        });
+    }
+    if seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {
+        return Err(Rejection::unauthorized());
+    }
+    if *settles > 0 {
+        *settles -= 1;
+        return Err(Rejection::forbidden(10000, "Authentication error"));
+    }
+    if operation.writes() && seed.token_access == Access::Read {
+        return Err(Rejection::forbidden(10000, "Authentication error"));
+    }
+    Ok(())
 }
 
-impl Gatekeeper {
-    pub(crate) fn new(seed: &Seed) -> Self {
-        Self {
-            token: seed.token.clone(),
-            access: seed.token_access,
-            status: seed.token_status,
-            settles: seed.token_settles,
-        }
-    }
-
-    pub(crate) fn check(&mut self, headers: &HeaderMap, operation: Endpoint, revoked: bool) -> Result<(), Rejection> {
-        let known = self.knows(headers)?;
-        if !known || revoked {
-            return Err(match headers.contains_key(AUTHORIZATION) {
-                true => Rejection::unauthorized(),
-                false => Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
-            });
-        }
-        if self.status != TokenStatus::Active && operation != Endpoint::VerifyToken {
-            return Err(Rejection::unauthorized());
-        }
-        if self.settles > 0 {
-            self.settles -= 1;
-            return Err(Rejection::forbidden(10000, "Authentication error"));
-        }
-        if operation.writes() && self.access == Access::Read {
-            return Err(Rejection::forbidden(10000, "Authentication error"));
-        }
-        Ok(())
-    }
-
-    fn knows(&self, headers: &HeaderMap) -> Result<bool, Rejection> {
-        let malformed = || Rejection::bad_request(6003, "Invalid request headers");
-        let text = |value: &HeaderValue| match value.to_str() {
-            Ok(text) if !text.is_empty() && !text.contains(' ') => Ok(String::from(text)),
-            _ => Err(malformed()),
-        };
-        let shown = match (headers.get(AUTHORIZATION), headers.get("x-auth-email"), headers.get("x-auth-key")) {
-            (Some(value), _, _) => {
-                let value = value.to_str().map_err(|_| malformed())?;
-                let (scheme, token) = value.split_once(' ').ok_or_else(malformed)?;
-                if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
-                    return Err(malformed());
-                }
-                String::from(token)
+fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Rejection> {
+    let malformed = || Rejection::bad_request(6003, "Invalid request headers");
+    let text = |value: &HeaderValue| match value.to_str() {
+        Ok(text) if !text.is_empty() && !text.contains(' ') => Ok(String::from(text)),
+        _ => Err(malformed()),
+    };
+    let shown = match (headers.get(AUTHORIZATION), headers.get("x-auth-email"), headers.get("x-auth-key")) {
+        (Some(value), _, _) => {
+            let value = value.to_str().map_err(|_| malformed())?;
+            let (scheme, token) = value.split_once(' ').ok_or_else(malformed)?;
+            if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
+                return Err(malformed());
             }
-            (None, Some(email), Some(key)) => {
-                text(email)?;
-                text(key)?
-            }
-            (None, None, None) => {
-                let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
-                return Err(Rejection::bad_request(9106, message));
-            }
-            _ => return Err(malformed()),
-        };
-        Ok(self.token.as_ref().is_none_or(|token| token.is(&shown)))
-    }
+            String::from(token)
+        }
+        (None, Some(email), Some(key)) => {
+            text(email)?;
+            text(key)?
+        }
+        (None, None, None) => {
+            let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
+            return Err(Rejection::bad_request(9106, message));
+        }
+        _ => return Err(malformed()),
+    };
+    Ok(seed.token.as_ref().is_none_or(|token| token.expose_secret() == shown))
 }
 
 #[derive(Clone, Copy, Debug)]

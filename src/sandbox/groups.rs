@@ -20,7 +20,7 @@ struct Body {
 
 /// A group without policies has no `policies` key.
 fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
-    let mut shown = match group.nameless {
+    let mut shown = match group.seed.nameless {
         true => json!({ "id": id }),
         false => json!({
             "id": id,
@@ -32,7 +32,7 @@ fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
     let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     let policies: Vec<Value> = policies.collect();
     if let Some(fields) = shown.as_object_mut() {
-        fields.extend(group.status.iter().map(|status| ("status".into(), json!(status))));
+        fields.extend(group.seed.status.iter().map(|status| ("status".into(), json!(status))));
         fields.extend((!policies.is_empty()).then(|| ("policies".into(), policies.into())));
     }
     shown
@@ -86,7 +86,7 @@ pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let total = call.state.groups().count();
     let page = call.state.groups().skip(start - 1).take(count).map(|(id, group)| {
         let mut shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
-        if let (Some(external), Some(fields)) = (&group.external_id, shown.as_object_mut()) {
+        if let (Some(external), Some(fields)) = (&group.seed.external_id, shown.as_object_mut()) {
             fields.insert("externalId".into(), json!(external));
         }
         shown
@@ -111,7 +111,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Success, Rejection> {
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let id = call.group()?;
     let group = call.state.group(id).ok_or_else(Rejection::no_group)?;
-    let (scim, before) = (group.scim, group.name.clone());
+    let (scim, before) = (group.seed.scim, group.name.clone());
     let Body { name, policies } = checked(call, Some(id))?;
     if scim && name.as_ref().is_some_and(|name| *name != before) {
         return Err(Rejection::scim());
@@ -122,7 +122,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Success, Rejection> {
 
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let id = call.group()?;
-    if call.state.group(id).ok_or_else(Rejection::no_group)?.scim {
+    if call.state.group(id).ok_or_else(Rejection::no_group)?.seed.scim {
         return Err(Rejection::scim());
     }
     let effect = call.state.delete_group(id);

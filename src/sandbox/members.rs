@@ -41,7 +41,7 @@ fn settled<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Rej
 
 fn writable<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Rejection> {
     let (id, group) = settled(call)?;
-    if group.scim {
+    if group.seed.scim {
         return Err(Rejection::scim());
     }
     Ok((id, group))
@@ -50,14 +50,14 @@ fn writable<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Re
 /// All members of the group, as the answers to writes show them.
 pub(crate) fn all_shown(state: &mut State, seed: &Seed, id: GroupId) -> Value {
     let sorted = state.members_by_email(id);
-    sorted.iter().map(|id| shown(*id, state.person(*id), seed.member_status)).collect()
+    sorted.iter().map(|id| shown(*id, state.person(*id), seed.member_status.unwrap_or(true))).collect()
 }
 
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let fuzzy = call.query.take("fuzzyEmail").map(|part| part.to_lowercase());
     let paging = call.last_paging(&PAGE_SIZES)?;
     let (id, group) = settled(call)?;
-    if group.policy_invalid {
+    if group.seed.policy_invalid {
         return Err(Rejection::policy_invalid());
     }
 
@@ -72,7 +72,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
         };
         sorted = sorted.iter().copied().filter(matches).collect();
     }
-    let with_status = call.seed.member_status;
+    let with_status = call.seed.member_status.unwrap_or(true);
     let mut page = Success::page(&sorted, paging, |id| shown(*id, call.state.person(*id), with_status));
     if sorted.is_empty() {
         page.result = Value::Null;
@@ -128,7 +128,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Success, Rejection> {
     };
     let since = since.ok_or_else(Rejection::not_in_group)?;
     let person = call.state.person(member);
-    let mut result = shown(member, person, call.seed.member_status);
+    let mut result = shown(member, person, call.seed.member_status.unwrap_or(true));
     if let (Some(fields), Some(person)) = (result.as_object_mut(), person) {
         fields.insert("created_at".into(), json!(since.to_string()));
         fields.insert("user".into(), user(member, person));
@@ -149,7 +149,7 @@ fn user(id: MemberId, person: &StoredPerson) -> Value {
 pub(crate) fn remove(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let member = call.member()?;
     let (id, _) = writable(call)?;
-    let removed = shown(member, call.state.person(member), call.seed.member_status);
+    let removed = shown(member, call.state.person(member), call.seed.member_status.unwrap_or(true));
     match call.state.remove_member(id, member) {
         true => Ok(Success::written(removed, true)),
         false if call.state.person(member).is_some() => Err(Rejection::not_in_group()),

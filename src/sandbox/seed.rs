@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -26,17 +26,19 @@ const VERSION: u64 = 1;
 
 /// The initial state of a sandbox. Everything is optional. An empty seed is an empty account that accepts any
 /// credentials.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "convoke sandbox seed")]
 pub struct Seed {
     #[serde(deserialize_with = "known_version")]
-    #[schemars(range(min = 1, max = 1))]
-    pub version: u64,
+    #[schemars(with = "u64", range(min = 1, max = 1))]
+    pub version: Option<u64>,
     /// The account's id. Without it the sandbox accepts any valid id.
     pub account_id: Option<AccountId>,
     /// The only valid token (or API key). Without it every token is valid.
-    pub token: Option<SeedToken>,
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub token: Option<SecretString>,
     /// The email or id of the token's user. Without it the token is owned by the account.
     pub token_owner: Option<String>,
     /// The login address of the token's user, if it differs from the account member's.
@@ -75,10 +77,12 @@ pub struct Seed {
     pub lag: Delay,
     /// The maximum page size, for any requested size.
     pub page_size_cap: Option<NonZeroU32>,
-    /// Whether lists have `result_info`.
-    pub result_info: bool,
-    /// Whether group members have their `status`.
-    pub member_status: bool,
+    /// Whether lists have `result_info`; default: yes.
+    #[schemars(with = "bool")]
+    pub result_info: Option<bool>,
+    /// Whether group members have their `status`; default: yes.
+    #[schemars(with = "bool")]
+    pub member_status: Option<bool>,
     /// The rate limit. Without it there is none.
     pub rate_limit: Option<RateLimit>,
     /// The time at the start, an RFC 3339 instant. Each change is then one second later than the previous one.
@@ -91,44 +95,6 @@ pub struct Seed {
     pub faults: Vec<FaultRule>,
     /// Faults by seeded chance, for requests without a rule.
     pub chance: Option<Chance>,
-}
-
-impl Default for Seed {
-    fn default() -> Self {
-        Self {
-            version: VERSION,
-            account_id: None,
-            token: None,
-            token_owner: None,
-            token_owner_email: None,
-            token_name: None,
-            token_status: TokenStatus::default(),
-            token_expires_on: None,
-            account_name: None,
-            organization: None,
-            clock_ahead: Delay::default(),
-            member_order: MemberOrder::default(),
-            token_access: Access::default(),
-            token_settles: 0,
-            people: Vec::new(),
-            permission_groups: Vec::new(),
-            resource_groups: Vec::new(),
-            groups: BTreeMap::new(),
-            new_groups_settle: 0,
-            new_groups_settle_for: Delay::default(),
-            latency: Delay::default(),
-            lag: Delay::default(),
-            page_size_cap: None,
-            result_info: true,
-            member_status: true,
-            rate_limit: None,
-            audit_log: SeedAuditLog::default(),
-            rate_limit_headers: RateLimitHeaders::default(),
-            clock: None,
-            faults: Vec::new(),
-            chance: None,
-        }
-    }
 }
 
 impl Seed {
@@ -149,9 +115,13 @@ impl Seed {
     }
 }
 
-fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match u64::deserialize(deserializer)? {
-        VERSION => Ok(VERSION),
+        VERSION => Ok(Some(VERSION)),
         other => Err(D::Error::custom(format!("unknown version {other}: this convoke reads version {VERSION}"))),
     }
 }
@@ -306,49 +276,6 @@ pub enum RateLimitHeaders {
     XRatelimit,
     Both,
     None,
-}
-
-/// A token that cannot be printed.
-#[derive(Clone)]
-pub struct SeedToken(SecretString);
-
-impl SeedToken {
-    pub(crate) fn is(&self, other: &str) -> bool {
-        self.0.expose_secret() == other
-    }
-
-    #[must_use]
-    pub fn secret(&self) -> SecretString {
-        self.0.clone()
-    }
-}
-
-impl From<String> for SeedToken {
-    fn from(token: String) -> Self {
-        Self(SecretString::from(token))
-    }
-}
-
-impl fmt::Debug for SeedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-impl<'de> Deserialize<'de> for SeedToken {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
-    }
-}
-
-impl JsonSchema for SeedToken {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SeedToken".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string" })
-    }
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

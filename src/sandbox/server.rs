@@ -14,7 +14,7 @@ use super::build::{self, SeedError};
 use super::chance::Sampler;
 use super::edit::EditActor;
 use super::fault::{Effect, Fault, FaultPlan};
-use super::gate::{Allowance, Gatekeeper, RequestLimit};
+use super::gate::{self, Allowance, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
 use super::routes::{self, Methods};
@@ -32,7 +32,8 @@ pub(crate) struct Server {
     pub(crate) unlanded: usize,
     pub(crate) lag: Duration,
     seed: Seed,
-    gatekeeper: Gatekeeper,
+    /// The number of requests that are still refused because the token is new.
+    settles: u32,
     limit: RequestLimit,
     started: Instant,
 }
@@ -109,7 +110,7 @@ impl Server {
             state,
             log: RequestLog::default(),
             unlanded: 0,
-            gatekeeper: Gatekeeper::new(seed),
+            settles: seed.token_settles,
             limit: RequestLimit::new(seed.rate_limit, seed.rate_limit_headers),
             lag: seed.lag.0,
             seed: seed.clone(),
@@ -187,7 +188,7 @@ impl Server {
         let result = self.route(number, incoming, plan);
         self.log.carried_out(number, result.as_ref().is_ok_and(|success| success.effect));
         let mut reply = Reply::new(result);
-        if !self.seed.result_info {
+        if self.seed.result_info == Some(false) {
             reply.alter(&Fault::OmitResultInfo);
         }
         plan.faults().iter().for_each(|fault| reply.alter(fault));
@@ -199,7 +200,8 @@ impl Server {
 
     fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Success, Rejection> {
         let operation = *incoming.operation.as_ref().map_err(Clone::clone)?;
-        self.gatekeeper.check(&incoming.headers, operation, self.state.token_revoked)?;
+        let revoked = self.state.token_revoked;
+        gate::check(&self.seed, &mut self.settles, &incoming.headers, operation, revoked)?;
         if let (Effect::Claimed(claim), true) = (plan.effect(), operation.writes()) {
             return routes::claimed(&self.state, &self.seed, incoming, claim);
         }

@@ -11,7 +11,7 @@ use super::account::History;
 use super::audit::{AuditLog, AuditRecord, AuditedClient, AuditedRequest};
 use super::edit::EditActor;
 use super::groups::{Catalog, PolicyBody, StoredPolicy};
-use super::seed::{Delay, Invitation, MemberOrder, SeedPerson};
+use super::seed::{Delay, Invitation, MemberOrder, SeedGroup, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
 
 /// A person of the seed, with the addresses that can change.
@@ -38,43 +38,29 @@ impl StoredPerson {
     }
 }
 
+/// A group of the seed, with everything that can change.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredGroup {
     pub(crate) name: String,
     pub(crate) created_on: Timestamp,
     pub(crate) modified_on: Timestamp,
-    pub(crate) scim: bool,
-    pub(crate) status: Option<String>,
     pub(crate) policies: Vec<StoredPolicy>,
-    pub(crate) external_id: Option<String>,
-    pub(crate) nameless: bool,
-    pub(crate) policy_invalid: bool,
     /// How many more requests to the members are answered with 404.
     pub(crate) settling: u32,
     /// Until when they are answered with 404.
     pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
+    /// Without its members and policies.
+    pub(crate) seed: SeedGroup,
     /// A cache: the members by address.
     sorted: Option<Arc<[MemberId]>>,
 }
 
 impl StoredGroup {
-    pub(crate) fn new(name: String, created_on: Timestamp) -> Self {
-        Self {
-            name,
-            created_on,
-            modified_on: created_on,
-            scim: false,
-            status: None,
-            policies: Vec::new(),
-            external_id: None,
-            nameless: false,
-            policy_invalid: false,
-            settling: 0,
-            settles_at: None,
-            members: BTreeMap::new(),
-            sorted: None,
-        }
+    pub(crate) fn new(name: String, created_on: Timestamp, seed: SeedGroup) -> Self {
+        let (policies, members, modified_on) = (Vec::new(), BTreeMap::new(), created_on);
+        let (settling, settles_at) = (0, None);
+        Self { name, created_on, modified_on, policies, settling, settles_at, members, seed, sorted: None }
     }
 
     pub(crate) fn has(&self, member: MemberId) -> bool {
@@ -118,7 +104,7 @@ pub(crate) enum Order {
     Status,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     people: BTreeMap<MemberId, StoredPerson>,
     /// By address in lower case: texts compare faster than addresses.
@@ -128,49 +114,19 @@ pub(crate) struct State {
     sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
-    settling: Settling,
+    /// How long the members of a group that is created cannot be reached: in requests, and in time.
+    pub(crate) settling: (u32, Delay),
     pub(crate) token_owner: Option<MemberId>,
     pub(crate) member_order: MemberOrder,
     pub(crate) token_revoked: bool,
     pub(crate) history: History,
-    clock: Clock,
+    /// The time of the last change, and one second later at each; `None` for the real time.
+    pub(crate) clock: Option<Timestamp>,
     /// The number of ids created for groups and policies.
     created: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Clock {
-    Real,
-    /// One second later at each change, so that the same changes have the same times.
-    Counted(Timestamp),
-}
-
-/// How long a new group's members cannot be reached.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settling {
-    pub(crate) requests: u32,
-    pub(crate) time: Delay,
-}
-
 impl State {
-    pub(crate) fn new(clock: Clock, settling: Settling, audit: AuditLog) -> Self {
-        Self {
-            people: BTreeMap::new(),
-            by_email: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            sorted_people: BTreeMap::new(),
-            catalog: Catalog::default(),
-            audit,
-            settling,
-            token_owner: None,
-            member_order: MemberOrder::default(),
-            token_revoked: false,
-            history: History::default(),
-            clock,
-            created: 0,
-        }
-    }
-
     pub(crate) fn person(&self, id: MemberId) -> Option<&StoredPerson> {
         self.people.get(&id)
     }
@@ -239,8 +195,8 @@ impl State {
 
     fn tick(&mut self) -> Timestamp {
         match &mut self.clock {
-            Clock::Real => now(),
-            Clock::Counted(now) => {
+            None => now(),
+            Some(now) => {
                 *now = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(*now);
                 *now
             }
@@ -295,9 +251,9 @@ impl State {
         self.created += 1;
         // The number makes the id differ from that of a former group of the same name.
         let id = derive("new group", &format!("{} {name}", self.created));
-        let mut group = StoredGroup::new(name.into(), self.tick());
-        group.settling = self.settling.requests;
-        group.settles_at = Some(self.settling.time.after(Instant::now()));
+        let mut group = StoredGroup::new(name.into(), self.tick(), SeedGroup::default());
+        group.settling = self.settling.0;
+        group.settles_at = Some(self.settling.1.after(Instant::now()));
         group.policies = self.stored(policies, &[]);
         self.groups.insert(id, group);
         id
@@ -394,10 +350,7 @@ impl State {
     }
 
     pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
-        let time = match self.clock {
-            Clock::Real => now(),
-            Clock::Counted(now) => now,
-        };
+        let time = self.clock.unwrap_or_else(now);
         self.audit.record(AuditRecord { time, by, request, client, given: None });
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use convoke::model::GroupId;
 use convoke::sandbox::{
     Edit, EditActor, Endpoint, Fault, FaultRule, Invitation, Match, Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson,
-    SeedToken, Share,
+    Share,
 };
 
 const fn entry<T>(value: T) -> SeedEntry<T> {
@@ -46,7 +46,7 @@ impl SeedExt for Seed {
     }
 
     fn token(mut self, token: &str) -> Self {
-        self.token = Some(SeedToken::from(String::from(token)));
+        self.token = Some(token.into());
         self
     }
 }

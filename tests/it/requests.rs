@@ -45,7 +45,7 @@ fn smaller_pages_are_read_to_the_end() {
 
 #[test]
 fn lists_without_length_end_at_an_empty_page() {
-    let world = in_sync(&[501, 0], |seed| Seed { result_info: false, ..seed });
+    let world = in_sync(&[501, 0], |seed| Seed { result_info: Some(false), ..seed });
     world.run("plan").exits(0).says("No changes. 2 groups in sync.");
     // Without a count, an empty group is read twice.
     assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 2), (ListMembers, 3 + 2)]));

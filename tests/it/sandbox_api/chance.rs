@@ -46,7 +46,7 @@ async fn request_order_does_not_change_faults() {
 
 #[tokio::test]
 async fn repeated_request_succeeds() {
-    let chance = Chance { server_error: Share::percent(100), per_request: 2, ..Chance::default() };
+    let chance = Chance { server_error: Share::percent(100), per_request: Some(2), ..Chance::default() };
     let given = given(Seed { chance: Some(chance), ..small() }).await;
     let mut failed = Vec::new();
     for _ in 0..4 {
@@ -58,7 +58,8 @@ async fn repeated_request_succeeds() {
 
 #[tokio::test]
 async fn faults_can_be_limited_in_all() {
-    let chance = Chance { rate_limited: Share::percent(100), limit: Some(3), retry_after: 0, ..Chance::default() };
+    let chance =
+        Chance { rate_limited: Share::percent(100), limit: Some(3), retry_after: Some(0), ..Chance::default() };
     let given = given(Seed { chance: Some(chance), ..small() }).await;
     let mut refused = 0;
     for page in 1..=10 {

@@ -133,7 +133,7 @@ async fn status_and_email_can_be_missing() {
 
 #[tokio::test]
 async fn result_info_can_be_missing_everywhere() {
-    let given = given(Seed { result_info: false, ..small() }).await;
+    let given = given(Seed { result_info: Some(false), ..small() }).await;
     assert!(given.get(&given.members("Admins", "")).await.json().get("result_info").is_none());
     assert!(given.get(&given.groups("")).await.json().get("result_info").is_none());
 }
