@@ -23,4 +23,4 @@ pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
 pub use pacer::{Wait, WaitReason, Waits};
-pub use wire::{ApiOperation, AuditCursor, AuditEntry, AuditPage, RawAnswer};
+pub use wire::{ApiOperation, AuditCursor, AuditEntry, AuditPage, RawAnswer, account_info};

@@ -263,7 +263,7 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
 }
 
 /// An answer as the API sends it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct RawAnswer {
     #[serde(default)]
     pub result: Value,
@@ -271,7 +271,17 @@ pub struct RawAnswer {
     pub result_info: Value,
 }
 
-pub(super) fn account_info(account: &Value) -> AccountInfo {
+impl RawAnswer {
+    /// The rows of a list.
+    #[must_use]
+    pub fn rows(&self) -> &[Value] {
+        self.result.as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What the answer about an account tells.
+#[must_use]
+pub fn account_info(account: &Value) -> AccountInfo {
     let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let organization = text("/managed_by/parent_org_name").or_else(|| text("/managed_by/parent_org_id"));
     let is_managed = text("/managed_by/parent_org_id").is_some();

@@ -1,6 +1,6 @@
 //! `doctor`: what the token, the account and the files are fit for. It reads only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -10,10 +10,10 @@ use super::edit::EditFormat;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, session};
 use crate::cli::{ConnectionArgs, FileArgs};
-use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer};
+use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer, account_info};
 use crate::config::{self, export};
 use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order};
-use crate::model::{Desired, GroupId, Observed};
+use crate::model::{AccountInfo, Desired, GroupId, Observed, ScimGroup};
 use crate::render::clean;
 
 pub const EXAMPLES: &str = "\
@@ -120,144 +120,114 @@ impl Examination<'_> {
     ///
     /// If the API cannot be reached, or misbehaves where convoke needs it.
     async fn account(&mut self, desired: Option<&Desired>) -> Result<bool, ApiError> {
-        let known = self.credentials().await?;
-        self.account_info().await?;
+        let works = self.credentials().await?;
+        let account = self.client.raw(ApiOperation::ReadAccount, &[], &[]).await;
+        let help = "without it, convoke shows the account's id only";
+        if let Some(account) = self.take("account", account, false, help, |_| "reachable".to_owned())? {
+            self.about(account_info(&account.result));
+        }
         let observed = self.groups().await?;
-        self.people().await?;
+        let query = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
+        let people = self.client.raw(ApiOperation::ListAccountMembers, &["members"], &query).await;
+        self.take("read_account_members", people, true, READ_HELP, |page| listed(page, 50))?;
         let now = Timestamp::now();
         let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
         let query = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
         let log = self.client.raw(ApiOperation::ReadAuditLog, &["logs", "audit"], &query).await;
-        self.optional("read_audit_log", log, "without Account Settings Read, `drift` cannot say who made a change")?;
+        let help = "without Account Settings Read, `drift` cannot say who made a change";
+        self.take("read_audit_log", log, false, help, |_| "answered".to_owned())?;
         let user = self.client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await;
-        self.optional("read_user", user, "without User Details Read, convoke cannot protect the token's own user")?;
+        let help = "without User Details Read, convoke cannot protect the token's own user";
+        self.take("read_user", user, false, help, |_| "answered".to_owned())?;
         let external = self.scim(observed.as_ref()).await?;
         self.checks.push(Check::ok("write", "unknown: whether the token can change members is never tried"));
         self.clock_and_limit();
         if let (Some(desired), Some(observed)) = (desired, &observed) {
             self.checks.extend(declared_groups(desired, observed, &external));
         }
-        Ok(!known && observed.is_none())
+        // A token that reads the groups works, whatever the check of tokens knows about it.
+        if let (None, Some(_), Some(check)) = (works, &observed, self.checks.first_mut()) {
+            check.status = CheckStatus::Warning;
+        }
+        Ok(works != Some(true) && observed.is_none())
     }
 
-    /// Whether the API knows the credentials.
-    async fn credentials(&mut self) -> Result<bool, ApiError> {
+    /// Whether the API says that the credentials work; `None` if it does not know them.
+    async fn credentials(&mut self) -> Result<Option<bool>, ApiError> {
         const HELP: &str = "create a token with the permissions that docs/threat-model.md lists";
-        if self.client.uses_key() {
-            let user = self.client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await;
-            let known = user.is_ok();
-            self.checks.push(match required(user)? {
-                Ok(_) => {
-                    Check::warning("credentials", "an API key of a user", "use an API token: a key may do everything")
+        let (kind, answer) = if self.client.uses_key() {
+            ("an API key of a user", self.client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await)
+        } else {
+            match self.client.raw(ApiOperation::VerifyToken, &["user", "tokens", "verify"], &[]).await {
+                Err(error) if is_refusal(&error) => {
+                    let account = self.client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await;
+                    ("an account's API token", account)
                 }
-                Err(error) => Check::refused("credentials", &error, CheckStatus::Failed, HELP),
-            });
-            return Ok(known);
-        }
-        let user = required(self.client.raw(ApiOperation::VerifyToken, &["user", "tokens", "verify"], &[]).await)?;
-        let (kind, answer) = match user {
-            Ok(answer) => ("a user's API token", Ok(answer)),
-            Err(_) => {
-                let account = self.client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await;
-                ("an account's API token", required(account)?)
+                answer => ("a user's API token", answer),
             }
         };
-        let (check, known) = match answer {
-            Err(error) => (Check::refused("credentials", &error, CheckStatus::Failed, HELP), false),
+        let check = match answer {
+            Err(error) if is_refusal(&error) => {
+                self.checks.push(Check::refused("credentials", &error, CheckStatus::Failed, HELP));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+            Ok(_) if self.client.uses_key() => {
+                Check::warning("credentials", kind, "use an API token: a key may do everything")
+            }
             Ok(RawAnswer { result, .. }) => token(kind, &result),
         };
+        let works = check.status != CheckStatus::Failed;
         self.checks.push(check);
-        Ok(known)
+        Ok(Some(works))
     }
 
-    async fn account_info(&mut self) -> Result<(), ApiError> {
-        let answer = self.client.raw(ApiOperation::ReadAccount, &[], &[]).await;
-        let Some(_) = self.optional("account", answer, "without it, convoke shows the account's id only")? else {
-            return Ok(());
-        };
-        let info = self.client.account_info().await?;
-        let Some(check) = self.checks.last_mut() else { return Ok(()) };
-        check.details.extend(info.name);
-        if let Some(organization) = info.organization {
+    /// Adds the account's name and organization to the last check.
+    fn about(&mut self, info: AccountInfo) {
+        let Some(check) = self.checks.last_mut() else { return };
+        if info.organization.is_some() {
             "reachable; it belongs to an organization, whose Super Administrators may not appear"
                 .clone_into(&mut check.seen);
-            check.details.push(organization);
         }
-        Ok(())
+        check.details.extend(info.name.into_iter().chain(info.organization));
     }
 
     /// Reads the groups, and the first page of members of some of them.
     async fn groups(&mut self) -> Result<Option<Observed>, ApiError> {
         let path = ["iam", "user_groups"];
         let first = self.client.raw(ApiOperation::ListGroups, &path, &[("per_page", "500")]).await;
-        let first = match required(first)? {
-            Ok(first) => first,
-            Err(error) => {
-                self.checks.push(Check::refused("read_groups", &error, CheckStatus::Failed, READ_HELP));
-                return Ok(None);
-            }
-        };
-        let groups = match required(self.client.user_groups().await)? {
-            Ok(groups) => groups,
-            Err(error) => {
-                let help = "the API's answers contradict themselves; send this report to the maintainers";
-                self.checks.push(Check::refused("read_groups", &error, CheckStatus::Failed, help));
-                return Ok(None);
-            }
-        };
-        let rows = first.result.as_array().map_or(0, Vec::len);
-        self.checks.push(Check::ok("read_groups", figures(rows, 500, &first.result_info)));
-        let mut sampled = Vec::new();
+        let figures = |page: &RawAnswer| figures(page.rows().len(), 500, &page.result_info);
+        if self.take("read_groups", first, true, READ_HELP, figures)?.is_none() {
+            return Ok(None);
+        }
+        let groups = self.client.user_groups().await;
+        let help = "the API's answers contradict themselves; send this report to the maintainers";
+        let complete = |groups: &BTreeMap<_, _>| format!("groups: {}", groups.len());
+        let Some(groups) = self.take("all_groups", groups, true, help, complete)? else { return Ok(None) };
+        let mut largest = Ok(RawAnswer::default());
         for id in groups.keys().take(SAMPLED_GROUPS) {
             let path = ["iam", "user_groups", id.as_str(), "members"];
-            let members = self.client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await;
-            match required(members)? {
-                Ok(members) => sampled.push(members),
-                Err(error) => {
-                    self.checks.push(Check::refused("read_members", &error, CheckStatus::Failed, READ_HELP));
-                    return Ok(Some(Observed { groups, ..Observed::default() }));
-                }
+            let page = self.client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await;
+            let rows = |page: &Result<RawAnswer, ApiError>| page.as_ref().map_or(usize::MAX, |page| page.rows().len());
+            if rows(&largest) <= rows(&page) {
+                largest = page;
             }
         }
-        let size = |answer: &RawAnswer| answer.result.as_array().map_or(0, Vec::len);
-        sampled.sort_by_key(size);
-        self.checks.push(match sampled.last() {
-            None => Check::ok("read_members", "there is no group"),
-            Some(largest) => {
-                let rows = largest.result.as_array().map(Vec::as_slice).unwrap_or_default();
-                Check::ok(
-                    "read_members",
-                    format!("{}; {}", figures(rows.len(), 500, &largest.result_info), order(rows)),
-                )
-            }
-        });
+        self.take("read_members", largest, true, READ_HELP, |page| listed(page, 500))?;
         Ok(Some(Observed { groups, ..Observed::default() }))
-    }
-
-    /// Reads the first page of the account's members.
-    async fn people(&mut self) -> Result<(), ApiError> {
-        let query = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
-        let people = self.client.raw(ApiOperation::ListAccountMembers, &["members"], &query).await;
-        self.checks.push(match required(people)? {
-            Ok(RawAnswer { result, result_info }) => {
-                let rows = result.as_array().map(Vec::as_slice).unwrap_or_default();
-                Check::ok("read_account_members", format!("{}; {}", figures(rows.len(), 50, &result_info), order(rows)))
-            }
-            Err(error) => Check::refused("read_account_members", &error, CheckStatus::Failed, READ_HELP),
-        });
-        Ok(())
     }
 
     async fn scim(&mut self, observed: Option<&Observed>) -> Result<BTreeSet<GroupId>, ApiError> {
         let groups = self.client.scim_groups().await;
-        let count = groups.as_ref().map_or(0, |groups| groups.iter().filter(|group| group.external).count());
         let help =
             "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
-        let Some(groups) = self.optional("read_scim", groups, help)? else { return Ok(BTreeSet::new()) };
-        if let Some(check) = self.checks.last_mut() {
-            check.seen = format!("groups: {}, with an id of an identity provider: {count}", groups.len());
-        }
-        Ok(observed.map(|observed| export::external_groups(observed, &groups)).unwrap_or_default())
+        let seen = |groups: &Vec<ScimGroup>| {
+            let external = groups.iter().filter(|group| group.external).count();
+            format!("groups: {}, with an id of an identity provider: {external}", groups.len())
+        };
+        let groups = self.take("read_scim", groups, false, help, seen)?;
+        let external = observed.zip(groups).map(|(observed, groups)| export::external_groups(observed, &groups));
+        Ok(external.unwrap_or_default())
     }
 
     fn clock_and_limit(&mut self) {
@@ -269,60 +239,60 @@ impl Examination<'_> {
                 Check::warning("clock", seen, "set this machine's clock: it decides which temporary access holds")
             }
         });
-        self.checks.push(match self.client.allowance() {
-            None => Check::ok("rate_limit", "the answers do not tell it"),
-            Some((remaining, reset)) => {
-                Check::ok("rate_limit", format!("requests left: {remaining}, for {} seconds", reset.as_secs()))
-            }
-        });
+        let left =
+            self.client.allowance().map(|(left, reset)| format!("requests left: {left}, for {} s", reset.as_secs()));
+        self.checks.push(Check::ok("rate_limit", left.unwrap_or_else(|| "the answers do not tell it".to_owned())));
     }
 
-    /// A reading that convoke can do without.
-    fn optional<T>(
+    /// Records a reading. A refusal fails the check if convoke needs the reading, and else is a warning. An API that
+    /// does not answer ends the examination.
+    fn take<T>(
         &mut self,
         name: &'static str,
         answer: Result<T, ApiError>,
+        needed: bool,
         help: &'static str,
+        seen: impl FnOnce(&T) -> String,
     ) -> Result<Option<T>, ApiError> {
+        use ApiErrorKind as K;
         match answer {
             Ok(answer) => {
-                self.checks.push(Check::ok(name, "answered"));
+                self.checks.push(Check::ok(name, seen(&answer)));
                 Ok(Some(answer))
             }
-            Err(error) if error.kind == ApiErrorKind::Stopped || error.kind == ApiErrorKind::Unreachable => Err(error),
+            Err(error) if matches!(error.kind, K::Stopped | K::Unreachable) || (needed && !is_refusal(&error)) => {
+                Err(error)
+            }
             Err(error) => {
-                self.checks.push(Check::refused(name, &error, CheckStatus::Warning, help));
+                let status = if needed { CheckStatus::Failed } else { CheckStatus::Warning };
+                self.checks.push(Check::refused(name, &error, status, help));
                 Ok(None)
             }
         }
     }
 }
 
-/// The answer, or the API's refusal. An API that does not answer at all ends the examination.
-fn required<T>(answer: Result<T, ApiError>) -> Result<Result<T, ApiError>, ApiError> {
+/// Whether the API answered, but not with what was asked.
+const fn is_refusal(error: &ApiError) -> bool {
     use ApiErrorKind as K;
-    match answer {
-        Err(error)
-            if matches!(error.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed | K::Incomplete) =>
-        {
-            Ok(Err(error))
-        }
-        answer => answer.map(Ok),
-    }
+    matches!(error.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed | K::Incomplete)
 }
 
-/// The check of a verified token, and whether it works.
-fn token(kind: &str, result: &Value) -> (Check, bool) {
+fn listed(page: &RawAnswer, asked: usize) -> String {
+    format!("{}; {}", figures(page.rows().len(), asked, &page.result_info), order(page.rows()))
+}
+
+/// The check of a verified token.
+fn token(kind: &str, result: &Value) -> Check {
     const HELP: &str = "create a new token, or extend this one";
     let active = result.get("status").and_then(Value::as_str) == Some("active");
     let expires: Option<Timestamp> =
         result.get("expires_on").and_then(Value::as_str).and_then(|time| time.parse().ok());
     let until = expires.map_or_else(String::new, |time| format!(", valid until {}", time.strftime("%Y-%m-%d")));
     let soon = expires.is_some_and(|time| time.duration_since(Timestamp::now()) < EXPIRES_SOON);
-    let check = match (active, soon) {
+    match (active, soon) {
         (false, _) => Check::failed("credentials", format!("{kind} that is disabled or expired{until}"), HELP),
         (true, true) => Check::warning("credentials", format!("{kind}, active{until}"), HELP),
         (true, false) => Check::ok("credentials", format!("{kind}, active{until}")),
-    };
-    (check, active)
+    }
 }
