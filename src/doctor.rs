@@ -20,16 +20,12 @@ const FORMAT_VERSION: u32 = 1;
 #[schemars(title = "convoke doctor")]
 pub struct Diagnosis {
     pub format_version: u32,
-    /// The worst of the checks.
     pub status: CheckStatus,
-    /// The version of convoke.
     pub convoke: &'static str,
     pub checks: Vec<Check>,
-    /// The number of HTTP requests, retries included.
     pub requests: u64,
 }
 
-/// The result of one check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Check {
     /// What was checked, such as `credentials` or `clock`.

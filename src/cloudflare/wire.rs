@@ -262,7 +262,6 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
     })
 }
 
-/// An answer as the API sends it.
 #[derive(Debug, Default, Deserialize)]
 pub struct RawAnswer {
     #[serde(default)]
@@ -272,14 +271,12 @@ pub struct RawAnswer {
 }
 
 impl RawAnswer {
-    /// The rows of a list.
     #[must_use]
     pub fn rows(&self) -> &[Value] {
         self.result.as_array().map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// What the answer about an account tells.
 #[must_use]
 pub fn account_info(account: &Value) -> AccountInfo {
     let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -419,7 +416,6 @@ impl From<&Value> for AuditEntry {
     }
 }
 
-/// A non-empty text.
 fn log_text(value: Option<&Value>) -> Option<String> {
     let text = value?.as_str()?;
     (!text.is_empty()).then(|| text.chars().take(LONGEST_TEXT).collect())

@@ -282,7 +282,6 @@ fn listed(page: &RawAnswer, asked: usize) -> String {
     format!("{}; {}", figures(page.rows().len(), asked, &page.result_info), order(page.rows()))
 }
 
-/// The check of a verified token.
 fn token(kind: &str, result: &Value) -> Check {
     const HELP: &str = "create a new token, or extend this one";
     let active = result.get("status").and_then(Value::as_str) == Some("active");

@@ -11,7 +11,6 @@ use super::{Email, GroupId, GroupName, MemberId, UserId};
 /// The facts about the account that a plan needs. Each part was read completely.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Every group of the account by id.
     pub groups: BTreeMap<GroupId, GroupSummary>,
     /// The members of each group that was read. Nothing may be concluded about a group that is missing here.
     pub memberships: BTreeMap<GroupId, Arc<Membership>>,
@@ -145,7 +144,6 @@ impl fmt::Display for Permission {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// The id of the account member.
     pub id: MemberId,
     /// The address; null if the API has none.
     pub email: Option<Email>,
@@ -170,7 +168,6 @@ impl Member {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// The person has joined the account.
     Accepted,
     /// The person is invited and has not answered.
     Pending,
@@ -185,31 +182,26 @@ impl fmt::Display for Status {
     }
 }
 
-/// An account member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     /// Every address that the API has for the member and its user, sorted, without duplicates.
     pub emails: Box<[Email]>,
-    /// The state of the invitation.
     pub status: PersonStatus,
     /// `None` for a pending invitation.
     pub user_id: Option<UserId>,
     /// Whether the user has two-factor authentication on; `None` if the API does not report it.
     pub two_factor: Option<bool>,
-    /// The names of the member's own roles.
     pub roles: Vec<String>,
     /// The member's policies. Whether those of groups are among them is not documented.
     pub policies: Vec<AccessPolicy>,
 }
 
-/// The user of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenOwner {
     pub user_id: UserId,
     pub email: Option<Email>,
 }
 
-/// What the API tells about the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountInfo {
     pub name: Option<String>,
@@ -226,7 +218,6 @@ pub struct ScimGroup {
     pub external: bool,
 }
 
-/// The state of an account member's invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PersonStatus {
     /// A state that group members can have too.

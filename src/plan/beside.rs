@@ -34,7 +34,6 @@ pub enum BesideStanding {
     Direct,
     /// No file names the member in any group.
     InNoFile,
-    /// The invitation is not accepted yet.
     Invited,
 }
 

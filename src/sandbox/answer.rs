@@ -75,7 +75,6 @@ pub(crate) struct Rejection {
     pub(crate) code: u32,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
-    /// The `Allow` header.
     pub(crate) allow: Option<String>,
 }
 

@@ -77,7 +77,6 @@ pub struct Chance {
     pub retry_after: Option<u64>,
     /// 429 without `Retry-After`.
     pub rate_limited_bare: Share,
-    /// A 5xx in JSON.
     pub server_error: Share,
     /// A 5xx in HTML, as from the edge.
     pub html: Share,
@@ -229,7 +228,6 @@ pub(crate) struct Sampler {
     chance: Chance,
     /// The groups and people that edits can concern.
     groups: BTreeMap<GroupId, String>,
-    /// The names of these groups, in order.
     names: Vec<String>,
     people: Vec<String>,
     seen: BTreeMap<String, u32>,

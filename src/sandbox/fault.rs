@@ -99,7 +99,6 @@ pub enum Contradiction {
     /// The first entry occurs twice: it replaces the last one if there are two or more.
     DuplicateIds,
     Errors,
-    /// The status is 206.
     Partial,
     /// `result` is missing, but the numbers are there.
     NoResult,
@@ -190,7 +189,6 @@ pub struct Respond {
     pub documentation_url: Option<String>,
     #[serde(default)]
     pub pointer: Option<String>,
-    /// Whether the request is carried out anyway.
     #[serde(default)]
     pub after: bool,
 }

@@ -33,7 +33,6 @@ pub struct FaultRule {
     pub on: Match,
     #[serde(rename = "do")]
     pub fault: Fault,
-    /// How many times the rule applies.
     #[serde(default = "once")]
     pub times: u32,
 }

@@ -71,7 +71,6 @@ pub struct Seed {
     pub new_groups_settle: u32,
     /// How long requests to a new group's members are answered with 404.
     pub new_groups_settle_for: Delay,
-    /// The duration of every request.
     pub latency: Delay,
     /// How far reads of a group's members lag behind writes.
     pub lag: Delay,
@@ -281,7 +280,6 @@ pub enum RateLimitHeaders {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedPolicy {
-    /// The id; without it one is derived.
     pub id: Option<String>,
     /// Whether the policy grants or denies the permissions.
     #[serde(default)]
@@ -328,7 +326,6 @@ pub struct SeedGrantable {
     pub scope: Option<String>,
 }
 
-/// The state of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenStatus {
@@ -378,7 +375,6 @@ pub struct SeedAuditLog {
     pub omit: Vec<String>,
     /// The fields that have another value in every entry, as JSON pointers.
     pub set: BTreeMap<String, Value>,
-    /// Changes before the sandbox started.
     pub entries: Vec<SeedAuditEntry>,
 }
 

@@ -43,7 +43,6 @@ struct Arrival {
     number: u64,
     allowance: Allowance,
     latency: Duration,
-    /// `Err` if the rate limit refuses it.
     plan: Result<FaultPlan, Rejection>,
 }
 

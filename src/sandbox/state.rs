@@ -50,7 +50,6 @@ pub(crate) struct StoredGroup {
     /// Until when they are answered with 404.
     pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
-    /// Without its members and policies.
     pub(crate) seed: SeedGroup,
     /// A cache: the members by address.
     sorted: Option<Arc<[MemberId]>>,
@@ -267,7 +266,6 @@ impl State {
         policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
     }
 
-    /// Returns whether that changed anything.
     pub(crate) fn rename_group(&mut self, id: GroupId, name: &str) -> bool {
         self.update_group(id, Some(name), None)
     }
@@ -290,7 +288,6 @@ impl State {
         true
     }
 
-    /// Returns whether the group existed.
     pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
         let Some(group) = self.groups.remove(&id) else { return false };
         self.history.replaced(id, &group.members, &BTreeMap::new());
