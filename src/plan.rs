@@ -122,6 +122,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
     plan.unread = unread;
     plan.warnings = warnings;
+    plan.permissions = permissions::pins(desired, &plan);
     guards::check_operations(&mut plan, &people);
     guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {
@@ -169,6 +170,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         warnings: Vec::new(),
         base_changes: Vec::new(),
         requests: None,
+        permissions: BTreeMap::new(),
         guards,
         checksum: None,
         unread: BTreeSet::new(),

@@ -127,6 +127,9 @@ pub struct StaleGroup {
     pub renamed_to: Option<GroupName>,
     /// Who joined and left; null if the group is gone, or was only renamed.
     pub difference: Option<Difference>,
+    /// How what the group gives differs from its pinned permissions, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<String>,
 }
 
 /// The members who joined and left a group because of somebody else.

@@ -39,10 +39,23 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
     let mut named = Vec::new();
     for group in changed {
+        let changed = groups.get(&group.id).and_then(|found| plan.changed_permissions(group.id, found));
+        if changed.is_some() {
+            stale.push(StaleGroup {
+                name: group.name.clone(),
+                renamed_to: None,
+                difference: None,
+                permissions: changed,
+            });
+            continue;
+        }
         match groups.get(&group.id).map(|found| &found.name) {
             // The API may show no name for a group; then its id has to do.
             Some(name) if *name == group.name || name.as_str().is_empty() => named.push(group),
-            found => stale.push(StaleGroup { name: group.name.clone(), renamed_to: found.cloned(), difference: None }),
+            found => {
+                let (name, renamed_to) = (group.name.clone(), found.cloned());
+                stale.push(StaleGroup { name, renamed_to, difference: None, permissions: None });
+            }
         }
     }
     let reading = named.iter().map(async |group| {
@@ -54,7 +67,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let members = match answer {
             Ok(members) => members,
             Err(error) if error.kind == ApiErrorKind::NotFound => {
-                stale.push(StaleGroup { name, renamed_to, difference: None });
+                stale.push(StaleGroup { name, renamed_to, difference: None, permissions: None });
                 continue;
             }
             Err(error) => return Err(error),
@@ -62,7 +75,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let ids = members.keys().copied().collect();
         if let Freshness::Stale { added, removed } = group.freshness(&ids) {
             let difference = Some(Difference::new(group, &members, &added, &removed));
-            stale.push(StaleGroup { name, renamed_to, difference });
+            stale.push(StaleGroup { name, renamed_to, difference, permissions: None });
         }
         present.insert(group.id, Arc::new(members));
     }

@@ -58,6 +58,9 @@ pub struct Plan {
     /// The number of HTTP requests of the run that printed or saved the plan. The digest does not cover it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
+    /// The pinned permissions of groups that somebody joins. A saved plan compares them again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub permissions: BTreeMap<GroupId, Vec<String>>,
     /// The guards that concern more than one group, at the time of the plan.
     pub guards: PlanGuards,
     /// Groups that were not read and decide about a removal. The removal is held until they are read.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::blocked::changed_permissions;
 use super::compare::Compared;
-use super::{Action, Blocked, BlockedReason, Change, PlanWarning, SideDoor};
-use crate::model::{Desired, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
+use super::{Action, Blocked, BlockedReason, Change, Plan, PlanWarning, SideDoor};
+use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
 
 /// Blocks the additions to groups whose permissions differ from their pins. Returns a warning for each such group.
 pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compared) -> Vec<PlanWarning> {
@@ -57,6 +57,22 @@ pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compar
     }
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     warnings
+}
+
+/// The pins of groups that somebody joins.
+pub(super) fn pins(desired: &Desired, plan: &Plan) -> BTreeMap<GroupId, Vec<String>> {
+    let joined = plan.groups.iter().filter(|group| group.additions().next().is_some());
+    let pins = joined.filter_map(|group| Some((group.id, desired.groups.get(&group.name)?.permissions.as_ref()?)));
+    pins.map(|(id, pins)| (id, pins.value.clone())).collect()
+}
+
+impl Plan {
+    /// How a group's permissions differ from the pins that the plan was made with, in words.
+    #[must_use]
+    pub fn changed_permissions(&self, id: GroupId, group: &GroupSummary) -> Option<String> {
+        let (lost, gained) = compare_permissions(self.permissions.get(&id)?, group);
+        (!(lost.is_empty() && gained.is_empty())).then(|| changed_permissions(&lost, &gained))
+    }
 }
 
 /// The pins that nothing gives, and the grants that no pin names.

@@ -208,3 +208,18 @@ fn group_without_a_name_is_found_by_its_pin() {
     assert!(world.run("review").exits(0).stdout.contains("name unknown (exact,"));
     self::world(&seed, FILES).run("plan").exits(3).says("the account has no group with this name");
 }
+
+#[test]
+fn saved_plan_is_stale_if_permissions_changed() {
+    let files = pinned("[Workers Admin, Legacy]", "alice@example.com, root@example.com, bob@example.com");
+    let before = world(SEED, &files);
+    before.run("plan --out p.plan").exits(0);
+    let world = world(&SEED.replace("name: Legacy", "name: Billing"), &files);
+    world.write("p.plan", before.read("p.plan"));
+    for format in ["text", "markdown", "json"] {
+        let outcome = world.run(&format!("apply p.plan --yes --format {format}")).exits(4);
+        assert!(outcome.stdout.contains("Billing"), "{outcome}");
+    }
+    assert_eq!(world.writes(), Vec::<String>::new());
+    before.run("apply p.plan --yes").exits(0);
+}

@@ -119,6 +119,9 @@ pub fn stale(groups: &[StaleGroup]) -> String {
     page.push(&alert("CAUTION", &format!("**Stale.** Nothing was changed. {STALE_HELP}")));
     let items = groups.iter().flat_map(|group| -> Vec<String> {
         let name = code(group.name.as_str());
+        if let Some(changed) = &group.permissions {
+            return vec![format!("{name}: the group {}", prose(changed))];
+        }
         match (&group.difference, &group.renamed_to) {
             (Some(changed), _) => difference(changed).iter().map(|change| format!("{name}: {change}")).collect(),
             (None, Some(new)) => vec![format!("{name}: the group is now named {}", code(new.as_str()))],

@@ -129,6 +129,10 @@ pub(super) fn changed_meanwhile(groups: &[StaleGroup]) -> String {
     let mut lines = Vec::new();
     for group in groups {
         lines.push(format!("  {}", clean(group.name.as_str())));
+        if let Some(changed) = &group.permissions {
+            lines.push(format!("    the group {}", clean(changed)));
+            continue;
+        }
         match (&group.difference, &group.renamed_to) {
             (Some(difference), _) => tell_difference(difference, &mut lines),
             (None, Some(name)) => lines.push(format!("    the group is now named {}", clean(name.as_str()))),

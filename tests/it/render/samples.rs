@@ -311,8 +311,8 @@ pub fn partial_report() -> Report {
 pub fn stale_groups() -> Vec<StaleGroup> {
     let difference = Difference { added: vec![subject("new@example.com")], removed: vec![subject("old@example.com")] };
     vec![
-        StaleGroup { name: "Developers".into(), renamed_to: None, difference: Some(difference) },
-        StaleGroup { name: "Leads".into(), renamed_to: Some("Heads".into()), difference: None },
-        StaleGroup { name: HOSTILE.into(), renamed_to: None, difference: None },
+        StaleGroup { name: "Developers".into(), renamed_to: None, difference: Some(difference), permissions: None },
+        StaleGroup { name: "Leads".into(), renamed_to: Some("Heads".into()), difference: None, permissions: None },
+        StaleGroup { name: HOSTILE.into(), renamed_to: None, difference: None, permissions: None },
     ]
 }
