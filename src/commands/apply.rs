@@ -11,12 +11,13 @@ use super::show::{self, Presentation};
 use super::{Exit, Failure, Output, environment, files};
 use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
+use crate::cloudflare::Client;
 use crate::journal::Journal;
 use crate::model::RunStatus;
 use crate::observe;
 use crate::plan::{Digest, Plan};
 use crate::render::view::Stale;
-use crate::render::{Format, counted, summary};
+use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
 pub const EXAMPLES: &str = "\
@@ -121,7 +122,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         output.warn("the plan is refused: nothing was changed");
         return Ok(Exit::Refused);
     }
-    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, output).await? {
+    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, &connection.client, output).await? {
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
@@ -196,13 +197,17 @@ const fn shows_plan_before_report(output: &Output) -> bool {
 }
 
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
-async fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
+async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool, Failure> {
     // In the other formats the plan is already on the terminal.
     let mut question = match shows_plan_before_report(output) {
         true => String::new(),
         false => summary(plan).into_iter().map(|line| line + "\n").collect(),
     };
-    question.push_str(&format!("Apply these changes to account {}? Only \"yes\" is accepted: ", plan.account_id));
+    // Without its name, the account is still known by its id.
+    let name = client.account_info().await.unwrap_or_default().name;
+    let account = name.map_or_else(|| plan.account_id.to_string(), |name| format!("{name} ({})", plan.account_id));
+    let account = clean(&account);
+    question.push_str(&format!("Apply these changes to account {account}? Only \"yes\" is accepted: "));
     let ask = move || -> io::Result<String> {
         // Not locked while waiting for the answer: a signal writes to it, too.
         let mut stderr = io::stderr();

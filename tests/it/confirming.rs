@@ -41,7 +41,9 @@ fn end_of_input_at_the_question_changes_nothing() {
     let world = world();
     let (code, shown) = typed(&world, "");
     assert!(
-        shown.contains("Only \"yes\" is accepted") && shown.contains("not confirmed; nothing was changed"),
+        shown.contains("to account Sandbox (")
+            && shown.contains("Only \"yes\" is accepted")
+            && shown.contains("not confirmed; nothing was changed"),
         "{shown}"
     );
     assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{shown}");
