@@ -234,7 +234,7 @@ impl GroupRun<'_> {
 /// Why a write was refused, with a remedy if the API's message has none.
 pub(super) fn refusal(error: &ApiError) -> String {
     match error.says("scim") {
-        true => format!("{}; declare the group with mode: observe", error.reason()),
+        true => format!("{}; an identity provider manages this group: declare it with mode: observe", error.reason()),
         false => error.reason(),
     }
 }

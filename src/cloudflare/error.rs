@@ -202,9 +202,6 @@ impl ApiError {
         for message in &self.messages {
             reason.push_str(&format!(": {message}"));
         }
-        if self.says("scim") {
-            reason.push_str("; an identity provider manages this group: declare it with `mode: observe`");
-        }
         if let Some(detail) = &self.detail {
             reason.push_str(&format!(": {detail}"));
         }

@@ -150,7 +150,7 @@ fn scim_group_is_reported_with_remedy() {
 
     done Admins: 1 added, 0 removed
     failed From SCIM: 0 added, 0 removed
-      not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; declare the group with mode: observe
+      not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; an identity provider manages this group: declare it with mode: observe
 
     Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
