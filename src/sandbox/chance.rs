@@ -1,13 +1,11 @@
 //! Faults by seeded chance. The same seed gives the same requests the same faults, in any order.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::edit::Edit;
@@ -17,7 +15,9 @@ use super::seed::Delay;
 use crate::model::GroupId;
 
 /// A probability, written as a percentage like `5%` or `0.5%`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(extend("pattern" = "^[0-9]+(\\.[0-9]+)? *%$"))]
 pub struct Share {
     millionths: u32,
 }
@@ -30,10 +30,10 @@ impl Share {
     }
 }
 
-impl FromStr for Share {
-    type Err = String;
+impl TryFrom<String> for Share {
+    type Error = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, String> {
         let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
         match percent {
             Some(percent) if (0.0..=100.0).contains(&percent) => {
@@ -41,22 +41,6 @@ impl FromStr for Share {
             }
             _ => Err(format!("{text:?} is not a probability: write a percentage from 0% to 100%")),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Share {
-    fn schema_name() -> Cow<'static, str> {
-        "Share".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *%$" })
     }
 }
 

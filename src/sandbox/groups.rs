@@ -38,7 +38,7 @@ fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
     shown
 }
 
-pub(crate) fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Rejection> {
+fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Rejection> {
     call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
 }
 
@@ -106,6 +106,10 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let name = name.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
     let id = call.state.create_group(&name, policies.unwrap_or_default());
     Ok(Success::written(shown_now(call, id)?, true))
+}
+
+pub(crate) fn get(call: &mut Call<'_>) -> Result<Success, Rejection> {
+    Ok(Success::read(shown_now(call, call.group()?)?))
 }
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Success, Rejection> {

@@ -220,7 +220,7 @@ pub(crate) fn token_user(call: &mut Call<'_>) -> Result<Success, Rejection> {
 }
 
 /// The check of a token. A user's token is known below `/user`, the account's own token below the account.
-pub(crate) fn verify_token(call: &Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn verify_token(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let below_account = call.incoming.id::<AccountId>("account").is_some();
     if below_account == call.state.token_owner.is_some() {
         return Err(Rejection::unauthorized());
@@ -232,14 +232,14 @@ pub(crate) fn verify_token(call: &Call<'_>) -> Result<Success, Rejection> {
     Ok(Success::read(token))
 }
 
-pub(crate) fn account(call: &Call<'_>) -> Success {
+pub(crate) fn account(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let name = call.seed.account_name.as_deref().unwrap_or("Sandbox");
     let mut account = json!({ "id": call.account(), "name": name, "type": "standard" });
     if let (Some(name), Some(fields)) = (&call.seed.organization, account.as_object_mut()) {
         let organization = json!({ "parent_org_id": hex("organization", name), "parent_org_name": name });
         fields.insert("managed_by".into(), organization);
     }
-    Success::read(account)
+    Ok(Success::read(account))
 }
 
 pub(crate) fn owner_email(seed: &Seed, owner: &StoredPerson) -> String {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::answer::Rejection;
-use super::routes::{Endpoint, Methods, operation};
+use super::routes::{Endpoint, Handler, Methods, operation};
 use super::seed::Seed;
 use super::state::State;
 use crate::model::{GroupId, MemberId};
@@ -28,7 +28,7 @@ pub(crate) struct Incoming {
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
-    pub(crate) operation: Result<Endpoint, Rejection>,
+    pub(crate) operation: Result<(Endpoint, Handler), Rejection>,
     /// The ids in the path as written: `account`, `group` and `member`.
     ids: BTreeMap<String, String>,
     /// `None` if the body was too large or incomplete.
@@ -55,7 +55,7 @@ impl Incoming {
     }
 
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        self.operation.as_ref().ok().copied()
+        self.operation.as_ref().ok().map(|(endpoint, _)| *endpoint)
     }
 
     /// An id in the path, if it is there and has the form of one. A path without an operation has no ids.

@@ -53,35 +53,62 @@ impl Endpoint {
             E::CreateGroup | E::UpdateGroup | E::DeleteGroup | E::AddMembers | E::ReplaceMembers | E::RemoveMember
         )
     }
+
+    const fn has_parameters(self) -> bool {
+        use Endpoint as E;
+        matches!(self, E::ListGroups | E::ListMembers | E::ListPeople | E::ListAuditLog | E::ListScimGroups)
+            || matches!(self, E::ListPermissionGroups | E::ListResourceGroups)
+    }
 }
 
-pub(crate) type Methods = &'static [(&'static str, Endpoint)];
+/// Carries out an operation.
+pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Success, Rejection>;
+
+/// The operations of a path: the method, what it is called, and what does it.
+pub(crate) type Methods = &'static [(&'static str, Endpoint, Handler)];
 
 const PATHS: [(&str, Methods); 14] = {
     use Endpoint as E;
     [
-        ("/client/v4/user", &[("GET", E::GetUser)]),
-        ("/client/v4/user/tokens/verify", &[("GET", E::VerifyToken)]),
-        ("/client/v4/accounts/{account}", &[("GET", E::GetAccount)]),
-        ("/client/v4/accounts/{account}/scim/v2/Groups", &[("GET", E::ListScimGroups)]),
-        ("/client/v4/accounts/{account}/tokens/verify", &[("GET", E::VerifyToken)]),
-        ("/client/v4/accounts/{account}/logs/audit", &[("GET", E::ListAuditLog)]),
-        ("/client/v4/accounts/{account}/iam/permission_groups", &[("GET", E::ListPermissionGroups)]),
-        ("/client/v4/accounts/{account}/iam/resource_groups", &[("GET", E::ListResourceGroups)]),
-        ("/client/v4/accounts/{account}/members", &[("GET", E::ListPeople)]),
-        ("/client/v4/accounts/{account}/members/{member}", &[("GET", E::GetPerson)]),
-        ("/client/v4/accounts/{account}/iam/user_groups", &[("GET", E::ListGroups), ("POST", E::CreateGroup)]),
+        ("/client/v4/user", &[("GET", E::GetUser, members::token_user)]),
+        ("/client/v4/user/tokens/verify", &[("GET", E::VerifyToken, members::verify_token)]),
+        ("/client/v4/accounts/{account}", &[("GET", E::GetAccount, members::account)]),
+        ("/client/v4/accounts/{account}/scim/v2/Groups", &[("GET", E::ListScimGroups, groups::list_scim)]),
+        ("/client/v4/accounts/{account}/tokens/verify", &[("GET", E::VerifyToken, members::verify_token)]),
+        ("/client/v4/accounts/{account}/logs/audit", &[("GET", E::ListAuditLog, audit::list)]),
+        (
+            "/client/v4/accounts/{account}/iam/permission_groups",
+            &[("GET", E::ListPermissionGroups, groups::permission_groups)],
+        ),
+        (
+            "/client/v4/accounts/{account}/iam/resource_groups",
+            &[("GET", E::ListResourceGroups, groups::resource_groups)],
+        ),
+        ("/client/v4/accounts/{account}/members", &[("GET", E::ListPeople, members::list_people)]),
+        ("/client/v4/accounts/{account}/members/{member}", &[("GET", E::GetPerson, members::get_person)]),
+        (
+            "/client/v4/accounts/{account}/iam/user_groups",
+            &[("GET", E::ListGroups, groups::list), ("POST", E::CreateGroup, groups::create)],
+        ),
         (
             "/client/v4/accounts/{account}/iam/user_groups/{group}",
-            &[("GET", E::GetGroup), ("PUT", E::UpdateGroup), ("DELETE", E::DeleteGroup)],
+            &[
+                ("GET", E::GetGroup, groups::get),
+                ("PUT", E::UpdateGroup, groups::update),
+                ("DELETE", E::DeleteGroup, groups::delete),
+            ],
         ),
         (
             "/client/v4/accounts/{account}/iam/user_groups/{group}/members",
-            &[("GET", E::ListMembers), ("POST", E::AddMembers), ("PUT", E::ReplaceMembers)],
+            &[
+                ("GET", E::ListMembers, members::list),
+                ("POST", E::AddMembers, members::add),
+                ("PUT", E::ReplaceMembers, members::replace),
+            ],
         ),
         (
             "/client/v4/accounts/{account}/iam/user_groups/{group}/members/{member}",
-            &[("GET", E::GetMember), ("DELETE", E::RemoveMember)],
+            &[("GET", E::GetMember, members::get), ("DELETE", E::RemoveMember, members::remove)],
         ),
     ]
 };
@@ -100,14 +127,14 @@ pub(crate) fn router(account: &Account) -> Router {
     })
 }
 
-pub(crate) fn operation(methods: Methods, method: &str, path: &str) -> Result<Endpoint, Rejection> {
-    match methods.iter().find(|(taken, _)| *taken == method) {
-        Some((_, operation)) => Ok(*operation),
+pub(crate) fn operation(methods: Methods, method: &str, path: &str) -> Result<(Endpoint, Handler), Rejection> {
+    match methods.iter().find(|(taken, ..)| *taken == method) {
+        Some((_, operation, handler)) => Ok((*operation, *handler)),
         // An empty segment is in the place of an id.
         None if methods.is_empty() && path.contains("//") | path.ends_with('/') => Err(Rejection::bad_id(path)),
         None if methods.is_empty() => Err(Rejection::no_route(path)),
         None => {
-            let allowed: Vec<&str> = methods.iter().map(|(taken, _)| *taken).collect();
+            let allowed: Vec<&str> = methods.iter().map(|(taken, ..)| *taken).collect();
             Err(Rejection::wrong_method(method, &allowed.join(", ")))
         }
     }
@@ -120,7 +147,7 @@ pub(crate) fn carry_out(
     page_size_cap: Option<NonZeroU32>,
     as_of: Option<Instant>,
 ) -> Result<Success, Rejection> {
-    let operation = incoming.operation.as_ref().map_err(Clone::clone)?;
+    let (operation, handler) = incoming.operation.clone()?;
     incoming.check_ids()?;
     if let (Some(mine), Some(asked)) = (seed.account_id, incoming.id::<AccountId>("account"))
         && mine != asked
@@ -129,34 +156,10 @@ pub(crate) fn carry_out(
     }
     let query = Query::of(incoming)?;
     let mut call = Call { state, seed, incoming, query, page_size_cap, as_of };
-    use Endpoint as E;
-    if !matches!(operation, E::ListGroups | E::ListMembers | E::ListPeople | E::ListAuditLog)
-        && !matches!(operation, E::ListPermissionGroups | E::ListResourceGroups | E::ListScimGroups)
-    {
+    if !operation.has_parameters() {
         call.query.finish()?;
     }
-    let call = &mut call;
-    match operation {
-        E::ListGroups => groups::list(call),
-        E::CreateGroup => groups::create(call),
-        E::GetGroup => groups::shown_now(call, call.group()?).map(Success::read),
-        E::UpdateGroup => groups::update(call),
-        E::DeleteGroup => groups::delete(call),
-        E::ListMembers => members::list(call),
-        E::AddMembers => members::add(call),
-        E::ReplaceMembers => members::replace(call),
-        E::GetMember => members::get(call),
-        E::RemoveMember => members::remove(call),
-        E::ListPeople => members::list_people(call),
-        E::GetPerson => members::get_person(call),
-        E::ListPermissionGroups => groups::permission_groups(call),
-        E::ListResourceGroups => groups::resource_groups(call),
-        E::ListAuditLog => audit::list(call),
-        E::GetUser => members::token_user(call),
-        E::VerifyToken => members::verify_token(call),
-        E::GetAccount => Ok(members::account(call)),
-        E::ListScimGroups => groups::list_scim(call),
-    }
+    handler(&mut call)
 }
 
 /// The answer that claims an effect without carrying out the request. An invalid request is still refused.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -482,7 +481,8 @@ impl<'de, T: Deserialize<'de> + From<String>> Visitor<'de> for TextOrMapVisitor<
 }
 
 /// A duration, written like `50ms` or `2s`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
 pub struct Delay(pub Duration);
 
 impl Delay {
@@ -498,28 +498,12 @@ impl Delay {
     }
 }
 
-impl FromStr for Delay {
-    type Err = String;
+impl TryFrom<String> for Delay {
+    type Error = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, String> {
         let signed: jiff::SignedDuration =
             text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 50ms or 2s"))?;
         Duration::try_from(signed).map(Self).map_err(|_| format!("{text:?} is negative"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Delay {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Delay {
-    fn schema_name() -> Cow<'static, str> {
-        "Delay".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "type": "string", "description": "a duration like 50ms or 2s" })
     }
 }

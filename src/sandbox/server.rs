@@ -198,7 +198,7 @@ impl Server {
     }
 
     fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Success, Rejection> {
-        let operation = *incoming.operation.as_ref().map_err(Clone::clone)?;
+        let (operation, _) = incoming.operation.clone()?;
         let revoked = self.state.token_revoked;
         gate::check(&self.seed, &mut self.settles, &incoming.headers, operation, revoked)?;
         if let (Effect::Claimed(claim), true) = (plan.effect(), operation.writes()) {

@@ -238,6 +238,6 @@ pub trait ShareExt {
 
 impl ShareExt for Share {
     fn percent(percent: u32) -> Self {
-        format!("{percent}%").parse().unwrap()
+        format!("{percent}%").try_into().unwrap()
     }
 }

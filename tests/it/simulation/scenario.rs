@@ -126,7 +126,8 @@ impl Luck {
     }
 
     fn chance(self, seed: u64) -> Chance {
-        let share = |basis_points: u32| format!("{}.{:02}%", basis_points / 100, basis_points % 100).parse().unwrap();
+        let share =
+            |basis_points: u32| format!("{}.{:02}%", basis_points / 100, basis_points % 100).try_into().unwrap();
         let fault: Share = share(self.fault);
         Chance {
             seed,
