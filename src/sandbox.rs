@@ -36,8 +36,8 @@ pub use routes::Endpoint;
 pub use rules::{FaultRule, Match};
 pub use seed::{
     Access, Delay, Invitation, MemberOrder, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog,
-    SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy, SeedPolicyAccess,
-    SeedUri, TokenStatus,
+    SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess, SeedUri,
+    TokenStatus,
 };
 
 /// Why a sandbox cannot run.

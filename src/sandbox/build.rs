@@ -6,13 +6,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde_saphyr::Location;
 use tokio::time::Instant;
 
 use super::audit::{AuditLog, AuditRecord, AuditedClient};
 use super::groups::{Catalog, Grantable, StoredPolicy};
-use super::seed::{
-    Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPlace, SeedPolicy,
-};
+use super::seed::{Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy};
 use super::state::{State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
 use crate::model::{Email, GroupId, MemberId};
 
@@ -57,20 +56,20 @@ pub enum SeedError {
     #[error("the seed {} is larger than {most} bytes", .path.display())]
     TooLarge { path: PathBuf, most: u64 },
     #[error("{message}")]
-    Invalid { place: Option<SeedPlace>, message: String },
+    Invalid { place: Option<Location>, message: String },
 }
 
-pub(crate) fn problem(place: Option<SeedPlace>, message: impl Into<String>) -> SeedError {
+pub(crate) fn problem(place: Option<Location>, message: impl Into<String>) -> SeedError {
     SeedError::Invalid { place, message: message.into() }
 }
 
 impl SeedError {
     fn from_yaml(error: &serde_saphyr::Error) -> Self {
-        let place = error.location().map(SeedPlace::from);
+        let place = error.location();
         let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
         // The library may repeat the position at the end of its message.
-        let said = place.and_then(|SeedPlace { line, column }| {
-            let suffix = format!(" at line {line}, column {column}");
+        let said = place.and_then(|place| {
+            let suffix = format!(" at line {}, column {}", place.line(), place.column());
             whole.strip_suffix(&suffix).map(String::from)
         });
         problem(place, said.unwrap_or(whole))
@@ -81,8 +80,9 @@ impl SeedError {
         let Self::Invalid { place, message } = self else { return self };
         let mut located = format!("{}:", path.display());
         let mut source = None;
-        if let Some(SeedPlace { line, column }) = place {
-            located += &format!("{line}:{column}:");
+        if let Some(place) = place {
+            let line = place.line();
+            located += &format!("{line}:{}:", place.column());
             let nth = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
             source = nth.map(|shown| shown.chars().filter(|c| !c.is_control()).take(160).collect::<String>());
             source = source.map(|shown| format!("\n  {line} | {shown}"));
@@ -127,12 +127,12 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
     Ok(state)
 }
 
-fn email(text: &str, place: Option<SeedPlace>) -> Result<Email, SeedError> {
+fn email(text: &str, place: Option<Location>) -> Result<Email, SeedError> {
     text.parse().map_err(|error| problem(place, format!("{text:?} is not an email address: {error}")))
 }
 
 /// The API's ids are hexadecimal. Other code accepts more, because it only passes ids on.
-fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<SeedPlace>) -> Result<(), SeedError> {
+fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<Location>) -> Result<(), SeedError> {
     match id.as_ref().chars().find(|c| !c.is_ascii_hexdigit()) {
         Some(odd) => Err(problem(place, format!("the id {id} is not hexadecimal: it contains {odd:?}"))),
         None => Ok(()),
@@ -203,7 +203,7 @@ fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) 
     Ok(())
 }
 
-fn instant(text: &str, place: Option<SeedPlace>) -> Result<Timestamp, SeedError> {
+fn instant(text: &str, place: Option<Location>) -> Result<Timestamp, SeedError> {
     text.parse().map_err(|_| problem(place, format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
 }
 
@@ -244,15 +244,11 @@ fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Resul
 }
 
 /// The id of a permission group. A named one becomes known to the account.
-fn permission_group(
-    catalog: &mut Catalog,
-    seed: &SeedGrantable,
-    place: Option<SeedPlace>,
-) -> Result<String, SeedError> {
+fn permission_group(catalog: &mut Catalog, seed: &SeedGrantable, place: Option<Location>) -> Result<String, SeedError> {
     grantable(&mut catalog.permission_groups, "permission group", seed, place)
 }
 
-fn resource_group(catalog: &mut Catalog, seed: &SeedGrantable, place: Option<SeedPlace>) -> Result<String, SeedError> {
+fn resource_group(catalog: &mut Catalog, seed: &SeedGrantable, place: Option<Location>) -> Result<String, SeedError> {
     grantable(&mut catalog.resource_groups, "resource group", seed, place)
 }
 
@@ -260,7 +256,7 @@ fn grantable(
     known: &mut Vec<Grantable>,
     kind: &str,
     seed: &SeedGrantable,
-    place: Option<SeedPlace>,
+    place: Option<Location>,
 ) -> Result<String, SeedError> {
     let SeedGrantable { name, id, label, eol_at, scope } = seed;
     match (name, id) {
@@ -282,7 +278,7 @@ fn grantable(
     }
 }
 
-fn find_member(state: &mut State, seed: &SeedMember, place: Option<SeedPlace>) -> Result<MemberId, SeedError> {
+fn find_member(state: &mut State, seed: &SeedMember, place: Option<Location>) -> Result<MemberId, SeedError> {
     match (&seed.email, seed.id) {
         (Some(text), None) => {
             let address = email(text, place)?;

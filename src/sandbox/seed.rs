@@ -13,7 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 use tokio::time::Instant;
 
 use super::chance::Chance;
@@ -417,30 +417,18 @@ pub enum SeedUri {
     Host,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeedPlace {
-    pub line: u64,
-    pub column: u64,
-}
-
-impl From<serde_saphyr::Location> for SeedPlace {
-    fn from(location: serde_saphyr::Location) -> Self {
-        Self { line: location.line(), column: location.column() }
-    }
-}
-
 /// An entry with its position in the text.
 #[derive(Clone, Debug)]
 pub struct SeedEntry<T> {
     pub value: T,
     /// `None` for an entry that was not parsed.
-    pub place: Option<SeedPlace>,
+    pub place: Option<Location>,
 }
 
 impl<'de, T: Deserialize<'de> + From<String>> Deserialize<'de> for SeedEntry<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value: TextOrMap(value), referenced, .. } = Spanned::deserialize(deserializer)?;
-        Ok(Self { value, place: Some(referenced.into()) })
+        Ok(Self { value, place: Some(referenced) })
     }
 }
 
