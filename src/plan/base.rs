@@ -91,6 +91,11 @@ fn settings(base: &Desired, head: &Desired) -> Vec<BaseChange> {
     }
     changes.set("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals, allows_more);
     changes.set("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals, allows_more);
+    let reports = |reports: bool| Some(if reports { "report" } else { "ignore" }.to_owned());
+    let (reported, report) = (old.reports_direct_access, new.reports_direct_access);
+    if reported != report {
+        changes.push("direct_access", reports(reported), reports(report), reported, None);
+    }
     changes.set("unmanaged_groups", &old.unmanaged_groups, &new.unmanaged_groups, |old, new| new < old);
     let protected = |desired: &Desired| -> BTreeMap<PersonRef, Origin> {
         let entries = desired.settings.protected.iter();
@@ -124,6 +129,11 @@ fn group_settings(
     changes.set_optional("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref(), |old, new| {
         allows_more(&limit(base, old), &limit(head, new))
     });
+    // Another pin may let the group give more, so every change of one needs a look.
+    let pins = |group: &DesiredGroup| {
+        group.permissions.as_ref().map(|pins| Setting { value: pins.value.join(", "), origin: pins.origin.clone() })
+    };
+    changes.set_optional("permissions", pins(old).as_ref(), pins(new).as_ref(), |old, _| old.is_some());
     let (old_rules, new_rules) = (&old.rules, &new.rules);
     changes.set_optional(
         "max_duration",

@@ -26,9 +26,11 @@ settings:
   limits: { group_removals: 1, total_removals: 5% }
   protected: [root@example.com]
   unmanaged_groups: refuse
+  direct_access: report
 groups:
   Payments:
     id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1
+    permissions: [Billing, DNS on example.com]
     min_members: 2
     group_removals: 10%
     max_duration: 30d
@@ -64,6 +66,7 @@ fn every_loosened_setting_is_reported() {
     insta::assert_snapshot!(compared(STRICT, LOOSE).join("\n"), @"
     ! limits.group_removals: 1 -> 2
     ! limits.total_removals: 5% -> 50%
+    ! direct_access: report -> ignore
     ! unmanaged_groups: refuse -> ignore
     ! protected: root@example.com -> -
     ! mode: exact -> additive
@@ -71,6 +74,7 @@ fn every_loosened_setting_is_reported() {
     ! min_members: 2 -> 1
     ! allow_empty: false -> true
     ! group_removals: 10% -> 3
+    ! permissions: Billing, DNS on example.com -> -
     ! max_duration: 30d -> 90d
     ! require_reason: true -> -
     ! exclusive_with: Approvers -> -
