@@ -110,7 +110,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let mut compared = compare::compare(desired, current, &located, &people, policy, time);
     let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     exclusive::check(desired, &people, time, &mut compared);
-    let warnings = permissions::check(desired, current, &mut compared);
+    let warnings = permissions::check(desired, current, &mut compared.groups, &mut compared.blocked);
     if policy.due {
         compared.leave_out_undated(desired, time);
     }

@@ -5,16 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use super::blocked::changed_permissions;
-use super::compare::Compared;
-use super::{Action, Blocked, BlockedReason, Change, Plan, PlanWarning, SideDoor};
+use super::blocked::{Blocked, BlockedReason, changed_permissions};
+use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning, SideDoor};
 use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
 
 /// Blocks the additions to groups whose permissions differ from their pins. Returns a warning for each such group.
-pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compared) -> Vec<PlanWarning> {
+pub(super) fn check(
+    desired: &Desired,
+    current: &Observed,
+    groups: &mut [GroupPlan],
+    blocked: &mut Vec<Blocked>,
+) -> Vec<PlanWarning> {
     let mut warnings = Vec::new();
     let mut movers: BTreeMap<MemberId, Origin> = BTreeMap::new();
-    for group in &mut compared.groups {
+    for group in &mut *groups {
         let pins = desired.groups.get(&group.name).and_then(|declared| declared.permissions.as_ref());
         let (Some(pins), Some(summary)) = (pins, current.groups.get(&group.id)) else { continue };
         let (lost, gained) = compare_permissions(&pins.value, summary);
@@ -38,15 +42,15 @@ pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compar
         for join in joins {
             let person = join.member.email.clone().map_or(PersonRef::Id(join.member.id), PersonRef::Email);
             let reason = BlockedReason::Permissions { lost: lost.clone(), gained: gained.clone() };
-            let blocked = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
-            compared.blocked.push(Blocked { mode: group.mode, ..blocked });
+            let entry = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
+            blocked.push(Blocked { mode: group.mode, ..entry });
             if let Some(required) = &mut group.required {
                 required.remove(&join.member.id);
             }
             movers.entry(join.member.id).or_insert(join.origin);
         }
     }
-    for group in compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
+    for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
         for mut change in std::mem::take(&mut group.changes) {
             change.held_by = match (change.action, change.expired) {
                 (Action::Remove, None) => movers.get(&change.member.id).cloned(),
@@ -55,7 +59,7 @@ pub(super) fn check(desired: &Desired, current: &Observed, compared: &mut Compar
             if change.held_by.is_some() { group.held.push(change) } else { group.changes.push(change) }
         }
     }
-    compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
+    blocked.sort_by(|a, b| a.group.cmp(&b.group));
     warnings
 }
 

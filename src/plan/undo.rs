@@ -10,7 +10,7 @@ use super::contents::{Action, Change, GroupPlan, Plan};
 use super::guards::{GroupGuards, PlanGuards};
 use super::located::locate_groups;
 use super::people::People;
-use super::{Policy, assemble, guards};
+use super::{Policy, assemble, guards, permissions};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -76,9 +76,12 @@ pub fn undo(
         }
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    let warnings = permissions::check(desired, current, &mut groups, &mut blocked);
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
     let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), false, time);
     plan.blocked = blocked;
+    plan.warnings = warnings;
+    plan.permissions = permissions::pins(desired, &plan);
     guards::check_operations(&mut plan, &people);
     let touched = declared.into_iter().filter(|(_, target)| target.as_ref().is_ok_and(|id| planned.contains(id)));
     guards::check_account(&mut plan, desired, current, &touched.collect());

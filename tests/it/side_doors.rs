@@ -223,3 +223,15 @@ fn saved_plan_is_stale_if_permissions_changed() {
     assert_eq!(world.writes(), Vec::<String>::new());
     before.run("apply p.plan --yes").exits(0);
 }
+
+#[test]
+fn undo_restores_nobody_to_a_group_that_gives_more() {
+    let seed = SEED.replace("root@example.com]\n  Old", "root@example.com, bob@example.com]\n  Old");
+    let files = pinned("[Workers Admin, Legacy]", "alice@example.com, root@example.com");
+    let before = world(&seed, &files);
+    before.run("apply --yes --journal j").exits(0);
+    before.run("undo j --out u").exits(0).says("bob@example.com");
+    let world = world(&SEED.replace("name: Legacy", "name: Billing"), &files);
+    world.write("j", before.read("j"));
+    world.run("undo j --out u").exits(3).says("bob@example.com: not added, because the group gives Billing");
+}
