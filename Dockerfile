@@ -4,13 +4,13 @@
 #   docker build --tag convoke-ci --target ci .
 #
 # "ci" also has a shell, git, curl and jq, for runners that need them (GitLab, the CronJob in examples/ci).
-# For a reproducible build, pin the base images by digest:
-#   --build-arg RUST=rust:1.90-alpine3.22@sha256:… --build-arg ALPINE=alpine:3.22@sha256:…
-ARG RUST=rust:1.90-alpine3.22
-ARG ALPINE=alpine:3.22
+# BINARY=archive takes the binaries of a release from dist/ (see .github/release/image.sh) and builds nothing.
+ARG RUST=rust:1.91.0-alpine3.21@sha256:e9cf108518171a523b0f4f73989d1f35a6c6dc593df52990c29150e57e2ec80a
+ARG ALPINE=alpine:3.22.1@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1
+ARG BINARY=source
 
-FROM ${RUST} AS build
-RUN apk add --no-cache ca-certificates gcc musl-dev
+FROM ${RUST} AS source
+RUN apk add --no-cache gcc musl-dev
 WORKDIR /convoke
 COPY Cargo.toml Cargo.lock README.md ./
 COPY benches benches
@@ -19,14 +19,24 @@ COPY src src
 # The time of the commit, and no paths of this stage, so that the same source gives the same binary.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0 RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/convoke=. --remap-path-prefix=/usr/local/cargo=cargo"
-RUN cargo build --locked --release --bin convoke && cp target/release/convoke /usr/local/bin/convoke
+RUN cargo build --locked --profile dist --bin convoke && cp target/dist/convoke /usr/local/bin/convoke
+
+FROM scratch AS archive
+ARG TARGETARCH
+COPY --chmod=755 dist/convoke-${TARGETARCH} /usr/local/bin/convoke
+
+FROM ${BINARY} AS binary
 
 FROM ${ALPINE} AS ci
 RUN apk add --no-cache bash ca-certificates curl git jq
-COPY --from=build /usr/local/bin/convoke /usr/local/bin/convoke
+COPY --from=binary /usr/local/bin/convoke /usr/local/bin/convoke
 RUN adduser -D -u 65532 convoke
 USER 65532:65532
 WORKDIR /work
+
+# The same on every platform.
+FROM --platform=$BUILDPLATFORM ${ALPINE} AS certificates
+RUN apk add --no-cache ca-certificates
 
 FROM scratch
 ARG SOURCE_DATE_EPOCH=0
@@ -38,8 +48,8 @@ LABEL org.opencontainers.image.title="convoke" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # convoke trusts the certificates of the system.
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /usr/local/bin/convoke /usr/local/bin/convoke
+COPY --from=certificates /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=binary /usr/local/bin/convoke /usr/local/bin/convoke
 COPY LICENSE-MIT LICENSE-APACHE /licenses/
 USER 65532:65532
 WORKDIR /work

@@ -15,10 +15,11 @@ work=$(mktemp -d)
 mkdir -p "$work/$name/completions" "$work/$name/man" "$folder"
 case "$binary" in *.exe) program=convoke.exe ;; *) program=convoke ;; esac
 install -m 755 "$binary" "$work/$name/$program"
-install -m 644 "$root/README.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$work/$name/"
+install -m 644 "$root/README.md" "$root/CHANGELOG.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$work/$name/"
 
-for shell in bash elvish fish powershell zsh; do
-  "$runs" completions "$shell" > "$work/$name/completions/convoke.$shell"
+# The names under which the shells load them.
+for completion in bash=convoke.bash elvish=convoke.elv fish=convoke.fish powershell=_convoke.ps1 zsh=_convoke; do
+  "$runs" completions "${completion%%=*}" > "$work/$name/completions/${completion#*=}"
 done
 "$runs" man > "$work/$name/man/convoke.1"
 # The program lists its own commands, so none is forgotten.

@@ -129,6 +129,35 @@ fn alerts_use_metrics_that_drift_writes() {
 }
 
 #[test]
+fn every_alert_has_a_severity() {
+    let rules = yaml(&repository("examples/ci/kubernetes/alerts.yaml"));
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{rule}");
+    }
+}
+
+#[test]
+fn kustomization_generates_the_config_map() {
+    let Ok(version) = Command::new("kubectl").args(["version", "--client"]).output() else { return };
+    if !version.status.success() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["drift.yaml", "kustomization.yaml"] {
+        fs::copy(repository(&format!("examples/ci/kubernetes/{name}")), folder.path().join(name)).unwrap();
+    }
+    fs::create_dir(folder.path().join("groups")).unwrap();
+    fs::write(folder.path().join("groups/admins.yaml"), ADMINS).unwrap();
+    fs::write(folder.path().join("groups/readers.yaml"), READERS).unwrap();
+    let built = super::action::run("kubectl", &["kustomize", folder.path().to_str().unwrap()]);
+    let documents: Vec<&str> = built.split("\n---\n").collect();
+    assert_eq!(documents.len(), 2, "{built}");
+    let name = documents[0].lines().find_map(|line| line.strip_prefix("  name: ")).unwrap();
+    assert!(name.starts_with("convoke-") && documents[0].contains("alice@example.com"), "{built}");
+    assert!(documents[1].contains(&format!("name: {name}")), "{built}");
+}
+
+#[test]
 fn pod_has_few_permissions() {
     let manifest = yaml(&repository("examples/ci/kubernetes/drift.yaml"));
     let pod = &manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"];

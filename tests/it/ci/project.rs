@@ -156,12 +156,13 @@ fn release_archive_holds_program_manual_and_completions() {
     let release = ".github/workflows/release.yml";
     // There is no toolchain for other machines here. The mock of cargo puts the program under test in place of a
     // build.
-    let built = folder.path().join("target/x86_64-unknown-linux-musl/release");
+    let built = folder.path().join("target/x86_64-unknown-linux-musl/dist");
     let source = folder.path().join("source");
     fs::create_dir_all(source.join(".github/release")).unwrap();
     for file in [
         "Cargo.toml",
         "README.md",
+        "CHANGELOG.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
         ".github/release/archive.sh",
@@ -170,7 +171,7 @@ fn release_archive_holds_program_manual_and_completions() {
         fs::copy(repository(file), source.join(file)).unwrap();
     }
     let cargo = format!(
-        "mkdir -p target/$TARGET/release && printf '#!/bin/sh\\nexec \"{}\" \"$@\"\\n' > target/$TARGET/release/convoke && chmod +x target/$TARGET/release/convoke",
+        "mkdir -p target/$TARGET/dist && printf '#!/bin/sh\\nexec \"{}\" \"$@\"\\n' > target/$TARGET/dist/convoke && chmod +x target/$TARGET/dist/convoke",
         binary().display()
     );
     recorded(folder.path(), &[("cargo", &cargo), ("rustup", ""), ("sudo", ""), ("git", "echo 1700000000")]);
@@ -180,8 +181,8 @@ fn release_archive_holds_program_manual_and_completions() {
         run_script(folder.path(), &script(release, name), &source, &env);
     }
     let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
-    assert!(calls.contains("rustup target add x86_64-unknown-linux-musl"), "{calls}");
-    assert!(calls.contains("cargo build --locked --release --target x86_64-unknown-linux-musl"), "{calls}");
+    assert!(calls.contains("--target x86_64-unknown-linux-musl"), "{calls}");
+    assert!(calls.contains("cargo build --locked --profile dist --target x86_64-unknown-linux-musl"), "{calls}");
     assert!(!built.exists());
 
     let name = format!("convoke-{VERSION}-x86_64-unknown-linux-musl");
@@ -191,8 +192,10 @@ fn release_archive_holds_program_manual_and_completions() {
         "convoke",
         "README.md",
         "LICENSE-MIT",
+        "CHANGELOG.md",
         "completions/convoke.bash",
-        "completions/convoke.zsh",
+        "completions/_convoke",
+        "completions/convoke.fish",
         "man/convoke.1",
         "man/convoke-apply.1",
         "man/convoke-sandbox.1",
@@ -233,27 +236,43 @@ fn image_is_pushed_with_its_version_and_digest() {
     }
     let folder = tempfile::tempdir().unwrap();
     let release = ".github/workflows/release.yml";
-    let docker = "case \"$*\" in login*) cat > /dev/null ;; *--metadata-file*) echo '{\"containerimage.digest\":\"sha256:abc\"}' > metadata.json ;; esac";
+    let docker = "case \"$*\" in login*) cat > /dev/null ;; *--target\\ ci*) echo '{\"containerimage.digest\":\"sha256:ccc\"}' > metadata.json ;; *) echo '{\"containerimage.digest\":\"sha256:abc\"}' > metadata.json ;; esac";
     recorded(folder.path(), &[("docker", docker), ("git", "echo 1700000000")]);
     let image = repository(".github/release/image.sh");
     fs::create_dir_all(folder.path().join(".github/release")).unwrap();
     fs::copy(image, folder.path().join(".github/release/image.sh")).unwrap();
+    for machine in ["x86_64", "aarch64"] {
+        let name = format!("convoke-1.2.3-{machine}-unknown-linux-musl");
+        let dist = folder.path().join("dist");
+        fs::create_dir_all(dist.join(&name)).unwrap();
+        fs::write(dist.join(&name).join("convoke"), machine).unwrap();
+        let archive = dist.join(format!("{name}.tar.gz"));
+        run("tar", &["-czf", archive.to_str().unwrap(), "-C", dist.to_str().unwrap(), &name]);
+    }
+    let summary = folder.path().join("summary").display().to_string();
     let env = [
         ("IMAGE", "ghcr.io/Acme/Access"),
         ("GITHUB_REF_NAME", "v1.2.3"),
         ("GITHUB_SHA", "abc123"),
         ("GITHUB_ACTOR", "alice"),
         ("GH_TOKEN", "secret"),
+        ("GITHUB_STEP_SUMMARY", &summary),
     ];
     run_script(folder.path(), &script(release, "Sign in"), folder.path(), &env);
     let calls = run_script(folder.path(), &script(release, "Build and push"), folder.path(), &env);
     assert!(!calls.contains("secret"), "{calls}");
-    assert!(
-        calls.contains("--tag ghcr.io/acme/access:1.2.3 --metadata-file") && calls.contains("--target ci"),
-        "{calls}"
-    );
-    assert!(calls.contains("SOURCE_DATE_EPOCH=1700000000") && calls.contains("REVISION=abc123"), "{calls}");
-    assert_eq!(fs::read_to_string(folder.path().join("outputs")).unwrap(), "digest=sha256:abc\n");
+    for tag in ["ghcr.io/acme/access:1.2.3 ", "ghcr.io/acme/access:1.2.3-ci "] {
+        let call = calls.lines().find(|call| call.contains(&format!("--tag {tag}"))).unwrap();
+        for part in ["--platform linux/amd64,linux/arm64", "SOURCE_DATE_EPOCH=1700000000", "REVISION=abc123"] {
+            assert!(call.contains(part), "{call}");
+        }
+    }
+    for (platform, machine) in [("amd64", "x86_64"), ("arm64", "aarch64")] {
+        assert_eq!(fs::read_to_string(folder.path().join(format!("dist/convoke-{platform}"))).unwrap(), machine);
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("outputs")).unwrap(), "ci-digest=sha256:ccc\ndigest=sha256:abc\n");
+    let printed = fs::read_to_string(summary).unwrap();
+    assert!(printed.contains("access:1.2.3-ci@sha256:ccc") && printed.contains("access:1.2.3@sha256:abc"), "{printed}");
 }
 
 #[test]
@@ -261,9 +280,13 @@ fn dockerfile_copies_what_exists_and_runs_as_nobody() {
     let text = fs::read_to_string(repository("Dockerfile")).unwrap();
     for line in text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--from")) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        for source in &words[..words.len() - 1] {
+        for source in words[..words.len() - 1].iter().filter(|word| !word.starts_with("--") && !word.starts_with("dist/")) {
             assert!(repository(source).exists(), "{source}");
         }
+    }
+    // Every base image is pinned by its digest.
+    for line in text.lines().filter_map(|line| line.strip_prefix("ARG ")) {
+        assert!(!line.contains(':') || line.contains("@sha256:"), "{line}");
     }
     let last = text.rsplit("\nFROM ").next().unwrap();
     assert!(
@@ -291,12 +314,15 @@ fn pre_commit_hooks_check_the_files() {
     assert_eq!(languages, ["rust", "system"]);
     for hook in hooks.as_array().unwrap() {
         let entry = hook["entry"].as_str().unwrap();
-        let arguments: Vec<&str> = hook["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        let world = crate::harness::nothing().file("groups/a.yaml", "version: 1\ngroups: {}\n");
-        let words: Vec<&str> = entry.split(' ').skip(1).chain(arguments).collect();
-        world.run_with(&words).exits(0);
-        world.write("groups/a.yaml", "version: 1\ngroup: {}\n");
-        world.run_with(&words).exits(65);
+        assert!(hook["args"].is_null());
+        let words: Vec<&str> = entry.split(' ').skip(1).collect();
+        // The README's own file, and the folder that the workflows use.
+        for path in ["convoke.yaml", "groups/a.yaml"] {
+            let world = crate::harness::nothing().file(path, "version: 1\ngroups: {}\n");
+            world.run_with(&words).exits(0);
+            world.write(path, "version: 1\ngroup: {}\n");
+            world.run_with(&words).exits(65);
+        }
     }
 }
 
