@@ -49,6 +49,13 @@ if [ "$ONLY_CHANGED" = true ]; then arguments+=(--only-changed); fi
 if [ "$DUE" = true ]; then arguments+=(--due); fi
 # So that a workflow can tell whether something is due.
 if [ "$COMMAND-$DUE" = plan-true ]; then arguments+=(--detailed-exitcode); fi
+# Other changes that were merged since. A release that the input "version" names may be too old to compare with them.
+if [ "$COMMAND" = apply ] && [ -n "${TIP:-}" ]; then
+  case "$("$CONVOKE/convoke" apply --help)" in
+    *--tip*) arguments+=("--tip=$TIP") ;;
+    *) echo '::warning title=convoke::This version of convoke has no --tip. A job that is run again can take back newer changes.' ;;
+  esac
+fi
 if [ -n "$ACCEPT" ]; then arguments+=("--accept=$ACCEPT"); fi
 if [ -n "$ACCOUNT_ID" ]; then arguments+=("--account-id=$ACCOUNT_ID"); fi
 if [ -n "$SANDBOX" ]; then arguments+=("--sandbox=$SANDBOX"); fi
@@ -97,10 +104,7 @@ run() {
   into=$1
   mkdir -p "$into"
   : > "$into/outputs"
-  if [ -n "$2" ]; then
-    git worktree add --quiet --detach "$into/base" "$2"
-    while IFS= read -r file; do more+=("--base=$into/base/$(git rev-parse --show-prefix)$file"); done < <(list_files)
-  fi
+  if [ -n "$2" ]; then more+=("--base=$2"); fi
   if [ -n "$3" ]; then more+=("--expect=$3"); fi
   case "$COMMAND" in
     plan) more+=("--out=$into/plan.json") ;;

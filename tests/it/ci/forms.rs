@@ -196,6 +196,7 @@ fn submit_to_gitlab(setting: &Setting, inputs: &[(&str, &str)]) -> (bool, String
             ("CI_PROJECT_PATH", "acme/access"),
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ])
+        .env("CI_PROJECT_DIR", &workspace)
         .env("CI_SERVER_URL", format!("file://{}", folder.path().display()))
         .envs(["TASK", "PERSON", "GROUP", "UNTIL", "REASON"].map(|name| (name, "")))
         .envs(inputs.iter().copied())

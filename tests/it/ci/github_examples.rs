@@ -57,6 +57,26 @@ fn change_goes_from_pull_request_to_account() {
 }
 
 #[test]
+fn smallest_workflow_of_the_readme_plans_and_applies() {
+    let Some(setting) = setting() else { return };
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let shown = readme.split("```yaml\n").find(|block| block.starts_with("name: convoke")).unwrap();
+    let file = setting.folder.path().join("convoke.yaml");
+    std::fs::write(&file, shown.split("```").next().unwrap()).unwrap();
+    let run = |command: &str, event: &Event| {
+        let values = json!({ "command": command });
+        setting.runner().run(file.to_str().unwrap(), "convoke", event, values)
+    };
+    let event = setting.pull_request(&[(
+        "groups/admins.yaml",
+        &format!("{}account_id: {ACCOUNT}\n", admins_with("carol@example.com")),
+    )]);
+    succeeded(&run("plan", &event));
+    succeeded(&run("apply", &setting.merged(&event)));
+    assert!(setting.world.members("Admins").contains(&"carol@example.com".into()));
+}
+
+#[test]
 fn merge_queue_stops_a_stale_plan() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);

@@ -94,6 +94,7 @@ fn setting() -> Option<Setting> {
     }
     let programs = tempfile::tempdir().unwrap();
     put_convoke(programs.path());
+    super::action::program(programs.path(), "sleep", "");
     Some(Setting {
         world: given(seed()),
         gitlab: StandIn::start(Kept::default(), answer),
@@ -147,6 +148,7 @@ impl Setting {
             &[
                 ("CI_MERGE_REQUEST_IID", "7"),
                 ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "12"),
+                ("CI_MERGE_REQUEST_PROJECT_ID", "12"),
                 ("CI_MERGE_REQUEST_EVENT_TYPE", kind),
                 ("CI_MERGE_REQUEST_DIFF_BASE_SHA", &base),
             ],
@@ -236,7 +238,10 @@ fn each_pipeline_starts_its_jobs() {
     assert_eq!(setting.jobs(&setting.on_main("schedule", &[("CONVOKE_TASK", "due")])), ["due"]);
     assert_eq!(setting.jobs(&setting.on_main("schedule", &[("CONVOKE_TASK", "drift")])), ["drift"]);
     let mut fork = setting.merge_request("detached");
-    fork.insert("CI_MERGE_REQUEST_SOURCE_PROJECT_ID".into(), "99".into());
+    // The pipeline of a fork's merge request runs in the fork.
+    for name in ["CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_PROJECT_ID"] {
+        fork.insert(name.into(), "99".into());
+    }
     assert_eq!(setting.jobs(&fork), ["validate"]);
     let mut branch = setting.on_main("push", &[]);
     branch.insert("CI_COMMIT_BRANCH".into(), "elsewhere".into());
@@ -325,6 +330,19 @@ fn gitlab_apply_without_review_changes_nothing() {
     let ended = setting.job("apply", &variables, &merge, &[]);
     assert!(ended.code != 0 && ended.log.contains("No merged merge request"), "{}", ended.log);
     assert_eq!(setting.world.account().requests().len(), 0);
+}
+
+#[test]
+fn token_that_is_refused_ends_the_job_and_is_named() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    for token in ["", "expired"] {
+        let mut variables = setting.merge_request("merged_result");
+        variables.insert("GITLAB_TOKEN".into(), token.into());
+        let ended = setting.job("plan", &variables, &merge, &[]);
+        assert!(ended.code != 0 && ended.log.contains("The variable GITLAB_TOKEN is missing"), "{}", ended.log);
+    }
+    assert_eq!(setting.notes(), Vec::<String>::new());
 }
 
 #[test]

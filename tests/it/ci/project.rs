@@ -280,7 +280,9 @@ fn dockerfile_copies_what_exists_and_runs_as_nobody() {
     let text = fs::read_to_string(repository("Dockerfile")).unwrap();
     for line in text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--from")) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        for source in words[..words.len() - 1].iter().filter(|word| !word.starts_with("--") && !word.starts_with("dist/")) {
+        for source in
+            words[..words.len() - 1].iter().filter(|word| !word.starts_with("--") && !word.starts_with("dist/"))
+        {
             assert!(repository(source).exists(), "{source}");
         }
     }
