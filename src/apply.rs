@@ -1,17 +1,21 @@
 //! Applies a plan, and reports only what was seen.
 //!
-//! [`apply`] has four steps over all groups. Each step ends before the next begins:
+//! [`apply`] has five steps over all groups. Each step ends before the next begins:
 //!
 //! 1. **Add**: each group's POST. A batch that the API refuses is split until the refused member is found.
-//! 2. **Prove**: an addition that no answer has shown is read back before any removal.
-//! 3. **Remove**: each group's DELETEs or its PUT, as far as the guards allow at that moment. Members who move to
+//! 2. **Prove**: an addition on which a removal depends, or that no answer has shown, is read back.
+//! 3. **Exchange**: members who move between groups that exclude each other, one after another.
+//! 4. **Remove**: each group's DELETEs or its PUT, as far as the guards allow at that moment. Members who move to
 //!    another group and were not seen there are not removed.
-//! 4. **Compare**: every group that received a request is compared with its target.
+//! 5. **Compare**: every group that received a request is read and compared with its target. No answer to a write is
+//!    enough. A removal that waited for a late reading is then tried again.
 //!
 //! A run makes the plan's changes or fewer, if necessary by other requests. What it learns can prevent a change, but
 //! never cause one. One [`GroupRun`] applies each group. Its [`ledger`](ledger::Ledger) records the state of each
-//! change when an answer or a reading shows it.
+//! change when an answer or a reading shows it. Each request asks first whether the [`evidence`] for it is recent.
 
+mod evidence;
+mod exchange;
 mod group;
 mod ledger;
 mod limits;
@@ -31,8 +35,9 @@ use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, StaleGroup};
 
+use evidence::Evidence;
 use group::GroupRun;
 use limits::RunLimits;
 pub use recheck::{Recheck, recheck};
@@ -51,8 +56,8 @@ pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 pub enum Start {
     /// The plan was made just now.
     Planned,
-    /// The plan was saved. These groups were read again; the others were not.
-    Rechecked(Present),
+    /// These groups were read again; the others were read only if the same run made the plan.
+    Rechecked { present: Present, planned: bool },
 }
 
 /// What a run needs besides its plan.
@@ -78,8 +83,9 @@ struct Run<'a> {
     limits: RunLimits<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
-    /// For each member who leaves a group: the groups that must show the member first.
-    awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
+    evidence: Evidence,
+    /// The groups that differ from the plan, as long as nothing was changed.
+    stale: Mutex<Vec<StaleGroup>>,
     /// Why the journal can no longer be written.
     journal_failed: Mutex<Option<String>>,
     finished: Mutex<u64>,
@@ -96,10 +102,9 @@ struct Run<'a> {
 
 /// Applies a plan, and reports the results.
 pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
-    let reads_all = matches!(start, Start::Planned);
-    let mut present = match start {
-        Start::Planned => Present::new(),
-        Start::Rechecked(present) => present,
+    let (mut present, reads_all) = match start {
+        Start::Planned => (Present::new(), true),
+        Start::Rechecked { present, planned } => (present, planned),
     };
     let run = Run::new(plan, context);
     let mut groups: Vec<GroupRun<'_>> = plan
@@ -111,19 +116,28 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         })
         .collect();
     for group in &groups {
-        group.tell_awaited(&run);
+        run.evidence.note(group.plan.id, &group.present);
         group.tell_limits(&run);
     }
     run.record_members(&groups, |group| LineKind::Before { group: group.reference(), members: group.members() }).await;
 
     join_all(groups.iter_mut().map(|group| group.add(&run))).await;
-    if plan.removes_anybody() {
-        let unproven = groups.iter_mut().filter(|group| group.has_unproven_additions()).collect();
-        run.read_until_consistent(unproven, run.settle_before_the_end()).await;
+    run.prove(&mut groups).await;
+    for member in &plan.exchanges {
+        run.exchange(*member, &mut groups).await;
     }
+    run.prove(&mut groups).await;
     join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
-    let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
-    run.read_until_consistent(changed, run.context.settle_within).await;
+    loop {
+        let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
+        run.read_until_consistent(changed, run.context.settle_within).await;
+        // A late reading may have kept a removal that another one allows now.
+        let again: Vec<&mut GroupRun<'_>> = groups.iter_mut().filter_map(|group| group.reopen(&run)).collect();
+        if again.is_empty() {
+            break;
+        }
+        join_all(again.into_iter().map(|group| group.remove(&run))).await;
+    }
 
     run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
         .await;
@@ -132,16 +146,14 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, context: Context<'a>) -> Self {
-        let leaving: BTreeSet<MemberId> =
-            plan.groups.iter().flat_map(|group| group.removals().map(|change| change.member.id)).collect();
-        let awaited = leaving.into_iter().map(|member| (member, BTreeMap::new())).collect();
         let concurrency = context.client.concurrency();
         Self {
             plan,
             limits: RunLimits::new(plan, context.limits_lifted),
             reader: context.client.settling(),
             context,
-            awaited: Mutex::new(awaited),
+            evidence: Evidence::of(plan),
+            stale: Mutex::default(),
             journal_failed: Mutex::default(),
             finished: Mutex::default(),
             turns: Semaphore::new(concurrency),
@@ -156,6 +168,9 @@ impl<'a> Run<'a> {
     fn closed_by(&self) -> Option<String> {
         if self.is_stopped() {
             return Some("interrupted before it was sent".into());
+        }
+        if !locked(&self.stale).is_empty() && !self.may_have_changed.load(Ordering::Relaxed) {
+            return Some("the plan is stale".into());
         }
         locked(&self.journal_failed).as_ref().map(|error| format!("the journal cannot be written: {error}"))
     }
@@ -178,6 +193,14 @@ impl<'a> Run<'a> {
             tracing::info!(groups = groups.len(), "waiting until readings show the acknowledged writes");
             self.pause(pause.min(left)).await;
             pause *= 2;
+        }
+    }
+
+    /// Before a removal, reads back the additions on which one depends.
+    async fn prove(&self, groups: &mut [GroupRun<'_>]) {
+        if self.plan.removes_anybody() {
+            let unproven = groups.iter_mut().filter(|group| group.needs_proof(self)).collect();
+            self.read_until_consistent(unproven, self.settle_before_the_end()).await;
         }
     }
 
@@ -221,13 +244,14 @@ impl<'a> Run<'a> {
         let mut report = Report {
             blocked: plan.blocked.len() as u64,
             is_blocked: plan.is_blocked(),
-            covers_account: reads_all && self.context.whole_account,
+            covers_account: reads_all && self.context.whole_account && !plan.reports_more(),
             interrupted: self.is_stopped(),
             credentials_refused: self.credentials_refused.load(Ordering::Relaxed),
             wrote: self.wrote.load(Ordering::Relaxed),
             may_have_changed: self.may_have_changed.load(Ordering::Relaxed),
             journal_failed: locked(&self.journal_failed).clone(),
             requests: self.context.client.requests(),
+            stale: std::mem::take(&mut *locked(&self.stale)),
             ..Report::new(plan.digest, groups.collect())
         }
         .judged();
@@ -285,6 +309,7 @@ impl Run<'_> {
 
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
+        let began = Instant::now();
         locked(&self.pauses).begin();
         let mut stop = self.context.stop.clone();
         tokio::select! {
@@ -292,6 +317,10 @@ impl Run<'_> {
             _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
         }
         locked(&self.pauses).end();
+        // A wait of a second or more outdates the readings that a write relies on.
+        if began.elapsed() >= Duration::from_secs(1) {
+            self.context.client.outdate_readings();
+        }
     }
 }
 

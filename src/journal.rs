@@ -118,6 +118,10 @@ pub struct Record {
     pub run: RunFacts,
     /// The changes that the run attempted in each group.
     pub groups: BTreeMap<GroupId, GroupRecord>,
+    /// The number of complete lines.
+    pub lines: u64,
+    /// Whether the journal has its last line. Otherwise the run was killed, or the file was cut.
+    pub ended: bool,
 }
 
 /// The changes that a run attempted in a group, and what it saw there.
@@ -238,7 +242,7 @@ impl LineReader {
                 }
                 LineKind::Run(_) if seq != 1 => Err(JournalError::Gap { line, found: seq }),
                 LineKind::Run(run) => {
-                    self.record = Some(Record { run, groups: BTreeMap::new() });
+                    self.record = Some(Record { run, groups: BTreeMap::new(), lines: 1, ended: false });
                     Ok(())
                 }
                 _ => Err(JournalError::NoRun),
@@ -250,6 +254,8 @@ impl LineReader {
         if seq != number as u64 {
             return Err(JournalError::Gap { line, found: seq });
         }
+        record.lines = seq;
+        record.ended = matches!(kind, LineKind::End { .. });
         match kind {
             LineKind::Run(_) | LineKind::End { .. } => {}
             LineKind::Before { group, members } => {

@@ -43,6 +43,7 @@ pub use beside::{BesideGroups, BesideStanding, direct_access};
 pub use blocked::{Blocked, BlockedReason};
 pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, SideDoor, Since, Summary};
 pub use digest::{Digest, DigestError, fingerprint};
+pub use exclusive::ExclusivePair;
 pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
 pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
@@ -108,9 +109,10 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let located = locate_groups(desired, current, |name| policy.covers(name));
     let people = People::of(current);
     let mut compared = compare::compare(desired, current, &located, &people, policy, time);
-    let unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
-    exclusive::check(desired, &people, time, &mut compared);
+    let mut unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
     let warnings = permissions::check(desired, current, &mut compared.groups, &mut compared.blocked);
+    let exclusions = exclusive::check(desired, current, &people, time, &mut compared);
+    unread.extend(exclusions.unread);
     if policy.due {
         compared.leave_out_undated(desired, time);
     }
@@ -123,6 +125,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan.unread = unread;
     plan.warnings = warnings;
     plan.permissions = permissions::pins(desired, &plan);
+    (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
     guards::check_operations(&mut plan, &people);
     guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {
@@ -172,6 +175,8 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         requests: None,
         permissions: BTreeMap::new(),
         guards,
+        exclusive: Vec::new(),
+        exchanges: Vec::new(),
         checksum: None,
         unread: BTreeSet::new(),
     }

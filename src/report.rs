@@ -43,6 +43,9 @@ pub struct Report {
     /// Whether any write may have taken effect.
     #[serde(skip)]
     pub may_have_changed: bool,
+    /// Groups that differ from the plan; nothing was changed because of them.
+    #[serde(skip)]
+    pub stale: Vec<StaleGroup>,
     /// Whether the run planned and read every declared group, so that the report can describe the account.
     pub covers_account: bool,
     /// The requests sent to the API.
@@ -132,6 +135,17 @@ pub struct StaleGroup {
     pub permissions: Option<String>,
 }
 
+impl StaleGroup {
+    /// A group with everybody who joined or left it since the plan.
+    #[must_use]
+    pub fn of_change(group: &GroupPlan, present: &Membership) -> Self {
+        let ids = |members: &Membership| -> BTreeSet<MemberId> { members.keys().copied().collect() };
+        let (before, now) = (ids(&group.observed), ids(present));
+        let difference = Some(Difference::new(group, present, &(&now - &before), &(&before - &now)));
+        Self { name: group.name.clone(), renamed_to: None, difference, permissions: None }
+    }
+}
+
 /// The members who joined and left a group because of somebody else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
@@ -201,6 +215,7 @@ impl Report {
             blocked: 0,
             is_blocked: false,
             may_have_changed: false,
+            stale: Vec::new(),
             covers_account: false,
             requests: 0,
             groups,

@@ -71,8 +71,14 @@ impl<'a> GroupRun<'a> {
         !self.plan.operations.is_empty()
     }
 
-    pub fn has_unproven_additions(&self) -> bool {
-        self.ledger.has_unproven_additions(&self.present)
+    /// Whether a removal depends on an addition that no reading has shown, or an addition was neither shown by its
+    /// answer nor by a reading.
+    pub fn needs_proof(&self, run: &Run<'_>) -> bool {
+        let mut unproven = self.ledger.unproven_additions(&self.present).peekable();
+        let leaving = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
+        let may_break = leaving > 0 && ((self.present.len() - leaving) as u64) < self.plan.guards.least();
+        (may_break && unproven.peek().is_some())
+            || unproven.any(|(member, shown)| !shown || run.evidence.is_awaited(member, self.plan.id))
     }
 
     /// Whether the group must still be compared with its target.
@@ -91,6 +97,11 @@ impl GroupRun<'_> {
     pub async fn add(&mut self, run: &Run<'_>) {
         for operation in &self.plan.operations {
             if let Operation::Post(members) = operation {
+                // Those who leave another group first are added by an exchange.
+                let waits = |id: &MemberId| run.evidence.after(self.plan.id, *id).is_some();
+                if members.iter().all(waits) {
+                    continue;
+                }
                 let missing = members.iter().filter(|id| !self.present.contains(id)).copied().collect();
                 self.post(missing, run).await;
                 run.finish_one();
@@ -105,10 +116,34 @@ impl GroupRun<'_> {
         for operation in &self.plan.operations {
             match operation {
                 Operation::Post(_) => continue,
-                Operation::Delete(member) => self.delete(*member, run).await,
+                Operation::Delete(member) if run.evidence.leaves_first(self.plan.id, *member) => continue,
+                Operation::Delete(member) if self.ledger.is_open(*member) => self.delete(*member, run).await,
+                Operation::Delete(_) => {}
                 Operation::Put(_) => self.replace(run).await,
             }
             run.finish_one();
+        }
+    }
+
+    /// Opens the removals that waited for another group, if it shows their members now.
+    pub fn reopen(&mut self, run: &Run<'_>) -> Option<&mut Self> {
+        let awaiting = self.ledger.awaiting();
+        let ready: Vec<MemberId> =
+            awaiting.into_iter().filter(|id| run.evidence.awaited_in(*id, self.plan.id).is_none()).collect();
+        if ready.is_empty() || self.closed_by(run).is_some() {
+            return None;
+        }
+        self.ledger.record_all(&ready, &State::Open);
+        Some(self)
+    }
+
+    /// Before a removal: if only additions that no reading shows would keep the guards, reads the group.
+    pub async fn prove_for_guards(&mut self, member: MemberId, run: &Run<'_>) {
+        let mut gone = self.ledger.removed();
+        gone.insert(member);
+        let left = self.present.difference(&gone).count();
+        if (left as u64) < self.plan.guards.least() && self.ledger.unproven_additions(&self.present).next().is_some() {
+            run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
         }
     }
 
@@ -126,12 +161,19 @@ impl GroupRun<'_> {
     /// Adds these members. A refused member does not block the others: the batch is split until the member is found.
     pub(super) async fn post(&mut self, members: Vec<MemberId>, run: &Run<'_>) {
         let mut batches = vec![members];
-        while let Some(batch) = batches.pop() {
+        while let Some(mut batch) = batches.pop() {
+            batch.retain(|member| self.may_add(*member, run));
             if batch.is_empty() {
                 continue;
             }
             match self.send_until_known(&Operation::Post(batch.clone()), run).await {
-                Ok(()) => {}
+                Ok(()) => {
+                    // While the request waited, a group that excludes this one may have shown some of them.
+                    let open: Vec<MemberId> = batch.iter().copied().filter(|id| self.ledger.is_open(*id)).collect();
+                    if open.len() < batch.len() && self.closed_by(run).is_none() {
+                        batches.push(open);
+                    }
+                }
                 Err(error) if error.concerns() == Concern::Member && batch.len() > 1 => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second.to_vec(), first.to_vec()]);
@@ -143,12 +185,22 @@ impl GroupRun<'_> {
 }
 
 impl GroupRun<'_> {
-    async fn delete(&mut self, member: MemberId, run: &Run<'_>) {
+    /// Whether no group that excludes this one shows the member. Otherwise the ledger gets the reason.
+    pub(super) fn may_add(&mut self, member: MemberId, run: &Run<'_>) -> bool {
+        let exclusion = self.exclusion_of(member, run);
+        if let Some(reason) = &exclusion {
+            self.ledger.give_up([&member], &State::Failed(reason.clone()));
+        }
+        exclusion.is_none()
+    }
+
+    pub(super) async fn delete(&mut self, member: MemberId, run: &Run<'_>) {
         if !self.present.contains(&member) {
             return;
         }
+        self.prove_for_guards(member, run).await;
         if let Err(reason) = self.allow_delete(member, run) {
-            return self.ledger.keep(member, reason);
+            return self.keep(member, reason, run);
         }
         match self.send_until_known(&Operation::Delete(member), run).await {
             Ok(()) => {}
@@ -169,6 +221,12 @@ impl GroupRun<'_> {
         for _ in 0..MAX_SENDS {
             if let Some(reason) = self.closed_by(run) {
                 return self.leave(State::Skipped(reason));
+            }
+            let put = Operation::Put(Vec::new());
+            if self.is_outdated(&put, run) {
+                self.refresh(&put, run).await;
+                last = "each reading was outdated before the request could be sent".into();
+                continue;
             }
             if let Err(error) = self.read(run).await {
                 return self.leave(State::Failed(format!("the group cannot be read: {}", error.reason())));
@@ -213,7 +271,11 @@ impl GroupRun<'_> {
     /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
     pub(super) fn choose_members(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
         let mut chosen = self.present.clone();
-        chosen.extend(self.ledger.outstanding(Action::Add, &self.present));
+        for member in self.ledger.outstanding(Action::Add, &self.present) {
+            if self.may_add(member, run) {
+                chosen.insert(member);
+            }
+        }
         let leaving = self.ledger.outstanding(Action::Remove, &self.present);
         let sent = self.ledger.removed();
         let mut count = self.removal_count(&sent);
@@ -226,10 +288,19 @@ impl GroupRun<'_> {
                     count = with_them;
                     chosen.remove(&member);
                 }
-                Err(reason) => self.ledger.keep(member, reason),
+                Err(reason) => self.keep(member, reason, run),
             }
         }
         chosen
+    }
+
+    /// Records why a removal is not made, or on what it waits.
+    pub(super) fn keep(&mut self, member: MemberId, reason: String, run: &Run<'_>) {
+        let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
+        match !ends && run.evidence.awaited_in(member, self.plan.id).is_some() {
+            true => self.ledger.await_elsewhere(member, reason),
+            false => self.ledger.keep(member, reason),
+        }
     }
 
     /// Records why the remaining changes are not made.

@@ -16,7 +16,9 @@ pub(super) enum State {
     Unknown(String),
     /// The API answered that it made the change.
     Acknowledged,
-    /// An answer or a reading after the request has shown the effect.
+    /// The answer to the request showed the effect. It may be an echo.
+    Shown,
+    /// A reading after the request has shown the effect.
     Proven,
     /// The change was refused or not sent, for this reason. If a later reading shows its effect, somebody else made it.
     Failed(String),
@@ -26,12 +28,23 @@ pub(super) enum State {
     NotRepeated(String),
     /// The removal is not made, because of a guard or to keep the member's access.
     Kept(String),
+    /// As `Kept`, until a reading shows the member in another group.
+    Awaiting(String),
     Skipped(String),
+}
+
+impl State {
+    /// Whether a request was sent for the change and not refused.
+    const fn was_tried(&self) -> bool {
+        !matches!(self, Self::Open | Self::Failed(_) | Self::Kept(_) | Self::Awaiting(_) | Self::Skipped(_))
+    }
 }
 
 /// Every change of a group with its state.
 pub(super) struct Ledger<'a> {
     changes: BTreeMap<MemberId, (&'a Change, State)>,
+    /// The members who were seen to have left the groups that exclude this one.
+    left_first: BTreeSet<MemberId>,
 }
 
 /// The final state of a group's changes.
@@ -46,7 +59,8 @@ struct Outcomes {
 
 impl<'a> Ledger<'a> {
     pub fn new(plan: &'a GroupPlan) -> Self {
-        Self { changes: plan.carried_out().map(|change| (change.member.id, (change, State::Open))).collect() }
+        let changes = plan.carried_out().map(|change| (change.member.id, (change, State::Open))).collect();
+        Self { changes, left_first: BTreeSet::new() }
     }
 
     pub fn record(&mut self, member: MemberId, state: State) {
@@ -65,6 +79,33 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// Records that a removal waits until another group shows the member.
+    pub fn await_elsewhere(&mut self, member: MemberId, reason: String) {
+        match self.changes.get_mut(&member) {
+            Some((_, State::Unknown(_))) | None => self.keep(member, reason),
+            Some((_, state)) => *state = State::Awaiting(reason),
+        }
+    }
+
+    /// The removals that wait for another group.
+    pub fn awaiting(&self) -> Vec<MemberId> {
+        let waiting = self.changes.iter().filter(|(_, (_, state))| matches!(state, State::Awaiting(_)));
+        waiting.map(|(member, _)| *member).collect()
+    }
+
+    /// Records that the member has left the groups that exclude this one.
+    pub fn note_left(&mut self, member: MemberId) {
+        self.left_first.insert(member);
+    }
+
+    pub fn is_open(&self, member: MemberId) -> bool {
+        matches!(self.changes.get(&member), Some((_, State::Open)))
+    }
+
+    pub fn change(&self, member: MemberId) -> Option<&'a Change> {
+        self.changes.get(&member).map(|(change, _)| *change)
+    }
+
     /// Records why changes without a request are given up.
     pub fn give_up<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, reason: &State) {
         for member in members {
@@ -74,12 +115,28 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether an addition was sent and may have been made, but no answer or reading shows it.
-    pub fn has_unproven_additions(&self, present: &BTreeSet<MemberId>) -> bool {
-        self.changes.iter().any(|(member, (change, state))| {
-            let may_hold = matches!(state, State::Unknown(_) | State::Acknowledged | State::Proven);
-            change.action == Action::Add && may_hold && !present.contains(member)
+    /// The additions that were sent and may have been made, but that no reading shows; each with whether the answer
+    /// showed it.
+    pub fn unproven_additions(&self, present: &BTreeSet<MemberId>) -> impl Iterator<Item = (MemberId, bool)> {
+        self.changes.iter().filter_map(|(member, (change, state))| {
+            let is_shown = match state {
+                State::Shown => true,
+                State::Unknown(_) | State::Acknowledged | State::Proven => false,
+                _ => return None,
+            };
+            (change.action == Action::Add && !present.contains(member)).then_some((*member, is_shown))
         })
+    }
+
+    /// Records the additions that the answer to their request shows.
+    pub fn show<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>) {
+        for member in members {
+            if let Some((Change { action: Action::Add, .. }, state @ State::Acknowledged)) =
+                self.changes.get_mut(member)
+            {
+                *state = State::Shown;
+            }
+        }
     }
 
     /// Records a state for every change of the request.
@@ -92,7 +149,7 @@ impl<'a> Ledger<'a> {
         for (member, (change, state)) in &mut self.changes {
             let was_sent = matches!(
                 state,
-                State::Unknown(_) | State::Acknowledged | State::SaidToBeGone(_) | State::NotRepeated(_)
+                State::Unknown(_) | State::Acknowledged | State::Shown | State::SaidToBeGone(_) | State::NotRepeated(_)
             );
             if was_sent && holds(change, present.contains(member)) {
                 *state = State::Proven;
@@ -103,8 +160,10 @@ impl<'a> Ledger<'a> {
     /// The changes of one kind that are not visible and not given up.
     pub fn outstanding(&self, action: Action, present: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
         let open = self.changes.iter().filter(|(member, (change, state))| {
-            let given_up =
-                matches!(state, State::Failed(_) | State::NotRepeated(_) | State::Kept(_) | State::Skipped(_));
+            let given_up = matches!(
+                state,
+                State::Failed(_) | State::NotRepeated(_) | State::Kept(_) | State::Awaiting(_) | State::Skipped(_)
+            );
             change.action == action && !given_up && !holds(change, present.contains(member))
         });
         open.map(|(member, _)| *member).collect()
@@ -113,7 +172,7 @@ impl<'a> Ledger<'a> {
     /// Whether the members contradict an answer of the API, or an earlier observation.
     pub fn is_contradicted_by(&self, present: &BTreeSet<MemberId>) -> bool {
         self.changes.iter().any(|(member, (change, state))| {
-            let claimed = matches!(state, State::Acknowledged | State::Proven | State::SaidToBeGone(_));
+            let claimed = matches!(state, State::Acknowledged | State::Shown | State::Proven | State::SaidToBeGone(_));
             claimed && !holds(change, present.contains(member))
         })
     }
@@ -121,7 +180,7 @@ impl<'a> Ledger<'a> {
     /// The members whom requests have removed or may have removed, even if no reading shows it yet.
     pub fn removed(&self) -> BTreeSet<MemberId> {
         let sent = self.changes.iter().filter(|(_, (change, state))| {
-            let cannot_hold = matches!(state, State::Open | State::Failed(_) | State::Kept(_) | State::Skipped(_));
+            let cannot_hold = !state.was_tried();
             change.action == Action::Remove && !cannot_hold
         });
         sent.map(|(member, _)| *member).collect()
@@ -142,8 +201,17 @@ impl<'a> Ledger<'a> {
         let mut outcomes = Outcomes::default();
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
-            let unmade = |reason: String| UnmadeChange { action: change.action, member: change.member.clone(), reason };
-            let was_tried = !matches!(state, State::Open | State::Failed(_) | State::Kept(_) | State::Skipped(_));
+            let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
+            let in_neither = match self.left_first.contains(&change.member.id) {
+                true => format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor ")),
+                false => String::new(),
+            };
+            let unmade = |reason: String| UnmadeChange {
+                action: change.action,
+                member: change.member.clone(),
+                reason: reason + &in_neither,
+            };
+            let was_tried = state.was_tried();
             if holds(change, present.contains(&change.member.id)) {
                 match change.action {
                     Action::Add if was_tried => outcomes.added.push(change.member.clone()),
@@ -154,7 +222,7 @@ impl<'a> Ledger<'a> {
                 continue;
             }
             match state {
-                State::Kept(reason) => outcomes.kept.push(unmade(reason.clone())),
+                State::Kept(reason) | State::Awaiting(reason) => outcomes.kept.push(unmade(reason.clone())),
                 State::Skipped(reason) => outcomes.skipped.push(unmade(reason.clone())),
                 State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(unmade(reason.clone())),
                 State::Unknown(reason) | State::NotRepeated(reason) if is_read => {
@@ -163,14 +231,14 @@ impl<'a> Ledger<'a> {
                 State::Unknown(reason) | State::NotRepeated(reason) => {
                     outcomes.failed.push(unmade(format!("it is unknown whether the change was made: {reason}")));
                 }
-                State::Acknowledged if is_read => {
+                State::Acknowledged | State::Shown if is_read => {
                     let what = match change.action {
                         Action::Add => "is not in the group",
                         Action::Remove => "is still in the group",
                     };
                     outcomes.failed.push(unmade(format!("the API accepted the change, but the member {what}")));
                 }
-                State::Acknowledged => {
+                State::Acknowledged | State::Shown => {
                     let reason = "it is unknown whether the change was made: the API accepted the change, but the \
                                   group could not be read afterwards";
                     outcomes.failed.push(unmade(reason.into()));

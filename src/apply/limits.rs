@@ -111,7 +111,10 @@ impl GroupRun<'_> {
         count: RemovalCount,
         run: &Run<'_>,
     ) -> Result<(), String> {
-        let reason = run.awaited_in(member).or_else(|| self.protection_of(member, run));
+        // A removal by an ended entry waits for no addition.
+        let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
+        let awaited = if ends { None } else { run.evidence.awaited_in(member, self.plan.id) };
+        let reason = awaited.or_else(|| self.protection_of(member, run));
         match reason.or_else(|| self.guard_against(left)) {
             Some(reason) => Err(reason),
             None => run.limits.count(self.plan, count),
@@ -129,12 +132,12 @@ impl GroupRun<'_> {
     /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
     pub(super) fn still_allows(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
         match operation {
-            Operation::Post(_) => true,
+            Operation::Post(members) => members.iter().all(|member| self.may_add(*member, run)),
             Operation::Put(members) => self.choose_members(run).iter().eq(members),
             Operation::Delete(member) => match self.allow_delete(*member, run) {
                 Ok(()) => true,
                 Err(reason) => {
-                    self.ledger.keep(*member, reason);
+                    self.keep(*member, reason, run);
                     false
                 }
             },
@@ -177,27 +180,5 @@ impl GroupRun<'_> {
             self.ledger.members(Action::Add).filter(|id| !self.before.contains(id)).collect();
         let present = self.present.union(removed).filter(|id| !added.contains(id)).count();
         RemovalCount { removed: removed.len() as u64, present: present as u64 }
-    }
-
-    /// Records which members who move to this group were not seen in it yet. They must stay in their old groups.
-    pub fn tell_awaited(&self, run: &Run<'_>) {
-        let mut awaited = locked(&run.awaited);
-        for member in self.ledger.members(Action::Add) {
-            if let Some(groups) = awaited.get_mut(&member) {
-                match self.present.contains(&member) {
-                    true => drop(groups.remove(&self.plan.id)),
-                    false => drop(groups.insert(self.plan.id, self.plan.name.clone())),
-                }
-            }
-        }
-    }
-}
-
-impl Run<'_> {
-    /// Why a member must stay in the groups that they leave: another group does not show them yet.
-    fn awaited_in(&self, member: MemberId) -> Option<String> {
-        let awaited = locked(&self.awaited);
-        let name = awaited.get(&member)?.values().next()?;
-        Some(format!("kept, because the addition to {:?} is not proven", name.as_str()))
     }
 }

@@ -1,17 +1,17 @@
-//! Reads the groups of a saved plan again before the first write.
+//! Reads the groups of a plan again before the first write: of a saved plan, and after a question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::{GroupId, GroupRef, Membership};
-use crate::plan::{Freshness, GroupPlan, Plan};
+use crate::model::{GroupId, GroupName, GroupRef, Member, MemberId, Membership};
+use crate::plan::{Change, Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
-/// Whether a saved plan can still be applied.
+/// Whether a plan can still be applied.
 #[derive(Clone, Debug)]
 pub enum Recheck {
     /// The plan's changes are still valid.
@@ -24,7 +24,7 @@ pub enum Recheck {
     Stale(Vec<StaleGroup>),
 }
 
-/// Reads every group that the plan changes, and compares its name and members with the plan.
+/// Reads every group that the plan changes or relies on, and compares its name and members with the plan.
 ///
 /// # Errors
 ///
@@ -34,19 +34,21 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     if changed.is_empty() {
         return Ok(fresh(plan, &BTreeMap::new()));
     }
+    let mut wanted: BTreeMap<GroupId, GroupRef> = BTreeMap::new();
+    let destinations = plan.destinations();
+    for group in changed.iter().map(|group| GroupRef { id: group.id, name: group.name.clone() }) {
+        wanted.insert(group.id, group);
+    }
+    let relied = plan.exclusive.iter().map(|pair| &pair.other).chain(destinations.values().map(|(group, _)| group));
+    wanted.extend(relied.map(|group| (group.id, group.clone())));
     // The plan identifies groups by id, people by name. Both must be the same group as before.
     let groups = client.user_groups().await?;
     let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
     let mut named = Vec::new();
-    for group in changed {
+    for group in wanted.into_values() {
         let changed = groups.get(&group.id).and_then(|found| plan.changed_permissions(group.id, found));
         if changed.is_some() {
-            stale.push(StaleGroup {
-                name: group.name.clone(),
-                renamed_to: None,
-                difference: None,
-                permissions: changed,
-            });
+            stale.push(StaleGroup { name: group.name, renamed_to: None, difference: None, permissions: changed });
             continue;
         }
         match groups.get(&group.id).map(|found| &found.name) {
@@ -58,28 +60,63 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
             }
         }
     }
-    let reading = named.iter().map(async |group| {
-        let target = GroupRef { id: group.id, name: group.name.clone() };
-        client.group_members(&target).await
-    });
-    for (group, answer) in named.iter().zip(join_all(reading).await) {
-        let (name, renamed_to) = (group.name.clone(), None);
-        let members = match answer {
-            Ok(members) => members,
+    let answers = join_all(named.iter().map(|group| client.group_members(group))).await;
+    for (group, answer) in named.into_iter().zip(answers) {
+        match answer {
+            Ok(members) => {
+                present.insert(group.id, Arc::new(members));
+            }
             Err(error) if error.kind == ApiErrorKind::NotFound => {
-                stale.push(StaleGroup { name, renamed_to, difference: None, permissions: None });
-                continue;
+                stale.push(StaleGroup { name: group.name, renamed_to: None, difference: None, permissions: None });
             }
             Err(error) => return Err(error),
-        };
-        let ids = members.keys().copied().collect();
-        if let Freshness::Stale { added, removed } = group.freshness(&ids) {
-            let difference = Some(Difference::new(group, &members, &added, &removed));
-            stale.push(StaleGroup { name, renamed_to, difference, permissions: None });
         }
-        present.insert(group.id, Arc::new(members));
     }
+    for group in changed {
+        let Some(members) = present.get(&group.id) else { continue };
+        if let Freshness::Stale { added, removed } = group.freshness(&members.keys().copied().collect()) {
+            let difference = Some(Difference::new(group, members, &added, &removed));
+            stale.push(StaleGroup { name: group.name.clone(), renamed_to: None, difference, permissions: None });
+        }
+    }
+    stale.extend(broken_moves(plan, &destinations, &present));
+    present.retain(|id, _| plan.groups.iter().any(|group| group.id == *id && !group.operations.is_empty()));
     Ok(if stale.is_empty() { fresh(plan, &present) } else { Recheck::Stale(stale) })
+}
+
+/// The groups in which a reading contradicts what the plan relies on: members who stay there while they leave another
+/// group, and members who are not there while they join a group that excludes it.
+fn broken_moves(
+    plan: &Plan,
+    destinations: &BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)>,
+    present: &BTreeMap<GroupId, Arc<Membership>>,
+) -> Vec<StaleGroup> {
+    let mut found: BTreeMap<GroupName, Difference> = BTreeMap::new();
+    let groups = plan.by_id();
+    let is_added = |group: GroupId, member: &MemberId| {
+        groups.get(&group).is_some_and(|group| group.additions().any(|change| change.member.id == *member))
+    };
+    for (group, members) in destinations.values() {
+        let Some(now) = present.get(&group.id) else { continue };
+        let left = members.iter().filter(|id| !now.contains_key(id) && !is_added(group.id, id));
+        for id in left {
+            let known = groups.get(&group.id).and_then(|group| group.observed.get(id));
+            let member = known.map_or(Member { id: *id, email: None, status: None }, |known| Member::clone(known));
+            found.entry(group.name.clone()).or_default().removed.push(member);
+        }
+    }
+    for pair in &plan.exclusive {
+        let (Some(now), Some(group)) = (present.get(&pair.other.id), groups.get(&pair.group.id)) else { continue };
+        let waits = |change: &&Change| change.after.iter().any(|first| first.id == pair.other.id);
+        for change in group.additions().filter(|change| !waits(change)) {
+            if let Some(member) = now.get(&change.member.id) {
+                found.entry(pair.other.name.clone()).or_default().added.push(Member::clone(member));
+            }
+        }
+    }
+    let stale =
+        |(name, difference)| StaleGroup { name, renamed_to: None, difference: Some(difference), permissions: None };
+    found.into_iter().map(stale).collect()
 }
 
 fn fresh(plan: &Plan, present: &BTreeMap<GroupId, Arc<Membership>>) -> Recheck {

@@ -14,6 +14,9 @@ use crate::plan::{Action, Operation};
 /// How often a request is sent before its changes are given up.
 pub(super) const MAX_SENDS: usize = 4;
 
+/// How often a request is prepared again because a reading became outdated before it could be sent.
+const MAX_OUTDATED: usize = 3;
+
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
@@ -67,6 +70,26 @@ impl GroupRun<'_> {
     /// Sends a request once, and records it before and after. `None` if it was not sent: no further requests may be sent,
     /// or it would remove somebody who must stay. The ledger then has the reason.
     pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<Written> {
+        for _ in 0..MAX_OUTDATED {
+            if self.closed_by(run).is_none() && self.is_outdated(operation, run) {
+                // A PUT names the members of its own reading and is chosen again.
+                if matches!(operation, Operation::Put(_)) {
+                    return None;
+                }
+                self.refresh(operation, run).await;
+            }
+            let written = self.send_once(operation, run).await?;
+            let is_unsent = matches!(&written, Err(error) if error.fate == Fate::NotSent);
+            if !is_unsent || run.closed_by().is_some() || !self.is_outdated(operation, run) {
+                return Some(written);
+            }
+        }
+        let reason = "not sent: each reading was outdated before the request could be sent";
+        self.ledger.record_all(operation.members(), &State::Failed(reason.into()));
+        None
+    }
+
+    async fn send_once(&mut self, operation: &Operation, run: &Run<'_>) -> Option<Written> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
         if let Some(reason) = self.closed_by(run) {
@@ -92,11 +115,15 @@ impl GroupRun<'_> {
         run.wrote.store(true, Ordering::Relaxed);
         (self.wrote, self.is_whole) = (true, false);
         let (client, group) = (run.context.client, self.reference());
+        let is_recent = || !self.is_outdated(operation, run);
         let written = match operation {
-            Operation::Post(members) => client.add_members(&group, members).await,
+            Operation::Post(members) => {
+                let may_add = |member: &MemberId| self.exclusion_of(*member, run).is_none();
+                client.add_members(&group, members, &|| is_recent() && members.iter().all(may_add)).await
+            }
             Operation::Put(members) => client.replace_members(&group, members).await,
             Operation::Delete(member) => {
-                let may_send = || self.allow_delete(*member, run).is_ok();
+                let may_send = || is_recent() && self.allow_delete(*member, run).is_ok();
                 client.remove_member(&group, *member, &may_send).await
             }
         };
@@ -107,7 +134,7 @@ impl GroupRun<'_> {
         if let Err(error) = run.context.journal.answered(announced, fate, ray, error).await {
             run.note_journal_failure(&error);
         }
-        self.learn(operation, &effect, &changes, &written, run).await;
+        self.learn(&effect, &changes, &written, run);
         // What was learned while the request waited for its turn may have stopped it.
         if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
             return None;
@@ -143,22 +170,13 @@ impl GroupRun<'_> {
         self.ledger.give_up(changes, &state);
     }
 
-    /// Processes an answer.
-    async fn learn(
-        &mut self,
-        operation: &Operation,
-        effect: &Effect,
-        changes: &[MemberId],
-        written: &Written,
-        run: &Run<'_>,
-    ) {
+    /// Processes an answer. Members that it lists are shown, not proven: it may be an echo of the request.
+    fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written, run: &Run<'_>) {
         match written {
             Ok(Answered { result, .. }) => {
                 run.may_have_changed.store(true, Ordering::Relaxed);
                 self.ledger.record_all(changes, &State::Acknowledged);
-                if let Some(members) = result {
-                    self.learn_from_answer(operation, effect, members, run).await;
-                }
+                self.ledger.show(result.iter().flatten().filter(|member| effect.adds.contains(member)));
             }
             Err(error) => {
                 run.note_failure(error);
@@ -188,28 +206,6 @@ impl GroupRun<'_> {
         }
     }
 
-    /// The answer to a POST or a PUT lists members. It shows the complete group only if it lists exactly the expected
-    /// members. Otherwise it proves only the additions that it lists.
-    async fn learn_from_answer(
-        &mut self,
-        operation: &Operation,
-        effect: &Effect,
-        members: &BTreeSet<MemberId>,
-        run: &Run<'_>,
-    ) {
-        let expected = match operation {
-            Operation::Put(named) => named.iter().copied().collect(),
-            Operation::Post(_) | Operation::Delete(_) => &self.present | &effect.adds,
-        };
-        if *members == expected {
-            self.see(members.clone(), run).await;
-            return;
-        }
-        self.present.extend(members.intersection(&effect.adds));
-        self.ledger.observe(&self.present);
-        self.tell_awaited(run);
-    }
-
     /// Reads the complete group.
     pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
         let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
@@ -225,7 +221,7 @@ impl GroupRun<'_> {
         self.present = members;
         self.is_whole = true;
         self.ledger.observe(&self.present);
-        self.tell_awaited(run);
+        run.evidence.note(self.plan.id, &self.present);
         self.tell_limits(run);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
     }

@@ -24,6 +24,10 @@ use crate::model::{GroupId, GroupRef};
 const FRESH: Duration = Duration::from_secs(1);
 /// The longest wait between attempts within a short grace period.
 const GRACE_STEP: Duration = Duration::from_secs(4);
+/// A reading of this age is not relied on.
+const READING_LASTS: Duration = Duration::from_secs(10);
+/// After a wait of this length, no earlier reading is relied on.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 /// How long reads that settle a write may continue after a stop, and after the last change that was then in flight.
 const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 
@@ -75,6 +79,10 @@ pub(super) struct ClientHistory {
     pub clock_ahead: Option<SignedDuration>,
     /// The requests that the last answer left, and for how long.
     pub allowance: Option<(u64, Duration)>,
+    /// When the last reading of each group began that was complete; without a group, of the list of groups.
+    readings: BTreeMap<Option<GroupId>, Instant>,
+    /// When the run last asked a question, or ended a wait of [`LONG_WAIT`] or longer.
+    interrupted: Option<Instant>,
 }
 
 /// What the attempts of one call showed so far.
@@ -165,6 +173,38 @@ impl Caller {
         self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
     }
 
+    /// Remembers a complete reading that began at this time.
+    pub(super) fn remember_reading(&self, of: Option<GroupId>, began: Option<Instant>) {
+        if let Some(began) = began {
+            self.history().readings.insert(of, began);
+        }
+    }
+
+    /// Makes all readings so far outdated.
+    pub(super) fn outdate_readings(&self) {
+        self.history().interrupted = Some(Instant::now());
+    }
+
+    fn note_wait(&self, since: Instant) {
+        if since.elapsed() >= LONG_WAIT {
+            self.outdate_readings();
+        }
+    }
+
+    /// Whether a write must not rely on the last reading of a group, or of the list of groups. The list counts as long
+    /// as the groups do: what outdates it is an interruption after it, not its age alone.
+    pub(super) fn is_outdated(&self, of: Option<GroupId>) -> bool {
+        let history = self.history();
+        let outdated = |of: &Option<GroupId>, lasts: Duration| {
+            let Some(read) = history.readings.get(of) else { return true };
+            history.interrupted.is_some_and(|interrupted| *read < interrupted) || read.elapsed() >= lasts
+        };
+        match of {
+            None => outdated(&None, READING_LASTS),
+            Some(_) => outdated(&of, READING_LASTS) || outdated(&None, Duration::MAX),
+        }
+    }
+
     pub(super) fn history(&self) -> MutexGuard<'_, ClientHistory> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,11 +230,12 @@ impl Caller {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let wait = Wait { until: until.into_std(), why, status: error.status, attempt: error.attempts };
-        let _announced = self.notices.announce(wait);
+        let (_announced, since) = (self.notices.announce(wait), Instant::now());
         tokio::select! {
             () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}
         }
+        self.note_wait(since);
     }
 
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, ApiError> {
@@ -342,13 +383,17 @@ impl Caller {
         let (pace, left) = match call.retry {
             Retry::Never if queued > FRESH => return Err(TooLong { wait: Duration::ZERO }),
             Retry::Never => (Pace::Pressing, left.min(FRESH - queued)),
-            Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed | Retry::Unsent => (Pace::Even, left),
+            // A wait would outdate the readings that a write relies on.
+            Retry::Unsent => (Pace::Pressing, left),
+            _ if call.settles => (Pace::Pressing, left),
+            Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed => (Pace::Even, left),
         };
         let status = attempts.last.as_ref().and_then(|failure| failure.status);
         let request = AdmitRequest { pace, at_most: left, status, attempt: attempts.made + 1 };
         let ticket = self.pacer.admit(request).await?;
         if ticket.waited {
             deadline.begin(asked);
+            self.note_wait(asked);
         }
         Ok(ticket)
     }

@@ -110,6 +110,18 @@ impl Client {
         Self { settles: true, ..self.clone() }
     }
 
+    /// Makes all readings so far outdated, because the run waited or asked a question.
+    pub fn outdate_readings(&self) {
+        self.caller.outdate_readings();
+    }
+
+    /// Whether no write may rely on the last reading of this group, or without a group on that of the list of groups:
+    /// it is 10 seconds old, or the run has waited for a second or asked a question since.
+    #[must_use]
+    pub fn is_outdated(&self, group: Option<GroupId>) -> bool {
+        self.caller.is_outdated(group)
+    }
+
     /// Until when reads that settle a write are sent: three seconds after the stop. If a change was in flight at the
     /// stop, three seconds after it ended. `None` before a stop.
     #[must_use]
@@ -124,7 +136,9 @@ impl Client {
     /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
-        let groups = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
+        let listing = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE);
+        let groups = listing.read().await?;
+        self.caller.remember_reading(None, listing.began());
         let groups: BTreeMap<GroupId, GroupSummary> =
             groups.into_iter().map(|(id, group)| (id, group.into())).collect();
         let created = groups.iter().filter_map(|(id, group)| Some((*id, group.created_on?)));
@@ -140,7 +154,9 @@ impl Client {
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
         let call = self.read(ApiOperation::ListGroupMembers, Some(group), &path);
-        let members = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE).read().await?;
+        let listing = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE);
+        let members = listing.read().await?;
+        self.caller.remember_reading(Some(group.id), listing.began());
         Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
     }
 
@@ -290,11 +306,11 @@ impl Client {
     }
 
     /// Adds members to a group. Members who are already in the group are allowed. One bad member makes the API refuse
-    /// all.
-    pub async fn add_members(&self, group: &GroupRef, members: &[MemberId]) -> Written {
+    /// all. `may_send` is asked immediately before each attempt, after all waiting.
+    pub async fn add_members(&self, group: &GroupRef, members: &[MemberId], may_send: &dyn Fn() -> bool) -> Written {
         let operation = ApiOperation::AddMembers(members.len());
         let call = self.write(operation, Method::POST, group, None, Some(members));
-        self.send(&call, &|| true).await
+        self.send(&call, may_send).await
     }
 
     /// Makes these the only members of the group. The request is tried once and not delayed for long, because the

@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::answer::{ListPage, PageInfo};
 use super::call::{Call, Caller};
@@ -78,6 +80,8 @@ pub(super) struct Listing<'a, T> {
     call: Call,
     /// The page size to request for the first page.
     per_page: u64,
+    /// When the first page of the last reading was requested.
+    began: Mutex<Option<Instant>>,
     rows: PhantomData<fn() -> T>,
 }
 
@@ -85,7 +89,12 @@ impl<'a, T: ListRow> Listing<'a, T> {
     /// The list that `call` reads, with `per_page` rows on a page.
     pub(super) fn new(caller: &'a Caller, call: Call, per_page: u64) -> Self {
         let call = Call { retry: Retry::ReadPage, ..call };
-        Self { caller, call, per_page, rows: PhantomData }
+        Self { caller, call, per_page, began: Mutex::default(), rows: PhantomData }
+    }
+
+    /// When the last reading began, after all waiting.
+    pub(super) fn began(&self) -> Option<Instant> {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The complete list by id. A contradictory list is read again.
@@ -171,7 +180,13 @@ impl<'a, T: ListRow> Listing<'a, T> {
         let mut query = call.message.url.query_pairs_mut();
         query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
         drop(query);
-        Ok(self.caller.call(&call).await?.result)
+        let begin = || {
+            if number == 1 {
+                *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            true
+        };
+        Ok(self.caller.call_if(&call, &begin).await?.result)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `apply`: applies the configuration, or a saved plan, to the account.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::cloudflare::Client;
 use crate::journal::Journal;
-use crate::model::RunStatus;
+use crate::model::{GroupName, RunStatus};
 use crate::observe;
 use crate::plan::{Digest, Plan};
 use crate::render::view::Stale;
@@ -126,7 +127,18 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
     }
-    let report = carry_out(&connection, &plan, start, args, output).await?;
+    let start = match still_valid(&connection, &plan, start, args).await? {
+        Ok(start) => start,
+        Err(groups) => {
+            show::stale(groups, connection.client.requests(), output);
+            return Ok(Exit::Stale);
+        }
+    };
+    let mut report = carry_out(&connection, &plan, start, args, output).await?;
+    if !report.stale.is_empty() && !report.may_have_changed {
+        show::stale(std::mem::take(&mut report.stale), connection.client.requests(), output);
+        return Ok(Exit::Stale);
+    }
     if report.wrote {
         output.something_changed();
     }
@@ -170,7 +182,7 @@ async fn prepare_saved(
     let remaining = observe::check_token_user(client, &remaining, args.options.accept_self).await?;
     drop(watching);
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
-    Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked(present)) })
+    Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked { present, planned: false }) })
 }
 
 /// Why this is not the reviewed plan, if it is not.
@@ -224,6 +236,41 @@ async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool
     let answer =
         answer.map_err(|error| Failure::system("the terminal cannot be used to ask for confirmation", error))?;
     Ok(answer.trim() == "yes")
+}
+
+/// Reads again what the plan relies on, if it is too old: a question was asked, or the run has waited. Returns the groups
+/// that make the plan stale, if there are any.
+async fn still_valid(
+    connection: &Connection,
+    plan: &Plan,
+    start: Start,
+    args: &ApplyArgs,
+) -> Result<Result<Start, Vec<StaleGroup>>, Failure> {
+    let client = &connection.client;
+    let asked = plan.summary.requests > 0 && !args.yes;
+    if asked {
+        client.outdate_readings();
+    }
+    let mut changed = plan.groups.iter().filter(|group| !group.operations.is_empty());
+    if !changed.any(|group| client.is_outdated(Some(group.id))) {
+        return Ok(Ok(start));
+    }
+    let planned = matches!(start, Start::Planned | Start::Rechecked { planned: true, .. });
+    let (present, remaining) = match apply::recheck(client, plan).await? {
+        Recheck::Fresh { present, remaining } => (present, remaining),
+        Recheck::Stale(groups) => return Ok(Err(groups)),
+    };
+    let lifted = args.accept.is_some();
+    let broken = remaining.refusals.iter().filter(|refusal| !(lifted && refusal.guard.is_limit()));
+    let broken: BTreeSet<&GroupName> = broken.filter_map(|refusal| refusal.group.as_ref()).collect();
+    let stale: Vec<StaleGroup> = remaining
+        .groups
+        .iter()
+        .zip(&plan.groups)
+        .filter(|(now, _)| broken.contains(&now.name))
+        .map(|(now, before)| StaleGroup::of_change(before, &now.observed))
+        .collect();
+    Ok(if stale.is_empty() { Ok(Start::Rechecked { present, planned }) } else { Err(stale) })
 }
 
 async fn carry_out(

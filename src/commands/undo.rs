@@ -13,7 +13,7 @@ use crate::cli::{ConnectionArgs, FileArgs, FormatArgs};
 use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::observe;
-use crate::plan::{Plan, Policy, Reversal};
+use crate::plan::{Plan, PlanWarning, Policy, Reversal};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     request.check_output("--out", Some(&args.out))?;
     let record = files::read_journal(&args.journal)?;
     // The files are read for their guards and modes, for example `protected`.
-    let desired = config::load(&request.files.paths()?)?;
+    let desired = config::load_checked(&request.files.paths()?, request.time)?;
     let account_id = record.run.account_id;
     if let Some(other) = request.account(&desired)?.filter(|other| *other != account_id) {
         let message = format!("the journal is for account {account_id}, but the files are for {other}");
@@ -64,6 +64,14 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let mut undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
     undoing.requests = Some(client.requests());
+    if !record.ended {
+        undoing.warnings.push(PlanWarning {
+            message: format!("the journal has no end after line {}", record.lines),
+            help: "the run was killed, or the file was cut: compare the account with the files before you apply".into(),
+            origin: None,
+            difference: None,
+        });
+    }
     let saved = files::save_plan(&undoing, &args.out);
     let apply = request.apply_saved_command(&args.out);
     // Only a saved plan can be applied.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contents::Since;
+use super::guards::Guard;
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
 /// A declared entry or group that cannot be applied.
@@ -90,6 +91,22 @@ pub enum BlockedReason {
         /// Whether the person is already in both groups, and stays in both.
         present: bool,
     },
+    /// The person is in a group that excludes this one, and the plan does not remove the person there.
+    ExclusiveMember {
+        /// The other group.
+        group: GroupName,
+        /// Why the other group cannot be read, if it cannot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+    /// The person moves between groups that exclude each other, and no order of requests keeps this guard.
+    ExclusiveOrder {
+        guard: Guard,
+        /// The group that would have too few members meanwhile.
+        group: GroupName,
+        /// Everybody whose move is blocked for this reason.
+        people: Vec<Member>,
+    },
 }
 
 impl fmt::Display for Blocked {
@@ -103,7 +120,7 @@ impl fmt::Display for BlockedReason {
         match self {
             Self::UnknownPerson { similar, .. } => match similar.as_slice() {
                 [] => write!(f, "not a member of the account; invite the person first"),
-                similar => write!(f, "not a member of the account; did you mean {}?", alternatives(similar)),
+                similar => write!(f, "not a member of the account; did you mean {}?", listed(similar, "or")),
             },
             Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
             Self::AmbiguousPerson { candidates } => {
@@ -139,6 +156,19 @@ impl fmt::Display for BlockedReason {
                 write!(f, "already in both this group and {group} ({origin}), which exclude each other; ")?;
                 write!(f, "both memberships stay until one of the entries is removed")
             }
+            Self::ExclusiveMember { group, cause: None } => write!(
+                f,
+                "in {}, and the groups exclude each other; this plan does not remove the person there",
+                group.as_str()
+            ),
+            Self::ExclusiveMember { group, cause: Some(cause) } => {
+                write!(f, "{} excludes this group, and its members cannot be read: {cause}", group.as_str())
+            }
+            Self::ExclusiveOrder { guard, group, people } => {
+                let (guard, group, people) = (guard.name(), group.as_str(), listed(people, "and"));
+                write!(f, "moves between groups that exclude each other, and {group} would break {guard} meanwhile; ")?;
+                write!(f, "move {people} in two changes")
+            }
         }
     }
 }
@@ -157,14 +187,14 @@ pub(super) fn changed_permissions(lost: &[String], gained: &[String]) -> String 
 }
 
 /// "a, b or c": members by address, or by id if they have none.
-fn alternatives(members: &[Member]) -> String {
+fn listed(members: &[Member], joint: &str) -> String {
     let named = |member: &Member| match &member.email {
         Some(email) => email.to_string(),
         None => member.id.to_string(),
     };
     let mut names: Vec<String> = members.iter().map(named).collect();
     match names.pop() {
-        Some(last) if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        Some(last) if !names.is_empty() => format!("{} {joint} {last}", names.join(", ")),
         last => last.unwrap_or_default(),
     }
 }

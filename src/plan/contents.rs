@@ -11,6 +11,7 @@ use super::attribution::Attribution;
 use super::base::BaseChange;
 use super::blocked::Blocked;
 use super::digest::{Digest, fingerprint};
+use super::exclusive::ExclusivePair;
 use super::guards::{GroupGuards, PlanGuards, Refusal};
 use super::operations::Operation;
 use crate::model::{
@@ -63,6 +64,12 @@ pub struct Plan {
     pub permissions: BTreeMap<GroupId, Vec<String>>,
     /// The guards that concern more than one group, at the time of the plan.
     pub guards: PlanGuards,
+    /// The exclusions of every group that somebody joins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusive: Vec<ExclusivePair>,
+    /// The members who leave a group before they join one that excludes it, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<MemberId>,
     /// Groups that were not read and decide about a removal. The removal is held until they are read.
     #[serde(skip)]
     pub(super) unread: BTreeSet<GroupId>,
@@ -164,6 +171,9 @@ pub struct Change {
     /// For a held removal: the blocked line that may mean this member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Origin>,
+    /// For an addition: the groups that exclude this one and that the member leaves first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GroupRef>,
     /// Whether the change under review causes it; null without a base.
     pub since: Option<Since>,
     /// For a removal: when the member was added to the group, if it was requested and the API reports it.
@@ -235,7 +245,21 @@ impl Change {
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
         let (via, from, until, reason, expired) = (None, None, None, None, None);
         let (held_by, since, added_at) = (None, None, None);
-        Self { action, member, origin, via, from, until, reason, expired, held_by, since, added_at, by: None }
+        Self {
+            action,
+            member,
+            origin,
+            via,
+            from,
+            until,
+            reason,
+            expired,
+            after: Vec::new(),
+            held_by,
+            since,
+            added_at,
+            by: None,
+        }
     }
 
     /// The addition of a member by an entry.
@@ -376,12 +400,17 @@ impl Plan {
         self.groups.iter().filter(|group| group.in_sync()).count() as u64
     }
 
-    /// Whether the plan covers everything that the files declare and found no difference. Only then is the account in
-    /// sync.
+    /// Whether the plan covers everything that the files declare and found no difference, and no group that the settings
+    /// ask to report. Only then is the account in sync.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
-        let side_door = self.warnings.iter().any(|warning| warning.difference.is_some());
-        !self.narrowed && !side_door && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
+        !self.narrowed && !self.reports_more() && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
+    }
+
+    /// Whether `drift` reports a difference beside the memberships of the declared groups.
+    #[must_use]
+    pub fn reports_more(&self) -> bool {
+        !self.unmanaged_groups.is_empty() || self.warnings.iter().any(|warning| warning.difference.is_some())
     }
 
     /// Whether applying would remove anybody.

@@ -3,13 +3,13 @@
 //! Additions come first over the whole plan: every POST is sent before the first PUT or DELETE. A member who moves
 //! between groups therefore never loses access.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Action, Change, GroupPlan};
-use crate::model::{MemberId, Mode};
+use crate::model::{GroupId, MemberId, Mode};
 
 /// If single changes would take more requests than this, all members are replaced at once.
 const MAX_SINGLE_REQUESTS: usize = 3;
@@ -52,23 +52,45 @@ mod list_of_one {
     }
 }
 
-/// Decides the operations of every group.
+/// Decides the operations of every group. A member who moves between groups that exclude each other is removed and
+/// added by requests of their own, between the other additions and the other removals.
 pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
     let leaving: BTreeSet<MemberId> =
         groups.iter().flat_map(GroupPlan::removals).map(|change| change.member.id).collect();
+    let mut first: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
+    for change in groups.iter().flat_map(GroupPlan::additions) {
+        for group in &change.after {
+            first.entry(group.id).or_default().insert(change.member.id);
+        }
+    }
     for group in groups {
-        group.operations = match group.mode {
-            Mode::Observe => Vec::new(),
-            Mode::Additive => one_by_one(&group.changes),
-            // A replacement would do more than the due changes.
-            Mode::Exact if due => one_by_one(&group.changes),
-            Mode::Exact if single_requests(&group.changes) > MAX_SINGLE_REQUESTS => replacing(group, &leaving),
-            Mode::Exact => one_by_one(&group.changes),
+        let first = first.remove(&group.id).unwrap_or_default();
+        let waits = |change: &Change| !change.after.is_empty();
+        let goes_first = |change: &Change| change.action == Action::Remove && first.contains(&change.member.id);
+        let rest: Vec<&Change> = group.changes.iter().filter(|change| !waits(change) && !goes_first(change)).collect();
+        let joins_wait = group.changes.iter().any(waits);
+        // A replacement would do more than the due changes.
+        let replaces = group.mode == Mode::Exact && !due && single_requests(&rest) > MAX_SINGLE_REQUESTS;
+        group.operations = if group.mode == Mode::Observe {
+            Vec::new()
+        } else {
+            // The members who leave another group, or on whom the guards of an exchange may depend, are added before
+            // the replacement.
+            let early = |id: &MemberId| !replaces || leaving.contains(id) || joins_wait || !first.is_empty();
+            let adding = posting(of(&rest, Action::Add).filter(early).collect());
+            let exchanged = first.iter().map(|id| Operation::Delete(*id));
+            let waiting = group.changes.iter().filter(|change| waits(change));
+            let joining = waiting.map(|change| Operation::Post(vec![change.member.id]));
+            let removing = match replaces {
+                true => vec![Operation::Put(sorted_target(group))],
+                false => of(&rest, Action::Remove).map(Operation::Delete).collect(),
+            };
+            adding.into_iter().chain(exchanged).chain(joining).chain(removing).collect()
         };
     }
 }
 
-fn single_requests(changes: &[Change]) -> usize {
+fn single_requests(changes: &[&Change]) -> usize {
     let removals = of(changes, Action::Remove).count();
     match removals {
         // One POST adds any number.
@@ -77,24 +99,12 @@ fn single_requests(changes: &[Change]) -> usize {
     }
 }
 
-fn one_by_one(changes: &[Change]) -> Vec<Operation> {
-    let joining: Vec<MemberId> = of(changes, Action::Add).collect();
-    let removals = of(changes, Action::Remove);
-    posting(joining).into_iter().chain(removals.map(Operation::Delete)).collect()
-}
-
-/// One PUT, after a POST for the members that another group loses.
-fn replacing(group: &GroupPlan, leaving: &BTreeSet<MemberId>) -> Vec<Operation> {
-    let moving: Vec<MemberId> = of(&group.changes, Action::Add).filter(|id| leaving.contains(id)).collect();
-    let put = Operation::Put(sorted_target(group));
-    posting(moving).into_iter().chain([put]).collect()
-}
-
 /// [`GroupPlan::target`] as a sorted list. A set would cost more than everything else here.
 fn sorted_target(group: &GroupPlan) -> Vec<MemberId> {
-    let removed: BTreeSet<MemberId> = of(&group.changes, Action::Remove).collect();
+    let changing = |action| group.changes.iter().filter(move |change| change.action == action).map(|c| c.member.id);
+    let removed: BTreeSet<MemberId> = changing(Action::Remove).collect();
     let staying = group.observed.keys().filter(|id| !removed.contains(id)).copied();
-    let joining = of(&group.changes, Action::Add).filter(|id| !group.observed.contains_key(id));
+    let joining = changing(Action::Add).filter(|id| !group.observed.contains_key(id));
     let mut target: Vec<MemberId> = staying.chain(joining).collect();
     target.sort_unstable();
     target
@@ -105,6 +115,6 @@ fn posting(mut members: Vec<MemberId>) -> Option<Operation> {
     (!members.is_empty()).then_some(Operation::Post(members))
 }
 
-fn of(changes: &[Change], action: Action) -> impl Iterator<Item = MemberId> {
+fn of(changes: &[&Change], action: Action) -> impl Iterator<Item = MemberId> {
     changes.iter().filter(move |change| change.action == action).map(|change| change.member.id)
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, GroupPlan, Plan};
+use super::compare::hold;
+use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning};
 use super::guards::{GroupGuards, PlanGuards};
 use super::located::locate_groups;
 use super::people::People;
-use super::{Policy, assemble, guards, permissions};
+use super::{Policy, assemble, exclusive, guards, permissions};
 use crate::model::{
-    Desired, DesiredGroup, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
 
 /// Marks a change for which the journal does not prove that the run made it.
@@ -40,7 +41,8 @@ pub struct AttemptedChange {
 /// Plans the inverse of every attempted change whose effect is present now, even if somebody else made it.
 ///
 /// Guards and mode come from the files that declare the group now, found by its id. Groups that are observed or
-/// undeclared are planned as observed: the plan shows them, and applying does not change them.
+/// undeclared are planned as observed: the plan shows them, and applying does not change them. Nobody is removed whose
+/// restoring addition is not carried out, so undoing a move leaves nobody without both groups.
 #[must_use]
 pub fn undo(
     reversals: &BTreeMap<GroupId, Reversal>,
@@ -53,15 +55,14 @@ pub fn undo(
     let declared = locate_groups(desired, current, |_| true);
     let names: BTreeMap<GroupId, &GroupName> =
         declared.iter().filter_map(|(name, target)| Some((*target.as_ref().ok()?, name))).collect();
-    let (mut groups, mut blocked) = (Vec::new(), Vec::new());
+    let (mut groups, mut blocked, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for (id, reversal) in reversals {
         let name = names.get(id).copied();
         let known_as = [Some(&reversal.name), name, current.groups.get(id).map(|group| &group.name)];
-        if !policy.only.is_empty() && !known_as.into_iter().flatten().any(|name| policy.only.contains(name)) {
-            continue;
-        }
+        let is_named = policy.only.is_empty() || known_as.into_iter().flatten().any(|name| policy.only.contains(name));
+        let observed = current.memberships.get(id);
         let group = name.and_then(|name| Some((name, desired.groups.get(name)?)));
-        match current.memberships.get(id) {
+        match observed.filter(|_| is_named) {
             Some(observed) => {
                 let name = name.or(known_as[2]).unwrap_or(&reversal.name);
                 let guards = match group {
@@ -69,19 +70,28 @@ pub fn undo(
                     None => GroupGuards::undeclared(&desired.settings),
                 };
                 let declared = group.map(|(_, group)| group);
-                let undoing = Undoing { id: *id, name, reversal, declared, guards, observed };
-                groups.push(undoing.plan(&people, &mut blocked));
+                let undoing = Undoing { id: *id, name, reversal, declared, guards, observed, time };
+                groups.push(undoing.plan(&people, &mut blocked, &mut warnings));
             }
-            None => blocked.extend(vanished(*id, reversal, current)),
+            None if is_named => blocked.extend(vanished(*id, reversal, current)),
+            None => {}
         }
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    let warnings = permissions::check(desired, current, &mut groups, &mut blocked);
+    warnings.extend(permissions::check(desired, current, &mut groups, &mut blocked));
+    let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
+    let lost = lost(reversals, current, &groups);
+    for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
+        let held = hold(&mut group.changes, |member| lost.get(&member.id).cloned());
+        group.held.extend(held);
+    }
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
     let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), false, time);
     plan.blocked = blocked;
     plan.warnings = warnings;
     plan.permissions = permissions::pins(desired, &plan);
+    plan.unread = exclusions.unread;
+    (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
     guards::check_operations(&mut plan, &people);
     let touched = declared.into_iter().filter(|(_, target)| target.as_ref().is_ok_and(|id| planned.contains(id)));
     guards::check_account(&mut plan, desired, current, &touched.collect());
@@ -90,6 +100,25 @@ pub fn undo(
     }
     plan.recount();
     plan
+}
+
+/// Everybody whom the run removed from a group, who is not there and whose addition is not planned, with the line that
+/// announces the removal.
+fn lost(
+    reversals: &BTreeMap<GroupId, Reversal>,
+    current: &Observed,
+    groups: &[GroupPlan],
+) -> BTreeMap<MemberId, Origin> {
+    let mut lost = BTreeMap::new();
+    for (id, reversal) in reversals {
+        let planned = groups.iter().filter(|group| group.id == *id).flat_map(GroupPlan::additions);
+        let mut back: BTreeSet<MemberId> = planned.map(|change| change.member.id).collect();
+        back.extend(current.memberships.get(id).into_iter().flat_map(|members| members.keys()));
+        for (member, attempt) in reversal.attempts.iter().filter(|(id, attempt)| !attempt.added && !back.contains(id)) {
+            lost.entry(*member).or_insert_with(|| attempt.origin.clone());
+        }
+    }
+    lost
 }
 
 fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Blocked> {
@@ -109,10 +138,11 @@ struct Undoing<'a> {
     declared: Option<&'a DesiredGroup>,
     guards: GroupGuards,
     observed: &'a Arc<Membership>,
+    time: Timestamp,
 }
 
 impl Undoing<'_> {
-    fn plan(self, people: &People<'_>, blocked: &mut Vec<Blocked>) -> GroupPlan {
+    fn plan(self, people: &People<'_>, blocked: &mut Vec<Blocked>, warnings: &mut Vec<PlanWarning>) -> GroupPlan {
         let (mut changes, mut removals) = (Vec::new(), Vec::new());
         let mut unresolved = false;
         for (member, attempt) in &self.reversal.attempts {
@@ -121,6 +151,20 @@ impl Undoing<'_> {
             }
             if attempt.added {
                 removals.push(change(Action::Remove, *member, attempt, people));
+                continue;
+            }
+            if let Some((entry, until)) = self.ended(*member, people) {
+                warnings.push(PlanWarning {
+                    message: format!(
+                        "{} is not restored to {:?}: the access ended at {until} ({})",
+                        entry.person,
+                        self.name.as_str(),
+                        entry.origin
+                    ),
+                    help: "to give the access again, change `until` and apply the files".into(),
+                    origin: Some(entry.origin.clone()),
+                    difference: None,
+                });
                 continue;
             }
             match people.resolve(&PersonRef::Id(*member)) {
@@ -147,6 +191,22 @@ impl Undoing<'_> {
             blocked: u64::from(unresolved),
             ..GroupPlan::new(self.id, self.name, mode, &origin, self.guards, self.observed)
         }
+    }
+
+    /// The entry that ended the member's access, if no entry gives it now.
+    fn ended(&self, member: MemberId, people: &People<'_>) -> Option<(&DesiredMember, Timestamp)> {
+        let group = self.declared?;
+        let texts: BTreeSet<&str> = people.texts(member).collect();
+        let names_them = |entry: &&DesiredMember| match &entry.person {
+            PersonRef::Id(id) => *id == member,
+            PersonRef::Email(email) => texts.contains(email.folded()),
+        };
+        let entries: Vec<&DesiredMember> = group.members.iter().filter(names_them).collect();
+        if entries.iter().any(|entry| entry.belongs_at(self.time)) {
+            return None;
+        }
+        let ended = entries.into_iter().filter_map(|entry| Some((entry, entry.until()?)));
+        ended.filter(|(_, until)| *until <= self.time).max_by_key(|(_, until)| *until)
     }
 }
 

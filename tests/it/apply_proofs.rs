@@ -227,10 +227,10 @@ fn undeclared_members_do_not_disturb_additive_groups() {
 }
 
 #[test]
-fn only_removals_need_a_final_reading() {
+fn every_change_needs_a_final_reading() {
     for (desired, requests) in [
-        // List and members, GET /user for removals, the write, and a reading after a DELETE.
-        (&["a@example.com", "b@example.com", "c@example.com"][..], 3),
+        // List and members, GET /user for removals, the write, and a reading after it.
+        (&["a@example.com", "b@example.com", "c@example.com"][..], 4),
         (&["a@example.com"][..], 5),
     ] {
         let seed = Seed::default().person("c@example.com").group("A", ["a@example.com", "b@example.com"]);

@@ -190,7 +190,10 @@ fn reverted_change_is_reported_as_missing() {
             Fault::EditBefore(Edit::remove("Team", "mallory@example.com")),
         ));
     let world = given(seed).groups(&[("Team", &["alice@example.com", "bob@example.com"])]);
-    world.run("apply --yes --max-wait 1s").exits(5).says("it was made, but the last reading does not show it");
+    world
+        .run("apply --yes --max-wait 1s")
+        .exits(5)
+        .says("the API accepted the change, but the member is not in the group");
     world.run("apply --yes").exits(0);
     assert_eq!(world.members("Team"), ["alice@example.com", "bob@example.com"]);
 }

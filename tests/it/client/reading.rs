@@ -334,7 +334,7 @@ async fn new_group_or_token_is_waited_for() {
     let client = server.client();
     client.user_groups().await.unwrap();
     assert_eq!(client.group_members(&group()).await.unwrap().len(), 3);
-    client.add_members(&group(), &[id(1)]).await.unwrap();
+    client.add_members(&group(), &[id(1)], &|| true).await.unwrap();
     assert_eq!(server.seen().len(), 8);
 }
 
@@ -358,7 +358,7 @@ async fn group_missing_long_before_or_after_its_creation_is_gone() {
         client.user_groups().await.unwrap();
         let error = client.group_members(&group()).await.unwrap_err();
         assert_eq!((error.kind, error.attempts), (ApiErrorKind::NotFound, 1));
-        let error = client.add_members(&group(), &[id(1)]).await.unwrap_err();
+        let error = client.add_members(&group(), &[id(1)], &|| true).await.unwrap_err();
         assert_eq!((error.kind, error.attempts), (ApiErrorKind::NotFound, 1));
     }
 }
@@ -388,7 +388,7 @@ async fn settling_reads_continue_after_a_stop() {
     let error = client.group_members(&group()).await.unwrap_err();
     assert_eq!((error.kind, server.seen().len()), (ApiErrorKind::Stopped, 0));
     assert_eq!(client.settling().group_members(&group()).await.unwrap().len(), 3);
-    let error = client.settling().add_members(&group(), &[id(1)]).await.unwrap_err();
+    let error = client.settling().add_members(&group(), &[id(1)], &|| true).await.unwrap_err();
     assert_eq!(error.fate, Fate::NotSent);
     assert_eq!(server.seen().len(), 2);
 }
@@ -417,7 +417,7 @@ async fn failing_connections_end_after_30_seconds() {
     let error = client.user_groups().await.unwrap_err();
     assert_eq!((error.kind, start.elapsed().as_secs()), (ApiErrorKind::Unreachable, 30));
     // Later requests do not wait that long again.
-    assert_eq!(client.add_members(&group(), &[id(1)]).await.unwrap_err().fate, Fate::NotSent);
+    assert_eq!(client.add_members(&group(), &[id(1)], &|| true).await.unwrap_err().fate, Fate::NotSent);
     assert_eq!(start.elapsed().as_secs(), 30);
 }
 

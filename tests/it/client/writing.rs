@@ -19,7 +19,7 @@ fn answered(written: Written) -> Option<BTreeSet<MemberId>> {
 async fn each_write_is_sent_as_documented() {
     let server = Server::start(|_, _| page([1, 2], json!(null))).await;
     let client = server.client();
-    let written = client.add_members(&group(), &[id(1)]).await;
+    let written = client.add_members(&group(), &[id(1)], &|| true).await;
     assert_eq!(written.as_ref().unwrap().ray.as_deref(), Some("8f00-AMS"));
     assert_eq!(answered(written), Some(BTreeSet::from([id(1), id(2)])));
     answered(client.replace_members(&group(), &[id(1), id(2)]).await);
@@ -50,7 +50,7 @@ async fn incomplete_answer_proves_nothing() {
     for result in [json!(null), json!({ "id": id(1) }), json!([{ "id": "x" }]), twice] {
         let body = json!({ "success": true, "errors": [], "result": result });
         let server = Server::start(move |_, _| Reply::json(&body)).await;
-        assert_eq!(answered(server.client().add_members(&group(), &[id(1)]).await), None, "{result}");
+        assert_eq!(answered(server.client().add_members(&group(), &[id(1)], &|| true).await), None, "{result}");
     }
     for info in [
         json!({ "total_count": 4 }),
@@ -63,7 +63,7 @@ async fn incomplete_answer_proves_nothing() {
     ] {
         let figures = info.clone();
         let server = Server::start(move |_, _| page(0..3, figures.clone())).await;
-        assert_eq!(answered(server.client().add_members(&group(), &[id(1)]).await), None, "{info}");
+        assert_eq!(answered(server.client().add_members(&group(), &[id(1)], &|| true).await), None, "{info}");
     }
 }
 
@@ -73,7 +73,7 @@ async fn errors(reply: Reply) -> [ApiError; 3] {
     let server = Server::start(move |_, _| reply.clone()).await;
     let client = server.client();
     let written = [
-        client.add_members(&group(), &[id(1)]).await,
+        client.add_members(&group(), &[id(1)], &|| true).await,
         client.replace_members(&group(), &[id(1)]).await,
         client.remove_member(&group(), id(1), &|| true).await,
     ];
@@ -129,7 +129,7 @@ async fn refusal_concerns_member_or_group() {
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
     let client = client(&unused_address());
-    let add = client.add_members(&group(), &[id(1)]).await.unwrap_err();
+    let add = client.add_members(&group(), &[id(1)], &|| true).await.unwrap_err();
     let replace = client.replace_members(&group(), &[id(1)]).await.unwrap_err();
     assert_eq!((add.fate, replace.fate), (Fate::NotSent, Fate::NotSent));
     assert_eq!((add.kind, replace.kind), (ApiErrorKind::Unreachable, ApiErrorKind::Unreachable));
@@ -144,7 +144,7 @@ async fn rate_limited_post_is_repeated_put_is_not() {
         _ => page([1], json!(null)),
     };
     let server = Server::start(script).await;
-    answered(server.client().add_members(&group(), &[id(1)]).await);
+    answered(server.client().add_members(&group(), &[id(1)], &|| true).await);
     assert_eq!(server.seen().len(), 2);
 
     let server = Server::start(script).await;

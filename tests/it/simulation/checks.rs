@@ -292,7 +292,7 @@ fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChan
         // A change that an earlier run of a saved plan made is not this run's change, even if a PUT makes it again.
         let was_so = match &carried.before {
             Start::Planned => false,
-            Start::Rechecked(before) => {
+            Start::Rechecked { present: before, .. } => {
                 before.get(&change.group).is_some_and(|before| before.contains(&change.member) == change.joined)
             }
         };
@@ -350,7 +350,7 @@ fn report_is_true(
         let is_reported_once = done + failed.len() == 1;
         let was_so = match &carried.before {
             Start::Planned => false,
-            Start::Rechecked(before) => {
+            Start::Rechecked { present: before, .. } => {
                 before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add))
             }
         };

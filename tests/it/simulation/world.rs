@@ -257,7 +257,8 @@ impl World {
             Recheck::Stale(_) => Ok(None),
             Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
             Recheck::Fresh { present, remaining } => {
-                let (start, plan) = (Start::Rechecked(present), plan.with_refusals(remaining.refusals));
+                let (start, plan) =
+                    (Start::Rechecked { present, planned: false }, plan.with_refusals(remaining.refusals));
                 Ok(Some(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await))
             }
         }

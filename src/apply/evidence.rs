@@ -1,0 +1,215 @@
+//! The readings that writes rely on: of the group itself, of the groups that members move to, and of the groups that
+//! exclude it. No write relies on an old one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use super::group::GroupRun;
+use super::{Run, locked};
+use crate::cloudflare::ApiError;
+use crate::model::{GroupId, GroupName, GroupRef, MemberId, Mode};
+use crate::plan::{Freshness, GroupPlan, Operation, Plan};
+use crate::report::StaleGroup;
+
+/// What is known of the groups on which the writes of other groups depend.
+pub(super) struct Evidence {
+    /// For each group that somebody joins: the groups that exclude it.
+    exclusive: BTreeMap<GroupId, Vec<GroupRef>>,
+    /// For each group: the members who leave another group and who are in this one, or join it.
+    destinations: BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)>,
+    /// The additions that wait until the member has left these groups.
+    after: BTreeMap<(GroupId, MemberId), BTreeSet<GroupId>>,
+    /// The last reading of each group that excludes another one.
+    seen: Mutex<BTreeMap<GroupId, BTreeSet<MemberId>>>,
+    /// For each member who leaves a group: the groups that must show the member first, by the last readings.
+    awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
+    /// The names of all groups, if the list was read again.
+    names: tokio::sync::Mutex<Option<BTreeMap<GroupId, GroupName>>>,
+}
+
+impl Evidence {
+    pub fn of(plan: &Plan) -> Self {
+        let mut exclusive: BTreeMap<GroupId, Vec<GroupRef>> = BTreeMap::new();
+        for pair in &plan.exclusive {
+            exclusive.entry(pair.group.id).or_default().push(pair.other.clone());
+        }
+        let mut after = BTreeMap::new();
+        for (group, change) in plan.groups.iter().flat_map(|group| group.additions().map(move |change| (group, change)))
+        {
+            if !change.after.is_empty() {
+                after.insert((group.id, change.member.id), change.after.iter().map(|group| group.id).collect());
+            }
+        }
+        let destinations = plan.destinations();
+        let (seen, awaited, names) = Default::default();
+        Self { exclusive, destinations, after, seen, awaited, names }
+    }
+
+    /// Records the members of a group by its last reading.
+    pub fn note(&self, group: GroupId, present: &BTreeSet<MemberId>) {
+        if let Some((group, members)) = self.destinations.get(&group) {
+            let mut awaited = locked(&self.awaited);
+            for member in members {
+                let groups = awaited.entry(*member).or_default();
+                match present.contains(member) {
+                    true => drop(groups.remove(&group.id)),
+                    false => drop(groups.insert(group.id, group.name.clone())),
+                }
+            }
+        }
+        if self.exclusive.values().flatten().any(|other| other.id == group) {
+            locked(&self.seen).insert(group, present.clone());
+        }
+    }
+
+    /// Why a member must stay in a group that they leave: another group does not show them.
+    pub fn awaited_in(&self, member: MemberId, leaves: GroupId) -> Option<String> {
+        let awaited = locked(&self.awaited);
+        let waits_for_this =
+            |group: &GroupId| self.after.get(&(*group, member)).is_some_and(|after| after.contains(&leaves));
+        let (_, name) = awaited.get(&member)?.iter().find(|(group, _)| !waits_for_this(group))?;
+        Some(format!("kept, because the addition to {:?} is not proven", name.as_str()))
+    }
+
+    /// Whether the removal of a member from another group waits for this group.
+    pub fn is_awaited(&self, member: MemberId, group: GroupId) -> bool {
+        locked(&self.awaited).get(&member).is_some_and(|groups| groups.contains_key(&group))
+    }
+
+    /// The groups that a member must leave before the addition to this group.
+    pub fn after(&self, group: GroupId, member: MemberId) -> Option<&BTreeSet<GroupId>> {
+        self.after.get(&(group, member))
+    }
+
+    /// Whether the member leaves this group before they join another one.
+    pub fn leaves_first(&self, group: GroupId, member: MemberId) -> bool {
+        self.after.iter().any(|((_, joining), after)| *joining == member && after.contains(&group))
+    }
+
+    /// The group that shows the member and excludes this one.
+    pub fn excludes(&self, group: GroupId, member: MemberId) -> Option<&GroupRef> {
+        let seen = locked(&self.seen);
+        let shows = |other: &&GroupRef| seen.get(&other.id).is_some_and(|members| members.contains(&member));
+        self.exclusive.get(&group)?.iter().find(shows)
+    }
+
+    /// The other groups whose readings an operation relies on.
+    fn relied_on(&self, group: &GroupPlan, operation: &Operation) -> Vec<&GroupRef> {
+        let adds = !matches!(operation, Operation::Delete(_));
+        let partners = self.exclusive.get(&group.id).into_iter().flatten().filter(|_| adds);
+        let leaving: BTreeSet<MemberId> = match operation {
+            Operation::Post(_) => BTreeSet::new(),
+            Operation::Put(_) => moving(group).collect(),
+            Operation::Delete(member) => moving(group).filter(|id| id == member).collect(),
+        };
+        let destinations = self.destinations.values().filter(|(other, members)| {
+            other.id != group.id && !leaving.is_empty() && leaving.iter().any(|id| members.contains(id))
+        });
+        partners.chain(destinations.map(|(other, _)| other)).collect()
+    }
+}
+
+/// The members whose removal from the group waits for other groups.
+fn moving(group: &GroupPlan) -> impl Iterator<Item = MemberId> {
+    group.removals().filter(|change| change.expired.is_none()).map(|change| change.member.id)
+}
+
+impl Plan {
+    /// For each group: the members who leave another group, and whom the plan adds here or leaves here as declared. An
+    /// observed group is no destination of a move.
+    pub(super) fn destinations(&self) -> BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)> {
+        let leaving: BTreeSet<MemberId> = self.groups.iter().flat_map(moving).collect();
+        let mut destinations = BTreeMap::new();
+        for group in self.groups.iter().filter(|group| group.mode != Mode::Observe && !leaving.is_empty()) {
+            let stays = |id: &&MemberId| match &group.required {
+                Some(required) => required.contains(id),
+                None => !group.removals().chain(&group.held).any(|change| change.member.id == **id),
+            };
+            let present = group.observed.keys().filter(|id| leaving.contains(id)).filter(stays).copied();
+            let joining = group.additions().map(|change| change.member.id).filter(|id| leaving.contains(id));
+            let members: BTreeSet<MemberId> = present.chain(joining).collect();
+            if !members.is_empty() {
+                destinations.insert(group.id, (GroupRef { id: group.id, name: group.name.clone() }, members));
+            }
+        }
+        destinations
+    }
+}
+
+impl GroupRun<'_> {
+    /// Whether a reading that the operation relies on is too old.
+    pub(super) fn is_outdated(&self, operation: &Operation, run: &Run<'_>) -> bool {
+        let client = run.context.client;
+        let relied = run.evidence.relied_on(self.plan, operation);
+        client.is_outdated(Some(self.plan.id)) || relied.iter().any(|group| client.is_outdated(Some(group.id)))
+    }
+
+    /// Reads again what the operation relies on. If the group cannot be changed any more, no further requests are sent to
+    /// it. If nothing was changed so far, the whole plan is then stale.
+    pub(super) async fn refresh(&mut self, operation: &Operation, run: &Run<'_>) {
+        if let Err(error) = self.read_evidence(operation, run).await {
+            self.closed = Some(format!("not sent, because the group could not be read again: {}", error.reason()));
+        }
+    }
+
+    async fn read_evidence(&mut self, operation: &Operation, run: &Run<'_>) -> Result<(), ApiError> {
+        let own = self.reference();
+        let others: Vec<&GroupRef> = run.evidence.relied_on(self.plan, operation);
+        for group in others.iter().copied().chain([&own]) {
+            let renamed_to = match run.name_of(group).await? {
+                Some(name) if name == group.name => continue,
+                name => name,
+            };
+            let reason = match &renamed_to {
+                Some(name) => format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str()),
+                None => format!("the group {:?} is gone", group.name.as_str()),
+            };
+            run.note_stale(StaleGroup { name: group.name.clone(), renamed_to, difference: None, permissions: None });
+            self.closed = Some(reason);
+            return Ok(());
+        }
+        for group in others {
+            if run.context.client.is_outdated(Some(group.id)) {
+                let members = run.reader.group_members(group).await?;
+                run.evidence.note(group.id, &members.keys().copied().collect());
+            }
+        }
+        self.read(run).await?;
+        let left = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
+        let joining = self.plan.additions().filter(|change| !self.present.contains(&change.member.id)).count();
+        let breaks = left > 0 && ((self.present.len() + joining - left) as u64) < self.plan.guards.least();
+        if breaks || self.plan.freshness(&self.present) != Freshness::Fresh {
+            run.note_stale(StaleGroup::of_change(self.plan, self.last_read.as_ref().unwrap_or(&self.plan.observed)));
+        }
+        Ok(())
+    }
+
+    /// Why a member cannot be added: a group that excludes this one shows them.
+    pub(super) fn exclusion_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+        let other = run.evidence.excludes(self.plan.id, member)?;
+        Some(format!("not added, because the member is in {:?}, which excludes this group", other.name.as_str()))
+    }
+}
+
+impl Run<'_> {
+    /// The present name of a group. One reading of the list serves all groups.
+    async fn name_of(&self, group: &GroupRef) -> Result<Option<GroupName>, ApiError> {
+        let mut names = self.evidence.names.lock().await;
+        if self.context.client.is_outdated(None) {
+            let groups = self.reader.user_groups().await?;
+            *names = Some(groups.into_iter().map(|(id, found)| (id, found.name)).collect());
+        }
+        // A list that is not outdated is the one of the plan, which has this name.
+        Ok(match &*names {
+            Some(names) => names.get(&group.id).cloned(),
+            None => Some(group.name.clone()),
+        })
+    }
+
+    /// As long as nothing was changed, a group that differs makes the plan stale, and nothing is sent at all.
+    fn note_stale(&self, group: StaleGroup) {
+        if !self.may_have_changed.load(std::sync::atomic::Ordering::Relaxed) {
+            locked(&self.stale).push(group);
+        }
+    }
+}
