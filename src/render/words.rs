@@ -44,11 +44,12 @@ pub fn place(change: &Change) -> String {
     place
 }
 
-/// When a membership ended, and when and by whom the difference was made, as far as known. External names pass through
+/// When a membership ended, which groups the member leaves before, and when and by whom the difference was made, as far as known. External names pass through
 /// `escape`.
 pub fn times(change: &Change, escape: fn(&str) -> String) -> impl Iterator<Item = String> {
     let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
-    expired.into_iter().chain(history(change, escape))
+    let after = change.after.iter().map(move |group| format!("after leaving {}", escape(group.name.as_str())));
+    expired.into_iter().chain(after).chain(history(change, escape))
 }
 
 /// When and by whom the difference was made, if known. External names pass through `escape`.

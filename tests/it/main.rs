@@ -38,6 +38,7 @@ mod drift;
 mod drift_figures;
 mod edit;
 mod examples;
+mod exclusion;
 mod exported_files;
 mod exporting;
 mod failures;

@@ -1,0 +1,167 @@
+//! Groups that exclude each other, by who is present; waits between a reading and a write; and undo of a move.
+
+use convoke::sandbox::{Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed};
+
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::harness::{World, given};
+
+const LIMITS: &str = "version: 1\nsettings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n";
+
+fn seed() -> Seed {
+    Seed::default()
+        .group("Initiators", ["a@example.com", "b@example.com", "mover@example.com"])
+        .group("Approvers", ["x@example.com", "y@example.com"])
+}
+
+/// Files in which the mover is to be an approver instead of an initiator.
+fn files(initiators: &str, approvers: &str) -> String {
+    format!(
+        "{LIMITS}  Initiators: {{{initiators} members: [a@example.com, b@example.com]}}\n  \
+         Approvers: {{exclusive_with: [Initiators], members: [x@example.com, y@example.com, {approvers}]}}\n"
+    )
+}
+
+fn moving(initiators: &str) -> World {
+    given(seed()).file("convoke.yaml", files(initiators, "mover@example.com"))
+}
+
+fn approves(world: &World) -> bool {
+    world.members("Approvers").contains(&"mover@example.com".to_owned())
+}
+
+#[test]
+fn mover_leaves_first_and_joins_once_seen_gone() {
+    let world = moving("");
+    world.run("plan").exits(0).says("after leaving Initiators");
+    world.run("apply --yes").exits(0).says("The account is in sync");
+    assert_eq!(
+        world.writes().iter().map(|write| write.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        ["DELETE", "POST"]
+    );
+    assert!(approves(&world) && world.members("Initiators") == ["a@example.com", "b@example.com"]);
+}
+
+#[test]
+fn member_who_stays_in_an_exclusive_group_does_not_join() {
+    for mode in ["mode: additive,", "mode: observe,"] {
+        let world = moving(mode);
+        world.run("plan").exits(3).says("in Initiators, and the groups exclude each other");
+        world.run("apply --yes").exits(5);
+        assert!(!approves(&world), "{mode}");
+    }
+    for narrowed in ["--only Approvers", "--due"] {
+        let world = given(seed()).file("convoke.yaml", files("", "{email: mover@example.com, from: 2026-11-20}"));
+        world.run(&format!("apply --yes {narrowed} --at 2026-11-28")).exits(5);
+        assert!(!approves(&world), "{narrowed}");
+    }
+}
+
+#[test]
+fn held_removal_blocks_the_exclusive_addition() {
+    let world = moving("");
+    let file = world.read("convoke.yaml").replace("b@example.com]", "b@example.com, nobody@elsewhere.example]");
+    world.write("convoke.yaml", file);
+    world.run("apply --yes").exits(5);
+    assert!(!approves(&world));
+}
+
+#[test]
+fn swap_that_breaks_min_members_needs_two_changes() {
+    let seed = Seed::default().group("Initiators", ["m@example.com"]).group("Approvers", ["x@example.com"]);
+    let file = |least: &str| {
+        format!(
+            "{LIMITS}  Initiators: {{{least} members: [x@example.com]}}\n  \
+             Approvers: {{{least} exclusive_with: [Initiators], members: [m@example.com]}}\n"
+        )
+    };
+    let world = given(seed).file("convoke.yaml", file("min_members: 1,"));
+    world.run("plan").exits(3).says("min_members").says("x@example.com and m@example.com in two changes");
+    world.run("apply --yes").exits(5);
+    assert_eq!((world.writes(), world.members("Initiators")), (vec![], vec!["m@example.com".into()]));
+    world.write("convoke.yaml", file("allow_empty: true,"));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.members("Initiators"), ["x@example.com"]);
+}
+
+#[test]
+fn refused_exchange_says_that_the_person_is_in_neither() {
+    let refusal = FaultRule::always(Match::operation(Endpoint::AddMembers), respond("{status: 400}"));
+    let world = given(seed().fault(refusal)).file("convoke.yaml", files("", "mover@example.com"));
+    world.run("apply --yes").exits(5).says("the member is in neither \"Approvers\" nor \"Initiators\"");
+    world.account().clear_faults();
+    world.run("apply --yes").exits(0);
+    assert!(approves(&world));
+}
+
+fn respond(text: &str) -> Fault {
+    Fault::Respond(serde_json::from_value(yaml(text)).unwrap())
+}
+
+/// A flow mapping of plain numbers.
+fn yaml(text: &str) -> serde_json::Value {
+    let pairs = text.trim_matches(['{', '}']).split(", ").map(|pair| pair.split_once(": ").unwrap());
+    pairs.map(|(key, value)| (key.to_owned(), serde_json::Value::from(value.parse::<u64>().unwrap()))).collect()
+}
+
+#[test]
+fn echo_is_not_a_reading() {
+    let echo = FaultRule::always(Match::operation(Endpoint::AddMembers), Fault::Claim(FalseClaim::DoneList));
+    let world = given(seed().person("z@example.com").fault(echo)).file(
+        "convoke.yaml",
+        files("", "z@example.com").replace("b@example.com]", "b@example.com, mover@example.com]"),
+    );
+    let outcome = world.run("apply --yes --max-wait 1s").exits(5).says("the member is not in the group");
+    assert!(!outcome.stdout.contains("The account is in sync"), "{outcome}");
+}
+
+#[test]
+fn names_swapped_during_a_wait_stop_the_write() {
+    let swap = Fault::EditBefore(Edit::SwapNames { group: "Initiators".into(), with: "Approvers".into() });
+    let wait = FaultRule::once(Match::operation(Endpoint::AddMembers), respond("{status: 429, retry_after: 2}"));
+    let swap = FaultRule::once(Match::operation(Endpoint::ListGroups).nth(2), swap);
+    let seed = seed().person("z@example.com").fault(wait).fault(swap);
+    let file = files("", "z@example.com").replace("b@example.com]", "b@example.com, mover@example.com]");
+    let world = given(seed).file("convoke.yaml", file);
+    world.run("apply --yes").exits(4).says("Approvers");
+    let everybody = [world.members("Initiators"), world.members("Approvers")].concat();
+    assert!(!everybody.contains(&"z@example.com".to_owned()), "{everybody:?}");
+}
+
+#[test]
+fn undo_removes_nobody_whom_it_cannot_restore() {
+    let plain = |initiators: &str, approvers: &str| {
+        format!(
+            "{LIMITS}  Initiators: {{members: [a@example.com, b@example.com{initiators}]}}\n  \
+             Approvers: {{members: [x@example.com, y@example.com{approvers}]}}\n"
+        )
+    };
+    let world = given(seed()).file("convoke.yaml", plain("", ", mover@example.com"));
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let undeclared = format!("{LIMITS}  Approvers: {{members: [x@example.com, y@example.com]}}\n");
+    world.write("convoke.yaml", undeclared);
+    world.run("undo journal.jsonl --out undo.json").exits(3);
+    world.run("apply undo.json --yes").exits(5);
+    assert!(approves(&world));
+
+    world.write("convoke.yaml", plain(", mover@example.com", ""));
+    let cut: String = world.read("journal.jsonl").lines().take(3).map(|line| format!("{line}\n")).collect();
+    world.write("cut.jsonl", cut);
+    for format in ["text", "json", "markdown", "github"] {
+        let undo = format!("undo cut.jsonl --out {format}.json --format {format}");
+        world.run(&undo).exits(0).says("the journal has no end after line 3");
+    }
+    world.run("undo journal.jsonl --out undo2.json").exits(0);
+    world.run("apply undo2.json --yes").exits(0);
+    assert!(!approves(&world) && world.members("Initiators").len() == 3);
+}
+
+#[test]
+fn undo_does_not_restore_access_that_has_ended() {
+    let file = |until: &str| format!("{LIMITS}  Initiators: {{members: [a@example.com, b@example.com{until}]}}\n");
+    let ended = file(", {email: mover@example.com, until: 2026-06-01}");
+    let world = given(seed()).file("convoke.yaml", ended);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let undo = world.run("undo journal.jsonl --out undo.json");
+    undo.exits(0).says("mover@example.com is not restored to \"Initiators\": the access ended at");
+    assert_eq!(world.members("Initiators"), ["a@example.com", "b@example.com"]);
+}
