@@ -49,11 +49,16 @@ if [ "$ONLY_CHANGED" = true ]; then arguments+=(--only-changed); fi
 if [ "$DUE" = true ]; then arguments+=(--due); fi
 # So that a workflow can tell whether something is due.
 if [ "$COMMAND-$DUE" = plan-true ]; then arguments+=(--detailed-exitcode); fi
-# Other changes that were merged since. A release that the input "version" names may be too old to compare with them.
+# A job that is run again must not take back what was merged since. convoke leaves that out if it knows --tip; else the job
+# ends here. The first run of a job is not concerned: the runs go one after the other, in the order of the merges.
 if [ "$COMMAND" = apply ] && [ -n "${TIP:-}" ]; then
   case "$("$CONVOKE/convoke" apply --help)" in
     *--tip*) arguments+=("--tip=$TIP") ;;
-    *) echo '::warning title=convoke::This version of convoke has no --tip. A job that is run again can take back newer changes.' ;;
+    *)
+      if [ "${GITHUB_RUN_ATTEMPT:-1}" != 1 ] && ! same HEAD "$TIP"; then
+        fail "The branch has changed the groups since this job was created (now at $TIP), and running it again could take that back. Nothing was changed. Run \"plan\" by hand, then \"apply\" by hand with its digest."
+      fi
+      ;;
   esac
 fi
 if [ -n "$ACCEPT" ]; then arguments+=("--accept=$ACCEPT"); fi

@@ -6,7 +6,9 @@ use std::fs;
 use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match};
 use serde_json::{Value, json};
 
-use super::action::{READERS, Setting, admins_with, failed, inputs, program, seed, setting, setting_of, succeeded};
+use super::action::{
+    ADMINS, READERS, Setting, admins_with, failed, inputs, program, seed, setting, setting_of, succeeded,
+};
 use super::github_examples::{apply, plan};
 use super::runner::{Event, Job};
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
@@ -124,6 +126,29 @@ fn pull_request_without_groups_does_not_lose_the_other() {
     succeeded(&apply(&setting, &setting.pushed(&[(7, &first.sha), (9, &end)])));
     assert_eq!(setting.world.members("Admins"), WITH_CAROL);
     assert_eq!(setting.github.comments(9), Vec::<String>::new());
+}
+
+#[test]
+fn job_that_is_run_again_keeps_newer_changes() {
+    let Some(setting) = setting() else { return };
+    let old = setting.merged(&reviewed(&setting));
+    succeeded(&apply(&setting, &old));
+    let again = || {
+        let mut runner = setting.runner();
+        runner.environment.insert("GITHUB_RUN_ATTEMPT".into(), "2".into());
+        runner.run(super::github_examples::APPLY, "apply", &old, json!({ "only-changed": "true" }))
+    };
+    succeeded(&again());
+    // Carol leaves in a newer change.
+    let newer = Setting::numbered(9, setting.origin.merge_of("leave", &[("groups/admins.yaml", ADMINS)]));
+    succeeded(&plan(&setting, &newer));
+    succeeded(&apply(&setting, &setting.pushed(&[(9, &newer.sha)])));
+    assert_eq!(setting.world.members("Admins"), WITHOUT);
+    let job = again();
+    assert_eq!(job.conclusion, "failure", "{}", job.log);
+    assert_eq!(setting.world.members("Admins"), WITHOUT);
+    let comment = &setting.github.comments(7)[1];
+    assert!(comment.contains("Nothing was changed"), "{comment}");
 }
 
 #[test]
