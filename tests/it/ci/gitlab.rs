@@ -274,6 +274,23 @@ fn change_goes_from_merge_request_to_account() {
 }
 
 #[test]
+fn gitlab_job_that_is_run_again_keeps_newer_changes() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    let old = setting.merged(&merge);
+    for _ in 0..2 {
+        let ended = setting.job("apply", &old, &merge, &[]);
+        assert_eq!(ended.code, 0, "{}", ended.log);
+    }
+    setting.origin.commit(&[("groups/admins.yaml", ADMINS)]);
+    setting.world.account().remove("Admins", "carol@example.com");
+    let ended = setting.job("apply", &old, &merge, &[]);
+    assert!(ended.code != 0 && ended.log.contains("main has changed the groups since"), "{}", ended.log);
+    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+}
+
+#[test]
 fn refused_plan_keeps_its_artifact() {
     let Some(setting) = setting() else { return };
     let empty = "version: 1\ngroups: { Admins: { members: [] } }\n";
