@@ -7,7 +7,7 @@ use convoke::apply::Start;
 use convoke::cloudflare::Fate;
 use convoke::journal::SentRequest;
 use convoke::model::{GroupId, MemberId, Mode};
-use convoke::plan::{Action, GroupPlan};
+use convoke::plan::{Action, Blocked, BlockedReason, GroupPlan};
 use convoke::report::{GroupOutcome, GroupReport};
 use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
@@ -60,7 +60,8 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
             }
             continue;
         }
-        if carried.made.plan.blocked.iter().any(|blocked| blocked.group == group.name) {
+        let unresolved = |blocked: &&Blocked| blocked.group == group.name && !is_exclusion(&blocked.reason);
+        if carried.made.plan.blocked.iter().find(unresolved).is_some() {
             return Err(format!("somebody was removed while an entry of the group's list is unresolved: {left:?}"));
         }
         if carried.made.bounds.spared.contains(&left.member) {
@@ -136,8 +137,40 @@ fn requests_keep_to_the_plan(
         if takes_out && view.certain && !carried.accepted {
             keeps_the_limits(run, carried, history, request, &view, &dropped)?;
         }
+        for member in &added {
+            joins_no_exclusive_group(run, carried, history, request, *member)?;
+        }
         for member in &dropped {
             moves_with_proof(run, carried, history, request, *member)?;
+        }
+    }
+    Ok(())
+}
+
+pub fn is_exclusion(reason: &BlockedReason) -> bool {
+    matches!(
+        reason,
+        BlockedReason::Exclusive { .. } | BlockedReason::ExclusiveMember { .. } | BlockedReason::ExclusiveOrder { .. }
+    )
+}
+
+/// No request adds a member to a group while the last reading shows them in a group that excludes it.
+fn joins_no_exclusive_group(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+    request: &Request,
+    member: MemberId,
+) -> Result<(), Violation> {
+    let excluded = |other: &&GroupId| carried.made.bounds.exclusive.contains(&(request.group.unwrap(), **other));
+    for other in carried.made.bounds.least.keys().filter(excluded) {
+        let views =
+            [Duration::ZERO, DECIDING].map(|time| View::before(time, request.number, *other, run, carried, history));
+        if views.iter().all(|view| view.certain && !view.claimed && view.members.contains(&member)) {
+            return Err(format!(
+                "a request adds {member} while a group that excludes this one shows them: {request:?}\n{}",
+                run.log_of(*other)
+            ));
         }
     }
     Ok(())
@@ -211,7 +244,12 @@ fn moves_with_proof(
     member: MemberId,
 ) -> Result<(), Violation> {
     let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
-    for (other, ..) in carried.made.changes().filter(other) {
+    let leaves = request.group.unwrap();
+    let waits = |group: GroupId| {
+        let additions = carried.made.group(group).into_iter().flat_map(GroupPlan::additions);
+        additions.filter(|change| change.member.id == member).any(|change| change.after.iter().any(|g| g.id == leaves))
+    };
+    for (other, ..) in carried.made.changes().filter(other).filter(|(other, ..)| !waits(*other)) {
         let view = View::before(Duration::ZERO, request.number, other, run, carried, history);
         // An answer without the member may not have arrived yet when the run decided.
         let earlier = View::before(DECIDING, request.number, other, run, carried, history);

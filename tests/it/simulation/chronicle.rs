@@ -26,6 +26,8 @@ pub struct Bounds {
     pub total_removals: Limit,
     /// The minimum number of members of each group.
     pub least: BTreeMap<GroupId, u64>,
+    /// Each group with each group that excludes it.
+    pub exclusive: BTreeSet<(GroupId, GroupId)>,
     /// Everybody whom each group's list may mean. Empty for a plan of `undo`.
     pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
     /// Everybody whom each group's list certainly means, so none of them may be removed.

@@ -30,6 +30,8 @@ pub struct Group {
     pub min_members: Option<u64>,
     pub allow_empty: bool,
     pub group_removals: Option<Limit>,
+    /// The name of a group that excludes this one.
+    pub excludes: Option<String>,
 }
 
 /// A limit on removals.
@@ -89,6 +91,11 @@ impl Files {
         let mut groups: Vec<Group> = names.into_iter().map(|name| Group::random(rng, cast, name)).collect();
         for _ in 0..pick(rng, &[0, 0, 1, 3]) {
             move_somebody(rng, cast, &mut groups);
+        }
+        if groups.len() > 1 && rng.u8(0..3) == 0 {
+            let (one, other) = (rng.usize(..groups.len()), rng.usize(..groups.len()));
+            let name = groups[other].name.clone();
+            groups[one].excludes = (one != other).then_some(name);
         }
         let (mut removed, mut present) = (0, 0);
         for group in &groups {
@@ -156,13 +163,16 @@ impl Files {
         if self.groups.is_empty() {
             yaml = yaml.replace("groups:\n", "groups: {}\n");
         }
-        for Group { name, mode, members, min_members, allow_empty, group_removals, .. } in &self.groups {
+        for Group { name, mode, members, min_members, allow_empty, group_removals, excludes, .. } in &self.groups {
             let _ = writeln!(yaml, "  {name}:\n    mode: {mode}\n    allow_empty: {allow_empty}");
             if let Some(least) = min_members {
                 let _ = writeln!(yaml, "    min_members: {least}");
             }
             if let Some(limit) = group_removals {
                 let _ = writeln!(yaml, "    group_removals: {limit}");
+            }
+            if let Some(other) = excludes {
+                let _ = writeln!(yaml, "    exclusive_with: [{other}]");
             }
             let entry = |member: &String| match member.contains('@') {
                 true => format!("{member:?}"),
@@ -219,6 +229,7 @@ impl Group {
             min_members: (rng.u8(0..3) == 0).then_some(least),
             allow_empty: rng.bool(),
             group_removals: None,
+            excludes: None,
             members,
             misspelled,
         };

@@ -228,11 +228,18 @@ impl World {
             }
         }
         if by_lists {
+            let unresolved = plan.blocked.iter().filter(|blocked| !checks::is_exclusion(&blocked.reason));
             let unresolved: Vec<String> =
-                plan.blocked.iter().filter_map(|blocked| Some(blocked.entry.as_ref()?.to_string())).collect();
+                unresolved.filter_map(|blocked| Some(blocked.entry.as_ref()?.to_string())).collect();
             bounds.spared = self.truth.spared(&self.files, unresolved.iter().map(String::as_str));
         }
         bounds.total_removals = self.files.total_removals;
+        let id = |name: &str| plan.groups.iter().find(|group| group.name.as_str() == name).map(|group| group.id);
+        for group in &self.files.groups {
+            if let (Some(one), Some(other)) = (id(&group.name), group.excludes.as_deref().and_then(id)) {
+                bounds.exclusive.extend([(one, other), (other, one)]);
+            }
+        }
         bounds
     }
 
