@@ -128,7 +128,7 @@ pub struct PlanOptions {
     ///
     /// For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
     /// Example: convoke apply --due --yes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "base")]
     pub due: bool,
     /// Allow the removal of the person the token belongs to
     #[arg(long)]

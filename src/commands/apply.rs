@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 
 use super::request::RunRequest;
 use super::session::{self, Connection};
@@ -13,6 +14,7 @@ use super::{Exit, Failure, Output, environment, files};
 use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::cloudflare::Client;
+use crate::config::parse_age;
 use crate::journal::Journal;
 use crate::model::{GroupName, RunStatus};
 use crate::observe;
@@ -20,6 +22,9 @@ use crate::plan::{Digest, Plan};
 use crate::render::view::Stale;
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
+
+/// The default of `--max-age`.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -53,6 +58,12 @@ pub struct ApplyArgs {
     /// changed and the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub accept: Option<Digest>,
+    /// Refuse a saved plan that is older than this, such as 12h, 7d or 2w [default: 7d]
+    ///
+    /// The age is counted from the time that the plan was made for. A plan from the future, or one that adds access
+    /// which has ended meanwhile, is stale, too: nothing is changed and the exit code is 4.
+    #[arg(long, value_name = "DURATION", requires = "plan", value_parser = parse_age)]
+    pub max_age: Option<SignedDuration>,
     /// Record each write and what confirms it in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -187,12 +198,16 @@ async fn prepare_saved(
 
 /// Why this is not the reviewed plan, if it is not.
 fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
+    let max_age = args.max_age.unwrap_or(MAX_AGE);
+    if let Some(reason) = args.plan.as_ref().and_then(|_| plan.outdated(Timestamp::now(), max_age)) {
+        return Some(Stale::Outdated(reason));
+    }
     // A plan is not stale if all of its changes are already made.
     let expect = args.expect.filter(|_| plan.has_planned_differences());
     let given = [("--expect", expect), ("--accept", args.accept)];
     given
         .into_iter()
-        .find_map(|(flag, given)| Some(Stale { flag, given: given.filter(|given| *given != plan.digest)? }))
+        .find_map(|(flag, given)| Some(Stale::Digest { flag, given: given.filter(|given| *given != plan.digest)? }))
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {

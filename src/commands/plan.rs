@@ -61,7 +61,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         Some(path) => request.apply_saved_command(path),
         None => request.apply_command(),
     };
-    let stale = stale.map(|given| Stale { flag: "--expect", given });
+    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
     let is_stale = stale.is_some();
     Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, output);
     output.cost();

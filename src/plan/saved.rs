@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Action, Change, GroupPlan, Plan};
@@ -16,6 +17,9 @@ use crate::model::{GroupId, MemberId, Membership, Observed};
 
 /// The format version that this program writes and reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
+
+/// A saved plan may be from a clock that is ahead by this much.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why a text is not a valid plan.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,24 @@ impl Plan {
         }
         plan.check()?;
         Ok(plan)
+    }
+
+    /// Why a saved plan is no longer valid at this time, if it is not: it is too old, it is from the future, or it
+    /// adds access that has ended meanwhile.
+    #[must_use]
+    pub fn outdated(&self, now: Timestamp, max_age: SignedDuration) -> Option<String> {
+        let age = now.duration_since(self.time);
+        if age > max_age {
+            return Some(format!("the plan was made for {}, longer ago than --max-age allows", self.time));
+        }
+        if -age > CLOCK_TOLERANCE {
+            return Some(format!("the plan was made for {}, which is in the future", self.time));
+        }
+        let mut changes = self.groups.iter().flat_map(|group| group.changes.iter().map(move |change| (group, change)));
+        let ended = |change: &Change| change.until.is_some_and(|until| until <= now);
+        let (group, change) = changes.find(|(_, change)| change.action == Action::Add && ended(change))?;
+        let name = change.member.email.as_ref().map_or_else(|| change.member.id.to_string(), ToString::to_string);
+        Some(format!("the plan adds {name} to {:?}, but that access has ended meanwhile", group.name.as_str()))
     }
 
     fn check(&self) -> Result<(), SavedPlanError> {

@@ -70,11 +70,13 @@ impl View<'_> {
     }
 }
 
-/// Why a plan is not the reviewed one: its digest is not the one that was given with this flag.
-#[derive(Clone, Copy, Debug)]
-pub struct Stale {
-    pub flag: &'static str,
-    pub given: Digest,
+/// Why a plan is not the reviewed one.
+#[derive(Clone, Debug)]
+pub enum Stale {
+    /// Its digest is not the one that was given with this flag.
+    Digest { flag: &'static str, given: Digest },
+    /// A saved plan is no longer valid at this time.
+    Outdated(String),
 }
 
 /// The remedy for a stale plan, in every format.
@@ -82,9 +84,13 @@ pub(super) const STALE_HELP: &str = "Make a new plan and review it.";
 
 impl Stale {
     /// The reason.
-    pub(super) fn message(self, plan: Digest) -> String {
-        let Self { flag, given } = self;
-        format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
+    pub(super) fn message(&self, plan: Digest) -> String {
+        match self {
+            Self::Digest { flag, given } => {
+                format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
+            }
+            Self::Outdated(reason) => reason.clone(),
+        }
     }
 }
 

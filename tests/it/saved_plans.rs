@@ -348,3 +348,33 @@ fn failed_addition_prevents_the_removal() {
     "#);
     assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
 }
+
+#[test]
+fn old_plan_and_plan_from_the_future_are_stale() {
+    let world = world();
+    world.run("plan --at 2020-01-01 --out old.json").exits(0);
+    world.run("plan --at 2999-01-01 --out future.json").exits(0);
+    world.run("plan --out plan.json").exits(0);
+    world.run("apply old.json --yes").exits(4).says("longer ago than --max-age allows");
+    world.run("apply future.json --yes --max-age 9999w").exits(4).says("which is in the future");
+    for format in ["markdown", "json", "github"] {
+        let stale = world.run(&format!("apply old.json --yes --format {format}")).exits(4);
+        assert!(stale.stdout.to_lowercase().contains("stale"), "{stale}");
+    }
+    assert!(world.writes().is_empty());
+    world.run("apply old.json --yes --max-age 9999w").exits(0);
+    world.run("apply plan.json --yes --max-age 1h").exits(0);
+}
+
+#[test]
+fn plan_that_adds_ended_access_is_stale() {
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2)).to_string();
+    let head = "version: 1\ngroups:\n  Ops:\n    mode: additive\n    members:\n";
+    let seed = convoke::sandbox::Seed::default().group("Ops", ["alice@example.com"]).person("new@example.com");
+    let text = format!("{head}      - {{ email: new@example.com, until: {until} }}\n");
+    let world = crate::harness::given(seed).file("convoke.yaml", text);
+    world.run("plan --out plan.json").exits(0).says("1 to add");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    world.run("apply plan.json --yes").exits(4).says("new@example.com").says("ended meanwhile");
+    assert!(world.writes().is_empty());
+}

@@ -296,7 +296,7 @@ fn blocked_entries_are_a_warning() {
 
 #[test]
 fn stale_plan_is_not_applied() {
-    let stale = Stale { flag: "--expect", given: convoke::plan::Digest::of(b"another") };
+    let stale = Stale::Digest { flag: "--expect", given: convoke::plan::Digest::of(b"another") };
     let page = plan(&samples::small(), View { stale: Some(&stale), applying: true, ..view() });
     let head: Vec<&str> = page.lines().take(6).collect();
     insta::assert_snapshot!(head.join("\n"), @"
