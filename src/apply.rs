@@ -35,7 +35,7 @@ use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, GroupName, MemberId};
 use crate::plan::Plan;
-use crate::report::{Report, StaleGroup};
+use crate::report::{HeldRemoval, Report, StaleGroup};
 
 use evidence::Evidence;
 use group::GroupRun;
@@ -241,8 +241,12 @@ impl<'a> Run<'a> {
             let is_blocked = blocked.contains(group.name());
             group.into_report(is_blocked)
         });
+        let held = plan.groups.iter().flat_map(|group| {
+            group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })
+        });
         let mut report = Report {
-            blocked: plan.blocked.len() as u64,
+            blocked: plan.blocked.clone(),
+            held: held.collect(),
             is_blocked: plan.is_blocked(),
             covers_account: reads_all && self.context.whole_account && !plan.reports_more(),
             interrupted: self.is_stopped(),

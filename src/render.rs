@@ -2,20 +2,22 @@
 //!
 //! Names, addresses and messages are external text. Everything that is shown here passes through [`escape`].
 
+mod beside;
 pub mod edit;
 pub mod escape;
 pub mod failure;
 pub mod github;
-pub mod json;
+mod html;
 pub mod markdown;
 pub mod metrics;
 pub mod review;
+mod sections;
 pub mod text;
 pub mod view;
 pub mod why;
 mod words;
 
-pub use escape::clean;
+pub use escape::{clean, shell_word};
 pub use words::summary;
 
 /// The formats of a result. `commands/show.rs` knows how each document is shown in each of them.
@@ -30,6 +32,17 @@ pub enum Format {
     Json,
     /// For a workflow of GitHub Actions: annotations, a job summary and the text
     Github,
+}
+
+/// Writes the value as indented JSON with a line end, without keeping the text in memory: the text of a large plan is
+/// several times as large as the plan.
+///
+/// # Errors
+///
+/// If it cannot be written, or the value cannot be JSON. The documents of this crate always can.
+pub fn json(mut to: impl std::io::Write, value: &impl serde::Serialize) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut to, value)?;
+    to.write_all(b"\n")
 }
 
 /// "1 group", "2 groups".

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, RunStatus};
-use crate::plan::{Action, Digest, GroupPlan};
+use crate::plan::{Action, Blocked, Change, Digest, GroupPlan};
 
 /// The version of the report's JSON.
 const FORMAT_VERSION: u32 = 1;
@@ -36,7 +36,9 @@ pub struct Report {
     /// Memberships removed.
     pub removed: u64,
     /// Declared entries and groups that could not be applied.
-    pub blocked: u64,
+    pub blocked: Vec<Blocked>,
+    /// Removals that wait until blocked entries are resolved.
+    pub held: Vec<HeldRemoval>,
     /// Whether any of them, or a held removal, is in a group that convoke writes to.
     #[serde(skip)]
     pub is_blocked: bool,
@@ -54,12 +56,23 @@ pub struct Report {
     pub groups: Vec<GroupReport>,
 }
 
+/// A held removal of a group.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct HeldRemoval {
+    pub group: GroupName,
+    #[serde(flatten)]
+    pub change: Change,
+}
+
 /// The results of one group.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GroupReport {
     pub id: GroupId,
     pub name: GroupName,
     pub outcome: GroupOutcome,
+    /// Why the group still differs, if it does although the plan's changes were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<RestCause>,
     /// Whether the last complete reading of the group equals its target, and nothing in the group is blocked or held.
     pub in_sync: bool,
     /// The number of members before the first request.
@@ -102,6 +115,46 @@ pub enum GroupOutcome {
     Differs,
     /// The plan has no changes in the group, and this run did not read it.
     NotRead,
+}
+
+/// Why a group still differs although the plan's changes were made: the first that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestCause {
+    /// An entry of the group, or the group, is blocked.
+    Blocked,
+    /// A removal is held.
+    Held,
+    /// The group is only observed.
+    Observed,
+    /// The run left out other differences of the group.
+    LeftOut,
+}
+
+impl RestCause {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Observed => "only observed",
+            Self::LeftOut => "not fully compared",
+        }
+    }
+}
+
+impl GroupOutcome {
+    /// The word in every format for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Stale => "changed meanwhile",
+            Self::Kept => "kept",
+            Self::Skipped => "skipped",
+            Self::Done | Self::InSync | Self::Differs | Self::NotRead => "done",
+        }
+    }
 }
 
 /// Why a saved plan is stale.
@@ -212,7 +265,8 @@ impl Report {
             journal_failed: None,
             added: count(|group| group.added.len()),
             removed: count(|group| group.removed.len()),
-            blocked: 0,
+            blocked: Vec::new(),
+            held: Vec::new(),
             is_blocked: false,
             may_have_changed: false,
             stale: Vec::new(),
@@ -233,7 +287,7 @@ impl Report {
     fn status(&self) -> RunStatus {
         if self.credentials_refused && !self.may_have_changed && !self.complete {
             RunStatus::Failed
-        } else if self.is_blocked || self.blocked > 0 {
+        } else if self.is_blocked || !self.blocked.is_empty() {
             RunStatus::Blocked
         } else if !self.complete {
             RunStatus::Partial
@@ -277,6 +331,6 @@ impl Report {
     /// Whether the complete account was seen to be as declared.
     #[must_use]
     pub fn account_in_sync(&self) -> bool {
-        self.covers_account && self.complete && self.blocked == 0 && self.groups.iter().all(|group| group.in_sync)
+        self.covers_account && self.complete && self.blocked.is_empty() && self.groups.iter().all(|group| group.in_sync)
     }
 }

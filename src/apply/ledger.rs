@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::GroupRun;
 use crate::model::{Member, MemberId, Mode};
 use crate::plan::{Action, Change, GroupPlan};
-use crate::report::{Difference, GroupOutcome, GroupReport, UnmadeChange};
+use crate::report::{Difference, GroupOutcome, GroupReport, RestCause, UnmadeChange};
 
 /// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,7 +278,14 @@ impl GroupRun<'_> {
         });
         let is_observed = plan.mode == Mode::Observe;
         // The changes that the run left out may differ and were not compared.
-        let differs = is_blocked || plan.left_out || !plan.held.is_empty() || (is_observed && plan.differs());
+        let causes = [
+            (is_blocked, RestCause::Blocked),
+            (!plan.held.is_empty(), RestCause::Held),
+            (is_observed && plan.differs(), RestCause::Observed),
+            (plan.left_out, RestCause::LeftOut),
+        ];
+        let cause = causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause);
+        let differs = cause.is_some();
         let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
         let members_after = self.last_whole().map(|members| members.len() as u64);
         let trouble = self.unread.filter(|_| !self.is_whole);
@@ -304,6 +311,7 @@ impl GroupRun<'_> {
             id: plan.id,
             name: plan.name.clone(),
             outcome,
+            cause,
             in_sync,
             members_before: self.before.len() as u64,
             members_after,

@@ -104,7 +104,7 @@ impl fmt::Display for ApiErrorKind {
             Self::RateLimited => "the API's rate limit is reached",
             Self::ServerFault => "the API failed",
             Self::Malformed => "the answer does not match the API's documentation",
-            Self::Stopped => "stopped before it was sent",
+            Self::Stopped => "interrupted before it was sent",
             Self::Incomplete => "the list contradicts itself or is incomplete",
             Self::Credentials => "the credentials are refused or do not allow this",
             Self::NotFound => "not found",

@@ -12,7 +12,7 @@ use super::{Exit, Failure};
 use crate::config;
 use crate::journal::{self, Record};
 use crate::plan::Plan;
-use crate::render::json;
+use crate::render;
 use crate::sandbox::Seed;
 
 /// The maximum size of a plan: sufficient for more than a million memberships.
@@ -36,7 +36,7 @@ pub const PUBLIC: u32 = 0o644;
 /// Saves a plan.
 pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let sealed = plan.sealed();
-    write(path, PRIVATE, |file| json::write(file, &sealed))
+    write(path, PRIVATE, |file| render::json(file, &sealed))
 }
 
 /// Whether the file exists with exactly this content.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::{Exit, Failure, show};
 use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
+use crate::render;
 use crate::render::Format;
 use crate::render::counted;
 use crate::render::escape::clean_lines;
 use crate::render::failure::Failed;
-use crate::render::json;
 use crate::render::text::{Layout, Paint, Style};
 
 const DEFAULT_WIDTH: usize = 100;
@@ -123,7 +123,7 @@ impl Output {
     }
 
     pub fn json(&mut self, document: &impl Serialize) {
-        self.stream(|to| json::write(to, document));
+        self.stream(|to| render::json(to, document));
     }
 
     /// Writes a result as a stream.

@@ -9,6 +9,7 @@ use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::plan::{Policy, nearest_name};
+use crate::render::shell_word;
 use crate::render::view::Invocation;
 
 /// The file to read if none is given.
@@ -124,7 +125,7 @@ impl RunRequest {
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
         // Not --at: what was tried for another time must not be applied for it.
         words.extend(connection_flags(&self.connection));
-        Invocation { words: words.join(" "), saved: false }
+        Invocation { words: words.join(" "), saved: false, files: file_flags(&self.given_files) }
     }
 
     /// The command that applies a saved plan.
@@ -239,14 +240,19 @@ pub fn apply_saved(path: &Path) -> Invocation {
     let path = path.to_string_lossy();
     // A name that looks like a flag is not accepted as an argument.
     let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
-    Invocation { words: format!("convoke apply {}", quoted(&path)), saved: true }
+    Invocation { words: format!("convoke apply {}", shell_word(&path)), saved: true, files: String::new() }
 }
 
 /// The command that edits these files.
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {
-    let files = files.files.iter().flat_map(|path| ["-f".into(), quoted(&path.to_string_lossy())]);
-    let words = words.iter().map(|word| quoted(word));
-    std::iter::once("convoke".to_owned()).chain(words).chain(files).collect::<Vec<_>>().join(" ")
+    let words = words.iter().map(|word| shell_word(word));
+    std::iter::once("convoke".to_owned()).chain(words).collect::<Vec<_>>().join(" ") + &file_flags(files)
+}
+
+/// The flags that name the files, each with a space in front.
+fn file_flags(files: &FileArgs) -> String {
+    let flags = files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy()));
+    flags.map(|word| format!(" {word}")).collect()
 }
 
 fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
@@ -263,19 +269,10 @@ fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
 /// A flag with its value, which may look like a flag.
 fn flag(name: &str, value: &str) -> Vec<String> {
     match value.starts_with('-') {
-        true => vec![format!("{name}={}", quoted(value))],
+        true => vec![format!("{name}={}", shell_word(value))],
         // Files are the most frequent flag, so use its short form.
-        false if name == "--file" => vec!["-f".into(), quoted(value)],
-        false => vec![name.into(), quoted(value)],
-    }
-}
-
-/// The word, quoted for a shell if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+        false if name == "--file" => vec!["-f".into(), shell_word(value)],
+        false => vec![name.into(), shell_word(value)],
     }
 }
 
@@ -285,9 +282,9 @@ mod tests {
 
     #[test]
     fn word_is_quoted_for_a_shell() {
-        assert_eq!(quoted("groups/a.yaml"), "groups/a.yaml");
-        assert_eq!(quoted("Platform Admins"), "'Platform Admins'");
-        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
-        assert_eq!(quoted(""), "''");
+        assert_eq!(shell_word("groups/a.yaml"), "groups/a.yaml");
+        assert_eq!(shell_word("Platform Admins"), "'Platform Admins'");
+        assert_eq!(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(shell_word(""), "''");
     }
 }

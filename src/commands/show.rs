@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::render::Format;
 use crate::render::failure::Failed;
 use crate::render::text::Layout;
-use crate::render::view::{Invocation, Stale, View};
+use crate::render::view::{Invocation, Stale, View, stale_help};
 use crate::render::{github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
 
@@ -86,10 +86,10 @@ impl<'a> Presentation<'a> {
 pub fn report(report: &Report, output: &mut Output) {
     match output.format() {
         Format::Text => output.result(&text::report(report, output.layout())),
-        Format::Markdown => output.result(&markdown::report(report)),
+        Format::Markdown => output.result(&markdown::report(report, environment::repository().as_ref())),
         Format::Json => output.json(report),
         Format::Github => {
-            environment::append_summary(&markdown::report(report), output);
+            environment::append_summary(&markdown::report(report, environment::repository().as_ref()), output);
             environment::set_outputs(report.status, Some(report.digest), output);
             output.result(&github::report(report, &text::report(report, output.layout())));
         }
@@ -97,14 +97,15 @@ pub fn report(report: &Report, output: &mut Output) {
 }
 
 pub fn stale(groups: Vec<StaleGroup>, requests: u64, output: &mut Output) {
+    let help = stale_help(" --out FILE");
     match output.format() {
-        Format::Text => output.result(&text::stale(&groups, output.layout())),
-        Format::Markdown => output.result(&markdown::stale(&groups)),
+        Format::Text => output.result(&text::stale(&groups, &help, output.layout())),
+        Format::Markdown => output.result(&markdown::stale(&groups, &help)),
         Format::Json => output.json(&StaleReport::new(groups, requests)),
         Format::Github => {
-            environment::append_summary(&markdown::stale(&groups), output);
+            environment::append_summary(&markdown::stale(&groups, &help), output);
             environment::set_outputs(RunStatus::Stale, None, output);
-            output.result(&github::stale(&groups, &text::stale(&groups, output.layout())));
+            output.result(&github::stale(&groups, &help, &text::stale(&groups, &help, output.layout())));
         }
     }
 }

@@ -70,23 +70,48 @@ pub fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
-/// For Markdown: plain words stay, everything else becomes inline code.
+/// For Markdown: plain words stay, everything else becomes inline code. Words between backticks are one piece of code,
+/// such as a command.
 #[must_use]
 pub fn prose(text: &str) -> String {
     let cleaned = clean(text);
+    let shortened = shortened(&cleaned);
+    let words: Vec<&str> = shortened.split(' ').collect();
     let mut pieces: Vec<String> = Vec::new();
     let mut odd: Vec<&str> = Vec::new();
-    let shortened = shortened(&cleaned);
-    for word in shortened.split(' ') {
+    let mut rest = words.as_slice();
+    while let Some((word, after)) = rest.split_first() {
+        if let Some((code, count)) = quoted(rest) {
+            flush(&mut odd, &mut pieces);
+            pieces.push(code);
+            rest = rest.get(count..).unwrap_or_default();
+            continue;
+        }
         if is_plain(word) {
             flush(&mut odd, &mut pieces);
-            pieces.push(word.into());
+            pieces.push((*word).into());
         } else {
             odd.push(word);
         }
+        rest = after;
     }
     flush(&mut odd, &mut pieces);
     pieces.join(" ")
+}
+
+/// The code between the backtick at the beginning of the first word and the one at the end of a word, and the number
+/// of these words.
+fn quoted(words: &[&str]) -> Option<(String, usize)> {
+    if !words.first()?.starts_with('`') {
+        return None;
+    }
+    let bare = |word: &str| word.trim_end_matches([',', ';', ':', '.', '?']).len();
+    let ends = |word: &&str| word.get(..bare(word)).is_some_and(|word| word.len() > 1 && word.ends_with('`'));
+    let count = 1 + words.iter().position(ends)?;
+    let joined = words.get(..count)?.join(" ");
+    let (core, end) = joined.split_at_checked(bare(&joined))?;
+    let inner = core.strip_prefix('`')?.strip_suffix('`')?;
+    Some((format!("{}{end}", fenced_inline(inner)), count))
 }
 
 /// For Markdown: a link to an external path. The label is finished Markdown. Base and fragment have no blanks and no
@@ -111,21 +136,11 @@ pub fn fence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     "`".repeat(3.max(longest + 1))
 }
 
-/// For HTML: text, also in a quoted attribute.
+/// A sentence with its remedy.
 #[must_use]
-pub fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in clean(text).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
+pub fn with_help(text: &str, help: Option<&str>) -> String {
+    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    help.map_or_else(|| text.into(), |help| format!("{text}{stop} Help: {help}"))
 }
 
 /// For the message of a GitHub annotation.
@@ -144,6 +159,17 @@ pub fn annotation_property(text: &str) -> String {
 #[must_use]
 pub fn metric_label(text: &str) -> String {
     clean(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// For a POSIX shell: the word, quoted if necessary.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let word = clean(word);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// For a cell of a spreadsheet: an apostrophe is inserted before text that a spreadsheet program interprets as a
@@ -230,6 +256,13 @@ mod tests {
     }
 
     #[test]
+    fn words_between_backticks_are_one_piece_of_code() {
+        assert_eq!(prose("run `convoke rename a@b.c d@e.f`; else stop"), "run `convoke rename a@b.c d@e.f`; else stop");
+        assert_eq!(prose("an `open [x](y)"), "an `` `open [x](y) ``");
+        assert_eq!(prose("`a``b` #1"), "```a``b``` `#1`");
+    }
+
+    #[test]
     fn two_hashes_alone_stay() {
         assert_eq!(clean("## Team ##1 ##"), "## Team ##1 ##");
     }
@@ -260,11 +293,6 @@ mod tests {
             prose("called \"On Call\" now; did you mean a@b.c?"),
             "called \"On Call\" now; did you mean `a@b.c`?"
         );
-    }
-
-    #[test]
-    fn html_stays_text() {
-        assert_eq!(html("</summary><script>'\"&"), "&lt;/summary&gt;&lt;script&gt;&#39;&quot;&amp;");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::failure::Failed;
-use super::view::{STALE_HELP, View};
-use super::words::{base_change, history, last_day, name};
+use super::sections::{Row, Section, Topic, left, sections};
+use super::view::View;
+use super::words::{self, name};
 use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
@@ -69,18 +70,9 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
         level: Level::Error,
         place: None,
         title: "Stale".into(),
-        message: format!("{}. Nothing was changed. {STALE_HELP}", stale.message(plan.digest)),
+        message: format!("{}. Nothing was changed. {}", stale.message(plan.digest), view.stale_help()),
     }));
-    annotations.extend(plan.refusals.iter().map(|refusal| Annotation {
-        level: Level::Error,
-        place: refusal.origin.as_ref().map(Place::from),
-        title: titled("Refused", refusal.group.as_ref()),
-        message: format!("{}. Help: {}", refusal.message, refusal.help),
-    }));
-    annotations.extend(blocked(plan));
-    annotations.extend(loosened(plan));
-    annotations.extend(warned(plan));
-    annotations.extend(expiring(plan));
+    annotations.extend(sections(plan).iter().flat_map(of_section));
     annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
         (Mode::Observe, Action::Add) => "Missing (observed)",
         (Mode::Observe, Action::Remove) => "Not declared (observed)",
@@ -90,11 +82,12 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     written(&annotations) + &inert(text)
 }
 
-/// The annotations of a drift, then its text.
+/// The annotations of a drift, then its text. Guards concern its correction only.
 #[must_use]
 pub fn drift(plan: &Plan, text: &str) -> String {
-    let mut annotations: Vec<Annotation> = blocked(plan).collect();
-    annotations.extend(expiring(plan));
+    let sections = sections(plan);
+    let found = sections.iter().filter(|section| matches!(section.topic, Topic::Blocked | Topic::Expiring));
+    let mut annotations: Vec<Annotation> = found.flat_map(of_section).collect();
     annotations.extend(changes(plan, |change, _| match Standing::of_change(change) {
         Standing::Missing => "Missing",
         Standing::Expired => "Expired",
@@ -103,42 +96,25 @@ pub fn drift(plan: &Plan, text: &str) -> String {
     written(&annotations) + &inert(text)
 }
 
-fn blocked(plan: &Plan) -> impl Iterator<Item = Annotation> {
-    plan.blocked.iter().map(|blocked| Annotation {
-        level: if blocked.since == Some(Since::Before) { Level::Warning } else { Level::Error },
-        place: Some((&blocked.origin).into()),
-        title: titled("Blocked", Some(&blocked.group)),
-        message: blocked.to_string(),
-    })
-}
-
-/// The settings that the change under review loosens. Other changed settings are only in the text.
-fn loosened(plan: &Plan) -> impl Iterator<Item = Annotation> {
-    plan.base_changes.iter().filter(|change| change.loosens).map(|change| Annotation {
-        level: Level::Warning,
+/// The annotations of a section's rows. What is not here is only in the text.
+fn of_section(section: &Section) -> Vec<Annotation> {
+    let (level, word) = match section.topic {
+        Topic::Refused => (Level::Error, "Refused"),
+        Topic::Blocked => (Level::Error, "Blocked"),
+        Topic::HeldExpired => (Level::Warning, "Expired access stays"),
+        Topic::Loosened => (Level::Warning, "Loosened"),
+        Topic::Warned => (Level::Warning, "Warning"),
+        Topic::Expiring => (Level::Warning, "Expiring soon"),
+        Topic::ToInvite | Topic::Held | Topic::Settings | Topic::Unmanaged => return Vec::new(),
+    };
+    let annotation = |row: &Row| Annotation {
+        level: if row.since == Some(Since::Before) { Level::Warning } else { level },
         // A removed setting has no line in the files under review.
-        place: change.origin.as_ref().filter(|_| change.after.is_some()).map(Place::from),
-        title: titled("Loosened", change.group.as_ref()),
-        message: base_change(change, str::to_owned),
-    })
-}
-
-fn warned(plan: &Plan) -> impl Iterator<Item = Annotation> {
-    plan.warnings.iter().map(|warning| Annotation {
-        level: Level::Warning,
-        place: warning.origin.as_ref().map(Place::from),
-        title: "Warning".into(),
-        message: format!("{}. Help: {}", warning.message, warning.help),
-    })
-}
-
-fn expiring(plan: &Plan) -> impl Iterator<Item = Annotation> {
-    plan.expiring.iter().map(|expiring| Annotation {
-        level: Level::Warning,
-        place: Some((&expiring.origin).into()),
-        title: titled("Expiring soon", Some(&expiring.group)),
-        message: format!("{} is a member until {}", expiring.person, last_day(expiring.until)),
-    })
+        place: row.place.as_ref().filter(|_| !row.is_gone).map(Place::from),
+        title: titled(word, row.group.as_ref()),
+        message: escape::with_help(&row.text, row.help.as_deref()),
+    };
+    section.rows.iter().map(annotation).collect()
 }
 
 /// One annotation for all changes of the same kind that a line causes in a group.
@@ -164,10 +140,11 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annota
     by_line.into_iter().map(annotation).collect()
 }
 
-/// The member, and the known history of the difference.
+/// The member, until when, and other known facts.
 fn named(change: &Change) -> String {
+    let facts: Vec<String> = words::end(change).into_iter().chain(words::facts(change)).collect();
     let name = name(&change.member);
-    history(change, escape::clean).map_or_else(|| name.clone(), |history| format!("{name} ({history})"))
+    if facts.is_empty() { name } else { format!("{name} ({})", facts.join(", ")) }
 }
 
 fn titled(what: &str, group: Option<&GroupName>) -> String {
@@ -180,7 +157,7 @@ fn titled(what: &str, group: Option<&GroupName>) -> String {
 /// The annotations of a report's errors, then its text.
 #[must_use]
 pub fn report(report: &Report, text: &str) -> String {
-    let mut annotations = Vec::new();
+    let mut annotations: Vec<Annotation> = left(report).iter().flat_map(of_section).collect();
     for group in &report.groups {
         let mut add = |level, message| {
             let title = titled("Apply", Some(&group.name));
@@ -209,12 +186,12 @@ pub fn report(report: &Report, text: &str) -> String {
 
 /// An annotation for each changed group of a stale plan, then its text.
 #[must_use]
-pub fn stale(groups: &[StaleGroup], text: &str) -> String {
+pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
     let annotation = |group: &StaleGroup| Annotation {
         level: Level::Error,
         place: None,
         title: titled("Stale", Some(&group.name)),
-        message: format!("the group has changed since the plan was made. Nothing was changed. {STALE_HELP}"),
+        message: format!("the group has changed since the plan was made. Nothing was changed. {help}"),
     };
     written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
 }

@@ -1,31 +1,23 @@
-//! A plan as a comment on a pull request.
+//! Plans, drift, reports and failures as a comment on a pull request.
 //!
-//! The most important parts for a reviewer come first: what this change does; what is refused, blocked or stale; a
-//! table of all changed groups; every removal by name. Diffs, and differences that existed before the change, are
-//! folded. The page begins with a hidden marker, so that a workflow can find its comment.
+//! A page begins with a hidden marker, so that a workflow can find its comment. What a reviewer must see comes first:
+//! what this change does; what is refused, blocked or stale; a table of the changed groups; everybody who joins or
+//! leaves. [`sheet`] decides what stays if there is too much for one comment.
 
-mod changes;
-mod drift;
-mod failure;
-mod page;
-mod report;
-
-pub use drift::drift;
-pub use failure::failure;
-pub use report::{report, stale};
+mod sheet;
 
 use super::counted;
-use super::escape::{code, fence, prose};
-use super::view::{Next, STALE_HELP, Stale, View, place, unsaid_origin};
-use super::words::{self, figures, labels, last_day};
-use crate::model::GroupRef;
-use crate::plan::{Blocked, Change, Expiring, GroupPlan, Plan, PlanWarning, Refusal, Since};
-use changes::Parts;
-use page::{List, Page, REST, alert, fit, folded, least};
-
-const EXPIRED_TITLE: &str = "**Expired access stays**, because its removal is held.";
-const BLOCKED_TITLE: &str = "**Blocked.** These entries are declared, but cannot be applied.";
-const UNMANAGED_TITLE: &str = "Groups of the account that no file declares:";
+use super::escape::{cell, clean_lines, code, fence, prose, shortened, with_help};
+use super::failure::Failed;
+use super::sections::{self, Row, Section, Topic};
+use super::text::report_summary;
+use super::view::{Next, Repository, View, linked, place};
+use super::words::{self, concerns, figures, labeled, labels, name, subject};
+use crate::config::Problem;
+use crate::model::{Member, Mode, Origin};
+use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
+use crate::report::{Difference, GroupReport, Report, StaleGroup, UnmadeChange};
+use sheet::{Rank, Sheet, SheetBlock, SheetPart, list, paragraph};
 
 /// Marks the comment of a command, so that a workflow can find and replace it. `show` and `undo` write the page of a
 /// plan.
@@ -34,117 +26,96 @@ fn marker(command: &str) -> String {
     format!("<!-- convoke:{page} -->")
 }
 
+/// How much a page tells, if there is too much for it. Links go first, then everything about a change but its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Links,
+    Places,
+    Names,
+}
+
 /// The plan, on a page of a size that GitHub accepts.
 #[must_use]
 pub fn plan(plan: &Plan, view: View<'_>) -> String {
-    let command = if view.applying { "apply" } else { "plan" };
-    let head = format!("{}\n### {}\n\n", marker(command), headline(plan, view));
-    let mut page = Page::new(head, foot(plan, view));
-    let subtitle = subtitle(plan);
-    if !subtitle.is_empty() {
-        page.push(&format!("{}\n\n", subtitle.join(" · ")));
+    let (page, cut) = plan_sheet(plan, view, Detail::Links).fill();
+    let Some(_) = cut else { return page };
+    let (page, cut) = plan_sheet(plan, view, Detail::Places).fill();
+    match cut {
+        Some(rank) if rank <= Rank::Table => plan_sheet(plan, view, Detail::Names).fill().0,
+        _ => page,
     }
-    if let Some(stale) = view.stale {
-        page.push(&stale_alert(stale, plan));
-    }
-    let parts = Parts::of(plan, view.repository);
-    let lists = lists(plan, view, page.room() / 12);
-    let room = room_for_lists(&page, parts.essential(), least(&lists));
-    let [refused, expired, loosened, blocked, held, warnings, settings, expiring, unmanaged] = fit(lists, room);
-    page.push(&alert("CAUTION", &refused));
-    page.push(&alert("WARNING", &(expired + &loosened + &blocked + &held + &warnings)));
-    page.push(&settings);
-    let unmanaged = fold_unmanaged(plan, unmanaged);
-    parts.write(&mut page, expiring.len() + unmanaged.len());
-    page.push(&expiring);
-    page.push(&unmanaged);
-    page.finish()
 }
 
-/// The space for the lists: what the table and the removals leave, up to half of the page. If these do not fit anyway,
-/// the reasons for a refusal are worth more than a few rows.
-fn room_for_lists(page: &Page, essential: usize, least: usize) -> usize {
-    /// The frames of the alerts and of the folded list.
-    const FRAMES: usize = 3 * REST;
-    let room = page.room();
-    match room.checked_sub(essential + FRAMES).filter(|free| *free >= least) {
-        Some(free) => free.min(room / 2),
-        None => room / 6,
+fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
+    let view = View { repository: view.repository.filter(|_| detail == Detail::Links), ..view };
+    let command = if view.applying { "apply" } else { "plan" };
+    let labels = labels(plan);
+    let lines = words::summary(plan);
+    let subtitle = if labels.len() > 1 { lines.as_slice() } else { lines.get(1..).unwrap_or_default() };
+    let head = format!("{}\n### {}\n\n{}", marker(command), headline(plan, view), paragraph(&subtitle.join(" · ")));
+    let mut sheet = Sheet::new(head, foot(plan, view));
+    if let Some(stale) = view.stale {
+        let stale = prose(&capitalized(&stale.message(plan.digest)));
+        let text = format!("**Stale.** {stale}. Nothing was changed. {}", prose(&view.stale_help()));
+        sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
     }
+    let sections = sections::sections(plan);
+    let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
+    sheet.push(SheetPart::alert("CAUTION", of(&[Topic::Refused], Rank::Alert)));
+    let warned = [Topic::HeldExpired, Topic::Loosened, Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
+    sheet.push(SheetPart::alert("WARNING", of(&warned, Rank::Alert)));
+    sheet.push(SheetPart::plain(vec![table(plan, &labels, view.repository)]));
+    let Some((first, rest)) = labels.split_first() else { return sheet };
+    let written = |label| groups(plan, label, |group| group.mode != Mode::Observe);
+    sheet.push(SheetPart::plain(diffs(&written(*first), *first, detail)));
+    for label in rest {
+        let blocks = diffs(&written(*label), *label, detail);
+        let (adds, removes) = figures(written(*label).iter().flat_map(|group| labeled(&group.changes, *label)));
+        let groups = counted(blocks.len() as u64, "group");
+        let title = format!("Already there before this change: {} in {groups}", signed(adds, removes));
+        sheet.push(SheetPart::folded(&title, blocks));
+    }
+    for label in &labels {
+        let observed = groups(plan, *label, |group| group.mode == Mode::Observe);
+        let blocks = diffs(&observed, *label, detail);
+        let count = observed.iter().flat_map(|group| labeled(&group.changes, *label)).count() as u64;
+        let groups = counted(blocks.len() as u64, "observed group");
+        let note = if *label == Some(Since::Before) { ", already there before this change" } else { "" };
+        let title = format!("{} in {groups}, where convoke does not write{note}", counted(count, "difference"));
+        sheet.push(SheetPart::folded(&title, blocks.into_iter().map(|block| block.ranked(Rank::Other)).collect()));
+    }
+    sheet.push(SheetPart::plain(of(&[Topic::Settings, Topic::Expiring], Rank::Other)));
+    sheet.push(unmanaged(plan, of(&[Topic::Unmanaged], Rank::Other)));
+    sheet
+}
+
+fn unmanaged(plan: &Plan, blocks: Vec<SheetBlock>) -> SheetPart {
+    SheetPart::folded(&counted(plan.unmanaged_groups.len() as u64, "unmanaged group"), blocks)
+}
+
+/// The groups with a change with this label.
+fn groups(plan: &Plan, label: Option<Since>, is_meant: impl Fn(&GroupPlan) -> bool) -> Vec<&GroupPlan> {
+    let changed = plan.groups.iter().filter(|group| labeled(&group.changes, label).next().is_some());
+    changed.filter(|group| is_meant(group)).collect()
 }
 
 fn headline(plan: &Plan, view: View<'_>) -> String {
     let not_applied = view.applying && (view.stale.is_some() || !plan.refusals.is_empty());
     let prefix = if not_applied { "Not applied. " } else { "" };
-    let labeled = labels(plan).len() > 1;
-    if !labeled {
+    if labels(plan).len() == 1 {
         return format!("{prefix}{}", words::summary(plan).into_iter().next().unwrap_or_default());
     }
-    let (adds, removes, groups) = this_change(plan);
-    match groups {
-        0 if plan.base_changes.is_empty() => format!("{prefix}This change makes no difference"),
-        0 => format!("{prefix}This change makes no difference to any membership"),
-        _ => format!("{prefix}This change: {} in {}", signed(adds, removes), counted(groups, "group")),
-    }
-}
-
-/// The additions and removals of the change under review, and the number of groups.
-fn this_change(plan: &Plan) -> (u64, u64, u64) {
     let label = Some(Since::Change);
-    let groups = plan.groups.iter().filter(|group| group.carried_out().any(|change| change.since == label));
-    let changes = plan.groups.iter().flat_map(|group| group.carried_out().filter(|change| change.since == label));
-    let (adds, removes) = figures(changes);
-    (adds, removes, groups.count() as u64)
+    let changed = groups(plan, label, |group| group.mode != Mode::Observe);
+    let (adds, removes) = figures(changed.iter().flat_map(|group| labeled(&group.changes, label)));
+    match changed.len() as u64 {
+        0 => format!("{prefix}{}", words::no_difference(plan)),
+        count => format!("{prefix}This change: {} in {}", signed(adds, removes), counted(count, "group")),
+    }
 }
 
 fn signed(adds: u64, removes: u64) -> String {
     format!("+{adds} −{removes}")
-}
-
-/// The facts about the whole plan that the headline does not have.
-fn subtitle(plan: &Plan) -> Vec<String> {
-    let lines = words::summary(plan);
-    match labels(plan).len() > 1 {
-        true => lines,
-        false => lines.into_iter().skip(1).collect(),
-    }
-}
-
-/// Everything that is refused, held, loosened, blocked or expiring. The last two lists have at most `few` bytes each.
-fn lists(plan: &Plan, view: View<'_>, few: usize) -> [List; 9] {
-    let refusals = plan.refusals.iter().map(|it| refusal(it, view));
-    let blocked = plan.blocked.iter().map(|it| blocked(it, view));
-    let expiring = plan.expiring.iter().map(|it| expiring(it, view));
-    [
-        List::new("**Refused.** This plan cannot be applied as it is.", refusals).in_alert(),
-        List::new(EXPIRED_TITLE, held_expired(plan, view)).in_alert(),
-        List::new("**Loosened.** This change loosens protections.", base_changes(plan, true, view)).in_alert(),
-        List::new(BLOCKED_TITLE, blocked).in_alert(),
-        List::new("**Held.** These members stay until the entries are resolved.", held(plan, view)).in_alert(),
-        List::new("**Warnings**", warnings(plan, view)).in_alert(),
-        List::new("**Other settings that this change modifies**", base_changes(plan, false, view)),
-        List::new("**Expiring soon**", expiring).at_most(few),
-        List::new(UNMANAGED_TITLE, unmanaged(plan)).at_most(few),
-    ]
-}
-
-/// The changes under review that affect no membership directly.
-fn base_changes(plan: &Plan, loosens: bool, view: View<'_>) -> Vec<String> {
-    let changes = plan.base_changes.iter().filter(|change| change.loosens == loosens);
-    changes
-        .map(|change| {
-            // A removed setting has no line in the files under review to link to.
-            let repository = view.repository.filter(|_| change.after.is_some());
-            let place = change.origin.as_ref().map(|origin| format!(" ({})", place(origin, repository)));
-            format!("{}{}", words::base_change(change, code), place.unwrap_or_default())
-        })
-        .collect()
-}
-
-fn stale_alert(stale: &Stale, plan: &Plan) -> String {
-    let text =
-        format!("**Stale.** {}. Nothing was changed. {STALE_HELP}", prose(&capitalized(&stale.message(plan.digest))));
-    alert("CAUTION", &text)
 }
 
 fn capitalized(text: &str) -> String {
@@ -152,90 +123,320 @@ fn capitalized(text: &str) -> String {
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
-/// The held removals, without those of expired access, which are listed before.
-fn held(plan: &Plan, view: View<'_>) -> Vec<String> {
-    let of_group = |group: &GroupPlan| -> Vec<String> {
-        let name = code(group.name.as_str());
-        let held = group.held.iter().filter(|change| change.expired.is_none());
-        held.map(|change| {
-            let place = place(&change.origin, view.repository);
-            let by = change.held_by.as_ref().map(|by| format!(", held by {}", super::view::place(by, view.repository)));
-            let (who, by) = (code(&words::name(&change.member)), by.unwrap_or_default());
-            format!("{who} in {name}: {place}{}{by}", facts(change))
-        })
-        .collect()
-    };
-    plan.groups.iter().flat_map(of_group).collect()
-}
-
-fn held_expired(plan: &Plan, view: View<'_>) -> Vec<String> {
-    let groups = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (group, change)));
-    let expired = groups.filter(|(_, change)| change.expired.is_some());
-    let item = |(group, change): (&GroupPlan, &Change)| {
-        let (who, name) = (code(&words::name(&change.member)), code(group.name.as_str()));
-        let place = place(&change.origin, view.repository);
-        let holding = words::holding(plan, change).map(|text| format!("; {}", prose(&text))).unwrap_or_default();
-        format!("{who} in {name} ({place}{}){holding}", facts(change))
-    };
-    expired.map(item).collect()
-}
-
-/// The facts about a change besides its place, each after a comma. There is always text between two pieces of code,
-/// because their backticks would join otherwise.
-fn facts(change: &Change) -> String {
-    let reason = change.reason.as_deref().map(prose);
-    words::times(change, code).chain(reason).map(|fact| format!(", {fact}")).collect()
-}
-
 /// The digest, and the command that applies exactly this plan.
 fn foot(plan: &Plan, view: View<'_>) -> String {
-    let command = |text: &str, line: String| {
-        let fence = fence([line.as_str()].into_iter());
-        format!("\n{text}\n\n{fence}sh\n{line}\n{fence}\n")
-    };
     let how = match view.next(plan) {
         Next::Nothing => String::new(),
-        Next::Resolve => "\nResolve these refusals first; `--accept` does not lift them.\n".into(),
+        Next::Resolve(which) => format!("\n{}\n", prose(&which)),
         Next::Accept(line) => {
-            command("If you intend all of these removals, lift the limits for exactly this plan:", line)
+            commands("If you intend all of these removals, lift the limits for exactly this plan:", &[line])
         }
-        Next::Apply(line) => command("To apply exactly this plan:", line),
+        Next::Apply(line) => commands("To apply exactly this plan:", &[line]),
     };
     format!("\nDigest: `{}`\n{how}", plan.digest)
 }
 
-fn refusal(refusal: &Refusal, view: View<'_>) -> String {
-    let group = refusal.group.as_ref().map(|group| format!(" in {}", code(group.as_str()))).unwrap_or_default();
-    let at = unsaid_origin(refusal).map(|origin| format!(" ({})", place(origin, view.repository))).unwrap_or_default();
-    let (message, help) = (prose(&refusal.message), prose(&refusal.help));
-    format!("**{}**{group}: {message}{at}. Help: {help}", refusal.guard.name().replace('_', " "))
+/// Commands to copy, below a sentence.
+fn commands(text: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let fence = fence(lines.iter().map(String::as_str));
+    format!("\n{text}\n\n{fence}sh\n{}\n{fence}\n", lines.join("\n"))
 }
 
-fn blocked(blocked: &Blocked, view: View<'_>) -> String {
-    let place = place(&blocked.origin, view.repository);
-    let label = blocked.since.map(|label| format!(" ({})", words::since(label).to_lowercase())).unwrap_or_default();
-    format!("{place} in {}: {}{label}", code(blocked.group.as_str()), prose(&blocked.to_string()))
-}
-
-fn warnings(plan: &Plan, view: View<'_>) -> Vec<String> {
-    let item = |warning: &PlanWarning| {
-        let place = warning.origin.as_ref().map(|origin| format!("{}: ", place(origin, view.repository)));
-        format!("{}{}. Help: {}", place.unwrap_or_default(), prose(&warning.message), prose(&warning.help))
+/// The sections about these topics, each as a titled list.
+fn blocks(sections: &[Section], topics: &[Topic], rank: Rank, repository: Option<&Repository>) -> Vec<SheetBlock> {
+    let wanted = topics.iter().flat_map(|topic| sections.iter().filter(move |section| section.topic == *topic));
+    let block = |section: &Section| {
+        let (word, rest) = section.topic.title().split_once(": ").unwrap_or((section.topic.title(), ""));
+        let title = match rest {
+            "" => format!("**{word}**"),
+            rest => format!("**{word}.** {}.", capitalized(rest)),
+        };
+        list(&title, section.rows.iter().map(|it| row(it, repository)), rank)
     };
-    plan.warnings.iter().map(item).collect()
+    wanted.map(block).collect()
 }
 
-fn expiring(expiring: &Expiring, view: View<'_>) -> String {
-    let (who, group) = (code(&expiring.person.to_string()), code(expiring.group.as_str()));
-    format!("{who} in {group} until {} ({})", last_day(expiring.until), place(&expiring.origin, view.repository))
+/// There is always text between two pieces of code, because their backticks would join otherwise.
+fn row(row: &Row, repository: Option<&Repository>) -> String {
+    let guard = row.guard.map(|guard| format!("**{}**", guard.replace('_', " ")));
+    let place = row.place.as_ref().map(|origin| place(origin, repository.filter(|_| !row.is_gone)));
+    let mut head: Vec<String> = guard.into_iter().chain(place).collect();
+    if let Some(group) = &row.group {
+        let preposition = if head.is_empty() { "" } else { "in " };
+        head.push(format!("{preposition}{}", code(group.as_str())));
+    }
+    let head = if head.is_empty() { String::new() } else { head.join(" ") + ": " };
+    let since = row.since.map(|label| format!(" ({})", words::since(label).to_lowercase())).unwrap_or_default();
+    with_help(&format!("{head}{}{since}", prose(&row.text)), row.help.as_deref().map(prose).as_deref())
 }
 
-fn unmanaged(plan: &Plan) -> Vec<String> {
-    let item = |group: &GroupRef| format!("{} (`{}`)", code(group.name.as_str()), group.id);
-    plan.unmanaged_groups.iter().map(item).collect()
+/// A row for every group that the plan changes, or would change if nothing were held. A group with differences of both
+/// labels has one row.
+fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>) -> SheetBlock {
+    let changed = plan.groups.iter().filter(|group| group.mode != Mode::Observe && group.differs());
+    let rows = changed.map(|group| {
+        let name = cell(group.name.as_str());
+        let name = repository.map_or_else(|| name.clone(), |repository| linked(&name, &group.origin, repository));
+        let cells = labels.iter().map(|label| {
+            let (adds, removes) = figures(labeled(&group.changes, *label));
+            match labeled(&group.held, *label).count() {
+                0 if !concerns(group, *label) => " |".into(),
+                0 => format!(" {} |", signed(adds, removes)),
+                held => format!(" {}, {held} held |", signed(adds, removes)),
+            }
+        });
+        let (present, left) = (group.observed.len(), group.members_left());
+        format!("| {name} |{} {present} → {left} |", cells.collect::<String>())
+    });
+    let head = match labels.len() {
+        1 => "| Group | Change | Members |\n| --- | --- | --- |\n",
+        _ => "| Group | This change | Already there | Members |\n| --- | --- | --- | --- |\n",
+    };
+    SheetBlock::table(head, rows)
 }
 
-fn fold_unmanaged(plan: &Plan, list: String) -> String {
-    let title = counted(plan.unmanaged_groups.len() as u64, "unmanaged group");
-    if list.is_empty() { list } else { folded(&title, &list) }
+/// A diff for each group: everybody who joins or leaves, once.
+fn diffs(groups: &[&GroupPlan], label: Option<Since>, detail: Detail) -> Vec<SheetBlock> {
+    let (join, leave) = match label {
+        Some(Since::Before) => (Rank::JoinedBefore, Rank::LeftBefore),
+        Some(Since::Change) | None => (Rank::Join, Rank::Leave),
+    };
+    let block = |group: &&GroupPlan| {
+        let lines = labeled(&group.changes, label).map(|change| match change.action {
+            Action::Add => (join, diff_line('+', change, detail)),
+            Action::Remove => (leave, diff_line('-', change, detail)),
+        });
+        let lines: Vec<(Rank, String)> = lines.collect();
+        let (adds, removes) = figures(labeled(&group.changes, label));
+        let title = format!("{} {}", code(group.name.as_str()), signed(adds, removes));
+        SheetBlock::diff(&title, lines)
+    };
+    groups.iter().map(block).collect()
+}
+
+/// `+ email  until DATE or no end  reason  pending  file:line`, each part only where it is known.
+fn diff_line(sign: char, change: &Change, detail: Detail) -> String {
+    let mut line = format!("{sign} {}", shortened(&name(&change.member)));
+    if detail == Detail::Names {
+        return line;
+    }
+    let place = words::places(change).join(" ");
+    let place = Some(place).filter(|place| !place.is_empty());
+    for fact in words::end(change).into_iter().chain(words::facts(change)).chain(place) {
+        line.push_str(&format!("  {}", shortened(&fact)));
+    }
+    line
+}
+
+/// The drift as an issue: the differences from the files, not the actions of a plan.
+#[must_use]
+pub fn drift(plan: &Plan, view: View<'_>) -> String {
+    let (page, cut) = drift_sheet(plan, view).fill();
+    match cut {
+        Some(_) => drift_sheet(plan, View { repository: None, ..view }).fill().0,
+        None => page,
+    }
+}
+
+fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
+    let mut lines = words::drift_summary(plan).into_iter();
+    let title = lines.next().unwrap_or_default();
+    let further = paragraph(&lines.collect::<Vec<_>>().join(" · "));
+    let apply = match view.next(plan) {
+        Next::Apply(line) => commands("To make the account match the files:", &[line]),
+        _ => String::new(),
+    };
+    let mut sheet = Sheet::new(format!("{}\n### {title}\n\n{further}", marker("drift")), apply);
+    let sections = sections::sections(plan);
+    let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
+    let warned = [Topic::HeldExpired, Topic::Blocked, Topic::ToInvite, Topic::Warned];
+    sheet.push(SheetPart::alert("WARNING", of(&warned, Rank::Alert)));
+    let rows = plan.groups.iter().filter(|group| group.differs()).map(|group| {
+        let Tally { missing, unexpected, expired, .. } = Tally::of([group]);
+        let observed = if group.mode == Mode::Observe { " (observed)" } else { "" };
+        let (name, present) = (cell(group.name.as_str()), group.observed.len());
+        format!("| {name}{observed} | {missing} | {unexpected} | {expired} | {present} |")
+    });
+    let head = "| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n";
+    sheet.push(SheetPart::plain(vec![SheetBlock::table(head, rows)]));
+    let kinds = [Standing::Undeclared, Standing::Expired, Standing::Missing];
+    sheet.push(SheetPart::plain(kinds.map(|kind| drifted(plan, kind, view)).into_iter().collect()));
+    sheet.push(SheetPart::folded("Guards that would refuse the correction", of(&[Topic::Refused], Rank::Other)));
+    sheet.push(SheetPart::plain(of(&[Topic::Expiring], Rank::Other)));
+    sheet.push(unmanaged(plan, of(&[Topic::Unmanaged], Rank::Other)));
+    let grants = view.grants(plan).into_iter().map(|line| (Rank::Other, line));
+    let title = "To keep an unexpected member, declare the person:";
+    sheet.push(SheetPart::plain(vec![SheetBlock::fenced(title, "sh", grants.collect())]));
+    sheet
+}
+
+fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
+    let row = |group: &GroupPlan, change: &Change| {
+        let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
+        let end = match change.expired {
+            Some(expired) => Some(format!("until {}", words::last_day(expired))),
+            None => words::end(change),
+        };
+        let held = change.held_by.as_ref().map(|_| "held".to_owned());
+        let facts = end.into_iter().chain(words::facts(change)).chain(held).map(|fact| format!(", {}", prose(&fact)));
+        let declared = !words::places(change).is_empty();
+        let place = declared.then(|| format!(" ({})", place(&change.origin, view.repository)));
+        format!("{} {who} in {name}{}{}", kind.drift(), facts.collect::<String>(), place.unwrap_or_default())
+    };
+    let rows = plan.groups.iter().flat_map(|group| {
+        let all = group.changes.iter().chain(&group.held).filter(|change| Standing::of_change(change) == kind);
+        all.map(|change| row(group, change)).collect::<Vec<_>>()
+    });
+    list(&format!("**{}**", capitalized(kind.drift())), rows, Rank::Leave)
+}
+
+/// What was done, what was not done, and why.
+#[must_use]
+pub fn report(report: &Report, repository: Option<&Repository>) -> String {
+    let mut lines = report_summary(report).into_iter();
+    let title = lines.next().unwrap_or_default();
+    let lines = lines.map(|line| prose(&line)).collect::<Vec<_>>().join(" · ");
+    let head = format!("{}\n### {title}\n\n", marker("apply"));
+    let mut sheet = Sheet::new(head, format!("\nDigest: `{}`\n", report.digest));
+    match report.made_everything() {
+        true => sheet.push(SheetPart::plain(vec![SheetBlock::text(lines)])),
+        false => {
+            let text = format!("**Not everything was applied.** {lines}");
+            sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+        }
+    }
+    let groups: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
+    let left =
+        blocks(&sections::left(report), &[Topic::HeldExpired, Topic::Blocked, Topic::Held], Rank::Alert, repository);
+    sheet.push(SheetPart::alert("WARNING", left));
+    let rows = groups.iter().map(|group| {
+        let change = signed(group.added.len() as u64, group.removed.len() as u64);
+        let after = group.members_after.map_or_else(|| "?".into(), |after| after.to_string());
+        let (name, word) = (cell(group.name.as_str()), group.outcome.word());
+        format!("| {name} | {word} | {change} | {} → {after} |", group.members_before)
+    });
+    let head = "| Group | Result | Change | Members |\n| --- | --- | --- | --- |\n";
+    sheet.push(SheetPart::plain(vec![SheetBlock::table(head, rows)]));
+    let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group)).collect();
+    let title = format!("**{} not made**", counted(undone.len() as u64, "change"));
+    let others = groups.iter().flat_map(|group| {
+        let name = code(group.name.as_str());
+        let changes = group.stale.iter().flat_map(difference);
+        changes.map(move |change| format!("{name}: {change}")).collect::<Vec<_>>()
+    });
+    let troubles = groups.iter().filter_map(|group| {
+        let trouble = group.trouble.as_ref()?;
+        Some(format!("{}: {}", code(group.name.as_str()), prose(trouble)))
+    });
+    let lists = [
+        list(&title, undone, Rank::Alert),
+        list("**Changed by somebody else meanwhile**", others, Rank::Alert),
+        list("**Errors**", troubles, Rank::Alert),
+    ];
+    sheet.push(SheetPart::plain(lists.into_iter().collect()));
+    let done = |of: fn(&GroupReport) -> &Vec<Member>, link: &str| -> Vec<String> {
+        let of_group = |group: &&GroupReport| -> Vec<String> {
+            let name = code(group.name.as_str());
+            of(group).iter().map(|member| format!("{} {link} {name}", code(&subject(member)))).collect()
+        };
+        groups.iter().flat_map(of_group).collect()
+    };
+    let removed = done(|group| &group.removed, "from");
+    let title = format!("**{} made**", counted(removed.len() as u64, "removal"));
+    sheet.push(SheetPart::plain(vec![list(&title, removed, Rank::Leave)]));
+    let added = done(|group| &group.added, "to");
+    let title = format!("{} made", counted(added.len() as u64, "addition"));
+    sheet.push(SheetPart::folded(&title, vec![list("", added, Rank::Join)]));
+    sheet.fill().0
+}
+
+fn not_made(group: &GroupReport) -> Vec<String> {
+    let name = code(group.name.as_str());
+    let item = |UnmadeChange { action, member, reason }: &UnmadeChange| {
+        let what = match action {
+            Action::Add => "not added to",
+            Action::Remove => "not removed from",
+        };
+        format!("{} {what} {name}: {}", code(&subject(member)), prose(reason))
+    };
+    group.failed.iter().chain(&group.kept).chain(&group.skipped).map(item).collect()
+}
+
+fn difference(difference: &Difference) -> Vec<String> {
+    let Difference { added, removed } = difference;
+    let added = added.iter().map(|member| format!("{} was added", code(&subject(member))));
+    added.chain(removed.iter().map(|member| format!("{} was removed", code(&subject(member))))).collect()
+}
+
+/// Why a saved plan is stale: who joined and left each group after it was made.
+#[must_use]
+pub fn stale(groups: &[StaleGroup], help: &str) -> String {
+    let head = format!("{}\n### Not applied: the account has changed since the plan was made\n\n", marker("apply"));
+    let mut sheet = Sheet::new(head, String::new());
+    let text = format!("**Stale.** Nothing was changed. {}", prose(help));
+    sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+    let items = groups.iter().flat_map(|group| -> Vec<String> {
+        let name = code(group.name.as_str());
+        if let Some(changed) = &group.permissions {
+            return vec![format!("{name}: the group {}", prose(changed))];
+        }
+        match (&group.difference, &group.renamed_to) {
+            (Some(changed), _) => difference(changed).iter().map(|change| format!("{name}: {change}")).collect(),
+            (None, Some(new)) => vec![format!("{name}: the group is now named {}", code(new.as_str()))],
+            (None, None) => vec![format!("{name}: the group no longer exists")],
+        }
+    });
+    sheet.push(SheetPart::plain(vec![list("**What changed after the plan was made**", items, Rank::Leave)]));
+    sheet.fill().0
+}
+
+/// The failure of a command, so that no older comment remains visible as the result.
+#[must_use]
+pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repository>) -> String {
+    let title = match failed.problems.as_slice() {
+        [] => format!("`convoke {command}` failed"),
+        problems => format!("`convoke {command}` failed: {} in the files", counted(problems.len() as u64, "problem")),
+    };
+    let mut sheet = Sheet::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
+    let mut text = match failed.problems.is_empty() {
+        true => format!("**Failed** (exit code {}). {}", failed.exit_code, message(&failed.error)),
+        false => format!(
+            "**Failed** (exit code {}). Nothing was read from the account, and nothing was changed.",
+            failed.exit_code
+        ),
+    };
+    if let Some(help) = failed.help {
+        text.push_str(&format!("\n\nHelp: {}", prose(help)));
+    }
+    sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+    let problems = failed.problems.iter().map(|it| problem(it, repository));
+    sheet.push(SheetPart::plain(vec![list("**Problems**", problems, Rank::Leave)]));
+    sheet.fill().0
+}
+
+/// The first line as a sentence, and the other lines unchanged, because they show a place in a file.
+fn message(error: &str) -> String {
+    let Some((first, rest)) = error.split_once('\n') else { return prose(error) };
+    let rest = clean_lines(rest.trim_end());
+    let fence = fence(rest.lines());
+    format!("{}\n\n{fence}text\n{rest}\n{fence}", prose(first))
+}
+
+fn problem(problem: &Problem, repository: Option<&Repository>) -> String {
+    let place = match problem.position {
+        Some(position) => {
+            let origin = Origin { file: problem.file.clone(), line: position.line, column: position.column };
+            place(&origin, repository)
+        }
+        None => code(&problem.file),
+    };
+    let help = problem.help.as_deref().map(prose);
+    let mut text = with_help(&format!("{place}: {}", prose(&problem.message)), help.as_deref());
+    if let Some(line) = &problem.source_line {
+        text.push_str(&format!("\n  {}", code(line.trim())));
+    }
+    text
 }

@@ -8,13 +8,10 @@ use jiff::tz::TimeZone;
 
 use super::escape::{cell, clean, code, spreadsheet};
 use super::words::last_day;
-use super::{counted, json};
+use super::{beside, counted, json};
 use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
-mod beside;
-mod html;
-
-pub use html::html;
+pub use super::html::html;
 
 /// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
 const COLUMNS: [&str; 15] = [
@@ -38,7 +35,7 @@ const COLUMNS: [&str; 15] = [
 /// # Errors
 /// If the writer fails.
 pub fn as_json(review: &Review, to: &mut dyn Write) -> io::Result<()> {
-    json::write(to, review)
+    json(to, review)
 }
 
 /// # Errors
@@ -93,7 +90,7 @@ fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 15] {
     ]
 }
 
-const fn mode_name(group: &ReviewGroup) -> &'static str {
+pub(super) const fn mode_name(group: &ReviewGroup) -> &'static str {
     match group.mode {
         Some(mode) => mode.name(),
         None => "unmanaged",
@@ -104,7 +101,7 @@ fn id_text(group: &ReviewGroup) -> String {
     group.id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-const fn two_factor(membership: &ReviewMembership) -> &'static str {
+pub(super) const fn two_factor(membership: &ReviewMembership) -> &'static str {
     match membership.two_factor {
         Some(true) => "on",
         Some(false) => "off",
@@ -119,13 +116,13 @@ fn first_day(from: Timestamp) -> String {
 }
 
 /// The place of an entry, with the rosters that lead to it.
-fn place(entry: &Claim) -> String {
+pub(super) fn place(entry: &Claim) -> String {
     let via = entry.via.iter().map(|used| format!(" via {}", used.roster)).collect::<String>();
     format!("{}{via}", entry.origin)
 }
 
 /// The facts about an entry besides its place.
-fn terms(entry: &Claim) -> Option<String> {
+pub(super) fn terms(entry: &Claim) -> Option<String> {
     let from = entry.window.from.map(|from| format!("from {}", first_day(from)));
     let until = entry.window.until.map(|until| format!("until {}", last_day(until)));
     let reason = entry.reason.as_deref().map(Into::into);
@@ -134,7 +131,7 @@ fn terms(entry: &Claim) -> Option<String> {
 }
 
 /// The head of the formats for people: labels and values.
-fn head(review: &Review) -> Vec<(&'static str, String)> {
+pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
     let account = match &review.account_name {
         Some(name) => format!("{name} ({})", review.account_id),
         None => review.account_id.to_string(),
@@ -147,7 +144,7 @@ fn head(review: &Review) -> Vec<(&'static str, String)> {
     head
 }
 
-fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 12] {
+pub(super) fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 12] {
     let ReviewSummary {
         groups,
         unmanaged_groups,

@@ -1,22 +1,18 @@
-//! A plan for a terminal.
+//! Plans, drift and reports for a terminal.
 
-mod drift;
-mod paint;
-mod report;
+use std::collections::BTreeMap;
 
+use anstyle::{AnsiColor, Effects};
 use unicode_width::UnicodeWidthStr;
-
-pub use drift::drift;
-pub use paint::{Paint, Style};
-pub(super) use report::summary as report_summary;
-pub use report::{report, stale};
 
 use super::counted;
 use super::escape::clean;
-use super::view::{Next, STALE_HELP, Stale, View, unsaid_origin};
-use super::words::{self, concerns, figures, labeled, labels, last_day, name, origin, place};
-use crate::model::{Mode, Status};
-use crate::plan::{Action, BaseChange, Change, GroupPlan, Plan, Since, Standing};
+use super::sections::{self, Row, Section, Topic};
+use super::view::{Next, View};
+use super::words::{self, concerns, figures, labeled, labels, name, origin, subject};
+use crate::model::Mode;
+use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing};
+use crate::report::{Difference, GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
 
 /// The indentation below a heading.
 const INDENT: usize = 2;
@@ -28,34 +24,150 @@ pub struct Layout {
     pub color: bool,
 }
 
-/// The plan: changed groups in order, blocked entries and refusals, the summary, and the command that applies the
-/// plan.
+/// The role of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A heading, or the summary.
+    Title,
+    /// An addition.
+    Add,
+    /// A removal or a refusal.
+    Remove,
+    /// What needs attention.
+    Warn,
+    /// A less important text.
+    Dim,
+}
+
+/// Paints text, or returns it unchanged.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint {
+    color: bool,
+}
+
+impl Paint {
+    #[must_use]
+    pub const fn new(color: bool) -> Self {
+        Self { color }
+    }
+
+    #[must_use]
+    pub fn paint(self, style: Style, text: &str) -> String {
+        if !self.color || text.is_empty() {
+            return text.into();
+        }
+        let style = match style {
+            Style::Title => anstyle::Style::new().effects(Effects::BOLD),
+            Style::Add => anstyle::Style::new().fg_color(Some(AnsiColor::Green.into())),
+            Style::Remove => anstyle::Style::new().fg_color(Some(AnsiColor::Red.into())),
+            Style::Warn => anstyle::Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+            Style::Dim => anstyle::Style::new().effects(Effects::DIMMED),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// The plan: who joins and who leaves, then everything else, the summary, and the command that applies the plan.
 #[must_use]
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
-    let mut page = Page::new(layout);
-    page.held_expired(plan);
-    page.base_changes(plan);
+    let mut page = Terminal::new(layout);
+    let sections = sections::sections(plan);
+    page.sections(&sections, &[Topic::HeldExpired, Topic::Loosened]);
     for label in labels(plan) {
         page.groups(plan, label);
     }
-    page.unmanaged(plan);
-    page.expiring(plan);
-    page.warnings(plan);
-    page.blocked(plan);
-    page.refusals(plan, "Refused: this plan cannot be applied");
-    page.summary(plan);
-    page.stale(plan, view.stale);
-    page.next(view.next(plan));
+    page.sections(&sections, &[Topic::Settings, Topic::Unmanaged, Topic::Expiring, Topic::Warned]);
+    page.sections(&sections, &[Topic::ToInvite, Topic::Blocked, Topic::Refused]);
+    let mut lines = words::summary(plan);
+    if labels(plan).len() > 1 && plan.has_differences() {
+        lines.insert(1.min(lines.len()), this_change(plan));
+    }
+    lines.iter().for_each(|line| page.title(Style::Title, line));
+    if plan.summary.requests > 0 || !plan.refusals.is_empty() {
+        page.title(Style::Dim, &format!("Digest: {}", plan.digest));
+    }
+    if let Some(stale) = view.stale {
+        page.line("");
+        page.title(Style::Remove, &format!("Stale: {}", stale.message(plan.digest)));
+        page.line(&format!("Nothing was changed. {}", view.stale_help()));
+    }
+    page.next(&view.next(plan));
     page.finish()
 }
 
-struct Page {
+/// The drift: groups with differences in order, blocked entries, the summary, and both ways out.
+#[must_use]
+pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
+    let mut page = Terminal::new(layout);
+    let sections = sections::sections(plan);
+    page.sections(&sections, &[Topic::HeldExpired]);
+    for group in plan.groups.iter().filter(|group| group.differs()) {
+        page.heading(group, &counted(group.observed.len() as u64, "member"));
+        let changes: Vec<&Change> = group.changes.iter().chain(&group.held).collect();
+        let rows = changes.iter().map(|change| {
+            let standing = Standing::of_change(change);
+            let style = if standing == Standing::Missing { Style::Add } else { Style::Remove };
+            (ChangeLine::of_drift(change), if change.held_by.is_some() { Style::Warn } else { style })
+        });
+        page.changes(&rows.collect::<Vec<_>>());
+        page.line("");
+    }
+    page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::ToInvite, Topic::Blocked]);
+    if let Some(refused) = sections.iter().find(|section| section.topic == Topic::Refused) {
+        page.titled(Style::Warn, "Guards that would refuse the correction", &refused.rows);
+    }
+    words::drift_summary(plan).iter().for_each(|line| page.title(Style::Title, line));
+    if let Next::Apply(command) = view.next(plan) {
+        page.line("");
+        page.line("To make the account match the files:");
+        page.line(&format!("  {command}"));
+    }
+    let grants = view.grants(plan);
+    if !grants.is_empty() {
+        page.line("");
+        page.line("To keep an unexpected member, declare the person:");
+        grants.iter().for_each(|line| page.line(&format!("  {line}")));
+    }
+    page.finish()
+}
+
+/// The columns of a change: a mark, the member, the end, other facts, and the places.
+struct ChangeLine {
+    mark: String,
+    who: String,
+    end: String,
+    facts: Vec<String>,
+    places: Vec<String>,
+}
+
+impl ChangeLine {
+    fn of(mark: &str, change: &Change) -> Self {
+        let held = change.held_by.as_ref().map(|by| format!("held by {}", origin(by)));
+        Self {
+            mark: mark.into(),
+            who: name(&change.member),
+            end: words::end(change).unwrap_or_default(),
+            facts: words::facts(change).collect(),
+            places: words::places(change).into_iter().chain(held).collect(),
+        }
+    }
+
+    /// A row of a drift begins with the state; "expired" is said by it.
+    fn of_drift(change: &Change) -> Self {
+        let standing = Standing::of_change(change);
+        let line = Self::of(&format!("{:<10}", standing.drift()), change);
+        let until = change.expired.map(|expired| format!("until {}", words::last_day(expired)));
+        Self { end: until.unwrap_or(line.end), ..line }
+    }
+}
+
+struct Terminal {
     text: String,
     layout: Layout,
     paint: Paint,
 }
 
-impl Page {
+impl Terminal {
     const fn new(layout: Layout) -> Self {
         Self { text: String::new(), layout, paint: Paint::new(layout.color) }
     }
@@ -69,54 +181,54 @@ impl Page {
         self.text.push('\n');
     }
 
-    fn section(&mut self, style: Style, title: &str) {
+    fn title(&mut self, style: Style, title: &str) {
         let title = self.paint.paint(style, title);
         self.line(&title);
     }
 
-    fn end_section(&mut self) {
+    /// The sections about these topics, in this order.
+    fn sections(&mut self, sections: &[Section], topics: &[Topic]) {
+        for topic in topics {
+            let style = match topic {
+                Topic::Refused => Style::Remove,
+                Topic::Settings | Topic::Expiring | Topic::Unmanaged => Style::Title,
+                _ => Style::Warn,
+            };
+            for section in sections.iter().filter(|section| section.topic == *topic) {
+                self.titled(style, topic.title(), &section.rows);
+            }
+        }
+    }
+
+    fn titled(&mut self, style: Style, title: &str, rows: &[Row]) {
+        self.title(style, title);
+        rows.iter().for_each(|row| self.row(row));
         self.line("");
     }
 
-    /// Expired access that stays for now, which a reader must not overlook.
-    fn held_expired(&mut self, plan: &Plan) {
-        let expired = |group: &GroupPlan| group.held.iter().any(|change| change.expired.is_some());
-        if !plan.groups.iter().any(expired) {
-            return;
-        }
-        self.section(Style::Warn, "Expired access that stays, because its removal is held");
-        for group in plan.groups.iter().filter(|group| expired(group)) {
-            for change in group.held.iter().filter(|change| change.expired.is_some()) {
-                let (who, place) = (name(&change.member), self.paint.paint(Style::Dim, &place(change)));
-                self.line(&format!("  ~ {who} in {}  {place}", clean(group.name.as_str())));
-                if let Some(line) = words::holding(plan, change) {
-                    self.line(&format!("      {line}"));
-                }
-            }
-        }
-        self.end_section();
-    }
-
-    /// The changes under review that affect no membership directly, loosened settings first.
-    fn base_changes(&mut self, plan: &Plan) {
-        for (loosens, style, title) in [
-            (true, Style::Warn, "This change loosens protections"),
-            (false, Style::Title, "Other settings that this change modifies"),
-        ] {
-            let changes: Vec<&BaseChange> =
-                plan.base_changes.iter().filter(|change| change.loosens == loosens).collect();
-            if changes.is_empty() {
-                continue;
-            }
-            self.section(style, title);
-            for change in changes {
-                let (what, place) = (words::base_change(change, clean), change.origin.as_ref().map(origin));
-                let place = place.unwrap_or_default();
-                let long = INDENT + what.width() + 2 + place.width() > self.layout.width;
-                let place = self.paint.paint(Style::Dim, &place);
-                self.line(&format!("  {what}{}{place}", if long { "\n      " } else { "  " }));
-            }
-            self.end_section();
+    fn row(&mut self, row: &Row) {
+        let place = row.place.as_ref().map(origin).unwrap_or_default();
+        let guard = row.guard.unwrap_or_default();
+        let group = row.group.as_ref().map(|group| format!("{}:", clean(group.as_str()))).unwrap_or_default();
+        let since = match row.since {
+            Some(Since::Change) => " [this change]",
+            Some(Since::Before) => " [already there]",
+            None => "",
+        };
+        let text = clean(&row.text) + since;
+        let heads = [(Style::Dim, &place), (Style::Remove, &guard.to_owned()), (Style::Title, &group)];
+        let heads: Vec<(Style, &String)> = heads.into_iter().filter(|(_, head)| !head.is_empty()).collect();
+        let width = INDENT + heads.iter().map(|(_, head)| head.width() + 2).sum::<usize>() + text.width();
+        let painted: Vec<String> = heads.iter().map(|(style, head)| self.paint.paint(*style, head)).collect();
+        let gap = match (heads.is_empty(), width > self.layout.width) {
+            (true, _) => "",
+            (false, true) => "\n      ",
+            (false, false) => "  ",
+        };
+        self.line(&format!("  {}{gap}{text}", painted.join("  ")));
+        if let Some(help) = &row.help {
+            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(help)));
+            self.line(&format!("    {help}"));
         }
     }
 
@@ -125,218 +237,97 @@ impl Page {
         let groups: Vec<&GroupPlan> = plan.groups.iter().filter(|group| concerns(group, label)).collect();
         if let Some(label) = label {
             let title = match (label, groups.is_empty()) {
-                (Since::Change, true) if plan.base_changes.is_empty() => "This change makes no difference".into(),
-                (Since::Change, true) => "This change makes no difference to any membership".into(),
+                (Since::Change, true) => words::no_difference(plan).into(),
                 (Since::Before, true) => return,
                 (label, false) => format!("{}:", words::since(label)),
             };
-            self.section(Style::Title, &title);
-            self.end_section();
+            self.title(Style::Title, &title);
+            self.line("");
         }
         for group in groups {
-            self.group(group, label);
-        }
-    }
-
-    fn group(&mut self, group: &GroupPlan, label: Option<Since>) {
-        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
-        let note = self.paint.paint(Style::Dim, &format!("({}{})", members(group), mode(group.mode)));
-        self.line(&format!("{title} {note}"));
-        let changes: Vec<&Change> = labeled(&group.changes, label).collect();
-        let held: Vec<&Change> = labeled(&group.held, label).collect();
-        let columns = Columns::of(changes.iter().chain(&held).copied(), false);
-        for change in changes {
-            let (sign, style) = match change.action {
-                Action::Add => ("+", Style::Add),
-                Action::Remove => ("-", Style::Remove),
+            let (present, left) = (group.observed.len() as u64, group.members_left() as u64);
+            let members = match group.operations.is_empty() {
+                true => counted(present, "member"),
+                false => format!("{present} -> {}", counted(left, "member")),
             };
-            self.change(sign, style, change, &columns);
-        }
-        if !held.is_empty() {
-            let title =
-                format!("  {} held until the blocked entries are resolved:", counted(held.len() as u64, "removal"));
-            self.section(Style::Warn, &title);
-        }
-        for change in held {
-            self.change("~", Style::Warn, change, &columns);
-        }
-        self.end_section();
-    }
-
-    fn change(&mut self, sign: &str, style: Style, change: &Change, columns: &Columns) {
-        let held = change.held_by.as_ref().map(|by| format!(", held by {}", origin(by))).unwrap_or_default();
-        let (who, place) = (name(&change.member), place(change) + &held);
-        let mut facts =
-            if columns.kind { format!("{:<12}", Standing::of_change(change).drift()) } else { String::new() };
-        facts.push_str(&format!("{:<10}", status(change)));
-        let gap = columns.who.saturating_sub(who.width()) + 2;
-        let entry = self.paint.paint(style, &format!("{sign} {who}"));
-        let dim = self.paint.paint(Style::Dim, &place);
-        if INDENT + 2 + who.width() + gap + facts.len() + place.width() > self.layout.width {
-            self.line(&format!("  {entry}{}{facts}", " ".repeat(gap)));
-            self.line(&format!("      {dim}"));
-        } else {
-            self.line(&format!("  {entry}{}{facts}{dim}", " ".repeat(gap)));
-        }
-    }
-
-    fn blocked(&mut self, plan: &Plan) {
-        if plan.blocked.is_empty() {
-            return;
-        }
-        self.section(Style::Warn, "Blocked: declared, but cannot be applied");
-        for blocked in &plan.blocked {
-            let place = origin(&blocked.origin);
-            let (group, what) = (clean(blocked.group.as_str()), clean(&blocked.to_string()));
-            let since = match blocked.since {
-                Some(Since::Change) => " [this change]",
-                Some(Since::Before) => " [already there]",
-                None => "",
-            };
-            let long = INDENT + place.width() + group.width() + what.width() + since.len() + 4 > self.layout.width;
-            let place = self.paint.paint(Style::Dim, &place);
-            let space = if long { "\n      " } else { " " };
-            self.line(&format!("  {place}  {group}:{space}{what}{since}"));
-        }
-        self.end_section();
-    }
-
-    fn warnings(&mut self, plan: &Plan) {
-        if plan.warnings.is_empty() {
-            return;
-        }
-        self.section(Style::Warn, "Warnings");
-        for warning in &plan.warnings {
-            let place = warning.origin.as_ref().map(|place| format!("{}  ", origin(place))).unwrap_or_default();
-            let place = self.paint.paint(Style::Dim, &place);
-            self.line(&format!("  {place}{}", clean(&warning.message)));
-            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(&warning.help)));
-            self.line(&format!("    {help}"));
-        }
-        self.end_section();
-    }
-
-    fn unmanaged(&mut self, plan: &Plan) {
-        if plan.unmanaged_groups.is_empty() {
-            return;
-        }
-        self.section(Style::Title, "Unmanaged: groups of the account that no file declares");
-        for group in &plan.unmanaged_groups {
-            let id = self.paint.paint(Style::Dim, group.id.as_str());
-            self.line(&format!("  {}  {id}", clean(group.name.as_str())));
-        }
-        self.end_section();
-    }
-
-    fn expiring(&mut self, plan: &Plan) {
-        if plan.expiring.is_empty() {
-            return;
-        }
-        self.section(Style::Title, "Expiring soon");
-        for expiring in &plan.expiring {
-            let (who, group) = (clean(&expiring.person.to_string()), clean(expiring.group.as_str()));
-            let place = self.paint.paint(Style::Dim, &origin(&expiring.origin));
-            self.line(&format!("  {who} in {group} until {}  {place}", last_day(expiring.until)));
-        }
-        self.end_section();
-    }
-
-    fn refusals(&mut self, plan: &Plan, title: &str) {
-        if plan.refusals.is_empty() {
-            return;
-        }
-        self.section(Style::Remove, title);
-        for refusal in &plan.refusals {
-            let group = refusal.group.as_ref().map(|group| format!("  {}:", clean(group.as_str()))).unwrap_or_default();
-            let guard = self.paint.paint(Style::Remove, refusal.guard.name());
-            let message = clean(&refusal.message);
-            let gap = if group.is_empty() { "  " } else { " " };
-            let width = INDENT + refusal.guard.name().len() + group.width() + gap.len() + message.width();
-            let gap = if width > self.layout.width { "\n    " } else { gap };
-            self.line(&format!("  {guard}{group}{gap}{message}"));
-            if let Some(bound) = unsaid_origin(refusal) {
-                let place = self.paint.paint(Style::Dim, &format!("at {}", origin(bound)));
-                self.line(&format!("    {place}"));
+            self.heading(group, &members);
+            let rows = labeled(&group.changes, label).map(|change| match change.action {
+                Action::Add => (ChangeLine::of("+", change), Style::Add),
+                Action::Remove => (ChangeLine::of("-", change), Style::Remove),
+            });
+            self.changes(&rows.collect::<Vec<_>>());
+            let held: Vec<(ChangeLine, Style)> =
+                labeled(&group.held, label).map(|change| (ChangeLine::of("~", change), Style::Warn)).collect();
+            if !held.is_empty() {
+                let count = counted(held.len() as u64, "removal");
+                self.title(Style::Warn, &format!("  {count} held until the blocked entries are resolved:"));
+                self.changes(&held);
             }
-            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(&refusal.help)));
-            self.line(&format!("    {help}"));
-        }
-        self.end_section();
-    }
-
-    fn summary(&mut self, plan: &Plan) {
-        let mut lines = words::summary(plan);
-        if labels(plan).len() > 1 && plan.has_differences() {
-            lines.insert(1.min(lines.len()), this_change(plan));
-        }
-        for line in lines {
-            self.section(Style::Title, &line);
-        }
-        if plan.summary.requests > 0 || !plan.refusals.is_empty() {
-            self.section(Style::Dim, &format!("Digest: {}", plan.digest));
+            self.line("");
         }
     }
 
-    fn stale(&mut self, plan: &Plan, stale: Option<&Stale>) {
-        let Some(stale) = stale else { return };
-        self.end_section();
-        self.section(Style::Remove, &format!("Stale: {}", stale.message(plan.digest)));
-        self.line(&format!("Nothing was changed. {STALE_HELP}"));
+    fn heading(&mut self, group: &GroupPlan, members: &str) {
+        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
+        let mode = match group.mode {
+            Mode::Observe => ", observed: convoke does not write here",
+            Mode::Additive => ", additive",
+            Mode::Exact => "",
+        };
+        let note = self.paint.paint(Style::Dim, &format!("({members}{mode})"));
+        self.line(&format!("{title} {note}"));
     }
 
-    fn next(&mut self, next: Next) {
+    /// The changes of a group in columns. What does not fit continues on the next line, between two facts.
+    fn changes(&mut self, rows: &[(ChangeLine, Style)]) {
+        /// Longer addresses move only their own facts to the right.
+        const LONGEST: usize = 44;
+        let widest = |of: fn(&ChangeLine) -> &str| rows.iter().map(|(row, _)| of(row).width()).max().unwrap_or(0);
+        let (who, end) = (widest(|row| &row.who).min(LONGEST), widest(|row| &row.end));
+        for (row, style) in rows {
+            let head = self.paint.paint(*style, &format!("{} {}", row.mark, row.who));
+            let mut line = format!("  {head}");
+            let mut width = INDENT + row.mark.width() + 1 + row.who.width();
+            let pad = |line: &mut String, width: &mut usize, to: usize| {
+                line.push_str(&" ".repeat(to.saturating_sub(*width)));
+                *width = to.max(*width);
+            };
+            pad(&mut line, &mut width, INDENT + row.mark.width() + 1 + who);
+            if end > 0 {
+                line.push_str(&format!("  {}", row.end));
+                width += 2 + row.end.width();
+                pad(&mut line, &mut width, INDENT + row.mark.width() + 1 + who + 2 + end);
+            }
+            let facts = row.facts.iter().map(|fact| (fact, None, "  "));
+            let places = row.places.iter().enumerate();
+            let places = places.map(|(number, place)| (place, Some(Style::Dim), if number == 0 { "  " } else { " " }));
+            for (piece, style, gap) in facts.chain(places) {
+                if width + gap.len() + piece.width() > self.layout.width {
+                    self.line(&line);
+                    (line, width) = ("      ".into(), 6);
+                } else {
+                    line.push_str(gap);
+                    width += gap.len();
+                }
+                line.push_str(&style.map_or_else(|| piece.clone(), |style| self.paint.paint(style, piece)));
+                width += piece.width();
+            }
+            self.line(&line);
+        }
+    }
+
+    fn next(&mut self, next: &Next) {
         let (title, command) = match next {
             Next::Nothing => return,
-            Next::Resolve => ("Resolve these refusals first; --accept does not lift them.", None),
+            Next::Resolve(which) => (which.as_str(), None),
             Next::Apply(command) => ("To apply exactly this plan:", Some(command)),
             Next::Accept(command) => ("To lift the limits for exactly this plan:", Some(command)),
         };
-        self.end_section();
+        self.line("");
         self.line(title);
         if let Some(command) = command {
             self.line(&format!("  {command}"));
         }
-    }
-}
-
-/// The widths of the columns before the places of a group's changes.
-struct Columns {
-    who: usize,
-    /// Whether the kind of difference is shown.
-    kind: bool,
-}
-
-impl Columns {
-    fn of<'a>(changes: impl Iterator<Item = &'a Change>, kind: bool) -> Self {
-        /// Longer addresses move only their own places to the right.
-        const LONGEST: usize = 44;
-        let who = changes.map(|change| name(&change.member).width()).max().unwrap_or(0).min(LONGEST);
-        Self { who, kind }
-    }
-}
-
-fn status(change: &Change) -> &'static str {
-    match change.member.status {
-        Some(Status::Accepted) => "accepted",
-        Some(Status::Pending) => "pending",
-        None => "-",
-    }
-}
-
-/// "4 -> 5 members", or "5 members" if convoke changes nothing.
-fn members(group: &GroupPlan) -> String {
-    let (present, left) = (group.observed.len() as u64, group.members_left() as u64);
-    match group.operations.is_empty() {
-        true => counted(present, "member"),
-        false => format!("{present} -> {}", counted(left, "member")),
-    }
-}
-
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => ", observed: convoke does not write here",
-        Mode::Additive => ", additive",
-        Mode::Exact => "",
     }
 }
 
@@ -348,4 +339,160 @@ fn this_change(plan: &Plan) -> String {
     let changes = groups.iter().flat_map(|group| group.carried_out().filter(|change| change.since == label));
     let (adds, removes) = figures(changes);
     format!("This change: {adds} to add, {removes} to remove in {}", counted(groups.len() as u64, "group"))
+}
+
+/// The results of each group that changed, what is left and why, then the summary.
+#[must_use]
+pub fn report(report: &Report, layout: Layout) -> String {
+    // The plan is printed above.
+    let mut page = Terminal { text: "\n".into(), ..Terminal::new(layout) };
+    let mut lines = Vec::new();
+    report.groups.iter().filter(|group| group.is_news()).for_each(|group| tell_group(group, page.paint, &mut lines));
+    lines.iter().for_each(|line| page.line(line));
+    if !lines.is_empty() {
+        page.line("");
+    }
+    page.sections(&sections::left(report), &[Topic::HeldExpired, Topic::Blocked, Topic::Held]);
+    report_summary(report).iter().for_each(|line| page.title(Style::Title, line));
+    page.finish()
+}
+
+fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
+    let style = match group.outcome {
+        GroupOutcome::Failed => Style::Remove,
+        GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => Style::Warn,
+        GroupOutcome::Done | GroupOutcome::InSync | GroupOutcome::Differs | GroupOutcome::NotRead => Style::Add,
+    };
+    let word = group.outcome.word();
+    let figures = format!("{} added, {} removed", group.added.len(), group.removed.len());
+    lines.push(format!("{} {}: {figures}", paint.paint(style, word), clean(group.name.as_str())));
+    lines.extend(group.failed.iter().map(|failed| unmade("not", failed)));
+    lines.extend(group.kept.iter().map(|kept| unmade("not", kept)));
+    match &group.stale {
+        None => lines.extend(group.skipped.iter().map(|skipped| unmade("skipped: not", skipped))),
+        Some(difference) => {
+            let left = counted(group.skipped.len() as u64, "change");
+            lines.push(format!("  somebody else changed the group meanwhile; {left} not made:"));
+            tell_difference(difference, lines);
+        }
+    }
+    lines.extend(group.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))));
+}
+
+fn unmade(not: &str, unmade: &UnmadeChange) -> String {
+    let done = match unmade.action {
+        Action::Add => "added",
+        Action::Remove => "removed",
+    };
+    format!("  {not} {done}: {}: {}", subject(&unmade.member), clean(&unmade.reason))
+}
+
+fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
+    let Difference { added, removed } = difference;
+    lines.extend(added.iter().map(|member| format!("    was added: {}", subject(member))));
+    lines.extend(removed.iter().map(|member| format!("    was removed: {}", subject(member))));
+}
+
+/// The figures of a report in one line, then further lines.
+pub(super) fn report_summary(report: &Report) -> Vec<String> {
+    let total = report.groups.len() as u64;
+    let count = |outcome| report.groups.iter().filter(|group| group.outcome == outcome).count() as u64;
+    let in_sync = report.groups.iter().filter(|group| group.in_sync).count() as u64;
+    let read = total - count(GroupOutcome::NotRead);
+    let mut lines = vec![headline(report)];
+    lines.push(match (report.account_in_sync(), in_sync == read) {
+        (true, _) => format!("The account is in sync: {}.", counted(total, "group")),
+        (false, true) => format!("{} in sync.", counted(in_sync, "group")),
+        (false, false) => format!("{in_sync} of {} in sync.", counted(read, "group")),
+    });
+    let further = [
+        (GroupOutcome::Failed, "failed"),
+        (GroupOutcome::Stale, "changed meanwhile"),
+        (GroupOutcome::Kept, "with removals that were not made"),
+        (GroupOutcome::Skipped, "skipped"),
+        (GroupOutcome::NotRead, "not read again, because the plan has no changes there"),
+    ];
+    for (outcome, what) in further.into_iter().filter(|(outcome, _)| count(*outcome) > 0) {
+        lines.push(format!("{} {what}", counted(count(outcome), "group")));
+    }
+    lines.extend(still_different(report));
+    if !report.blocked.is_empty() {
+        lines.push(format!("{} blocked", report.blocked.len()));
+    }
+    if report.interrupted {
+        let rest = match report.has_nothing_left() {
+            true => "nothing was left to do",
+            false => "no further requests were sent",
+        };
+        lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
+    }
+    if report.credentials_refused {
+        lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
+    }
+    if report.journal_failed.is_some() {
+        lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
+    }
+    if !report.has_nothing_left() {
+        lines.push("Resolve the problems above, then run `convoke apply` again.".into());
+    }
+    lines
+}
+
+/// The groups that still differ although the plan's changes were made, one line for each cause.
+fn still_different(report: &Report) -> Vec<String> {
+    /// The maximum number of groups to name.
+    const NAMED: usize = 10;
+    let mut by_cause: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for group in report.groups.iter().filter(|group| group.outcome == GroupOutcome::Differs) {
+        let cause = group.cause.map_or("not fully compared", RestCause::word);
+        by_cause.entry(cause).or_default().push(clean(group.name.as_str()));
+    }
+    let line = |(cause, mut groups): (&str, Vec<String>)| {
+        let more = groups.len().saturating_sub(NAMED);
+        groups.truncate(NAMED);
+        groups.extend((more > 0).then(|| format!("{more} more")));
+        format!("Still different, {cause}: {}", groups.join(", "))
+    };
+    by_cause.into_iter().map(line).collect()
+}
+
+/// What was done, in one line. Changes that were not made are never worded as made.
+fn headline(report: &Report) -> String {
+    let unmade = |group: &GroupReport| !(group.failed.is_empty() && group.kept.is_empty() && group.skipped.is_empty());
+    let only_blocked = report.is_blocked && report.journal_failed.is_none() && !report.groups.iter().any(unmade);
+    let word = match (report.made_everything(), report.has_changes()) {
+        (true, false) => return "Nothing was changed.".into(),
+        (false, false) if only_blocked && !report.may_have_changed => {
+            return "Nothing was changed: all that is left is blocked.".into();
+        }
+        (true, true) => "Applied",
+        (false, true) => "Applied in part",
+        (false, false) => "Not applied",
+    };
+    format!("{word}: {} added, {} removed.", report.added, report.removed)
+}
+
+/// Why a saved plan is stale: who joined and left each group after it was made.
+#[must_use]
+pub fn stale(groups: &[StaleGroup], help: &str, layout: Layout) -> String {
+    let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
+    format!("\n{title}\n{}Nothing was changed. {help}\n", changed_meanwhile(groups))
+}
+
+/// Who joined and left each group.
+fn changed_meanwhile(groups: &[StaleGroup]) -> String {
+    let mut lines = Vec::new();
+    for group in groups {
+        lines.push(format!("  {}", clean(group.name.as_str())));
+        if let Some(changed) = &group.permissions {
+            lines.push(format!("    the group {}", clean(changed)));
+            continue;
+        }
+        match (&group.difference, &group.renamed_to) {
+            (Some(difference), _) => tell_difference(difference, &mut lines),
+            (None, Some(name)) => lines.push(format!("    the group is now named {}", clean(name.as_str()))),
+            (None, None) => lines.push("    the group no longer exists".into()),
+        }
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }

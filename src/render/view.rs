@@ -1,8 +1,8 @@
 //! The context of a shown plan: how to apply it, where its files are on the web, and whether it is the reviewed plan.
 
-use super::escape;
+use super::{escape, sections};
 use crate::model::Origin;
-use crate::plan::{Digest, Plan, Refusal};
+use crate::plan::{Digest, Guard, Plan};
 
 /// The presentation of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct Invocation {
     pub words: String,
     /// Whether they name a saved plan, which no other plan can replace.
     pub saved: bool,
+    /// The flags that name the files, for another command about them. With a space in front, or empty.
+    pub files: String,
 }
 
 impl Invocation {
@@ -49,8 +51,8 @@ pub(super) enum Next {
     Apply(String),
     /// Only limits refuse it; this command lifts them.
     Accept(String),
-    /// `--accept` does not lift the refusals.
-    Resolve,
+    /// `--accept` does not lift the refusals that this sentence names.
+    Resolve(String),
 }
 
 impl View<'_> {
@@ -59,7 +61,7 @@ impl View<'_> {
             return Next::Nothing;
         }
         if plan.refusals_beyond_limits().next().is_some() {
-            return Next::Resolve;
+            return Next::Resolve(resolve(plan));
         }
         let Some(invocation) = self.invocation else { return Next::Nothing };
         match (plan.refusals.is_empty(), plan.summary.requests > 0, self.applying) {
@@ -67,6 +69,38 @@ impl View<'_> {
             (true, true, false) => Next::Apply(invocation.exactly(plan.digest)),
             (true, ..) => Next::Nothing,
         }
+    }
+
+    /// The `convoke grant` line for each unexpected member.
+    pub(super) fn grants(&self, plan: &Plan) -> Vec<String> {
+        self.invocation.map(|invocation| sections::grants(plan, &invocation.files)).unwrap_or_default()
+    }
+
+    /// The remedy for a stale plan.
+    pub(super) fn stale_help(&self) -> String {
+        stale_help(self.invocation.map(|invocation| invocation.files.as_str()).unwrap_or_default())
+    }
+}
+
+/// The remedy for a stale plan, in every format.
+#[must_use]
+pub fn stale_help(files: &str) -> String {
+    format!("Make a new plan and review it: `convoke plan{files}`")
+}
+
+/// Which refusals `--accept` lifts, and which it does not.
+fn resolve(plan: &Plan) -> String {
+    let named = |is_limit: bool| {
+        let guards = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| guard.is_limit() == is_limit);
+        let mut names: Vec<&str> = guards.map(Guard::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    };
+    let (limits, others) = (named(true), named(false));
+    match limits.is_empty() {
+        true => format!("Resolve first, because --accept does not lift it: {others}."),
+        false => format!("Resolve first, because --accept does not lift it: {others}. It lifts only: {limits}."),
     }
 }
 
@@ -78,9 +112,6 @@ pub enum Stale {
     /// A saved plan is no longer valid at this time.
     Outdated(String),
 }
-
-/// The remedy for a stale plan, in every format.
-pub(super) const STALE_HELP: &str = "Make a new plan and review it.";
 
 impl Stale {
     /// The reason.
@@ -136,12 +167,6 @@ pub(super) fn linked(label: &str, origin: &Origin, repository: &Repository) -> S
         Some(path) => escape::link(label, &repository.blob, &path, &format!("#L{}", origin.line)),
         None => label.into(),
     }
-}
-
-/// The place of a refusal's setting, if its message does not have it. Some messages of `plan/guards.rs` name the place
-/// themselves; the comparison is by text.
-pub(super) fn unsaid_origin(refusal: &Refusal) -> Option<&Origin> {
-    refusal.origin.as_ref().filter(|origin| !refusal.message.contains(&origin.to_string()))
 }
 
 #[cfg(test)]

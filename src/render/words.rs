@@ -2,8 +2,6 @@
 //!
 //! All returned text is cleaned. Each format adds its own escaping.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -11,9 +9,7 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
-use crate::plan::{
-    Action, Attribution, Author, AuthorKind, BaseChange, Change, GroupPlan, Plan, SideDoor, Since, Tally,
-};
+use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -29,31 +25,38 @@ pub fn subject(member: &Member) -> String {
     }
 }
 
-/// The place of a change, and the known facts about it.
-pub fn place(change: &Change) -> String {
-    let mut place = origin(&change.origin);
-    for used in change.via.iter().flat_map(|via| via.iter()) {
-        let _ = write!(place, " via {} ({})", clean(&used.roster), origin(&used.origin));
+/// Until when an addition lasts, or when the entry of somebody who leaves ended. Nothing for a member whom no entry
+/// names.
+pub fn end(change: &Change) -> Option<String> {
+    match (change.action, change.until, change.expired) {
+        (Action::Add, None, _) => Some("no end".into()),
+        (Action::Add, Some(until), _) => Some(format!("until {}", last_day(until))),
+        (Action::Remove, _, expired) => expired.map(|expired| format!("expired (until {})", last_day(expired))),
     }
-    for fact in times(change, clean) {
-        let _ = write!(place, ", {fact}");
-    }
-    if let Some(reason) = &change.reason {
-        let _ = write!(place, ", {}", clean(reason));
-    }
-    place
 }
 
-/// When a membership ended, which groups the member leaves before, and when and by whom the difference was made, as far as known. External names pass through
-/// `escape`.
-pub fn times(change: &Change, escape: fn(&str) -> String) -> impl Iterator<Item = String> {
-    let expired = change.expired.map(|expired| format!("expired (until {})", last_day(expired)));
-    let after = change.after.iter().map(move |group| format!("after leaving {}", escape(group.name.as_str())));
-    expired.into_iter().chain(after).chain(history(change, escape))
+/// The reason, whether the invitation is pending, which groups the member leaves before, and who made the difference, as
+/// far as known.
+pub fn facts(change: &Change) -> impl Iterator<Item = String> {
+    let reason = change.reason.as_deref().map(clean);
+    let pending = (change.member.status == Some(Status::Pending)).then(|| "pending".to_owned());
+    let after = change.after.iter().map(|group| format!("after leaving {}", clean(group.name.as_str())));
+    reason.into_iter().chain(pending).chain(after).chain(history(change))
 }
 
-/// When and by whom the difference was made, if known. External names pass through `escape`.
-pub fn history(change: &Change, escape: fn(&str) -> String) -> Option<String> {
+/// The line that declares a change, then the uses of rosters that lead to it, from inner to outer. Nothing if no line
+/// names the member.
+pub fn places(change: &Change) -> Vec<String> {
+    if change.action == Action::Remove && change.expired.is_none() {
+        return Vec::new();
+    }
+    let via = change.via.iter().flat_map(|via| via.iter().rev());
+    let used = via.map(|used| format!("via {} ({})", clean(&used.roster), origin(&used.origin)));
+    std::iter::once(origin(&change.origin)).chain(used).collect()
+}
+
+/// When and by whom the difference was made, if known.
+pub fn history(change: &Change) -> Option<String> {
     let verb = match change.action {
         Action::Remove => "added",
         Action::Add => "removed",
@@ -68,14 +71,14 @@ pub fn history(change: &Change, escape: fn(&str) -> String) -> Option<String> {
         None => format!("{verb}{time}"),
         Some(Attribution { certain, by, .. }) => {
             let probably = if *certain { "" } else { "probably " };
-            let ray = by.ray.as_deref().map(|ray| format!(" (ray {})", escape(ray))).unwrap_or_default();
-            format!("{probably}{verb}{time} {}{ray}", author(by, escape))
+            let ray = by.ray.as_deref().map(|ray| format!(" (ray {})", clean(ray))).unwrap_or_default();
+            format!("{probably}{verb}{time} {}{ray}", author(by))
         }
     })
 }
 
-fn author(by: &Author, escape: fn(&str) -> String) -> String {
-    let actor = by.actor.as_deref().map(escape);
+fn author(by: &Author) -> String {
+    let actor = by.actor.as_deref().map(clean);
     match (by.kind, actor) {
         (AuthorKind::Dashboard, Some(actor)) => format!("by {actor} in the dashboard"),
         (AuthorKind::Dashboard, None) => "in the dashboard".into(),
@@ -86,7 +89,7 @@ fn author(by: &Author, escape: fn(&str) -> String) -> String {
         (AuthorKind::IdentityProvider, Some(actor)) => format!("by the identity provider ({actor}, SCIM)"),
         (AuthorKind::IdentityProvider, None) => "by the identity provider (SCIM)".into(),
         (AuthorKind::Convoke, actor) => {
-            let run = by.run.as_deref().map(|run| format!(" in run {}", escape(run))).unwrap_or_default();
+            let run = by.run.as_deref().map(|run| format!(" in run {}", clean(run))).unwrap_or_default();
             let token = actor.map(|actor| format!(" (token {actor})")).unwrap_or_default();
             format!("by convoke{run}{token}")
         }
@@ -109,27 +112,6 @@ fn minute(time: Timestamp) -> String {
 /// A place in a file.
 pub fn origin(origin: &Origin) -> String {
     clean(&origin.to_string())
-}
-
-/// A change of the files that affects no membership directly, on one line. External names pass through `escape`.
-pub fn base_change(change: &BaseChange, escape: fn(&str) -> String) -> String {
-    let group = change.group.as_ref().map(|group| escape(group.as_str()));
-    if change.setting == "group" {
-        let group = group.unwrap_or_default();
-        return format!("{group} is no longer declared: convoke no longer manages a group of this name");
-    }
-    let of = group.unwrap_or_else(|| "settings".into());
-    let setting = escape(&change.setting);
-    let is_list = matches!(change.setting.as_str(), "protected" | "exclusive_with");
-    match (change.before.as_deref().map(escape), change.after.as_deref().map(escape)) {
-        (Some(before), Some(after)) => format!("{of}: {setting} changes from {before} to {after}"),
-        (Some(before), None) if is_list => format!("{of}: {setting} no longer lists {before}"),
-        (Some(before), None) => format!("{of}: {setting} was {before} and is no longer set"),
-        (None, after) => {
-            let verb = if is_list { "now lists" } else { "is now" };
-            format!("{of}: {setting} {verb} {}", after.unwrap_or_default())
-        }
-    }
 }
 
 /// The title of the differences with this label.
@@ -175,6 +157,14 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
         Action::Add => (adds + 1, removes),
         Action::Remove => (adds, removes + 1),
     })
+}
+
+/// What a change under review that no membership follows is.
+pub const fn no_difference(plan: &Plan) -> &'static str {
+    match plan.base_changes.is_empty() {
+        true => "This change makes no difference",
+        false => "This change makes no difference to any membership",
+    }
 }
 
 /// The figures of a plan in one line, then further lines.
@@ -247,12 +237,4 @@ fn beside(plan: &Plan) -> Vec<String> {
     let permissions =
         (permissions > 0).then(|| format!("{} with other permissions than pinned", counted(permissions, "group")));
     direct.into_iter().chain(permissions).collect()
-}
-
-/// The entry that holds a removal, with its problem; `None` if the removal is not held.
-pub fn holding(plan: &Plan, change: &Change) -> Option<String> {
-    let by = change.held_by.as_ref()?;
-    let blocked = plan.blocked.iter().find(|blocked| blocked.origin == *by);
-    let why = blocked.map(|blocked| format!(": {}", clean(&blocked.to_string()))).unwrap_or_default();
-    Some(format!("held by {}{why}", origin(by)))
 }

@@ -20,15 +20,15 @@ fn refused_batch_is_split_to_the_bad_member() {
     exit 5
     -- stdout
     Admins (1 -> 10 members)
-      + p0@example.com  accepted  convoke.yaml:8
-      + p1@example.com  accepted  convoke.yaml:9
-      + p2@example.com  accepted  convoke.yaml:10
-      + p3@example.com  accepted  convoke.yaml:11
-      + p4@example.com  accepted  convoke.yaml:12
-      + p5@example.com  accepted  convoke.yaml:13
-      + p6@example.com  accepted  convoke.yaml:14
-      + p7@example.com  accepted  convoke.yaml:15
-      + p8@example.com  accepted  convoke.yaml:16
+      + p0@example.com  no end  convoke.yaml:8
+      + p1@example.com  no end  convoke.yaml:9
+      + p2@example.com  no end  convoke.yaml:10
+      + p3@example.com  no end  convoke.yaml:11
+      + p4@example.com  no end  convoke.yaml:12
+      + p5@example.com  no end  convoke.yaml:13
+      + p6@example.com  no end  convoke.yaml:14
+      + p7@example.com  no end  convoke.yaml:15
+      + p8@example.com  no end  convoke.yaml:16
 
     Plan: 9 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -56,11 +56,11 @@ fn refused_put_is_applied_for_the_others() {
     exit 5
     -- stdout
     Admins (4 -> 3 members)
-      + bob@example.com   accepted  convoke.yaml:8
-      + dora@example.com  accepted  convoke.yaml:9
-      - m1@example.com    accepted  convoke.yaml:6
-      - m2@example.com    accepted  convoke.yaml:6
-      - m3@example.com    accepted  convoke.yaml:6
+      + bob@example.com   no end  convoke.yaml:8
+      + dora@example.com  no end  convoke.yaml:9
+      - m1@example.com
+      - m2@example.com
+      - m3@example.com
 
     Plan: 2 to add, 3 to remove in 1 of 1 group
     Digest: [digest]
@@ -88,11 +88,11 @@ fn failed_move_keeps_the_old_membership() {
     exit 5
     -- stdout
     Admins (3 -> 1 member)
-      - dora@example.com     accepted  convoke.yaml:6
-      - mallory@example.com  accepted  convoke.yaml:6
+      - dora@example.com
+      - mallory@example.com
 
     Operators (1 -> 2 members)
-      + dora@example.com  accepted  convoke.yaml:11
+      + dora@example.com  no end  convoke.yaml:11
 
     Plan: 1 to add, 2 to remove in 2 of 2 groups
     Digest: [digest]
@@ -140,10 +140,10 @@ fn scim_group_is_reported_with_remedy() {
     exit 5
     -- stdout
     Admins (1 -> 2 members)
-      + bob@example.com  accepted  convoke.yaml:8
+      + bob@example.com  no end  convoke.yaml:8
 
     From SCIM (1 -> 2 members)
-      + bob@example.com  accepted  convoke.yaml:12
+      + bob@example.com  no end  convoke.yaml:12
 
     Plan: 2 to add, 0 to remove in 2 of 2 groups
     Digest: [digest]
@@ -184,8 +184,8 @@ fn former_account_member_is_named() {
     exit 5
     -- stdout
     Admins (1 -> 3 members)
-      + bob@example.com    accepted  convoke.yaml:8
-      + carol@example.com  accepted  convoke.yaml:9
+      + bob@example.com    no end  convoke.yaml:8
+      + carol@example.com  no end  convoke.yaml:9
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
     Digest: [digest]

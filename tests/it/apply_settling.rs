@@ -103,24 +103,24 @@ fn put_is_not_sent_to_a_changed_group() {
     exit 5
     -- stdout
     Added (1 -> 3 members)
-      + bob@example.com    accepted  convoke.yaml:8
-      + carol@example.com  accepted  convoke.yaml:9
+      + bob@example.com    no end  convoke.yaml:8
+      + carol@example.com  no end  convoke.yaml:9
 
     Deleted (2 -> 1 member)
-      - mallory@example.com  accepted  convoke.yaml:15
+      - mallory@example.com
 
     Replaced (4 -> 2 members)
-      + bob@example.com  accepted  convoke.yaml:13
-      - m1@example.com   accepted  convoke.yaml:11
-      - m2@example.com   accepted  convoke.yaml:11
-      - m3@example.com   accepted  convoke.yaml:11
+      + bob@example.com  no end  convoke.yaml:13
+      - m1@example.com
+      - m2@example.com
+      - m3@example.com
 
     Plan: 3 to add, 4 to remove in 3 of 3 groups
     Digest: [digest]
 
     done Added: 2 added, 0 removed
     done Deleted: 0 added, 1 removed
-    stale Replaced: 0 added, 0 removed
+    changed meanwhile Replaced: 0 added, 0 removed
       somebody else changed the group meanwhile; 4 changes not made:
         was added: carol@example.com
 

@@ -23,8 +23,8 @@ fn additions_alone_take_one_post() {
     exit 0
     -- stdout
     Admins (4 -> 6 members)
-      + bob@example.com    accepted  convoke.yaml:11
-      + carol@example.com  accepted  convoke.yaml:12
+      + bob@example.com    no end  convoke.yaml:11
+      + carol@example.com  no end  convoke.yaml:12
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -45,9 +45,9 @@ fn few_removals_take_deletes_after_the_additions() {
     exit 0
     -- stdout
     Admins (4 -> 3 members)
-      + bob@example.com      accepted  convoke.yaml:8
-      - mallory@example.com  accepted  convoke.yaml:6
-      - victor@example.com   accepted  convoke.yaml:6
+      + bob@example.com      no end  convoke.yaml:8
+      - mallory@example.com
+      - victor@example.com
 
     Plan: 1 to add, 2 to remove in 1 of 1 group
     Digest: [digest]
@@ -72,11 +72,11 @@ fn more_than_three_requests_become_one_put() {
     exit 0
     -- stdout
     Admins (4 -> 3 members)
-      + bob@example.com      accepted  convoke.yaml:7
-      + carol@example.com    accepted  convoke.yaml:8
-      - alice@example.com    accepted  convoke.yaml:6
-      - mallory@example.com  accepted  convoke.yaml:6
-      - victor@example.com   accepted  convoke.yaml:6
+      + bob@example.com      no end  convoke.yaml:7
+      + carol@example.com    no end  convoke.yaml:8
+      - alice@example.com
+      - mallory@example.com
+      - victor@example.com
 
     Plan: 2 to add, 3 to remove in 1 of 1 group
     Digest: [digest]
@@ -98,20 +98,19 @@ fn group_is_emptied_only_with_allow_empty() {
     exit 3
     -- stdout
     Admins (4 -> 0 members)
-      - alice@example.com    accepted  convoke.yaml:5
-      - mallory@example.com  accepted  convoke.yaml:5
-      - trent@example.com    accepted  convoke.yaml:5
-      - victor@example.com   accepted  convoke.yaml:5
+      - alice@example.com
+      - mallory@example.com
+      - trent@example.com
+      - victor@example.com
 
     Refused: this plan cannot be applied
-      allow_empty  Admins: the group would be empty (members now: 4)
-        at convoke.yaml:5
+      convoke.yaml:5  allow_empty  Admins:  the group would be empty (members now: 4)
         help: if you intend an empty group, set allow_empty: true
 
     Plan: 0 to add, 4 to remove in 1 of 1 group
     Digest: [digest]
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: allow_empty.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -157,14 +156,14 @@ fn only_the_expected_digest_is_applied() {
     exit 4
     -- stdout
     Admins (3 -> 3 members)
-      + victor@example.com   accepted  convoke.yaml:9
-      - mallory@example.com  accepted  convoke.yaml:6
+      + victor@example.com   no end  convoke.yaml:9
+      - mallory@example.com
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
     Stale: this is not the plan that was reviewed: its digest is [digest], but --expect is [digest]
-    Nothing was changed. Make a new plan and review it.
+    Nothing was changed. Make a new plan and review it: `convoke plan`
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 
@@ -182,12 +181,12 @@ fn limit_refuses_until_the_plan_is_accepted() {
     exit 3
     -- stdout
     Admins (4 -> 2 members)
-      - mallory@example.com  accepted  convoke.yaml:4
-      - victor@example.com   accepted  convoke.yaml:4
+      - mallory@example.com
+      - victor@example.com
 
     Refused: this plan cannot be applied
       group_removals  Admins:
-        2 of 4 members would be removed, but the limit allows at most 1 (25%, the default)
+          2 of 4 members would be removed, but the limit allows at most 1 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
@@ -213,16 +212,16 @@ fn protected_member_is_not_removed() {
     exit 3
     -- stdout
     Admins (4 -> 3 members)
-      - mallory@example.com  accepted  convoke.yaml:7
+      - mallory@example.com
 
     Refused: this plan cannot be applied
-      protected  Admins: MALLORY@example.com would be removed, but is protected at convoke.yaml:4
+      protected  Admins:  MALLORY@example.com would be removed, but is protected at convoke.yaml:4
         help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: protected.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -237,17 +236,16 @@ fn token_user_is_removed_only_with_accept_self() {
     exit 3
     -- stdout
     Admins (4 -> 3 members)
-      - mallory@example.com  accepted  convoke.yaml:6
+      - mallory@example.com
 
     Refused: this plan cannot be applied
-      oneself  Admins: mallory@example.com, the user of the token, would be removed
-        at convoke.yaml:5
+      convoke.yaml:5  oneself  Admins:  mallory@example.com, the user of the token, would be removed
         help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: oneself.
     -- stderr
     warning: the plan is refused: nothing was changed
     ");
@@ -287,7 +285,7 @@ fn changed_account_makes_a_saved_plan_stale() {
     exit 4
     -- stdout
     Admins (4 -> 3 members)
-      - mallory@example.com  accepted  convoke.yaml:6
+      - mallory@example.com
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
@@ -295,7 +293,7 @@ fn changed_account_makes_a_saved_plan_stale() {
     Stale: the account has changed since the plan was made
       Admins
         was added: carol@example.com
-    Nothing was changed. Make a new plan and review it.
+    Nothing was changed. Make a new plan and review it: `convoke plan --out FILE`
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }

@@ -18,7 +18,7 @@ fn an_additive_group_gains_and_never_loses() {
     exit 0
     -- stdout
     Admins (4 -> 5 members, additive)
-      + bob@example.com  accepted  convoke.yaml:6
+      + bob@example.com  no end  convoke.yaml:6
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -38,10 +38,10 @@ fn an_observed_group_is_compared_and_never_written() {
     let plan = world.run("plan --detailed-exitcode").exits(0).stdout;
     assert_snapshot!(plan, @"
     Admins (4 members, observed: convoke does not write here)
-      + bob@example.com      accepted  convoke.yaml:6
-      - mallory@example.com  accepted  convoke.yaml:6
-      - trent@example.com    accepted  convoke.yaml:6
-      - victor@example.com   accepted  convoke.yaml:6
+      + bob@example.com      no end  convoke.yaml:6
+      - mallory@example.com
+      - trent@example.com
+      - victor@example.com
 
     No changes. 0 groups in sync.
     4 differences in observed groups, where convoke does not write
@@ -63,15 +63,16 @@ fn typo_holds_removals_and_keeps_additions() {
     exit 5
     -- stdout
     Admins (4 -> 5 members)
-      + bob@example.com      accepted  convoke.yaml:5
+      + bob@example.com  no end  convoke.yaml:5
       3 removals held until the blocked entries are resolved:
-      ~ mallory@example.com  accepted  convoke.yaml:5, held by convoke.yaml:5
-      ~ trent@example.com    accepted  convoke.yaml:5, held by convoke.yaml:5
-      ~ victor@example.com   accepted  convoke.yaml:5, held by convoke.yaml:5
+      ~ mallory@example.com  held by convoke.yaml:5
+      ~ trent@example.com    held by convoke.yaml:5
+      ~ victor@example.com   held by convoke.yaml:5
 
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
           malory@example.com: not a member of the account; did you mean mallory@example.com?
+        help: the address may have changed: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
@@ -109,7 +110,7 @@ fn times_are_evaluated_at_the_requested_instant() {
     exit 0
     -- stdout
     Admins (4 -> 5 members)
-      + bob@example.com  accepted  convoke.yaml:9
+      + bob@example.com  no end  convoke.yaml:9
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -166,8 +167,8 @@ groups:
     exit 0
     -- stdout
     Admins (4 -> 6 members, additive)
-      + bob@example.com    accepted  convoke.yaml:5 via sre (convoke.yaml:11)
-      + carol@example.com  accepted  convoke.yaml:3 via sre (convoke.yaml:11) via leads (convoke.yaml:6)
+      + bob@example.com    no end  convoke.yaml:5 via sre (convoke.yaml:11)
+      + carol@example.com  no end  convoke.yaml:3 via leads (convoke.yaml:6) via sre (convoke.yaml:11)
 
     Plan: 2 to add, 0 to remove in 1 of 1 group
     Digest: [digest]

@@ -62,7 +62,7 @@ fn read_only_token_plans_but_cannot_apply() {
     exit 77
     -- stdout
     Admins (1 -> 2 members)
-      + bob@example.com  accepted  convoke.yaml:8
+      + bob@example.com  no end  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]

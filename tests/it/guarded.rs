@@ -26,16 +26,16 @@ fn refused_plan_is_shown_and_writes_nothing() {
     exit 3
     -- stdout
     Ops (10 -> 4 members)
-      - p0@example.com  accepted  convoke.yaml:4
-      - p1@example.com  accepted  convoke.yaml:4
-      - p2@example.com  accepted  convoke.yaml:4
-      - p3@example.com  accepted  convoke.yaml:4
-      - p4@example.com  accepted  convoke.yaml:4
-      - p5@example.com  accepted  convoke.yaml:4
+      - p0@example.com
+      - p1@example.com
+      - p2@example.com
+      - p3@example.com
+      - p4@example.com
+      - p5@example.com
 
     Refused: this plan cannot be applied
       group_removals  Ops:
-        6 of 10 members would be removed, but the limit allows at most 2 (25%, the default)
+          6 of 10 members would be removed, but the limit allows at most 2 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
@@ -63,13 +63,13 @@ fn accept_lifts_limits_of_one_plan() {
     exit 0
     -- stdout
     Ops (11 -> 4 members)
-      - late@example.com  accepted  convoke.yaml:4
-      - p0@example.com    accepted  convoke.yaml:4
-      - p1@example.com    accepted  convoke.yaml:4
-      - p2@example.com    accepted  convoke.yaml:4
-      - p3@example.com    accepted  convoke.yaml:4
-      - p4@example.com    accepted  convoke.yaml:4
-      - p5@example.com    accepted  convoke.yaml:4
+      - late@example.com
+      - p0@example.com
+      - p1@example.com
+      - p2@example.com
+      - p3@example.com
+      - p4@example.com
+      - p5@example.com
 
     Plan: 0 to add, 7 to remove in 1 of 1 group
     Digest: [digest]
@@ -93,21 +93,21 @@ fn accepting_lifts_limits_and_nothing_else() {
     exit 3
     -- stdout
     Ops (10 -> 4 members)
-      - p0@example.com  accepted  convoke.yaml:5
-      - p1@example.com  accepted  convoke.yaml:5
-      - p2@example.com  accepted  convoke.yaml:5
-      - p3@example.com  accepted  convoke.yaml:5
-      - p4@example.com  accepted  convoke.yaml:5
-      - p5@example.com  accepted  convoke.yaml:5
+      - p0@example.com
+      - p1@example.com
+      - p2@example.com
+      - p3@example.com
+      - p4@example.com
+      - p5@example.com
 
     Refused: this plan cannot be applied
-      protected  Ops: p0@example.com would be removed, but is protected at convoke.yaml:2
+      protected  Ops:  p0@example.com would be removed, but is protected at convoke.yaml:2
         help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
     Digest: [digest]
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: protected.
     -- stderr
     Accepted for exactly this plan: 1 limit lifted.
     warning: the plan is refused: nothing was changed
@@ -157,17 +157,16 @@ fn token_user_is_not_removed_unless_accepted() {
     let refused = world.run("apply --yes").exits(3);
     insta::assert_snapshot!(refused.stdout, @"
     Ops (10 -> 9 members)
-      - p0@example.com  accepted  convoke.yaml:4
+      - p0@example.com
 
     Refused: this plan cannot be applied
-      oneself  Ops: p0@example.com, the user of the token, would be removed
-        at convoke.yaml:3
+      convoke.yaml:3  oneself  Ops:  p0@example.com, the user of the token, would be removed
         help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: b0c202b4858b77edeaec2a55693f9ae3adbc593f3dd3db438d7329705e5544d2
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: oneself.
     ");
     world.run("plan --out plan.json").exits(3);
     world.run("plan --accept-self --out plan.json").exits(0);
@@ -194,17 +193,16 @@ fn unmanaged_group_or_renamed_pin_refuses() {
     world.account().create_group("Shadow IT");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
     Unmanaged: groups of the account that no file declares
-      Shadow IT  665ee15fae12d69b8aa1aa7bd4cc9664
+      Shadow IT:  665ee15fae12d69b8aa1aa7bd4cc9664
 
     Refused: this plan cannot be applied
-      unmanaged_groups  1 group of the account is not declared in any file: "Shadow IT"
-        at convoke.yaml:2
+      convoke.yaml:2  unmanaged_groups  1 group of the account is not declared in any file: "Shadow IT"
         help: declare them (`convoke export` writes the files), or set unmanaged_groups to report
 
     No changes. 1 group in sync.
     Digest: e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: unmanaged_groups.
     "#);
     let id = world.account().group_id("Ops").unwrap();
     let pinned = format!("version: 1\ngroups:\n  Ops:\n    id: \"{id}\"\n    mode: additive\n    members: []\n");

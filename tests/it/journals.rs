@@ -149,16 +149,16 @@ fn undoing_a_run_brings_the_account_back() {
     let shown = undo.stdout.replace("journal.jsonl:9", "journal.jsonl:10");
     insta::assert_snapshot!(shown, @"
     Dev (1 -> 1 member)
-      + a@example.com    accepted  journal.jsonl:7
-      - new@example.com  accepted  journal.jsonl:4
+      + a@example.com    no end  journal.jsonl:7
+      - new@example.com
 
     Ops (2 -> 6 members)
-      + b@example.com    accepted  journal.jsonl:10
-      + c@example.com    accepted  journal.jsonl:10
-      + d@example.com    accepted  journal.jsonl:10
-      + e@example.com    accepted  journal.jsonl:10
-      + f@example.com    accepted  journal.jsonl:10
-      - new@example.com  accepted  journal.jsonl:10
+      + b@example.com    no end  journal.jsonl:10
+      + c@example.com    no end  journal.jsonl:10
+      + d@example.com    no end  journal.jsonl:10
+      + e@example.com    no end  journal.jsonl:10
+      + f@example.com    no end  journal.jsonl:10
+      - new@example.com
 
     Plan: 6 to add, 2 to remove in 2 of 2 groups
     Digest: 33b2c9db7bd50f0e400fdf174b24d8fecc9db85ec3de101cf271ae1f2409a13b

@@ -27,9 +27,9 @@ fn plan_shows_changes_with_their_lines() {
     exit 0
     -- stdout
     Admins (2 -> 3 members)
-      + Bob@Example.com    accepted  convoke.yaml:8
-      + dave@example.com   pending   convoke.yaml:9
-      - carol@example.com  accepted  convoke.yaml:6
+      + Bob@Example.com    no end  convoke.yaml:8
+      + dave@example.com   no end  pending  convoke.yaml:9
+      - carol@example.com
 
     Plan: 2 to add, 1 to remove in 1 of 3 groups
     Digest: [digest]
@@ -72,17 +72,18 @@ fn blocked_entries_have_line_and_reason() {
     exit 3
     -- stdout
     Admins (2 -> 3 members)
-      + erin@example.com   accepted  convoke.yaml:9
+      + erin@example.com  no end  convoke.yaml:9
       1 removal held until the blocked entries are resolved:
-      ~ carol@example.com  accepted  convoke.yaml:6, held by convoke.yaml:8
+      ~ carol@example.com  held by convoke.yaml:8
 
     Empty (0 -> 1 member)
-      + dave@example.com  pending   convoke.yaml:16
+      + dave@example.com  no end  pending  convoke.yaml:16
 
     Blocked: declared, but cannot be applied
       convoke.yaml:8  Admins:
           bbo@example.com: not a member of the account; did you mean Bob@Example.com?
-      convoke.yaml:10  Biling: the account has no group with this name; did you mean "Billing"?
+        help: invite the person; or correct the address with `convoke rename bbo@example.com NEW`; or remove it with `convoke revoke bbo@example.com --everywhere`
+      convoke.yaml:10  Biling:  the account has no group with this name; did you mean "Billing"?
       convoke.yaml:15  Empty:
           zoe@example.com: declined the invitation to the account; invite the person again
 
@@ -300,15 +301,14 @@ fn pinned_group_is_found_by_id() {
     exit 3
     -- stdout
     Refused: this plan cannot be applied
-      pinned_name  Admins:
-        the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
-        at convoke.yaml:4
+      convoke.yaml:4  pinned_name  Admins:
+          the pinned group 6d7f2f5f5b1d4a0e9081fdc98d432fd1 is called "Renamed" in the account
         help: check that this is the group you mean, then correct the name in the file or rename the group in the account
 
     No changes. 1 group in sync.
     Digest: [digest]
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: pinned_name.
     "#);
 }
 
@@ -329,7 +329,7 @@ fn unlistable_group_is_blocked_alone() {
     exit 3
     -- stdout
     Billing (1 -> 2 members)
-      + erin@example.com  accepted  convoke.yaml:11
+      + erin@example.com  no end  convoke.yaml:11
 
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Broken:

@@ -20,7 +20,7 @@ fn commands_run_in_a_sandbox_without_credentials() {
     exit 0
     -- stdout
     Admins (1 -> 2 members)
-      + bob@example.com  accepted  convoke.yaml:8
+      + bob@example.com  no end  convoke.yaml:8
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]

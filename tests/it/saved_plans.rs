@@ -65,8 +65,8 @@ fn stale_plan_writes_nothing_and_shows_changes() {
     assert!(world.writes().is_empty());
     insta::assert_snapshot!(stale.stdout, @"
     Ops (4 -> 4 members)
-      + new@example.com   accepted  convoke.yaml:10
-      - dave@example.com  accepted  convoke.yaml:6
+      + new@example.com   no end  convoke.yaml:10
+      - dave@example.com
 
     Plan: 1 to add, 1 to remove in 1 of 2 groups
     Digest: 28999275c054fb7056f01c66bdf003a5f6837031eb84cd606ea1749e0040b936
@@ -75,7 +75,7 @@ fn stale_plan_writes_nothing_and_shows_changes() {
       Ops
         was added: other@example.com
         was removed: alice@example.com
-    Nothing was changed. Make a new plan and review it.
+    Nothing was changed. Make a new plan and review it: `convoke plan --out FILE`
     ");
 }
 
@@ -289,20 +289,20 @@ fn put_does_not_override_a_foreign_change() {
     let stale = world.run("apply --yes").exits(5);
     insta::assert_snapshot!(stale.stdout, @"
     Dev (1 -> 2 members)
-      + stay@example.com  accepted  convoke.yaml:10
+      + stay@example.com  no end  convoke.yaml:10
 
     Ops (6 -> 1 member)
-      - a@example.com  accepted  convoke.yaml:6
-      - b@example.com  accepted  convoke.yaml:6
-      - c@example.com  accepted  convoke.yaml:6
-      - d@example.com  accepted  convoke.yaml:6
-      - e@example.com  accepted  convoke.yaml:6
+      - a@example.com
+      - b@example.com
+      - c@example.com
+      - d@example.com
+      - e@example.com
 
     Plan: 1 to add, 5 to remove in 2 of 2 groups
     Digest: 58f3a23d1f245a61147945588ce9f61d79d8f325059c349602a21881b22e0519
 
     done Dev: 1 added, 0 removed
-    stale Ops: 0 added, 0 removed
+    changed meanwhile Ops: 0 added, 0 removed
       somebody else changed the group meanwhile; 5 changes not made:
         was added: other@example.com
 
@@ -327,10 +327,10 @@ fn failed_addition_prevents_the_removal() {
     let report = world.run("apply --yes").exits(5);
     insta::assert_snapshot!(report.stdout, @r#"
     From (2 -> 1 member)
-      - mover@example.com  accepted  convoke.yaml:6
+      - mover@example.com
 
     To (1 -> 2 members)
-      + mover@example.com  accepted  convoke.yaml:11
+      + mover@example.com  no end  convoke.yaml:11
 
     Plan: 1 to add, 1 to remove in 2 of 2 groups
     Digest: 53a4718fdb1489aac3d53690210c69159ae0fb7c7d1e1246e1e2cc5bf1bb9d6a

@@ -28,7 +28,7 @@ fn rich() -> Case {
 fn saved(case: &Case) -> (Plan, String) {
     let document = case.plan();
     let mut text = Vec::new();
-    json::write(&mut text, &document.sealed()).unwrap();
+    json(&mut text, &document.sealed()).unwrap();
     (document, String::from_utf8(text).unwrap())
 }
 

@@ -11,7 +11,7 @@ fn problem_has_place_and_remedy() {
     let problems = parse(&[source]).unwrap_err();
     let failed = samples::failed(&problems);
     let mut text = Vec::new();
-    json::write(&mut text, &failed).unwrap();
+    json(&mut text, &failed).unwrap();
     insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
     {
       "format_version": 1,

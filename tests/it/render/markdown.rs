@@ -4,7 +4,7 @@ use convoke::config;
 use convoke::render::markdown::{drift, failure, plan, report, stale};
 use convoke::render::view::{Repository, Stale, View};
 
-use super::samples::{self, view};
+use super::samples::{self, HELP, view};
 
 mod hostile;
 
@@ -37,48 +37,36 @@ fn removals_are_before_folded_diffs() {
     | --- | --- | --- |
     | `Developers` | +2 −3 | 5 → 4 |
 
-    **3 removals**
-
-    - `b0000000000000000000000000000003` leaves `Developers`: `groups.yaml:8`
-    - `gone@example.com` leaves `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
-    - `mallory@example.com` leaves `Developers`: `groups.yaml:8`
-
-    <details><summary><code>Developers</code> +2 −3</summary>
+    `Developers` +2 −3
 
     ```diff
-    + bob@example.com
-    + dave@example.com
+    + bob@example.com  no end  groups.yaml:5 via sre (groups.yaml:9)
+    + dave@example.com  until 2026-12-03  INC-4821 cover  pending  groups.yaml:11
     - b0000000000000000000000000000003
-    - gone@example.com
+    - gone@example.com  expired (until 2026-11-01)  groups.yaml:14
     - mallory@example.com
     ```
 
-    Declared at `groups.yaml:5`, `groups.yaml:8`, `groups.yaml:11`, `groups.yaml:14` · 1 pending invitation
-
-    </details>
-
     <details><summary>2 differences in 1 observed group, where convoke does not write</summary>
 
-    <p><code>Watched</code> +1 −1</p>
+    `Watched` +1 −1
 
     ```diff
-    + alice@example.com
-    - dave@example.com
+    + alice@example.com  no end  groups.yaml:19
+    - dave@example.com  pending
     ```
-
-    Declared at `groups.yaml:19` · 1 pending invitation
 
     </details>
 
     **Expiring soon**
 
-    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
 
     <details><summary>1 unmanaged group</summary>
 
-    Groups of the account that no file declares:
+    **Unmanaged.** Groups of the account that no file declares.
 
-    - `Others` (`a0000000000000000000000000000002`)
+    - `Others`: `a0000000000000000000000000000002`
 
     </details>
 
@@ -104,59 +92,45 @@ fn this_change_is_separate() {
     | --- | --- | --- | --- |
     | `Developers` | +1 −0 | +1 −3 | 5 → 4 |
 
-    <details><summary><code>Developers</code> +1 −0</summary>
+    `Developers` +1 −0
 
     ```diff
-    + dave@example.com
+    + dave@example.com  until 2026-12-03  INC-4821 cover  pending  groups.yaml:11
     ```
-
-    Declared at `groups.yaml:11` · 1 pending invitation
-
-    </details>
 
     <details><summary>Already there before this change: +1 −3 in 1 group</summary>
 
-    **3 removals**
-
-    - `b0000000000000000000000000000003` leaves `Developers`: `groups.yaml:8`
-    - `gone@example.com` leaves `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
-    - `mallory@example.com` leaves `Developers`: `groups.yaml:8`
-
-    <p><code>Developers</code> +1 −3</p>
+    `Developers` +1 −3
 
     ```diff
-    + bob@example.com
+    + bob@example.com  no end  groups.yaml:5 via sre (groups.yaml:9)
     - b0000000000000000000000000000003
-    - gone@example.com
+    - gone@example.com  expired (until 2026-11-01)  groups.yaml:14
     - mallory@example.com
     ```
-
-    Declared at `groups.yaml:5`, `groups.yaml:8`, `groups.yaml:14`
 
     </details>
 
     <details><summary>2 differences in 1 observed group, where convoke does not write, already there before this change</summary>
 
-    <p><code>Watched</code> +1 −1</p>
+    `Watched` +1 −1
 
     ```diff
-    + alice@example.com
-    - dave@example.com
+    + alice@example.com  no end  groups.yaml:19
+    - dave@example.com  pending
     ```
-
-    Declared at `groups.yaml:19` · 1 pending invitation
 
     </details>
 
     **Expiring soon**
 
-    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
 
     <details><summary>1 unmanaged group</summary>
 
-    Groups of the account that no file declares:
+    **Unmanaged.** Groups of the account that no file declares.
 
-    - `Others` (`a0000000000000000000000000000002`)
+    - `Others`: `a0000000000000000000000000000002`
 
     </details>
 
@@ -177,15 +151,15 @@ fn loosened_settings_are_a_warning() {
     ### No changes. 1 group in sync.
 
     > [!WARNING]
-    > **Loosened.** This change loosens protections.
+    > **This change loosens protections**
     >
-    > - `Old` is no longer declared: convoke no longer manages a group of this name (`groups.yaml:8`)
-    > - `Developers`: `mode` changes from `exact` to `additive` (`groups.yaml:6`)
-    > - `Developers`: `min_members` was `2` and is no longer set (`groups.yaml:6`)
+    > - `groups.yaml:8` in `Old`: no longer declared: convoke no longer manages a group of this name
+    > - `groups.yaml:6` in `Developers`: mode changes from exact to additive
+    > - `groups.yaml:6` in `Developers`: `min_members` was 2 and is no longer set
 
     **Other settings that this change modifies**
 
-    - settings: `protected` now lists `alice@example.com` (`groups.yaml:4`)
+    - `groups.yaml:4`: settings: protected now lists `alice@example.com`
 
     Digest: `e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456`
     ");
@@ -198,7 +172,7 @@ fn limits_can_be_accepted() {
     ### Plan: 0 to add, 2 to remove in 1 of 1 group
 
     > [!CAUTION]
-    > **Refused.** This plan cannot be applied as it is.
+    > **Refused.** This plan cannot be applied.
     >
     > - **group removals** in `Developers`: 2 of 3 members would be removed, but the limit allows at most 1 (25%, the default). Help: if you intend all of these removals, pass the digest of this plan with `--accept`
 
@@ -206,21 +180,12 @@ fn limits_can_be_accepted() {
     | --- | --- | --- |
     | `Developers` | +0 −2 | 3 → 1 |
 
-    **2 removals**
-
-    - `bob@example.com` leaves `Developers`: `groups.yaml:4`
-    - `carol@example.com` leaves `Developers`: `groups.yaml:4`
-
-    <details><summary><code>Developers</code> +0 −2</summary>
+    `Developers` +0 −2
 
     ```diff
     - bob@example.com
     - carol@example.com
     ```
-
-    Declared at `groups.yaml:4`
-
-    </details>
 
     Digest: `aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243`
 
@@ -239,32 +204,24 @@ fn other_refusals_show_no_command() {
     ### Plan: 0 to add, 1 to remove in 1 of 1 group
 
     > [!CAUTION]
-    > **Refused.** This plan cannot be applied as it is.
+    > **Refused.** This plan cannot be applied.
     >
     > - **protected** in `Developers`: `root@example.com` would be removed, but is protected at `groups.yaml:3`. Help: keep the person in the group's list, or remove the person from `settings.protected` first
-    > - **allow empty** in `Developers`: the group would be empty (members now: 1) (`groups.yaml:6`). Help: if you intend an empty group, set `allow_empty`: true
+    > - **allow empty** `groups.yaml:6` in `Developers`: the group would be empty (members now: 1). Help: if you intend an empty group, set `allow_empty`: true
 
     | Group | Change | Members |
     | --- | --- | --- |
     | `Developers` | +0 −1 | 1 → 0 |
 
-    **1 removal**
-
-    - `root@example.com` leaves `Developers`: `groups.yaml:6`
-
-    <details><summary><code>Developers</code> +0 −1</summary>
+    `Developers` +0 −1
 
     ```diff
     - root@example.com
     ```
 
-    Declared at `groups.yaml:6`
-
-    </details>
-
     Digest: `23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960`
 
-    Resolve these refusals first; `--accept` does not lift them.
+    Resolve first, because `--accept` does not lift it: `allow_empty`, protected.
     ");
 }
 
@@ -277,14 +234,14 @@ fn blocked_entries_are_a_warning() {
     2 blocked · 1 removal held
 
     > [!WARNING]
-    > **Blocked.** These entries are declared, but cannot be applied.
+    > **Blocked.** Declared, but cannot be applied.
     >
     > - `groups.yaml:5` in `Developer`: the account has no group with this name; did you mean "Developers"?
-    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`?
+    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`? Help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
     >
-    > **Held.** These members stay until the entries are resolved.
+    > **Held.** Removals that wait until the blocked entries are resolved.
     >
-    > - `alice@example.com` in `Developers`: `groups.yaml:4`, held by `groups.yaml:4`
+    > - `Developers`: `alice@example.com`; held by `groups.yaml:4: alcie@example.com`: not a member of the account; did you mean `alice@example.com`?
 
     | Group | Change | Members |
     | --- | --- | --- |
@@ -315,9 +272,9 @@ fn places_are_links_in_a_repository() {
     let repository = repository();
     let page = plan(&samples::small(), View { repository: Some(&repository), ..view() });
     assert!(page.contains(
-        "[`groups.yaml:14`](https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14)"
+        "[`Developers`](https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L7)"
     ));
-    assert!(hostile::rendered(&page).contains("<a href=\"https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L14\"><code>groups.yaml:14</code></a>"));
+    assert!(hostile::rendered(&page).contains("<a href=\"https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567/groups.yaml#L11\"><code>groups.yaml:11</code></a>"));
 }
 
 #[test]
@@ -335,31 +292,39 @@ fn drift_page_speaks_of_drift() {
 
     **Unexpected**
 
-    - `b0000000000000000000000000000003` in `Developers`: `groups.yaml:8`
-    - `mallory@example.com` in `Developers`: `groups.yaml:8`
-    - `dave@example.com` in `Watched`: `groups.yaml:19`
+    - unexpected `b0000000000000000000000000000003` in `Developers`
+    - unexpected `mallory@example.com` in `Developers`
+    - unexpected `dave@example.com` in `Watched`, pending
 
     **Expired**
 
-    - `gone@example.com` in `Developers`: `groups.yaml:14`, expired (until 2026-11-01)
+    - expired `gone@example.com` in `Developers`, until `2026-11-01` (`groups.yaml:14`)
 
     **Missing**
 
-    - `bob@example.com` in `Developers`: `groups.yaml:5`
-    - `dave@example.com` in `Developers`: `groups.yaml:11`, `INC-4821` cover
-    - `alice@example.com` in `Watched`: `groups.yaml:19`
+    - missing `bob@example.com` in `Developers`, no end (`groups.yaml:5`)
+    - missing `dave@example.com` in `Developers`, until `2026-12-03`, `INC-4821` cover, pending (`groups.yaml:11`)
+    - missing `alice@example.com` in `Watched`, no end (`groups.yaml:19`)
 
     **Expiring soon**
 
-    - `dave@example.com` in `Developers` until 2026-12-03 (`groups.yaml:11`)
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
 
     <details><summary>1 unmanaged group</summary>
 
-    Groups of the account that no file declares:
+    **Unmanaged.** Groups of the account that no file declares.
 
-    - `Others` (`a0000000000000000000000000000002`)
+    - `Others`: `a0000000000000000000000000000002`
 
     </details>
+
+    To keep an unexpected member, declare the person:
+
+    ```sh
+    convoke grant b0000000000000000000000000000003 Developers -f groups
+    convoke grant mallory@example.com Developers -f groups
+    convoke grant dave@example.com Watched -f groups
+    ```
 
     To make the account match the files:
 
@@ -392,7 +357,7 @@ fn failure_is_a_page() {
 
 #[test]
 fn apply_page_shows_done_and_undone_changes() {
-    insta::assert_snapshot!(report(&samples::partial_report()), @r#"
+    insta::assert_snapshot!(report(&samples::partial_report(), None), @r#"
     <!-- convoke:apply -->
     ### Applied in part: 1 added, 0 removed.
 
@@ -403,9 +368,9 @@ fn apply_page_shows_done_and_undone_changes() {
     | --- | --- | --- | --- |
     | `Developers` | done | +1 −0 | 1 → 2 |
     | `Operators` | failed | +0 −0 | 1 → 2 |
-    | `Leads` | removals not made | +0 −0 | 1 → 2 |
-    | `Auditors` | not finished | +0 −0 | 1 → 2 |
-    | `Admins` | changed by somebody else | +0 −0 | 1 → 2 |
+    | `Leads` | kept | +0 −0 | 1 → 2 |
+    | `Auditors` | skipped | +0 −0 | 1 → 2 |
+    | `Admins` | changed meanwhile | +0 −0 | 1 → 2 |
     | ````\u{1b}[31m</code></summary>\|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"```` | failed | +0 −0 | 1 → 2 |
 
     **3 changes not made**
@@ -435,12 +400,12 @@ fn apply_page_shows_done_and_undone_changes() {
 
 #[test]
 fn stale_groups_show_joined_and_left_members() {
-    insta::assert_snapshot!(stale(&samples::stale_groups()), @r#"
+    insta::assert_snapshot!(stale(&samples::stale_groups(), HELP), @r#"
     <!-- convoke:apply -->
     ### Not applied: the account has changed since the plan was made
 
     > [!CAUTION]
-    > **Stale.** Nothing was changed. Make a new plan and review it.
+    > **Stale.** Nothing was changed. Make a new plan and review it: `convoke plan`
 
     **What changed after the plan was made**
 
@@ -455,9 +420,7 @@ fn stale_groups_show_joined_and_left_members() {
 fn place_outside_the_repository_has_no_link() {
     let repository = repository();
     let mut sample = samples::small();
-    for change in sample.groups.iter_mut().flat_map(|group| &mut group.changes) {
-        change.origin.file = "/etc/groups.yaml".into();
-    }
+    sample.groups.iter_mut().for_each(|group| group.origin.file = "/etc/groups.yaml".into());
     let page = plan(&sample, View { repository: Some(&repository), ..view() });
-    assert!(page.contains("`/etc/groups.yaml:8`") && !page.contains("/etc/groups.yaml#L"), "{page}");
+    assert!(page.contains("| `Developers` |") && !page.contains("/etc/groups.yaml#L"), "{page}");
 }

@@ -17,7 +17,7 @@ pub const HOSTILE: &str =
 
 /// The command that applies the samples.
 static APPLY: LazyLock<Invocation> =
-    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false });
+    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false, files: " -f groups".into() });
 
 /// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
@@ -245,6 +245,7 @@ pub fn partial_report() -> Report {
         id: group_id(1),
         name: name.into(),
         outcome: GroupOutcome::Done,
+        cause: None,
         in_sync: false,
         members_before: 1,
         members_after: Some(2),
@@ -295,7 +296,7 @@ pub fn partial_report() -> Report {
         GroupReport { outcome: GroupOutcome::Failed, trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
     ];
     let report = Report {
-        blocked: 1,
+        blocked: hostile().blocked,
         is_blocked: true,
         covers_account: true,
         interrupted: true,
@@ -316,3 +317,6 @@ pub fn stale_groups() -> Vec<StaleGroup> {
         StaleGroup { name: HOSTILE.into(), renamed_to: None, difference: None, permissions: None },
     ]
 }
+
+/// The remedy for a stale plan.
+pub const HELP: &str = "Make a new plan and review it: `convoke plan`";

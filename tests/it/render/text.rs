@@ -4,7 +4,7 @@ use convoke::plan::Digest;
 use convoke::render::text::{Layout, drift, plan, report, stale};
 use convoke::render::view::{Stale, View};
 
-use super::samples::{self, view};
+use super::samples::{self, HELP, view};
 
 const NARROW: Layout = Layout { width: 80, color: false };
 const WIDE: Layout = Layout { width: 200, color: false };
@@ -18,23 +18,23 @@ fn plan_without_changes_is_one_line() {
 fn small_plan_fits_a_narrow_terminal() {
     insta::assert_snapshot!(plan(&samples::small(), view(), NARROW), @"
     Developers (5 -> 4 members)
-      + bob@example.com                   accepted
-          groups.yaml:5 via sre (groups.yaml:9)
-      + dave@example.com                  pending   groups.yaml:11, INC-4821 cover
-      - b0000000000000000000000000000003  accepted  groups.yaml:8
-      - gone@example.com                  accepted
-          groups.yaml:14, expired (until 2026-11-01)
-      - mallory@example.com               accepted  groups.yaml:8
+      + bob@example.com                   no end                      groups.yaml:5
+          via sre (groups.yaml:9)
+      + dave@example.com                  until 2026-12-03            INC-4821 cover
+          pending  groups.yaml:11
+      - b0000000000000000000000000000003
+      - gone@example.com                  expired (until 2026-11-01)  groups.yaml:14
+      - mallory@example.com
 
     Watched (1 member, observed: convoke does not write here)
-      + alice@example.com  accepted  groups.yaml:19
-      - dave@example.com   pending   groups.yaml:19
+      + alice@example.com  no end  groups.yaml:19
+      - dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others  a0000000000000000000000000000002
+      Others:  a0000000000000000000000000000002
 
     Expiring soon
-      dave@example.com in Developers until 2026-12-03  groups.yaml:11
+      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     2 differences in observed groups, where convoke does not write
@@ -51,25 +51,25 @@ fn this_change_has_its_own_section() {
     This change:
 
     Developers (5 -> 4 members)
-      + dave@example.com  pending   groups.yaml:11, INC-4821 cover
+      + dave@example.com  until 2026-12-03  INC-4821 cover  pending  groups.yaml:11
 
     Already there before this change:
 
     Developers (5 -> 4 members)
-      + bob@example.com                   accepted  groups.yaml:5 via sre (groups.yaml:9)
-      - b0000000000000000000000000000003  accepted  groups.yaml:8
-      - gone@example.com                  accepted  groups.yaml:14, expired (until 2026-11-01)
-      - mallory@example.com               accepted  groups.yaml:8
+      + bob@example.com                   no end                      groups.yaml:5 via sre (groups.yaml:9)
+      - b0000000000000000000000000000003
+      - gone@example.com                  expired (until 2026-11-01)  groups.yaml:14
+      - mallory@example.com
 
     Watched (1 member, observed: convoke does not write here)
-      + alice@example.com  accepted  groups.yaml:19
-      - dave@example.com   pending   groups.yaml:19
+      + alice@example.com  no end  groups.yaml:19
+      - dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others  a0000000000000000000000000000002
+      Others:  a0000000000000000000000000000002
 
     Expiring soon
-      dave@example.com in Developers until 2026-12-03  groups.yaml:11
+      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     This change: 1 to add, 0 to remove in 1 group
@@ -85,13 +85,13 @@ fn this_change_has_its_own_section() {
 fn loosened_settings_are_before_the_groups() {
     insta::assert_snapshot!(plan(&samples::loosened(), view(), NARROW), @"
     This change loosens protections
-      Old is no longer declared: convoke no longer manages a group of this name
-          groups.yaml:8
-      Developers: mode changes from exact to additive  groups.yaml:6
-      Developers: min_members was 2 and is no longer set  groups.yaml:6
+      groups.yaml:8  Old:
+          no longer declared: convoke no longer manages a group of this name
+      groups.yaml:6  Developers:  mode changes from exact to additive
+      groups.yaml:6  Developers:  min_members was 2 and is no longer set
 
     Other settings that this change modifies
-      settings: protected now lists alice@example.com  groups.yaml:4
+      groups.yaml:4  settings: protected now lists alice@example.com
 
     No changes. 1 group in sync.
     ");
@@ -114,12 +114,12 @@ fn refused_and_blocked_plans_show_remedies() {
     let shown: Vec<String> = all.iter().map(|sample| plan(sample, view(), NARROW)).collect();
     insta::assert_snapshot!(shown.join("=====\n"), @r#"
     Developers (3 -> 1 member)
-      - bob@example.com    accepted  groups.yaml:4
-      - carol@example.com  accepted  groups.yaml:4
+      - bob@example.com
+      - carol@example.com
 
     Refused: this plan cannot be applied
       group_removals  Developers:
-        2 of 3 members would be removed, but the limit allows at most 1 (25%, the default)
+          2 of 3 members would be removed, but the limit allows at most 1 (25%, the default)
         help: if you intend all of these removals, pass the digest of this plan with --accept
 
     Plan: 0 to add, 2 to remove in 1 of 1 group
@@ -129,30 +129,31 @@ fn refused_and_blocked_plans_show_remedies() {
       convoke apply -f groups --accept aa97c70090115a6539a2038eb774a0032c737e80c153595cc593a93031560243
     =====
     Developers (1 -> 0 members)
-      - root@example.com  accepted  groups.yaml:6
+      - root@example.com
 
     Refused: this plan cannot be applied
       protected  Developers:
-        root@example.com would be removed, but is protected at groups.yaml:3
+          root@example.com would be removed, but is protected at groups.yaml:3
         help: keep the person in the group's list, or remove the person from settings.protected first
-      allow_empty  Developers: the group would be empty (members now: 1)
-        at groups.yaml:6
+      groups.yaml:6  allow_empty  Developers:
+          the group would be empty (members now: 1)
         help: if you intend an empty group, set allow_empty: true
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
     Digest: 23bba39f92616e6bc80c0a0c60d898efa06bd4a5a94dacf8e3f5434ffee62960
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: allow_empty, protected.
     =====
     Developers (1 member)
       1 removal held until the blocked entries are resolved:
-      ~ alice@example.com  accepted  groups.yaml:4, held by groups.yaml:4
+      ~ alice@example.com  held by groups.yaml:4
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
+        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     2 blocked
@@ -165,7 +166,7 @@ fn hostile_names_cannot_send_terminal_escapes() {
     for shown in [
         plan(&samples::hostile(), view(), NARROW),
         report(&samples::partial_report(), NARROW),
-        stale(&samples::stale_groups(), NARROW),
+        stale(&samples::stale_groups(), HELP, NARROW),
         drift(&samples::hostile(), view(), NARROW),
     ] {
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
@@ -190,7 +191,7 @@ fn partial_report_shows_undone_changes() {
       not removed: bob@example.com: not added elsewhere
     skipped Auditors: 0 added, 0 removed
       skipped: not removed: bob@example.com: interrupted before it was sent
-    stale Admins: 0 added, 0 removed
+    changed meanwhile Admins: 0 added, 0 removed
       somebody else changed the group meanwhile; 0 changes not made:
         was added: alice@example.com
         was removed: bob@example.com
@@ -214,44 +215,51 @@ fn drift_text_speaks_of_drift() {
     let shown = [samples::small(), samples::blocked(), samples::in_sync()].map(|plan| drift(&plan, view(), NARROW));
     insta::assert_snapshot!(shown.join("=====\n"), @r#"
     Developers (5 members)
-      + bob@example.com                   missing     accepted
-          groups.yaml:5 via sre (groups.yaml:9)
-      + dave@example.com                  missing     pending
-          groups.yaml:11, INC-4821 cover
-      - b0000000000000000000000000000003  unexpected  accepted  groups.yaml:8
-      - gone@example.com                  expired     accepted
-          groups.yaml:14, expired (until 2026-11-01)
-      - mallory@example.com               unexpected  accepted  groups.yaml:8
+      missing    bob@example.com                   no end            groups.yaml:5
+          via sre (groups.yaml:9)
+      missing    dave@example.com                  until 2026-12-03  INC-4821 cover
+          pending  groups.yaml:11
+      unexpected b0000000000000000000000000000003
+      expired    gone@example.com                  until 2026-11-01  groups.yaml:14
+      unexpected mallory@example.com
 
     Watched (1 member, observed: convoke does not write here)
-      + alice@example.com  missing     accepted  groups.yaml:19
-      - dave@example.com   unexpected  pending   groups.yaml:19
+      missing    alice@example.com  no end  groups.yaml:19
+      unexpected dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others  a0000000000000000000000000000002
+      Others:  a0000000000000000000000000000002
 
     Expiring soon
-      dave@example.com in Developers until 2026-12-03  groups.yaml:11
+      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
 
     Drift: 3 missing, 3 unexpected, 1 expired in 2 of 2 groups
     2 differences in observed groups, where convoke does not write
 
     To make the account match the files:
       convoke apply -f groups --expect 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
+
+    To keep an unexpected member, declare the person:
+      convoke grant b0000000000000000000000000000003 Developers -f groups
+      convoke grant mallory@example.com Developers -f groups
+      convoke grant dave@example.com Watched -f groups
     =====
     Developers (1 member)
-      ~ alice@example.com  unexpected  accepted
-          groups.yaml:4, held by groups.yaml:4
+      unexpected alice@example.com  held by groups.yaml:4
 
     Blocked: declared, but cannot be applied
       groups.yaml:5  Developer:
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
+        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Drift: 0 missing, 1 unexpected, 0 expired in 1 of 1 group
     2 blocked
     1 removal held
+
+    To keep an unexpected member, declare the person:
+      convoke grant alice@example.com Developers -f groups
     =====
     No drift. 1 group in sync.
     The account is in sync.
@@ -266,6 +274,6 @@ fn stale_plan_shows_differences_and_no_command() {
      4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
     Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, but --expect is ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
-    Nothing was changed. Make a new plan and review it.
+    Nothing was changed. Make a new plan and review it: `convoke plan -f groups`
     ");
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use maud::{Markup, html as markup};
 
-use super::super::escape::{cell, clean};
+use super::escape::{cell, clean};
 use crate::plan::{BesideGroups, BesideStanding, Review};
 
 const HEADING: &str = "Access beside the groups";

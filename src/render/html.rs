@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use super::super::escape::clean;
-use super::{figures, head, mode_name, place, terms, two_factor};
+use super::escape::clean;
+use super::review::{figures, head, mode_name, place, terms, two_factor};
 use crate::plan::{Review, ReviewGroup, ReviewMembership, Standing};
 
 /// A matrix with more people or groups is not readable on a page.

@@ -1,0 +1,293 @@
+//! What a plan says, as rows that are built once. The formats only print them.
+
+use std::collections::BTreeMap;
+
+use super::escape;
+use super::words::{self, last_day, name};
+use crate::model::{GroupName, MemberId, Origin, PersonRef};
+use crate::plan::{Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Plan, Since};
+use crate::report::Report;
+
+/// What the rows of a section are about. The order is the order on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    Refused,
+    /// Expired access whose removal is held, which a reader must not overlook.
+    HeldExpired,
+    Loosened,
+    Blocked,
+    ToInvite,
+    Held,
+    Warned,
+    Settings,
+    Expiring,
+    Unmanaged,
+}
+
+impl Topic {
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Refused => "Refused: this plan cannot be applied",
+            Self::HeldExpired => "Expired access that stays, because its removal is held",
+            Self::Loosened => "This change loosens protections",
+            Self::Blocked => "Blocked: declared, but cannot be applied",
+            Self::ToInvite => "To invite: not members of the account",
+            Self::Held => "Held: removals that wait until the blocked entries are resolved",
+            Self::Warned => "Warnings",
+            Self::Settings => "Other settings that this change modifies",
+            Self::Expiring => "Expiring soon",
+            Self::Unmanaged => "Unmanaged: groups of the account that no file declares",
+        }
+    }
+}
+
+/// Rows about one topic. There is always at least one.
+#[derive(Clone, Debug)]
+pub struct Section {
+    pub topic: Topic,
+    pub rows: Vec<Row>,
+}
+
+/// One row. Its texts are external: each format escapes them.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    pub place: Option<Origin>,
+    /// Whether the place is in the files before the change under review only, so that no link leads to it.
+    pub is_gone: bool,
+    pub group: Option<GroupName>,
+    /// The name of a guard.
+    pub guard: Option<&'static str>,
+    pub text: String,
+    pub help: Option<String>,
+    pub since: Option<Since>,
+}
+
+/// Everything about a plan besides who joins and who leaves.
+pub fn sections(plan: &Plan) -> Vec<Section> {
+    let removals = |expired: bool| {
+        let all = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (group, change)));
+        let of_kind = all.filter(move |(_, change)| change.expired.is_some() == expired);
+        of_kind.map(|(group, change)| held(&plan.blocked, &group.name, change)).collect::<Vec<Row>>()
+    };
+    let changed = |loosens: bool| {
+        plan.base_changes.iter().filter(|change| change.loosens == loosens).map(base_change).collect::<Vec<Row>>()
+    };
+    let all = [
+        (Topic::Refused, refusals(plan)),
+        (Topic::HeldExpired, removals(true)),
+        (Topic::Loosened, changed(true)),
+        (Topic::Blocked, blocked(&plan.blocked, &plan.groups)),
+        (Topic::ToInvite, to_invite(plan)),
+        (Topic::Held, removals(false)),
+        (Topic::Warned, warnings(plan)),
+        (Topic::Settings, changed(false)),
+        (Topic::Expiring, expiring(plan)),
+        (Topic::Unmanaged, unmanaged(plan)),
+    ];
+    present(all)
+}
+
+fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
+    all.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(topic, rows)| Section { topic, rows }).collect()
+}
+
+/// What a run left because it is blocked or held.
+pub fn left(report: &Report) -> Vec<Section> {
+    let removals = |expired: bool| {
+        let of_kind = report.held.iter().filter(move |held| held.change.expired.is_some() == expired);
+        of_kind.map(|it| held(&report.blocked, &it.group, &it.change)).collect::<Vec<Row>>()
+    };
+    let blocked = blocked(&report.blocked, &[]);
+    present([(Topic::HeldExpired, removals(true)), (Topic::Blocked, blocked), (Topic::Held, removals(false))])
+}
+
+fn refusals(plan: &Plan) -> Vec<Row> {
+    let row = |refusal: &crate::plan::Refusal| Row {
+        // Some messages name the place themselves.
+        place: refusal.origin.clone().filter(|origin| !refusal.message.contains(&origin.to_string())),
+        group: refusal.group.clone(),
+        guard: Some(refusal.guard.name()),
+        text: refusal.message.clone(),
+        help: Some(refusal.help.clone()),
+        ..Row::default()
+    };
+    plan.refusals.iter().map(row).collect()
+}
+
+fn held(blocked: &[Blocked], group: &GroupName, change: &Change) -> Row {
+    let facts = words::end(change).into_iter().chain(words::facts(change)).map(|fact| format!(", {fact}"));
+    let by = holding(blocked, change).map(|by| format!("; {by}")).unwrap_or_default();
+    Row {
+        place: change.expired.map(|_| change.origin.clone()),
+        group: Some(group.clone()),
+        text: format!("{}{}{by}", name(&change.member), facts.collect::<String>()),
+        ..Row::default()
+    }
+}
+
+/// The entry that holds a removal, with its problem; `None` if the removal is not held.
+fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
+    let by = change.held_by.as_ref()?;
+    let blocked = blocked.iter().find(|blocked| blocked.origin == *by);
+    let why = blocked.map(|blocked| format!(": {blocked}")).unwrap_or_default();
+    Some(format!("held by {by}{why}"))
+}
+
+/// One row for each blocked entry, but one for all entries of a person whom the account does not have: the remedy is
+/// the same for all of them.
+fn blocked(blocked: &[Blocked], groups: &[GroupPlan]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut of_person: BTreeMap<&PersonRef, usize> = BTreeMap::new();
+    for entry in blocked {
+        let unknown = entry.entry.as_ref().filter(|_| is_unknown(entry));
+        let first = unknown.and_then(|person| of_person.get(person)).and_then(|place| rows.get_mut(*place));
+        if let Some(first) = first {
+            first.text.push_str(&format!("; also {} in {}", entry.origin, entry.group.as_str()));
+            first.since = first.since.min(entry.since);
+            continue;
+        }
+        of_person.extend(unknown.map(|person| (person, rows.len())));
+        rows.push(Row {
+            place: Some(entry.origin.clone()),
+            group: Some(entry.group.clone()),
+            text: entry.to_string(),
+            help: unknown.map(|person| remedies(blocked, groups, person)),
+            since: entry.since,
+            ..Row::default()
+        });
+    }
+    rows
+}
+
+const fn is_unknown(blocked: &Blocked) -> bool {
+    matches!(blocked.reason, BlockedReason::UnknownPerson { .. })
+}
+
+/// What to do about a person who is not a member of the account.
+fn remedies(blocked: &[Blocked], groups: &[GroupPlan], person: &PersonRef) -> String {
+    let quoted = escape::shell_word(&person.to_string());
+    match former_addresses(blocked, groups, person).as_slice() {
+        [] => format!(
+            "invite the person; or correct the address with `convoke rename {quoted} NEW`; or remove it with \
+             `convoke revoke {quoted} --everywhere`"
+        ),
+        found => {
+            let renames: Vec<String> =
+                found.iter().map(|new| format!("`convoke rename {quoted} {}`", escape::shell_word(new))).collect();
+            format!(
+                "the address may have changed: {}; else invite the person, or remove the address with \
+                 `convoke revoke {quoted} --everywhere`",
+                renames.join(" or ")
+            )
+        }
+    }
+}
+
+/// The undeclared members of the person's groups who may be the same person: their address has the same part before
+/// the `@`, or differs by no more than a typo.
+fn former_addresses(blocked: &[Blocked], groups: &[GroupPlan], person: &PersonRef) -> Vec<String> {
+    let local = |address: &str| address.rsplit_once('@').map(|(local, _)| local.to_lowercase());
+    let wanted = local(&person.to_string());
+    let mut found: Vec<String> = Vec::new();
+    for blocked in blocked.iter().filter(|blocked| blocked.entry.as_ref() == Some(person)) {
+        let BlockedReason::UnknownPerson { similar, .. } = &blocked.reason else { continue };
+        let Some(group) = groups.iter().find(|group| group.name == blocked.group) else { continue };
+        let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
+        let leaving: Vec<MemberId> = leaving.map(|change| change.member.id).collect();
+        // An additive group does not remove undeclared members.
+        let is_undeclared = |id: &MemberId| {
+            leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id))
+        };
+        for member in group.observed.values().filter(|member| is_undeclared(&member.id)) {
+            let text = member.email.as_ref().map(ToString::to_string);
+            let same_local = wanted.is_some() && text.as_deref().and_then(local) == wanted;
+            let Some(text) = text.filter(|_| same_local || similar.iter().any(|near| near.id == member.id)) else {
+                continue;
+            };
+            if !found.contains(&text) {
+                found.push(text);
+            }
+        }
+    }
+    found
+}
+
+/// The people who are not members of the account and are not known by another address, each once.
+fn to_invite(plan: &Plan) -> Vec<Row> {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    for blocked in plan.blocked.iter().filter(|blocked| is_unknown(blocked)) {
+        let Some(person @ PersonRef::Email(_)) = &blocked.entry else { continue };
+        let BlockedReason::UnknownPerson { similar, .. } = &blocked.reason else { continue };
+        if similar.is_empty() && former_addresses(&plan.blocked, &plan.groups, person).is_empty() {
+            rows.entry(person.to_string()).or_insert_with(|| Row { text: person.to_string(), ..Row::default() });
+        }
+    }
+    rows.into_values().collect()
+}
+
+fn warnings(plan: &Plan) -> Vec<Row> {
+    let row = |warning: &crate::plan::PlanWarning| Row {
+        place: warning.origin.clone(),
+        text: warning.message.clone(),
+        help: Some(warning.help.clone()),
+        ..Row::default()
+    };
+    plan.warnings.iter().map(row).collect()
+}
+
+fn expiring(plan: &Plan) -> Vec<Row> {
+    let row = |expiring: &crate::plan::Expiring| Row {
+        place: Some(expiring.origin.clone()),
+        group: Some(expiring.group.clone()),
+        text: format!("{} until {}", expiring.person, last_day(expiring.until)),
+        ..Row::default()
+    };
+    plan.expiring.iter().map(row).collect()
+}
+
+fn unmanaged(plan: &Plan) -> Vec<Row> {
+    let row = |group: &crate::model::GroupRef| Row {
+        group: Some(group.name.clone()),
+        text: group.id.to_string(),
+        ..Row::default()
+    };
+    plan.unmanaged_groups.iter().map(row).collect()
+}
+
+/// A change of the files that affects no membership directly.
+fn base_change(change: &BaseChange) -> Row {
+    let is_list = matches!(change.setting.as_str(), "protected" | "exclusive_with");
+    let setting = &change.setting;
+    let text = match (change.before.as_deref(), change.after.as_deref()) {
+        _ if setting == "group" => "no longer declared: convoke no longer manages a group of this name".into(),
+        (Some(before), Some(after)) => format!("{setting} changes from {before} to {after}"),
+        (Some(before), None) if is_list => format!("{setting} no longer lists {before}"),
+        (Some(before), None) => format!("{setting} was {before} and is no longer set"),
+        (None, after) => {
+            let verb = if is_list { "now lists" } else { "is now" };
+            format!("{setting} {verb} {}", after.unwrap_or_default())
+        }
+    };
+    Row {
+        place: change.origin.clone(),
+        is_gone: change.after.is_none(),
+        text: if change.group.is_none() { format!("settings: {text}") } else { text },
+        group: change.group.clone(),
+        ..Row::default()
+    }
+}
+
+/// The `convoke grant` line for each unexpected member, for somebody who wants to keep them. `files` are the flags
+/// that name the files.
+pub fn grants(plan: &Plan, files: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for group in &plan.groups {
+        for change in group.changes.iter().chain(&group.held) {
+            if change.action == Action::Remove && change.expired.is_none() {
+                let (who, group) = (escape::shell_word(&name(&change.member)), escape::shell_word(group.name.as_str()));
+                lines.push(format!("convoke grant {who} {group}{files}"));
+            }
+        }
+    }
+    lines
+}
