@@ -125,7 +125,7 @@ impl RunRequest {
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
         // Not --at: what was tried for another time must not be applied for it.
         words.extend(connection_flags(&self.connection));
-        Invocation { words: words.join(" "), saved: false, files: file_flags(&self.given_files) }
+        Invocation { words: words.join(" "), saved: false, files: file_flags(&self.files) }
     }
 
     /// The command that applies a saved plan.

@@ -229,9 +229,12 @@ fn is_plain(word: &str) -> bool {
     let core = word.trim_start_matches(['(', '"']).trim_end_matches([',', ';', ':', '.', '?', ')', '"', '%']);
     let letters = !core.is_empty() && core.chars().all(|c| c.is_alphabetic() || c == '\'');
     let number = !core.is_empty() && core.chars().all(|c| c.is_ascii_digit());
+    // A date or a time of day.
+    let time = core.starts_with(|c: char| c.is_ascii_digit())
+        && core.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':'));
     // Long hexadecimal words become links to commits.
     let commit = core.len() >= 7 && core.chars().all(|c| c.is_ascii_hexdigit());
-    (letters || number || word.is_empty()) && !commit
+    (letters || number || time || word.is_empty()) && !commit
 }
 
 fn longest_run(text: &str) -> usize {

@@ -151,6 +151,7 @@ fn blocks(sections: &[Section], topics: &[Topic], rank: Rank, repository: Option
     let block = |section: &Section| {
         let (word, rest) = section.topic.title().split_once(": ").unwrap_or((section.topic.title(), ""));
         let title = match rest {
+            "" if section.topic == Topic::Loosened => format!("**Loosened.** {word}."),
             "" => format!("**{word}**"),
             rest => format!("**{word}.** {}.", capitalized(rest)),
         };

@@ -223,6 +223,7 @@ impl Terminal {
         let gap = match (heads.is_empty(), width > self.layout.width) {
             (true, _) => "",
             (false, true) => "\n      ",
+            (false, false) if row.group.is_some() => " ",
             (false, false) => "  ",
         };
         self.line(&format!("  {}{gap}{text}", painted.join("  ")));

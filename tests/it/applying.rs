@@ -104,7 +104,7 @@ fn group_is_emptied_only_with_allow_empty() {
       - victor@example.com
 
     Refused: this plan cannot be applied
-      convoke.yaml:5  allow_empty  Admins:  the group would be empty (members now: 4)
+      convoke.yaml:5  allow_empty  Admins: the group would be empty (members now: 4)
         help: if you intend an empty group, set allow_empty: true
 
     Plan: 0 to add, 4 to remove in 1 of 1 group
@@ -215,7 +215,7 @@ fn protected_member_is_not_removed() {
       - mallory@example.com
 
     Refused: this plan cannot be applied
-      protected  Admins:  MALLORY@example.com would be removed, but is protected at convoke.yaml:4
+      protected  Admins: MALLORY@example.com would be removed, but is protected at convoke.yaml:4
         help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
@@ -239,7 +239,7 @@ fn token_user_is_removed_only_with_accept_self() {
       - mallory@example.com
 
     Refused: this plan cannot be applied
-      convoke.yaml:5  oneself  Admins:  mallory@example.com, the user of the token, would be removed
+      convoke.yaml:5  oneself  Admins: mallory@example.com, the user of the token, would be removed
         help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group

@@ -45,10 +45,10 @@ fn drift_names_the_author_of_changes() {
     // The facts about a person are on their line or on the next one.
     let about = |person: &str| {
         let (_, rest) = text.split_once(person).unwrap();
-        rest.split("\n  ").take(2).filter(|part| !part.starts_with(['+', '-'])).collect::<String>()
+        rest.split("\n  ").take_while(|part| !part.starts_with(['u', 'm'])).collect::<String>()
     };
     let (mallory, bob) = (about("mallory@example.com"), about("bob@example.com"));
-    assert!(mallory.contains(", added 20") && mallory.contains(" UTC by dana@example.com in the dashboard"), "{text}");
+    assert!(mallory.contains("added 20") && mallory.contains(" UTC by dana@example.com in the dashboard"), "{text}");
     assert!(bob.contains("removed 20") && bob.contains("by token ci-legacy (ray "), "{text}");
     assert!(about("oscar@example.com").contains("by the identity provider (idp@example.com, SCIM)"), "{text}");
     let peggy = about("peggy@example.com");
@@ -168,7 +168,7 @@ fn placeholder_for_a_time_is_no_time() {
             .env("CLOUDFLARE_ACCOUNT_ID", ACCOUNT)
             .env("CLOUDFLARE_API_TOKEN", TOKEN)
             .env("CLOUDFLARE_BASE_URL", &server.url());
-        let drift = world.run("drift").exits(2).says(&format!("- {}", email(1)));
+        let drift = world.run("drift").exits(2).says(&format!("unexpected {}", email(1)));
         assert!(!drift.stdout.contains("added"), "{drift}");
         let log: Vec<String> = server.lines().into_iter().filter(|line| line.contains("/logs/audit")).collect();
         // The log is read as for a member without a time.

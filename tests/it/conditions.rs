@@ -50,7 +50,7 @@ fn an_observed_group_is_compared_and_never_written() {
     assert_snapshot!(applied.strip_prefix(&plan).unwrap().trim_start(), @"
     Nothing was changed.
     0 of 1 group in sync.
-    1 group still different or not fully compared: blocked, held, left out or only observed
+    Still different, only observed: Admins
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -81,9 +81,22 @@ fn typo_holds_removals_and_keeps_additions() {
 
     done Admins: 1 added, 0 removed
 
+    Blocked: declared, but cannot be applied
+      convoke.yaml:5  Admins:
+          malory@example.com: not a member of the account; did you mean mallory@example.com?
+        help: invite the person; or correct the address with `convoke rename malory@example.com NEW`; or remove it with `convoke revoke malory@example.com --everywhere`
+
+    Held: removals that wait until the blocked entries are resolved
+      Admins:
+          mallory@example.com; held by convoke.yaml:5: malory@example.com: not a member of the account; did you mean mallory@example.com?
+      Admins:
+          trent@example.com; held by convoke.yaml:5: malory@example.com: not a member of the account; did you mean mallory@example.com?
+      Admins:
+          victor@example.com; held by convoke.yaml:5: malory@example.com: not a member of the account; did you mean mallory@example.com?
+
     Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.
-    1 group still different or not fully compared: blocked, held, left out or only observed
+    Still different, blocked: Admins
     1 blocked
     Resolve the problems above, then run `convoke apply` again.
     ");
@@ -122,10 +135,10 @@ fn times_are_evaluated_at_the_requested_instant() {
     exit 0
     -- stdout
     Admins (4 -> 5 members)
-      + bob@example.com  accepted  convoke.yaml:9
+      + bob@example.com  no end  convoke.yaml:9
 
     Expiring soon
-      mallory@example.com in Admins until 2026-12-31  convoke.yaml:11
+      convoke.yaml:11  Admins: mallory@example.com until 2026-12-31
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     Digest: [digest]
@@ -137,8 +150,8 @@ fn times_are_evaluated_at_the_requested_instant() {
     exit 0
     -- stdout
     Admins (4 -> 4 members)
-      + bob@example.com      accepted  convoke.yaml:9
-      - mallory@example.com  accepted  convoke.yaml:11, expired (until 2026-12-31)
+      + bob@example.com      no end                      convoke.yaml:9
+      - mallory@example.com  expired (until 2026-12-31)  convoke.yaml:11
 
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]

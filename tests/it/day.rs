@@ -148,7 +148,10 @@ fn only_the_clock_ends_temporary_access(world: &World) {
 fn drift_is_reported_and_repaired(world: &World) {
     let drift = "drift -f groups --at 2999-02-01";
     let found = world.run(drift).exits(2).says("0 missing, 2 unexpected, 0 expired in 2 of 3 groups");
-    assert!(found.stdout.contains("- mallory@example.com") && found.stdout.contains("by eve@example.com"), "{found}");
+    assert!(
+        found.stdout.contains("unexpected mallory@example.com") && found.stdout.contains("by eve@example.com"),
+        "{found}"
+    );
     let page = world.run(&format!("{drift} --format markdown")).exits(2).stdout;
     assert!(page.starts_with("<!-- convoke:drift -->\n") && page.contains("mallory@example.com"), "{page}");
     assert_eq!(world.writes(), Vec::<String>::new());

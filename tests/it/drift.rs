@@ -15,15 +15,15 @@ fn quiet_drift_in_sync_prints_nothing() {
 fn a_difference_exits_with_2_and_changes_nothing() {
     let world = given(admins()).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
     let outcome = world.run("drift").exits(2);
-    assert!(outcome.stdout.contains("+ bob@example.com"), "{outcome}");
-    assert!(outcome.stdout.contains("- mallory@example.com"), "{outcome}");
+    assert!(outcome.stdout.contains("missing    bob@example.com"), "{outcome}");
+    assert!(outcome.stdout.contains("unexpected mallory@example.com"), "{outcome}");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
 #[test]
 fn observed_differences_are_drift() {
     let observed = "version: 1\ngroups:\n  Admins:\n    mode: observe\n    members: [alice@example.com]\n";
-    given(admins()).file("convoke.yaml", observed).run("drift").exits(2).says("- mallory@example.com");
+    given(admins()).file("convoke.yaml", observed).run("drift").exits(2).says("unexpected mallory@example.com");
 }
 
 #[test]

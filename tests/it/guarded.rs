@@ -101,7 +101,7 @@ fn accepting_lifts_limits_and_nothing_else() {
       - p5@example.com
 
     Refused: this plan cannot be applied
-      protected  Ops:  p0@example.com would be removed, but is protected at convoke.yaml:2
+      protected  Ops: p0@example.com would be removed, but is protected at convoke.yaml:2
         help: keep the person in the group's list, or remove the person from settings.protected first
 
     Plan: 0 to add, 6 to remove in 1 of 1 group
@@ -160,7 +160,7 @@ fn token_user_is_not_removed_unless_accepted() {
       - p0@example.com
 
     Refused: this plan cannot be applied
-      convoke.yaml:3  oneself  Ops:  p0@example.com, the user of the token, would be removed
+      convoke.yaml:3  oneself  Ops: p0@example.com, the user of the token, would be removed
         help: use another user's token or an account-owned token, or pass --accept-self
 
     Plan: 0 to add, 1 to remove in 1 of 1 group
@@ -193,7 +193,7 @@ fn unmanaged_group_or_renamed_pin_refuses() {
     world.account().create_group("Shadow IT");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
     Unmanaged: groups of the account that no file declares
-      Shadow IT:  665ee15fae12d69b8aa1aa7bd4cc9664
+      Shadow IT: 665ee15fae12d69b8aa1aa7bd4cc9664
 
     Refused: this plan cannot be applied
       convoke.yaml:2  unmanaged_groups  1 group of the account is not declared in any file: "Shadow IT"
@@ -211,14 +211,13 @@ fn unmanaged_group_or_renamed_pin_refuses() {
     world.account().rename_group("Ops", "Operations");
     insta::assert_snapshot!(world.run("plan").exits(3).stdout, @r#"
     Refused: this plan cannot be applied
-      pinned_name  Ops:
-        the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
-        at convoke.yaml:4
+      convoke.yaml:4  pinned_name  Ops:
+          the pinned group f1be7cb90cb0147518e88296518cf10b is called "Operations" in the account
         help: check that this is the group you mean, then correct the name in the file or rename the group in the account
 
     No changes. 1 group in sync.
     Digest: e146c1cabae87ddd628973bce1fdd16175d9df88247f3de9c3516f598cb0d456
 
-    Resolve these refusals first; --accept does not lift them.
+    Resolve first, because --accept does not lift it: pinned_name.
     "#);
 }

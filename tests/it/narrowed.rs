@@ -172,7 +172,7 @@ groups:
     let world = given(pair()).file("convoke.yaml", file);
     world.run("plan --due --at 2026-02-01").exits(0);
     let report = world.run("apply --yes --due --at 2026-02-01 --format json").exits(0).json();
-    assert_eq!((&report["status"], &report["blocked"]), (&"changes".into(), &0.into()));
+    assert_eq!((&report["status"], &report["blocked"]), (&"changes".into(), &serde_json::json!([])));
     world.run("plan --at 2026-02-01").exits(3);
     // An entry that ends an access cannot be applied while the list has an unknown person.
     world.write(

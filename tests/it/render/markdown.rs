@@ -362,7 +362,13 @@ fn apply_page_shows_done_and_undone_changes() {
     ### Applied in part: 1 added, 0 removed.
 
     > [!CAUTION]
-    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 1 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the problems above, then run `convoke apply` again.
+    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 2 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the problems above, then run `convoke apply` again.
+
+    > [!WARNING]
+    > **Blocked.** Declared, but cannot be applied.
+    >
+    > - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5```` in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: its members cannot be read: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
+    > - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":4```` in ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: `alcie@example.com`: its members cannot be read: ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````
 
     | Group | Result | Change | Members |
     | --- | --- | --- | --- |

@@ -31,10 +31,10 @@ fn small_plan_fits_a_narrow_terminal() {
       - dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others:  a0000000000000000000000000000002
+      Others: a0000000000000000000000000000002
 
     Expiring soon
-      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
+      groups.yaml:11  Developers: dave@example.com until 2026-12-03
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     2 differences in observed groups, where convoke does not write
@@ -66,10 +66,10 @@ fn this_change_has_its_own_section() {
       - dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others:  a0000000000000000000000000000002
+      Others: a0000000000000000000000000000002
 
     Expiring soon
-      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
+      groups.yaml:11  Developers: dave@example.com until 2026-12-03
 
     Plan: 2 to add, 3 to remove in 1 of 2 groups
     This change: 1 to add, 0 to remove in 1 group
@@ -87,8 +87,8 @@ fn loosened_settings_are_before_the_groups() {
     This change loosens protections
       groups.yaml:8  Old:
           no longer declared: convoke no longer manages a group of this name
-      groups.yaml:6  Developers:  mode changes from exact to additive
-      groups.yaml:6  Developers:  min_members was 2 and is no longer set
+      groups.yaml:6  Developers: mode changes from exact to additive
+      groups.yaml:6  Developers: min_members was 2 and is no longer set
 
     Other settings that this change modifies
       groups.yaml:4  settings: protected now lists alice@example.com
@@ -198,13 +198,19 @@ fn partial_report_shows_undone_changes() {
     failed \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}": 0 added, 0 removed
       \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
 
+    Blocked: declared, but cannot be applied
+      \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":5  \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":
+          its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+      \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":4  \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}":
+          alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
+
     Applied in part: 1 added, 0 removed.
     1 of 6 groups in sync.
     2 groups failed
     1 group changed meanwhile
     1 group with removals that were not made
     1 group skipped
-    1 blocked
+    2 blocked
     Interrupted. Requests in flight were finished; no further requests were sent.
     Resolve the problems above, then run `convoke apply` again.
     "#);
@@ -228,10 +234,10 @@ fn drift_text_speaks_of_drift() {
       unexpected dave@example.com           pending
 
     Unmanaged: groups of the account that no file declares
-      Others:  a0000000000000000000000000000002
+      Others: a0000000000000000000000000000002
 
     Expiring soon
-      groups.yaml:11  Developers:  dave@example.com until 2026-12-03
+      groups.yaml:11  Developers: dave@example.com until 2026-12-03
 
     Drift: 3 missing, 3 unexpected, 1 expired in 2 of 2 groups
     2 differences in observed groups, where convoke does not write

@@ -175,14 +175,8 @@ fn listed(page: &str, title: &str) -> (usize, usize) {
     (items.len() - usize::from(more.is_some()), more.unwrap_or(0))
 }
 
-const ALERTS: [&str; 6] = [
-    "**Refused.**",
-    "**Expired access that stays",
-    "**This change loosens",
-    "**Blocked.**",
-    "**Held.**",
-    "**Warnings**",
-];
+const ALERTS: [&str; 6] =
+    ["**Refused.**", "**Expired access that stays", "**Loosened.**", "**Blocked.**", "**Held.**", "**Warnings**"];
 
 #[test]
 fn alerts_leave_space_for_table_and_removals() {
