@@ -110,8 +110,8 @@ fn loosening_is_reported_in_every_format() {
     let loosened = json["base_changes"].as_array().unwrap().iter().filter(|change| change["loosens"] == true);
     assert_eq!(loosened.count(), 3, "{json}");
     plan("text").says("Dev: min_members changes from 2 to 1").says("limits.group_removals changes from 1 to 100%");
-    plan("markdown").says("**Loosened.**").says("> - `Dev`: `min_members` changes from `2` to `1`");
-    plan("github").says("title=Loosened%3A Dev::Dev: min_members changes from 2 to 1");
+    plan("markdown").says("**Loosened.**").says("in `Dev`: `min_members` changes from 2 to 1");
+    plan("github").says("title=Loosened%3A Dev::min_members changes from 2 to 1");
     // An apply of the change reports it too. Without a base there is nothing to report.
     world.run("apply --yes --base base --only-changed").exits(0).says("This change loosens protections");
     assert!(!world.run("plan").exits(0).stdout.contains("loosens"));

@@ -60,7 +60,7 @@ fn removals_are_before_folded_diffs() {
 
     **Expiring soon**
 
-    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until 2026-12-03
 
     <details><summary>1 unmanaged group</summary>
 
@@ -124,7 +124,7 @@ fn this_change_is_separate() {
 
     **Expiring soon**
 
-    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until 2026-12-03
 
     <details><summary>1 unmanaged group</summary>
 
@@ -151,7 +151,7 @@ fn loosened_settings_are_a_warning() {
     ### No changes. 1 group in sync.
 
     > [!WARNING]
-    > **This change loosens protections**
+    > **Loosened.** This change loosens protections.
     >
     > - `groups.yaml:8` in `Old`: no longer declared: convoke no longer manages a group of this name
     > - `groups.yaml:6` in `Developers`: mode changes from exact to additive
@@ -298,17 +298,17 @@ fn drift_page_speaks_of_drift() {
 
     **Expired**
 
-    - expired `gone@example.com` in `Developers`, until `2026-11-01` (`groups.yaml:14`)
+    - expired `gone@example.com` in `Developers`, until 2026-11-01 (`groups.yaml:14`)
 
     **Missing**
 
     - missing `bob@example.com` in `Developers`, no end (`groups.yaml:5`)
-    - missing `dave@example.com` in `Developers`, until `2026-12-03`, `INC-4821` cover, pending (`groups.yaml:11`)
+    - missing `dave@example.com` in `Developers`, until 2026-12-03, `INC-4821` cover, pending (`groups.yaml:11`)
     - missing `alice@example.com` in `Watched`, no end (`groups.yaml:19`)
 
     **Expiring soon**
 
-    - `groups.yaml:11` in `Developers`: `dave@example.com` until `2026-12-03`
+    - `groups.yaml:11` in `Developers`: `dave@example.com` until 2026-12-03
 
     <details><summary>1 unmanaged group</summary>
 
