@@ -79,6 +79,7 @@ pub(super) fn compare(
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
         addresses: None,
         ids: None,
+        locals: None,
         found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
@@ -103,6 +104,8 @@ struct Comparison<'p, 'a> {
     soon: Timestamp,
     addresses: Option<Texts<'a, PersonIndex>>,
     ids: Option<Texts<'a, PersonIndex>>,
+    /// The addresses by the part before the `@`.
+    locals: Option<BTreeMap<&'p str, Vec<(&'p str, PersonIndex)>>>,
     /// For each person of the files, by `DesiredMember::number`: the account member, once found.
     found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
@@ -127,10 +130,11 @@ impl<'p> Comparison<'p, '_> {
         let (missing, leaving) = differ(self.people.members(id), &members);
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
+        // Only entries in force hold removals, so ended ones join the blocked entries afterwards.
+        let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
         if group.mode == Mode::Additive {
             unresolved.extend(ended.ambiguous_among(&leaving, self.people));
         }
-        let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
@@ -138,7 +142,8 @@ impl<'p> Comparison<'p, '_> {
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
-            Some(origin) => hold(&mut differences, |_| Some(origin.clone())),
+            // Whoever is named exactly by an ended entry cannot be meant by an entry that names nobody.
+            Some(origin) => hold(&mut differences, |change| change.expired.is_none().then(|| origin.clone())),
             None => Vec::new(),
         };
         let partial = group.mode == Mode::Additive || self.due;
@@ -247,9 +252,28 @@ impl<'p> Comparison<'p, '_> {
             let member = people.subject(index);
             Member { email: email.cloned().or(member.email), ..member }
         };
+        if found.is_empty() {
+            return self.at_another_domain(text).into_iter().map(named).collect();
+        }
         let least = found.first().map(|(distance, ..)| *distance);
         let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
         nearest.take(MOST_SHOWN).map(|(_, text, index)| named((text, index))).collect()
+    }
+
+    /// The addresses with the same part before the `@`, up to five: the address may have changed.
+    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, PersonIndex)> {
+        let people = self.people;
+        let locals = self.locals.get_or_insert_with(|| {
+            let mut locals: BTreeMap<&str, Vec<(&str, PersonIndex)>> = BTreeMap::new();
+            for (address, index) in people.addresses() {
+                if let Some(local) = local_part(address) {
+                    locals.entry(local).or_default().push((address, index));
+                }
+            }
+            locals
+        });
+        let same = local_part(text).and_then(|local| locals.get(local)).into_iter().flatten();
+        same.copied().take(MOST_SHOWN).collect()
     }
 
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
@@ -264,17 +288,26 @@ impl<'p> Comparison<'p, '_> {
         if blocked.is_empty() && self.declared_elsewhere.is_empty() {
             return self.compared;
         }
-        let blocked = Texts::new(blocked);
+        // Who changes to another domain keeps the part before the `@`, however different the rest of the address is.
+        let mut renamed: BTreeMap<&str, &Origin> = BTreeMap::new();
+        for (text, origin) in &blocked {
+            if let Some(local) = local_part(text) {
+                renamed.entry(local).or_insert(origin);
+            }
+        }
+        let blocked = Texts::new(blocked.iter().map(|(text, origin)| (*text, *origin)));
         let mut seen: BTreeMap<MemberId, Option<Origin>> = BTreeMap::new();
         for group in self.compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-            let held = hold(&mut group.changes, |member| {
-                let holder = || {
-                    let declared = self.declared_elsewhere.get(&member.id).cloned();
-                    let meant =
-                        || self.people.texts(member.id).find_map(|text| blocked.any_near(text, typos::tolerance));
-                    declared.or_else(|| meant().cloned())
+            let held = hold(&mut group.changes, |change| {
+                let id = change.member.id;
+                let meaning = |text: &str| {
+                    let moved = || local_part(text).and_then(|local| renamed.get(local).copied());
+                    blocked.any_near(text, typos::tolerance).or_else(moved)
                 };
-                seen.entry(member.id).or_insert_with(holder).clone()
+                let meant = || self.people.texts(id).find_map(meaning).cloned();
+                let meant = seen.entry(id).or_insert_with(meant).clone();
+                let declared = self.declared_elsewhere.get(&id).filter(|_| change.expired.is_none());
+                declared.cloned().or(meant)
             });
             group.held.extend(held);
         }
@@ -294,6 +327,11 @@ fn differ<'p>(present: &[PersonIndex], list: &[Belonging<'p>]) -> (Vec<Belonging
     (list.iter().filter(is_new).copied().collect(), leaving)
 }
 
+/// The part of an address before the `@`.
+fn local_part(text: &str) -> Option<&str> {
+    text.split_once('@').map(|(local, _)| local)
+}
+
 /// Whether the entry's `from` or `until` alone causes the change.
 fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
     let ended = entry.until().is_some_and(|until| until <= time);
@@ -301,13 +339,13 @@ fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
 }
 
 /// Moves the removals that a line holds to the held ones.
-pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Member) -> Option<Origin>) -> Vec<Change> {
+pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Change) -> Option<Origin>) -> Vec<Change> {
     let (removals, additions): (Vec<Change>, Vec<Change>) =
         std::mem::take(changes).into_iter().partition(|change| change.action == Action::Remove);
     *changes = additions;
     let mut held = Vec::new();
     for removal in removals {
-        match holder(&removal.member) {
+        match holder(&removal) {
             Some(origin) => held.push(Change { held_by: Some(origin), ..removal }),
             None => changes.push(removal),
         }

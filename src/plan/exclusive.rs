@@ -421,7 +421,7 @@ fn leaves(group: &GroupPlan, member: MemberId) -> bool {
 /// Holds the removal of this member, unless the member's time has ended.
 fn hold_removal(group: &mut GroupPlan, member: MemberId, because: &Origin) {
     if group.removals().any(|change| change.member.id == member && change.expired.is_none()) {
-        let held = hold(&mut group.changes, |leaving| (leaving.id == member).then(|| because.clone()));
+        let held = hold(&mut group.changes, |leaving| (leaving.member.id == member).then(|| because.clone()));
         group.held.extend(held);
     }
 }

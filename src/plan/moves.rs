@@ -69,7 +69,7 @@ pub(super) fn keep_access(
     if !holders.is_empty() {
         // Nothing is written to an observed group, so no removal needs to be held.
         for group in compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-            let held = hold(&mut group.changes, |member| holders.get(&member.id).cloned());
+            let held = hold(&mut group.changes, |change| holders.get(&change.member.id).cloned());
             group.held.extend(held);
         }
     }

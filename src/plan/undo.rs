@@ -82,7 +82,7 @@ pub fn undo(
     let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
     let lost = lost(reversals, current, &groups);
     for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-        let held = hold(&mut group.changes, |member| lost.get(&member.id).cloned());
+        let held = hold(&mut group.changes, |change| lost.get(&change.member.id).cloned());
         group.held.extend(held);
     }
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();

@@ -192,9 +192,29 @@ fn mistyped_id_holds_its_member() {
 fn held_expired_access_comes_first() {
     let account = AccountBuilder::default().group("G", [11, 22, 33]);
     let plan = account.plan(
-        "groups:\n  G:\n    members:\n      - unknown.person@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
+        "groups:\n  G:\n    members:\n      - p3@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
     );
     assert_eq!(held(&plan, "G"), [(email(33), 5), (email(11), 5), (email(22), 5)]);
+}
+
+#[test]
+fn unrelated_unknown_entry_does_not_keep_expired_access() {
+    let account = AccountBuilder::default().group("G", [11, 33]);
+    let plan = account.plan(
+        "groups:\n  G:\n    members:\n      - zoe.unknown@example.com\n      - {email: p33@example.com, until: 2026-06-01}\n",
+    );
+    assert_eq!(changes(&plan, "G"), (vec![], vec![email(33)]));
+    assert_eq!(held(&plan, "G"), [(email(11), 5)]);
+}
+
+#[test]
+fn same_name_at_another_domain_is_held_and_named() {
+    let account = AccountBuilder::default().group("New", [1]).group("Old", [1, 2]);
+    let plan = account.plan(
+        "groups:\n  New: {members: [p1@example.com, p2@brand.example.org]}\n  Old: {members: [p1@example.com]}\n",
+    );
+    assert_eq!(held(&plan, "Old"), [(email(2), 3)]);
+    assert!(plan.blocked[0].message.ends_with("did you mean p2@example.com?"), "{}", plan.blocked[0].message);
 }
 
 #[test]

@@ -113,7 +113,8 @@ fn due_reports_blocked_entries_with_dates() {
 #[test]
 fn due_reports_entries_that_hold_removals() {
     let account = AccountBuilder::default().group("G", [1, 22]);
-    let files = "groups:\n  G:\n    members: [p1@example.com, {email: p22@example.com, until: 2026-06-01}, nobody@example.org]\n";
+    let files =
+        "groups:\n  G:\n    members: [p1@example.com, {email: p22@example.com, until: 2026-06-01}, p2@example.com]\n";
     let plan = due(&account, files);
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.is_blocked()), (1, 1, true));
 }
