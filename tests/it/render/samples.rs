@@ -219,7 +219,7 @@ pub fn much_of_everything(count: usize) -> Plan {
         ));
         after.push_str(&format!(
             "  Losing {number:04}:\n    members: [{}]\n  Blocked {number:04}:\n    members:\n      - {}\n      \
-             - unknown.somebody{number:04}@nowhere.example\n      - {{ email: {}, until: 2020-01-01 }}\n",
+             - p1@nowhere{number:04}.example\n      - {{ email: {}, until: 2020-01-01 }}\n",
             people[..4].join(", "),
             person(0),
             person(1)
