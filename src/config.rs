@@ -1,29 +1,20 @@
 //! Reads the files: YAML becomes [`Desired`], or a list of all problems.
 //!
 //! Each file is read as a tree in which every node has its place (`node`). The tree is turned into what the file
-//! declares (`file`, with `settings`, `group`, `entry`, `time` and `value`), and the files are merged (`merge`,
-//! `rosters`). No step stops at a mistake: all problems go to one report. What the files declare is then checked
-//! against the groups' rules (`rules`). Only `load` touches the file system.
+//! declares (`file`, with `entry` and `reader`), and the files are merged and their rosters expanded (`merge`). No step
+//! stops at a mistake: all problems go to one report (`problem`). What the files declare is then checked against the
+//! groups' rules (`rules`). Only `load` touches the file system.
 
 mod edit;
 mod entry;
 pub mod export;
 mod file;
-mod group;
 mod load;
 mod merge;
-mod nearest;
 mod node;
-mod numbers;
 mod problem;
 mod reader;
-mod rosters;
 mod rules;
-mod schema;
-mod settings;
-mod time;
-mod value;
-mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -35,16 +26,19 @@ pub use edit::{
 pub use load::{
     found, holds_files, is_hidden, is_yaml, load, load_checked, load_with_sources, read_regular, read_sources,
 };
-pub use problem::{Position, Problem, Problems};
+pub use problem::{Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
-pub use schema::schema;
 
 use crate::model::Desired;
-use numbers::Numbers;
+use entry::Numbers;
 use problem::{Report, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
 pub const LARGEST_FILE: usize = 64 << 20;
+
+/// The JSON Schema of the files, for editors. It describes what the reader accepts, as far as a schema can. It is
+/// written by hand, because the reader has no types for the shape of the files: it continues after a mistake.
+pub const SCHEMA: &str = include_str!("../schemas/config.schema.json");
 
 /// The content of a file.
 #[derive(Clone, Debug)]

@@ -21,6 +21,6 @@ pub use observed::{
     AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, PersonStatus,
     ScimGroup, Sharing, Status, TokenOwner, TokenUser,
 };
-pub use origin::{Origin, RosterUse};
+pub use origin::{Origin, Position, RosterUse};
 pub use status::RunStatus;
 pub use time::{Period, PeriodError, TimeError, Window, WrittenTime};

@@ -13,7 +13,7 @@ use super::{Exit, Failure, Output, request};
 use crate::cli::{FileArgs, TimeArgs};
 use crate::config::{self, EditError, EditRequest, Edited, ListName, Source, When};
 use crate::model::PersonRef;
-use crate::render::edit::{self, EditDocument};
+use crate::render::edit;
 use crate::render::text::Paint;
 use crate::render::{clean, counted};
 
@@ -70,35 +70,32 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths()?)?.into_iter().unzip();
     let now = args.time.or_now();
-    let edited = config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files));
-    let edited = match edited {
+    let mut edited = match config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files)) {
         Ok(edited) => edited,
         Err(EditError::Usage { message, help, uncompared }) => {
             tell(&[], edit::uncompared(&uncompared), output);
             return Err(Failure::message(Exit::Usage, message).with_help(help));
         }
         Err(EditError::Files(problems)) => return Err(problems.into()),
-        Err(EditError::Refused { problems, uncompared, notes }) => {
-            tell(&notes, edit::uncompared(&uncompared), output);
-            let failure = Failure::from(problems.clone());
-            if args.format != EditFormat::Json {
-                return Err(failure);
-            }
-            output.json(&EditDocument::refused(&problems, &uncompared, &notes));
-            output.error(&failure);
-            return Ok(failure.exit);
-        }
     };
-    let written = !args.dry_run && !edited.files.is_empty();
-    if written {
+    if !args.dry_run && !edited.files.is_empty() {
         write(&paths, &sources, &edited)?;
+        edited.written = true;
         output.something_changed();
     }
     tell(&edited.notes, edit::uncompared(&edited.uncompared), output);
-    let prunes = matches!(request, EditRequest::Prune(_));
+    if let Some(problems) = &edited.problems {
+        let failure = Failure::from(problems.clone());
+        if args.format == EditFormat::Text {
+            return Err(failure);
+        }
+        output.json(&edited);
+        output.error(&failure);
+        return Ok(failure.exit);
+    }
     match args.format {
-        EditFormat::Json => output.json(&EditDocument::new(&edited, written, prunes)),
-        EditFormat::Text => output.result(&text(&sources, &edited, prunes, output)),
+        EditFormat::Json => output.json(&edited),
+        EditFormat::Text => output.result(&text(&sources, &edited, output)),
     }
     let files = counted(edited.files.len() as u64, "file");
     match (edited.files.is_empty(), args.dry_run) {
@@ -118,34 +115,26 @@ fn tell(notes: &[String], uncompared: Option<String>, output: &mut Output) {
     }
 }
 
-fn text(sources: &[Source], edited: &Edited, prunes: bool, output: &Output) -> String {
+fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
     let mut text = String::new();
-    for (index, bytes) in &edited.files {
+    for (index, after) in &edited.files {
         if let Some(source) = sources.get(*index) {
-            let (before, after) = (String::from_utf8_lossy(&source.bytes), String::from_utf8_lossy(bytes));
-            text += &edit::diff(&source.path, &before, &after, Paint::new(output.layout().color));
+            let before = String::from_utf8_lossy(&source.bytes);
+            text += &edit::diff(&source.path, &before, after, Paint::new(output.layout().color));
         }
     }
-    text += &edit::summary(edited);
-    if prunes {
-        let kept = match edited.kept {
-            1 => "1 ended entry".to_owned(),
-            kept => format!("{kept} ended entries"),
-        };
-        text += &format!("kept {kept} of additive groups, because they are needed to end the access\n");
-    }
-    text
+    text + &edit::summary(edited)
 }
 
 /// Replaces the files. All files are read before the first is replaced. A file that another program changed is not
 /// replaced.
 fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
     let mut replacements = Vec::new();
-    for (index, bytes) in &edited.files {
+    for (index, text) in &edited.files {
         let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
         // A link stays, and its target is replaced.
         let staged = fs::canonicalize(path)
-            .and_then(|target| Staged::new(target, files::PUBLIC, |file| file.write_all(bytes)))
+            .and_then(|target| Staged::new(target, files::PUBLIC, |file| file.write_all(text.as_bytes())))
             .map_err(|error| unwritten(source, error, &[]))?;
         replacements.push((source, staged));
     }

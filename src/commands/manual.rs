@@ -125,7 +125,10 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
 /// Prints the JSON Schema of a file that convoke reads or writes.
 pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
     let schema = match args.of {
-        SchemaOf::Config => config::schema(),
+        SchemaOf::Config => {
+            output.result(config::SCHEMA);
+            return Ok(Exit::Done);
+        }
         SchemaOf::Plan => schemars::schema_for!(Plan),
         SchemaOf::Journal => journal::schema(),
         SchemaOf::Review => schemars::schema_for!(Review),

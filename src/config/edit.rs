@@ -5,34 +5,32 @@ mod grant;
 mod layout;
 mod lists;
 mod patch;
-mod proof;
-mod prune;
 mod revoke;
 mod step;
 #[cfg(test)]
 mod tests;
-mod when;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::ser::SerializeMap as _;
 
 pub use grant::Grant;
 pub use lists::ListName;
-pub use prune::Prune;
-pub use revoke::Revoke;
-pub use when::{When, parse_age};
+pub use revoke::{Prune, Revoke};
+pub use step::{When, parse_age};
 
-use super::entry::Entry;
+use super::Source;
+use super::entry::Numbers;
 use super::file::{self, Declared};
-use super::nearest::nearest;
-use super::numbers::Numbers;
-use super::problem::{Problem, Problems, Report, quoted};
+use super::merge::merge;
+use super::node::{self, Node};
+use super::problem::{Problem, Problems, Report, nearest, quoted};
 use super::rules::{BreachKey, breaches};
-use super::{Source, node, parse};
-use crate::model::{Desired, GroupName, Mode, Origin, PersonRef};
+use crate::model::{Desired, GroupName, Mode, Origin, PersonRef, RunStatus};
 use layout::{Layout, Style};
-use lists::{Found, Lists};
+use lists::Lists;
 use patch::Writer;
 use step::{Action, Step};
 
@@ -44,69 +42,85 @@ pub enum EditRequest {
     Prune(Prune),
 }
 
-#[derive(Clone, Debug, Default)]
+/// An edit of the files, or its refusal.
+#[derive(Clone, Debug, Serialize)]
 pub struct Edited {
-    /// The new content of each changed file, by its index in the sources.
-    pub files: BTreeMap<usize, Vec<u8>>,
+    format_version: u32,
+    pub status: RunStatus,
+    /// Whether the new files were written.
+    pub written: bool,
     pub changes: Vec<ListChange>,
+    /// The number of ended entries that are kept because they end an access. Only `prune` counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<usize>,
+    pub uncompared: Vec<Uncompared>,
     /// Requests that already hold.
     pub unchanged: Vec<Unchanged>,
     /// Further remarks, as sentences.
     pub notes: Vec<String>,
-    pub uncompared: Vec<Uncompared>,
-    /// The number of ended entries that are kept because they end an access.
-    pub kept: usize,
+    /// The reasons of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Problems>,
+    /// The new content of each changed file, by its index in the sources.
+    #[serde(skip)]
+    pub files: BTreeMap<usize, String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ListChange {
     pub action: ListAction,
+    #[serde(serialize_with = "as_text")]
     pub person: PersonRef,
+    #[serde(flatten)]
     pub list: ListName,
     /// The place of the entry after the edit, or before it if the entry was removed.
+    #[serde(flatten, serialize_with = "file_and_line")]
     pub origin: Origin,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Programs that open the file need no column.
+fn file_and_line<S: serde::Serializer>(origin: &Origin, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut place = serializer.serialize_map(Some(2))?;
+    place.serialize_entry("file", &origin.file)?;
+    place.serialize_entry("line", &origin.line)?;
+    place.end()
+}
+
+fn as_text<S: serde::Serializer>(person: &PersonRef, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(person)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ListAction {
     Add,
     Change,
     Remove,
 }
 
-impl ListAction {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Change => "change",
-            Self::Remove => "remove",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Unchanged {
     pub message: String,
+    #[serde(flatten, serialize_with = "file_and_line")]
     pub origin: Origin,
 }
 
 /// An entry that may mean the person but cannot be compared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Uncompared {
+    #[serde(flatten)]
     pub person: PersonRef,
+    #[serde(flatten, serialize_with = "file_and_line")]
     pub origin: Origin,
 }
 
-/// Why the files are not edited.
+/// Why the request does not apply to these files.
 #[derive(Clone, Debug)]
 pub enum EditError {
-    /// The request does not fit these files. Has the entries that could not be compared.
+    /// It does not fit them. Has the entries that could not be compared.
     Usage { message: String, help: String, uncompared: Vec<Uncompared> },
     /// The files have problems before the edit.
     Files(Problems),
-    /// The edit is refused. Has the reasons, and the entries that could not be compared.
-    Refused { problems: Problems, uncompared: Vec<Uncompared>, notes: Vec<String> },
 }
 
 impl EditError {
@@ -118,55 +132,102 @@ impl EditError {
 /// Writes a command of this program for the user's shell.
 pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 
-/// Edits the files.
+/// Edits the files. A refused edit has problems, and changes nothing.
 ///
 /// # Errors
 ///
-/// If the request does not fit the files, the files have problems, or the edit is refused.
+/// If the files have problems, or the request does not fit them.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
-    let desired = parse(sources).map_err(EditError::Files)?;
-    let declared: Vec<Declared> =
-        sources.iter().map(|source| file::read(source, &mut Numbers::default(), &mut Report::default())).collect();
-    let scene = Scene { lists: Lists::new(&declared), desired: &desired, now, spell };
-    let mut decision = match request {
-        EditRequest::Grant(grant) => grant.decide(&scene)?,
-        EditRequest::Revoke(revoke) => revoke.decide(&scene)?,
-        EditRequest::Prune(prune) => prune.decide(&scene),
+    let files = Files::read(sources).map_err(EditError::Files)?;
+    let context = Context { files: &files, lists: Lists::new(&files.declared), now, spell };
+    let mut draft = match request {
+        EditRequest::Grant(grant) => grant.draft(&context)?,
+        EditRequest::Revoke(revoke) => revoke.draft(&context)?,
+        EditRequest::Prune(prune) => prune.draft(&context),
     };
-    decision.steps.sort_by_key(|step| (step.list, step.index));
-    if !decision.refusals.is_empty() {
-        return Err(decision.refused(sources));
-    }
-    let mut edited = Edited { kept: decision.kept, ..Edited::default() };
-    for file in decision.files(&scene.lists) {
-        match edit_file(sources, file, &decision, &scene) {
-            Ok(bytes) => {
-                edited.files.insert(file, bytes);
-            }
-            Err(problem) => decision.refusals.extend(problem),
+    draft.steps.sort_by_key(|step| (step.list, step.index));
+    let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
+    if draft.refusals.is_empty() {
+        match write(sources, &draft.steps, &context) {
+            Ok(edited) => (new, changes) = edited,
+            Err(problems) => draft.refusals = problems,
         }
     }
-    if decision.refusals.is_empty() {
-        let problems = check(sources, &edited.files, &decision, &scene);
-        decision.refusals.extend(problems);
-    }
-    if !decision.refusals.is_empty() {
-        return Err(decision.refused(sources));
-    }
-    edited.changes = changes(sources, &edited.files, &decision, &scene);
-    let Decision { unchanged, notes, uncompared, .. } = decision;
-    Ok(Edited { unchanged, notes, uncompared, ..edited })
+    let Draft { refusals, unchanged, notes, uncompared, kept, .. } = draft;
+    let problems = Problems::of(refusals, sources);
+    let status = match (&problems, changes.is_empty()) {
+        (Some(_), _) => RunStatus::Refused,
+        (None, true) => RunStatus::Unchanged,
+        (None, false) => RunStatus::Changes,
+    };
+    let (written, files) = (false, new);
+    Ok(Edited {
+        format_version: FORMAT_VERSION,
+        status,
+        written,
+        changes,
+        kept,
+        uncompared,
+        unchanged,
+        notes,
+        problems,
+        files,
+    })
 }
 
-/// The facts that a decision depends on.
-struct Scene<'d> {
+/// The version of the JSON document.
+const FORMAT_VERSION: u32 = 1;
+
+/// The files, each parsed once: as trees, as what each declares, and merged.
+struct Files<'s> {
+    trees: Vec<Node<'s>>,
+    declared: Vec<Declared>,
+    desired: Desired,
+}
+
+impl<'s> Files<'s> {
+    fn read(sources: &'s [Source]) -> Result<Self, Problems> {
+        let mut report = Report::default();
+        let trees =
+            sources.iter().map(|source| file::tree(source).map_err(|problem| report.push(*problem)).ok()).collect();
+        Self::of(sources, trees, report)
+    }
+
+    /// The files with other texts in place of some.
+    fn replaced(&self, sources: &'s [Source], new: &BTreeSet<usize>) -> Result<Self, Problems> {
+        let mut report = Report::default();
+        let tree = |(index, (source, tree)): (usize, (&'s Source, &Node<'s>))| match new.contains(&index) {
+            true => file::tree(source).map_err(|problem| report.push(*problem)).ok(),
+            false => Some(tree.clone()),
+        };
+        let trees = sources.iter().zip(&self.trees).enumerate().map(tree).collect();
+        Self::of(sources, trees, report)
+    }
+
+    fn of(sources: &'s [Source], trees: Vec<Option<Node<'s>>>, mut report: Report) -> Result<Self, Problems> {
+        let all_there = report.len() == 0;
+        let mut numbers = Numbers::default();
+        let mut declared = Vec::with_capacity(sources.len());
+        for (source, tree) in sources.iter().zip(&trees) {
+            if let Some(tree) = tree {
+                declared.push(file::declare(source, tree.clone(), &mut numbers, &mut report));
+            }
+        }
+        let desired = merge(declared.clone(), all_there, numbers.count(), &mut report);
+        report.finish(sources)?;
+        Ok(Self { trees: trees.into_iter().flatten().collect(), declared, desired })
+    }
+}
+
+/// What a request depends on.
+struct Context<'d> {
+    files: &'d Files<'d>,
     lists: Lists<'d>,
-    desired: &'d Desired,
     now: Timestamp,
     spell: Spell<'d>,
 }
 
-impl Scene<'_> {
+impl Context<'_> {
     /// The lists with these names, each once.
     fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
         let mut named = Vec::with_capacity(names.len());
@@ -176,17 +237,18 @@ impl Scene<'_> {
                 named.push(index);
             }
         }
+        if named.is_empty() {
+            let help = "name at least one group, or use --roster or --everywhere";
+            return Err(EditError::usage("no group or roster is named", help));
+        }
         Ok(named)
     }
 
     fn unknown_list(&self, name: &ListName) -> EditError {
-        let text = |name: &ListName| match name {
-            ListName::Group(name) => name.as_str().to_owned(),
-            ListName::Roster(name) => name.to_string(),
-        };
         let alike = |other: &&ListName| std::mem::discriminant(*other) == std::mem::discriminant(name);
-        let known: Vec<String> = self.lists.names().filter(alike).map(text).collect();
-        let help = match nearest(&text(name), known.iter().map(String::as_str)) {
+        let known: Vec<&str> =
+            self.lists.all.iter().map(|list| &list.name).filter(alike).map(ListName::as_str).collect();
+        let help = match nearest(name.as_str(), known.iter().copied()) {
             Some(meant) => format!("did you mean {meant:?}?"),
             None if known.is_empty() => "the files declare none".into(),
             None => "use the name as it is in the files".into(),
@@ -196,165 +258,143 @@ impl Scene<'_> {
 }
 
 /// What a request changes.
-#[derive(Debug, Default)]
-struct Decision {
+#[derive(Default)]
+struct Draft {
     steps: Vec<Step>,
     refusals: Vec<Problem>,
     unchanged: Vec<Unchanged>,
     notes: Vec<String>,
     uncompared: Vec<Uncompared>,
-    kept: usize,
+    kept: Option<usize>,
 }
 
-impl Decision {
-    fn unchanged(&mut self, scene: &Scene<'_>, found: &Found<'_>, message: String) {
-        let origin = scene.lists.origin(found.list, found.at);
-        self.unchanged.extend(origin.map(|origin| Unchanged { message, origin }));
-    }
-
+impl Draft {
     /// Adds the remark that convoke does not write to an observed group.
-    fn note_observed(&mut self, scene: &Scene<'_>, list: usize) {
-        let Some(of) = scene.lists.get(list) else { return };
-        if of.group.is_some_and(|group| group.mode == Mode::Observe) {
+    fn note_observed(&mut self, context: &Context<'_>, list: usize) {
+        let of = context.lists.get(list);
+        if of.mode() == Some(Mode::Observe) {
             let note = format!("{} is observed: convoke does not write there", of.name);
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
         }
     }
-
-    fn refused(self, sources: &[Source]) -> EditError {
-        let Self { refusals, uncompared, notes, .. } = self;
-        let mut report = Report::default();
-        refusals.into_iter().for_each(|problem| report.push(problem));
-        match report.finish(sources) {
-            Err(problems) => EditError::Refused { problems, uncompared, notes },
-            Ok(()) => EditError::usage(
-                "no group or roster is named",
-                "name at least one group, or use --roster or --everywhere",
-            ),
-        }
-    }
-
-    /// The files that change.
-    fn files(&self, lists: &Lists<'_>) -> BTreeSet<usize> {
-        self.steps.iter().filter_map(|step| lists.get(step.list)).map(|list| list.file_index).collect()
-    }
-
-    /// The steps in one file, list by list.
-    fn steps_of<'a>(&'a self, lists: &Lists<'_>, file: usize) -> BTreeMap<usize, Vec<&'a Step>> {
-        let mut by_list: BTreeMap<usize, Vec<&Step>> = BTreeMap::new();
-        for step in &self.steps {
-            if lists.get(step.list).is_some_and(|list| list.file_index == file) {
-                by_list.entry(step.list).or_default().push(step);
-            }
-        }
-        by_list
-    }
 }
 
-/// Edits one file and proves the edit. Otherwise names the lines to edit by hand.
-fn edit_file(sources: &[Source], file: usize, decision: &Decision, scene: &Scene<'_>) -> Result<Vec<u8>, Vec<Problem>> {
-    let steps = decision.steps_of(&scene.lists, file);
-    let by_hand = || steps.values().flatten().filter_map(|step| by_hand(step, scene)).collect::<Vec<_>>();
-    let source = sources.get(file).ok_or_else(by_hand)?;
-    let text = str::from_utf8(&source.bytes).map_err(|_| by_hand())?;
-    let layout = Layout::new(text).ok_or_else(by_hand)?;
-    let mut patches = Vec::new();
-    let mut odd = Vec::new();
-    for (list, steps) in &steps {
-        match list_patches(&layout, scene, *list, steps) {
-            Some(found) => patches.extend(found),
-            None => odd.extend(steps.iter().filter_map(|step| self::by_hand(step, scene))),
+/// The new texts of the changed files, and the changes with the lines of the entries in them.
+type Written = (BTreeMap<usize, String>, Vec<ListChange>);
+
+/// Makes the steps in the texts of the files. The new texts are read again: the tree of each file must be the tree
+/// before with exactly these steps, and no rule may be broken that was not broken before.
+fn write(sources: &[Source], steps: &[Step], context: &Context<'_>) -> Result<Written, Vec<Problem>> {
+    let mut by_file: BTreeMap<usize, BTreeMap<usize, Vec<&Step>>> = BTreeMap::new();
+    for step in steps {
+        let file = context.lists.get(step.list).file;
+        by_file.entry(file).or_default().entry(step.list).or_default().push(step);
+    }
+    let (mut after, mut new, mut odd) = (sources.to_vec(), BTreeMap::new(), Vec::new());
+    for (file, lists) in &by_file {
+        let (Some(source), Some(tree)) = (after.get_mut(*file), context.files.trees.get(*file)) else { continue };
+        match edited(source, tree, lists, context) {
+            Ok(text) => {
+                source.bytes = text.clone().into_bytes();
+                new.insert(*file, text);
+            }
+            Err(steps) => odd.extend(steps.into_iter().map(|step| by_hand(step, context))),
         }
     }
     if !odd.is_empty() {
         return Err(odd);
     }
-    let new = patch::apply(text, patches).ok_or_else(by_hand)?;
-    let named = steps.iter().filter_map(|(list, steps)| Some((scene.lists.get(*list)?.name.clone(), steps.clone())));
-    let named = named.collect();
-    let (Ok(before), Ok(after)) = (node::parse(text), node::parse(&new)) else { return Err(by_hand()) };
-    if !proof::proves(&before, &after, &named) {
-        return Err(by_hand());
+    let files = context.files.replaced(&after, &new.keys().copied().collect()).map_err(|problems| {
+        let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
+        let refused = steps.iter().map(|step| by_hand(step, context));
+        refused
+            .map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem })
+            .collect::<Vec<_>>()
+    })?;
+    let breaches = new_breaches(&files.desired, context);
+    if !breaches.is_empty() {
+        return Err(breaches);
     }
-    Ok(new.into_bytes())
+    let lists = Lists::new(&files.declared);
+    Ok((new, steps.iter().filter_map(|step| change(step, context, &lists)).collect()))
 }
 
-fn list_patches(layout: &Layout<'_>, scene: &Scene<'_>, list: usize, steps: &[&Step]) -> Option<Vec<patch::Patch>> {
-    let of = scene.lists.get(list)?;
+/// The new text of a file, with its proof. Otherwise the steps to make by hand.
+fn edited<'p>(
+    source: &Source,
+    tree: &Node<'_>,
+    lists: &BTreeMap<usize, Vec<&'p Step>>,
+    context: &Context<'_>,
+) -> Result<String, Vec<&'p Step>> {
+    let all = || lists.values().flatten().copied().collect::<Vec<_>>();
+    let text = str::from_utf8(&source.bytes).map_err(|_| all())?;
+    let layout = Layout::new(text).ok_or_else(all)?;
+    let (mut patches, mut odd, mut expected) = (Vec::new(), Vec::new(), tree.clone());
+    for (list, steps) in lists {
+        let applied = step::apply(&mut expected, &context.lists.get(*list).name, steps);
+        match list_patches(&layout, context, *list, steps).filter(|_| applied.is_some()) {
+            Some(found) => patches.extend(found),
+            None => odd.extend(steps),
+        }
+    }
+    if !odd.is_empty() {
+        return Err(odd);
+    }
+    let new = patch::apply(text, patches).ok_or_else(all)?;
+    let is_proven = node::parse(&new).is_ok_and(|after| step::same(&expected, &after));
+    if is_proven { Ok(new) } else { Err(all()) }
+}
+
+fn list_patches(layout: &Layout<'_>, context: &Context<'_>, list: usize, steps: &[&Step]) -> Option<Vec<patch::Patch>> {
+    let of = context.lists.get(list);
     let found = layout.list(of.key)?;
     if found.items.len() != of.entries.len() {
         return None;
     }
-    let indent = indent_of_lists(layout, scene, list);
+    let indent = indent_of_lists(layout, context, list);
     Writer { layout, list: &found, indent }.patches(steps)
 }
 
 /// The indentation of lists in this file: as in the nearest list above, or else below.
-fn indent_of_lists(layout: &Layout<'_>, scene: &Scene<'_>, list: usize) -> usize {
+fn indent_of_lists(layout: &Layout<'_>, context: &Context<'_>, list: usize) -> usize {
     const USUAL: usize = 2;
-    let Some(of) = scene.lists.get(list) else { return USUAL };
+    let of = context.lists.get(list);
     let indent = |other: usize| {
-        let other = scene.lists.get(other)?;
-        if other.file_index != of.file_index || other.group.is_some() != of.group.is_some() || other.entries.is_empty()
-        {
+        let other = context.lists.get(other);
+        if other.file != of.file || other.group.is_some() != of.group.is_some() || other.entries.is_empty() {
             return None;
         }
         let found = layout.list(other.key)?;
         let dash = found.items.first().filter(|_| found.style == Style::Block)?.dash?;
         layout.column(dash).checked_sub(layout.column(found.key))
     };
-    (0..list).rev().chain(list + 1..scene.lists.all.len()).find_map(indent).unwrap_or(USUAL)
+    (0..list).rev().chain(list + 1..context.lists.all.len()).find_map(indent).unwrap_or(USUAL)
 }
 
 /// The refusal of a step that could not be written or proven.
-fn by_hand(step: &Step, scene: &Scene<'_>) -> Option<Problem> {
-    let list = scene.lists.get(step.list)?;
+fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
+    let list = context.lists.get(step.list);
     let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_)));
-    let origin = scene.lists.origin(step.list, own.map_or(list.key, Entry::at))?;
+    let origin = list.origin(own.map_or(list.key, |entry| entry.at));
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
     let help = match &step.action {
         Action::Insert(_) => format!("add {} to this list by hand", step.person),
         Action::Remove => format!("remove {} from this list by hand", step.person),
         Action::Replace(_) | Action::Change(_) => format!("change the entry of {} by hand", step.person),
     };
-    Some(Problem::at(&origin, message).help(help))
-}
-
-fn with(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>) -> Vec<Source> {
-    let new = |(index, source): (usize, &Source)| match files.get(&index) {
-        Some(bytes) => Source { path: source.path.clone(), bytes: bytes.clone() },
-        None => source.clone(),
-    };
-    sources.iter().enumerate().map(new).collect()
-}
-
-/// The problems of the edited files that were not there before.
-fn check(sources: &[Source], files: &BTreeMap<usize, Vec<u8>>, decision: &Decision, scene: &Scene<'_>) -> Vec<Problem> {
-    if files.is_empty() {
-        return Vec::new();
-    }
-    match parse(&with(sources, files)) {
-        Ok(desired) => new_breaches(&desired, scene),
-        Err(problems) => {
-            let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
-            let refused = decision.steps.iter().filter_map(|step| by_hand(step, scene));
-            let explained =
-                refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
-            explained.collect()
-        }
-    }
+    Problem::at(&origin, message).help(help)
 }
 
 /// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
-fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
+fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
-    for breach in breaches(scene.desired, scene.now) {
+    for breach in breaches(&context.files.desired, context.now) {
         *known.entry(breach.key).or_default() += 1;
     }
-    let new = breaches(edited, scene.now).filter(|breach| match known.get_mut(&breach.key) {
+    let new = breaches(edited, context.now).filter(|breach| match known.get_mut(&breach.key) {
         Some(left) if *left > 0 => {
             *left -= 1;
             false
@@ -362,7 +402,7 @@ fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
         _ => true,
     });
     new.filter_map(|breach| {
-        let rules = |group: &GroupName| scene.desired.groups.get(group).map(|group| &group.rules);
+        let rules = |group: &GroupName| context.files.desired.groups.get(group).map(|group| &group.rules);
         let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
         let (origin, message, help) = match &breach.key {
             BreachKey::MaxDuration { group, .. } => {
@@ -385,37 +425,18 @@ fn new_breaches(edited: &Desired, scene: &Scene<'_>) -> Vec<Problem> {
     .collect()
 }
 
-/// The changes, with the lines of the entries after the edit.
-fn changes(
-    sources: &[Source],
-    files: &BTreeMap<usize, Vec<u8>>,
-    decision: &Decision,
-    scene: &Scene<'_>,
-) -> Vec<ListChange> {
-    let read = |index: &usize, bytes: &Vec<u8>| {
-        let path = sources.get(*index).map(|source| source.path.clone()).unwrap_or_default();
-        (*index, file::read(&Source { path, bytes: bytes.clone() }, &mut Numbers::default(), &mut Report::default()))
+/// The change that a step makes. Its line is that of the entry in the edited files, unless it is removed.
+fn change(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Option<ListChange> {
+    let list = context.lists.get(step.list);
+    let old = || Some(list.origin(list.entries.get(step.index)?.at));
+    let new = || {
+        let found = after.own(after.find(&list.name)?, &step.person)?;
+        Some(after.get(found.list).origin(found.entry.at))
     };
-    let after: BTreeMap<usize, Declared> = files.iter().map(|(index, bytes)| read(index, bytes)).collect();
-    let after: Vec<Declared> = (0..sources.len())
-        .map({
-            let mut after = after;
-            move |index| after.remove(&index).unwrap_or_default()
-        })
-        .collect();
-    let after = Lists::new(&after);
-    let change = |step: &Step| {
-        let list = scene.lists.get(step.list)?;
-        let new = || {
-            let found = after.find(&list.name).and_then(|list| after.own(list, &step.person))?;
-            after.origin(found.list, found.at)
-        };
-        let (action, origin) = match step.action {
-            Action::Insert(_) => (ListAction::Add, new()),
-            Action::Remove => (ListAction::Remove, scene.lists.origin(step.list, list.entries.get(step.index)?.at())),
-            Action::Replace(_) | Action::Change(_) => (ListAction::Change, new()),
-        };
-        Some(ListChange { action, person: step.person.clone(), list: list.name.clone(), origin: origin? })
+    let (action, origin) = match step.action {
+        Action::Insert(_) => (ListAction::Add, new()?),
+        Action::Remove => (ListAction::Remove, old()?),
+        Action::Replace(_) | Action::Change(_) => (ListAction::Change, new()?),
     };
-    decision.steps.iter().filter_map(change).collect()
+    Some(ListChange { action, person: step.person.clone(), list: list.name.clone(), origin })
 }

@@ -1,14 +1,14 @@
-//! Reads the entries of a list of people: of a group, a roster or `protected`.
+//! Reads lists of people: of a group, a roster or `protected`. An address or id that many lists name is parsed, stored
+//! and later looked up once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
 use super::node::{Node, Value};
-use super::problem::{Position, quoted};
-use super::reader::{Field, Reader};
-use super::value::looks_like_id;
-use crate::model::{Email, EmailError, MemberId, PersonRef, Terms};
+use super::problem::quoted;
+use super::reader::{Field, Reader, looks_like_id};
+use crate::model::{Email, EmailError, MemberId, Origin, PersonRef, Position, Protected, Terms, Window};
 
 /// The keys of an entry, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
@@ -17,26 +17,37 @@ pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "r
 pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 
 /// An entry of the own list of a group or a roster.
-#[derive(Debug)]
-pub(super) enum Entry {
-    Person {
-        person: PersonRef,
-        /// As in [`Numbers`](super::numbers::Numbers).
-        number: u32,
-        at: Position,
-        terms: Option<Box<Terms>>,
-    },
-    Roster {
-        name: Arc<str>,
-        at: Position,
-        reason: Option<Arc<str>>,
-    },
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub who: Who,
+    pub at: Position,
+    pub terms: Option<Box<Terms>>,
+}
+
+/// A person with their number in [`Numbers`], or the name of a roster.
+#[derive(Clone, Debug)]
+pub(super) enum Who {
+    Person(PersonRef, u32),
+    Roster(Arc<str>),
 }
 
 impl Entry {
-    pub const fn at(&self) -> Position {
-        match self {
-            Self::Person { at, .. } | Self::Roster { at, .. } => *at,
+    pub const fn person(&self) -> Option<&PersonRef> {
+        match &self.who {
+            Who::Person(person, _) => Some(person),
+            Who::Roster(_) => None,
+        }
+    }
+
+    /// The time that the entry itself gives.
+    pub fn window(&self) -> Window {
+        self.terms.as_deref().map(|terms| terms.window).unwrap_or_default()
+    }
+
+    pub fn roster(&self) -> Option<&str> {
+        match &self.who {
+            Who::Roster(name) => Some(name),
+            Who::Person(..) => None,
         }
     }
 }
@@ -59,14 +70,11 @@ impl Reader<'_> {
         let at = node.at;
         match node.value {
             Value::Text(text) | Value::Typed(text) => {
-                let (person, number) = match self.numbers.spelled(&text) {
-                    Some(known) => known,
-                    None => {
-                        let person = self.bare_person(at, &text)?;
-                        self.numbered(person)
-                    }
+                let who = match self.numbers.spelled(&text) {
+                    Some((person, number)) => Who::Person(person, number),
+                    None => self.bare_person(at, &text)?,
                 };
-                Some(Entry::Person { person, number, at, terms: None })
+                Some(Entry { who, at, terms: None })
             }
             Value::Mapping(entries) => self.detailed_entry(at, entries),
             Value::Null(_) => {
@@ -81,18 +89,25 @@ impl Reader<'_> {
         }
     }
 
-    fn numbered(&mut self, person: PersonRef) -> (PersonRef, u32) {
+    fn numbered(&mut self, person: PersonRef) -> Who {
         let number = self.numbers.of(&person);
-        (person, number)
+        Who::Person(person, number)
     }
 
     fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
         let before = self.report.len();
         let [email, id, roster, from, until, reason] = self.fields("an entry", entries, KEYS);
-        let person = match (email, id, roster) {
-            (Some(email), None, None) => self.email(&email).map(PersonRef::Email),
-            (None, Some(id), None) => self.member_id(&id).map(PersonRef::Id),
-            (None, None, Some(roster)) => return self.roster_use(at, &roster, [from, until, reason]),
+        let who = match (email, id, roster) {
+            (Some(email), None, None) => self.email(&email).map(|email| self.numbered(PersonRef::Email(email))),
+            (None, Some(id), None) => self.member_id(&id).map(|id| self.numbered(PersonRef::Id(id))),
+            (None, None, Some(roster)) => {
+                for field in [&from, &until].into_iter().flatten() {
+                    let help = "set it on the people in the roster, or list them here by email";
+                    self.refuse(field.key, "a roster entry cannot have `from` or `until`", help);
+                }
+                let name = self.text("`roster`", &roster, "write the name of one roster: `- roster: NAME`");
+                name.map(|name| Who::Roster(name.into()))
+            }
             (None, None, None) => {
                 // If the key that names the person is mistyped, this was already reported.
                 if self.report.len() == before {
@@ -107,8 +122,7 @@ impl Reader<'_> {
             }
         };
         let terms = self.terms(from.as_ref(), until.as_ref(), reason.as_ref());
-        let (person, number) = self.numbered(person?);
-        Some(Entry::Person { person, number, at, terms })
+        Some(Entry { who: who?, at, terms })
     }
 
     fn terms(
@@ -134,17 +148,6 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    fn roster_use(&mut self, at: Position, roster: &Field<'_>, terms: [Option<Field<'_>>; 3]) -> Option<Entry> {
-        let [from, until, reason] = terms;
-        for field in [from, until].into_iter().flatten() {
-            let help = "set it on the people in the roster, or list them here by email";
-            self.refuse(field.key, "a roster entry cannot have `from` or `until`", help);
-        }
-        let reason = reason.and_then(|field| self.reason(&field));
-        let name = self.text("`roster`", roster, "write the name of one roster: `- roster: NAME`")?;
-        Some(Entry::Roster { name: name.into(), at, reason })
-    }
-
     fn member_id(&mut self, field: &Field<'_>) -> Option<MemberId> {
         if let Value::Text(text) = &field.node.value
             && text.parse::<Email>().is_ok()
@@ -158,65 +161,59 @@ impl Reader<'_> {
 
     fn email(&mut self, field: &Field<'_>) -> Option<Email> {
         let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
+        Email::declared(text).map_err(|error| self.refuse_address(field.node.at, text, "id: ", error)).ok()
+    }
+
+    /// Reads an entry that is not a mapping.
+    fn bare_person(&mut self, at: Position, text: &str) -> Option<Who> {
         match Email::declared(text) {
-            Ok(email) => Some(email),
-            Err(_) if looks_like_id(text) => {
-                let message = format!("{} is an id, not an email address", quoted(text));
-                self.refuse(field.node.at, message, format!("write `id: {text}`"));
-                None
-            }
+            Ok(email) => Some(self.numbered(PersonRef::Email(email))),
             Err(error) => {
-                let message = format!("{} is not an email address: {error}", quoted(text));
-                self.refuse(field.node.at, message, remedy(text, error));
+                self.refuse_address(at, text, "- id: ", error);
                 None
             }
         }
     }
 
-    /// Reads an entry that is not a mapping.
-    fn bare_person(&mut self, at: Position, text: &str) -> Option<PersonRef> {
-        match Email::declared(text) {
-            Ok(email) => Some(PersonRef::Email(email)),
-            Err(_) if looks_like_id(text) => {
-                let message = format!("{} is an id, not an email address", quoted(text));
-                self.refuse(at, message, format!("write `- id: {text}`"));
-                None
-            }
-            Err(error) => {
-                let message = format!("{} is not an email address: {error}", quoted(text));
-                let problem = self.problem(at, message).help(remedy(text, error));
-                self.report.push_perhaps_roster(problem, text);
-                None
-            }
+    /// Reports a text that is not an address. `id` is how an entry by id begins here.
+    fn refuse_address(&mut self, at: Position, text: &str, id: &str, error: EmailError) {
+        if looks_like_id(text) {
+            let message = format!("{} is an id, not an email address", quoted(text));
+            return self.refuse(at, message, format!("write `{id}{text}`"));
+        }
+        let message = format!("{} is not an email address: {error}", quoted(text));
+        let problem = self.problem(at, message).help(remedy(text, error));
+        match id.starts_with('-') {
+            true => self.report.push_perhaps_roster(problem, text),
+            false => self.report.push(problem),
         }
     }
 
     fn report_repeated(&mut self, whose: &str, entries: &[Entry]) {
         self.numbers.begin_list();
         let mut rosters: HashMap<&str, Position> = HashMap::new();
-        for entry in entries {
-            let (first, message) = match entry {
-                Entry::Person { person, number, at, .. } => match self.numbers.list(*number, *at) {
+        for Entry { who, at, .. } in entries {
+            let (first, what) = match who {
+                Who::Person(person, number) => match self.numbers.list(*number, *at) {
                     None => continue,
-                    Some(first) => (first, format!("{person} is listed twice in {whose}")),
+                    Some(first) => (first, person.to_string()),
                 },
-                Entry::Roster { name, at, .. } => match rosters.entry(name) {
+                Who::Roster(name) => match rosters.entry(name) {
                     Slot::Vacant(slot) => {
                         slot.insert(*at);
                         continue;
                     }
-                    Slot::Occupied(first) => {
-                        (*first.get(), format!("roster {} is listed twice in {whose}", quoted(name)))
-                    }
+                    Slot::Occupied(first) => (*first.get(), format!("roster {}", quoted(name))),
                 },
             };
-            self.refuse_again(entry.at(), message, first, "it is first listed here");
+            let message = format!("{what} is listed twice in {whose}");
+            self.refuse_again(*at, message, first, "it is first listed here");
         }
     }
 
     /// Reads `protected`: emails and ids, with or without their key.
-    pub fn protected(&mut self, items: Vec<Node<'_>>) -> Vec<(PersonRef, Position)> {
-        let mut protected = Vec::with_capacity(items.len());
+    pub fn protected(&mut self, items: Vec<Node<'_>>) -> Vec<Protected> {
+        let mut protected: Vec<Protected> = Vec::with_capacity(items.len());
         let mut seen: HashMap<PersonRef, Position> = HashMap::new();
         for item in items {
             if self.report.is_full() {
@@ -225,53 +222,40 @@ impl Reader<'_> {
             let at = item.at;
             let Some(person) = self.protected_person(item) else { continue };
             if let Some(&first) = seen.get(&person) {
-                self.refuse_again(
-                    at,
-                    format!("{person} is listed twice in `protected`"),
-                    first,
-                    "it is first listed here",
-                );
+                let message = format!("{person} is listed twice in `protected`");
+                self.refuse_again(at, message, first, "it is first listed here");
                 continue;
             }
             seen.insert(person.clone(), at);
-            protected.push((person, at));
+            protected.push(Protected { person, origin: Origin::new(&self.file, at) });
         }
         protected
     }
 
     fn protected_person(&mut self, node: Node<'_>) -> Option<PersonRef> {
         let help = "list email addresses and member ids";
-        match node.value {
-            Value::Text(text) | Value::Typed(text) => {
-                if looks_like_id(&text) {
-                    return text.parse().ok().map(PersonRef::Id);
-                }
-                match Email::declared(&text) {
-                    Ok(email) => Some(PersonRef::Email(email)),
-                    Err(error) => {
-                        let message = format!("{} is neither an email address nor an id: {error}", quoted(&text));
-                        self.refuse(node.at, message, help);
-                        None
-                    }
-                }
+        let at = node.at;
+        let message = match node.value {
+            Value::Text(text) | Value::Typed(text) if looks_like_id(&text) => {
+                return text.parse().ok().map(PersonRef::Id);
             }
+            Value::Text(text) | Value::Typed(text) => match Email::declared(&text) {
+                Ok(email) => return Some(PersonRef::Email(email)),
+                Err(error) => format!("{} is neither an email address nor an id: {error}", quoted(&text)),
+            },
             Value::Mapping(entries) => {
                 let before = self.report.len();
                 match self.fields("an entry of `protected`", entries, PROTECTED) {
-                    [Some(email), None] => self.email(&email).map(PersonRef::Email),
-                    [None, Some(id)] => self.member_id(&id).map(PersonRef::Id),
-                    _ if self.report.len() > before => None,
-                    _ => {
-                        self.refuse(node.at, "an entry of `protected` must name one person by email or id", help);
-                        None
-                    }
+                    [Some(email), None] => return self.email(&email).map(PersonRef::Email),
+                    [None, Some(id)] => return self.member_id(&id).map(PersonRef::Id),
+                    _ if self.report.len() > before => return None,
+                    _ => "an entry of `protected` must name one person by email or id".into(),
                 }
             }
-            Value::Null(_) | Value::Sequence(_) => {
-                self.refuse(node.at, "an entry of `protected` must be an email address or an id", help);
-                None
-            }
-        }
+            Value::Null(_) | Value::Sequence(_) => "an entry of `protected` must be an email address or an id".into(),
+        };
+        self.refuse(at, message, help);
+        None
     }
 }
 
@@ -293,4 +277,103 @@ fn remedy(text: &str, error: EmailError) -> String {
 fn has_comma_for_dot(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, _)| !local.contains(','))
         && Email::declared(&text.replace(',', ".")).is_ok()
+}
+
+/// A map with a hash that is faster for short keys than that of the standard library. It is never iterated, so hash
+/// order cannot affect the output.
+type Hashed<K> = HashMap<K, u32, foldhash::fast::RandomState>;
+
+/// The number of each person that the lists name.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    emails: Hashed<Email>,
+    ids: Hashed<MemberId>,
+    /// The last entry of each person: in which list, and where.
+    last: Vec<(u32, Position)>,
+    /// The number of lists that were begun.
+    lists: u32,
+}
+
+impl Numbers {
+    /// The person that an earlier entry names with exactly this address.
+    pub fn spelled(&self, address: &str) -> Option<(PersonRef, u32)> {
+        let (email, number) = self.emails.get_key_value(address)?;
+        (email.as_str() == address).then(|| (PersonRef::Email(email.clone()), *number))
+    }
+
+    /// The number of a person: equal people have equal numbers.
+    pub fn of(&mut self, person: &PersonRef) -> u32 {
+        // A file has less than 2^32 bytes.
+        let next = u32::try_from(self.last.len()).unwrap_or(u32::MAX);
+        let number = match person {
+            PersonRef::Email(email) => *self.emails.entry(email.clone()).or_insert(next),
+            PersonRef::Id(id) => *self.ids.entry(*id).or_insert(next),
+        };
+        if number == next {
+            self.last.push((0, Position { line: 0, column: 0 }));
+        }
+        number
+    }
+
+    /// Begins a list: from now on, only its own entries count as duplicates.
+    pub fn begin_list(&mut self) {
+        self.lists += 1;
+    }
+
+    /// Adds a person to the current list, and returns the place of an entry before.
+    pub fn list(&mut self, number: u32, at: Position) -> Option<Position> {
+        let list = self.lists;
+        let last = self.last.get_mut(number as usize)?;
+        match *last {
+            (before, first) if before == list => Some(first),
+            _ => {
+                *last = (list, at);
+                None
+            }
+        }
+    }
+
+    /// The number of different people.
+    pub fn count(&self) -> usize {
+        self.last.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn email(text: &str) -> PersonRef {
+        PersonRef::Email(Email::declared(text).unwrap())
+    }
+
+    #[test]
+    fn equal_people_have_equal_numbers() {
+        let mut numbers = Numbers::default();
+        let id = PersonRef::Id("4f5f0c14a2a41d5063dd301b2f829f04".parse().unwrap());
+        let all = [email("alice@example.com"), id.clone(), email("Alice@example.com"), email("bob@example.com"), id];
+        assert_eq!(all.each_ref().map(|person| numbers.of(person)), [0, 1, 0, 2, 1]);
+        assert_eq!(numbers.count(), 3);
+    }
+
+    #[test]
+    fn spelling_is_kept() {
+        let mut numbers = Numbers::default();
+        numbers.of(&email("alice@example.com"));
+        assert_eq!(numbers.spelled("alice@example.com"), Some((email("alice@example.com"), 0)));
+        assert_eq!(numbers.spelled("Alice@example.com"), None);
+    }
+
+    #[test]
+    fn duplicates_count_within_one_list() {
+        let mut numbers = Numbers::default();
+        let alice = numbers.of(&email("alice@example.com"));
+        let at = |line| Position { line, column: 3 };
+        numbers.begin_list();
+        assert_eq!(numbers.list(alice, at(3)), None);
+        assert_eq!(numbers.list(alice, at(4)), Some(at(3)));
+        assert_eq!(numbers.list(alice, at(5)), Some(at(3)));
+        numbers.begin_list();
+        assert_eq!(numbers.list(alice, at(8)), None);
+    }
 }

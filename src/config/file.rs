@@ -1,21 +1,34 @@
 //! Converts the tree of one file into declarations, and checks everything that concerns only this file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::entry::Entry;
-use super::group::DeclaredGroup;
+use super::entry::{Entry, Numbers};
 use super::node::{self, Node, Value};
-use super::numbers::Numbers;
-use super::problem::{Lines, Position, Problem, Report, quoted};
-use super::reader::{Field, Reader};
+use super::problem::{Lines, Problem, Report, quoted};
+use super::reader::{Field, MODES, Reader, UNMANAGED};
 use super::{LARGEST_FILE, Source};
-use crate::model::{AccountId, Origin, Setting, Settings};
+use crate::model::{AccountId, DesiredGroup, Exclusion, GroupName, Limits, Origin, Position, Rules, Setting, Settings};
 
 /// The keys of a file, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 5] = ["version", "account_id", "settings", "rosters", "groups"];
+pub(super) const SETTINGS: [&str; 4] = ["limits", "protected", "unmanaged_groups", "direct_access"];
+pub(super) const LIMITS: [&str; 2] = ["group_removals", "total_removals"];
+pub(super) const GROUP: [&str; 10] = [
+    "id",
+    "mode",
+    "members",
+    "min_members",
+    "allow_empty",
+    "group_removals",
+    "max_duration",
+    "require_reason",
+    "exclusive_with",
+    "permissions",
+];
 
 /// What one file declares.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Option<(Origin, Settings)>,
@@ -25,45 +38,54 @@ pub(super) struct Declared {
     pub unread: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DeclaredRoster {
     pub name: Arc<str>,
     pub origin: Origin,
     pub entries: Vec<Entry>,
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct DeclaredGroup {
+    pub name: GroupName,
+    /// Complete except for the members.
+    pub group: DesiredGroup,
+    pub entries: Vec<Entry>,
+}
+
 /// Reads a file, and adds its problems to the report.
 pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut Report) -> Declared {
-    let file: Arc<str> = source.path.as_str().into();
-    let unread = Declared { unread: true, ..Declared::default() };
-    let tree = match tree(&file, source) {
-        Ok(tree) => tree,
+    match tree(source) {
+        Ok(tree) => declare(source, tree, numbers, report),
         Err(problem) => {
             report.push(*problem);
-            return unread;
-        }
-    };
-    let at = tree.at;
-    let mut reader = Reader { file, numbers, report };
-    match tree.value {
-        Value::Mapping(entries) => reader.declared(at, entries),
-        Value::Null(_) => {
-            let help = "write `version: 1` and the groups, or delete the file";
-            reader.refuse(Position { line: 1, column: 1 }, "the file is empty", help);
-            unread
-        }
-        _ => {
-            let help = "start with `version: 1`, then `groups:` with the groups below it";
-            reader.refuse(at, "the file is not a mapping", help);
-            unread
+            Declared { unread: true, ..Declared::default() }
         }
     }
 }
 
-fn tree<'s>(file: &Arc<str>, source: &'s Source) -> Result<Node<'s>, Box<Problem>> {
-    let problem = |at, message: &str| Problem::new(Arc::clone(file), at, message);
+/// Reads what the tree of a file declares, and adds its problems to the report.
+pub(super) fn declare(source: &Source, tree: Node<'_>, numbers: &mut Numbers, report: &mut Report) -> Declared {
+    let at = tree.at;
+    let mut reader = Reader { file: source.path.as_str().into(), numbers, report };
+    match tree.value {
+        Value::Mapping(entries) => return reader.declared(at, entries),
+        Value::Null(_) => {
+            let help = "write `version: 1` and the groups, or delete the file";
+            reader.refuse(Position { line: 1, column: 1 }, "the file is empty", help);
+        }
+        _ => {
+            let help = "start with `version: 1`, then `groups:` with the groups below it";
+            reader.refuse(at, "the file is not a mapping", help);
+        }
+    }
+    Declared { unread: true, ..Declared::default() }
+}
+
+pub(super) fn tree(source: &Source) -> Result<Node<'_>, Box<Problem>> {
+    let problem = |at, message: &str| Problem::new(source.path.as_str().into(), at, message);
     if source.bytes.len() > LARGEST_FILE {
-        return Err(Box::new(too_large(Arc::clone(file))));
+        return Err(Box::new(too_large(source.path.as_str().into())));
     }
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
@@ -94,10 +116,7 @@ impl Reader<'_> {
             None => self.refuse(at, "the file has no `version`", "add the line `version: 1` at the top"),
         }
         let mut declared = Declared {
-            account_id: account_id.and_then(|field| {
-                let id = self.id(&field)?;
-                Some(self.setting(field.key, id))
-            }),
+            account_id: self.setting(account_id, Self::id),
             settings: settings.map(|field| (self.origin(field.key), self.settings(field))),
             ..Declared::default()
         };
@@ -146,5 +165,151 @@ impl Reader<'_> {
             groups.push(self.group(&name, Field { key: at, node }));
         }
         groups
+    }
+
+    fn settings(&mut self, field: Field<'_>) -> Settings {
+        let mut settings = Settings::default();
+        let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or remove it") else {
+            return settings;
+        };
+        let [limits, protected, unmanaged_groups, direct_access] = self.fields("`settings`", entries, SETTINGS);
+        if let Some(field) = limits {
+            settings.limits = self.limits(field);
+        }
+        if let Some(field) = protected {
+            let people = self.sequence("`protected`", field, "write `protected: []` for nobody").unwrap_or_default();
+            settings.protected = self.protected(people);
+        }
+        let unmanaged_groups =
+            self.setting(unmanaged_groups, |reader, field| reader.choice("unmanaged_groups", field, &UNMANAGED));
+        let direct_access = direct_access
+            .and_then(|field| self.choice("direct_access", &field, &[("ignore", false), ("report", true)]));
+        settings.reports_direct_access = direct_access.unwrap_or_default();
+        Settings { unmanaged_groups: unmanaged_groups.unwrap_or(settings.unmanaged_groups), ..settings }
+    }
+
+    fn limits(&mut self, field: Field<'_>) -> Limits {
+        let defaults = Limits::default();
+        let Some(entries) = self.mapping("`limits`", field, "write the limits below it, or remove it") else {
+            return defaults;
+        };
+        let [of_group, total] = self.fields("`limits`", entries, LIMITS);
+        let of_group = self.setting(of_group, |reader, field| reader.limit("group_removals", field));
+        let total = self.setting(total, |reader, field| reader.limit("total_removals", field));
+        Limits {
+            group_removals: of_group.unwrap_or(defaults.group_removals),
+            total_removals: total.unwrap_or(defaults.total_removals),
+        }
+    }
+
+    fn group(&mut self, name: &str, field: Field<'_>) -> DeclaredGroup {
+        let at = field.key;
+        let what = format!("group {}", quoted(name));
+        let help = "write `members:` below it, and list the people below that";
+        let entries = self.mapping(&what, field, help);
+        let is_mapping = entries.is_some();
+        let [
+            id,
+            mode,
+            members,
+            min_members,
+            allow_empty,
+            group_removals,
+            max_duration,
+            require_reason,
+            exclusive_with,
+            permissions,
+        ] = self.fields(&what, entries.unwrap_or_default(), GROUP);
+        let members_at = members.as_ref().map_or(at, |field| field.key);
+        let pin = self.setting(id, Self::id);
+        let mode = mode.and_then(|field| self.choice("mode", &field, &MODES)).unwrap_or_default();
+        let entries = match members {
+            Some(field) => {
+                let help = "list the people below it, one per line, or write `members: []`";
+                let items = self.sequence("`members`", field, help).unwrap_or_default();
+                self.entries(&what, items)
+            }
+            None => {
+                if is_mapping {
+                    self.refuse(
+                        at,
+                        format!("{what} has no `members`"),
+                        "add `members: []` if the group has no members",
+                    );
+                }
+                Vec::new()
+            }
+        };
+        let group = DesiredGroup {
+            origin: self.origin(at),
+            pin,
+            mode,
+            members_origin: self.origin(members_at),
+            members: Vec::new(),
+            roster_entries: Vec::new(),
+            min_members: self.setting(min_members, |reader, field| reader.whole_number("min_members", field)),
+            allow_empty: self
+                .setting(allow_empty, |reader, field| reader.boolean("allow_empty", field))
+                .unwrap_or(Setting::preset(false)),
+            group_removals: self.setting(group_removals, |reader, field| reader.limit("group_removals", field)),
+            rules: self.rules(name, [max_duration, require_reason, exclusive_with]),
+            permissions: permissions.map(|field| self.permissions(field)),
+        };
+        DeclaredGroup { name: name.into(), group, entries }
+    }
+
+    fn rules(&mut self, name: &str, [max_duration, require_reason, exclusive_with]: [Option<Field<'_>>; 3]) -> Rules {
+        Rules {
+            max_duration: self.setting(max_duration, |reader, field| reader.period("max_duration", field)),
+            require_reason: self
+                .setting(require_reason, |reader, field| reader.boolean("require_reason", field))
+                .filter(|required| required.value)
+                .and_then(|required| required.origin),
+            exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
+        }
+    }
+
+    fn permissions(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
+        let key = field.key;
+        let help = "list what membership gives: `permissions: [Workers Admin, DNS on example.com]`";
+        let mut permissions: Vec<String> = Vec::new();
+        for node in self.sequence("`permissions`", field, help).unwrap_or_default() {
+            let (at, item) = (node.at, Field { key, node });
+            let Some(permission) = self.text("a permission", &item, help).map(str::to_owned) else { continue };
+            if permissions.contains(&permission) {
+                let message = format!("{} is listed twice in `permissions`", quoted(&permission));
+                self.refuse(at, message, "remove one of the two");
+            } else {
+                permissions.push(permission);
+            }
+        }
+        Setting { value: permissions, origin: Some(self.origin(key)) }
+    }
+
+    /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
+    /// declared.
+    fn exclusions(&mut self, name: &str, field: Field<'_>) -> Vec<Exclusion> {
+        let key = field.key;
+        let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";
+        let mut exclusions: Vec<Exclusion> = Vec::new();
+        let mut seen: BTreeMap<String, Position> = BTreeMap::new();
+        for node in self.sequence("`exclusive_with`", field, help).unwrap_or_default() {
+            if self.report.is_full() {
+                break;
+            }
+            let at = node.at;
+            let item = Field { key, node };
+            let Some(other) = self.text("a group in `exclusive_with`", &item, help) else { continue };
+            if other == name {
+                self.refuse(at, "a group cannot be exclusive with itself", "remove it from the list");
+            } else if let Some(first) = seen.get(other).copied() {
+                let message = format!("group {} is listed twice in `exclusive_with`", quoted(other));
+                self.refuse_again(at, message, first, "it is first listed here");
+            } else {
+                seen.insert(other.to_owned(), at);
+                exclusions.push(Exclusion { group: other.into(), origin: self.origin(at) });
+            }
+        }
+        exclusions
     }
 }

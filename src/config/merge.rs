@@ -1,14 +1,25 @@
-//! Merges the declarations of all files, and checks what concerns several files.
+//! Merges the declarations of all files, checks what concerns several files, and expands the rosters.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::sync::Arc;
 
-use super::file::Declared;
-use super::group::DeclaredGroup;
-use super::nearest::nearest;
-use super::problem::{Problem, Report, quoted};
-use super::rosters::{MOST_COMPARISONS, Rosters};
-use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Origin, Setting, Settings};
+use super::entry::{Entry, Who};
+use super::file::{Declared, DeclaredGroup, DeclaredRoster};
+use super::problem::{Problem, Report, nearest, quoted, shortened};
+use crate::model::{
+    AccountId, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterEntry, RosterUse, Setting,
+    Settings, Terms,
+};
+
+/// The maximum depth of rosters that use each other.
+const DEEPEST: usize = 64;
+
+/// The maximum number of memberships of all groups. Rosters inside rosters multiply them.
+const MOST_MEMBERSHIPS: u64 = 5_000_000;
+
+/// The search for a similar name stops after this many comparisons.
+const MOST_COMPARISONS: usize = 200_000;
 
 /// Merges the files. If there are problems, the result is incomplete.
 pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report: &mut Report) -> Desired {
@@ -43,7 +54,7 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     if report.len() == 0 {
         desired.unused_rosters = rosters.unused(groups.values().map(|declared| declared.entries.as_slice()));
         let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
-            rosters.expand(&mut group, entries);
+            rosters.expand(&mut group, &entries);
             (name, group)
         });
         desired.groups = expanded.collect();
@@ -52,31 +63,22 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
 }
 
 fn merge_account(merged: &mut Option<Setting<AccountId>>, found: Option<Setting<AccountId>>, report: &mut Report) {
-    match (&merged, &found) {
-        (Some(first), Some(second)) if first.value != second.value => {
-            if let (Some(first), Some(second)) = (&first.origin, &second.origin) {
-                let problem = Problem::at(second, "the files name different accounts")
-                    .related(first.clone(), "the other account is named here")
-                    .help("keep the groups of each account in a separate folder");
-                report.push(problem);
-            }
-        }
-        (Some(_), _) => {}
-        (None, _) => *merged = found,
+    if let (Some(first), Some(second)) = (&merged, &found)
+        && first.value != second.value
+        && let (Some(first), Some(second)) = (&first.origin, &second.origin)
+    {
+        let help = "keep the groups of each account in a separate folder";
+        report.push_second(second, "the files name different accounts", first, "the other account is named here", help);
     }
+    *merged = merged.take().or(found);
 }
 
 fn merge_settings(merged: &mut Option<(Origin, Settings)>, found: Option<(Origin, Settings)>, report: &mut Report) {
-    match (&merged, found) {
-        (Some((first, _)), Some((second, _))) => {
-            let problem = Problem::at(&second, "a second file has `settings`")
-                .related(first.clone(), "the first is here")
-                .help("keep all settings in one file");
-            report.push(problem);
-        }
-        (Some(_), None) => {}
-        (None, found) => *merged = found,
+    if let (Some((first, _)), Some((second, _))) = (&merged, &found) {
+        let help = "keep all settings in one file";
+        report.push_second(second, "a second file has `settings`", first, "the first is here", help);
     }
+    *merged = merged.take().or(found);
 }
 
 fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut Report) {
@@ -86,10 +88,8 @@ fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: Declare
         }
         Slot::Occupied(first) => {
             let message = format!("group {} is declared twice", quoted(group.name.as_str()));
-            let problem = Problem::at(&group.group.origin, message)
-                .related(first.get().group.origin.clone(), "it is first declared here")
-                .help("merge the two");
-            report.push(problem);
+            let first = &first.get().group.origin;
+            report.push_second(&group.group.origin, message, first, "it is first declared here", "merge the two");
         }
     }
 }
@@ -103,23 +103,17 @@ fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut R
     // Sorted by position, so that the first one in the files is called the first.
     pinned.sort_by_key(|(_, origin)| *origin);
     for (id, origin) in pinned {
-        match pins.entry(id) {
-            Slot::Vacant(slot) => {
-                slot.insert(origin);
-            }
-            Slot::Occupied(first) => {
-                let problem = Problem::at(origin, format!("two groups have the id {id}"))
-                    .related((*first.get()).clone(), "the first is here")
-                    .help("correct one of the ids, or remove it");
-                report.push(problem);
-            }
+        let first = *pins.entry(id).or_insert(origin);
+        if first != origin {
+            let message = format!("two groups have the id {id}");
+            report.push_second(origin, message, first, "the first is here", "correct one of the ids, or remove it");
         }
     }
 }
 
 /// Reports groups in `exclusive_with` that are not declared.
 fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Report) {
-    let mut comparisons = 0;
+    let mut search = NameSearch::default();
     for exclusion in groups.values().flat_map(|declared| &declared.group.rules.exclusive_with) {
         if report.is_full() {
             return;
@@ -127,15 +121,239 @@ fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Re
         if groups.contains_key(&exclusion.group) {
             continue;
         }
-        comparisons += groups.len();
         let name = exclusion.group.as_str();
-        let meant =
-            (comparisons <= MOST_COMPARISONS).then(|| nearest(name, groups.keys().map(GroupName::as_str))).flatten();
-        let help = match meant {
-            Some(meant) => format!("did you mean {}?", quoted(meant)),
-            None => "declare the group, or remove it from `exclusive_with`".into(),
-        };
+        let help = search
+            .did_you_mean(name, groups.keys().map(GroupName::as_str))
+            .unwrap_or_else(|| "declare the group, or remove it from `exclusive_with`".into());
         let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
         report.push(Problem::at(&exclusion.origin, message).help(help));
     }
+}
+
+/// The search for similar names. It stops after [`MOST_COMPARISONS`].
+#[derive(Default)]
+struct NameSearch {
+    comparisons: usize,
+}
+
+impl NameSearch {
+    fn did_you_mean<'n>(&mut self, name: &str, known: impl ExactSizeIterator<Item = &'n str>) -> Option<String> {
+        self.comparisons += known.len();
+        let meant = (self.comparisons <= MOST_COMPARISONS).then(|| nearest(name, known)).flatten()?;
+        Some(format!("did you mean {}?", quoted(meant)))
+    }
+}
+
+/// The declared rosters by name.
+#[derive(Debug, Default)]
+pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredRoster>);
+
+impl Rosters {
+    /// Adds a roster, and reports a duplicate name.
+    pub fn declare(&mut self, roster: DeclaredRoster, report: &mut Report) {
+        match self.0.entry(Arc::clone(&roster.name)) {
+            Slot::Vacant(slot) => {
+                slot.insert(roster);
+            }
+            Slot::Occupied(first) => {
+                let message = format!("roster {} is declared twice", quoted(&roster.name));
+                let help = "merge the two, or rename one of them";
+                report.push_second(&roster.origin, message, &first.get().origin, "it is first declared here", help);
+            }
+        }
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
+    pub fn check_names<'l>(&'l self, groups: impl Iterator<Item = (&'l Origin, &'l [Entry])>, report: &mut Report) {
+        let mut search = NameSearch::default();
+        let rosters = self.0.values().map(|roster| (&roster.origin, roster.entries.as_slice()));
+        for (origin, entries) in groups.chain(rosters) {
+            for (name, entry) in uses(entries).filter(|(name, _)| !self.contains(name)) {
+                if report.is_full() {
+                    return;
+                }
+                let help = search.did_you_mean(name, self.0.keys().map(|name| &**name)).unwrap_or_else(|| {
+                    format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name))
+                });
+                let message = format!("roster {} is not declared", quoted(name));
+                report.push(Problem::at(&Origin::new(&origin.file, entry.at), message).help(help));
+            }
+        }
+    }
+
+    /// Measures each roster. Reports cycles and rosters that are nested too deep.
+    pub fn measure(&self, report: &mut Report) -> Sizes<'_> {
+        let mut survey = Survey { rosters: self, sizes: Sizes::default(), path: Vec::new(), report };
+        for roster in self.0.values() {
+            survey.visit(roster, &roster.origin);
+        }
+        survey.sizes
+    }
+
+    /// Adds the members and the roster entries to a group, in the order of its own list.
+    pub fn expand(&self, group: &mut DesiredGroup, entries: &[Entry]) {
+        group.members.reserve(entries.len());
+        let file = Arc::clone(&group.origin.file);
+        self.expand_into(group, &file, entries, &mut Vec::new(), None);
+    }
+
+    /// Adds the people of a list, and of the rosters that it uses. Entries without a reason get that of the roster
+    /// entry. [`Self::measure`] must have shown that there is no cycle.
+    fn expand_into(
+        &self,
+        group: &mut DesiredGroup,
+        file: &Arc<str>,
+        entries: &[Entry],
+        path: &mut Vec<RosterUse>,
+        outer: Option<&Terms>,
+    ) {
+        let via: Option<Arc<[RosterUse]>> = (!path.is_empty()).then(|| path.as_slice().into());
+        for Entry { who, at, terms } in entries {
+            let origin = Origin::new(file, *at);
+            let terms = match (terms, outer) {
+                (terms, None) => terms.clone(),
+                (None, Some(outer)) => Some(Box::new(outer.clone())),
+                (Some(own), Some(outer)) => Some(Box::new(own.within(outer))),
+            };
+            match who {
+                Who::Person(person, number) => {
+                    let (person, via) = (person.clone(), via.clone());
+                    group.members.push(DesiredMember { person, number: *number, origin, via, terms });
+                }
+                Who::Roster(name) => {
+                    if path.is_empty() {
+                        let reason = terms.as_deref().and_then(|terms| terms.reason.clone());
+                        group.roster_entries.push(RosterEntry {
+                            roster: Arc::clone(name),
+                            origin: origin.clone(),
+                            reason,
+                        });
+                    }
+                    let Some(roster) = self.0.get(name) else { continue };
+                    path.push(RosterUse { roster: Arc::clone(name), origin });
+                    self.expand_into(group, &roster.origin.file, &roster.entries, path, terms.as_deref());
+                    path.pop();
+                }
+            }
+        }
+    }
+
+    /// The rosters that these groups' lists do not use, directly or through other rosters.
+    pub fn unused<'l>(&'l self, lists: impl Iterator<Item = &'l [Entry]>) -> BTreeMap<Arc<str>, Origin> {
+        let mut unused: BTreeMap<&str, &DeclaredRoster> =
+            self.0.iter().map(|(name, roster)| (&**name, roster)).collect();
+        let mut waiting: Vec<&str> = lists.flat_map(uses).map(|(name, _)| name).collect();
+        while let Some(name) = waiting.pop() {
+            if let Some(roster) = unused.remove(name) {
+                waiting.extend(uses(&roster.entries).map(|(name, _)| name));
+            }
+        }
+        unused.into_values().map(|roster| (Arc::clone(&roster.name), roster.origin.clone())).collect()
+    }
+}
+
+/// The sizes of the rosters, with the rosters that they use.
+#[derive(Debug, Default)]
+pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
+
+/// The size of one roster.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    /// The nesting depth of rosters in it, including itself.
+    depth: usize,
+    /// What one use of the roster costs: its entries and those of the rosters in it, plus 1 for each roster, because
+    /// empty rosters take time too.
+    steps: u64,
+}
+
+impl Sizes<'_> {
+    /// Reports the first group that exceeds the maximum number of memberships.
+    pub fn check_total<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
+        let mut total: u64 = 0;
+        for DeclaredGroup { name, group, entries } in groups {
+            total = total.saturating_add(self.steps(entries));
+            if total > MOST_MEMBERSHIPS {
+                let name = quoted(name.as_str());
+                let message = format!("with group {name}, there are more than {MOST_MEMBERSHIPS} memberships");
+                let help = "look for rosters that use each other many times, or split the files by account";
+                report.push(Problem::at(&group.members_origin, message).help(help));
+                return;
+            }
+        }
+    }
+
+    fn steps(&self, entries: &[Entry]) -> u64 {
+        let people = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        uses(entries)
+            .filter_map(|(name, _)| self.0.get(name))
+            .fold(people, |steps, roster| steps.saturating_add(roster.steps))
+    }
+}
+
+/// A traversal of the rosters.
+struct Survey<'n, 'r> {
+    rosters: &'n Rosters,
+    sizes: Sizes<'n>,
+    /// The rosters on the way here, each with the entry that uses the next one.
+    path: Vec<(&'n str, Origin)>,
+    report: &'r mut Report,
+}
+
+impl<'n> Survey<'n, '_> {
+    /// Measures a roster once. [`DEEPEST`] limits the recursion.
+    fn visit(&mut self, roster: &'n DeclaredRoster, used: &Origin) -> Size {
+        if let Some(size) = self.sizes.0.get(&*roster.name) {
+            return *size;
+        }
+        if let Some(start) = self.path.iter().position(|(name, _)| *name == &*roster.name) {
+            self.report_cycle(start);
+            return Size::default();
+        }
+        if self.path.len() >= DEEPEST {
+            self.report_depth(used);
+            return Size::default();
+        }
+        let mut depth = 0;
+        for (name, entry) in uses(&roster.entries) {
+            let Some(next) = self.rosters.0.get(name) else { continue };
+            let used = Origin::new(&roster.origin.file, entry.at);
+            self.path.push((&roster.name, used.clone()));
+            let size = self.visit(next, &used);
+            self.path.pop();
+            depth = depth.max(size.depth);
+        }
+        // Rosters that use a too deep one are deeper still. Reporting the first is sufficient.
+        if depth == DEEPEST {
+            self.report_depth(&roster.origin);
+        }
+        let size = Size { depth: depth + 1, steps: self.sizes.steps(&roster.entries).saturating_add(1) };
+        self.sizes.0.insert(&roster.name, size);
+        size
+    }
+
+    fn report_depth(&mut self, used: &Origin) {
+        let message = format!("rosters are nested more than {DEEPEST} deep");
+        self.report.push(Problem::at(used, message).help("list the people directly in a roster further up"));
+    }
+
+    /// Reports the cycle that begins at this index of the path.
+    fn report_cycle(&mut self, start: usize) {
+        let cycle = self.path.get(start..).unwrap_or_default();
+        let Some(((last, closing), others)) = cycle.split_last() else { return };
+        let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|(name, _)| quoted(name)).collect();
+        let problem = Problem::at(closing, format!("rosters use each other in a cycle: {}", names.join(" -> ")))
+            .help(format!("remove one of these entries, for example this one from roster {}", quoted(last)));
+        let problem = others.iter().zip(names.iter().skip(1)).fold(problem, |problem, ((name, origin), next)| {
+            problem.related(origin.clone(), format!("{} uses {next} here", quoted(name)))
+        });
+        self.report.push(problem);
+    }
+}
+
+fn uses(entries: &[Entry]) -> impl Iterator<Item = (&str, &Entry)> {
+    entries.iter().filter_map(|entry| Some((entry.roster()?, entry)))
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Source;
-use crate::model::Origin;
+use crate::model::{Origin, Position};
 
 /// Reading stops after this number of problems, so that a hostile file cannot fill the memory.
 pub(super) const MOST_PROBLEMS: usize = 10_000;
@@ -21,13 +21,11 @@ const LONGEST_LINE: usize = 200;
 /// Longer texts are shortened.
 const LONGEST_QUOTE: usize = 100;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// Counted from 1.
-    pub line: u32,
-    /// Counted in characters, from 1.
-    pub column: u32,
-}
+/// Longer words are not compared, because the cost is the product of the two lengths.
+const LONGEST_WORD: usize = 64;
+
+/// Shorter words are part of too many other words.
+const SHORTEST_PART: usize = 4;
 
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -50,8 +48,7 @@ impl Problem {
     }
 
     pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        let position = Position { line: origin.line, column: origin.column };
-        Self::new(Arc::clone(&origin.file), Some(position), message)
+        Self::new(Arc::clone(&origin.file), Some(origin.position()), message)
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
@@ -116,7 +113,8 @@ impl fmt::Display for Problem {
 }
 
 /// The problems of the files, ordered by file and position. There is at least one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(into = "Vec<Problem>")]
 pub struct Problems {
     list: Vec<Problem>,
     cut: bool,
@@ -127,6 +125,11 @@ impl Problems {
         self.list.iter()
     }
 
+    /// These problems, sorted and with their source lines; `None` if there are none.
+    pub(super) fn of(list: Vec<Problem>, sources: &[Source]) -> Option<Self> {
+        (!list.is_empty()).then(|| Self { list: settle(list, sources), cut: false })
+    }
+
     /// The number of problems as text.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -135,6 +138,12 @@ impl Problems {
             count if self.cut => format!("{count} problems or more; reading stopped after these"),
             count => format!("{count} problems"),
         }
+    }
+}
+
+impl From<Problems> for Vec<Problem> {
+    fn from(problems: Problems) -> Self {
+        problems.list
     }
 }
 
@@ -174,6 +183,18 @@ struct Found {
 impl Report {
     pub(super) fn push(&mut self, problem: Problem) {
         self.add(problem, None);
+    }
+
+    /// Adds a problem of something that another place already has.
+    pub(super) fn push_second(
+        &mut self,
+        second: &Origin,
+        message: impl Into<String>,
+        first: &Origin,
+        label: &str,
+        help: &str,
+    ) {
+        self.push(Problem::at(second, message).related(first.clone(), label).help(help));
     }
 
     /// Adds a problem about a text that is not a person but may be a roster.
@@ -303,4 +324,57 @@ fn escape_all_but(text: &str, kept: &[char]) -> String {
         escaped.extend(piece.chars().next_back().filter(|last| kept.contains(last)));
     }
     escaped
+}
+
+/// The nearest candidate that differs in at most a third of its letters, else a candidate that contains the word. Of
+/// several, the first one.
+pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
+    let folded = word.to_lowercase();
+    let length = folded.chars().count();
+    let most = (length / 3).max(1);
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= LONGEST_WORD)
+        .filter_map(|candidate| {
+            let other = candidate.to_lowercase();
+            let distance = strsim::osa_distance(&folded, &other);
+            let contains = length >= SHORTEST_PART && other.contains(&folded);
+            (distance <= most || contains).then_some((distance, candidate))
+        })
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The remedy for an unknown word: the probable one, or all known words.
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => format!("expected one of: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelled_word_is_found() {
+        let known = ["members", "mode", "min_members"];
+        assert_eq!(nearest("membres", known), Some("members"));
+        assert_eq!(nearest("Mode", known), Some("mode"));
+        assert_eq!(nearest("modus", known), None);
+        assert_eq!(nearest("owner", known), None);
+        assert_eq!(nearest("", known), None);
+        assert_eq!(nearest("exclusive", ["mode", "exclusive_with"]), Some("exclusive_with"));
+        assert_eq!(nearest("min", known), None);
+    }
+
+    #[test]
+    fn all_words_are_listed_without_a_near_one() {
+        assert_eq!(did_you_mean("exakt", &["exact", "additive"]), "did you mean \"exact\"?");
+        assert_eq!(did_you_mean("full", &["exact", "additive"]), "expected one of: exact, additive");
+    }
 }

@@ -1,13 +1,17 @@
-//! The tools for reading any part of a file: the file's name, the report, and the access to mappings.
+//! Reads any part of a file: mappings and their keys, lists, and single values such as ids, numbers, limits and times.
+//! Every problem goes to the report.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use super::nearest::did_you_mean;
+use super::entry::Numbers;
 use super::node::{MERGE_KEY, Node, Value};
-use super::numbers::Numbers;
-use super::problem::{Position, Problem, Report, quoted, shortened};
-use crate::model::{Origin, Setting};
+use super::problem::{Problem, Report, did_you_mean, quoted, shortened};
+use crate::model::{
+    AccountId, GroupId, IdError, Limit, MemberId, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged,
+    Window, WrittenTime,
+};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
@@ -24,11 +28,18 @@ pub(super) struct Field<'s> {
 
 impl Reader<'_> {
     pub fn origin(&self, at: Position) -> Origin {
-        Origin { file: Arc::clone(&self.file), line: at.line, column: at.column }
+        Origin::new(&self.file, at)
     }
 
-    pub fn setting<T>(&self, at: Position, value: T) -> Setting<T> {
-        Setting { value, origin: Some(self.origin(at)) }
+    /// Reads an optional key, and keeps its place.
+    pub fn setting<'s, T>(
+        &mut self,
+        field: Option<Field<'s>>,
+        read: impl FnOnce(&mut Self, &Field<'s>) -> Option<T>,
+    ) -> Option<Setting<T>> {
+        let field = field?;
+        let value = read(self, &field)?;
+        Some(Setting { value, origin: Some(self.origin(field.key)) })
     }
 
     pub fn problem(&self, at: Position, message: impl Into<String>) -> Problem {
@@ -145,5 +156,253 @@ fn kind(value: &Value<'_>) -> String {
         Value::Null(_) => "nothing".into(),
         Value::Sequence(_) => "a list".into(),
         Value::Mapping(_) => "a mapping".into(),
+    }
+}
+
+pub(super) const MODES: [(&str, Mode); 3] =
+    [("exact", Mode::Exact), ("additive", Mode::Additive), ("observe", Mode::Observe)];
+
+pub(super) const UNMANAGED: [(&str, Unmanaged); 3] =
+    [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
+
+pub(super) trait ApiId: FromStr<Err = IdError> {
+    /// The kind of id, with its article.
+    const WHAT: &'static str;
+}
+
+impl ApiId for AccountId {
+    const WHAT: &'static str = "an account id";
+}
+
+impl ApiId for GroupId {
+    const WHAT: &'static str = "a group id";
+}
+
+impl ApiId for MemberId {
+    const WHAT: &'static str = "a member id";
+}
+
+/// Whether a text looks like an id.
+pub(super) fn looks_like_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Reader<'_> {
+    pub fn id<T: ApiId>(&mut self, field: &Field<'_>) -> Option<T> {
+        let help = format!("{} has 32 characters, each 0-9 or a-f", T::WHAT);
+        let text = self.text("the id", field, &help)?;
+        let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
+        if parsed.is_none() {
+            let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
+                Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
+                None => format!("it has {} characters", text.len()),
+            };
+            self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);
+        }
+        parsed
+    }
+
+    pub fn version(&mut self, field: &Field<'_>) {
+        match &field.node.value {
+            Value::Typed(text) if text == "1" => {}
+            Value::Text(text) if text == "1" => {
+                self.refuse(
+                    field.node.at,
+                    "`version` must be a number, not text",
+                    "write `version: 1`, without quotes",
+                );
+            }
+            Value::Typed(text) | Value::Text(text) => {
+                let message = format!("unknown version {} of the file format", quoted(text));
+                self.refuse(field.node.at, message, "this release of convoke reads `version: 1`");
+            }
+            _ => self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
+        }
+    }
+
+    pub fn whole_number(&mut self, key: &str, field: &Field<'_>) -> Option<u64> {
+        let help = format!("write a whole number, for example `{key}: 2`");
+        match &field.node.value {
+            Value::Typed(text) => match whole(text) {
+                Ok(number) => Some(number),
+                Err(reason) => {
+                    self.refuse(field.node.at, format!("{} is not a whole number: {reason}", shortened(text)), help);
+                    None
+                }
+            },
+            Value::Text(text) if whole(text).is_ok() => {
+                self.refuse(field.node.at, format!("`{key}` must be a number, not text"), "remove the quotes");
+                None
+            }
+            _ => {
+                self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help);
+                None
+            }
+        }
+    }
+
+    pub fn boolean(&mut self, key: &str, field: &Field<'_>) -> Option<bool> {
+        match &field.node.value {
+            Value::Typed(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::Typed(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            other => {
+                let help = match other {
+                    Value::Text(text) if matches!(&*text.to_lowercase(), "yes" | "on" | "y") => {
+                        format!("write `{key}: true`")
+                    }
+                    Value::Text(text) if matches!(&*text.to_lowercase(), "no" | "off" | "n") => {
+                        format!("write `{key}: false`")
+                    }
+                    Value::Text(text) if matches!(&**text, "true" | "false") => "remove the quotes".into(),
+                    _ => format!("write `{key}: true` or `{key}: false`"),
+                };
+                self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
+                None
+            }
+        }
+    }
+
+    pub fn choice<T: Copy>(&mut self, key: &str, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            self.refuse(field.node.at, format!("unknown {key} {}", quoted(text)), did_you_mean(text, &words));
+        }
+        chosen
+    }
+
+    pub fn limit(&mut self, key: &str, field: &Field<'_>) -> Option<Limit> {
+        let help = format!("write a number of removals (`{key}: 5`) or a percentage (`{key}: 25%`)");
+        let (text, parsed) = match &field.node.value {
+            Value::Typed(text) => (text, whole(text).map(Limit::Count).map_err(|reason| count_error(text, reason))),
+            Value::Text(text) if whole(text).is_ok() => {
+                (text, Err(("it is text".into(), Some("remove the quotes, or add a \"%\"".into()))))
+            }
+            Value::Text(text) => (text, percentage(text)),
+            _ => {
+                self.refuse_kind(&format!("`{key}`"), field, "a limit", &help);
+                return None;
+            }
+        };
+        match parsed {
+            Ok(limit) => Some(limit),
+            Err((reason, remedy)) => {
+                let message = format!("{} is not a limit: {reason}", quoted(text));
+                self.refuse(field.node.at, message, remedy.unwrap_or(help));
+                None
+            }
+        }
+    }
+
+    /// Reads both ends of a window, and whether the end is a date. Reports an empty window.
+    pub fn window(&mut self, from: Option<&Field<'_>>, until: Option<&Field<'_>>) -> (Window, bool) {
+        let first = from.and_then(|field| self.time("`from`", field)).map(WrittenTime::start);
+        let last = until.and_then(|field| self.time("`until`", field));
+        let until_is_date = matches!(last, Some(WrittenTime::Day(_)));
+        let window = Window { from: first, until: last.map(WrittenTime::end) };
+        if let (Some(first), Some(after), Some(from), Some(until)) = (window.from, window.until, from, until)
+            && first >= after
+        {
+            let problem = self
+                .problem(until.node.at, "`until` is not after `from`, so the entry never applies")
+                .related(self.origin(from.node.at), "`from` is here")
+                .help("a date in `until` is the last day; an instant is the first moment after");
+            self.report.push(problem);
+        }
+        (window, until_is_date)
+    }
+
+    fn time(&mut self, key: &str, field: &Field<'_>) -> Option<WrittenTime> {
+        let text = self.text(key, field, WrittenTime::HELP)?;
+        match text.parse() {
+            Ok(time) => Some(time),
+            Err(error) => {
+                let error: TimeError = error;
+                self.refuse(field.node.at, format!("{} is not a time: {error}", quoted(text)), error.help());
+                None
+            }
+        }
+    }
+
+    /// Reads a duration that is not zero.
+    pub fn period(&mut self, key: &str, field: &Field<'_>) -> Option<Period> {
+        let text = self.text(&format!("`{key}`"), field, Period::HELP)?;
+        let reason = match text.parse::<Period>() {
+            Ok(period) if !period.is_zero() => return Some(period),
+            Ok(_) => "it is zero".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.refuse(field.node.at, format!("{} is not a length of time: {reason}", quoted(text)), Period::HELP);
+        None
+    }
+
+    /// Checks the name of a group or a roster.
+    pub fn check_name(&mut self, what: &str, at: Position, name: &str) {
+        let trimmed = name.trim();
+        if trimmed.is_empty() {
+            self.refuse(at, format!("the name of a {what} is empty"), "write the name before the \":\"");
+        } else if let Some(odd) = name.chars().find(|c| c.is_control()) {
+            let odd = odd.escape_default();
+            let message = format!("the name of {what} {} contains the control character {odd}", quoted(name));
+            self.refuse(at, message, "remove it");
+        } else if trimmed.len() != name.len() {
+            let message = format!("the name of {what} {} begins or ends with a space", quoted(name));
+            self.refuse(at, message, format!("write {}", quoted(trimmed)));
+        }
+    }
+}
+
+/// Reads a whole number without sign, leading zeros or other YAML syntax.
+fn whole(text: &str) -> Result<u64, &'static str> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(if text.starts_with('-') { "it is less than 0" } else { "it has characters other than digits" });
+    }
+    if text.len() > 1 && text.starts_with('0') {
+        return Err("it begins with a zero");
+    }
+    text.parse().map_err(|_| "it is too large")
+}
+
+/// Why a text is not a limit, and a remedy if there is a likely one.
+type LimitError = (String, Option<String>);
+
+fn count_error(text: &str, reason: &str) -> LimitError {
+    let help = match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => {
+            Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0))
+        }
+        Ok(number) if number < 0.0 => Some("write 0 to allow no removals".into()),
+        _ => None,
+    };
+    (reason.into(), help)
+}
+
+fn percentage(text: &str) -> Result<Limit, LimitError> {
+    let Some(number) = text.strip_suffix('%') else {
+        return Err(("it is neither a number nor a percentage".into(), None));
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        let trimmed = number.trim();
+        return Err(match trimmed {
+            _ if trimmed.starts_with('-') => ("it is less than 0".into(), Some("write 0% to allow no removals".into())),
+            _ if trimmed.len() != number.len() => {
+                ("it contains a space".into(), Some(format!("write {}", quoted(&format!("{trimmed}%")))))
+            }
+            _ => ("a percentage is a number followed by \"%\"".into(), None),
+        });
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(("it begins with a zero".into(), None));
+    }
+    if part.len() > 2 {
+        return Err(("a percentage has at most two decimals".into(), None));
+    }
+    let hundredths = whole.parse::<u32>().ok().and_then(|n| n.checked_mul(100)).zip(format!("{part:0<2}").parse().ok());
+    match hundredths.and_then(|(whole, part): (u32, u32)| whole.checked_add(part)) {
+        Some(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
+        _ => Err(("it is more than 100%".into(), Some("write 100% for no limit".into()))),
     }
 }

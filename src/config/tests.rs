@@ -6,6 +6,7 @@ mod hostile;
 mod rendered;
 mod rendered_entries;
 mod rendered_files;
+mod schema;
 
 use super::{Problems, Source, parse};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupName};

@@ -343,6 +343,19 @@ pub struct Terms {
     pub reason: Option<Arc<str>>,
 }
 
+impl Terms {
+    /// These terms of an entry in a roster, as far as the terms of the `- roster:` entry allow.
+    #[must_use]
+    pub fn within(&self, outer: &Self) -> Self {
+        let outer_ends_first = outer.window.until.is_some_and(|end| self.window.until.is_none_or(|own| end < own));
+        Self {
+            window: self.window.within(outer.window),
+            until_is_date: if outer_ends_first { outer.until_is_date } else { self.until_is_date },
+            reason: self.reason.as_ref().or(outer.reason.as_ref()).cloned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted in characters, from 1.
+    pub column: u32,
+}
+
 /// A place in a file that declares something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +22,18 @@ pub struct Origin {
     pub line: u32,
     /// Counted in characters, from 1.
     pub column: u32,
+}
+
+impl Origin {
+    #[must_use]
+    pub fn new(file: &Arc<str>, at: Position) -> Self {
+        Self { file: Arc::clone(file), line: at.line, column: at.column }
+    }
+
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        Position { line: self.line, column: self.column }
+    }
 }
 
 impl fmt::Display for Origin {

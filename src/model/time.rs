@@ -199,6 +199,16 @@ impl Window {
     pub fn contains(&self, time: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
     }
+
+    /// The time that is in both windows.
+    #[must_use]
+    pub fn within(self, outer: Self) -> Self {
+        let until = match (self.until, outer.until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self { from: self.from.max(outer.from), until }
+    }
 }
 
 #[cfg(test)]

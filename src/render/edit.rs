@@ -2,16 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::clean;
 use super::text::{Paint, Style};
-use crate::config::{Edited, ListAction, ListChange, ListName, Problem, Problems, Uncompared};
-use crate::model::{Origin, PersonRef, RunStatus};
-
-/// The version of the format.
-const FORMAT_VERSION: u32 = 1;
+use crate::config::{Edited, ListAction, ListChange, Uncompared};
+use crate::model::{Origin, PersonRef};
 
 /// The number of unchanged lines around a changed one.
 const CONTEXT: usize = 3;
@@ -46,16 +42,21 @@ pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
 pub fn summary(edited: &Edited) -> String {
     let mut text = String::new();
     for ListChange { action, person, list, origin } in &edited.changes {
-        let preposition = match action {
-            ListAction::Add => "to",
-            ListAction::Change => "in",
-            ListAction::Remove => "from",
+        let (verb, preposition) = match action {
+            ListAction::Add => ("add", "to"),
+            ListAction::Change => ("change", "in"),
+            ListAction::Remove => ("remove", "from"),
         };
         let (person, list) = (clean(&person.to_string()), clean(&list.to_string()));
-        let _ = writeln!(text, "{} {person} {preposition} {list} ({})", action.as_str(), place(origin));
+        let _ = writeln!(text, "{verb} {person} {preposition} {list} ({})", place(origin));
     }
     for unchanged in &edited.unchanged {
         let _ = writeln!(text, "unchanged: {} ({})", clean(&unchanged.message), place(&unchanged.origin));
+    }
+    if let Some(kept) = edited.kept {
+        let entries = if kept == 1 { "entry" } else { "entries" };
+        let _ =
+            writeln!(text, "kept {kept} ended {entries} of additive groups, because they are needed to end the access");
     }
     text
 }
@@ -78,109 +79,4 @@ pub fn uncompared(uncompared: &[Uncompared]) -> Option<String> {
 
 fn place(origin: &Origin) -> String {
     clean(&origin.to_string())
-}
-
-/// An edit that was made or refused.
-#[derive(Clone, Debug, Serialize)]
-pub struct EditDocument {
-    format_version: u32,
-    status: RunStatus,
-    written: bool,
-    changes: Vec<ChangedEntry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kept: Option<usize>,
-    uncompared: Vec<UncomparedEntry>,
-    unchanged: Vec<UnchangedEntry>,
-    notes: Vec<String>,
-    /// The reasons of a refusal.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<Problem>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct ChangedEntry {
-    action: &'static str,
-    person: String,
-    #[serde(flatten)]
-    list: NamedList,
-    file: String,
-    line: u32,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum NamedList {
-    Group(String),
-    Roster(String),
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct UncomparedEntry {
-    #[serde(flatten)]
-    person: PersonRef,
-    file: String,
-    line: u32,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct UnchangedEntry {
-    message: String,
-    file: String,
-    line: u32,
-}
-
-impl EditDocument {
-    /// A possible edit; whether it was written, and whether kept entries are counted.
-    #[must_use]
-    pub fn new(edited: &Edited, written: bool, counts_kept: bool) -> Self {
-        let changes = edited.changes.iter().map(|ListChange { action, person, list, origin }| ChangedEntry {
-            action: action.as_str(),
-            person: person.to_string(),
-            list: match list {
-                ListName::Group(name) => NamedList::Group(name.to_string()),
-                ListName::Roster(name) => NamedList::Roster(name.to_string()),
-            },
-            file: origin.file.to_string(),
-            line: origin.line,
-        });
-        let unchanged = edited.unchanged.iter().map(|unchanged| UnchangedEntry {
-            message: unchanged.message.clone(),
-            file: unchanged.origin.file.to_string(),
-            line: unchanged.origin.line,
-        });
-        Self {
-            status: if edited.changes.is_empty() { RunStatus::Unchanged } else { RunStatus::Changes },
-            written,
-            changes: changes.collect(),
-            kept: counts_kept.then_some(edited.kept),
-            unchanged: unchanged.collect(),
-            ..Self::refused_with(&edited.uncompared, &edited.notes)
-        }
-    }
-
-    /// A refused edit.
-    #[must_use]
-    pub fn refused(problems: &Problems, uncompared: &[Uncompared], notes: &[String]) -> Self {
-        let problems = problems.iter().cloned().collect();
-        Self { problems, ..Self::refused_with(uncompared, notes) }
-    }
-
-    fn refused_with(uncompared: &[Uncompared], notes: &[String]) -> Self {
-        let uncompared = uncompared.iter().map(|Uncompared { person, origin }| UncomparedEntry {
-            person: person.clone(),
-            file: origin.file.to_string(),
-            line: origin.line,
-        });
-        Self {
-            format_version: FORMAT_VERSION,
-            status: RunStatus::Refused,
-            written: false,
-            changes: Vec::new(),
-            kept: None,
-            uncompared: uncompared.collect(),
-            unchanged: Vec::new(),
-            notes: notes.to_vec(),
-            problems: Vec::new(),
-        }
-    }
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::lists::{Found, ListName, cover, has_ended};
-use super::step::{Action, ChangedTerms, NewTerms, Step, Turn, place_for};
-use super::when::{Moment, When, as_from, as_until};
-use super::{Decision, EditError, Scene};
+use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewTerms, Step, When, as_from, as_until, place_for};
+use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
-use crate::config::time::End;
-use crate::model::{PersonRef, Window};
+use crate::model::{PersonRef, Window, WrittenTime};
 
 /// A request to add somebody to lists.
 #[derive(Clone, Debug)]
@@ -29,19 +27,19 @@ struct Asked {
 }
 
 impl Grant {
-    pub(super) fn decide(&self, scene: &Scene<'_>) -> Result<Decision, EditError> {
-        let asked = self.asked(scene.now)?;
-        let mut decision = Decision::default();
-        for list in scene.named(&self.lists)? {
-            self.decide_list(scene, list, &asked, &mut decision);
-            decision.note_observed(scene, list);
+    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+        let asked = self.asked(context.now)?;
+        let mut draft = Draft::default();
+        for list in context.named(&self.lists)? {
+            self.draft_list(context, list, &asked, &mut draft);
+            draft.note_observed(context, list);
         }
-        Ok(decision)
+        Ok(draft)
     }
 
     fn asked(&self, now: Timestamp) -> Result<Asked, EditError> {
-        let from = moment(self.from.as_ref(), End::From, "--from", now)?;
-        let until = moment(self.until.as_ref(), End::Until, "--until", now)?;
+        let from = moment(self.from.as_ref(), WrittenTime::start, "--from", now)?;
+        let until = moment(self.until.as_ref(), WrittenTime::end, "--until", now)?;
         let begin = from.as_ref().map_or(now, |moment| moment.time);
         if let Some(until) = &until {
             check_end(until, now)?;
@@ -54,56 +52,64 @@ impl Grant {
         Ok(Asked { terms: NewTerms { from, until, reason }, window })
     }
 
-    fn decide_list(&self, scene: &Scene<'_>, list: usize, asked: &Asked, decision: &mut Decision) {
-        let Some(of) = scene.lists.get(list) else { return };
-        let own = scene.lists.own(list, &self.person);
+    fn draft_list(&self, context: &Context<'_>, list: usize, asked: &Asked, draft: &mut Draft) {
+        let of = context.lists.get(list);
+        let own = context.lists.own(list, &self.person);
         let mut known: Vec<Found<'_>> = own.into_iter().collect();
-        known.extend(scene.lists.through_rosters(list, &self.person));
-        let mut windows: Vec<Window> = known.iter().map(Found::window).collect();
+        known.extend(context.lists.through_rosters(list, &self.person));
+        let mut windows: Vec<Window> = known.iter().map(|found| found.window).collect();
         if cover(&mut windows, asked.window) {
-            let covers = |found: &&Found<'_>| cover(&mut [found.window()], asked.window);
+            let covers = |found: &&Found<'_>| cover(&mut [found.window], asked.window);
             if let Some(found) = known.iter().find(covers).or(known.first()) {
-                decision.unchanged(scene, found, format!("{} is already in {}", self.person, of.name));
+                let message = format!("{} is already in {}", self.person, of.name);
+                let origin = context.lists.get(found.list).origin(found.entry.at);
+                draft.unchanged.push(Unchanged { message, origin });
             }
             return;
         }
-        let step = |index, action| Step { list, index, person: self.person.clone(), action };
-        match own {
-            None => {
-                let index = place_for(of.entries, &self.person);
-                decision.steps.push(step(index, Action::Insert(asked.terms.clone())));
+        let (index, action) = match own {
+            None => (place_for(of.entries, &self.person), Action::Insert(asked.terms.clone())),
+            Some(own) if has_ended(own.window, context.now) => (own.index, Action::Replace(asked.terms.clone())),
+            Some(own) if has_gap(own.window, asked.window) => {
+                draft.refusals.push(self.gap(context, &own, asked));
+                return;
             }
-            Some(own) if has_ended(own.window(), scene.now) => {
-                decision.steps.push(step(own.index, Action::Replace(asked.terms.clone())));
-            }
-            Some(own) if has_gap(own.window(), asked.window) => {
-                decision.refusals.extend(self.refuse_gap(scene, &own, &of.name, asked));
-            }
-            Some(own) => decision.steps.push(step(own.index, Action::Change(widened(own.window(), asked)))),
-        }
+            Some(own) => (own.index, Action::Change(widened(own.window, asked))),
+        };
+        draft.steps.push(Step { list, index, person: self.person.clone(), action });
     }
 
-    fn refuse_gap(&self, scene: &Scene<'_>, own: &Found<'_>, name: &ListName, asked: &Asked) -> Option<Problem> {
-        let window = own.window();
+    /// The refusal of two times that one entry cannot cover.
+    fn gap(&self, context: &Context<'_>, own: &Found<'_>, asked: &Asked) -> Problem {
+        let of = context.lists.get(own.list);
         let message = format!(
-            "{} has an entry in {name} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
+            "{} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
             self.person,
-            shown(window),
+            of.name,
+            shown(own.window),
             shown(asked.window)
         );
-        let from = earlier(window.from, asked.window.from).filter(|from| *from > scene.now).map(as_from);
-        let until = later(window.until, asked.window.until).map(as_until);
+        // `None` means no beginning in the first, and no end in the second.
+        let earlier = own.window.from.zip(asked.window.from).map(|(one, other)| one.min(other));
+        let later = own.window.until.zip(asked.window.until).map(|(one, other)| one.max(other));
+        let from = earlier.filter(|from| *from > context.now).map(as_from);
+        let until = later.map(as_until);
         let person = self.person.to_string();
         let mut words = vec!["grant", &person];
-        words.extend(name.words());
+        words.extend(of.name.words());
         words.extend(from.iter().flat_map(|from| ["--from", from]));
         words.extend(until.iter().flat_map(|until| ["--until", until]));
-        let help = format!("to span both times, run: {}", (scene.spell)(&words));
-        Some(Problem::at(&scene.lists.origin(own.list, own.at)?, message).help(help))
+        let help = format!("to span both times, run: {}", (context.spell)(&words));
+        Problem::at(&of.origin(own.entry.at), message).help(help)
     }
 }
 
-pub(super) fn moment(when: Option<&When>, end: End, flag: &str, now: Timestamp) -> Result<Option<Moment>, EditError> {
+pub(super) fn moment(
+    when: Option<&When>,
+    end: fn(WrittenTime) -> Timestamp,
+    flag: &str,
+    now: Timestamp,
+) -> Result<Option<Moment>, EditError> {
     let Some(when) = when else { return Ok(None) };
     let moment = when.moment(end, now);
     moment.map(Some).ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "omit it if there is no limit"))
@@ -139,22 +145,12 @@ fn has_gap(one: Window, other: Window) -> bool {
 fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
-    let turn = |wanted: &Option<Moment>| wanted.clone().map_or(Turn::Drop, Turn::Set);
+    let edit = |wanted: &Option<Moment>| wanted.clone().map_or(FieldEdit::Drop, FieldEdit::Set);
     ChangedTerms {
-        from: if begins_later { turn(&asked.terms.from) } else { Turn::Keep },
-        until: if ends_earlier { turn(&asked.terms.until) } else { Turn::Keep },
-        reason: asked.terms.reason.clone().map_or(Turn::Keep, Turn::Set),
+        from: if begins_later { edit(&asked.terms.from) } else { FieldEdit::Keep },
+        until: if ends_earlier { edit(&asked.terms.until) } else { FieldEdit::Keep },
+        reason: asked.terms.reason.clone().map_or(FieldEdit::Keep, FieldEdit::Set),
     }
-}
-
-/// `None` means no beginning.
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    one.zip(other).map(|(one, other)| one.min(other))
-}
-
-/// `None` means no end.
-fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    one.zip(other).map(|(one, other)| one.max(other))
 }
 
 fn shown(window: Window) -> String {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde_saphyr::granit_parser::{ScalarStyle, Scanner, StrInput, TokenType};
 
-use crate::config::problem::Position;
+use crate::model::Position;
 
 /// A file as tokens. The bytes between tokens are blanks and comments.
 pub(super) struct Layout<'s> {

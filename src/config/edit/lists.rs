@@ -5,25 +5,42 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use crate::config::entry::Entry;
+use crate::config::entry::{Entry, Who};
 use crate::config::file::Declared;
-use crate::config::problem::{Position, quoted};
-use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Terms, Window};
+use crate::config::problem::quoted;
+use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Terms, Window};
 
 /// The name of a list: a group or a roster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ListName {
     Group(GroupName),
     Roster(Arc<str>),
 }
 
+impl ListName {
+    /// The list in the words of a command line.
+    pub(super) fn words(&self) -> Vec<&str> {
+        match self {
+            Self::Group(name) => vec![name.as_str()],
+            Self::Roster(name) => vec!["--roster", name],
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Group(name) => name.as_str(),
+            Self::Roster(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for ListName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Group(name) => write!(f, "group {}", quoted(name.as_str())),
-            Self::Roster(name) => write!(f, "roster {}", quoted(name)),
-        }
+        let kind = if matches!(self, Self::Group(_)) { "group" } else { "roster" };
+        write!(f, "{kind} {}", quoted(self.as_str()))
     }
 }
 
@@ -32,30 +49,33 @@ pub(super) struct List<'d> {
     pub name: ListName,
     /// The group without its members; `None` for a roster.
     pub group: Option<&'d DesiredGroup>,
-    pub file: &'d Arc<str>,
+    pub path: &'d Arc<str>,
     /// The index of the file.
-    pub file_index: usize,
+    pub file: usize,
     /// The position of the list's key.
     pub key: Position,
     pub entries: &'d [Entry],
     /// The rosters that this list uses, also through other rosters.
-    reach: Vec<usize>,
+    pub reach: BTreeSet<usize>,
 }
 
-/// A person's entry in a list.
+impl List<'_> {
+    pub fn mode(&self) -> Option<Mode> {
+        self.group.map(|group| group.mode)
+    }
+
+    pub fn origin(&self, at: Position) -> Origin {
+        Origin::new(self.path, at)
+    }
+}
+
+/// An entry for a person: its list and its index there, and the time that it gives in the list that was searched.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'d> {
     pub list: usize,
     pub index: usize,
-    pub person: &'d PersonRef,
-    pub at: Position,
-    pub terms: Option<&'d Terms>,
-}
-
-impl Found<'_> {
-    pub fn window(&self) -> Window {
-        self.terms.map(|terms| terms.window).unwrap_or_default()
-    }
+    pub entry: &'d Entry,
+    pub window: Window,
 }
 
 pub(super) struct Lists<'d> {
@@ -69,132 +89,127 @@ pub(super) struct Lists<'d> {
 impl<'d> Lists<'d> {
     pub fn new(declared: &'d [Declared]) -> Self {
         let mut all: Vec<List<'d>> = declared.iter().enumerate().flat_map(of_file).collect();
-        all.sort_by_key(|list| (list.file_index, list.key));
+        all.sort_by_key(|list| (list.file, list.key));
         let by_name: BTreeMap<_, _> = all.iter().enumerate().map(|(index, list)| (list.name.clone(), index)).collect();
-        let uses = uses(&all, &by_name);
-        let reaches: Vec<Vec<usize>> = (0..all.len()).map(|index| reach(&uses, index)).collect();
-        for (list, reach) in all.iter_mut().zip(reaches) {
+        let mut lists = Self { all, by_name, additive: BTreeSet::new() };
+        let reaches: Vec<BTreeSet<usize>> = (0..lists.all.len()).map(|index| lists.reach(index)).collect();
+        for (list, reach) in lists.all.iter_mut().zip(reaches) {
             list.reach = reach;
         }
-        let is_additive = |list: &&List<'_>| list.group.is_some_and(|group| group.mode == Mode::Additive);
-        let additive = all.iter().filter(is_additive).flat_map(|list| list.reach.iter().copied()).collect();
-        Self { all, by_name, additive }
+        let additive = lists.all.iter().filter(|list| list.mode() == Some(Mode::Additive));
+        lists.additive = additive.flat_map(|list| list.reach.iter().copied()).collect();
+        lists
     }
 
-    pub fn get(&self, index: usize) -> Option<&List<'d>> {
-        self.all.get(index)
+    #[expect(clippy::indexing_slicing, reason = "every index comes from this list of lists")]
+    pub fn get(&self, index: usize) -> &List<'d> {
+        &self.all[index]
     }
 
     pub fn find(&self, name: &ListName) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &ListName> {
-        self.by_name.keys()
+    fn roster(&self, entry: &Entry) -> Option<usize> {
+        match &entry.who {
+            Who::Roster(name) => self.find(&ListName::Roster(Arc::clone(name))),
+            Who::Person(..) => None,
+        }
     }
 
-    /// The rosters that a list uses, also through other rosters.
-    pub fn rosters_of(&self, index: usize) -> &[usize] {
-        self.get(index).map_or(&[], |list| &list.reach)
+    fn reach(&self, from: usize) -> BTreeSet<usize> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(index) = open.pop() {
+            let used = self.get(index).entries.iter().filter_map(|entry| self.roster(entry));
+            open.extend(used.filter(|roster| seen.insert(*roster)));
+        }
+        seen
+    }
+
+    /// The lists with these indexes, and the rosters that they use.
+    pub fn with_rosters(&self, lists: &[usize]) -> BTreeSet<usize> {
+        lists.iter().flat_map(|list| self.get(*list).reach.iter().chain([list])).copied().collect()
     }
 
     /// The groups whose members this list contributes to: itself, or those that use the roster.
     pub fn groups_of(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let groups = self.all.iter().enumerate().filter(|(_, list)| list.group.is_some());
-        groups.filter(move |(at, list)| *at == index || list.reach.binary_search(&index).is_ok()).map(|(at, _)| at)
+        groups.filter(move |(at, list)| *at == index || list.reach.contains(&index)).map(|(at, _)| at)
     }
 
     /// Whether an entry of this list is needed to end a membership of an additive group.
     pub fn ends_additive(&self, index: usize) -> bool {
-        self.additive.contains(&index)
-            || self.get(index).and_then(|list| list.group).is_some_and(|group| group.mode == Mode::Additive)
+        self.additive.contains(&index) || self.get(index).mode() == Some(Mode::Additive)
     }
 
-    /// The people of a list.
-    pub fn people(&self, index: usize) -> impl Iterator<Item = Found<'d>> + use<'d> {
-        let entries: &'d [Entry] = self.get(index).map_or(&[], |list| list.entries);
-        entries.iter().enumerate().filter_map(move |(at_index, entry)| match entry {
-            Entry::Person { person, at, terms, .. } => {
-                Some(Found { list: index, index: at_index, person, at: *at, terms: terms.as_deref() })
-            }
-            Entry::Roster { .. } => None,
+    /// The people of a list's own entries.
+    pub fn people(&self, index: usize) -> impl Iterator<Item = (&'d PersonRef, Found<'d>)> + use<'d> {
+        let entries: &'d [Entry] = self.get(index).entries;
+        entries.iter().enumerate().filter_map(move |(at, entry)| {
+            Some((entry.person()?, Found { list: index, index: at, entry, window: entry.window() }))
         })
     }
 
     /// A person's own entry in a list.
     pub fn own(&self, index: usize, person: &PersonRef) -> Option<Found<'d>> {
-        self.people(index).find(|found| found.person == person)
+        self.people(index).find_map(|(other, found)| (other == person).then_some(found))
     }
 
-    /// A person's entries in the rosters that a list uses.
+    /// A person's entries in the rosters that a list uses, each with the time that it gives in the list.
     pub fn through_rosters(&self, index: usize, person: &PersonRef) -> Vec<Found<'d>> {
-        self.rosters_of(index).iter().filter_map(|roster| self.own(*roster, person)).collect()
+        let mut found: Vec<Found<'d>> = Vec::new();
+        self.add_nested(index, &Terms::default(), &mut |list, outer| {
+            let Some(own) = self.own(list, person) else { return };
+            let window = own.window.within(outer.window);
+            if !found.iter().any(|other| (other.list, other.window) == (list, window)) {
+                found.push(Found { window, ..own });
+            }
+        });
+        found
     }
 
-    pub fn origin(&self, index: usize, at: Position) -> Option<Origin> {
-        let list = self.get(index)?;
-        Some(Origin { file: Arc::clone(list.file), line: at.line, column: at.column })
+    /// Visits the rosters that a list uses, each with the terms of the `- roster:` entries that lead to it.
+    fn add_nested(&self, index: usize, outer: &Terms, visit: &mut dyn FnMut(usize, &Terms)) {
+        for entry in self.get(index).entries {
+            let Some(roster) = self.roster(entry) else { continue };
+            let terms = entry.terms.as_deref().map_or_else(|| outer.clone(), |own| own.within(outer));
+            visit(roster, &terms);
+            self.add_nested(roster, &terms, visit);
+        }
     }
 }
 
-fn of_file<'d>((file_index, declared): (usize, &'d Declared)) -> Vec<List<'d>> {
+fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = List<'d>> {
+    let reach = BTreeSet::new;
     let rosters = declared.rosters.iter().map(move |roster| List {
         name: ListName::Roster(Arc::clone(&roster.name)),
         group: None,
-        file: &roster.origin.file,
-        file_index,
-        key: place(&roster.origin),
+        path: &roster.origin.file,
+        file,
+        key: roster.origin.position(),
         entries: &roster.entries,
-        reach: Vec::new(),
+        reach: reach(),
     });
     let groups = declared.groups.iter().map(move |declared| List {
         name: ListName::Group(declared.name.clone()),
         group: Some(&declared.group),
-        file: &declared.group.origin.file,
-        file_index,
-        key: place(&declared.group.members_origin),
+        path: &declared.group.origin.file,
+        file,
+        key: declared.group.members_origin.position(),
         entries: &declared.entries,
-        reach: Vec::new(),
+        reach: reach(),
     });
-    rosters.chain(groups).collect()
-}
-
-const fn place(origin: &Origin) -> Position {
-    Position { line: origin.line, column: origin.column }
-}
-
-/// The rosters that each list uses directly.
-fn uses(all: &[List<'_>], by_name: &BTreeMap<ListName, usize>) -> Vec<Vec<usize>> {
-    let named = |entry: &Entry| match entry {
-        Entry::Roster { name, .. } => by_name.get(&ListName::Roster(Arc::clone(name))).copied(),
-        Entry::Person { .. } => None,
-    };
-    all.iter().map(|list| list.entries.iter().filter_map(named).collect()).collect()
-}
-
-/// The rosters that a list uses, also through other rosters, each once.
-fn reach(uses: &[Vec<usize>], from: usize) -> Vec<usize> {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![from];
-    while let Some(index) = open.pop() {
-        let named = uses.get(index).into_iter().flatten();
-        open.extend(named.copied().filter(|roster| seen.insert(*roster)));
-    }
-    seen.into_iter().collect()
+    rosters.chain(groups)
 }
 
 /// Whether the windows together cover this one completely.
 pub(super) fn cover(windows: &mut [Window], wanted: Window) -> bool {
-    windows.sort_by_key(|window| (window.from.is_some(), window.from));
+    windows.sort_by_key(|window| window.from);
     // `None` means no beginning here, and no end below.
     let mut from = wanted.from;
     for window in windows {
-        let begins = match (window.from, from) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(begin), Some(from)) => begin <= from,
-        };
-        if !begins {
+        if window.from > from {
             return false;
         }
         match window.until {

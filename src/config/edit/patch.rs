@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
-use super::step::{Action, ChangedTerms, NewTerms, Step, Turn};
+use super::step::{Action, ChangedTerms, FieldEdit, NewTerms, Step};
 use crate::model::PersonRef;
 
 /// Bytes to replace, by their position in the original text.
@@ -253,9 +253,9 @@ impl Writer<'_, '_> {
     /// Adds terms to an entry that is only an address.
     fn add_terms(&self, item: &Item, terms: &ChangedTerms) -> Option<Vec<Patch>> {
         let in_flow = self.list.style != Style::Block;
-        let set = terms.turns(in_flow).into_iter().filter_map(|(key, turn)| match turn {
-            Turn::Set(value) => Some((key, value)),
-            Turn::Keep | Turn::Drop => None,
+        let set = terms.written(in_flow).into_iter().filter_map(|(key, edit)| match edit {
+            FieldEdit::Set(value) => Some((key, value)),
+            FieldEdit::Keep | FieldEdit::Drop => None,
         });
         let begin = item.bytes.start;
         if in_flow {
@@ -292,14 +292,14 @@ impl Writer<'_, '_> {
         let mut above = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
         let mut fresh: Vec<String> = Vec::new();
         let mut dropped: Vec<usize> = Vec::new();
-        for (key, turn) in terms.turns(false) {
+        for (key, edit) in terms.written(false) {
             let index = pairs.iter().position(|pair| *pair.key == key);
             let pair = index.and_then(|index| pairs.get(index));
-            match (turn, index, pair) {
-                (Turn::Set(value), _, None) => fresh.push(format!("{key}: {value}")),
-                (Turn::Drop, Some(index), _) => dropped.push(index),
-                (turn, _, Some(pair)) => {
-                    if let Turn::Set(value) = turn {
+            match (edit, index, pair) {
+                (FieldEdit::Set(value), _, None) => fresh.push(format!("{key}: {value}")),
+                (FieldEdit::Drop, Some(index), _) => dropped.push(index),
+                (edit, _, Some(pair)) => {
+                    if let FieldEdit::Set(value) = edit {
                         let ending = if pair.keeps_line_ends { layout.line_ending(pair.value.start) } else { "" };
                         patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
                     }
@@ -350,13 +350,13 @@ impl Writer<'_, '_> {
 fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
     let mut patches = Vec::new();
     let mut fresh = String::new();
-    for (key, turn) in terms.turns(true) {
+    for (key, edit) in terms.written(true) {
         let index = pairs.iter().position(|pair| *pair.key == key);
         let pair = index.and_then(|index| pairs.get(index));
-        match (turn, index, pair) {
-            (Turn::Set(value), _, Some(pair)) => patches.push(Patch { bytes: pair.value.clone(), text: value }),
-            (Turn::Set(value), ..) => fresh.push_str(&format!(", {key}: {value}")),
-            (Turn::Drop, Some(index), Some(pair)) => {
+        match (edit, index, pair) {
+            (FieldEdit::Set(value), _, Some(pair)) => patches.push(Patch { bytes: pair.value.clone(), text: value }),
+            (FieldEdit::Set(value), ..) => fresh.push_str(&format!(", {key}: {value}")),
+            (FieldEdit::Drop, Some(index), Some(pair)) => {
                 let previous = index.checked_sub(1).and_then(|index| pairs.get(index));
                 let next = pairs.get(index + 1);
                 patches.push(Patch::delete(match (previous, next) {
@@ -376,7 +376,7 @@ fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
 }
 
 fn block_entry(indent: &str, ending: &str, person: &PersonRef, terms: &NewTerms) -> String {
-    let pairs = terms.pairs(person, false);
+    let pairs = terms.written(person, false);
     if let [("email", address)] = pairs.as_slice() {
         return format!("{indent}- {address}");
     }
@@ -385,7 +385,7 @@ fn block_entry(indent: &str, ending: &str, person: &PersonRef, terms: &NewTerms)
 }
 
 fn flow_entry(person: &PersonRef, terms: &NewTerms) -> String {
-    let pairs = terms.pairs(person, true);
+    let pairs = terms.written(person, true);
     if let [("email", address)] = pairs.as_slice() {
         return address.clone();
     }

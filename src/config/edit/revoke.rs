@@ -1,18 +1,16 @@
-//! `revoke`: the steps that end a person's memberships, and the reasons against them.
+//! `revoke`: the steps that end a person's memberships, and the reasons against them. `prune`: those that delete entries
+//! that ended long ago.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{check_end, moment};
 use super::lists::{Found, ListName, has_ended};
-use super::step::{Action, ChangedTerms, Step, Turn};
-use super::when::{Moment, When, whole_second};
-use super::{Decision, EditError, Scene, Uncompared};
-use crate::config::nearest::nearest;
-use crate::config::problem::Problem;
-use crate::config::time::End;
-use crate::model::{Mode, PersonRef, Window};
+use super::step::{Action, ChangedTerms, FieldEdit, Moment, Step, When, whole_second};
+use super::{Context, Draft, EditError, Unchanged, Uncompared};
+use crate::config::problem::{Problem, nearest};
+use crate::model::{Mode, PersonRef, Window, WrittenTime};
 
 #[derive(Clone, Debug)]
 pub struct Revoke {
@@ -22,59 +20,85 @@ pub struct Revoke {
     pub until: Option<When>,
 }
 
-/// The state of the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    pub older_than: SignedDuration,
+}
+
+impl Prune {
+    pub(super) fn draft(self, context: &Context<'_>) -> Draft {
+        let mut draft = Draft::default();
+        let mut kept = 0;
+        for list in 0..context.lists.all.len() {
+            let keeps = context.lists.ends_additive(list);
+            for (person, found) in context.lists.people(list) {
+                let ended = found.window.until.filter(|until| context.now.duration_since(*until) > self.older_than);
+                match (ended, keeps) {
+                    (None, _) => {}
+                    (Some(_), true) => kept += 1,
+                    (Some(_), false) => {
+                        let (index, person) = (found.index, person.clone());
+                        draft.steps.push(Step { list, index, person, action: Action::Remove });
+                    }
+                }
+            }
+        }
+        Draft { kept: Some(kept), ..draft }
+    }
+}
+
+/// A revoke while it is drafted.
 struct Revoking<'r, 'd> {
-    scene: &'r Scene<'d>,
+    context: &'r Context<'d>,
     person: &'r PersonRef,
     /// The named lists.
     named: Vec<usize>,
     everywhere: bool,
     until: Option<Moment>,
-    decision: Decision,
+    draft: Draft,
 }
 
 impl Revoke {
-    pub(super) fn decide(&self, scene: &Scene<'_>) -> Result<Decision, EditError> {
-        let until = moment(self.until.as_ref(), End::Until, "--until", scene.now)?;
+    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+        let until = moment(self.until.as_ref(), WrittenTime::end, "--until", context.now)?;
         if let Some(until) = &until {
-            check_end(until, scene.now)?;
+            check_end(until, context.now)?;
         }
         let named = match &self.lists {
-            Some(lists) => scene.named(lists)?,
-            None => (0..scene.lists.all.len()).collect(),
+            Some(lists) => context.named(lists)?,
+            None => (0..context.lists.all.len()).collect(),
         };
         let everywhere = self.lists.is_none();
-        let decision = Decision::default();
-        let mut revoking = Revoking { scene, person: &self.person, named, everywhere, until, decision };
+        let draft = Draft::default();
+        let mut revoking = Revoking { context, person: &self.person, named, everywhere, until, draft };
         revoking.list_uncompared();
-        revoking.decide_named()?;
+        revoking.draft_named()?;
         revoking.guard();
         revoking.note_who_stays();
-        Ok(revoking.decision)
+        Ok(revoking.draft)
     }
 }
 
 impl Revoking<'_, '_> {
     /// When the revoke takes effect.
     fn effect(&self) -> Timestamp {
-        self.until.as_ref().map_or(self.scene.now, |until| until.time)
+        self.until.as_ref().map_or(self.context.now, |until| until.time)
     }
 
-    fn decide_named(&mut self) -> Result<(), EditError> {
-        let lists = &self.scene.lists;
+    fn draft_named(&mut self) -> Result<(), EditError> {
+        let lists = &self.context.lists;
         let mut nowhere = true;
         for list in self.named.clone() {
+            let of = lists.get(list);
             let own = lists.own(list, self.person);
             let through = if self.everywhere { Vec::new() } else { lists.through_rosters(list, self.person) };
             nowhere &= own.is_none() && through.is_empty();
             if let Some(own) = own {
-                self.end(own);
+                self.end(&own);
             } else if through.is_empty() && !self.everywhere {
-                let name = lists.get(list).map(|list| list.name.to_string()).unwrap_or_default();
-                self.decision.notes.push(format!("{} is not in {name}", self.person));
+                self.draft.notes.push(format!("{} is not in {}", self.person, of.name));
             }
-            let is_group = lists.get(list).is_some_and(|list| list.group.is_some());
-            if is_group || own.is_none() {
+            if of.group.is_some() || own.is_none() {
                 self.refuse_remaining(list, own.is_some(), &through);
             }
         }
@@ -82,41 +106,42 @@ impl Revoking<'_, '_> {
     }
 
     /// Ends the person's own entry.
-    fn end(&mut self, own: Found<'_>) {
-        let scene = self.scene;
-        let window = own.window();
-        let stays_written = scene.lists.ends_additive(own.list);
+    fn end(&mut self, own: &Found<'_>) {
+        let (context, window) = (self.context, own.window);
+        let stays_written = context.lists.ends_additive(own.list);
         let action = match &self.until {
             None if !stays_written => Action::Remove,
-            _ if has_ended(window, self.effect()) => {
-                let name = scene.lists.get(own.list).map(|list| list.name.to_string()).unwrap_or_default();
-                self.decision.unchanged(
-                    scene,
-                    &own,
-                    format!("{} has an entry in {name} that already ends by then", self.person),
-                );
-                return;
-            }
-            None if window.from.is_some_and(|from| from > scene.now) => Action::Remove,
-            None => Action::Change(ended_now(window, scene.now)),
+            _ if has_ended(window, self.effect()) => return self.leave(own),
+            None if window.from.is_some_and(|from| from > context.now) => Action::Remove,
+            None => Action::Change(ended_now(window, context.now)),
             Some(until) if window.from.is_some_and(|from| from >= until.time) => Action::Remove,
             Some(until) => {
-                Action::Change(ChangedTerms { from: Turn::Keep, until: Turn::Set(until.clone()), reason: Turn::Keep })
+                let until = FieldEdit::Set(until.clone());
+                Action::Change(ChangedTerms { from: FieldEdit::Keep, until, reason: FieldEdit::Keep })
             }
         };
-        self.decision.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
+        self.draft.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
+    }
+
+    /// Leaves an entry that ends early enough.
+    fn leave(&mut self, found: &Found<'_>) {
+        let of = self.context.lists.get(found.list);
+        let message = format!("{} has an entry in {} that already ends by then", self.person, of.name);
+        self.draft.unchanged.push(Unchanged { message, origin: of.origin(found.entry.at) });
     }
 
     /// Refuses an edit that leaves the person in a list through rosters that are not named.
     fn refuse_remaining(&mut self, list: usize, has_own: bool, through: &[Found<'_>]) {
-        let scene = self.scene;
-        let Some(of) = scene.lists.get(list) else { return };
-        for found in through.iter().filter(|found| !self.named.contains(&found.list)) {
-            let Some(roster) = scene.lists.get(found.list) else { continue };
-            if has_ended(found.window(), self.effect()) {
-                let message = format!("{} has an entry in {} that already ends by then", self.person, roster.name);
+        let lists = &self.context.lists;
+        let of = lists.get(list);
+        for found in through {
+            if self.named.contains(&found.list) {
+                continue;
+            }
+            let roster = lists.get(found.list);
+            if has_ended(found.window, self.effect()) {
                 if !has_own {
-                    self.decision.unchanged(scene, found, message);
+                    self.leave(found);
                 }
                 continue;
             }
@@ -131,27 +156,26 @@ impl Revoking<'_, '_> {
             let mut words = vec!["revoke", &person];
             words.extend(roster.name.words());
             words.extend(self.until.iter().flat_map(|until| ["--until", &until.text]));
-            let command = (scene.spell)(&words);
-            let others = scene.lists.groups_of(found.list).filter(|group| !self.named.contains(group));
-            let others: Vec<String> =
-                others.filter_map(|group| scene.lists.get(group)).map(|group| group.name.to_string()).collect();
+            let command = (self.context.spell)(&words);
+            let others = lists.groups_of(found.list).filter(|group| !self.named.contains(group));
+            let others: Vec<String> = others.map(|group| lists.get(group).name.to_string()).collect();
             let touched = match others.is_empty() {
                 true => "no other group uses it".to_owned(),
                 false => format!("it also gives members to {}", others.join(", ")),
             };
-            if let Some(origin) = scene.lists.origin(found.list, found.at) {
-                let help = format!("run: {command} ({touched})");
-                self.decision.refusals.push(Problem::at(&origin, message).help(help));
-            }
+            let help = format!("run: {command} ({touched})");
+            self.draft.refusals.push(Problem::at(&roster.origin(found.entry.at), message).help(help));
         }
     }
 
     fn unknown_person(&self) -> EditError {
-        let lists = &self.scene.lists;
-        let reached = self.named.iter().flat_map(|list| lists.rosters_of(*list).iter().chain([list]));
-        let reached: BTreeSet<usize> = reached.copied().collect();
-        let known: Vec<String> =
-            reached.iter().flat_map(|list| lists.people(*list)).map(|found| found.person.to_string()).collect();
+        let lists = &self.context.lists;
+        let known: Vec<String> = lists
+            .with_rosters(&self.named)
+            .into_iter()
+            .flat_map(|list| lists.people(list))
+            .map(|(person, _)| person.to_string())
+            .collect();
         let text = self.person.to_string();
         let help = match nearest(&text, known.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean {meant}?"),
@@ -160,62 +184,60 @@ impl Revoking<'_, '_> {
         let place = match self.everywhere {
             true => "in any group or roster of the files".to_owned(),
             false => {
-                let names = self.named.iter().filter_map(|list| lists.get(*list)).map(|list| list.name.to_string());
+                let names = self.named.iter().map(|list| lists.get(*list).name.to_string());
                 format!("in {}", names.collect::<Vec<_>>().join(" or "))
             }
         };
-        let uncompared = self.decision.uncompared.clone();
+        let uncompared = self.draft.uncompared.clone();
         EditError::Usage { message: format!("{} is not {place}", self.person), help, uncompared }
     }
 
     /// Refuses what the settings forbid.
     fn guard(&mut self) {
-        let scene = self.scene;
-        if self.decision.steps.is_empty() && self.decision.refusals.is_empty() {
+        let context = self.context;
+        if self.draft.steps.is_empty() && self.draft.refusals.is_empty() {
             return;
         }
-        let protected = scene.desired.settings.protected.iter().find(|protected| protected.person == *self.person);
-        if let Some(protected) = protected {
+        let protected = context.files.desired.settings.protected.iter();
+        if let Some(protected) = protected.clone().find(|protected| protected.person == *self.person) {
             let message = format!("{} is protected and cannot be removed from any group", self.person);
             let help = "remove the person from `protected` first, in a separate change";
-            self.decision.refusals.push(Problem::at(&protected.origin, message).help(help));
+            self.draft.refusals.push(Problem::at(&protected.origin, message).help(help));
         }
         let ended: BTreeMap<usize, Option<Window>> =
-            self.decision.steps.iter().map(|step| (step.list, after(step, scene))).collect();
-        let lists = &scene.lists;
-        let touched: BTreeSet<usize> = ended.keys().flat_map(|list| lists.groups_of(*list)).collect();
+            self.draft.steps.iter().map(|step| (step.list, after(step, context))).collect();
+        let touched: BTreeSet<usize> = ended.keys().flat_map(|list| context.lists.groups_of(*list)).collect();
         for group in touched {
-            self.decision.note_observed(scene, group);
+            self.draft.note_observed(context, group);
             self.guard_group(group, &ended);
         }
     }
 
     fn guard_group(&mut self, list: usize, ended: &BTreeMap<usize, Option<Window>>) {
-        let scene = self.scene;
-        let Some((of, group)) = scene.lists.get(list).and_then(|of| Some((of, of.group?))) else { return };
+        let context = self.context;
+        let of = context.lists.get(list);
         // In other groups the list is not complete; the plan counts their members.
-        if group.mode != Mode::Exact {
-            return;
-        }
+        let Some(group) = of.group.filter(|group| group.mode == Mode::Exact) else { return };
+        let ListName::Group(name) = &of.name else { return };
+        let members = context.files.desired.groups.get(name).into_iter().flat_map(|group| &group.members);
         let time = self.effect();
-        let sources = || scene.lists.rosters_of(list).iter().copied().chain([list]);
-        let own: Vec<Found<'_>> = sources().filter_map(|source| scene.lists.own(source, self.person)).collect();
-        let before = own.iter().any(|found| found.window().contains(time));
+        let lists = &context.lists;
+        let own = lists.own(list, self.person).into_iter().chain(lists.through_rosters(list, self.person));
+        let own: Vec<Found<'_>> = own.collect();
         let stays = |found: &Found<'_>| match ended.get(&found.list) {
-            Some(window) => window.is_some_and(|window| window.contains(time)),
-            None => found.window().contains(time),
+            Some(window) => window.is_some_and(|window| window.within(found.window).contains(time)),
+            None => found.window.contains(time),
         };
-        if !before || own.iter().any(stays) {
+        if !own.iter().any(|found| found.window.contains(time)) || own.iter().any(stays) {
             return;
         }
-        let people = sources().flat_map(|source| scene.lists.people(source));
-        let present = people.filter(|found| found.window().contains(time)).map(|found| found.person);
+        let present = members.filter(|member| member.belongs_at(time)).map(|member| &member.person);
         let left = (present.collect::<HashSet<_>>().len() as u64).saturating_sub(1);
         let name = &of.name;
         if left == 0 && !group.allow_empty.value {
             let message = format!("{name} would be left empty");
             let help = "add somebody else first, or set `allow_empty: true`";
-            self.decision.refusals.push(Problem::at(&group.members_origin, message).help(help));
+            self.draft.refusals.push(Problem::at(&group.members_origin, message).help(help));
         }
         if let Some(least) = &group.min_members
             && left < least.value
@@ -223,28 +245,26 @@ impl Revoking<'_, '_> {
             let message = format!("{name} would be left with {left}, and `min_members` is {}", least.value);
             let origin = least.origin.as_ref().unwrap_or(&group.origin);
             let help = "add somebody else first, or lower `min_members`";
-            self.decision.refusals.push(Problem::at(origin, message).help(help));
+            self.draft.refusals.push(Problem::at(origin, message).help(help));
         }
     }
 
     /// Adds a remark for each group in which the person stays although a roster loses them.
     fn note_who_stays(&mut self) {
-        let lists = &self.scene.lists;
+        let lists = &self.context.lists;
         let time = self.effect();
-        let edited: BTreeSet<usize> = self.decision.steps.iter().map(|step| step.list).collect();
-        let is_roster = |list: &&usize| lists.get(**list).is_some_and(|list| list.group.is_none());
-        let groups: BTreeSet<usize> =
-            edited.iter().filter(is_roster).flat_map(|roster| lists.groups_of(*roster)).collect();
+        let edited: BTreeSet<usize> = self.draft.steps.iter().map(|step| step.list).collect();
+        let rosters = edited.iter().filter(|list| lists.get(**list).group.is_none());
+        let groups: BTreeSet<usize> = rosters.flat_map(|roster| lists.groups_of(*roster)).collect();
         for group in groups.into_iter().filter(|group| !self.named.contains(group)) {
-            let Some(of) = lists.get(group) else { continue };
             let mut entries = lists.through_rosters(group, self.person);
             entries.extend(lists.own(group, self.person));
-            for found in entries.iter().filter(|found| !edited.contains(&found.list)) {
-                let through = lists.get(found.list).filter(|list| list.group.is_none());
-                let through = through.map(|roster| format!(" through {}", roster.name)).unwrap_or_default();
-                if let (false, Some(origin)) = (has_ended(found.window(), time), lists.origin(found.list, found.at)) {
-                    self.decision.notes.push(format!("{} stays in {}{through}: {origin}", self.person, of.name));
-                }
+            for found in entries.iter().filter(|found| !edited.contains(&found.list) && !has_ended(found.window, time))
+            {
+                let of = lists.get(found.list);
+                let through = if of.group.is_none() { format!(" through {}", of.name) } else { String::new() };
+                let place = of.origin(found.entry.at);
+                self.draft.notes.push(format!("{} stays in {}{through}: {place}", self.person, lists.get(group).name));
             }
         }
     }
@@ -252,49 +272,34 @@ impl Revoking<'_, '_> {
     /// Lists the entries by id or by address, those of `protected` included, that may mean the same person but cannot
     /// be compared.
     fn list_uncompared(&mut self) {
-        let lists = &self.scene.lists;
-        let sources = self.named.iter().flat_map(|list| lists.rosters_of(*list).iter().chain([list]));
-        let sources: BTreeSet<usize> = sources.copied().collect();
-        let listed = sources.into_iter().flat_map(|list| lists.people(list));
-        let listed = listed.filter_map(|found| Some((found.person, lists.origin(found.list, found.at)?)));
-        let protected = self.scene.desired.settings.protected.iter();
+        let lists = &self.context.lists;
+        let place = |found: Found<'_>| lists.get(found.list).origin(found.entry.at);
+        let listed = lists.with_rosters(&self.named).into_iter().flat_map(|list| lists.people(list));
+        let listed = listed.map(|(person, found)| (person, place(found)));
+        let protected = self.context.files.desired.settings.protected.iter();
         let protected = protected.map(|protected| (&protected.person, protected.origin.clone()));
-        for (person, origin) in listed.chain(protected) {
-            let differs = matches!(
-                (self.person, person),
-                (PersonRef::Email(_), PersonRef::Id(_)) | (PersonRef::Id(_), PersonRef::Email(_))
-            );
-            if differs {
-                self.decision.uncompared.push(Uncompared { person: person.clone(), origin });
-            }
-        }
-        self.decision.uncompared.sort_by(|a, b| a.origin.cmp(&b.origin));
+        let differs = |person: &PersonRef| std::mem::discriminant(person) != std::mem::discriminant(self.person);
+        let uncompared = listed.chain(protected).filter(|(person, _)| differs(person));
+        self.draft.uncompared =
+            uncompared.map(|(person, origin)| Uncompared { person: person.clone(), origin }).collect();
+        self.draft.uncompared.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
 }
 
 /// Ends a membership now. A beginning within this second is dropped, because it would not be before the end.
 fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
     let end = Some(whole_second(now)).filter(|end| window.from.is_none_or(|from| from < *end)).unwrap_or(now);
-    let begins = if window.from.is_some_and(|from| from >= end) { Turn::Drop } else { Turn::Keep };
+    let begins = if window.from.is_some_and(|from| from >= end) { FieldEdit::Drop } else { FieldEdit::Keep };
     let until = Moment { text: end.to_string(), time: end };
-    ChangedTerms { from: begins, until: Turn::Set(until), reason: Turn::Keep }
+    ChangedTerms { from: begins, until: FieldEdit::Set(until), reason: FieldEdit::Keep }
 }
 
-fn after(step: &Step, scene: &Scene<'_>) -> Option<Window> {
-    let before = scene.lists.own(step.list, &step.person).map(|found| found.window()).unwrap_or_default();
+/// The time that the entry of a step gives after it.
+fn after(step: &Step, context: &Context<'_>) -> Option<Window> {
+    let before = context.lists.own(step.list, &step.person).map(|found| found.window).unwrap_or_default();
     match &step.action {
         Action::Remove => None,
         Action::Change(terms) => Some(terms.window(before)),
         Action::Insert(terms) | Action::Replace(terms) => Some(terms.window()),
-    }
-}
-
-impl ListName {
-    /// The list in the words of a command line.
-    pub(super) fn words(&self) -> Vec<&str> {
-        match self {
-            Self::Group(name) => vec![name.as_str()],
-            Self::Roster(name) => vec!["--roster", name],
-        }
     }
 }

@@ -1,11 +1,92 @@
-//! One change of one list, and the list's entries after it.
+//! One change of one list: how it reads in YAML, and what it makes of the tree of a file.
 
 use std::sync::Arc;
 
-use super::when::Moment;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+
+use super::lists::ListName;
 use crate::config::entry::Entry;
-use crate::config::yaml::scalar;
-use crate::model::{PersonRef, Window};
+use crate::config::node::{Node, Value, scalar};
+use crate::model::{Period, PersonRef, Position, Window, WrittenTime};
+
+/// A time in a request: a time as in the files, or a duration from now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    Written(String, WrittenTime),
+    In(Period),
+}
+
+/// A time as it is written into a file, and its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub text: String,
+    pub time: Timestamp,
+}
+
+impl std::str::FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(duration) = text.strip_prefix('+') {
+            let period = duration.parse().map_err(|error| format!("{error}; {}", Period::HELP))?;
+            return Ok(Self::In(period));
+        }
+        let time: WrittenTime = text.parse().map_err(|error: crate::model::TimeError| {
+            format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help())
+        })?;
+        Ok(Self::Written(text.into(), time))
+    }
+}
+
+impl When {
+    /// The time as written at one end of a window: [`WrittenTime::start`] or [`WrittenTime::end`]. `None` if it is out
+    /// of range.
+    pub(super) fn moment(&self, end: fn(WrittenTime) -> Timestamp, now: Timestamp) -> Option<Moment> {
+        let text = match self {
+            Self::Written(text, time) => return Some(Moment { text: text.clone(), time: end(*time) }),
+            Self::In(period) if period.is_days() => {
+                let days = Span::new().try_days(period.length().as_hours() / 24).ok()?;
+                now.to_zoned(TimeZone::UTC).date().checked_add(days).ok()?.to_string()
+            }
+            Self::In(period) => whole_second(now.checked_add(period.length()).ok()?).to_string(),
+        };
+        let time = end(text.parse().ok()?);
+        Some(Moment { text, time })
+    }
+}
+
+/// A length of time on the command line, such as `12h`, `30d` or `8w`.
+///
+/// # Errors
+///
+/// If the text is not a [`Period`].
+pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
+    let period: Period = text.parse().map_err(|error| format!("{error}; {}", Period::HELP))?;
+    Ok(period.length())
+}
+
+pub(super) fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// An end as a file writes it: the last day, or the first instant after.
+pub(super) fn as_until(time: Timestamp) -> String {
+    let civil = time.to_zoned(TimeZone::UTC).datetime();
+    match civil.date().yesterday() {
+        Ok(last_day) if civil.time() == jiff::civil::Time::midnight() => last_day.to_string(),
+        _ => time.to_string(),
+    }
+}
+
+/// A beginning as a file writes it: a day, or an instant.
+pub(super) fn as_from(time: Timestamp) -> String {
+    let civil = time.to_zoned(TimeZone::UTC).datetime();
+    match civil.time() == jiff::civil::Time::midnight() {
+        true => civil.date().to_string(),
+        false => time.to_string(),
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -36,30 +117,31 @@ pub(super) struct NewTerms {
 /// The changes of an entry's terms.
 #[derive(Clone, Debug)]
 pub(super) struct ChangedTerms {
-    pub from: Turn<Moment>,
-    pub until: Turn<Moment>,
-    pub reason: Turn<Arc<str>>,
+    pub from: FieldEdit<Moment>,
+    pub until: FieldEdit<Moment>,
+    pub reason: FieldEdit<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Turn<T> {
+pub(super) enum FieldEdit<T> {
     Keep,
     Drop,
     Set(T),
 }
 
 impl NewTerms {
-    /// The keys and values of the entry, as written.
-    pub fn pairs(&self, person: &PersonRef, in_flow: bool) -> Vec<(&'static str, String)> {
-        let text = |text: &str| scalar(text, in_flow);
-        let who = match person {
-            PersonRef::Email(email) => ("email", text(email.as_str())),
-            PersonRef::Id(id) => ("id", text(id.as_str())),
-        };
+    /// The keys and values of the entry.
+    fn pairs(&self, person: &PersonRef) -> impl Iterator<Item = (&'static str, String)> {
+        let key = if matches!(person, PersonRef::Email(_)) { "email" } else { "id" };
         let from = self.from.as_ref().map(|moment| ("from", moment.text.clone()));
         let until = self.until.as_ref().map(|moment| ("until", moment.text.clone()));
-        let reason = self.reason.as_deref().map(|reason| ("reason", text(reason)));
-        [Some(who), from, until, reason].into_iter().flatten().collect()
+        let reason = self.reason.as_deref().map(|reason| ("reason", reason.to_owned()));
+        [Some((key, person.to_string())), from, until, reason].into_iter().flatten()
+    }
+
+    /// The keys and values of the entry, as written.
+    pub fn written(&self, person: &PersonRef, in_flow: bool) -> Vec<(&'static str, String)> {
+        self.pairs(person).map(|(key, value)| (key, written(key, value, in_flow))).collect()
     }
 
     pub fn window(&self) -> Window {
@@ -69,31 +151,41 @@ impl NewTerms {
 }
 
 impl ChangedTerms {
-    /// The change of each key, with the new value as written.
-    pub fn turns(&self, in_flow: bool) -> [(&'static str, Turn<String>); 3] {
+    /// The change of each key.
+    fn pairs(&self) -> [(&'static str, FieldEdit<String>); 3] {
         [
             ("from", self.from.map(|moment| moment.text.clone())),
             ("until", self.until.map(|moment| moment.text.clone())),
-            ("reason", self.reason.map(|reason| scalar(reason, in_flow))),
+            ("reason", self.reason.map(|reason| reason.to_string())),
         ]
     }
 
+    /// The change of each key, with the new value as written.
+    pub fn written(&self, in_flow: bool) -> [(&'static str, FieldEdit<String>); 3] {
+        self.pairs().map(|(key, edit)| (key, edit.map(|value| written(key, value.clone(), in_flow))))
+    }
+
     pub fn window(&self, before: Window) -> Window {
-        let time = |turn: &Turn<Moment>, before| match turn {
-            Turn::Keep => before,
-            Turn::Drop => None,
-            Turn::Set(moment) => Some(moment.time),
+        let time = |edit: &FieldEdit<Moment>, before| match edit {
+            FieldEdit::Keep => before,
+            FieldEdit::Drop => None,
+            FieldEdit::Set(moment) => Some(moment.time),
         };
         Window { from: time(&self.from, before.from), until: time(&self.until, before.until) }
     }
 }
 
-impl<T> Turn<T> {
-    pub fn map<U>(&self, value: impl FnOnce(&T) -> U) -> Turn<U> {
+/// A value as YAML. Times need no quotes, whatever they look like: every text of a time is read as text.
+fn written(key: &str, value: String, in_flow: bool) -> String {
+    if matches!(key, "from" | "until") { value } else { scalar(&value, in_flow) }
+}
+
+impl<T> FieldEdit<T> {
+    pub fn map<U>(&self, value: impl FnOnce(&T) -> U) -> FieldEdit<U> {
         match self {
-            Self::Keep => Turn::Keep,
-            Self::Drop => Turn::Drop,
-            Self::Set(set) => Turn::Set(value(set)),
+            Self::Keep => FieldEdit::Keep,
+            Self::Drop => FieldEdit::Drop,
+            Self::Set(set) => FieldEdit::Set(value(set)),
         }
     }
 }
@@ -102,8 +194,8 @@ impl<T> Turn<T> {
 pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
     let PersonRef::Email(email) = person else { return entries.len() };
     let addresses = || {
-        entries.iter().enumerate().filter_map(|(index, entry)| match entry {
-            Entry::Person { person: PersonRef::Email(email), .. } => Some((index, email)),
+        entries.iter().enumerate().filter_map(|(index, entry)| match entry.person() {
+            Some(PersonRef::Email(email)) => Some((index, email)),
             _ => None,
         })
     };
@@ -111,4 +203,131 @@ pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
         return entries.len();
     }
     addresses().find(|(_, other)| *other > email).map_or(entries.len(), |(index, _)| index)
+}
+
+/// Makes the steps of one list, which are in the order of its entries, in the tree of its file. `None` if the tree does
+/// not have such a list.
+pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -> Option<()> {
+    let path = match list {
+        ListName::Group(name) => vec!["groups", name.as_str(), "members"],
+        ListName::Roster(name) => vec!["rosters", name],
+    };
+    let node = path.into_iter().try_fold(tree, |node, key| match &mut node.value {
+        Value::Mapping(pairs) => pairs.iter_mut().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node),
+        _ => None,
+    })?;
+    let Value::Sequence(items) = &mut node.value else { return None };
+    let mut steps = steps.iter().peekable();
+    let mut edited = Vec::with_capacity(items.len());
+    for (index, item) in std::mem::take(items).into_iter().enumerate() {
+        let mut item = Some(item);
+        while let Some(step) = steps.next_if(|step| step.index == index) {
+            match &step.action {
+                Action::Insert(terms) => edited.push(entry(&step.person, terms)),
+                Action::Remove => item = None,
+                Action::Replace(terms) => item = Some(entry(&step.person, terms)),
+                Action::Change(terms) => item = Some(changed(item?, terms)?),
+            }
+        }
+        edited.extend(item);
+    }
+    for step in steps {
+        let Action::Insert(terms) = &step.action else { return None };
+        edited.push(entry(&step.person, terms));
+    }
+    *items = edited;
+    Some(())
+}
+
+/// A node that is compared by its content only.
+fn node(value: Value<'_>) -> Node<'_> {
+    Node { at: Position { line: 0, column: 0 }, value }
+}
+
+fn entry<'s>(person: &PersonRef, terms: &NewTerms) -> Node<'s> {
+    let text = |text: String| node(Value::Text(text.into()));
+    let mut pairs: Vec<_> = terms.pairs(person).map(|(key, value)| (text(key.into()), text(value))).collect();
+    match (person, pairs.as_slice()) {
+        (PersonRef::Email(_), [_]) => pairs.remove(0).1,
+        _ => node(Value::Mapping(pairs)),
+    }
+}
+
+fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
+    let text = |text: &str| node(Value::Text(text.to_owned().into()));
+    let mut pairs = match item.value {
+        Value::Text(_) => vec![(text("email"), item)],
+        Value::Mapping(pairs) => pairs,
+        _ => return None,
+    };
+    for (key, edit) in terms.pairs() {
+        let FieldEdit::Keep = edit else {
+            pairs.retain(|(name, _)| name.text() != Some(key));
+            if let FieldEdit::Set(value) = edit {
+                pairs.push((text(key), text(&value)));
+            }
+            continue;
+        };
+    }
+    Some(node(Value::Mapping(pairs)))
+}
+
+/// Whether two trees have the same content, at any positions. The order of keys has no meaning.
+pub(super) fn same(one: &Node<'_>, other: &Node<'_>) -> bool {
+    match (&one.value, &other.value) {
+        (Value::Text(one), Value::Text(other))
+        | (Value::Typed(one), Value::Typed(other))
+        | (Value::Null(one), Value::Null(other)) => one == other,
+        (Value::Sequence(one), Value::Sequence(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Mapping(one), Value::Mapping(other)) => {
+            let equal = |a: &(Node<'_>, Node<'_>), b: &(Node<'_>, Node<'_>)| same(&a.0, &b.0) && same(&a.1, &b.1);
+            let has = |(index, pair)| {
+                other.get(index).is_some_and(|found| equal(pair, found)) || other.iter().any(|found| equal(pair, found))
+            };
+            one.len() == other.len() && one.iter().enumerate().all(has)
+        }
+        _ => false,
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str, end: fn(WrittenTime) -> Timestamp) -> String {
+        let now = "2026-12-01T12:00:00.75Z".parse().unwrap();
+        let moment = text.parse::<When>().unwrap().moment(end, now).unwrap();
+        format!("{} = {}", moment.text, moment.time)
+    }
+
+    #[test]
+    fn hours_become_an_instant_days_a_date() {
+        assert_eq!(moment("+8h", WrittenTime::end), "2026-12-01T20:00:00Z = 2026-12-01T20:00:00Z");
+        assert_eq!(moment("+14d", WrittenTime::end), "2026-12-15 = 2026-12-16T00:00:00Z");
+        assert_eq!(moment("+2w", WrittenTime::start), "2026-12-15 = 2026-12-15T00:00:00Z");
+        assert_eq!(moment("2026-12-24", WrittenTime::end), "2026-12-24 = 2026-12-25T00:00:00Z");
+        let offset = "2026-12-24T18:00:00+01:00";
+        assert_eq!(moment(offset, WrittenTime::start), format!("{offset} = 2026-12-24T17:00:00Z"));
+    }
+
+    #[test]
+    fn other_times_are_refused() {
+        for text in ["", "+", "8h", "+8", "+8m", "+-8h", "+1.5h", "+h", "tomorrow", "2026-13-01", "2026-12-01T09:00:00"]
+        {
+            assert!(text.parse::<When>().is_err(), "{text:?}");
+        }
+        for text in ["", "30", "d", "-1d", "+1d", "1.5d", "30 d", "99999999999999999999d", "9223372036854775807w"] {
+            assert!(parse_age(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn out_of_range_time_is_refused() {
+        for text in ["+9223372036854775807h", "+9223372036854775807d", "+99999999d", "+090d"] {
+            assert!(text.parse::<When>().is_err(), "{text}");
+        }
+        let now = "2026-12-01T12:00:00Z".parse().unwrap();
+        assert_eq!("+8766000d".parse::<When>().unwrap().moment(WrittenTime::end, now), None);
+    }
 }

@@ -7,6 +7,7 @@ mod revoked;
 mod shapes;
 
 use super::*;
+use crate::config::parse;
 use crate::config::tests::sources;
 
 const NOW: &str = "2026-12-01T12:00:00Z";
@@ -55,23 +56,31 @@ fn try_edit(files: &[(&str, &str)], line: &str) -> Result<Edited, EditError> {
     edit(&sources(files), &request(line), NOW.parse().unwrap(), &spell)
 }
 
+/// A possible edit, or the text of the error or the refusal.
+fn outcome(files: &[(&str, &str)], line: &str) -> Result<Edited, String> {
+    let edited = try_edit(files, line).map_err(|error| shown(&error))?;
+    match &edited.problems {
+        None => Ok(edited),
+        Some(problems) => Err(format!("refused: {}", problems.to_string().replace("error: ", ""))),
+    }
+}
+
 /// The edited file.
 fn edited(text: &str, line: &str) -> String {
-    let edited = try_edit(&[("a.yaml", text)], line).unwrap_or_else(|error| panic!("{}", shown(&error)));
-    edited.files.get(&0).map_or(text.to_owned(), |bytes| String::from_utf8(bytes.clone()).unwrap())
+    let edited = outcome(&[("a.yaml", text)], line).unwrap_or_else(|error| panic!("{error}"));
+    edited.files.get(&0).cloned().unwrap_or_else(|| text.to_owned())
 }
 
 fn shown(error: &EditError) -> String {
     match error {
         EditError::Usage { message, help, .. } => format!("usage: {message}\nhelp: {help}"),
         EditError::Files(problems) => format!("files: {problems}"),
-        EditError::Refused { problems, .. } => format!("refused: {}", problems.to_string().replace("error: ", "")),
     }
 }
 
 /// The reason of a refusal.
 fn refusal(text: &str, line: &str) -> String {
-    shown(&try_edit(&[("a.yaml", text)], line).unwrap_err())
+    outcome(&[("a.yaml", text)], line).unwrap_err()
 }
 
 /// The lines that an edit removes and adds.

@@ -235,12 +235,12 @@ fn memberships(text: &str) -> Vec<(String, PersonRef, Window, Option<Arc<str>>)>
     found
 }
 
-fn granted(text: &str, line: &str) -> Result<Edited, EditError> {
-    try_edit(&[("a.yaml", text)], line)
+fn granted(text: &str, line: &str) -> Result<Edited, String> {
+    outcome(&[("a.yaml", text)], line)
 }
 
 fn text_of(edited: &Edited, before: &str) -> String {
-    edited.files.get(&0).map_or(before.to_owned(), |bytes| String::from_utf8(bytes.clone()).unwrap())
+    edited.files.get(&0).map_or(before.to_owned(), String::clone)
 }
 
 /// Whether a line was removed that the request does not concern.
@@ -279,7 +279,7 @@ proptest! {
         for list in file.lists() {
             let edited = match granted(&text, &format!("grant/{who}/{list}{terms}")) {
                 Ok(edited) => edited,
-                Err(error) => return Err(TestCaseError::fail(format!("{text}\n{}", shown(&error)))),
+                Err(error) => return Err(TestCaseError::fail(format!("{text}\n{error}"))),
             };
             prop_assert_eq!(edited.changes.len(), 1);
             let after = text_of(&edited, &text);
@@ -290,7 +290,7 @@ proptest! {
                 }
                 // In an additive group the entry must stay.
                 Ok(_) => {}
-                Err(error) => return Err(TestCaseError::fail(format!("{after}\n{}", shown(&error)))),
+                Err(error) => return Err(TestCaseError::fail(format!("{after}\n{error}"))),
             }
         }
     }

@@ -38,7 +38,7 @@ groups:
 #[test]
 fn old_entries_are_removed_except_in_additive_groups() {
     let result = try_edit(&[("a.yaml", FILE)], "prune").unwrap();
-    assert_eq!(result.kept, 2);
+    assert_eq!(result.kept, Some(2));
     assert_eq!(
         diff(FILE, &edited(FILE, "prune")),
         [
