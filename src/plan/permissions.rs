@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::blocked::{Blocked, BlockedReason, changed_permissions};
+use super::compare::hold;
 use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning, SideDoor};
 use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
 
@@ -51,13 +52,10 @@ pub(super) fn check(
         }
     }
     for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-        for mut change in std::mem::take(&mut group.changes) {
-            change.held_by = match (change.action, change.expired) {
-                (Action::Remove, None) => movers.get(&change.member.id).cloned(),
-                _ => None,
-            };
-            if change.held_by.is_some() { group.held.push(change) } else { group.changes.push(change) }
-        }
+        let held = hold(&mut group.changes, |change| {
+            movers.get(&change.member.id).filter(|_| change.expired.is_none()).cloned()
+        });
+        group.held.extend(held);
     }
     blocked.sort_by(|a, b| a.group.cmp(&b.group));
     warnings

@@ -1,10 +1,10 @@
 //! What a plan says, as rows that are built once. The formats only print them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::escape;
 use super::words::{self, last_day, name};
-use crate::model::{GroupName, MemberId, Origin, PersonRef};
+use crate::model::{Email, GroupName, MemberId, Origin, PersonRef};
 use crate::plan::{Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Plan, Since};
 use crate::report::Report;
 
@@ -72,12 +72,13 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
     let changed = |loosens: bool| {
         plan.base_changes.iter().filter(|change| change.loosens == loosens).map(base_change).collect::<Vec<Row>>()
     };
+    let former = former_addresses(&plan.blocked, &plan.groups);
     let all = [
         (Topic::Refused, refusals(plan)),
         (Topic::HeldExpired, removals(true)),
         (Topic::Loosened, changed(true)),
-        (Topic::Blocked, blocked(&plan.blocked, &plan.groups)),
-        (Topic::ToInvite, to_invite(plan)),
+        (Topic::Blocked, blocked(&plan.blocked, &former)),
+        (Topic::ToInvite, to_invite(plan, &former)),
         (Topic::Held, removals(false)),
         (Topic::Warned, warnings(plan)),
         (Topic::Settings, changed(false)),
@@ -97,7 +98,7 @@ pub fn left(report: &Report) -> Vec<Section> {
         let of_kind = report.held.iter().filter(move |held| held.change.expired.is_some() == expired);
         of_kind.map(|it| held(&report.blocked, &it.group, &it.change)).collect::<Vec<Row>>()
     };
-    let blocked = blocked(&report.blocked, &[]);
+    let blocked = blocked(&report.blocked, &Former::new());
     present([(Topic::HeldExpired, removals(true)), (Topic::Blocked, blocked), (Topic::Held, removals(false))])
 }
 
@@ -135,7 +136,7 @@ fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
 
 /// One row for each blocked entry, but one for all entries of a person whom the account does not have: the remedy is
 /// the same for all of them.
-fn blocked(blocked: &[Blocked], groups: &[GroupPlan]) -> Vec<Row> {
+fn blocked(blocked: &[Blocked], former: &Former<'_>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut of_person: BTreeMap<&PersonRef, usize> = BTreeMap::new();
     for entry in blocked {
@@ -151,7 +152,7 @@ fn blocked(blocked: &[Blocked], groups: &[GroupPlan]) -> Vec<Row> {
             place: Some(entry.origin.clone()),
             group: Some(entry.group.clone()),
             text: entry.to_string(),
-            help: unknown.map(|person| remedies(blocked, groups, person)),
+            help: unknown.map(|person| remedies(person, former)),
             since: entry.since,
             ..Row::default()
         });
@@ -164,9 +165,9 @@ const fn is_unknown(blocked: &Blocked) -> bool {
 }
 
 /// What to do about a person who is not a member of the account.
-fn remedies(blocked: &[Blocked], groups: &[GroupPlan], person: &PersonRef) -> String {
+fn remedies(person: &PersonRef, former: &Former<'_>) -> String {
     let quoted = escape::shell_word(&person.to_string());
-    match former_addresses(blocked, groups, person).as_slice() {
+    match former.get(person).map_or(&[][..], Vec::as_slice) {
         [] => format!(
             "invite the person; or correct the address with `convoke rename {quoted} NEW`; or remove it with \
              `convoke revoke {quoted} --everywhere`"
@@ -183,42 +184,73 @@ fn remedies(blocked: &[Blocked], groups: &[GroupPlan], person: &PersonRef) -> St
     }
 }
 
-/// The undeclared members of the person's groups who may be the same person: their address has the same part before
-/// the `@`, or differs by no more than a typo.
-fn former_addresses(blocked: &[Blocked], groups: &[GroupPlan], person: &PersonRef) -> Vec<String> {
-    let local = |address: &str| address.rsplit_once('@').map(|(local, _)| local.to_lowercase());
-    let wanted = local(&person.to_string());
-    let mut found: Vec<String> = Vec::new();
-    for blocked in blocked.iter().filter(|blocked| blocked.entry.as_ref() == Some(person)) {
-        let BlockedReason::UnknownPerson { similar, .. } = &blocked.reason else { continue };
-        let Some(group) = groups.iter().find(|group| group.name == blocked.group) else { continue };
+/// For each person whom the account does not have: the undeclared members of the person's groups who may be the same
+/// person. Their address has the same part before the `@`, or differs by no more than a typo.
+fn former_addresses<'p>(blocked: &'p [Blocked], groups: &[GroupPlan]) -> Former<'p> {
+    let mut former = Former::new();
+    let mut undeclared: BTreeMap<&GroupName, Undeclared<'_>> = BTreeMap::new();
+    // A plan can have as many unknown entries as members, so each group is walked once, not once for each entry.
+    let planned: BTreeMap<&GroupName, &GroupPlan> = groups.iter().map(|group| (&group.name, group)).collect();
+    for entry in blocked {
+        let (Some(person), BlockedReason::UnknownPerson { similar, .. }) = (&entry.entry, &entry.reason) else {
+            continue;
+        };
+        let Some(group) = planned.get(&entry.group).copied() else { continue };
+        let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
+        let same_local = local_part(&person.to_string()).and_then(|local| members.by_local.get(&local));
+        let near = similar.iter().map(|member| member.id).filter(|id| members.emails.contains_key(id));
+        let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
+        let found = former.entry(person).or_default();
+        for email in ids.iter().filter_map(|id| members.emails.get(id)).map(ToString::to_string) {
+            if !found.contains(&email) {
+                found.push(email);
+            }
+        }
+    }
+    former
+}
+
+/// The addresses that may be the present ones of each unknown person.
+type Former<'p> = BTreeMap<&'p PersonRef, Vec<String>>;
+
+/// The members of a group whom no entry names.
+struct Undeclared<'p> {
+    emails: BTreeMap<MemberId, &'p Email>,
+    by_local: BTreeMap<String, Vec<MemberId>>,
+}
+
+impl<'p> Undeclared<'p> {
+    fn of(group: &'p GroupPlan) -> Self {
         let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
-        let leaving: Vec<MemberId> = leaving.map(|change| change.member.id).collect();
+        let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
         // An additive group does not remove undeclared members.
         let is_undeclared = |id: &MemberId| {
             leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id))
         };
-        for member in group.observed.values().filter(|member| is_undeclared(&member.id)) {
-            let text = member.email.as_ref().map(ToString::to_string);
-            let same_local = wanted.is_some() && text.as_deref().and_then(local) == wanted;
-            let Some(text) = text.filter(|_| same_local || similar.iter().any(|near| near.id == member.id)) else {
-                continue;
-            };
-            if !found.contains(&text) {
-                found.push(text);
+        let members = group.observed.values().filter(|member| is_undeclared(&member.id));
+        let emails: BTreeMap<MemberId, &Email> =
+            members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect();
+        let mut by_local: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
+        for (id, email) in &emails {
+            if let Some(local) = local_part(email.as_str()) {
+                by_local.entry(local).or_default().push(*id);
             }
         }
+        Self { emails, by_local }
     }
-    found
+}
+
+fn local_part(address: &str) -> Option<String> {
+    address.rsplit_once('@').map(|(local, _)| local.to_lowercase())
 }
 
 /// The people who are not members of the account and are not known by another address, each once.
-fn to_invite(plan: &Plan) -> Vec<Row> {
+fn to_invite(plan: &Plan, former: &Former<'_>) -> Vec<Row> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for blocked in plan.blocked.iter().filter(|blocked| is_unknown(blocked)) {
         let Some(person @ PersonRef::Email(_)) = &blocked.entry else { continue };
         let BlockedReason::UnknownPerson { similar, .. } = &blocked.reason else { continue };
-        if similar.is_empty() && former_addresses(&plan.blocked, &plan.groups, person).is_empty() {
+        if similar.is_empty() && former.get(person).is_none_or(Vec::is_empty) {
             rows.entry(person.to_string()).or_insert_with(|| Row { text: person.to_string(), ..Row::default() });
         }
     }

@@ -71,3 +71,16 @@ fn forty_groups_converge_with_few_requests() {
     assert_eq!(world.request_count(), 1 + (GROUPS - 1) + pages);
     assert!(world.account().requests().iter().all(|request| request.method == "GET"));
 }
+
+/// Each unknown entry is compared with the members of its group. That must not mean all entries times all members.
+#[test]
+fn thousands_of_unknown_entries_are_shown() {
+    let members: Vec<String> = (0..2000).map(|number| format!("p{number:05}@example.com")).collect();
+    let entries: Vec<String> = (0..5000).map(|number| format!("unknown.person{number:05}@example.org")).collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let world =
+        given(Seed::default().group("Everyone", members)).file("convoke.yaml", config(&[("Everyone", &entries)]));
+    for format in ["text", "markdown", "github"] {
+        world.run(&format!("plan --format {format}")).exits(3).says("unknown.person00000@example.org");
+    }
+}
