@@ -260,7 +260,10 @@ mod tests {
 
     #[test]
     fn words_between_backticks_are_one_piece_of_code() {
-        assert_eq!(prose("run `convoke rename a@b.c d@e.f`; else stop"), "run `convoke rename a@b.c d@e.f`; else stop");
+        assert_eq!(
+            prose("run `convoke revoke a@b.c --everywhere`; else stop"),
+            "run `convoke revoke a@b.c --everywhere`; else stop"
+        );
         assert_eq!(prose("an `open [x](y)"), "an `` `open [x](y) ``");
         assert_eq!(prose("`a``b` #1"), "```a``b``` `#1`");
     }

@@ -166,21 +166,14 @@ const fn is_unknown(blocked: &Blocked) -> bool {
 
 /// What to do about a person who is not a member of the account.
 fn remedies(person: &PersonRef, former: &Former<'_>) -> String {
-    let quoted = escape::shell_word(&person.to_string());
+    let remove = format!("`convoke revoke {} --everywhere`", escape::shell_word(&person.to_string()));
     match former.get(person).map_or(&[][..], Vec::as_slice) {
-        [] => format!(
-            "invite the person; or correct the address with `convoke rename {quoted} NEW`; or remove it with \
-             `convoke revoke {quoted} --everywhere`"
+        [] => format!("invite the person; or correct the address in the files; or remove it with {remove}"),
+        found => format!(
+            "the address may have changed: use {} in the files; else invite the person, or remove the address with \
+             {remove}",
+            found.join(" or ")
         ),
-        found => {
-            let renames: Vec<String> =
-                found.iter().map(|new| format!("`convoke rename {quoted} {}`", escape::shell_word(new))).collect();
-            format!(
-                "the address may have changed: {}; else invite the person, or remove the address with \
-                 `convoke revoke {quoted} --everywhere`",
-                renames.join(" or ")
-            )
-        }
     }
 }
 

@@ -82,7 +82,7 @@ fn blocked_entries_have_line_and_reason() {
     Blocked: declared, but cannot be applied
       convoke.yaml:8  Admins:
           bbo@example.com: not a member of the account; did you mean Bob@Example.com?
-        help: invite the person; or correct the address with `convoke rename bbo@example.com NEW`; or remove it with `convoke revoke bbo@example.com --everywhere`
+        help: invite the person; or correct the address in the files; or remove it with `convoke revoke bbo@example.com --everywhere`
       convoke.yaml:10  Biling: the account has no group with this name; did you mean "Billing"?
       convoke.yaml:15  Empty:
           zoe@example.com: declined the invitation to the account; invite the person again
