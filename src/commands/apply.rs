@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::model::{GroupName, RunStatus};
 use crate::observe;
 use crate::plan::{Digest, Plan};
-use crate::render::view::Stale;
+use crate::render::view::{Invocation, Stale};
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
@@ -106,34 +106,10 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
         None => (request.apply_command(), prepare_fresh(args, &request, output).await?),
     };
-    let Prepared { connection, mut plan, verdict } = prepared;
-    let start = match verdict {
-        Verdict::Ready(start) => start,
-        Verdict::NotReviewed(stale) => {
-            let stale = Some(stale);
-            Presentation { apply: Some(&command), stale, applying: true }
-                .plan(&plan.with_status(RunStatus::Stale), output);
-            return Ok(Exit::Stale);
-        }
-        Verdict::Changed(groups) => {
-            if shows_plan_before_report(output) {
-                Presentation { apply: Some(&command), stale: None, applying: true }.plan(&plan, output);
-            }
-            show::stale(groups, connection.client.requests(), output);
-            return Ok(Exit::Stale);
-        }
+    let (connection, plan, start) = match decide(prepared, &command, args, output) {
+        Ok(decided) => decided,
+        Err(exit) => return Ok(exit),
     };
-    if args.accept.is_some() {
-        plan = accepted(plan, output);
-    }
-    let is_refused = !plan.refusals.is_empty();
-    if shows_plan_before_report(output) || is_refused {
-        Presentation { apply: Some(&command), stale: None, applying: true }.plan(&plan, output);
-    }
-    if is_refused {
-        output.warn("the plan is refused: nothing was changed");
-        return Ok(Exit::Refused);
-    }
     if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, &connection.client, output).await? {
         output.warn("not confirmed; nothing was changed");
         return Ok(Exit::Other);
@@ -156,6 +132,44 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     show::report(&report, output);
     output.cost();
     Ok(exit(&report))
+}
+
+/// Shows the plan, and returns it with the connection if it may be applied. Otherwise returns the exit code.
+fn decide(
+    Prepared { connection, mut plan, verdict }: Prepared,
+    command: &Invocation,
+    args: &ApplyArgs,
+    output: &mut Output,
+) -> Result<(Connection, Plan, Start), Exit> {
+    let show_plan = |plan: &Plan, stale: Option<Stale>, output: &mut Output| {
+        Presentation { apply: Some(command), stale, applying: true }.plan(plan, output);
+    };
+    let start = match verdict {
+        Verdict::Ready(start) => start,
+        Verdict::NotReviewed(stale) => {
+            show_plan(&plan.with_status(RunStatus::Stale), Some(stale), output);
+            return Err(Exit::Stale);
+        }
+        Verdict::Changed(groups) => {
+            if shows_plan_before_report(output) {
+                show_plan(&plan, None, output);
+            }
+            show::stale(groups, connection.client.requests(), output);
+            return Err(Exit::Stale);
+        }
+    };
+    if args.accept.is_some() {
+        plan = accepted(plan, output);
+    }
+    let is_refused = !plan.refusals.is_empty();
+    if shows_plan_before_report(output) || is_refused {
+        show_plan(&plan, None, output);
+    }
+    if is_refused {
+        output.warn("the plan is refused: nothing was changed");
+        return Err(Exit::Refused);
+    }
+    Ok((connection, plan, start))
 }
 
 /// Plans the files.

@@ -142,7 +142,7 @@ impl<'p> Comparison<'p, '_> {
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
-            // Whoever is named exactly by an ended entry cannot be meant by an entry that names nobody.
+            // An entry that names nobody cannot mean a person whom an ended entry names exactly.
             Some(origin) => hold(&mut differences, |change| change.expired.is_none().then(|| origin.clone())),
             None => Vec::new(),
         };

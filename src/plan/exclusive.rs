@@ -65,7 +65,7 @@ pub(super) fn check(
         .filter_map(|name| Some((name, members_of(desired.groups.get(name)?, people, time))))
         .collect();
     let mode = |name: &GroupName| desired.groups.get(name).map_or(Mode::Exact, |group| group.mode);
-    let mut judge = Judge::new(desired, current, &mut compared.groups);
+    let mut judge = Judge::new(desired, current, &pairs, &mut compared.groups);
     for (first, second) in pairs {
         let (Some(in_first), Some(in_second)) = (declared.get(first), declared.get(second)) else { continue };
         for (id, entry, other) in in_both(in_first, in_second) {
@@ -75,7 +75,7 @@ pub(super) fn check(
                 origin: because.origin.clone(),
                 present,
             };
-            // Whoever is present in one of the groups keeps it, so only an exchange for the other one is held.
+            // A person who is present in one of the groups keeps it, so only an exchange for the other one is held.
             let holds_all = states.0 != Presence::Present && states.1 != Presence::Present;
             if states.0 == Presence::Joins {
                 judge.block(first, id, reason(second, other, false), holds_all);
@@ -110,7 +110,7 @@ pub(super) fn check_presence(
     groups: &mut Vec<GroupPlan>,
     blocked: &mut Vec<Blocked>,
 ) -> Exclusions {
-    let (found, exclusions) = Judge::new(desired, current, groups).finish();
+    let (found, exclusions) = Judge::new(desired, current, &exclusive_pairs(desired), groups).finish();
     blocked.extend(found);
     exclusions
 }
@@ -135,15 +135,19 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(desired: &'a Desired, current: &'a Observed, groups: &'a mut Vec<GroupPlan>) -> Self {
-        let pairs = exclusive_pairs(desired);
+    fn new(
+        desired: &'a Desired,
+        current: &'a Observed,
+        pairs: &[(&GroupName, &GroupName)],
+        groups: &'a mut Vec<GroupPlan>,
+    ) -> Self {
         let named: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
         let found = locate_groups(desired, current, |name| named.contains(name));
         let mut partners: BTreeMap<GroupId, Vec<GroupRef>> = BTreeMap::new();
         for (first, second) in pairs {
-            let (Some(Ok(one)), Some(Ok(other))) = (found.get(first), found.get(second)) else { continue };
-            partners.entry(*one).or_default().push(GroupRef { id: *other, name: second.clone() });
-            partners.entry(*other).or_default().push(GroupRef { id: *one, name: first.clone() });
+            let (Some(Ok(one)), Some(Ok(other))) = (found.get(*first), found.get(*second)) else { continue };
+            partners.entry(*one).or_default().push(GroupRef { id: *other, name: (*second).clone() });
+            partners.entry(*other).or_default().push(GroupRef { id: *one, name: (*first).clone() });
         }
         let places = groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
         Self { desired, current, groups, places, partners, blocked: Vec::new(), unread: BTreeSet::new() }

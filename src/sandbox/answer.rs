@@ -165,7 +165,7 @@ impl Rejection {
 pub(crate) struct Reply {
     status: StatusCode,
     content_type: &'static str,
-    /// A text is sent as it is, anything else as JSON.
+    /// A text is sent unchanged, anything else as JSON.
     body: Value,
     extra: Vec<(HeaderName, String)>,
     /// Where the connection is closed. Except in the body, the client receives nothing.

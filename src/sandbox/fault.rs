@@ -324,7 +324,7 @@ impl FaultPlan {
         matches!(self.ending(), None | Some(Fault::Cut(Cut::Body) | Fault::Late(Late { status: None, hang: true, .. })))
     }
 
-    /// All faults; those that do not alter an answer leave it as it is.
+    /// All faults; those that do not alter an answer do not change it.
     pub(crate) fn faults(&self) -> &[Fault] {
         &self.0
     }

@@ -134,7 +134,7 @@ pub fn paragraph(text: &str) -> String {
 #[derive(Debug)]
 pub struct SheetPart {
     before: String,
-    /// What stands in front of each line.
+    /// The text before each line.
     margin: &'static str,
     blocks: Vec<SheetBlock>,
     after: &'static str,
