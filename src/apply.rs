@@ -39,7 +39,6 @@ use crate::report::{HeldRemoval, Report, StaleGroup};
 
 use evidence::Evidence;
 use group::GroupRun;
-use limits::RunLimits;
 pub use recheck::{Recheck, recheck};
 
 /// The total time of a run for repeating readings that contradict acknowledged writes.
@@ -80,7 +79,6 @@ pub struct Context<'a> {
 struct Run<'a> {
     plan: &'a Plan,
     context: Context<'a>,
-    limits: RunLimits<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
     evidence: Evidence,
@@ -117,7 +115,6 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         .collect();
     for group in &groups {
         run.evidence.note(group.plan.id, &group.present);
-        group.tell_limits(&run);
     }
     run.record_members(&groups, |group| LineKind::Before { group: group.reference(), members: group.members() }).await;
 
@@ -149,7 +146,6 @@ impl<'a> Run<'a> {
         let concurrency = context.client.concurrency();
         Self {
             plan,
-            limits: RunLimits::new(plan, context.limits_lifted),
             reader: context.client.settling(),
             context,
             evidence: Evidence::of(plan),
@@ -246,6 +242,7 @@ impl<'a> Run<'a> {
         });
         let mut report = Report {
             blocked: plan.blocked.clone(),
+            left_out: plan.left_out.clone(),
             held: held.collect(),
             is_blocked: plan.is_blocked(),
             covers_account: reads_all && self.context.whole_account && !plan.reports_more(),

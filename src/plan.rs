@@ -41,7 +41,9 @@ pub use attribution::{
 pub use base::{BaseChange, BaseComparison, compare_base};
 pub use beside::{BesideGroups, BesideStanding, direct_access};
 pub use blocked::{Blocked, BlockedReason};
-pub use contents::{Action, Change, Expiring, GroupPlan, Plan, PlanWarning, SideDoor, Since, Summary};
+pub use contents::{
+    Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind, Plan, PlanWarning, SideDoor, Since, Summary,
+};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use exclusive::ExclusivePair;
 pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
@@ -117,7 +119,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         compared.leave_out_undated(desired, time);
     }
     count_blocked(&mut compared);
-    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(&desired.settings), policy.due, time);
+    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(desired, time), policy.due, time);
     plan.blocked = compared.blocked;
     plan.expiring = compared.expiring;
     plan.unmanaged_groups = located::unmanaged(desired, current);
@@ -166,6 +168,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         groups,
         blocked: Vec::new(),
         refusals: Vec::new(),
+        left_out: Vec::new(),
         unmanaged_groups: Vec::new(),
         expiring: Vec::new(),
         narrowed: false,
@@ -224,10 +227,14 @@ impl Plan {
         self
     }
 
-    /// The plan, with the labels and the other effects of the change under review.
+    /// The plan, with the labels and the other effects of the change under review. The limits count the ends that the
+    /// change writes.
     #[must_use]
-    pub fn with_base(self, before: &Self, changes: Vec<BaseChange>) -> Self {
-        Self { base_changes: changes, ..self.labeled_since(before) }
+    pub fn with_base(self, base: &Desired, before: &Self, changes: Vec<BaseChange>) -> Self {
+        let mut plan = Self { base_changes: changes, ..self.labeled_since(before) };
+        guards::count_changed_ends(&mut plan, base);
+        plan.recount();
+        plan
     }
 
     /// Whether the plan has the members of the token's user.

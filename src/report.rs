@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, RunStatus};
-use crate::plan::{Action, Blocked, Change, Digest, GroupPlan};
+use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind};
 
 /// The version of the report's JSON.
 const FORMAT_VERSION: u32 = 1;
@@ -39,6 +39,8 @@ pub struct Report {
     pub blocked: Vec<Blocked>,
     /// Removals that wait until blocked entries are resolved.
     pub held: Vec<HeldRemoval>,
+    /// Changes that the files ask for and that the run did not make.
+    pub left_out: Vec<LeftOut>,
     /// Whether any of them, or a held removal, is in a group that convoke writes to.
     #[serde(skip)]
     pub is_blocked: bool,
@@ -267,6 +269,7 @@ impl Report {
             removed: count(|group| group.removed.len()),
             blocked: Vec::new(),
             held: Vec::new(),
+            left_out: Vec::new(),
             is_blocked: false,
             may_have_changed: false,
             stale: Vec::new(),
@@ -307,7 +310,8 @@ impl Report {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
         };
-        !self.is_blocked && self.groups.iter().all(fine)
+        let leaves_out = self.left_out.iter().any(|left_out| left_out.kind != LeftOutKind::Drift);
+        !self.is_blocked && !leaves_out && self.groups.iter().all(fine)
     }
 
     /// Whether everything was applied and is in the journal, even if a signal ended the run.

@@ -282,7 +282,8 @@ impl GroupRun<'_> {
         // As many as the guards allow, in the order of the plan.
         for change in self.plan.removals().filter(|change| leaving.contains(&change.member.id)) {
             let member = change.member.id;
-            let with_them = RemovalCount { removed: count.removed + u64::from(!sent.contains(&member)), ..count };
+            let is_new = !sent.contains(&member) && self.is_counted(member);
+            let with_them = RemovalCount { removed: count.removed + u64::from(is_new), ..count };
             match self.allow_removal(member, chosen.len() - 1, with_them, run) {
                 Ok(()) => {
                     count = with_them;

@@ -190,7 +190,6 @@ impl GroupRun<'_> {
                 }
             }
         }
-        self.tell_limits(run);
     }
 
     fn note_refusal(&mut self, error: &ApiError) {
@@ -222,7 +221,6 @@ impl GroupRun<'_> {
         self.is_whole = true;
         self.ledger.observe(&self.present);
         run.evidence.note(self.plan.id, &self.present);
-        self.tell_limits(run);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
     }
 }

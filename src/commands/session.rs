@@ -159,7 +159,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
         Some((comparison, base)) => {
             // The plan of the base only decides about labels, so nothing more is read for it.
             let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, request.time);
-            plan.with_base(&before, comparison.changes)
+            plan.with_base(&base, &before, comparison.changes)
         }
     };
     plan.warnings.extend(beside);

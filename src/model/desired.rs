@@ -22,6 +22,23 @@ pub struct Desired {
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
 }
 
+impl Desired {
+    /// The number of memberships that exact and additive groups declare for this time, a person once a group.
+    #[must_use]
+    pub fn memberships_at(&self, time: Timestamp) -> u64 {
+        let writes = self.groups.values().filter(|group| group.mode != Mode::Observe);
+        let mut last_group = vec![usize::MAX; self.people];
+        let mut count = 0;
+        for (number, group) in writes.enumerate() {
+            for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
+                let last = last_group.get_mut(entry.number as usize);
+                count += u64::from(last.is_some_and(|last| std::mem::replace(last, number) != number));
+            }
+        }
+        count
+    }
+}
+
 /// A value, and the place where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +83,7 @@ impl Default for Settings {
 pub struct Limits {
     /// The maximum number of removals from one group, relative to its present members.
     pub group_removals: Setting<Limit>,
-    /// The maximum number of removals in total, relative to all present memberships of the groups in the plan.
+    /// The maximum number of removals in total, relative to the memberships that the files declare.
     pub total_removals: Setting<Limit>,
 }
 
@@ -92,12 +109,13 @@ pub enum Limit {
 
 impl Limit {
     /// The number of removals that the limit allows for `present` memberships. A percentage is rounded down, but
-    /// allows at least `least` removals, so that small groups can be changed. `0%` allows none.
+    /// allows at least `least` removals, so that small groups can be changed. `0%` allows none, `100%` any number.
     #[must_use]
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
             Self::Count(count) => count,
             Self::Percent { hundredths: 0 } => 0,
+            Self::Percent { hundredths: 10_000.. } => u64::MAX,
             Self::Percent { hundredths } => {
                 let share = u128::from(present) * u128::from(hundredths) / 10_000;
                 u64::try_from(share).unwrap_or(u64::MAX).max(least)
@@ -371,6 +389,7 @@ mod tests {
         assert_eq!(Limit::Count(0).allows(100, 5), 0);
         assert_eq!(Limit::Percent { hundredths: 0 }.allows(100, 5), 0);
         assert_eq!(Limit::Percent { hundredths: 1 }.allows(100, 5), 5);
+        assert_eq!(Limit::Percent { hundredths: 10_000 }.allows(2, 1), u64::MAX);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Policy;
 use super::blocked::{Blocked, BlockedReason};
@@ -167,7 +167,7 @@ impl<'p> Comparison<'p, '_> {
         ended: &Ended,
     ) -> (Vec<Change>, bool) {
         let mut differences = additions(missing, members, self.people);
-        differences.extend(removals(group, leaving, self.people, ended));
+        differences.extend(removals(group, leaving, self.people, ended, self.time));
         if group.mode == Mode::Additive {
             differences.retain(|change| change.action == Action::Add || change.expired.is_some());
         }
@@ -332,6 +332,11 @@ fn local_part(text: &str) -> Option<&str> {
     text.split_once('@').map(|(local, _)| local)
 }
 
+/// Whether a scheduled run should have met this instant within the last 31 days.
+fn is_recent(instant: Timestamp, time: Timestamp) -> bool {
+    time.duration_since(instant) <= SignedDuration::from_hours(744)
+}
+
 /// Whether the entry's `from` or `until` alone causes the change.
 fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
     let ended = entry.until().is_some_and(|until| until <= time);
@@ -397,7 +402,13 @@ fn starting(missing: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId
     missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(index, _)| people.id(*index)).collect()
 }
 
-fn removals(group: &DesiredGroup, leaving: &[PersonIndex], people: &People<'_>, ended: &Ended<'_>) -> Vec<Change> {
+fn removals(
+    group: &DesiredGroup,
+    leaving: &[PersonIndex],
+    people: &People<'_>,
+    ended: &Ended<'_>,
+    time: Timestamp,
+) -> Vec<Change> {
     let removal = |index: &PersonIndex| {
         let member = people.subject(*index);
         match ended.entries.get(&member.id) {
@@ -405,6 +416,7 @@ fn removals(group: &DesiredGroup, leaving: &[PersonIndex], people: &People<'_>, 
             Some((entry, until)) => Change {
                 via: entry.via.clone(),
                 expired: Some(*until),
+                exempt: is_recent(*until, time),
                 ..Change::new(Action::Remove, member, entry.origin.clone())
             },
         }

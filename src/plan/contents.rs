@@ -40,6 +40,9 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// The refusals of the guards. A plan with refusals is not applied.
     pub refusals: Vec<Refusal>,
+    /// Changes that the files ask for and that the plan does not make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Groups of the account that no file declares, if the settings ask for them.
     pub unmanaged_groups: Vec<GroupRef>,
     /// Memberships that end soon.
@@ -118,6 +121,35 @@ pub struct GroupPlan {
     pub observed: Arc<Membership>,
 }
 
+/// A change that the files ask for and that this run does not make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    pub group: GroupName,
+    pub kind: LeftOutKind,
+    /// The reason in words, with the place of a setting that decides it.
+    pub reason: String,
+    /// The line at the tip that decides it; null for the other kinds, or if no line does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    pub change: Change,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutKind {
+    /// The newest files say otherwise.
+    Tip,
+    /// A guard refuses it, and the run makes the rest.
+    Guard,
+    /// The run has reached the number of removals that one run makes. The next run continues.
+    Cap,
+    /// The member is not yet in another group that declares them.
+    Waits,
+    /// Too old for a change that the clock brings. It does not make the run partial.
+    Drift,
+}
+
 /// A warning that does not refuse the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +200,10 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
+    /// For a removal: whether the limits do not count it, because the access ended within the last 31 days, as the files
+    /// said before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exempt: bool,
     /// For a held removal: the blocked line that may mean this member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Origin>,
@@ -254,6 +290,7 @@ impl Change {
             until,
             reason,
             expired,
+            exempt: false,
             after: Vec::new(),
             held_by,
             since,
@@ -331,6 +368,11 @@ impl GroupPlan {
         self.carried_out().filter(|change| change.action == Action::Remove)
     }
 
+    /// The removals that the limits count.
+    pub fn counted_removals(&self) -> impl Iterator<Item = &Change> {
+        self.removals().filter(|change| !change.exempt)
+    }
+
     /// The additions that operations make.
     pub fn additions(&self) -> impl Iterator<Item = &Change> {
         self.carried_out().filter(|change| change.action == Action::Add)
@@ -369,6 +411,12 @@ impl GroupPlan {
 }
 
 impl Plan {
+    /// Whether the plan leaves out a change that a run should make.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.left_out.iter().any(|left_out| left_out.kind != LeftOutKind::Drift)
+    }
+
     /// Whether the plan has any difference.
     #[must_use]
     pub fn has_differences(&self) -> bool {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::located::Located;
 use super::people::People;
 use super::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Observed, Origin, PersonRef, Protected, Setting,
+    Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Mode, Observed, Origin, PersonRef, Protected, Setting,
     Settings, TokenUser, Unmanaged, UserId,
 };
 
@@ -91,7 +92,8 @@ pub struct Figures {
     pub planned: u64,
     /// The allowed number: a maximum for removals, a minimum for members.
     pub allowed: u64,
-    /// The present memberships.
+    /// The memberships that a percentage refers to: the present members of the group, or in total those that the files
+    /// declare.
     pub present: u64,
 }
 
@@ -111,6 +113,9 @@ pub struct GroupGuards {
 #[serde(deny_unknown_fields)]
 pub struct PlanGuards {
     pub total_removals: Setting<Limit>,
+    /// The memberships that the files declare: in force, in exact and additive groups, a person once a group. A
+    /// percentage refers to them, so that plans of some groups and plans of all are judged alike.
+    pub declared: u64,
     /// Who is never removed from any group.
     pub protected: Vec<Protected>,
     /// The user of the token, if the plan removes anybody and the API reported the user.
@@ -162,17 +167,18 @@ impl GroupGuards {
 }
 
 impl PlanGuards {
-    /// The maximum number of removals in total, of `present` memberships.
+    /// The maximum number of removals in total.
     #[must_use]
-    pub fn removals_allowed(&self, present: u64) -> u64 {
-        self.total_removals.value.allows(present, LEAST_TOTAL_REMOVALS)
+    pub fn removals_allowed(&self) -> u64 {
+        self.total_removals.value.allows(self.declared, LEAST_TOTAL_REMOVALS)
     }
 
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub fn of(desired: &Desired, time: Timestamp) -> Self {
         Self {
-            total_removals: settings.limits.total_removals.clone(),
-            protected: settings.protected.clone(),
+            total_removals: desired.settings.limits.total_removals.clone(),
+            declared: desired.memberships_at(time),
+            protected: desired.settings.protected.clone(),
             token_user: None,
         }
     }
@@ -191,13 +197,40 @@ pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
 /// The refusals that need only the members of the planned groups.
 pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut refusals = protected(plan, people);
-    refusals.extend(total_removals(plan));
+    refusals.extend(limits(plan));
     for group in &plan.groups {
-        refusals.extend(group_removals(group));
         refusals.extend(min_members(group));
         refusals.extend(allow_empty(group));
     }
     refusals
+}
+
+/// The refusals of the limits.
+fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
+    total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
+}
+
+/// Counts for the limits the removals whose end the change under review wrote or brought forward: before, the access
+/// had not ended at that instant.
+pub(super) fn count_changed_ends(plan: &mut Plan, base: &Desired) {
+    for group in &mut plan.groups {
+        let mut pinned =
+            base.groups.values().filter(|before| before.pin.as_ref().is_some_and(|pin| pin.value == group.id));
+        let before = pinned.next().or_else(|| base.groups.get(&group.name));
+        let Some(before) = before.filter(|before| before.mode != Mode::Observe) else { continue };
+        for change in group.changes.iter_mut().filter(|change| change.exempt) {
+            let Some(end) = change.expired else { continue };
+            let names = |person: &PersonRef| match person {
+                PersonRef::Email(email) => change.member.email.as_ref() == Some(email),
+                PersonRef::Id(id) => *id == change.member.id,
+            };
+            change.exempt = !before.members.iter().any(|entry| names(&entry.person) && entry.belongs_at(end));
+        }
+    }
+    plan.refusals.retain(|refusal| !refusal.guard.is_limit());
+    let refusals: Vec<Refusal> = limits(plan).collect();
+    plan.refusals.extend(refusals);
+    sort(plan);
 }
 
 /// Whether a refusal of the saved plan stays although it is not checked again. A protected person may have been found
@@ -272,8 +305,10 @@ pub(super) fn sort(plan: &mut Plan) {
 }
 
 fn group_removals(group: &GroupPlan) -> Option<Refusal> {
-    let figures = exceeded(group.removals().count(), group.observed.len(), |n| group.guards.removals_allowed(n))?;
-    let refusal = over_limit(Guard::GroupRemovals, figures, "members would be removed", &group.guards.group_removals);
+    let present = group.observed.len() as u64;
+    let figures = exceeded(group.counted_removals().count(), present, group.guards.removals_allowed(present))?;
+    let what = format!("{} of {present} members would be removed", figures.planned);
+    let refusal = over_limit(Guard::GroupRemovals, figures, &what, &group.guards.group_removals);
     Some(Refusal { group: Some(group.name.clone()), ..refusal })
 }
 
@@ -282,32 +317,33 @@ fn total_removals(plan: &Plan) -> Option<Refusal> {
     if !plan.removes_from_several_groups() {
         return None;
     }
-    let removals = plan.groups.iter().map(|group| group.removals().count()).sum();
-    let present = plan.groups.iter().map(|group| group.observed.len()).sum();
-    let figures = exceeded(removals, present, |present| plan.guards.removals_allowed(present))?;
-    let what = "memberships would be removed in total";
-    Some(over_limit(Guard::TotalRemovals, figures, what, &plan.guards.total_removals))
+    let removals = plan.groups.iter().map(|group| group.counted_removals().count()).sum();
+    let figures = exceeded(removals, plan.guards.declared, plan.guards.removals_allowed())?;
+    let what = format!("{} memberships would be removed in total", figures.planned);
+    Some(over_limit(Guard::TotalRemovals, figures, &what, &plan.guards.total_removals))
 }
 
 fn over_limit(guard: Guard, figures: Figures, what: &str, limit: &Setting<Limit>) -> Refusal {
-    let Figures { planned, allowed, present } = figures;
+    let of = match (guard, limit.value) {
+        (Guard::TotalRemovals, Limit::Percent { .. }) => format!(" of {} declared", figures.present),
+        _ => String::new(),
+    };
     let source = match &limit.origin {
-        Some(origin) => format!("{}, set at {origin}", limit.value),
-        None => format!("{}, the default", limit.value),
+        Some(origin) => format!("{}{of}, set at {origin}", limit.value),
+        None => format!("{}{of}, the default", limit.value),
     };
     Refusal {
         guard,
         group: None,
-        message: format!("{planned} of {present} {what}, but the limit allows at most {allowed} ({source})"),
+        message: format!("{what}, but the limit allows at most {} ({source})", figures.allowed),
         figures: Some(figures),
         origin: limit.origin.clone(),
         help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
     }
 }
 
-fn exceeded(removals: usize, present: usize, allowed: impl Fn(u64) -> u64) -> Option<Figures> {
-    let (planned, present) = (removals as u64, present as u64);
-    let allowed = allowed(present);
+fn exceeded(removals: usize, present: u64, allowed: u64) -> Option<Figures> {
+    let planned = removals as u64;
     (planned > allowed).then_some(Figures { planned, allowed, present })
 }
 

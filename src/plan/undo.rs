@@ -86,7 +86,7 @@ pub fn undo(
         group.held.extend(held);
     }
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
-    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(&desired.settings), false, time);
+    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(desired, time), false, time);
     plan.blocked = blocked;
     plan.warnings = warnings;
     plan.permissions = permissions::pins(desired, &plan);

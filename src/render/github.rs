@@ -102,6 +102,8 @@ fn of_section(section: &Section) -> Vec<Annotation> {
         Topic::Refused => (Level::Error, "Refused"),
         Topic::Blocked => (Level::Error, "Blocked"),
         Topic::HeldExpired => (Level::Warning, "Expired access stays"),
+        Topic::EndsNow => (Level::Warning, "Ends access at once"),
+        Topic::LeftOut => (Level::Warning, "Left out"),
         Topic::Loosened => (Level::Warning, "Loosened"),
         Topic::Warned => (Level::Warning, "Warning"),
         Topic::Expiring => (Level::Warning, "Expiring soon"),

@@ -62,8 +62,9 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
     sheet.push(SheetPart::alert("CAUTION", of(&[Topic::Refused], Rank::Alert)));
-    let warned = [Topic::HeldExpired, Topic::Loosened, Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
-    sheet.push(SheetPart::alert("WARNING", of(&warned, Rank::Alert)));
+    let first = [Topic::EndsNow, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
+    let warned = [Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
+    sheet.push(SheetPart::alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert)));
     sheet.push(SheetPart::plain(vec![table(plan, &labels, view.repository)]));
     let Some((first, rest)) = labels.split_first() else { return sheet };
     let written = |label| groups(plan, label, |group| group.mode != Mode::Observe);
@@ -310,8 +311,8 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         }
     }
     let groups: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
-    let left =
-        blocks(&sections::left(report), &[Topic::HeldExpired, Topic::Blocked, Topic::Held], Rank::Alert, repository);
+    let topics = [Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held];
+    let left = blocks(&sections::left(report), &topics, Rank::Alert, repository);
     sheet.push(SheetPart::alert("WARNING", left));
     let rows = groups.iter().map(|group| {
         let change = signed(group.added.len() as u64, group.removed.len() as u64);

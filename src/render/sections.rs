@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::counted;
 use super::escape;
 use super::words::{self, last_day, name};
 use crate::model::{Email, GroupName, MemberId, Origin, PersonRef};
-use crate::plan::{Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Plan, Since};
+use crate::plan::{Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, LeftOut, Plan, Since};
 use crate::report::Report;
 
 /// What the rows of a section are about. The order is the order on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     Refused,
+    /// How many members who have access now lose it at once, because the change under review writes an end that has
+    /// passed.
+    EndsNow,
     /// Expired access whose removal is held, which a reader must not overlook.
     HeldExpired,
+    LeftOut,
     Loosened,
     Blocked,
     ToInvite,
@@ -28,6 +33,8 @@ impl Topic {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Refused => "Refused: this plan cannot be applied",
+            Self::EndsNow => "Access that this change ends at once, because the end that it writes has passed",
+            Self::LeftOut => "Left out: changes that this run does not make",
             Self::HeldExpired => "Expired access that stays, because its removal is held",
             Self::Loosened => "This change loosens protections",
             Self::Blocked => "Blocked: declared, but cannot be applied",
@@ -75,7 +82,9 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
     let former = former_addresses(&plan.blocked, &plan.groups);
     let all = [
         (Topic::Refused, refusals(plan)),
+        (Topic::EndsNow, ends_now(plan)),
         (Topic::HeldExpired, removals(true)),
+        (Topic::LeftOut, left_out(&plan.left_out)),
         (Topic::Loosened, changed(true)),
         (Topic::Blocked, blocked(&plan.blocked, &former)),
         (Topic::ToInvite, to_invite(plan, &former)),
@@ -92,14 +101,47 @@ fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
     all.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(topic, rows)| Section { topic, rows }).collect()
 }
 
-/// What a run left because it is blocked or held.
+/// What a run left because it is blocked, held or left out.
 pub fn left(report: &Report) -> Vec<Section> {
     let removals = |expired: bool| {
         let of_kind = report.held.iter().filter(move |held| held.change.expired.is_some() == expired);
         of_kind.map(|it| held(&report.blocked, &it.group, &it.change)).collect::<Vec<Row>>()
     };
     let blocked = blocked(&report.blocked, &Former::new());
-    present([(Topic::HeldExpired, removals(true)), (Topic::Blocked, blocked), (Topic::Held, removals(false))])
+    let left_out = left_out(&report.left_out);
+    let held = (Topic::Held, removals(false));
+    present([(Topic::HeldExpired, removals(true)), (Topic::LeftOut, left_out), (Topic::Blocked, blocked), held])
+}
+
+/// One row for each group with the number of members whose access the change ends at once.
+fn ends_now(plan: &Plan) -> Vec<Row> {
+    let ends = |change: &&Change| {
+        change.action == Action::Remove
+            && change.expired.is_some()
+            && !change.exempt
+            && change.since == Some(Since::Change)
+    };
+    let row = |group: &GroupPlan| {
+        let count = group.changes.iter().chain(&group.held).filter(ends).count() as u64;
+        let row = Row { group: Some(group.name.clone()), text: counted(count, "member"), ..Row::default() };
+        (count > 0).then_some(row)
+    };
+    plan.groups.iter().filter_map(row).collect()
+}
+
+fn left_out(all: &[LeftOut]) -> Vec<Row> {
+    let row = |left: &LeftOut| {
+        let done = if left.change.action == Action::Add { "added" } else { "removed" };
+        Row {
+            place: Some(left.origin.as_ref().unwrap_or(&left.change.origin).clone()),
+            // The lines at the tip are in other files than those that the page links to.
+            is_gone: left.origin.is_some(),
+            group: Some(left.group.clone()),
+            text: format!("{} is not {done}: {}", name(&left.change.member), left.reason),
+            ..Row::default()
+        }
+    };
+    all.iter().map(row).collect()
 }
 
 fn refusals(plan: &Plan) -> Vec<Row> {

@@ -72,7 +72,7 @@ impl Paint {
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Terminal::new(layout);
     let sections = sections::sections(plan);
-    page.sections(&sections, &[Topic::HeldExpired, Topic::Loosened]);
+    page.sections(&sections, &[Topic::EndsNow, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened]);
     for label in labels(plan) {
         page.groups(plan, label);
     }
@@ -353,7 +353,7 @@ pub fn report(report: &Report, layout: Layout) -> String {
     if !lines.is_empty() {
         page.line("");
     }
-    page.sections(&sections::left(report), &[Topic::HeldExpired, Topic::Blocked, Topic::Held]);
+    page.sections(&sections::left(report), &[Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held]);
     report_summary(report).iter().for_each(|line| page.title(Style::Title, line));
     page.finish()
 }

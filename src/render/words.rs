@@ -191,6 +191,7 @@ pub fn further(plan: &Plan) -> Vec<String> {
     let lines = [
         (summary.blocked, "blocked", "blocked"),
         (summary.held, "removal held", "removals held"),
+        (plan.left_out.len() as u64, "change left out", "changes left out"),
         (
             summary.observed_only,
             "difference in observed groups, where convoke does not write",

@@ -72,21 +72,6 @@ fn own_changes_do_not_shift_limits() {
 }
 
 #[test]
-fn total_removals_use_the_latest_readings() {
-    let (a, b) = (people("A", 40), people("B", 20));
-    let others = a[..10].iter().map(|email| Edit::remove("A", email));
-    let seed = Seed::default().group("A", a.clone()).group("B", b.clone()).fault(lost_delete(others, Cut::After));
-    let limits = "limits: { group_removals: 100%, total_removals: 10% }";
-    let world = given(seed).file("convoke.yaml", file(limits, &[("A", "", &a[..37]), ("B", "", &b[..17])]));
-    let report = world.run("apply --yes --format json").exits(5).json();
-    assert_eq!(
-        kept(&report),
-        ["kept, because 6 of 50 memberships would be removed, but total_removals (10%) allows at most 5"]
-    );
-    assert_eq!(deletes(&world), 5);
-}
-
-#[test]
 fn lost_removal_is_not_repeated_below_minimum() {
     let all = people("A", 3);
     let leaves = Fault::EditBefore(Edit::remove("A", &all[0]));

@@ -71,6 +71,54 @@ fn only_touched_groups_are_read() {
 }
 
 #[test]
+fn one_change_has_one_verdict_on_its_removals() {
+    // A leaver is in six of twelve groups. The plan of all groups and that of the touched ones are judged alike.
+    let all: Vec<String> = (0..12).map(|group| format!("g{group}")).collect();
+    let mut seed = Seed::default();
+    let (mut base, mut head) = (String::from("version: 1\ngroups:\n"), String::from("version: 1\ngroups:\n"));
+    for (number, name) in all.iter().enumerate() {
+        let own = people(name, 8);
+        let leaves = if number < 6 { vec!["leaver@example.com".to_owned()] } else { Vec::new() };
+        let list = |members: &[String]| format!("  {name}: {{members: [{}]}}\n", members.join(", "));
+        base += &list(&[own.clone(), leaves.clone()].concat());
+        head += &list(&own);
+        seed = seed.group(name, [own, leaves].concat());
+    }
+    let world = given(seed).file("base.yaml", base).file("convoke.yaml", head.clone());
+    for narrowed in ["", "--base base.yaml --only-changed"] {
+        world.run(&format!("plan {narrowed}")).exits(0).says("0 to add, 6 to remove");
+    }
+    // A limit that forbids them forbids them in both.
+    world.write("convoke.yaml", head.replace("groups:", "settings: {limits: {total_removals: 6%}}\ngroups:"));
+    for narrowed in ["", "--base base.yaml --only-changed"] {
+        let said = "6 memberships would be removed in total, but the limit allows at most 5 (6% of 96 declared, set at";
+        world.run(&format!("plan {narrowed}")).exits(3).says(said);
+    }
+}
+
+#[test]
+fn ends_that_a_change_writes_count_and_are_shown_first() {
+    let entries = |end: &str| {
+        let gone = ["bob", "mallory"].map(|name| format!("      - {{email: {name}@example.com{end}}}\n")).concat();
+        format!("version: 1\ngroups:\n  Ops:\n    members:\n      - alice@example.com\n{gone}")
+    };
+    let world = given(pair()).file("convoke.yaml", entries(", until: 2026-06-14"));
+    let plan = |base: &str, format: &str| {
+        world.write("base.yaml", entries(base));
+        world.run(&format!("plan --at 2026-06-16 --base base.yaml --format {format}"))
+    };
+    plan(", until: 2026-06-14", "text").exits(0).says("0 to add, 2 to remove");
+    for base in ["", ", until: 2026-06-20"] {
+        let shown = plan(base, "text").exits(3).says("group_removals  Ops:");
+        let first =
+            "Access that this change ends at once, because the end that it writes has passed\n  Ops: 2 members\n";
+        assert!(shown.stdout.starts_with(first), "{shown}");
+        plan(base, "markdown").exits(3).says("**Access that this change ends at once").says("- `Ops`: 2 members");
+        plan(base, "github").exits(3).says("title=Ends access at once%3A Ops::2 members");
+    }
+}
+
+#[test]
 fn a_broken_base_labels_nothing_and_plans_everything() {
     let world = review([&[], &[]], [&["alice@example.com"], &["alice@example.com"]]);
     world.write("base/convoke.yaml", "version: 1\ngruops: {}\n");

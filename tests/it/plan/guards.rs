@@ -44,6 +44,46 @@ fn already_empty_group_is_not_refused() {
 }
 
 #[test]
+fn total_limit_counts_declared_memberships_in_force() {
+    let settings = "settings:\n  limits: {group_removals: 100%}\n";
+    let account = AccountBuilder::default().group("G", 0..10).group("H", 0..10).group("Big", 0..200);
+    let allowed = |more: &str| {
+        let lists = format!("{}{}", listing("G", "", 6..10), listing("H", "", 6..10));
+        let plan = account.plan(&format!("{settings}groups:\n{lists}  Big:\n{more}"));
+        plan.refusals.iter().find(|refusal| refusal.guard == Guard::TotalRemovals).map(|it| it.figures.unwrap().present)
+    };
+    let list = |terms: &str| -> String {
+        (0..200).map(|number| format!("      - {{email: {}{terms}}}\n", email(number))).collect()
+    };
+    assert_eq!(allowed(&format!("    members:\n{}", list(""))), None);
+    assert_eq!(allowed(&format!("    mode: additive\n    members:\n{}", list(""))), None);
+    assert_eq!(allowed(&format!("    mode: observe\n    members:\n{}", list(""))), Some(8));
+    assert_eq!(allowed(&format!("    mode: additive\n    members:\n{}", list(", until: 2026-01-01"))), Some(8));
+    assert_eq!(allowed(&format!("    mode: additive\n    members:\n{}", list(", from: 2027-01-01"))), Some(8));
+}
+
+#[test]
+fn recent_ends_do_not_count_for_limits() {
+    let account = AccountBuilder::default().group("G", 0..4);
+    let files = |until: &str| {
+        let ended: String = (0..3).map(|it| format!("      - {{email: {}, until: {until}}}\n", email(it))).collect();
+        format!("groups:\n  G:\n    members:\n{ended}      - {}\n", email(3))
+    };
+    let at = |until: &str| refused(&account.plan_at(&files(until), "2026-06-15T12:00:00Z"));
+    assert_eq!(at("2026-06-14"), []);
+    assert_eq!(at("2026-05-15T12:00:00Z"), [], "744 hours ago");
+    assert_eq!(at("2026-05-15T11:59:59Z"), [Guard::GroupRemovals]);
+    // The change under review wrote the ends, brought them forward, or kept them.
+    let plan = account.plan(&files("2026-06-14"));
+    let against = |base: &str| refused(&plan.clone().with_base(&desired(base), &plan, Vec::new()));
+    assert_eq!(against(&format!("groups:\n{}", listing("G", "", 0..4))), [Guard::GroupRemovals]);
+    assert_eq!(against(&files("2026-06-20")), [Guard::GroupRemovals]);
+    assert_eq!(against(&files("2026-06-14")), []);
+    assert_eq!(against(&files("2026-06-10")), []);
+    assert_eq!(against(&format!("groups:\n{}", listing("G", "    mode: observe\n", 0..4))), []);
+}
+
+#[test]
 fn limits_can_be_numbers_and_per_group() {
     let number = "settings:\n  limits: {group_removals: 2, total_removals: 100%}\n";
     assert_eq!(refused(&shrink(100, 2, number, "")), []);
@@ -69,9 +109,11 @@ fn default_total_limit_is_a_tenth_at_least_five() {
         }
         account.plan(&text)
     };
-    for (groups, allowed) in [(3, 3), (5, 5), (6, 6), (12, 12)] {
+    for (groups, allowed) in [(3, 3), (5, 5), (6, 5), (12, 10)] {
         let removals = refused(&plan(groups, allowed));
         assert_eq!(removals, [], "{groups} groups, at the limit");
+        let above = if allowed < groups { vec![Guard::TotalRemovals] } else { Vec::new() };
+        assert_eq!(refused(&plan(groups, allowed + 1)), above, "{groups} groups, one above");
     }
     // A second group loses one more member.
     let few = AccountBuilder::default().group("G", 0..14).group("H", 100..110);
@@ -80,10 +122,10 @@ fn default_total_limit_is_a_tenth_at_least_five() {
     assert_eq!(refused(&few.plan(&to(3..14))), []);
     assert_eq!(refused(&few.plan(&to(4..14))), [], "five always may");
     assert_eq!(refused(&few.plan(&to(5..14))), [Guard::TotalRemovals]);
-    let many = AccountBuilder::default().group("G", 0..60).group("H", 100..110);
-    assert_eq!(refused(&many.plan(&to(5..60))), []);
-    assert_eq!(refused(&many.plan(&to(6..60))), [], "a tenth");
-    assert_eq!(refused(&many.plan(&to(7..60))), [Guard::TotalRemovals]);
+    let many = AccountBuilder::default().group("G", 0..67).group("H", 100..110);
+    assert_eq!(refused(&many.plan(&to(5..67))), []);
+    assert_eq!(refused(&many.plan(&to(6..67))), [], "a tenth of 70 declared memberships");
+    assert_eq!(refused(&many.plan(&to(7..67))), [Guard::TotalRemovals]);
 }
 
 #[test]
@@ -330,6 +372,6 @@ fn refusals_have_figures_place_and_remedy() {
     min_members [Admins] only 6 would remain, and min_members is 9, set at convoke.yaml:11 / declare more members, or lower min_members
     group_removals [Ops] 2 of 10 members would be removed, but the limit allows at most 1 (1, set at convoke.yaml:14) / if you intend all of these removals, pass the digest of this plan with --accept
     protected [Ops] p0@example.com would be removed, but is protected at convoke.yaml:7 / keep the person in the group's list, or remove the person from settings.protected first
-    total_removals [-] 6 of 20 memberships would be removed in total, but the limit allows at most 5 (5, set at convoke.yaml:5) / if you intend all of these removals, pass the digest of this plan with --accept
+    total_removals [-] 6 memberships would be removed in total, but the limit allows at most 5 (5, set at convoke.yaml:5) / if you intend all of these removals, pass the digest of this plan with --accept
     ");
 }

@@ -102,7 +102,7 @@ pub fn loosened() -> Plan {
     let account = account(&[("Developers", &["alice@example.com"]), ("Old", &[])]);
     let desired = |text| parsed(&[("groups.yaml", text)]);
     let changes = plan::compare_base(&desired(before), &desired(after)).changes;
-    plan(after, &account).with_base(&plan(before, &account), changes)
+    plan(after, &account).with_base(&desired(before), &plan(before, &account), changes)
 }
 
 /// A plan that only the limits refuse.
@@ -231,7 +231,7 @@ pub fn much_of_everything(count: usize) -> Plan {
     let account = account(&groups);
     let desired = |text: &str| parsed(&[("groups.yaml", text)]);
     let changes = plan::compare_base(&desired(&before), &desired(&after)).changes;
-    plan(&after, &account).with_base(&plan(&before, &account), changes)
+    plan(&after, &account).with_base(&desired(&before), &plan(&before, &account), changes)
 }
 
 /// A member with an address.

@@ -135,7 +135,7 @@ fn requests_keep_to_the_plan(
             ));
         }
         if takes_out && view.certain && !carried.accepted {
-            keeps_the_limits(run, carried, history, request, &view, &dropped)?;
+            keeps_the_limits(run, carried, request, &view, &dropped)?;
         }
         for member in &added {
             joins_no_exclusive_group(run, carried, history, request, *member)?;
@@ -196,7 +196,6 @@ fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violat
 fn keeps_the_limits(
     run: &Chronicle,
     carried: &Carried,
-    history: &[MembershipChange],
     request: &Request,
     view: &View,
     dropped: &BTreeSet<MemberId>,
@@ -206,33 +205,30 @@ fn keeps_the_limits(
     let Some(group) = made.group(view.group) else { return Ok(()) };
     let gone = &removed(group) | &(dropped & &view.members);
     let present = (&view.members | &gone).len() as u64;
+    let counted = counted(group, &gone);
     let allowed = made.bounds.group_removals.get(&group.id).map_or(0, |limit| limit.allows(present, 1));
-    if gone.len() as u64 > allowed {
+    if counted > allowed {
         return Err(format!(
-            "{} of {present} are removed; the limit allows {allowed}: {request:?}\n{view:?}\n{}",
-            gone.len(),
+            "{counted} of {present} are removed; the limit allows {allowed}: {request:?}\n{view:?}\n{}",
             run.log_of(view.group)
         ));
     }
     if made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
         return Ok(());
     }
-    let (mut total, mut all) = (0, 0);
-    for other in &made.plan.groups {
-        let gone = if other.id == group.id { gone.clone() } else { removed(other) };
-        let known =
-            [Duration::ZERO, DECIDING].map(|time| View::before(time, request.number, other.id, run, carried, history));
-        if known.iter().any(|view| !view.certain) {
-            return Ok(());
-        }
-        total += gone.len() as u64;
-        all += known.iter().map(|view| (&view.members | &gone).len() as u64).max().unwrap_or_default();
-    }
-    let allowed = made.bounds.total_removals.allows(all, 5);
+    let gone_from = |other: &GroupPlan| if other.id == group.id { gone.clone() } else { removed(other) };
+    let total: u64 = made.plan.groups.iter().map(|other| self::counted(other, &gone_from(other))).sum();
+    let (declared, allowed) = (made.bounds.declared, made.bounds.total_allowed());
     match total > allowed {
-        true => Err(format!("{total} of {all} memberships are removed; the limit allows {allowed}: {request:?}")),
+        true => Err(format!("{total} memberships are removed, {declared} declared, {allowed} allowed: {request:?}")),
         false => Ok(()),
     }
+}
+
+/// How many of these removals the limits count.
+fn counted(group: &GroupPlan, gone: &BTreeSet<MemberId>) -> u64 {
+    let exempt = group.changes.iter().filter(|change| change.exempt && gone.contains(&change.member.id));
+    (gone.len() - exempt.count()) as u64
 }
 
 /// A member who moves is shown in the new group before a request removes them from the old one.
@@ -279,19 +275,20 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
         }
     }
     if !accepted {
+        let mut total = 0;
         for (group, members) in &removed {
-            let present = made.group(*group).map_or(0, |group| group.observed.len() as u64);
+            let Some(planned) = made.group(*group) else { continue };
+            let (present, counted) = (planned.observed.len() as u64, counted(planned, members));
             let allowed = made.bounds.group_removals.get(group).map_or(0, |limit| limit.allows(present, 1));
-            if members.len() as u64 > allowed {
-                return Err(format!("{} were removed from {group}; the limit allows {allowed}", members.len()));
+            if counted > allowed {
+                return Err(format!("{counted} were removed from {group}; the limit allows {allowed}"));
             }
+            total += counted;
         }
-        let total: usize = removed.values().map(BTreeSet::len).sum();
         // If only one group loses members, only its own limit applies.
         let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
-        let all = made.plan.groups.iter().map(|group| group.observed.len() as u64).sum();
-        let allowed = made.bounds.total_removals.allows(all, 5);
-        if losing > 1 && total as u64 > allowed {
+        let allowed = made.bounds.total_allowed();
+        if losing > 1 && total > allowed {
             return Err(format!("{total} memberships were removed; the limit allows {allowed}"));
         }
     }

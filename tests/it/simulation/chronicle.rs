@@ -24,6 +24,8 @@ pub struct Bounds {
     /// The maximum number of removals from each group.
     pub group_removals: BTreeMap<GroupId, Limit>,
     pub total_removals: Limit,
+    /// The memberships that the files declare in groups to which the program writes.
+    pub declared: u64,
     /// The minimum number of members of each group.
     pub least: BTreeMap<GroupId, u64>,
     /// Each group with each group that excludes it.
@@ -32,6 +34,13 @@ pub struct Bounds {
     pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
     /// Everybody whom each group's list certainly means, so none of them may be removed.
     pub surely_listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
+}
+
+impl Bounds {
+    /// The maximum number of removals from several groups.
+    pub fn total_allowed(&self) -> u64 {
+        self.total_removals.allows(self.declared, 5)
+    }
 }
 
 /// A plan with its bounds.

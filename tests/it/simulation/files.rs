@@ -53,6 +53,7 @@ impl Limit {
         match self {
             Self::Count(count) => count,
             Self::Percent(0) => 0,
+            Self::Percent(100) => u64::MAX,
             Self::Percent(percent) => (present * percent / 100).max(least),
         }
     }

@@ -234,6 +234,8 @@ impl World {
             bounds.spared = self.truth.spared(&self.files, unresolved.iter().map(String::as_str));
         }
         bounds.total_removals = self.files.total_removals;
+        let written = self.files.groups.iter().filter(|group| group.mode() != Mode::Observe);
+        bounds.declared = written.map(|group| group.members.len() as u64).sum();
         let id = |name: &str| plan.groups.iter().find(|group| group.name.as_str() == name).map(|group| group.id);
         for group in &self.files.groups {
             if let (Some(one), Some(other)) = (id(&group.name), group.excludes.as_deref().and_then(id)) {
