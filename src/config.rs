@@ -29,7 +29,7 @@ pub use load::{
 pub use problem::{Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 
-use crate::model::Desired;
+use crate::model::{Desired, is_invisible};
 use entry::Numbers;
 use problem::{Report, quoted, settle};
 
@@ -76,5 +76,17 @@ pub fn warnings(desired: &Desired, sources: &[Source]) -> Vec<Problem> {
         let message = format!("roster {} is not used by any group", quoted(name));
         Problem::at(origin, message).help(format!("use it in a group with `- roster: {name}`, or remove it"))
     });
-    settle(unused.collect(), sources)
+    let invisible = desired.groups.iter().filter_map(|(name, group)| {
+        let odd = name.as_str().chars().find(|c| is_invisible(*c))?;
+        let message = format!(
+            "the name of group {} contains the invisible character U+{:04X}",
+            quoted(name.as_str()),
+            u32::from(odd)
+        );
+        Some(
+            Problem::at(&group.origin, message)
+                .help("check that the group in the account has it too; better change both"),
+        )
+    });
+    settle(unused.chain(invisible).collect(), sources)
 }

@@ -10,6 +10,7 @@ mod observed;
 mod origin;
 mod status;
 mod time;
+mod unicode;
 
 pub use desired::{
     Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected, RosterEntry,
@@ -24,3 +25,4 @@ pub use observed::{
 pub use origin::{Origin, Position, RosterUse};
 pub use status::RunStatus;
 pub use time::{Period, PeriodError, TimeError, Window, WrittenTime};
+pub use unicode::{comparable, composed, is_invisible};

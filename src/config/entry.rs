@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::node::{Node, Value};
 use super::problem::quoted;
 use super::reader::{Field, Reader, looks_like_id};
-use crate::model::{Email, EmailError, MemberId, Origin, PersonRef, Position, Protected, Terms, Window};
+use crate::model::{Email, EmailError, MemberId, Origin, PersonRef, Position, Protected, Terms, Window, is_invisible};
 
 /// The keys of an entry, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
@@ -142,7 +142,11 @@ impl Reader<'_> {
     fn reason(&mut self, field: &Field<'_>) -> Option<Arc<str>> {
         let help = "write the reason in a few words, or remove the key";
         let text = self.text("`reason`", field, help)?;
-        if text.trim().is_empty() {
+        // A reason may be a block of several lines.
+        if let Some(odd) = text.chars().find(|c| is_invisible(*c) && *c != '\n') {
+            let message = format!("`reason` contains the invisible character U+{:04X}", u32::from(odd));
+            self.refuse(field.node.at, message, "remove it, or write an ordinary space");
+        } else if text.trim().is_empty() {
             self.refuse(field.node.at, "`reason` is empty", help);
         }
         Some(text.into())
@@ -261,7 +265,9 @@ impl Reader<'_> {
 
 /// The remedy for a text that is not an email address.
 fn remedy(text: &str, error: EmailError) -> String {
+    let visible = || text.replace(is_invisible, "");
     match error {
+        EmailError::Invisible(_) if Email::declared(&visible()).is_ok() => format!("write {}", visible()),
         EmailError::Character(_) if Email::declared(text.trim()).is_ok() => format!("write {}", text.trim()),
         EmailError::Character(',') if has_comma_for_dot(text) => format!("write {}", text.replace(',', ".")),
         EmailError::Character(',' | ';') | EmailError::SeveralAts(_) if text.contains([',', ';']) => {

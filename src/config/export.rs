@@ -87,8 +87,6 @@ fn undeclarable(name: &GroupName) -> Option<&'static str> {
         Some("its name is empty; give it a name in the account")
     } else if name.trim() != name {
         Some("its name begins or ends with a space; change it in the account")
-    } else if name.chars().any(char::is_control) {
-        Some("its name contains a control character; change it in the account")
     } else if name == "<<" {
         Some("its name is the merge key of YAML; change it in the account")
     } else {

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Source;
-use crate::model::{Origin, Position};
+use crate::model::{Origin, Position, composed};
 
 /// Reading stops after this number of problems, so that a hostile file cannot fill the memory.
 pub(super) const MOST_PROBLEMS: usize = 10_000;
@@ -332,14 +332,14 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     if word.len() > LONGEST_WORD {
         return None;
     }
-    let folded = word.to_lowercase();
+    let folded = composed(word).to_lowercase();
     let length = folded.chars().count();
     let most = (length / 3).max(1);
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= LONGEST_WORD)
         .filter_map(|candidate| {
-            let other = candidate.to_lowercase();
+            let other = composed(candidate).to_lowercase();
             let distance = strsim::osa_distance(&folded, &other);
             let contains = length >= SHORTEST_PART && other.contains(&folded);
             (distance <= most || contains).then_some((distance, candidate))

@@ -10,7 +10,7 @@ use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Problem, Report, did_you_mean, quoted, shortened};
 use crate::model::{
     AccountId, GroupId, IdError, Limit, MemberId, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged,
-    Window, WrittenTime,
+    Window, WrittenTime, is_invisible,
 };
 
 /// Reads one file's tree. Problems are added to the report.
@@ -342,9 +342,9 @@ impl Reader<'_> {
         let trimmed = name.trim();
         if trimmed.is_empty() {
             self.refuse(at, format!("the name of a {what} is empty"), "write the name before the \":\"");
-        } else if let Some(odd) = name.chars().find(|c| c.is_control()) {
-            let odd = odd.escape_default();
-            let message = format!("the name of {what} {} contains the control character {odd}", quoted(name));
+        } else if let Some(odd) = name.chars().find(|c| what == "roster" && is_invisible(*c)) {
+            let odd = odd.escape_unicode();
+            let message = format!("the name of {what} {} contains the invisible character {odd}", quoted(name));
             self.refuse(at, message, "remove it");
         } else if trimmed.len() != name.len() {
             let message = format!("the name of {what} {} begins or ends with a space", quoted(name));

@@ -6,6 +6,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::is_invisible;
+
 /// The maximum length of an address in the API, in characters.
 const MAX_CHARACTERS: usize = 90;
 
@@ -24,6 +26,8 @@ pub enum EmailError {
     EmptySide(&'static str),
     #[error("it contains {0:?}")]
     Character(char),
+    #[error("it contains the invisible character U+{:04X}", u32::from(*.0))]
+    Invisible(char),
     #[error("a part of its domain is empty")]
     EmptyLabel,
 }
@@ -57,6 +61,10 @@ impl Email {
     ///
     /// If the text is not an address.
     pub fn declared(text: &str) -> Result<Self, EmailError> {
+        // Spaces are named as characters, because they are seen.
+        if let Some(odd) = text.chars().find(|c| is_invisible(*c) && !matches!(c, '\t' | '\n' | '\r')) {
+            return Err(EmailError::Invisible(odd));
+        }
         let email: Self = text.parse()?;
         let (local, domain) = text.split_once('@').unwrap_or_default();
         let odd_in_local = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"!#$%&'*+/=?^_`{|}~.-".contains(c);

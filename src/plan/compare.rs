@@ -1,5 +1,6 @@
 //! Compares each planned group's list with its observed members.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin,
-    PersonRef,
+    PersonRef, composed,
 };
 
 /// The maximum number of suggestions for an unknown entry.
@@ -105,7 +106,7 @@ struct Comparison<'p, 'a> {
     addresses: Option<Texts<'a, PersonIndex>>,
     ids: Option<Texts<'a, PersonIndex>>,
     /// The addresses by the part before the `@`.
-    locals: Option<BTreeMap<&'p str, Vec<(&'p str, PersonIndex)>>>,
+    locals: Option<ByLocalPart<'p>>,
     /// For each person of the files, by `DesiredMember::number`: the account member, once found.
     found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
@@ -264,7 +265,7 @@ impl<'p> Comparison<'p, '_> {
     fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, PersonIndex)> {
         let people = self.people;
         let locals = self.locals.get_or_insert_with(|| {
-            let mut locals: BTreeMap<&str, Vec<(&str, PersonIndex)>> = BTreeMap::new();
+            let mut locals = ByLocalPart::new();
             for (address, index) in people.addresses() {
                 if let Some(local) = local_part(address) {
                     locals.entry(local).or_default().push((address, index));
@@ -272,7 +273,7 @@ impl<'p> Comparison<'p, '_> {
             }
             locals
         });
-        let same = local_part(text).and_then(|local| locals.get(local)).into_iter().flatten();
+        let same = local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten();
         same.copied().take(MOST_SHOWN).collect()
     }
 
@@ -289,7 +290,7 @@ impl<'p> Comparison<'p, '_> {
             return self.compared;
         }
         // Who changes to another domain keeps the part before the `@`, however different the rest of the address is.
-        let mut renamed: BTreeMap<&str, &Origin> = BTreeMap::new();
+        let mut renamed: BTreeMap<Cow<'_, str>, &Origin> = BTreeMap::new();
         for (text, origin) in &blocked {
             if let Some(local) = local_part(text) {
                 renamed.entry(local).or_insert(origin);
@@ -301,7 +302,7 @@ impl<'p> Comparison<'p, '_> {
             let held = hold(&mut group.changes, |change| {
                 let id = change.member.id;
                 let meaning = |text: &str| {
-                    let moved = || local_part(text).and_then(|local| renamed.get(local).copied());
+                    let moved = || local_part(text).and_then(|local| renamed.get(&*local).copied());
                     blocked.any_near(text, typos::tolerance).or_else(moved)
                 };
                 let meant = || self.people.texts(id).find_map(meaning).cloned();
@@ -327,9 +328,11 @@ fn differ<'p>(present: &[PersonIndex], list: &[Belonging<'p>]) -> (Vec<Belonging
     (list.iter().filter(is_new).copied().collect(), leaving)
 }
 
-/// The part of an address before the `@`.
-fn local_part(text: &str) -> Option<&str> {
-    text.split_once('@').map(|(local, _)| local)
+type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, PersonIndex)>>;
+
+/// The part of an address before the `@`, in composed form.
+fn local_part(text: &str) -> Option<Cow<'_, str>> {
+    text.split_once('@').map(|(local, _)| composed(local))
 }
 
 /// Whether a scheduled run should have met this instant within the last 31 days.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::BlockedReason;
-use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged};
+use crate::model::{Desired, DesiredGroup, GroupId, GroupName, GroupRef, Observed, Unmanaged, composed};
 
 /// The id of a declared group in the account, or why there is none.
 pub type Located = Result<GroupId, BlockedReason>;
@@ -54,8 +54,9 @@ fn locate(
 pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n GroupName>) -> Option<&'n GroupName> {
     /// The minimum similarity of a suggestion.
     const SIMILAR: f64 = 0.8;
-    let folded = unknown.as_str().to_lowercase();
-    let likeness = |other: &GroupName| strsim::jaro_winkler(&folded, &other.as_str().to_lowercase());
+    let folded = |name: &GroupName| composed(name.as_str()).to_lowercase();
+    let wanted = folded(unknown);
+    let likeness = |other: &GroupName| strsim::jaro_winkler(&wanted, &folded(other));
     let similar = known.into_iter().map(|other| (likeness(other), other)).filter(|(score, _)| *score >= SIMILAR);
     // Of equally similar names, the first by name.
     similar.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1))).map(|(_, name)| name)

@@ -3,9 +3,10 @@
 //! All these members keep their access, so none may be missed. A file can have many thousands of unknown addresses,
 //! so most comparisons end after comparing lengths and character sets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::model::PersonRef;
+use crate::model::{PersonRef, comparable, composed};
 
 /// The maximum length in bytes of an address or an id in the quick comparison.
 const LONGEST: usize = 96;
@@ -21,7 +22,7 @@ const CLOSE_LOOK: u64 = 100;
 /// How many different characters may be a typo in this text. Shorter names allow fewer.
 pub fn tolerance(text: &str) -> usize {
     let name = text.split('@').next().unwrap_or_default();
-    (1 + name.chars().count() / 6).min(MOST_DIFFERENT)
+    (1 + composed(name).chars().count() / 6).min(MOST_DIFFERENT)
 }
 
 /// The text of a person in the form for comparisons.
@@ -32,7 +33,7 @@ pub fn written(person: &PersonRef) -> &str {
     }
 }
 
-/// Texts with associated values, sorted by length.
+/// Texts with associated values, sorted by the length of their comparable forms.
 pub struct Texts<'a, T> {
     by_length: BTreeMap<usize, Vec<Row<'a, T>>>,
     work_left: u64,
@@ -42,6 +43,7 @@ struct Row<'a, T> {
     /// The set of characters, with one bit for several of them.
     characters: u64,
     text: &'a str,
+    form: Cow<'a, str>,
     of: T,
 }
 
@@ -49,7 +51,9 @@ impl<'a, T: Copy> Texts<'a, T> {
     pub fn new(texts: impl IntoIterator<Item = (&'a str, T)>) -> Self {
         let mut by_length: BTreeMap<usize, Vec<Row<'a, T>>> = BTreeMap::new();
         for (text, of) in texts {
-            by_length.entry(text.chars().count()).or_default().push(Row { characters: characters(text), text, of });
+            let form = comparable(text);
+            let row = Row { characters: characters(&form), text, form, of };
+            by_length.entry(row.form.chars().count()).or_default().push(row);
         }
         Self { by_length, work_left: MOST_WORK }
     }
@@ -57,7 +61,8 @@ impl<'a, T: Copy> Texts<'a, T> {
     /// The value of any of these texts that may be a typo of the given text, or the other way around. The tolerance is
     /// that of the unknown text.
     pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
-        self.candidates(text).find(|row| near(row, text, tolerance_of(row.text)).is_some()).map(|row| row.of)
+        let text = comparable(text);
+        self.candidates(&text).find(|row| near(row, &text, tolerance_of(row.text)).is_some()).map(|row| row.of)
     }
 
     /// All texts within the tolerance: nearest first, then in the order of the texts. When the total cost of all
@@ -65,8 +70,9 @@ impl<'a, T: Copy> Texts<'a, T> {
     pub fn nearest(&mut self, text: &str, most: usize) -> Vec<(usize, &'a str, T)> {
         let mut found = Vec::new();
         let mut work = 0;
-        let seen = characters(text);
-        for row in self.candidates(text) {
+        let text = comparable(text);
+        let seen = characters(&text);
+        for row in self.candidates(&text) {
             work += 1;
             if !may_be_near(row.characters, seen, most) {
                 continue;
@@ -75,7 +81,7 @@ impl<'a, T: Copy> Texts<'a, T> {
             if work > self.work_left {
                 break;
             }
-            found.extend(distance(row.text, text, most).map(|distance| (distance, row.text, row.of)));
+            found.extend(distance(&row.form, &text, most).map(|distance| (distance, row.text, row.of)));
         }
         self.work_left = self.work_left.saturating_sub(work);
         found.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
@@ -91,7 +97,7 @@ impl<'a, T: Copy> Texts<'a, T> {
 }
 
 fn near<T>(row: &Row<'_, T>, text: &str, most: usize) -> Option<usize> {
-    may_be_near(row.characters, characters(text), most).then(|| distance(row.text, text, most)).flatten()
+    may_be_near(row.characters, characters(text), most).then(|| distance(&row.form, text, most)).flatten()
 }
 
 fn characters(text: &str) -> u64 {

@@ -59,15 +59,19 @@ fn undeclarable_groups_are_reported() {
     current.memberships.remove(&group_id(4));
     current.unreadable.insert(group_id(4), "Policy validation failed\nmembers: []".into());
     insta::assert_snapshot!(whole(&current), @r#"
-    # The membership of 1 group, as it is in the account.
+    # The membership of 2 groups, as it is in the account.
     version: 1
     account_id: 023e105f4ecef8ad9ca31a8372d0c353
     # " blank" (a0000000000000000000000000000000) is not exported: its name begins or ends with a space; change it in the account
     # "Twice" (a0000000000000000000000000000002) is not exported: group a0000000000000000000000000000001 has the same name; give one of them another name
-    # "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"" (a0000000000000000000000000000003) is not exported: its name contains a control character; change it in the account
     # "Unread" (a0000000000000000000000000000004) is not exported: its members cannot be read: Policy validation failed\nmembers: []
 
     groups:
+      "\u001b[31m</code></summary>|`**```\u000d\u000a::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u202e<!-- {}\"":
+        id: a0000000000000000000000000000003
+        members: []
+        allow_empty: true
+
       Twice:
         id: a0000000000000000000000000000001
         members: []

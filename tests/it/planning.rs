@@ -352,3 +352,22 @@ fn names_from_the_account_cannot_steer_the_terminal() {
     let outcome = world.run("plan").exits(0);
     assert!(!outcome.stdout.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{outcome:?}");
 }
+
+#[test]
+fn other_spellings_of_an_address_or_name_are_typos() {
+    let (composed, letters) = ("\u{c6b4}\u{c601}", "\u{110b}\u{116e}\u{11ab}\u{110b}\u{1167}\u{11bc}");
+    let seed = Seed::default()
+        .group("New", ["ann@example.com"])
+        .group("Old", ["ann@example.com", "re\u{301}ne\u{301}e\u{301}@example.com", "bob@bu\u{308}cher.example"])
+        .group(composed, ["ann@example.com"]);
+    let world = given(seed).groups(&[
+        ("New", &["r\u{e9}n\u{e9}\u{e9}@example.com", "bob@xn--bcher-kva.example"]),
+        ("Old", &["ann@example.com"]),
+        (letters, &["ann@example.com"]),
+    ]);
+    let plan = world.run("plan --format json").exits(3).json();
+    assert_eq!((plan["summary"]["removes"].as_u64(), plan["summary"]["held"].as_u64()), (Some(0), Some(3)), "{plan:#}");
+    let reasons: Vec<&str> = plan["blocked"].as_array().unwrap().iter().filter_map(|b| b["message"].as_str()).collect();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons.iter().all(|reason| reason.contains("did you mean ")), "{reasons:#?}");
+}

@@ -539,3 +539,30 @@ fn the_environment_names_the_files() {
     world.run("validate").exits(0).says("Valid: 1 group");
     world.run("validate -f other.yaml").exits(0).says("Valid: 0 groups");
 }
+
+/// A file with an invisible character at the beginning of an address, a reason and a group's name.
+fn invisible(address: &str, reason: &str, group: &str) -> String {
+    format!(
+        "version: 1\ngroups:\n  \"{group}\":\n    members:\n      - \"{address}\"\n      - email: b@x.y\n        reason: \"{reason}\"\n"
+    )
+}
+
+#[test]
+fn invisible_characters_are_refused_in_addresses_and_reasons() {
+    for odd in ["\\u200b", "\\u202e", "\\u3164", "\\u2800", "\\uFEFF", "\\u00ad", "\\e", "\\u00a0"] {
+        let text = invisible(&format!("a{odd}@x.y"), &format!("a{odd}b"), "Ops");
+        let said = nothing().file("convoke.yaml", text).run("validate").exits(65).stderr;
+        assert!(said.contains("error: convoke.yaml:5:9: ") && said.contains("invisible character U+"), "{odd} {said}");
+        assert!(said.contains("help: write a@x.y\n"), "{odd} {said}");
+        assert!(
+            said.contains("error: convoke.yaml:7:17: `reason` contains the invisible character U+"),
+            "{odd} {said}"
+        );
+        let empty = invisible("a@x.y", odd, "Ops").replace("    members", "    require_reason: true\n    members");
+        nothing().file("convoke.yaml", empty).run("validate").exits(65).warns(":8:17: `reason` contains");
+        let named = invisible("a@x.y", "for a week", &format!("O{odd}ps"));
+        let world = nothing().file("convoke.yaml", named);
+        world.run("validate").exits(0).warns("warning: convoke.yaml:3:3: the name of group \"O").says("Valid: 1 group");
+    }
+    nothing().file("convoke.yaml", invisible("zo\u{eb}@x.y", "日本語 – Zoë’s", "Ops\u{e9}")).run("validate").exits(0);
+}

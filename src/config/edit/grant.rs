@@ -8,7 +8,7 @@ use super::lists::{Found, ListName, cover, has_ended};
 use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewTerms, Step, When, as_from, as_until, place_for};
 use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
-use crate::model::{PersonRef, Window, WrittenTime};
+use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
 
 /// A request to add somebody to lists.
 #[derive(Clone, Debug)]
@@ -129,8 +129,8 @@ fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
     if reason.trim().is_empty() {
         return Err(EditError::usage("--reason is empty", help));
     }
-    if reason.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Err(EditError::usage("--reason has control characters", help));
+    if reason.chars().any(is_invisible) {
+        return Err(EditError::usage("--reason has control characters, or characters that cannot be seen", help));
     }
     Ok(reason.into())
 }

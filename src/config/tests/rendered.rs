@@ -232,20 +232,20 @@ fn invalid_limits_have_specific_reasons() {
 
 #[test]
 fn indistinguishable_names_are_refused() {
-    insta::assert_snapshot!(problems("version: 1\ngroups: {'A ': {members: []}, '': {members: []}, \"B\\e[2J\": {members: []}}\n"), @r#"
+    insta::assert_snapshot!(problems("version: 1\ngroups: {'A ': {members: []}, '': {members: []}}\nrosters: {\"B\\e[2J\": []}\n"), @r#"
     error: convoke.yaml:2:10: the name of group "A " begins or ends with a space
-      | groups: {'A ': {members: []}, '': {members: []}, "B\e[2J": {members: []}}
+      | groups: {'A ': {members: []}, '': {members: []}}
       |          ^
       help: write "A"
 
     error: convoke.yaml:2:31: the name of a group is empty
-      | groups: {'A ': {members: []}, '': {members: []}, "B\e[2J": {members: []}}
+      | groups: {'A ': {members: []}, '': {members: []}}
       |                               ^
       help: write the name before the ":"
 
-    error: convoke.yaml:2:50: the name of group "B\u{1b}[2J" contains the control character \u{1b}
-      | groups: {'A ': {members: []}, '': {members: []}, "B\e[2J": {members: []}}
-      |                                                  ^
+    error: convoke.yaml:3:11: the name of roster "B\u{1b}[2J" contains the invisible character \u{1b}
+      | rosters: {"B\e[2J": []}
+      |           ^
       help: remove it
 
     3 problems
