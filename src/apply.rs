@@ -50,7 +50,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The members of the groups that were read again after the plan was made.
 pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 
-/// The starting point of a run.
 #[derive(Clone, Debug)]
 pub enum Start {
     /// The plan was made just now.
@@ -59,7 +58,6 @@ pub enum Start {
     Rechecked { present: Present, planned: bool },
 }
 
-/// What a run needs besides its plan.
 pub struct Context<'a> {
     pub client: &'a Client,
     pub journal: &'a Journal,
@@ -75,7 +73,6 @@ pub struct Context<'a> {
     pub limits_lifted: bool,
 }
 
-/// The state that all groups share.
 struct Run<'a> {
     plan: &'a Plan,
     context: Context<'a>,
@@ -98,7 +95,6 @@ struct Run<'a> {
     pauses: Mutex<Pauses>,
 }
 
-/// Applies a plan, and reports the results.
 pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
     let (mut present, reads_all) = match start {
         Start::Planned => (Present::new(), true),

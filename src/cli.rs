@@ -165,7 +165,6 @@ pub enum LogFormat {
 }
 
 /// The remedy if a file was given without `-f`.
-#[must_use]
 pub fn file_tip(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };

@@ -40,7 +40,6 @@ pub const LARGEST_FILE: usize = 64 << 20;
 /// written by hand, because the reader has no types for the shape of the files: it continues after a mistake.
 pub const SCHEMA: &str = include_str!("../schemas/config.schema.json");
 
-/// The content of a file.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The path as it is shown, with `/` between its parts.
@@ -70,7 +69,6 @@ fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problem
 }
 
 /// What is probably a mistake in the files but does no harm, with its source line.
-#[must_use]
 pub fn warnings(desired: &Desired, sources: &[Source]) -> Vec<Problem> {
     let unused = desired.unused_rosters.iter().map(|(name, origin)| {
         let message = format!("roster {} is not used by any group", quoted(name));

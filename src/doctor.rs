@@ -51,7 +51,6 @@ pub enum CheckStatus {
 }
 
 impl CheckStatus {
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -62,7 +61,6 @@ impl CheckStatus {
 }
 
 impl Diagnosis {
-    #[must_use]
     pub fn new(checks: Vec<Check>, requests: u64) -> Self {
         let status = checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok);
         Self { format_version: FORMAT_VERSION, status, convoke: env!("CARGO_PKG_VERSION"), checks, requests }
@@ -70,23 +68,19 @@ impl Diagnosis {
 }
 
 impl Check {
-    #[must_use]
     pub fn ok(name: &'static str, seen: impl Into<String>) -> Self {
         Self { name, status: CheckStatus::Ok, seen: seen.into(), help: None, details: Vec::new() }
     }
 
-    #[must_use]
     pub fn warning(name: &'static str, seen: impl Into<String>, help: &'static str) -> Self {
         Self { status: CheckStatus::Warning, help: Some(help), ..Self::ok(name, seen) }
     }
 
-    #[must_use]
     pub fn failed(name: &'static str, seen: impl Into<String>, help: &'static str) -> Self {
         Self { status: CheckStatus::Failed, help: Some(help), ..Self::ok(name, seen) }
     }
 
     /// A reading that was not answered as it should be.
-    #[must_use]
     pub fn refused(name: &'static str, error: &ApiError, status: CheckStatus, help: &'static str) -> Self {
         let what = match error.kind {
             ApiErrorKind::Credentials | ApiErrorKind::NotAllowed | ApiErrorKind::Refused => "refused",
@@ -107,7 +101,6 @@ impl Check {
 }
 
 /// The figures of a list's first page, in words.
-#[must_use]
 pub fn figures(rows: usize, asked: usize, info: &Value) -> String {
     let number = |key: &str| match info.get(key) {
         Some(Value::Number(number)) => Some(number.to_string()),
@@ -123,7 +116,6 @@ pub fn figures(rows: usize, asked: usize, info: &Value) -> String {
 }
 
 /// The order of a list of members, in words.
-#[must_use]
 pub fn order(rows: &[Value]) -> &'static str {
     let email = |row: &Value| Some(row.get("email")?.as_str()?.to_lowercase());
     let Some(emails) = rows.iter().map(email).collect::<Option<Vec<String>>>() else {
@@ -140,7 +132,6 @@ pub fn order(rows: &[Value]) -> &'static str {
 }
 
 /// What the files say about groups, compared with the list of groups.
-#[must_use]
 pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeSet<GroupId>) -> Vec<Check> {
     let located = locate_groups(desired, observed, |_| true);
     let (mut missing, mut renamed, mut nameless, mut changed, mut managed) =

@@ -83,7 +83,6 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
-    #[must_use]
     pub fn new(account_id: AccountId, digest: Digest) -> Self {
         Self {
             format_version: FORMAT_VERSION,
@@ -112,13 +111,11 @@ pub struct Effect {
     pub removes: BTreeSet<MemberId>,
 }
 
-/// The content of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub run: RunFacts,
     /// The changes that the run attempted in each group.
     pub groups: BTreeMap<GroupId, GroupRecord>,
-    /// The number of complete lines.
     pub lines: u64,
     /// Whether the journal has its last line. Otherwise the run was killed, or the file was cut.
     pub ended: bool,
@@ -128,18 +125,14 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRecord {
     pub group: GroupRef,
-    /// Each operation, in the order of sending.
     pub operations: Vec<SentRequest>,
-    /// The members before the run.
     pub before: Option<BTreeSet<MemberId>>,
     /// The members as the run last saw them.
     pub last_seen: Option<BTreeSet<MemberId>>,
 }
 
-/// An operation with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRequest {
-    /// The line that announces it.
     pub line: u32,
     pub effect: Effect,
     /// The members that need no change any more: the last reading before it already shows them as intended.
@@ -150,7 +143,6 @@ pub struct SentRequest {
 
 impl Record {
     /// Each change that the run attempted, with the line of the first operation for it.
-    #[must_use]
     pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
         let attempted = self.groups.iter().filter(|(_, group)| !group.operations.is_empty());
         attempted.map(|(id, group)| (*id, group.reversal(file))).collect()
@@ -299,8 +291,6 @@ impl Record {
     }
 }
 
-/// The JSON Schema of a journal's lines.
-#[must_use]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Line)
 }
@@ -326,7 +316,6 @@ pub struct Announced(u64);
 
 impl Journal {
     /// A journal that stores nothing.
-    #[must_use]
     pub const fn none() -> Self {
         Self { sink: None }
     }

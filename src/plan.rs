@@ -73,14 +73,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Plans everything that the files declare.
-    #[must_use]
     pub fn new(account_id: AccountId) -> Self {
         let (only, touched, expiring_within) = (BTreeSet::new(), None, SignedDuration::ZERO);
         Self { account_id, only, touched, due: false, expiring_within, accept_self: false }
     }
 
-    #[must_use]
     pub fn covers(&self, name: &GroupName) -> bool {
         let touched = self.touched.as_ref().is_none_or(|touched| touched.contains(name));
         touched && (self.only.is_empty() || self.only.contains(name))
@@ -92,21 +89,18 @@ impl Policy {
 pub struct Needs {
     /// Whether the account's members are needed, because no group lists a person.
     pub people: bool,
-    /// Groups whose members decide about a removal.
     pub groups: BTreeSet<GroupId>,
     /// Whether to read the user of the token.
     pub token_user: bool,
 }
 
 impl Needs {
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 /// Compares the desired and the observed memberships at a time, under a policy.
-#[must_use]
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let located = locate_groups(desired, current, |name| policy.covers(name));
     let people = People::of(current);
@@ -188,7 +182,6 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
 impl Plan {
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
     /// only if the plan removes anybody, because a group may list them by a former address.
-    #[must_use]
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
         let unknown =
@@ -238,7 +231,6 @@ impl Plan {
     }
 
     /// Whether the plan has the members of the token's user.
-    #[must_use]
     pub fn knows_token_user(&self, user: &TokenUser) -> bool {
         let planned = self.guards.token_user.as_ref();
         matches!(user, TokenUser::Known(user) if planned.is_some_and(|planned| planned.user_id == user.user_id))

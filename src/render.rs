@@ -46,7 +46,6 @@ pub fn json(mut to: impl std::io::Write, value: &impl serde::Serialize) -> std::
 }
 
 /// "1 group", "2 groups".
-#[must_use]
 pub fn counted(count: u64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),

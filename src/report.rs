@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, RunStatus};
 use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind};
 
-/// The version of the report's JSON.
 const FORMAT_VERSION: u32 = 1;
 
 /// The results of a plan.
@@ -134,7 +133,6 @@ pub enum RestCause {
 }
 
 impl RestCause {
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
@@ -146,8 +144,6 @@ impl RestCause {
 }
 
 impl GroupOutcome {
-    /// The word in every format for people.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -159,18 +155,15 @@ impl GroupOutcome {
     }
 }
 
-/// Why a saved plan is stale.
 #[derive(Clone, Debug, Serialize)]
 pub struct StaleReport {
     pub status: RunStatus,
     pub format_version: u32,
     pub stale: Vec<StaleGroup>,
-    /// The requests sent to the API.
     pub requests: u64,
 }
 
 impl StaleReport {
-    #[must_use]
     pub fn new(stale: Vec<StaleGroup>, requests: u64) -> Self {
         Self { status: RunStatus::Stale, format_version: FORMAT_VERSION, stale, requests }
     }
@@ -179,7 +172,6 @@ impl StaleReport {
 /// A group that differs from the saved plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaleGroup {
-    /// The group's name in the plan.
     pub name: GroupName,
     /// The group's new name in the account, if it was renamed.
     pub renamed_to: Option<GroupName>,
@@ -192,7 +184,6 @@ pub struct StaleGroup {
 
 impl StaleGroup {
     /// A group with everybody who joined or left it since the plan.
-    #[must_use]
     pub fn of_change(group: &GroupPlan, present: &Membership) -> Self {
         let ids = |members: &Membership| -> BTreeSet<MemberId> { members.keys().copied().collect() };
         let (before, now) = (ids(&group.observed), ids(present));
@@ -212,7 +203,6 @@ pub struct Difference {
 
 impl Difference {
     /// New members are named as the group lists them now, former members as in the plan.
-    #[must_use]
     pub fn new(
         group: &GroupPlan,
         present: &Membership,
@@ -236,8 +226,6 @@ pub struct UnmadeChange {
 }
 
 impl GroupReport {
-    /// Whether there is anything to report.
-    #[must_use]
     pub fn is_news(&self) -> bool {
         match self.outcome {
             GroupOutcome::InSync | GroupOutcome::NotRead => false,
@@ -253,7 +241,6 @@ impl GroupReport {
 
 impl Report {
     /// A report of these groups. The run sets the fields that concern it as a whole, and then calls [`Self::judged`].
-    #[must_use]
     pub fn new(digest: Digest, groups: Vec<GroupReport>) -> Self {
         let count = |of: fn(&GroupReport) -> usize| groups.iter().map(of).sum::<usize>() as u64;
         Self {
@@ -304,7 +291,6 @@ impl Report {
     }
 
     /// Whether everything in the plan and the files was seen to be applied.
-    #[must_use]
     pub fn has_nothing_left(&self) -> bool {
         let fine = |group: &GroupReport| match group.outcome {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
@@ -315,25 +301,20 @@ impl Report {
     }
 
     /// Whether everything was applied and is in the journal, even if a signal ended the run.
-    #[must_use]
     pub fn made_everything(&self) -> bool {
         self.has_nothing_left() && self.journal_failed.is_none()
     }
 
     /// Whether everything was applied, and no signal ended the run early.
-    #[must_use]
     pub fn is_applied(&self) -> bool {
         self.has_nothing_left() && !self.interrupted
     }
 
-    /// Whether the run changed anything.
-    #[must_use]
     pub const fn has_changes(&self) -> bool {
         self.added > 0 || self.removed > 0
     }
 
     /// Whether the complete account was seen to be as declared.
-    #[must_use]
     pub fn account_in_sync(&self) -> bool {
         self.covers_account && self.complete && self.blocked.is_empty() && self.groups.iter().all(|group| group.in_sync)
     }

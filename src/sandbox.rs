@@ -40,7 +40,6 @@ pub use seed::{
     TokenStatus,
 };
 
-/// Why a sandbox cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error(
@@ -62,7 +61,6 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Any free port of a loopback address.
     pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     /// Starts a sandbox in the current tokio runtime. Port 0 means any free port.
@@ -93,13 +91,10 @@ impl Sandbox {
         Ok(Self { address, account, _stop: stop })
     }
 
-    /// The API's URL for a client.
-    #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}/client/v4", self.address)
     }
 
-    #[must_use]
     pub fn account(&self) -> Account {
         self.account.clone()
     }

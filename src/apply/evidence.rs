@@ -51,9 +51,10 @@ impl Evidence {
             let mut awaited = locked(&self.awaited);
             for member in members {
                 let groups = awaited.entry(*member).or_default();
-                match present.contains(member) {
-                    true => drop(groups.remove(&group.id)),
-                    false => drop(groups.insert(group.id, group.name.clone())),
+                if present.contains(member) {
+                    groups.remove(&group.id);
+                } else {
+                    groups.insert(group.id, group.name.clone());
                 }
             }
         }

@@ -61,8 +61,9 @@ impl Run<'_> {
 }
 
 fn kept(reason: &str) -> String {
-    match reason.starts_with("kept") {
-        true => reason.to_owned(),
-        false => format!("kept, because the member could not join the other group: {reason}"),
+    if reason.starts_with("kept") {
+        reason.to_owned()
+    } else {
+        format!("kept, because the member could not join the other group: {reason}")
     }
 }

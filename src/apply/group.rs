@@ -15,7 +15,6 @@ use crate::plan::{Action, Freshness, GroupPlan, Operation};
 /// Nothing is assumed: `present` changes only when an answer or a reading shows members.
 pub(super) struct GroupRun<'a> {
     pub(super) plan: &'a GroupPlan,
-    /// The members before this run.
     pub(super) before: BTreeSet<MemberId>,
     /// The members in the last answer or reading.
     pub(super) present: BTreeSet<MemberId>,
@@ -147,7 +146,6 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Reads the group's members again.
     pub async fn read_back(&mut self, run: &Run<'_>) {
         if let Err(error) = self.read(run).await {
             // A reading that contradicts an acknowledged write counts only if another one confirms it.
@@ -298,9 +296,10 @@ impl GroupRun<'_> {
     /// Records why a removal is not made, or on what it waits.
     pub(super) fn keep(&mut self, member: MemberId, reason: String, run: &Run<'_>) {
         let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
-        match !ends && run.evidence.awaited_in(member, self.plan.id).is_some() {
-            true => self.ledger.await_elsewhere(member, reason),
-            false => self.ledger.keep(member, reason),
+        if !ends && run.evidence.awaited_in(member, self.plan.id).is_some() {
+            self.ledger.await_elsewhere(member, reason)
+        } else {
+            self.ledger.keep(member, reason)
         }
     }
 

@@ -47,7 +47,6 @@ pub(super) struct Ledger<'a> {
     left_first: BTreeSet<MemberId>,
 }
 
-/// The final state of a group's changes.
 #[derive(Default)]
 struct Outcomes {
     pub added: Vec<Member>,
@@ -87,7 +86,6 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The removals that wait for another group.
     pub fn awaiting(&self) -> Vec<MemberId> {
         let waiting = self.changes.iter().filter(|(_, (_, state))| matches!(state, State::Awaiting(_)));
         waiting.map(|(member, _)| *member).collect()
@@ -202,9 +200,10 @@ impl<'a> Ledger<'a> {
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
             let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
-            let in_neither = match self.left_first.contains(&change.member.id) {
-                true => format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor ")),
-                false => String::new(),
+            let in_neither = if self.left_first.contains(&change.member.id) {
+                format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor "))
+            } else {
+                String::new()
             };
             let unmade = |reason: String| UnmadeChange {
                 action: change.action,

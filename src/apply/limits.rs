@@ -46,7 +46,6 @@ impl GroupRun<'_> {
         }
     }
 
-    /// As [`Self::allow_removal`], for a DELETE.
     pub(super) fn allow_delete(&self, member: MemberId, run: &Run<'_>) -> Result<(), String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
@@ -112,7 +111,6 @@ impl GroupRun<'_> {
         RemovalCount { removed: removed as u64, present: present as u64 }
     }
 
-    /// Whether the limits count a removal.
     pub(super) fn is_counted(&self, member: MemberId) -> bool {
         !self.ledger.change(member).is_some_and(|change| change.exempt)
     }

@@ -11,7 +11,6 @@ use crate::model::{GroupId, GroupName, GroupRef, Member, MemberId, Membership};
 use crate::plan::{Change, Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
-/// Whether a plan can still be applied.
 #[derive(Clone, Debug)]
 pub enum Recheck {
     /// The plan's changes are still valid.

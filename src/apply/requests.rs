@@ -163,10 +163,7 @@ impl GroupRun<'_> {
 
     /// Records why those of these changes that no request was sent for are not tried.
     fn close(&mut self, changes: &[MemberId], reason: String) {
-        let state = match self.closed.is_some() {
-            true => State::Failed(reason),
-            false => State::Skipped(reason),
-        };
+        let state = if self.closed.is_some() { State::Failed(reason) } else { State::Skipped(reason) };
         self.ledger.give_up(changes, &state);
     }
 
@@ -205,7 +202,6 @@ impl GroupRun<'_> {
         }
     }
 
-    /// Reads the complete group.
     pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
         let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
         self.unread = None;
@@ -215,7 +211,6 @@ impl GroupRun<'_> {
         Ok(())
     }
 
-    /// Records the members of the complete group.
     async fn see(&mut self, members: BTreeSet<MemberId>, run: &Run<'_>) {
         self.present = members;
         self.is_whole = true;
@@ -227,8 +222,9 @@ impl GroupRun<'_> {
 
 /// Why a write was refused, with a remedy if the API's message has none.
 pub(super) fn refusal(error: &ApiError) -> String {
-    match error.says("scim") {
-        true => format!("{}; an identity provider manages this group: declare it with mode: observe", error.reason()),
-        false => error.reason(),
+    if error.says("scim") {
+        format!("{}; an identity provider manages this group: declare it with mode: observe", error.reason())
+    } else {
+        error.reason()
     }
 }

@@ -180,7 +180,6 @@ impl Caller {
         }
     }
 
-    /// Makes all readings so far outdated.
     pub(super) fn outdate_readings(&self) {
         self.history().interrupted = Some(Instant::now());
     }
@@ -318,12 +317,13 @@ impl Caller {
         attempts.made += 1;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
-        let reply = match call.settles {
-            false => self.http.exchange(&call.message).await,
-            true => tokio::select! {
+        let reply = if call.settles {
+            tokio::select! {
                 reply = self.http.exchange(&call.message) => reply,
                 () = self.ended(true) => Err(TransportError::TimedOut),
-            },
+            }
+        } else {
+            self.http.exchange(&call.message).await
         };
         if !call.retry.reads() {
             self.postpone_end();

@@ -82,13 +82,10 @@ impl Client {
     }
 
     /// The number of HTTP requests sent so far, including retries.
-    #[must_use]
     pub fn requests(&self) -> u64 {
         self.caller.requests()
     }
 
-    /// Follows the current waits of the client.
-    #[must_use]
     pub fn wait_notice(&self) -> watch::Receiver<Waits> {
         self.caller.notices().watch()
     }
@@ -99,13 +96,11 @@ impl Client {
         self.caller.stop();
     }
 
-    #[must_use]
     pub fn concurrency(&self) -> usize {
         self.caller.concurrency
     }
 
     /// The same client for reads that settle a write. They continue until [`Client::settles_until`].
-    #[must_use]
     pub fn settling(&self) -> Self {
         Self { settles: true, ..self.clone() }
     }
@@ -117,14 +112,12 @@ impl Client {
 
     /// Whether no write may rely on the last reading of this group, or without a group on that of the list of groups:
     /// it is 10 seconds old, or the run has waited for a second or asked a question since.
-    #[must_use]
     pub fn is_outdated(&self, group: Option<GroupId>) -> bool {
         self.caller.is_outdated(group)
     }
 
     /// Until when reads that settle a write are sent: three seconds after the stop. If a change was in flight at the
     /// stop, three seconds after it ended. `None` before a stop.
-    #[must_use]
     pub fn settles_until(&self) -> Option<Instant> {
         self.caller.ends_at(true)
     }
@@ -277,19 +270,16 @@ impl Client {
     }
 
     /// Whether the credentials are a user's API key.
-    #[must_use]
     pub fn uses_key(&self) -> bool {
         self.caller.uses_key()
     }
 
     /// How far the API's clock is ahead of this machine's, by the last answer; `None` if no answer had a time.
-    #[must_use]
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         self.caller.history().clock_ahead
     }
 
     /// The requests that the last answer left, and for how long.
-    #[must_use]
     pub fn allowance(&self) -> Option<(u64, Duration)> {
         self.caller.history().allowance
     }

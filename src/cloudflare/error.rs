@@ -25,7 +25,6 @@ pub enum Fate {
     Unknown,
 }
 
-/// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
     /// One of the members in the request. The API may accept the others.
@@ -165,13 +164,11 @@ impl ApiError {
     }
 
     /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
-    #[must_use]
     pub fn may_concern_credentials(&self) -> bool {
         self.kind == ApiErrorKind::Credentials || self.status == Some(403)
     }
 
     /// What a refusal is about. The API refuses a whole batch because of one bad member, and does not name that member.
-    #[must_use]
     pub fn concerns(&self) -> Concern {
         match (self.kind, self.operation) {
             (ApiErrorKind::Refused, _) if !self.says("scim") && !self.says("policy validation") => Concern::Member,
@@ -182,18 +179,15 @@ impl ApiError {
     }
 
     /// Whether a message has this part, which is in lower case.
-    #[must_use]
     pub fn says(&self, part: &str) -> bool {
         self.messages.iter().any(|message| message.message.to_lowercase().contains(part))
     }
 
-    #[must_use]
     pub fn help(&self) -> &'static str {
         self.kind.help()
     }
 
     /// The cause without the operation, for reports that name the operation and the group themselves.
-    #[must_use]
     pub fn reason(&self) -> String {
         let mut reason = self.kind.to_string();
         if let Some(wait) = self.retry_in {

@@ -164,13 +164,11 @@ impl fmt::Display for WaitReason {
     }
 }
 
-/// All current waits.
 #[derive(Clone, Debug, Default)]
 pub struct Waits(BTreeMap<u64, Wait>);
 
 impl Waits {
     /// The wait that ends last.
-    #[must_use]
     pub fn longest(&self) -> Option<Wait> {
         self.0.values().max_by_key(|wait| wait.until).copied()
     }

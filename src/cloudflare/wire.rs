@@ -33,7 +33,6 @@ pub enum ApiOperation {
 }
 
 impl ApiOperation {
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListGroups => "list_groups",
@@ -271,13 +270,11 @@ pub struct RawAnswer {
 }
 
 impl RawAnswer {
-    #[must_use]
     pub fn rows(&self) -> &[Value] {
         self.result.as_array().map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-#[must_use]
 pub fn account_info(account: &Value) -> AccountInfo {
     let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let organization = text("/managed_by/parent_org_name").or_else(|| text("/managed_by/parent_org_id"));

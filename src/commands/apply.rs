@@ -23,7 +23,6 @@ use crate::render::view::{Invocation, Stale};
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
-/// The default of `--max-age`.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub const EXAMPLES: &str = "\
@@ -84,7 +83,6 @@ struct Prepared {
     verdict: Verdict,
 }
 
-/// Whether a plan may be applied.
 enum Verdict {
     Ready(Start),
     /// It is not the plan that was reviewed.
@@ -172,7 +170,6 @@ fn decide(
     Ok((connection, plan, start))
 }
 
-/// Plans the files.
 async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared, Failure> {
     let (connection, plan) = session::make_plan(request, output).await?;
     let verdict = not_reviewed(&plan, args).map_or(Verdict::Ready(Start::Planned), Verdict::NotReviewed);
@@ -240,9 +237,10 @@ const fn shows_plan_before_report(output: &Output) -> bool {
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
 async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool, Failure> {
     // In the other formats the plan is already on the terminal.
-    let mut question = match shows_plan_before_report(output) {
-        true => String::new(),
-        false => summary(plan).into_iter().map(|line| line + "\n").collect(),
+    let mut question = if shows_plan_before_report(output) {
+        String::new()
+    } else {
+        summary(plan).into_iter().map(|line| line + "\n").collect()
     };
     // Without its name, the account is still known by its id.
     let name = client.account_info().await.unwrap_or_default().name;

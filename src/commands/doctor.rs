@@ -27,7 +27,6 @@ The JSON has no address, name or id, so it can be sent to the maintainers.";
 const SAMPLED_GROUPS: usize = 5;
 /// A token that expires sooner is a warning.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
-/// The clocks may differ by this much.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 const READ_HELP: &str = "give the token the permission Account Settings Read, or SCIM Provisioning";

@@ -43,12 +43,10 @@ pub struct DriftArgs {
     pub format: FormatArgs,
 }
 
-/// The result of a run.
 struct Drift {
     plan: Plan,
     exit: Exit,
     requests: u64,
-    /// The command that corrects it.
     apply: Invocation,
 }
 
@@ -77,7 +75,6 @@ fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Fa
     files::write(path, files::PUBLIC, |file| file.write_all(metrics(run, found).as_bytes()))
 }
 
-/// Whether there is anything to report.
 fn has_something_to_say(plan: &Plan) -> bool {
     let Plan { blocked, refusals, unmanaged_groups, expiring, warnings, .. } = plan;
     plan.has_differences()
@@ -92,9 +89,10 @@ async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output)
     request.reads_direct_access = true;
     let (connection, plan) = session::make_plan(&request, output).await?;
     let watching = output.watch(&connection.client, "reading the audit log");
-    let histories = match args.no_audit_log {
-        true => Histories::default(),
-        false => audit::histories(&connection.client, &plan, Timestamp::now()).await,
+    let histories = if args.no_audit_log {
+        Histories::default()
+    } else {
+        audit::histories(&connection.client, &plan, Timestamp::now()).await
     };
     drop(watching);
     if let Some(error) = &histories.unread {

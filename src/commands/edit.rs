@@ -50,7 +50,6 @@ pub enum EditFormat {
     Json,
 }
 
-/// The lists named on the command line.
 pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
     let groups = groups.iter().map(|name| ListName::Group(name.as_str().into()));
     groups.chain(rosters.iter().map(|name| ListName::Roster(name.as_str().into()))).collect()
@@ -66,7 +65,6 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     }
 }
 
-/// Edits the files according to the request.
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths()?)?.into_iter().unzip();
     let now = args.time.or_now();
@@ -165,9 +163,10 @@ fn lock(folders: BTreeSet<&Path>) -> Vec<File> {
 
 /// Checks that a file still has the content that was edited.
 fn compare(source: &Source, target: &Path) -> io::Result<()> {
-    match fs::read(target)? == source.bytes {
-        true => Ok(()),
-        false => Err(io::Error::other("another program changed it meanwhile")),
+    if fs::read(target)? == source.bytes {
+        Ok(())
+    } else {
+        Err(io::Error::other("another program changed it meanwhile"))
     }
 }
 

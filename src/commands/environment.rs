@@ -61,7 +61,6 @@ pub fn ci_run_url() -> Option<String> {
     github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]))
 }
 
-/// The commit of a CI job.
 pub fn commit() -> Option<String> {
     first_of(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1", "GIT_COMMIT"])
 }

@@ -89,13 +89,13 @@ fn account(request: &RunRequest) -> Result<Option<AccountId>, Failure> {
     let has_content = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
     let paths =
         if files.are_named() || request.account_id.is_none() { files.paths().unwrap_or_default() } else { vec![] };
-    match paths.iter().all(has_content) && !paths.is_empty() {
-        true => request.account(&config::load(&paths)?),
-        false => Ok(request.account_id),
+    if paths.iter().all(has_content) && !paths.is_empty() {
+        request.account(&config::load(&paths)?)
+    } else {
+        Ok(request.account_id)
     }
 }
 
-/// The named groups, or all groups.
 fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
     let mut wanted = BTreeSet::new();
     for name in names {

@@ -7,7 +7,6 @@ use crate::config::Problems;
 use crate::model::RunStatus;
 use crate::render::failure::{FORMAT_VERSION, Failed};
 
-/// How a command ends. [`Exit::MEANINGS`] describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done,
@@ -52,7 +51,6 @@ impl Exit {
         (Self::Interrupted, "interrupted before the first write", ""),
     ];
 
-    #[must_use]
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -70,11 +68,9 @@ impl Exit {
     }
 }
 
-/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
-    /// The error with its causes.
     pub error: anyhow::Error,
     /// The remedy.
     pub help: Option<String>,
@@ -110,12 +106,10 @@ impl Failure {
 
 impl Failure {
     /// The problems of the files, if they are the reason.
-    #[must_use]
     pub fn problems(&self) -> Option<&Problems> {
         self.error.downcast_ref()
     }
 
-    #[must_use]
     pub fn failed(&self) -> Failed<'_> {
         let problems: Vec<_> = self.problems().into_iter().flatten().collect();
         Failed {

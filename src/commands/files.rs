@@ -18,7 +18,6 @@ use crate::sandbox::Seed;
 /// The maximum size of a plan: sufficient for more than a million memberships.
 const LARGEST_PLAN: u64 = 512 << 20;
 
-/// The maximum size of a journal.
 const LARGEST_JOURNAL: u64 = 256 << 20;
 
 /// How long a FIFO may take nothing.
@@ -33,7 +32,6 @@ pub const PRIVATE: u32 = 0o600;
 /// The mode of new files: everybody can read them.
 pub const PUBLIC: u32 = 0o644;
 
-/// Saves a plan.
 pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let sealed = plan.sealed();
     write(path, PRIVATE, |file| render::json(file, &sealed))
@@ -152,7 +150,6 @@ impl Staged {
         &self.target
     }
 
-    /// Replaces the file.
     pub fn replace(self) -> io::Result<()> {
         self.new.persist(&self.target).map_err(|error| error.error)?;
         Ok(())
@@ -179,7 +176,6 @@ fn set_permissions(new: &File, target: &Path, _new_mode: u32) -> io::Result<()> 
     target.metadata().map_or(Ok(()), |replaced| new.set_permissions(replaced.permissions()))
 }
 
-/// Reads a saved plan and checks it.
 pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let use_flag = || format!("use -f for files that declare groups: '-f {}'", path.display());
     let bytes = read(path, LARGEST_PLAN).map_err(|error| match error.kind() {
@@ -188,15 +184,12 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     })?;
     Plan::parse(&bytes).map_err(|error| {
         let context = format!("{} is not a valid plan file", path.display());
-        let help = match config::is_yaml(path) {
-            true => use_flag(),
-            false => "make a new plan: convoke plan --out FILE".to_owned(),
-        };
+        let help =
+            if config::is_yaml(path) { use_flag() } else { "make a new plan: convoke plan --out FILE".to_owned() };
         Failure::new(Exit::Data, anyhow::Error::new(error).context(context)).with_help(help)
     })
 }
 
-/// Reads a journal.
 pub fn read_journal(path: &Path) -> Result<Record, Failure> {
     let bytes = read(path, LARGEST_JOURNAL).map_err(|error| unreadable(path, error))?;
     journal::parse(&bytes).map_err(|error| {
@@ -205,7 +198,6 @@ pub fn read_journal(path: &Path) -> Result<Record, Failure> {
     })
 }
 
-/// Reads a seed.
 pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
     Seed::load(path).map_err(|error| {
         if config::load(&[path.to_owned()]).is_ok() {
@@ -225,8 +217,9 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
 fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > largest {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {largest} bytes"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > largest {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {largest} bytes")))
+    } else {
+        Ok(bytes)
     }
 }

@@ -16,15 +16,12 @@ use crate::config::{self, Source};
 /// As many links as Linux follows in one path.
 const MOST_LINKS: usize = 40;
 
-/// The repository in which the files lie.
 #[derive(Debug)]
 pub struct Checkout {
     root: PathBuf,
-    /// The files' paths, relative to the root.
     pub paths: Vec<PathBuf>,
 }
 
-/// The files of a revision.
 pub enum Snapshot {
     /// None of the paths exists there.
     Absent,
@@ -73,7 +70,6 @@ impl Checkout {
         Ok(if found { Snapshot::Files(std::mem::take(&mut tree.sources)) } else { Snapshot::Absent })
     }
 
-    /// The commit that a revision names.
     fn commit(&self, revision: &str) -> Result<String, Failure> {
         let unknown = || {
             let message = format!("the repository {} has no such revision", self.root.display());
@@ -146,7 +142,6 @@ fn path_from(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).as_ref().into()
 }
 
-/// Runs git without a shell.
 fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output, Failure> {
     git(folder).args(arguments).stdin(Stdio::null()).output().map_err(|error| {
         let error = anyhow::Error::new(error).context("a Git revision is named, but the program git cannot be run");
@@ -164,11 +159,9 @@ fn git(folder: &Path) -> Command {
     command
 }
 
-/// One entry of a folder.
 #[derive(Clone, Debug)]
 struct Node {
     kind: Kind,
-    /// The object's id in hexadecimal digits.
     id: String,
     /// The path without links.
     real: PathBuf,

@@ -37,7 +37,6 @@ pub struct Output {
     client: Option<Client>,
 }
 
-/// The severity of a message.
 #[derive(Clone, Copy, Debug)]
 enum Level {
     Info,
@@ -46,8 +45,6 @@ enum Level {
 }
 
 impl Output {
-    /// The output for this command line.
-    #[must_use]
     pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
         let mut output = Self::plain(command, format, args.log_format);
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -64,7 +61,6 @@ impl Output {
     }
 
     /// The output before the command line is parsed.
-    #[must_use]
     pub fn plain(command: &str, format: Format, log_format: LogFormat) -> Self {
         Self {
             layout: Layout { width: width(), color: false },
@@ -81,23 +77,18 @@ impl Output {
         }
     }
 
-    #[must_use]
     pub const fn layout(&self) -> Layout {
         self.layout
     }
 
-    #[must_use]
     pub const fn format(&self) -> Format {
         self.format
     }
 
-    #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether everything on stderr must be JSON.
-    #[must_use]
     pub const fn logs_json(&self) -> bool {
         matches!(self.log_format, LogFormat::Json)
     }
@@ -126,7 +117,6 @@ impl Output {
         self.stream(|to| render::json(to, document));
     }
 
-    /// Writes a result as a stream.
     pub fn stream(&mut self, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
         let written = || -> io::Result<()> {
             let mut stdout = BufWriter::new(io::stdout().lock());
@@ -166,7 +156,6 @@ impl Output {
         }
     }
 
-    /// Writes a message with `-v` only.
     pub fn detail(&mut self, message: &str) {
         if self.verbose {
             self.note(message);
@@ -202,7 +191,6 @@ impl Output {
     }
 
     /// The exit code of the run, for this code of the result.
-    #[must_use]
     pub fn exit(&self, exit: Exit) -> Exit {
         match exit {
             Exit::Done if self.side_output_failed || self.result_lost => Exit::Other,

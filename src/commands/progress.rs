@@ -10,7 +10,6 @@ use super::Output;
 use crate::cloudflare::{Client, Wait, WaitReason};
 use crate::render::counted;
 
-/// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Without a terminal, shorter waits are not logged.
@@ -53,7 +52,6 @@ impl Output {
     }
 }
 
-/// Redraws the line regularly.
 async fn draw(bar: ProgressBar, what: &str, client: Client) {
     loop {
         let wait = client.wait_notice().borrow().longest();

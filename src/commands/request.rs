@@ -32,12 +32,10 @@ pub struct RunRequest {
     pub options: PlanOptions,
     /// Whether roles and policies beside the groups are read, if the settings ask for them.
     pub reads_direct_access: bool,
-    /// Other files that the command reads.
     reads: Vec<PathBuf>,
 }
 
 impl RunRequest {
-    /// The request without planning flags.
     pub fn new(files: &FileArgs, connection: &ConnectionArgs) -> Result<Self, Failure> {
         Ok(Self {
             files: files.clone(),
@@ -128,7 +126,6 @@ impl RunRequest {
         Invocation { words: words.join(" "), saved: false, files: file_flags(&self.files) }
     }
 
-    /// The command that applies a saved plan.
     pub fn apply_saved_command(&self, path: &Path) -> Invocation {
         let mut command = apply_saved(path);
         let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter();
@@ -167,14 +164,12 @@ impl FileArgs {
     }
 
     /// Whether the command line or the environment names files.
-    #[must_use]
     pub fn are_named(&self) -> bool {
         !self.files.is_empty() || file_variable().is_some()
     }
 }
 
 impl TimeArgs {
-    #[must_use]
     pub fn or_now(&self) -> Timestamp {
         self.at.unwrap_or_else(Timestamp::now)
     }
@@ -235,7 +230,6 @@ fn two_accounts(named: &str) -> Failure {
         .with_help("check which account you mean, and remove the other")
 }
 
-/// The command that applies a saved plan.
 pub fn apply_saved(path: &Path) -> Invocation {
     let path = path.to_string_lossy();
     // A name that looks like a flag is not accepted as an argument.
@@ -243,7 +237,6 @@ pub fn apply_saved(path: &Path) -> Invocation {
     Invocation { words: format!("convoke apply {}", shell_word(&path)), saved: true, files: String::new() }
 }
 
-/// The command that edits these files.
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {
     let words = words.iter().map(|word| shell_word(word));
     std::iter::once("convoke".to_owned()).chain(words).collect::<Vec<_>>().join(" ") + &file_flags(files)
@@ -268,12 +261,12 @@ fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
 
 /// A flag with its value, which may look like a flag.
 fn flag(name: &str, value: &str) -> Vec<String> {
-    match value.starts_with('-') {
-        true => vec![format!("{name}={}", shell_word(value))],
-        // Files are the most frequent flag, so use its short form.
-        false if name == "--file" => vec!["-f".into(), shell_word(value)],
-        false => vec![name.into(), shell_word(value)],
+    if value.starts_with('-') {
+        return vec![format!("{name}={}", shell_word(value))];
     }
+    // Files are the most frequent flag, so use its short form.
+    let short = if name == "--file" { "-f" } else { name };
+    vec![short.into(), shell_word(value)]
 }
 
 #[cfg(test)]

@@ -69,17 +69,13 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;
     drop(watching);
-    let beginnings = match args.dates {
-        true => {
-            let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
-            output.note(&format!(
-                "--dates needs {}, one for each membership",
-                counted(memberships as u64, "more request")
-            ));
-            let _watching = output.watch(client, "reading when memberships began");
-            beginnings(client, &observed).await?
-        }
-        false => Beginnings::new(),
+    let beginnings = if args.dates {
+        let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
+        output.note(&format!("--dates needs {}, one for each membership", counted(memberships as u64, "more request")));
+        let _watching = output.watch(client, "reading when memberships began");
+        beginnings(client, &observed).await?
+    } else {
+        Beginnings::new()
     };
     let facts = ReviewFacts {
         account_id: connection.account_id,

@@ -18,7 +18,6 @@ use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base};
 use crate::sandbox::Sandbox;
 
-/// The maximum size of a token file.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
 
 /// A connection to the API, or to a sandbox that lives as long as this value.
@@ -146,12 +145,11 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     let mut current = observe::read(&connection.client, &desired, &policy).await?;
     let plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
     drop(watching);
-    let beside = match request.reads_direct_access && desired.settings.reports_direct_access {
-        true => {
-            observe::everybody(&connection.client, &mut current).await?;
-            plan::direct_access(&desired, &current)
-        }
-        false => Vec::new(),
+    let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
+        observe::everybody(&connection.client, &mut current).await?;
+        plan::direct_access(&desired, &current)
+    } else {
+        Vec::new()
     };
     drop(desired);
     let mut plan = match base {

@@ -41,7 +41,6 @@ pub struct Presentation<'a> {
     pub apply: Option<&'a Invocation>,
     /// Why it is not the reviewed plan, if it is not.
     pub stale: Option<Stale>,
-    /// Whether it is about to be applied.
     pub applying: bool,
 }
 

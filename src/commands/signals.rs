@@ -67,7 +67,6 @@ fn locked(client: &Mutex<Option<Client>>) -> MutexGuard<'_, Option<Client>> {
     client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Resolves at the first stop signal.
 pub async fn stopped() -> io::Result<()> {
     Signals::new()?.next().await;
     Ok(())

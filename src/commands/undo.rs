@@ -111,10 +111,7 @@ fn only(
 /// Reports what the plan does not change, and what the user still has to do.
 fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
     for group in undoing.groups.iter().filter(|group| group.mode == Mode::Observe && !group.changes.is_empty()) {
-        let why = match desired.groups.contains_key(&group.name) {
-            true => "it has mode: observe",
-            false => "no file declares it",
-        };
+        let why = if desired.groups.contains_key(&group.name) { "it has mode: observe" } else { "no file declares it" };
         output.warn(&format!("the group {:?} is listed, but `apply` will not change it: {why}", group.name.as_str()));
     }
     let doubtful = undoing.groups.iter().flat_map(|group| &group.changes).filter(|change| change.reason.is_some());

@@ -34,7 +34,6 @@ use lists::Lists;
 use patch::Writer;
 use step::{Action, Step};
 
-/// A request to edit the files.
 #[derive(Clone, Debug)]
 pub enum EditRequest {
     Grant(Grant),
@@ -47,18 +46,15 @@ pub enum EditRequest {
 pub struct Edited {
     format_version: u32,
     pub status: RunStatus,
-    /// Whether the new files were written.
     pub written: bool,
     pub changes: Vec<ListChange>,
     /// The number of ended entries that are kept because they end an access. Only `prune` counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<usize>,
     pub uncompared: Vec<Uncompared>,
-    /// Requests that already hold.
     pub unchanged: Vec<Unchanged>,
     /// Further remarks, as sentences.
     pub notes: Vec<String>,
-    /// The reasons of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Problems>,
     /// The new content of each changed file, by its index in the sources.
@@ -118,8 +114,11 @@ pub struct Uncompared {
 #[derive(Clone, Debug)]
 pub enum EditError {
     /// It does not fit them. Has the entries that could not be compared.
-    Usage { message: String, help: String, uncompared: Vec<Uncompared> },
-    /// The files have problems before the edit.
+    Usage {
+        message: String,
+        help: String,
+        uncompared: Vec<Uncompared>,
+    },
     Files(Problems),
 }
 
@@ -175,7 +174,6 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
     })
 }
 
-/// The version of the JSON document.
 const FORMAT_VERSION: u32 = 1;
 
 /// The files, each parsed once: as trees, as what each declares, and merged.
@@ -196,9 +194,12 @@ impl<'s> Files<'s> {
     /// The files with other texts in place of some.
     fn replaced(&self, sources: &'s [Source], new: &BTreeSet<usize>) -> Result<Self, Problems> {
         let mut report = Report::default();
-        let tree = |(index, (source, tree)): (usize, (&'s Source, &Node<'s>))| match new.contains(&index) {
-            true => file::tree(source).map_err(|problem| report.push(*problem)).ok(),
-            false => Some(tree.clone()),
+        let tree = |(index, (source, tree)): (usize, (&'s Source, &Node<'s>))| {
+            if new.contains(&index) {
+                file::tree(source).map_err(|problem| report.push(*problem)).ok()
+            } else {
+                Some(tree.clone())
+            }
         };
         let trees = sources.iter().zip(&self.trees).enumerate().map(tree).collect();
         Self::of(sources, trees, report)
@@ -219,7 +220,6 @@ impl<'s> Files<'s> {
     }
 }
 
-/// What a request depends on.
 struct Context<'d> {
     files: &'d Files<'d>,
     lists: Lists<'d>,
@@ -228,7 +228,6 @@ struct Context<'d> {
 }
 
 impl Context<'_> {
-    /// The lists with these names, each once.
     fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
         let mut named = Vec::with_capacity(names.len());
         for name in names {
@@ -257,7 +256,6 @@ impl Context<'_> {
     }
 }
 
-/// What a request changes.
 #[derive(Default)]
 struct Draft {
     steps: Vec<Step>,

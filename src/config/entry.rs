@@ -13,7 +13,6 @@ use crate::model::{Email, EmailError, MemberId, Origin, PersonRef, Position, Pro
 /// The keys of an entry, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
 
-/// The keys of an entry of `protected`.
 pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 
 /// An entry of the own list of a group or a roster.
@@ -39,7 +38,6 @@ impl Entry {
         }
     }
 
-    /// The time that the entry itself gives.
     pub fn window(&self) -> Window {
         self.terms.as_deref().map(|terms| terms.window).unwrap_or_default()
     }
@@ -187,10 +185,7 @@ impl Reader<'_> {
         }
         let message = format!("{} is not an email address: {error}", quoted(text));
         let problem = self.problem(at, message).help(remedy(text, error));
-        match id.starts_with('-') {
-            true => self.report.push_perhaps_roster(problem, text),
-            false => self.report.push(problem),
-        }
+        if id.starts_with('-') { self.report.push_perhaps_roster(problem, text) } else { self.report.push(problem) }
     }
 
     fn report_repeated(&mut self, whose: &str, entries: &[Entry]) {
@@ -296,7 +291,6 @@ pub(super) struct Numbers {
     ids: Hashed<MemberId>,
     /// The last entry of each person: in which list, and where.
     last: Vec<(u32, Position)>,
-    /// The number of lists that were begun.
     lists: u32,
 }
 
@@ -339,7 +333,6 @@ impl Numbers {
         }
     }
 
-    /// The number of different people.
     pub fn count(&self) -> usize {
         self.last.len()
     }

@@ -29,17 +29,14 @@ pub struct Exported {
     pub yaml: String,
 }
 
-/// What to write besides the members.
 #[derive(Clone, Debug, Default)]
 pub struct ExportExtras {
-    /// Whether to pin what each group gives.
     pub permissions: bool,
     /// The groups that an identity provider probably manages. They are observed.
     pub external: BTreeSet<GroupId>,
 }
 
 /// The groups to which an identity provider gave an id: by id, else by name.
-#[must_use]
 pub fn external_groups(current: &Observed, scim: &[ScimGroup]) -> BTreeSet<GroupId> {
     let mut external = BTreeSet::new();
     for group in scim.iter().filter(|group| group.external) {
@@ -54,8 +51,6 @@ pub fn external_groups(current: &Observed, scim: &[ScimGroup]) -> BTreeSet<Group
     external
 }
 
-/// Writes these groups of the account.
-#[must_use]
 pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>, extras: &ExportExtras) -> Export {
     let owners = owners(current);
     let mut export = Export::default();
@@ -94,7 +89,6 @@ fn undeclarable(name: &GroupName) -> Option<&'static str> {
     }
 }
 
-/// Everybody who has each address.
 type Owners<'a> = BTreeMap<&'a Email, BTreeSet<MemberId>>;
 
 fn owners(current: &Observed) -> Owners<'_> {
@@ -117,10 +111,7 @@ fn entry(
     extras: &ExportExtras,
 ) -> String {
     let key = scalar(group.name.as_str(), false);
-    let mut text = match key.len() > LONGEST_KEY {
-        true => format!("  ? {key}\n  :\n"),
-        false => format!("  {key}:\n"),
-    };
+    let mut text = if key.len() > LONGEST_KEY { format!("  ? {key}\n  :\n") } else { format!("  {key}:\n") };
     let _ = writeln!(text, "    id: {}", scalar(id.as_str(), false));
     if extras.external.contains(&id) {
         text.push_str(
@@ -161,10 +152,7 @@ fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     if member.status == Some(Status::Pending) {
         notes.push("has not accepted the invitation yet".into());
     }
-    match notes.is_empty() {
-        true => format!("      - {entry}\n"),
-        false => format!("      - {entry}  # {}\n", notes.join("; ")),
-    }
+    if notes.is_empty() { format!("      - {entry}\n") } else { format!("      - {entry}  # {}\n", notes.join("; ")) }
 }
 
 /// External text in a comment. It must not end the line.
@@ -173,13 +161,10 @@ fn comment(text: &str) -> String {
     escaped(text).chars().map(printable).collect()
 }
 
-/// The beginning of every file.
 fn head(account_id: AccountId) -> String {
     format!("version: 1\naccount_id: {}\n", scalar(account_id.as_str(), false))
 }
 
-/// All groups in one file.
-#[must_use]
 pub fn document(export: &Export, account_id: AccountId) -> String {
     let count = export.groups.len();
     let noun = if count == 1 { "group" } else { "groups" };
@@ -195,8 +180,6 @@ pub fn document(export: &Export, account_id: AccountId) -> String {
     text
 }
 
-/// One group in a separate file.
-#[must_use]
 pub fn group_document(group: &Exported, account_id: AccountId) -> String {
     format!("{}\ngroups:\n{}", head(account_id), group.yaml)
 }
@@ -213,7 +196,6 @@ const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
 /// The file of each group. If several groups would have the same file name, or the name had to be changed, the file
 /// name includes the group's id. A group's file name therefore does not depend on the other groups.
-#[must_use]
 pub fn file_names(groups: &BTreeMap<GroupName, Exported>) -> BTreeMap<GroupId, String> {
     let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
     for name in groups.keys() {

@@ -27,7 +27,6 @@ pub(super) const GROUP: [&str; 10] = [
     "permissions",
 ];
 
-/// What one file declares.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     pub account_id: Option<Setting<AccountId>>,
@@ -100,7 +99,6 @@ pub(super) fn too_large(file: Arc<str>) -> Problem {
     Problem::new(file, None, message).help("split it into several files in one folder")
 }
 
-/// The position after a text.
 fn end_of(text: &[u8]) -> Position {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let (line, last) = (1u32..).zip(Lines(Some(text))).last().unwrap_or((1, b""));

@@ -73,7 +73,6 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
 }
 
 /// Whether there are files below a folder, or anything that [`load`] cannot read.
-#[must_use]
 pub fn holds_files(folder: &Path) -> bool {
     let mut search = Search { allows_empty: true, ..Search::default() };
     if folder.is_dir() {
@@ -82,8 +81,6 @@ pub fn holds_files(folder: &Path) -> bool {
     search.found > 0 || search.report.len() > 0
 }
 
-/// The files that [`load`] reads.
-#[must_use]
 pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut search = Search { allows_empty: true, ..Search::default() };
     for path in paths {
@@ -123,7 +120,6 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problem
     Ok(found)
 }
 
-/// Collects the files to read.
 #[derive(Default)]
 struct Search {
     files: Vec<PathBuf>,
@@ -132,12 +128,10 @@ struct Search {
     /// The real paths of the files and folders so far, so that each is read once.
     seen: BTreeSet<PathBuf>,
     report: Report,
-    /// Whether a folder may have no files.
     allows_empty: bool,
 }
 
 impl Search {
-    /// Adds a path from the command line.
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
@@ -157,7 +151,6 @@ impl Search {
         }
     }
 
-    /// Reads the files that were found.
     fn read(mut self) -> (Report, Vec<Source>) {
         let mut sources = Vec::with_capacity(self.files.len());
         for path in self.files {
@@ -212,19 +205,16 @@ impl Search {
 }
 
 /// Whether a file below a folder is skipped for its name.
-#[must_use]
 pub fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// Whether a file below a folder is read for its name.
-#[must_use]
 pub fn is_yaml(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml"))
 }
 
-/// Reads a file or a pipe.
 fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let bytes = match kind(path).map_err(|error| Box::new(unreadable(path, &error)))? {
         Kind::File => read_bounded(path).map_err(|error| Box::new(unreadable(path, &error)))?,

@@ -144,7 +144,6 @@ impl NameSearch {
     }
 }
 
-/// The declared rosters by name.
 #[derive(Debug, Default)]
 pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredRoster>);
 
@@ -260,7 +259,6 @@ impl Rosters {
 #[derive(Debug, Default)]
 pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
 
-/// The size of one roster.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
     /// The nesting depth of rosters in it, including itself.
@@ -294,7 +292,6 @@ impl Sizes<'_> {
     }
 }
 
-/// A traversal of the rosters.
 struct Survey<'n, 'r> {
     rosters: &'n Rosters,
     sizes: Sizes<'n>,

@@ -148,7 +148,6 @@ fn too_deep() -> (String, &'static str) {
     ("lists and mappings are nested too deep".into(), "the file format needs six levels at most")
 }
 
-/// The innermost error.
 fn cause(mut error: &Error) -> &Error {
     while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
         error = inner;
@@ -315,9 +314,10 @@ fn is_shown(c: char) -> bool {
 /// Whether the parser reads the text back unchanged as an item, a value and a key.
 fn reads_back(text: &str, in_flow: bool) -> bool {
     let is_text = |value: &Value<'_>| matches!(value, Value::Text(read) if read == text);
-    let (item, pair) = match in_flow {
-        true => (format!("[{text}]"), format!("{{{text}: {text}}}")),
-        false => (format!("- {text}"), format!("{text}: {text}")),
+    let (item, pair) = if in_flow {
+        (format!("[{text}]"), format!("{{{text}: {text}}}"))
+    } else {
+        (format!("- {text}"), format!("{text}: {text}"))
     };
     let alone = parse(&item).is_ok_and(|read| match read.value {
         Value::Sequence(items) => matches!(items.as_slice(), [item] if is_text(&item.value)),
@@ -358,7 +358,6 @@ mod tests {
 
     use super::*;
 
-    /// Reads any YAML value.
     fn read(yaml: &str) -> serde_json::Value {
         serde_saphyr::from_str(yaml).unwrap()
     }
@@ -427,9 +426,10 @@ mod tests {
 
     fn check(text: &str, in_flow: bool) {
         let scalar = scalar(text, in_flow);
-        let yaml = match in_flow {
-            true => format!("{{list: [{scalar}], pair: {{{scalar}: {scalar}}}}}"),
-            false => format!("list:\n- {scalar}\npair:\n  {scalar}: {scalar}"),
+        let yaml = if in_flow {
+            format!("{{list: [{scalar}], pair: {{{scalar}: {scalar}}}}}")
+        } else {
+            format!("list:\n- {scalar}\npair:\n  {scalar}: {scalar}")
         };
         assert_eq!(read(&yaml), serde_json::json!({"list": [text], "pair": {text: text}}), "{yaml}");
     }

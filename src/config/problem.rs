@@ -64,7 +64,6 @@ impl Problem {
 /// The form for programs. It omits the source line, which is for people.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// Another place, from [`Problem::related`].
         #[derive(Serialize)]
         struct Related<'a> {
             file: &'a str,
@@ -130,8 +129,6 @@ impl Problems {
         (!list.is_empty()).then(|| Self { list: settle(list, sources), cut: false })
     }
 
-    /// The number of problems as text.
-    #[must_use]
     pub fn summary(&self) -> String {
         match self.list.len() {
             1 => "1 problem".into(),
@@ -167,7 +164,6 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Collects problems while the files are read.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     found: Vec<Found>,
@@ -242,7 +238,6 @@ impl Report {
     }
 }
 
-/// Sorts problems, and adds their source lines.
 pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem> {
     list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
     // An alias repeats a problem.

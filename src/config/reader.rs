@@ -46,13 +46,11 @@ impl Reader<'_> {
         Problem::new(Arc::clone(&self.file), Some(at), message)
     }
 
-    /// Reports a problem with its remedy.
     pub fn refuse(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
         let problem = self.problem(at, message).help(help);
         self.report.push(problem);
     }
 
-    /// Reports a duplicate.
     pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
         let problem = self.problem(at, message);
         self.report.push(if at == first {
@@ -139,7 +137,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reports a value of the wrong kind.
     pub fn refuse_kind(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) {
         match &field.node.value {
             // The position of a missing value would be on the next line.
@@ -166,7 +163,6 @@ pub(super) const UNMANAGED: [(&str, Unmanaged); 3] =
     [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
 
 pub(super) trait ApiId: FromStr<Err = IdError> {
-    /// The kind of id, with its article.
     const WHAT: &'static str;
 }
 
@@ -182,7 +178,6 @@ impl ApiId for MemberId {
     const WHAT: &'static str = "a member id";
 }
 
-/// Whether a text looks like an id.
 pub(super) fn looks_like_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -325,7 +320,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a duration that is not zero.
     pub fn period(&mut self, key: &str, field: &Field<'_>) -> Option<Period> {
         let text = self.text(&format!("`{key}`"), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {

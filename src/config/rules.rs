@@ -16,7 +16,6 @@ use crate::model::{
     Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Origin, Period, PersonRef, RosterUse, Setting, Terms,
 };
 
-/// An entry that breaks a rule.
 #[derive(Clone, Debug)]
 pub struct Breach {
     pub key: BreachKey,
@@ -104,9 +103,10 @@ fn counted_end(terms: &Terms) -> Option<Timestamp> {
 
 /// The latest `until` as a file writes it: a date, or an instant if the rule is in hours.
 fn shown_end(latest: Timestamp, most: Period) -> String {
-    match most.is_days() {
-        true => latest.to_zoned(TimeZone::UTC).date().to_string(),
-        false => latest.round(jiff::Unit::Second).unwrap_or(latest).to_string(),
+    if most.is_days() {
+        latest.to_zoned(TimeZone::UTC).date().to_string()
+    } else {
+        latest.round(jiff::Unit::Second).unwrap_or(latest).to_string()
     }
 }
 

@@ -24,7 +24,6 @@ pub struct Desired {
 
 impl Desired {
     /// The number of memberships that exact and additive groups declare for this time, a person once a group.
-    #[must_use]
     pub fn memberships_at(&self, time: Timestamp) -> u64 {
         let writes = self.groups.values().filter(|group| group.mode != Mode::Observe);
         let mut last_group = vec![usize::MAX; self.people];
@@ -56,7 +55,6 @@ impl<T> Setting<T> {
     }
 }
 
-/// The `settings` of the files.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub limits: Limits,
@@ -110,7 +108,6 @@ pub enum Limit {
 impl Limit {
     /// The number of removals that the limit allows for `present` memberships. A percentage is rounded down, but
     /// allows at least `least` removals, so that small groups can be changed. `0%` allows none, `100%` any number.
-    #[must_use]
     pub fn allows(self, present: u64, least: u64) -> u64 {
         match self {
             Self::Count(count) => count,
@@ -154,9 +151,7 @@ pub struct Protected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unmanaged {
     Ignore,
-    /// The plan lists them.
     Report,
-    /// The plan lists them and is refused.
     Refuse,
 }
 
@@ -177,7 +172,6 @@ impl fmt::Display for Unmanaged {
 pub struct GroupName(pub Arc<str>);
 
 impl GroupName {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -195,7 +189,6 @@ impl fmt::Display for GroupName {
     }
 }
 
-/// A declared group.
 #[derive(Clone, Debug)]
 pub struct DesiredGroup {
     /// The place of its name.
@@ -211,9 +204,7 @@ pub struct DesiredGroup {
     pub roster_entries: Vec<RosterEntry>,
     /// A plan that would leave fewer members is refused.
     pub min_members: Option<Setting<u64>>,
-    /// Whether the group may become empty.
     pub allow_empty: Setting<bool>,
-    /// Replaces the limit of the settings.
     pub group_removals: Option<Setting<Limit>>,
     pub rules: Rules,
     /// What membership gives, if the file pins it: see [`super::Permission::is`].
@@ -241,7 +232,6 @@ pub struct Rules {
 
 impl Rules {
     /// The entry of `exclusive_with` that names this group.
-    #[must_use]
     pub fn exclusion_of(&self, group: &GroupName) -> Option<&Exclusion> {
         self.exclusive_with.iter().find(|exclusion| exclusion.group == *group)
     }
@@ -268,7 +258,6 @@ pub enum Mode {
 }
 
 impl Mode {
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exact => "exact",
@@ -317,7 +306,6 @@ impl FromStr for PersonRef {
     }
 }
 
-/// One declared membership.
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
     pub person: PersonRef,
@@ -332,26 +320,21 @@ pub struct DesiredMember {
 }
 
 impl DesiredMember {
-    /// Whether the membership includes this time.
-    #[must_use]
     pub fn belongs_at(&self, time: Timestamp) -> bool {
         self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
     }
 
     /// The first instant of the membership, if the file has one.
-    #[must_use]
     pub fn from(&self) -> Option<Timestamp> {
         self.terms.as_deref().and_then(|terms| terms.window.from)
     }
 
     /// The first instant after the membership, if the file has one.
-    #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         self.terms.as_deref().and_then(|terms| terms.window.until)
     }
 }
 
-/// The conditions of a membership.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     pub window: Window,
@@ -363,7 +346,6 @@ pub struct Terms {
 
 impl Terms {
     /// These terms of an entry in a roster, as far as the terms of the `- roster:` entry allow.
-    #[must_use]
     pub fn within(&self, outer: &Self) -> Self {
         let outer_ends_first = outer.window.until.is_some_and(|end| self.window.until.is_none_or(|own| end < own));
         Self {

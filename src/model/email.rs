@@ -43,13 +43,11 @@ pub struct Email {
 }
 
 impl Email {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The address with its ASCII letters in lower case. Equal addresses have equal values.
-    #[must_use]
     pub fn folded(&self) -> &str {
         self.folded.as_deref().unwrap_or(&self.text)
     }

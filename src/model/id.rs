@@ -7,7 +7,6 @@ use std::hash::{Hash, Hasher};
 /// The length of every id of the API.
 const LENGTH: usize = 32;
 
-/// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     #[error("an id has 32 characters, this has {0}")]
@@ -67,7 +66,6 @@ macro_rules! id_type {
         pub struct $name(Id);
 
         impl $name {
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
@@ -136,13 +134,11 @@ impl UserId {
     const LONGEST: usize = 64;
 
     /// The id in a text; `None` if the text is empty or too long. Letter case is ignored.
-    #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let plausible = !text.is_empty() && text.len() <= Self::LONGEST && !text.chars().any(char::is_control);
         plausible.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

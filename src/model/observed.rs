@@ -81,7 +81,6 @@ pub struct GroupSummary {
 
 impl GroupSummary {
     /// What membership gives, in the API's order and without duplicates.
-    #[must_use]
     pub fn grants(&self) -> Vec<&Permission> {
         let mut seen = BTreeSet::new();
         self.policies.iter().flat_map(|policy| &policy.grants).filter(|grant| seen.insert(*grant)).collect()
@@ -109,7 +108,6 @@ pub struct Permission {
 
 impl Permission {
     /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`.
-    #[must_use]
     pub fn is(&self, pin: &str) -> bool {
         let resource = pin.strip_prefix(&self.permission).filter(|_| !self.denies);
         match (resource, self.resource.as_slice()) {
@@ -120,7 +118,6 @@ impl Permission {
     }
 
     /// The grant as a pin names it.
-    #[must_use]
     pub fn pin(&self) -> String {
         let denies = if self.denies { "denies " } else { "" };
         match self.resource.first() {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Counted from 1.
@@ -25,12 +24,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    #[must_use]
     pub fn new(file: &Arc<str>, at: Position) -> Self {
         Self { file: Arc::clone(file), line: at.line, column: at.column }
     }
 
-    #[must_use]
     pub const fn position(&self) -> Position {
         Position { line: self.line, column: self.column }
     }

@@ -17,7 +17,6 @@ pub enum WrittenTime {
 
 impl WrittenTime {
     /// The first moment of the day, or the instant: the meaning of `from` and `--at`.
-    #[must_use]
     pub fn start(self) -> Timestamp {
         match self {
             Self::Day(day) => midnight(day).unwrap_or(Timestamp::MAX),
@@ -26,7 +25,6 @@ impl WrittenTime {
     }
 
     /// The first moment after the day, or the instant: the meaning of `until`.
-    #[must_use]
     pub fn end(self) -> Timestamp {
         match self {
             Self::Day(day) => next_midnight(day).unwrap_or(Timestamp::MAX),
@@ -43,7 +41,6 @@ fn next_midnight(day: Date) -> Option<Timestamp> {
     midnight(day.checked_add(1.day()).ok()?)
 }
 
-/// Why a text is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     #[error("it is neither a date nor an RFC 3339 instant")]
@@ -59,8 +56,6 @@ pub enum TimeError {
 }
 
 impl TimeError {
-    /// How to correct the text.
-    #[must_use]
     pub const fn help(self) -> &'static str {
         match self {
             Self::Shape => WrittenTime::HELP,
@@ -119,18 +114,15 @@ impl Period {
     /// The remedy for a text that is not a period.
     pub const HELP: &str = "write a whole number of hours, days or weeks: 8h, 90d or 12w";
 
-    #[must_use]
     pub const fn is_zero(self) -> bool {
         self.count == 0
     }
 
     /// Whether this is a whole number of days.
-    #[must_use]
     pub const fn is_days(self) -> bool {
         !matches!(self.unit, PeriodUnit::Hour)
     }
 
-    #[must_use]
     pub fn length(self) -> SignedDuration {
         let hours = match self.unit {
             PeriodUnit::Hour => 1,
@@ -141,7 +133,6 @@ impl Period {
     }
 }
 
-/// Why a text is not a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
     #[error("it is not a whole number followed by h, d or w")]
@@ -195,12 +186,10 @@ pub struct Window {
 }
 
 impl Window {
-    #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
     }
 
-    /// The time that is in both windows.
     #[must_use]
     pub fn within(self, outer: Self) -> Self {
         let until = match (self.until, outer.until) {

@@ -6,7 +6,6 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// Whether a character controls a terminal, has no width, changes the direction of text, or looks blank without being a
 /// space.
-#[must_use]
 pub fn is_invisible(c: char) -> bool {
     !matches!(c, ' '..='~')
         && (c.is_control()
@@ -19,14 +18,11 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'))
 }
 
-/// The composed form (NFC) of a text.
-#[must_use]
 pub fn composed(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// An address in the form in which typos are measured: composed, and the domain in ASCII. Other texts are composed.
-#[must_use]
 pub fn comparable(text: &str) -> Cow<'_, str> {
     let ascii = |domain: &str| idna::domain_to_ascii(domain).unwrap_or_else(|_| composed(domain).into_owned());
     match text.rsplit_once('@') {

@@ -105,8 +105,6 @@ impl Plan {
         self
     }
 
-    /// The number of differences with an author.
-    #[must_use]
     pub fn attributed(&self) -> u64 {
         let changes = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
         changes.filter(|change| change.by.is_some()).count() as u64
@@ -115,7 +113,6 @@ impl Plan {
 
 /// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one.
 /// `action` is the planned change. `recorded` can be in any order.
-#[must_use]
 pub fn attribute(
     recorded: &[RecordedChange],
     group: GroupId,

@@ -27,17 +27,14 @@ pub struct BaseChange {
     pub origin: Option<Origin>,
 }
 
-/// How the files differ from the base.
 #[derive(Clone, Debug, Default)]
 pub struct BaseComparison {
     /// The groups to plan with `--only-changed`: their members, mode, limits or rules differ.
     pub touched: BTreeSet<GroupName>,
-    /// The changes that affect no membership directly.
     pub changes: Vec<BaseChange>,
 }
 
 /// Compares the files with the same files before a change.
-#[must_use]
 pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
     let mut comparison = BaseComparison { changes: settings(base, head), ..BaseComparison::default() };
     // A pinned group is the same group under another name.
@@ -159,7 +156,6 @@ fn group_settings(
     changes.list
 }
 
-/// How strictly a mode enforces the list.
 const fn strictness(mode: Mode) -> u8 {
     match mode {
         Mode::Observe => 0,

@@ -38,7 +38,6 @@ pub enum BesideStanding {
 }
 
 impl BesideStanding {
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -49,7 +48,6 @@ impl BesideStanding {
 }
 
 /// Everybody with access beside the groups, by standing and person. The account's members must have been read.
-#[must_use]
 pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<BesideGroups> {
     let declared = declared(desired, &People::of(observed));
     let inherited = Inherited::of(observed);
@@ -82,7 +80,6 @@ pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<Besid
 }
 
 /// A warning for everybody who has roles or policies of their own, and whom `protected` does not name.
-#[must_use]
 pub fn direct_access(desired: &Desired, observed: &Observed) -> Vec<PlanWarning> {
     let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
     let inherited = Inherited::of(observed);

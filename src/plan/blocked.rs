@@ -30,8 +30,6 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// A blocked entry, or a blocked group.
-    #[must_use]
     pub fn new(group: GroupName, entry: Option<PersonRef>, origin: Origin, reason: BlockedReason) -> Self {
         let message = match &entry {
             Some(entry) => format!("{entry}: {reason}"),

@@ -20,7 +20,6 @@ use crate::model::{
 /// The maximum number of suggestions for an unknown entry.
 const MOST_SHOWN: usize = 5;
 
-/// The result of comparing all groups.
 #[derive(Default)]
 pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
@@ -93,13 +92,11 @@ pub(super) fn compare(
     comparison.finish()
 }
 
-/// The state of a comparison.
 struct Comparison<'p, 'a> {
     desired: &'p Desired,
     current: &'p Observed,
     people: &'p People<'a>,
     time: Timestamp,
-    /// Whether only due changes are planned.
     due: bool,
     /// Memberships that end before this time are reported.
     soon: Timestamp,
@@ -427,7 +424,6 @@ fn removals(
     leaving.iter().map(removal).collect()
 }
 
-/// The ended entries of a group.
 #[derive(Default)]
 struct Ended<'a> {
     /// The entry of each person; the latest if there are several.

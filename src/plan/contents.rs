@@ -277,7 +277,6 @@ pub struct Summary {
 }
 
 impl Change {
-    #[must_use]
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
         let (via, from, until, reason, expired) = (None, None, None, None, None);
         let (held_by, since, added_at) = (None, None, None);
@@ -300,7 +299,6 @@ impl Change {
     }
 
     /// The addition of a member by an entry.
-    #[must_use]
     pub fn addition(member: Member, entry: &DesiredMember) -> Self {
         Self {
             via: entry.via.clone(),
@@ -319,7 +317,6 @@ const fn is_zero(count: &u64) -> bool {
 
 impl GroupPlan {
     /// A declared group in which nothing differs yet.
-    #[must_use]
     pub fn declared(
         id: GroupId,
         name: &GroupName,
@@ -330,8 +327,6 @@ impl GroupPlan {
         Self::new(id, name, group.mode, &group.origin, GroupGuards::of(group, settings), observed)
     }
 
-    /// A group in which nothing differs yet.
-    #[must_use]
     pub fn new(
         id: GroupId,
         name: &GroupName,
@@ -363,23 +358,19 @@ impl GroupPlan {
         self.changes.iter().filter(|_| self.mode != Mode::Observe)
     }
 
-    /// The removals that operations make.
     pub fn removals(&self) -> impl Iterator<Item = &Change> {
         self.carried_out().filter(|change| change.action == Action::Remove)
     }
 
-    /// The removals that the limits count.
     pub fn counted_removals(&self) -> impl Iterator<Item = &Change> {
         self.removals().filter(|change| !change.exempt)
     }
 
-    /// The additions that operations make.
     pub fn additions(&self) -> impl Iterator<Item = &Change> {
         self.carried_out().filter(|change| change.action == Action::Add)
     }
 
     /// The members of the group after all operations.
-    #[must_use]
     pub fn target(&self) -> BTreeSet<MemberId> {
         let mut target: BTreeSet<MemberId> = self.observed.keys().copied().collect();
         for change in self.carried_out() {
@@ -392,19 +383,16 @@ impl GroupPlan {
     }
 
     /// The number of members of the group after all operations.
-    #[must_use]
     pub fn members_left(&self) -> usize {
         (self.observed.len() + self.additions().count()).saturating_sub(self.removals().count())
     }
 
     /// Whether the plan has a difference for the group, including held ones.
-    #[must_use]
     pub fn differs(&self) -> bool {
         !(self.changes.is_empty() && self.held.is_empty())
     }
 
     /// Whether the complete group is as the files declare it: nothing differs, is blocked or is left out.
-    #[must_use]
     pub fn in_sync(&self) -> bool {
         !self.differs() && self.blocked == 0 && !self.left_out
     }
@@ -412,63 +400,50 @@ impl GroupPlan {
 
 impl Plan {
     /// Whether the plan leaves out a change that a run should make.
-    #[must_use]
     pub fn is_partial(&self) -> bool {
         self.left_out.iter().any(|left_out| left_out.kind != LeftOutKind::Drift)
     }
 
-    /// Whether the plan has any difference.
-    #[must_use]
     pub fn has_differences(&self) -> bool {
         self.groups.iter().any(GroupPlan::differs)
     }
 
     /// Whether groups that convoke writes to differ. Observed groups do not count.
-    #[must_use]
     pub fn has_planned_differences(&self) -> bool {
         self.groups.iter().any(|group| group.mode != Mode::Observe && group.differs())
     }
 
     /// Whether an entry, a group or a held removal is blocked in a group that convoke writes to.
-    #[must_use]
     pub fn is_blocked(&self) -> bool {
         let holds = |group: &GroupPlan| group.mode != Mode::Observe && !group.held.is_empty();
         self.blocked.iter().any(|blocked| blocked.mode != Mode::Observe) || self.groups.iter().any(holds)
     }
 
-    /// The number of differences beside the memberships.
-    #[must_use]
     pub fn side_doors(&self, kind: SideDoor) -> u64 {
         self.warnings.iter().filter(|warning| warning.difference == Some(kind)).count() as u64
     }
 
     /// The number of groups that are completely as the files declare them.
-    #[must_use]
     pub fn groups_in_sync(&self) -> u64 {
         self.groups.iter().filter(|group| group.in_sync()).count() as u64
     }
 
     /// Whether the plan covers everything that the files declare and found no difference, and no group that the settings
     /// ask to report. Only then is the account in sync.
-    #[must_use]
     pub fn account_in_sync(&self) -> bool {
         !self.narrowed && !self.reports_more() && self.blocked.is_empty() && self.groups.iter().all(GroupPlan::in_sync)
     }
 
     /// Whether `drift` reports a difference beside the memberships of the declared groups.
-    #[must_use]
     pub fn reports_more(&self) -> bool {
         !self.unmanaged_groups.is_empty() || self.warnings.iter().any(|warning| warning.difference.is_some())
     }
 
-    /// Whether applying would remove anybody.
-    #[must_use]
     pub fn removes_anybody(&self) -> bool {
         self.groups.iter().any(|group| group.removals().next().is_some())
     }
 
     /// Whether several groups lose members. If only one does, its own limit is enough.
-    #[must_use]
     pub fn removes_from_several_groups(&self) -> bool {
         self.groups.iter().filter(|group| group.removals().next().is_some()).count() > 1
     }
@@ -478,12 +453,10 @@ impl Plan {
         self.refusals.iter().filter(|refusal| !refusal.guard.is_limit())
     }
 
-    #[must_use]
     pub fn by_id(&self) -> BTreeMap<GroupId, &GroupPlan> {
         self.groups.iter().map(|group| (group.id, group)).collect()
     }
 
-    /// Updates the summary and the status.
     pub(crate) fn recount(&mut self) {
         self.summary = self.counted();
         self.status = self.judged();

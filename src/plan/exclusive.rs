@@ -85,9 +85,10 @@ pub(super) fn check(
             }
             if states == (Presence::Present, Presence::Present) {
                 // Nothing is written to an observed group, so the other one has to change.
-                let (name, of, why) = match mode(first) == Mode::Observe {
-                    true => (second, other, reason(first, entry, true)),
-                    false => (first, entry, reason(second, other, true)),
+                let (name, of, why) = if mode(first) == Mode::Observe {
+                    (second, other, reason(first, entry, true))
+                } else {
+                    (first, entry, reason(second, other, true))
                 };
                 let blocked = Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), why);
                 judge.blocked.push(Blocked { mode: mode(name), ..blocked });
@@ -122,7 +123,6 @@ struct Moves {
     leaves: BTreeSet<usize>,
 }
 
-/// The state of the check.
 struct Judge<'a> {
     desired: &'a Desired,
     current: &'a Observed,

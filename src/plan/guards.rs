@@ -45,14 +45,11 @@ pub enum Guard {
 }
 
 impl Guard {
-    /// Whether `--accept` lifts the refusal.
-    #[must_use]
     pub const fn is_limit(self) -> bool {
         matches!(self, Self::GroupRemovals | Self::TotalRemovals)
     }
 
     /// The guard's name, which is the key in the files if there is one.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::GroupRemovals => "group_removals",
@@ -133,8 +130,6 @@ pub struct PlannedTokenUser {
 }
 
 impl GroupGuards {
-    /// The guards of a declared group.
-    #[must_use]
     pub fn of(group: &DesiredGroup, settings: &Settings) -> Self {
         // Without an `allow_empty`, the list of members is the cause of an empty group.
         let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
@@ -146,20 +141,17 @@ impl GroupGuards {
     }
 
     /// The guards of a group that no file declares: only the limit applies.
-    #[must_use]
     pub fn undeclared(settings: &Settings) -> Self {
         let group_removals = settings.limits.group_removals.clone();
         Self { min_members: None, allow_empty: Setting::preset(true), group_removals }
     }
 
     /// The maximum number of removals from a group with `present` members.
-    #[must_use]
     pub fn removals_allowed(&self, present: u64) -> u64 {
         self.group_removals.value.allows(present, LEAST_GROUP_REMOVALS)
     }
 
     /// The minimum number of members that removals must leave at every moment.
-    #[must_use]
     pub fn least(&self) -> u64 {
         let least = self.min_members.as_ref().map_or(0, |least| least.value);
         least.max(u64::from(!self.allow_empty.value))
@@ -167,13 +159,10 @@ impl GroupGuards {
 }
 
 impl PlanGuards {
-    /// The maximum number of removals in total.
-    #[must_use]
     pub fn removals_allowed(&self) -> u64 {
         self.total_removals.value.allows(self.declared, LEAST_TOTAL_REMOVALS)
     }
 
-    #[must_use]
     pub fn of(desired: &Desired, time: Timestamp) -> Self {
         Self {
             total_removals: desired.settings.limits.total_removals.clone(),
@@ -184,7 +173,6 @@ impl PlanGuards {
     }
 }
 
-/// Checks the effects of the operations.
 pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
     let mut refusals = operation_refusals(plan, people);
     let (doubts, warnings) = unknown_protected(plan, people);
@@ -205,7 +193,6 @@ pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusa
     refusals
 }
 
-/// The refusals of the limits.
 fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
     total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
 }

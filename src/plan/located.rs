@@ -10,7 +10,6 @@ pub type Located = Result<GroupId, BlockedReason>;
 
 /// Finds the account's group for each planned group. A pinned group is found by its id only. Any other group is found
 /// by its name, if exactly one group of the account has it.
-#[must_use]
 pub fn locate_groups(
     desired: &Desired,
     current: &Observed,
@@ -38,9 +37,10 @@ fn locate(
 ) -> Located {
     let namesakes = by_name.get(name).map_or(&[][..], Vec::as_slice);
     if let Some(pin) = &group.pin {
-        return match current.groups.contains_key(&pin.value) {
-            true => Ok(pin.value),
-            false => Err(BlockedReason::UnknownPin { pin: pin.value, namesake: namesakes.first().copied() }),
+        return if current.groups.contains_key(&pin.value) {
+            Ok(pin.value)
+        } else {
+            Err(BlockedReason::UnknownPin { pin: pin.value, namesake: namesakes.first().copied() })
         };
     }
     match namesakes {
@@ -52,7 +52,6 @@ fn locate(
 
 /// The name that an unknown name probably means, if one is similar enough.
 pub fn nearest_name<'n>(unknown: &GroupName, known: impl IntoIterator<Item = &'n GroupName>) -> Option<&'n GroupName> {
-    /// The minimum similarity of a suggestion.
     const SIMILAR: f64 = 0.8;
     let folded = |name: &GroupName| composed(name.as_str()).to_lowercase();
     let wanted = folded(unknown);

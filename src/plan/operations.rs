@@ -31,7 +31,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    #[must_use]
     pub fn members(&self) -> &[MemberId] {
         match self {
             Self::Post(members) | Self::Put(members) => members,
@@ -81,9 +80,10 @@ pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
             let exchanged = first.iter().map(|id| Operation::Delete(*id));
             let waiting = group.changes.iter().filter(|change| waits(change));
             let joining = waiting.map(|change| Operation::Post(vec![change.member.id]));
-            let removing = match replaces {
-                true => vec![Operation::Put(sorted_target(group))],
-                false => of(&rest, Action::Remove).map(Operation::Delete).collect(),
+            let removing = if replaces {
+                vec![Operation::Put(sorted_target(group))]
+            } else {
+                of(&rest, Action::Remove).map(Operation::Delete).collect()
             };
             adding.into_iter().chain(exchanged).chain(joining).chain(removing).collect()
         };

@@ -61,7 +61,6 @@ pub(super) fn check(
     warnings
 }
 
-/// The pins of groups that somebody joins.
 pub(super) fn pins(desired: &Desired, plan: &Plan) -> BTreeMap<GroupId, Vec<String>> {
     let joined = plan.groups.iter().filter(|group| group.additions().next().is_some());
     let pins = joined.filter_map(|group| Some((group.id, desired.groups.get(&group.name)?.permissions.as_ref()?)));
@@ -70,7 +69,6 @@ pub(super) fn pins(desired: &Desired, plan: &Plan) -> BTreeMap<GroupId, Vec<Stri
 
 impl Plan {
     /// How a group's permissions differ from the pins that the plan was made with, in words.
-    #[must_use]
     pub fn changed_permissions(&self, id: GroupId, group: &GroupSummary) -> Option<String> {
         let (lost, gained) = compare_permissions(self.permissions.get(&id)?, group);
         (!(lost.is_empty() && gained.is_empty())).then(|| changed_permissions(&lost, &gained))
@@ -78,7 +76,6 @@ impl Plan {
 }
 
 /// The pins that nothing gives, and the grants that no pin names.
-#[must_use]
 pub fn compare_permissions(pins: &[String], group: &GroupSummary) -> (Vec<String>, Vec<String>) {
     let grants = group.grants();
     let lost = pins.iter().filter(|pin| !grants.iter().any(|grant| grant.is(pin))).cloned();

@@ -17,7 +17,6 @@ use crate::model::{
     Mode, Observed, PersonRef, PersonStatus, RunStatus, Status,
 };
 
-/// The version of the JSON format.
 const FORMAT_VERSION: u32 = 1;
 
 /// The beginnings of memberships that were requested and that the API reports.
@@ -134,7 +133,6 @@ fn mode_or_unmanaged<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Resul
 }
 
 /// Lists every membership. The account must have been read completely: all groups, and all account members.
-#[must_use]
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
     let located = locate_groups(desired, observed, |_| true);

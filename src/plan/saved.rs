@@ -42,7 +42,6 @@ pub struct SealedPlan<'p> {
 
 impl Plan {
     /// The plan in the form that is saved and printed.
-    #[must_use]
     pub fn sealed(&self) -> SealedPlan<'_> {
         SealedPlan { plan: self, checksum: Digest::of_json(self) }
     }
@@ -73,7 +72,6 @@ impl Plan {
 
     /// Why a saved plan is no longer valid at this time, if it is not: it is too old, it is from the future, or it
     /// adds access that has ended meanwhile.
-    #[must_use]
     pub fn outdated(&self, now: Timestamp, max_age: SignedDuration) -> Option<String> {
         let age = now.duration_since(self.time);
         if age > max_age {
@@ -123,7 +121,6 @@ impl Plan {
 impl Plan {
     /// The part of the plan that is still to be applied, for the present members of its groups. It has the digest of
     /// the plan. The guards are checked again.
-    #[must_use]
     pub fn remaining(&self, present: &BTreeMap<GroupId, Arc<Membership>>) -> Self {
         let mut left = self.clone();
         for group in &mut left.groups {
@@ -136,7 +133,6 @@ impl Plan {
         left.judged_anew()
     }
 
-    /// The same plan with these refusals.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
         self.refusals = refusals;
@@ -168,7 +164,6 @@ impl Plan {
 pub enum Freshness {
     /// The plan's changes are still valid. An earlier run may have made some of them.
     Fresh,
-    /// Somebody else changed the group.
     Stale {
         /// Members who joined and should leave.
         added: BTreeSet<MemberId>,
@@ -179,20 +174,15 @@ pub enum Freshness {
 
 impl GroupPlan {
     /// Compares the group's new reading with the plan.
-    #[must_use]
     pub fn freshness(&self, present: &BTreeSet<MemberId>) -> Freshness {
         let changing: BTreeSet<MemberId> = self.carried_out().map(|change| change.member.id).collect();
         let (added, removed) = self.strays(present);
         let others = |ids: BTreeSet<MemberId>| -> BTreeSet<MemberId> { ids.difference(&changing).copied().collect() };
         let (added, removed) = (others(added), others(removed));
-        match added.is_empty() && removed.is_empty() {
-            true => Freshness::Fresh,
-            false => Freshness::Stale { added, removed },
-        }
+        if added.is_empty() && removed.is_empty() { Freshness::Fresh } else { Freshness::Stale { added, removed } }
     }
 
     /// The members who differ from the target: those who should not be in the group, and those who are missing.
-    #[must_use]
     pub fn strays(&self, present: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
         match &self.required {
             None => {

@@ -30,7 +30,6 @@ pub enum Standing {
 
 impl Standing {
     /// The standing of a membership with these entries, and those of the entries that it follows from.
-    #[must_use]
     pub fn of(present: bool, entries: &[&DesiredMember], time: Timestamp) -> (Self, Vec<Claim>) {
         let claims = entries.iter().map(|entry| Claim::of(entry, time));
         let (active, others): (Vec<Claim>, Vec<Claim>) = claims.partition(|claim| claim.holds);
@@ -45,7 +44,6 @@ impl Standing {
     }
 
     /// The standing of a membership that a plan would change.
-    #[must_use]
     pub const fn of_change(change: &Change) -> Self {
         match (change.action, change.expired) {
             (Action::Add, _) => Self::Missing,
@@ -54,7 +52,6 @@ impl Standing {
         }
     }
 
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Declared => "declared",
@@ -66,7 +63,6 @@ impl Standing {
     }
 
     /// The word for a difference. Drift calls a member whom no file declares unexpected.
-    #[must_use]
     pub const fn drift(self) -> &'static str {
         match self {
             Self::Undeclared => "unexpected",
@@ -75,7 +71,6 @@ impl Standing {
     }
 }
 
-/// The number of differences of each standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub missing: u64,
@@ -87,7 +82,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    #[must_use]
     pub fn of<'a>(groups: impl IntoIterator<Item = &'a GroupPlan>) -> Self {
         let mut tally = Self::default();
         for group in groups {
@@ -121,7 +115,6 @@ pub struct Claim {
 }
 
 impl Claim {
-    #[must_use]
     pub fn of(entry: &DesiredMember, time: Timestamp) -> Self {
         let terms = entry.terms.as_deref().cloned().unwrap_or_default();
         Self {

@@ -88,7 +88,6 @@ impl<'a, T: Copy> Texts<'a, T> {
         found
     }
 
-    /// The texts whose length allows a typo.
     fn candidates(&self, text: &str) -> impl Iterator<Item = &Row<'a, T>> {
         let length = text.chars().count();
         let lengths = length.saturating_sub(MOST_DIFFERENT)..=length + MOST_DIFFERENT;
@@ -112,9 +111,10 @@ const fn may_be_near(a: u64, b: u64, most: usize) -> bool {
 /// The optimal string alignment distance, if it is at most `most`.
 pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b) = differing(a, b);
-    let distance = match a.is_ascii() && b.is_ascii() && a.len() < LONGEST && b.len() < LONGEST {
-        true => alignment(a.as_bytes(), b.as_bytes(), most),
-        false => strsim::osa_distance(a, b),
+    let distance = if a.is_ascii() && b.is_ascii() && a.len() < LONGEST && b.len() < LONGEST {
+        alignment(a.as_bytes(), b.as_bytes(), most)
+    } else {
+        strsim::osa_distance(a, b)
     };
     (distance <= most).then_some(distance)
 }

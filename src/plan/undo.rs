@@ -27,7 +27,6 @@ pub struct Reversal {
     pub attempts: BTreeMap<MemberId, AttemptedChange>,
 }
 
-/// A change that a run attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptedChange {
     /// Whether the run added the member; otherwise it removed the member.
@@ -43,7 +42,6 @@ pub struct AttemptedChange {
 /// Guards and mode come from the files that declare the group now, found by its id. Groups that are observed or
 /// undeclared are planned as observed: the plan shows them, and applying does not change them. Nobody is removed whose
 /// restoring addition is not carried out, so undoing a move leaves nobody without both groups.
-#[must_use]
 pub fn undo(
     reversals: &BTreeMap<GroupId, Reversal>,
     desired: &Desired,
@@ -130,7 +128,6 @@ fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Bloc
     Some(Blocked::new(reversal.name.clone(), None, origin, reason))
 }
 
-/// The state of one group's undo.
 struct Undoing<'a> {
     id: GroupId,
     name: &'a GroupName,

@@ -15,7 +15,6 @@ use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef, RunStatus,
 };
 
-/// The version of the JSON form.
 const FORMAT_VERSION: u32 = 1;
 
 /// The maximum number of similar people to suggest.
@@ -26,10 +25,8 @@ const MOST_SIMILAR: usize = 5;
 pub struct Why {
     pub format_version: u32,
     pub status: RunStatus,
-    /// The requested person.
     #[serde(serialize_with = "as_text")]
     pub person: PersonRef,
-    /// The requested group; null for all groups.
     pub group: Option<GroupName>,
     /// The matching account members: none, or several if an address is ambiguous.
     pub members: Vec<Member>,
@@ -39,16 +36,13 @@ pub struct Why {
     pub groups: Vec<WhyGroup>,
     /// The requested groups whose members cannot be read. Whether the person is in them is unknown.
     pub unreadable: Vec<UnreadableGroup>,
-    /// The requests sent to the API.
     pub requests: Option<u64>,
 }
 
-/// A group whose members cannot be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct UnreadableGroup {
     pub name: GroupName,
     pub id: GroupId,
-    /// The API's reason.
     pub cause: String,
 }
 
@@ -58,9 +52,7 @@ pub struct WhyGroup {
     pub name: GroupName,
     /// Null if the account does not have the group.
     pub id: Option<GroupId>,
-    /// Null if no file declares the group.
     pub mode: Option<Mode>,
-    /// Whether the person is in it now.
     pub present: bool,
     #[serde(skip)]
     pub standing: Standing,
@@ -70,12 +62,10 @@ pub struct WhyGroup {
     /// What will become of the membership, in one word.
     #[serde(rename = "standing")]
     prospect: &'static str,
-    /// Why the entry cannot be applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
     /// What membership gives: permission groups as `NAME` or `NAME on RESOURCE`.
     pub grants: Vec<String>,
-    /// The lines that name the person.
     pub claims: Vec<Claim>,
 }
 
@@ -84,7 +74,6 @@ fn as_text<S: Serializer>(person: &PersonRef, serializer: S) -> Result<S::Ok, S:
 }
 
 /// Collects the facts about a person, in these groups or in all groups that were read.
-#[must_use]
 pub fn why(
     person: &PersonRef,
     desired: &Desired,

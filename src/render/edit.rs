@@ -13,7 +13,6 @@ use crate::model::{Origin, PersonRef};
 const CONTEXT: usize = 3;
 
 /// The difference between a file and its edit.
-#[must_use]
 pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
     let diff = TextDiff::from_lines(before, after);
     let path = clean(path);
@@ -38,7 +37,6 @@ pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
 }
 
 /// The changed and unchanged entries, one line each.
-#[must_use]
 pub fn summary(edited: &Edited) -> String {
     let mut text = String::new();
     for ListChange { action, person, list, origin } in &edited.changes {
@@ -62,7 +60,6 @@ pub fn summary(edited: &Edited) -> String {
 }
 
 /// The entries that could not be compared with the person, one line each; `None` if there are none.
-#[must_use]
 pub fn uncompared(uncompared: &[Uncompared]) -> Option<String> {
     let kind = match &uncompared.first()?.person {
         PersonRef::Id(_) => "by id, and an address",

@@ -12,7 +12,6 @@ const LONGEST: usize = 300;
 /// For a terminal or a log. Escapes everything that could control a terminal, hide text or reorder it, and the
 /// commands that a CI runner finds in a log: `::add-mask::` at the beginning of a line, `##[error]` and `##vso[task]`
 /// anywhere.
-#[must_use]
 pub fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut last = None;
@@ -49,7 +48,6 @@ fn is_runner_command(rest: &str) -> bool {
 }
 
 /// As [`clean`], line by line, for messages with several lines.
-#[must_use]
 pub fn clean_lines(text: &str) -> String {
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
@@ -59,20 +57,17 @@ pub fn clean_lines(text: &str) -> String {
 /// Backslashes are not sufficient on GitHub: plain URLs become links, `@name` notifies a user, and `#1` or a commit
 /// hash becomes a reference, all without markup. None of this happens inside code, where only backticks have a
 /// meaning.
-#[must_use]
 pub fn code(text: &str) -> String {
     fenced_inline(&shortened(&clean(text)))
 }
 
 /// For a cell of a Markdown table: inline code in which a `|` does not end the cell.
-#[must_use]
 pub fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
 /// For Markdown: plain words stay, everything else becomes inline code. Words between backticks are one piece of code,
 /// such as a command.
-#[must_use]
 pub fn prose(text: &str) -> String {
     let cleaned = clean(text);
     let shortened = shortened(&cleaned);
@@ -116,7 +111,6 @@ fn quoted(words: &[&str]) -> Option<(String, usize)> {
 
 /// For Markdown: a link to an external path. The label is finished Markdown. Base and fragment have no blanks and no
 /// parentheses.
-#[must_use]
 pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
     let mut target = String::with_capacity(base.len() + path.len());
     for byte in path.bytes() {
@@ -136,45 +130,35 @@ pub fn fence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     "`".repeat(3.max(longest + 1))
 }
 
-/// A sentence with its remedy.
-#[must_use]
 pub fn with_help(text: &str, help: Option<&str>) -> String {
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
     help.map_or_else(|| text.into(), |help| format!("{text}{stop} Help: {help}"))
 }
 
 /// For the message of a GitHub annotation.
-#[must_use]
 pub fn annotation(text: &str) -> String {
     clean(text).replace('%', "%25")
 }
 
 /// For a property of a GitHub annotation, such as its file or title.
-#[must_use]
 pub fn annotation_property(text: &str) -> String {
     annotation(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// For the value of a label of a Prometheus metric, between its quotes.
-#[must_use]
 pub fn metric_label(text: &str) -> String {
     clean(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// For a POSIX shell: the word, quoted if necessary.
-#[must_use]
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     let word = clean(word);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// For a cell of a spreadsheet: an apostrophe is inserted before text that a spreadsheet program interprets as a
 /// formula, also after characters that separate cells for some programs.
-#[must_use]
 pub fn spreadsheet(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     // Where the current cell begins, until anything but space follows.
@@ -195,7 +179,6 @@ pub fn spreadsheet(text: &str) -> String {
 }
 
 /// The text, cut if it is too long.
-#[must_use]
 pub fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),

@@ -6,7 +6,6 @@ use crate::cloudflare::ApiError;
 use crate::config::Problem;
 use crate::model::RunStatus;
 
-/// The version of the format.
 pub const FORMAT_VERSION: u32 = 1;
 
 #[derive(Clone, Debug, Serialize)]
@@ -14,7 +13,6 @@ pub struct Failed<'a> {
     pub format_version: u32,
     pub status: RunStatus,
     pub exit_code: u8,
-    /// The error with its causes.
     pub error: String,
     /// The remedy.
     pub help: Option<&'a str>,

@@ -22,7 +22,6 @@ const MOST: usize = 10;
 /// The maximum number of people in one annotation.
 const NAMED: usize = 10;
 
-/// The level of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Error,
@@ -48,7 +47,6 @@ struct Annotation {
     message: String,
 }
 
-/// The file and position of an annotation.
 #[derive(Debug)]
 struct Place {
     file: String,
@@ -63,7 +61,6 @@ impl From<&Origin> for Place {
 
 /// The annotations of a plan, then its text. Differences that existed before the change under review are only in the
 /// text.
-#[must_use]
 pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     let mut annotations: Vec<Annotation> = Vec::new();
     annotations.extend(view.stale.map(|stale| Annotation {
@@ -83,7 +80,6 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
 }
 
 /// The annotations of a drift, then its text. Guards concern its correction only.
-#[must_use]
 pub fn drift(plan: &Plan, text: &str) -> String {
     let sections = sections(plan);
     let found = sections.iter().filter(|section| matches!(section.topic, Topic::Blocked | Topic::Expiring));
@@ -157,7 +153,6 @@ fn titled(what: &str, group: Option<&GroupName>) -> String {
 }
 
 /// The annotations of a report's errors, then its text.
-#[must_use]
 pub fn report(report: &Report, text: &str) -> String {
     let mut annotations: Vec<Annotation> = left(report).iter().flat_map(of_section).collect();
     for group in &report.groups {
@@ -187,7 +182,6 @@ pub fn report(report: &Report, text: &str) -> String {
 }
 
 /// An annotation for each changed group of a stale plan, then its text.
-#[must_use]
 pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
     let annotation = |group: &StaleGroup| Annotation {
         level: Level::Error,
@@ -199,13 +193,11 @@ pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
 }
 
 /// The warnings about the files, on their lines.
-#[must_use]
 pub fn warnings(warnings: &[Problem]) -> String {
     written(&warnings.iter().map(|problem| of_problem(Level::Warning, problem)).collect::<Vec<_>>())
 }
 
 /// The failure of a command, with the problems of the files on their lines.
-#[must_use]
 pub fn failure(failed: &Failed<'_>) -> String {
     let mut annotations: Vec<Annotation> =
         failed.problems.iter().map(|problem| of_problem(Level::Error, problem)).collect();

@@ -15,8 +15,6 @@ const MATRIX_GROUPS: usize = 40;
 
 const STYLE: &str = include_str!("review.css");
 
-/// # Errors
-/// If the writer fails.
 pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     let title = format!("Access review, account {}", review.account_id);
     let start = markup! {

@@ -35,7 +35,6 @@ enum Detail {
 }
 
 /// The plan, on a page of a size that GitHub accepts.
-#[must_use]
 pub fn plan(plan: &Plan, view: View<'_>) -> String {
     let (page, cut) = plan_sheet(plan, view, Detail::Links).fill();
     let Some(_) = cut else { return page };
@@ -137,7 +136,6 @@ fn foot(plan: &Plan, view: View<'_>) -> String {
     format!("\nDigest: `{}`\n{how}", plan.digest)
 }
 
-/// Commands to copy, below a sentence.
 fn commands(text: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
@@ -234,7 +232,6 @@ fn diff_line(sign: char, change: &Change, detail: Detail) -> String {
 }
 
 /// The drift as an issue: the differences from the files, not the actions of a plan.
-#[must_use]
 pub fn drift(plan: &Plan, view: View<'_>) -> String {
     let (page, cut) = drift_sheet(plan, view).fill();
     match cut {
@@ -296,19 +293,17 @@ fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
 }
 
 /// What was done, what was not done, and why.
-#[must_use]
 pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     let mut lines = report_summary(report).into_iter();
     let title = lines.next().unwrap_or_default();
     let lines = lines.map(|line| prose(&line)).collect::<Vec<_>>().join(" · ");
     let head = format!("{}\n### {title}\n\n", marker("apply"));
     let mut sheet = Sheet::new(head, format!("\nDigest: `{}`\n", report.digest));
-    match report.made_everything() {
-        true => sheet.push(SheetPart::plain(vec![SheetBlock::text(lines)])),
-        false => {
-            let text = format!("**Not everything was applied.** {lines}");
-            sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
-        }
+    if report.made_everything() {
+        sheet.push(SheetPart::plain(vec![SheetBlock::text(lines)]));
+    } else {
+        let text = format!("**Not everything was applied.** {lines}");
+        sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
     }
     let groups: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
     let topics = [Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held];
@@ -374,7 +369,6 @@ fn difference(difference: &Difference) -> Vec<String> {
 }
 
 /// Why a saved plan is stale: who joined and left each group after it was made.
-#[must_use]
 pub fn stale(groups: &[StaleGroup], help: &str) -> String {
     let head = format!("{}\n### Not applied: the account has changed since the plan was made\n\n", marker("apply"));
     let mut sheet = Sheet::new(head, String::new());
@@ -396,20 +390,18 @@ pub fn stale(groups: &[StaleGroup], help: &str) -> String {
 }
 
 /// The failure of a command, so that no older comment remains visible as the result.
-#[must_use]
 pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repository>) -> String {
     let title = match failed.problems.as_slice() {
         [] => format!("`convoke {command}` failed"),
         problems => format!("`convoke {command}` failed: {} in the files", counted(problems.len() as u64, "problem")),
     };
     let mut sheet = Sheet::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
-    let mut text = match failed.problems.is_empty() {
-        true => format!("**Failed** (exit code {}). {}", failed.exit_code, message(&failed.error)),
-        false => format!(
-            "**Failed** (exit code {}). Nothing was read from the account, and nothing was changed.",
-            failed.exit_code
-        ),
+    let what = if failed.problems.is_empty() {
+        message(&failed.error)
+    } else {
+        "Nothing was read from the account, and nothing was changed.".into()
     };
+    let mut text = format!("**Failed** (exit code {}). {what}", failed.exit_code);
     if let Some(help) = failed.help {
         text.push_str(&format!("\n\nHelp: {}", prose(help)));
     }

@@ -7,25 +7,20 @@ use jiff::Timestamp;
 use super::escape;
 use crate::plan::{GroupPlan, Plan, SideDoor, Tally};
 
-/// A completed run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     pub began: Timestamp,
-    /// The duration in seconds.
     pub seconds: f64,
     pub exit_code: u8,
 }
 
-/// The result of a successful run.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     pub plan: &'a Plan,
-    /// The HTTP requests of the run.
     pub requests: u64,
 }
 
 /// The metrics of a run. A failed run has only its success, exit code, time and duration.
-#[must_use]
 pub fn metrics(run: &Run, found: Option<Found<'_>>) -> String {
     let mut page = Page(String::new());
     page.gauge("success", "Whether the last run could compare the account with the files.", u64::from(found.is_some()));

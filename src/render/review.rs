@@ -32,14 +32,10 @@ const COLUMNS: [&str; 15] = [
     "member_since",
 ];
 
-/// # Errors
-/// If the writer fails.
 pub fn as_json(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     json(to, review)
 }
 
-/// # Errors
-/// If the writer fails.
 pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(to);
     table.write_record(COLUMNS)?;
@@ -183,8 +179,6 @@ fn remarks(membership: &ReviewMembership) -> Vec<String> {
     remarks
 }
 
-/// # Errors
-/// If the writer fails.
 pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     for (label, value) in head(review) {
         writeln!(to, "{:<10}{}", format!("{label}:"), clean(&value))?;
@@ -210,8 +204,6 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "\nTotals: {}", figures.join(", "))
 }
 
-/// # Errors
-/// If the writer fails.
 pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "<!-- convoke:review -->\n## Access review\n")?;
     for (label, value) in head(review) {

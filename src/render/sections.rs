@@ -62,7 +62,6 @@ pub struct Row {
     /// Whether the place is in the files before the change under review only, so that no link leads to it.
     pub is_gone: bool,
     pub group: Option<GroupName>,
-    /// The name of a guard.
     pub guard: Option<&'static str>,
     pub text: String,
     pub help: Option<String>,

@@ -14,44 +14,33 @@ use crate::model::Mode;
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing};
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
 
-/// The indentation below a heading.
 const INDENT: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The width of the terminal.
     pub width: usize,
     pub color: bool,
 }
 
-/// The role of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// A heading, or the summary.
     Title,
-    /// An addition.
     Add,
-    /// A removal or a refusal.
     Remove,
-    /// What needs attention.
     Warn,
-    /// A less important text.
     Dim,
 }
 
-/// Paints text, or returns it unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     color: bool,
 }
 
 impl Paint {
-    #[must_use]
     pub const fn new(color: bool) -> Self {
         Self { color }
     }
 
-    #[must_use]
     pub fn paint(self, style: Style, text: &str) -> String {
         if !self.color || text.is_empty() {
             return text.into();
@@ -68,7 +57,6 @@ impl Paint {
 }
 
 /// The plan: who joins and who leaves, then everything else, the summary, and the command that applies the plan.
-#[must_use]
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Terminal::new(layout);
     let sections = sections::sections(plan);
@@ -96,7 +84,6 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
 }
 
 /// The drift: groups with differences in order, blocked entries, the summary, and both ways out.
-#[must_use]
 pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Terminal::new(layout);
     let sections = sections::sections(plan);
@@ -247,9 +234,10 @@ impl Terminal {
         }
         for group in groups {
             let (present, left) = (group.observed.len() as u64, group.members_left() as u64);
-            let members = match group.operations.is_empty() {
-                true => counted(present, "member"),
-                false => format!("{present} -> {}", counted(left, "member")),
+            let members = if group.operations.is_empty() {
+                counted(present, "member")
+            } else {
+                format!("{present} -> {}", counted(left, "member"))
             };
             self.heading(group, &members);
             let rows = labeled(&group.changes, label).map(|change| match change.action {
@@ -343,7 +331,6 @@ fn this_change(plan: &Plan) -> String {
 }
 
 /// The results of each group that changed, what is left and why, then the summary.
-#[must_use]
 pub fn report(report: &Report, layout: Layout) -> String {
     // The plan is printed above.
     let mut page = Terminal { text: "\n".into(), ..Terminal::new(layout) };
@@ -421,10 +408,7 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         lines.push(format!("{} blocked", report.blocked.len()));
     }
     if report.interrupted {
-        let rest = match report.has_nothing_left() {
-            true => "nothing was left to do",
-            false => "no further requests were sent",
-        };
+        let rest = if report.has_nothing_left() { "nothing was left to do" } else { "no further requests were sent" };
         lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
     }
     if report.credentials_refused {
@@ -441,7 +425,6 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
 
 /// The groups that still differ although the plan's changes were made, one line for each cause.
 fn still_different(report: &Report) -> Vec<String> {
-    /// The maximum number of groups to name.
     const NAMED: usize = 10;
     let mut by_cause: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for group in report.groups.iter().filter(|group| group.outcome == GroupOutcome::Differs) {
@@ -474,13 +457,11 @@ fn headline(report: &Report) -> String {
 }
 
 /// Why a saved plan is stale: who joined and left each group after it was made.
-#[must_use]
 pub fn stale(groups: &[StaleGroup], help: &str, layout: Layout) -> String {
     let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
     format!("\n{title}\n{}Nothing was changed. {help}\n", changed_meanwhile(groups))
 }
 
-/// Who joined and left each group.
 fn changed_meanwhile(groups: &[StaleGroup]) -> String {
     let mut lines = Vec::new();
     for group in groups {

@@ -4,7 +4,6 @@ use super::{escape, sections};
 use crate::model::Origin;
 use crate::plan::{Digest, Guard, Plan};
 
-/// The presentation of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// `None` if no command can apply the plan, because it could not be saved.
@@ -19,7 +18,6 @@ pub struct View<'a> {
 /// The command line that applies a plan.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// The words, quoted for a shell.
     pub words: String,
     /// Whether they name a saved plan, which no other plan can replace.
     pub saved: bool,
@@ -29,22 +27,20 @@ pub struct Invocation {
 
 impl Invocation {
     /// The command that applies exactly the plan with this digest.
-    #[must_use]
     pub fn exactly(&self, digest: Digest) -> String {
-        match self.saved {
-            true => escape::clean(&self.words),
-            false => format!("{} --expect {digest}", escape::clean(&self.words)),
+        if self.saved {
+            escape::clean(&self.words)
+        } else {
+            format!("{} --expect {digest}", escape::clean(&self.words))
         }
     }
 
     /// The command that lifts the limits for exactly this plan.
-    #[must_use]
     pub fn accepting(&self, digest: Digest) -> String {
         format!("{} --accept {digest}", escape::clean(&self.words))
     }
 }
 
-/// The next step for a shown plan.
 pub(super) enum Next {
     Nothing,
     /// It can be applied with this command.
@@ -76,14 +72,12 @@ impl View<'_> {
         self.invocation.map(|invocation| sections::grants(plan, &invocation.files)).unwrap_or_default()
     }
 
-    /// The remedy for a stale plan.
     pub(super) fn stale_help(&self) -> String {
         stale_help(self.invocation.map(|invocation| invocation.files.as_str()).unwrap_or_default())
     }
 }
 
 /// The remedy for a stale plan, in every format.
-#[must_use]
 pub fn stale_help(files: &str) -> String {
     format!("Make a new plan and review it: `convoke plan{files}`")
 }
@@ -98,9 +92,10 @@ fn resolve(plan: &Plan) -> String {
         names.join(", ")
     };
     let (limits, others) = (named(true), named(false));
-    match limits.is_empty() {
-        true => format!("Resolve first, because --accept does not lift it: {others}."),
-        false => format!("Resolve first, because --accept does not lift it: {others}. It lifts only: {limits}."),
+    if limits.is_empty() {
+        format!("Resolve first, because --accept does not lift it: {others}.")
+    } else {
+        format!("Resolve first, because --accept does not lift it: {others}. It lifts only: {limits}.")
     }
 }
 
@@ -114,7 +109,6 @@ pub enum Stale {
 }
 
 impl Stale {
-    /// The reason.
     pub(super) fn message(&self, plan: Digest) -> String {
         match self {
             Self::Digest { flag, given } => {

@@ -7,7 +7,6 @@ use crate::model::Mode;
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
 /// The person's groups, each with the state of the membership and the declaring lines.
-#[must_use]
 pub fn text(why: &Why, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
     let unread = match why.unreadable.len() as u64 {

@@ -109,7 +109,6 @@ fn minute(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A place in a file.
 pub fn origin(origin: &Origin) -> String {
     clean(&origin.to_string())
 }
@@ -135,10 +134,7 @@ pub fn last_day(until: Timestamp) -> String {
 pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
     let changes = plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
     let mut labels = changes.map(|change| change.since).chain(plan.blocked.iter().map(|blocked| blocked.since));
-    match labels.any(|label| label.is_some()) {
-        true => vec![Some(Since::Change), Some(Since::Before)],
-        false => vec![None],
-    }
+    if labels.any(|label| label.is_some()) { vec![Some(Since::Change), Some(Since::Before)] } else { vec![None] }
 }
 
 /// The changes of a group with this label.
@@ -161,9 +157,10 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
 
 /// What a change under review that no membership follows is.
 pub const fn no_difference(plan: &Plan) -> &'static str {
-    match plan.base_changes.is_empty() {
-        true => "This change makes no difference",
-        false => "This change makes no difference to any membership",
+    if plan.base_changes.is_empty() {
+        "This change makes no difference"
+    } else {
+        "This change makes no difference to any membership"
     }
 }
 
@@ -227,7 +224,6 @@ pub fn drift_summary(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// The differences beside the memberships.
 fn beside(plan: &Plan) -> Vec<String> {
     let (direct, permissions) = (plan.side_doors(SideDoor::DirectAccess), plan.side_doors(SideDoor::Permissions));
     let direct = match direct {

@@ -35,7 +35,6 @@ impl Account {
         read(&mut self.lock().state)
     }
 
-    #[must_use]
     pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
         self.read(|state| {
             let groups: Vec<(GroupId, String)> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
@@ -43,12 +42,10 @@ impl Account {
         })
     }
 
-    #[must_use]
     pub fn group_id(&self, name: &str) -> Option<GroupId> {
         self.read(|state| state.group_named(name))
     }
 
-    #[must_use]
     pub fn person_id(&self, email: &str) -> Option<MemberId> {
         self.read(|state| state.find_person(email))
     }
@@ -63,19 +60,16 @@ impl Account {
     }
 
     /// All changes of memberships since the sandbox started, in order.
-    #[must_use]
     pub fn history(&self) -> Vec<MembershipChange> {
         self.read(|state| state.history.changes().to_vec())
     }
 
     /// The members of a group at an instant, independent of what readings showed.
-    #[must_use]
     pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
         self.read(|state| state.members_at(group, at).into_keys().collect())
     }
 
     /// The number of writes that were answered or cut but not carried out yet.
-    #[must_use]
     pub fn unlanded(&self) -> usize {
         self.lock().unlanded
     }
@@ -99,7 +93,6 @@ impl Account {
     }
 
     /// All requests in the order of arrival, up to the latest 100,000.
-    #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.lock().log.requests().cloned().collect()
     }
@@ -198,9 +191,10 @@ impl History {
         at: Instant,
     ) -> BTreeMap<MemberId, Timestamp> {
         for change in self.since(group, at) {
-            match change.joined {
-                true => members.remove(&change.member),
-                false => members.insert(change.member, change.since),
+            if change.joined {
+                members.remove(&change.member)
+            } else {
+                members.insert(change.member, change.since)
             };
         }
         members

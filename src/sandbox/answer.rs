@@ -46,9 +46,10 @@ impl Success {
     pub(crate) fn page<T>(sorted: &[T], paging: Paging, shown: impl Fn(&T) -> Value) -> Self {
         let Paging { page, per_page, descending } = paging;
         let skipped = per_page.saturating_mul(page.saturating_sub(1));
-        let entries: Vec<Value> = match descending {
-            false => sorted.iter().skip(skipped).take(per_page).map(shown).collect(),
-            true => sorted.iter().rev().skip(skipped).take(per_page).map(shown).collect(),
+        let entries: Vec<Value> = if descending {
+            sorted.iter().rev().skip(skipped).take(per_page).map(shown).collect()
+        } else {
+            sorted.iter().skip(skipped).take(per_page).map(shown).collect()
         };
         let info = json!({
             "page": page,

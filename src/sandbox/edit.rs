@@ -74,22 +74,18 @@ pub struct EditActor {
 }
 
 impl Edit {
-    #[must_use]
     pub fn add(group: &str, member: &str) -> Self {
         Self::Add { group: group.into(), member: member.into() }
     }
 
-    #[must_use]
     pub fn remove(group: &str, member: &str) -> Self {
         Self::Remove { group: group.into(), member: member.into() }
     }
 
-    #[must_use]
     pub fn rename_group(group: &str, to: &str) -> Self {
         Self::RenameGroup { group: group.into(), to: to.into() }
     }
 
-    #[must_use]
     pub fn swap_names(group: &str, with: &str) -> Self {
         Self::SwapNames { group: group.into(), with: with.into() }
     }

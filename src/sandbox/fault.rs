@@ -213,24 +213,20 @@ pub enum Cut {
 
 impl Fault {
     /// A JSON error with this status. The request is not carried out.
-    #[must_use]
     pub fn status(status: u16) -> Self {
         Self::Respond(Respond { status, ..Respond::default() })
     }
 
     /// An HTML error with this status, as from the edge. The request is not carried out.
-    #[must_use]
     pub fn html(status: u16) -> Self {
         Self::Respond(Respond { status, html: true, ..Respond::default() })
     }
 
     /// An error of the edge with this status. The request is not carried out.
-    #[must_use]
     pub fn edge(status: u16) -> Self {
         Self::Respond(Respond { status, edge: true, ..Respond::default() })
     }
 
-    #[must_use]
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::Respond(Respond { status: 429, retry_after: Some(retry_after), ..Respond::default() })
     }

@@ -24,9 +24,10 @@ pub(crate) fn check(
 ) -> Result<(), Rejection> {
     let known = knows(seed, headers)?;
     if !known || revoked {
-        return Err(match headers.contains_key(AUTHORIZATION) {
-            true => Rejection::unauthorized(),
-            false => Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email"),
+        return Err(if headers.contains_key(AUTHORIZATION) {
+            Rejection::unauthorized()
+        } else {
+            Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
         });
     }
     if seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {

@@ -20,14 +20,15 @@ struct Body {
 
 /// A group without policies has no `policies` key.
 fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
-    let mut shown = match group.seed.nameless {
-        true => json!({ "id": id }),
-        false => json!({
+    let mut shown = if group.seed.nameless {
+        json!({ "id": id })
+    } else {
+        json!({
             "id": id,
             "name": group.name,
             "created_on": group.created_on.to_string(),
             "modified_on": group.modified_on.to_string(),
-        }),
+        })
     };
     let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     let policies: Vec<Value> = policies.collect();
@@ -54,9 +55,10 @@ fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
     }
     let policies = body.policies.iter().flatten();
     policies.clone().try_for_each(PolicyBody::check)?;
-    match of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
-        true => Err(Rejection::bad_request(400, "Cannot re-use policy IDs")),
-        false => Ok(body),
+    if of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
+        Err(Rejection::bad_request(400, "Cannot re-use policy IDs"))
+    } else {
+        Ok(body)
     }
 }
 

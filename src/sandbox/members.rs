@@ -112,9 +112,10 @@ fn check_members(call: &Call<'_>, listed: &BTreeSet<MemberId>, joining: &BTreeSe
     }
     let unjoinable: Vec<&str> =
         joining().filter(|person| !person.seed.joinable).map(|person| person.email.as_str()).collect();
-    match unjoinable.is_empty() {
-        true => Ok(()),
-        false => Err(Rejection::invalid_member(format!("members {} do not have DSR enabled", unjoinable.join(", ")))),
+    if unjoinable.is_empty() {
+        Ok(())
+    } else {
+        Err(Rejection::invalid_member(format!("members {} do not have DSR enabled", unjoinable.join(", "))))
     }
 }
 
@@ -150,10 +151,12 @@ pub(crate) fn remove(call: &mut Call<'_>) -> Result<Success, Rejection> {
     let member = call.member()?;
     let (id, _) = writable(call)?;
     let removed = shown(member, call.state.person(member), call.seed.member_status.unwrap_or(true));
-    match call.state.remove_member(id, member) {
-        true => Ok(Success::written(removed, true)),
-        false if call.state.person(member).is_some() => Err(Rejection::not_in_group()),
-        false => Err(Rejection::invalid_member(format!("invalid member: {member} is not a member of the account"))),
+    if call.state.remove_member(id, member) {
+        Ok(Success::written(removed, true))
+    } else if call.state.person(member).is_some() {
+        Err(Rejection::not_in_group())
+    } else {
+        Err(Rejection::invalid_member(format!("invalid member: {member} is not a member of the account")))
     }
 }
 

@@ -45,7 +45,6 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    #[must_use]
     pub const fn writes(self) -> bool {
         use Endpoint as E;
         matches!(
@@ -61,7 +60,6 @@ impl Endpoint {
     }
 }
 
-/// Carries out an operation.
 pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Success, Rejection>;
 
 /// The operations of a path: the method, what it is called, and what does it.

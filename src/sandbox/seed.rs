@@ -107,7 +107,6 @@ impl Seed {
         addresses
     }
 
-    #[must_use]
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Self)
     }
@@ -349,10 +348,7 @@ pub enum MemberOrder {
 impl From<String> for SeedGrantable {
     fn from(text: String) -> Self {
         let is_id = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
-        match is_id {
-            true => Self { id: Some(text), ..Self::default() },
-            false => Self { name: Some(text), ..Self::default() },
-        }
+        if is_id { Self { id: Some(text), ..Self::default() } } else { Self { name: Some(text), ..Self::default() } }
     }
 }
 
@@ -474,7 +470,6 @@ impl<'de, T: Deserialize<'de> + From<String>> Visitor<'de> for TextOrMapVisitor<
 pub struct Delay(pub Duration);
 
 impl Delay {
-    #[must_use]
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }

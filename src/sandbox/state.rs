@@ -170,9 +170,10 @@ impl State {
     }
 
     pub(crate) fn members_by_email_at(&mut self, id: GroupId, at: Instant) -> Arc<[MemberId]> {
-        match self.history.changed_since(id, at) {
-            true => by_email(&self.people, self.member_order, self.members_at(id, at).into_keys()),
-            false => self.members_by_email(id),
+        if self.history.changed_since(id, at) {
+            by_email(&self.people, self.member_order, self.members_at(id, at).into_keys())
+        } else {
+            self.members_by_email(id)
         }
     }
 

@@ -10,7 +10,6 @@ use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
 use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
 
-/// A request to add somebody to lists.
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub person: PersonRef,
@@ -20,7 +19,6 @@ pub struct Grant {
     pub reason: Option<String>,
 }
 
-/// The requested time.
 struct Asked {
     terms: NewTerms,
     window: Window,
@@ -135,7 +133,6 @@ fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
     Ok(reason.into())
 }
 
-/// Whether there are instants between two windows.
 fn has_gap(one: Window, other: Window) -> bool {
     let before = |first: Window, second: Window| first.until.zip(second.from).is_some_and(|(until, from)| until < from);
     before(one, other) || before(other, one)

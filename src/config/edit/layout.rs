@@ -12,7 +12,6 @@ use crate::model::Position;
 pub(super) struct Layout<'s> {
     pub text: &'s str,
     tokens: Vec<Token<'s>>,
-    /// The scalars by their start.
     scalars: HashMap<Position, usize>,
 }
 
@@ -60,7 +59,6 @@ impl Kind {
 }
 
 pub(super) struct ListLayout {
-    /// The start of the list's key.
     pub key: usize,
     /// The end of the token before the list: its `:`, an anchor or a tag.
     pub lead: usize,
@@ -78,17 +76,14 @@ pub(super) enum Style {
 
 #[derive(Clone)]
 pub(super) struct Item {
-    /// The `-` before the item.
     pub dash: Option<usize>,
     pub bytes: Range<usize>,
     /// Whether the item includes the line ends after it.
     pub keeps_line_ends: bool,
-    /// The `,` after the item.
     pub comma: Option<usize>,
     tokens: Range<usize>,
 }
 
-/// The content of an item.
 pub(super) enum Shape<'l, 's> {
     Scalar,
     Alias,
@@ -316,7 +311,6 @@ impl<'s> Layout<'s> {
         if keeps_line_ends { end } else { self.line_end(end).end }
     }
 
-    /// Whether these bytes are blanks only.
     pub fn is_blank(&self, bytes: Range<usize>) -> bool {
         self.text.get(bytes).is_some_and(|text| text.bytes().all(|byte| matches!(byte, b' ' | b'\t')))
     }
@@ -357,9 +351,10 @@ fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Opt
     let header = text.get(..bytes.start)?.rfind(['|', '>'])?;
     let keeps = text.get(header..bytes.start)?.lines().next()?.split('#').next()?.contains('+');
     bytes.end = bytes.start
-        + match keeps {
-            true => content.rfind(['\n', '\r']).map_or(content.len(), |end| end + 1),
-            false => content.trim_end().len(),
+        + if keeps {
+            content.rfind(['\n', '\r']).map_or(content.len(), |end| end + 1)
+        } else {
+            content.trim_end().len()
         };
     bytes.start = header;
     Some(keeps)

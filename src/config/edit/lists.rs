@@ -44,15 +44,12 @@ impl fmt::Display for ListName {
     }
 }
 
-/// A list as its file declares it.
 pub(super) struct List<'d> {
     pub name: ListName,
     /// The group without its members; `None` for a roster.
     pub group: Option<&'d DesiredGroup>,
     pub path: &'d Arc<str>,
-    /// The index of the file.
     pub file: usize,
-    /// The position of the list's key.
     pub key: Position,
     pub entries: &'d [Entry],
     /// The rosters that this list uses, also through other rosters.
@@ -82,7 +79,6 @@ pub(super) struct Lists<'d> {
     /// In the order of the files and of their lines.
     pub all: Vec<List<'d>>,
     by_name: BTreeMap<ListName, usize>,
-    /// The rosters that additive groups use.
     additive: BTreeSet<usize>,
 }
 
@@ -143,7 +139,6 @@ impl<'d> Lists<'d> {
         self.additive.contains(&index) || self.get(index).mode() == Some(Mode::Additive)
     }
 
-    /// The people of a list's own entries.
     pub fn people(&self, index: usize) -> impl Iterator<Item = (&'d PersonRef, Found<'d>)> + use<'d> {
         let entries: &'d [Entry] = self.get(index).entries;
         entries.iter().enumerate().filter_map(move |(at, entry)| {
@@ -151,7 +146,6 @@ impl<'d> Lists<'d> {
         })
     }
 
-    /// A person's own entry in a list.
     pub fn own(&self, index: usize, person: &PersonRef) -> Option<Found<'d>> {
         self.people(index).find_map(|(other, found)| (other == person).then_some(found))
     }

@@ -42,7 +42,6 @@ pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
     Some(result)
 }
 
-/// A list that is being changed.
 pub(super) struct Writer<'l, 's> {
     pub layout: &'l Layout<'s>,
     pub list: &'l ListLayout,
@@ -201,12 +200,11 @@ impl Writer<'_, '_> {
                 return Some(vec![Patch::insert(open + 1 + blanks, format!("{entry}{after}"))]);
             };
             let below = own_lines(first) && layout.ends_line(open + 1);
-            return Some(vec![match below {
-                true => {
-                    let text = format!("{}{entry},{}", indent(first), layout.line_ending(open));
-                    Patch::insert(layout.line_end(open).end, text)
-                }
-                false => Patch::insert(first.bytes.start, format!("{entry}, ")),
+            return Some(vec![if below {
+                let text = format!("{}{entry},{}", indent(first), layout.line_ending(open));
+                Patch::insert(layout.line_end(open).end, text)
+            } else {
+                Patch::insert(first.bytes.start, format!("{entry}, "))
             }]);
         };
         let (last_comma, end) = (previous.comma, previous.comma.map_or(previous.bytes.end, |comma| comma + 1));
@@ -225,7 +223,6 @@ impl Writer<'_, '_> {
         }])
     }
 
-    /// Rewrites an entry.
     fn replace(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
         let item = self.item(index)?;
         let Style::Block = self.list.style else {
@@ -239,7 +236,6 @@ impl Writer<'_, '_> {
         Some(Patch { bytes: lines, text: if ends_open { entry } else { format!("{entry}{ending}") } })
     }
 
-    /// Changes the terms of an entry.
     fn change(&self, index: usize, terms: &ChangedTerms) -> Option<Vec<Patch>> {
         let item = self.item(index)?;
         match self.layout.shape(item)? {

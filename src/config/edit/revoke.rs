@@ -47,11 +47,9 @@ impl Prune {
     }
 }
 
-/// A revoke while it is drafted.
 struct Revoking<'r, 'd> {
     context: &'r Context<'d>,
     person: &'r PersonRef,
-    /// The named lists.
     named: Vec<usize>,
     everywhere: bool,
     until: Option<Moment>,
@@ -80,7 +78,6 @@ impl Revoke {
 }
 
 impl Revoking<'_, '_> {
-    /// When the revoke takes effect.
     fn effect(&self) -> Timestamp {
         self.until.as_ref().map_or(self.context.now, |until| until.time)
     }
@@ -105,7 +102,6 @@ impl Revoking<'_, '_> {
         if nowhere { Err(self.unknown_person()) } else { Ok(()) }
     }
 
-    /// Ends the person's own entry.
     fn end(&mut self, own: &Found<'_>) {
         let (context, window) = (self.context, own.window);
         let stays_written = context.lists.ends_additive(own.list);
@@ -123,7 +119,6 @@ impl Revoking<'_, '_> {
         self.draft.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
     }
 
-    /// Leaves an entry that ends early enough.
     fn leave(&mut self, found: &Found<'_>) {
         let of = self.context.lists.get(found.list);
         let message = format!("{} has an entry in {} that already ends by then", self.person, of.name);
@@ -159,9 +154,10 @@ impl Revoking<'_, '_> {
             let command = (self.context.spell)(&words);
             let others = lists.groups_of(found.list).filter(|group| !self.named.contains(group));
             let others: Vec<String> = others.map(|group| lists.get(group).name.to_string()).collect();
-            let touched = match others.is_empty() {
-                true => "no other group uses it".to_owned(),
-                false => format!("it also gives members to {}", others.join(", ")),
+            let touched = if others.is_empty() {
+                "no other group uses it".to_owned()
+            } else {
+                format!("it also gives members to {}", others.join(", "))
             };
             let help = format!("run: {command} ({touched})");
             self.draft.refusals.push(Problem::at(&roster.origin(found.entry.at), message).help(help));
@@ -181,18 +177,16 @@ impl Revoking<'_, '_> {
             Some(meant) => format!("did you mean {meant}?"),
             None => "run `convoke why` to see the groups of a person".into(),
         };
-        let place = match self.everywhere {
-            true => "in any group or roster of the files".to_owned(),
-            false => {
-                let names = self.named.iter().map(|list| lists.get(*list).name.to_string());
-                format!("in {}", names.collect::<Vec<_>>().join(" or "))
-            }
+        let place = if self.everywhere {
+            "in any group or roster of the files".to_owned()
+        } else {
+            let names = self.named.iter().map(|list| lists.get(*list).name.to_string());
+            format!("in {}", names.collect::<Vec<_>>().join(" or "))
         };
         let uncompared = self.draft.uncompared.clone();
         EditError::Usage { message: format!("{} is not {place}", self.person), help, uncompared }
     }
 
-    /// Refuses what the settings forbid.
     fn guard(&mut self) {
         let context = self.context;
         if self.draft.steps.is_empty() && self.draft.refusals.is_empty() {

@@ -82,15 +82,11 @@ pub(super) fn as_until(time: Timestamp) -> String {
 /// A beginning as a file writes it: a day, or an instant.
 pub(super) fn as_from(time: Timestamp) -> String {
     let civil = time.to_zoned(TimeZone::UTC).datetime();
-    match civil.time() == jiff::civil::Time::midnight() {
-        true => civil.date().to_string(),
-        false => time.to_string(),
-    }
+    if civil.time() == jiff::civil::Time::midnight() { civil.date().to_string() } else { time.to_string() }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// The index of the list.
     pub list: usize,
     /// The index of the entry. A new entry is inserted before this index.
     pub index: usize,
@@ -114,7 +110,6 @@ pub(super) struct NewTerms {
     pub reason: Option<Arc<str>>,
 }
 
-/// The changes of an entry's terms.
 #[derive(Clone, Debug)]
 pub(super) struct ChangedTerms {
     pub from: FieldEdit<Moment>,
@@ -130,7 +125,6 @@ pub(super) enum FieldEdit<T> {
 }
 
 impl NewTerms {
-    /// The keys and values of the entry.
     fn pairs(&self, person: &PersonRef) -> impl Iterator<Item = (&'static str, String)> {
         let key = if matches!(person, PersonRef::Email(_)) { "email" } else { "id" };
         let from = self.from.as_ref().map(|moment| ("from", moment.text.clone()));
@@ -151,7 +145,6 @@ impl NewTerms {
 }
 
 impl ChangedTerms {
-    /// The change of each key.
     fn pairs(&self) -> [(&'static str, FieldEdit<String>); 3] {
         [
             ("from", self.from.map(|moment| moment.text.clone())),

@@ -118,7 +118,6 @@ impl SheetBlock {
     }
 }
 
-/// A title with a list of items.
 pub fn list(title: &str, items: impl IntoIterator<Item = String>, rank: Rank) -> SheetBlock {
     let title = if title.is_empty() { String::new() } else { format!("{title}\n\n") };
     let block = SheetBlock::new(title, items.into_iter().map(|item| (rank, format!("- {item}"))), "\n".into());
@@ -130,11 +129,9 @@ pub fn paragraph(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("{text}\n\n") }
 }
 
-/// Blocks with a frame around them.
 #[derive(Debug)]
 pub struct SheetPart {
     before: String,
-    /// The text before each line.
     margin: &'static str,
     blocks: Vec<SheetBlock>,
     after: &'static str,
@@ -150,7 +147,6 @@ impl SheetPart {
         Self { before: format!("> [!{kind}]\n"), margin: "> ", blocks, after: "\n" }
     }
 
-    /// A folded part.
     pub fn folded(title: &str, blocks: Vec<SheetBlock>) -> Self {
         Self { before: format!("<details><summary>{title}</summary>\n\n"), margin: "", blocks, after: "</details>\n\n" }
     }
@@ -202,7 +198,6 @@ impl SheetPart {
     }
 }
 
-/// A page under construction.
 #[derive(Debug)]
 pub struct Sheet {
     head: String,
