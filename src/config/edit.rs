@@ -30,7 +30,7 @@ use super::problem::{Problem, Problems, Report, nearest, quoted};
 use super::rules::{BreachKey, breaches};
 use crate::model::{Desired, GroupName, Mode, Origin, PersonRef, RunStatus};
 use layout::{Layout, Style};
-use lists::Lists;
+use lists::{List, Lists};
 use patch::Writer;
 use step::{Action, Step};
 
@@ -65,8 +65,8 @@ pub struct Edited {
 #[derive(Clone, Debug, Serialize)]
 pub struct ListChange {
     pub action: ListAction,
-    #[serde(serialize_with = "as_text")]
-    pub person: PersonRef,
+    /// The address or id; of a "- roster:" entry, the roster with its name.
+    pub person: String,
     #[serde(flatten)]
     pub list: ListName,
     /// The place of the entry after the edit, or before it if the entry was removed.
@@ -80,10 +80,6 @@ fn file_and_line<S: serde::Serializer>(origin: &Origin, serializer: S) -> Result
     place.serialize_entry("file", &origin.file)?;
     place.serialize_entry("line", &origin.line)?;
     place.end()
-}
-
-fn as_text<S: serde::Serializer>(person: &PersonRef, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(person)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -377,10 +373,11 @@ fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
     let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_)));
     let origin = list.origin(own.map_or(list.key, |entry| entry.at));
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
+    let who = subject(step, list).unwrap_or_default();
     let help = match &step.action {
-        Action::Insert(_) => format!("add {} to this list by hand", step.person),
-        Action::Remove => format!("remove {} from this list by hand", step.person),
-        Action::Replace(_) | Action::Change(_) => format!("change the entry of {} by hand", step.person),
+        Action::Insert(_) => format!("add {who} to this list by hand"),
+        Action::Remove => format!("remove {who} from this list by hand"),
+        Action::Replace(_) | Action::Change(_) => format!("change the entry of {who} by hand"),
     };
     Problem::at(&origin, message).help(help)
 }
@@ -426,15 +423,25 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
 /// The change that a step makes. Its line is that of the entry in the edited files, unless it is removed.
 fn change(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Option<ListChange> {
     let list = context.lists.get(step.list);
+    let person = subject(step, list)?;
     let old = || Some(list.origin(list.entries.get(step.index)?.at));
     let new = || {
-        let found = after.own(after.find(&list.name)?, &step.person)?;
-        Some(after.get(found.list).origin(found.entry.at))
+        let found = after.get(after.find(&list.name)?);
+        let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
+        Some(found.origin(entry.at))
     };
     let (action, origin) = match step.action {
         Action::Insert(_) => (ListAction::Add, new()?),
         Action::Remove => (ListAction::Remove, old()?),
         Action::Replace(_) | Action::Change(_) => (ListAction::Change, new()?),
     };
-    Some(ListChange { action, person: step.person.clone(), list: list.name.clone(), origin })
+    Some(ListChange { action, person, list: list.name.clone(), origin })
+}
+
+/// Whom or what a step concerns, as the entry names them.
+fn subject(step: &Step, list: &List<'_>) -> Option<String> {
+    match &step.action {
+        Action::Insert(new) | Action::Replace(new) => Some(new.person.to_string()),
+        Action::Remove | Action::Change(_) => list.entries.get(step.index).map(|entry| entry.who.to_string()),
+    }
 }

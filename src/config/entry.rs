@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::fmt;
 use std::sync::Arc;
 
 use super::node::{Node, Value};
@@ -28,6 +29,15 @@ pub(super) struct Entry {
 pub(super) enum Who {
     Person(PersonRef, u32),
     Roster(Arc<str>),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(person, _) => person.fmt(f),
+            Self::Roster(name) => write!(f, "roster {}", quoted(name)),
+        }
+    }
 }
 
 impl Entry {
@@ -99,10 +109,6 @@ impl Reader<'_> {
             (Some(email), None, None) => self.email(&email).map(|email| self.numbered(PersonRef::Email(email))),
             (None, Some(id), None) => self.member_id(&id).map(|id| self.numbered(PersonRef::Id(id))),
             (None, None, Some(roster)) => {
-                for field in [&from, &until].into_iter().flatten() {
-                    let help = "set it on the people in the roster, or list them here by email";
-                    self.refuse(field.key, "a roster entry cannot have `from` or `until`", help);
-                }
                 let name = self.text("`roster`", &roster, "write the name of one roster: `- roster: NAME`");
                 name.map(|name| Who::Roster(name.into()))
             }

@@ -83,6 +83,9 @@ fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, tim
     };
     let help = match shown_end(latest, most) {
         _ if latest <= time => format!("write a later `from`, and an `until` at most {most} after it"),
+        latest if entry.via.is_some() => {
+            format!("write `until: {latest}` or an earlier time, here or in an entry that uses the roster")
+        }
         latest => format!("write `until: {latest}` or an earlier time"),
     };
     let problem = Problem::at(&entry.origin, message).help(help);

@@ -45,7 +45,7 @@ pub fn summary(edited: &Edited) -> String {
             ListAction::Change => ("change", "in"),
             ListAction::Remove => ("remove", "from"),
         };
-        let (person, list) = (clean(&person.to_string()), clean(&list.to_string()));
+        let (person, list) = (clean(person), clean(&list.to_string()));
         let _ = writeln!(text, "{verb} {person} {preposition} {list} ({})", place(origin));
     }
     for unchanged in &edited.unchanged {

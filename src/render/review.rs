@@ -113,7 +113,7 @@ fn first_day(from: Timestamp) -> String {
 
 /// The place of an entry, with the rosters that lead to it.
 pub(super) fn place(entry: &Claim) -> String {
-    let via = entry.via.iter().map(|used| format!(" via {}", used.roster)).collect::<String>();
+    let via = entry.via.iter().rev().map(|used| format!(" via {}", used.roster)).collect::<String>();
     format!("{}{via}", entry.origin)
 }
 

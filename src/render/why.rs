@@ -106,7 +106,7 @@ fn word(group: &WhyGroup) -> (String, Style) {
 
 fn claim(claim: &Claim) -> String {
     let mut text = origin(&claim.origin);
-    for used in claim.via.iter() {
+    for used in claim.via.iter().rev() {
         text.push_str(&format!(" via {} ({})", clean(&used.roster), origin(&used.origin)));
     }
     if let Some(from) = claim.window.from {

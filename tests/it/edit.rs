@@ -1,12 +1,16 @@
 //! `grant`, `revoke` and `prune`: edits of the files through the program.
 
-use crate::harness::{Outcome, World, nothing};
+use convoke::sandbox::Seed;
+
+use crate::builders::SeedExt as _;
+use crate::harness::{Outcome, World, given, nothing};
 
 mod granting;
 mod leaving;
 mod organisation;
 mod pruning;
 mod revoking;
+mod rosters;
 mod writing;
 
 /// The present time in all of these tests.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::lists::{Found, ListName, cover, has_ended};
-use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewTerms, Step, When, as_from, as_until, place_for};
+use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewEntry, Step, When, as_from, as_until, place_for};
 use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
 use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
@@ -20,7 +20,7 @@ pub struct Grant {
 }
 
 struct Asked {
-    terms: NewTerms,
+    entry: NewEntry,
     window: Window,
 }
 
@@ -31,6 +31,13 @@ impl Grant {
         for list in context.named(&self.lists)? {
             self.draft_list(context, list, &asked, &mut draft);
             draft.note_observed(context, list);
+            for group in context.lists.groups_of(list).filter(|group| *group != list) {
+                let mut windows = context.lists.uses(group, list);
+                if let (Some(window), false) = (windows.first().copied(), cover(&mut windows, asked.window)) {
+                    let (group, roster) = (&context.lists.get(group).name, &context.lists.get(list).name);
+                    draft.notes.push(format!("{group} uses {roster} {}, which limits the access there", shown(window)));
+                }
+            }
         }
         Ok(draft)
     }
@@ -47,7 +54,7 @@ impl Grant {
         }
         let reason = self.reason.as_deref().map(check_reason).transpose()?;
         let window = Window { from: Some(begin), until: until.as_ref().map(|moment| moment.time) };
-        Ok(Asked { terms: NewTerms { from, until, reason }, window })
+        Ok(Asked { entry: NewEntry { person: self.person.clone(), from, until, reason }, window })
     }
 
     fn draft_list(&self, context: &Context<'_>, list: usize, asked: &Asked, draft: &mut Draft) {
@@ -66,15 +73,15 @@ impl Grant {
             return;
         }
         let (index, action) = match own {
-            None => (place_for(of.entries, &self.person), Action::Insert(asked.terms.clone())),
-            Some(own) if has_ended(own.window, context.now) => (own.index, Action::Replace(asked.terms.clone())),
+            None => (place_for(of.entries, &self.person), Action::Insert(asked.entry.clone())),
+            Some(own) if has_ended(own.window, context.now) => (own.index, Action::Replace(asked.entry.clone())),
             Some(own) if has_gap(own.window, asked.window) => {
                 draft.refusals.push(self.gap(context, &own, asked));
                 return;
             }
             Some(own) => (own.index, Action::Change(widened(own.window, asked))),
         };
-        draft.steps.push(Step { list, index, person: self.person.clone(), action });
+        draft.steps.push(Step { list, index, action });
     }
 
     /// The refusal of two times that one entry cannot cover.
@@ -144,9 +151,9 @@ fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
     let edit = |wanted: &Option<Moment>| wanted.clone().map_or(FieldEdit::Drop, FieldEdit::Set);
     ChangedTerms {
-        from: if begins_later { edit(&asked.terms.from) } else { FieldEdit::Keep },
-        until: if ends_earlier { edit(&asked.terms.until) } else { FieldEdit::Keep },
-        reason: asked.terms.reason.clone().map_or(FieldEdit::Keep, FieldEdit::Set),
+        from: if begins_later { edit(&asked.entry.from) } else { FieldEdit::Keep },
+        until: if ends_earlier { edit(&asked.entry.until) } else { FieldEdit::Keep },
+        reason: asked.entry.reason.clone().map_or(FieldEdit::Keep, FieldEdit::Set),
     }
 }
 

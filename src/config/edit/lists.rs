@@ -163,6 +163,15 @@ impl<'d> Lists<'d> {
         found
     }
 
+    /// The times for which a list uses a roster, directly or through other rosters.
+    pub fn uses(&self, index: usize, roster: usize) -> Vec<Window> {
+        let mut windows = Vec::new();
+        self.add_nested(index, &Terms::default(), &mut |list, outer| {
+            windows.extend((list == roster).then_some(outer.window));
+        });
+        windows
+    }
+
     /// Visits the rosters that a list uses, each with the terms of the `- roster:` entries that lead to it.
     fn add_nested(&self, index: usize, outer: &Terms, visit: &mut dyn FnMut(usize, &Terms)) {
         for entry in self.get(index).entries {

@@ -4,8 +4,7 @@
 use std::ops::Range;
 
 use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
-use super::step::{Action, ChangedTerms, FieldEdit, NewTerms, Step};
-use crate::model::PersonRef;
+use super::step::{Action, ChangedTerms, FieldEdit, NewEntry, Step};
 
 /// Bytes to replace, by their position in the original text.
 #[derive(Clone, Debug)]
@@ -61,8 +60,8 @@ impl Writer<'_, '_> {
         for step in steps {
             match &step.action {
                 Action::Remove => {}
-                Action::Insert(terms) => patches.extend(self.insert(step.index, &step.person, terms)?),
-                Action::Replace(terms) => patches.push(self.replace(step.index, &step.person, terms)?),
+                Action::Insert(new) => patches.extend(self.insert(step.index, new)?),
+                Action::Replace(new) => patches.push(self.replace(step.index, new)?),
                 Action::Change(terms) => patches.extend(self.change(step.index, terms)?),
             }
         }
@@ -144,31 +143,31 @@ impl Writer<'_, '_> {
         Some(patches)
     }
 
-    fn insert(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Vec<Patch>> {
+    fn insert(&self, index: usize, new: &NewEntry) -> Option<Vec<Patch>> {
         match self.list.style {
-            Style::Block => self.insert_lines(index, person, terms).map(|patch| vec![patch]),
+            Style::Block => self.insert_lines(index, new).map(|patch| vec![patch]),
             Style::Flow { open, close, nested } => {
                 let alone = close == open + 1 && self.list.items.is_empty();
                 let written = self.layout.text.get(self.list.lead..open)? == " ";
                 if alone && written && !nested {
-                    return self.begin_list(close, person, terms);
+                    return self.begin_list(close, new);
                 }
-                self.insert_item(index, open, &flow_entry(person, terms))
+                self.insert_item(index, open, &flow_entry(new))
             }
         }
     }
 
     /// Starts a list where there was an empty one.
-    fn begin_list(&self, close: usize, person: &PersonRef, terms: &NewTerms) -> Option<Vec<Patch>> {
+    fn begin_list(&self, close: usize, new: &NewEntry) -> Option<Vec<Patch>> {
         let indent = " ".repeat(self.layout.column(self.list.key) + self.indent);
         let line = self.layout.line_end(close);
         let ending = self.layout.line_ending(close);
-        let entry = block_entry(&indent, ending, person, terms);
+        let entry = block_entry(&indent, ending, new);
         let text = if line.is_empty() { format!("{ending}{entry}") } else { format!("{entry}{ending}") };
         Some(vec![Patch::delete(self.list.lead..close + 1), Patch::insert(line.end, text)])
     }
 
-    fn insert_lines(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
+    fn insert_lines(&self, index: usize, new: &NewEntry) -> Option<Patch> {
         let layout = self.layout;
         let dash = self.item(index.min(self.list.items.len().checked_sub(1)?))?.dash?;
         let indent = " ".repeat(layout.column(dash));
@@ -183,7 +182,7 @@ impl Writer<'_, '_> {
         }
         let at = layout.after(end, keeps_line_ends);
         let ending = layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
-        let entry = block_entry(&indent, ending, person, terms);
+        let entry = block_entry(&indent, ending, new);
         let ends_open = !layout.text.get(..at)?.ends_with(['\n', '\r']);
         Some(Patch::insert(at, if ends_open { format!("{ending}{entry}") } else { format!("{entry}{ending}") }))
     }
@@ -223,15 +222,15 @@ impl Writer<'_, '_> {
         }])
     }
 
-    fn replace(&self, index: usize, person: &PersonRef, terms: &NewTerms) -> Option<Patch> {
+    fn replace(&self, index: usize, new: &NewEntry) -> Option<Patch> {
         let item = self.item(index)?;
         let Style::Block = self.list.style else {
-            return Some(Patch { bytes: item.bytes.clone(), text: flow_entry(person, terms) });
+            return Some(Patch { bytes: item.bytes.clone(), text: flow_entry(new) });
         };
         let lines = self.lines(item)?;
         let indent = self.layout.text.get(lines.start..item.dash?)?;
         let ending = self.layout.line_ending(lines.start);
-        let entry = block_entry(&" ".repeat(indent.len()), ending, person, terms);
+        let entry = block_entry(&" ".repeat(indent.len()), ending, new);
         let ends_open = !self.layout.text.get(lines.clone())?.ends_with(['\n', '\r']);
         Some(Patch { bytes: lines, text: if ends_open { entry } else { format!("{entry}{ending}") } })
     }
@@ -371,8 +370,8 @@ fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
     patches
 }
 
-fn block_entry(indent: &str, ending: &str, person: &PersonRef, terms: &NewTerms) -> String {
-    let pairs = terms.written(person, false);
+fn block_entry(indent: &str, ending: &str, new: &NewEntry) -> String {
+    let pairs = new.written(false);
     if let [("email", address)] = pairs.as_slice() {
         return format!("{indent}- {address}");
     }
@@ -380,8 +379,8 @@ fn block_entry(indent: &str, ending: &str, person: &PersonRef, terms: &NewTerms)
     format!("{indent}- {}", lines.join(&format!("{ending}{indent}  ")))
 }
 
-fn flow_entry(person: &PersonRef, terms: &NewTerms) -> String {
-    let pairs = terms.written(person, true);
+fn flow_entry(new: &NewEntry) -> String {
+    let pairs = new.written(true);
     if let [("email", address)] = pairs.as_slice() {
         return address.clone();
     }

@@ -31,15 +31,12 @@ impl Prune {
         let mut kept = 0;
         for list in 0..context.lists.all.len() {
             let keeps = context.lists.ends_additive(list);
-            for (person, found) in context.lists.people(list) {
-                let ended = found.window.until.filter(|until| context.now.duration_since(*until) > self.older_than);
+            for (index, entry) in context.lists.get(list).entries.iter().enumerate() {
+                let ended = entry.window().until.filter(|until| context.now.duration_since(*until) > self.older_than);
                 match (ended, keeps) {
                     (None, _) => {}
                     (Some(_), true) => kept += 1,
-                    (Some(_), false) => {
-                        let (index, person) = (found.index, person.clone());
-                        draft.steps.push(Step { list, index, person, action: Action::Remove });
-                    }
+                    (Some(_), false) => draft.steps.push(Step { list, index, action: Action::Remove }),
                 }
             }
         }
@@ -116,7 +113,7 @@ impl Revoking<'_, '_> {
                 Action::Change(ChangedTerms { from: FieldEdit::Keep, until, reason: FieldEdit::Keep })
             }
         };
-        self.draft.steps.push(Step { list: own.list, index: own.index, person: self.person.clone(), action });
+        self.draft.steps.push(Step { list: own.list, index: own.index, action });
     }
 
     fn leave(&mut self, found: &Found<'_>) {
@@ -199,7 +196,7 @@ impl Revoking<'_, '_> {
             self.draft.refusals.push(Problem::at(&protected.origin, message).help(help));
         }
         let ended: BTreeMap<usize, Option<Window>> =
-            self.draft.steps.iter().map(|step| (step.list, after(step, context))).collect();
+            self.draft.steps.iter().map(|step| (step.list, after(step, self.person, context))).collect();
         let touched: BTreeSet<usize> = ended.keys().flat_map(|list| context.lists.groups_of(*list)).collect();
         for group in touched {
             self.draft.note_observed(context, group);
@@ -289,11 +286,11 @@ fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
 }
 
 /// The time that the entry of a step gives after it.
-fn after(step: &Step, context: &Context<'_>) -> Option<Window> {
-    let before = context.lists.own(step.list, &step.person).map(|found| found.window).unwrap_or_default();
+fn after(step: &Step, person: &PersonRef, context: &Context<'_>) -> Option<Window> {
+    let before = context.lists.own(step.list, person).map(|found| found.window).unwrap_or_default();
     match &step.action {
         Action::Remove => None,
         Action::Change(terms) => Some(terms.window(before)),
-        Action::Insert(terms) | Action::Replace(terms) => Some(terms.window()),
+        Action::Insert(new) | Action::Replace(new) => Some(new.window()),
     }
 }

@@ -90,21 +90,21 @@ pub(super) struct Step {
     pub list: usize,
     /// The index of the entry. A new entry is inserted before this index.
     pub index: usize,
-    pub person: PersonRef,
     pub action: Action,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Action {
-    Insert(NewTerms),
+    Insert(NewEntry),
     Remove,
     /// A new entry replaces an ended one.
-    Replace(NewTerms),
+    Replace(NewEntry),
     Change(ChangedTerms),
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct NewTerms {
+#[derive(Clone, Debug)]
+pub(super) struct NewEntry {
+    pub person: PersonRef,
     pub from: Option<Moment>,
     pub until: Option<Moment>,
     pub reason: Option<Arc<str>>,
@@ -124,18 +124,18 @@ pub(super) enum FieldEdit<T> {
     Set(T),
 }
 
-impl NewTerms {
-    fn pairs(&self, person: &PersonRef) -> impl Iterator<Item = (&'static str, String)> {
-        let key = if matches!(person, PersonRef::Email(_)) { "email" } else { "id" };
+impl NewEntry {
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let key = if matches!(self.person, PersonRef::Email(_)) { "email" } else { "id" };
         let from = self.from.as_ref().map(|moment| ("from", moment.text.clone()));
         let until = self.until.as_ref().map(|moment| ("until", moment.text.clone()));
         let reason = self.reason.as_deref().map(|reason| ("reason", reason.to_owned()));
-        [Some((key, person.to_string())), from, until, reason].into_iter().flatten()
+        [Some((key, self.person.to_string())), from, until, reason].into_iter().flatten()
     }
 
     /// The keys and values of the entry, as written.
-    pub fn written(&self, person: &PersonRef, in_flow: bool) -> Vec<(&'static str, String)> {
-        self.pairs(person).map(|(key, value)| (key, written(key, value, in_flow))).collect()
+    pub fn written(&self, in_flow: bool) -> Vec<(&'static str, String)> {
+        self.pairs().map(|(key, value)| (key, written(key, value, in_flow))).collect()
     }
 
     pub fn window(&self) -> Window {
@@ -216,17 +216,17 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -
         let mut item = Some(item);
         while let Some(step) = steps.next_if(|step| step.index == index) {
             match &step.action {
-                Action::Insert(terms) => edited.push(entry(&step.person, terms)),
+                Action::Insert(new) => edited.push(entry(new)),
                 Action::Remove => item = None,
-                Action::Replace(terms) => item = Some(entry(&step.person, terms)),
+                Action::Replace(new) => item = Some(entry(new)),
                 Action::Change(terms) => item = Some(changed(item?, terms)?),
             }
         }
         edited.extend(item);
     }
     for step in steps {
-        let Action::Insert(terms) = &step.action else { return None };
-        edited.push(entry(&step.person, terms));
+        let Action::Insert(new) = &step.action else { return None };
+        edited.push(entry(new));
     }
     *items = edited;
     Some(())
@@ -237,10 +237,10 @@ fn node(value: Value<'_>) -> Node<'_> {
     Node { at: Position { line: 0, column: 0 }, value }
 }
 
-fn entry<'s>(person: &PersonRef, terms: &NewTerms) -> Node<'s> {
+fn entry<'s>(new: &NewEntry) -> Node<'s> {
     let text = |text: String| node(Value::Text(text.into()));
-    let mut pairs: Vec<_> = terms.pairs(person).map(|(key, value)| (text(key.into()), text(value))).collect();
-    match (person, pairs.as_slice()) {
+    let mut pairs: Vec<_> = new.pairs().map(|(key, value)| (text(key.into()), text(value))).collect();
+    match (&new.person, pairs.as_slice()) {
         (PersonRef::Email(_), [_]) => pairs.remove(0).1,
         _ => node(Value::Mapping(pairs)),
     }

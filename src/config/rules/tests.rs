@@ -281,7 +281,7 @@ rosters:
       |            ^
       groups.yaml:15:9: group "Contractors" uses roster "agency" here
       groups.yaml:4:5: `max_duration` is set here
-      help: write `until: 2027-03-01` or an earlier time
+      help: write `until: 2027-03-01` or an earlier time, here or in an entry that uses the roster
 
     6 problems
     "#);

@@ -176,6 +176,25 @@ fn person_can_be_in_several_rosters() {
 }
 
 #[test]
+fn roster_entries_narrow_the_times_of_their_people() {
+    let text = "version: 1
+rosters:
+  x: [a@b.c, {email: d@b.c, from: 2026-12-10, until: 2026-12-31, reason: own}]
+  y: [{roster: x, from: 2026-12-05, reason: middle}]
+groups: {A: {members: [{roster: y, until: 2026-12-20, reason: outer}]}}";
+    let desired = parse_one(text).unwrap();
+    let shown = |member: &DesiredMember| {
+        let terms = member.terms.as_deref().unwrap();
+        format!("{} {} {}", terms.window.from.unwrap(), terms.window.until.unwrap(), terms.reason.as_deref().unwrap())
+    };
+    let members: Vec<String> = group(&desired, "A").members.iter().map(shown).collect();
+    assert_eq!(
+        members,
+        ["2026-12-05T00:00:00Z 2026-12-21T00:00:00Z middle", "2026-12-10T00:00:00Z 2026-12-21T00:00:00Z own"]
+    );
+}
+
+#[test]
 fn names_are_case_sensitive() {
     assert_eq!(parse_one("version: 1\ngroups: {a: {members: []}, A: {members: []}}").unwrap().groups.len(), 2);
 }

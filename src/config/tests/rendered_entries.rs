@@ -266,20 +266,3 @@ error: convoke.yaml:11:17: `reason` is empty
 3 problems
 "#);
 }
-
-#[test]
-fn roster_entry_cannot_have_times() {
-    insta::assert_snapshot!(entry_problems("
-      - roster: x
-        until: 2026-12-31
-        reason: none
-rosters: {x: []}
-"), @r#"
-error: convoke.yaml:6:9: a roster entry cannot have `from` or `until`
-  |         until: 2026-12-31
-  |         ^
-  help: set it on the people in the roster, or list them here by email
-
-1 problem
-"#);
-}
