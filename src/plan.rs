@@ -54,7 +54,7 @@ pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership,
 pub use saved::{Freshness, SavedPlanError, SealedPlan};
 pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};
-pub use why::{UnreadableGroup, Why, WhyGroup, why};
+pub use why::{UnreadableGroup, Why, WhyGroup, why, why_group};
 
 /// The inputs of a plan other than the files and the account.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use crate::render::{clean, counted};
 
 pub const EXAMPLES: &str = "\
 Examples:
-  convoke export > convoke.yaml
+  convoke export --out convoke.yaml
   convoke export --out-dir groups
   convoke export Developers 'Platform Admins'
 
@@ -32,6 +32,9 @@ pub struct ExportArgs {
     /// Write one file for each group into this folder, instead of one document to stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
+    /// Write the document to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
+    pub out: Option<PathBuf>,
     /// Pin what each group gives: its permissions, with the resources that they are limited to
     #[arg(long)]
     pub permissions: bool,
@@ -46,6 +49,8 @@ pub struct ExportArgs {
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = RunRequest::new(&args.files, &args.connection)?;
+    // An empty file, such as a failed `> convoke.yaml` leaves, is no input.
+    request.check_output("--out", args.out.as_deref().filter(|path| has_content(path)))?;
     let account_id = account(&request)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
@@ -68,9 +73,11 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     };
     let extras = ExportExtras { permissions: args.permissions, external };
     let export = export::export(&current, &wanted, &extras);
-    match &args.out_dir {
-        None => output.result(&export::document(&export, connection.account_id)),
-        Some(folder) => write(&export, connection.account_id, folder, args.force, output)?,
+    let document = || export::document(&export, connection.account_id);
+    match (&args.out_dir, &args.out) {
+        (Some(folder), _) => write(&export, connection.account_id, folder, args.force, output)?,
+        (None, Some(path)) => files::write(path, files::PUBLIC, |file| file.write_all(document().as_bytes()))?,
+        (None, None) => output.result(&document()),
     }
     for warning in &export.warnings {
         output.warn(&clean(warning));
@@ -86,14 +93,17 @@ fn account(request: &RunRequest) -> Result<Option<AccountId>, Failure> {
     if !files.files.is_empty() {
         return request.account(&config::load(&files.files)?);
     }
-    let has_content = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
     let paths =
         if files.are_named() || request.account_id.is_none() { files.paths().unwrap_or_default() } else { vec![] };
-    if paths.iter().all(has_content) && !paths.is_empty() {
+    if paths.iter().all(|path| has_content(path)) && !paths.is_empty() {
         request.account(&config::load(&paths)?)
     } else {
         Ok(request.account_id)
     }
+}
+
+fn has_content(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {

@@ -1,4 +1,4 @@
-//! `why`: every group a person is in or should be in, and the lines that say so.
+//! `why`: the groups that a person is in or should be in, or the people of a group, and the lines that say so.
 
 use std::collections::BTreeSet;
 
@@ -19,17 +19,21 @@ pub const EXAMPLES: &str = "\
 Examples:
   convoke why alice@example.com
   convoke why alice@example.com 'Platform Admins'
+  convoke why --group 'Platform Admins'
 
 To edit the lines that this command shows, use `convoke grant` and `convoke revoke`.";
 
 #[derive(Clone, Debug, Args)]
 pub struct WhyArgs {
     /// The person: an email address, or an account member's id
-    #[arg(value_name = "EMAIL-OR-ID")]
-    pub person: PersonRef,
+    #[arg(value_name = "EMAIL-OR-ID", required_unless_present = "everybody")]
+    pub person: Option<PersonRef>,
     /// Show only this group
     #[arg(value_name = "GROUP")]
     pub group: Option<String>,
+    /// Show everybody who is in this group or is declared for it
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "person")]
+    pub everybody: Option<String>,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
@@ -48,7 +52,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let asked = args.group.as_deref().map(GroupName::from);
+    let asked = args.group.as_deref().or(args.everybody.as_deref()).map(GroupName::from);
     let partners = asked.as_ref().map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
     let wanted = wanted(&desired, &current, asked.as_ref(), &partners)?;
     observe::read_members(client, &mut current, &wanted).await?;
@@ -57,9 +61,15 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
-    find_person(client, &mut current, &args.person).await?;
+    let mut why = match (&args.person, &asked) {
+        (None, Some(group)) => plan::why_group(group, &desired, &current, &plan, request.time),
+        (None, None) => return Err(Failure::message(Exit::Usage, "neither a person nor a group is named")),
+        (Some(person), _) => {
+            find_person(client, &mut current, person).await?;
+            plan::why(person, &desired, &current, &plan, asked.as_ref(), request.time)
+        }
+    };
     drop(watching);
-    let mut why = plan::why(&args.person, &desired, &current, &plan, asked.as_ref(), request.time);
     why.requests = Some(client.requests());
     match output.format() {
         Format::Json => output.json(&why),
@@ -90,7 +100,7 @@ fn wanted(
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
         let message = format!("neither the files nor the account has a group {:?}", asked.as_str());
         let known = desired.groups.keys().chain(current.groups.values().map(|group| &group.name));
-        let help = "omit the group to see all groups of the person";
+        let help = "use the name of a group in the files or in the account";
         return Err(unknown_group(message, asked, known, help));
     }
     Ok(wanted)

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::blocked::BlockedReason;
-use crate::model::{Email, GroupId, Member, MemberId, Observed, PersonRef, PersonStatus, Status, UserId};
+use crate::model::{
+    DesiredMember, Email, GroupId, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
+};
 
 /// A map with a randomly seeded hash, which is faster for short keys than that of the standard library.
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+type Entries<'e> = Vec<&'e DesiredMember>;
 
 /// The index of a person. Large accounts are compared by index, because ids and addresses are long and scattered in
 /// memory.
@@ -242,6 +246,31 @@ impl<'a> People<'a> {
     /// As [`People::find`].
     pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
         self.find(person).map(|index| self.id(index))
+    }
+
+    /// The entries of a list by the member they mean, and those that mean nobody or several. An address that a present
+    /// member has means that member, with whomever the member shares it.
+    pub fn by_member<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e DesiredMember>,
+        present: Option<&Membership>,
+    ) -> (BTreeMap<MemberId, Entries<'e>>, BTreeMap<&'e PersonRef, Entries<'e>>) {
+        let mut by_member: BTreeMap<MemberId, Entries<'e>> = BTreeMap::new();
+        let mut unresolved: BTreeMap<&PersonRef, Entries<'e>> = BTreeMap::new();
+        for entry in entries {
+            let mut meant = match &entry.person {
+                PersonRef::Email(email) => self.with_email(email),
+                PersonRef::Id(_) => Vec::new(),
+            };
+            meant.retain(|id| present.is_some_and(|present| present.contains_key(id)));
+            match self.resolve(&entry.person) {
+                Ok(id) if meant.is_empty() => meant.push(id),
+                Err(_) if meant.is_empty() => unresolved.entry(&entry.person).or_default().push(entry),
+                _ => {}
+            }
+            meant.into_iter().for_each(|id| by_member.entry(id).or_default().push(entry));
+        }
+        (by_member, unresolved)
     }
 
     /// After a declined invitation was sent again, two members have one address. The one who has not declined is

@@ -13,8 +13,8 @@ use super::located::locate_groups;
 use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::{
-    AccountId, AccountInfo, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership,
-    Mode, Observed, PersonRef, PersonStatus, RunStatus, Status,
+    AccountId, AccountInfo, Desired, DesiredGroup, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed,
+    PersonStatus, RunStatus, Status,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -185,14 +185,8 @@ impl<'a> Reviewer<'a> {
     fn group(&self, id: Option<GroupId>, name: &GroupName, declared: Option<&'a DesiredGroup>) -> ReviewGroup {
         let present: Option<&Membership> =
             id.and_then(|id| self.observed.memberships.get(&id)).map(|members| &**members);
-        let mut by_member: BTreeMap<MemberId, Vec<&'a DesiredMember>> = BTreeMap::new();
-        let mut unresolved: BTreeMap<&'a PersonRef, Vec<&'a DesiredMember>> = BTreeMap::new();
-        for entry in declared.iter().flat_map(|group| &group.members) {
-            match self.people.resolve(&entry.person) {
-                Ok(id) => by_member.entry(id).or_default().push(entry),
-                Err(_) => unresolved.entry(&entry.person).or_default().push(entry),
-            }
-        }
+        let entries = declared.iter().flat_map(|group| &group.members);
+        let (mut by_member, unresolved) = self.people.by_member(entries, present);
         let mut memberships: Vec<ReviewMembership> = Vec::new();
         for member in present.iter().flat_map(|members| members.keys()) {
             let entries = by_member.remove(member).unwrap_or_default();

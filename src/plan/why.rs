@@ -1,6 +1,8 @@
-//! Why a person is in a group, should be, or is not: the person's groups with the lines that declare them.
+//! Why people are in groups, should be, or are not: the groups of a person, or the people of a group, with the lines
+//! that declare them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -20,19 +22,22 @@ const FORMAT_VERSION: u32 = 1;
 /// The maximum number of similar people to suggest.
 const MOST_SIMILAR: usize = 5;
 
-/// All facts about a person in the files and the account. Its JSON is the output of `why --format json`.
+/// The memberships of a person, or of a group, in the files and the account. Its JSON is the output of
+/// `why --format json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Why {
     pub format_version: u32,
     pub status: RunStatus,
+    /// The requested person; null for everybody in the group.
     #[serde(serialize_with = "as_text")]
-    pub person: PersonRef,
+    pub person: Option<PersonRef>,
     pub group: Option<GroupName>,
     /// The matching account members: none, or several if an address is ambiguous.
     pub members: Vec<Member>,
     /// If neither the account nor the files know the person: up to five similar addresses or ids, the nearest first.
     pub similar: Vec<String>,
-    /// Every group the person is in or is declared for, by name.
+    /// Every group the person is in or is declared for, by name; or the requested group once for each such person, by
+    /// person.
     pub groups: Vec<WhyGroup>,
     /// The requested groups whose members cannot be read. Whether the person is in them is unknown.
     pub unreadable: Vec<UnreadableGroup>,
@@ -50,6 +55,9 @@ pub struct UnreadableGroup {
 #[derive(Clone, Debug, Serialize)]
 pub struct WhyGroup {
     pub name: GroupName,
+    /// The person, if everybody in the group was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Arc<str>>,
     /// Null if the account does not have the group.
     pub id: Option<GroupId>,
     pub mode: Option<Mode>,
@@ -69,8 +77,11 @@ pub struct WhyGroup {
     pub claims: Vec<Claim>,
 }
 
-fn as_text<S: Serializer>(person: &PersonRef, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(person)
+fn as_text<S: Serializer>(person: &Option<PersonRef>, serializer: S) -> Result<S::Ok, S::Error> {
+    match person {
+        Some(person) => serializer.collect_str(person),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Collects the facts about a person, in these groups or in all groups that were read.
@@ -82,29 +93,21 @@ pub fn why(
     only: Option<&GroupName>,
     time: Timestamp,
 ) -> Why {
-    let asked = Asked::new(person, desired, current, plan, time);
-    let is_asked = |name: &GroupName| only.is_none_or(|only| only == name);
-    let groups: Vec<WhyGroup> = asked.groups().into_iter().filter(|group| is_asked(&group.name)).collect();
-    let unreadable = current.unreadable.iter().filter_map(|(id, cause)| {
-        let name = current.groups.get(id)?.name.clone();
-        Some(UnreadableGroup { name, id: *id, cause: cause.clone() })
-    });
-    let unreadable: Vec<UnreadableGroup> = unreadable.filter(|group| is_asked(&group.name)).collect();
-    let members = asked.members();
-    Why {
-        format_version: FORMAT_VERSION,
-        status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
-        person: person.clone(),
-        group: only.cloned(),
-        similar: if members.is_empty() { asked.similar() } else { Vec::new() },
-        members,
-        groups,
-        unreadable,
-        requests: None,
-    }
+    let facts = Facts { desired, current, plan, people: People::of(current), time };
+    let who = Who::named(person.clone(), &facts.people);
+    let groups = facts.groups(&who).into_iter().filter(|group| only.is_none_or(|only| *only == group.name)).collect();
+    let members = facts.members(&who);
+    let similar = if members.is_empty() { facts.similar(&who) } else { Vec::new() };
+    Why { person: Some(person.clone()), members, similar, ..facts.answer(groups, only) }
 }
 
-/// The first status that applies to any of the person's groups.
+/// Collects the facts about everybody who is in a group or is declared for it.
+pub fn why_group(name: &GroupName, desired: &Desired, current: &Observed, plan: &Plan, time: Timestamp) -> Why {
+    let facts = Facts { desired, current, plan, people: People::of(current), time };
+    facts.answer(facts.people_of(name), Some(name))
+}
+
+/// The first status that applies to any of the memberships.
 fn status(groups: &[WhyGroup]) -> RunStatus {
     let of_group = |group: &WhyGroup| match group.prospect {
         "blocked" | "held" => RunStatus::Blocked,
@@ -114,81 +117,124 @@ fn status(groups: &[WhyGroup]) -> RunStatus {
     groups.iter().map(of_group).min().unwrap_or(RunStatus::InSync)
 }
 
-/// The question about a person, with everything that answers it.
-struct Asked<'a> {
-    person: &'a PersonRef,
+/// A person, by the name in the question or in the files.
+struct Who {
+    person: PersonRef,
+    /// The members whom the name may mean: several if they share an address.
+    ids: BTreeSet<MemberId>,
+}
+
+impl Who {
+    fn named(person: PersonRef, people: &People<'_>) -> Self {
+        let ids = match &person {
+            PersonRef::Email(email) => people.with_email(email).into_iter().collect(),
+            PersonRef::Id(id) => people.resolve(&person).is_ok().then_some(*id).into_iter().collect(),
+        };
+        Self { person, ids }
+    }
+}
+
+/// Everything that answers the question.
+struct Facts<'a> {
     desired: &'a Desired,
     current: &'a Observed,
     plan: &'a Plan,
     people: People<'a>,
-    /// The members whom the person's name may mean: several if they share an address.
-    ids: BTreeSet<MemberId>,
     time: Timestamp,
 }
 
-impl<'a> Asked<'a> {
-    fn new(
-        person: &'a PersonRef,
-        desired: &'a Desired,
-        current: &'a Observed,
-        plan: &'a Plan,
-        time: Timestamp,
-    ) -> Self {
-        let people = People::of(current);
-        let ids = match person {
-            PersonRef::Email(email) => people.with_email(email).into_iter().collect(),
-            PersonRef::Id(id) => people.resolve(person).is_ok().then_some(*id).into_iter().collect(),
-        };
-        Self { person, desired, current, plan, people, ids, time }
+impl<'a> Facts<'a> {
+    fn answer(&self, groups: Vec<WhyGroup>, only: Option<&GroupName>) -> Why {
+        let unreadable = self.current.unreadable.iter().filter_map(|(id, cause)| {
+            let name = self.current.groups.get(id)?.name.clone();
+            Some(UnreadableGroup { name, id: *id, cause: cause.clone() })
+        });
+        let unreadable: Vec<UnreadableGroup> =
+            unreadable.filter(|group| only.is_none_or(|only| *only == group.name)).collect();
+        Why {
+            format_version: FORMAT_VERSION,
+            status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
+            person: None,
+            group: only.cloned(),
+            members: Vec::new(),
+            similar: Vec::new(),
+            groups,
+            unreadable,
+            requests: None,
+        }
     }
 
     /// Whether an entry names the person. An ambiguous address may mean any of the members who share it.
-    fn is_meant(&self, entry: &PersonRef) -> bool {
+    fn is_meant(&self, who: &Who, entry: &PersonRef) -> bool {
         let may_mean_one = || match entry {
-            PersonRef::Email(email) => self.people.with_email(email).iter().any(|id| self.ids.contains(id)),
-            PersonRef::Id(id) => self.ids.contains(id),
+            PersonRef::Email(email) => self.people.with_email(email).iter().any(|id| who.ids.contains(id)),
+            PersonRef::Id(id) => who.ids.contains(id),
         };
-        entry == self.person || may_mean_one()
+        *entry == who.person || may_mean_one()
+    }
+
+    /// The declared groups with their ids in the account, then the groups that no file declares.
+    fn all_groups(&self) -> Vec<(&'a GroupName, Option<GroupId>, Option<&'a DesiredGroup>)> {
+        let located = locate_groups(self.desired, self.current, |_| true);
+        let id = |name: &GroupName| located.get(name).and_then(|located| located.as_ref().ok()).copied();
+        let mut groups: Vec<_> =
+            self.desired.groups.iter().map(|(name, group)| (name, id(name), Some(group))).collect();
+        let declared: BTreeSet<GroupId> = groups.iter().filter_map(|(_, id, _)| *id).collect();
+        let others = self.current.groups.iter().filter(|(id, _)| !declared.contains(id));
+        groups.extend(others.map(|(id, group)| (&group.name, Some(*id), None)));
+        groups
     }
 
     /// Every group that the person is in or is declared for, by name.
-    fn groups(&self) -> Vec<WhyGroup> {
-        let located = locate_groups(self.desired, self.current, |_| true);
-        let mut groups = Vec::new();
-        let mut declared_ids = BTreeSet::new();
-        for (name, group) in &self.desired.groups {
-            let id = located.get(name).and_then(|located| located.as_ref().ok()).copied();
-            declared_ids.extend(id);
-            groups.extend(self.declared(name, id, group));
-        }
-        for (id, group) in self.current.groups.iter().filter(|(id, _)| !declared_ids.contains(id)) {
-            if self.is_in(*id) {
-                groups.push(WhyGroup {
-                    name: group.name.clone(),
-                    id: Some(*id),
-                    mode: None,
-                    present: true,
-                    standing: Standing::Undeclared,
-                    held: false,
-                    prospect: "unmanaged",
-                    blocked: None,
-                    grants: self.grants(Some(*id)),
-                    claims: Vec::new(),
-                });
-            }
-        }
+    fn groups(&self, who: &Who) -> Vec<WhyGroup> {
+        let membership = |(name, id, group): (&GroupName, Option<GroupId>, Option<&'a DesiredGroup>)| {
+            let members = group.iter().flat_map(|group| &group.members);
+            let entries: Vec<&DesiredMember> = members.filter(|entry| self.is_meant(who, &entry.person)).collect();
+            let concerns = !entries.is_empty() || id.is_some_and(|id| self.is_in(who, id));
+            concerns.then(|| self.membership(who, name, id, group, entries))
+        };
+        let mut groups: Vec<WhyGroup> = self.all_groups().into_iter().filter_map(membership).collect();
         groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         groups
     }
 
-    fn declared(&self, name: &GroupName, id: Option<GroupId>, group: &DesiredGroup) -> Option<WhyGroup> {
-        let present = id.is_some_and(|id| self.is_in(id));
-        let entries: Vec<&DesiredMember> = group.members.iter().filter(|entry| self.is_meant(&entry.person)).collect();
-        if !present && entries.is_empty() {
-            return None;
+    /// The group once for everybody who is in it or is declared for it, by person.
+    fn people_of(&self, asked: &GroupName) -> Vec<WhyGroup> {
+        let mut rows = Vec::new();
+        for (name, id, group) in self.all_groups().into_iter().filter(|(name, ..)| *name == asked) {
+            let present = id.and_then(|id| self.current.memberships.get(&id)).map(|members| &**members);
+            let entries = group.iter().flat_map(|group| &group.members);
+            let (mut declared, unresolved) = self.people.by_member(entries, present);
+            for id in present.iter().flat_map(|members| members.keys()) {
+                declared.entry(*id).or_default();
+            }
+            let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
+            let found = declared.into_iter().map(|(member, entries)| {
+                let email = self.people.subject_with_id(member).email;
+                let person = email.map_or(PersonRef::Id(member), PersonRef::Email);
+                (Who { person, ids: BTreeSet::from([member]) }, entries)
+            });
+            rows.extend(found.chain(named).map(|(who, entries)| WhyGroup {
+                person: Some(who.person.to_string().into()),
+                ..self.membership(&who, name, id, group, entries)
+            }));
         }
-        let planned = self.plan.groups.iter().find(|planned| planned.name == *name);
-        let concerns = |change: &&Change| self.ids.contains(&change.member.id);
+        rows.sort_by(|a, b| (&a.id, &a.person).cmp(&(&b.id, &b.person)));
+        rows
+    }
+
+    fn membership(
+        &self,
+        who: &Who,
+        name: &GroupName,
+        id: Option<GroupId>,
+        group: Option<&DesiredGroup>,
+        entries: Vec<&DesiredMember>,
+    ) -> WhyGroup {
+        let present = id.is_some_and(|id| self.is_in(who, id));
+        let mode = group.map(|group| group.mode);
+        let planned = self.plan.groups.iter().find(|planned| mode.is_some() && planned.name == *name);
+        let concerns = |change: &&Change| who.ids.contains(&change.member.id);
         let change = planned.and_then(|planned| planned.changes.iter().find(concerns));
         let held = change.is_none() && planned.is_some_and(|planned| planned.held.iter().any(|held| concerns(&held)));
         let standing = change.map_or_else(|| Standing::of(present, &entries, self.time).0, Standing::of_change);
@@ -196,30 +242,27 @@ impl<'a> Asked<'a> {
             let missing = change.is_none() && standing == Standing::Missing;
             missing.then(|| "the plan does not say why".to_owned())
         };
-        let blocked = self.blocked(name).map(|reason| reason.to_string()).or_else(unexplained);
-        Some(WhyGroup {
+        let blocked = mode.and_then(|_| self.blocked(who, name).map(|reason| reason.to_string()).or_else(unexplained));
+        let gives = id.and_then(|id| self.current.groups.get(&id));
+        WhyGroup {
             name: name.clone(),
+            person: None,
             id,
-            mode: Some(group.mode),
+            mode,
             present,
             standing,
             held,
-            prospect: prospect(standing, group.mode, held, blocked.is_some()),
+            prospect: mode.map_or("unmanaged", |mode| prospect(standing, mode, held, blocked.is_some())),
             blocked,
-            grants: self.grants(id),
+            grants: gives.map(|group| group.grants().iter().map(ToString::to_string).collect()).unwrap_or_default(),
             claims: entries.into_iter().map(|entry| Claim::of(entry, self.time)).collect(),
-        })
-    }
-
-    fn grants(&self, id: Option<GroupId>) -> Vec<String> {
-        let group = id.and_then(|id| self.current.groups.get(&id));
-        group.map(|group| group.grants().iter().map(ToString::to_string).collect()).unwrap_or_default()
+        }
     }
 
     /// Why the person's entry in a group, or the whole group, is blocked. The plan reports a person who is in two
     /// groups that exclude each other in one of them only.
-    fn blocked(&self, name: &GroupName) -> Option<BlockedReason> {
-        let is_meant = |entry: &PersonRef| self.is_meant(entry);
+    fn blocked(&self, who: &Who, name: &GroupName) -> Option<BlockedReason> {
+        let is_meant = |entry: &PersonRef| self.is_meant(who, entry);
         let mut of_person = self.plan.blocked.iter().filter(|blocked| blocked.entry.as_ref().is_none_or(is_meant));
         of_person.find_map(|blocked| match &blocked.reason {
             reason if blocked.group == *name => Some(reason.clone()),
@@ -231,25 +274,25 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn is_in(&self, group: GroupId) -> bool {
-        self.current.memberships.get(&group).is_some_and(|members| self.ids.iter().any(|id| members.contains_key(id)))
+    fn is_in(&self, who: &Who, group: GroupId) -> bool {
+        self.current.memberships.get(&group).is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)))
     }
 
-    fn members(&self) -> Vec<Member> {
+    fn members(&self, who: &Who) -> Vec<Member> {
         let is_listed = |id: &MemberId| self.current.memberships.values().any(|members| members.contains_key(id));
-        let known = self.ids.iter().filter(|id| self.current.people.contains_key(id) || is_listed(id));
+        let known = who.ids.iter().filter(|id| self.current.people.contains_key(id) || is_listed(id));
         known.map(|id| self.people.subject_with_id(*id)).collect()
     }
 
     /// Known people whose address or id differs from one that nothing knows by no more than a typo, nearest first.
-    fn similar(&self) -> Vec<String> {
+    fn similar(&self, who: &Who) -> Vec<String> {
         let declared = || self.desired.groups.values().flat_map(|group| &group.members).map(|entry| &entry.person);
-        if declared().any(|entry| self.is_meant(entry)) {
+        if declared().any(|entry| self.is_meant(who, entry)) {
             return Vec::new();
         }
         let met = self.people.addresses().chain(self.people.ids()).map(|(text, _)| text);
         let known: BTreeSet<&str> = met.chain(declared().map(written)).collect();
-        let text = written(self.person);
+        let text = written(&who.person);
         let near = Texts::new(known.into_iter().map(|text| (text, ()))).nearest(text, tolerance(text));
         near.into_iter().take(MOST_SIMILAR).map(|(_, text, ())| text.to_owned()).collect()
     }

@@ -1,4 +1,4 @@
-//! The groups of a person, with the reasons, for people.
+//! The groups of a person, or the people of a group, with the reasons, for people.
 
 use super::text::{Layout, Paint, Style};
 use super::words::{last_day, origin, subject};
@@ -6,31 +6,27 @@ use super::{clean, counted};
 use crate::model::Mode;
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
-/// The person's groups, each with the state of the membership and the declaring lines.
+/// The memberships asked about, each with its state and the declaring lines.
 pub fn text(why: &Why, layout: Layout) -> String {
     let paint = Paint::new(layout.color);
-    let unread = match why.unreadable.len() as u64 {
-        0 => String::new(),
-        count => format!("; {} cannot be read", counted(count, "group")),
-    };
-    let mut lines = vec![paint.paint(Style::Title, &(who(why) + &unread))];
-    for group in &why.groups {
-        let (word, style) = word(group);
-        lines.push(String::new());
-        let mode = match group.mode {
-            Some(Mode::Exact) | None => String::new(),
-            Some(mode) => format!(" ({mode})"),
+    let mut lines = Vec::new();
+    if why.person.is_some() {
+        let unread = match why.unreadable.len() as u64 {
+            0 => String::new(),
+            count => format!("; {} cannot be read", counted(count, "group")),
         };
-        let title = paint.paint(Style::Title, &clean(group.name.as_str()));
-        lines.push(format!("{title}{mode}: {}", paint.paint(style, &clean(&word))));
-        if !group.grants.is_empty() {
-            lines.push(format!("  gives: {}", clean(&group.grants.join(", "))));
+        lines.push(paint.paint(Style::Title, &(who(why) + &unread)));
+        for group in &why.groups {
+            lines.push(String::new());
+            membership(group, &(clean(group.name.as_str()), mode(group)), paint, &mut lines);
         }
-        for claim in &group.claims {
-            lines.push(format!("  {}", self::claim(claim)));
+    } else {
+        for rows in why.groups.chunk_by(|a, b| a.id == b.id) {
+            people(rows, paint, &mut lines);
         }
-        if group.claims.is_empty() && group.mode.is_some() {
-            lines.push("  no entry names this person".into());
+        if let (true, true, Some(name)) = (why.groups.is_empty(), why.unreadable.is_empty(), &why.group) {
+            let empty = format!("{}: nobody is in the group, and nobody is declared for it", clean(name.as_str()));
+            lines.push(paint.paint(Style::Title, &empty));
         }
     }
     for group in &why.unreadable {
@@ -41,8 +37,48 @@ pub fn text(why: &Why, layout: Layout) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Everybody in one group.
+fn people(rows: &[WhyGroup], paint: Paint, lines: &mut Vec<String>) {
+    let Some(group) = rows.first() else { return };
+    let count = |is_meant: fn(&&WhyGroup) -> bool| rows.iter().filter(is_meant).count() as u64;
+    let members = counted(count(|row| row.present), "member");
+    let declared = count(|row| row.claims.iter().any(|claim| claim.holds));
+    let id = group.id.map(|id| format!(", id {id}")).unwrap_or_default();
+    let head = format!("{}{}{id}: {members}, {declared} declared", clean(group.name.as_str()), mode(group));
+    lines.extend((!lines.is_empty()).then(String::new));
+    lines.push(paint.paint(Style::Title, &head));
+    lines.extend(gives(group));
+    lines.push(String::new());
+    for row in rows {
+        let person = row.person.as_deref().map(clean).unwrap_or_default();
+        membership(row, &(person, String::new()), paint, lines);
+    }
+}
+
+/// What is asked about a membership: its group or its person, then its state and lines.
+fn membership(row: &WhyGroup, (title, note): &(String, String), paint: Paint, lines: &mut Vec<String>) {
+    let (word, style) = word(row);
+    lines.push(format!("{}{note}: {}", paint.paint(Style::Title, title), paint.paint(style, &clean(&word))));
+    lines.extend(gives(row).into_iter().filter(|_| row.person.is_none()));
+    lines.extend(row.claims.iter().map(|claim| format!("  {}", self::claim(claim))));
+    if row.claims.is_empty() && row.mode.is_some() {
+        lines.push("  no entry names this person".into());
+    }
+}
+
+fn gives(group: &WhyGroup) -> Option<String> {
+    (!group.grants.is_empty()).then(|| format!("  gives: {}", clean(&group.grants.join(", "))))
+}
+
+fn mode(group: &WhyGroup) -> String {
+    match group.mode {
+        Some(Mode::Exact) | None => String::new(),
+        Some(mode) => format!(" ({mode})"),
+    }
+}
+
 fn who(why: &Why) -> String {
-    let person = clean(&why.person.to_string());
+    let person = why.person.as_ref().map(|person| clean(&person.to_string())).unwrap_or_default();
     let groups = |is_meant: fn(&&WhyGroup) -> bool| counted(why.groups.iter().filter(is_meant).count() as u64, "group");
     let present = groups(|group| group.present);
     let declared = groups(|group| !group.claims.is_empty());
@@ -57,6 +93,8 @@ fn who(why: &Why) -> String {
         [member] if why.group.is_some() && why.groups.is_empty() => {
             format!("{}: not in this group, and not declared for it", identity(member))
         }
+        // The state of the one membership follows.
+        [member] if why.group.is_some() => identity(member),
         [member] => format!("{}: in {present}, declared for {declared}", identity(member)),
         several => {
             let ids: Vec<&str> = several.iter().map(|member| member.id.as_str()).collect();

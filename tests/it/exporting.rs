@@ -31,6 +31,25 @@ fn exported_folder_has_an_empty_plan() {
 }
 
 #[test]
+fn export_writes_one_file_completely_or_not_at_all() {
+    let refused = FaultRule::always(Match::operation(Endpoint::ListMembers).group("A/B"), Fault::status(403));
+    let failing = given(account().fault(refused));
+    failing.run("export --out new.yaml").exits(77);
+    assert!(!failing.path("new.yaml").exists());
+    let world = given(account());
+    assert_eq!(world.run("export --out convoke.yaml").exits(0).stdout, "");
+    world.run("plan --detailed-exitcode").exits(0).says("No changes. 4 groups in sync.");
+    assert_eq!(world.run("export").exits(0).stdout, world.read("convoke.yaml"));
+    // The files name the account, so they are an input.
+    world.run("export --out convoke.yaml").exits(64).warns("--out would overwrite convoke.yaml");
+    world.run("export --out other.yaml --out-dir groups").exits(64);
+    // A failed `> convoke.yaml` leaves an empty file.
+    world.write("convoke.yaml", "");
+    world.run("export --out convoke.yaml").exits(0);
+    world.run("plan --detailed-exitcode").exits(0);
+}
+
+#[test]
 fn different_file_is_overwritten_only_with_force() {
     let world = given(account()).file("groups/admins.yaml", "mine\n");
     world.run("export --out-dir groups").exits(1).warns("already exists with other content").warns("--force");

@@ -162,6 +162,69 @@ fn why_finds_people_and_reports_unknown_ones() {
     world.run("why nobody@example.com").exits(0).says("not a member of the account, and no file names this person");
     world.run("why alice@example.com Nowhere").exits(64);
     world.run("why alice").exits(64);
+    let missing = world.run("why bob@example.com Developers --format json").exits(0).json();
+    assert_eq!(missing["groups"], serde_json::json!([]));
+}
+
+#[test]
+fn why_with_a_group_does_not_count_groups() {
+    let file = "version: 1\ngroups:\n  Developers: { members: [bob@example.com, mallory@example.com] }\n";
+    let world = given(team()).file("convoke.yaml", file);
+    let text = world.run("why bob@example.com Developers").exits(0).says("Developers: declared, to be added");
+    assert!(!text.stdout.contains("0 groups"), "{text}");
+    // Somebody whom the account does not know.
+    let file = file.replace("bob@example.com", "nobody@example.com");
+    world.write("convoke.yaml", &file);
+    let text = world.run("why nobody@example.com Developers").exits(0).says("not a member of the account, declared");
+    assert!(!text.stdout.contains("0 groups"), "{text}");
+}
+
+#[test]
+fn why_group_shows_everybody_in_a_group_with_the_lines() {
+    let file = "\
+version: 1
+rosters:
+  sre: [alice@example.com]
+groups:
+  Developers:
+    mode: additive
+    members:
+      - roster: sre
+      - bob@example.com
+      - email: zoe@example.com
+        until: 2020-01-31
+      - alcie@example.com
+";
+    let world = given(team()).file("convoke.yaml", file);
+    let text = world.run("why --group Developers").exits(0);
+    let id = world.account().group_id("Developers").unwrap().to_string();
+    insta::assert_snapshot!(text.stdout.replace(&id, "[id]"), @r"
+    Developers (additive), id [id]: 2 members, 3 declared
+
+    alcie@example.com: declared, and cannot be applied: not a member of the account; did you mean alice@example.com?
+      convoke.yaml:12
+    alice@example.com: a member, as declared
+      convoke.yaml:3 via sre (convoke.yaml:8)
+    bob@example.com: declared, to be added
+      convoke.yaml:9
+    mallory@example.com: a member and not declared, which an additive group allows
+      no entry names this person
+    zoe@example.com: declared for another time, and not a member now
+      convoke.yaml:10, until 2020-01-31, not now
+    ");
+    let json = world.run("why --group Developers --format json").exits(0).json();
+    assert_eq!(
+        (&json["status"], &json["person"], &json["group"]),
+        (&"blocked".into(), &().into(), &"Developers".into())
+    );
+    let rows = json["groups"].as_array().unwrap().iter();
+    let rows: Vec<(&str, &str)> =
+        rows.map(|row| (row["person"].as_str().unwrap(), row["standing"].as_str().unwrap())).collect();
+    let standings = ["blocked", "member", "joins", "additional", "not_now"];
+    assert_eq!(rows.iter().map(|(_, standing)| *standing).collect::<Vec<_>>(), standings, "{json}");
+    world.run("why --group Develpers").exits(64).warns("did you mean \"Developers\"?");
+    world.run("why alice@example.com --group Developers").exits(64);
+    world.run("why").exits(64);
 }
 
 #[test]
