@@ -11,6 +11,7 @@ mod blocked;
 mod compare;
 mod contents;
 mod digest;
+mod due;
 mod exclusive;
 mod guards;
 mod located;
@@ -115,6 +116,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     count_blocked(&mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(desired, time), policy.due, time);
     plan.blocked = compared.blocked;
+    plan.left_out = compared.left_out;
     plan.expiring = compared.expiring;
     plan.unmanaged_groups = located::unmanaged(desired, current);
     plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
@@ -126,6 +128,9 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {
         guards::check_token_user(&mut plan, current, &people);
+    }
+    if plan.due {
+        due::leave_out_refused(&mut plan);
     }
     plan.recount();
     plan
@@ -151,7 +156,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
     }
     operations::decide(&mut groups, due);
-    let digest = digest::digest(account_id, &groups);
+    let digest = digest::digest(account_id, &groups, &[]);
     Plan {
         format_version: saved::FORMAT_VERSION,
         status: RunStatus::InSync,
@@ -187,7 +192,8 @@ impl Plan {
         let unknown =
             self.blocked.iter().filter(|blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }));
         let mut wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
-        let removes = self.removes_anybody();
+        // What is left out may be planned when more is known.
+        let removes = self.removes_anybody() || self.left_out.iter().any(|it| it.change.action == Action::Remove);
         if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
             wanted.extend(self.guards.protected.iter().map(|protected| &protected.person));
         }
@@ -251,6 +257,7 @@ impl Plan {
     #[must_use]
     pub fn with_limits_lifted(mut self) -> Self {
         self.refusals.retain(|refusal| !refusal.guard.is_limit());
+        due::lift_cap(&mut self);
         self.recount();
         self
     }

@@ -292,12 +292,23 @@ impl Report {
 
     /// Whether everything in the plan and the files was seen to be applied.
     pub fn has_nothing_left(&self) -> bool {
+        self.made_its_changes() && self.left_out.iter().all(|left_out| left_out.kind == LeftOutKind::Drift)
+    }
+
+    /// Whether only removals are left that the next run makes.
+    #[must_use]
+    pub fn is_continued_by_itself(&self) -> bool {
+        let is_later = |it: &LeftOut| matches!(it.kind, LeftOutKind::Cap | LeftOutKind::Drift);
+        self.made_its_changes() && self.left_out.iter().all(is_later)
+    }
+
+    /// Whether everything that the run did not leave out was seen to be applied.
+    fn made_its_changes(&self) -> bool {
         let fine = |group: &GroupReport| match group.outcome {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
         };
-        let leaves_out = self.left_out.iter().any(|left_out| left_out.kind != LeftOutKind::Drift);
-        !self.is_blocked && !leaves_out && self.groups.iter().all(fine)
+        !self.is_blocked && self.groups.iter().all(fine)
     }
 
     /// Whether everything was applied and is in the journal, even if a signal ended the run.

@@ -18,7 +18,7 @@ use crate::config::parse_age;
 use crate::journal::Journal;
 use crate::model::{GroupName, RunStatus};
 use crate::observe;
-use crate::plan::{Digest, Plan};
+use crate::plan::{Digest, LeftOutKind, Plan};
 use crate::render::view::{Invocation, Stale};
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
@@ -222,7 +222,8 @@ fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {
-    let refused = plan.refusals.len();
+    let is_capped = plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Cap);
+    let refused = plan.refusals.len() + usize::from(is_capped);
     let plan = plan.with_limits_lifted();
     let lifted = (refused - plan.refusals.len()) as u64;
     output.note(&format!("Accepted for exactly this plan: {} lifted.", counted(lifted, "limit")));

@@ -9,7 +9,7 @@ use super::show::Presentation;
 use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::model::RunStatus;
-use crate::plan::{Digest, Plan};
+use crate::plan::{Digest, LeftOutKind, Plan};
 use crate::render::view::Stale;
 
 pub const EXAMPLES: &str = "\
@@ -71,7 +71,8 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
 /// The exit code of a plan: blocked entries outrank differences. Observed groups are not planned, so they do not
 /// count.
 pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
-    if !plan.refusals.is_empty() || plan.is_blocked() {
+    let is_refused = plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Guard);
+    if !plan.refusals.is_empty() || plan.is_blocked() || is_refused {
         Exit::Refused
     } else if tell_differences && plan.has_planned_differences() {
         Exit::Differences

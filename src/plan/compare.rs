@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Policy;
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, Expiring, GroupPlan};
+use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind};
 use super::located::Located;
 use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
@@ -25,6 +25,7 @@ pub(super) struct Compared {
     pub groups: Vec<GroupPlan>,
     pub blocked: Vec<Blocked>,
     pub expiring: Vec<Expiring>,
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Compared {
@@ -136,7 +137,7 @@ impl<'p> Comparison<'p, '_> {
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
-        let (mut differences, left_out) = self.differences(group, (&missing, &members), &leaving, &ended);
+        let (mut differences, late, left_out) = self.differences(group, (&missing, &members), &leaving, &ended);
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
@@ -146,39 +147,49 @@ impl<'p> Comparison<'p, '_> {
         };
         let partial = group.mode == Mode::Additive || self.due;
         let required = members.iter().filter(|(_, entry)| !self.due || entry.from().is_some());
-        self.compared.groups.push(GroupPlan {
+        let mut planned = GroupPlan {
             changes: differences,
             held,
             required: partial.then(|| required.map(|(index, _)| self.people.id(*index)).collect()),
             barred: if partial { ended.ids(&members, self.people) } else { BTreeSet::new() },
             left_out,
             ..GroupPlan::declared(id, name, group, &self.desired.settings, observed)
-        });
+        };
+        let reason = "its `from` passed more than 31 days ago; `convoke drift` reports the difference";
+        self.compared
+            .left_out
+            .extend(planned.leave_out(LeftOutKind::Drift, reason, |change| late.contains(&change.member.id)));
+        self.compared.groups.push(planned);
     }
 
-    /// The differences to plan, and whether others are left out because only due changes are planned.
+    /// The differences to plan; those who should have joined long ago; and whether others are left out because only
+    /// due changes are planned.
     fn differences(
         &self,
         group: &DesiredGroup,
         (missing, members): (&[Belonging<'p>], &[Belonging<'p>]),
         leaving: &[PersonIndex],
         ended: &Ended,
-    ) -> (Vec<Change>, bool) {
+    ) -> (Vec<Change>, BTreeSet<MemberId>, bool) {
         let mut differences = additions(missing, members, self.people);
         differences.extend(removals(group, leaving, self.people, ended, self.time));
         if group.mode == Mode::Additive {
             differences.retain(|change| change.action == Action::Add || change.expired.is_some());
         }
         let all = differences.len();
+        let mut late = BTreeSet::new();
         if self.due {
-            let starts = starting(missing, self.people);
+            let starts = starting(missing, members, self.people);
             differences.retain(|change| match change.action {
-                Action::Add => starts.contains(&change.member.id),
+                Action::Add => starts.contains_key(&change.member.id),
                 Action::Remove => change.expired.is_some(),
             });
+            // The limits are for changes of the files. How many removals one run makes has a limit of its own.
+            differences.iter_mut().for_each(|change| change.exempt = change.action == Action::Remove);
+            late.extend(starts.into_iter().filter(|(_, from)| !is_recent(*from, self.time)).map(|(id, _)| id));
         }
         let left_out = differences.len() < all;
-        (differences, left_out)
+        (differences, late, left_out)
     }
 
     /// Finds everybody who belongs to the group now. A person with several entries occurs several times.
@@ -397,9 +408,18 @@ fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &Peop
     missing.iter().map(addition).collect()
 }
 
-/// The missing people who belong to the group because of an entry with `from`.
-fn starting(missing: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
-    missing.iter().filter(|(_, entry)| entry.from().is_some()).map(|(index, _)| people.id(*index)).collect()
+/// The missing people all of whose entries have a `from`, with the earliest one.
+fn starting(
+    missing: &[Belonging<'_>],
+    members: &[Belonging<'_>],
+    people: &People<'_>,
+) -> BTreeMap<MemberId, Timestamp> {
+    let earliest = |index: PersonIndex| {
+        let entries = members.iter().filter(|(other, _)| *other == index);
+        entries.map(|(_, entry)| entry.from()).min().flatten()
+    };
+    let dated = missing.iter().filter(|(_, entry)| entry.from().is_some());
+    dated.filter_map(|(index, _)| Some((people.id(*index), earliest(*index)?))).collect()
 }
 
 fn removals(

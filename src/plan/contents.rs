@@ -135,13 +135,13 @@ pub struct LeftOut {
     pub change: Change,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftOutKind {
-    /// The newest files say otherwise.
-    Tip,
     /// A guard refuses it, and the run makes the rest.
     Guard,
+    /// The newest files say otherwise.
+    Tip,
     /// The run has reached the number of removals that one run makes. The next run continues.
     Cap,
     /// The member is not yet in another group that declares them.
@@ -200,8 +200,8 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
-    /// For a removal: whether the limits do not count it, because the access ended within the last 31 days, as the files
-    /// said before.
+    /// For a removal: whether the limits do not count it, because the access ended within the last 31 days as the files
+    /// said before, or only due changes are planned.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exempt: bool,
     /// For a held removal: the blocked line that may mean this member.
@@ -370,6 +370,28 @@ impl GroupPlan {
         self.carried_out().filter(|change| change.action == Action::Add)
     }
 
+    /// Takes changes out of the plan of the group. It then neither has to have nor to lose their members.
+    pub(super) fn leave_out(
+        &mut self,
+        kind: LeftOutKind,
+        reason: &str,
+        is_meant: impl Fn(&Change) -> bool,
+    ) -> Vec<LeftOut> {
+        if self.mode == Mode::Observe {
+            return Vec::new();
+        }
+        let taken: Vec<Change> = self.changes.extract_if(.., |change| is_meant(change)).collect();
+        self.left_out |= !taken.is_empty();
+        for change in &taken {
+            self.barred.remove(&change.member.id);
+            if let Some(required) = &mut self.required {
+                required.remove(&change.member.id);
+            }
+        }
+        let left_out = |change| LeftOut { group: self.name.clone(), kind, reason: reason.into(), origin: None, change };
+        taken.into_iter().map(left_out).collect()
+    }
+
     /// The members of the group after all operations.
     pub fn target(&self) -> BTreeSet<MemberId> {
         let mut target: BTreeSet<MemberId> = self.observed.keys().copied().collect();
@@ -467,6 +489,8 @@ impl Plan {
             RunStatus::Refused
         } else if self.is_blocked() || !self.blocked.is_empty() {
             RunStatus::Blocked
+        } else if self.is_partial() {
+            RunStatus::Partial
         } else if self.groups.iter().any(|group| group.differs() || group.left_out) {
             RunStatus::Changes
         } else {

@@ -1,12 +1,13 @@
 //! Hashes of a set of members and of a plan.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Result as Written, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::contents::{Action, GroupPlan};
-use crate::model::{AccountId, MemberId};
+use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind};
+use crate::model::{AccountId, GroupName, MemberId};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -105,17 +106,25 @@ pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Diges
 }
 
 /// Identifies what a plan does. It covers the account and, for each group that the plan changes, its id, its name,
-/// who joins and who leaves. Nothing else counts, so that unrelated changes do not make a reviewed plan stale.
-pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan]) -> Digest {
+/// who joins and who leaves. Nothing else counts, so that unrelated changes do not make a reviewed plan stale. What a
+/// run of `--due` leaves out counts as planned.
+pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan], left_out: &[LeftOut]) -> Digest {
     let mut hash = Sha256::new();
     hash.update(format!("convoke plan 2\naccount {account_id}\n"));
-    let mut changed: Vec<&GroupPlan> = groups.iter().filter(|group| group.carried_out().next().is_some()).collect();
-    changed.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
-    for group in changed {
+    let mut left: BTreeMap<&GroupName, Vec<&Change>> = BTreeMap::new();
+    for it in left_out.iter().filter(|it| matches!(it.kind, LeftOutKind::Guard | LeftOutKind::Cap)) {
+        left.entry(&it.group).or_default().push(&it.change);
+    }
+    let changes = |group: &GroupPlan| -> BTreeSet<(Action, MemberId)> {
+        let changes = group.carried_out().chain(left.get(&group.name).into_iter().flatten().copied());
+        changes.map(|change| (change.action, change.member.id)).collect()
+    };
+    let all = groups.iter().map(|group| (group, changes(group)));
+    let mut changed: Vec<_> = all.filter(|(_, changes)| !changes.is_empty()).collect();
+    changed.sort_by(|(a, _), (b, _)| (a.id, &a.name).cmp(&(b.id, &b.name)));
+    for (group, changes) in changed {
         // With the length, a name with a line break cannot be confused with other content.
         hash.update(format!("group {} {} {}\n", group.id, group.name.as_str().len(), group.name.as_str()));
-        let mut changes: Vec<_> = group.carried_out().map(|change| (change.action, change.member.id)).collect();
-        changes.sort_unstable();
         for (action, id) in changes {
             let sign = match action {
                 Action::Add => "+",

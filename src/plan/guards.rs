@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::{Change, GroupPlan, Plan, PlanWarning};
 use super::located::Located;
-use super::people::People;
+use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Mode, Observed, Origin, PersonRef, Protected, Setting,
@@ -80,6 +80,18 @@ pub struct Refusal {
     pub figures: Option<Figures>,
     /// The place of the setting; null for a default.
     pub origin: Option<Origin>,
+    /// The members whose removal is refused, if it is not that of all.
+    #[serde(skip)]
+    pub(super) concerns: Vec<MemberId>,
+}
+
+impl Refusal {
+    /// The reason with the guard's name and the place of the setting.
+    pub(super) fn reason(&self) -> String {
+        let place = self.origin.as_ref().filter(|origin| !self.message.contains(&origin.to_string()));
+        let place = place.map(|origin| format!(" ({origin})")).unwrap_or_default();
+        format!("{}: {}{place}", self.guard.name(), self.message)
+    }
 }
 
 /// The figures that a guard compared.
@@ -193,6 +205,18 @@ pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusa
     refusals
 }
 
+/// Which of `min_members` and `allow_empty` refuses the changes of a group.
+pub(super) fn too_few(group: &GroupPlan) -> Option<Refusal> {
+    min_members(group).or_else(|| allow_empty(group))
+}
+
+/// The number of removals that one run of `--due` makes, in words.
+pub(super) fn cap(guards: &PlanGuards) -> String {
+    let limit = &guards.total_removals;
+    let place = limit.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
+    format!("one run makes at most {} removals (total_removals: {}{place})", guards.removals_allowed(), limit.value)
+}
+
 fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
     total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
 }
@@ -270,6 +294,7 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
             guard: Guard::Oneself,
             group: Some(group.name.clone()),
             message: format!("{}, the user of the token, would be removed", shown(&change.member)),
+            concerns: vec![change.member.id],
             figures: None,
             origin: Some(group.origin.clone()),
             help: "use another user's token or an account-owned token, or pass --accept-self".into(),
@@ -324,6 +349,7 @@ fn over_limit(guard: Guard, figures: Figures, what: &str, limit: &Setting<Limit>
         group: None,
         message: format!("{what}, but the limit allows at most {} ({source})", figures.allowed),
         figures: Some(figures),
+        concerns: Vec::new(),
         origin: limit.origin.clone(),
         help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
     }
@@ -361,11 +387,11 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
     let removes = plan.removes_anybody();
     let holds = plan.groups.iter().any(|group| !group.held.is_empty());
     let unknown = plan.guards.protected.iter().filter(|entry| (removes || holds) && !people.knows(&entry.person));
-    let mut texts: Option<Texts<'_, &str>> = None;
+    let mut texts: Option<Texts<'_, (&str, PersonIndex)>> = None;
     for entry in unknown {
         let texts = texts.get_or_insert_with(|| {
-            let (addresses, ids) = (people.addresses(), people.ids());
-            Texts::new(addresses.chain(ids).map(|(text, _)| (text, text)))
+            let all = people.addresses().chain(people.ids());
+            Texts::new(all.map(|(text, index)| (text, (text, index))))
         });
         let text = typos::written(&entry.person);
         let near = texts.nearest(text, typos::tolerance(text));
@@ -375,8 +401,10 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
         let origin = Some(entry.origin.clone());
         let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, _)| *text).collect();
         names.dedup();
-        if names.is_empty() {
-            names.extend(first());
+        let mut concerns: Vec<MemberId> = near.iter().map(|(.., (_, index))| people.id(*index)).collect();
+        if let Some((text, index)) = names.is_empty().then(first).flatten() {
+            names.push(text);
+            concerns.push(people.id(index));
         }
         if names.is_empty() || !removes {
             let help = "correct the entry in settings.protected, or remove it".into();
@@ -384,7 +412,8 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
         } else {
             let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
             let help = "correct the entry in settings.protected, or remove it".into();
-            refusals.push(Refusal { guard: Guard::Protected, group: None, message, help, figures: None, origin });
+            let guard = Guard::Protected;
+            refusals.push(Refusal { guard, group: None, message, help, figures: None, origin, concerns });
         }
     }
     (refusals, warnings)
@@ -401,6 +430,7 @@ fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) 
         guard: Guard::Protected,
         group: Some(group.name.clone()),
         message: format!("{subject} would be removed, but is protected at {}", protected.origin),
+        concerns: vec![change.member.id],
         figures: None,
         origin: Some(protected.origin.clone()),
         help: "keep the person in the group's list, or remove the person from settings.protected first".into(),
@@ -419,6 +449,7 @@ fn min_members(group: &GroupPlan) -> Option<Refusal> {
         group: Some(group.name.clone()),
         message: format!("only {left} would remain, and min_members is {}{place}", least.value),
         figures: Some(Figures { planned: left, allowed: least.value, present }),
+        concerns: Vec::new(),
         origin: least.origin.clone(),
         help: "declare more members, or lower min_members".into(),
     })
@@ -434,6 +465,7 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
         group: Some(group.name.clone()),
         message: format!("the group would be empty (members now: {present})"),
         figures: Some(Figures { planned: 0, allowed: 1, present }),
+        concerns: Vec::new(),
         origin: group.guards.allow_empty.origin.clone(),
         help: "if you intend an empty group, set allow_empty: true".into(),
     })
@@ -464,6 +496,7 @@ fn pinned_names(
                 group: Some(name.clone()),
                 message: format!("the pinned group {} is called {:?} in the account", pin.value, present.as_str()),
                 figures: None,
+                concerns: Vec::new(),
                 origin: pin.origin.clone(),
                 help: "check that this is the group you mean, then correct the name in the file or rename the group in the account".into(),
             });
@@ -491,6 +524,7 @@ fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
         group: None,
         message: format!("{count} {noun} not declared in any file: {}", names.join(", ")),
         figures: None,
+        concerns: Vec::new(),
         origin: setting.origin.clone(),
         help: "declare them (`convoke export` writes the files), or set unmanaged_groups to report".into(),
     })

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Action, Change, GroupPlan, Plan};
 use super::digest::{self, Digest, fingerprint};
 use super::guards::{self, Guard, Refusal};
-use super::operations;
 use super::people::People;
+use super::{due, operations};
 use crate::model::{GroupId, MemberId, Membership, Observed};
 
 /// The format version that this program writes and reads.
@@ -108,7 +108,7 @@ impl Plan {
                 return Err(SavedPlanError::Edited("a group's operations do not match its changes"));
             }
         }
-        if self.digest != digest::digest(self.account_id, &self.groups) {
+        if self.digest != digest::digest(self.account_id, &self.groups, &self.left_out) {
             return Err(SavedPlanError::Edited("its digest does not match its changes"));
         }
         if self.summary != self.counted() {
@@ -128,6 +128,8 @@ impl Plan {
             group.changes.retain(|change| members.contains_key(&change.member.id) == (change.action == Action::Remove));
             group.fingerprint = fingerprint(members.keys());
             group.observed = Arc::clone(members);
+            let is_made = |change: &Change| members.contains_key(&change.member.id) == (change.action == Action::Add);
+            left.left_out.retain(|left_out| left_out.group != group.name || !is_made(&left_out.change));
         }
         operations::decide(&mut left.groups, left.due);
         left.judged_anew()
@@ -154,6 +156,9 @@ impl Plan {
             }
         }
         guards::sort(&mut self);
+        if self.due {
+            due::leave_out_refused(&mut self);
+        }
         self.recount();
         self
     }

@@ -418,7 +418,10 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
     }
     if !report.has_nothing_left() {
-        lines.push("Resolve the problems above, then run `convoke apply` again.".into());
+        lines.push(match report.is_continued_by_itself() {
+            true => "The next run makes the rest.".into(),
+            false => "Resolve the problems above, then run `convoke apply` again.".into(),
+        });
     }
     lines
 }
@@ -449,6 +452,7 @@ fn headline(report: &Report) -> String {
         (false, false) if only_blocked && !report.may_have_changed => {
             return "Nothing was changed: all that is left is blocked.".into();
         }
+        (false, false) if !report.wrote && !report.left_out.is_empty() => return "Nothing was changed.".into(),
         (true, true) => "Applied",
         (false, true) => "Applied in part",
         (false, false) => "Not applied",

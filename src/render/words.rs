@@ -168,7 +168,7 @@ pub const fn no_difference(plan: &Plan) -> &'static str {
 pub fn summary(plan: &Plan) -> Vec<String> {
     let summary = plan.summary;
     let mut lines = Vec::new();
-    if !plan.has_planned_differences() && plan.blocked.is_empty() {
+    if !plan.has_planned_differences() && plan.blocked.is_empty() && !plan.is_partial() {
         let in_sync = counted(plan.groups_in_sync(), "group");
         let none = if plan.due { "No changes are due" } else { "No changes" };
         lines.push(format!("{none}. {in_sync} in sync."));

@@ -36,6 +36,7 @@ mod dependencies;
 mod doctor;
 mod drift;
 mod drift_figures;
+mod due;
 mod edit;
 mod examples;
 mod exclusion;

@@ -84,7 +84,7 @@ fn due_never_replaces_a_set() {
     let account = AccountBuilder::default().group("G", 100..120);
     let members: String =
         (100..110).map(|n| format!("      - {{email: p{n}@example.com, until: 2026-06-01}}\n")).collect();
-    let files = format!("settings:\n  limits: {{group_removals: 100%}}\ngroups:\n  G:\n    members:\n{members}");
+    let files = format!("settings:\n  limits: {{total_removals: 100%}}\ngroups:\n  G:\n    members:\n{members}");
     let plan = due(&account, &files);
     assert_eq!(operations(&plan, "G"), [("DELETE", 1); 10]);
     assert!(Plan::parse(&serde_json::to_vec(&plan.sealed()).unwrap()).is_ok(), "a saved plan keeps its operations");

@@ -1,0 +1,109 @@
+//! Plans of `--due`: each group stands alone. What a guard refuses is left out, and the rest is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind, Plan};
+use super::guards::{self, Guard};
+use super::operations;
+use crate::model::{GroupId, MemberId};
+
+/// Leaves out the removals that the guards refuse, and those beyond the number that one run makes. The digest stays,
+/// because it covers everything that is due.
+pub(super) fn leave_out_refused(plan: &mut Plan) {
+    let mut left = Vec::new();
+    for refusal in std::mem::take(&mut plan.refusals) {
+        let concerns = |change: &Change| match refusal.guard {
+            Guard::PinnedName => true,
+            Guard::Protected | Guard::Oneself => refusal.concerns.contains(&change.member.id),
+            // `min_members` and `allow_empty` allow some of the removals, and are asked below. The others are not asked.
+            _ => false,
+        };
+        let groups = plan.groups.iter_mut();
+        for group in groups.filter(|group| refusal.group.as_ref().is_none_or(|name| *name == group.name)) {
+            left.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), |change| {
+                change.action == Action::Remove && concerns(change)
+            }));
+        }
+    }
+    keep_guards(&mut plan.groups, &mut left);
+    left.extend(beyond_cap(plan));
+    // A join waits for a removal from a group that excludes it. Without the join, its own group has fewer members.
+    while leave_out_waiting(&mut plan.groups, &mut left) {
+        keep_guards(&mut plan.groups, &mut left);
+    }
+    let waiting: BTreeSet<MemberId> = plan
+        .groups
+        .iter()
+        .flat_map(GroupPlan::additions)
+        .filter(|it| !it.after.is_empty())
+        .map(|it| it.member.id)
+        .collect();
+    plan.exchanges.retain(|member| waiting.contains(member));
+    plan.left_out.extend(left);
+    plan.left_out.sort_by_cached_key(|it| (it.kind, it.group.clone(), by_end(&it.change)));
+    operations::decide(&mut plan.groups, plan.due);
+}
+
+/// Plans the removals again that were left out only because one run makes no more.
+pub(super) fn lift_cap(plan: &mut Plan) {
+    let all = std::mem::take(&mut plan.left_out);
+    let (capped, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|left_out| left_out.kind == LeftOutKind::Cap);
+    plan.left_out = left;
+    for LeftOut { group, change, .. } in capped {
+        if let Some(group) = plan.groups.iter_mut().find(|planned| planned.name == group) {
+            group.barred.insert(change.member.id);
+            group.changes.push(change);
+        }
+    }
+    operations::decide(&mut plan.groups, plan.due);
+}
+
+/// The order in which removals are made: the earliest end first, then by address.
+fn by_end(change: &Change) -> impl Ord + use<> {
+    (change.expired, change.member.email.clone(), change.member.id)
+}
+
+/// As many removals of each group as `min_members` and `allow_empty` allow.
+fn keep_guards(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) {
+    for group in groups {
+        while let Some(refusal) = guards::too_few(group) {
+            let Some(last) = group.removals().max_by_key(|change| by_end(change)).map(|change| change.member.id) else {
+                break;
+            };
+            left.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), |change| change.member.id == last));
+        }
+    }
+}
+
+/// The removals beyond those that one run makes.
+fn beyond_cap(plan: &mut Plan) -> Vec<LeftOut> {
+    let allowed = usize::try_from(plan.guards.removals_allowed()).unwrap_or(usize::MAX);
+    let removals = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
+    let mut all: Vec<_> =
+        removals.map(|(group, change)| (by_end(change), group.name.clone(), group.id, change.member.id)).collect();
+    all.sort();
+    let mut beyond: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
+    for (.., group, member) in all.into_iter().skip(allowed) {
+        beyond.entry(group).or_default().insert(member);
+    }
+    let reason = guards::cap(&plan.guards);
+    let groups = plan.groups.iter_mut().filter_map(|group| Some((beyond.get(&group.id)?, group)));
+    let taken = groups.flat_map(|(members, group)| {
+        group.leave_out(LeftOutKind::Cap, &reason, |change| members.contains(&change.member.id))
+    });
+    taken.collect()
+}
+
+/// Leaves out each join that waits for a removal that is not made. Returns whether there was one.
+fn leave_out_waiting(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) -> bool {
+    let leaving: BTreeSet<(GroupId, MemberId)> =
+        groups.iter().flat_map(|group| group.removals().map(|change| (group.id, change.member.id))).collect();
+    let before = left.len();
+    for group in groups {
+        let reason = "the member stays in a group that excludes this one";
+        left.extend(group.leave_out(LeftOutKind::Guard, reason, |change| {
+            change.after.iter().any(|other| !leaving.contains(&(other.id, change.member.id)))
+        }));
+    }
+    left.len() > before
+}
