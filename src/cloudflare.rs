@@ -1,6 +1,7 @@
 //! The part of Cloudflare's API that manages the members of user groups. Only this module uses HTTP.
 //!
-//! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists. `call` sends one
+//! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists, and
+//! `search` finds members without reading a complete one. `call` sends one
 //! request until it is answered or given up; `retry` decides whether to repeat it, and `pacer` when the next request may
 //! be sent. `answer` says what an answer means, `http` is one exchange, and `wire` describes the JSON.
 
@@ -13,6 +14,7 @@ mod http;
 mod listing;
 mod pacer;
 mod retry;
+mod search;
 mod wire;
 
 #[cfg(test)]
@@ -23,4 +25,5 @@ pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
 pub use pacer::{Wait, WaitReason, Waits};
+pub use search::MemberSearch;
 pub use wire::{ApiOperation, AuditCursor, AuditEntry, AuditPage, RawAnswer, account_info};

@@ -4,26 +4,48 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
-use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::{Desired, GroupId, GroupName, GroupRef, Membership, Observed, Sharing, TokenUser};
+use crate::cloudflare::{ApiError, ApiErrorKind, Client, MemberSearch};
+use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef, Sharing, TokenUser};
 use crate::plan::{self, Needs, Plan, Policy};
 
-/// Reads the list of groups and the members of every planned group.
+/// Reads the list of groups and the members of every planned group, and plans. The look-up of `newcomers`, who are
+/// probably in none of these groups, begins meanwhile.
 ///
 /// If the API refuses to list a group's members, the group is recorded as unreadable, and the others are read.
 ///
 /// # Errors
 ///
 /// If anything cannot be read completely, for a temporary reason or one that concerns more than one group.
-pub async fn read(client: &Client, desired: &Desired, policy: &Policy) -> Result<Observed, ApiError> {
-    let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let located = plan::locate_groups(desired, &current, |name| policy.covers(name));
-    let wanted: BTreeSet<GroupId> = located.into_values().filter_map(Result::ok).collect();
-    read_members(client, &mut current, &wanted).await?;
-    Ok(current)
+pub async fn read(
+    client: &Client,
+    desired: &Desired,
+    policy: &Policy,
+    time: Timestamp,
+    newcomers: &BTreeSet<Email>,
+) -> Result<(Observed, Plan), ApiError> {
+    let mut search = client.member_search();
+    let groups = async {
+        let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
+        let located = plan::locate_groups(desired, &current, |name| policy.covers(name));
+        let wanted: BTreeSet<GroupId> = located.into_values().filter_map(Result::ok).collect();
+        read_members(client, &mut current, &wanted).await?;
+        Ok(current)
+    };
+    // As many rounds of requests as the groups take. Who is in one of them after all is not looked for any further.
+    let first_rounds = async {
+        if !newcomers.is_empty() {
+            search.advance(newcomers).await;
+            search.advance(newcomers).await;
+        }
+    };
+    let (current, ()) = join(groups, first_rounds).await;
+    let mut current = current?;
+    let make = |current: &Observed| plan::plan(desired, current, policy, time);
+    let plan = resolve_by(&mut search, client, &mut current, policy.accept_self, make).await?;
+    Ok((current, plan))
 }
 
 /// Plans, and looks up people among the account's members if no group lists them.
@@ -53,6 +75,16 @@ pub async fn resolve(
     accept_self: bool,
     make: impl Fn(&Observed) -> Plan,
 ) -> Result<Plan, ApiError> {
+    resolve_by(&mut client.member_search(), client, current, accept_self, make).await
+}
+
+async fn resolve_by(
+    search: &mut MemberSearch,
+    client: &Client,
+    current: &mut Observed,
+    accept_self: bool,
+    make: impl Fn(&Observed) -> Plan,
+) -> Result<Plan, ApiError> {
     let mut plan = make(current);
     // Each round reads what the previous one asked for. Nothing is read twice.
     loop {
@@ -60,7 +92,7 @@ pub async fn resolve(
         if needs.is_empty() {
             return Ok(plan);
         }
-        look_for(client, current, needs).await?;
+        look_for(search, client, current, needs).await?;
         plan = make(current);
     }
 }
@@ -87,16 +119,36 @@ async fn token_user(client: &Client) -> Result<TokenUser, ApiError> {
     Ok(client.token_owner().await?.map_or(TokenUser::Nobody, TokenUser::Known))
 }
 
-async fn look_for(client: &Client, current: &mut Observed, needs: Needs) -> Result<(), ApiError> {
-    let Needs { people, groups, token_user: ask_user } = needs;
+async fn look_for(
+    search: &mut MemberSearch,
+    client: &Client,
+    current: &mut Observed,
+    needs: Needs,
+) -> Result<(), ApiError> {
+    let Needs { people, everybody, groups, token_user: ask_user } = needs;
     if ask_user {
         current.token_user = token_user(client).await?;
     }
     read_members(client, current, &groups).await?;
-    if people {
-        everybody(client, current).await?;
-    }
+    let (people, everybody) = search.find(&people, everybody).await?;
+    current.people.extend(people);
+    current.knows_everybody |= everybody;
     Ok(())
+}
+
+/// Looks up an address or id among the account's members, unless they were all read.
+///
+/// # Errors
+///
+/// If what is needed cannot be read completely.
+pub async fn look_up(client: &Client, current: &mut Observed, person: &PersonRef) -> Result<(), ApiError> {
+    let mut needs = Needs::default();
+    match person {
+        _ if current.knows_everybody => {}
+        PersonRef::Email(email) => needs.people.extend([email.clone()]),
+        PersonRef::Id(_) => needs.everybody = true,
+    }
+    look_for(&mut client.member_search(), client, current, needs).await
 }
 
 /// Reads all members of the account, unless that was done.

@@ -34,7 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 use compare::Compared;
 use people::People;
 
-use crate::model::{AccountId, Desired, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenOwner, TokenUser};
+use crate::model::{AccountId, Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser};
 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
@@ -88,8 +88,10 @@ impl Policy {
 /// What must still be read before a plan can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Whether the account's members are needed, because no group lists a person.
-    pub people: bool,
+    /// Addresses to look up among the account's members, because no group lists them.
+    pub people: BTreeSet<Email>,
+    /// Whether all members of the account are needed, because a person to look up has no known address.
+    pub everybody: bool,
     pub groups: BTreeSet<GroupId>,
     /// Whether to read the user of the token.
     pub token_user: bool,
@@ -210,11 +212,15 @@ impl Plan {
             return needs;
         }
         let people = People::of(current);
-        let found = |user: &TokenOwner| match &user.email {
-            Some(email) => people.knows(&PersonRef::Email(email.clone())),
-            None => people.of_user(&user.user_id).next().is_some(),
-        };
-        needs.people = wanted.into_iter().any(|person| !people.knows(person)) || user.is_some_and(|user| !found(user));
+        let by_email = user.and_then(|user| user.email.clone()).map(PersonRef::Email);
+        needs.everybody =
+            user.is_some_and(|user| user.email.is_none() && people.of_user(&user.user_id).next().is_none());
+        for person in wanted.into_iter().chain(&by_email).filter(|person| !people.knows(person)) {
+            match person {
+                PersonRef::Email(email) => needs.people.extend([email.clone()]),
+                PersonRef::Id(_) => needs.everybody = true,
+            }
+        }
         needs
     }
 

@@ -20,6 +20,7 @@ use super::http::Message;
 use super::listing::Listing;
 use super::pacer::Waits;
 use super::retry::Retry;
+use super::search::MemberSearch;
 use super::wire;
 use super::wire::{ApiOperation, MemberRef, RawAnswer, WriteAnswer};
 use super::wire::{AuditCursor, AuditPage};
@@ -159,11 +160,20 @@ impl Client {
     ///
     /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
+        Ok(self.member_search().find(&BTreeSet::new(), true).await?.0)
+    }
+
+    /// A search among the account's members.
+    #[must_use]
+    pub fn member_search(&self) -> MemberSearch {
+        MemberSearch::new(self.clone())
+    }
+
+    pub(super) fn account_listing(&self) -> Listing<'_, wire::AccountMember> {
         // A fixed order prevents rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
-        let members = Listing::<wire::AccountMember>::new(&self.caller, call, PEOPLE_PER_PAGE).read().await?;
-        Ok(members.into_iter().map(|(id, member)| (id, member.into_person())).collect())
+        Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
     }
 
     /// The newest entries of the audit log between two times, or the page of older entries at `cursor`. Entries can

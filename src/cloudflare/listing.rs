@@ -5,7 +5,7 @@
 //! occur twice, and the number of rows must be the reported one. If no page reports a number, pages are read until
 //! one is empty, and an empty list is read a second time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
@@ -68,6 +68,16 @@ pub(super) enum Broken {
     Endless(String),
 }
 
+impl Broken {
+    /// The error of a page that another reading of the list cannot mend.
+    pub(super) fn final_error(self) -> Option<ApiError> {
+        match self {
+            Self::Page(error) => (error.kind != ApiErrorKind::Malformed || error.lasting).then_some(error),
+            Self::Contradiction(_) | Self::Endless(_) => None,
+        }
+    }
+}
+
 impl From<ApiError> for Broken {
     fn from(error: ApiError) -> Self {
         Self::Page(error)
@@ -79,7 +89,7 @@ pub(super) struct Listing<'a, T> {
     caller: &'a Caller,
     call: Call,
     /// The page size to request for the first page.
-    per_page: u64,
+    pub per_page: u64,
     /// When the first page of the last reading was requested.
     began: Mutex<Option<Instant>>,
     rows: PhantomData<fn() -> T>,
@@ -136,18 +146,29 @@ impl<'a, T: ListRow> Listing<'a, T> {
 
     async fn read_once(&self) -> Result<Pages<T>, Broken> {
         let mut pages = Pages::begin(self.page(1, self.per_page).await?, self.per_page)?;
-        match pages.layout {
-            Some(layout) => self.read_pages(&mut pages, layout).await?,
-            None => self.read_to_the_end(&mut pages).await?,
-        }
-        pages.finish()?;
+        self.read_rest(&mut pages).await?;
         Ok(pages)
     }
 
+    /// Reads the pages that are missing.
+    pub(super) async fn read_rest(&self, pages: &mut Pages<T>) -> Result<(), Broken> {
+        match pages.layout {
+            Some(layout) => self.read_pages(pages, layout).await?,
+            None => self.read_to_the_end(pages).await?,
+        }
+        pages.finish()
+    }
+
+    /// The page size to request: that of the first page, unless the API does not accept such a small size.
+    pub(super) fn size_of(&self, pages: &Pages<T>) -> u64 {
+        let size = pages.layout.map(|layout| layout.page_size);
+        size.filter(|size| *size >= LEAST_PER_PAGE).unwrap_or(self.per_page)
+    }
+
     async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), Broken> {
-        // Pages keep the size of the first one, unless the API does not accept such a small size.
-        let per_page = if layout.page_size < LEAST_PER_PAGE { self.per_page } else { layout.page_size };
-        let mut wanted = 2..=layout.pages;
+        let per_page = self.size_of(pages);
+        let read = pages.numbers.clone();
+        let mut wanted = (2..=layout.pages).filter(|number| !read.contains(number));
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < self.caller.concurrency {
@@ -175,7 +196,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Ok(())
     }
 
-    async fn page(&self, number: u64, per_page: u64) -> Result<ListPage<T>, ApiError> {
+    pub(super) async fn page(&self, number: u64, per_page: u64) -> Result<ListPage<T>, ApiError> {
         let mut call = self.call.clone();
         let mut query = call.message.url.query_pairs_mut();
         query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
@@ -246,6 +267,8 @@ fn contradiction<T>(why: String) -> Result<T, Broken> {
 pub(super) struct Pages<T: ListRow> {
     layout: Option<PageLayout>,
     rows: BTreeMap<T::Id, T>,
+    /// The pages that were read.
+    numbers: BTreeSet<u64>,
     filled: u64,
     /// The page size that the pages reported so far.
     per_page: Option<u64>,
@@ -262,6 +285,7 @@ impl<T: ListRow> Pages<T> {
         let mut pages = Self {
             layout: None,
             rows: BTreeMap::new(),
+            numbers: BTreeSet::new(),
             filled: 0,
             per_page: None,
             total_count: None,
@@ -276,7 +300,7 @@ impl<T: ListRow> Pages<T> {
     }
 
     /// Adds a page that was requested with `asked` rows.
-    fn add(&mut self, number: u64, asked: u64, page: ListPage<T>) -> Result<(), Broken> {
+    pub(super) fn add(&mut self, number: u64, asked: u64, page: ListPage<T>) -> Result<(), Broken> {
         let info = page.info().map_err(Broken::Contradiction)?;
         let rows = page.rows.len() as u64;
         Self::check_alone(&info, number, rows, asked)?;
@@ -307,6 +331,7 @@ impl<T: ListRow> Pages<T> {
             return Err(Broken::Endless(format!("it has more than {MOST_ROWS} rows")));
         }
         self.filled += u64::from(rows > 0);
+        self.numbers.insert(number);
         Ok(())
     }
 
@@ -331,6 +356,19 @@ impl<T: ListRow> Pages<T> {
 
     fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    pub(super) fn row(&self, id: T::Id) -> Option<&T> {
+        self.rows.get(&id)
+    }
+
+    pub(super) fn into_rows(self) -> BTreeMap<T::Id, T> {
+        self.rows
+    }
+
+    /// The number of pages, if the first one reports it.
+    pub(super) fn count(&self) -> Option<u64> {
+        self.layout.map(|layout| layout.pages)
     }
 
     /// Checks what only all pages together can show.

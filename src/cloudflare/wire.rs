@@ -195,7 +195,7 @@ impl From<GroupMember> for Member {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct AccountMember {
     pub id: MemberId,
     #[serde(default, deserialize_with = "email")]
@@ -210,7 +210,7 @@ pub(super) struct AccountMember {
     policies: Value,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct MemberUser {
     id: Option<UserId>,
     email: Option<Email>,
@@ -218,6 +218,14 @@ struct MemberUser {
 }
 
 impl AccountMember {
+    /// The member's only address, as the list is sorted by it.
+    pub(super) fn address(&self) -> Option<&Email> {
+        match (&self.email, &self.user.email) {
+            (Some(email), Some(user)) => (email == user).then_some(user),
+            (email, user) => user.as_ref().or(email.as_ref()),
+        }
+    }
+
     pub(super) fn into_person(self) -> Person {
         let status = self.status();
         // If the two addresses differ only in letter case, the member's own spelling is used.

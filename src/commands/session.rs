@@ -1,8 +1,10 @@
 //! The common part of the commands that call the API: the files, the account, the client and the time.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::environment::ci_run_url;
@@ -13,7 +15,7 @@ use super::{Exit, Failure, Output, files};
 use crate::cli::ConnectionArgs;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config::{self, Source};
-use crate::model::{AccountId, Desired};
+use crate::model::{AccountId, Desired, Email, PersonRef};
 use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base};
 use crate::sandbox::Sandbox;
@@ -142,8 +144,11 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
         base.as_ref().filter(|_| request.options.only_changed).map(|(comparison, _)| comparison.touched.clone());
     let policy = Policy { touched, ..request.policy(connection.account_id) };
     let watching = output.watch(&connection.client, "reading the account");
-    let mut current = observe::read(&connection.client, &desired, &policy).await?;
-    let plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
+    let newcomers = match &base {
+        Some((_, base)) if policy.touched.is_some() => newcomers(base, &desired, &policy, request.time),
+        _ => BTreeSet::new(),
+    };
+    let (mut current, plan) = observe::read(&connection.client, &desired, &policy, request.time, &newcomers).await?;
     drop(watching);
     let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
         observe::everybody(&connection.client, &mut current).await?;
@@ -163,6 +168,21 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     plan.warnings.extend(beside);
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))
+}
+
+/// The addresses that a change adds to groups, and that are therefore probably in none of the groups that are read.
+fn newcomers(base: &Desired, head: &Desired, policy: &Policy, time: Timestamp) -> BTreeSet<Email> {
+    let planned = head.groups.iter().filter(|(name, _)| policy.covers(name));
+    let added = planned.flat_map(|(name, group)| {
+        let before = base.groups.get(name).map(|group| group.members.as_slice()).unwrap_or_default();
+        let known: BTreeSet<&PersonRef> = before.iter().map(|entry| &entry.person).collect();
+        group.members.iter().filter(move |entry| entry.belongs_at(time) && !known.contains(&entry.person))
+    });
+    let email = |person: &PersonRef| match person {
+        PersonRef::Email(email) => Some(email.clone()),
+        PersonRef::Id(_) => None,
+    };
+    added.filter_map(|entry| email(&entry.person)).collect()
 }
 
 /// Reads the files as they were before the change under review, if they are given. Files that cannot be used are only

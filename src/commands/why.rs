@@ -116,9 +116,8 @@ async fn find_person(client: &Client, current: &mut Observed, person: &PersonRef
                 || listed.map(|(_, member)| &member.email).any(|listed| listed.as_ref() == Some(email))
         }
     };
-    if known {
-        return Ok(());
+    if !known {
+        observe::look_up(client, current, person).await?;
     }
-    current.people.extend(client.account_members().await?);
     Ok(())
 }

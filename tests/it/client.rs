@@ -3,4 +3,5 @@
 mod limits;
 mod people;
 mod reading;
+mod searching;
 mod writing;

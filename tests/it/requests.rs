@@ -100,11 +100,27 @@ fn large_account() -> Seed {
 }
 
 #[test]
-fn one_lookup_reads_each_account_page_once() {
+fn one_lookup_bisects_the_account_pages() {
     let world = given(large_account()).groups(&[("Admins", &["p-0000@example.com", "p-1234@example.com"])]);
     world.run("plan").exits(0).says("+ p-1234@example.com");
-    // Only the complete list shows everybody with the address.
-    assert_eq!(counts(&world), BTreeMap::from([(ListGroups, 1), (ListMembers, 1), (ListPeople, 40)]));
+    let counts = counts(&world);
+    assert_eq!((counts[&ListGroups], counts[&ListMembers]), (1, 1));
+    // The logarithm of 40 pages, and the first and the last page.
+    assert!(counts[&ListPeople] <= 6 + 2, "{counts:?}");
+}
+
+#[test]
+fn a_newcomer_costs_at_most_eleven_requests() {
+    let world = given(large_account());
+    world.write("base.yaml", config(&[("Admins", &["p-0000@example.com"])]));
+    for newcomer in ["p-0001", "p-0049", "p-0050", "p-1000", "p-1777", "p-1999"] {
+        let newcomer = format!("{newcomer}@example.com");
+        world.write("convoke.yaml", config(&[("Admins", &["p-0000@example.com", &newcomer])]));
+        world.forget_requests();
+        world.run("plan --base base.yaml --only-changed").exits(0).says(&format!("+ {newcomer}"));
+        let requests: usize = counts(&world).values().sum();
+        assert!(requests <= 11, "{newcomer}: {requests}");
+    }
 }
 
 #[test]

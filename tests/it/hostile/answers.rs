@@ -1,5 +1,6 @@
 //! An API that answers anything. The program removes nobody because of it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -128,9 +129,8 @@ impl Peer {
     /// Plans and applies. Returns the plan, if there is one.
     async fn converge(&self) -> Result<Plan, String> {
         let (client, desired) = (self.client(), desired());
-        let mut current = observe::read(&client, &desired, &policy()).await.map_err(|error| error.to_string())?;
-        let plan = observe::plan(&client, &desired, &mut current, &policy(), Timestamp::UNIX_EPOCH).await;
-        let plan = plan.map_err(|error| error.to_string())?;
+        let read = observe::read(&client, &desired, &policy(), Timestamp::UNIX_EPOCH, &BTreeSet::new()).await;
+        let (_, plan) = read.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let journal = Journal::none();
         let context = Context {

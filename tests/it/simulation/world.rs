@@ -10,7 +10,7 @@ use std::time::Duration;
 use convoke::apply::{self, Context, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
-use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
+use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed, PersonRef};
 use convoke::observe;
 use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
 use convoke::report::Report;
@@ -206,8 +206,14 @@ impl World {
     async fn make_plan(&self, client: &Client) -> Result<Made, ApiError> {
         let desired = self.files.desired();
         let seen = self.account.history().len();
-        let mut current = observe::read(client, &desired, &policy()).await?;
-        let plan = observe::plan(client, &desired, &mut current, &policy(), Timestamp::UNIX_EPOCH).await?;
+        let newcomers =
+            desired.groups.values().flat_map(|group| &group.members).filter_map(|entry| match &entry.person {
+                PersonRef::Email(email) => Some(email.clone()),
+                PersonRef::Id(_) => None,
+            });
+        // Like the look-up for a pull request that adds one person, who may be in a group already.
+        let newcomers = newcomers.take(1).collect();
+        let (_, plan) = observe::read(client, &desired, &policy(), Timestamp::UNIX_EPOCH, &newcomers).await?;
         let bounds = self.bounds(&plan, true);
         Ok(Made { plan, bounds, seen })
     }

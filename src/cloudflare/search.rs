@@ -1,0 +1,306 @@
+//! Finds account members by address without reading all pages of the account's members.
+//!
+//! The list is requested in order of address. Nothing relies on that alone: a search keeps only those orders that fit
+//! every row it has read, and an address counts as found when the rows around it show that nobody else can have it.
+//! Whatever does not fit, changes meanwhile or is not found makes the search read everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+
+use super::answer::ListPage;
+use super::client::Client;
+use super::error::ApiError;
+use super::listing::{Broken, Pages};
+use super::wire::AccountMember;
+use crate::model::{Email, MemberId, Person};
+
+/// The part of an address that a list is sorted by.
+type Order = fn(&Email) -> &str;
+
+/// By the whole address, or by the part before the `@` alone.
+const ORDERS: [Order; 2] = [Email::folded, |email| local_part(email.folded())];
+/// The same, if capital letters come before small ones.
+const BYTE_ORDERS: [Order; 2] = [Email::as_str, |email| local_part(email.as_str())];
+
+fn local_part(address: &str) -> &str {
+    address.split_once('@').map_or(address, |(local, _)| local)
+}
+
+/// A search among the account's members. It keeps the pages that it has read.
+#[derive(Debug)]
+pub struct MemberSearch {
+    client: Client,
+    pages: Option<Pages<AccountMember>>,
+    read: BTreeMap<u64, PageRows>,
+    round: u32,
+    /// Why nothing can be concluded from some of the pages: they contradict each other, or do not show an order.
+    unusable: bool,
+}
+
+#[derive(Debug)]
+struct PageRows {
+    rows: Vec<(Email, MemberId)>,
+    /// The rounds in which the page was read first and last.
+    first: u32,
+    last: u32,
+}
+
+impl PageRows {
+    fn was_same_around(&self, round: u32) -> bool {
+        self.first < round && round < self.last
+    }
+}
+
+enum Step {
+    Read(BTreeSet<u64>),
+    Found,
+    Everything,
+}
+
+impl MemberSearch {
+    pub(super) const fn new(client: Client) -> Self {
+        Self { client, pages: None, read: BTreeMap::new(), round: 0, unusable: false }
+    }
+
+    /// All members with these addresses, and whether these are all members of the account. They are if `everybody` is
+    /// asked for, if an address is not found, and if a search would not save half of the pages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::account_members`].
+    pub async fn find(
+        &mut self,
+        wanted: &BTreeSet<Email>,
+        everybody: bool,
+    ) -> Result<(BTreeMap<MemberId, Person>, bool), ApiError> {
+        if everybody {
+            return Ok((self.everything().await?, true));
+        }
+        loop {
+            match self.step(wanted) {
+                Step::Everything => return Ok((self.everything().await?, true)),
+                Step::Read(numbers) => self.read(numbers).await?,
+                Step::Found => {
+                    let found = self.rows_read().filter(|(email, _)| wanted.contains(email)).map(|(_, id)| *id);
+                    let row = |id| Some((id, self.pages.as_ref()?.row(id)?.clone().into_person()));
+                    return Ok((found.filter_map(row).collect(), false));
+                }
+            }
+        }
+    }
+
+    /// Sends the next requests that a search for these addresses needs, to overlap them with other requests. Errors are
+    /// left to [`Self::find`].
+    pub async fn advance(&mut self, wanted: &BTreeSet<Email>) {
+        if let Step::Read(numbers) = self.step(wanted) {
+            // The search has kept nothing of a page that failed, so it will ask again.
+            let _ = self.read(numbers).await;
+        }
+    }
+
+    /// Reads the pages that are still missing.
+    async fn everything(&mut self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
+        let listing = self.client.account_listing();
+        let rows = match self.pages.take() {
+            None => listing.read().await?,
+            Some(mut pages) => match listing.read_rest(&mut pages).await {
+                Ok(()) => pages.into_rows(),
+                Err(broken) => match broken.final_error() {
+                    Some(error) => return Err(error),
+                    None => listing.read().await?,
+                },
+            },
+        };
+        Ok(rows.into_iter().map(|(id, member)| (id, member.into_person())).collect())
+    }
+
+    async fn read(&mut self, numbers: BTreeSet<u64>) -> Result<(), ApiError> {
+        self.round += 1;
+        if let Err(broken) = self.read_pages(numbers).await {
+            (self.pages, self.unusable) = (None, true);
+            if let Some(error) = broken.final_error() {
+                self.unusable = false;
+                self.read.clear();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_pages(&mut self, numbers: BTreeSet<u64>) -> Result<(), Broken> {
+        let client = self.client.clone();
+        let listing = client.account_listing();
+        let per_page = self.pages.as_ref().map_or(listing.per_page, |pages| listing.size_of(pages));
+        let reading = numbers.into_iter().map(async |number| (number, listing.page(number, per_page).await));
+        for (number, page) in join_all(reading).await {
+            let page = page?;
+            let rows = self.rows(&page)?;
+            match (self.read.get_mut(&number), &mut self.pages) {
+                (Some(known), _) if known.rows == rows => known.last = self.round,
+                (Some(_), _) => return Err(Broken::Contradiction("its pages changed while they were read".to_owned())),
+                (None, Some(pages)) => pages.add(number, per_page, page)?,
+                (None, None) => self.pages = Some(Pages::begin(page, per_page)?),
+            }
+            let (first, last) = (self.round, self.round);
+            self.read.entry(number).or_insert(PageRows { rows, first, last });
+        }
+        Ok(())
+    }
+
+    /// The rows of a page by address. Without a count, or with a row of which the place in the order is not certain, the
+    /// list cannot be searched.
+    fn rows(&mut self, page: &ListPage<AccountMember>) -> Result<Vec<(Email, MemberId)>, Broken> {
+        let counted = page.info().map_err(Broken::Contradiction)?.total_count.is_some();
+        let rows: Vec<_> = page.rows.iter().filter_map(|row| Some((row.address()?.clone(), row.id))).collect();
+        self.unusable |= !counted || rows.len() < page.rows.len();
+        Ok(rows)
+    }
+
+    fn step(&self, wanted: &BTreeSet<Email>) -> Step {
+        if wanted.is_empty() {
+            return Step::Found;
+        }
+        let Some(pages) = self.pages.as_ref().filter(|_| !self.unusable) else {
+            return if self.unusable { Step::Everything } else { Step::Read(BTreeSet::from([1])) };
+        };
+        let count = pages.count().unwrap_or_default();
+        let probes = u64::from(count.max(1).next_power_of_two().ilog2());
+        let cost = (wanted.len() as u64).saturating_mul(probes).saturating_add(2);
+        if cost.saturating_mul(2) > count {
+            return Step::Everything;
+        }
+        if !self.read.contains_key(&count) {
+            return Step::Read(BTreeSet::from([count, count.div_ceil(2)]));
+        }
+        let capitals = self.rows_read().any(|(email, _)| email.as_str() != email.folded());
+        let orders: Vec<Order> = ORDERS.into_iter().filter(|order| self.fits(*order)).collect();
+        // Where capital letters come first, equal addresses can be far apart.
+        if orders.is_empty() || (capitals && BYTE_ORDERS.iter().any(|order| self.fits(*order))) {
+            return Step::Everything;
+        }
+        match self.probes(wanted, &orders) {
+            Step::Read(numbers) if 2 * (self.read.len() + numbers.len()) as u64 > count => Step::Everything,
+            step => step,
+        }
+    }
+
+    fn rows_read(&self) -> impl Iterator<Item = &(Email, MemberId)> {
+        self.read.values().flat_map(|page| &page.rows)
+    }
+
+    fn fits(&self, order: Order) -> bool {
+        self.rows_read().map(|(email, _)| order(email)).is_sorted()
+    }
+
+    /// The next pages to read for these addresses in any of these orders.
+    fn probes(&self, wanted: &BTreeSet<Email>, orders: &[Order]) -> Step {
+        let (mut probes, mut borders) = (BTreeSet::new(), BTreeSet::new());
+        let scale = Scale::of(self.rows_read().map(|(email, _)| email).chain(wanted).map(Email::folded));
+        for email in wanted {
+            let known = probes.len();
+            for order in orders {
+                let key = order(email);
+                // Around the first row with the key, and around the first row after it.
+                let around = [self.around(*order, |row| row < key), self.around(*order, |row| row <= key)];
+                for (lower, upper) in around.into_iter().filter(|(lower, upper)| *upper > lower + 1) {
+                    probes.insert(self.probe(lower, upper, *order, key, &scale));
+                }
+                let [(first, _), (_, last)] = around;
+                if probes.len() == known {
+                    let pages = first.max(1)..=last;
+                    probes.extend(pages.clone().filter(|number| *number < last && !self.read.contains_key(number)));
+                    borders.extend(
+                        pages.filter_map(|number| self.unconfirmed(number, number + 1).filter(|_| number < last)),
+                    );
+                }
+            }
+            if probes.len() == known && self.rows_read().all(|(row, _)| row != email) {
+                return Step::Everything;
+            }
+        }
+        // Between two readings a row can move over the border of two pages. One page must be the same before and after
+        // the other was read.
+        match (probes.is_empty(), borders.is_empty()) {
+            (false, _) => Step::Read(probes),
+            (true, false) => Step::Read(borders),
+            (true, true) => Step::Found,
+        }
+    }
+
+    /// The last page that was read and begins before a place in the order, and the first one that ends behind it. They
+    /// are the same page if it has rows of both sides.
+    fn around(&self, order: Order, is_before: impl Fn(&str) -> bool) -> (u64, u64) {
+        let begins = |(number, page): (&u64, &PageRows)| {
+            page.rows.first().is_some_and(|(row, _)| is_before(order(row))).then_some(*number)
+        };
+        let ends = |(number, page): (&u64, &PageRows)| {
+            page.rows.last().is_some_and(|(row, _)| !is_before(order(row))).then_some(*number)
+        };
+        let lower = self.read.iter().rev().find_map(begins).unwrap_or_default();
+        let after_all = self.read.last_key_value().map_or(1, |(last, _)| last + 1);
+        (lower, self.read.iter().find_map(ends).unwrap_or(after_all))
+    }
+
+    /// Of two neighboring pages the one to read again, unless that was done.
+    fn unconfirmed(&self, lower: u64, upper: u64) -> Option<u64> {
+        let (before, after) = (self.read.get(&lower)?, self.read.get(&upper)?);
+        let confirmed = before.was_same_around(after.last) || after.was_same_around(before.last);
+        (!confirmed).then_some(if before.last <= after.last { lower } else { upper })
+    }
+
+    /// The page between two others where a key should be, but never so far from the middle that the search could take
+    /// more requests than bisection.
+    fn probe(&self, lower: u64, upper: u64, order: Order, key: &str, scale: &Scale) -> u64 {
+        let row = |number: u64, last: bool| {
+            let rows = self.read.get(&number).map(|page| page.rows.as_slice()).unwrap_or_default();
+            if last { rows.last() } else { rows.first() }.map_or("", |(email, _)| order(email))
+        };
+        let (below, above) = (row(lower, true), row(upper, false));
+        if below == key {
+            return lower + 1;
+        }
+        if above == key {
+            return upper - 1;
+        }
+        let between = upper - lower - 1;
+        let reach = (between + 1).next_power_of_two() / 2;
+        let share = scale.share(below, above, key);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of pages")]
+        let guess = lower + 1 + (share * between as f64) as u64;
+        guess.clamp(upper.saturating_sub(reach).max(lower + 1), (lower + reach).min(upper - 1))
+    }
+}
+
+/// The least and the greatest byte at each place of the known addresses. It turns addresses into numbers.
+struct Scale(Vec<(u8, u8)>);
+
+impl Scale {
+    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut ranges: Vec<(u8, u8)> = Vec::new();
+        for text in texts {
+            for (place, byte) in text.bytes().enumerate() {
+                match ranges.get_mut(place) {
+                    Some(range) => *range = (range.0.min(byte), range.1.max(byte)),
+                    None => ranges.push((byte, byte)),
+                }
+            }
+        }
+        Self(ranges)
+    }
+
+    /// Where a text lies between two others, from 0 to 1.
+    fn share(&self, below: &str, above: &str, text: &str) -> f64 {
+        let (below, above, number) = (self.number(below), self.number(above), self.number(text));
+        if above > below { ((number - below) / (above - below)).clamp(0.0, 1.0) } else { 0.5 }
+    }
+
+    fn number(&self, text: &str) -> f64 {
+        let (mut number, mut weight) = (0.0, 1.0);
+        for ((least, greatest), byte) in self.0.iter().zip(text.bytes()) {
+            weight /= f64::from(greatest - least) + 1.0;
+            number += f64::from(byte.saturating_sub(*least)) * weight;
+        }
+        number
+    }
+}
