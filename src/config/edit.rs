@@ -408,6 +408,11 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
                 let origin = rules(group)?.require_reason.clone()?;
                 (origin, breach.problem.message.clone(), "give the reason with `--reason`".into())
             }
+            BreachKey::Domain { group, .. } => {
+                let desired = &context.files.desired;
+                let origin = desired.domains_of(desired.groups.get(group)?)?.origin.clone()?;
+                (origin, breach.problem.message.clone(), breach.problem.help.clone()?)
+            }
             BreachKey::Exclusive { group, other, person } => {
                 let origin = exclusion(group, other).or_else(|| exclusion(other, group))?.origin.clone();
                 let (group, other) = (quoted(group.as_str()), quoted(other.as_str()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::node::{Node, Value};
 use super::problem::quoted;
 use super::reader::{Field, Reader, looks_like_id};
-use crate::model::{Email, EmailError, MemberId, Origin, PersonRef, Position, Protected, Terms, Window, is_invisible};
+use crate::model::{Email, EmailError, MemberId, PersonRef, Position, Terms, Window, is_invisible};
 
 /// The keys of an entry, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
@@ -216,25 +216,40 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads `protected`: emails and ids, with or without their key.
-    pub fn protected(&mut self, items: Vec<Node<'_>>) -> Vec<Protected> {
-        let mut protected: Vec<Protected> = Vec::with_capacity(items.len());
-        let mut seen: HashMap<PersonRef, Position> = HashMap::new();
+    /// Reads `protected` or `owners`: entries without terms.
+    pub fn plain_entries(
+        &mut self,
+        whose: &str,
+        items: Vec<Node<'_>>,
+        read: impl Fn(&mut Self, Node<'_>) -> Option<Who>,
+    ) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(items.len());
         for item in items {
             if self.report.is_full() {
                 break;
             }
             let at = item.at;
-            let Some(person) = self.protected_person(item) else { continue };
-            if let Some(&first) = seen.get(&person) {
-                let message = format!("{person} is listed twice in `protected`");
-                self.refuse_again(at, message, first, "it is first listed here");
-                continue;
-            }
-            seen.insert(person.clone(), at);
-            protected.push(Protected { person, origin: Origin::new(&self.file, at) });
+            entries.extend(read(self, item).map(|who| Entry { who, at, terms: None }));
         }
-        protected
+        self.report_repeated(whose, &entries);
+        entries
+    }
+
+    /// An address, or the name of a roster.
+    pub fn owner(&mut self, node: Node<'_>) -> Option<Who> {
+        match &node.value {
+            Value::Text(text) | Value::Typed(text) if text.contains('@') => self.bare_person(node.at, text),
+            Value::Text(text) | Value::Typed(text) => Some(Who::Roster(text.as_ref().into())),
+            _ => {
+                let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
+                self.refuse(node.at, "an owner must be an address or the name of a roster", help);
+                None
+            }
+        }
+    }
+
+    pub fn protected(&mut self, node: Node<'_>) -> Option<Who> {
+        self.protected_person(node).map(|person| self.numbered(person))
     }
 
     fn protected_person(&mut self, node: Node<'_>) -> Option<PersonRef> {

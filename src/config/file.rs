@@ -8,13 +8,16 @@ use super::node::{self, Node, Value};
 use super::problem::{Lines, Problem, Report, quoted};
 use super::reader::{Field, MODES, Reader, UNMANAGED};
 use super::{LARGEST_FILE, Source};
-use crate::model::{AccountId, DesiredGroup, Exclusion, GroupName, Limits, Origin, Position, Rules, Setting, Settings};
+use crate::model::{
+    AccountId, DesiredGroup, Email, Exclusion, GroupName, Limits, Origin, Position, Protected, Rules, Setting,
+    Settings, is_invisible,
+};
 
 /// The keys of a file, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 5] = ["version", "account_id", "settings", "rosters", "groups"];
-pub(super) const SETTINGS: [&str; 4] = ["limits", "protected", "unmanaged_groups", "direct_access"];
+pub(super) const SETTINGS: [&str; 5] = ["limits", "protected", "unmanaged_groups", "direct_access", "email_domains"];
 pub(super) const LIMITS: [&str; 2] = ["group_removals", "total_removals"];
-pub(super) const GROUP: [&str; 10] = [
+pub(super) const GROUP: [&str; 13] = [
     "id",
     "mode",
     "members",
@@ -24,21 +27,28 @@ pub(super) const GROUP: [&str; 10] = [
     "max_duration",
     "require_reason",
     "exclusive_with",
+    "email_domains",
     "permissions",
+    "description",
+    "owners",
 ];
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Option<(Origin, Settings)>,
-    pub rosters: Vec<DeclaredRoster>,
+    /// The list of `protected` people.
+    pub protected: Option<DeclaredList>,
+    pub rosters: Vec<DeclaredList>,
     pub groups: Vec<DeclaredGroup>,
     /// Whether an unreadable part may declare more rosters or groups.
     pub unread: bool,
 }
 
+/// A roster, the `owners` of a group, or the `protected` people.
 #[derive(Clone, Debug)]
-pub(super) struct DeclaredRoster {
+pub(super) struct DeclaredList {
+    /// Of owners, the group's.
     pub name: Arc<str>,
     pub origin: Origin,
     pub entries: Vec<Entry>,
@@ -50,6 +60,7 @@ pub(super) struct DeclaredGroup {
     /// Complete except for the members.
     pub group: DesiredGroup,
     pub entries: Vec<Entry>,
+    pub owners: Option<DeclaredList>,
 }
 
 /// Reads a file, and adds its problems to the report.
@@ -113,11 +124,11 @@ impl Reader<'_> {
             Some(version) => self.version(&version),
             None => self.refuse(at, "the file has no `version`", "add the line `version: 1` at the top"),
         }
-        let mut declared = Declared {
-            account_id: self.setting(account_id, Self::id),
-            settings: settings.map(|field| (self.origin(field.key), self.settings(field))),
-            ..Declared::default()
-        };
+        let mut declared = Declared { account_id: self.setting(account_id, Self::id), ..Declared::default() };
+        if let Some(field) = settings {
+            let origin = self.origin(field.key);
+            declared.settings = Some((origin, self.settings(field, &mut declared.protected)));
+        }
         if let Some(field) = rosters {
             match self.mapping("`rosters`", field, "write the rosters below it, or `rosters: {}`") {
                 Some(entries) => declared.rosters = self.rosters(entries),
@@ -133,7 +144,7 @@ impl Reader<'_> {
         declared
     }
 
-    fn rosters(&mut self, entries: Vec<(Node<'_>, Node<'_>)>) -> Vec<DeclaredRoster> {
+    fn rosters(&mut self, entries: Vec<(Node<'_>, Node<'_>)>) -> Vec<DeclaredList> {
         let mut rosters = Vec::with_capacity(entries.len());
         for (key, node) in entries {
             if self.report.is_full() {
@@ -146,7 +157,7 @@ impl Reader<'_> {
             let help = "list its people below it, one per line: `- alice@example.com`; or write `[]`";
             let items = self.sequence(&what, Field { key: at, node }, help).unwrap_or_default();
             let entries = self.entries(&what, items);
-            rosters.push(DeclaredRoster { name: name.as_ref().into(), origin: self.origin(at), entries });
+            rosters.push(DeclaredList { name: name.as_ref().into(), origin: self.origin(at), entries });
         }
         rosters
     }
@@ -165,24 +176,31 @@ impl Reader<'_> {
         groups
     }
 
-    fn settings(&mut self, field: Field<'_>) -> Settings {
+    fn settings(&mut self, field: Field<'_>, protected_list: &mut Option<DeclaredList>) -> Settings {
         let mut settings = Settings::default();
         let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or remove it") else {
             return settings;
         };
-        let [limits, protected, unmanaged_groups, direct_access] = self.fields("`settings`", entries, SETTINGS);
+        let [limits, protected, unmanaged_groups, direct_access, email_domains] =
+            self.fields("`settings`", entries, SETTINGS);
         if let Some(field) = limits {
             settings.limits = self.limits(field);
         }
         if let Some(field) = protected {
+            let origin = self.origin(field.key);
             let people = self.sequence("`protected`", field, "write `protected: []` for nobody").unwrap_or_default();
-            settings.protected = self.protected(people);
+            let entries = self.plain_entries("`protected`", people, Self::protected);
+            let person = |entry: &Entry| Some((entry.person()?.clone(), self.origin(entry.at)));
+            let people = entries.iter().filter_map(person);
+            settings.protected = people.map(|(person, origin)| Protected { person, origin }).collect();
+            *protected_list = Some(DeclaredList { name: "protected".into(), origin, entries });
         }
         let unmanaged_groups =
             self.setting(unmanaged_groups, |reader, field| reader.choice("unmanaged_groups", field, &UNMANAGED));
         let direct_access = direct_access
             .and_then(|field| self.choice("direct_access", &field, &[("ignore", false), ("report", true)]));
         settings.reports_direct_access = direct_access.unwrap_or_default();
+        settings.email_domains = email_domains.map(|field| self.domains(field));
         Settings { unmanaged_groups: unmanaged_groups.unwrap_or(settings.unmanaged_groups), ..settings }
     }
 
@@ -216,28 +234,22 @@ impl Reader<'_> {
             max_duration,
             require_reason,
             exclusive_with,
+            email_domains,
             permissions,
+            description,
+            owners,
         ] = self.fields(&what, entries.unwrap_or_default(), GROUP);
         let members_at = members.as_ref().map_or(at, |field| field.key);
         let pin = self.setting(id, Self::id);
         let mode = mode.and_then(|field| self.choice("mode", &field, &MODES)).unwrap_or_default();
-        let entries = match members {
-            Some(field) => {
-                let help = "list the people below it, one per line, or write `members: []`";
-                let items = self.sequence("`members`", field, help).unwrap_or_default();
-                self.entries(&what, items)
-            }
-            None => {
-                if is_mapping {
-                    self.refuse(
-                        at,
-                        format!("{what} has no `members`"),
-                        "add `members: []` if the group has no members",
-                    );
-                }
-                Vec::new()
-            }
-        };
+        if members.is_none() && is_mapping {
+            let help = "add `members: []` if the group has no members";
+            self.refuse(at, format!("{what} has no `members`"), help);
+        }
+        let help = "list the people below it, one per line, or write `members: []`";
+        let items = members.and_then(|field| self.sequence("`members`", field, help)).unwrap_or_default();
+        let entries = self.entries(&what, items);
+        let owners = owners.map(|field| self.owners(name, field));
         let group = DesiredGroup {
             origin: self.origin(at),
             pin,
@@ -250,13 +262,19 @@ impl Reader<'_> {
                 .setting(allow_empty, |reader, field| reader.boolean("allow_empty", field))
                 .unwrap_or(Setting::preset(false)),
             group_removals: self.setting(group_removals, |reader, field| reader.limit("group_removals", field)),
-            rules: self.rules(name, [max_duration, require_reason, exclusive_with]),
+            rules: self.rules(name, [max_duration, require_reason, exclusive_with, email_domains]),
             permissions: permissions.map(|field| self.permissions(field)),
+            description: description.and_then(|field| self.description(&field)),
+            owners: owners.iter().flat_map(|list| &list.entries).map(|entry| self.owner_of(entry)).collect(),
         };
-        DeclaredGroup { name: name.into(), group, entries }
+        DeclaredGroup { name: name.into(), group, entries, owners }
     }
 
-    fn rules(&mut self, name: &str, [max_duration, require_reason, exclusive_with]: [Option<Field<'_>>; 3]) -> Rules {
+    fn rules(
+        &mut self,
+        name: &str,
+        [max_duration, require_reason, exclusive_with, email_domains]: [Option<Field<'_>>; 4],
+    ) -> Rules {
         Rules {
             max_duration: self.setting(max_duration, |reader, field| reader.period("max_duration", field)),
             require_reason: self
@@ -264,7 +282,46 @@ impl Reader<'_> {
                 .filter(|required| required.value)
                 .and_then(|required| required.origin),
             exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
+            email_domains: email_domains.map(|field| self.domains(field)),
         }
+    }
+
+    fn owners(&mut self, group: &str, field: Field<'_>) -> DeclaredList {
+        let origin = self.origin(field.key);
+        let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
+        let items = self.sequence("`owners`", field, help).unwrap_or_default();
+        let entries = self.plain_entries(&format!("`owners` of group {}", quoted(group)), items, Self::owner);
+        DeclaredList { name: group.into(), origin, entries }
+    }
+
+    fn owner_of(&self, entry: &Entry) -> Setting<String> {
+        let value = entry.roster().map_or_else(|| entry.who.to_string(), str::to_owned);
+        Setting { value, origin: Some(self.origin(entry.at)) }
+    }
+
+    fn description(&mut self, field: &Field<'_>) -> Option<String> {
+        let help = "write one short line";
+        let text = self.text("`description`", field, help)?.trim().to_owned();
+        if text.chars().any(is_invisible) {
+            self.refuse(field.node.at, "`description` has several lines, or characters that cannot be seen", help);
+        }
+        Some(text)
+    }
+
+    /// Reads `email_domains`, in the form in which domains are compared.
+    fn domains(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
+        let key = field.key;
+        let help = "list domains without the \"@\": `email_domains: [example.com]`";
+        let mut domains = Vec::new();
+        for node in self.sequence("`email_domains`", field, help).unwrap_or_default() {
+            let (at, item) = (node.at, Field { key, node });
+            let Some(text) = self.text("a domain", &item, help) else { continue };
+            match Email::declared(&format!("x@{text}")) {
+                Ok(email) => domains.push(email.domain().into_owned()),
+                Err(_) => self.refuse(at, format!("{} is not a domain", quoted(text)), help),
+            }
+        }
+        Setting { value: domains, origin: Some(self.origin(key)) }
     }
 
     fn permissions(&mut self, field: Field<'_>) -> Setting<Vec<String>> {

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 
 use super::entry::{Entry, Who};
-use super::file::{Declared, DeclaredGroup, DeclaredRoster};
+use super::file::{Declared, DeclaredGroup, DeclaredList};
 use super::problem::{Problem, Report, nearest, quoted, shortened};
 use crate::model::{
     AccountId, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterEntry, RosterUse, Setting,
@@ -39,8 +39,9 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     report.explain_rosters(|name| rosters.contains(name));
     if all_known {
         check_exclusions(&groups, report);
-        let lists = groups.values().map(|declared| (&declared.group.origin, declared.entries.as_slice()));
-        rosters.check_names(lists, report);
+        let members = groups.values().map(|declared| (&declared.group.origin, declared.entries.as_slice()));
+        let owners = groups.values().filter_map(|declared| declared.owners.as_ref());
+        rosters.check_names(members.chain(owners.map(|list| (&list.origin, list.entries.as_slice()))), report);
     }
     let sizes = rosters.measure(report);
     sizes.check_total(groups.values(), report);
@@ -52,7 +53,9 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     };
     // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
-        desired.unused_rosters = rosters.unused(groups.values().map(|declared| declared.entries.as_slice()));
+        let owners = groups.values().filter_map(|declared| declared.owners.as_ref());
+        let lists = groups.values().map(|declared| &declared.entries).chain(owners.map(|list| &list.entries));
+        desired.unused_rosters = rosters.unused(lists.map(Vec::as_slice));
         let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
             rosters.expand(&mut group, &entries);
             (name, group)
@@ -145,11 +148,11 @@ impl NameSearch {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredRoster>);
+pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredList>);
 
 impl Rosters {
     /// Adds a roster, and reports a duplicate name.
-    pub fn declare(&mut self, roster: DeclaredRoster, report: &mut Report) {
+    pub fn declare(&mut self, roster: DeclaredList, report: &mut Report) {
         match self.0.entry(Arc::clone(&roster.name)) {
             Slot::Vacant(slot) => {
                 slot.insert(roster);
@@ -243,8 +246,7 @@ impl Rosters {
 
     /// The rosters that these groups' lists do not use, directly or through other rosters.
     pub fn unused<'l>(&'l self, lists: impl Iterator<Item = &'l [Entry]>) -> BTreeMap<Arc<str>, Origin> {
-        let mut unused: BTreeMap<&str, &DeclaredRoster> =
-            self.0.iter().map(|(name, roster)| (&**name, roster)).collect();
+        let mut unused: BTreeMap<&str, &DeclaredList> = self.0.iter().map(|(name, roster)| (&**name, roster)).collect();
         let mut waiting: Vec<&str> = lists.flat_map(uses).map(|(name, _)| name).collect();
         while let Some(name) = waiting.pop() {
             if let Some(roster) = unused.remove(name) {
@@ -272,7 +274,7 @@ impl Sizes<'_> {
     /// Reports the first group that exceeds the maximum number of memberships.
     pub fn check_total<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
         let mut total: u64 = 0;
-        for DeclaredGroup { name, group, entries } in groups {
+        for DeclaredGroup { name, group, entries, .. } in groups {
             total = total.saturating_add(self.steps(entries));
             if total > MOST_MEMBERSHIPS {
                 let name = quoted(name.as_str());
@@ -302,7 +304,7 @@ struct Survey<'n, 'r> {
 
 impl<'n> Survey<'n, '_> {
     /// Measures a roster once. [`DEEPEST`] limits the recursion.
-    fn visit(&mut self, roster: &'n DeclaredRoster, used: &Origin) -> Size {
+    fn visit(&mut self, roster: &'n DeclaredList, used: &Origin) -> Size {
         if let Some(size) = self.sizes.0.get(&*roster.name) {
             return *size;
         }

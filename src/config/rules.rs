@@ -1,5 +1,5 @@
-//! Checks the rules of groups for the entries that declare their members: `max_duration`, `require_reason` and
-//! `exclusive_with`.
+//! Checks the rules of groups for the entries that declare their members: `max_duration`, `require_reason`,
+//! `exclusive_with` and `email_domains`.
 //!
 //! The check is separate from reading, because it needs a time: an entry without `from` begins now, and an ended
 //! entry does not break an exclusion. Addresses cannot be compared with ids offline; `plan::exclusive` does that.
@@ -29,6 +29,7 @@ pub enum BreachKey {
     MissingReason { group: GroupName, person: PersonRef },
     MissingRosterReason { group: GroupName, roster: Arc<str> },
     Exclusive { group: GroupName, other: GroupName, person: PersonRef },
+    Domain { group: GroupName, person: PersonRef },
 }
 
 /// Reports every breach as a problem of the files, with its source line.
@@ -54,7 +55,11 @@ pub fn breaches(desired: &Desired, time: Timestamp) -> impl Iterator<Item = Brea
             .iter()
             .flat_map(move |rule| group.members.iter().filter_map(move |entry| too_long(name, rule, entry, time)));
         let missing = group.rules.require_reason.iter().flat_map(move |rule| missing_reasons(name, group, rule));
-        too_long.chain(missing)
+        let domains = desired.domains_of(group).into_iter();
+        let foreign = domains.flat_map(move |rule| {
+            group.members.iter().filter_map(move |entry| foreign_domain(name, rule, entry, time))
+        });
+        too_long.chain(missing).chain(foreign)
     });
     // The exclusions are sorted only if they are needed.
     let exclusive = std::iter::once_with(move || Exclusions::of(desired).breaches(time)).flatten();
@@ -95,6 +100,29 @@ fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, tim
         None => problem,
     };
     Some(Breach { key: BreachKey::MaxDuration { group: name.clone(), person: person.clone() }, problem })
+}
+
+/// The breach of an entry that has not ended, and has an address of another domain.
+fn foreign_domain(
+    name: &GroupName,
+    rule: &Setting<Vec<String>>,
+    entry: &DesiredMember,
+    time: Timestamp,
+) -> Option<Breach> {
+    let PersonRef::Email(email) = &entry.person else { return None };
+    let domain = email.domain();
+    if rule.value.iter().any(|allowed| *allowed == domain) || entry.until().is_some_and(|until| until <= time) {
+        return None;
+    }
+    let (whose, allowed) = (quoted(name.as_str()), rule.value.join(", "));
+    let message = format!("{email} is not allowed in group {whose}: its `email_domains` are {allowed}");
+    let help = format!("use an address of one of these domains, or add {domain} to `email_domains`");
+    let problem = with_rosters(Problem::at(&entry.origin, message).help(help), name, entry);
+    let problem = match &rule.origin {
+        Some(origin) => problem.related(origin.clone(), "`email_domains` is set here"),
+        None => problem,
+    };
+    Some(Breach { key: BreachKey::Domain { group: name.clone(), person: entry.person.clone() }, problem })
 }
 
 /// The end of an entry for `max_duration`. A date itself is not counted, so thirty days from now is the date thirty

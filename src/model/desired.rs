@@ -38,6 +38,15 @@ impl Desired {
     }
 }
 
+impl Desired {
+    /// The domains that addresses may have in a group, unless they may have any.
+    #[must_use]
+    pub fn domains_of<'d>(&'d self, group: &'d DesiredGroup) -> Option<&'d Setting<Vec<String>>> {
+        let domains = group.rules.email_domains.as_ref().or(self.settings.email_domains.as_ref());
+        domains.filter(|domains| !domains.value.is_empty())
+    }
+}
+
 /// A value, and the place where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +72,8 @@ pub struct Settings {
     pub unmanaged_groups: Setting<Unmanaged>,
     /// Whether `drift` reports roles and policies that people have beside their groups.
     pub reports_direct_access: bool,
+    /// The domains that addresses may have in groups without a list of their own. None means any.
+    pub email_domains: Option<Setting<Vec<String>>>,
 }
 
 impl Default for Settings {
@@ -72,6 +83,7 @@ impl Default for Settings {
             protected: Vec::new(),
             unmanaged_groups: Setting::preset(Unmanaged::Ignore),
             reports_direct_access: false,
+            email_domains: None,
         }
     }
 }
@@ -209,6 +221,10 @@ pub struct DesiredGroup {
     pub rules: Rules,
     /// What membership gives, if the file pins it: see [`super::Permission::is`].
     pub permissions: Option<Setting<Vec<String>>>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// The addresses, and the names of rosters, of those who decide about the group.
+    pub owners: Vec<Setting<String>>,
 }
 
 /// A `- roster:` entry of a group's own list.
@@ -228,6 +244,8 @@ pub struct Rules {
     pub require_reason: Option<Origin>,
     /// Nobody belongs to this group and to one of these at the same time.
     pub exclusive_with: Vec<Exclusion>,
+    /// The domains that addresses may have here, instead of those of the settings. None, or an empty list, means any.
+    pub email_domains: Option<Setting<Vec<String>>>,
 }
 
 impl Rules {

@@ -1,12 +1,12 @@
 //! Email addresses. They keep their spelling and compare without ASCII case.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::is_invisible;
+use super::unicode::{ascii_domain, is_invisible};
 
 /// The maximum length of an address in the API, in characters.
 const MAX_CHARACTERS: usize = 90;
@@ -50,6 +50,12 @@ impl Email {
     /// The address with its ASCII letters in lower case. Equal addresses have equal values.
     pub fn folded(&self) -> &str {
         self.folded.as_deref().unwrap_or(&self.text)
+    }
+
+    /// The domain in ASCII and lower case.
+    #[must_use]
+    pub fn domain(&self) -> Cow<'_, str> {
+        ascii_domain(self.folded().rsplit_once('@').map_or("", |(_, domain)| domain))
     }
 
     /// Parses an address from a file or the command line. It refuses probable mistakes, such as `alice@example,com`.

@@ -22,12 +22,21 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
+/// A domain in its ASCII form. Domains that have none are composed.
+#[must_use]
+pub fn ascii_domain(domain: &str) -> Cow<'_, str> {
+    match idna::domain_to_ascii(domain) {
+        _ if domain.is_ascii() => domain.into(),
+        Ok(ascii) => ascii.into(),
+        Err(_) => composed(domain),
+    }
+}
+
 /// An address in the form in which typos are measured: composed, and the domain in ASCII. Other texts are composed.
 pub fn comparable(text: &str) -> Cow<'_, str> {
-    let ascii = |domain: &str| idna::domain_to_ascii(domain).unwrap_or_else(|_| composed(domain).into_owned());
     match text.rsplit_once('@') {
         _ if text.is_ascii() => text.into(),
-        Some((local, domain)) => format!("{}@{}", composed(local), ascii(domain)).into(),
+        Some((local, domain)) => format!("{}@{}", composed(local), ascii_domain(domain)).into(),
         None => composed(text),
     }
 }

@@ -127,10 +127,13 @@ fn group_settings(
         allows_more(&limit(base, old), &limit(head, new))
     });
     // Another pin may let the group give more, so every change of one needs a look.
-    let pins = |group: &DesiredGroup| {
-        group.permissions.as_ref().map(|pins| Setting { value: pins.value.join(", "), origin: pins.origin.clone() })
-    };
+    let pins = |group: &DesiredGroup| joined(group.permissions.as_ref());
     changes.set_optional("permissions", pins(old).as_ref(), pins(new).as_ref(), |old, _| old.is_some());
+    let domains = |desired: &Desired, group: &DesiredGroup| joined(desired.domains_of(group));
+    changes.set_optional("email_domains", domains(base, old).as_ref(), domains(head, new).as_ref(), |old, new| {
+        let (Some(old), Some(new)) = (old, new) else { return new.is_none() };
+        new.split(", ").any(|domain| old.split(", ").all(|allowed| allowed != domain))
+    });
     let (old_rules, new_rules) = (&old.rules, &new.rules);
     changes.set_optional(
         "max_duration",
@@ -154,6 +157,10 @@ fn group_settings(
     };
     changes.entries("exclusive_with", &excluded(old), &excluded(new), named_there);
     changes.list
+}
+
+fn joined(list: Option<&Setting<Vec<String>>>) -> Option<Setting<String>> {
+    list.map(|list| Setting { value: list.value.join(", "), origin: list.origin.clone() })
 }
 
 const fn strictness(mode: Mode) -> u8 {

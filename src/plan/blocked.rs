@@ -79,6 +79,8 @@ pub enum BlockedReason {
         /// Given, but not pinned.
         gained: Vec<String>,
     },
+    /// The address of the member with this id is at none of the allowed domains.
+    Domain { email: Email, allowed: Vec<String> },
     /// The person is declared in a group that excludes this one. One group names the person by id, the other by
     /// address.
     Exclusive {
@@ -144,6 +146,9 @@ impl fmt::Display for BlockedReason {
             Self::UnreadableGroup { cause } => write!(f, "its members cannot be read: {cause}"),
             Self::Permissions { lost, gained } => {
                 write!(f, "not added, because the group {}", changed_permissions(lost, gained))
+            }
+            Self::Domain { email, allowed } => {
+                write!(f, "the address {email} is at none of the `email_domains`: {}", allowed.join(", "))
             }
             Self::Exclusive { group, origin, present: false } => {
                 let group = group.as_str();

@@ -13,8 +13,8 @@ use super::located::Located;
 use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed, Origin,
-    PersonRef, composed,
+    Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed,
+    Origin, PersonRef, composed,
 };
 
 /// The maximum number of suggestions for an unknown entry.
@@ -126,9 +126,12 @@ impl<'p> Comparison<'p, '_> {
             }
             return;
         };
-        let (missing, leaving) = differ(self.people.members(id), &members);
+        let (mut missing, leaving) = differ(self.people.members(id), &members);
+        let foreign = self.foreign(group, &members);
+        missing.retain(|(index, _)| !foreign.contains_key(index));
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
+        unresolved.extend(foreign.values().cloned());
         // Only entries in force hold removals, so ended ones join the blocked entries afterwards.
         let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
         if group.mode == Mode::Additive {
@@ -147,6 +150,7 @@ impl<'p> Comparison<'p, '_> {
         };
         let partial = group.mode == Mode::Additive || self.due;
         let required = members.iter().filter(|(_, entry)| !self.due || entry.from().is_some());
+        let required = required.filter(|(index, _)| !foreign.contains_key(index));
         let mut planned = GroupPlan {
             changes: differences,
             held,
@@ -160,6 +164,23 @@ impl<'p> Comparison<'p, '_> {
             .left_out
             .extend(planned.leave_out(LeftOutKind::Drift, reason, |change| late.contains(&change.member.id)));
         self.compared.groups.push(planned);
+    }
+
+    /// The entries by id of members without an address at an allowed domain. They never join; who is present stays.
+    fn foreign(
+        &self,
+        group: &DesiredGroup,
+        members: &[Belonging<'p>],
+    ) -> BTreeMap<PersonIndex, (&'p DesiredMember, BlockedReason)> {
+        let Some(rule) = self.desired.domains_of(group) else { return BTreeMap::new() };
+        let by_id = members.iter().filter(|(_, entry)| matches!(entry.person, PersonRef::Id(_)));
+        let foreign = by_id.filter_map(|(index, entry)| {
+            let email = self.people.emails(*index).next()?.clone();
+            let is_allowed = |email: &Email| rule.value.iter().any(|domain| *domain == email.domain());
+            let reason = BlockedReason::Domain { email, allowed: rule.value.clone() };
+            (!self.people.emails(*index).any(is_allowed)).then_some((*index, (*entry, reason)))
+        });
+        foreign.collect()
     }
 
     /// The differences to plan; those who should have joined long ago; and whether others are left out because only

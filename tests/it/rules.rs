@@ -91,3 +91,64 @@ fn why_reports_what_the_plan_blocks() {
     }
     assert_eq!(world.run("why alice@example.com --format json").exits(0).json()["status"], "in_sync");
 }
+
+const DOMAINS: &str = "\
+version: 1
+settings:
+  email_domains: [example.com, b\u{fc}cher.example]
+rosters:
+  agency: [fay@agency.example]
+groups:
+  Staff:
+    members:
+      - ann@Example.com
+      - zoe@xn--bcher-kva.example
+  Contractors:
+    email_domains: [agency.example]
+    members: [roster: agency]
+  Guests:
+    email_domains: []
+    members: [guest@anywhere.example]
+";
+
+#[test]
+fn addresses_of_other_domains_are_refused_with_their_lines() {
+    nothing().file("convoke.yaml", DOMAINS).run("validate").exits(0);
+    let text = DOMAINS.replace("ann@", "eve@sub.").replace("[agency.example]", "[other.example]");
+    let outcome = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01").exits(65);
+    let outcome = outcome.warns("convoke.yaml:5:12: fay@agency.example is not allowed in group \"Contractors\"");
+    let outcome = outcome.warns("convoke.yaml:13:15: group \"Contractors\" uses roster \"agency\" here");
+    let outcome = outcome.warns("convoke.yaml:9:9: eve@sub.Example.com is not allowed in group \"Staff\": its ");
+    outcome.warns("convoke.yaml:3:3: `email_domains` is set here").warns("or add sub.example.com to `email_domains`");
+}
+
+#[test]
+fn grant_refuses_an_address_of_another_domain() {
+    let world = nothing().file("convoke.yaml", DOMAINS);
+    world.run("grant gus@agency.example Staff").exits(65).warns("convoke.yaml:3:3: gus@agency.example is not allowed");
+    world.run("grant gus@other.example --roster agency").exits(65).warns("convoke.yaml:12:5: gus@other.example");
+    world.run("grant gus@agency.example --roster agency").exits(0);
+    world.run("grant gus@agency.example Guests").exits(0);
+}
+
+#[test]
+fn member_of_another_domain_is_blocked_by_id() {
+    let seed = Seed::default()
+        .people(["gus@agency.example", "bob@example.com"])
+        .group("Staff", ["ann@example.com", "fay@agency.example", "old@example.com"]);
+    let world = given(seed);
+    let id = |email: &str| world.account().person_id(email).unwrap();
+    let text = format!(
+        "version: 1\nsettings:\n  email_domains: [example.com]\ngroups:\n  Staff:\n    members:\n      - ann@example.com\n      \
+         - id: {}\n      - id: {}\n      - id: {}\n",
+        id("fay@agency.example"),
+        id("gus@agency.example"),
+        id("bob@example.com")
+    );
+    world.write("convoke.yaml", text);
+    let outcome = world.run("plan").exits(3).says("the address gus@agency.example is at none of the `email_domains`");
+    let outcome = outcome.says("fay@agency.example is at none").says("+ bob@example.com");
+    assert!(!outcome.stdout.contains("- fay@") && !outcome.stdout.contains("+ gus@"), "{outcome}");
+    world.run("apply --yes").exits(5);
+    assert_eq!(world.members("Staff"), ["ann@example.com", "bob@example.com", "fay@agency.example", "old@example.com"]);
+}

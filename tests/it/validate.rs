@@ -371,7 +371,7 @@ fn broken_rules_are_problems_of_the_files() {
       |             ^
       convoke.yaml:16:9: group "Initiators" uses roster "finance" here
       convoke.yaml:7:5: `max_duration` is set here
-      help: write `until: 2027-03-01` or an earlier time
+      help: write `until: 2027-03-01` or an earlier time, here or in an entry that uses the roster
 
     error: convoke.yaml:11:9: carol@example.com belongs to Initiators, but is also in Approvers (convoke.yaml:20)
       |       - email: carol@example.com

@@ -186,6 +186,7 @@ fn told(key: &BreachKey) -> String {
         BreachKey::MaxDuration { group, person } => format!("{group}: {person} too long"),
         BreachKey::MissingReason { group, person } => format!("{group}: {person} without reason"),
         BreachKey::MissingRosterReason { group, roster } => format!("{group}: roster {roster} without reason"),
+        BreachKey::Domain { group, person } => format!("{group}: {person} of another domain"),
         BreachKey::Exclusive { group, other, person } => format!("{person} in {group} and {other}"),
     }
 }

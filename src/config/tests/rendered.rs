@@ -341,7 +341,7 @@ fn caret_is_below_wide_and_tabbed_text() {
     error: convoke.yaml:2:28: unknown key "x" in group "日本"
       | groups: {日本: {members: [], x: 1}}
       |                              ^
-      help: expected one of: id, mode, members, min_members, allow_empty, group_removals, max_duration, require_reason, exclusive_with, permissions
+      help: expected one of: id, mode, members, min_members, allow_empty, group_removals, max_duration, require_reason, exclusive_with, email_domains, permissions, description, owners
 
     1 problem
     "#);

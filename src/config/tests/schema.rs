@@ -46,6 +46,8 @@ fn the_schema_accepts_what_the_reader_accepts() {
         entry(&json!({ "roster": "r", "reason": "cover", "from": "2026-01-01", "until": "2026-02-01" })),
         entry(&json!("o'hara+x_y@sub-1.b\u{fc}cher.example")),
         group(&json!({ "members": [], "max_duration": "8h", "require_reason": true, "exclusive_with": [] })),
+        json!({ "version": 1, "settings": { "email_domains": ["example.com", "b\u{fc}cher.example"] } }),
+        group(&json!({ "members": [], "email_domains": [], "description": "all", "owners": ["a@b.c"] })),
         json!({ "version": 1, "groups": {
             "A": { "members": [], "exclusive_with": ["B"], "max_duration": "90d" }, "B": { "members": [] }
         } }),
@@ -92,6 +94,10 @@ fn the_schema_refuses_what_the_reader_refuses() {
         group(&json!({ "members": [], "require_reason": "yes" })),
         group(&json!({ "members": [], "exclusive_with": "B" })),
         group(&json!({ "members": [], "exclusive_with": ["B", "B"] })),
+        group(&json!({ "members": [], "email_domains": ["@example.com"] })),
+        group(&json!({ "members": [], "owners": "a@b.c" })),
+        group(&json!({ "members": [], "owners": ["a@b.c", "a@b.c"] })),
+        group(&json!({ "members": [], "description": ["a"] })),
         entry(&json!({ "id": "4g5f0c14a2a41d5063dd301b2f829f04" })),
     ] {
         assert_eq!(verdicts(&validator, &file), (false, false), "{file}");
