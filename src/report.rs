@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{GroupId, GroupName, Member, MemberId, Membership, RunStatus};
+use crate::model::{GroupId, GroupName, Member, MemberId, Membership, Origin, RunStatus};
 use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind};
 
 const FORMAT_VERSION: u32 = 1;
@@ -222,7 +223,15 @@ impl Difference {
 pub struct UnmadeChange {
     pub action: Action,
     pub member: Member,
+    /// Why it was not made.
     pub reason: String,
+    /// The line that declares the member, or the ended entry; null if no line names the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// For a removal: when the entry ended that declared the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub expired: Option<Timestamp>,
 }
 
 impl GroupReport {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Run;
 use super::ledger::{Ledger, State};
 use super::limits::RemovalCount;
-use super::requests::{MAX_SENDS, refusal};
+use super::requests::{MAX_SENDS, given_up, refusal};
 use crate::cloudflare::{Concern, Fate};
 use crate::model::{GroupName, GroupRef, MemberId, Membership};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
@@ -227,7 +227,8 @@ impl GroupRun<'_> {
                 continue;
             }
             if let Err(error) = self.read(run).await {
-                return self.leave(State::Failed(format!("the group cannot be read: {}", error.reason())));
+                let reason = format!("the group cannot be read: {}", error.reason());
+                return self.leave(given_up(&error, reason));
             }
             if self.plan.freshness(&self.present) != Freshness::Fresh {
                 // The report names the members who joined or left.

@@ -209,6 +209,8 @@ impl<'a> Ledger<'a> {
                 action: change.action,
                 member: change.member.clone(),
                 reason: reason + &in_neither,
+                origin: change.named_at().cloned(),
+                expired: change.expired,
             };
             let was_tried = state.was_tried();
             if holds(change, present.contains(&change.member.id)) {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Run;
 use super::group::GroupRun;
 use super::ledger::State;
-use crate::cloudflare::{Answered, ApiError, Concern, Fate, Written};
+use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Concern, Fate, Written};
 use crate::journal::{Effect, LineKind};
 use crate::model::MemberId;
 use crate::plan::{Action, Operation};
@@ -19,6 +19,15 @@ const MAX_OUTDATED: usize = 3;
 
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
+
+/// The state of changes that an error ended. One cause has one word: what an interruption leaves is skipped, wherever it
+/// was noticed.
+pub(super) fn given_up(error: &ApiError, reason: String) -> State {
+    match error.kind {
+        ApiErrorKind::Stopped => State::Skipped(error.reason()),
+        _ => State::Failed(reason),
+    }
+}
 
 impl GroupRun<'_> {
     /// Why no further requests are sent to this group, if so.
@@ -38,7 +47,7 @@ impl GroupRun<'_> {
             match error.fate {
                 Fate::Refused => return Err(error),
                 Fate::NotSent => {
-                    self.ledger.record_all(operation.members(), &State::Failed(error.reason()));
+                    self.ledger.record_all(operation.members(), &given_up(&error, error.reason()));
                     return Ok(());
                 }
                 Fate::Answered | Fate::Unknown => {}

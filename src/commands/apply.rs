@@ -164,7 +164,7 @@ fn decide(
         show_plan(&plan, None, output);
     }
     if is_refused {
-        output.warn("the plan is refused: nothing was changed");
+        output.error(&Failure::message(Exit::Refused, "the plan is refused: nothing was changed"));
         return Err(Exit::Refused);
     }
     Ok((connection, plan, start))

@@ -277,6 +277,11 @@ pub struct Summary {
 }
 
 impl Change {
+    /// The line that names the member: the entry, or the ended entry. Nothing if the member is merely on no list.
+    pub fn named_at(&self) -> Option<&Origin> {
+        (self.action == Action::Add || self.expired.is_some()).then_some(&self.origin)
+    }
+
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
         let (via, from, until, reason, expired) = (None, None, None, None, None);
         let (held_by, since, added_at) = (None, None, None);

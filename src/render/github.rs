@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::escape;
 use super::failure::Failed;
 use super::sections::{Row, Section, Topic, left, sections};
 use super::view::View;
 use super::words::{self, name};
-use super::{counted, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin};
 use crate::plan::{Action, Change, Digest, Plan, Since, Standing};
-use crate::report::{Report, StaleGroup};
+use crate::report::{Report, StaleGroup, UnmadeChange};
 
 /// The number of annotations of a level that GitHub shows for a step.
 const MOST: usize = 10;
@@ -98,12 +98,13 @@ fn of_section(section: &Section) -> Vec<Annotation> {
         Topic::Refused => (Level::Error, "Refused"),
         Topic::Blocked => (Level::Error, "Blocked"),
         Topic::HeldExpired => (Level::Warning, "Expired access stays"),
+        Topic::Held => (Level::Warning, "Held"),
         Topic::EndsNow => (Level::Warning, "Ends access at once"),
         Topic::LeftOut => (Level::Warning, "Left out"),
         Topic::Loosened => (Level::Warning, "Loosened"),
         Topic::Warned => (Level::Warning, "Warning"),
         Topic::Expiring => (Level::Warning, "Expiring soon"),
-        Topic::ToInvite | Topic::Held | Topic::Settings | Topic::Unmanaged => return Vec::new(),
+        Topic::ToInvite | Topic::Settings | Topic::Unmanaged => return Vec::new(),
     };
     let annotation = |row: &Row| Annotation {
         level: if row.since == Some(Since::Before) { Level::Warning } else { level },
@@ -156,26 +157,25 @@ fn titled(what: &str, group: Option<&GroupName>) -> String {
 pub fn report(report: &Report, text: &str) -> String {
     let mut annotations: Vec<Annotation> = left(report).iter().flat_map(of_section).collect();
     for group in &report.groups {
-        let mut add = |level, message| {
+        let mut add = |level, origin: Option<&Origin>, message| {
             let title = titled("Apply", Some(&group.name));
-            annotations.push(Annotation { level, place: None, title, message });
+            annotations.push(Annotation { level, place: origin.map(Place::from), title, message });
+        };
+        let unmade = |change: &UnmadeChange| {
+            let done = if change.action == Action::Add { "added" } else { "removed" };
+            format!("{} was not {done}: {}", name(&change.member), words::unmade(change, None))
         };
         for failed in &group.failed {
-            let done = if failed.action == Action::Add { "added" } else { "removed" };
-            add(Level::Error, format!("{} was not {done}: {}", name(&failed.member), failed.reason));
+            add(Level::Error, failed.origin.as_ref(), unmade(failed));
         }
         if let Some(trouble) = &group.trouble {
-            add(Level::Error, trouble.clone());
+            add(Level::Error, None, trouble.clone());
         }
         if group.stale.is_some() {
-            add(Level::Error, "somebody else changed the group meanwhile".into());
+            add(Level::Error, None, "somebody else changed the group meanwhile".into());
         }
-        for kept in &group.kept {
-            add(Level::Warning, format!("{} was not removed: {}", name(&kept.member), kept.reason));
-        }
-        if !group.skipped.is_empty() {
-            let skipped = counted(group.skipped.len() as u64, "change");
-            add(Level::Warning, format!("{skipped} not made; see the log for the reason"));
+        for change in group.kept.iter().chain(&group.skipped) {
+            add(Level::Warning, change.origin.as_ref(), unmade(change));
         }
     }
     written(&annotations) + &inert(text)

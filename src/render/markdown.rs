@@ -317,7 +317,7 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     });
     let head = "| Group | Result | Change | Members |\n| --- | --- | --- | --- |\n";
     sheet.push(SheetPart::plain(vec![SheetBlock::table(head, rows)]));
-    let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group)).collect();
+    let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group, repository)).collect();
     let title = format!("**{} not made**", counted(undone.len() as u64, "change"));
     let others = groups.iter().flat_map(|group| {
         let name = code(group.name.as_str());
@@ -350,14 +350,16 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     sheet.fill().0
 }
 
-fn not_made(group: &GroupReport) -> Vec<String> {
+fn not_made(group: &GroupReport, repository: Option<&Repository>) -> Vec<String> {
     let name = code(group.name.as_str());
-    let item = |UnmadeChange { action, member, reason }: &UnmadeChange| {
-        let what = match action {
+    let item = |unmade: &UnmadeChange| {
+        let what = match unmade.action {
             Action::Add => "not added to",
             Action::Remove => "not removed from",
         };
-        format!("{} {what} {name}: {}", code(&subject(member)), prose(reason))
+        let place = unmade.origin.as_ref().map(|origin| format!(" {}", place(origin, repository)));
+        let why = prose(&words::unmade(unmade, None));
+        format!("{} {what} {name}: {why}{}", code(&subject(&unmade.member)), place.unwrap_or_default())
     };
     group.failed.iter().chain(&group.kept).chain(&group.skipped).map(item).collect()
 }

@@ -372,7 +372,8 @@ fn unmade(not: &str, unmade: &UnmadeChange) -> String {
         Action::Add => "added",
         Action::Remove => "removed",
     };
-    format!("  {not} {done}: {}: {}", subject(&unmade.member), clean(&unmade.reason))
+    let why = words::unmade(unmade, unmade.origin.as_ref().map(ToString::to_string));
+    format!("  {not} {done}: {}: {}", subject(&unmade.member), clean(&why))
 }
 
 fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
@@ -411,7 +412,8 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         let rest = if report.has_nothing_left() { "nothing was left to do" } else { "no further requests were sent" };
         lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
     }
-    if report.credentials_refused {
+    // A token that has just written a group is strong enough.
+    if report.credentials_refused && !report.has_changes() {
         lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
     }
     if report.journal_failed.is_some() {

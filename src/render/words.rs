@@ -10,6 +10,7 @@ use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
+use crate::report::UnmadeChange;
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -47,12 +48,17 @@ pub fn facts(change: &Change) -> impl Iterator<Item = String> {
 /// The line that declares a change, then the uses of rosters that lead to it, from inner to outer. Nothing if no line
 /// names the member.
 pub fn places(change: &Change) -> Vec<String> {
-    if change.action == Action::Remove && change.expired.is_none() {
-        return Vec::new();
-    }
+    let Some(line) = change.named_at() else { return Vec::new() };
     let via = change.via.iter().flat_map(|via| via.iter().rev());
     let used = via.map(|used| format!("via {} ({})", clean(&used.roster), origin(&used.origin)));
-    std::iter::once(origin(&change.origin)).chain(used).collect()
+    std::iter::once(origin(line)).chain(used).collect()
+}
+
+/// Why a change was not made, with the end of the access and the line that declares it.
+pub fn unmade(unmade: &UnmadeChange, place: Option<String>) -> String {
+    let ended = unmade.expired.map(|expired| format!("expired, until {}", last_day(expired)));
+    let facts: Vec<String> = ended.into_iter().chain(place).collect();
+    if facts.is_empty() { unmade.reason.clone() } else { format!("{} ({})", unmade.reason, facts.join(", ")) }
 }
 
 /// When and by whom the difference was made, if known.

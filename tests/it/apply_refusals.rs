@@ -34,7 +34,7 @@ fn refused_batch_is_split_to_the_bad_member() {
     Digest: [digest]
 
     failed Admins: 8 added, 0 removed
-      not added: p5@example.com: the API refused: members p5@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+      not added: p5@example.com: the API refused: members p5@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]] (convoke.yaml:13)
 
     Applied in part: 8 added, 0 removed.
     0 of 1 group in sync.
@@ -66,7 +66,7 @@ fn refused_put_is_applied_for_the_others() {
     Digest: [digest]
 
     failed Admins: 1 added, 3 removed
-      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]] (convoke.yaml:9)
 
     Applied in part: 1 added, 3 removed.
     0 of 1 group in sync.
@@ -100,7 +100,7 @@ fn failed_move_keeps_the_old_membership() {
     kept Admins: 0 added, 1 removed
       not removed: dora@example.com: kept, because the addition to "Operators" is not proven
     failed Operators: 0 added, 0 removed
-      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+      not added: dora@example.com: the API refused: members dora@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]] (convoke.yaml:11)
 
     Applied in part: 0 added, 1 removed.
     0 of 2 groups in sync.
@@ -150,7 +150,7 @@ fn scim_group_is_reported_with_remedy() {
 
     done Admins: 1 added, 0 removed
     failed From SCIM: 0 added, 0 removed
-      not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; an identity provider manages this group: declare it with mode: observe
+      not added: bob@example.com: the API refused: the user group is synchronized by SCIM and cannot be changed or deleted here (code 400) [status 400, cf-ray [ray]]; an identity provider manages this group: declare it with mode: observe (convoke.yaml:12)
 
     Applied in part: 1 added, 0 removed.
     1 of 2 groups in sync.
@@ -191,7 +191,7 @@ fn former_account_member_is_named() {
     Digest: [digest]
 
     failed Admins: 1 added, 0 removed
-      not added: bob@example.com: the API refused: invalid member: ef03408d6402ce5765a60dd5b18d8bae is not a member of the account (code 400) [status 400, cf-ray [ray]]
+      not added: bob@example.com: the API refused: invalid member: ef03408d6402ce5765a60dd5b18d8bae is not a member of the account (code 400) [status 400, cf-ray [ray]] (convoke.yaml:8)
 
     Applied in part: 1 added, 0 removed.
     0 of 1 group in sync.

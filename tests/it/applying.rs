@@ -112,7 +112,7 @@ fn group_is_emptied_only_with_allow_empty() {
 
     Resolve first, because --accept does not lift it: allow_empty.
     -- stderr
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert_eq!(world.members("Admins").len(), 4);
 
@@ -176,6 +176,7 @@ fn only_the_expected_digest_is_applied() {
 fn limit_refuses_until_the_plan_is_accepted() {
     let file = "version: 1\ngroups:\n  Admins:\n    members: [alice@example.com, trent@example.com]\n";
     let world = given(team()).file("convoke.yaml", file);
+    world.run("apply --yes --log-format json").exits(3).warns("\"level\":\"ERROR\"");
     let refused = world.run("apply --yes").exits(3);
     assert_snapshot!(refused, @"
     exit 3
@@ -195,7 +196,7 @@ fn limit_refuses_until_the_plan_is_accepted() {
     To lift the limits for exactly this plan:
       convoke apply --accept [digest]
     -- stderr
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 
@@ -223,7 +224,7 @@ fn protected_member_is_not_removed() {
 
     Resolve first, because --accept does not lift it: protected.
     -- stderr
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }
@@ -247,7 +248,7 @@ fn token_user_is_removed_only_with_accept_self() {
 
     Resolve first, because --accept does not lift it: oneself.
     -- stderr
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
     world.run("apply --yes --accept-self").exits(0);

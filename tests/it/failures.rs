@@ -68,7 +68,7 @@ fn read_only_token_plans_but_cannot_apply() {
     Digest: [digest]
 
     failed Admins: 0 added, 0 removed
-      not added: bob@example.com: the credentials are refused or do not allow this: Authentication error (code 10000) [status 403, cf-ray [ray]]
+      not added: bob@example.com: the credentials are refused or do not allow this: Authentication error (code 10000) [status 403, cf-ray [ray]] (convoke.yaml:8)
 
     Not applied: 0 added, 0 removed.
     0 of 1 group in sync.
@@ -77,6 +77,16 @@ fn read_only_token_plans_but_cannot_apply() {
     Resolve the problems above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("Admins"), ["alice@example.com"]);
+}
+
+#[test]
+fn token_that_has_written_a_group_is_strong_enough() {
+    let refused = FaultRule::always(Match::operation(Endpoint::AddMembers).group("Admins"), Fault::status(403));
+    let seed = admins().group("Owners", ["alice@example.com"]).fault(refused);
+    let both = ["alice@example.com", "bob@example.com"];
+    let world = given(seed).groups(&[("Admins", &both), ("Owners", &both)]);
+    let applied = world.run("apply --yes").exits(5).says("Applied in part: 1 added, 0 removed.");
+    assert!(applied.stdout.contains("not added: bob@example.com") && !applied.stdout.contains("token needs"), "{applied}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn refused_plan_is_shown_and_writes_nothing() {
     To lift the limits for exactly this plan:
       convoke apply --accept [digest]
     -- stderr
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert!(world.writes().is_empty());
 }
@@ -110,7 +110,7 @@ fn accepting_lifts_limits_and_nothing_else() {
     Resolve first, because --accept does not lift it: protected.
     -- stderr
     Accepted for exactly this plan: 1 limit lifted.
-    warning: the plan is refused: nothing was changed
+    error: the plan is refused: nothing was changed
     ");
     assert!(world.writes().is_empty());
 }

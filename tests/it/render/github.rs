@@ -54,6 +54,7 @@ fn refused_and_blocked_entries_are_errors() {
     ::notice file=groups.yaml,line=6,col=5,title=To remove%3A Developers::root@example.com
     ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group with this name; did you mean "Developers"?
     ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: not a member of the account; did you mean alice@example.com? Help: the address may have changed: use alice@example.com in the files; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+    ::warning title=Held%3A Developers::alice@example.com; held by groups.yaml:4: alcie@example.com: not a member of the account; did you mean alice@example.com?
     "#);
 }
 
@@ -68,6 +69,7 @@ fn hostile_text_is_never_a_command() {
     ::warning title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::no longer declared: convoke no longer manages a group of this name
     ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=6,col=3,title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::mode changes from \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}" to \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
     ::warning title=Loosened%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::min_members was \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}" and is no longer set
+    ::warning title=Held%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"; held by groups.yaml:4
     ::warning file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=11,col=9,title=Expiring soon%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::dave@example.com until 2026-12-03
     ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=28,title=To add%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (no end, \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}")
     ::notice file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=8,col=5,title=To remove%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::<b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"), <b>|`admin`[x](//e.vil)\u{202e}::error::@e.vil (\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}")
@@ -93,11 +95,11 @@ fn failures_and_stale_groups_are_errors() {
     insta::assert_snapshot!(both, @r#"
     ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=5,col=3,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
     ::error file=\u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}",line=4,col=15,title=Blocked%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::alcie@example.com: its members cannot be read: \u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ::error title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
+    ::error file=groups.yaml,line=7,col=9,title=Apply%3A Operators::bob@example.com was not added: bob does not have DSR enabled (400)
     ::error title=Apply%3A Admins::somebody else changed the group meanwhile
     ::error title=Apply%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%250A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"
-    ::warning title=Apply%3A Leads::bob@example.com was not removed: not added elsewhere
-    ::warning title=Apply%3A Auditors::1 change not made; see the log for the reason
+    ::warning file=groups.yaml,line=9,col=9,title=Apply%3A Leads::bob@example.com was not removed: not added elsewhere (expired, until 2026-10-31)
+    ::warning title=Apply%3A Auditors::bob@example.com was not removed: interrupted before it was sent
     ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
     TEXT
     ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::

@@ -381,8 +381,8 @@ fn apply_page_shows_done_and_undone_changes() {
 
     **3 changes not made**
 
-    - `bob@example.com` not added to `Operators`: bob does not have DSR enabled (400)
-    - `bob@example.com` not removed from `Leads`: not added elsewhere
+    - `bob@example.com` not added to `Operators`: bob does not have DSR enabled (400) `groups.yaml:7`
+    - `bob@example.com` not removed from `Leads`: not added elsewhere (expired, until 2026-10-31) `groups.yaml:9`
     - `bob@example.com` not removed from `Auditors`: interrupted before it was sent
 
     **Changed by somebody else meanwhile**

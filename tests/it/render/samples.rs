@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use convoke::config::Problems;
-use convoke::model::{GroupName, Member, Observed, RunStatus, Status};
+use convoke::model::{GroupName, Member, Observed, Origin, RunStatus, Status};
 use convoke::plan::{self, Action, Plan};
 use convoke::render::failure::{FORMAT_VERSION, Failed};
 use convoke::render::view::{Invocation, View};
@@ -267,6 +267,8 @@ pub fn partial_report() -> Report {
                 action: Action::Add,
                 member: bob.clone(),
                 reason: reason("bob does not have DSR enabled (400)"),
+                origin: Some(Origin { file: "groups.yaml".into(), line: 7, column: 9 }),
+                expired: None,
             }],
             ..empty("Operators")
         },
@@ -276,6 +278,8 @@ pub fn partial_report() -> Report {
                 action: Action::Remove,
                 member: bob.clone(),
                 reason: reason("not added elsewhere"),
+                origin: Some(Origin { file: "groups.yaml".into(), line: 9, column: 9 }),
+                expired: Some("2026-11-01T00:00:00Z".parse().unwrap()),
             }],
             ..empty("Leads")
         },
@@ -285,6 +289,8 @@ pub fn partial_report() -> Report {
                 action: Action::Remove,
                 member: bob.clone(),
                 reason: reason("interrupted before it was sent"),
+                origin: None,
+                expired: None,
             }],
             ..empty("Auditors")
         },

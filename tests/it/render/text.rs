@@ -186,9 +186,9 @@ fn partial_report_shows_undone_changes() {
     insta::assert_snapshot!(report(&samples::partial_report(), NARROW).trim_start(), @r#"
     done Developers: 1 added, 0 removed
     failed Operators: 0 added, 0 removed
-      not added: bob@example.com: bob does not have DSR enabled (400)
+      not added: bob@example.com: bob does not have DSR enabled (400) (groups.yaml:7)
     kept Leads: 0 added, 0 removed
-      not removed: bob@example.com: not added elsewhere
+      not removed: bob@example.com: not added elsewhere (expired, until 2026-10-31, groups.yaml:9)
     skipped Auditors: 0 added, 0 removed
       skipped: not removed: bob@example.com: interrupted before it was sent
     changed meanwhile Admins: 0 added, 0 removed
