@@ -128,7 +128,12 @@ impl Log<'_> {
             self.pages += 1;
             match self.client.audit_log(since, before, cursor.as_ref()).await {
                 Ok(page) => {
-                    self.recorded.extend(page.entries.iter().filter_map(recorded));
+                    // Two times can have a part of the log in common.
+                    for change in page.entries.iter().filter_map(recorded) {
+                        if !self.recorded.contains(&change) {
+                            self.recorded.push(change);
+                        }
+                    }
                     // A page that refers to itself would be read forever.
                     let next = page.next.filter(|next| cursor.as_ref() != Some(next));
                     match next {
@@ -185,8 +190,11 @@ fn members(body: &Value) -> Option<Vec<MemberId>> {
 }
 
 fn author(entry: &AuditEntry, path: &[&str]) -> Author {
-    let run = entry.user_agent.as_deref().filter(|agent| agent.starts_with("convoke/"));
     let context = entry.context.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let token = entry.token_name.clone().or_else(|| entry.token_id.clone());
+    // Anybody can send the user agent of convoke.
+    let is_token = context == "api_token" || (token.is_some() && !context.starts_with("dash"));
+    let run = entry.user_agent.as_deref().filter(|agent| is_token && agent.starts_with("convoke/"));
     let kind_says =
         |word: &str| entry.actor_kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
     let kind = if run.is_some() {
@@ -204,7 +212,6 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
             _ => AuthorKind::Other,
         }
     };
-    let token = entry.token_name.clone().or_else(|| entry.token_id.clone());
     let name = match kind {
         AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| entry.actor_email.clone()),
         _ => entry.actor_email.clone().or(token),
@@ -228,5 +235,21 @@ mod tests {
         };
         assert!(counts("POST", 200, "success") && counts("put", 201, "Success"));
         assert!(!counts("GET", 200, "success") && !counts("POST", 400, "success") && !counts("POST", 200, "failure"));
+    }
+
+    #[test]
+    fn only_a_token_is_a_run_of_convoke() {
+        let author = |actor: Value| {
+            let raw = json!({ "user_agent": "convoke/1.0.0 (+https://ci.example.com/7)" });
+            author(&AuditEntry::from(&json!({ "actor": actor, "raw": raw })), &[])
+        };
+        let token = author(json!({ "context": "api_token", "token_name": "ci" }));
+        assert_eq!((token.kind, token.run.as_deref()), (AuthorKind::Convoke, Some("https://ci.example.com/7")));
+        for (context, kind) in
+            [("dash", AuthorKind::Dashboard), ("api_key", AuthorKind::ApiKey), ("", AuthorKind::Other)]
+        {
+            let forged = author(json!({ "context": context, "email": "eve@example.com" }));
+            assert_eq!((forged.kind, forged.run), (kind, None));
+        }
     }
 }

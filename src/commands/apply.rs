@@ -18,7 +18,7 @@ use crate::config::parse_age;
 use crate::journal::Journal;
 use crate::model::{GroupName, RunStatus};
 use crate::observe;
-use crate::plan::{Digest, LeftOutKind, Plan};
+use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
 use crate::render::view::{Invocation, Stale};
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
@@ -200,11 +200,27 @@ async fn prepare_saved(
         Recheck::Stale(groups) => return Ok(Prepared { connection, plan, verdict: Verdict::Changed(groups) }),
     };
     drop(watching);
+    check_clock_of(&plan, client, output)?;
     let watching = output.watch(client, "reading the user of the token");
     let remaining = observe::check_token_user(client, &remaining, args.options.accept_self).await?;
     drop(watching);
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
     Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked { present, planned: false }) })
+}
+
+/// Compares the clocks for a saved plan, which knows the ends of what it adds.
+fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(), Failure> {
+    let Some((ahead, message)) = session::clock_difference(client) else { return Ok(()) };
+    output.warn(&message);
+    let true_time = Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX);
+    let mut additions = plan.groups.iter().flat_map(GroupPlan::additions);
+    match additions.find(|change| change.until.is_some_and(|until| until <= true_time)) {
+        None => Ok(()),
+        Some(change) => {
+            let message = format!("{message}, and an addition of the plan has ended by then ({})", change.origin);
+            Err(Failure::message(Exit::Other, message).with_help("set this machine's clock, and plan again"))
+        }
+    }
 }
 
 /// Why this is not the reviewed plan, if it is not.

@@ -27,7 +27,6 @@ The JSON has no address, name or id, so it can be sent to the maintainers.";
 const SAMPLED_GROUPS: usize = 5;
 /// A token that expires sooner is a warning.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 const READ_HELP: &str = "give the token the permission Account Settings Read, or SCIM Provisioning";
 
@@ -230,10 +229,10 @@ impl Examination<'_> {
     }
 
     fn clock_and_limit(&mut self) {
-        self.checks.push(match self.client.clock_ahead() {
-            None => Check::ok("clock", "the answers have no time"),
-            Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => Check::ok("clock", "within 5 minutes of the API's"),
-            Some(ahead) => {
+        self.checks.push(match (self.client.clock_ahead(), session::clock_difference(self.client)) {
+            (None, _) => Check::ok("clock", "the answers have no time"),
+            (Some(_), None) => Check::ok("clock", "within 5 minutes of the API's"),
+            (Some(ahead), Some(_)) => {
                 let seen = format!("{} seconds from the API's", ahead.as_secs());
                 Check::warning("clock", seen, "set this machine's clock: it decides which temporary access holds")
             }

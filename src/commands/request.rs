@@ -28,6 +28,8 @@ pub struct RunRequest {
     pub only: Vec<GroupName>,
     /// The time of `--at`, else the present time.
     pub time: Timestamp,
+    /// Whether the time is that of `--at`.
+    pub is_timed: bool,
     expiring_within: SignedDuration,
     pub options: PlanOptions,
     /// Whether roles and policies beside the groups are read, if the settings ask for them.
@@ -43,6 +45,7 @@ impl RunRequest {
             connection: connection.clone(),
             only: Vec::new(),
             time: Timestamp::now(),
+            is_timed: false,
             expiring_within: SignedDuration::ZERO,
             options: PlanOptions::default(),
             reads_direct_access: false,
@@ -58,7 +61,7 @@ impl RunRequest {
 
     #[must_use]
     pub fn at(mut self, time: &TimeArgs) -> Self {
-        self.time = time.or_now();
+        (self.time, self.is_timed) = (time.or_now(), time.at.is_some());
         self
     }
 

@@ -69,6 +69,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;
     drop(watching);
+    session::check_clock(client, &desired, &request, output)?;
     let beginnings = if args.dates {
         let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
         output.note(&format!("--dates needs {}, one for each membership", counted(memberships as u64, "more request")));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::environment::ci_run_url;
@@ -21,6 +21,8 @@ use crate::plan::{self, Plan, Policy, compare_base};
 use crate::sandbox::Sandbox;
 
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
+/// Clocks that differ by less count as equal.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A connection to the API, or to a sandbox that lives as long as this value.
 pub struct Connection {
@@ -150,6 +152,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     };
     let (mut current, plan) = observe::read(&connection.client, &desired, &policy, request.time, &newcomers).await?;
     drop(watching);
+    check_clock(&connection.client, &desired, request, output)?;
     let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
         observe::everybody(&connection.client, &mut current).await?;
         plan::direct_access(&desired, &current)
@@ -168,6 +171,45 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     plan.warnings.extend(beside);
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))
+}
+
+/// Compares the API's clock with this machine's, which decides what entries with a time mean.
+///
+/// # Errors
+///
+/// If the clocks differ, and an entry of the files begins or ends between their times. `--at` says which time counts.
+pub fn check_clock(
+    client: &Client,
+    desired: &Desired,
+    request: &RunRequest,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let Some((ahead, message)) = clock_difference(client) else { return Ok(()) };
+    output.warn(&message);
+    let other = request.time.saturating_add(ahead).unwrap_or(request.time);
+    let (first, last) = (request.time.min(other), request.time.max(other));
+    let is_between = |time: Option<Timestamp>| time.is_some_and(|time| first < time && time <= last);
+    let entries = desired.groups.iter().flat_map(|(name, group)| group.members.iter().map(move |entry| (name, entry)));
+    let changed = entries.into_iter().find(|(_, entry)| is_between(entry.from()) || is_between(entry.until()));
+    match changed.filter(|_| !request.is_timed) {
+        None => Ok(()),
+        Some((name, entry)) => {
+            let (person, origin) = (&entry.person, &entry.origin);
+            let message = format!(
+                "{message}, and {person} in group {:?} ({origin}) begins or ends between the two times",
+                name.as_str()
+            );
+            let help = "set this machine's clock, or pass the time that counts with --at";
+            Err(Failure::message(Exit::Other, message).with_help(help))
+        }
+    }
+}
+
+/// How far the API's clock is ahead of this machine's, with the difference in words; `None` if the two agree.
+pub fn clock_difference(client: &Client) -> Option<(SignedDuration, String)> {
+    let ahead = client.clock_ahead().filter(|ahead| ahead.abs() > CLOCK_TOLERANCE)?;
+    let side = if ahead.is_positive() { "behind" } else { "ahead of" };
+    Some((ahead, format!("this machine's clock is {} minutes {side} the API's", ahead.abs().as_mins())))
 }
 
 /// The addresses that a change adds to groups, and that are therefore probably in none of the groups that are read.

@@ -63,6 +63,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let make = |current: &Observed| crate::plan::undo(&reversals, &desired, current, &policy, request.time);
     let mut undoing: Plan = observe::resolve(client, &mut current, false, make).await?;
     drop(watching);
+    session::check_clock(client, &desired, &request, output)?;
     undoing.requests = Some(client.requests());
     if !record.ended {
         undoing.warnings.push(PlanWarning {

@@ -70,6 +70,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
         }
     };
     drop(watching);
+    session::check_clock(client, &desired, &request, output)?;
     why.requests = Some(client.requests());
     match output.format() {
         Format::Json => output.json(&why),

@@ -73,7 +73,7 @@ pub enum AuthorKind {
 /// The author of a change, and how sure that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attribution {
-    /// Whether the entry names the member. Otherwise it is only probable.
+    /// Whether the entry names the member as added or removed, and no other entry can have done that.
     pub certain: bool,
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub time: Option<Timestamp>,
@@ -132,27 +132,31 @@ pub fn attribute(
         Action::Remove => Meaning::Joined,
         Action::Add => Meaning::Left,
     };
-    let (mut last, mut certain, mut probable) = (None, None, None);
+    let (mut last, mut known, mut unclear) = (None, None, None);
+    // Whether other entries could have made the same change.
+    let mut doubtful = false;
     for change in changes {
         match meaning(&change.effect, member) {
             Meaning::Nothing => {}
-            Meaning::Unclear => probable = Some(change),
-            // A request cannot have added a member who was already in the group.
-            known if known == wanted => {
-                if last != Some(known) {
-                    certain = Some(change);
-                }
-                (last, probable) = (Some(known), None);
+            Meaning::Unclear => (unclear, doubtful) = (Some(change), true),
+            same if last == Some(same) => doubtful |= same == wanted,
+            same if same == wanted => {
+                // A removal of somebody who has left is refused, and not recorded. An addition may have had no effect.
+                doubtful &= action == Action::Remove || unclear.is_some_and(|change| change.time.is_none());
+                (last, known, unclear) = (Some(same), Some(change), None);
             }
-            other => (last, certain, probable) = (Some(other), None, None),
+            other => (last, known, unclear, doubtful) = (Some(other), None, None, false),
         }
     }
-    let (change, is_certain) = match (certain, probable) {
-        (Some(change), _) => (change, names(&change.effect, member)),
-        (None, Some(change)) => (change, false),
-        (None, None) => return None,
-    };
-    Some(Attribution { certain: is_certain, time: change.time, by: change.by.clone() })
+    let change = known.or(unclear)?;
+    let certain = !doubtful
+        && change.time.is_some()
+        && match &change.effect {
+            RecordedEffect::Added(Some(_)) => added_at.is_some(),
+            RecordedEffect::Removed(_) => true,
+            RecordedEffect::Added(None) | RecordedEffect::Replaced(_) | RecordedEffect::Unknown => false,
+        };
+    Some(Attribution { certain, time: change.time, by: change.by.clone() })
 }
 
 /// What a recorded change means for one member.
@@ -173,16 +177,6 @@ fn meaning(effect: &RecordedEffect, member: MemberId) -> Meaning {
         RecordedEffect::Removed(removed) if *removed == member => Meaning::Left,
         RecordedEffect::Removed(_) => Meaning::Nothing,
         RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => Meaning::Unclear,
-    }
-}
-
-fn names(effect: &RecordedEffect, member: MemberId) -> bool {
-    match effect {
-        RecordedEffect::Added(members) | RecordedEffect::Replaced(members) => {
-            members.as_ref().is_some_and(|members| members.contains(&member))
-        }
-        RecordedEffect::Removed(removed) => *removed == member,
-        RecordedEffect::Unknown => false,
     }
 }
 
@@ -217,21 +211,44 @@ mod tests {
         Some((found.by.actor.unwrap_or_default(), found.certain))
     }
 
+    const AT_2: Option<&str> = Some("2026-11-20T14:02:01Z");
+
     #[test]
-    fn first_naming_request_added_the_member() {
-        let replaced = RecordedEffect::Replaced(Some(vec![id(7), id(8)]));
-        let log = [change(9, replaced, "ci"), change(2, added(7), "dana"), change(3, added(8), "eve")];
-        assert_eq!(author(&log, Action::Remove, None), Some(("dana".into(), true)));
+    fn certain_addition_names_the_member_and_has_its_time() {
+        let log = [change(2, added(7), "dana"), change(3, added(8), "eve")];
+        assert_eq!(author(&log, Action::Remove, AT_2), Some(("dana".into(), true)));
+        assert_eq!(author(&log, Action::Remove, None), Some(("dana".into(), false)));
+    }
+
+    #[test]
+    fn change_that_others_could_have_made_is_probable() {
+        let replaced = || RecordedEffect::Replaced(Some(vec![id(7), id(8)]));
+        for other in [replaced(), added(7), RecordedEffect::Unknown, RecordedEffect::Added(None)] {
+            let log = [change(3, other, "ci"), change(2, added(7), "dana")];
+            assert_eq!(author(&log, Action::Remove, AT_2), Some(("dana".into(), false)), "{log:?}");
+        }
+        let log = [change(1, RecordedEffect::Unknown, "ci"), change(2, added(7), "dana")];
+        assert_eq!(author(&log, Action::Remove, AT_2), Some(("dana".into(), false)));
+        assert_eq!(author(&[change(2, replaced(), "ci")], Action::Remove, AT_2), Some(("ci".into(), false)));
+
+        let without = || RecordedEffect::Replaced(Some(vec![id(8)]));
+        for other in [without(), RecordedEffect::Unknown, RecordedEffect::Replaced(None)] {
+            let log = |minute| [change(minute, other.clone(), "ci"), change(2, RecordedEffect::Removed(id(7)), "dana")];
+            assert_eq!(author(&log(3), Action::Add, None), Some(("dana".into(), false)), "{other:?}");
+        }
+        // A removal of somebody who was already removed would not be recorded.
+        let log = [change(1, RecordedEffect::Unknown, "ci"), change(2, RecordedEffect::Removed(id(7)), "dana")];
+        assert_eq!(author(&log, Action::Add, None), Some(("dana".into(), true)));
     }
 
     #[test]
     fn request_before_the_last_removal_does_not_count() {
         let removed = RecordedEffect::Removed(id(7));
-        let log = [change(2, added(7), "dana"), change(3, removed.clone(), "eve")];
+        let log = [change(1, added(7), "dana"), change(2, removed.clone(), "eve")];
         assert_eq!(author(&log, Action::Remove, None), None);
         assert_eq!(author(&log, Action::Add, None), Some(("eve".into(), true)));
-        let again = [log[0].clone(), log[1].clone(), change(4, added(7), "fay")];
-        assert_eq!(author(&again, Action::Remove, None), Some(("fay".into(), true)));
+        let again = [log[0].clone(), log[1].clone(), change(3, added(7), "fay")];
+        assert_eq!(author(&again, Action::Remove, AT_2), Some(("fay".into(), true)));
         assert_eq!(author(&again, Action::Add, None), None);
     }
 
@@ -245,8 +262,6 @@ mod tests {
     fn an_entry_without_names_is_probable() {
         let log = [change(5, RecordedEffect::Unknown, "idp")];
         assert_eq!(author(&log, Action::Remove, None), Some(("idp".into(), false)));
-        let named = [change(4, added(7), "dana"), change(5, RecordedEffect::Unknown, "idp")];
-        assert_eq!(author(&named, Action::Remove, None), Some(("dana".into(), true)));
     }
 
     #[test]

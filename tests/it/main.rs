@@ -29,6 +29,7 @@ mod attribution;
 #[cfg(unix)]
 mod ci;
 mod client;
+mod clocks;
 mod conditions;
 mod confirming;
 mod day;
