@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod progress;
 mod prune;
+mod rename;
 mod request;
 mod review;
 mod revoke;
@@ -22,6 +23,7 @@ mod sandbox;
 mod session;
 mod show;
 mod signals;
+mod sort;
 mod undo;
 mod validate;
 mod why;
@@ -99,6 +101,12 @@ pub enum Command {
     /// Delete entries that ended long ago from the files
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::PruneArgs),
+    /// Replace an address or id of a person by another in all lists of the files
+    #[command(after_help = rename::EXAMPLES)]
+    Rename(rename::RenameArgs),
+    /// Sort the addresses of every list in the files
+    #[command(after_help = sort::EXAMPLES)]
+    Sort(sort::SortArgs),
     /// Serve a mock of the API on a loopback port until stopped
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -133,6 +141,8 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Grant(args) => grant::run(args, output),
         Command::Revoke(args) => revoke::run(args, output),
         Command::Prune(args) => prune::run(args, output),
+        Command::Rename(args) => rename::run(args, output),
+        Command::Sort(args) => sort::run(args, output),
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => manual::schema(args, output),
         Command::Completions(args) => manual::completions(args, output),

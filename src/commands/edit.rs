@@ -21,7 +21,7 @@ use crate::render::{clean, counted};
 #[derive(Clone, Debug, Args)]
 pub struct EditArgs {
     /// Show the edit, and write nothing
-    #[arg(long)]
+    #[arg(long, display_order = 60)]
     pub dry_run: bool,
     #[command(flatten)]
     pub files: FileArgs,

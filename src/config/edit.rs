@@ -5,6 +5,7 @@ mod grant;
 mod layout;
 mod lists;
 mod patch;
+mod rename;
 mod revoke;
 mod step;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use serde::ser::SerializeMap as _;
 
 pub use grant::Grant;
 pub use lists::ListName;
+pub use rename::{Rename, Sort};
 pub use revoke::{Prune, Revoke};
 pub use step::{When, parse_age};
 
@@ -32,13 +34,16 @@ use crate::model::{Desired, GroupName, Mode, Origin, PersonRef, RunStatus};
 use layout::{Layout, Style};
 use lists::{List, Lists};
 use patch::Writer;
-use step::{Action, Step};
+use rename::{misplaced, sorting};
+use step::{Action, Step, is_sorted};
 
 #[derive(Clone, Debug)]
 pub enum EditRequest {
     Grant(Grant),
     Revoke(Revoke),
     Prune(Prune),
+    Rename(Rename),
+    Sort(Sort),
 }
 
 /// An edit of the files, or its refusal.
@@ -134,17 +139,27 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 /// If the files have problems, or the request does not fit them.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let files = Files::read(sources).map_err(EditError::Files)?;
-    let context = Context { files: &files, lists: Lists::new(&files.declared), now, spell };
+    let context = Context { files: &files, lists: Lists::new(&files.declared), now, spell, request };
     let mut draft = match request {
         EditRequest::Grant(grant) => grant.draft(&context)?,
         EditRequest::Revoke(revoke) => revoke.draft(&context)?,
         EditRequest::Prune(prune) => prune.draft(&context),
+        EditRequest::Rename(rename) => rename.draft(&context)?,
+        EditRequest::Sort(sort) => sort.draft(&context),
     };
     draft.steps.sort_by_key(|step| (step.list, step.index));
     let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
     if draft.refusals.is_empty() {
-        match write(sources, &draft.steps, &context) {
-            Ok(edited) => (new, changes) = edited,
+        let sorted = match write(sources, &draft.steps, &context) {
+            Ok(written) => keep_sorted(sources, written, &draft.steps, &context),
+            Err(problems) => Err(problems),
+        };
+        match sorted {
+            Ok((texts, declared)) => {
+                let lists = Lists::new(&declared);
+                changes = draft.steps.iter().flat_map(|step| changes_of(step, &context, &lists)).collect();
+                new = texts;
+            }
             Err(problems) => draft.refusals = problems,
         }
     }
@@ -221,6 +236,7 @@ struct Context<'d> {
     lists: Lists<'d>,
     now: Timestamp,
     spell: Spell<'d>,
+    request: &'d EditRequest,
 }
 
 impl Context<'_> {
@@ -275,8 +291,8 @@ impl Draft {
     }
 }
 
-/// The new texts of the changed files, and the changes with the lines of the entries in them.
-type Written = (BTreeMap<usize, String>, Vec<ListChange>);
+/// The new texts of the changed files, and what all files then declare.
+type Written = (BTreeMap<usize, String>, Vec<Declared>);
 
 /// Makes the steps in the texts of the files. The new texts are read again: the tree of each file must be the tree
 /// before with exactly these steps, and no rule may be broken that was not broken before.
@@ -311,8 +327,37 @@ fn write(sources: &[Source], steps: &[Step], context: &Context<'_>) -> Result<Wr
     if !breaches.is_empty() {
         return Err(breaches);
     }
-    let lists = Lists::new(&files.declared);
-    Ok((new, steps.iter().filter_map(|step| change(step, context, &lists)).collect()))
+    Ok((new, files.declared))
+}
+
+/// Sorts the lists again that were sorted before a person was renamed.
+fn keep_sorted(
+    sources: &[Source],
+    (mut new, declared): Written,
+    steps: &[Step],
+    context: &Context<'_>,
+) -> Result<Written, Vec<Problem>> {
+    if !matches!(context.request, EditRequest::Rename(_)) {
+        return Ok((new, declared));
+    }
+    let lists = Lists::new(&declared);
+    let were_sorted =
+        |list: &usize| context.lists.get(*list).is_membership() && is_sorted(context.lists.get(*list).entries);
+    let edited: BTreeSet<usize> = steps.iter().map(|step| step.list).filter(were_sorted).collect();
+    let sorts: Vec<Step> = edited.into_iter().filter_map(|list| sorting(list, lists.get(list).entries)).collect();
+    if sorts.is_empty() {
+        return Ok((new, declared));
+    }
+    let mut renamed = sources.to_vec();
+    for (file, text) in &new {
+        if let Some(source) = renamed.get_mut(*file) {
+            source.bytes = text.clone().into_bytes();
+        }
+    }
+    let files = Files::read(&renamed).map_err(Vec::from)?;
+    let (sorted, declared) = write(&renamed, &sorts, &Context { files: &files, lists, ..*context })?;
+    new.extend(sorted);
+    Ok((new, declared))
 }
 
 /// The new text of a file, with its proof. Otherwise the steps to make by hand.
@@ -348,7 +393,7 @@ fn list_patches(layout: &Layout<'_>, context: &Context<'_>, list: usize, steps: 
         return None;
     }
     let indent = indent_of_lists(layout, context, list);
-    Writer { layout, list: &found, indent }.patches(steps)
+    Writer { layout, list: &found, name: &of.name, indent }.patches(steps)
 }
 
 /// The indentation of lists in this file: as in the nearest list above, or else below.
@@ -357,7 +402,11 @@ fn indent_of_lists(layout: &Layout<'_>, context: &Context<'_>, list: usize) -> u
     let of = context.lists.get(list);
     let indent = |other: usize| {
         let other = context.lists.get(other);
-        if other.file != of.file || other.group.is_some() != of.group.is_some() || other.entries.is_empty() {
+        if !other.is_membership()
+            || other.file != of.file
+            || other.group.is_some() != of.group.is_some()
+            || other.entries.is_empty()
+        {
             return None;
         }
         let found = layout.list(other.key)?;
@@ -370,7 +419,7 @@ fn indent_of_lists(layout: &Layout<'_>, context: &Context<'_>, list: usize) -> u
 /// The refusal of a step that could not be written or proven.
 fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
     let list = context.lists.get(step.list);
-    let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_)));
+    let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_) | Action::Sort(_)));
     let origin = list.origin(own.map_or(list.key, |entry| entry.at));
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
     let who = subject(step, list).unwrap_or_default();
@@ -378,6 +427,8 @@ fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
         Action::Insert(_) => format!("add {who} to this list by hand"),
         Action::Remove => format!("remove {who} from this list by hand"),
         Action::Replace(_) | Action::Change(_) => format!("change the entry of {who} by hand"),
+        Action::Rename(_) => format!("write {who} there by hand"),
+        Action::Sort(_) => "sort this list by hand".to_owned(),
     };
     Problem::at(&origin, message).help(help)
 }
@@ -386,7 +437,12 @@ fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
 fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
-    for breach in breaches(&context.files.desired, context.now) {
+    for mut breach in breaches(&context.files.desired, context.now) {
+        if let (EditRequest::Rename(rename), Some(person)) = (context.request, breach.key.person_mut())
+            && *person == rename.old
+        {
+            *person = rename.new.clone();
+        }
         *known.entry(breach.key).or_default() += 1;
     }
     let new = breaches(edited, context.now).filter(|breach| match known.get_mut(&breach.key) {
@@ -425,28 +481,35 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
     .collect()
 }
 
-/// The change that a step makes. Its line is that of the entry in the edited files, unless it is removed.
-fn change(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Option<ListChange> {
+/// The changes that a step makes. Their lines are those of the entries in the edited files, unless they are removed.
+fn changes_of(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Vec<ListChange> {
     let list = context.lists.get(step.list);
-    let person = subject(step, list)?;
-    let old = || Some(list.origin(list.entries.get(step.index)?.at));
-    let new = || {
-        let found = after.get(after.find(&list.name)?);
-        let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
-        Some(found.origin(entry.at))
+    let people: Vec<String> = match &step.action {
+        Action::Sort(_) => misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect(),
+        _ => subject(step, list).into_iter().collect(),
     };
-    let (action, origin) = match step.action {
-        Action::Insert(_) => (ListAction::Add, new()?),
-        Action::Remove => (ListAction::Remove, old()?),
-        Action::Replace(_) | Action::Change(_) => (ListAction::Change, new()?),
+    let change = |person: String| {
+        let new = || {
+            let found = after.get(after.find(&list.name)?);
+            let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
+            Some(found.origin(entry.at))
+        };
+        let (action, origin) = match step.action {
+            Action::Insert(_) => (ListAction::Add, new()?),
+            Action::Remove => (ListAction::Remove, list.origin(list.entries.get(step.index)?.at)),
+            _ => (ListAction::Change, new()?),
+        };
+        Some(ListChange { action, person, list: list.name.clone(), origin })
     };
-    Some(ListChange { action, person, list: list.name.clone(), origin })
+    people.into_iter().filter_map(change).collect()
 }
 
 /// Whom or what a step concerns, as the entry names them.
 fn subject(step: &Step, list: &List<'_>) -> Option<String> {
     match &step.action {
         Action::Insert(new) | Action::Replace(new) => Some(new.person.to_string()),
+        Action::Rename(person) => Some(person.to_string()),
         Action::Remove | Action::Change(_) => list.entries.get(step.index).map(|entry| entry.who.to_string()),
+        Action::Sort(_) => None,
     }
 }

@@ -332,7 +332,7 @@ fn reads_back(text: &str, in_flow: bool) -> bool {
         })
 }
 
-fn double_quoted(text: &str) -> String {
+pub(super) fn double_quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

@@ -32,6 +32,18 @@ pub enum BreachKey {
     Domain { group: GroupName, person: PersonRef },
 }
 
+impl BreachKey {
+    pub(super) const fn person_mut(&mut self) -> Option<&mut PersonRef> {
+        match self {
+            Self::MaxDuration { person, .. }
+            | Self::MissingReason { person, .. }
+            | Self::Exclusive { person, .. }
+            | Self::Domain { person, .. } => Some(person),
+            Self::MissingRosterReason { .. } => None,
+        }
+    }
+}
+
 /// Reports every breach as a problem of the files, with its source line.
 ///
 /// # Errors

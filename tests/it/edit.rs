@@ -1,4 +1,4 @@
-//! `grant`, `revoke` and `prune`: edits of the files through the program.
+//! `grant`, `revoke`, `prune`, `rename` and `sort`: edits of the files through the program.
 
 use convoke::sandbox::Seed;
 
@@ -9,6 +9,7 @@ mod granting;
 mod leaving;
 mod organisation;
 mod pruning;
+mod renaming;
 mod revoking;
 mod rosters;
 mod writing;

@@ -86,7 +86,10 @@ fn token_that_has_written_a_group_is_strong_enough() {
     let both = ["alice@example.com", "bob@example.com"];
     let world = given(seed).groups(&[("Admins", &both), ("Owners", &both)]);
     let applied = world.run("apply --yes").exits(5).says("Applied in part: 1 added, 0 removed.");
-    assert!(applied.stdout.contains("not added: bob@example.com") && !applied.stdout.contains("token needs"), "{applied}");
+    assert!(
+        applied.stdout.contains("not added: bob@example.com") && !applied.stdout.contains("token needs"),
+        "{applied}"
+    );
 }
 
 #[test]

@@ -19,9 +19,9 @@ pub struct Grant {
     pub reason: Option<String>,
 }
 
-struct Asked {
-    entry: NewEntry,
-    window: Window,
+pub(super) struct Asked {
+    pub entry: NewEntry,
+    pub window: Window,
 }
 
 impl Grant {
@@ -85,7 +85,7 @@ impl Grant {
     }
 
     /// The refusal of two times that one entry cannot cover.
-    fn gap(&self, context: &Context<'_>, own: &Found<'_>, asked: &Asked) -> Problem {
+    pub(super) fn gap(&self, context: &Context<'_>, own: &Found<'_>, asked: &Asked) -> Problem {
         let of = context.lists.get(own.list);
         let message = format!(
             "{} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
@@ -140,13 +140,13 @@ fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
     Ok(reason.into())
 }
 
-fn has_gap(one: Window, other: Window) -> bool {
+pub(super) fn has_gap(one: Window, other: Window) -> bool {
     let before = |first: Window, second: Window| first.until.zip(second.from).is_some_and(|(until, from)| until < from);
     before(one, other) || before(other, one)
 }
 
 /// The terms that extend an entry from the earlier beginning to the later end.
-fn widened(window: Window, asked: &Asked) -> ChangedTerms {
+pub(super) fn widened(window: Window, asked: &Asked) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
     let edit = |wanted: &Option<Moment>| wanted.clone().map_or(FieldEdit::Drop, FieldEdit::Set);

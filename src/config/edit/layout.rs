@@ -85,7 +85,7 @@ pub(super) struct Item {
 }
 
 pub(super) enum Shape<'l, 's> {
-    Scalar,
+    Scalar(Range<usize>),
     Alias,
     /// The pairs of a mapping, and whether it is written in braces.
     Mapping {
@@ -96,6 +96,7 @@ pub(super) enum Shape<'l, 's> {
 
 pub(super) struct Pair<'l, 's> {
     pub key: &'l Cow<'s, str>,
+    pub key_bytes: Range<usize>,
     /// From the key to the end of the value.
     pub bytes: Range<usize>,
     pub value: Range<usize>,
@@ -254,7 +255,7 @@ impl<'s> Layout<'s> {
             at += 1;
         }
         match self.tokens.get(at)?.kind {
-            Kind::Scalar { .. } => Some(Shape::Scalar),
+            Kind::Scalar { .. } => Some(Shape::Scalar(self.tokens.get(at)?.bytes.clone())),
             Kind::Alias => Some(Shape::Alias),
             Kind::FlowMapping => {
                 let (items, _) = self.flow_items(at)?;
@@ -287,6 +288,7 @@ impl<'s> Layout<'s> {
         let value = self.item(None, tokens.start + colon + 1..tokens.end);
         (key < colon && value.bytes.start < value.bytes.end).then_some(Pair {
             key: &covered.get(key)?.value,
+            key_bytes: covered.get(key)?.bytes.clone(),
             bytes: whole.bytes,
             value: value.bytes,
             keeps_line_ends: whole.keeps_line_ends,

@@ -8,45 +8,52 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::entry::{Entry, Who};
-use crate::config::file::Declared;
+use crate::config::file::{Declared, DeclaredList};
 use crate::config::problem::quoted;
 use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Terms, Window};
 
-/// The name of a list: a group or a roster.
+/// The name of a list: a group or a roster; a group whose owners are listed, or a setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListName {
     Group(GroupName),
     Roster(Arc<str>),
+    Owners(GroupName),
+    Setting(Arc<str>),
 }
 
 impl ListName {
     /// The list in the words of a command line.
     pub(super) fn words(&self) -> Vec<&str> {
         match self {
-            Self::Group(name) => vec![name.as_str()],
             Self::Roster(name) => vec!["--roster", name],
+            _ => vec![self.as_str()],
         }
     }
 
     pub(super) fn as_str(&self) -> &str {
         match self {
-            Self::Group(name) => name.as_str(),
-            Self::Roster(name) => name,
+            Self::Group(name) | Self::Owners(name) => name.as_str(),
+            Self::Roster(name) | Self::Setting(name) => name,
         }
     }
 }
 
 impl fmt::Display for ListName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Self::Group(_)) { "group" } else { "roster" };
-        write!(f, "{kind} {}", quoted(self.as_str()))
+        let kind = match self {
+            Self::Group(_) => "group ",
+            Self::Roster(_) => "roster ",
+            Self::Owners(_) => "the owners of group ",
+            Self::Setting(_) => "setting ",
+        };
+        write!(f, "{kind}{}", quoted(self.as_str()))
     }
 }
 
 pub(super) struct List<'d> {
     pub name: ListName,
-    /// The group without its members; `None` for a roster.
+    /// The group without its members; `None` for other lists.
     pub group: Option<&'d DesiredGroup>,
     pub path: &'d Arc<str>,
     pub file: usize,
@@ -59,6 +66,11 @@ pub(super) struct List<'d> {
 impl List<'_> {
     pub fn mode(&self) -> Option<Mode> {
         self.group.map(|group| group.mode)
+    }
+
+    /// Whether its people belong to groups: the list of a group or a roster.
+    pub fn is_membership(&self) -> bool {
+        matches!(self.name, ListName::Group(_) | ListName::Roster(_))
     }
 
     pub fn origin(&self, at: Position) -> Origin {
@@ -100,6 +112,11 @@ impl<'d> Lists<'d> {
     #[expect(clippy::indexing_slicing, reason = "every index comes from this list of lists")]
     pub fn get(&self, index: usize) -> &List<'d> {
         &self.all[index]
+    }
+
+    /// The lists of groups and rosters.
+    pub fn memberships(&self) -> impl Iterator<Item = usize> + '_ {
+        self.all.iter().enumerate().filter(|(_, list)| list.is_membership()).map(|(index, _)| index)
     }
 
     pub fn find(&self, name: &ListName) -> Option<usize> {
@@ -184,16 +201,19 @@ impl<'d> Lists<'d> {
 }
 
 fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = List<'d>> {
-    let reach = BTreeSet::new;
-    let rosters = declared.rosters.iter().map(move |roster| List {
-        name: ListName::Roster(Arc::clone(&roster.name)),
+    let plain = move |name: ListName, list: &'d DeclaredList| List {
+        name,
         group: None,
-        path: &roster.origin.file,
+        path: &list.origin.file,
         file,
-        key: roster.origin.position(),
-        entries: &roster.entries,
-        reach: reach(),
-    });
+        key: list.origin.position(),
+        entries: &list.entries,
+        reach: BTreeSet::new(),
+    };
+    let rosters = declared.rosters.iter().map(move |list| plain(ListName::Roster(Arc::clone(&list.name)), list));
+    let protected = declared.protected.iter().map(move |list| plain(ListName::Setting(Arc::clone(&list.name)), list));
+    let owners = declared.groups.iter().filter_map(|group| group.owners.as_ref());
+    let owners = owners.map(move |list| plain(ListName::Owners(list.name.as_ref().into()), list));
     let groups = declared.groups.iter().map(move |declared| List {
         name: ListName::Group(declared.name.clone()),
         group: Some(&declared.group),
@@ -201,9 +221,9 @@ fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = 
         file,
         key: declared.group.members_origin.position(),
         entries: &declared.entries,
-        reach: reach(),
+        reach: BTreeSet::new(),
     });
-    rosters.chain(groups)
+    rosters.chain(protected).chain(owners).chain(groups)
 }
 
 /// Whether the windows together cover this one completely.

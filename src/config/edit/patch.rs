@@ -4,7 +4,10 @@
 use std::ops::Range;
 
 use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
-use super::step::{Action, ChangedTerms, FieldEdit, NewEntry, Step};
+use super::lists::ListName;
+use super::step::{self, Action, ChangedTerms, FieldEdit, NewEntry, Step};
+use crate::config::node::{double_quoted, scalar};
+use crate::model::PersonRef;
 
 /// Bytes to replace, by their position in the original text.
 #[derive(Clone, Debug)]
@@ -44,6 +47,7 @@ pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
 pub(super) struct Writer<'l, 's> {
     pub layout: &'l Layout<'s>,
     pub list: &'l ListLayout,
+    pub name: &'l ListName,
     /// The indentation of a new list below its key, in columns.
     pub indent: usize,
 }
@@ -63,6 +67,8 @@ impl Writer<'_, '_> {
                 Action::Insert(new) => patches.extend(self.insert(step.index, new)?),
                 Action::Replace(new) => patches.push(self.replace(step.index, new)?),
                 Action::Change(terms) => patches.extend(self.change(step.index, terms)?),
+                Action::Rename(person) => patches.extend(self.rename(step.index, person)?),
+                Action::Sort(order) => patches.extend(self.sort(order)?),
             }
         }
         Some(patches)
@@ -239,7 +245,7 @@ impl Writer<'_, '_> {
         let item = self.item(index)?;
         match self.layout.shape(item)? {
             Shape::Alias => None,
-            Shape::Scalar => self.add_terms(item, terms),
+            Shape::Scalar(_) => self.add_terms(item, terms),
             Shape::Mapping { pairs, flow: true } => Some(change_flow(&pairs, terms)),
             Shape::Mapping { pairs, flow: false } => self.change_block(item, &pairs, terms),
         }
@@ -277,6 +283,82 @@ impl Writer<'_, '_> {
         let text = format!("{indent}{}", lines.join(&format!("{ending}{indent}")));
         let ends_open = !self.layout.text.get(..at)?.ends_with(['\n', '\r']);
         Some(Patch::insert(at, if ends_open { format!("{ending}{text}") } else { format!("{text}{ending}") }))
+    }
+
+    /// Writes another person into an entry, in the quotes that are there.
+    fn rename(&self, index: usize, person: &PersonRef) -> Option<Vec<Patch>> {
+        let in_flow = self.list.style != Style::Block;
+        let value = |bytes: &Range<usize>, in_flow: bool| {
+            let text = person.to_string();
+            Some(match self.layout.text.get(bytes.clone())?.chars().next()? {
+                '\'' => format!("'{}'", text.replace('\'', "''")),
+                '"' => double_quoted(&text),
+                _ => scalar(&text, in_flow),
+            })
+        };
+        match self.layout.shape(self.item(index)?)? {
+            // It follows its anchor, which is renamed as well, or the proof fails.
+            Shape::Alias => Some(Vec::new()),
+            Shape::Scalar(bytes) => {
+                let text = match (step::is_bare(self.name, person), in_flow) {
+                    (true, _) => value(&bytes, in_flow)?,
+                    (false, true) => format!("{{id: {}}}", value(&bytes, true)?),
+                    (false, false) => format!("id: {}", value(&bytes, false)?),
+                };
+                Some(vec![Patch { bytes, text }])
+            }
+            Shape::Mapping { pairs, flow } => {
+                let whom = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
+                let text = value(&whom.value, in_flow || flow)?;
+                let key = step::key_of(person);
+                let renamed_key = (*whom.key != key).then(|| Patch { bytes: whom.key_bytes.clone(), text: key.into() });
+                Some(renamed_key.into_iter().chain([Patch { bytes: whom.value.clone(), text }]).collect())
+            }
+        }
+    }
+
+    /// Puts the entries into another order, with the comment lines directly above each. Everything between them stays.
+    fn sort(&self, order: &[usize]) -> Option<Vec<Patch>> {
+        let parts = match self.list.style {
+            Style::Block => {
+                (0..self.list.items.len()).map(|index| self.with_comments(index)).collect::<Option<Vec<_>>>()?
+            }
+            Style::Flow { open, close, .. } => {
+                let parts: Vec<_> = self.list.items.iter().map(|item| item.bytes.clone()).collect();
+                let starts = parts.iter().map(|part| part.start).chain([close]);
+                let mut gaps = [open].into_iter().chain(parts.iter().map(|part| part.end)).zip(starts);
+                // A comment may belong to any entry of its line.
+                if gaps.any(|(end, start)| self.layout.text.get(end..start).is_none_or(|gap| gap.contains('#'))) {
+                    return None;
+                }
+                parts
+            }
+        };
+        let moved = order.iter().enumerate().filter(|(at, from)| at != *from);
+        let patch = |(at, from): (usize, &usize)| {
+            let text = self.layout.text.get(parts.get(*from)?.clone())?.to_owned();
+            Some(Patch { bytes: parts.get(at)?.clone(), text })
+        };
+        moved.map(patch).collect()
+    }
+
+    /// The lines of an entry and of the comments directly above it, without the last line ending.
+    fn with_comments(&self, index: usize) -> Option<Range<usize>> {
+        let item = self.item(index).filter(|item| !item.keeps_line_ends)?;
+        let above =
+            index.checked_sub(1).and_then(|index| self.item(index)).map_or(self.list.lead, |item| item.bytes.end);
+        let mut start = self.lines(item)?.start;
+        while let Some(before) = self
+            .layout
+            .text
+            .get(above..start)
+            .and_then(|text| text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r'])))
+        {
+            let line = before.rsplit(['\n', '\r']).next().filter(|line| line.len() < before.len());
+            let Some(line) = line.filter(|line| line.trim_start_matches([' ', '\t']).starts_with('#')) else { break };
+            start = above + before.len() - line.len();
+        }
+        Some(start..self.layout.line_end(item.bytes.end).start)
     }
 
     fn change_block(&self, item: &Item, pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Option<Vec<Patch>> {

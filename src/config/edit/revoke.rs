@@ -29,7 +29,7 @@ impl Prune {
     pub(super) fn draft(self, context: &Context<'_>) -> Draft {
         let mut draft = Draft::default();
         let mut kept = 0;
-        for list in 0..context.lists.all.len() {
+        for list in context.lists.memberships() {
             let keeps = context.lists.ends_additive(list);
             for (index, entry) in context.lists.get(list).entries.iter().enumerate() {
                 let ended = entry.window().until.filter(|until| context.now.duration_since(*until) > self.older_than);
@@ -61,7 +61,7 @@ impl Revoke {
         }
         let named = match &self.lists {
             Some(lists) => context.named(lists)?,
-            None => (0..context.lists.all.len()).collect(),
+            None => context.lists.memberships().collect(),
         };
         let everywhere = self.lists.is_none();
         let draft = Draft::default();
@@ -292,5 +292,6 @@ fn after(step: &Step, person: &PersonRef, context: &Context<'_>) -> Option<Windo
         Action::Remove => None,
         Action::Change(terms) => Some(terms.window(before)),
         Action::Insert(new) | Action::Replace(new) => Some(new.window()),
+        Action::Rename(_) | Action::Sort(_) => Some(before),
     }
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use super::lists::ListName;
 use crate::config::entry::Entry;
 use crate::config::node::{Node, Value, scalar};
-use crate::model::{Period, PersonRef, Position, Window, WrittenTime};
+use crate::model::{Email, Period, PersonRef, Position, Window, WrittenTime};
 
 /// A time in a request: a time as in the files, or a duration from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,9 @@ pub(super) enum Action {
     /// A new entry replaces an ended one.
     Replace(NewEntry),
     Change(ChangedTerms),
+    Rename(PersonRef),
+    /// A new order of the entries, by their indexes before.
+    Sort(Vec<usize>),
 }
 
 #[derive(Clone, Debug)]
@@ -126,11 +129,10 @@ pub(super) enum FieldEdit<T> {
 
 impl NewEntry {
     fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let key = if matches!(self.person, PersonRef::Email(_)) { "email" } else { "id" };
         let from = self.from.as_ref().map(|moment| ("from", moment.text.clone()));
         let until = self.until.as_ref().map(|moment| ("until", moment.text.clone()));
         let reason = self.reason.as_deref().map(|reason| ("reason", reason.to_owned()));
-        [Some((key, self.person.to_string())), from, until, reason].into_iter().flatten()
+        [Some((key_of(&self.person), self.person.to_string())), from, until, reason].into_iter().flatten()
     }
 
     /// The keys and values of the entry, as written.
@@ -186,16 +188,22 @@ impl<T> FieldEdit<T> {
 /// The index of a new entry: its sorted place if the addresses are sorted, else the end.
 pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
     let PersonRef::Email(email) = person else { return entries.len() };
-    let addresses = || {
-        entries.iter().enumerate().filter_map(|(index, entry)| match entry.person() {
-            Some(PersonRef::Email(email)) => Some((index, email)),
-            _ => None,
-        })
-    };
-    if !addresses().is_sorted_by_key(|(_, email)| email) {
+    if !is_sorted(entries) {
         return entries.len();
     }
-    addresses().find(|(_, other)| *other > email).map_or(entries.len(), |(index, _)| index)
+    addresses(entries).find(|(_, other)| *other > email).map_or(entries.len(), |(index, _)| index)
+}
+
+/// The addresses of a list, with the indexes of their entries.
+pub(super) fn addresses(entries: &[Entry]) -> impl Iterator<Item = (usize, &Email)> {
+    entries.iter().enumerate().filter_map(|(index, entry)| match entry.person() {
+        Some(PersonRef::Email(email)) => Some((index, email)),
+        _ => None,
+    })
+}
+
+pub(super) fn is_sorted(entries: &[Entry]) -> bool {
+    addresses(entries).is_sorted_by_key(|(_, email)| email)
 }
 
 /// Makes the steps of one list, which are in the order of its entries, in the tree of its file. `None` if the tree does
@@ -203,13 +211,19 @@ pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
 pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -> Option<()> {
     let path = match list {
         ListName::Group(name) => vec!["groups", name.as_str(), "members"],
+        ListName::Owners(name) => vec!["groups", name.as_str(), "owners"],
         ListName::Roster(name) => vec!["rosters", name],
+        ListName::Setting(name) => vec!["settings", name],
     };
     let node = path.into_iter().try_fold(tree, |node, key| match &mut node.value {
         Value::Mapping(pairs) => pairs.iter_mut().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node),
         _ => None,
     })?;
     let Value::Sequence(items) = &mut node.value else { return None };
+    if let [Step { action: Action::Sort(order), .. }] = steps {
+        *items = order.iter().map(|index| items.get(*index).cloned()).collect::<Option<_>>()?;
+        return Some(());
+    }
     let mut steps = steps.iter().peekable();
     let mut edited = Vec::with_capacity(items.len());
     for (index, item) in std::mem::take(items).into_iter().enumerate() {
@@ -220,6 +234,8 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -
                 Action::Remove => item = None,
                 Action::Replace(new) => item = Some(entry(new)),
                 Action::Change(terms) => item = Some(changed(item?, terms)?),
+                Action::Rename(person) => item = Some(renamed(item?, person, is_bare(list, person))?),
+                Action::Sort(_) => return None,
             }
         }
         edited.extend(item);
@@ -263,6 +279,32 @@ fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
         };
     }
     Some(node(Value::Mapping(pairs)))
+}
+
+/// Whether an entry for this person can be only an address or an id.
+pub(super) fn is_bare(list: &ListName, person: &PersonRef) -> bool {
+    matches!(person, PersonRef::Email(_)) || matches!(list, ListName::Setting(_))
+}
+
+pub(super) const fn key_of(person: &PersonRef) -> &'static str {
+    match person {
+        PersonRef::Email(_) => "email",
+        PersonRef::Id(_) => "id",
+    }
+}
+
+fn renamed<'s>(item: Node<'s>, person: &PersonRef, is_bare: bool) -> Option<Node<'s>> {
+    let text = |text: String| node(Value::Text(text.into()));
+    let named = || (text(key_of(person).into()), text(person.to_string()));
+    match item.value {
+        Value::Mapping(mut pairs) => {
+            let whom = pairs.iter_mut().find(|(key, _)| matches!(key.text(), Some("email" | "id")))?;
+            *whom = named();
+            Some(node(Value::Mapping(pairs)))
+        }
+        _ if is_bare => Some(text(person.to_string())),
+        _ => Some(node(Value::Mapping(vec![named()]))),
+    }
 }
 
 /// Whether two trees have the same content, at any positions. The order of keys has no meaning.

@@ -3,6 +3,7 @@
 mod granted;
 mod properties;
 mod pruned;
+mod renamed;
 mod revoked;
 mod shapes;
 
@@ -30,7 +31,13 @@ fn request(line: &str) -> EditRequest {
     if command == "prune" {
         return EditRequest::Prune(Prune { older_than: parse_age(words.next().unwrap_or("30d")).unwrap() });
     }
+    if command == "sort" {
+        return EditRequest::Sort(Sort { check: words.next().is_some() });
+    }
     let person = person(words.next().unwrap());
+    if command == "rename" {
+        return EditRequest::Rename(Rename { old: person, new: self::person(words.next().unwrap()) });
+    }
     let (mut lists, mut from, mut until, mut reason, mut everywhere) = (Vec::new(), None, None, None, false);
     while let Some(word) = words.next() {
         match word {

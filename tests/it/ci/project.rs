@@ -313,7 +313,7 @@ fn pre_commit_hooks_check_the_files() {
     let hooks = yaml(&repository(".pre-commit-hooks.yaml"));
     let languages: Vec<&str> =
         hooks.as_array().unwrap().iter().map(|hook| hook["language"].as_str().unwrap()).collect();
-    assert_eq!(languages, ["rust", "system"]);
+    assert_eq!(languages, ["rust", "system", "rust"]);
     for hook in hooks.as_array().unwrap() {
         let entry = hook["entry"].as_str().unwrap();
         assert!(hook["args"].is_null());

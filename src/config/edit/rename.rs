@@ -1,0 +1,136 @@
+//! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
+
+use super::grant::{Asked, Grant, has_gap, widened};
+use super::lists::{Found, cover, has_ended};
+use super::step::{Action, Moment, NewEntry, Step, addresses, as_from, as_until, is_bare, is_sorted};
+use super::{Context, Draft, EditError, Unchanged};
+use crate::config::entry::Entry;
+use crate::config::problem::{Problem, nearest};
+use crate::model::{Email, PersonRef, Window};
+
+/// A request to write another address or id of the same person into all lists.
+#[derive(Clone, Debug)]
+pub struct Rename {
+    pub old: PersonRef,
+    pub new: PersonRef,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Sort {
+    /// Refuse lists that are not sorted, instead of sorting them.
+    pub check: bool,
+}
+
+impl Rename {
+    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+        let (lists, mut draft) = (&context.lists, Draft::default());
+        let mut nowhere = true;
+        for list in 0..lists.all.len() {
+            let Some(old) = lists.own(list, &self.old) else { continue };
+            nowhere = false;
+            let of = lists.get(list);
+            let step = |index, action| Step { list, index, action };
+            match lists.own(list, &self.new).filter(|new| new.index != old.index) {
+                Some(new) if of.is_membership() => self.join(context, &old, &new, &mut draft),
+                Some(_) => draft.steps.push(step(old.index, Action::Remove)),
+                None if !of.is_membership() && !is_bare(&of.name, &self.new) => {
+                    let help = "name the owner by an address, or remove the entry first";
+                    let problem = Problem::at(&of.origin(old.entry.at), "an owner cannot be named by an id");
+                    draft.refusals.push(problem.help(help));
+                }
+                None if old.entry.who.to_string() == self.new.to_string() => {
+                    let message = format!("{} is already in {}", self.new, of.name);
+                    draft.unchanged.push(Unchanged { message, origin: of.origin(old.entry.at) });
+                }
+                None => draft.steps.push(step(old.index, Action::Rename(self.new.clone()))),
+            }
+            draft.note_observed(context, list);
+        }
+        if nowhere { Err(self.unknown(context)) } else { Ok(draft) }
+    }
+
+    /// Joins the entries of both in one list as a grant to the new person of the old one's time would.
+    fn join(&self, context: &Context<'_>, old: &Found<'_>, new: &Found<'_>, draft: &mut Draft) {
+        let reason = |found: &Found<'_>| found.entry.terms.as_deref().and_then(|terms| terms.reason.clone());
+        let Window { from, until } = old.window;
+        let replaces = has_ended(new.window, context.now);
+        let entry = NewEntry {
+            person: self.new.clone(),
+            from: from.map(|time| Moment { text: as_from(time), time }),
+            until: until.map(|time| Moment { text: as_until(time), time }),
+            reason: reason(old).filter(|_| replaces || reason(new).is_none()),
+        };
+        let asked = Asked { entry, window: old.window };
+        let action = if has_ended(old.window, context.now) || cover(&mut [new.window], old.window) {
+            None
+        } else if replaces {
+            Some(Action::Replace(asked.entry))
+        } else if has_gap(new.window, old.window) {
+            let grant = Grant { person: self.new.clone(), lists: Vec::new(), from: None, until: None, reason: None };
+            draft.refusals.push(grant.gap(context, new, &asked));
+            return;
+        } else {
+            Some(Action::Change(widened(new.window, &asked)))
+        };
+        draft.steps.extend(action.map(|action| Step { list: new.list, index: new.index, action }));
+        draft.steps.push(Step { list: old.list, index: old.index, action: Action::Remove });
+    }
+
+    fn unknown(&self, context: &Context<'_>) -> EditError {
+        let lists = &context.lists;
+        let people = (0..lists.all.len()).flat_map(|list| lists.people(list));
+        let known: Vec<String> = people.map(|(person, _)| person.to_string()).collect();
+        let help = match nearest(&self.old.to_string(), known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "use the address or id as it is in the files".into(),
+        };
+        EditError::usage(format!("{} is not in any list of the files", self.old), help)
+    }
+}
+
+impl Sort {
+    pub(super) fn draft(self, context: &Context<'_>) -> Draft {
+        let (lists, mut draft) = (&context.lists, Draft::default());
+        for list in lists.memberships() {
+            let of = lists.get(list);
+            if !self.check {
+                draft.steps.extend(sorting(list, of.entries));
+                continue;
+            }
+            for (entry, next) in misplaced(of.entries) {
+                let message = format!("{} is out of order in {}: it belongs before {next}", entry.who, of.name);
+                let help = format!("run: {}", (context.spell)(&["sort"]));
+                draft.refusals.push(Problem::at(&of.origin(entry.at), message).help(help));
+            }
+        }
+        draft
+    }
+}
+
+/// The step that sorts a list, if it is not sorted. Only addresses move.
+pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<Step> {
+    if is_sorted(entries) {
+        return None;
+    }
+    let mut sorted: Vec<_> = addresses(entries).collect();
+    sorted.sort_by_key(|(_, email)| *email);
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    for ((place, _), (from, _)) in addresses(entries).zip(sorted) {
+        if let Some(slot) = order.get_mut(place) {
+            *slot = from;
+        }
+    }
+    Some(Step { list, index: 0, action: Action::Sort(order) })
+}
+
+/// The entries with an address that is less than one above, each with the first such address.
+pub(super) fn misplaced(entries: &[Entry]) -> Vec<(&Entry, &Email)> {
+    let (mut found, mut greatest): (Vec<_>, Vec<&Email>) = (Vec::new(), Vec::new());
+    for (index, email) in addresses(entries) {
+        match greatest.get(greatest.partition_point(|other| *other <= email)) {
+            Some(next) => found.extend(entries.get(index).map(|entry| (entry, *next))),
+            None => greatest.push(email),
+        }
+    }
+    found
+}
