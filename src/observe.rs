@@ -97,22 +97,22 @@ async fn resolve_by(
     }
 }
 
-/// Checks whether a saved plan removes the user of the token.
+/// Asks a saved plan again which people its guards protect.
 ///
 /// # Errors
 ///
 /// If the account's members are needed and cannot be read completely.
-pub async fn check_token_user(client: &Client, plan: &Plan, accept_self: bool) -> Result<Plan, ApiError> {
+pub async fn ask_for_people(client: &Client, plan: &Plan, accept_self: bool) -> Result<Plan, ApiError> {
     let memberships = plan.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
     let mut current = Observed { memberships, ..Observed::default() };
-    if accept_self || !plan.removes_anybody() {
-        return Ok(plan.clone().judged_for_token(&current, accept_self));
+    if !accept_self && plan.removes_anybody() {
+        current.token_user = token_user(client).await?;
     }
-    current.token_user = token_user(client).await?;
-    if plan.knows_token_user(&current.token_user) {
-        return Ok(plan.clone().judged_for_token(&current, accept_self));
-    }
-    resolve(client, &mut current, accept_self, |current| plan.clone().judged_for_token(current, accept_self)).await
+    // The plan has the members of the user for whom it was made. Its blocked entries are not looked up again.
+    let knows_user = accept_self || plan.knows_token_user(&current.token_user);
+    let mut plan = plan.clone();
+    plan.blocked.clear();
+    resolve(client, &mut current, knows_user, |current| plan.clone().judged_for_people(current, accept_self)).await
 }
 
 async fn token_user(client: &Client) -> Result<TokenUser, ApiError> {

@@ -47,7 +47,7 @@ pub use contents::{
 };
 pub use digest::{Digest, DigestError, fingerprint};
 pub use exclusive::ExclusivePair;
-pub use guards::{Figures, GroupGuards, Guard, PlanGuards, PlannedTokenUser, Refusal};
+pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
 pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
 pub use permissions::compare_permissions;
@@ -188,16 +188,18 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
 
 impl Plan {
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
-    /// only if the plan removes anybody, because a group may list them by a former address.
+    /// only if the plan removes anybody; then even if a group shows their address, because another group may list them,
+    /// or somebody who shares the address, by a former one.
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
         let unknown =
             self.blocked.iter().filter(|blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }));
-        let mut wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
+        let wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
+        let mut guarded: Vec<&PersonRef> = Vec::new();
         // What is left out may be planned when more is known.
         let removes = self.removes_anybody() || self.left_out.iter().any(|it| it.change.action == Action::Remove);
         if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
-            wanted.extend(self.guards.protected.iter().map(|protected| &protected.person));
+            guarded.extend(self.guards.protected.iter().map(|protected| &protected.person));
         }
         let user = match (&current.token_user, removes && !accept_self) {
             (TokenUser::Known(user), true) => Some(user),
@@ -208,16 +210,23 @@ impl Plan {
             _ => None,
         };
         // Collecting all people takes much of the planning time, so do it only if a person is looked for.
-        if current.knows_everybody || (wanted.is_empty() && user.is_none()) {
+        if current.knows_everybody || (wanted.is_empty() && guarded.is_empty() && user.is_none()) {
             return needs;
         }
         let people = People::of(current);
         let by_email = user.and_then(|user| user.email.clone()).map(PersonRef::Email);
         needs.everybody =
             user.is_some_and(|user| user.email.is_none() && people.of_user(&user.user_id).next().is_none());
-        for person in wanted.into_iter().chain(&by_email).filter(|person| !people.knows(person)) {
+        let looked_up: BTreeSet<&str> = current.people.values().flat_map(|it| &it.emails).map(Email::folded).collect();
+        let is_unknown = |person: &&PersonRef| !people.knows(person);
+        let is_open = |person: &&PersonRef| match person {
+            PersonRef::Email(email) => !looked_up.contains(email.folded()),
+            PersonRef::Id(_) => is_unknown(person),
+        };
+        let guarded = guarded.into_iter().chain(&by_email).filter(is_open);
+        for person in wanted.into_iter().filter(is_unknown).chain(guarded) {
             match person {
-                PersonRef::Email(email) => needs.people.extend([email.clone()]),
+                PersonRef::Email(email) => drop(needs.people.insert(email.clone())),
                 PersonRef::Id(_) => needs.everybody = true,
             }
         }
@@ -248,13 +257,17 @@ impl Plan {
         matches!(user, TokenUser::Known(user) if planned.is_some_and(|planned| planned.user_id == user.user_id))
     }
 
-    /// Checks again, for a saved plan, whether the present user of the token is removed.
+    /// Asks a saved plan again which people its guards protect: those that `protected` names now, and the present user of
+    /// the token.
     #[must_use]
-    pub fn judged_for_token(mut self, current: &Observed, accept_self: bool) -> Self {
-        self.refusals.retain(|refusal| refusal.guard != Guard::Oneself);
+    pub fn judged_for_people(mut self, current: &Observed, accept_self: bool) -> Self {
+        let people = People::of(current);
+        self.refusals.retain(|refusal| !matches!(refusal.guard, Guard::Protected | Guard::Oneself));
+        self.refusals.extend(guards::protection(&self, &people));
         if !accept_self {
-            guards::check_token_user(&mut self, current, &People::of(current));
+            guards::check_token_user(&mut self, current, &people);
         }
+        guards::sort(&mut self);
         self.recount();
         self
     }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
-use crate::model::{GroupId, GroupName, GroupRef, Member, MemberId, Membership};
+use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, Member, MemberId, Membership};
 use crate::plan::{Change, Freshness, GroupPlan, Plan};
 use crate::report::{Difference, StaleGroup};
 
@@ -30,8 +30,9 @@ pub enum Recheck {
 /// If the groups or their members cannot be read.
 pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> {
     let changed: Vec<&GroupPlan> = plan.groups.iter().filter(|group| !group.operations.is_empty()).collect();
-    if changed.is_empty() {
-        return Ok(fresh(plan, &BTreeMap::new()));
+    let asks_groups = plan.guards.managed.is_some() || !plan.guards.pins.is_empty();
+    if changed.is_empty() && !asks_groups {
+        return Ok(fresh(plan, &BTreeMap::new(), &BTreeMap::new()));
     }
     let mut wanted: BTreeMap<GroupId, GroupRef> = BTreeMap::new();
     let destinations = plan.destinations();
@@ -80,7 +81,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     }
     stale.extend(broken_moves(plan, &destinations, &present));
     present.retain(|id, _| plan.groups.iter().any(|group| group.id == *id && !group.operations.is_empty()));
-    Ok(if stale.is_empty() { fresh(plan, &present) } else { Recheck::Stale(stale) })
+    Ok(if stale.is_empty() { fresh(plan, &groups, &present) } else { Recheck::Stale(stale) })
 }
 
 /// The groups in which a reading contradicts what the plan relies on: members who stay there while they leave another
@@ -118,7 +119,11 @@ fn broken_moves(
     found.into_iter().map(stale).collect()
 }
 
-fn fresh(plan: &Plan, present: &BTreeMap<GroupId, Arc<Membership>>) -> Recheck {
+fn fresh(
+    plan: &Plan,
+    groups: &BTreeMap<GroupId, GroupSummary>,
+    present: &BTreeMap<GroupId, Arc<Membership>>,
+) -> Recheck {
     let ids = present.iter().map(|(id, members)| (*id, members.keys().copied().collect()));
-    Recheck::Fresh { present: ids.collect(), remaining: Box::new(plan.remaining(present)) }
+    Recheck::Fresh { present: ids.collect(), remaining: Box::new(plan.remaining(groups, present)) }
 }

@@ -201,8 +201,8 @@ async fn prepare_saved(
     };
     drop(watching);
     check_clock_of(&plan, client, output)?;
-    let watching = output.watch(client, "reading the user of the token");
-    let remaining = observe::check_token_user(client, &remaining, args.options.accept_self).await?;
+    let watching = output.watch(client, "looking up protected people");
+    let remaining = observe::ask_for_people(client, &remaining, args.options.accept_self).await?;
     drop(watching);
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
     Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked { present, planned: false }) })
@@ -311,7 +311,7 @@ async fn still_valid(
         .groups
         .iter()
         .zip(&plan.groups)
-        .filter(|(now, _)| broken.contains(&now.name))
+        .filter(|(now, before)| !before.operations.is_empty() && broken.contains(&now.name))
         .map(|(now, before)| StaleGroup::of_change(before, &now.observed))
         .collect();
     Ok(if stale.is_empty() { Ok(Start::Rechecked { present, planned }) } else { Err(stale) })

@@ -115,7 +115,7 @@ struct Comparison<'p, 'a> {
 impl<'p> Comparison<'p, '_> {
     fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, located: &Located) {
         let found = self.find(name, group, located);
-        let (members, mut unresolved) = self.resolve(group);
+        let (members, mut unresolved) = self.resolve(group, found.map(|(id, _)| id));
         self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
         let Some((id, observed)) = found else {
             for (entry, reason) in unresolved {
@@ -132,11 +132,8 @@ impl<'p> Comparison<'p, '_> {
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
         unresolved.extend(foreign.values().cloned());
-        // Only entries in force hold removals, so ended ones join the blocked entries afterwards.
+        // Only entries in force hold removals.
         let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
-        if group.mode == Mode::Additive {
-            unresolved.extend(ended.ambiguous_among(&leaving, self.people));
-        }
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
@@ -213,8 +210,9 @@ impl<'p> Comparison<'p, '_> {
         (differences, late, left_out)
     }
 
-    /// Finds everybody who belongs to the group now. A person with several entries occurs several times.
-    fn resolve(&mut self, group: &'p DesiredGroup) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+    /// Finds everybody who belongs to the group now. A person with several entries occurs several times. A shared address
+    /// means its present members; it is ambiguous only for a join.
+    fn resolve(&mut self, group: &'p DesiredGroup, id: Option<GroupId>) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
         let mut members = Vec::with_capacity(group.members.len());
         let mut unresolved = Unresolved::new();
         let mut seen = BTreeSet::new();
@@ -230,6 +228,11 @@ impl<'p> Comparison<'p, '_> {
                         **known = Some(index);
                     }
                     members.push((index, entry));
+                }
+                Err(BlockedReason::AmbiguousPerson { candidates })
+                    if self.people.those_in(&candidates, id).next().is_some() =>
+                {
+                    members.extend(self.people.those_in(&candidates, id).map(|index| (index, entry)));
                 }
                 Err(reason) if seen.insert(&entry.person) => unresolved.push((entry, reason)),
                 Err(_) => {}
@@ -469,7 +472,6 @@ fn removals(
 struct Ended<'a> {
     /// The entry of each person; the latest if there are several.
     entries: BTreeMap<MemberId, (&'a DesiredMember, Timestamp)>,
-    ambiguous: Vec<(&'a DesiredMember, Vec<MemberId>)>,
 }
 
 impl<'a> Ended<'a> {
@@ -477,31 +479,20 @@ impl<'a> Ended<'a> {
         let mut ended = Self::default();
         for entry in &group.members {
             let Some(until) = entry.until().filter(|until| *until <= time) else { continue };
-            match people.resolve(&entry.person) {
-                Ok(id) => {
-                    let latest = ended.entries.entry(id).or_insert((entry, until));
-                    if latest.1 < until {
-                        *latest = (entry, until);
-                    }
+            let meant = match people.resolve(&entry.person) {
+                Ok(id) => vec![id],
+                // Sharing an address blocks joins only.
+                Err(BlockedReason::AmbiguousPerson { candidates }) => candidates,
+                Err(_) => Vec::new(),
+            };
+            for id in meant {
+                let latest = ended.entries.entry(id).or_insert((entry, until));
+                if latest.1 < until {
+                    *latest = (entry, until);
                 }
-                Err(BlockedReason::AmbiguousPerson { candidates }) => ended.ambiguous.push((entry, candidates)),
-                Err(_) => {}
             }
         }
         ended
-    }
-
-    /// Ended entries that match several members of the group. In an exact group such members are removed because no
-    /// entry names them. In an additive group the entry must be resolved first.
-    fn ambiguous_among(&self, leaving: &[PersonIndex], people: &People<'_>) -> Unresolved<'a> {
-        if self.ambiguous.is_empty() {
-            return Vec::new();
-        }
-        let leaving: BTreeSet<MemberId> = leaving.iter().map(|index| people.id(*index)).collect();
-        let concerned = self.ambiguous.iter().filter(|(_, ids)| ids.iter().any(|id| leaving.contains(id)));
-        let blocked =
-            concerned.map(|(entry, ids)| (*entry, BlockedReason::AmbiguousPerson { candidates: ids.clone() }));
-        blocked.collect()
     }
 
     /// Everybody with an ended entry and without another entry that keeps them in the group.

@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Change, GroupPlan, Plan, PlanWarning};
-use super::located::Located;
+use super::located::{Located, locate_groups};
 use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, GroupName, Limit, Member, MemberId, Mode, Observed, Origin, PersonRef, Protected, Setting,
-    Settings, TokenUser, Unmanaged, UserId,
+    Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Mode, Observed, Origin,
+    PersonRef, Protected, Setting, Settings, TokenUser, Unmanaged, UserId,
 };
 
 /// A percentage of one group's members always allows at least this many removals.
@@ -127,9 +127,26 @@ pub struct PlanGuards {
     pub declared: u64,
     /// Who is never removed from any group.
     pub protected: Vec<Protected>,
+    /// The names of the pinned groups of the plan, and the places of the pins.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<GroupId, Setting<GroupName>>,
+    /// The declared groups, if the settings refuse a plan where the account has others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedGroups>,
     /// The user of the token, if the plan removes anybody and the API reported the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_user: Option<PlannedTokenUser>,
+}
+
+/// The groups that the files declare, to find others in the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedGroups {
+    pub ids: BTreeSet<GroupId>,
+    /// The declared groups that the account did not have.
+    pub names: BTreeSet<GroupName>,
+    /// The place of `unmanaged_groups: refuse`.
+    pub origin: Option<Origin>,
 }
 
 /// The user of the token when the plan was made.
@@ -180,6 +197,8 @@ impl PlanGuards {
             total_removals: desired.settings.limits.total_removals.clone(),
             declared: desired.memberships_at(time),
             protected: desired.settings.protected.clone(),
+            pins: BTreeMap::new(),
+            managed: None,
             token_user: None,
         }
     }
@@ -192,6 +211,11 @@ pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
     plan.warnings.extend(warnings);
     plan.refusals.extend(refusals);
     sort(plan);
+}
+
+/// The refusals to remove protected people, and people whom a mistyped entry of `protected` may mean.
+pub(super) fn protection(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
+    protected(plan, people).into_iter().chain(unknown_protected(plan, people).0).collect()
 }
 
 /// The refusals that need only the members of the planned groups.
@@ -244,34 +268,48 @@ pub(super) fn count_changed_ends(plan: &mut Plan, base: &Desired) {
     sort(plan);
 }
 
-/// Whether a refusal of the saved plan stays although it is not checked again. A protected person may have been found
-/// among the account's members, which are not read again. Such a refusal stays if the plan still removes anybody in
-/// that group.
-pub(super) fn still_stands(plan: &Plan, refusal: &Refusal) -> bool {
-    match refusal.guard {
-        Guard::UnmanagedGroups | Guard::PinnedName | Guard::Oneself => true,
-        Guard::GroupRemovals | Guard::TotalRemovals | Guard::MinMembers | Guard::AllowEmpty => false,
-        Guard::Protected => {
-            let concerned = |group: &&GroupPlan| {
-                refusal.group.as_ref().is_none_or(|name| *name == group.name) && group.removals().next().is_some()
-            };
-            plan.groups.iter().find(concerned).is_some()
-        }
-    }
-}
-
-/// Checks how the files and the account fit together.
+/// Checks how the files and the account fit together. Records what a saved plan needs to ask it again.
 pub(super) fn check_account(
     plan: &mut Plan,
     desired: &Desired,
     current: &Observed,
     located: &BTreeMap<GroupName, Located>,
 ) {
-    let (refusals, warnings) = pinned_names(plan, desired, current, located);
-    plan.refusals.extend(refusals);
-    plan.warnings.extend(warnings);
-    plan.refusals.extend(unmanaged_groups(plan, desired));
+    // Also groups whose members could not be read, and destinations of moves.
+    let names = located.keys().chain(plan.groups.iter().map(|group| &group.name));
+    let pins = names.filter_map(|name| Some((name, desired.groups.get(name)?.pin.as_ref()?)));
+    let pins = pins.map(|(name, pin)| (pin.value, Setting { value: name.clone(), origin: pin.origin.clone() }));
+    plan.guards.pins = pins.collect();
+    let setting = &desired.settings.unmanaged_groups;
+    if setting.value == Unmanaged::Refuse {
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for (name, found) in locate_groups(desired, current, |_| true) {
+            match found {
+                Ok(id) => drop(ids.insert(id)),
+                Err(_) => drop(names.insert(name)),
+            }
+        }
+        plan.guards.managed = Some(ManagedGroups { ids, names, origin: setting.origin.clone() });
+    }
+    plan.warnings.extend(unnamed(plan, &current.groups));
+    plan.refusals.extend(account_refusals(plan, &current.groups));
     sort(plan);
+}
+
+/// The refusals that need only the list of groups.
+pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<Refusal> {
+    let present = |id: &GroupId| groups.get(id).map(|group| &group.name).filter(|name| !name.as_str().is_empty());
+    let renamed = plan.guards.pins.iter().filter_map(|(id, pin)| Some((id, pin, present(id)?)));
+    let renamed = renamed.filter(|(_, pin, present)| pin.value != **present).map(|(id, pin, present)| Refusal {
+        guard: Guard::PinnedName,
+        group: Some(pin.value.clone()),
+        message: format!("the pinned group {id} is called {:?} in the account", present.as_str()),
+        figures: None,
+        concerns: Vec::new(),
+        origin: pin.origin.clone(),
+        help: "check that this is the group you mean, then correct the name in the file or rename the group in the account".into(),
+    });
+    renamed.chain(plan.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups))).collect()
 }
 
 /// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
@@ -471,50 +509,31 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
     })
 }
 
-/// Checks every pinned group of the plan, also groups whose members could not be read, and destinations of moves.
-fn pinned_names(
-    plan: &Plan,
-    desired: &Desired,
-    current: &Observed,
-    located: &BTreeMap<GroupName, Located>,
-) -> (Vec<Refusal>, Vec<PlanWarning>) {
-    let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
-    let names: BTreeSet<&GroupName> = located.keys().chain(plan.groups.iter().map(|group| &group.name)).collect();
-    for name in names {
-        let Some(pin) = desired.groups.get(name).and_then(|group| group.pin.as_ref()) else { continue };
-        let Some(present) = current.groups.get(&pin.value).map(|group| &group.name) else { continue };
-        if present.as_str().is_empty() {
-            warnings.push(PlanWarning {
-                message: format!("the account shows no name for the group {}, so the name is not checked", pin.value),
-                help: "give the group a name in the account, or rely on its pinned id".to_owned(),
-                origin: pin.origin.clone(),
-                difference: None,
-            });
-        } else if present != name {
-            refusals.push(Refusal {
-                guard: Guard::PinnedName,
-                group: Some(name.clone()),
-                message: format!("the pinned group {} is called {:?} in the account", pin.value, present.as_str()),
-                figures: None,
-                concerns: Vec::new(),
-                origin: pin.origin.clone(),
-                help: "check that this is the group you mean, then correct the name in the file or rename the group in the account".into(),
-            });
-        }
-    }
-    (refusals, warnings)
+/// Warnings about pinned groups whose names the account does not show.
+fn unnamed(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<PlanWarning> {
+    let is_unnamed = |id: &GroupId| groups.get(id).is_some_and(|group| group.name.as_str().is_empty());
+    let unnamed = plan.guards.pins.iter().filter(|(id, _)| is_unnamed(id));
+    let warning = |(id, pin): (&GroupId, &Setting<GroupName>)| PlanWarning {
+        message: format!("the account shows no name for the group {id}, so the name is not checked"),
+        help: "give the group a name in the account, or rely on its pinned id".to_owned(),
+        origin: pin.origin.clone(),
+        difference: None,
+    };
+    unnamed.map(warning).collect()
 }
 
-fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
+fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
     /// The maximum number of names in the message. The plan lists them all.
     const NAMED: usize = 5;
-    let setting = &desired.settings.unmanaged_groups;
-    if setting.value != Unmanaged::Refuse || plan.unmanaged_groups.is_empty() {
+    let is_other =
+        |(id, group): &(&GroupId, &GroupSummary)| !managed.ids.contains(id) && !managed.names.contains(&group.name);
+    let mut others: Vec<&GroupName> = groups.iter().filter(is_other).map(|(_, group)| &group.name).collect();
+    others.sort();
+    if others.is_empty() {
         return None;
     }
-    let count = plan.unmanaged_groups.len();
-    let mut names: Vec<String> =
-        plan.unmanaged_groups.iter().take(NAMED).map(|group| format!("{:?}", group.name.as_str())).collect();
+    let count = others.len();
+    let mut names: Vec<String> = others.iter().take(NAMED).map(|name| format!("{:?}", name.as_str())).collect();
     if count > NAMED {
         names.push(format!("{} more", count - NAMED));
     }
@@ -525,7 +544,7 @@ fn unmanaged_groups(plan: &Plan, desired: &Desired) -> Option<Refusal> {
         message: format!("{count} {noun} not declared in any file: {}", names.join(", ")),
         figures: None,
         concerns: Vec::new(),
-        origin: setting.origin.clone(),
+        origin: managed.origin.clone(),
         help: "declare them (`convoke export` writes the files), or set unmanaged_groups to report".into(),
     })
 }

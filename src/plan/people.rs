@@ -273,6 +273,12 @@ impl<'a> People<'a> {
         (by_member, unresolved)
     }
 
+    /// Those of these members who are in a group.
+    pub fn those_in(&self, ids: &[MemberId], group: Option<GroupId>) -> impl Iterator<Item = PersonIndex> {
+        let present = group.map_or(&[][..], |group| self.members(group));
+        ids.iter().filter_map(|id| self.by_id.get(id).copied()).filter(|index| present.contains(index))
+    }
+
     /// After a declined invitation was sent again, two members have one address. The one who has not declined is
     /// meant.
     fn choose(&self, ids: &BTreeSet<MemberId>) -> Result<MemberId, BlockedReason> {

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::{Action, Change, GroupPlan, Plan};
 use super::digest::{self, Digest, fingerprint};
-use super::guards::{self, Guard, Refusal};
+use super::guards::{self, Refusal};
 use super::people::People;
 use super::{due, operations};
-use crate::model::{GroupId, MemberId, Membership, Observed};
+use crate::model::{GroupId, GroupSummary, MemberId, Membership, Observed};
 
 /// The format version that this program writes and reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -119,9 +119,14 @@ impl Plan {
 }
 
 impl Plan {
-    /// The part of the plan that is still to be applied, for the present members of its groups. It has the digest of
-    /// the plan. The guards are checked again.
-    pub fn remaining(&self, present: &BTreeMap<GroupId, Arc<Membership>>) -> Self {
+    /// The part of the plan that is still to be applied, for the present members of its groups and the present groups of
+    /// the account. It has the digest of the plan. The guards are asked again.
+    #[must_use]
+    pub fn remaining(
+        &self,
+        groups: &BTreeMap<GroupId, GroupSummary>,
+        present: &BTreeMap<GroupId, Arc<Membership>>,
+    ) -> Self {
         let mut left = self.clone();
         for group in &mut left.groups {
             let Some(members) = present.get(&group.id) else { continue };
@@ -132,29 +137,17 @@ impl Plan {
             left.left_out.retain(|left_out| left_out.group != group.name || !is_made(&left_out.change));
         }
         operations::decide(&mut left.groups, left.due);
-        left.judged_anew()
+        let memberships = left.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
+        let current = Observed { memberships, ..Observed::default() };
+        let mut refusals = guards::operation_refusals(&left, &People::of(&current));
+        refusals.extend(guards::account_refusals(&left, groups));
+        left.with_refusals(refusals)
     }
 
+    /// The same plan with these refusals. With `--due`, what they concern is left out instead.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
         self.refusals = refusals;
-        self.recount();
-        self
-    }
-
-    fn judged_anew(mut self) -> Self {
-        let memberships = self.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
-        let current = Observed { memberships, ..Observed::default() };
-        let refusals = guards::operation_refusals(&self, &People::of(&current));
-        let kept: Vec<Refusal> =
-            self.refusals.iter().filter(|refusal| guards::still_stands(&self, refusal)).cloned().collect();
-        self.refusals = kept;
-        for refusal in refusals {
-            let same = |known: &Refusal| (&known.guard, &known.group) == (&refusal.guard, &refusal.group);
-            if refusal.guard != Guard::Protected || !self.refusals.iter().any(same) {
-                self.refusals.push(refusal);
-            }
-        }
         guards::sort(&mut self);
         if self.due {
             due::leave_out_refused(&mut self);

@@ -149,6 +149,26 @@ fn protected_person_is_found_among_account_members() {
 }
 
 #[test]
+fn everybody_who_shares_a_protected_address_stays() {
+    // One of the two is listed by a former address, so the lists alone show only the other.
+    let former = SeedPerson { group_email: Some(Some("old@example.com".into())), ..SeedPerson::of("one@example.com") };
+    let former = SeedPerson { user_email: Some("boss@example.com".into()), ..former };
+    let people: Vec<String> = (0..9).map(|number| format!("p{number}@example.com")).collect();
+    let team: Vec<String> = people.iter().cloned().chain(["one@example.com".into()]).collect();
+    let listed: String = people.iter().map(|email| format!("      - {email}\n")).collect();
+    let lists = format!("groups:\n  Ops:\n    members:\n{listed}  Board:\n    members: [boss@example.com]\n");
+    let seed = Seed::default().person(former).group("Ops", team).group("Board", ["boss@example.com"]);
+    let protecting = format!("version: 1\nsettings: {{protected: [boss@example.com]}}\n{lists}");
+    let world = given(seed.clone()).file("convoke.yaml", protecting);
+    world.run("apply --yes").exits(3).says("old@example.com (protected as boss@example.com) would be removed");
+    assert!(world.writes().is_empty());
+    let seed = Seed { token_owner: Some("boss@example.com".into()), ..seed };
+    let world = given(seed).file("convoke.yaml", format!("version: 1\n{lists}"));
+    world.run("apply --yes").exits(3).says("old@example.com, the user of the token, would be removed");
+    assert!(world.writes().is_empty());
+}
+
+#[test]
 fn token_user_is_not_removed_unless_accepted() {
     let people: Vec<String> = (0..10).map(|number| format!("p{number}@example.com")).collect();
     let listed: String = people[1..].iter().map(|email| format!("      - {email}\n")).collect();

@@ -1,7 +1,7 @@
 //! Saved plans: valid only for the account state that they were made from, continued after an interruption, and
 //! refused otherwise.
 
-use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given};
@@ -347,6 +347,67 @@ fn failed_addition_prevents_the_removal() {
     Resolve the problems above, then run `convoke apply` again.
     "#);
     assert_eq!(world.members("From"), ["mover@example.com", "stay@example.com"]);
+}
+
+#[test]
+fn a_saved_plan_asks_about_unmanaged_groups_again() {
+    let world = world();
+    let refusing = world.read("convoke.yaml").replace("settings:\n", "settings:\n  unmanaged_groups: refuse\n");
+    world.write("convoke.yaml", refusing);
+    world.run("plan --out plan.json").exits(0);
+    world.account().create_group("By hand");
+    world.run("apply plan.json --yes").exits(3).says("unmanaged_groups").says("\"By hand\"");
+    assert!(world.writes().is_empty());
+    world.account().delete_group("By hand");
+    world.run("apply plan.json --yes").exits(0);
+}
+
+#[test]
+fn a_saved_plan_asks_about_all_its_pins_again() {
+    let world = world();
+    let id = world.account().group_id("Dev").unwrap();
+    let pinned = world.read("convoke.yaml").replace("  Dev:\n", &format!("  Dev:\n    id: {id}\n"));
+    world.write("convoke.yaml", pinned);
+    world.run("plan --out plan.json").exits(0);
+    // Dev does not change, but the files may mean another group by now.
+    world.account().rename_group("Dev", "Developers");
+    world.run("apply plan.json --yes").exits(3).says("pinned_name  Dev:");
+    assert!(world.writes().is_empty());
+    world.account().rename_group("Developers", "Dev");
+    world.run("apply plan.json --yes").exits(0);
+}
+
+#[test]
+fn a_saved_plan_looks_up_protected_people_again() {
+    let listed =
+        |email: &str| SeedPerson { group_email: Some(Some("dave@example.com".into())), ..SeedPerson::of(email) };
+    let plan = |protected: &str, then: &dyn Fn(&World)| {
+        let team = ["alice@example.com", "bob@example.com", "carol@example.com", "d.ave@example.com"];
+        let world = given(Seed::default().person(listed("d.ave@example.com")).group("Ops", team));
+        let file = world.groups(&[("Ops", &team[..3])]);
+        let text =
+            file.read("convoke.yaml").replace("settings:\n", &format!("settings:\n  protected: [{protected}]\n"));
+        file.write("convoke.yaml", text);
+        file.run("plan --out plan.json").exits(0);
+        then(&file);
+        let applied = file.run("apply plan.json --yes");
+        (applied, file.writes().len())
+    };
+    // The group lists the person by a former address.
+    let (refused, writes) = plan("boss@example.org", &|world| {
+        world.account().change_email("d.ave@example.com", "boss@example.org");
+    });
+    refused.exits(3).says("dave@example.com (protected as boss@example.org) would be removed");
+    assert_eq!(writes, 0);
+    // The entry names nobody any more, and may be a typo of somebody.
+    let (refused, writes) = plan("zachary.w@example.com", &|world| {
+        world.account().change_email("carol@example.com", "zachary.v@example.com");
+    });
+    refused.exits(3).says("may mean zachary.v@example.com");
+    assert_eq!(writes, 0);
+    let (applied, writes) = plan("nobody.like.that@example.org", &|_| ());
+    applied.exits(0);
+    assert_eq!(writes, 1);
 }
 
 #[test]

@@ -64,9 +64,26 @@ fn shared_address_is_ambiguous_across_groups() {
     let known = PersonStatus::Known(Status::Accepted);
     let account = AccountBuilder::default().group("G", [1]).person(2, "P1@example.com", known);
     let plan = account.plan(&format!("groups:\n{}", listing("G", "", [1])));
+    assert!(plan.blocked.is_empty() && plan.groups[0].in_sync(), "the entry has its member");
+    // It blocks the join of another group, and everybody whom it may mean stays where they are.
+    let account = account.group("H", [1, 3]).group("I", [3]);
+    let files = format!("{}{}{}", listing("G", "", [1]), listing("H", "", [3]), listing("I", "", [1, 3]));
+    let plan = account.plan(&format!("groups:\n{files}"));
     let candidates = vec![member_id(1), member_id(2)];
+    assert_eq!(plan.blocked.len(), 1);
     assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
-    assert_eq!(plan.summary.removes, 0);
+    assert_eq!((plan.blocked[0].group.as_str(), plan.summary.removes, plan.summary.held), ("I", 0, 1));
+}
+
+#[test]
+fn ended_entry_of_a_shared_address_ends_its_present_member() {
+    let known = PersonStatus::Known(Status::Accepted);
+    let account = AccountBuilder::default().group("G", [1, 3]).person(2, "P1@example.com", known);
+    for mode in ["exact", "additive"] {
+        let ended = format!("      - {{email: {}, until: 2026-06-01}}\n      - {}\n", email(1), email(3));
+        let plan = account.plan(&format!("groups:\n  G:\n    mode: {mode}\n    members:\n{ended}"));
+        assert_eq!((changes(&plan, "G").1, plan.blocked.len()), (vec![email(1)], 0), "{mode}");
+    }
 }
 
 #[test]

@@ -41,14 +41,6 @@ fn removals_of_an_additive_group_are_guarded() {
 }
 
 #[test]
-fn ambiguous_expired_entry_is_blocked() {
-    let known = PersonStatus::Known(Status::Accepted);
-    let account = AccountBuilder::default().group("G", [1]).person(7, "p1@example.com", known);
-    let plan = account.plan(&additive("      - {email: p1@example.com, until: 2026-06-01}\n"));
-    assert_eq!((plan.blocked.len(), plan.summary.removes), (1, 0));
-}
-
-#[test]
 fn readding_expired_member_makes_saved_plan_stale() {
     let account = AccountBuilder::default().group("G", [1, 22]).accepted([5]);
     let plan = account.plan(&additive(

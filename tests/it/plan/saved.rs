@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
@@ -168,8 +168,11 @@ fn protected_address_is_checked_again_at_apply() {
     let mut present = (*group.observed).clone();
     let renamed = member(0, Some("boss@example.com"), Status::Accepted);
     present.insert(member_id(0), Arc::new(renamed));
-    assert_eq!(refused(&plan.remaining(&[(group.id, Arc::new(present.clone()))].into())), [Guard::Protected]);
+    assert_eq!(
+        refused(&plan.remaining(&BTreeMap::new(), &[(group.id, Arc::new(present.clone()))].into())),
+        [Guard::Protected]
+    );
     present.remove(&member_id(0));
-    let done = plan.remaining(&[(group.id, Arc::new(present))].into());
+    let done = plan.remaining(&BTreeMap::new(), &[(group.id, Arc::new(present))].into());
     assert_eq!((refused(&done), done.summary.removes, done.digest), (vec![], 0, plan.digest));
 }
