@@ -24,5 +24,5 @@ pub use observed::{
 };
 pub use origin::{Origin, Position, RosterUse};
 pub use status::RunStatus;
-pub use time::{Period, PeriodError, TimeError, Window, WrittenTime};
+pub use time::{Period, PeriodError, TimeError, Window, WrittenTime, first_day, last_day};
 pub use unicode::{comparable, composed, is_invisible};

@@ -29,8 +29,7 @@ pub async fn read(
     let mut search = client.member_search();
     let groups = async {
         let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-        let located = plan::locate_groups(desired, &current, |name| policy.covers(name));
-        let wanted: BTreeSet<GroupId> = located.into_values().filter_map(Result::ok).collect();
+        let wanted = policy.first_groups(desired, &current);
         read_members(client, &mut current, &wanted).await?;
         Ok(current)
     };

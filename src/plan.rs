@@ -8,19 +8,22 @@ mod attribution;
 mod base;
 mod beside;
 mod blocked;
+mod change;
 mod compare;
 mod contents;
 mod digest;
 mod due;
 mod exclusive;
 mod guards;
+mod later;
 mod located;
-mod moves;
+mod narrow;
 mod operations;
 mod people;
 mod permissions;
 mod review;
 mod saved;
+mod similar;
 mod since;
 mod standing;
 mod typos;
@@ -28,10 +31,14 @@ mod undo;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use change::Asked;
 use compare::Compared;
+use later::Outlook;
+use narrow::Narrowing;
 use people::People;
 
 use crate::model::{AccountId, Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser};
@@ -39,15 +46,17 @@ use crate::model::{AccountId, Desired, Email, GroupId, GroupName, Observed, Pers
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
 };
-pub use base::{BaseChange, BaseComparison, compare_base};
+pub use base::{BaseChange, compare_base};
 pub use beside::{BesideGroups, BesideStanding, direct_access};
 pub use blocked::{Blocked, BlockedReason};
+pub use change::TouchedGroup;
 pub use contents::{
     Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind, Plan, PlanWarning, SideDoor, Since, Summary,
 };
 pub use digest::{Digest, DigestError, fingerprint};
 pub use exclusive::ExclusivePair;
 pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
+pub use later::{Later, LaterKind};
 pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
 pub use permissions::compare_permissions;
@@ -63,8 +72,9 @@ pub struct Policy {
     pub account_id: AccountId,
     /// The groups to plan; empty for all declared groups.
     pub only: BTreeSet<GroupName>,
-    /// If set, only the groups of these that the change under review touches.
-    pub touched: Option<BTreeSet<GroupName>>,
+    pub base: Option<Arc<Desired>>,
+    /// Plan only what the change under review asks for.
+    pub only_changed: bool,
     /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed.
     pub due: bool,
     /// Memberships that end within this time are reported.
@@ -75,13 +85,38 @@ pub struct Policy {
 
 impl Policy {
     pub fn new(account_id: AccountId) -> Self {
-        let (only, touched, expiring_within) = (BTreeSet::new(), None, SignedDuration::ZERO);
-        Self { account_id, only, touched, due: false, expiring_within, accept_self: false }
+        let (only, expiring_within) = (BTreeSet::new(), SignedDuration::ZERO);
+        Self { account_id, only, base: None, only_changed: false, due: false, expiring_within, accept_self: false }
     }
 
-    pub fn covers(&self, name: &GroupName) -> bool {
-        let touched = self.touched.as_ref().is_none_or(|touched| touched.contains(name));
-        touched && (self.only.is_empty() || self.only.contains(name))
+    pub fn names(&self, name: &GroupName) -> bool {
+        self.only.is_empty() || self.only.contains(name)
+    }
+
+    /// What the change under review asks for, if the plan has nothing else.
+    fn asked<'a>(&'a self, desired: &'a Desired) -> Option<Asked<'a>> {
+        self.base.as_deref().filter(|_| self.only_changed).map(|base| Asked::by(base, desired))
+    }
+
+    /// The addresses that the change adds to groups that exist, and that are therefore probably in none of these groups.
+    pub fn newcomers(&self, desired: &Desired, time: Timestamp) -> BTreeSet<Email> {
+        let asked = self.asked(desired).unwrap_or_default();
+        let existing = asked.groups().filter(|(name, group)| self.names(name) && group.base.is_some());
+        let added = existing.flat_map(|(_, group)| group.named.values().filter(|entries| entries.base.is_empty()));
+        let entries = added.flat_map(|entries| &entries.head);
+        let present = entries.filter(|entry| entry.until().is_none_or(|until| until > time));
+        let email = |person: &PersonRef| match person {
+            PersonRef::Email(email) => Some(email.clone()),
+            PersonRef::Id(_) => None,
+        };
+        present.filter_map(|entry| email(&entry.person)).collect()
+    }
+
+    /// The groups of the account that have to be read first.
+    pub fn first_groups(&self, desired: &Desired, current: &Observed) -> BTreeSet<GroupId> {
+        let asked = self.asked(desired);
+        let is_first = |name: &GroupName| self.names(name) && asked.as_ref().is_none_or(|asked| asked.concerns(name));
+        locate_groups(desired, current, is_first).into_values().filter_map(Result::ok).collect()
     }
 }
 
@@ -105,27 +140,54 @@ impl Needs {
 
 /// Compares the desired and the observed memberships at a time, under a policy.
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
-    let located = locate_groups(desired, current, |name| policy.covers(name));
+    let mut located = locate_groups(desired, current, |name| policy.names(name));
     let people = People::of(current);
+    let asked = policy.base.as_deref().map(|base| Asked::by(base, desired));
+    let all = policy.only_changed.then(|| located.clone());
+    let narrowing = asked.as_ref().zip(all.as_ref()).map(|(asked, located)| Narrowing {
+        asked,
+        desired,
+        current,
+        located,
+        people: &people,
+        time,
+    });
+    if let Some(narrowing) = narrowing {
+        located.retain(|name, found| narrowing.compares(name, found));
+    }
     let mut compared = compare::compare(desired, current, &located, &people, policy, time);
-    let mut unread = moves::keep_access(&mut compared, desired, current, policy, &people, time);
-    let warnings = permissions::check(desired, current, &mut compared.groups, &mut compared.blocked);
+    let mut unread = narrowing.map(|it| it.narrow(&mut compared)).unwrap_or_default();
+    let mut warnings = permissions::check(desired, current, &mut compared.groups, &mut compared.blocked);
     let exclusions = exclusive::check(desired, current, &people, time, &mut compared);
     unread.extend(exclusions.unread);
     if policy.due {
         compared.leave_out_undated(desired, time);
     }
+    let outlook = asked.as_ref().map(|asked| Outlook::of(asked, &compared.groups, &people, time)).unwrap_or_default();
+    warnings.extend(outlook.warnings);
+    compared.blocked.extend(outlook.blocked);
+    compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     count_blocked(&mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(desired, time), policy.due, time);
     plan.blocked = compared.blocked;
-    plan.left_out = compared.left_out;
     plan.expiring = compared.expiring;
     plan.unmanaged_groups = located::unmanaged(desired, current);
-    plan.narrowed = policy.due || desired.groups.keys().any(|name| !policy.covers(name));
+    plan.narrowed = policy.due || policy.only_changed || desired.groups.keys().any(|name| !policy.names(name));
+    (plan.left_out, plan.later) = (compared.left_out, outlook.later);
+    plan.first_adoption = policy.base.as_deref().is_some_and(|base| base.groups.is_empty());
     plan.unread = unread;
     plan.warnings = warnings;
     plan.permissions = permissions::pins(desired, &plan);
     (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
+    if let Some(asked) = &asked {
+        since::label(&mut plan, asked, &people);
+    }
+    if let Some(narrowing) = narrowing {
+        plan.touched = Some(narrowing.touched(&plan.groups));
+        plan.digest = plan.identity();
+        // Only the pins of groups in the plan are asked.
+        located.retain(|name, _| narrowing.asked.concerns(name));
+    }
     guards::check_operations(&mut plan, &people);
     guards::check_account(&mut plan, desired, current, &located);
     if !policy.accept_self {
@@ -136,6 +198,22 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     }
     plan.recount();
     plan
+}
+
+/// The plan of the files before the change under review, as far as the account was read. It only decides about labels,
+/// so nothing more is read for it.
+pub fn plan_base(base: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
+    let whole = Policy { base: None, only_changed: false, accept_self: true, ..policy.clone() };
+    if !policy.only_changed {
+        return plan(base, current, &whole, time);
+    }
+    let is_read = |found: Located| found.is_ok_and(|id| current.memberships.contains_key(&id));
+    let located = locate_groups(base, current, |name| policy.names(name)).into_iter();
+    let only: BTreeSet<GroupName> = located.filter_map(|(name, found)| is_read(found).then_some(name)).collect();
+    // An empty list would mean all groups.
+    let nothing = Desired { settings: base.settings.clone(), ..Desired::default() };
+    let base = if only.is_empty() { &nothing } else { base };
+    plan(base, current, &Policy { only, ..whole }, time)
 }
 
 /// Records for each group how many of its entries are blocked. Such a group is not in sync.
@@ -169,6 +247,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         groups,
         blocked: Vec::new(),
         refusals: Vec::new(),
+        later: Vec::new(),
         left_out: Vec::new(),
         unmanaged_groups: Vec::new(),
         expiring: Vec::new(),
@@ -176,6 +255,9 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         due,
         warnings: Vec::new(),
         base_changes: Vec::new(),
+        first_adoption: false,
+        was_refused: false,
+        touched: None,
         requests: None,
         permissions: BTreeMap::new(),
         guards,
@@ -233,22 +315,20 @@ impl Plan {
         needs
     }
 
-    /// Labels every difference as caused by the change under review or as already there. `before` is the plan of the
-    /// same account for the files before the change.
+    /// The plan, with what the plan of the files before the change shows about it, and the changed settings.
     #[must_use]
-    pub fn labeled_since(mut self, before: &Self) -> Self {
-        since::label(&mut self, before);
+    pub fn with_base(mut self, before: &Self, changes: Vec<BaseChange>) -> Self {
+        self.base_changes = changes;
+        self.was_refused = !before.refusals.is_empty() && self.refusals.is_empty();
+        since::compare(&mut self, before);
         self
     }
 
-    /// The plan, with the labels and the other effects of the change under review. The limits count the ends that the
-    /// change writes.
-    #[must_use]
-    pub fn with_base(self, base: &Desired, before: &Self, changes: Vec<BaseChange>) -> Self {
-        let mut plan = Self { base_changes: changes, ..self.labeled_since(before) };
-        guards::count_changed_ends(&mut plan, base);
-        plan.recount();
-        plan
+    fn identity(&self) -> Digest {
+        match &self.touched {
+            Some(touched) => digest::digest_of_change(self.account_id, touched),
+            None => digest::digest(self.account_id, &self.groups, &self.left_out),
+        }
     }
 
     /// Whether the plan has the members of the token's user.

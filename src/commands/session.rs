@@ -1,8 +1,8 @@
 //! The common part of the commands that call the API: the files, the account, the client and the time.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -15,7 +15,7 @@ use super::{Exit, Failure, Output, files};
 use crate::cli::ConnectionArgs;
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config::{self, Source};
-use crate::model::{AccountId, Desired, Email, PersonRef};
+use crate::model::{AccountId, Desired};
 use crate::observe;
 use crate::plan::{self, Plan, Policy, compare_base};
 use crate::sandbox::Sandbox;
@@ -140,17 +140,15 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     let account_id = request.account(&desired)?;
     // Check the names on the command line before any request.
     request.check_only(&desired)?;
-    let base = load_base(request, output)?.map(|base| (compare_base(&base, &desired), base));
+    let base = load_base(request, output)?.map(Arc::new);
     let connection = connect(&request.connection, account_id, output).await?;
-    let touched =
-        base.as_ref().filter(|_| request.options.only_changed).map(|(comparison, _)| comparison.touched.clone());
-    let policy = Policy { touched, ..request.policy(connection.account_id) };
+    // Without a base that can be read, everything is planned.
+    let only_changed = request.options.only_changed && base.is_some();
+    let policy = Policy { base, only_changed, ..request.policy(connection.account_id) };
     let watching = output.watch(&connection.client, "reading the account");
-    let newcomers = match &base {
-        Some((_, base)) if policy.touched.is_some() => newcomers(base, &desired, &policy, request.time),
-        _ => BTreeSet::new(),
-    };
-    let (mut current, plan) = observe::read(&connection.client, &desired, &policy, request.time, &newcomers).await?;
+    let newcomers = policy.newcomers(&desired, request.time);
+    let (mut current, mut plan) =
+        observe::read(&connection.client, &desired, &policy, request.time, &newcomers).await?;
     drop(watching);
     check_clock(&connection.client, &desired, request, output)?;
     let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
@@ -159,15 +157,11 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     } else {
         Vec::new()
     };
-    drop(desired);
-    let mut plan = match base {
-        None => plan,
-        Some((comparison, base)) => {
-            // The plan of the base only decides about labels, so nothing more is read for it.
-            let before = plan::plan(&base, &current, &Policy { accept_self: true, ..policy }, request.time);
-            plan.with_base(&base, &before, comparison.changes)
-        }
-    };
+    if let Some(base) = &policy.base {
+        let changes = compare_base(base, &desired);
+        drop(desired);
+        plan = plan.with_base(&plan::plan_base(base, &current, &policy, request.time), changes);
+    }
     plan.warnings.extend(beside);
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))
@@ -210,21 +204,6 @@ pub fn clock_difference(client: &Client) -> Option<(SignedDuration, String)> {
     let ahead = client.clock_ahead().filter(|ahead| ahead.abs() > CLOCK_TOLERANCE)?;
     let side = if ahead.is_positive() { "behind" } else { "ahead of" };
     Some((ahead, format!("this machine's clock is {} minutes {side} the API's", ahead.abs().as_mins())))
-}
-
-/// The addresses that a change adds to groups, and that are therefore probably in none of the groups that are read.
-fn newcomers(base: &Desired, head: &Desired, policy: &Policy, time: Timestamp) -> BTreeSet<Email> {
-    let planned = head.groups.iter().filter(|(name, _)| policy.covers(name));
-    let added = planned.flat_map(|(name, group)| {
-        let before = base.groups.get(name).map(|group| group.members.as_slice()).unwrap_or_default();
-        let known: BTreeSet<&PersonRef> = before.iter().map(|entry| &entry.person).collect();
-        group.members.iter().filter(move |entry| entry.belongs_at(time) && !known.contains(&entry.person))
-    });
-    let email = |person: &PersonRef| match person {
-        PersonRef::Email(email) => Some(email.clone()),
-        PersonRef::Id(_) => None,
-    };
-    added.filter_map(|entry| email(&entry.person)).collect()
 }
 
 /// Reads the files as they were before the change under review, if they are given. Files that cannot be used are only

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
@@ -174,8 +174,23 @@ impl fmt::Display for Period {
     }
 }
 
+/// An end as `until` in a file: the last day, or an instant.
+pub fn last_day(until: Timestamp) -> String {
+    let civil = until.to_zoned(TimeZone::UTC).datetime();
+    match civil.date().yesterday() {
+        Ok(day) if civil.time() == Time::midnight() => day.to_string(),
+        _ => until.to_string(),
+    }
+}
+
+/// A beginning as `from` in a file: the first day, or an instant.
+pub fn first_day(from: Timestamp) -> String {
+    let civil = from.to_zoned(TimeZone::UTC).datetime();
+    if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
+}
+
 /// The time from one instant to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Window {
     /// The first instant of the window.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]

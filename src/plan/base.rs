@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Desired, DesiredGroup, GroupId, GroupName, Limit, Mode, Origin, PersonRef, Setting};
+use super::change::{GroupPair, pairs};
+use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Setting};
 
 /// A change of the files that affects no membership directly, but decides about memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,57 +27,27 @@ pub struct BaseChange {
     pub origin: Option<Origin>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct BaseComparison {
-    /// The groups to plan with `--only-changed`: their members, mode, limits or rules differ.
-    pub touched: BTreeSet<GroupName>,
-    pub changes: Vec<BaseChange>,
-}
-
-/// Compares the files with the same files before a change.
-pub fn compare_base(base: &Desired, head: &Desired) -> BaseComparison {
-    let mut comparison = BaseComparison { changes: settings(base, head), ..BaseComparison::default() };
-    // A pinned group is the same group under another name.
-    let pinned = |desired: &Desired| -> BTreeMap<GroupId, GroupName> {
-        let pins = desired.groups.iter().filter_map(|(name, group)| Some((group.pin.as_ref()?.value, name.clone())));
-        pins.collect()
-    };
-    let (was_pinned, is_pinned) = (pinned(base), pinned(head));
-    for (name, group) in &base.groups {
-        let renamed = group.pin.as_ref().is_some_and(|pin| is_pinned.contains_key(&pin.value));
-        if !renamed && !head.groups.contains_key(name) {
-            comparison.changes.push(BaseChange {
-                group: Some(name.clone()),
-                setting: "group".into(),
-                before: Some("declared".into()),
-                after: None,
-                loosens: true,
-                origin: Some(group.origin.clone()),
-            });
+/// How the files differ from the base besides memberships.
+pub fn compare_base(base: &Desired, head: &Desired) -> Vec<BaseChange> {
+    let mut changes = settings(base, head);
+    let pairs = pairs(base, head);
+    let kept: BTreeSet<&GroupName> = pairs.iter().filter_map(|pair| Some(pair.base?.0)).collect();
+    for (name, group) in base.groups.iter().filter(|(name, _)| !kept.contains(name)) {
+        changes.push(BaseChange {
+            group: Some(name.clone()),
+            setting: "group".into(),
+            before: Some("declared".into()),
+            after: None,
+            loosens: true,
+            origin: Some(group.origin.clone()),
+        });
+    }
+    for GroupPair { name, head: group, base: before } in pairs {
+        if let Some((before, old)) = before {
+            changes.extend(group_settings(name, (base, before, old), (head, group)));
         }
     }
-    for (name, group) in &head.groups {
-        let before = group.pin.as_ref().and_then(|pin| was_pinned.get(&pin.value)).unwrap_or(name);
-        let Some(old) = base.groups.get(before) else {
-            comparison.touched.insert(name.clone());
-            continue;
-        };
-        let changes = group_settings(name, (base, before, old), (head, group));
-        if !changes.is_empty() || members(old) != members(group) {
-            comparison.touched.insert(name.clone());
-        }
-        comparison.changes.extend(changes);
-    }
-    comparison
-}
-
-/// Who belongs to the group and when. The order and the lines of the list do not count.
-fn members(group: &DesiredGroup) -> BTreeMap<(&PersonRef, Option<Timestamp>, Option<Timestamp>), usize> {
-    let mut members = BTreeMap::new();
-    for member in &group.members {
-        *members.entry((&member.person, member.from(), member.until())).or_default() += 1;
-    }
-    members
+    changes
 }
 
 fn settings(base: &Desired, head: &Desired) -> Vec<BaseChange> {

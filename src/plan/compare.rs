@@ -11,14 +11,12 @@ use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind};
 use super::located::Located;
 use super::people::{People, PersonIndex};
+use super::similar::Similar;
 use super::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, Member, MemberId, Membership, Mode, Observed,
-    Origin, PersonRef, composed,
+    Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
+    PersonRef, composed,
 };
-
-/// The maximum number of suggestions for an unknown entry.
-const MOST_SHOWN: usize = 5;
 
 #[derive(Default)]
 pub(super) struct Compared {
@@ -77,10 +75,9 @@ pub(super) fn compare(
         people,
         time,
         due: policy.due,
+        only_changed: policy.only_changed,
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
-        addresses: None,
-        ids: None,
-        locals: None,
+        similar: Similar::new(people),
         found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
@@ -99,12 +96,11 @@ struct Comparison<'p, 'a> {
     people: &'p People<'a>,
     time: Timestamp,
     due: bool,
+    /// Whether only what the change under review asks for is planned.
+    only_changed: bool,
     /// Memberships that end before this time are reported.
     soon: Timestamp,
-    addresses: Option<Texts<'a, PersonIndex>>,
-    ids: Option<Texts<'a, PersonIndex>>,
-    /// The addresses by the part before the `@`.
-    locals: Option<ByLocalPart<'p>>,
+    similar: Similar<'p, 'a>,
     /// For each person of the files, by `DesiredMember::number`: the account member, once found.
     found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
@@ -145,7 +141,7 @@ impl<'p> Comparison<'p, '_> {
             Some(origin) => hold(&mut differences, |change| change.expired.is_none().then(|| origin.clone())),
             None => Vec::new(),
         };
-        let partial = group.mode == Mode::Additive || self.due;
+        let partial = group.mode == Mode::Additive || self.due || self.only_changed;
         let required = members.iter().filter(|(_, entry)| !self.due || entry.from().is_some());
         let required = required.filter(|(index, _)| !foreign.contains_key(index));
         let mut planned = GroupPlan {
@@ -262,51 +258,10 @@ impl<'p> Comparison<'p, '_> {
     }
 
     /// Blocks an entry, and suggests members whom it could mean.
-    fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, mut reason: BlockedReason) {
-        if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
-            *similar = self.similar(&entry.person);
-            *nearest = similar.iter().find_map(|member| member.email.clone());
-        }
+    fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, reason: BlockedReason) {
+        let reason = self.similar.suggest(&entry.person, reason);
         let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
         self.compared.blocked.push(Blocked { mode, ..blocked });
-    }
-
-    /// The nearest candidates for an unknown person, with the address that is near: every tie, up to five.
-    fn similar(&mut self, person: &PersonRef) -> Vec<Member> {
-        let people = self.people;
-        let texts = match person {
-            PersonRef::Email(_) => self.addresses.get_or_insert_with(|| Texts::new(people.addresses())),
-            PersonRef::Id(_) => self.ids.get_or_insert_with(|| Texts::new(people.ids())),
-        };
-        let text = typos::written(person);
-        let found = texts.nearest(text, typos::tolerance(text));
-        let named = |(text, index): (&str, PersonIndex)| {
-            let email = people.emails(index).find(|email| email.folded() == text);
-            let member = people.subject(index);
-            Member { email: email.cloned().or(member.email), ..member }
-        };
-        if found.is_empty() {
-            return self.at_another_domain(text).into_iter().map(named).collect();
-        }
-        let least = found.first().map(|(distance, ..)| *distance);
-        let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
-        nearest.take(MOST_SHOWN).map(|(_, text, index)| named((text, index))).collect()
-    }
-
-    /// The addresses with the same part before the `@`, up to five: the address may have changed.
-    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, PersonIndex)> {
-        let people = self.people;
-        let locals = self.locals.get_or_insert_with(|| {
-            let mut locals = ByLocalPart::new();
-            for (address, index) in people.addresses() {
-                if let Some(local) = local_part(address) {
-                    locals.entry(local).or_default().push((address, index));
-                }
-            }
-            locals
-        });
-        let same = local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten();
-        same.copied().take(MOST_SHOWN).collect()
     }
 
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
@@ -360,10 +315,8 @@ fn differ<'p>(present: &[PersonIndex], list: &[Belonging<'p>]) -> (Vec<Belonging
     (list.iter().filter(is_new).copied().collect(), leaving)
 }
 
-type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, PersonIndex)>>;
-
 /// The part of an address before the `@`, in composed form.
-fn local_part(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn local_part(text: &str) -> Option<Cow<'_, str>> {
     text.split_once('@').map(|(local, _)| composed(local))
 }
 

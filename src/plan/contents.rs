@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::attribution::Attribution;
 use super::base::BaseChange;
 use super::blocked::Blocked;
+use super::change::TouchedGroup;
 use super::digest::{Digest, fingerprint};
 use super::exclusive::ExclusivePair;
 use super::guards::{GroupGuards, PlanGuards, Refusal};
+use super::later::Later;
 use super::operations::Operation;
 use crate::model::{
     AccountId, DesiredGroup, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin,
@@ -40,6 +42,9 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// The refusals of the guards. A plan with refusals is not applied.
     pub refusals: Vec<Refusal>,
+    /// What the change under review does after the time of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Later>,
     /// Changes that the files ask for and that the plan does not make.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -59,6 +64,15 @@ pub struct Plan {
     /// Changes of the files under review that affect no membership directly; empty without a base.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_changes: Vec<BaseChange>,
+    /// Whether the base has no groups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_adoption: bool,
+    /// Whether guards refused the files before the change under review, and do not refuse these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_refused: bool,
+    /// What the change under review says, if the plan has nothing else. The digest then covers this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Vec<TouchedGroup>>,
     /// The number of HTTP requests of the run that printed or saved the plan. The digest does not cover it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
@@ -99,6 +113,9 @@ pub struct GroupPlan {
     pub changes: Vec<Change>,
     /// Removals that wait until blocked entries are resolved. No operation makes them.
     pub held: Vec<Change>,
+    /// Differences that the change under review does not ask for, in a plan that has nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_alone: Vec<Change>,
     /// The requests that make the changes, in order; none if the group is only observed.
     pub operations: Vec<Operation>,
     /// Set if the plan does not decide about all members, for additive groups and for plans of a part of the
@@ -212,6 +229,9 @@ pub struct Change {
     pub after: Vec<GroupRef>,
     /// Whether the change under review causes it; null without a base.
     pub since: Option<Since>,
+    /// For a removal that existed before: whether it was held until the change under review.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
     /// For a removal: when the member was added to the group, if it was requested and the API reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
@@ -298,6 +318,7 @@ impl Change {
             after: Vec::new(),
             held_by,
             since,
+            released: false,
             added_at,
             by: None,
         }
@@ -349,6 +370,7 @@ impl GroupPlan {
             fingerprint: fingerprint(observed.keys()),
             changes: Vec::new(),
             held: Vec::new(),
+            left_alone: Vec::new(),
             operations: Vec::new(),
             required: None,
             barred: BTreeSet::new(),

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Result as Written, Write};
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::change::TouchedGroup;
 use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind};
-use crate::model::{AccountId, GroupName, MemberId};
+use crate::model::{AccountId, GroupName, MemberId, Window};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -133,6 +135,24 @@ pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan], left_out: &[Le
             hash.update(sign);
             hash.update(id.as_str());
             hash.update(b"\n");
+        }
+    }
+    Digest(hash.finalize().into())
+}
+
+/// Identifies what a plan of only a change does, by what the files say. See [`TouchedGroup`].
+pub(super) fn digest_of_change(account_id: AccountId, touched: &[TouchedGroup]) -> Digest {
+    let instant = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(format!("convoke change 1\naccount {account_id}\n"));
+    for TouchedGroup { id, name, memberships } in touched {
+        let id = id.map(|id| id.to_string()).unwrap_or_default();
+        hash.update(format!("group {id} {} {}\n", name.as_str().len(), name.as_str()));
+        for (person, times) in memberships {
+            hash.update(format!("member {} {person}\n", person.len()));
+            for Window { from, until } in times {
+                hash.update(format!("in {}/{}\n", instant(*from), instant(*until)));
+            }
         }
     }
     Digest(hash.finalize().into())

@@ -13,8 +13,8 @@ use super::located::{Located, locate_groups};
 use super::people::{People, PersonIndex};
 use super::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Mode, Observed, Origin,
-    PersonRef, Protected, Setting, Settings, TokenUser, Unmanaged, UserId,
+    Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Observed, Origin, PersonRef,
+    Protected, Setting, Settings, TokenUser, Unmanaged, UserId,
 };
 
 /// A percentage of one group's members always allows at least this many removals.
@@ -243,29 +243,6 @@ pub(super) fn cap(guards: &PlanGuards) -> String {
 
 fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
     total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
-}
-
-/// Counts for the limits the removals whose end the change under review wrote or brought forward: before, the access
-/// had not ended at that instant.
-pub(super) fn count_changed_ends(plan: &mut Plan, base: &Desired) {
-    for group in &mut plan.groups {
-        let mut pinned =
-            base.groups.values().filter(|before| before.pin.as_ref().is_some_and(|pin| pin.value == group.id));
-        let before = pinned.next().or_else(|| base.groups.get(&group.name));
-        let Some(before) = before.filter(|before| before.mode != Mode::Observe) else { continue };
-        for change in group.changes.iter_mut().filter(|change| change.exempt) {
-            let Some(end) = change.expired else { continue };
-            let names = |person: &PersonRef| match person {
-                PersonRef::Email(email) => change.member.email.as_ref() == Some(email),
-                PersonRef::Id(id) => *id == change.member.id,
-            };
-            change.exempt = !before.members.iter().any(|entry| names(&entry.person) && entry.belongs_at(end));
-        }
-    }
-    plan.refusals.retain(|refusal| !refusal.guard.is_limit());
-    let refusals: Vec<Refusal> = limits(plan).collect();
-    plan.refusals.extend(refusals);
-    sort(plan);
 }
 
 /// Checks how the files and the account fit together. Records what a saved plan needs to ask it again.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Action, Change, GroupPlan, Plan};
-use super::digest::{self, Digest, fingerprint};
+use super::digest::{Digest, fingerprint};
 use super::guards::{self, Refusal};
 use super::people::People;
 use super::{due, operations};
@@ -108,7 +108,7 @@ impl Plan {
                 return Err(SavedPlanError::Edited("a group's operations do not match its changes"));
             }
         }
-        if self.digest != digest::digest(self.account_id, &self.groups, &self.left_out) {
+        if self.digest != self.identity() {
             return Err(SavedPlanError::Edited("its digest does not match its changes"));
         }
         if self.summary != self.counted() {

@@ -4,21 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, Plan, Since};
+use super::change::{Asked, AskedGroup, Says};
+use super::contents::{Action, Plan, Since};
+use super::people::People;
 use crate::model::{GroupId, GroupName, MemberId, PersonRef};
 
-/// Labels every difference of `plan`. `before` is the plan of the files before the change. A difference in both plans
-/// existed before. So did a removal that was held before.
-pub(super) fn label(plan: &mut Plan, before: &Plan) {
-    let mut known: BTreeMap<GroupId, BTreeSet<(Action, MemberId)>> = BTreeMap::new();
-    for group in &before.groups {
-        let changes = group.changes.iter().chain(&group.held).map(key);
-        known.entry(group.id).or_default().extend(changes);
-    }
+/// Labels every difference: exactly what the change asks for is this change.
+pub(super) fn label(plan: &mut Plan, asked: &Asked<'_>, people: &People<'_>) {
     for group in &mut plan.groups {
-        let known = known.get(&group.id);
-        for change in group.changes.iter_mut().chain(&mut group.held) {
-            change.since = Some(since(known.is_some_and(|known| known.contains(&key(change)))));
+        let asked = asked.group(&group.name);
+        let all = group.changes.iter_mut().chain(&mut group.held).chain(&mut group.left_alone);
+        for change in all {
+            let found = asked.map(|group| (group, group.entries(people.texts(change.member.id))));
+            change.since = Some(since(found.as_ref().is_some_and(|(group, entries)| group.touches(entries))));
+            // The limits count access that only this change has ended.
+            let was_in = |end| found.as_ref().is_some_and(|(group, entries)| group.said(entries, end) == Says::In);
+            change.exempt &= change.expired.is_some_and(|end| !was_in(end));
+        }
+    }
+    for left_out in &mut plan.left_out {
+        left_out.change.since = Some(Since::Change);
+    }
+    for blocked in &mut plan.blocked {
+        let touches = |group: &AskedGroup<'_>| match &blocked.entry {
+            Some(person) => group.touches_name(person),
+            None => group.base.is_none(),
+        };
+        blocked.since = Some(since(asked.group(&blocked.group).is_some_and(touches)));
+    }
+}
+
+/// Compares with the plan of the files before the change: which entries were not blocked yet, and which removals were
+/// held.
+pub(super) fn compare(plan: &mut Plan, before: &Plan) {
+    let held: BTreeSet<(GroupId, MemberId)> =
+        before.groups.iter().flat_map(|group| group.held.iter().map(|change| (group.id, change.member.id))).collect();
+    for group in &mut plan.groups {
+        let removals = group.changes.iter_mut().filter(|change| change.action == Action::Remove);
+        for change in removals.filter(|change| change.since == Some(Since::Before)) {
+            change.released = held.contains(&(group.id, change.member.id));
         }
     }
     let mut was_blocked: BTreeMap<Subject<'_>, Vec<Discriminant<BlockedReason>>> = BTreeMap::new();
@@ -27,8 +51,9 @@ pub(super) fn label(plan: &mut Plan, before: &Plan) {
     }
     for blocked in &mut plan.blocked {
         let reasons = was_blocked.get(&subject(blocked));
-        let was = reasons.is_some_and(|reasons| reasons.contains(&discriminant(&blocked.reason)));
-        blocked.since = Some(since(was));
+        if !reasons.is_some_and(|reasons| reasons.contains(&discriminant(&blocked.reason))) {
+            blocked.since = Some(Since::Change);
+        }
     }
 }
 
@@ -38,10 +63,6 @@ const fn subject(blocked: &Blocked) -> Subject<'_> {
     (&blocked.group, blocked.entry.as_ref())
 }
 
-const fn key(change: &Change) -> (Action, MemberId) {
-    (change.action, change.member.id)
-}
-
-const fn since(known: bool) -> Since {
-    if known { Since::Before } else { Since::Change }
+const fn since(touched: bool) -> Since {
+    if touched { Since::Change } else { Since::Before }
 }

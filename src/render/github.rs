@@ -99,12 +99,15 @@ fn of_section(section: &Section) -> Vec<Annotation> {
         Topic::Blocked => (Level::Error, "Blocked"),
         Topic::HeldExpired => (Level::Warning, "Expired access stays"),
         Topic::Held => (Level::Warning, "Held"),
+        Topic::Note => (Level::Warning, "Note"),
         Topic::EndsNow => (Level::Warning, "Ends access at once"),
+        Topic::Released => (Level::Warning, "Released"),
+        Topic::Later => (Level::Notice, "Later"),
         Topic::LeftOut => (Level::Warning, "Left out"),
         Topic::Loosened => (Level::Warning, "Loosened"),
         Topic::Warned => (Level::Warning, "Warning"),
         Topic::Expiring => (Level::Warning, "Expiring soon"),
-        Topic::ToInvite | Topic::Settings | Topic::Unmanaged => return Vec::new(),
+        Topic::ToInvite | Topic::LeftAlone | Topic::Settings | Topic::Unmanaged => return Vec::new(),
     };
     let annotation = |row: &Row| Annotation {
         level: if row.since == Some(Since::Before) { Level::Warning } else { level },

@@ -14,7 +14,7 @@ use super::text::report_summary;
 use super::view::{Next, Repository, View, linked, place};
 use super::words::{self, concerns, figures, labeled, labels, name, subject};
 use crate::config::Problem;
-use crate::model::{Member, Mode, Origin};
+use crate::model::{Member, Mode, Origin, last_day};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, UnmadeChange};
 use sheet::{Rank, Sheet, SheetBlock, SheetPart, list, paragraph};
@@ -61,13 +61,14 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
     sheet.push(SheetPart::alert("CAUTION", of(&[Topic::Refused], Rank::Alert)));
-    let first = [Topic::EndsNow, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
+    let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
     let warned = [Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
     sheet.push(SheetPart::alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert)));
     sheet.push(SheetPart::plain(vec![table(plan, &labels, view.repository)]));
     let Some((first, rest)) = labels.split_first() else { return sheet };
     let written = |label| groups(plan, label, |group| group.mode != Mode::Observe);
     sheet.push(SheetPart::plain(diffs(&written(*first), *first, detail)));
+    sheet.push(SheetPart::plain(of(&[Topic::Later], Rank::Later)));
     for label in rest {
         let blocks = diffs(&written(*label), *label, detail);
         let (adds, removes) = figures(written(*label).iter().flat_map(|group| labeled(&group.changes, *label)));
@@ -84,6 +85,9 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
         let title = format!("{} in {groups}, where convoke does not write{note}", counted(count, "difference"));
         sheet.push(SheetPart::folded(&title, blocks.into_iter().map(|block| block.ranked(Rank::Other)).collect()));
     }
+    let alone: u64 = plan.groups.iter().map(|group| group.left_alone.len() as u64).sum();
+    let title = format!("Already there, left alone: {}", counted(alone, "difference"));
+    sheet.push(SheetPart::folded(&title, of(&[Topic::LeftAlone], Rank::Other)));
     sheet.push(SheetPart::plain(of(&[Topic::Settings, Topic::Expiring], Rank::Other)));
     sheet.push(unmanaged(plan, of(&[Topic::Unmanaged], Rank::Other)));
     sheet
@@ -276,7 +280,7 @@ fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
     let row = |group: &GroupPlan, change: &Change| {
         let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
         let end = match change.expired {
-            Some(expired) => Some(format!("until {}", words::last_day(expired))),
+            Some(expired) => Some(format!("until {}", last_day(expired))),
             None => words::end(change),
         };
         let held = change.held_by.as_ref().map(|_| "held".to_owned());

@@ -7,8 +7,8 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::escape::{cell, clean, code, spreadsheet};
-use super::words::last_day;
 use super::{beside, counted, json};
+use crate::model::last_day;
 use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
 pub use super::html::html;

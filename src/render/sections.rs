@@ -4,18 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::counted;
 use super::escape;
-use super::words::{self, last_day, name};
-use crate::model::{Email, GroupName, MemberId, Origin, PersonRef};
-use crate::plan::{Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, LeftOut, Plan, Since};
+use super::words::{self, name};
+use crate::model::{Email, GroupName, MemberId, Origin, PersonRef, last_day};
+use crate::plan::{
+    Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Later, LaterKind, LeftOut, Plan, Since,
+};
 use crate::report::Report;
 
 /// What the rows of a section are about. The order is the order on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     Refused,
+    /// What a reader must know about the change under review as a whole.
+    Note,
     /// How many members who have access now lose it at once, because the change under review writes an end that has
     /// passed.
     EndsNow,
+    /// Removals that were held before the change under review.
+    Released,
     /// Expired access whose removal is held, which a reader must not overlook.
     HeldExpired,
     LeftOut,
@@ -24,6 +30,9 @@ pub enum Topic {
     ToInvite,
     Held,
     Warned,
+    Later,
+    /// Differences of other causes, in a plan of one change.
+    LeftAlone,
     Settings,
     Expiring,
     Unmanaged,
@@ -33,6 +42,10 @@ impl Topic {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Refused => "Refused: this plan cannot be applied",
+            Self::Note => "Note",
+            Self::Released => "Released by this change: removals that were held before",
+            Self::Later => "Later: what this change does after today",
+            Self::LeftAlone => "Already there, left alone",
             Self::EndsNow => "Access that this change ends at once, because the end that it writes has passed",
             Self::LeftOut => "Left out: changes that this run does not make",
             Self::HeldExpired => "Expired access that stays, because its removal is held",
@@ -81,7 +94,9 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
     let former = former_addresses(&plan.blocked, &plan.groups);
     let all = [
         (Topic::Refused, refusals(plan)),
+        (Topic::Note, notes(plan)),
         (Topic::EndsNow, ends_now(plan)),
+        (Topic::Released, of_changes(plan, |group| group.changes.iter().filter(|change| change.released).collect())),
         (Topic::HeldExpired, removals(true)),
         (Topic::LeftOut, left_out(&plan.left_out)),
         (Topic::Loosened, changed(true)),
@@ -89,6 +104,8 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
         (Topic::ToInvite, to_invite(plan, &former)),
         (Topic::Held, removals(false)),
         (Topic::Warned, warnings(plan)),
+        (Topic::Later, plan.later.iter().map(later).collect()),
+        (Topic::LeftAlone, of_changes(plan, |group| group.left_alone.iter().collect())),
         (Topic::Settings, changed(false)),
         (Topic::Expiring, expiring(plan)),
         (Topic::Unmanaged, unmanaged(plan)),
@@ -120,12 +137,63 @@ fn ends_now(plan: &Plan) -> Vec<Row> {
             && !change.exempt
             && change.since == Some(Since::Change)
     };
-    let row = |group: &GroupPlan| {
-        let count = group.changes.iter().chain(&group.held).filter(ends).count() as u64;
-        let row = Row { group: Some(group.name.clone()), text: counted(count, "member"), ..Row::default() };
-        (count > 0).then_some(row)
+    let count = |group: &GroupPlan| group.changes.iter().chain(&group.held).filter(ends).count() as u64;
+    let counts: Vec<u64> = plan.groups.iter().map(count).filter(|count| *count > 0).collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    let (members, groups) = (counted(counts.iter().sum(), "member"), counted(counts.len() as u64, "group"));
+    vec![Row { text: format!("{members} in {groups}"), ..Row::default() }]
+}
+
+/// What the change under review is as a whole.
+fn notes(plan: &Plan) -> Vec<Row> {
+    let refused = match plan.narrowed {
+        false => "the files before this change were refused; these are not, so every difference will be made",
+        true => {
+            "the files before this change were refused; this change is not, and `convoke apply` makes the other \
+             differences"
+        }
     };
-    plan.groups.iter().filter_map(row).collect()
+    let notes = [(plan.first_adoption, "first adoption: the base declares no group"), (plan.was_refused, refused)];
+    let shown = notes.into_iter().filter(|(applies, _)| *applies);
+    shown.map(|(_, text)| Row { text: text.to_owned(), ..Row::default() }).collect()
+}
+
+fn of_changes<'p>(plan: &'p Plan, wanted: fn(&'p GroupPlan) -> Vec<&'p Change>) -> Vec<Row> {
+    let row = |group: &GroupPlan, change: &Change| {
+        let done = if change.action == Action::Add { "missing" } else { "to remove" };
+        Row { group: Some(group.name.clone()), text: format!("{} ({done})", name(&change.member)), ..Row::default() }
+    };
+    let all = plan.groups.iter().flat_map(|group| wanted(group).into_iter().map(move |change| (group, change)));
+    all.map(|(group, change)| row(group, change)).collect()
+}
+
+fn later(later: &Later) -> Row {
+    let end = |time: &Option<String>| time.as_ref().map_or_else(|| "no end".to_owned(), |time| format!("until {time}"));
+    let (from, to) = (&later.from, &later.to);
+    let begin = from.clone().unwrap_or_default();
+    let what = match later.what {
+        LaterKind::EndAdded | LaterKind::EndRemoved | LaterKind::EndMoved => {
+            format!("{}, before this change {}", end(to), end(from))
+        }
+        LaterKind::JoinsLater => format!("joins on {begin}, {}", end(to)),
+        LaterKind::JoinRemoved => format!("no longer joins on {begin}"),
+        LaterKind::AlreadyOver => format!("the entry is over already ({}), so it does nothing", end(to)),
+        LaterKind::LetGo => {
+            let command = escape::shell_word(&later.person.to_string());
+            let group = escape::shell_word(later.group.as_str());
+            format!("stays: the group is additive; `convoke revoke {command} {group}` ends it")
+        }
+    };
+    Row {
+        place: Some(later.origin.clone()),
+        // The line is in the files before the change.
+        is_gone: matches!(later.what, LaterKind::JoinRemoved | LaterKind::LetGo),
+        group: Some(later.group.clone()),
+        text: format!("{}: {what}", later.person),
+        ..Row::default()
+    }
 }
 
 fn left_out(all: &[LeftOut]) -> Vec<Row> {

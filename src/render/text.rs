@@ -10,7 +10,7 @@ use super::escape::clean;
 use super::sections::{self, Row, Section, Topic};
 use super::view::{Next, View};
 use super::words::{self, concerns, figures, labeled, labels, name, origin, subject};
-use crate::model::Mode;
+use crate::model::{Mode, last_day};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing};
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
 
@@ -60,18 +60,23 @@ impl Paint {
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     let mut page = Terminal::new(layout);
     let sections = sections::sections(plan);
-    page.sections(&sections, &[Topic::EndsNow, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened]);
+    let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
+    page.sections(&sections, &first);
     for label in labels(plan) {
         page.groups(plan, label);
+        if label != Some(Since::Before) {
+            page.sections(&sections, &[Topic::Later]);
+        }
     }
-    page.sections(&sections, &[Topic::Settings, Topic::Unmanaged, Topic::Expiring, Topic::Warned]);
+    page.sections(&sections, &[Topic::LeftAlone, Topic::Settings, Topic::Unmanaged, Topic::Expiring, Topic::Warned]);
     page.sections(&sections, &[Topic::ToInvite, Topic::Blocked, Topic::Refused]);
     let mut lines = words::summary(plan);
     if labels(plan).len() > 1 && plan.has_differences() {
         lines.insert(1.min(lines.len()), this_change(plan));
     }
     lines.iter().for_each(|line| page.title(Style::Title, line));
-    if plan.summary.requests > 0 || !plan.refusals.is_empty() {
+    if plan.summary.requests > 0 || !plan.refusals.is_empty() || plan.touched.as_ref().is_some_and(|it| !it.is_empty())
+    {
         page.title(Style::Dim, &format!("Digest: {}", plan.digest));
     }
     if let Some(stale) = view.stale {
@@ -143,7 +148,7 @@ impl ChangeLine {
     fn of_drift(change: &Change) -> Self {
         let standing = Standing::of_change(change);
         let line = Self::of(&format!("{:<10}", standing.drift()), change);
-        let until = change.expired.map(|expired| format!("until {}", words::last_day(expired)));
+        let until = change.expired.map(|expired| format!("until {}", last_day(expired)));
         Self { end: until.unwrap_or(line.end), ..line }
     }
 }
@@ -178,7 +183,12 @@ impl Terminal {
         for topic in topics {
             let style = match topic {
                 Topic::Refused => Style::Remove,
-                Topic::Settings | Topic::Expiring | Topic::Unmanaged => Style::Title,
+                Topic::Note
+                | Topic::Later
+                | Topic::LeftAlone
+                | Topic::Settings
+                | Topic::Expiring
+                | Topic::Unmanaged => Style::Title,
                 _ => Style::Warn,
             };
             for section in sections.iter().filter(|section| section.topic == *topic) {

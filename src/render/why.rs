@@ -1,9 +1,10 @@
 //! The groups of a person, or the people of a group, with the reasons, for people.
 
 use super::text::{Layout, Paint, Style};
-use super::words::{last_day, origin, subject};
+use super::words::{origin, subject};
 use super::{clean, counted};
 use crate::model::Mode;
+use crate::model::last_day;
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
 /// The memberships asked about, each with its state and the declaring lines.

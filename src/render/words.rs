@@ -3,12 +3,11 @@
 //! All returned text is cleaned. Each format adds its own escaping.
 
 use jiff::Timestamp;
-use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::counted;
 use super::escape::clean;
-use crate::model::{Member, Origin, Status};
+use crate::model::{Member, Origin, Status, last_day};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
 use crate::report::UnmadeChange;
 
@@ -127,15 +126,6 @@ pub const fn since(since: Since) -> &'static str {
     }
 }
 
-/// An end as `until` in a file: the last day, or an instant.
-pub fn last_day(until: Timestamp) -> String {
-    let civil = until.to_zoned(TimeZone::UTC).datetime();
-    match civil.date().yesterday() {
-        Ok(day) if civil.time() == Time::midnight() => day.to_string(),
-        _ => until.to_string(),
-    }
-}
-
 /// The labels of the differences, each for a separate section. Without a base there is one section without a label.
 pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
     let changes = plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
@@ -163,10 +153,10 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
 
 /// What a change under review that no membership follows is.
 pub const fn no_difference(plan: &Plan) -> &'static str {
-    if plan.base_changes.is_empty() {
-        "This change makes no difference"
-    } else {
-        "This change makes no difference to any membership"
+    match (plan.later.is_empty() && plan.left_out.is_empty(), plan.base_changes.is_empty()) {
+        (false, _) => "This change makes no difference today",
+        (true, true) => "This change makes no difference",
+        (true, false) => "This change makes no difference to any membership",
     }
 }
 
@@ -176,7 +166,11 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     if !plan.has_planned_differences() && plan.blocked.is_empty() && !plan.is_partial() {
         let in_sync = counted(plan.groups_in_sync(), "group");
-        let none = if plan.due { "No changes are due" } else { "No changes" };
+        let none = match plan.due {
+            true => "No changes are due",
+            false if !plan.later.is_empty() => "No changes today",
+            false => "No changes",
+        };
         lines.push(format!("{none}. {in_sync} in sync."));
     } else {
         let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);

@@ -74,8 +74,10 @@ fn recent_ends_do_not_count_for_limits() {
     assert_eq!(at("2026-05-15T12:00:00Z"), [], "744 hours ago");
     assert_eq!(at("2026-05-15T11:59:59Z"), [Guard::GroupRemovals]);
     // The change under review wrote the ends, brought them forward, or kept them.
-    let plan = account.plan(&files("2026-06-14"));
-    let against = |base: &str| refused(&plan.clone().with_base(&desired(base), &plan, Vec::new()));
+    let against = |base: &str| {
+        let policy = Policy { base: Some(std::sync::Arc::new(desired(base))), ..policy() };
+        refused(&plan(&desired(&files("2026-06-14")), &account.observed, &policy, time("2026-06-15T12:00:00Z")))
+    };
     assert_eq!(against(&format!("groups:\n{}", listing("G", "", 0..4))), [Guard::GroupRemovals]);
     assert_eq!(against(&files("2026-06-20")), [Guard::GroupRemovals]);
     assert_eq!(against(&files("2026-06-14")), []);

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::*;
 use convoke::model::RunStatus;
+use convoke::plan::LeftOutKind;
 
 /// An additive group with this list.
 fn additive(entries: &str) -> String {
@@ -111,62 +114,67 @@ fn due_reports_entries_that_hold_removals() {
     assert_eq!((plan.blocked.len(), plan.summary.held, plan.is_blocked()), (1, 1, true));
 }
 
-/// The plan of only these groups.
-fn touching(account: &AccountBuilder, files: &str, groups: &[&str]) -> Plan {
-    let touched = groups.iter().map(|name| GroupName::from(*name)).collect();
-    let policy = Policy { touched: Some(touched), ..policy() };
+/// The plan of only the change from one text to another.
+fn changing(account: &AccountBuilder, base: &str, files: &str) -> Plan {
+    let policy = Policy { base: Some(Arc::new(desired(base))), only_changed: true, ..policy() };
     plan(&desired(files), &account.observed, &policy, time("2026-06-15T12:00:00Z"))
 }
 
+const BOTH: &str = "groups:\n  G: {members: [p11@example.com, p222@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
+const LEAVES: &str =
+    "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
+
 #[test]
-fn move_to_unplanned_group_adds_there_first() {
-    let account = AccountBuilder::default().group("G", [11, 222]).group("H", [3333, 44_444]);
-    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com, p3333@example.com]}\n";
-    let plan = touching(&account, files, &["G"]);
+fn a_leave_waits_for_another_group_that_declares_the_person() {
+    let account = AccountBuilder::default().group("G", [11, 222]).group("H", [3333]);
+    let waits = changing(&account, BOTH, LEAVES);
+    assert_eq!((changes(&waits, "G"), waits.groups.len()), ((vec![], vec![]), 1));
+    assert_eq!(waits.left_out.iter().map(|it| it.kind).collect::<Vec<_>>(), [LeftOutKind::Waits]);
+    let account = AccountBuilder::default().group("G", [11, 222]).group("H", [3333, 222]);
+    let plan = changing(&account, BOTH, LEAVES);
     assert_eq!(changes(&plan, "G"), (vec![], vec![email(222)]));
-    assert_eq!(changes(&plan, "H"), (vec![email(222)], vec![]), "nothing else of H is planned");
-    assert!(plan.groups[1].left_out);
+    assert_eq!(plan.digest, waits.digest, "the account does not change what is reviewed");
 }
 
 #[test]
-fn removal_waits_for_reading_the_other_group() {
+fn a_leave_waits_for_the_reading_of_the_other_group() {
     let mut account = AccountBuilder::default().group("G", [11, 222]).group("H", []);
     let other: GroupId = group_id(1);
     account.observed.memberships.remove(&other);
-    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
-    let plan = touching(&account, files, &["G"]);
-    assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
+    let plan = changing(&account, BOTH, LEAVES);
+    assert_eq!((plan.summary.removes, plan.left_out.len()), (0, 1));
     assert_eq!(plan.needs(&account.observed, true).groups, [other].into());
     account.observed.unreadable.insert(other, "refused".into());
-    let plan = touching(&account, files, &["G"]);
+    let plan = changing(&account, BOTH, LEAVES);
     assert!(plan.needs(&account.observed, true).is_empty());
-    assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 0));
+    assert_eq!((plan.summary.removes, plan.summary.held, plan.blocked.len()), (0, 1, 1), "the group is named");
+}
+
+#[test]
+fn a_typo_elsewhere_is_read_before_somebody_leaves() {
+    let mut account = AccountBuilder::default().group("G", [11, 222]).group("H", []);
+    account.observed.memberships.remove(&group_id(1));
+    let typo = |files: &str| files.replace("p222@example.com, p3333", "p2222@example.com, p3333");
+    let plan = changing(&account, &typo(BOTH), &typo(LEAVES));
+    assert_eq!(plan.needs(&account.observed, true).groups, [group_id(1)].into());
 }
 
 #[test]
 fn ambiguous_entry_elsewhere_holds_a_removal() {
     let known = PersonStatus::Known(Status::Accepted);
     let account = AccountBuilder::default().group("G", [11, 222]).group("H", []).person(9, "p222@example.com", known);
-    let files = "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n";
-    let plan = touching(&account, files, &["G"]);
-    assert_eq!((plan.summary.removes, plan.summary.held), (0, 1));
+    let plan = changing(&account, BOTH, LEAVES);
+    assert_eq!((plan.summary.removes, plan.summary.held + plan.left_out.len() as u64), (0, 1));
 }
 
 #[test]
-fn ambiguous_entry_elsewhere_holds_no_observed_removal() {
-    let known = PersonStatus::Known(Status::Accepted);
-    let account = AccountBuilder::default().group("G", [11, 222]).group("H", []).group("O", [11, 222]);
-    let account = account.person(9, "p222@example.com", known);
-    let observed = "  O: {mode: observe, members: [p11@example.com]}\n";
-    let files =
-        "groups:\n  G: {members: [p11@example.com]}\n  H: {members: [p222@example.com]}\n".to_owned() + observed;
-    let plan = touching(&account, &files, &["G", "O"]);
-    assert_eq!((plan.summary.removes, plan.summary.held, plan.summary.observed_only), (0, 1, 1));
-}
-
-#[test]
-fn untouched_groups_are_not_planned() {
-    let account = AccountBuilder::default().group("G", [1, 2]);
-    let plan = touching(&account, "groups:\n  G: {members: [p1@example.com]}\n", &[]);
-    assert_eq!((plan.groups.len(), plan.account_in_sync()), (0, false));
+fn nothing_but_the_change_is_planned() {
+    let account = AccountBuilder::default().group("G", [11, 222, 5]).group("H", [3333, 222, 6]).group("I", [7]);
+    let plan = changing(&account, BOTH, LEAVES);
+    assert_eq!((changes(&plan, "G"), plan.groups.len()), ((vec![], vec![email(222)]), 1));
+    let alone: Vec<_> = plan.groups[0].left_alone.iter().filter_map(|change| change.member.email.clone()).collect();
+    assert_eq!(alone, [email(5).parse().unwrap()]);
+    assert!(!plan.account_in_sync() && !plan.groups[0].in_sync());
+    let nothing = changing(&account, LEAVES, LEAVES);
+    assert_eq!((nothing.groups.len(), nothing.account_in_sync()), (0, false));
 }

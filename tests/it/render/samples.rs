@@ -1,10 +1,10 @@
 //! Plans and reports for the tests of every format.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use convoke::config::Problems;
 use convoke::model::{GroupName, Member, Observed, Origin, RunStatus, Status};
-use convoke::plan::{self, Action, Plan};
+use convoke::plan::{self, Action, Plan, Policy};
 use convoke::render::failure::{FORMAT_VERSION, Failed};
 use convoke::render::view::{Invocation, View};
 use convoke::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
@@ -41,6 +41,16 @@ pub fn failed(problems: &Problems) -> Failed<'_> {
 /// The plan of a file for an account, at the start of December 2026.
 fn plan(yaml: &str, current: &Observed) -> Plan {
     plan::plan(&parsed(&[("groups.yaml", yaml)]), current, &policy(), "2026-12-01T00:00:00Z".parse().unwrap())
+}
+
+/// The plan of files, labeled by what they were before.
+fn changed(before: &str, after: &str, current: &Observed) -> Plan {
+    let desired = |text: &str| parsed(&[("groups.yaml", text)]);
+    let (base, head) = (Arc::new(desired(before)), desired(after));
+    let time = "2026-12-01T00:00:00Z".parse().unwrap();
+    let policy = Policy { base: Some(Arc::clone(&base)), ..policy() };
+    let before = plan::plan_base(&base, current, &policy, time);
+    plan::plan(&head, current, &policy, time).with_base(&before, plan::compare_base(&base, &head))
 }
 
 /// A plan without changes.
@@ -90,7 +100,7 @@ fn small_account() -> Observed {
 pub fn labeled() -> Plan {
     let before = SMALL
         .replace("      - email: dave@example.com\n        until: 2026-12-03\n        reason: INC-4821 cover\n", "");
-    small().labeled_since(&plan(&before, &small_account()))
+    changed(&before, SMALL, &small_account())
 }
 
 /// A plan without changes. The change under review loosens a rule and a mode, drops a group and protects a person.
@@ -100,9 +110,7 @@ pub fn loosened() -> Plan {
     let after = "version: 1\nsettings:\n  limits: { total_removals: 5% }\n  protected: [alice@example.com]\ngroups:\n  \
                  Developers:\n    mode: additive\n    members: [alice@example.com]\n";
     let account = account(&[("Developers", &["alice@example.com"]), ("Old", &[])]);
-    let desired = |text| parsed(&[("groups.yaml", text)]);
-    let changes = plan::compare_base(&desired(before), &desired(after)).changes;
-    plan(after, &account).with_base(&desired(before), &plan(before, &account), changes)
+    changed(before, after, &account)
 }
 
 /// A plan that only the limits refuse.
@@ -229,9 +237,7 @@ pub fn much_of_everything(count: usize) -> Plan {
     }
     let groups: Vec<(&str, &[&str])> = groups.iter().map(|(name, members)| (name.as_str(), *members)).collect();
     let account = account(&groups);
-    let desired = |text: &str| parsed(&[("groups.yaml", text)]);
-    let changes = plan::compare_base(&desired(&before), &desired(&after)).changes;
-    plan(&after, &account).with_base(&desired(&before), &plan(&before, &account), changes)
+    changed(&before, &after, &account)
 }
 
 /// A member with an address.

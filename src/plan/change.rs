@@ -1,0 +1,208 @@
+//! What a change of the files asks for, from the files alone.
+//!
+//! Files say of each person, group and time: in, out or free. A change touches a membership where the files before and
+//! after it say different things at any time, and asks for what the files say now. Neither the account nor the clock
+//! decides what is touched, so that a delayed, repeated or partly applied change keeps its meaning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::typos::written;
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Mode, PersonRef, Window};
+
+/// What files say of a person in a group at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    In,
+    Out,
+    Free,
+}
+
+impl Says {
+    /// What a group says at a time of the person whom these entries name; `None` for a group that is not declared.
+    pub fn of(group: Option<&DesiredGroup>, entries: &[&DesiredMember], time: Timestamp) -> Self {
+        let is_in = || entries.iter().any(|entry| entry.belongs_at(time));
+        let has_ended = || entries.iter().any(|entry| entry.until().is_some_and(|until| until <= time));
+        match group.map_or(Mode::Observe, |group| group.mode) {
+            Mode::Observe => Self::Free,
+            Mode::Exact | Mode::Additive if is_in() => Self::In,
+            Mode::Exact => Self::Out,
+            Mode::Additive if has_ended() => Self::Out,
+            Mode::Additive => Self::Free,
+        }
+    }
+}
+
+/// What a group says over time: each change, from the first instant on.
+fn timeline(group: Option<&DesiredGroup>, entries: &[&DesiredMember]) -> Vec<(Timestamp, Says)> {
+    let ends = entries.iter().flat_map(|entry| entry.from().into_iter().chain(entry.until()));
+    let times: BTreeSet<Timestamp> = ends.chain([Timestamp::MIN]).collect();
+    let mut line: Vec<(Timestamp, Says)> = Vec::new();
+    for time in times {
+        let says = Says::of(group, entries, time);
+        if line.last().is_none_or(|(_, last)| *last != says) {
+            line.push((time, says));
+        }
+    }
+    line
+}
+
+/// The times at which a group says "in", in order.
+pub(super) fn times_in(group: Option<&DesiredGroup>, entries: &[&DesiredMember]) -> Vec<Window> {
+    let line = timeline(group, entries);
+    let ends = line.iter().skip(1).map(|(end, _)| Some(*end)).chain([None]);
+    let spans = line.iter().zip(ends).filter(|((_, says), _)| *says == Says::In);
+    spans.map(|((start, _), until)| Window { from: Some(*start).filter(|it| *it != Timestamp::MIN), until }).collect()
+}
+
+/// The entries that name a person, before and after the change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entries<'a> {
+    pub base: Vec<&'a DesiredMember>,
+    pub head: Vec<&'a DesiredMember>,
+}
+
+/// What a change asks for in the groups that the files declare after it.
+#[derive(Debug, Default)]
+pub(super) struct Asked<'a> {
+    groups: BTreeMap<&'a GroupName, AskedGroup<'a>>,
+}
+
+/// A group with memberships that the change touches.
+#[derive(Debug)]
+pub(super) struct AskedGroup<'a> {
+    pub base: Option<&'a DesiredGroup>,
+    pub head: &'a DesiredGroup,
+    /// By address in lower case, or by id.
+    pub named: BTreeMap<&'a str, Entries<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    pub fn by(base: &'a Desired, head: &'a Desired) -> Self {
+        let mut groups = BTreeMap::new();
+        for GroupPair { name, head, base } in pairs(base, head) {
+            let asked = AskedGroup::new(base.map(|(_, group)| group), head);
+            groups.extend(asked.filter(AskedGroup::touches_any).map(|asked| (name, asked)));
+        }
+        Self { groups }
+    }
+
+    pub fn group(&self, name: &GroupName) -> Option<&AskedGroup<'a>> {
+        self.groups.get(name)
+    }
+
+    /// Whether the change may ask somebody to join or leave the group.
+    pub fn concerns(&self, name: &GroupName) -> bool {
+        self.group(name).is_some_and(|group| group.head.mode != Mode::Observe)
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = (&'a GroupName, &AskedGroup<'a>)> {
+        self.groups.iter().map(|(name, group)| (*name, group))
+    }
+}
+
+/// A declared group, and what it was before the change.
+pub(super) struct GroupPair<'a> {
+    pub name: &'a GroupName,
+    pub head: &'a DesiredGroup,
+    pub base: Option<(&'a GroupName, &'a DesiredGroup)>,
+}
+
+/// Pairs the groups of two versions of the files. A pinned group is the same group under another name.
+pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'a>> {
+    let pin = |group: &DesiredGroup| group.pin.as_ref().map(|pin| pin.value);
+    let pinned: BTreeMap<GroupId, _> =
+        base.groups.iter().filter_map(|(name, group)| Some((pin(group)?, (name, group)))).collect();
+    let pins: BTreeSet<GroupId> = head.groups.values().filter_map(pin).collect();
+    let namesake = |name: &GroupName| {
+        let (name, group) = base.groups.get_key_value(name)?;
+        // Another group has its pin now.
+        pin(group).is_none_or(|id| !pins.contains(&id)).then_some((name, group))
+    };
+    let pair = |(name, head): (&'a GroupName, &'a DesiredGroup)| {
+        let same = pin(head).and_then(|id| pinned.get(&id).copied());
+        GroupPair { name, head, base: same.or_else(|| namesake(name)) }
+    };
+    head.groups.iter().map(pair).collect()
+}
+
+impl<'a> AskedGroup<'a> {
+    /// `None` if nothing can differ, which is quick to see for most groups.
+    fn new(base: Option<&'a DesiredGroup>, head: &'a DesiredGroup) -> Option<Self> {
+        let same = |(old, new): (&DesiredMember, &DesiredMember)| {
+            old.person == new.person && (old.from(), old.until()) == (new.from(), new.until())
+        };
+        let is_same = |base: &DesiredGroup| {
+            base.mode == head.mode
+                && base.members.len() == head.members.len()
+                && base.members.iter().zip(&head.members).all(same)
+        };
+        if base.is_some_and(is_same) {
+            return None;
+        }
+        let mut named: BTreeMap<&str, Entries<'_>> = BTreeMap::new();
+        for entry in base.into_iter().flat_map(|base| &base.members) {
+            named.entry(written(&entry.person)).or_default().base.push(entry);
+        }
+        for entry in &head.members {
+            named.entry(written(&entry.person)).or_default().head.push(entry);
+        }
+        Some(Self { base, head, named })
+    }
+
+    /// The entries that name a member, who may be named by the id and by several addresses.
+    pub fn entries<'t>(&self, names: impl Iterator<Item = &'t str>) -> Entries<'a> {
+        let mut entries = Entries::default();
+        for found in names.filter_map(|name| self.named.get(name)) {
+            entries.base.extend(&found.base);
+            entries.head.extend(&found.head);
+        }
+        entries
+    }
+
+    pub fn said(&self, entries: &Entries<'_>, time: Timestamp) -> Says {
+        Says::of(self.base, &entries.base, time)
+    }
+
+    pub fn says(&self, entries: &Entries<'_>, time: Timestamp) -> Says {
+        Says::of(Some(self.head), &entries.head, time)
+    }
+
+    pub fn touches(&self, entries: &Entries<'_>) -> bool {
+        timeline(self.base, &entries.base) != timeline(Some(self.head), &entries.head)
+    }
+
+    /// Whether the change touches whom the files name so.
+    pub fn touches_name(&self, person: &PersonRef) -> bool {
+        self.named.get(written(person)).is_some_and(|entries| self.touches(entries))
+    }
+
+    /// Whether everybody whom no entry names is touched.
+    pub fn touches_unnamed(&self) -> bool {
+        self.touches(&Entries::default())
+    }
+
+    /// The names that are touched, each with its entries.
+    pub fn touched(&self) -> impl Iterator<Item = (&'a str, &Entries<'a>)> {
+        self.named.iter().filter(|(_, entries)| self.touches(entries)).map(|(name, entries)| (*name, entries))
+    }
+
+    fn touches_any(&self) -> bool {
+        self.touches_unnamed() || self.touched().next().is_some()
+    }
+}
+
+/// What a change says of the memberships that it touches in a group. The digest of a plan with only this change covers
+/// these, so that it is the same whatever the account has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TouchedGroup {
+    /// Null if the account does not have the group.
+    pub id: Option<GroupId>,
+    pub name: GroupName,
+    /// By address in lower case or id: the times at which the person is declared.
+    pub memberships: BTreeMap<String, Vec<Window>>,
+}

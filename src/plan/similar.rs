@@ -1,0 +1,77 @@
+//! Members whom an unknown entry may mean.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::blocked::BlockedReason;
+use super::compare::local_part;
+use super::people::{People, PersonIndex};
+use super::typos::{self, Texts};
+use crate::model::{Member, PersonRef};
+
+/// The maximum number of suggestions for an unknown entry.
+const MOST_SHOWN: usize = 5;
+
+type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, PersonIndex)>>;
+
+/// Looks for similar addresses and ids. What a search needs is collected at the first one.
+pub struct Similar<'p, 'a> {
+    people: &'p People<'a>,
+    addresses: Option<Texts<'a, PersonIndex>>,
+    ids: Option<Texts<'a, PersonIndex>>,
+    /// The addresses by the part before the `@`.
+    locals: Option<ByLocalPart<'p>>,
+}
+
+impl<'p, 'a> Similar<'p, 'a> {
+    pub const fn new(people: &'p People<'a>) -> Self {
+        Self { people, addresses: None, ids: None, locals: None }
+    }
+
+    /// The reason, with the nearest candidates if the person is unknown.
+    pub fn suggest(&mut self, person: &PersonRef, mut reason: BlockedReason) -> BlockedReason {
+        if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
+            *similar = self.members(person);
+            *nearest = similar.iter().find_map(|member| member.email.clone());
+        }
+        reason
+    }
+
+    /// The nearest candidates, with the address that is near: every tie, up to five.
+    fn members(&mut self, person: &PersonRef) -> Vec<Member> {
+        let people = self.people;
+        let texts = match person {
+            PersonRef::Email(_) => self.addresses.get_or_insert_with(|| Texts::new(people.addresses())),
+            PersonRef::Id(_) => self.ids.get_or_insert_with(|| Texts::new(people.ids())),
+        };
+        let text = typos::written(person);
+        let found = texts.nearest(text, typos::tolerance(text));
+        let named = |(text, index): (&str, PersonIndex)| {
+            let email = people.emails(index).find(|email| email.folded() == text);
+            let member = people.subject(index);
+            Member { email: email.cloned().or(member.email), ..member }
+        };
+        if found.is_empty() {
+            return self.at_another_domain(text).into_iter().map(named).collect();
+        }
+        let least = found.first().map(|(distance, ..)| *distance);
+        let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
+        nearest.take(MOST_SHOWN).map(|(_, text, index)| named((text, index))).collect()
+    }
+
+    /// The addresses with the same part before the `@`: the address may have changed.
+    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, PersonIndex)> {
+        let people = self.people;
+        let locals = self.locals.get_or_insert_with(|| {
+            let mut locals = ByLocalPart::new();
+            for (address, index) in people.addresses() {
+                if let Some(local) = local_part(address) {
+                    locals.entry(local).or_default().push((address, index));
+                }
+            }
+            locals
+        });
+        let same = local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten();
+        same.copied().take(MOST_SHOWN).collect()
+    }
+}
