@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::cloudflare::{ApiError, AuditEntry, Client};
+use crate::cloudflare::{ApiError, AuditEntry, Client, without_password};
 use crate::model::{GroupId, GroupRef, MemberId};
 use crate::plan::{
     Action, Author, AuthorKind, DifferenceHistories, DifferenceHistory, Plan, RecordedChange, RecordedEffect, attribute,
@@ -216,7 +216,7 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
         AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| entry.actor_email.clone()),
         _ => entry.actor_email.clone().or(token),
     };
-    let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| url.to_owned());
+    let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| without_password(url));
     Author { actor: name.or_else(|| entry.actor_id.clone()), kind, run: url, ray: entry.cf_ray.clone() }
 }
 

@@ -22,7 +22,7 @@ mod tests;
 
 pub use call::Answered;
 pub use client::{Client, MemberDetail, Written};
-pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials};
+pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials, without_password};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
 pub use pacer::{Wait, WaitReason, Waits};
 pub use search::MemberSearch;

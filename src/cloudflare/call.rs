@@ -325,6 +325,11 @@ impl Caller {
         } else {
             self.http.exchange(&call.message).await
         };
+        let reply = reply.map(|answer| HttpAnswer {
+            ray: answer.ray.map(|ray| self.credentials.redact(&ray)),
+            body: answer.body.map(|body| self.credentials.redact_body(body)),
+            ..answer
+        });
         if !call.retry.reads() {
             self.postpone_end();
         }

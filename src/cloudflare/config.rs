@@ -37,6 +37,9 @@ impl ClientConfig {
     }
 }
 
+/// The length from which secrets are redacted.
+const LEAST_REDACTED: usize = 8;
+
 /// The URL that the API's paths begin with: `https`, or `http` on a loopback address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(Url);
@@ -165,11 +168,29 @@ impl Credentials {
         Ok(headers)
     }
 
-    /// The text without the secret, in case an answer repeats it.
+    /// The text without the secret, in case an answer repeats it. A very short secret is a word that occurs everywhere.
     pub(super) fn redact(&self, text: &str) -> String {
         let (Self::Token(secret) | Self::Key { key: secret, .. }) = self;
-        text.replace(secret.expose_secret(), "[redacted]")
+        let secret = secret.expose_secret();
+        if secret.len() < LEAST_REDACTED { text.to_owned() } else { text.replace(secret, "[redacted]") }
     }
+
+    /// The same for the body of an answer. Everything that is read from an answer can be shown somewhere.
+    pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
+        match std::str::from_utf8(&body) {
+            Ok(text) => self.redact(text).into_bytes(),
+            Err(_) => body,
+        }
+    }
+}
+
+/// A URL without the user and the password before the host.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 fn secret_value(what: &'static str, text: &str, prefix: &str) -> Result<HeaderValue, ClientError> {
@@ -249,6 +270,18 @@ mod tests {
             assert!(headers.values().all(HeaderValue::is_sensitive));
             let shown = format!("{credentials:?} {headers:?} {}", credentials.redact("not hunter2hunter2!"));
             assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn password_of_a_url_is_dropped() {
+        for (url, plain) in [
+            ("https://ci.example.com/runs/7", "https://ci.example.com/runs/7"),
+            ("https://user:pa@ss@ci.example.com:8/a@b?c", "https://ci.example.com:8/a@b?c"),
+            ("https://user@ci.example.com", "https://ci.example.com"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(without_password(url), plain);
         }
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Output, files};
+use crate::cloudflare::without_password;
 use crate::journal::RunFacts;
 use crate::model::RunStatus;
 use crate::plan::{Digest, Plan};
@@ -58,7 +59,8 @@ pub fn ci_run_url() -> Option<String> {
         let (server, repository) = (text_variable("GITHUB_SERVER_URL")?, text_variable("GITHUB_REPOSITORY")?);
         Some(format!("{server}/{repository}/actions/runs/{}", text_variable("GITHUB_RUN_ID")?))
     };
-    github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]))
+    let url = github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]));
+    url.map(|url| without_password(&url))
 }
 
 pub fn commit() -> Option<String> {
