@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use convoke::config::{self, Source};
-use convoke::model::{GroupId, GroupName, GroupSummary, Member, MemberId, Observed, Sharing, Status};
+use convoke::model::{GroupId, GroupName, GroupSummary, Member, MemberId, Observed, Status};
 use convoke::plan::{self, Policy};
 use jiff::{SignedDuration, Timestamp};
 
@@ -111,7 +111,6 @@ fn file(memberships: usize) -> Result<String> {
 /// The account: each group lacks some members of its list and has some others.
 fn account(memberships: usize) -> Result<Observed> {
     let mut current = Observed::default();
-    let mut sharing = Sharing::default();
     for group in 0..memberships.div_ceil(GROUP) {
         let group_id: GroupId = id(usize::MAX - group).parse()?;
         current.groups.insert(
@@ -123,10 +122,10 @@ fn account(memberships: usize) -> Result<Observed> {
             let person = person(group, place, memberships);
             let id: MemberId = id(person).parse().context("an id of a member")?;
             let member = Member { id, email: Some(email(person).parse()?), status: Some(Status::Accepted) };
-            anyhow::Ok((id, Arc::new(member)))
+            anyhow::Ok((id, member))
         };
         let members = (0..GROUP).map(member).collect::<Result<_>>()?;
-        current.memberships.insert(group_id, Arc::new(sharing.share(members)));
+        current.memberships.insert(group_id, Arc::new(members));
     }
     Ok(current)
 }

@@ -20,7 +20,7 @@ pub use email::{Email, EmailError};
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
     AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, PersonStatus,
-    ScimGroup, Sharing, Status, TokenOwner, TokenUser,
+    ScimGroup, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, Position, RosterUse};
 pub use status::RunStatus;

@@ -1,6 +1,5 @@
 //! Reads what a plan needs from the account.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client, MemberSearch};
-use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef, Sharing, TokenUser};
+use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef, TokenUser};
 use crate::plan::{self, Needs, Plan, Policy};
 
 /// Reads the list of groups and the members of every planned group, and plans. The look-up of `newcomers`, who are
@@ -169,11 +168,9 @@ pub async fn everybody(client: &Client, current: &mut Observed) -> Result<(), Ap
 ///
 /// As [`read`].
 pub async fn read_members(client: &Client, current: &mut Observed, wanted: &BTreeSet<GroupId>) -> Result<(), ApiError> {
-    let shared = RefCell::new(Sharing::default());
     let reading = wanted.iter().map(async |id| {
         let name = current.groups.get(id).map_or_else(|| GroupName::from(""), |group| group.name.clone());
-        let answer = client.group_members(&GroupRef { id: *id, name }).await;
-        (*id, answer.map(|members| shared.borrow_mut().share(members)))
+        (*id, client.group_members(&GroupRef { id: *id, name }).await)
     });
     let answers: Vec<(GroupId, Result<Membership, ApiError>)> = join_all(reading).await;
     for (id, answer) in answers {

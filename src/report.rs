@@ -212,7 +212,7 @@ impl Difference {
     ) -> Self {
         let unnamed = |id: MemberId| Member { id, email: None, status: None };
         let named = |ids: &BTreeSet<MemberId>, members: &Membership| -> Vec<Member> {
-            ids.iter().map(|id| members.get(id).map_or_else(|| unnamed(*id), |member| Member::clone(member))).collect()
+            ids.iter().map(|id| members.get(id).map_or_else(|| unnamed(*id), Member::clone)).collect()
         };
         Self { added: named(added, present), removed: named(removed, &group.observed) }
     }

@@ -101,7 +101,7 @@ fn broken_moves(
         let left = members.iter().filter(|id| !now.contains_key(id) && !is_added(group.id, id));
         for id in left {
             let known = groups.get(&group.id).and_then(|group| group.observed.get(id));
-            let member = known.map_or(Member { id: *id, email: None, status: None }, |known| Member::clone(known));
+            let member = known.map_or(Member { id: *id, email: None, status: None }, Member::clone);
             found.entry(group.name.clone()).or_default().removed.push(member);
         }
     }

@@ -151,7 +151,7 @@ impl Client {
         let listing = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE);
         let members = listing.read().await?;
         self.caller.remember_reading(Some(group.id), listing.began());
-        Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member.into()))).collect())
+        Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
     }
 
     /// All members of the account.

@@ -1,6 +1,6 @@
 //! What was read from the account.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,28 +33,8 @@ pub enum TokenUser {
     Known(TokenOwner),
 }
 
-/// The members of one group by id, read completely. Groups can share equal members: see [`Sharing`].
-pub type Membership = BTreeMap<MemberId, Arc<Member>>;
-
-/// Keeps equal members of several groups once. The same people are in many groups, so this saves most of the memory
-/// of an account, and a plan can recognize a known member quickly. The table is never iterated, so the order of
-/// hashing never shows.
-#[derive(Debug, Default)]
-pub struct Sharing(HashMap<MemberId, Arc<Member>, foldhash::fast::RandomState>);
-
-impl Sharing {
-    /// The same members, shared with identical members seen before.
-    #[must_use]
-    pub fn share(&mut self, mut members: Membership) -> Membership {
-        for (id, member) in &mut members {
-            let first = self.0.entry(*id).or_insert_with(|| Arc::clone(member));
-            if first.is_written_like(member) {
-                *member = Arc::clone(first);
-            }
-        }
-        members
-    }
-}
+/// The members of one group by id, read completely.
+pub type Membership = BTreeMap<MemberId, Member>;
 
 /// A group of the account: its id, which identifies it, and its name, for people.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -148,17 +128,6 @@ pub struct Member {
     pub status: Option<Status>,
 }
 
-impl Member {
-    /// Whether the two are identical, including the letter case of the addresses.
-    fn is_written_like(&self, other: &Self) -> bool {
-        fn written(member: &Member) -> (Option<&str>, Option<Status>) {
-            let Member { id: _, email, status } = member;
-            (email.as_ref().map(Email::as_str), *status)
-        }
-        written(self) == written(other)
-    }
-}
-
 /// The state of a group member's invitation to the account.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
@@ -223,29 +192,4 @@ pub enum PersonStatus {
     Rejected,
     /// A state that the API's reference does not have.
     Other(Arc<str>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_identical_members_are_shared() {
-        let id: MemberId = "0".repeat(32).parse().unwrap();
-        let group_of = |email: &str, status| {
-            Membership::from([(id, Arc::new(Member { id, email: email.parse().ok(), status: Some(status) }))])
-        };
-        let mut sharing = Sharing::default();
-        let first = sharing.share(group_of("a@example.com", Status::Accepted));
-        let shares = |members: Membership, sharing: &mut Sharing| {
-            let shared = sharing.share(members.clone());
-            assert_eq!(shared[&id].email.as_ref().map(Email::as_str), members[&id].email.as_ref().map(Email::as_str));
-            assert_eq!(shared, members);
-            Arc::ptr_eq(&shared[&id], &first[&id])
-        };
-        assert!(shares(group_of("a@example.com", Status::Accepted), &mut sharing));
-        assert!(!shares(group_of("A@example.com", Status::Accepted), &mut sharing));
-        assert!(!shares(group_of("a@example.com", Status::Pending), &mut sharing));
-        assert!(!shares(group_of("", Status::Accepted), &mut sharing));
-    }
 }

@@ -10,7 +10,7 @@ use super::Policy;
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind};
 use super::located::Located;
-use super::people::{People, PersonIndex};
+use super::people::People;
 use super::similar::Similar;
 use super::typos::{self, Texts};
 use crate::model::{
@@ -57,7 +57,7 @@ fn due_places(desired: &Desired, time: Timestamp) -> BTreeSet<&Origin> {
 }
 
 /// A person who belongs to a group now, and an entry that declares it.
-type Belonging<'a> = (PersonIndex, &'a DesiredMember);
+type Belonging<'a> = (MemberId, &'a DesiredMember);
 
 type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
 
@@ -78,7 +78,6 @@ pub(super) fn compare(
         only_changed: policy.only_changed,
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
         similar: Similar::new(people),
-        found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
     };
@@ -101,8 +100,6 @@ struct Comparison<'p, 'a> {
     /// Memberships that end before this time are reported.
     soon: Timestamp,
     similar: Similar<'p, 'a>,
-    /// For each person of the files, by `DesiredMember::number`: the account member, once found.
-    found: Vec<Option<PersonIndex>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
@@ -111,20 +108,20 @@ struct Comparison<'p, 'a> {
 impl<'p> Comparison<'p, '_> {
     fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, located: &Located) {
         let found = self.find(name, group, located);
-        let (members, mut unresolved) = self.resolve(group, found.map(|(id, _)| id));
-        self.compared.expiring.extend(expiring(name, &members, self.people, self.soon));
+        let (members, mut unresolved) = self.resolve(group, found.map(|(_, observed)| &**observed));
+        self.compared.expiring.extend(expiring(name, &members, self.soon));
         let Some((id, observed)) = found else {
             for (entry, reason) in unresolved {
                 self.block(name, group.mode, entry, reason);
             }
-            for (index, entry) in &members {
-                self.declared_elsewhere.entry(self.people.id(*index)).or_insert_with(|| entry.origin.clone());
+            for (id, entry) in &members {
+                self.declared_elsewhere.entry(*id).or_insert_with(|| entry.origin.clone());
             }
             return;
         };
-        let (mut missing, leaving) = differ(self.people.members(id), &members);
+        let (mut missing, leaving) = differ(observed, &members);
         let foreign = self.foreign(group, &members);
-        missing.retain(|(index, _)| !foreign.contains_key(index));
+        missing.retain(|(id, _)| !foreign.contains_key(id));
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
         unresolved.extend(foreign.values().cloned());
@@ -147,8 +144,8 @@ impl<'p> Comparison<'p, '_> {
         let mut planned = GroupPlan {
             changes: differences,
             held,
-            required: partial.then(|| required.map(|(index, _)| self.people.id(*index)).collect()),
-            barred: if partial { ended.ids(&members, self.people) } else { BTreeSet::new() },
+            required: partial.then(|| required.map(|(id, _)| *id).collect()),
+            barred: if partial { ended.ids(&members) } else { BTreeSet::new() },
             left_out,
             ..GroupPlan::declared(id, name, group, &self.desired.settings, observed)
         };
@@ -164,7 +161,7 @@ impl<'p> Comparison<'p, '_> {
         &self,
         group: &DesiredGroup,
         members: &[Belonging<'p>],
-    ) -> BTreeMap<PersonIndex, (&'p DesiredMember, BlockedReason)> {
+    ) -> BTreeMap<MemberId, (&'p DesiredMember, BlockedReason)> {
         let Some(rule) = self.desired.domains_of(group) else { return BTreeMap::new() };
         let by_id = members.iter().filter(|(_, entry)| matches!(entry.person, PersonRef::Id(_)));
         let foreign = by_id.filter_map(|(index, entry)| {
@@ -182,7 +179,7 @@ impl<'p> Comparison<'p, '_> {
         &self,
         group: &DesiredGroup,
         (missing, members): (&[Belonging<'p>], &[Belonging<'p>]),
-        leaving: &[PersonIndex],
+        leaving: &[MemberId],
         ended: &Ended,
     ) -> (Vec<Change>, BTreeSet<MemberId>, bool) {
         let mut differences = additions(missing, members, self.people);
@@ -193,7 +190,7 @@ impl<'p> Comparison<'p, '_> {
         let all = differences.len();
         let mut late = BTreeSet::new();
         if self.due {
-            let starts = starting(missing, members, self.people);
+            let starts = starting(missing, members);
             differences.retain(|change| match change.action {
                 Action::Add => starts.contains_key(&change.member.id),
                 Action::Remove => change.expired.is_some(),
@@ -208,27 +205,16 @@ impl<'p> Comparison<'p, '_> {
 
     /// Finds everybody who belongs to the group now. A person with several entries occurs several times. A shared address
     /// means its present members; it is ambiguous only for a join.
-    fn resolve(&mut self, group: &'p DesiredGroup, id: Option<GroupId>) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+    fn resolve(&self, group: &'p DesiredGroup, present: Option<&Membership>) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+        let is_present = |member: &MemberId| present.is_some_and(|present| present.contains_key(member));
         let mut members = Vec::with_capacity(group.members.len());
         let mut unresolved = Unresolved::new();
         let mut seen = BTreeSet::new();
         for entry in group.members.iter().filter(|entry| entry.belongs_at(self.time)) {
-            let mut known = self.found.get_mut(entry.number as usize);
-            if let Some(Some(index)) = known {
-                members.push((*index, entry));
-                continue;
-            }
-            match self.people.find(&entry.person) {
-                Ok(index) => {
-                    if let Some(known) = &mut known {
-                        **known = Some(index);
-                    }
-                    members.push((index, entry));
-                }
-                Err(BlockedReason::AmbiguousPerson { candidates })
-                    if self.people.those_in(&candidates, id).next().is_some() =>
-                {
-                    members.extend(self.people.those_in(&candidates, id).map(|index| (index, entry)));
+            match self.people.resolve(&entry.person) {
+                Ok(member) => members.push((member, entry)),
+                Err(BlockedReason::AmbiguousPerson { candidates }) if candidates.iter().any(is_present) => {
+                    members.extend(candidates.into_iter().filter(is_present).map(|member| (member, entry)));
                 }
                 Err(reason) if seen.insert(&entry.person) => unresolved.push((entry, reason)),
                 Err(_) => {}
@@ -304,15 +290,13 @@ impl<'p> Comparison<'p, '_> {
 }
 
 /// The people on the list who are not present, with their first entry, in the order of the list; and the people who are
-/// present but not on the list, in the order of the group. Sorted lists of indexes cost a third of what sets cost.
-fn differ<'p>(present: &[PersonIndex], list: &[Belonging<'p>]) -> (Vec<Belonging<'p>>, Vec<PersonIndex>) {
-    let (mut inside, mut listed) = (present.to_vec(), list.iter().map(|(index, _)| *index).collect::<Vec<_>>());
-    inside.sort_unstable();
-    listed.sort_unstable();
-    let leaving = present.iter().filter(|index| listed.binary_search(index).is_err()).copied().collect();
+/// present but not on the list, in the order of the group.
+fn differ<'p>(present: &Membership, list: &[Belonging<'p>]) -> (Vec<Belonging<'p>>, Vec<MemberId>) {
+    let listed: BTreeSet<MemberId> = list.iter().map(|(id, _)| *id).collect();
+    let leaving = present.keys().filter(|id| !listed.contains(id)).copied().collect();
     let mut seen = BTreeSet::new();
-    let is_new = |(index, _): &&Belonging<'p>| inside.binary_search(index).is_err() && seen.insert(*index);
-    (list.iter().filter(is_new).copied().collect(), leaving)
+    let missing = list.iter().filter(|(id, _)| !present.contains_key(id) && seen.insert(*id)).copied().collect();
+    (missing, leaving)
 }
 
 /// The part of an address before the `@`, in composed form.
@@ -347,14 +331,14 @@ pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Change) ->
 }
 
 /// The memberships that end soon, unless another entry for the same person lasts longer.
-fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, soon: Timestamp) -> Vec<Expiring> {
+fn expiring(name: &GroupName, members: &[Belonging<'_>], soon: Timestamp) -> Vec<Expiring> {
     if members.iter().all(|(_, entry)| entry.until().is_none()) {
         return Vec::new();
     }
     // If a person has several entries, the first one is reported.
     let mut ends: BTreeMap<MemberId, (&DesiredMember, Option<Timestamp>)> = BTreeMap::new();
-    for (index, entry) in members {
-        let end = ends.entry(people.id(*index)).or_insert((entry, entry.until()));
+    for (id, entry) in members {
+        let end = ends.entry(*id).or_insert((entry, entry.until()));
         end.1 = end.1.zip(entry.until()).map(|(a, b)| a.max(b));
     }
     let ending = ends.into_values().filter_map(|(entry, until)| Some((entry, until.filter(|until| *until <= soon)?)));
@@ -369,45 +353,40 @@ fn expiring(name: &GroupName, members: &[Belonging<'_>], people: &People<'_>, so
 
 /// The additions, each by the entry that ends last: a person with several entries stays as long as one of them says so.
 fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
-    let mut lasting: BTreeMap<PersonIndex, &DesiredMember> = BTreeMap::new();
+    let mut lasting: BTreeMap<MemberId, &DesiredMember> = BTreeMap::new();
     if missing.iter().any(|(_, entry)| entry.until().is_some()) {
-        for (index, entry) in members {
-            let kept = lasting.entry(*index).or_insert(entry);
+        for (id, entry) in members {
+            let kept = lasting.entry(*id).or_insert(entry);
             let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
             if end(kept) < end(entry) {
                 *kept = entry;
             }
         }
     }
-    let addition = |(index, entry): &Belonging<'_>| {
-        Change::addition(people.subject(*index), lasting.get(index).copied().unwrap_or(entry))
-    };
+    let addition =
+        |(id, entry): &Belonging<'_>| Change::addition(people.subject(*id), lasting.get(id).copied().unwrap_or(entry));
     missing.iter().map(addition).collect()
 }
 
 /// The missing people all of whose entries have a `from`, with the earliest one.
-fn starting(
-    missing: &[Belonging<'_>],
-    members: &[Belonging<'_>],
-    people: &People<'_>,
-) -> BTreeMap<MemberId, Timestamp> {
-    let earliest = |index: PersonIndex| {
-        let entries = members.iter().filter(|(other, _)| *other == index);
+fn starting(missing: &[Belonging<'_>], members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
+    let earliest = |id: MemberId| {
+        let entries = members.iter().filter(|(other, _)| *other == id);
         entries.map(|(_, entry)| entry.from()).min().flatten()
     };
     let dated = missing.iter().filter(|(_, entry)| entry.from().is_some());
-    dated.filter_map(|(index, _)| Some((people.id(*index), earliest(*index)?))).collect()
+    dated.filter_map(|(id, _)| Some((*id, earliest(*id)?))).collect()
 }
 
 fn removals(
     group: &DesiredGroup,
-    leaving: &[PersonIndex],
+    leaving: &[MemberId],
     people: &People<'_>,
     ended: &Ended<'_>,
     time: Timestamp,
 ) -> Vec<Change> {
-    let removal = |index: &PersonIndex| {
-        let member = people.subject(*index);
+    let removal = |id: &MemberId| {
+        let member = people.subject(*id);
         match ended.entries.get(&member.id) {
             None => Change::new(Action::Remove, member, group.members_origin.clone()),
             Some((entry, until)) => Change {
@@ -449,10 +428,10 @@ impl<'a> Ended<'a> {
     }
 
     /// Everybody with an ended entry and without another entry that keeps them in the group.
-    fn ids(&self, members: &[Belonging<'_>], people: &People<'_>) -> BTreeSet<MemberId> {
+    fn ids(&self, members: &[Belonging<'_>]) -> BTreeSet<MemberId> {
         let mut ids: BTreeSet<MemberId> = self.entries.keys().copied().collect();
-        for (index, _) in members {
-            ids.remove(&people.id(*index));
+        for (id, _) in members {
+            ids.remove(id);
         }
         ids
     }

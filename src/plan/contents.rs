@@ -559,7 +559,7 @@ mod by_id {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Membership>, D::Error> {
-        let members = Vec::<Arc<Member>>::deserialize(deserializer)?;
+        let members = Vec::<Member>::deserialize(deserializer)?;
         Ok(Arc::new(members.into_iter().map(|member| (member.id, member)).collect()))
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::{Change, GroupPlan, Plan, PlanWarning};
 use super::located::{Located, locate_groups};
-use super::people::{People, PersonIndex};
+use super::people::People;
 use super::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Observed, Origin, PersonRef,
@@ -402,11 +402,11 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
     let removes = plan.removes_anybody();
     let holds = plan.groups.iter().any(|group| !group.held.is_empty());
     let unknown = plan.guards.protected.iter().filter(|entry| (removes || holds) && !people.knows(&entry.person));
-    let mut texts: Option<Texts<'_, (&str, PersonIndex)>> = None;
+    let mut texts: Option<Texts<'_, (&str, MemberId)>> = None;
     for entry in unknown {
         let texts = texts.get_or_insert_with(|| {
             let all = people.addresses().chain(people.ids());
-            Texts::new(all.map(|(text, index)| (text, (text, index))))
+            Texts::new(all.map(|(text, id)| (text, (text, id))))
         });
         let text = typos::written(&entry.person);
         let near = texts.nearest(text, typos::tolerance(text));
@@ -416,10 +416,10 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
         let origin = Some(entry.origin.clone());
         let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, _)| *text).collect();
         names.dedup();
-        let mut concerns: Vec<MemberId> = near.iter().map(|(.., (_, index))| people.id(*index)).collect();
-        if let Some((text, index)) = names.is_empty().then(first).flatten() {
+        let mut concerns: Vec<MemberId> = near.iter().map(|(.., (_, id))| *id).collect();
+        if let Some((text, id)) = names.is_empty().then(first).flatten() {
             names.push(text);
-            concerns.push(people.id(index));
+            concerns.push(id);
         }
         if names.is_empty() || !removes {
             let help = "correct the entry in settings.protected, or remove it".into();

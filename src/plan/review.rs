@@ -221,7 +221,7 @@ impl<'a> Reviewer<'a> {
         id: MemberId,
         (standing, declared): (Standing, Vec<Claim>),
     ) -> ReviewMembership {
-        let member = self.people.subject_with_id(id);
+        let member = self.people.subject(id);
         let person = self.observed.people.get(&id);
         let status = person.and_then(|person| match person.status {
             PersonStatus::Known(status) => Some(status),

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 
 use super::blocked::BlockedReason;
 use super::compare::local_part;
-use super::people::{People, PersonIndex};
+use super::people::People;
 use super::typos::{self, Texts};
-use crate::model::{Member, PersonRef};
+use crate::model::{Member, MemberId, PersonRef};
 
 /// The maximum number of suggestions for an unknown entry.
 const MOST_SHOWN: usize = 5;
 
-type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, PersonIndex)>>;
+type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, MemberId)>>;
 
 /// Looks for similar addresses and ids. What a search needs is collected at the first one.
 pub struct Similar<'p, 'a> {
     people: &'p People<'a>,
-    addresses: Option<Texts<'a, PersonIndex>>,
-    ids: Option<Texts<'a, PersonIndex>>,
+    addresses: Option<Texts<'a, MemberId>>,
+    ids: Option<Texts<'a, MemberId>>,
     /// The addresses by the part before the `@`.
     locals: Option<ByLocalPart<'p>>,
 }
@@ -46,9 +46,9 @@ impl<'p, 'a> Similar<'p, 'a> {
         };
         let text = typos::written(person);
         let found = texts.nearest(text, typos::tolerance(text));
-        let named = |(text, index): (&str, PersonIndex)| {
-            let email = people.emails(index).find(|email| email.folded() == text);
-            let member = people.subject(index);
+        let named = |(text, id): (&str, MemberId)| {
+            let email = people.emails(id).find(|email| email.folded() == text);
+            let member = people.subject(id);
             Member { email: email.cloned().or(member.email), ..member }
         };
         if found.is_empty() {
@@ -56,17 +56,17 @@ impl<'p, 'a> Similar<'p, 'a> {
         }
         let least = found.first().map(|(distance, ..)| *distance);
         let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
-        nearest.take(MOST_SHOWN).map(|(_, text, index)| named((text, index))).collect()
+        nearest.take(MOST_SHOWN).map(|(_, text, id)| named((text, id))).collect()
     }
 
     /// The addresses with the same part before the `@`: the address may have changed.
-    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, PersonIndex)> {
+    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, MemberId)> {
         let people = self.people;
         let locals = self.locals.get_or_insert_with(|| {
             let mut locals = ByLocalPart::new();
-            for (address, index) in people.addresses() {
+            for (address, id) in people.addresses() {
                 if let Some(local) = local_part(address) {
-                    locals.entry(local).or_default().push((address, index));
+                    locals.entry(local).or_default().push((address, id));
                 }
             }
             locals

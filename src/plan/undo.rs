@@ -210,6 +210,6 @@ impl Undoing<'_> {
 fn change(action: Action, member: MemberId, attempt: &AttemptedChange, people: &People<'_>) -> Change {
     Change {
         reason: (!attempt.proven).then(|| UNPROVEN.into()),
-        ..Change::new(action, people.subject_with_id(member), attempt.origin.clone())
+        ..Change::new(action, people.subject(member), attempt.origin.clone())
     }
 }

@@ -210,7 +210,7 @@ impl<'a> Facts<'a> {
             }
             let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
             let found = declared.into_iter().map(|(member, entries)| {
-                let email = self.people.subject_with_id(member).email;
+                let email = self.people.subject(member).email;
                 let person = email.map_or(PersonRef::Id(member), PersonRef::Email);
                 (Who { person, ids: BTreeSet::from([member]) }, entries)
             });
@@ -281,7 +281,7 @@ impl<'a> Facts<'a> {
     fn members(&self, who: &Who) -> Vec<Member> {
         let is_listed = |id: &MemberId| self.current.memberships.values().any(|members| members.contains_key(id));
         let known = who.ids.iter().filter(|id| self.current.people.contains_key(id) || is_listed(id));
-        known.map(|id| self.people.subject_with_id(*id)).collect()
+        known.map(|id| self.people.subject(*id)).collect()
     }
 
     /// Known people whose address or id differs from one that nothing knows by no more than a typo, nearest first.

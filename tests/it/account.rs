@@ -36,7 +36,7 @@ impl AccountBuilder {
     /// A group with these members.
     pub fn group_of(mut self, name: &str, members: impl IntoIterator<Item = Member>) -> Self {
         let group = group_id(self.observed.groups.len());
-        let members: Membership = members.into_iter().map(|member| (member.id, Arc::new(member))).collect();
+        let members: Membership = members.into_iter().map(|member| (member.id, member)).collect();
         self.observed.groups.insert(group, GroupSummary { name: name.into(), created_on: None, policies: Vec::new() });
         self.observed.memberships.insert(group, Arc::new(members));
         self

@@ -83,7 +83,7 @@ fn undeclarable_groups_are_reported() {
 fn members_sharing_an_address_are_exported_by_id() {
     let mut current = account(&[("A", &["alice@example.com"]), ("B", &["x@example.com"])]);
     let shared = member(7, Some("ALICE@example.com"), Status::Accepted);
-    current.memberships.insert(group_id(1), Arc::new([(member_id(7), Arc::new(shared))].into()));
+    current.memberships.insert(group_id(1), Arc::new([(member_id(7), shared)].into()));
     insta::assert_snapshot!(whole(&current), @r#"
     # The membership of 2 groups, as it is in the account.
     version: 1

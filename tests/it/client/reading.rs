@@ -157,7 +157,7 @@ async fn a_clamped_page_size_is_followed() {
     let members = server.client().group_members(&group()).await.unwrap();
     assert_eq!(members.len(), 250);
     assert_eq!(
-        *members[&id(249)],
+        members[&id(249)],
         Member {
             id: id(249),
             email: Some(email(249).parse().unwrap()),
@@ -238,7 +238,7 @@ async fn invalid_id_fails_the_reading_bad_address_does_not() {
     let server =
         Server::start(move |before, _| if before == 0 { with(id(1).to_string()) } else { page([], json!({})) });
     let members = server.await.client().group_members(&group()).await.unwrap();
-    assert_eq!(*members[&id(1)], Member { id: id(1), email: None, status: None });
+    assert_eq!(members[&id(1)], Member { id: id(1), email: None, status: None });
 }
 
 #[tokio::test]

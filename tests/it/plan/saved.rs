@@ -167,7 +167,7 @@ fn protected_address_is_checked_again_at_apply() {
     let group = &plan.groups[0];
     let mut present = (*group.observed).clone();
     let renamed = member(0, Some("boss@example.com"), Status::Accepted);
-    present.insert(member_id(0), Arc::new(renamed));
+    present.insert(member_id(0), renamed);
     assert_eq!(
         refused(&plan.remaining(&BTreeMap::new(), &[(group.id, Arc::new(present.clone()))].into())),
         [Guard::Protected]
