@@ -29,7 +29,9 @@ pub use load::{
 pub use problem::{Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 
-use crate::model::{Desired, is_invisible};
+use jiff::Timestamp;
+
+use crate::model::{Desired, Mode, is_invisible, kept_ends};
 use entry::Numbers;
 use problem::{Report, quoted, settle};
 
@@ -69,7 +71,7 @@ fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problem
 }
 
 /// What is probably a mistake in the files but does no harm, with its source line.
-pub fn warnings(desired: &Desired, sources: &[Source]) -> Vec<Problem> {
+pub fn warnings(desired: &Desired, sources: &[Source], time: Timestamp) -> Vec<Problem> {
     let unused = desired.unused_rosters.iter().map(|(name, origin)| {
         let message = format!("roster {} is not used by any group", quoted(name));
         Problem::at(origin, message).help(format!("use it in a group with `- roster: {name}`, or remove it"))
@@ -86,5 +88,19 @@ pub fn warnings(desired: &Desired, sources: &[Source]) -> Vec<Problem> {
                 .help("check that the group in the account has it too; better change both"),
         )
     });
-    settle(unused.chain(invisible).collect(), sources)
+    let ends = kept_ends(desired, time, Timestamp::MAX);
+    let ends = ends.into_iter().map(|(origin, message, help)| Problem::at(&origin, message).help(help));
+    settle(unused.chain(invisible).chain(empty_groups(desired)).chain(ends).collect(), sources)
+}
+
+/// Groups without anybody that a plan may not empty.
+fn empty_groups(desired: &Desired) -> impl Iterator<Item = Problem> {
+    let empty = desired
+        .groups
+        .iter()
+        .filter(|(_, group)| group.members.is_empty() && group.mode == Mode::Exact && !group.allow_empty.value);
+    empty.map(|(name, group)| {
+        let message = format!("group {} has no members, and a plan that empties it is refused", quoted(name.as_str()));
+        Problem::at(&group.members_origin, message).help("list its people, or add `allow_empty: true`")
+    })
 }

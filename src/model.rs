@@ -5,11 +5,13 @@
 
 mod desired;
 mod email;
+mod ends;
 mod id;
 mod observed;
 mod origin;
 mod status;
 mod time;
+pub mod typos;
 mod unicode;
 
 pub use desired::{
@@ -17,6 +19,7 @@ pub use desired::{
     Rules, Setting, Settings, Terms, Unmanaged,
 };
 pub use email::{Email, EmailError};
+pub use ends::kept_ends;
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
     AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, PersonStatus,

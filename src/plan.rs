@@ -26,7 +26,6 @@ mod saved;
 mod similar;
 mod since;
 mod standing;
-mod typos;
 mod undo;
 mod why;
 

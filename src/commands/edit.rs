@@ -1,7 +1,6 @@
 //! The common part of `grant`, `revoke` and `prune`: reads the files, edits them in memory, and writes all results or
 //! none.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +65,10 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 }
 
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&args.files.paths()?)?.into_iter().unzip();
+    let given = args.files.paths()?;
+    // Edits of the same files take turns. Programs that do not lock are noticed by a comparison with the disk.
+    let _lock = config::found(&given).first().filter(|_| !args.dry_run).and_then(|path| lock(path));
+    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&given)?.into_iter().unzip();
     let now = args.time.or_now();
     let mut edited = match config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files)) {
         Ok(edited) => edited,
@@ -85,6 +87,7 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
     if let Some(problems) = &edited.problems {
         let failure = Failure::from(problems.clone());
         if args.format == EditFormat::Text {
+            output.result(&text(&sources, &edited, output));
             return Err(failure);
         }
         output.json(&edited);
@@ -124,11 +127,11 @@ fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
     text + &edit::summary(edited)
 }
 
-/// Replaces the files. All files are read before the first is replaced. A file that another program changed is not
-/// replaced.
+/// Replaces the files. All files that were read are compared with the disk before the first is replaced. The first,
+/// which is locked, is replaced last.
 fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
     let mut replacements = Vec::new();
-    for (index, text) in &edited.files {
+    for (index, text) in edited.files.iter().rev() {
         let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
         // A link stays, and its target is replaced.
         let staged = fs::canonicalize(path)
@@ -136,9 +139,8 @@ fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), F
             .map_err(|error| unwritten(source, error, &[]))?;
         replacements.push((source, staged));
     }
-    let _locks = lock(replacements.iter().filter_map(|(_, staged)| staged.target().parent()).collect());
-    for (source, staged) in &replacements {
-        compare(source, staged.target()).map_err(|error| unwritten(source, error, &[]))?;
+    for (source, path) in sources.iter().zip(paths) {
+        compare(source, path).map_err(|error| unwritten(source, error, &[]))?;
     }
     let mut written: Vec<&str> = Vec::new();
     for (source, staged) in replacements {
@@ -150,15 +152,28 @@ fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), F
     Ok(())
 }
 
-/// Prevents other runs of this program from replacing the same files. If folders cannot be locked, only the
-/// comparison with the disk protects them.
-fn lock(folders: BTreeSet<&Path>) -> Vec<File> {
-    let locked = |folder: &&Path| {
-        let folder = File::open(folder).ok()?;
-        folder.lock().ok()?;
-        Some(folder)
-    };
-    folders.iter().filter_map(locked).collect()
+/// Locks a file. Another edit may have replaced it meanwhile, so the new one is locked then.
+fn lock(path: &Path) -> Option<File> {
+    loop {
+        // A pipe would block.
+        let file = File::open(fs::metadata(path).is_ok_and(|metadata| metadata.is_file()).then_some(path)?).ok()?;
+        file.lock().ok()?;
+        if is_still(&file, path) {
+            return Some(file);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_still(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(locked), Ok(found)) = (file.metadata(), fs::metadata(path)) else { return true };
+    (locked.dev(), locked.ino()) == (found.dev(), found.ino())
+}
+
+#[cfg(not(unix))]
+fn is_still(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// Checks that a file still has the content that was edited.

@@ -11,7 +11,7 @@ use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::ApiErrorKind;
 use crate::config::export::ExportExtras;
 use crate::config::{self, export};
-use crate::model::{AccountId, GroupId, Observed};
+use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Observed};
 use crate::observe;
 use crate::render::{clean, counted};
 
@@ -51,12 +51,13 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     let request = RunRequest::new(&args.files, &args.connection)?;
     // An empty file, such as a failed `> convoke.yaml` leaves, is no input.
     request.check_output("--out", args.out.as_deref().filter(|path| has_content(path)))?;
-    let account_id = account(&request)?;
+    let (account_id, declared) = declared(&request)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let wanted = wanted(&current, args.groups.iter())?;
+    check_undeclared(&args.groups, &wanted, &declared)?;
     observe::read_members(client, &mut current, &wanted).await?;
     let scim = client.scim_groups().await;
     drop(watching);
@@ -86,20 +87,33 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// The account: of the command line, the environment or the files. Files that `-f` does not name may not exist yet,
-/// and `> convoke.yaml` empties the default file before it can be read.
-fn account(request: &RunRequest) -> Result<Option<AccountId>, Failure> {
+/// The account of the command line, the environment or the files, and what the files declare. Files that `-f` does not
+/// name may not exist yet, and `> convoke.yaml` empties the default file before it can be read.
+fn declared(request: &RunRequest) -> Result<(Option<AccountId>, Desired), Failure> {
     let files = &request.files;
+    let known = |desired: Desired| Ok((request.account(&desired)?, desired));
     if !files.files.is_empty() {
-        return request.account(&config::load(&files.files)?);
+        return known(config::load(&files.files)?);
     }
-    let paths =
-        if files.are_named() || request.account_id.is_none() { files.paths().unwrap_or_default() } else { vec![] };
-    if paths.iter().all(|path| has_content(path)) && !paths.is_empty() {
-        request.account(&config::load(&paths)?)
-    } else {
-        Ok(request.account_id)
+    let paths = files.paths().unwrap_or_default();
+    if paths.is_empty() || !paths.iter().all(|path| has_content(path)) {
+        return Ok((request.account_id, Desired::default()));
     }
+    if files.are_named() || request.account_id.is_none() {
+        return known(config::load(&paths)?);
+    }
+    Ok((request.account_id, config::load(&paths).unwrap_or_default()))
+}
+
+/// Checks that no file declares a named group.
+fn check_undeclared(names: &[String], wanted: &BTreeSet<GroupId>, declared: &Desired) -> Result<(), Failure> {
+    let is_wanted = |(name, group): &(&GroupName, &DesiredGroup)| {
+        let pin = group.pin.as_ref().filter(|_| !names.is_empty());
+        names.iter().any(|wanted| wanted == name.as_str()) || pin.is_some_and(|pin| wanted.contains(&pin.value))
+    };
+    let Some((name, group)) = declared.groups.iter().find(is_wanted) else { return Ok(()) };
+    let message = format!("group {:?} is already declared at {}", name.as_str(), group.origin);
+    Err(Failure::message(Exit::Usage, message).with_help("edit it there, or leave the name out"))
 }
 
 fn has_content(path: &Path) -> bool {
@@ -139,9 +153,11 @@ fn write(
     if let Some(first) = lost.first()
         && !force
     {
-        let others = lost.len() - 1;
-        let more = if others > 0 { format!(" and {}", counted(others as u64, "more file")) } else { String::new() };
-        let message = format!("{}{more} already exists with other content", first.display());
+        let first = first.display();
+        let message = match lost.len() - 1 {
+            0 => format!("{first} already exists with other content"),
+            others => format!("{first} and {} already exist with other content", counted(others as u64, "more file")),
+        };
         return Err(Failure::message(Exit::Other, message)
             .with_help("pass --force to overwrite, or export into another folder"));
     }

@@ -32,6 +32,9 @@ pub struct RevokeArgs {
     /// Remove the person from all groups and rosters of all files
     #[arg(long)]
     pub everywhere: bool,
+    /// Make what is allowed, and exit with 65 naming what is left; needs --everywhere
+    #[arg(long, requires = "everywhere", conflicts_with_all = ["groups", "roster"])]
+    pub partial: bool,
     #[command(flatten)]
     pub until: UntilArgs,
     #[command(flatten)]
@@ -40,6 +43,7 @@ pub struct RevokeArgs {
 
 pub fn run(args: &RevokeArgs, output: &mut Output) -> Result<Exit, Failure> {
     let lists = (!args.everywhere).then(|| edit::lists(&args.groups, &args.roster));
-    let request = EditRequest::Revoke(Revoke { person: args.person.clone(), lists, until: args.until.until.clone() });
+    let (person, until) = (args.person.clone(), args.until.until.clone());
+    let request = EditRequest::Revoke(Revoke { person, lists, until, partial: args.partial });
     edit::run(&request, &args.edit, output)
 }

@@ -31,12 +31,13 @@ pub struct ValidateArgs {
 
 pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (desired, sources) = config::load_with_sources(&args.files.paths()?)?;
-    config::check_rules(&desired, &sources, args.time.or_now())?;
+    let time = args.time.or_now();
+    config::check_rules(&desired, &sources, time)?;
     agreed_account(given_account(args.account_id)?, &desired)?;
     let groups = desired.groups.len() as u64;
     let memberships: usize = desired.groups.values().map(|group| group.members.len()).sum();
     let memberships = memberships as u64;
-    let warnings = config::warnings(&desired, &sources);
+    let warnings = config::warnings(&desired, &sources, time);
     for warning in &warnings {
         output.warn(warning.to_string().trim_end());
     }

@@ -149,7 +149,8 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
     };
     draft.steps.sort_by_key(|step| (step.list, step.index));
     let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
-    if draft.refusals.is_empty() {
+    let is_partial = matches!(request, EditRequest::Revoke(Revoke { partial: true, .. }));
+    if draft.refusals.is_empty() || is_partial {
         let sorted = match write(sources, &draft.steps, &context) {
             Ok(written) => keep_sorted(sources, written, &draft.steps, &context),
             Err(problems) => Err(problems),
@@ -160,13 +161,14 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
                 changes = draft.steps.iter().flat_map(|step| changes_of(step, &context, &lists)).collect();
                 new = texts;
             }
-            Err(problems) => draft.refusals = problems,
+            Err(problems) => draft.refusals.extend(problems),
         }
     }
     let Draft { refusals, unchanged, notes, uncompared, kept, .. } = draft;
     let problems = Problems::of(refusals, sources);
     let status = match (&problems, changes.is_empty()) {
-        (Some(_), _) => RunStatus::Refused,
+        (Some(_), true) => RunStatus::Refused,
+        (Some(_), false) => RunStatus::Partial,
         (None, true) => RunStatus::Unchanged,
         (None, false) => RunStatus::Changes,
     };
@@ -256,6 +258,13 @@ impl Context<'_> {
     }
 
     fn unknown_list(&self, name: &ListName) -> EditError {
+        if let (ListName::Group(group), Ok(person)) = (name, name.as_str().parse::<PersonRef>()) {
+            let help = "run the command once for each person, and name the groups after the person";
+            return EditError::usage(
+                format!("{group} is not a group: one command edits one person, and {person} is a second"),
+                help,
+            );
+        }
         let alike = |other: &&ListName| std::mem::discriminant(*other) == std::mem::discriminant(name);
         let known: Vec<&str> =
             self.lists.all.iter().map(|list| &list.name).filter(alike).map(ListName::as_str).collect();
@@ -457,8 +466,15 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
         let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
         let (origin, message, help) = match &breach.key {
             BreachKey::MaxDuration { group, .. } => {
-                let origin = rules(group)?.max_duration.as_ref()?.origin.clone()?;
-                (origin, breach.problem.message.clone(), breach.problem.help.clone()?)
+                let rule = rules(group)?.max_duration.as_ref()?;
+                let help = match context.request {
+                    EditRequest::Grant(Grant { from: None, .. }) => {
+                        format!("use `--until +{}` or an earlier end", rule.value)
+                    }
+                    EditRequest::Grant(_) => breach.problem.help.clone()?.replace("write `until: ", "use `--until "),
+                    _ => breach.problem.help.clone()?,
+                };
+                (rule.origin.clone()?, breach.problem.message.clone(), help)
             }
             BreachKey::MissingReason { group, .. } | BreachKey::MissingRosterReason { group, .. } => {
                 let origin = rules(group)?.require_reason.clone()?;

@@ -101,7 +101,28 @@ pub(super) fn tree(source: &Source) -> Result<Node<'_>, Box<Problem>> {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
         Box::new(problem(Some(end_of(good)), "invalid UTF-8").help("save the file as UTF-8"))
     })?;
+    if let Some(problem) = conflict(source, text) {
+        return Err(Box::new(problem));
+    }
     node::parse(text).map_err(|error| Box::new(problem(error.at, &error.message).help(error.help)))
+}
+
+/// The problem of a file with the markers of an unfinished merge.
+fn conflict(source: &Source, text: &str) -> Option<Problem> {
+    if !text.contains("<<<<<<< ") && !text.contains(">>>>>>> ") {
+        return None;
+    }
+    let file: Arc<str> = source.path.as_str().into();
+    let is_marker = |line: &[u8]| match line.split_at_checked(7) {
+        Some((b"<<<<<<<" | b">>>>>>>" | b"|||||||", rest)) => rest.is_empty() || rest.starts_with(b" "),
+        Some((b"=======", rest)) => rest.is_empty(),
+        _ => false,
+    };
+    let lines = (1u32..).zip(Lines(Some(text.as_bytes()))).filter(|(_, line)| is_marker(line));
+    let mut places = lines.map(|(line, _)| Origin::new(&file, Position { line, column: 1 }));
+    let problem = Problem::at(&places.next()?, "the file has the markers of an unfinished merge")
+        .help("keep what is right of both versions, and delete the lines of the markers");
+    Some(places.fold(problem, |problem, place| problem.related(place, "another marker is here")))
 }
 
 /// The problem of a file that is too large to be read.

@@ -287,7 +287,9 @@ pub(super) fn scalar(text: &str, in_flow: bool) -> String {
 }
 
 fn is_plain(text: &str, in_flow: bool) -> bool {
-    let begins = text.starts_with(char::is_alphabetic) || is_plain_id(text);
+    // No number, date or other value of YAML has an `@`.
+    let is_address = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('@');
+    let begins = text.starts_with(char::is_alphabetic) || is_address || is_plain_id(text);
     begins
         && !RESERVED.contains(&text.to_ascii_lowercase().as_str())
         && !text.ends_with(' ')
@@ -365,8 +367,18 @@ mod tests {
     #[test]
     fn ordinary_text_stays_plain() {
         let id = "4f5f0c14a2a41d5063dd301b2f829f04";
-        for text in ["On Call", "alice@example.com", id, "INC-4821 cover", "it's Zoë’s, see §3 (again)", "a/b?c=d"]
-        {
+        for text in [
+            "On Call",
+            "alice@example.com",
+            "1@x.y",
+            "0x1f@x.y",
+            "1e5+2@x.y",
+            "2026-12-01@x.y",
+            id,
+            "INC-4821 cover",
+            "it's Zoë’s, see §3 (again)",
+            "a/b?c=d",
+        ] {
             assert_eq!(scalar(text, false), text);
         }
         assert_eq!(scalar("a, b", false), "a, b");

@@ -190,6 +190,7 @@ impl Reader<'_> {
         if parsed.is_none() {
             let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
                 Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
+                None if text.len() == 1 => "it has 1 character".to_owned(),
                 None => format!("it has {} characters", text.len()),
             };
             self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::typos::written;
+use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Mode, PersonRef, Window};
 
 /// What files say of a person in a group at a time.

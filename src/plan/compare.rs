@@ -12,7 +12,7 @@ use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind}
 use super::located::Located;
 use super::people::People;
 use super::similar::Similar;
-use super::typos::{self, Texts};
+use crate::model::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
     PersonRef, composed,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Change, GroupPlan, Plan, PlanWarning};
 use super::located::{Located, locate_groups};
 use super::people::People;
-use super::typos::{self, Texts};
+use crate::model::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Observed, Origin, PersonRef,
     Protected, Setting, Settings, TokenUser, Unmanaged, UserId,

@@ -10,7 +10,7 @@ use super::compare::{Compared, local_part};
 use super::contents::{Action, GroupPlan, LeftOutKind};
 use super::located::Located;
 use super::people::People;
-use super::typos::{self, Texts, written};
+use crate::model::typos::{self, Texts, written};
 use crate::model::{Desired, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
 /// Everything that decides which part of a comparison stays.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::blocked::BlockedReason;
 use super::compare::local_part;
 use super::people::People;
-use super::typos::{self, Texts};
+use crate::model::typos::{self, Texts};
 use crate::model::{Member, MemberId, PersonRef};
 
 /// The maximum number of suggestions for an unknown entry.

@@ -12,7 +12,7 @@ use super::contents::{Change, Plan};
 use super::located::locate_groups;
 use super::people::People;
 use super::standing::{Claim, Standing};
-use super::typos::{Texts, tolerance, written};
+use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef, RunStatus,
 };

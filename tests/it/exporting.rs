@@ -106,3 +106,14 @@ fn export_takes_the_account_from_the_files() {
     world.write("access.yaml", &files);
     world.run("export").exits(0);
 }
+
+#[test]
+fn named_group_that_the_files_declare_is_refused() {
+    let seed = Seed::default().group("Admins", ["alice@example.com"]).group("Ops", ["alice@example.com"]);
+    let world = given(seed).groups(&[("Admins", &["alice@example.com"])]);
+    world.run("export Admins").exits(64).warns("group \"Admins\" is already declared at convoke.yaml:5");
+    world.run("export Ops Admins -f convoke.yaml --out-dir groups").exits(64);
+    assert!(!world.path("groups").exists());
+    world.run("export Ops").exits(0).says("  Ops:\n");
+    world.run("export").exits(0).says("  Admins:\n");
+}

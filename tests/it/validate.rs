@@ -391,7 +391,7 @@ fn broken_rules_are_problems_of_the_files() {
     let github = world.run("validate --at 2026-12-01 --format github").exits(65);
     assert_eq!(github.stderr, text.stderr);
     assert_snapshot!(github.stdout, @r#"
-    ::error file=convoke.yaml,line=3,col=13,title=Configuration::erin@example.com needs an `until`, because group "Initiators" has `max_duration: 90d`. convoke.yaml:16: group "Initiators" uses roster "finance" here. convoke.yaml:7: `max_duration` is set here. Help: write `until: 2027-03-01` or an earlier time
+    ::error file=convoke.yaml,line=3,col=13,title=Configuration::erin@example.com needs an `until`, because group "Initiators" has `max_duration: 90d`. convoke.yaml:16: group "Initiators" uses roster "finance" here. convoke.yaml:7: `max_duration` is set here. Help: write `until: 2027-03-01` or an earlier time, here or in an entry that uses the roster
     ::error file=convoke.yaml,line=11,col=9,title=Configuration::carol@example.com belongs to Initiators, but is also in Approvers (convoke.yaml:20). convoke.yaml:20: carol@example.com is in group "Approvers" here. convoke.yaml:9: `exclusive_with` is set here. Help: remove one of the two entries, or give them times that do not overlap
     ::error file=convoke.yaml,line=14,col=9,title=Configuration::the entry of dave@example.com needs a `reason`, because group "Initiators" has `require_reason`. convoke.yaml:8: `require_reason` is set here. Help: add `reason:` to the entry, with a few words or a ticket
     "#);
@@ -565,4 +565,81 @@ fn invisible_characters_are_refused_in_addresses_and_reasons() {
         world.run("validate").exits(0).warns("warning: convoke.yaml:3:3: the name of group \"O").says("Valid: 1 group");
     }
     nothing().file("convoke.yaml", invisible("zo\u{eb}@x.y", "日本語 – Zoë’s", "Ops\u{e9}")).run("validate").exits(0);
+}
+
+#[test]
+fn ends_that_a_guard_will_keep_are_warnings() {
+    let text = "\
+version: 1
+settings:
+  protected: [root@example.com]
+rosters:
+  later: [{email: bea@example.com, until: 2027-12-31}]
+groups:
+  Pair:
+    min_members: 2
+    members:
+      - ann@example.com
+      - {email: bea@example.com, until: 2027-06-30}
+      - {roster: later, from: 2027-07-01}
+  Empty:
+    members:
+      - {email: ann@example.com, until: 2026-12-31}
+  Covered:
+    members:
+      - {email: ann@example.com, until: 2026-12-31}
+      - {email: bea@example.com, from: 2027-01-01}
+  Root:
+    members:
+      - ann@example.com
+      - {email: root@example.com, until: 2026-12-31}
+  Nobody:
+    members: []
+  Nobody Yet:
+    allow_empty: true
+    members: []
+";
+    assert_snapshot!(nothing().file("convoke.yaml", text).run("validate --at 2026-12-01"), @r#"
+    exit 0
+    -- stdout
+    Valid: 6 groups, 8 declared memberships
+    -- stderr
+    warning: convoke.yaml:5:11: bea@example.com will stay in group "Pair" after 2028-01-01T00:00:00Z: 1 would be left, and `min_members` is 2
+      |   later: [{email: bea@example.com, until: 2027-12-31}]
+      |           ^
+      help: add somebody else before, or end it later
+    warning: convoke.yaml:15:9: ann@example.com will stay in group "Empty" after 2027-01-01T00:00:00Z: Empty would be left empty
+      |       - {email: ann@example.com, until: 2026-12-31}
+      |         ^
+      help: add somebody else before, or end it later
+    warning: convoke.yaml:23:9: root@example.com will stay in group "Root" after 2027-01-01T00:00:00Z: `protected` keeps the person
+      |       - {email: root@example.com, until: 2026-12-31}
+      |         ^
+      help: remove the person from `protected`
+    warning: convoke.yaml:25:5: group "Nobody" has no members, and a plan that empties it is refused
+      |     members: []
+      |     ^
+      help: list its people, or add `allow_empty: true`
+    "#);
+    let json = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01 --format json").exits(0).json();
+    assert_eq!(json["warnings"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn merge_conflict_markers_are_named_with_their_lines() {
+    let text = "version: 1\ngroups:\n  Ops:\n    members:\n<<<<<<< HEAD\n      - ann@example.com\n=======\n      - bea@example.com\n>>>>>>> branch\n";
+    assert_snapshot!(nothing().file("convoke.yaml", text).run("validate"), @"
+    exit 65
+    -- stderr
+    error: convoke.yaml:5:1: the file has the markers of an unfinished merge
+      | <<<<<<< HEAD
+      | ^
+      convoke.yaml:7:1: another marker is here
+      convoke.yaml:9:1: another marker is here
+      help: keep what is right of both versions, and delete the lines of the markers
+
+    1 problem
+    ");
+    let text = "version: 1\ngroups:\n  Ops:\n    members:\n      - email: a@b.c\n        reason: \"a <<<<<<< b\"\n";
+    nothing().file("convoke.yaml", text).run("validate").exits(0);
 }

@@ -1,5 +1,6 @@
 //! `grant`: the steps that give a person access for a time, without reducing any access.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use super::lists::{Found, ListName, cover, has_ended};
 use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewEntry, Step, When, as_from, as_until, place_for};
 use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
+use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
 
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ impl Grant {
     pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
         let asked = self.asked(context.now)?;
         let mut draft = Draft::default();
+        draft.notes.extend(self.typo(context));
         for list in context.named(&self.lists)? {
             self.draft_list(context, list, &asked, &mut draft);
             draft.note_observed(context, list);
@@ -40,6 +43,20 @@ impl Grant {
             }
         }
         Ok(draft)
+    }
+
+    /// The remark that an address that no list has differs from a known one by no more than a typo.
+    fn typo(&self, context: &Context<'_>) -> Option<String> {
+        let PersonRef::Email(email) = &self.person else { return None };
+        let lists = (0..context.lists.all.len()).flat_map(|list| context.lists.people(list));
+        let known: BTreeSet<&PersonRef> = lists.map(|(person, _)| person).collect();
+        if known.contains(&self.person) {
+            return None;
+        }
+        let mut texts = Texts::new(known.into_iter().map(|person| (written(person), person)));
+        let near = texts.nearest(email.folded(), tolerance(email.folded()));
+        let (_, _, meant) = near.first()?;
+        Some(format!("{email} is in no list yet; did you mean {meant}?"))
     }
 
     fn asked(&self, now: Timestamp) -> Result<Asked, EditError> {
@@ -69,6 +86,7 @@ impl Grant {
                 let message = format!("{} is already in {}", self.person, of.name);
                 let origin = context.lists.get(found.list).origin(found.entry.at);
                 draft.unchanged.push(Unchanged { message, origin });
+                draft.notes.extend(self.earlier_end(context, found, asked));
             }
             return;
         }
@@ -82,6 +100,20 @@ impl Grant {
             Some(own) => (own.index, Action::Change(widened(own.window, asked))),
         };
         draft.steps.push(Step { list, index, action });
+    }
+
+    /// The remark that an entry that ends later than asked stays.
+    fn earlier_end(&self, context: &Context<'_>, found: &Found<'_>, asked: &Asked) -> Option<String> {
+        let until = asked.entry.until.as_ref()?;
+        let roster = context.lists.get(found.list);
+        if found.window.until.is_some_and(|end| end <= until.time) {
+            return None;
+        }
+        let person = self.person.to_string();
+        let words: Vec<&str> =
+            ["revoke", &person].into_iter().chain(roster.name.words()).chain(["--until", &until.text]).collect();
+        let command = (context.spell)(&words);
+        Some(format!("{person} stays in {} {}; to end it earlier, run: {command}", roster.name, shown(found.window)))
     }
 
     /// The refusal of two times that one entry cannot cover.

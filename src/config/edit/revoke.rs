@@ -10,7 +10,7 @@ use super::lists::{Found, ListName, has_ended};
 use super::step::{Action, ChangedTerms, FieldEdit, Moment, Step, When, whole_second};
 use super::{Context, Draft, EditError, Unchanged, Uncompared};
 use crate::config::problem::{Problem, nearest};
-use crate::model::{Mode, PersonRef, Window, WrittenTime};
+use crate::model::{Mode, Origin, PersonRef, Window, WrittenTime};
 
 #[derive(Clone, Debug)]
 pub struct Revoke {
@@ -18,6 +18,8 @@ pub struct Revoke {
     /// The lists; `None` for all lists.
     pub lists: Option<Vec<ListName>>,
     pub until: Option<When>,
+    /// Make what is allowed, and refuse the rest.
+    pub partial: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,16 @@ impl Revoke {
         let mut revoking = Revoking { context, person: &self.person, named, everywhere, until, draft };
         revoking.list_uncompared();
         revoking.draft_named()?;
-        revoking.guard();
+        let mut refused = revoking.guard();
+        while self.partial && !refused.is_empty() && !revoking.draft.steps.is_empty() {
+            for (group, problem) in refused {
+                let stays = revoking.drop_steps(group).into_iter();
+                let problem = stays.fold(problem, |problem, place| problem.related(place, "this entry stays"));
+                revoking.draft.refusals.push(problem);
+            }
+            refused = revoking.guard();
+        }
+        revoking.draft.refusals.extend(refused.into_iter().map(|(_, problem)| problem));
         revoking.note_who_stays();
         Ok(revoking.draft)
     }
@@ -184,32 +195,53 @@ impl Revoking<'_, '_> {
         EditError::Usage { message: format!("{} is not {place}", self.person), help, uncompared }
     }
 
-    fn guard(&mut self) {
+    /// What the settings forbid, with the group that it is about.
+    fn guard(&mut self) -> Vec<(Option<usize>, Problem)> {
         let context = self.context;
+        let mut refused = Vec::new();
         if self.draft.steps.is_empty() && self.draft.refusals.is_empty() {
-            return;
+            return refused;
         }
         let protected = context.files.desired.settings.protected.iter();
         if let Some(protected) = protected.clone().find(|protected| protected.person == *self.person) {
             let message = format!("{} is protected and cannot be removed from any group", self.person);
             let help = "remove the person from `protected` first, in a separate change";
-            self.draft.refusals.push(Problem::at(&protected.origin, message).help(help));
+            refused.push((None, Problem::at(&protected.origin, message).help(help)));
         }
         let ended: BTreeMap<usize, Option<Window>> =
             self.draft.steps.iter().map(|step| (step.list, after(step, self.person, context))).collect();
         let touched: BTreeSet<usize> = ended.keys().flat_map(|list| context.lists.groups_of(*list)).collect();
         for group in touched {
             self.draft.note_observed(context, group);
-            self.guard_group(group, &ended);
+            refused.extend(self.guard_group(group, &ended).into_iter().map(|problem| (Some(group), problem)));
         }
+        refused
     }
 
-    fn guard_group(&mut self, list: usize, ended: &BTreeMap<usize, Option<Window>>) {
+    /// Drops the steps that a refusal concerns: those that take a person out of this group, or all. An own entry that
+    /// stays is enough to keep the person in the group. Returns the places of the entries that stay.
+    fn drop_steps(&mut self, group: Option<usize>) -> Vec<Origin> {
+        let lists = &self.context.lists;
+        let has_own = self.draft.steps.iter().any(|step| Some(step.list) == group);
+        let concerns = |step: &mut Step| match group {
+            Some(group) if has_own => step.list == group,
+            Some(group) => lists.get(group).reach.contains(&step.list),
+            None => true,
+        };
+        let place = |step: Step| {
+            let list = lists.get(step.list);
+            list.entries.get(step.index).map(|entry| list.origin(entry.at))
+        };
+        self.draft.steps.extract_if(.., concerns).filter_map(place).collect()
+    }
+
+    fn guard_group(&self, list: usize, ended: &BTreeMap<usize, Option<Window>>) -> Vec<Problem> {
+        let mut refused = Vec::new();
         let context = self.context;
         let of = context.lists.get(list);
         // In other groups the list is not complete; the plan counts their members.
-        let Some(group) = of.group.filter(|group| group.mode == Mode::Exact) else { return };
-        let ListName::Group(name) = &of.name else { return };
+        let Some(group) = of.group.filter(|group| group.mode == Mode::Exact) else { return refused };
+        let ListName::Group(name) = &of.name else { return refused };
         let members = context.files.desired.groups.get(name).into_iter().flat_map(|group| &group.members);
         let time = self.effect();
         let lists = &context.lists;
@@ -220,7 +252,7 @@ impl Revoking<'_, '_> {
             None => found.window.contains(time),
         };
         if !own.iter().any(|found| found.window.contains(time)) || own.iter().any(stays) {
-            return;
+            return refused;
         }
         let present = members.filter(|member| member.belongs_at(time)).map(|member| &member.person);
         let left = (present.collect::<HashSet<_>>().len() as u64).saturating_sub(1);
@@ -228,7 +260,7 @@ impl Revoking<'_, '_> {
         if left == 0 && !group.allow_empty.value {
             let message = format!("{name} would be left empty");
             let help = "add somebody else first, or set `allow_empty: true`";
-            self.draft.refusals.push(Problem::at(&group.members_origin, message).help(help));
+            refused.push(Problem::at(&group.members_origin, message).help(help));
         }
         if let Some(least) = &group.min_members
             && left < least.value
@@ -236,8 +268,9 @@ impl Revoking<'_, '_> {
             let message = format!("{name} would be left with {left}, and `min_members` is {}", least.value);
             let origin = least.origin.as_ref().unwrap_or(&group.origin);
             let help = "add somebody else first, or lower `min_members`";
-            self.draft.refusals.push(Problem::at(origin, message).help(help));
+            refused.push(Problem::at(origin, message).help(help));
         }
+        refused
     }
 
     /// Adds a remark for each group in which the person stays although a roster loses them.

@@ -29,8 +29,15 @@ impl std::str::FromStr for When {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(duration) = text.strip_prefix('+') {
-            let period = duration.parse().map_err(|error| format!("{error}; {}", Period::HELP))?;
+            let months = || duration.strip_suffix('m')?.parse::<u32>().ok()?.checked_mul(30);
+            let period = duration.parse().map_err(|error| match months() {
+                Some(days) => format!("{error}; for a month of 30 days, write +{days}d"),
+                None => format!("{error}; {}", Period::HELP),
+            })?;
             return Ok(Self::In(period));
+        }
+        if text.parse::<Period>().is_ok() {
+            return Err(format!("a duration from now begins with a plus sign; write +{text}"));
         }
         let time: WrittenTime = text.parse().map_err(|error: crate::model::TimeError| {
             format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help())

@@ -38,7 +38,8 @@ fn request(line: &str) -> EditRequest {
     if command == "rename" {
         return EditRequest::Rename(Rename { old: person, new: self::person(words.next().unwrap()) });
     }
-    let (mut lists, mut from, mut until, mut reason, mut everywhere) = (Vec::new(), None, None, None, false);
+    let (mut lists, mut from, mut until, mut reason) = (Vec::new(), None, None, None);
+    let (mut everywhere, mut partial) = (false, false);
     while let Some(word) = words.next() {
         match word {
             "--roster" => lists.push(ListName::Roster(words.next().unwrap().into())),
@@ -46,12 +47,13 @@ fn request(line: &str) -> EditRequest {
             "--until" => until = Some(words.next().unwrap().parse().unwrap()),
             "--reason" => reason = Some(words.next().unwrap().to_owned()),
             "--everywhere" => everywhere = true,
+            "--partial" => partial = true,
             name => lists.push(list(name)),
         }
     }
     match command {
         "grant" => EditRequest::Grant(Grant { person, lists, from, until, reason }),
-        _ => EditRequest::Revoke(Revoke { person, lists: (!everywhere).then_some(lists), until }),
+        _ => EditRequest::Revoke(Revoke { person, lists: (!everywhere).then_some(lists), until, partial }),
     }
 }
 

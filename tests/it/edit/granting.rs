@@ -151,3 +151,43 @@ fn second_breach_of_one_person_is_new() {
     let said = refused(text, "grant alice@example.com Ops --until 2028-01-01", 65);
     assert!(said.contains("max_duration"), "{said}");
 }
+
+#[test]
+fn grant_names_a_probable_typo_and_a_second_person() {
+    let text = ops("\n      - ann@example.com\n      - zoe@b\u{fc}cher.example\n");
+    run(&world(&text), "grant amn@example.com Ops").exits(0).warns("in no list yet; did you mean ann@example.com?");
+    run(&world(&text), "grant zoe@xn--bcher-kva.example Ops").exits(0).warns("did you mean zoe@b\u{fc}cher.example?");
+    assert!(!run(&world(&text), "grant ann@example.com Ops").exits(0).stderr.contains("did you mean"));
+    let said = refused(&text, "grant bob@example.com kim@example.com Ops", 64);
+    assert!(said.contains("kim@example.com is not a group: one command edits one person"), "{said}");
+    let said = refused(&text, "revoke ann@example.com kim@example.com", 64);
+    assert!(said.contains("one command edits one person"), "{said}");
+}
+
+#[test]
+fn times_that_cannot_be_read_say_what_to_write() {
+    let text = ops("\n      - ann@example.com\n");
+    assert!(refused(&text, "grant bob@example.com Ops --until +1m", 64).contains("write +30d"));
+    assert!(refused(&text, "grant bob@example.com Ops --until 8h", 64).contains("write +8h"));
+    let limited = text.replace("allow_empty: true", "max_duration: 90d");
+    let said = refused(&limited, "grant bob@example.com Ops", 65);
+    assert!(said.contains("help: use `--until +90d` or an earlier end"), "{said}");
+    let said = refused(&limited, "grant bob@example.com Ops --from 2027-01-01", 65);
+    assert!(said.contains("help: use `--until 2027-04-01` or an earlier"), "{said}");
+}
+
+#[test]
+fn earlier_end_names_the_command_that_ends() {
+    let text = ops("\n      - email: ann@example.com\n        until: 2026-12-31\n");
+    let outcome = run(&world(&text), "grant ann@example.com Ops --until 2026-12-10").exits(0);
+    outcome.says("unchanged: ").warns(
+        "stays in group \"Ops\" until 2026-12-31; to end it earlier, run: convoke revoke ann@example.com Ops --until 2026-12-10",
+    );
+}
+
+#[test]
+fn address_that_begins_with_a_digit_is_plain() {
+    assert_eq!(after(&ops(" []\n"), "grant 1e5@example.com Ops"), ops("\n      - 1e5@example.com\n"));
+    let text = after(&ops(" []\n"), "grant 007@example.com Ops --until 2026-12-31");
+    assert!(text.contains("- email: 007@example.com\n"), "{text}");
+}

@@ -128,3 +128,21 @@ fn edit_is_reported_with_full_stdout() {
     assert_eq!(ended.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("add a@b.c to group \"Ops\""));
 }
+
+/// Two grants that break a rule together, each in its own file.
+#[test]
+fn edits_of_two_files_cannot_break_a_rule_together() {
+    let exclusive = "version: 1\ngroups:\n  A:\n    exclusive_with: [B]\n    members:\n      - a@x.y\n";
+    let other = "version: 1\ngroups:\n  B:\n    members:\n      - b@x.y\n";
+    for _ in 0..8 {
+        let world = nothing().file("groups/a.yaml", exclusive).file("groups/b.yaml", other);
+        let grant = |group: &str| {
+            let mut command = world.process();
+            command.args(["grant", "c@x.y", group]);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let codes = [grant("A"), grant("B")].map(|mut child| child.wait().unwrap().code());
+        assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
+        world.run("validate").exits(0);
+    }
+}

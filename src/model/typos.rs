@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::model::{PersonRef, comparable, composed};
+use super::{PersonRef, comparable, composed};
 
 /// The maximum length in bytes of an address or an id in the quick comparison.
 const LONGEST: usize = 96;

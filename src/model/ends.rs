@@ -1,0 +1,90 @@
+//! The ends of entries that a guard will not let take effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Desired, DesiredGroup, GroupName, Mode, Origin, PersonRef, Window};
+
+/// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave a
+/// group with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
+#[must_use]
+pub fn kept_ends(desired: &Desired, after: Timestamp, latest: Timestamp) -> Vec<(Origin, String, String)> {
+    let mut found = Vec::new();
+    let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
+    for (name, group) in desired.groups.iter().filter(|(_, group)| group.mode != Mode::Observe) {
+        let people = windows(group);
+        let mut ends: BTreeMap<Timestamp, Vec<&PersonRef>> = BTreeMap::new();
+        for (person, windows) in &people {
+            for end in windows.iter().filter_map(|window| window.until).filter(|end| after < *end && *end <= latest) {
+                ends.entry(end).or_default().push(person);
+            }
+        }
+        let left = present_at(&people, ends.keys());
+        for ((end, leaving), left) in ends.into_iter().zip(left) {
+            let refusal = refusal(name, group, left);
+            for person in leaving {
+                let reason = match protected.contains(person) {
+                    true => Some(("`protected` keeps the person".to_owned(), "remove the person from `protected`")),
+                    false => refusal.clone().map(|reason| (reason, "add somebody else before, or end it later")),
+                };
+                let entry = group.members.iter().find(|entry| entry.person == *person && entry.until() == Some(end));
+                if let (Some((reason, help)), Some(entry)) = (reason, entry) {
+                    let message = format!("{person} will stay in group {:?} after {end:.0}: {reason}", name.as_str());
+                    found.push((entry.origin.clone(), message, help.to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Why a group may not be left with this number of people. Of other groups than exact ones, the list is not complete.
+fn refusal(name: &GroupName, group: &DesiredGroup, left: usize) -> Option<String> {
+    let least = group.min_members.as_ref().filter(|least| (left as u64) < least.value);
+    match least {
+        _ if group.mode != Mode::Exact => None,
+        Some(least) => Some(format!("{left} would be left, and `min_members` is {}", least.value)),
+        None if left == 0 && !group.allow_empty.value => Some(format!("{name} would be left empty")),
+        None => None,
+    }
+}
+
+/// The times of each person, joined where they overlap or touch.
+fn windows(group: &DesiredGroup) -> BTreeMap<&PersonRef, Vec<Window>> {
+    let mut people: BTreeMap<&PersonRef, Vec<Window>> = BTreeMap::new();
+    for entry in &group.members {
+        let window = Window { from: entry.from(), until: entry.until() };
+        if window.from.is_none() || window.until.is_none() || window.from < window.until {
+            people.entry(&entry.person).or_default().push(window);
+        }
+    }
+    for windows in people.values_mut() {
+        windows.sort_by_key(|window| window.from);
+        let mut joined: Vec<Window> = Vec::new();
+        for window in windows.drain(..) {
+            match joined.last_mut() {
+                Some(last) if last.until.is_none_or(|until| window.from.is_none_or(|from| from <= until)) => {
+                    last.until = last.until.zip(window.until).map(|(one, other)| one.max(other));
+                }
+                _ => joined.push(window),
+            }
+        }
+        *windows = joined;
+    }
+    people
+}
+
+/// How many people are present at each of these sorted times.
+fn present_at<'t>(
+    people: &BTreeMap<&PersonRef, Vec<Window>>,
+    times: impl Iterator<Item = &'t Timestamp>,
+) -> Vec<usize> {
+    let all = || people.values().flatten();
+    let mut begins: Vec<Option<Timestamp>> = all().map(|window| window.from).collect();
+    let mut ends: Vec<Timestamp> = all().filter_map(|window| window.until).collect();
+    begins.sort_unstable();
+    ends.sort_unstable();
+    let begun = |time: Timestamp| begins.partition_point(|from| from.is_none_or(|from| from <= time));
+    times.map(|time| begun(*time) - ends.partition_point(|end| end <= time)).collect()
+}
