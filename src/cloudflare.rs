@@ -20,7 +20,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use call::Answered;
+pub use call::{Answered, RETRY_TARGET};
 pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials, without_password};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};

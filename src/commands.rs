@@ -29,7 +29,8 @@ mod validate;
 mod why;
 
 pub use failure::{Exit, Failure};
-pub use output::Output;
+pub use output::{Output, log_time};
+pub use progress::Stderr;
 pub use signals::report_full_files;
 
 use clap::{Parser, Subcommand};

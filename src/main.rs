@@ -1,15 +1,18 @@
 //! The program: reads the command line, starts logging, calls the library and ends with an exit code.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
 use convoke::cli::{self, LogFormat, OutputArgs};
+use convoke::cloudflare::RETRY_TARGET;
 use convoke::commands::{self, Cli, Exit, Failure, Output};
 use convoke::render::Format;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -88,6 +91,14 @@ fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
+struct WholeSeconds;
+
+impl FormatTime for WholeSeconds {
+    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
+        write!(to, "{}", commands::log_time())
+    }
+}
+
 /// Logs only messages of this program, because logs of libraries could contain headers.
 fn start_logging(args: &OutputArgs) {
     let level = match (args.quiet, args.verbose) {
@@ -97,10 +108,16 @@ fn start_logging(args: &OutputArgs) {
         (false, 2) => Level::DEBUG,
         (false, _) => Level::TRACE,
     };
-    let filter = Targets::new().with_target("convoke", level);
+    let mut filter = Targets::new().with_target("convoke", level);
+    let draws = args.log_format == LogFormat::Text && io::stderr().is_terminal();
+    if draws && level == Level::WARN {
+        // The progress line shows each retry.
+        filter = filter.with_target(RETRY_TARGET, Level::ERROR);
+    }
+    let layer = fmt::layer().with_writer(|| commands::Stderr).with_timer(WholeSeconds);
     let layer = match args.log_format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false).boxed(),
-        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => layer.with_target(false).with_ansi(false).boxed(),
+        LogFormat::Json => layer.json().boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
 }

@@ -20,6 +20,8 @@ use super::retry::{Again, Backoff, Deadline, Retry, is_young};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
 
+/// The target of the log lines about requests that are sent again.
+pub const RETRY_TARGET: &str = "convoke::retry";
 /// After this time in the queue, the reading that a PUT relies on is too old.
 const FRESH: Duration = Duration::from_secs(1);
 /// The longest wait between attempts within a short grace period.
@@ -67,6 +69,8 @@ pub(super) struct Caller {
     history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
     pub concurrency: usize,
+    /// The pages that were read, and those that are known to be needed so far.
+    pages: (AtomicU64, AtomicU64),
 }
 
 /// What earlier requests showed that affects later ones.
@@ -111,7 +115,20 @@ impl Caller {
             history: Mutex::default(),
             base_url: config.base_url,
             concurrency,
+            pages: Default::default(),
         })
+    }
+
+    pub(super) fn pages(&self) -> (u64, u64) {
+        (self.pages.0.load(Ordering::Relaxed), self.pages.1.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn expect_pages(&self, pages: u64) {
+        self.pages.1.fetch_add(pages, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_page(&self) {
+        self.pages.0.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) const fn uses_key(&self) -> bool {
@@ -217,6 +234,7 @@ impl Caller {
         let when =
             wait.map_or_else(|| "when the limit allows".to_owned(), |wait| format!("in {:.1} s", wait.as_secs_f64()));
         tracing::warn!(
+            target: RETRY_TARGET,
             operation = %call.operation,
             group = call.group.as_ref().map(|group| tracing::field::debug(group.name.as_str())),
             status = error.status,

@@ -87,6 +87,11 @@ impl Client {
         self.caller.requests()
     }
 
+    /// The pages of lists that were read, and the number of those that are known to be needed so far.
+    pub fn pages(&self) -> (u64, u64) {
+        self.caller.pages()
+    }
+
     pub fn wait_notice(&self) -> watch::Receiver<Waits> {
         self.caller.notices().watch()
     }
@@ -207,7 +212,10 @@ impl Client {
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
-        let found = self.find_one::<wire::GroupMember>(&call).await?.filter(|found| found.id == member);
+        self.caller.expect_pages(1);
+        let found = self.find_one::<wire::GroupMember>(&call).await;
+        self.caller.count_page();
+        let found = found?.filter(|found| found.id == member);
         Ok(found.map(|wire| MemberDetail { added_at: wire.created_at }))
     }
 

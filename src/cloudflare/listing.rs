@@ -86,7 +86,7 @@ impl From<ApiError> for Broken {
 
 #[derive(Debug)]
 pub(super) struct Listing<'a, T> {
-    caller: &'a Caller,
+    pub caller: &'a Caller,
     call: Call,
     /// The page size to request for the first page.
     pub per_page: u64,
@@ -145,6 +145,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
     }
 
     async fn read_once(&self) -> Result<Pages<T>, Broken> {
+        self.caller.expect_pages(1);
         let mut pages = Pages::begin(self.page(1, self.per_page).await?, self.per_page)?;
         self.read_rest(&mut pages).await?;
         Ok(pages)
@@ -168,6 +169,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
     async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), Broken> {
         let per_page = self.size_of(pages);
         let read = pages.numbers.clone();
+        self.caller.expect_pages(layout.pages.saturating_sub(read.len() as u64));
         let mut wanted = (2..=layout.pages).filter(|number| !read.contains(number));
         let mut under_way = FuturesUnordered::new();
         loop {
@@ -189,6 +191,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
             if number > MOST_PAGES_UNCOUNTED {
                 return Err(Broken::Endless(format!("it does not end after {MOST_PAGES_UNCOUNTED} pages")));
             }
+            self.caller.expect_pages(1);
             let page = self.page(number, self.per_page).await?;
             more = !page.rows.is_empty();
             pages.add(number, self.per_page, page)?;
@@ -207,7 +210,9 @@ impl<'a, T: ListRow> Listing<'a, T> {
             }
             true
         };
-        Ok(self.caller.call_if(&call, &begin).await?.result)
+        let answer = self.caller.call_if(&call, &begin).await;
+        self.caller.count_page();
+        Ok(answer?.result)
     }
 }
 

@@ -131,6 +131,7 @@ impl MemberSearch {
     async fn read_pages(&mut self, numbers: BTreeSet<u64>) -> Result<(), Broken> {
         let client = self.client.clone();
         let listing = client.account_listing();
+        listing.caller.expect_pages(numbers.len() as u64);
         let per_page = self.pages.as_ref().map_or(listing.per_page, |pages| listing.size_of(pages));
         let reading = numbers.into_iter().map(async |number| (number, listing.page(number, per_page).await));
         for (number, page) in join_all(reading).await {

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::progress::Stderr;
 use super::{Exit, Failure, show};
 use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
@@ -233,7 +234,7 @@ impl Output {
         if let Some(help) = help {
             text.push_str(&format!("{} {}\n", self.messages.paint(Style::Add, "help:"), clean_lines(help)));
         }
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = Stderr.write_all(text.as_bytes());
     }
 
     /// Writes a line in the format of the log.
@@ -243,10 +244,16 @@ impl Output {
             Level::Warn => "WARN",
             Level::Error => "ERROR",
         };
-        let timestamp = Timestamp::now().to_string();
+        let timestamp = log_time().to_string();
         let line = serde_json::json!({"timestamp": timestamp, "level": level, "fields": fields, "target": "convoke"});
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = Stderr.write_all(format!("{line}\n").as_bytes());
     }
+}
+
+/// The time of a line of the log, in whole seconds.
+pub fn log_time() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// The width of the terminal, or that of the environment.

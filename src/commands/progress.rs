@@ -1,6 +1,7 @@
 //! The progress of a command: a line on a terminal, or messages in a log.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +15,34 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Without a terminal, shorter waits are not logged.
 const LONG: Duration = Duration::from_secs(10);
+
+/// The line on the terminal, if there is one.
+static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn line() -> MutexGuard<'static, Option<ProgressBar>> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stderr for whole lines, which appear above the progress line. Otherwise parts of that line would stay between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &*line() {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
+            None => io::stderr().write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Progress is shown until this value is dropped.
 pub struct Watching {
@@ -47,15 +76,20 @@ impl Output {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        let drawing = tokio::spawn(draw(bar.clone(), what, client));
+        *line() = Some(bar.clone());
+        let before = client.pages();
+        let drawing = tokio::spawn(draw(bar.clone(), what, client, before));
         Watching { bar, telling: Some(drawing) }
     }
 }
 
-async fn draw(bar: ProgressBar, what: &str, client: Client) {
+async fn draw(bar: ProgressBar, what: &str, client: Client, before: (u64, u64)) {
     loop {
         let wait = client.wait_notice().borrow().longest();
-        bar.set_message(message(what, client.requests(), wait, Instant::now()));
+        let (read, expected) = client.pages();
+        // Operations have a count of their own.
+        let pages = (read - before.0, if bar.length().is_some() { 0 } else { expected - before.1 });
+        bar.set_message(message(what, pages, client.requests(), wait, Instant::now()));
         bar.tick();
         tokio::time::sleep(TICK).await;
     }
@@ -68,7 +102,7 @@ async fn log_long_waits(what: &str, client: Client) {
     loop {
         let (wait, now) = (notice.borrow_and_update().longest(), Instant::now());
         if wait.is_some_and(|wait| is_news(wait, logged, now)) {
-            tracing::warn!("{}", message(what, client.requests(), wait, now));
+            tracing::warn!("{}", message(what, (0, 0), client.requests(), wait, now));
             logged = wait;
         }
         if notice.changed().await.is_err() {
@@ -85,7 +119,8 @@ fn is_news(wait: Wait, logged: Option<Wait>, now: Instant) -> bool {
         && wait.until.saturating_duration_since(since) >= LONG
 }
 
-fn message(what: &str, requests: u64, wait: Option<Wait>, now: Instant) -> String {
+fn message(what: &str, (read, pages): (u64, u64), requests: u64, wait: Option<Wait>, now: Instant) -> String {
+    let what = if pages > 1 { format!("{what} {read}/{pages}") } else { what.to_owned() };
     let requests = counted(requests, "request");
     match wait {
         None => format!("{what}, {requests}"),
@@ -107,6 +142,7 @@ impl Drop for Watching {
         if let Some(telling) = &self.telling {
             telling.abort();
         }
+        *line() = None;
         self.bar.finish_and_clear();
     }
 }
@@ -120,18 +156,19 @@ mod tests {
         let now = Instant::now();
         let until = now + Duration::from_millis(11_200);
         let wait = |why| Some(Wait { until, why, status: None, attempt: 1 });
-        assert_eq!(message("reading the account", 0, None, now), "reading the account, 0 requests");
+        assert_eq!(message("reading the account", (0, 1), 0, None, now), "reading the account, 0 requests");
+        assert_eq!(message("reading", (40, 200), 41, None, now), "reading 40/200, 41 requests");
         assert_eq!(
-            message("reading the account", 1, wait(WaitReason::RateLimit), now),
+            message("reading the account", (0, 0), 1, wait(WaitReason::RateLimit), now),
             "reading the account, 1 request, waiting 12 s: rate limit"
         );
         assert_eq!(
-            message("applying", 1100, wait(WaitReason::Pacing), now),
+            message("applying", (0, 0), 1100, wait(WaitReason::Pacing), now),
             "applying, 1100 requests, waiting 12 s: pacing, to stay within the rate limit"
         );
         let failed = Wait { until, why: WaitReason::NewToken, status: Some(403), attempt: 2 };
         assert_eq!(
-            message("reading the account", 2, Some(failed), now),
+            message("reading the account", (0, 0), 2, Some(failed), now),
             "reading the account, 2 requests, waiting 12 s: the token is refused; a new token can need some \
              seconds [status 403, attempt 2]"
         );

@@ -6,9 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::builders::SeedExt as _;
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, binary, given};
 
 /// A question that is never answered fails after this time.
@@ -21,11 +21,21 @@ fn world() -> World {
 
 /// Runs `apply` on its own terminal.
 fn on_terminal(world: &World) -> Command {
+    command_on_terminal(world, "apply")
+}
+
+fn command_on_terminal(world: &World, arguments: &str) -> Command {
     let environment = world.process();
     let variables = environment.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &format!("exec {} apply", binary().display()), "/dev/null"]);
-    command.env_clear().env("PATH", "/usr/bin:/bin").envs(variables).current_dir(world.path(""));
+    command.args([
+        "--quiet",
+        "--return",
+        "--command",
+        &format!("exec {} {arguments}", binary().display()),
+        "/dev/null",
+    ]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm").envs(variables).current_dir(world.path(""));
     command
 }
 
@@ -84,4 +94,43 @@ fn signal_at_the_question_changes_nothing() {
         assert_eq!((child.wait().unwrap().code(), world.writes()), (Some(130), Vec::new()), "{shown}");
         assert!(shown.contains("Interrupted. Nothing was changed."), "{shown}");
     }
+}
+
+/// What is left of the lines of a terminal.
+fn scrollback(output: &str) -> Vec<String> {
+    let after_clearing = |part: &str| part.rsplit("\u{1b}[2K").next().unwrap_or_default().to_owned();
+    output.split('\n').map(|line| after_clearing(line.trim_end_matches('\r').rsplit('\r').next().unwrap())).collect()
+}
+
+/// Twenty groups in sync, and an API that asks to wait once and fails once.
+fn twenty_groups() -> World {
+    let on = || Match::operation(Endpoint::ListMembers);
+    let seed = Seed { latency: Delay::millis(150), ..Seed::default() };
+    let seed =
+        seed.fault(FaultRule::once(on(), Fault::rate_limited(1))).fault(FaultRule::once(on(), Fault::status(502)));
+    let names: Vec<String> = (0..20).map(|number| format!("G{number}")).collect();
+    let groups: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), ["a@example.com"].as_slice())).collect();
+    given(names.iter().fold(seed, |seed, name| seed.group(name, ["a@example.com"]))).groups(&groups)
+}
+
+#[test]
+fn retries_update_one_line_and_leave_nothing() {
+    for (flags, lines) in [("", 0), ("-v", 2)] {
+        let output = command_on_terminal(&twenty_groups(), &format!("plan {flags}")).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("reading the account 1/21, ") && shown.contains("s: rate limit"), "{shown}");
+        let left = scrollback(&shown);
+        assert!(!left.iter().any(|line| line.contains("reading the account")), "{left:#?}");
+        assert_eq!(left.iter().filter(|line| line.contains("trying again")).count(), lines, "{left:#?}");
+        assert!(left.iter().any(|line| line.contains("No changes. 20 groups in sync.")), "{left:#?}");
+    }
+}
+
+#[test]
+fn retries_are_lines_where_there_is_no_terminal() {
+    let outcome = twenty_groups().run("plan").exits(0);
+    let retries: Vec<&str> = outcome.log.lines().filter(|line| line.contains("trying again")).collect();
+    assert_eq!(retries.len(), 2, "{}", outcome.log);
+    // The time has no parts of a second: 2026-11-29T04:20:00Z.
+    assert!(retries.iter().all(|line| line.as_bytes()[19] == b'Z'), "{retries:?}");
 }
