@@ -248,6 +248,7 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         refusals: Vec::new(),
         later: Vec::new(),
         left_out: Vec::new(),
+        stale: None,
         unmanaged_groups: Vec::new(),
         expiring: Vec::new(),
         narrowed: false,
@@ -364,6 +365,12 @@ impl Plan {
     #[must_use]
     pub fn with_requests(self, requests: u64) -> Self {
         Self { requests: Some(requests), ..self }
+    }
+
+    /// The same plan, which is not the reviewed one.
+    #[must_use]
+    pub fn with_stale(self, reason: String) -> Self {
+        Self { status: RunStatus::Stale, stale: Some(reason), ..self }
     }
 
     /// The same plan with another status, from a command that does not apply it.

@@ -181,15 +181,22 @@ pub struct StaleGroup {
     /// How what the group gives differs from its pinned permissions, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<String>,
+    /// The changes of the plan in this group.
+    pub expected: Vec<Change>,
 }
 
 impl StaleGroup {
+    /// A group that is gone, unless more is said.
+    pub const fn new(name: GroupName) -> Self {
+        Self { name, renamed_to: None, difference: None, permissions: None, expected: Vec::new() }
+    }
+
     /// A group with everybody who joined or left it since the plan.
     pub fn of_change(group: &GroupPlan, present: &Membership) -> Self {
         let ids = |members: &Membership| -> BTreeSet<MemberId> { members.keys().copied().collect() };
         let (before, now) = (ids(&group.observed), ids(present));
         let difference = Some(Difference::new(group, present, &(&now - &before), &(&before - &now)));
-        Self { name: group.name.clone(), renamed_to: None, difference, permissions: None }
+        Self { difference, ..Self::new(group.name.clone()) }
     }
 }
 

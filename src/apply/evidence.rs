@@ -165,7 +165,7 @@ impl GroupRun<'_> {
                 Some(name) => format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str()),
                 None => format!("the group {:?} is gone", group.name.as_str()),
             };
-            run.note_stale(StaleGroup { name: group.name.clone(), renamed_to, difference: None, permissions: None });
+            run.note_stale(StaleGroup { renamed_to, ..StaleGroup::new(group.name.clone()) });
             self.closed = Some(reason);
             return Ok(());
         }

@@ -48,15 +48,14 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     for group in wanted.into_values() {
         let changed = groups.get(&group.id).and_then(|found| plan.changed_permissions(group.id, found));
         if changed.is_some() {
-            stale.push(StaleGroup { name: group.name, renamed_to: None, difference: None, permissions: changed });
+            stale.push(StaleGroup { permissions: changed, ..StaleGroup::new(group.name) });
             continue;
         }
         match groups.get(&group.id).map(|found| &found.name) {
             // The API may show no name for a group; then its id has to do.
             Some(name) if *name == group.name || name.as_str().is_empty() => named.push(group),
             found => {
-                let (name, renamed_to) = (group.name.clone(), found.cloned());
-                stale.push(StaleGroup { name, renamed_to, difference: None, permissions: None });
+                stale.push(StaleGroup { renamed_to: found.cloned(), ..StaleGroup::new(group.name) });
             }
         }
     }
@@ -67,7 +66,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
                 present.insert(group.id, Arc::new(members));
             }
             Err(error) if error.kind == ApiErrorKind::NotFound => {
-                stale.push(StaleGroup { name: group.name, renamed_to: None, difference: None, permissions: None });
+                stale.push(StaleGroup::new(group.name));
             }
             Err(error) => return Err(error),
         }
@@ -76,7 +75,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let Some(members) = present.get(&group.id) else { continue };
         if let Freshness::Stale { added, removed } = group.freshness(&members.keys().copied().collect()) {
             let difference = Some(Difference::new(group, members, &added, &removed));
-            stale.push(StaleGroup { name: group.name.clone(), renamed_to: None, difference, permissions: None });
+            stale.push(StaleGroup { difference, ..StaleGroup::new(group.name.clone()) });
         }
     }
     stale.extend(broken_moves(plan, &destinations, &present));
@@ -114,8 +113,7 @@ fn broken_moves(
             }
         }
     }
-    let stale =
-        |(name, difference)| StaleGroup { name, renamed_to: None, difference: Some(difference), permissions: None };
+    let stale = |(name, difference)| StaleGroup { difference: Some(difference), ..StaleGroup::new(name) };
     found.into_iter().map(stale).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs
 use crate::cloudflare::Client;
 use crate::config::parse_age;
 use crate::journal::Journal;
-use crate::model::{GroupName, RunStatus};
+use crate::model::GroupName;
 use crate::observe;
 use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
 use crate::render::view::{Invocation, Stale};
@@ -115,13 +115,14 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     let start = match still_valid(&connection, &plan, start, args).await? {
         Ok(start) => start,
         Err(groups) => {
-            show::stale(groups, connection.client.requests(), output);
+            show::stale(&plan, groups, &command, connection.client.requests(), output);
             return Ok(Exit::Stale);
         }
     };
     let mut report = carry_out(&connection, &plan, start, args, output).await?;
     if !report.stale.is_empty() && !report.may_have_changed {
-        show::stale(std::mem::take(&mut report.stale), connection.client.requests(), output);
+        let groups = std::mem::take(&mut report.stale);
+        show::stale(&plan, groups, &command, connection.client.requests(), output);
         return Ok(Exit::Stale);
     }
     if report.wrote {
@@ -145,14 +146,15 @@ fn decide(
     let start = match verdict {
         Verdict::Ready(start) => start,
         Verdict::NotReviewed(stale) => {
-            show_plan(&plan.with_status(RunStatus::Stale), Some(stale), output);
+            let reason = stale.message(plan.digest);
+            show_plan(&plan.with_stale(reason), Some(stale), output);
             return Err(Exit::Stale);
         }
         Verdict::Changed(groups) => {
             if shows_plan_before_report(output) {
                 show_plan(&plan, None, output);
             }
-            show::stale(groups, connection.client.requests(), output);
+            show::stale(&plan, groups, command, connection.client.requests(), output);
             return Err(Exit::Stale);
         }
     };

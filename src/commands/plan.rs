@@ -8,7 +8,6 @@ use super::request::RunRequest;
 use super::show::Presentation;
 use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
-use crate::model::RunStatus;
 use crate::plan::{Digest, LeftOutKind, Plan};
 use crate::render::view::Stale;
 
@@ -49,7 +48,11 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     request.check_output("--out", args.out.as_deref())?;
     let (_connection, plan) = session::make_plan(&request, output).await?;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
-    let plan = if stale.is_some() { plan.with_status(RunStatus::Stale) } else { plan };
+    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
+    let plan = match stale.as_ref().map(|stale| stale.message(plan.digest)) {
+        Some(reason) => plan.with_stale(reason),
+        None => plan,
+    };
     let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
         Ok(()) => true,
         Err(failure) => {
@@ -61,7 +64,6 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         Some(path) => request.apply_saved_command(path),
         None => request.apply_command(),
     };
-    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
     let is_stale = stale.is_some();
     Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, output);
     output.cost();

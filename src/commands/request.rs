@@ -126,7 +126,7 @@ impl RunRequest {
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
         // Not --at: what was tried for another time must not be applied for it.
         words.extend(connection_flags(&self.connection));
-        Invocation { words: words.join(" "), saved: false, files: file_flags(&self.files) }
+        Invocation { words: words.join(" "), saved: None, files: file_flags(&self.files) }
     }
 
     pub fn apply_saved_command(&self, path: &Path) -> Invocation {
@@ -237,7 +237,8 @@ pub fn apply_saved(path: &Path) -> Invocation {
     let path = path.to_string_lossy();
     // A name that looks like a flag is not accepted as an argument.
     let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
-    Invocation { words: format!("convoke apply {}", shell_word(&path)), saved: true, files: String::new() }
+    let path = shell_word(&path);
+    Invocation { words: format!("convoke apply {path}"), saved: Some(path), files: String::new() }
 }
 
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::render::Format;
 use crate::render::failure::Failed;
 use crate::render::text::Layout;
-use crate::render::view::{Invocation, Stale, View, stale_help};
+use crate::render::view::{Invocation, Stale, View};
 use crate::render::{github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
 
@@ -95,8 +95,13 @@ pub fn report(report: &Report, output: &mut Output) {
     }
 }
 
-pub fn stale(groups: Vec<StaleGroup>, requests: u64, output: &mut Output) {
-    let help = stale_help(" --out FILE");
+/// Shows why the account is not the one that the plan was made for.
+pub fn stale(plan: &Plan, mut groups: Vec<StaleGroup>, apply: &Invocation, requests: u64, output: &mut Output) {
+    let help = apply.stale_help();
+    for group in &mut groups {
+        let planned = plan.groups.iter().filter(|planned| planned.name == group.name);
+        group.expected = planned.flat_map(|planned| planned.carried_out().cloned()).collect();
+    }
     match output.format() {
         Format::Text => output.result(&text::stale(&groups, &help, output.layout())),
         Format::Markdown => output.result(&markdown::stale(&groups, &help)),

@@ -76,6 +76,9 @@ pub struct Plan {
     /// The number of HTTP requests of the run that printed or saved the plan. The digest does not cover it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
+    /// Why this is not the reviewed plan, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
     /// The pinned permissions of groups that somebody joins. A saved plan compares them again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub permissions: BTreeMap<GroupId, Vec<String>>,

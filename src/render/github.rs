@@ -190,7 +190,10 @@ pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
         level: Level::Error,
         place: None,
         title: titled("Stale", Some(&group.name)),
-        message: format!("the group has changed since the plan was made. Nothing was changed. {help}"),
+        message: format!(
+            "the group has changed since the plan was made: {}. Nothing was changed. {help}",
+            words::stale(group).join("; ")
+        ),
     };
     written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
 }

@@ -374,24 +374,17 @@ fn difference(difference: &Difference) -> Vec<String> {
     added.chain(removed.iter().map(|member| format!("{} was removed", code(&subject(member))))).collect()
 }
 
-/// Why a saved plan is stale: who joined and left each group after it was made.
+/// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str) -> String {
     let head = format!("{}\n### Not applied: the account has changed since the plan was made\n\n", marker("apply"));
     let mut sheet = Sheet::new(head, String::new());
     let text = format!("**Stale.** Nothing was changed. {}", prose(help));
     sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
-    let items = groups.iter().flat_map(|group| -> Vec<String> {
+    let items = groups.iter().flat_map(|group| {
         let name = code(group.name.as_str());
-        if let Some(changed) = &group.permissions {
-            return vec![format!("{name}: the group {}", prose(changed))];
-        }
-        match (&group.difference, &group.renamed_to) {
-            (Some(changed), _) => difference(changed).iter().map(|change| format!("{name}: {change}")).collect(),
-            (None, Some(new)) => vec![format!("{name}: the group is now named {}", code(new.as_str()))],
-            (None, None) => vec![format!("{name}: the group no longer exists")],
-        }
+        words::stale(group).into_iter().map(move |row| format!("{name}: {}", prose(&row)))
     });
-    sheet.push(SheetPart::plain(vec![list("**What changed after the plan was made**", items, Rank::Leave)]));
+    sheet.push(SheetPart::plain(vec![list("**What was planned, and what is there now**", items, Rank::Leave)]));
     sheet.fill().0
 }
 

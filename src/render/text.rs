@@ -472,25 +472,12 @@ fn headline(report: &Report) -> String {
     format!("{word}: {} added, {} removed.", report.added, report.removed)
 }
 
-/// Why a saved plan is stale: who joined and left each group after it was made.
+/// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str, layout: Layout) -> String {
     let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
-    format!("\n{title}\n{}Nothing was changed. {help}\n", changed_meanwhile(groups))
-}
-
-fn changed_meanwhile(groups: &[StaleGroup]) -> String {
-    let mut lines = Vec::new();
-    for group in groups {
-        lines.push(format!("  {}", clean(group.name.as_str())));
-        if let Some(changed) = &group.permissions {
-            lines.push(format!("    the group {}", clean(changed)));
-            continue;
-        }
-        match (&group.difference, &group.renamed_to) {
-            (Some(difference), _) => tell_difference(difference, &mut lines),
-            (None, Some(name)) => lines.push(format!("    the group is now named {}", clean(name.as_str()))),
-            (None, None) => lines.push("    the group no longer exists".into()),
-        }
-    }
-    lines.into_iter().map(|line| line + "\n").collect()
+    let rows = groups.iter().flat_map(|group| {
+        let rows = words::stale(group).into_iter().map(|row| format!("    {row}\n"));
+        std::iter::once(format!("  {}\n", clean(group.name.as_str()))).chain(rows)
+    });
+    format!("\n{title}\n{}Nothing was changed. {help}\n", rows.collect::<String>())
 }

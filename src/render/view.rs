@@ -19,8 +19,8 @@ pub struct View<'a> {
 #[derive(Clone, Debug)]
 pub struct Invocation {
     pub words: String,
-    /// Whether they name a saved plan, which no other plan can replace.
-    pub saved: bool,
+    /// The path of a saved plan that they name, quoted, if they do. No other plan can replace it.
+    pub saved: Option<String>,
     /// The flags that name the files, for another command about them. With a space in front, or empty.
     pub files: String,
 }
@@ -28,11 +28,20 @@ pub struct Invocation {
 impl Invocation {
     /// The command that applies exactly the plan with this digest.
     pub fn exactly(&self, digest: Digest) -> String {
-        if self.saved {
+        if self.saved.is_some() {
             escape::clean(&self.words)
         } else {
             format!("{} --expect {digest}", escape::clean(&self.words))
         }
+    }
+
+    /// The remedy for a stale plan: the same command makes the next one.
+    pub fn stale_help(&self) -> String {
+        let plan = match &self.saved {
+            Some(path) => format!("convoke plan --out {path}"),
+            None => self.words.replacen("convoke apply", "convoke plan", 1),
+        };
+        format!("Make a new plan and review it: `{}`", escape::clean(&plan))
     }
 
     /// The command that lifts the limits for exactly this plan.
@@ -73,13 +82,8 @@ impl View<'_> {
     }
 
     pub(super) fn stale_help(&self) -> String {
-        stale_help(self.invocation.map(|invocation| invocation.files.as_str()).unwrap_or_default())
+        self.invocation.map(Invocation::stale_help).unwrap_or_default()
     }
-}
-
-/// The remedy for a stale plan, in every format.
-pub fn stale_help(files: &str) -> String {
-    format!("Make a new plan and review it: `convoke plan{files}`")
 }
 
 /// Which refusals `--accept` lifts, and which it does not.
@@ -109,10 +113,13 @@ pub enum Stale {
 }
 
 impl Stale {
-    pub(super) fn message(&self, plan: Digest) -> String {
+    pub fn message(&self, plan: Digest) -> String {
         match self {
             Self::Digest { flag, given } => {
-                format!("this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}")
+                format!(
+                    "this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}. The \
+                     changes shown are those that would be made now"
+                )
             }
             Self::Outdated(reason) => reason.clone(),
         }

@@ -9,7 +9,7 @@ use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, Status, last_day};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
-use crate::report::UnmadeChange;
+use crate::report::{StaleGroup, UnmadeChange};
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -58,6 +58,32 @@ pub fn unmade(unmade: &UnmadeChange, place: Option<String>) -> String {
     let ended = unmade.expired.map(|expired| format!("expired, until {}", last_day(expired)));
     let facts: Vec<String> = ended.into_iter().chain(place).collect();
     if facts.is_empty() { unmade.reason.clone() } else { format!("{} ({})", unmade.reason, facts.join(", ")) }
+}
+
+/// What a stale plan would have changed in a group, and what is there now.
+pub fn stale(group: &StaleGroup) -> Vec<String> {
+    /// The maximum number of changes to name.
+    const NAMED: usize = 20;
+    let mut planned: Vec<String> = group.expected.iter().take(NAMED).map(planned).collect();
+    let more = group.expected.len().saturating_sub(NAMED);
+    planned.extend((more > 0).then(|| format!("and {more} more")));
+    let mut rows: Vec<String> = Vec::new();
+    match (&group.permissions, &group.difference, &group.renamed_to) {
+        (Some(changed), ..) => rows.push(format!("the group {}", clean(changed))),
+        (None, Some(difference), _) => {
+            rows.extend(difference.added.iter().map(|member| format!("was added: {}", subject(member))));
+            rows.extend(difference.removed.iter().map(|member| format!("was removed: {}", subject(member))));
+        }
+        (None, None, Some(name)) => rows.push(format!("the group is now named {}", clean(name.as_str()))),
+        (None, None, None) => rows.push("the group no longer exists".into()),
+    }
+    rows.extend((!planned.is_empty()).then(|| format!("planned: {}", planned.join(", "))));
+    rows
+}
+
+fn planned(change: &Change) -> String {
+    let verb = if change.action == Action::Add { "add" } else { "remove" };
+    format!("{verb} {}", name(&change.member))
 }
 
 /// When and by whom the difference was made, if known.

@@ -162,7 +162,7 @@ fn only_the_expected_digest_is_applied() {
     Plan: 1 to add, 1 to remove in 1 of 1 group
     Digest: [digest]
 
-    Stale: this is not the plan that was reviewed: its digest is [digest], but --expect is [digest]
+    Stale: this is not the plan that was reviewed: its digest is [digest], but --expect is [digest]. The changes shown are those that would be made now
     Nothing was changed. Make a new plan and review it: `convoke plan`
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -294,7 +294,8 @@ fn changed_account_makes_a_saved_plan_stale() {
     Stale: the account has changed since the plan was made
       Admins
         was added: carol@example.com
-    Nothing was changed. Make a new plan and review it: `convoke plan --out FILE`
+        planned: remove mallory@example.com
+    Nothing was changed. Make a new plan and review it: `convoke plan --out plan.json`
     ");
     assert_eq!(world.writes(), Vec::<String>::new());
 }

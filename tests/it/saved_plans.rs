@@ -75,7 +75,8 @@ fn stale_plan_writes_nothing_and_shows_changes() {
       Ops
         was added: other@example.com
         was removed: alice@example.com
-    Nothing was changed. Make a new plan and review it: `convoke plan --out FILE`
+        planned: add new@example.com, remove dave@example.com
+    Nothing was changed. Make a new plan and review it: `convoke plan --out plan.json`
     ");
 }
 
@@ -90,6 +91,28 @@ fn group_without_changes_never_makes_a_plan_stale() {
     assert_eq!(report["groups"][1]["in_sync"], true, "{report:#}");
     world.account().delete_group("Dev");
     world.run("apply plan.json --yes").exits(0);
+}
+
+#[test]
+fn stale_plans_say_what_was_planned_and_what_changed_in_every_format() {
+    let world = world();
+    world.run("plan --out plan.json").exits(0);
+    world.account().remove("Ops", "alice@example.com");
+    let json = world.run("apply plan.json --yes --format json").exits(4).json();
+    let group = &json["stale"][0];
+    assert_eq!((&json["status"], &group["name"]), (&"stale".into(), &"Ops".into()));
+    assert_eq!(group["difference"]["removed"][0]["email"], "alice@example.com");
+    assert_eq!(group["expected"][0]["member"]["email"], "new@example.com");
+    let next = "Make a new plan and review it: `convoke plan --out plan.json`";
+    for format in ["text", "markdown", "github"] {
+        let page = world.run(&format!("apply plan.json --yes --format {format}")).exits(4).stdout.replace('`', "");
+        assert!(page.contains("was removed: alice@example.com"), "{page}");
+        assert!(page.contains("planned: add new@example.com, remove dave@example.com"), "{page}");
+        assert!(page.contains(&next.replace('`', "")), "{page}");
+    }
+    let other = "a".repeat(64);
+    let json = world.run(&format!("plan --expect {other} --format json")).exits(4).json();
+    assert!(json["stale"].as_str().unwrap().contains(&other), "{json}");
 }
 
 #[test]
@@ -338,7 +361,7 @@ fn failed_addition_prevents_the_removal() {
     kept From: 0 added, 0 removed
       not removed: mover@example.com: kept, because the addition to "To" is not proven
     failed To: 0 added, 0 removed
-      not added: mover@example.com: the API refused: members mover@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]]
+      not added: mover@example.com: the API refused: members mover@example.com do not have DSR enabled (code 400) [status 400, cf-ray [ray]] (convoke.yaml:11)
 
     Not applied: 0 added, 0 removed.
     0 of 2 groups in sync.

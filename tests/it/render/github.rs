@@ -103,9 +103,9 @@ fn failures_and_stale_groups_are_errors() {
     ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
     TEXT
     ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::
-    ::error title=Stale%3A Developers::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it: `convoke plan`
-    ::error title=Stale%3A Leads::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it: `convoke plan`
-    ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made. Nothing was changed. Make a new plan and review it: `convoke plan`
+    ::error title=Stale%3A Developers::the group has changed since the plan was made: was added: new@example.com; was removed: old@example.com; planned: add bob@example.com, add dave@example.com, remove b0000000000000000000000000000003, remove gone@example.com, remove mallory@example.com, add alice@example.com, remove dave@example.com. Nothing was changed. Make a new plan and review it: `convoke plan`
+    ::error title=Stale%3A Leads::the group has changed since the plan was made: the group is now named Heads. Nothing was changed. Make a new plan and review it: `convoke plan`
+    ::error title=Stale%3A \u{1b}[31m</code></summary>|`**```\r\n%3A%3Aerror%3A%3Ax #\u{23}[error]%250A @admin [a](http%3A//e.vil) #1 \u{202e}<!-- {}"::the group has changed since the plan was made: the group no longer exists. Nothing was changed. Make a new plan and review it: `convoke plan`
     ::stop-commands::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386
     TEXT
     ::e4ba216b53e675d3ce45a8584de79ecc013718ef83ebd53f29d47d97af594386::

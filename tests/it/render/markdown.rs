@@ -413,11 +413,12 @@ fn stale_groups_show_joined_and_left_members() {
     > [!CAUTION]
     > **Stale.** Nothing was changed. Make a new plan and review it: `convoke plan`
 
-    **What changed after the plan was made**
+    **What was planned, and what is there now**
 
-    - `Developers`: `new@example.com` was added
-    - `Developers`: `old@example.com` was removed
-    - `Leads`: the group is now named `Heads`
+    - `Developers`: was added: `new@example.com`
+    - `Developers`: was removed: `old@example.com`
+    - `Developers`: planned: add `bob@example.com`, add `dave@example.com`, remove `b0000000000000000000000000000003`, remove `gone@example.com`, remove `mallory@example.com`, add `alice@example.com`, remove `dave@example.com`
+    - `Leads`: the group is now named Heads
     - ````\u{1b}[31m</code></summary>|`**```\r\n::error::x #\u{23}[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}"````: the group no longer exists
     "#);
 }

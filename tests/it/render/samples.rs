@@ -17,7 +17,7 @@ pub const HOSTILE: &str =
 
 /// The command that applies the samples.
 static APPLY: LazyLock<Invocation> =
-    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: false, files: " -f groups".into() });
+    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: None, files: " -f groups".into() });
 
 /// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
@@ -323,10 +323,11 @@ pub fn partial_report() -> Report {
 /// Groups that changed after a plan was saved.
 pub fn stale_groups() -> Vec<StaleGroup> {
     let difference = Difference { added: vec![subject("new@example.com")], removed: vec![subject("old@example.com")] };
+    let expected = small().groups.iter().flat_map(|group| group.changes.clone()).collect();
     vec![
-        StaleGroup { name: "Developers".into(), renamed_to: None, difference: Some(difference), permissions: None },
-        StaleGroup { name: "Leads".into(), renamed_to: Some("Heads".into()), difference: None, permissions: None },
-        StaleGroup { name: HOSTILE.into(), renamed_to: None, difference: None, permissions: None },
+        StaleGroup { difference: Some(difference), expected, ..StaleGroup::new("Developers".into()) },
+        StaleGroup { renamed_to: Some("Heads".into()), ..StaleGroup::new("Leads".into()) },
+        StaleGroup::new(HOSTILE.into()),
     ]
 }
 

@@ -279,7 +279,7 @@ fn stale_plan_shows_differences_and_no_command() {
     insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"
      4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
-    Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, but --expect is ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
+    Stale: this is not the plan that was reviewed: its digest is 4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8, but --expect is ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5. The changes shown are those that would be made now
     Nothing was changed. Make a new plan and review it: `convoke plan -f groups`
     ");
 }
