@@ -189,8 +189,18 @@ impl<'a> Facts<'a> {
     fn groups(&self, who: &Who) -> Vec<WhyGroup> {
         let membership = |(name, id, group): (&GroupName, Option<GroupId>, Option<&'a DesiredGroup>)| {
             let members = group.iter().flat_map(|group| &group.members);
-            let entries: Vec<&DesiredMember> = members.filter(|entry| self.is_meant(who, &entry.person)).collect();
-            let concerns = !entries.is_empty() || id.is_some_and(|id| self.is_in(who, id));
+            let mut entries: Vec<&DesiredMember> = members.filter(|entry| self.is_meant(who, &entry.person)).collect();
+            let present = id.is_some_and(|id| self.is_in(who, id));
+            // An address means the member in the group who has it, not another one who shares it.
+            let members = id.and_then(|id| self.current.memberships.get(&id));
+            entries.retain(|entry| match &entry.person {
+                PersonRef::Email(email) if !present => {
+                    let sharing = self.people.with_email(email);
+                    !sharing.iter().any(|id| members.is_some_and(|members| members.contains_key(id)))
+                }
+                PersonRef::Email(_) | PersonRef::Id(_) => true,
+            });
+            let concerns = !entries.is_empty() || present;
             concerns.then(|| self.membership(who, name, id, group, entries))
         };
         let mut groups: Vec<WhyGroup> = self.all_groups().into_iter().filter_map(membership).collect();

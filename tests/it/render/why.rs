@@ -1,7 +1,7 @@
 //! The groups of a person, for people.
 
 use convoke::model::{RunStatus, Status};
-use convoke::plan::{Why, plan, why};
+use convoke::plan::{Standing, Why, plan, why, why_group};
 use convoke::render::text::Layout;
 use convoke::render::why::text;
 
@@ -101,7 +101,7 @@ fn person_only_in_files_is_shown_with_cause() {
 }
 
 #[test]
-fn member_with_an_ambiguous_entry_is_blocked() {
+fn shared_address_means_the_member_in_the_group() {
     let sharing = [0, 1].map(|number| member(number, Some("alice@example.com"), Status::Accepted));
     let [first, second] = sharing;
     let current = AccountBuilder::default().group_of("Open", [first]).group_of("Other", [second]).observed;
@@ -109,15 +109,34 @@ fn member_with_an_ambiguous_entry_is_blocked() {
     let desired = parsed(&[("groups.yaml", file)]);
     let time = "2026-12-01T00:00:00Z".parse().unwrap();
     let plan = plan(&desired, &current, &policy(), time);
-    assert_eq!(plan.status, RunStatus::Blocked);
+    assert_eq!(plan.status, RunStatus::InSync);
+    for (person, groups) in [
+        ("alice@example.com".to_owned(), vec!["Open", "Other"]),
+        (member_id(0).to_string(), vec!["Open"]),
+        (member_id(1).to_string(), vec!["Other"]),
+    ] {
+        let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
+        assert_eq!(found.status, RunStatus::InSync, "{person}");
+        assert_eq!(found.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), groups, "{person}");
+    }
+    let everybody = why_group(&"Open".into(), &desired, &current, &plan, time);
+    let rows: Vec<_> = everybody.groups.iter().map(|row| (row.present, row.standing)).collect();
+    assert_eq!(rows, [(true, Standing::Declared)]);
+}
+
+#[test]
+fn shared_address_of_nobody_in_the_group_is_blocked() {
+    let sharing = [0, 1].map(|number| member(number, Some("alice@example.com"), Status::Accepted));
+    let current = AccountBuilder::default().group_of("Open", []).group_of("Other", sharing).observed;
+    let file = "version: 1\ngroups:\n  Open:\n    mode: additive\n    members: [alice@example.com]\n";
+    let desired = parsed(&[("groups.yaml", file)]);
+    let time = "2026-12-01T00:00:00Z".parse().unwrap();
+    let plan = plan(&desired, &current, &policy(), time);
     // The entry may mean either of the two, so it is shown for each of them.
-    for (person, present) in
-        [("alice@example.com".to_owned(), true), (member_id(0).to_string(), true), (member_id(1).to_string(), false)]
-    {
+    for person in ["alice@example.com".to_owned(), member_id(0).to_string(), member_id(1).to_string()] {
         let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
         assert_eq!(found.status, RunStatus::Blocked, "{person}");
         let group = found.groups.iter().find(|group| group.name.as_str() == "Open").unwrap();
-        assert!(group.blocked.is_some(), "{person}: {group:?}");
-        assert_eq!((group.present, group.claims.len()), (present, 1), "{person}");
+        assert!(group.blocked.is_some() && !group.present && group.claims.len() == 1, "{person}: {group:?}");
     }
 }
