@@ -199,20 +199,20 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan
 }
 
-/// The plan of the files before the change under review, as far as the account was read. It only decides about labels,
-/// so nothing more is read for it.
-pub fn plan_base(base: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
+/// The whole plan of files, as far as the account was read. It only says something about a plan of a change, so nothing
+/// more is read for it.
+fn plan_read(files: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let whole = Policy { base: None, only_changed: false, accept_self: true, ..policy.clone() };
     if !policy.only_changed {
-        return plan(base, current, &whole, time);
+        return plan(files, current, &whole, time);
     }
     let is_read = |found: Located| found.is_ok_and(|id| current.memberships.contains_key(&id));
-    let located = locate_groups(base, current, |name| policy.names(name)).into_iter();
+    let located = locate_groups(files, current, |name| policy.names(name)).into_iter();
     let only: BTreeSet<GroupName> = located.filter_map(|(name, found)| is_read(found).then_some(name)).collect();
     // An empty list would mean all groups.
-    let nothing = Desired { settings: base.settings.clone(), ..Desired::default() };
-    let base = if only.is_empty() { &nothing } else { base };
-    plan(base, current, &Policy { only, ..whole }, time)
+    let nothing = Desired { settings: files.settings.clone(), ..Desired::default() };
+    let files = if only.is_empty() { &nothing } else { files };
+    plan(files, current, &Policy { only, ..whole }, time)
 }
 
 /// Records for each group how many of its entries are blocked. Such a group is not in sync.
@@ -315,12 +315,19 @@ impl Plan {
         needs
     }
 
-    /// The plan, with what the plan of the files before the change shows about it, and the changed settings.
+    /// The plan, with the changed settings, and what the plan of the files before the change shows about it.
     #[must_use]
-    pub fn with_base(mut self, before: &Self, changes: Vec<BaseChange>) -> Self {
-        self.base_changes = changes;
-        self.was_refused = !before.refusals.is_empty() && self.refusals.is_empty();
-        since::compare(&mut self, before);
+    pub fn with_base(mut self, head: &Desired, current: &Observed, policy: &Policy) -> Self {
+        let Some(base) = &policy.base else { return self };
+        self.base_changes = compare_base(base, head);
+        let before = plan_read(base, current, policy, self.time);
+        since::compare(&mut self, &before);
+        let mut planned = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.left_alone));
+        let frees = !before.refusals.is_empty() && planned.any(|change| change.since == Some(Since::Before));
+        let is_refused = |plan: &Self| !plan.refusals.is_empty();
+        self.was_refused = frees
+            && !is_refused(&self)
+            && !(policy.only_changed && is_refused(&plan_read(head, current, policy, self.time)));
         self
     }
 

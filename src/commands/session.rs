@@ -17,7 +17,7 @@ use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
 use crate::observe;
-use crate::plan::{self, Plan, Policy, compare_base};
+use crate::plan::{self, Plan, Policy};
 use crate::sandbox::Sandbox;
 
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
@@ -157,11 +157,8 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     } else {
         Vec::new()
     };
-    if let Some(base) = &policy.base {
-        let changes = compare_base(base, &desired);
-        drop(desired);
-        plan = plan.with_base(&plan::plan_base(base, &current, &policy, request.time), changes);
-    }
+    plan = plan.with_base(&desired, &current, &policy);
+    drop(desired);
     plan.warnings.extend(beside);
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))

@@ -179,6 +179,9 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
 
 /// What a change under review that no membership follows is.
 pub const fn no_difference(plan: &Plan) -> &'static str {
+    if plan.was_refused {
+        return "This change lifts a refusal";
+    }
     match (plan.later.is_empty() && plan.left_out.is_empty(), plan.base_changes.is_empty()) {
         (false, _) => "This change makes no difference today",
         (true, true) => "This change makes no difference",

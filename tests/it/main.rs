@@ -27,6 +27,7 @@ mod apply_settling;
 mod applying;
 mod attribution;
 #[cfg(unix)]
+mod changes;
 mod ci;
 mod client;
 mod clocks;

@@ -46,11 +46,10 @@ fn plan(yaml: &str, current: &Observed) -> Plan {
 /// The plan of files, labeled by what they were before.
 fn changed(before: &str, after: &str, current: &Observed) -> Plan {
     let desired = |text: &str| parsed(&[("groups.yaml", text)]);
-    let (base, head) = (Arc::new(desired(before)), desired(after));
+    let head = desired(after);
     let time = "2026-12-01T00:00:00Z".parse().unwrap();
-    let policy = Policy { base: Some(Arc::clone(&base)), ..policy() };
-    let before = plan::plan_base(&base, current, &policy, time);
-    plan::plan(&head, current, &policy, time).with_base(&before, plan::compare_base(&base, &head))
+    let policy = Policy { base: Some(Arc::new(desired(before))), ..policy() };
+    plan::plan(&head, current, &policy, time).with_base(&head, current, &policy)
 }
 
 /// A plan without changes.
