@@ -95,6 +95,24 @@ async fn resolve_by(
     }
 }
 
+/// Lets the newest files decide about a saved plan.
+///
+/// # Errors
+///
+/// If a group that decides cannot be read completely.
+pub async fn decide_by_tip(client: &Client, plan: &Plan, tip: &Desired, time: Timestamp) -> Result<Plan, ApiError> {
+    let memberships = plan.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
+    let mut current = Observed { groups: client.user_groups().await?, memberships, ..Observed::default() };
+    loop {
+        let decided = plan.clone().decided_by(tip, &current, time);
+        let unread = decided.needs(&current, true).groups;
+        if unread.is_empty() {
+            return Ok(decided);
+        }
+        read_members(client, &mut current, &unread).await?;
+    }
+}
+
 /// Asks a saved plan again which people its guards protect.
 ///
 /// # Errors

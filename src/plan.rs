@@ -26,6 +26,7 @@ mod saved;
 mod similar;
 mod since;
 mod standing;
+mod tip;
 mod undo;
 mod why;
 
@@ -72,6 +73,8 @@ pub struct Policy {
     /// The groups to plan; empty for all declared groups.
     pub only: BTreeSet<GroupName>,
     pub base: Option<Arc<Desired>>,
+    /// The newest files, which decide about what the files select.
+    pub tip: Option<Arc<Desired>>,
     /// Plan only what the change under review asks for.
     pub only_changed: bool,
     /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed.
@@ -85,7 +88,16 @@ pub struct Policy {
 impl Policy {
     pub fn new(account_id: AccountId) -> Self {
         let (only, expiring_within) = (BTreeSet::new(), SignedDuration::ZERO);
-        Self { account_id, only, base: None, only_changed: false, due: false, expiring_within, accept_self: false }
+        Self {
+            account_id,
+            only,
+            base: None,
+            tip: None,
+            only_changed: false,
+            due: false,
+            expiring_within,
+            accept_self: false,
+        }
     }
 
     pub fn names(&self, name: &GroupName) -> bool {
@@ -149,6 +161,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         current,
         located,
         people: &people,
+        tip: policy.tip.as_deref(),
         time,
     });
     if let Some(narrowing) = narrowing {
@@ -156,8 +169,16 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     }
     let mut compared = compare::compare(desired, current, &located, &people, policy, time);
     let mut unread = narrowing.map(|it| it.narrow(&mut compared)).unwrap_or_default();
-    let mut warnings = permissions::check(desired, current, &mut compared.groups, &mut compared.blocked);
-    let exclusions = exclusive::check(desired, current, &people, time, &mut compared);
+    let addresses = people.addresses_of(compared.groups.iter().flat_map(|group| &group.changes));
+    // Settings, guards and rules are those of the newest files.
+    let rules = policy.tip.as_deref().unwrap_or(desired);
+    if let Some(tip) = &policy.tip {
+        let (left, others) = tip::leave_out(&mut compared.groups, tip, current, &addresses, time);
+        compared.left_out.extend(left);
+        unread.extend(others);
+    }
+    let mut warnings = permissions::check(rules, current, &mut compared.groups, &mut compared.blocked);
+    let exclusions = exclusive::check(rules, current, &people, time, &mut compared);
     unread.extend(exclusions.unread);
     if policy.due {
         compared.leave_out_undated(desired, time);
@@ -167,16 +188,17 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     compared.blocked.extend(outlook.blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     count_blocked(&mut compared);
-    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(desired, time), policy.due, time);
+    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(rules, time), policy.due, time);
+    plan.addresses = addresses;
     plan.blocked = compared.blocked;
     plan.expiring = compared.expiring;
-    plan.unmanaged_groups = located::unmanaged(desired, current);
+    plan.unmanaged_groups = located::unmanaged(rules, current);
     plan.narrowed = policy.due || policy.only_changed || desired.groups.keys().any(|name| !policy.names(name));
     (plan.left_out, plan.later) = (compared.left_out, outlook.later);
     plan.first_adoption = policy.base.as_deref().is_some_and(|base| base.groups.is_empty());
     plan.unread = unread;
     plan.warnings = warnings;
-    plan.permissions = permissions::pins(desired, &plan);
+    plan.permissions = permissions::pins(rules, &plan);
     (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
     if let Some(asked) = &asked {
         since::label(&mut plan, asked, &people);
@@ -188,7 +210,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         located.retain(|name, _| narrowing.asked.concerns(name));
     }
     guards::check_operations(&mut plan, &people);
-    guards::check_account(&mut plan, desired, current, &located);
+    guards::check_account(&mut plan, rules, current, &located);
     if !policy.accept_self {
         guards::check_token_user(&mut plan, current, &people);
     }
@@ -259,6 +281,8 @@ fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuard
         was_refused: false,
         touched: None,
         requests: None,
+        paths: Vec::new(),
+        addresses: BTreeMap::new(),
         permissions: BTreeMap::new(),
         guards,
         exclusive: Vec::new(),

@@ -311,15 +311,8 @@ impl Report {
         self.made_its_changes() && self.left_out.iter().all(|left_out| left_out.kind == LeftOutKind::Drift)
     }
 
-    /// Whether only removals are left that the next run makes.
-    #[must_use]
-    pub fn is_continued_by_itself(&self) -> bool {
-        let is_later = |it: &LeftOut| matches!(it.kind, LeftOutKind::Cap | LeftOutKind::Drift);
-        self.made_its_changes() && self.left_out.iter().all(is_later)
-    }
-
     /// Whether everything that the run did not leave out was seen to be applied.
-    fn made_its_changes(&self) -> bool {
+    pub fn made_its_changes(&self) -> bool {
         let fine = |group: &GroupReport| match group.outcome {
             GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
             GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,

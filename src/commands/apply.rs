@@ -63,6 +63,13 @@ pub struct ApplyArgs {
     /// which has ended meanwhile, is stale, too: nothing is changed and the exit code is 4.
     #[arg(long, value_name = "DURATION", requires = "plan", value_parser = parse_age)]
     pub max_age: Option<SignedDuration>,
+    /// The same files at the tip of the branch: a path, or a Git revision such as origin/main
+    ///
+    /// For a job that may be run again after newer changes. The plan selects the changes, the tip decides: a join or a
+    /// removal that the files there do not say as well is left out and named, and the exit code is 5. If nothing else is
+    /// left to make, it is 4, and nothing is changed. Settings and guards are those of the tip.
+    #[arg(long, value_name = "PATH-OR-REV")]
+    pub tip: Vec<PathBuf>,
     /// Record each write and what confirms it in this new file
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -98,7 +105,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
     let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
-    let request = args.plan.iter().fold(request, |request, plan| request.reading(plan));
+    let request = args.plan.iter().fold(request, |request, plan| request.reading(plan)).deciding(&args.tip);
     request.check_output("--journal", args.journal.as_deref())?;
     let (command, prepared) = match &args.plan {
         Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
@@ -174,7 +181,8 @@ fn decide(
 
 async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared, Failure> {
     let (connection, plan) = session::make_plan(request, output).await?;
-    let verdict = not_reviewed(&plan, args).map_or(Verdict::Ready(Start::Planned), Verdict::NotReviewed);
+    let stale = not_reviewed(&plan, args).or_else(|| superseded(&plan));
+    let verdict = stale.map_or(Verdict::Ready(Start::Planned), Verdict::NotReviewed);
     Ok(Prepared { connection, plan, verdict })
 }
 
@@ -192,7 +200,13 @@ async fn prepare_saved(
     }
     let connection = session::connect(&request.connection, Some(plan.account_id), output).await?;
     let client = &connection.client;
-    if let Some(stale) = not_reviewed(&plan, args) {
+    let stale = not_reviewed(&plan, args);
+    let tip = session::load_tip(request, Some(&plan), Some(plan.account_id))?;
+    let plan = match tip.filter(|_| stale.is_none()) {
+        Some(tip) => observe::decide_by_tip(client, &plan, &tip, request.time).await?,
+        None => plan,
+    };
+    if let Some(stale) = stale.or_else(|| superseded(&plan)) {
         let plan = plan.with_requests(client.requests());
         return Ok(Prepared { connection, plan, verdict: Verdict::NotReviewed(stale) });
     }
@@ -223,6 +237,11 @@ fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(
             Err(Failure::message(Exit::Other, message).with_help("set this machine's clock, and plan again"))
         }
     }
+}
+
+/// Why nothing of the plan is made, if the newest files leave nothing to make.
+fn superseded(plan: &Plan) -> Option<Stale> {
+    plan.is_superseded().then(|| Stale::Outdated("the newest files leave nothing of it to make".into()))
 }
 
 /// Why this is not the reviewed plan, if it is not.

@@ -49,6 +49,12 @@ impl Checkout {
         checkout.ok_or_else(|| Failure::message(Exit::Usage, "no files are named"))
     }
 
+    /// The repository of the working directory, with files named relative to its root.
+    pub fn here(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let (root, _) = find(Path::new("."))?.map_err(|said| outside(Path::new("."), &said))?;
+        Ok(Self { root, paths: paths.to_vec() })
+    }
+
     /// Reads the files as they are in a revision.
     pub fn read(&self, revision: &str) -> Result<Snapshot, Failure> {
         let commit = self.commit(revision)?;

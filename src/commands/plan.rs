@@ -49,10 +49,13 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     let (_connection, plan) = session::make_plan(&request, output).await?;
     let stale = args.expect.filter(|expected| *expected != plan.digest);
     let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
-    let plan = match stale.as_ref().map(|stale| stale.message(plan.digest)) {
+    let mut plan = match stale.as_ref().map(|stale| stale.message(plan.digest)) {
         Some(reason) => plan.with_stale(reason),
         None => plan,
     };
+    if args.out.is_some() {
+        plan.paths = session::recorded_paths(&request);
+    }
     let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
         Ok(()) => true,
         Err(failure) => {

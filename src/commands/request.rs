@@ -35,6 +35,8 @@ pub struct RunRequest {
     /// Whether roles and policies beside the groups are read, if the settings ask for them.
     pub reads_direct_access: bool,
     reads: Vec<PathBuf>,
+    /// The files at the tip of the branch.
+    pub tip: Vec<PathBuf>,
 }
 
 impl RunRequest {
@@ -49,6 +51,7 @@ impl RunRequest {
             expiring_within: SignedDuration::ZERO,
             options: PlanOptions::default(),
             reads_direct_access: false,
+            tip: Vec::new(),
             reads: connection.sandbox.iter().chain(&connection.token_file).cloned().collect(),
         })
     }
@@ -83,10 +86,17 @@ impl RunRequest {
         self
     }
 
+    #[must_use]
+    pub fn deciding(mut self, tip: &[PathBuf]) -> Self {
+        self.tip = tip.to_vec();
+        self
+    }
+
     /// Checks that an output is not one of the inputs.
     pub fn check_output(&self, flag: &str, output: Option<&Path>) -> Result<(), Failure> {
         let files = self.files.paths().unwrap_or_default();
-        let inputs: Vec<_> = self.reads.iter().chain(&self.options.base).chain(&files).cloned().collect();
+        let inputs: Vec<_> =
+            self.reads.iter().chain(&self.options.base).chain(&self.tip).chain(&files).cloned().collect();
         files::check_output(flag, output, &inputs)
     }
 
@@ -122,6 +132,7 @@ impl RunRequest {
         words.extend(self.files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
         words.extend(self.only.iter().flat_map(|group| flag("--only", group.as_str())));
         words.extend(base.iter().flat_map(|path| flag("--base", &path.to_string_lossy())));
+        words.extend(self.tip_flags());
         let switches = [("--only-changed", only_changed), ("--due", due), ("--accept-self", accept_self)];
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
         // Not --at: what was tried for another time must not be applied for it.
@@ -129,9 +140,13 @@ impl RunRequest {
         Invocation { words: words.join(" "), saved: None, files: file_flags(&self.files) }
     }
 
+    fn tip_flags(&self) -> impl Iterator<Item = String> {
+        self.tip.iter().flat_map(|path| flag("--tip", &path.to_string_lossy()))
+    }
+
     pub fn apply_saved_command(&self, path: &Path) -> Invocation {
         let mut command = apply_saved(path);
-        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter();
+        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter().chain(self.tip_flags());
         command.words +=
             &words.chain(connection_flags(&self.connection)).map(|word| format!(" {word}")).collect::<String>();
         command

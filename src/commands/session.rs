@@ -141,6 +141,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     // Check the names on the command line before any request.
     request.check_only(&desired)?;
     let base = load_base(request, output)?.map(Arc::new);
+    let tip = load_tip(request, None, account_id)?;
     let connection = connect(&request.connection, account_id, output).await?;
     // Without a base that can be read, everything is planned.
     let only_changed = request.options.only_changed && base.is_some();
@@ -157,6 +158,11 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     } else {
         Vec::new()
     };
+    if tip.is_some() {
+        let policy = Policy { tip: tip.map(Arc::new), ..policy.clone() };
+        let decided = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
+        plan = decided.reviewed_as(&plan);
+    }
     plan = plan.with_base(&desired, &current, &policy);
     drop(desired);
     plan.warnings.extend(beside);
@@ -210,7 +216,8 @@ fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources = read_version("--base", paths, &request.files.paths()?)?;
+    let files = request.files.paths()?;
+    let sources = read_version("--base", paths, || Checkout::of(&files))?;
     match sources.and_then(|sources| Ok((sources.is_empty(), config::parse(&sources).map_err(|e| e.to_string())?))) {
         Ok((is_empty, base)) => {
             if is_empty {
@@ -226,14 +233,60 @@ fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired
     }
 }
 
+/// Reads the files at the tip of the branch, if they are given: those of the command line, or those of a saved plan.
+pub fn load_tip(
+    request: &RunRequest,
+    saved: Option<&Plan>,
+    account: Option<AccountId>,
+) -> Result<Option<Desired>, Failure> {
+    if request.tip.is_empty() {
+        return Ok(None);
+    }
+    let checkout = || match saved {
+        None => Checkout::of(&request.files.paths()?),
+        Some(plan) if plan.paths.is_empty() => {
+            let message = "the plan does not record its files, because they were in no Git repository";
+            Err(Failure::message(Exit::Data, message).with_help("name a path that exists instead of a revision"))
+        }
+        Some(plan) => Checkout::here(&plan.paths),
+    };
+    let shown = || request.tip.iter().map(|tip| tip.to_string_lossy()).collect::<Vec<_>>().join(", ");
+    let failed =
+        |why: String| Failure::message(Exit::Data, format!("the files at --tip {} cannot be read: {why}", shown()));
+    let sources = read_version("--tip", &request.tip, checkout)
+        .map_err(|failure| Failure { exit: Exit::Data, ..failure })?
+        .map_err(failed)?;
+    if sources.is_empty() {
+        return Err(failed("there are none".into()));
+    }
+    let tip = config::parse(&sources)?;
+    config::check_rules(&tip, &sources, request.time)?;
+    match tip.account_id.as_ref().map(|declared| declared.value).zip(account) {
+        Some((declared, account)) if declared != account => {
+            Err(failed(format!("they are for account {declared}, not {account}")))
+        }
+        _ => Ok(Some(tip)),
+    }
+}
+
+/// The paths of the files in their repository, if they are in one.
+pub fn recorded_paths(request: &RunRequest) -> Vec<PathBuf> {
+    let checkout = request.files.paths().and_then(|files| Checkout::of(&files));
+    checkout.map(|checkout| checkout.paths).unwrap_or_default()
+}
+
 /// Reads the files of another version: from paths that exist, or from Git revisions of the repository in which the
 /// files lie. None of the files may exist there.
-fn read_version(flag: &str, named: &[PathBuf], files: &[PathBuf]) -> Result<Result<Vec<Source>, String>, Failure> {
+fn read_version(
+    flag: &str,
+    named: &[PathBuf],
+    checkout: impl Fn() -> Result<Checkout, Failure>,
+) -> Result<Result<Vec<Source>, String>, Failure> {
     let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
     let mut sources = Vec::new();
     for revision in revisions {
         let shown = revision.to_string_lossy();
-        let read = Checkout::of(files).and_then(|checkout| checkout.read(&shown));
+        let read = checkout().and_then(|checkout| checkout.read(&shown));
         let message = || format!("{flag} {shown:?} is neither a path that exists nor a Git revision that can be read");
         match read.map_err(|failure| failure.context(message()))? {
             Snapshot::Absent => {}

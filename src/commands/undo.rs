@@ -73,6 +73,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
             difference: None,
         });
     }
+    undoing.paths = session::recorded_paths(&request);
     let saved = files::save_plan(&undoing, &args.out);
     let apply = request.apply_saved_command(&args.out);
     // Only a saved plan can be applied.

@@ -12,6 +12,7 @@ use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind}
 use super::located::Located;
 use super::people::People;
 use super::similar::Similar;
+use super::tip;
 use crate::model::typos::{self, Texts};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
@@ -76,6 +77,7 @@ pub(super) fn compare(
         time,
         due: policy.due,
         only_changed: policy.only_changed,
+        tip: policy.tip.as_deref(),
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
         similar: Similar::new(people),
         declared_elsewhere: BTreeMap::new(),
@@ -97,6 +99,8 @@ struct Comparison<'p, 'a> {
     due: bool,
     /// Whether only what the change under review asks for is planned.
     only_changed: bool,
+    /// The newest files, which decide what holds.
+    tip: Option<&'p Desired>,
     /// Memberships that end before this time are reported.
     soon: Timestamp,
     similar: Similar<'p, 'a>,
@@ -107,20 +111,29 @@ struct Comparison<'p, 'a> {
 
 impl<'p> Comparison<'p, '_> {
     fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, located: &Located) {
+        let tip = self.tip.map(|tip| tip::group_at(tip, name, located.as_ref().ok().copied()));
+        if located.is_err() && tip.is_some_and(|found| found.is_none()) {
+            return;
+        }
         let found = self.find(name, group, located);
+        let time = self.time;
+        let is_kept = |entry: &DesiredMember| {
+            tip.is_none_or(|found| found.is_some_and(|(_, found)| tip::has(found, entry, time)))
+        };
         let (members, mut unresolved) = self.resolve(group, found.map(|(_, observed)| &**observed));
+        unresolved.retain(|(entry, _)| is_kept(entry));
         self.compared.expiring.extend(expiring(name, &members, self.soon));
         let Some((id, observed)) = found else {
             for (entry, reason) in unresolved {
                 self.block(name, group.mode, entry, reason);
             }
-            for (id, entry) in &members {
+            for (id, entry) in members.iter().filter(|(_, entry)| is_kept(entry)) {
                 self.declared_elsewhere.entry(*id).or_insert_with(|| entry.origin.clone());
             }
             return;
         };
         let (mut missing, leaving) = differ(observed, &members);
-        let foreign = self.foreign(group, &members);
+        let foreign = self.foreign(tip.flatten().map_or(group, |(_, found)| found), &members);
         missing.retain(|(id, _)| !foreign.contains_key(id));
         let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
         let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
@@ -162,7 +175,7 @@ impl<'p> Comparison<'p, '_> {
         group: &DesiredGroup,
         members: &[Belonging<'p>],
     ) -> BTreeMap<MemberId, (&'p DesiredMember, BlockedReason)> {
-        let Some(rule) = self.desired.domains_of(group) else { return BTreeMap::new() };
+        let Some(rule) = self.tip.unwrap_or(self.desired).domains_of(group) else { return BTreeMap::new() };
         let by_id = members.iter().filter(|(_, entry)| matches!(entry.person, PersonRef::Id(_)));
         let foreign = by_id.filter_map(|(index, entry)| {
             let email = self.people.emails(*index).next()?.clone();

@@ -1,6 +1,7 @@
 //! The content of a plan. These types are also the saved plan: their serde form is the file format.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,8 +18,8 @@ use super::guards::{GroupGuards, PlanGuards, Refusal};
 use super::later::Later;
 use super::operations::Operation;
 use crate::model::{
-    AccountId, DesiredGroup, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin,
-    PersonRef, RosterUse, RunStatus, Settings,
+    AccountId, DesiredGroup, DesiredMember, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode,
+    Origin, PersonRef, RosterUse, RunStatus, Settings,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -79,6 +80,12 @@ pub struct Plan {
     /// Why this is not the reviewed plan, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<String>,
+    /// The paths of the files, relative to the root of their repository, so that `apply --tip` finds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+    /// All addresses of members of the plan's changes who have several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<MemberId, Vec<Email>>,
     /// The pinned permissions of groups that somebody joins. A saved plan compares them again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub permissions: BTreeMap<GroupId, Vec<String>>,
@@ -400,26 +407,43 @@ impl GroupPlan {
         self.carried_out().filter(|change| change.action == Action::Add)
     }
 
-    /// Takes changes out of the plan of the group. It then neither has to have nor to lose their members.
+    /// Takes changes out of the plan of the group, for one reason.
     pub(super) fn leave_out(
         &mut self,
         kind: LeftOutKind,
         reason: &str,
         is_meant: impl Fn(&Change) -> bool,
     ) -> Vec<LeftOut> {
+        self.leave_out_for(kind, |change| is_meant(change).then(|| (reason.to_owned(), None)))
+    }
+
+    /// Takes changes out of the plan of the group, each for its reason. The group then neither has to have nor to lose
+    /// their members.
+    pub(super) fn leave_out_for(
+        &mut self,
+        kind: LeftOutKind,
+        why: impl Fn(&Change) -> Option<(String, Option<Origin>)>,
+    ) -> Vec<LeftOut> {
         if self.mode == Mode::Observe {
             return Vec::new();
         }
-        let taken: Vec<Change> = self.changes.extract_if(.., |change| is_meant(change)).collect();
-        self.left_out |= !taken.is_empty();
-        for change in &taken {
+        let mut left = Vec::new();
+        for change in std::mem::take(&mut self.changes) {
+            let Some((reason, origin)) = why(&change) else {
+                self.changes.push(change);
+                continue;
+            };
             self.barred.remove(&change.member.id);
-            if let Some(required) = &mut self.required {
-                required.remove(&change.member.id);
-            }
+            left.push(LeftOut { group: self.name.clone(), kind, reason, origin, change });
         }
-        let left_out = |change| LeftOut { group: self.name.clone(), kind, reason: reason.into(), origin: None, change };
-        taken.into_iter().map(left_out).collect()
+        if !left.is_empty() {
+            self.left_out = true;
+            // Not the whole set is decided any more.
+            let joining: Vec<MemberId> = self.additions().map(|change| change.member.id).collect();
+            let required = self.required.get_or_insert_with(|| joining.into_iter().collect());
+            required.retain(|member| !left.iter().any(|it| it.change.member.id == *member));
+        }
+        left
     }
 
     /// The members of the group after all operations.

@@ -31,6 +31,14 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
     while leave_out_waiting(&mut plan.groups, &mut left) {
         keep_guards(&mut plan.groups, &mut left);
     }
+    drop_exchanges(plan);
+    plan.left_out.extend(left);
+    plan.left_out.sort_by_cached_key(|it| (it.kind, it.group.clone(), by_end(&it.change)));
+    operations::decide(&mut plan.groups, plan.due);
+}
+
+/// Drops the exchanges of members who no longer wait for a removal.
+fn drop_exchanges(plan: &mut Plan) {
     let waiting: BTreeSet<MemberId> = plan
         .groups
         .iter()
@@ -39,9 +47,6 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
         .map(|it| it.member.id)
         .collect();
     plan.exchanges.retain(|member| waiting.contains(member));
-    plan.left_out.extend(left);
-    plan.left_out.sort_by_cached_key(|it| (it.kind, it.group.clone(), by_end(&it.change)));
-    operations::decide(&mut plan.groups, plan.due);
 }
 
 /// Plans the removals again that were left out only because one run makes no more.

@@ -10,8 +10,9 @@ use super::compare::{Compared, local_part};
 use super::contents::{Action, GroupPlan, LeftOutKind};
 use super::located::Located;
 use super::people::People;
+use super::tip;
 use crate::model::typos::{self, Texts, written};
-use crate::model::{Desired, GroupId, GroupName, MemberId, Mode, Observed, Origin};
+use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
 /// Everything that decides which part of a comparison stays.
 #[derive(Clone, Copy)]
@@ -22,6 +23,8 @@ pub(super) struct Narrowing<'a> {
     /// All groups that the command line allows, also those that are not compared.
     pub located: &'a BTreeMap<GroupName, Located>,
     pub people: &'a People<'a>,
+    /// The newest files, which decide what a removal waits for.
+    pub tip: Option<&'a Desired>,
     pub time: Timestamp,
 }
 
@@ -113,7 +116,12 @@ impl Narrowing<'_> {
             if members.is_none() && self.current.unreadable.contains_key(id) {
                 continue;
             }
-            for entry in group.members.iter().filter(|entry| entry.belongs_at(self.time)) {
+            let found = self.tip.map(|tip| tip::group_at(tip, name, Some(*id)));
+            let is_kept = |entry: &DesiredMember| {
+                found.is_none_or(|found| found.is_some_and(|(_, found)| tip::has(found, entry, self.time)))
+            };
+            let entries = group.members.iter().filter(|entry| entry.belongs_at(self.time) && is_kept(entry));
+            for entry in entries {
                 let text = written(&entry.person);
                 let may_mean = || members.is_none() && !self.people.knows(&entry.person) && may_leave(text);
                 match names.get(text) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::blocked::BlockedReason;
+use super::contents::Change;
 use crate::model::{
     DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
 };
@@ -156,6 +157,12 @@ impl<'a> People<'a> {
             meant.into_iter().for_each(|id| by_member.entry(id).or_default().push(entry));
         }
         (by_member, unresolved)
+    }
+
+    /// The addresses of the members of these changes who have several.
+    pub fn addresses_of<'c>(&self, changes: impl IntoIterator<Item = &'c Change>) -> BTreeMap<MemberId, Vec<Email>> {
+        let ids = changes.into_iter().map(|change| change.member.id);
+        ids.filter(|id| self.emails(*id).count() > 1).map(|id| (id, self.emails(id).cloned().collect())).collect()
     }
 
     /// After a declined invitation was sent again, two members have one address. The one who has not declined is

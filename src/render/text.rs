@@ -11,7 +11,7 @@ use super::sections::{self, Row, Section, Topic};
 use super::view::{Next, View};
 use super::words::{self, concerns, figures, labeled, labels, name, origin, subject};
 use crate::model::{Mode, last_day};
-use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing};
+use crate::plan::{Action, Change, GroupPlan, LeftOutKind, Plan, Since, Standing};
 use crate::report::{Difference, GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
 
 const INDENT: usize = 2;
@@ -430,12 +430,23 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
     }
     if !report.has_nothing_left() {
-        lines.push(match report.is_continued_by_itself() {
-            true => "The next run makes the rest.".into(),
-            false => "Resolve the problems above, then run `convoke apply` again.".into(),
-        });
+        lines.push(rest(report).into());
     }
     lines
+}
+
+/// What to do about the rest.
+fn rest(report: &Report) -> &'static str {
+    let leaves = |kind| report.left_out.iter().any(|left_out| left_out.kind == kind);
+    if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
+        "Resolve the problems above, then run `convoke apply` again."
+    } else if leaves(LeftOutKind::Waits) {
+        "Run this again for the rest, after the members have joined their other groups."
+    } else if leaves(LeftOutKind::Tip) {
+        "The newest files say otherwise about the rest."
+    } else {
+        "The next run makes the rest."
+    }
 }
 
 /// The groups that still differ although the plan's changes were made, one line for each cause.

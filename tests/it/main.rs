@@ -74,6 +74,7 @@ mod security;
 mod showing;
 mod side_doors;
 mod simulation;
+mod tip;
 mod unwritable;
 mod usage;
 mod validate;
