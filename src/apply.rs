@@ -15,7 +15,6 @@
 //! change when an answer or a reading shows it. Each request asks first whether the [`evidence`] for it is recent.
 
 mod evidence;
-mod exchange;
 mod group;
 mod ledger;
 mod limits;

@@ -9,16 +9,14 @@ mod ends;
 mod id;
 mod observed;
 mod origin;
-mod status;
 mod time;
 pub mod typos;
-mod unicode;
 
 pub use desired::{
     Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected, RosterEntry,
     Rules, Setting, Settings, Terms, Unmanaged,
 };
-pub use email::{Email, EmailError};
+pub use email::{Email, EmailError, comparable, composed, is_invisible};
 pub use ends::kept_ends;
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
@@ -26,6 +24,30 @@ pub use observed::{
     ScimGroup, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, Position, RosterUse};
-pub use status::RunStatus;
 pub use time::{Period, PeriodError, TimeError, Window, WrittenTime, first_day, last_day};
-pub use unicode::{comparable, composed, is_invisible};
+
+/// The `status` of a JSON document. If several apply, it is the first in this order. `drift` ignores guards.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// The command failed. The document has the reason.
+    Failed,
+    /// The plan is not the one that was reviewed. Nothing was changed.
+    Stale,
+    /// A guard refused the plan. Nothing was changed.
+    Refused,
+    /// Something declared cannot be applied.
+    Blocked,
+    /// Applied in part.
+    Partial,
+    /// Applied in full.
+    Applied,
+    /// There are differences.
+    Changes,
+    /// There is no difference.
+    InSync,
+    /// There was nothing to do: an edit changed nothing, or `validate` found no problem.
+    Unchanged,
+}

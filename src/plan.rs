@@ -23,8 +23,6 @@ mod people;
 mod permissions;
 mod review;
 mod saved;
-mod similar;
-mod since;
 mod standing;
 mod tip;
 mod undo;
@@ -201,7 +199,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     plan.permissions = permissions::pins(rules, &plan);
     (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
     if let Some(asked) = &asked {
-        since::label(&mut plan, asked, &people);
+        change::label(&mut plan, asked, &people);
     }
     if let Some(narrowing) = narrowing {
         plan.touched = Some(narrowing.touched(&plan.groups));
@@ -345,7 +343,7 @@ impl Plan {
         let Some(base) = &policy.base else { return self };
         self.base_changes = compare_base(base, head);
         let before = plan_read(base, current, policy, self.time);
-        since::compare(&mut self, &before);
+        change::compare(&mut self, &before);
         let mut planned = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.left_alone));
         let frees = !before.refusals.is_empty() && planned.any(|change| change.since == Some(Since::Before));
         let is_refused = |plan: &Self| !plan.refusals.is_empty();

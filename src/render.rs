@@ -5,7 +5,6 @@
 mod beside;
 pub mod edit;
 pub mod escape;
-pub mod failure;
 pub mod github;
 mod html;
 pub mod markdown;
@@ -19,6 +18,12 @@ mod words;
 
 pub use escape::{clean, shell_word};
 pub use words::summary;
+
+use serde::Serialize;
+
+use crate::cloudflare::ApiError;
+use crate::config::Problem;
+use crate::model::RunStatus;
 
 /// The formats of a result. `commands/show.rs` knows how each document is shown in each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -51,4 +56,23 @@ pub fn counted(count: u64, noun: &str) -> String {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
     }
+}
+
+/// The version of the JSON of a failure.
+pub const FAILURE_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Failed<'a> {
+    pub format_version: u32,
+    pub status: RunStatus,
+    pub exit_code: u8,
+    pub error: String,
+    /// The remedy.
+    pub help: Option<&'a str>,
+    /// The problems of the files, if they are the reason.
+    pub problems: Vec<&'a Problem>,
+    /// The failed request to the API, if there is one.
+    pub api: Option<&'a ApiError>,
+    /// The requests sent to the API; null if the command failed before it could send any.
+    pub requests: Option<u64>,
 }

@@ -14,7 +14,6 @@ mod account;
 mod answer;
 mod audit;
 mod build;
-mod chance;
 mod edit;
 mod fault;
 mod gate;
@@ -29,11 +28,10 @@ mod state;
 
 pub use account::{Account, MembershipChange, Request};
 pub use build::SeedError;
-pub use chance::{Chance, Share};
 pub use edit::{Edit, EditActor};
 pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 pub use routes::Endpoint;
-pub use rules::{FaultRule, Match};
+pub use rules::{Chance, FaultRule, Match, Share};
 pub use seed::{
     Access, Delay, Invitation, MemberOrder, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog,
     SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess, SeedUri,

@@ -168,8 +168,6 @@ impl Client {
         Ok(self.member_search().find(&BTreeSet::new(), true).await?.0)
     }
 
-    /// A search among the account's members.
-    #[must_use]
     pub fn member_search(&self) -> MemberSearch {
         MemberSearch::new(self.clone())
     }

@@ -37,7 +37,6 @@ impl ClientConfig {
     }
 }
 
-/// The length from which secrets are redacted.
 const LEAST_REDACTED: usize = 8;
 
 /// The URL that the API's paths begin with: `https`, or `http` on a loopback address.

@@ -151,7 +151,6 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Ok(pages)
     }
 
-    /// Reads the pages that are missing.
     pub(super) async fn read_rest(&self, pages: &mut Pages<T>) -> Result<(), Broken> {
         match pages.layout {
             Some(layout) => self.read_pages(pages, layout).await?,
@@ -272,7 +271,6 @@ fn contradiction<T>(why: String) -> Result<T, Broken> {
 pub(super) struct Pages<T: ListRow> {
     layout: Option<PageLayout>,
     rows: BTreeMap<T::Id, T>,
-    /// The pages that were read.
     numbers: BTreeSet<u64>,
     filled: u64,
     /// The page size that the pages reported so far.

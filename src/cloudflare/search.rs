@@ -99,7 +99,6 @@ impl MemberSearch {
         }
     }
 
-    /// Reads the pages that are still missing.
     async fn everything(&mut self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
         let listing = self.client.account_listing();
         let rows = match self.pages.take() {

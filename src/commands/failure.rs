@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError, ClientError};
 use crate::config::Problems;
 use crate::model::RunStatus;
-use crate::render::failure::{FORMAT_VERSION, Failed};
+use crate::render::{FAILURE_VERSION, Failed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -113,7 +113,7 @@ impl Failure {
     pub fn failed(&self) -> Failed<'_> {
         let problems: Vec<_> = self.problems().into_iter().flatten().collect();
         Failed {
-            format_version: FORMAT_VERSION,
+            format_version: FAILURE_VERSION,
             status: if self.exit == Exit::Stale { RunStatus::Stale } else { RunStatus::Failed },
             exit_code: self.exit.code(),
             error: if problems.is_empty() { self.to_string() } else { "the files are wrong".into() },

@@ -11,10 +11,10 @@ use super::{Exit, Failure, show};
 use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
 use crate::render;
+use crate::render::Failed;
 use crate::render::Format;
 use crate::render::counted;
 use crate::render::escape::clean_lines;
-use crate::render::failure::Failed;
 use crate::render::text::{Layout, Paint, Style};
 
 const DEFAULT_WIDTH: usize = 100;

@@ -28,7 +28,6 @@ pub struct RunRequest {
     pub only: Vec<GroupName>,
     /// The time of `--at`, else the present time.
     pub time: Timestamp,
-    /// Whether the time is that of `--at`.
     pub is_timed: bool,
     expiring_within: SignedDuration,
     pub options: PlanOptions,

@@ -7,8 +7,8 @@ use super::{Exit, Failure, Output};
 use crate::cli::{FileArgs, FormatArgs, MORE, TimeArgs};
 use crate::config;
 use crate::model::{AccountId, RunStatus};
+use crate::render::FAILURE_VERSION;
 use crate::render::Format;
-use crate::render::failure::FORMAT_VERSION;
 use crate::render::{counted, github};
 
 pub const EXAMPLES: &str = "\
@@ -43,7 +43,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     }
     match output.format() {
         Format::Json => output.json(&serde_json::json!({
-            "format_version": FORMAT_VERSION,
+            "format_version": FAILURE_VERSION,
             // Nothing was changed, and the account is unknown offline.
             "status": RunStatus::Unchanged,
             "valid": true,

@@ -216,7 +216,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads `protected` or `owners`: entries without terms.
     pub fn plain_entries(
         &mut self,
         whose: &str,

@@ -37,7 +37,6 @@ pub(super) const GROUP: [&str; 13] = [
 pub(super) struct Declared {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Option<(Origin, Settings)>,
-    /// The list of `protected` people.
     pub protected: Option<DeclaredList>,
     pub rosters: Vec<DeclaredList>,
     pub groups: Vec<DeclaredGroup>,
@@ -48,7 +47,6 @@ pub(super) struct Declared {
 /// A roster, the `owners` of a group, or the `protected` people.
 #[derive(Clone, Debug)]
 pub(super) struct DeclaredList {
-    /// Of owners, the group's.
     pub name: Arc<str>,
     pub origin: Origin,
     pub entries: Vec<Entry>,

@@ -40,7 +40,6 @@ impl Desired {
 
 impl Desired {
     /// The domains that addresses may have in a group, unless they may have any.
-    #[must_use]
     pub fn domains_of<'d>(&'d self, group: &'d DesiredGroup) -> Option<&'d Setting<Vec<String>>> {
         let domains = group.rules.email_domains.as_ref().or(self.settings.email_domains.as_ref());
         domains.filter(|domains| !domains.value.is_empty())
@@ -221,7 +220,6 @@ pub struct DesiredGroup {
     pub rules: Rules,
     /// What membership gives, if the file pins it: see [`super::Permission::is`].
     pub permissions: Option<Setting<Vec<String>>>,
-    /// One line for people.
     pub description: Option<String>,
     /// The addresses, and the names of rosters, of those who decide about the group.
     pub owners: Vec<Setting<String>>,

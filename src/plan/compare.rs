@@ -10,8 +10,7 @@ use super::Policy;
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind};
 use super::located::Located;
-use super::people::People;
-use super::similar::Similar;
+use super::people::{People, Similar};
 use super::tip;
 use crate::model::typos::{self, Texts};
 use crate::model::{

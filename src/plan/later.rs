@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::blocked::Blocked;
 use super::change::{Asked, AskedGroup, Entries, Says, times_in};
 use super::contents::{GroupPlan, PlanWarning};
-use super::people::People;
-use super::similar::Similar;
+use super::people::{People, Similar};
 use crate::model::{DesiredMember, GroupName, Member, Mode, Origin, PersonRef, Window, first_day, last_day};
 
 /// What a change does to a membership after the time of the plan.

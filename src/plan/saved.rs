@@ -121,7 +121,6 @@ impl Plan {
 impl Plan {
     /// The part of the plan that is still to be applied, for the present members of its groups and the present groups of
     /// the account. It has the digest of the plan. The guards are asked again.
-    #[must_use]
     pub fn remaining(
         &self,
         groups: &BTreeMap<GroupId, GroupSummary>,

@@ -134,7 +134,6 @@ impl Who {
     }
 }
 
-/// Everything that answers the question.
 struct Facts<'a> {
     desired: &'a Desired,
     current: &'a Observed,

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::Failed;
 use super::escape;
-use super::failure::Failed;
 use super::sections::{Row, Section, Topic, left, sections};
 use super::view::View;
 use super::words::{self, name};

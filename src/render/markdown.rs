@@ -6,9 +6,9 @@
 
 mod sheet;
 
+use super::Failed;
 use super::counted;
 use super::escape::{cell, clean_lines, code, fence, prose, shortened, with_help};
-use super::failure::Failed;
 use super::sections::{self, Row, Section, Topic};
 use super::text::report_summary;
 use super::view::{Next, Repository, View, linked, place};

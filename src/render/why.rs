@@ -38,7 +38,6 @@ pub fn text(why: &Why, layout: Layout) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Everybody in one group.
 fn people(rows: &[WhyGroup], paint: Paint, lines: &mut Vec<String>) {
     let Some(group) = rows.first() else { return };
     let count = |is_meant: fn(&&WhyGroup) -> bool| rows.iter().filter(is_meant).count() as u64;

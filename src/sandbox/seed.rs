@@ -16,9 +16,8 @@ use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 use tokio::time::Instant;
 
-use super::chance::Chance;
 use super::edit::{Edit, EditActor};
-use super::rules::FaultRule;
+use super::rules::{Chance, FaultRule};
 use crate::model::{AccountId, GroupId, MemberId};
 
 const VERSION: u64 = 1;

@@ -11,14 +11,13 @@ use super::account::{Account, Request, RequestLog};
 use super::answer::{Rejection, Reply, Success, ray};
 use super::audit::{AuditedClient, AuditedRequest};
 use super::build::{self, SeedError};
-use super::chance::Sampler;
 use super::edit::EditActor;
 use super::fault::{Effect, Fault, FaultPlan};
 use super::gate::{self, Allowance, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
 use super::routes::{self, Methods};
-use super::rules::FaultRules;
+use super::rules::{FaultRules, Sampler};
 use super::seed::Seed;
 use super::state::{State, hex};
 

@@ -114,7 +114,6 @@ impl<'d> Lists<'d> {
         &self.all[index]
     }
 
-    /// The lists of groups and rosters.
     pub fn memberships(&self) -> impl Iterator<Item = usize> + '_ {
         self.all.iter().enumerate().filter(|(_, list)| list.is_membership()).map(|(index, _)| index)
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use convoke::config::Problems;
 use convoke::model::{GroupName, Member, Observed, Origin, RunStatus, Status};
 use convoke::plan::{self, Action, Plan, Policy};
-use convoke::render::failure::{FORMAT_VERSION, Failed};
 use convoke::render::view::{Invocation, View};
+use convoke::render::{FAILURE_VERSION, Failed};
 use convoke::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
 
 use crate::account::{account, group_id, member, parsed, policy};
@@ -27,7 +27,7 @@ pub fn view() -> View<'static> {
 /// A failure because of the files.
 pub fn failed(problems: &Problems) -> Failed<'_> {
     Failed {
-        format_version: FORMAT_VERSION,
+        format_version: FAILURE_VERSION,
         status: RunStatus::Failed,
         exit_code: 65,
         error: "the files are wrong".into(),
