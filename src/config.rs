@@ -88,7 +88,7 @@ pub fn warnings(desired: &Desired, sources: &[Source], time: Timestamp) -> Vec<P
                 .help("check that the group in the account has it too; better change both"),
         )
     });
-    let ends = kept_ends(desired, time, Timestamp::MAX);
+    let ends = kept_ends(desired, |_| true, time, Timestamp::MAX);
     let ends = ends.into_iter().map(|(origin, message, help)| Problem::at(&origin, message).help(help));
     settle(unused.chain(invisible).chain(empty_groups(desired)).chain(ends).collect(), sources)
 }

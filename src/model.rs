@@ -13,8 +13,8 @@ mod time;
 pub mod typos;
 
 pub use desired::{
-    Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected, RosterEntry,
-    Rules, Setting, Settings, Terms, Unmanaged,
+    About, Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected,
+    RosterEntry, Rules, Setting, Settings, Terms, Unmanaged,
 };
 pub use email::{Email, EmailError, comparable, composed, is_invisible};
 pub use ends::kept_ends;

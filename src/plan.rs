@@ -39,7 +39,9 @@ use later::Outlook;
 use narrow::Narrowing;
 use people::People;
 
-use crate::model::{AccountId, Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser};
+use crate::model::{
+    AccountId, Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser, kept_ends,
+};
 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
@@ -63,6 +65,9 @@ pub use saved::{Freshness, SavedPlanError, SealedPlan};
 pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};
 pub use why::{UnreadableGroup, Why, WhyGroup, why, why_group};
+
+/// How far ahead a plan names the ends that a guard will keep.
+const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The inputs of a plan other than the files and the account.
 #[derive(Clone, Debug)]
@@ -183,6 +188,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     }
     let outlook = asked.as_ref().map(|asked| Outlook::of(asked, &compared.groups, &people, time)).unwrap_or_default();
     warnings.extend(outlook.warnings);
+    warnings.extend(kept_ends_soon(desired, &located, time));
     compared.blocked.extend(outlook.blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     count_blocked(&mut compared);
@@ -217,6 +223,22 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     }
     plan.recount();
     plan
+}
+
+/// The ends within [`SOON`] that a guard will not let take effect.
+fn kept_ends_soon(
+    desired: &Desired,
+    located: &BTreeMap<GroupName, Located>,
+    time: Timestamp,
+) -> impl Iterator<Item = PlanWarning> {
+    let latest = time.checked_add(SOON).unwrap_or(Timestamp::MAX);
+    let ends = kept_ends(desired, |name| located.contains_key(name), time, latest);
+    ends.into_iter().map(|(origin, message, help)| PlanWarning {
+        message,
+        help,
+        origin: Some(origin),
+        difference: None,
+    })
 }
 
 /// The whole plan of files, as far as the account was read. It only says something about a plan of a change, so nothing

@@ -87,6 +87,10 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
         requests: client.requests(),
     };
     let review = plan::review(&desired, &observed, facts, &beginnings);
+    for warning in &review.warnings {
+        let place = warning.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
+        output.warn(&clean(&format!("{place}{}; {}", warning.message, warning.help)));
+    }
     let render = |to: &mut dyn Write| write(&review, args.format, to);
     match &args.out {
         Some(path) => files::write(path, files::PRIVATE, render)?,

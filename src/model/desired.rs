@@ -225,6 +225,37 @@ pub struct DesiredGroup {
     pub owners: Vec<Setting<String>>,
 }
 
+impl DesiredGroup {
+    pub fn about(&self) -> About {
+        let owners = self.owners.iter().map(|owner| owner.value.clone()).collect();
+        About { description: self.description.clone(), owners }
+    }
+}
+
+/// What the files tell people about a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct About {
+    /// One line; null if there is none.
+    pub description: Option<String>,
+    /// The addresses and rosters of those who decide about the group.
+    pub owners: Vec<String>,
+}
+
+impl About {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The description, then the owners.
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owners = (!self.owners.is_empty()).then(|| format!("owners: {}", self.owners.join(", ")));
+        let parts: Vec<String> = self.description.iter().cloned().chain(owners).collect();
+        f.write_str(&parts.join("; "))
+    }
+}
+
 /// A `- roster:` entry of a group's own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RosterEntry {

@@ -7,16 +7,26 @@ use jiff::Timestamp;
 use super::{Desired, DesiredGroup, GroupName, Mode, Origin, PersonRef, Window};
 
 /// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave a
-/// group with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
-#[must_use]
-pub fn kept_ends(desired: &Desired, after: Timestamp, latest: Timestamp) -> Vec<(Origin, String, String)> {
+/// of these groups with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
+pub fn kept_ends(
+    desired: &Desired,
+    covers: impl Fn(&GroupName) -> bool,
+    after: Timestamp,
+    latest: Timestamp,
+) -> Vec<(Origin, String, String)> {
+    let is_soon = |end: Timestamp| after < end && end <= latest;
     let mut found = Vec::new();
     let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
-    for (name, group) in desired.groups.iter().filter(|(_, group)| group.mode != Mode::Observe) {
+    let groups = desired.groups.iter().filter(|(name, group)| group.mode != Mode::Observe && covers(name));
+    for (name, group) in groups {
+        // Most groups have no end, and the rest is costly.
+        if !group.members.iter().any(|entry| entry.until().is_some_and(is_soon)) {
+            continue;
+        }
         let people = windows(group);
         let mut ends: BTreeMap<Timestamp, Vec<&PersonRef>> = BTreeMap::new();
         for (person, windows) in &people {
-            for end in windows.iter().filter_map(|window| window.until).filter(|end| after < *end && *end <= latest) {
+            for end in windows.iter().filter_map(|window| window.until).filter(|end| is_soon(*end)) {
                 ends.entry(end).or_default().push(person);
             }
         }

@@ -18,8 +18,8 @@ use super::guards::{GroupGuards, PlanGuards, Refusal};
 use super::later::Later;
 use super::operations::Operation;
 use crate::model::{
-    AccountId, DesiredGroup, DesiredMember, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode,
-    Origin, PersonRef, RosterUse, RunStatus, Settings,
+    About, AccountId, DesiredGroup, DesiredMember, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership,
+    Mode, Origin, PersonRef, RosterUse, RunStatus, Settings,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -114,6 +114,9 @@ pub struct GroupPlan {
     /// The group's name, as declared.
     pub name: GroupName,
     pub mode: Mode,
+    /// The description and the owners.
+    #[serde(default, skip_serializing_if = "About::is_empty")]
+    pub about: About,
     /// Where the group is declared.
     pub origin: Origin,
     pub guards: GroupGuards,
@@ -360,7 +363,8 @@ impl GroupPlan {
         settings: &Settings,
         observed: &Arc<Membership>,
     ) -> Self {
-        Self::new(id, name, group.mode, &group.origin, GroupGuards::of(group, settings), observed)
+        let planned = Self::new(id, name, group.mode, &group.origin, GroupGuards::of(group, settings), observed);
+        Self { about: group.about(), ..planned }
     }
 
     pub fn new(
@@ -375,6 +379,7 @@ impl GroupPlan {
             id,
             name: name.clone(),
             mode,
+            about: About::default(),
             origin: origin.clone(),
             guards,
             fingerprint: fingerprint(observed.keys()),

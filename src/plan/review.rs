@@ -8,13 +8,14 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::beside::{BesideGroups, BesideStanding, beside_groups};
+use super::contents::PlanWarning;
 use super::digest::Digest;
 use super::located::locate_groups;
 use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::{
-    AccountId, AccountInfo, Desired, DesiredGroup, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed,
-    PersonStatus, RunStatus, Status,
+    About, AccountId, AccountInfo, Desired, DesiredGroup, Email, GroupId, GroupName, MemberId, Membership, Mode,
+    Observed, PersonStatus, RunStatus, Setting, Status,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -60,6 +61,8 @@ pub struct Review {
     pub groups: Vec<ReviewGroup>,
     /// Members of the account with access beside the groups, by standing and person.
     pub beside_groups: Vec<BesideGroups>,
+    /// Owners of groups who are not members of the account.
+    pub warnings: Vec<PlanWarning>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -98,6 +101,8 @@ pub struct ReviewGroup {
     #[serde(serialize_with = "mode_or_unmanaged")]
     #[schemars(with = "String", extend("enum" = ["exact", "additive", "observe", "unmanaged"]))]
     pub mode: Option<Mode>,
+    #[serde(flatten)]
+    pub about: About,
     /// The permission groups of the group's policies, as the list of groups shows them: `NAME`, or `NAME on RESOURCE`
     /// where they are limited to one, with the end of those that Cloudflare retires.
     pub grants: Vec<String>,
@@ -171,7 +176,21 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
         summary,
         groups,
         beside_groups,
+        warnings: unknown_owners(desired, &reviewer.people),
     }
+}
+
+fn unknown_owners(desired: &Desired, people: &People<'_>) -> Vec<PlanWarning> {
+    let owners = desired.groups.iter().flat_map(|(name, group)| group.owners.iter().map(move |owner| (name, owner)));
+    let is_unknown = |owner: &str| Email::declared(owner).is_ok_and(|email| people.with_email(&email).is_empty());
+    let unknown = owners.filter(|(_, owner)| is_unknown(&owner.value));
+    let warning = |(name, owner): (&GroupName, &Setting<String>)| PlanWarning {
+        message: format!("{}, an owner of group {:?}, is not a member of the account", owner.value, name.as_str()),
+        help: "name somebody else as owner, or correct the address".into(),
+        origin: owner.origin.clone(),
+        difference: None,
+    };
+    unknown.map(warning).collect()
 }
 
 struct Reviewer<'a> {
@@ -210,6 +229,7 @@ impl<'a> Reviewer<'a> {
             id,
             name: name.clone(),
             mode: declared.map(|group| group.mode),
+            about: declared.map(DesiredGroup::about).unwrap_or_default(),
             grants: grants.unwrap_or_default(),
             memberships,
         }

@@ -14,7 +14,8 @@ use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{
-    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef, RunStatus,
+    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef,
+    RunStatus,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -61,6 +62,8 @@ pub struct WhyGroup {
     /// Null if the account does not have the group.
     pub id: Option<GroupId>,
     pub mode: Option<Mode>,
+    #[serde(flatten)]
+    pub about: About,
     pub present: bool,
     #[serde(skip)]
     pub standing: Standing,
@@ -258,6 +261,7 @@ impl<'a> Facts<'a> {
             person: None,
             id,
             mode,
+            about: group.map(DesiredGroup::about).unwrap_or_default(),
             present,
             standing,
             held,

@@ -16,8 +16,8 @@ pub(super) fn organization(name: &str) -> String {
 }
 
 /// A row of the table: without a group, the columns are those of a membership.
-pub(super) fn row(person: &BesideGroups) -> [String; 15] {
-    let mut row: [String; 15] = Default::default();
+pub(super) fn row(person: &BesideGroups) -> [String; 17] {
+    let mut row: [String; 17] = Default::default();
     let [_, _, _, grants, address, member_id, status, two_factor, state, ..] = &mut row;
     *grants = person.grants.join("; ");
     *address = person.person.to_string();

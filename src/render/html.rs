@@ -146,6 +146,8 @@ fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::
                 None => "This group is declared, and the account does not have it.",
             }
         }
+        @if let Some(description) = &group.about.description { p.about { (clean(description)) } }
+        @if !group.about.owners.is_empty() { p.owners { "Owners: " b { (clean(&group.about.owners.join(", "))) } } }
         @if !group.grants.is_empty() {
             p.grants { "Grants: " @for (place, grant) in group.grants.iter().enumerate() {
                 @if place > 0 { ", " } b { (clean(grant)) }

@@ -184,6 +184,7 @@ fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>)
     let rows = changed.map(|group| {
         let name = cell(group.name.as_str());
         let name = repository.map_or_else(|| name.clone(), |repository| linked(&name, &group.origin, repository));
+        let about = if group.about.is_empty() { String::new() } else { format!(" {}", cell(&group.about.to_string())) };
         let cells = labels.iter().map(|label| {
             let (adds, removes) = figures(labeled(&group.changes, *label));
             match labeled(&group.held, *label).count() {
@@ -193,7 +194,7 @@ fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>)
             }
         });
         let (present, left) = (group.observed.len(), group.members_left());
-        format!("| {name} |{} {present} → {left} |", cells.collect::<String>())
+        format!("| {name}{about} |{} {present} → {left} |", cells.collect::<String>())
     });
     let head = match labels.len() {
         1 => "| Group | Change | Members |\n| --- | --- | --- |\n",

@@ -14,7 +14,7 @@ use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 pub use super::html::html;
 
 /// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "group",
     "group_id",
     "mode",
@@ -29,6 +29,8 @@ const COLUMNS: [&str; 15] = [
     "reason",
     "from",
     "until",
+    "description",
+    "owners",
     "member_since",
 ];
 
@@ -45,12 +47,12 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
         if group.memberships.is_empty() {
             // A group without members is evidence too: nobody has what it grants.
-            let mut row: [String; 15] = Default::default();
+            let mut row: [String; 17] = Default::default();
             let head = [group.name.as_str().into(), id_text(group), mode_name(group).into(), group.grants.join("; ")];
-            for (cell, text) in row.iter_mut().zip(head) {
-                *cell = spreadsheet(&text);
-            }
-            table.write_record(row)?;
+            row.iter_mut().zip(head).for_each(|(cell, text)| *cell = text);
+            let [.., description, owners, _] = &mut row;
+            (*description, *owners) = about(group);
+            table.write_record(row.map(|text| spreadsheet(&text)))?;
         }
     }
     for person in &review.beside_groups {
@@ -59,7 +61,12 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     table.flush()
 }
 
-fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 15] {
+fn about(group: &ReviewGroup) -> (String, String) {
+    (group.about.description.clone().unwrap_or_default(), group.about.owners.join("; "))
+}
+
+fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 17] {
+    let (description, owners) = about(group);
     let each = |of: fn(&Claim) -> Option<String>| {
         let texts: Vec<String> = membership.declared.iter().filter_map(of).collect();
         texts.join("; ")
@@ -82,6 +89,8 @@ fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 15] {
         each(|entry| entry.reason.as_deref().map(Into::into)),
         each(|entry| entry.window.from.map(first_day)),
         each(|entry| entry.window.until.map(last_day)),
+        description,
+        owners,
         membership.began.map(|began| began.to_string()).unwrap_or_default(),
     ]
 }
@@ -187,6 +196,9 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         let count = counted(group.memberships.len() as u64, "membership");
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
         writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), mode_name(group))?;
+        if !group.about.is_empty() {
+            writeln!(to, "  {}", clean(&group.about.to_string()))?;
+        }
         if !group.grants.is_empty() {
             writeln!(to, "  grants: {}", clean(&group.grants.join(", ")))?;
         }
@@ -216,6 +228,9 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     for group in &review.groups {
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
         writeln!(to, "\n### {}\n\n{}, {}", code(group.name.as_str()), mode_name(group), code(&id))?;
+        if !group.about.is_empty() {
+            writeln!(to, "\n{}", code(&group.about.to_string()))?;
+        }
         if !group.grants.is_empty() {
             let grants: Vec<String> = group.grants.iter().map(|grant| code(grant)).collect();
             writeln!(to, "\nGrants: {}", grants.join(", "))?;

@@ -278,11 +278,14 @@ fn remedies(person: &PersonRef, former: &Former<'_>) -> String {
     let remove = format!("`convoke revoke {} --everywhere`", escape::shell_word(&person.to_string()));
     match former.get(person).map_or(&[][..], Vec::as_slice) {
         [] => format!("invite the person; or correct the address in the files; or remove it with {remove}"),
-        found => format!(
-            "the address may have changed: use {} in the files; else invite the person, or remove the address with \
-             {remove}",
-            found.join(" or ")
-        ),
+        found => {
+            let old = escape::shell_word(&person.to_string());
+            let renames = found.iter().map(|new| format!("`convoke rename {old} {}`", escape::shell_word(new)));
+            let renames = renames.collect::<Vec<_>>().join(" or ");
+            format!(
+                "the address may have changed: {renames}; else invite the person, or remove the address with {remove}"
+            )
+        }
     }
 }
 

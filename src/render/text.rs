@@ -275,6 +275,9 @@ impl Terminal {
         };
         let note = self.paint.paint(Style::Dim, &format!("({members}{mode})"));
         self.line(&format!("{title} {note}"));
+        if !group.about.is_empty() {
+            self.line(&self.paint.paint(Style::Dim, &format!("  {}", clean(&group.about.to_string()))));
+        }
     }
 
     /// The changes of a group in columns. What does not fit continues on the next line, between two facts.

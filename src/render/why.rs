@@ -59,15 +59,17 @@ fn people(rows: &[WhyGroup], paint: Paint, lines: &mut Vec<String>) {
 fn membership(row: &WhyGroup, (title, note): &(String, String), paint: Paint, lines: &mut Vec<String>) {
     let (word, style) = word(row);
     lines.push(format!("{}{note}: {}", paint.paint(Style::Title, title), paint.paint(style, &clean(&word))));
-    lines.extend(gives(row).into_iter().filter(|_| row.person.is_none()));
+    lines.extend(gives(row).filter(|_| row.person.is_none()));
     lines.extend(row.claims.iter().map(|claim| format!("  {}", self::claim(claim))));
     if row.claims.is_empty() && row.mode.is_some() {
         lines.push("  no entry names this person".into());
     }
 }
 
-fn gives(group: &WhyGroup) -> Option<String> {
-    (!group.grants.is_empty()).then(|| format!("  gives: {}", clean(&group.grants.join(", "))))
+fn gives(group: &WhyGroup) -> impl Iterator<Item = String> {
+    let about = (!group.about.is_empty()).then(|| format!("  {}", clean(&group.about.to_string())));
+    let gives = (!group.grants.is_empty()).then(|| format!("  gives: {}", clean(&group.grants.join(", "))));
+    about.into_iter().chain(gives)
 }
 
 fn mode(group: &WhyGroup) -> String {

@@ -229,9 +229,10 @@ fn json_plan_has_the_text_plan_content() {
             "column": 35
           }
         },
+        "declared": 2,
         "protected": []
       },
-      "checksum": "e5b103f1d44b2c2ebcbb1f0f0fb933dc790e972da9eec3a750e73be1852c50e2"
+      "checksum": "80dbff2b40915b2fcb05e4f7217db6d4ec8eb07d2b3c29e439b384852a5b893b"
     }
     "#);
 }
@@ -370,4 +371,26 @@ fn other_spellings_of_an_address_or_name_are_typos() {
     let reasons: Vec<&str> = plan["blocked"].as_array().unwrap().iter().filter_map(|b| b["message"].as_str()).collect();
     assert_eq!(reasons.len(), 3);
     assert!(reasons.iter().all(|reason| reason.contains("did you mean ")), "{reasons:#?}");
+}
+
+#[test]
+fn ends_that_a_guard_will_keep_are_named_for_ninety_days() {
+    let text = "version: 1\ngroups:\n  Pair:\n    min_members: 2\n    members:\n      - ann@example.com\n      - email: bob@example.com\n        until: 2027-01-31\n";
+    let world = given(Seed::default().group("Pair", ["ann@example.com", "bob@example.com"])).file("convoke.yaml", text);
+    let kept = "bob@example.com will stay in group \"Pair\" after 2027-02-01T00:00:00Z: 1 would be left, and `min_members` is 2";
+    for format in ["text", "markdown", "json", "github"] {
+        let outcome = world.run(&format!("plan --at 2026-12-01 --format {format}")).exits(0);
+        let said = format!("{}{}", outcome.stdout, outcome.stderr).replace("\\\"", "\"").replace('`', "");
+        assert!(said.contains("bob@example.com") && said.contains("after 2027-02-01T00:00:00Z"), "{outcome}");
+    }
+    world.run("plan --at 2026-12-01").exits(0).says(kept);
+    assert!(!world.run("plan --at 2026-10-01").exits(0).stdout.contains("will stay"));
+}
+
+#[test]
+fn person_with_another_address_is_offered_as_a_rename() {
+    let seed = Seed::default().group("Ops", ["ann@example.com", "o'neil@new.example"]);
+    let world = given(seed).groups(&[("Ops", &["ann@example.com", "o'neil@old.example"])]);
+    let outcome = world.run("plan").exits(3);
+    outcome.says("convoke rename 'o'\\''neil@old.example' 'o'\\''neil@new.example'");
 }

@@ -211,3 +211,40 @@ fn a_browser_shows_the_page() {
     assert_eq!(document.matches("<section").count(), 3, "a matrix and two groups: {document}");
     assert!(document.contains("<td class=\"word state\">expired</td>"), "{document}");
 }
+
+#[test]
+fn description_and_owners_are_shown_where_somebody_decides() {
+    let seed = Seed::default().person("ann@example.com").group("Break Glass", ["root@example.com", "old@example.com"]);
+    let text = "\
+version: 1
+rosters:
+  sre: [root@example.com]
+groups:
+  Break Glass:
+    description: For | incidents
+    owners: [ann@example.com, sre, gone@example.com]
+    members: [root@example.com]
+";
+    let world = given(seed).file("convoke.yaml", text);
+    let about = "For | incidents; owners: ann@example.com, sre, gone@example.com";
+    world.run("validate").exits(0);
+    let review = world.run("review").exits(0).says(about);
+    review.warns("convoke.yaml:7: gone@example.com, an owner of group \"Break Glass\", is not a member of the account");
+    world.run("review --format markdown").exits(0).says(about);
+    let csv = world.run("review --format csv").exits(0).stdout;
+    assert!(csv.lines().next().unwrap().ends_with("until,description,owners,member_since"), "{csv}");
+    assert!(csv.contains(",For | incidents,ann@example.com; sre; gone@example.com,\n"), "{csv}");
+    let html = world.run("review --format html").exits(0).stdout;
+    assert!(html.contains("For | incidents</p>") && html.contains("Owners: <b>ann@example.com, sre, "), "{html}");
+    let json = world.run("review --format json").exits(0).json();
+    assert_eq!(
+        (&json["groups"][0]["description"], &json["groups"][0]["owners"][1]),
+        (&"For | incidents".into(), &"sre".into())
+    );
+    assert_eq!(json["warnings"].as_array().map(Vec::len), Some(1));
+    world.run("drift").exits(2).says(about);
+    world.run("why root@example.com").exits(0).says(about);
+    world.run_with(&["why", "--group", "Break Glass"]).exits(0).says(about);
+    world.run("plan --format markdown").exits(0).says("`Break Glass` `For \\| incidents; owners: ");
+    assert_eq!(world.run("plan --format json").exits(0).json()["groups"][0]["about"]["owners"][0], "ann@example.com");
+}

@@ -237,7 +237,7 @@ fn blocked_entries_are_a_warning() {
     > **Blocked.** Declared, but cannot be applied.
     >
     > - `groups.yaml:5` in `Developer`: the account has no group with this name; did you mean "Developers"?
-    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`? Help: the address may have changed: use `alice@example.com` in the files; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`? Help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
     >
     > **Held.** Removals that wait until the blocked entries are resolved.
     >

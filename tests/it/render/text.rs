@@ -153,7 +153,7 @@ fn refused_and_blocked_plans_show_remedies() {
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
-        help: the address may have changed: use alice@example.com in the files; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     2 blocked
@@ -258,7 +258,7 @@ fn drift_text_speaks_of_drift() {
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
-        help: the address may have changed: use alice@example.com in the files; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Drift: 0 missing, 1 unexpected, 0 expired in 1 of 1 group
     2 blocked
