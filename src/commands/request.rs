@@ -131,21 +131,22 @@ impl RunRequest {
         words.extend(self.files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
         words.extend(self.only.iter().flat_map(|group| flag("--only", group.as_str())));
         words.extend(base.iter().flat_map(|path| flag("--base", &path.to_string_lossy())));
-        words.extend(self.tip_flags());
         let switches = [("--only-changed", only_changed), ("--due", due), ("--accept-self", accept_self)];
         words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
         // Not --at: what was tried for another time must not be applied for it.
         words.extend(connection_flags(&self.connection));
-        Invocation { words: words.join(" "), saved: None, files: file_flags(&self.files) }
+        Invocation { words: words.join(" "), saved: None, files: file_flags(&self.files), applying: self.tip_flags() }
     }
 
-    fn tip_flags(&self) -> impl Iterator<Item = String> {
-        self.tip.iter().flat_map(|path| flag("--tip", &path.to_string_lossy()))
+    fn tip_flags(&self) -> String {
+        let flags = self.tip.iter().flat_map(|path| flag("--tip", &path.to_string_lossy()));
+        flags.map(|word| format!(" {word}")).collect()
     }
 
     pub fn apply_saved_command(&self, path: &Path) -> Invocation {
         let mut command = apply_saved(path);
-        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter().chain(self.tip_flags());
+        command.applying = self.tip_flags();
+        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter();
         command.words +=
             &words.chain(connection_flags(&self.connection)).map(|word| format!(" {word}")).collect::<String>();
         command
@@ -252,7 +253,12 @@ pub fn apply_saved(path: &Path) -> Invocation {
     // A name that looks like a flag is not accepted as an argument.
     let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
     let path = shell_word(&path);
-    Invocation { words: format!("convoke apply {path}"), saved: Some(path), files: String::new() }
+    Invocation {
+        words: format!("convoke apply {path}"),
+        saved: Some(path),
+        files: String::new(),
+        applying: String::new(),
+    }
 }
 
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {

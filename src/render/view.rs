@@ -23,16 +23,18 @@ pub struct Invocation {
     pub saved: Option<String>,
     /// The flags that name the files, for another command about them. With a space in front, or empty.
     pub files: String,
+    /// The flags that only `apply` has, with a space in front, or empty.
+    pub applying: String,
 }
 
 impl Invocation {
     /// The command that applies exactly the plan with this digest.
     pub fn exactly(&self, digest: Digest) -> String {
-        if self.saved.is_some() {
-            escape::clean(&self.words)
-        } else {
-            format!("{} --expect {digest}", escape::clean(&self.words))
-        }
+        if self.saved.is_some() { self.command() } else { format!("{} --expect {digest}", self.command()) }
+    }
+
+    fn command(&self) -> String {
+        escape::clean(&format!("{}{}", self.words, self.applying))
     }
 
     /// The remedy for a stale plan: the same command makes the next one.
@@ -46,7 +48,7 @@ impl Invocation {
 
     /// The command that lifts the limits for exactly this plan.
     pub fn accepting(&self, digest: Digest) -> String {
-        format!("{} --accept {digest}", escape::clean(&self.words))
+        format!("{} --accept {digest}", self.command())
     }
 }
 

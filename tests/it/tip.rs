@@ -52,7 +52,7 @@ fn an_old_job_cannot_take_back_a_newer_change() {
     Digest: 64b03a89ee253e7d1eaa04d5e2e759b7334137d93e85cfb20e8751c174af4eda
 
     Stale: the newest files leave nothing of it to make
-    Nothing was changed. Make a new plan and review it: `convoke plan -f v1.yaml`
+    Nothing was changed. Make a new plan and review it: `convoke plan -f v1.yaml --base v0.yaml --only-changed`
     ");
     assert!(world.writes().is_empty());
     // The digest is compared first.

@@ -286,7 +286,8 @@ fn gitlab_job_that_is_run_again_keeps_newer_changes() {
     setting.origin.commit(&[("groups/admins.yaml", ADMINS)]);
     setting.world.account().remove("Admins", "carol@example.com");
     let ended = setting.job("apply", &old, &merge, &[]);
-    assert!(ended.code != 0 && ended.log.contains("main has changed the groups since"), "{}", ended.log);
+    assert_eq!(ended.code, 4, "{}", ended.log);
+    assert!(setting.notes()[1].contains("`carol@example.com` is not added"), "{}", setting.notes()[1]);
     assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
 }
 

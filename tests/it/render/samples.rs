@@ -16,8 +16,12 @@ pub const HOSTILE: &str =
     "\u{1b}[31m</code></summary>|`**```\r\n::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u{202e}<!-- {}\"";
 
 /// The command that applies the samples.
-static APPLY: LazyLock<Invocation> =
-    LazyLock::new(|| Invocation { words: "convoke apply -f groups".into(), saved: None, files: " -f groups".into() });
+static APPLY: LazyLock<Invocation> = LazyLock::new(|| Invocation {
+    words: "convoke apply -f groups".into(),
+    saved: None,
+    files: " -f groups".into(),
+    applying: String::new(),
+});
 
 /// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
