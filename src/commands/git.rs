@@ -96,6 +96,31 @@ impl Checkout {
     }
 }
 
+/// The commit that is checked out where the files lie, and those of the files that differ from it. Nothing if they are in
+/// no repository, or if git cannot read it.
+pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<String>)> {
+    let checkout = Checkout::of(files).ok()?;
+    let commit = checkout.commit("HEAD").ok()?;
+    let there = match checkout.read(&commit).ok()? {
+        Snapshot::Files(sources) => sources,
+        Snapshot::Absent | Snapshot::Unreadable(_) => Vec::new(),
+    };
+    // The paths here and there begin at different folders, and there with the commit.
+    let key = |source: &Source| {
+        let name = source.path.rsplit(['/', '\\', ':']).next().map(str::to_owned);
+        (name, source.bytes.clone())
+    };
+    let named = |from: &[Source], without: &[Source]| {
+        let without: BTreeSet<_> = without.iter().map(key).collect();
+        let names = from.iter().filter(|source| !without.contains(&key(source)));
+        names.map(|source| source.path.to_string()).collect::<Vec<String>>()
+    };
+    let changed = named(read, &there);
+    // A file of the commit that is gone has no changed counterpart.
+    let differing = if changed.is_empty() { named(&there, read) } else { changed };
+    Some((commit, differing))
+}
+
 /// The root of the repository of a file or folder, and its path there.
 fn locate(path: &Path) -> Result<(PathBuf, PathBuf), Failure> {
     let own = if path.is_dir() { find(path)? } else { Err(String::new()) };

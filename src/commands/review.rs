@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::request::RunRequest;
-use super::{Exit, Failure, Output, environment, files, session};
+use super::{Exit, Failure, Output, environment, files, git, session};
 use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
@@ -62,6 +62,10 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     request.check_output("--out", args.out.as_deref())?;
     let (desired, sources) = config::load_with_sources(&request.files.paths()?)?;
     let files_digest = digest(&sources);
+    // What is in the clone counts: CI may have checked out another commit than the one that it reports.
+    let committed = git::committed(&request.files.paths()?, &sources);
+    let (commit, uncommitted) =
+        committed.map_or_else(|| (environment::commit(), Vec::new()), |(commit, rest)| (Some(commit), rest));
     drop(sources);
     let account_id = request.account(&desired)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
@@ -81,7 +85,8 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let facts = ReviewFacts {
         account_id: connection.account_id,
         time: whole_second(request.time),
-        commit: environment::commit(),
+        commit,
+        uncommitted,
         files_digest,
         account: client.account_info().await?,
         requests: client.requests(),

@@ -28,8 +28,9 @@ pub type Beginnings = BTreeMap<(GroupId, MemberId), Timestamp>;
 pub struct ReviewFacts {
     pub account_id: AccountId,
     pub time: Timestamp,
-    /// The commit of the files, if CI reports it.
+    /// The commit of the files, as git or CI report it.
     pub commit: Option<String>,
+    pub uncommitted: Vec<String>,
     pub files_digest: Digest,
     pub requests: u64,
     pub account: AccountInfo,
@@ -50,8 +51,10 @@ pub struct Review {
     pub organization: Option<String>,
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
-    /// The commit of the files; null if CI does not report it.
+    /// The commit of the files; null outside a Git repository, if CI does not report it either.
     pub commit: Option<String>,
+    /// The files that differ from the commit.
+    pub uncommitted: Vec<String>,
     /// SHA-256 over the paths and the bytes of the files.
     pub files_digest: Digest,
     /// The number of requests of the review.
@@ -110,6 +113,14 @@ pub struct ReviewGroup {
     pub memberships: Vec<ReviewMembership>,
 }
 
+impl ReviewGroup {
+    /// The numbers of members, and of declared people who are missing.
+    pub fn figures(&self) -> (u64, u64) {
+        let missing = self.memberships.iter().filter(|it| it.standing == Standing::Missing).count();
+        ((self.memberships.len() - missing) as u64, missing as u64)
+    }
+}
+
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReviewMembership {
     /// The address, or the id if there is none.
@@ -160,7 +171,7 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
     summary.direct = count(BesideStanding::Direct);
     summary.in_no_file = count(BesideStanding::InNoFile);
     summary.invited = count(BesideStanding::Invited);
-    let ReviewFacts { account_id, time, commit, files_digest, requests, account } = facts;
+    let ReviewFacts { account_id, time, commit, uncommitted, files_digest, requests, account } = facts;
     let AccountInfo { name: account_name, organization } = account;
     let status = if groups.iter().all(in_sync) { RunStatus::InSync } else { RunStatus::Changes };
     Review {
@@ -171,6 +182,7 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
         organization,
         time,
         commit,
+        uncommitted,
         files_digest,
         requests,
         summary,

@@ -77,7 +77,7 @@ pub(super) fn html(review: &Review) -> Option<Markup> {
                     tbody {
                         @for person in &review.beside_groups {
                             tr {
-                                td { (clean(&person.person)) br; small { (person.member_id) } }
+                                td.person { (clean(&person.person)) br; small { (person.member_id) } }
                                 td.word { @if let Some(status) = person.status { (status) } }
                                 td.off[person.two_factor == Some(false)] { (on_or_off(person)) }
                                 td.word { (person.standing.name()) }

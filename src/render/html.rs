@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::escape::clean;
-use super::review::{figures, head, mode_name, place, terms, two_factor};
+use super::review::{figures, head, members, mode_name, place, terms, two_factor};
 use crate::plan::{Review, ReviewGroup, ReviewMembership, Standing};
 
 /// A matrix with more people or groups is not readable on a page.
@@ -35,11 +35,12 @@ pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     if let Some(matrix) = matrix(review) {
         to.write_all(matrix.into_string().as_bytes())?;
     }
+    let dated = review.groups.iter().flat_map(|group| &group.memberships).any(|membership| membership.began.is_some());
     for (number, group) in review.groups.iter().enumerate() {
-        section_start(number, group, to)?;
+        section_start(number, group, dated, to)?;
         // One row at a time, because a group can have a hundred thousand members.
         for membership in &group.memberships {
-            to.write_all(row(membership).into_string().as_bytes())?;
+            to.write_all(row(membership, dated).into_string().as_bytes())?;
         }
         to.write_all(if group.memberships.is_empty() { b"</section>" } else { b"</tbody></table></section>" })?;
     }
@@ -71,7 +72,7 @@ fn overview(review: &Review) -> Markup {
                 h2 { "Groups" }
                 ol {
                     @for (number, group) in review.groups.iter().enumerate() {
-                        li { a href={ "#g" (number) } { (clean(group.name.as_str())) } " " small { (group.memberships.len()) } }
+                        li { a href={ "#g" (number) } { (clean(group.name.as_str())) } " " small { (members(group)) } }
                     }
                 }
             }
@@ -136,10 +137,10 @@ const fn mark(state: Standing) -> &'static str {
     }
 }
 
-fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::Result<()> {
+fn section_start(number: usize, group: &ReviewGroup, dated: bool, to: &mut dyn Write) -> io::Result<()> {
     let start = markup! {
         (PreEscaped(format!("<section id=\"g{number}\">")))
-        h2 { (clean(group.name.as_str())) " " small { (mode_name(group)) } }
+        h2 { (clean(group.name.as_str())) " " small { (mode_name(group)) ", " (members(group)) } }
         p.id {
             @match group.id {
                 Some(id) => (id),
@@ -156,31 +157,37 @@ fn section_start(number: usize, group: &ReviewGroup, to: &mut dyn Write) -> io::
         @if group.memberships.is_empty() {
             p { "No members." }
         } @else {
-            (PreEscaped("<table><thead><tr>"))
-            @for column in ["person", "status", "two-factor", "state", "declared at", "terms", "member since", "keep?", "sign"] {
-                th { (column) }
-            }
+            (PreEscaped("<table><thead>"))
+            // Printed at the head of every page of the group.
+            tr.again { th colspan=(if dated { 9 } else { 8 }) { (clean(group.name.as_str())) } }
+            (PreEscaped("<tr>"))
+            @for column in ["person", "status", "two-factor", "state", "declared at", "terms"] { th { (column) } }
+            @if dated { th { "member since" } }
+            @for column in ["keep?", "sign"] { th { (column) } }
             (PreEscaped("</tr></thead><tbody>"))
         }
     };
     to.write_all(start.into_string().as_bytes())
 }
 
-fn row(membership: &ReviewMembership) -> Markup {
+/// An address that is longer than this is broken, because the page would be too narrow for the rest.
+const LONGEST: usize = 48;
+
+fn row(membership: &ReviewMembership, dated: bool) -> Markup {
     markup! {
         tr class=(membership.standing.name()) {
-            td {
+            td.person[membership.person.chars().count() <= LONGEST] {
                 (clean(&membership.person))
                 @if let Some(id) = membership.member_id { br; small { (id) } }
             }
             td.word { @if let Some(status) = membership.status { (status) } }
             td.off[membership.two_factor == Some(false)] { (two_factor(membership)) }
             td.word.state { (membership.standing.name()) }
-            td { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
+            td.at { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
             td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
                 @if number > 0 { br; } (clean(&text))
             } }
-            td { @if let Some(began) = membership.began { (began) } }
+            @if dated { td { @if let Some(began) = membership.began { (began) } } }
             td.box {}
             td.box {}
         }

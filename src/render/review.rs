@@ -102,6 +102,13 @@ pub(super) const fn mode_name(group: &ReviewGroup) -> &'static str {
     }
 }
 
+/// The number of members, and of missing people apart.
+pub(super) fn members(group: &ReviewGroup) -> String {
+    let (present, missing) = group.figures();
+    let missing = if missing > 0 { format!(", {missing} missing") } else { String::new() };
+    counted(present, "member") + &missing
+}
+
 fn id_text(group: &ReviewGroup) -> String {
     group.id.map(|id| id.to_string()).unwrap_or_default()
 }
@@ -144,6 +151,8 @@ pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
     let mut head = vec![("Account", account), ("Time", review.time.to_string())];
     head.extend(review.organization.as_ref().map(|name| ("Note", beside::organization(name))));
     head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
+    let modified = format!("{} (not as in the commit)", review.uncommitted.join(", "));
+    head.extend((!review.uncommitted.is_empty()).then_some(("Modified", modified)));
     head.push(("Files", format!("SHA-256 {}", review.files_digest)));
     head.push(("Requests", review.requests.to_string()));
     head
@@ -190,10 +199,10 @@ fn remarks(membership: &ReviewMembership) -> Vec<String> {
 
 pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     for (label, value) in head(review) {
-        writeln!(to, "{:<10}{}", format!("{label}:"), clean(&value))?;
+        writeln!(to, "{:<9} {}", format!("{label}:"), clean(&value))?;
     }
     for group in &review.groups {
-        let count = counted(group.memberships.len() as u64, "membership");
+        let count = members(group);
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
         writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), mode_name(group))?;
         if !group.about.is_empty() {
@@ -227,7 +236,8 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     }
     for group in &review.groups {
         let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
-        writeln!(to, "\n### {}\n\n{}, {}", code(group.name.as_str()), mode_name(group), code(&id))?;
+        let (name, count) = (code(group.name.as_str()), members(group));
+        writeln!(to, "\n### {name}\n\n{}, {count}, {}", mode_name(group), code(&id))?;
         if !group.about.is_empty() {
             writeln!(to, "\n{}", code(&group.about.to_string()))?;
         }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use convoke::model::{AccountInfo, RunStatus, Status};
+use convoke::plan::{self, Beginnings, Digest, ReviewFacts, Standing};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
+use crate::account::{AccountBuilder, member, parsed, policy};
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, repository};
 
@@ -83,6 +86,68 @@ fn the_head_names_account_time_commit_and_files() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn head_names_the_commit_of_any_clone_and_what_differs_from_it() {
+    let world = account();
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        let mut command = std::process::Command::new("git");
+        let output = command.arg("-C").arg(world.path(".")).args(identity).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "convoke.yaml"]);
+    git(&["commit", "-qm", "groups"]);
+    let json = world.run("review --format json").exits(0).json();
+    assert_eq!((&json["commit"], &json["uncommitted"]), (&git(&["rev-parse", "HEAD"]).into(), &serde_json::json!([])));
+    world.write("convoke.yaml", format!("{FILES}# more\n"));
+    let json = world.run("review --format json").exits(0).json();
+    assert_eq!(json["uncommitted"], serde_json::json!(["convoke.yaml"]));
+    world.run("review").exits(0).says("Modified: convoke.yaml (not as in the commit)");
+}
+
+#[test]
+fn groups_show_description_owners_and_present_members() {
+    let about = "    description: Break glass\n    owners: [alice@example.com, sre]\n    members:\n      - roster";
+    let world = account();
+    world.write("convoke.yaml", FILES.replace("    members:\n      - roster", about));
+    let text = world.run("review").exits(0).says("Break glass").says("alice@example.com, sre");
+    text.says("): 3 members, 1 missing");
+    let html = world.run("review --format html").exits(0).stdout;
+    for part in ["3 members, 1 missing", "Break glass", "<td class=\"person\">alice@example.com", "class=\"again\""] {
+        assert!(html.contains(part), "{part}");
+    }
+    let rows = rows(&world, "");
+    assert_eq!(
+        (rows[0]["description"].as_str(), rows[0]["owners"].as_str()),
+        ("Break glass", "alice@example.com; sre")
+    );
+}
+
+#[test]
+fn shared_address_is_declared_for_the_member_in_the_group() {
+    let sharing = [0, 1].map(|number| member(number, Some("alice@example.com"), Status::Accepted));
+    let [first, second] = sharing;
+    let current = AccountBuilder::default().group_of("Admins", [first]).group_of("Other", [second]).observed;
+    let file = "version: 1\ngroups:\n  Admins: { members: [alice@example.com] }\n";
+    let desired = parsed(&[("groups.yaml", file)]);
+    let time = "2026-12-01T00:00:00Z".parse().unwrap();
+    let facts = ReviewFacts {
+        account_id: policy().account_id,
+        time,
+        commit: None,
+        uncommitted: Vec::new(),
+        files_digest: Digest::of(b""),
+        requests: 0,
+        account: AccountInfo::default(),
+    };
+    let review = plan::review(&desired, &current, facts, &Beginnings::new());
+    assert_eq!(review.status, RunStatus::InSync);
+    let rows: Vec<Standing> = review.groups[0].memberships.iter().map(|row| row.standing).collect();
+    assert_eq!(rows, [Standing::Declared]);
 }
 
 #[test]
