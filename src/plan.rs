@@ -187,8 +187,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         compared.leave_out_undated(desired, time);
     }
     let outlook = asked.as_ref().map(|asked| Outlook::of(asked, &compared.groups, &people, time)).unwrap_or_default();
-    warnings.extend(outlook.warnings);
-    warnings.extend(kept_ends_soon(desired, &located, time));
+    warnings.extend(outlook.warnings.into_iter().chain(kept_ends_soon(desired, &located, time)));
     compared.blocked.extend(outlook.blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     count_blocked(&mut compared);
@@ -213,16 +212,28 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         // Only the pins of groups in the plan are asked.
         located.retain(|name, _| narrowing.asked.concerns(name));
     }
-    guards::check_operations(&mut plan, &people);
-    guards::check_account(&mut plan, rules, current, &located);
-    if !policy.accept_self {
-        guards::check_token_user(&mut plan, current, &people);
+    judge(&mut plan, rules, current, &people, &located, policy.accept_self);
+    plan
+}
+
+/// Asks the guards. With `--due`, what they refuse is left out.
+fn judge(
+    plan: &mut Plan,
+    rules: &Desired,
+    current: &Observed,
+    people: &People<'_>,
+    located: &BTreeMap<GroupName, Located>,
+    accept_self: bool,
+) {
+    guards::check_operations(plan, people);
+    guards::check_account(plan, rules, current, located);
+    if !accept_self {
+        guards::check_token_user(plan, current, people);
     }
     if plan.due {
-        due::leave_out_refused(&mut plan);
+        due::leave_out_refused(plan);
     }
     plan.recount();
-    plan
 }
 
 /// The ends within [`SOON`] that a guard will not let take effect.
@@ -244,7 +255,7 @@ fn kept_ends_soon(
 /// The whole plan of files, as far as the account was read. It only says something about a plan of a change, so nothing
 /// more is read for it.
 fn plan_read(files: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
-    let whole = Policy { base: None, only_changed: false, accept_self: true, ..policy.clone() };
+    let whole = Policy { base: None, tip: None, only_changed: false, accept_self: true, ..policy.clone() };
     if !policy.only_changed {
         return plan(files, current, &whole, time);
     }

@@ -199,12 +199,8 @@ impl<'a> Ledger<'a> {
         let mut outcomes = Outcomes::default();
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
-            let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
-            let in_neither = if self.left_first.contains(&change.member.id) {
-                format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor "))
-            } else {
-                String::new()
-            };
+            let left_first = self.left_first.contains(&change.member.id);
+            let in_neither = if left_first { in_neither(plan, change) } else { String::new() };
             let unmade = |reason: String| UnmadeChange {
                 action: change.action,
                 member: change.member.clone(),
@@ -257,6 +253,11 @@ impl<'a> Ledger<'a> {
         }
         outcomes
     }
+}
+
+fn in_neither(plan: &GroupPlan, change: &Change) -> String {
+    let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
+    format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor "))
 }
 
 /// Whether a change's effect is present, if the member is in the group or not.
