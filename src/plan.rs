@@ -231,6 +231,7 @@ fn judge(
         guards::check_token_user(plan, current, people);
     }
     if plan.due {
+        due::block_renamed(plan, &current.groups);
         due::leave_out_refused(plan);
     }
     plan.recount();

@@ -65,6 +65,8 @@ pub enum BlockedReason {
         /// The group that has the declared name now.
         namesake: Option<GroupId>,
     },
+    /// The pinned group has another name. Only plans of due changes go on without it.
+    RenamedPin { pin: GroupId, name: GroupName },
     /// Several groups of the account have this name.
     AmbiguousGroup { candidates: Vec<GroupId> },
     /// The API refuses to list the group's members.
@@ -139,6 +141,13 @@ impl fmt::Display for BlockedReason {
             Self::UnknownPin { pin, namesake: None } => write!(f, "the account has no group with the pinned id {pin}"),
             Self::UnknownPin { pin, namesake: Some(id) } => {
                 write!(f, "the account has no group with the pinned id {pin}; the group with this name has the id {id}")
+            }
+            Self::RenamedPin { pin, name } => {
+                write!(
+                    f,
+                    "the pinned group {pin} is called {:?} in the account; nobody is removed from it",
+                    name.as_str()
+                )
             }
             Self::AmbiguousGroup { candidates } => {
                 write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))

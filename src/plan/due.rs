@@ -2,10 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind, Plan};
 use super::guards::{self, Guard};
 use super::operations;
-use crate::model::{GroupId, MemberId};
+use crate::model::{GroupId, GroupSummary, MemberId};
+
+/// Blocks each pinned group that has another name now, so that it is named even if nothing is due in it.
+pub(super) fn block_renamed(plan: &mut Plan, groups: &BTreeMap<GroupId, GroupSummary>) {
+    for (id, pin) in &plan.guards.pins {
+        let found = groups.get(id).map(|found| &found.name).filter(|name| **name != pin.value);
+        let (Some(name), Some(origin)) = (found.filter(|name| !name.as_str().is_empty()), &pin.origin) else {
+            continue;
+        };
+        let reason = BlockedReason::RenamedPin { pin: *id, name: name.clone() };
+        let mode = plan.groups.iter_mut().find(|group| group.id == *id).map(|group| {
+            group.blocked += 1;
+            group.mode
+        });
+        let blocked = Blocked::new(pin.value.clone(), None, origin.clone(), reason);
+        plan.blocked.push(Blocked { mode: mode.unwrap_or_default(), ..blocked });
+    }
+}
 
 /// Leaves out the removals that the guards refuse, and those beyond the number that one run makes. The digest stays,
 /// because it covers everything that is due.

@@ -329,8 +329,9 @@ fn stale_plan_changes_nothing_and_is_reported() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
     succeeded(&setting.plan(&event));
-    setting.world.account().add("Admins", "dave@example.com");
-    let job = setting.apply(&setting.merged(&event));
+    // What is merged is not what was reviewed.
+    let other = setting.pull_request(&[("groups/admins.yaml", &admins_with("dave@example.com"))]);
+    let job = setting.apply(&setting.merged(&other));
     assert_eq!(job.conclusion, "failure", "{}", job.log);
     assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["4", "stale"]);
     assert!(!setting.world.members("Admins").contains(&"carol@example.com".into()));
