@@ -84,7 +84,7 @@ pub enum Command {
     /// Show a saved plan
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
-    /// Show the groups a person is in or should be in, and the lines that say so
+    /// Show the groups of a person, or the people of a group, and the lines that say so
     #[command(after_help = why::EXAMPLES)]
     Why(why::WhyArgs),
     /// Write the account's present membership as files ready to commit

@@ -125,3 +125,31 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect()
 }
+
+/// The page of commands: what each does, and its first example.
+fn commands_page() -> String {
+    let world = nothing();
+    let mut page = "# Commands\n\nGenerated from the help; `convoke COMMAND --help` describes every flag.\n".to_owned();
+    let help = world.run("--help").exits(0).stdout;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for (name, about) in listed.filter_map(|line| line.trim().split_once("  ")).filter(|(name, _)| *name != "help") {
+        page.push_str(&format!("\n## {name}\n\n{}.\n", about.trim()));
+        let help = world.run(&format!("{name} -h")).exits(0).stdout;
+        let mut examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+        if let Some(example) = examples.next() {
+            page.push_str(&format!("\n```text\n{}\n```\n", example.trim()));
+        }
+    }
+    page
+}
+
+#[test]
+fn committed_page_of_commands_is_current() {
+    let path = repository("docs/commands.md");
+    let current = commands_page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(committed, current, "run: UPDATE_DOCS=1 cargo test --test it committed_page_of_commands");
+}
