@@ -126,11 +126,8 @@ impl fmt::Display for BlockedReason {
             },
             Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
             Self::AmbiguousPerson { candidates } => {
-                write!(
-                    f,
-                    "several members of the account have this address; use one of their ids: {}",
-                    joined(candidates)
-                )
+                let ids = joined(candidates);
+                write!(f, "several members of the account have this address; use one of their ids: {ids}")
             }
             Self::UnknownGroup { nearest: None } => {
                 write!(f, "the account has no group with this name; create it first, or pin its id")
@@ -160,11 +157,9 @@ impl fmt::Display for BlockedReason {
                 write!(f, "the address {email} is at none of the `email_domains`: {}", allowed.join(", "))
             }
             Self::Exclusive { group, origin, present: false } => {
-                let group = group.as_str();
                 write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
             }
             Self::Exclusive { group, origin, present: true } => {
-                let group = group.as_str();
                 write!(f, "already in both this group and {group} ({origin}), which exclude each other; ")?;
                 write!(f, "both memberships stay until one of the entries is removed")
             }
