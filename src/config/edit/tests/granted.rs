@@ -111,7 +111,7 @@ fn invalid_times_and_reasons_are_refused() {
 
 #[test]
 fn observed_groups_are_edited_and_noted() {
-    let text = "version: 1\ngroups:\n  Ops:\n    mode: observe\n    members: [b@x.y]\n";
+    let text = "version: 1\ngroups:\n  Ops:\n    mode: observe\n    members: [other@x.y]\n";
     let result = try_edit(&[("a.yaml", text)], "grant/a@x.y/Ops").unwrap();
     assert_eq!(result.notes, ["group \"Ops\" is observed: convoke does not write there"]);
     assert_eq!(result.changes.len(), 1);
