@@ -66,7 +66,6 @@ pub struct Context<'a> {
     pub progress: &'a (dyn Fn(u64) + Sync),
     /// The total time for repeating contradictory readings.
     pub settle_within: Duration,
-    /// Whether the plan includes every declared group.
     pub whole_account: bool,
     /// Whether `--accept` lifts the limits for this plan.
     pub limits_lifted: bool,
@@ -88,7 +87,6 @@ struct Run<'a> {
     turns: Semaphore,
     credentials_refused: AtomicBool,
     wrote: AtomicBool,
-    /// Whether any request may have taken effect.
     may_have_changed: AtomicBool,
     /// The time that this run has paused before repeated readings.
     pauses: Mutex<Pauses>,

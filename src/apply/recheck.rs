@@ -13,7 +13,6 @@ use crate::report::{Difference, StaleGroup};
 
 #[derive(Clone, Debug)]
 pub enum Recheck {
-    /// The plan's changes are still valid.
     Fresh {
         /// The members of each group that the plan changes.
         present: Present,

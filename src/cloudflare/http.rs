@@ -46,7 +46,6 @@ pub(super) enum TransportError {
     NotConnected {
         /// A retry cannot help, because the server's certificate is not accepted.
         lasting: bool,
-        /// The cause, in the library's words.
         detail: String,
     },
     TimedOut,

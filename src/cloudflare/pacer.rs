@@ -168,7 +168,6 @@ impl fmt::Display for WaitReason {
 pub struct Waits(BTreeMap<u64, Wait>);
 
 impl Waits {
-    /// The wait that ends last.
     pub fn longest(&self) -> Option<Wait> {
         self.0.values().max_by_key(|wait| wait.until).copied()
     }

@@ -72,7 +72,6 @@ impl Exit {
 pub struct Failure {
     pub exit: Exit,
     pub error: anyhow::Error,
-    /// The remedy.
     pub help: Option<String>,
 }
 

@@ -194,7 +194,6 @@ fn git(folder: &Path) -> Command {
 struct Node {
     kind: Kind,
     id: String,
-    /// The path without links.
     real: PathBuf,
 }
 

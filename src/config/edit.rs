@@ -58,7 +58,6 @@ pub struct Edited {
     pub kept: Option<usize>,
     pub uncompared: Vec<Uncompared>,
     pub unchanged: Vec<Unchanged>,
-    /// Further remarks, as sentences.
     pub notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Problems>,

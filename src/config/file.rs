@@ -118,7 +118,7 @@ fn conflict(source: &Source, text: &str) -> Option<Problem> {
     };
     let lines = (1u32..).zip(Lines(Some(text.as_bytes()))).filter(|(_, line)| is_marker(line));
     let mut places = lines.map(|(line, _)| Origin::new(&file, Position { line, column: 1 }));
-    let problem = Problem::at(&places.next()?, "the file has the markers of an unfinished merge")
+    let problem = Problem::at(&places.next()?, "the file has merge-conflict markers")
         .help("keep what is right of both versions, and delete the lines of the markers");
     Some(places.fold(problem, |problem, place| problem.related(place, "another marker is here")))
 }

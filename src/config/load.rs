@@ -123,7 +123,6 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problem
 #[derive(Default)]
 struct Search {
     files: Vec<PathBuf>,
-    /// The number of files found, duplicates included.
     found: usize,
     /// The real paths of the files and folders so far, so that each is read once.
     seen: BTreeSet<PathBuf>,

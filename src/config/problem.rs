@@ -36,7 +36,6 @@ pub struct Problem {
     /// The source line at the position; `None` if it is blank or too long.
     pub source_line: Option<String>,
     pub message: String,
-    /// The remedy.
     pub help: Option<String>,
     /// Other places that are part of the problem, with a text for each.
     pub related: Vec<(Origin, String)>,

@@ -247,7 +247,6 @@ impl About {
     }
 }
 
-/// The description, then the owners.
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owners = (!self.owners.is_empty()).then(|| format!("owners: {}", self.owners.join(", ")));

@@ -97,7 +97,6 @@ impl Permission {
         }
     }
 
-    /// The grant as a pin names it.
     pub fn pin(&self) -> String {
         let denies = if self.denies { "denies " } else { "" };
         match self.resource.first() {

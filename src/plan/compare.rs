@@ -98,7 +98,6 @@ struct Comparison<'p, 'a> {
     due: bool,
     /// Whether only what the change under review asks for is planned.
     only_changed: bool,
-    /// The newest files, which decide what holds.
     tip: Option<&'p Desired>,
     /// Memberships that end before this time are reported.
     soon: Timestamp,

@@ -51,7 +51,6 @@ pub(crate) struct StoredGroup {
     pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
     pub(crate) seed: SeedGroup,
-    /// A cache: the members by address.
     sorted: Option<Arc<[MemberId]>>,
 }
 

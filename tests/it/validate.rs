@@ -631,7 +631,7 @@ fn merge_conflict_markers_are_named_with_their_lines() {
     assert_snapshot!(nothing().file("convoke.yaml", text).run("validate"), @"
     exit 65
     -- stderr
-    error: convoke.yaml:5:1: the file has the markers of an unfinished merge
+    error: convoke.yaml:5:1: the file has merge-conflict markers
       | <<<<<<< HEAD
       | ^
       convoke.yaml:7:1: another marker is here

@@ -18,7 +18,6 @@ pub(super) struct Layout<'s> {
 struct Token<'s> {
     kind: Kind,
     bytes: Range<usize>,
-    /// Whether it is inside brackets or braces.
     in_flow: bool,
     value: Cow<'s, str>,
 }
