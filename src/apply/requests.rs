@@ -20,8 +20,7 @@ const MAX_OUTDATED: usize = 3;
 /// After this number of refused requests in one group, no further request is sent to it.
 const MAX_REFUSED: usize = 64;
 
-/// The state of changes that an error ended. One cause has one word: what an interruption leaves is skipped, wherever it
-/// was noticed.
+/// The state of the changes of a request that failed. After an interruption they are skipped, not failed.
 pub(super) fn given_up(error: &ApiError, reason: String) -> State {
     match error.kind {
         ApiErrorKind::Stopped => State::Skipped(error.reason()),

@@ -20,7 +20,7 @@ type Order = fn(&Email) -> &str;
 
 /// By the whole address, or by the part before the `@` alone.
 const ORDERS: [Order; 2] = [Email::folded, |email| local_part(email.folded())];
-/// The same, if capital letters come before small ones.
+/// The same parts with capital letters before small letters.
 const BYTE_ORDERS: [Order; 2] = [Email::as_str, |email| local_part(email.as_str())];
 
 fn local_part(address: &str) -> &str {

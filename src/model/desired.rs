@@ -36,9 +36,7 @@ impl Desired {
         }
         count
     }
-}
 
-impl Desired {
     /// The domains that addresses may have in a group, unless they may have any.
     pub fn domains_of<'d>(&'d self, group: &'d DesiredGroup) -> Option<&'d Setting<Vec<String>>> {
         let domains = group.rules.email_domains.as_ref().or(self.settings.email_domains.as_ref());
@@ -223,6 +221,13 @@ pub struct DesiredGroup {
     pub description: Option<String>,
     /// The addresses, and the names of rosters, of those who decide about the group.
     pub owners: Vec<Setting<String>>,
+}
+
+impl DesiredGroup {
+    /// The id that the file pins.
+    pub fn pinned(&self) -> Option<GroupId> {
+        self.pin.as_ref().map(|pin| pin.value)
+    }
 }
 
 impl DesiredGroup {

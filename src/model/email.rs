@@ -1,5 +1,5 @@
-//! Email addresses, which keep their spelling and compare without ASCII case. Characters that nobody sees, and texts
-//! that look the same and are spelled differently.
+//! Email addresses: they keep their spelling and are compared without regard to ASCII case. Also finds invisible
+//! characters, and brings texts into one Unicode form.
 
 use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Desired, DesiredGroup, GroupName, Mode, Origin, PersonRef, Window};
+use super::{Desired, DesiredGroup, DesiredMember, GroupName, Mode, Origin, PersonRef, Window};
 
 /// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave a
 /// of these groups with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
@@ -30,6 +30,12 @@ pub fn kept_ends(
                 ends.entry(end).or_default().push(person);
             }
         }
+        let mut entries: BTreeMap<(&PersonRef, Timestamp), &DesiredMember> = BTreeMap::new();
+        for entry in &group.members {
+            if let Some(end) = entry.until() {
+                entries.entry((&entry.person, end)).or_insert(entry);
+            }
+        }
         let left = present_at(&people, ends.keys());
         for ((end, leaving), left) in ends.into_iter().zip(left) {
             let refusal = refusal(name, group, left);
@@ -38,8 +44,7 @@ pub fn kept_ends(
                     true => Some(("`protected` keeps the person".to_owned(), "remove the person from `protected`")),
                     false => refusal.clone().map(|reason| (reason, "add somebody else before, or end it later")),
                 };
-                let entry = group.members.iter().find(|entry| entry.person == *person && entry.until() == Some(end));
-                if let (Some((reason, help)), Some(entry)) = (reason, entry) {
+                if let (Some((reason, help)), Some(entry)) = (reason, entries.get(&(person, end))) {
                     let message = format!("{person} will stay in group {:?} after {end:.0}: {reason}", name.as_str());
                     found.push((entry.origin.clone(), message, help.to_owned()));
                 }

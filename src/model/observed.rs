@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Email, GroupId, GroupName, MemberId, UserId};
+use super::{Email, GroupId, GroupName, MemberId, PersonRef, UserId};
 
 /// The facts about the account that a plan needs. Each part was read completely.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +125,13 @@ pub struct Member {
     pub email: Option<Email>,
     /// The state of the invitation; null if the API has none.
     pub status: Option<Status>,
+}
+
+impl Member {
+    /// How a file would name the member: by the address, or by the id if there is none.
+    pub fn person(&self) -> PersonRef {
+        self.email.clone().map_or(PersonRef::Id(self.id), PersonRef::Email)
+    }
 }
 
 /// The state of a group member's invitation to the account.

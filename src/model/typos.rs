@@ -25,6 +25,11 @@ pub fn tolerance(text: &str) -> usize {
     (1 + composed(name).chars().count() / 6).min(MOST_DIFFERENT)
 }
 
+/// The part of an address before the `@`, in composed form.
+pub fn local_part(text: &str) -> Option<Cow<'_, str>> {
+    text.split_once('@').map(|(local, _)| composed(local))
+}
+
 /// The text of a person in the form for comparisons.
 pub fn written(person: &PersonRef) -> &str {
     match person {

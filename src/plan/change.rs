@@ -117,17 +117,16 @@ pub(super) struct GroupPair<'a> {
 
 /// Pairs the groups of two versions of the files. A pinned group is the same group under another name.
 pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'a>> {
-    let pin = |group: &DesiredGroup| group.pin.as_ref().map(|pin| pin.value);
     let pinned: BTreeMap<GroupId, _> =
-        base.groups.iter().filter_map(|(name, group)| Some((pin(group)?, (name, group)))).collect();
-    let pins: BTreeSet<GroupId> = head.groups.values().filter_map(pin).collect();
+        base.groups.iter().filter_map(|(name, group)| Some((group.pinned()?, (name, group)))).collect();
+    let pins: BTreeSet<GroupId> = head.groups.values().filter_map(DesiredGroup::pinned).collect();
     let namesake = |name: &GroupName| {
         let (name, group) = base.groups.get_key_value(name)?;
         // Another group has its pin now.
-        pin(group).is_none_or(|id| !pins.contains(&id)).then_some((name, group))
+        group.pinned().is_none_or(|id| !pins.contains(&id)).then_some((name, group))
     };
     let pair = |(name, head): (&'a GroupName, &'a DesiredGroup)| {
-        let same = pin(head).and_then(|id| pinned.get(&id).copied());
+        let same = head.pinned().and_then(|id| pinned.get(&id).copied());
         GroupPair { name, head, base: same.or_else(|| namesake(name)) }
     };
     head.groups.iter().map(pair).collect()

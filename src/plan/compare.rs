@@ -12,10 +12,10 @@ use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind}
 use super::located::Located;
 use super::people::{People, Similar};
 use super::tip;
-use crate::model::typos::{self, Texts};
+use crate::model::typos::{self, Texts, local_part};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
-    PersonRef, composed,
+    PersonRef,
 };
 
 #[derive(Default)]
@@ -115,9 +115,7 @@ impl<'p> Comparison<'p, '_> {
         }
         let found = self.find(name, group, located);
         let time = self.time;
-        let is_kept = |entry: &DesiredMember| {
-            tip.is_none_or(|found| found.is_some_and(|(_, found)| tip::has(found, entry, time)))
-        };
+        let is_kept = |entry: &DesiredMember| tip::holds(tip, entry, time);
         let (members, mut unresolved) = self.resolve(group, found.map(|(_, observed)| &**observed));
         unresolved.retain(|(entry, _)| is_kept(entry));
         self.compared.expiring.extend(expiring(name, &members, self.soon));
@@ -310,11 +308,6 @@ fn differ<'p>(present: &Membership, list: &[Belonging<'p>]) -> (Vec<Belonging<'p
     (missing, leaving)
 }
 
-/// The part of an address before the `@`, in composed form.
-pub(super) fn local_part(text: &str) -> Option<Cow<'_, str>> {
-    text.split_once('@').map(|(local, _)| composed(local))
-}
-
 /// Whether a scheduled run should have met this instant within the last 31 days.
 fn is_recent(instant: Timestamp, time: Timestamp) -> bool {
     time.duration_since(instant) <= SignedDuration::from_hours(744)
@@ -381,12 +374,13 @@ fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &Peop
 
 /// The missing people all of whose entries have a `from`, with the earliest one.
 fn starting(missing: &[Belonging<'_>], members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
-    let earliest = |id: MemberId| {
-        let entries = members.iter().filter(|(other, _)| *other == id);
-        entries.map(|(_, entry)| entry.from()).min().flatten()
-    };
-    let dated = missing.iter().filter(|(_, entry)| entry.from().is_some());
-    dated.filter_map(|(id, _)| Some((*id, earliest(*id)?))).collect()
+    // No `from` comes before every other.
+    let mut earliest: BTreeMap<MemberId, Option<Timestamp>> = BTreeMap::new();
+    for (id, entry) in members {
+        let first = earliest.entry(*id).or_insert(entry.from());
+        *first = (*first).min(entry.from());
+    }
+    missing.iter().filter_map(|(id, _)| Some((*id, (*earliest.get(id)?)?))).collect()
 }
 
 fn removals(

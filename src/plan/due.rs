@@ -10,13 +10,10 @@ use crate::model::{GroupId, GroupSummary, MemberId};
 
 /// Blocks each pinned group that has another name now, so that it is named even if nothing is due in it.
 pub(super) fn block_renamed(plan: &mut Plan, groups: &BTreeMap<GroupId, GroupSummary>) {
-    for (id, pin) in &plan.guards.pins {
-        let found = groups.get(id).map(|found| &found.name).filter(|name| **name != pin.value);
-        let (Some(name), Some(origin)) = (found.filter(|name| !name.as_str().is_empty()), &pin.origin) else {
-            continue;
-        };
-        let reason = BlockedReason::RenamedPin { pin: *id, name: name.clone() };
-        let mode = plan.groups.iter_mut().find(|group| group.id == *id).map(|group| {
+    for (id, pin, name) in guards::renamed_pins(&plan.guards, groups) {
+        let Some(origin) = &pin.origin else { continue };
+        let reason = BlockedReason::RenamedPin { pin: id, name: name.clone() };
+        let mode = plan.groups.iter_mut().find(|group| group.id == id).map(|group| {
             group.blocked += 1;
             group.mode
         });

@@ -273,11 +273,18 @@ pub(super) fn check_account(
     sort(plan);
 }
 
+/// The pinned groups that have another name in the account, with that name. Some have no name, which is none other.
+pub(super) fn renamed_pins<'p>(
+    guards: &'p PlanGuards,
+    groups: &'p BTreeMap<GroupId, GroupSummary>,
+) -> impl Iterator<Item = (GroupId, &'p Setting<GroupName>, &'p GroupName)> {
+    let present = guards.pins.iter().filter_map(|(id, pin)| Some((*id, pin, &groups.get(id)?.name)));
+    present.filter(|(_, pin, present)| !present.as_str().is_empty() && pin.value != **present)
+}
+
 /// The refusals that need only the list of groups.
 pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<Refusal> {
-    let present = |id: &GroupId| groups.get(id).map(|group| &group.name).filter(|name| !name.as_str().is_empty());
-    let renamed = plan.guards.pins.iter().filter_map(|(id, pin)| Some((id, pin, present(id)?)));
-    let renamed = renamed.filter(|(_, pin, present)| pin.value != **present).map(|(id, pin, present)| Refusal {
+    let renamed = renamed_pins(&plan.guards, groups).map(|(id, pin, present)| Refusal {
         guard: Guard::PinnedName,
         group: Some(pin.value.clone()),
         message: format!("the pinned group {id} is called {:?} in the account", present.as_str()),

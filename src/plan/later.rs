@@ -10,7 +10,7 @@ use super::blocked::Blocked;
 use super::change::{Asked, AskedGroup, Entries, Says, times_in};
 use super::contents::{GroupPlan, PlanWarning};
 use super::people::{People, Similar};
-use crate::model::{DesiredMember, GroupName, Member, Mode, Origin, PersonRef, Window, first_day, last_day};
+use crate::model::{DesiredMember, GroupName, Mode, Origin, PersonRef, Window, first_day, last_day};
 
 /// What a change does to a membership after the time of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -141,7 +141,7 @@ impl Outlook {
                 .filter(|entry| entry.until().is_some_and(|until| until <= time))
                 .max_by_key(|entry| entry.until());
             let origin = entries.base.first().map_or(&asked.head.members_origin, |entry| &entry.origin).clone();
-            let person = person(member);
+            let person = member.person();
             if let Some(entry) = ended.filter(|_| was == Says::Out) {
                 self.warnings.push(PlanWarning {
                     message: format!("{person} stays in {}: the entry that ended the access ({}) is gone, and nobody has removed {person} yet", name.as_str(), entry.origin),
@@ -160,10 +160,6 @@ impl Outlook {
             });
         }
     }
-}
-
-fn person(member: &Member) -> PersonRef {
-    member.email.clone().map_or(PersonRef::Id(member.id), PersonRef::Email)
 }
 
 /// Why somebody who joins later cannot be found in the account now.

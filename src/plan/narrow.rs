@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::change::{Asked, AskedGroup, Entries, Says, TouchedGroup, times_in};
-use super::compare::{Compared, local_part};
-use super::contents::{Action, GroupPlan, LeftOutKind};
+use super::compare::Compared;
+use super::contents::{GroupPlan, LeftOutKind};
 use super::located::Located;
 use super::people::People;
+use super::standing::Standing;
 use super::tip;
-use crate::model::typos::{self, Texts, written};
+use crate::model::typos::{self, Texts, local_part, written};
 use crate::model::{Desired, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
 /// Everything that decides which part of a comparison stays.
@@ -92,7 +93,7 @@ impl Narrowing<'_> {
     /// does not add them. Access that has ended waits for nothing.
     fn keep_access(self, compared: &mut Compared) -> BTreeSet<GroupId> {
         let changes = compared.groups.iter().flat_map(|group| &group.changes);
-        let leaving = changes.filter(|change| change.action == Action::Remove && change.expired.is_none());
+        let leaving = changes.filter(|change| Standing::of_change(change) == Standing::Undeclared);
         let names: BTreeMap<&str, MemberId> = leaving
             .flat_map(|change| self.people.texts(change.member.id).map(move |text| (text, change.member.id)))
             .collect();
@@ -116,10 +117,8 @@ impl Narrowing<'_> {
             if members.is_none() && self.current.unreadable.contains_key(id) {
                 continue;
             }
-            let found = self.tip.map(|tip| tip::group_at(tip, name, Some(*id)));
-            let is_kept = |entry: &DesiredMember| {
-                found.is_none_or(|found| found.is_some_and(|(_, found)| tip::has(found, entry, self.time)))
-            };
+            let newest = self.tip.map(|tip| tip::group_at(tip, name, Some(*id)));
+            let is_kept = |entry: &DesiredMember| tip::holds(newest, entry, self.time);
             let entries = group.members.iter().filter(|entry| entry.belongs_at(self.time) && is_kept(entry));
             for entry in entries {
                 let text = written(&entry.person);
@@ -136,13 +135,13 @@ impl Narrowing<'_> {
             }
         }
         for group in &mut compared.groups {
-            for (member, (name, origin)) in &waiting {
-                let reason = format!("declared in {} at {origin}, and not there yet", name.as_str());
-                let left = group.leave_out(LeftOutKind::Waits, &reason, |change| {
-                    change.member.id == *member && change.action == Action::Remove && change.expired.is_none()
-                });
-                compared.left_out.extend(left);
-            }
+            let mut left = group.leave_out_for(LeftOutKind::Waits, |change| {
+                let (name, origin) =
+                    waiting.get(&change.member.id).filter(|_| Standing::of_change(change) == Standing::Undeclared)?;
+                Some((format!("declared in {} at {origin}, and not there yet", name.as_str()), None))
+            });
+            left.sort_by_key(|left| left.change.member.id);
+            compared.left_out.extend(left);
         }
         unread
     }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::blocked::BlockedReason;
-use super::compare::local_part;
 use super::contents::Change;
-use crate::model::typos::{self, Texts};
+use crate::model::typos::{self, Texts, local_part};
 use crate::model::{
     DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
 };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::blocked::{Blocked, BlockedReason, changed_permissions};
 use super::compare::hold;
 use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning, SideDoor};
-use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin, PersonRef};
+use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin};
 
 /// Blocks the additions to groups whose permissions differ from their pins. Returns a warning for each such group.
 pub(super) fn check(
@@ -41,7 +41,7 @@ pub(super) fn check(
             std::mem::take(&mut group.changes).into_iter().partition(|change| change.action == Action::Add);
         group.changes = others;
         for join in joins {
-            let person = join.member.email.clone().map_or(PersonRef::Id(join.member.id), PersonRef::Email);
+            let person = join.member.person();
             let reason = BlockedReason::Permissions { lost: lost.clone(), gained: gained.clone() };
             let entry = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
             blocked.push(Blocked { mode: group.mode, ..entry });

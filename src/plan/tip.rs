@@ -11,6 +11,7 @@ use super::change::Says;
 use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind, Plan};
 use super::guards::{self, GroupGuards, PlanGuards};
 use super::located::locate_groups;
+use super::standing::Standing;
 use super::{exclusive, operations, permissions};
 use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Mode, Observed, Origin};
@@ -18,22 +19,24 @@ use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupNa
 /// The further addresses of members who have several.
 pub(super) type Addresses = BTreeMap<MemberId, Vec<Email>>;
 
+/// A declared group with its name.
+type NamedGroup<'t> = (&'t GroupName, &'t DesiredGroup);
+
 /// The same group in the newest files: by its pin, else by its name.
-pub(super) fn group_at<'t>(
-    tip: &'t Desired,
-    name: &GroupName,
-    id: Option<GroupId>,
-) -> Option<(&'t GroupName, &'t DesiredGroup)> {
-    let pin = |group: &DesiredGroup| group.pin.as_ref().map(|pin| pin.value);
-    let pinned = tip.groups.iter().find(|(_, group)| id.is_some() && pin(group) == id);
-    let is_other = |group: &DesiredGroup| id.is_some() && pin(group).is_some();
+pub(super) fn group_at<'t>(tip: &'t Desired, name: &GroupName, id: Option<GroupId>) -> Option<NamedGroup<'t>> {
+    let pinned = tip.groups.iter().find(|(_, group)| id.is_some() && group.pinned() == id);
+    let is_other = |group: &DesiredGroup| id.is_some() && group.pinned().is_some();
     pinned.or_else(|| tip.groups.get_key_value(name).filter(|(_, group)| !is_other(group)))
 }
 
-/// Whether the newest files have this entry's person in the group as well. What they dropped holds nothing.
-pub(super) fn has(group: &DesiredGroup, entry: &DesiredMember, time: Timestamp) -> bool {
-    let mut same = group.members.iter().filter(|other| written(&other.person) == written(&entry.person));
-    group.mode != Mode::Observe && same.any(|other| other.belongs_at(time))
+/// Whether an entry may hold anything: without newer files always, else only if they have its person in the same group
+/// as well. `newest` is the result of [`group_at`], if there are newer files.
+pub(super) fn holds(newest: Option<Option<NamedGroup<'_>>>, entry: &DesiredMember, time: Timestamp) -> bool {
+    let has = |(_, group): NamedGroup<'_>| {
+        let mut same = group.members.iter().filter(|other| written(&other.person) == written(&entry.person));
+        group.mode != Mode::Observe && same.any(|other| other.belongs_at(time))
+    };
+    newest.is_none_or(|group| group.is_some_and(has))
 }
 
 /// Leaves out each change that the newest files contradict, and takes the groups' guards from them. Returns the groups
@@ -110,7 +113,7 @@ fn keep_movers(
 ) -> (Vec<LeftOut>, BTreeSet<GroupId>) {
     let joins = left.iter().filter(|it| it.change.action == Action::Add).map(|it| &it.change);
     let movers: BTreeMap<MemberId, BTreeSet<&str>> = joins.map(|it| (it.member.id, texts(it, addresses))).collect();
-    let leaves = |change: &Change| change.action == Action::Remove && change.expired.is_none();
+    let leaves = |change: &Change| Standing::of_change(change) == Standing::Undeclared;
     let moving: BTreeSet<MemberId> =
         groups.iter().flat_map(|group| &group.changes).filter(|it| leaves(it)).map(|it| it.member.id).collect();
     let mut waiting: BTreeMap<MemberId, (&GroupName, &Origin)> = BTreeMap::new();

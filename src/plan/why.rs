@@ -222,8 +222,7 @@ impl<'a> Facts<'a> {
             }
             let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
             let found = declared.into_iter().map(|(member, entries)| {
-                let email = self.people.subject(member).email;
-                let person = email.map_or(PersonRef::Id(member), PersonRef::Email);
+                let person = self.people.subject(member).person();
                 (Who { person, ids: BTreeSet::from([member]) }, entries)
             });
             rows.extend(found.chain(named).map(|(who, entries)| WhyGroup {

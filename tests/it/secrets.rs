@@ -63,7 +63,7 @@ fn saved_files_are_private() {
     }
 }
 
-/// An API that repeats the token wherever a text can be.
+/// An API that puts the token into every text of its answers.
 fn echo(_: usize, request: &Request) -> Reply {
     let token = request.header("authorization").unwrap().trim_start_matches("Bearer ").to_owned();
     let page =
