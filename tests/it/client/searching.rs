@@ -1,6 +1,7 @@
 //! A search for account members by address finds what reading everything finds, or reads everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use convoke::model::{Email, MemberId};
@@ -210,10 +211,46 @@ async fn unsorted_list_is_read_completely() {
         Reply::Answer { status, headers, body: body.into_bytes() }
     });
     let server = server.await;
-    let wanted = BTreeSet::from([email(1234).parse().unwrap()]);
-    let (people, everybody) = server.client().member_search().find(&wanted, false).await.unwrap();
-    assert!(everybody);
-    assert_eq!((people.len(), server.seen().len()), (2000, 40));
+    // Also somebody on a page that is read anyway: others with the address could be anywhere.
+    for (searches, number) in [(1, 1234), (2, 3)] {
+        let wanted = BTreeSet::from([email(number).parse().unwrap()]);
+        let (people, everybody) = server.client().member_search().find(&wanted, false).await.unwrap();
+        assert!(everybody, "{number}");
+        assert_eq!((people.len(), server.seen().len()), (2000, 40 * searches));
+    }
+}
+
+#[tokio::test]
+async fn member_who_moves_over_the_border_of_two_pages_is_not_hidden() {
+    // Two members share an address, and are the first two of page 21. When that page is requested, page 20 was read.
+    // Meanwhile somebody left on page 3 and somebody joined at the end of page 21, so one of the two is now on page 20.
+    let has_moved = AtomicBool::new(false);
+    let server = Server::start(move |_, request| {
+        let mut people: Vec<usize> = (0..2000).collect();
+        if has_moved.fetch_or(request.page() == 21, Ordering::Relaxed) || request.page() == 21 {
+            people.remove(120);
+            people.insert(1049, 5000);
+        }
+        let numbers = people.iter().skip((request.page() - 1) * 50).take(50);
+        let row = |number: &usize| {
+            let email = match number {
+                1001 => email(1000),
+                5000 => "person01049a@example.com".to_owned(),
+                number => email(*number),
+            };
+            json!({ "id": id(*number), "email": email, "status": "accepted", "user": { "email": email } })
+        };
+        let rows: Vec<_> = numbers.map(row).collect();
+        let info = json!({ "page": request.page(), "per_page": 50, "count": 50, "total_count": 2000 });
+        Reply::json(&json!({ "success": true, "errors": [], "messages": [], "result": rows, "result_info": info }))
+    })
+    .await;
+    let wanted = BTreeSet::from([email(1000).parse().unwrap()]);
+    let (people, _) = server.client().member_search().find(&wanted, false).await.unwrap();
+    let pages: Vec<usize> = server.seen().iter().map(Request::page).collect();
+    let first = |page: usize| pages.iter().position(|number| *number == page);
+    assert!(first(20) < first(21), "{pages:?}");
+    assert_eq!(found(&people, &wanted), BTreeSet::from([id(1000), id(1001)]));
 }
 
 #[tokio::test]
