@@ -101,7 +101,11 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
         Err(problems) => {
             let help = "run `convoke validate`, and correct the files";
             let check = Check::failed("files", format!("problems: {}", problems.iter().count()), help);
-            (check.with(problems.iter().map(ToString::to_string)), None)
+            // The first line of each has the place; `validate` shows the rest.
+            (
+                check.with(problems.iter().filter_map(|problem| problem.to_string().lines().next().map(String::from))),
+                None,
+            )
         }
     }
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Failure, Output, files, signals};
+use crate::model::AccountId;
 use crate::sandbox::Sandbox;
 
 pub const EXAMPLES: &str = "\
 Examples:
   convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787
-  CLOUDFLARE_API_TOKEN=any convoke plan --api-url http://127.0.0.1:8787/client/v4";
+  CLOUDFLARE_API_TOKEN=any convoke export --api-url http://127.0.0.1:8787/client/v4 --account-id 5a4db0c5000000000000000000000000";
 
 #[derive(Clone, Debug, Args)]
 pub struct SandboxArgs {
@@ -29,9 +30,12 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
         Failure::new(Exit::Usage, error).with_help("listen on a free port of a loopback address, such as 127.0.0.1:0")
     })?;
     output.result(&format!("{}\n", sandbox.base_url()));
-    let token = if seed.token.is_some() { "the seed's token" } else { "any token" };
+    let account = seed.account_id.unwrap_or(AccountId::SANDBOX);
+    let token = if seed.token.is_some() { "its token" } else { "any token" };
     output.note(&format!(
-        "serving a sandbox; use it with --api-url and {token} in CLOUDFLARE_API_TOKEN. Ctrl-C stops it"
+        "serving account {account} until Ctrl-C. In another terminal, set CLOUDFLARE_BASE_URL={}, \
+         CLOUDFLARE_ACCOUNT_ID={account} and CLOUDFLARE_API_TOKEN to {token}",
+        sandbox.base_url()
     ));
     signals::stopped().await.map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
     Ok(Exit::Done)

@@ -118,6 +118,8 @@ groups:
 fn broken_files_fail() {
     let world = world(SEED).file("convoke.yaml", "version: 1\ngroups: { A: {} }\n");
     assert_eq!(check(&world, "files", 3), ("failed".into(), "problems: 1".into()));
+    let text = world.run("doctor").exits(3).says("convoke.yaml:2:11: group \"A\" has no `members`").stdout;
+    assert!(!text.contains("\\n"), "{text}");
 }
 
 proptest! {

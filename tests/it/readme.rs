@@ -1,6 +1,8 @@
 //! The README's commands run, and the files that it links to exist.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use convoke::commands::Exit;
 use convoke::sandbox::Seed;
@@ -50,10 +52,15 @@ fn every_command_of_the_readme_works() {
                 let value = if name == "CLOUDFLARE_ACCOUNT_ID" { crate::harness::ACCOUNT } else { value };
                 world = world.env(name, value);
             }
-            ["convoke", arguments @ .., ">", file] => {
-                let outcome = world.run_with(arguments).exits(0);
-                std::fs::write(world.path(file), &outcome.stdout).unwrap();
-                *ran.entry(arguments[0].to_owned()).or_insert(0) += 1;
+            ["convoke", "sandbox", arguments @ ..] => {
+                let mut served = world.process();
+                let mut served =
+                    served.arg("sandbox").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+                let mut url = String::new();
+                BufReader::new(served.stdout.take().unwrap()).read_line(&mut url).unwrap();
+                served.kill().unwrap();
+                served.wait().unwrap();
+                assert!(url.starts_with("http://127.0.0.1:"), "{url}");
             }
             ["cargo", "run", "--", arguments @ ..] | ["convoke", arguments @ ..] => {
                 world.run_with(arguments).exits(0);
@@ -65,6 +72,20 @@ fn every_command_of_the_readme_works() {
     }
     for command in ["apply", "plan", "export"] {
         assert!(ran.contains_key(command), "the README does not show {command}: {ran:?}");
+    }
+}
+
+#[test]
+fn shown_plans_are_what_the_program_prints() {
+    let readme = readme();
+    let shown: Vec<&str> = readme.split("```text\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let seed = std::fs::read_to_string(repository("examples/quickstart/seed.yaml")).unwrap();
+    let files = std::fs::read_to_string(repository("examples/quickstart/convoke.yaml")).unwrap();
+    let refused = "version: 1\nsettings:\n  protected:\n    - root@example.com\ngroups:\n  Platform Admins:\n    members: \
+                   [alice@example.com]\n  Developers:\n    members:\n      - alice@example.com\n      - carol@example.com\n";
+    for (shown, files, exit) in [(shown[0], &*files, 0), (shown[1], refused, 3)] {
+        let world = nothing().file("seed.yaml", &seed).file("convoke.yaml", files);
+        assert_eq!(shown, world.run("plan --sandbox seed.yaml").exits(exit).stdout);
     }
 }
 
