@@ -245,12 +245,7 @@ fn kept_ends_soon(
 ) -> impl Iterator<Item = PlanWarning> {
     let latest = time.checked_add(SOON).unwrap_or(Timestamp::MAX);
     let ends = kept_ends(desired, |name| located.contains_key(name), time, latest);
-    ends.into_iter().map(|(origin, message, help)| PlanWarning {
-        message,
-        help,
-        origin: Some(origin),
-        difference: None,
-    })
+    ends.into_iter().map(|(origin, message, help)| PlanWarning::new(message, &help, Some(origin)))
 }
 
 /// The whole plan of files, as far as the account was read. It only says something about a plan of a change, so nothing
@@ -428,6 +423,17 @@ impl Plan {
     #[must_use]
     pub fn with_requests(self, requests: u64) -> Self {
         Self { requests: Some(requests), ..self }
+    }
+
+    /// Why this is not the reviewed plan, if the digest that was given with a flag is another one.
+    pub fn is_other(&self, flag: &str, given: Digest) -> Option<String> {
+        (given != self.digest).then(|| {
+            format!(
+                "this is not the plan that was reviewed: its digest is {}, but {flag} is {given}. The changes shown are \
+                 those that would be made now",
+                self.digest
+            )
+        })
     }
 
     /// The same plan, which is not the reviewed one.

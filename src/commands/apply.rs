@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::model::GroupName;
 use crate::observe;
 use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
-use crate::render::view::{Invocation, Stale};
+use crate::render::view::Invocation;
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
@@ -92,8 +92,8 @@ struct Prepared {
 
 enum Verdict {
     Ready(Start),
-    /// It is not the plan that was reviewed.
-    NotReviewed(Stale),
+    /// It is not the plan that was reviewed, for this reason.
+    NotReviewed(String),
     /// The account is not the one that the plan was made for.
     Changed(Vec<StaleGroup>),
 }
@@ -147,19 +147,18 @@ fn decide(
     args: &ApplyArgs,
     output: &mut Output,
 ) -> Result<(Connection, Plan, Start), Exit> {
-    let show_plan = |plan: &Plan, stale: Option<Stale>, output: &mut Output| {
-        Presentation { apply: Some(command), stale, applying: true }.plan(plan, output);
+    let show_plan = |plan: &Plan, output: &mut Output| {
+        Presentation { apply: Some(command), applying: true }.plan(plan, output);
     };
     let start = match verdict {
         Verdict::Ready(start) => start,
-        Verdict::NotReviewed(stale) => {
-            let reason = stale.message(plan.digest);
-            show_plan(&plan.with_stale(reason), Some(stale), output);
+        Verdict::NotReviewed(reason) => {
+            show_plan(&plan.with_stale(reason), output);
             return Err(Exit::Stale);
         }
         Verdict::Changed(groups) => {
             if shows_plan_before_report(output) {
-                show_plan(&plan, None, output);
+                show_plan(&plan, output);
             }
             show::stale(&plan, groups, command, connection.client.requests(), output);
             return Err(Exit::Stale);
@@ -170,7 +169,7 @@ fn decide(
     }
     let is_refused = !plan.refusals.is_empty();
     if shows_plan_before_report(output) || is_refused {
-        show_plan(&plan, None, output);
+        show_plan(&plan, output);
     }
     if is_refused {
         output.error(&Failure::message(Exit::Refused, "the plan is refused: nothing was changed"));
@@ -240,22 +239,20 @@ fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(
 }
 
 /// Why nothing of the plan is made, if the newest files leave nothing to make.
-fn superseded(plan: &Plan) -> Option<Stale> {
-    plan.is_superseded().then(|| Stale::Outdated("the newest files leave nothing of it to make".into()))
+fn superseded(plan: &Plan) -> Option<String> {
+    plan.is_superseded().then(|| "the newest files leave nothing of it to make".into())
 }
 
 /// Why this is not the reviewed plan, if it is not.
-fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<Stale> {
+fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<String> {
     let max_age = args.max_age.unwrap_or(MAX_AGE);
     if let Some(reason) = args.plan.as_ref().and_then(|_| plan.outdated(Timestamp::now(), max_age)) {
-        return Some(Stale::Outdated(reason));
+        return Some(reason);
     }
     // A plan is not stale if all of its changes are already made.
     let expect = args.expect.filter(|_| plan.has_planned_differences());
     let given = [("--expect", expect), ("--accept", args.accept)];
-    given
-        .into_iter()
-        .find_map(|(flag, given)| Some(Stale::Digest { flag, given: given.filter(|given| *given != plan.digest)? }))
+    given.into_iter().find_map(|(flag, given)| plan.is_other(flag, given?))
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {

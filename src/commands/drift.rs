@@ -14,7 +14,7 @@ use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
-use crate::render::metrics::{Found, Run, metrics};
+use crate::render::metrics::{Run, metrics};
 use crate::render::view::Invocation;
 
 pub const EXAMPLES: &str = "\
@@ -71,7 +71,7 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Failure> {
-    let found = drift.map(|drift| Found { plan: &drift.plan, requests: drift.requests });
+    let found = drift.map(|drift| (&drift.plan, drift.requests));
     files::write(path, files::PUBLIC, |file| file.write_all(metrics(run, found).as_bytes()))
 }
 

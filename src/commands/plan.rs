@@ -9,7 +9,6 @@ use super::show::Presentation;
 use super::{Exit, Failure, Output, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::plan::{Digest, LeftOutKind, Plan};
-use crate::render::view::Stale;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -47,16 +46,15 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
     request.check_output("--out", args.out.as_deref())?;
     let (_connection, plan) = session::make_plan(&request, output).await?;
-    let stale = args.expect.filter(|expected| *expected != plan.digest);
-    let stale = stale.map(|given| Stale::Digest { flag: "--expect", given });
-    let mut plan = match stale.as_ref().map(|stale| stale.message(plan.digest)) {
+    let mut plan = match args.expect.and_then(|expected| plan.is_other("--expect", expected)) {
         Some(reason) => plan.with_stale(reason),
         None => plan,
     };
+    let is_stale = plan.stale.is_some();
     if args.out.is_some() {
         plan.paths = session::recorded_paths(&request);
     }
-    let saved = args.out.as_ref().filter(|_| stale.is_none()).filter(|path| match files::save_plan(&plan, path) {
+    let saved = args.out.as_ref().filter(|_| !is_stale).filter(|path| match files::save_plan(&plan, path) {
         Ok(()) => true,
         Err(failure) => {
             output.side_output_failed(&failure);
@@ -67,8 +65,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         Some(path) => request.apply_saved_command(path),
         None => request.apply_command(),
     };
-    let is_stale = stale.is_some();
-    Presentation { stale, ..Presentation::of(&apply) }.plan(&plan, output);
+    Presentation::of(&apply).plan(&plan, output);
     output.cost();
     Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
 }

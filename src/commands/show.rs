@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::render::Failed;
 use crate::render::Format;
 use crate::render::text::Layout;
-use crate::render::view::{Invocation, Stale, View};
+use crate::render::view::{Invocation, View};
 use crate::render::{github, markdown, text};
 use crate::report::{Report, StaleGroup, StaleReport};
 
@@ -39,14 +39,12 @@ pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
 pub struct Presentation<'a> {
     /// The command that applies the plan, if there is one.
     pub apply: Option<&'a Invocation>,
-    /// Why it is not the reviewed plan, if it is not.
-    pub stale: Option<Stale>,
     pub applying: bool,
 }
 
 impl<'a> Presentation<'a> {
     pub const fn of(apply: &'a Invocation) -> Self {
-        Self { apply: Some(apply), stale: None, applying: false }
+        Self { apply: Some(apply), applying: false }
     }
 
     pub fn plan(&self, plan: &Plan, output: &mut Output) {
@@ -66,9 +64,7 @@ impl<'a> Presentation<'a> {
         github: impl Fn(&Plan, View<'_>, &str) -> String,
     ) {
         let repository = environment::repository();
-        let Self { apply, stale, applying } = self;
-        let view =
-            View { invocation: *apply, repository: repository.as_ref(), stale: stale.as_ref(), applying: *applying };
+        let view = View { invocation: self.apply, repository: repository.as_ref(), applying: self.applying };
         match output.format() {
             Format::Text => output.result(&text(plan, view, output.layout())),
             Format::Markdown => output.result(&markdown(plan, view)),

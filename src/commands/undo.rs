@@ -66,12 +66,9 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     session::check_clock(client, &desired, &request, output)?;
     undoing.requests = Some(client.requests());
     if !record.ended {
-        undoing.warnings.push(PlanWarning {
-            message: format!("the journal has no end after line {}", record.lines),
-            help: "the run was killed, or the file was cut: compare the account with the files before you apply".into(),
-            origin: None,
-            difference: None,
-        });
+        let message = format!("the journal has no end after line {}", record.lines);
+        let help = "the run was killed, or the file was cut: compare the account with the files before you apply";
+        undoing.warnings.push(PlanWarning::new(message, help, None));
     }
     undoing.paths = session::recorded_paths(&request);
     let saved = files::save_plan(&undoing, &args.out);
@@ -81,7 +78,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     if let Err(failure) = saved {
         output.side_output_failed(&failure);
     }
-    Presentation { apply, stale: None, applying: false }.plan(&undoing, output);
+    Presentation { apply, applying: false }.plan(&undoing, output);
     tell(&undoing, &desired, output);
     output.cost();
     Ok(plan::exit(&undoing, false))

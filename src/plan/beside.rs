@@ -89,12 +89,9 @@ pub fn direct_access(desired: &Desired, observed: &Observed) -> Vec<PlanWarning>
         if grants.is_empty() || names.any(|name| protected.contains(&name)) {
             return None;
         }
-        Some(PlanWarning {
-            message: format!("{} has access beside the groups: {}", shown_name(*id, person), grants.join(", ")),
-            help: "give the access through a group, or name the person in settings.protected".to_owned(),
-            origin: None,
-            difference: Some(SideDoor::DirectAccess),
-        })
+        let message = format!("{} has access beside the groups: {}", shown_name(*id, person), grants.join(", "));
+        let help = "give the access through a group, or name the person in settings.protected";
+        Some(PlanWarning { difference: Some(SideDoor::DirectAccess), ..PlanWarning::new(message, help, None) })
     };
     observed.people.iter().filter_map(warning).collect()
 }
@@ -134,9 +131,5 @@ impl<'a> Inherited<'a> {
 /// The members whom an entry of any group can mean, at whatever time.
 fn declared(desired: &Desired, people: &People<'_>) -> BTreeSet<MemberId> {
     let entries = desired.groups.values().flat_map(|group| &group.members);
-    let ids = entries.flat_map(|entry| match &entry.person {
-        PersonRef::Id(id) => vec![*id],
-        PersonRef::Email(email) => people.with_email(email),
-    });
-    ids.collect()
+    entries.flat_map(|entry| people.may_mean(&entry.person)).collect()
 }

@@ -37,6 +37,10 @@ impl Blocked {
         };
         Self { group, entry, origin, reason, message, mode: Mode::Exact, since: None }
     }
+
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -79,6 +79,7 @@ pub(super) fn compare(
         tip: policy.tip.as_deref(),
         soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
         similar: Similar::new(people),
+        found: vec![None; desired.people],
         declared_elsewhere: BTreeMap::new(),
         compared: Compared::default(),
     };
@@ -102,6 +103,8 @@ struct Comparison<'p, 'a> {
     /// Memberships that end before this time are reported.
     soon: Timestamp,
     similar: Similar<'p, 'a>,
+    /// Whom the entries mean, by the number of the entry's person: most people are in several lists.
+    found: Vec<Option<MemberId>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
     compared: Compared,
@@ -214,13 +217,17 @@ impl<'p> Comparison<'p, '_> {
 
     /// Finds everybody who belongs to the group now. A person with several entries occurs several times. A shared address
     /// means its present members; it is ambiguous only for a join.
-    fn resolve(&self, group: &'p DesiredGroup, present: Option<&Membership>) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+    fn resolve(
+        &mut self,
+        group: &'p DesiredGroup,
+        present: Option<&Membership>,
+    ) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
         let is_present = |member: &MemberId| present.is_some_and(|present| present.contains_key(member));
         let mut members = Vec::with_capacity(group.members.len());
         let mut unresolved = Unresolved::new();
-        let mut seen = BTreeSet::new();
-        for entry in group.members.iter().filter(|entry| entry.belongs_at(self.time)) {
-            match self.people.resolve(&entry.person) {
+        let (mut seen, time) = (BTreeSet::new(), self.time);
+        for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
+            match self.meant(entry) {
                 Ok(member) => members.push((member, entry)),
                 Err(BlockedReason::AmbiguousPerson { candidates }) if candidates.iter().any(is_present) => {
                     members.extend(candidates.into_iter().filter(is_present).map(|member| (member, entry)));
@@ -230,6 +237,16 @@ impl<'p> Comparison<'p, '_> {
             }
         }
         (members, unresolved)
+    }
+
+    fn meant(&mut self, entry: &DesiredMember) -> Result<MemberId, BlockedReason> {
+        let mut slot = self.found.get_mut(entry.number as usize);
+        if let Some(Some(found)) = slot {
+            return Ok(*found);
+        }
+        let found = self.people.resolve(&entry.person)?;
+        slot.iter_mut().for_each(|slot| **slot = Some(found));
+        Ok(found)
     }
 
     /// The group in the account, with its members. If there is none, the group is blocked.
@@ -248,7 +265,7 @@ impl<'p> Comparison<'p, '_> {
             },
         };
         let blocked = Blocked::new(name.clone(), None, group.origin.clone(), reason);
-        self.compared.blocked.push(Blocked { mode: group.mode, ..blocked });
+        self.compared.blocked.push(blocked.with_mode(group.mode));
         None
     }
 
@@ -256,7 +273,7 @@ impl<'p> Comparison<'p, '_> {
     fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, reason: BlockedReason) {
         let reason = self.similar.suggest(&entry.person, reason);
         let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
-        self.compared.blocked.push(Blocked { mode, ..blocked });
+        self.compared.blocked.push(blocked.with_mode(mode));
     }
 
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.

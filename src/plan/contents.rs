@@ -193,6 +193,12 @@ pub struct PlanWarning {
     pub difference: Option<SideDoor>,
 }
 
+impl PlanWarning {
+    pub fn new(message: String, help: &str, origin: Option<Origin>) -> Self {
+        Self { message, help: help.into(), origin, difference: None }
+    }
+}
+
 /// A difference beside the memberships.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

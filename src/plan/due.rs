@@ -18,7 +18,7 @@ pub(super) fn block_renamed(plan: &mut Plan, groups: &BTreeMap<GroupId, GroupSum
             group.mode
         });
         let blocked = Blocked::new(pin.value.clone(), None, origin.clone(), reason);
-        plan.blocked.push(Blocked { mode: mode.unwrap_or_default(), ..blocked });
+        plan.blocked.push(blocked.with_mode(mode.unwrap_or_default()));
     }
 }
 

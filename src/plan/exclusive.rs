@@ -32,6 +32,9 @@ pub struct ExclusivePair {
     pub other: GroupRef,
 }
 
+/// The people who belong to a group now, each with the first entry that names them.
+type MembersOf<'d> = BTreeMap<MemberId, &'d DesiredMember>;
+
 /// What a plan says about groups that exclude each other.
 #[derive(Default)]
 pub(super) struct Exclusions {
@@ -42,9 +45,6 @@ pub(super) struct Exclusions {
     /// The people who leave one group before they join another, in the order in which the guards hold throughout.
     pub exchanges: Vec<MemberId>,
 }
-
-/// The people who belong to a group now, each with the first entry that names them.
-type MembersOf<'d> = BTreeMap<MemberId, &'d DesiredMember>;
 
 /// Blocks the additions that `exclusive_with` forbids, and orders the exchanges. Reports everybody who is declared in
 /// two such groups and already in both; both memberships stay.
@@ -91,7 +91,7 @@ pub(super) fn check(
                     (first, entry, reason(second, other, true))
                 };
                 let blocked = Blocked::new(name.clone(), Some(of.person.clone()), of.origin.clone(), why);
-                judge.blocked.push(Blocked { mode: mode(name), ..blocked });
+                judge.blocked.push(blocked.with_mode(mode(name)));
             }
         }
     }
@@ -196,8 +196,7 @@ impl<'a> Judge<'a> {
             declared.members.iter().find(|entry| entry.origin == origin).map(|entry| entry.person.clone())
         });
         let entry = entry.unwrap_or(PersonRef::Id(member));
-        let blocked = Blocked::new(name.clone(), Some(entry), origin.clone(), reason);
-        self.blocked.push(Blocked { mode, ..blocked });
+        self.blocked.push(Blocked::new(name.clone(), Some(entry), origin.clone(), reason).with_mode(mode));
         let partners: BTreeSet<GroupId> = self.partners.get(&id).into_iter().flatten().map(|other| other.id).collect();
         for other in self.groups.iter_mut().filter(|other| other.mode != Mode::Observe) {
             if holds_all || partners.contains(&other.id) {
@@ -446,12 +445,7 @@ fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
 fn members_of<'d>(group: &'d DesiredGroup, people: &People<'_>, time: Timestamp) -> MembersOf<'d> {
     let mut members = MembersOf::new();
     for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-        // An entry could mean any member who shares the address.
-        let ids = match &entry.person {
-            PersonRef::Id(id) => vec![*id],
-            PersonRef::Email(email) => people.with_email(email),
-        };
-        for id in ids {
+        for id in people.may_mean(&entry.person) {
             members.entry(id).or_insert(entry);
         }
     }

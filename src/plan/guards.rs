@@ -86,6 +86,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    fn new(guard: Guard, group: Option<&GroupName>, message: String, help: &str) -> Self {
+        let (group, help) = (group.cloned(), help.into());
+        Self { guard, group, message, help, figures: None, origin: None, concerns: Vec::new() }
+    }
+
     /// The reason with the guard's name and the place of the setting.
     pub(super) fn reason(&self) -> String {
         let place = self.origin.as_ref().filter(|origin| !self.message.contains(&origin.to_string()));
@@ -284,14 +289,11 @@ pub(super) fn renamed_pins<'p>(
 
 /// The refusals that need only the list of groups.
 pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<Refusal> {
-    let renamed = renamed_pins(&plan.guards, groups).map(|(id, pin, present)| Refusal {
-        guard: Guard::PinnedName,
-        group: Some(pin.value.clone()),
-        message: format!("the pinned group {id} is called {:?} in the account", present.as_str()),
-        figures: None,
-        concerns: Vec::new(),
-        origin: pin.origin.clone(),
-        help: "check that this is the group you mean, then correct the name in the file or rename the group in the account".into(),
+    let renamed = renamed_pins(&plan.guards, groups).map(|(id, pin, present)| {
+        let message = format!("the pinned group {id} is called {:?} in the account", present.as_str());
+        let help =
+            "check that this is the group you mean, then correct the name in the file or rename the group in the account";
+        Refusal { origin: pin.origin.clone(), ..Refusal::new(Guard::PinnedName, Some(&pin.value), message, help) }
     });
     renamed.chain(plan.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups))).collect()
 }
@@ -312,14 +314,11 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
     let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
     let refusals: Vec<Refusal> = removed
         .filter(|(_, change)| members.contains(&change.member.id))
-        .map(|(group, change)| Refusal {
-            guard: Guard::Oneself,
-            group: Some(group.name.clone()),
-            message: format!("{}, the user of the token, would be removed", shown(&change.member)),
-            concerns: vec![change.member.id],
-            figures: None,
-            origin: Some(group.origin.clone()),
-            help: "use another user's token or an account-owned token, or pass --accept-self".into(),
+        .map(|(group, change)| {
+            let message = format!("{}, the user of the token, would be removed", shown(&change.member));
+            let help = "use another user's token or an account-owned token, or pass --accept-self";
+            let refusal = Refusal::new(Guard::Oneself, Some(&group.name), message, help);
+            Refusal { concerns: vec![change.member.id], origin: Some(group.origin.clone()), ..refusal }
         })
         .collect();
     if plan.removes_anybody() {
@@ -366,15 +365,9 @@ fn over_limit(guard: Guard, figures: Figures, what: &str, limit: &Setting<Limit>
         Some(origin) => format!("{}{of}, set at {origin}", limit.value),
         None => format!("{}{of}, the default", limit.value),
     };
-    Refusal {
-        guard,
-        group: None,
-        message: format!("{what}, but the limit allows at most {} ({source})", figures.allowed),
-        figures: Some(figures),
-        concerns: Vec::new(),
-        origin: limit.origin.clone(),
-        help: "if you intend all of these removals, pass the digest of this plan with --accept".into(),
-    }
+    let message = format!("{what}, but the limit allows at most {} ({source})", figures.allowed);
+    let help = "if you intend all of these removals, pass the digest of this plan with --accept";
+    Refusal { figures: Some(figures), origin: limit.origin.clone(), ..Refusal::new(guard, None, message, help) }
 }
 
 fn exceeded(removals: usize, present: u64, allowed: u64) -> Option<Figures> {
@@ -385,13 +378,9 @@ fn exceeded(removals: usize, present: u64, allowed: u64) -> Option<Figures> {
 fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut protected: BTreeMap<MemberId, &Protected> = BTreeMap::new();
     for entry in &plan.guards.protected {
-        let ids = match &entry.person {
-            PersonRef::Id(id) => vec![*id],
-            PersonRef::Email(email) => people.with_email(email),
-        };
-        ids.into_iter().for_each(|id| {
+        for id in people.may_mean(&entry.person) {
             protected.entry(id).or_insert(entry);
-        });
+        }
     }
     let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
     removed
@@ -405,6 +394,7 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
 fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<PlanWarning>) {
     /// The maximum number of names in the message.
     const NAMED: usize = 5;
+    const HELP: &str = "correct the entry in settings.protected, or remove it";
     let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
     let removes = plan.removes_anybody();
     let holds = plan.groups.iter().any(|group| !group.held.is_empty());
@@ -429,13 +419,10 @@ fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<Pla
             concerns.push(id);
         }
         if names.is_empty() || !removes {
-            let help = "correct the entry in settings.protected, or remove it".into();
-            warnings.push(PlanWarning { message, help, origin, difference: None });
+            warnings.push(PlanWarning::new(message, HELP, origin));
         } else {
             let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
-            let help = "correct the entry in settings.protected, or remove it".into();
-            let guard = Guard::Protected;
-            refusals.push(Refusal { guard, group: None, message, help, figures: None, origin, concerns });
+            refusals.push(Refusal { origin, concerns, ..Refusal::new(Guard::Protected, None, message, HELP) });
         }
     }
     (refusals, warnings)
@@ -448,15 +435,10 @@ fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) 
         }
         _ => protected.person.to_string(),
     };
-    Refusal {
-        guard: Guard::Protected,
-        group: Some(group.name.clone()),
-        message: format!("{subject} would be removed, but is protected at {}", protected.origin),
-        concerns: vec![change.member.id],
-        figures: None,
-        origin: Some(protected.origin.clone()),
-        help: "keep the person in the group's list, or remove the person from settings.protected first".into(),
-    }
+    let message = format!("{subject} would be removed, but is protected at {}", protected.origin);
+    let help = "keep the person in the group's list, or remove the person from settings.protected first";
+    let refusal = Refusal::new(Guard::Protected, Some(&group.name), message, help);
+    Refusal { concerns: vec![change.member.id], origin: Some(protected.origin.clone()), ..refusal }
 }
 
 fn min_members(group: &GroupPlan) -> Option<Refusal> {
@@ -466,14 +448,12 @@ fn min_members(group: &GroupPlan) -> Option<Refusal> {
         return None;
     }
     let place = least.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
+    let message = format!("only {left} would remain, and min_members is {}{place}", least.value);
+    let help = "declare more members, or lower min_members";
     Some(Refusal {
-        guard: Guard::MinMembers,
-        group: Some(group.name.clone()),
-        message: format!("only {left} would remain, and min_members is {}{place}", least.value),
         figures: Some(Figures { planned: left, allowed: least.value, present }),
-        concerns: Vec::new(),
         origin: least.origin.clone(),
-        help: "declare more members, or lower min_members".into(),
+        ..Refusal::new(Guard::MinMembers, Some(&group.name), message, help)
     })
 }
 
@@ -482,14 +462,12 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
         return None;
     }
     let present = group.observed.len() as u64;
+    let message = format!("the group would be empty (members now: {present})");
+    let help = "if you intend an empty group, set allow_empty: true";
     Some(Refusal {
-        guard: Guard::AllowEmpty,
-        group: Some(group.name.clone()),
-        message: format!("the group would be empty (members now: {present})"),
         figures: Some(Figures { planned: 0, allowed: 1, present }),
-        concerns: Vec::new(),
         origin: group.guards.allow_empty.origin.clone(),
-        help: "if you intend an empty group, set allow_empty: true".into(),
+        ..Refusal::new(Guard::AllowEmpty, Some(&group.name), message, help)
     })
 }
 
@@ -497,11 +475,9 @@ fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
 fn unnamed(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<PlanWarning> {
     let is_unnamed = |id: &GroupId| groups.get(id).is_some_and(|group| group.name.as_str().is_empty());
     let unnamed = plan.guards.pins.iter().filter(|(id, _)| is_unnamed(id));
-    let warning = |(id, pin): (&GroupId, &Setting<GroupName>)| PlanWarning {
-        message: format!("the account shows no name for the group {id}, so the name is not checked"),
-        help: "give the group a name in the account, or rely on its pinned id".to_owned(),
-        origin: pin.origin.clone(),
-        difference: None,
+    let warning = |(id, pin): (&GroupId, &Setting<GroupName>)| {
+        let message = format!("the account shows no name for the group {id}, so the name is not checked");
+        PlanWarning::new(message, "give the group a name in the account, or rely on its pinned id", pin.origin.clone())
     };
     unnamed.map(warning).collect()
 }
@@ -522,13 +498,7 @@ fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSum
         names.push(format!("{} more", count - NAMED));
     }
     let noun = if count == 1 { "group of the account is" } else { "groups of the account are" };
-    Some(Refusal {
-        guard: Guard::UnmanagedGroups,
-        group: None,
-        message: format!("{count} {noun} not declared in any file: {}", names.join(", ")),
-        figures: None,
-        concerns: Vec::new(),
-        origin: managed.origin.clone(),
-        help: "declare them (`convoke export` writes the files), or set unmanaged_groups to report".into(),
-    })
+    let message = format!("{count} {noun} not declared in any file: {}", names.join(", "));
+    let help = "declare them (`convoke export` writes the files), or set unmanaged_groups to report";
+    Some(Refusal { origin: managed.origin.clone(), ..Refusal::new(Guard::UnmanagedGroups, None, message, help) })
 }

@@ -143,12 +143,14 @@ impl Outlook {
             let origin = entries.base.first().map_or(&asked.head.members_origin, |entry| &entry.origin).clone();
             let person = member.person();
             if let Some(entry) = ended.filter(|_| was == Says::Out) {
-                self.warnings.push(PlanWarning {
-                    message: format!("{person} stays in {}: the entry that ended the access ({}) is gone, and nobody has removed {person} yet", name.as_str(), entry.origin),
-                    help: "keep the entry until the access has been removed".into(),
-                    origin: Some(asked.head.members_origin.clone()),
-                    difference: None,
-                });
+                let message = format!(
+                    "{person} stays in {}: the entry that ended the access ({}) is gone, and nobody has removed \
+                     {person} yet",
+                    name.as_str(),
+                    entry.origin
+                );
+                let help = "keep the entry until the access has been removed";
+                self.warnings.push(PlanWarning::new(message, help, Some(asked.head.members_origin.clone())));
             }
             self.later.push(Later {
                 group: name.clone(),

@@ -10,13 +10,16 @@ use crate::model::{
     DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
 };
 
-type Entries<'e> = Vec<&'e DesiredMember>;
+/// Entries by whom they name.
+type EntriesBy<'e, K> = BTreeMap<K, Vec<&'e DesiredMember>>;
+
+type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 pub struct People<'a> {
-    everybody: BTreeMap<MemberId, Known<'a>>,
-    /// The first member with each address, by the address in lower case. It is never iterated, so the order of hashing
-    /// never shows.
-    by_email: HashMap<&'a str, MemberId>,
+    /// The large maps are hashed. What comes out of them is sorted, so that the order of hashing never shows.
+    everybody: Hashed<MemberId, Known<'a>>,
+    /// The first member with each address, by the address in lower case.
+    by_email: Hashed<&'a str, MemberId>,
     /// All members of each address that several members have, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     rejected: BTreeSet<MemberId>,
@@ -27,17 +30,25 @@ pub struct People<'a> {
 #[derive(Clone, Debug)]
 struct Known<'a> {
     id: &'a MemberId,
-    /// Every address, in the order in which they were seen. A group's address has precedence over the account's.
-    emails: Vec<&'a Email>,
+    /// The first address that was seen: a group's has precedence over the account's.
+    email: Option<&'a Email>,
+    folded: &'a str,
+    further: Vec<&'a Email>,
     status: Option<Status>,
+}
+
+impl<'a> Known<'a> {
+    fn emails(&self) -> impl Iterator<Item = &'a Email> {
+        self.email.into_iter().chain(self.further.iter().copied())
+    }
 }
 
 impl<'a> People<'a> {
     /// Collects everything that was read: first the groups' lists, then the account's members.
     pub fn of(current: &'a Observed) -> Self {
         let mut people = Self {
-            everybody: BTreeMap::new(),
-            by_email: HashMap::new(),
+            everybody: Hashed::default(),
+            by_email: Hashed::default(),
             shared: BTreeMap::new(),
             rejected: BTreeSet::new(),
             users: BTreeMap::new(),
@@ -67,10 +78,20 @@ impl<'a> People<'a> {
     }
 
     fn record(&mut self, id: &'a MemberId, email: Option<&'a Email>, status: Option<Status>) {
-        let known = self.everybody.entry(*id).or_insert_with(|| Known { id, emails: Vec::new(), status });
+        let known = self.everybody.entry(*id).or_insert_with(|| Known {
+            id,
+            email: None,
+            folded: "",
+            further: Vec::new(),
+            status,
+        });
         known.status = known.status.or(status);
-        let Some(email) = email.filter(|email| !known.emails.contains(email)) else { return };
-        known.emails.push(email);
+        let Some(email) = email.filter(|email| known.folded != email.folded()) else { return };
+        match known.email {
+            None => (known.email, known.folded) = (Some(email), email.folded()),
+            Some(_) if known.further.contains(&email) => return,
+            Some(_) => known.further.push(email),
+        }
         let first = *self.by_email.entry(email.folded()).or_insert(*id);
         if first != *id {
             self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([first])).insert(*id);
@@ -85,17 +106,23 @@ impl<'a> People<'a> {
         }
     }
 
+    fn sorted(&self) -> impl Iterator<Item = &Known<'a>> {
+        let mut everybody: Vec<&Known<'a>> = self.everybody.values().collect();
+        everybody.sort_unstable_by_key(|known| known.id);
+        everybody.into_iter()
+    }
+
     /// The addresses of all people, in lower case.
     pub fn addresses(&self) -> impl Iterator<Item = (&'a str, MemberId)> {
-        self.everybody.iter().flat_map(|(id, known)| known.emails.iter().map(|email| (email.folded(), *id)))
+        self.sorted().flat_map(|known| known.emails().map(|email| (email.folded(), *known.id)))
     }
 
     pub fn ids(&self) -> impl Iterator<Item = (&'a str, MemberId)> {
-        self.everybody.iter().map(|(id, known)| (known.id.as_str(), *id))
+        self.sorted().map(|known| (known.id.as_str(), *known.id))
     }
 
     pub fn emails(&self, id: MemberId) -> impl Iterator<Item = &'a Email> {
-        self.everybody.get(&id).into_iter().flat_map(|known| known.emails.iter().copied())
+        self.everybody.get(&id).into_iter().flat_map(Known::emails)
     }
 
     /// Everything that an entry may name a member by: the id and the addresses.
@@ -106,6 +133,14 @@ impl<'a> People<'a> {
 
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = MemberId> {
         self.users.get(user).into_iter().flatten().copied()
+    }
+
+    /// Every member whom an entry could mean: several may share an address.
+    pub fn may_mean(&self, person: &PersonRef) -> Vec<MemberId> {
+        match person {
+            PersonRef::Email(email) => self.with_email(email),
+            PersonRef::Id(id) => vec![*id],
+        }
     }
 
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
@@ -141,9 +176,9 @@ impl<'a> People<'a> {
         &self,
         entries: impl IntoIterator<Item = &'e DesiredMember>,
         present: Option<&Membership>,
-    ) -> (BTreeMap<MemberId, Entries<'e>>, BTreeMap<&'e PersonRef, Entries<'e>>) {
-        let mut by_member: BTreeMap<MemberId, Entries<'e>> = BTreeMap::new();
-        let mut unresolved: BTreeMap<&PersonRef, Entries<'e>> = BTreeMap::new();
+    ) -> (EntriesBy<'e, MemberId>, EntriesBy<'e, &'e PersonRef>) {
+        let mut by_member: EntriesBy<'e, MemberId> = BTreeMap::new();
+        let mut unresolved: BTreeMap<&PersonRef, Vec<&'e DesiredMember>> = BTreeMap::new();
         for entry in entries {
             let mut meant = match &entry.person {
                 PersonRef::Email(email) => self.with_email(email),
@@ -180,7 +215,7 @@ impl<'a> People<'a> {
     /// A member for a plan, who may not have been seen.
     pub fn subject(&self, id: MemberId) -> Member {
         let known = self.everybody.get(&id);
-        let email = known.and_then(|known| known.emails.first()).copied().cloned();
+        let email = known.and_then(|known| known.email).cloned();
         Member { id, email, status: known.and_then(|known| known.status) }
     }
 }

@@ -26,14 +26,11 @@ pub(super) fn check(
         if lost.is_empty() && gained.is_empty() {
             continue;
         }
-        warnings.push(PlanWarning {
-            message: format!("{} {}", group.name, changed_permissions(&lost, &gained)),
-            help: "find out who changed the group's policies, then correct them or `permissions`; \
-                   `convoke export --permissions` writes the present ones"
-                .to_owned(),
-            origin: pins.origin.clone(),
-            difference: Some(SideDoor::Permissions),
-        });
+        let message = format!("{} {}", group.name, changed_permissions(&lost, &gained));
+        let help = "find out who changed the group's policies, then correct them or `permissions`; \
+                    `convoke export --permissions` writes the present ones";
+        let warning = PlanWarning::new(message, help, pins.origin.clone());
+        warnings.push(PlanWarning { difference: Some(SideDoor::Permissions), ..warning });
         if group.mode == Mode::Observe {
             continue;
         }
@@ -44,7 +41,7 @@ pub(super) fn check(
             let person = join.member.person();
             let reason = BlockedReason::Permissions { lost: lost.clone(), gained: gained.clone() };
             let entry = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
-            blocked.push(Blocked { mode: group.mode, ..entry });
+            blocked.push(entry.with_mode(group.mode));
             if let Some(required) = &mut group.required {
                 required.remove(&join.member.id);
             }

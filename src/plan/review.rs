@@ -196,11 +196,9 @@ fn unknown_owners(desired: &Desired, people: &People<'_>) -> Vec<PlanWarning> {
     let owners = desired.groups.iter().flat_map(|(name, group)| group.owners.iter().map(move |owner| (name, owner)));
     let is_unknown = |owner: &str| Email::declared(owner).is_ok_and(|email| people.with_email(&email).is_empty());
     let unknown = owners.filter(|(_, owner)| is_unknown(&owner.value));
-    let warning = |(name, owner): (&GroupName, &Setting<String>)| PlanWarning {
-        message: format!("{}, an owner of group {:?}, is not a member of the account", owner.value, name.as_str()),
-        help: "name somebody else as owner, or correct the address".into(),
-        origin: owner.origin.clone(),
-        difference: None,
+    let warning = |(name, owner): (&GroupName, &Setting<String>)| {
+        let message = format!("{}, an owner of group {:?}, is not a member of the account", owner.value, name.as_str());
+        PlanWarning::new(message, "name somebody else as owner, or correct the address", owner.origin.clone())
     };
     unknown.map(warning).collect()
 }

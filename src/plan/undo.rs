@@ -151,17 +151,10 @@ impl Undoing<'_> {
                 continue;
             }
             if let Some((entry, until)) = self.ended(*member, people) {
-                warnings.push(PlanWarning {
-                    message: format!(
-                        "{} is not restored to {:?}: the access ended at {until} ({})",
-                        entry.person,
-                        self.name.as_str(),
-                        entry.origin
-                    ),
-                    help: "to give the access again, change `until` and apply the files".into(),
-                    origin: Some(entry.origin.clone()),
-                    difference: None,
-                });
+                let (person, name, origin) = (&entry.person, self.name.as_str(), &entry.origin);
+                let message = format!("{person} is not restored to {name:?}: the access ended at {until} ({origin})");
+                let help = "to give the access again, change `until` and apply the files";
+                warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
                 continue;
             }
             match people.resolve(&PersonRef::Id(*member)) {

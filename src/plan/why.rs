@@ -168,11 +168,7 @@ impl<'a> Facts<'a> {
 
     /// Whether an entry names the person. An ambiguous address may mean any of the members who share it.
     fn is_meant(&self, who: &Who, entry: &PersonRef) -> bool {
-        let may_mean_one = || match entry {
-            PersonRef::Email(email) => self.people.with_email(email).iter().any(|id| who.ids.contains(id)),
-            PersonRef::Id(id) => who.ids.contains(id),
-        };
-        *entry == who.person || may_mean_one()
+        *entry == who.person || self.people.may_mean(entry).iter().any(|id| who.ids.contains(id))
     }
 
     /// The declared groups with their ids in the account, then the groups that no file declares.

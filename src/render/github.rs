@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::Failed;
 use super::escape;
@@ -12,7 +13,7 @@ use super::sections::{Row, Section, Topic, left, sections};
 use super::view::View;
 use super::words::{self, name};
 use crate::config::Problem;
-use crate::model::{GroupName, Mode, Origin};
+use crate::model::{GroupName, Mode, Origin, Position};
 use crate::plan::{Action, Change, Digest, Plan, Since, Standing};
 use crate::report::{Report, StaleGroup, UnmadeChange};
 
@@ -42,32 +43,25 @@ impl Level {
 #[derive(Debug)]
 struct Annotation {
     level: Level,
-    place: Option<Place>,
+    /// A file, and the place in it if there is one.
+    place: Option<(Arc<str>, Option<Position>)>,
     title: String,
     message: String,
 }
 
-#[derive(Debug)]
-struct Place {
-    file: String,
-    position: Option<(u32, u32)>,
-}
-
-impl From<&Origin> for Place {
-    fn from(origin: &Origin) -> Self {
-        Self { file: origin.file.to_string(), position: Some((origin.line, origin.column)) }
-    }
+fn at(origin: &Origin) -> (Arc<str>, Option<Position>) {
+    (Arc::clone(&origin.file), Some(origin.position()))
 }
 
 /// The annotations of a plan, then its text. Differences that existed before the change under review are only in the
 /// text.
 pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     let mut annotations: Vec<Annotation> = Vec::new();
-    annotations.extend(view.stale.map(|stale| Annotation {
+    annotations.extend(plan.stale.as_ref().map(|stale| Annotation {
         level: Level::Error,
         place: None,
         title: "Stale".into(),
-        message: format!("{}. Nothing was changed. {}", stale.message(plan.digest), view.stale_help()),
+        message: format!("{stale}. Nothing was changed. {}", view.stale_help()),
     }));
     annotations.extend(sections(plan).iter().flat_map(of_section));
     annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
@@ -112,7 +106,7 @@ fn of_section(section: &Section) -> Vec<Annotation> {
     let annotation = |row: &Row| Annotation {
         level: if row.since == Some(Since::Before) { Level::Warning } else { level },
         // A removed setting has no line in the files under review.
-        place: row.place.as_ref().filter(|_| !row.is_gone).map(Place::from),
+        place: row.place.as_ref().filter(|_| !row.is_gone).map(at),
         title: titled(word, row.group.as_ref()),
         message: escape::with_help(&row.text, row.help.as_deref()),
     };
@@ -134,7 +128,7 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annota
         }
         Annotation {
             level: Level::Notice,
-            place: Some(Place::from(origin)),
+            place: Some(at(origin)),
             title: titled(what, Some(group)),
             message: names.join(", "),
         }
@@ -162,7 +156,7 @@ pub fn report(report: &Report, text: &str) -> String {
     for group in &report.groups {
         let mut add = |level, origin: Option<&Origin>, message| {
             let title = titled("Apply", Some(&group.name));
-            annotations.push(Annotation { level, place: origin.map(Place::from), title, message });
+            annotations.push(Annotation { level, place: origin.map(at), title, message });
         };
         let unmade = |change: &UnmadeChange| {
             let done = if change.action == Action::Add { "added" } else { "removed" };
@@ -223,8 +217,7 @@ fn of_problem(level: Level, problem: &Problem) -> Annotation {
     if let Some(help) = &problem.help {
         let _ = write!(message, ". Help: {help}");
     }
-    let position = problem.position.map(|position| (position.line, position.column));
-    let place = Some(Place { file: problem.file.to_string(), position });
+    let place = Some((problem.file.clone(), problem.position));
     Annotation { level, place, title: "Configuration".into(), message }
 }
 
@@ -246,9 +239,9 @@ fn written(annotations: &[Annotation]) -> String {
 fn write(text: &mut String, annotation: &Annotation) {
     let Annotation { level, place, title, message } = annotation;
     let _ = write!(text, "::{} ", level.command());
-    if let Some(Place { file, position }) = place {
+    if let Some((file, position)) = place {
         let _ = write!(text, "file={},", escape::annotation_property(file));
-        if let Some((line, column)) = position {
+        if let Some(Position { line, column }) = position {
             let _ = write!(text, "line={line},col={column},");
         }
     }

@@ -53,8 +53,8 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let subtitle = if labels.len() > 1 { lines.as_slice() } else { lines.get(1..).unwrap_or_default() };
     let head = format!("{}\n### {}\n\n{}", marker(command), headline(plan, view), paragraph(&subtitle.join(" · ")));
     let mut sheet = Sheet::new(head, foot(plan, view));
-    if let Some(stale) = view.stale {
-        let stale = prose(&capitalized(&stale.message(plan.digest)));
+    if let Some(stale) = &plan.stale {
+        let stale = prose(&capitalized(stale));
         let text = format!("**Stale.** {stale}. Nothing was changed. {}", prose(&view.stale_help()));
         sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
     }
@@ -104,7 +104,7 @@ fn groups(plan: &Plan, label: Option<Since>, is_meant: impl Fn(&GroupPlan) -> bo
 }
 
 fn headline(plan: &Plan, view: View<'_>) -> String {
-    let not_applied = view.applying && (view.stale.is_some() || !plan.refusals.is_empty());
+    let not_applied = view.applying && (plan.stale.is_some() || !plan.refusals.is_empty());
     let prefix = if not_applied { "Not applied. " } else { "" };
     if labels(plan).len() == 1 {
         return format!("{prefix}{}", words::summary(plan).into_iter().next().unwrap_or_default());

@@ -14,14 +14,9 @@ pub struct Run {
     pub exit_code: u8,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
-    pub plan: &'a Plan,
-    pub requests: u64,
-}
-
-/// The metrics of a run. A failed run has only its success, exit code, time and duration.
-pub fn metrics(run: &Run, found: Option<Found<'_>>) -> String {
+/// The metrics of a run, with the differences that it found and the number of its requests. A failed run has only its
+/// success, exit code, time and duration.
+pub fn metrics(run: &Run, found: Option<(&Plan, u64)>) -> String {
     let mut page = Page(String::new());
     page.gauge("success", "Whether the last run could compare the account with the files.", u64::from(found.is_some()));
     page.gauge("exit_code", "The exit code of the last run.", run.exit_code.into());
@@ -33,8 +28,8 @@ pub fn metrics(run: &Run, found: Option<Found<'_>>) -> String {
     );
     page.head("duration_seconds", "How long the last run took.");
     page.sample("duration_seconds", "", &format!("{:.3}", run.seconds));
-    if let Some(found) = found {
-        page.found(found);
+    if let Some((plan, requests)) = found {
+        page.found(plan, requests);
     }
     page.0
 }
@@ -55,7 +50,7 @@ impl Page {
         self.sample(name, "", &value.to_string());
     }
 
-    fn found(&mut self, Found { plan, requests }: Found<'_>) {
+    fn found(&mut self, plan: &Plan, requests: u64) {
         let memberships: usize = plan.groups.iter().map(|group| group.observed.len()).sum();
         self.gauge("requests", "HTTP requests of the last run.", requests);
         self.gauge("groups", "Groups that the files declare and the account has.", plan.groups.len() as u64);

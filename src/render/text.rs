@@ -79,9 +79,9 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     {
         page.title(Style::Dim, &format!("Digest: {}", plan.digest));
     }
-    if let Some(stale) = view.stale {
+    if let Some(stale) = &plan.stale {
         page.line("");
-        page.title(Style::Remove, &format!("Stale: {}", stale.message(plan.digest)));
+        page.title(Style::Remove, &format!("Stale: {stale}"));
         page.line(&format!("Nothing was changed. {}", view.stale_help()));
     }
     page.next(&view.next(plan));

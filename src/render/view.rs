@@ -1,4 +1,4 @@
-//! The context of a shown plan: how to apply it, where its files are on the web, and whether it is the reviewed plan.
+//! The context of a shown plan: how to apply it, and where its files are on the web.
 
 use super::{escape, sections};
 use crate::model::Origin;
@@ -9,8 +9,6 @@ pub struct View<'a> {
     /// `None` if no command can apply the plan, because it could not be saved.
     pub invocation: Option<&'a Invocation>,
     pub repository: Option<&'a Repository>,
-    /// Why this is not the reviewed plan, if it is not.
-    pub stale: Option<&'a Stale>,
     /// Whether the plan is about to be applied, so that no command for this is shown.
     pub applying: bool,
 }
@@ -64,7 +62,7 @@ pub(super) enum Next {
 
 impl View<'_> {
     pub(super) fn next(&self, plan: &Plan) -> Next {
-        if self.stale.is_some() {
+        if plan.stale.is_some() {
             return Next::Nothing;
         }
         if plan.refusals_beyond_limits().next().is_some() {
@@ -102,29 +100,6 @@ fn resolve(plan: &Plan) -> String {
         format!("Resolve first, because --accept does not lift it: {others}.")
     } else {
         format!("Resolve first, because --accept does not lift it: {others}. It lifts only: {limits}.")
-    }
-}
-
-/// Why a plan is not the reviewed one.
-#[derive(Clone, Debug)]
-pub enum Stale {
-    /// Its digest is not the one that was given with this flag.
-    Digest { flag: &'static str, given: Digest },
-    /// A saved plan is no longer valid at this time.
-    Outdated(String),
-}
-
-impl Stale {
-    pub fn message(&self, plan: Digest) -> String {
-        match self {
-            Self::Digest { flag, given } => {
-                format!(
-                    "this is not the plan that was reviewed: its digest is {plan}, but {flag} is {given}. The \
-                     changes shown are those that would be made now"
-                )
-            }
-            Self::Outdated(reason) => reason.clone(),
-        }
     }
 }
 

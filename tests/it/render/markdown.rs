@@ -2,7 +2,7 @@
 
 use convoke::config;
 use convoke::render::markdown::{drift, failure, plan, report, stale};
-use convoke::render::view::{Repository, Stale, View};
+use convoke::render::view::{Repository, View};
 
 use super::samples::{self, HELP, view};
 
@@ -253,8 +253,7 @@ fn blocked_entries_are_a_warning() {
 
 #[test]
 fn stale_plan_is_not_applied() {
-    let stale = Stale::Digest { flag: "--expect", given: convoke::plan::Digest::of(b"another") };
-    let page = plan(&samples::small(), View { stale: Some(&stale), applying: true, ..view() });
+    let page = plan(&samples::stale(), View { applying: true, ..view() });
     let head: Vec<&str> = page.lines().take(6).collect();
     insta::assert_snapshot!(head.join("\n"), @"
     <!-- convoke:apply -->

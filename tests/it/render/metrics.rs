@@ -1,6 +1,6 @@
 //! The metrics of `drift`.
 
-use convoke::render::metrics::{Found, Run, metrics};
+use convoke::render::metrics::{Run, metrics};
 use jiff::Timestamp;
 
 use super::samples;
@@ -12,7 +12,7 @@ const fn run(exit_code: u8) -> Run {
 #[test]
 fn metrics_have_all_findings() {
     let plan = samples::small();
-    insta::assert_snapshot!(metrics(&run(2), Some(Found { plan: &plan, requests: 3 })), @r#"
+    insta::assert_snapshot!(metrics(&run(2), Some((&plan, 3))), @r#"
     # HELP convoke_drift_success Whether the last run could compare the account with the files.
     # TYPE convoke_drift_success gauge
     convoke_drift_success 1
@@ -95,7 +95,7 @@ fn failed_run_has_few_metrics() {
 #[test]
 fn hostile_name_stays_inside_its_label() {
     let plan = samples::hostile();
-    let shown = metrics(&run(3), Some(Found { plan: &plan, requests: 3 }));
+    let shown = metrics(&run(3), Some((&plan, 3)));
     let samples = shown.split('\n').filter(|line| line.contains("group=")).count();
     assert_eq!(samples, 4 * plan.groups.len());
     assert!(shown.split('\n').all(|line| line.is_empty() || line.starts_with(['#', 'c'])));

@@ -25,7 +25,7 @@ static APPLY: LazyLock<Invocation> = LazyLock::new(|| Invocation {
 
 /// A plan alone: not stale, without a repository, not about to be applied.
 pub fn view() -> View<'static> {
-    View { invocation: Some(&APPLY), repository: None, stale: None, applying: false }
+    View { invocation: Some(&APPLY), repository: None, applying: false }
 }
 
 /// A failure because of the files.
@@ -89,6 +89,13 @@ groups:
 /// A small plan with a bit of everything except refusals and blocked entries.
 pub fn small() -> Plan {
     plan(SMALL, &small_account())
+}
+
+/// The small plan, if another one was reviewed.
+pub fn stale() -> Plan {
+    let plan = small();
+    let reason = plan.is_other("--expect", plan::Digest::of(b"another")).unwrap();
+    plan.with_stale(reason)
 }
 
 fn small_account() -> Observed {

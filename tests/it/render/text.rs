@@ -1,8 +1,6 @@
 //! Snapshots of plans and reports on a terminal.
 
-use convoke::plan::Digest;
 use convoke::render::text::{Layout, drift, plan, report, stale};
-use convoke::render::view::{Stale, View};
 
 use super::samples::{self, HELP, view};
 
@@ -274,8 +272,7 @@ fn drift_text_speaks_of_drift() {
 
 #[test]
 fn stale_plan_shows_differences_and_no_command() {
-    let stale = Stale::Digest { flag: "--expect", given: Digest::of(b"another") };
-    let shown = plan(&samples::small(), View { stale: Some(&stale), ..view() }, NARROW);
+    let shown = plan(&samples::stale(), view(), NARROW);
     insta::assert_snapshot!(shown.split("Digest:").nth(1).unwrap(), @"
      4db497938cdc6b4a3ac51240255552eb7928b679cdbaa9d86498cf5d671935d8
 
