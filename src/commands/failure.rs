@@ -110,7 +110,7 @@ impl Failure {
     }
 
     pub fn failed(&self) -> Failed<'_> {
-        let problems: Vec<_> = self.problems().into_iter().flatten().collect();
+        let problems: Vec<_> = self.problems().into_iter().flat_map(Problems::iter).collect();
         Failed {
             format_version: FAILURE_VERSION,
             status: if self.exit == Exit::Stale { RunStatus::Stale } else { RunStatus::Failed },

@@ -204,7 +204,7 @@ impl Output {
         let Some(problems) = failure.problems() else {
             return self.message(Level::Error, &failure.to_string(), failure.help.as_deref());
         };
-        for problem in problems {
+        for problem in problems.iter() {
             // In text, a blank line separates two problems.
             let end = if self.logs_json() { "" } else { "\n" };
             self.message(Level::Error, &format!("{}{end}", problem.to_string().trim_end()), None);

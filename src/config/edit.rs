@@ -362,7 +362,7 @@ fn keep_sorted(
             source.bytes = text.clone().into_bytes();
         }
     }
-    let files = Files::read(&renamed).map_err(Vec::from)?;
+    let files = Files::read(&renamed).map_err(|problems| problems.list)?;
     let (sorted, declared) = write(&renamed, &sorts, &Context { files: &files, lists, ..*context })?;
     new.extend(sorted);
     Ok((new, declared))
@@ -390,7 +390,7 @@ fn edited<'p>(
         return Err(odd);
     }
     let new = patch::apply(text, patches).ok_or_else(all)?;
-    let is_proven = node::parse(&new).is_ok_and(|after| step::same(&expected, &after));
+    let is_proven = node::parse("", &new).is_ok_and(|after| step::same(&expected, &after));
     if is_proven { Ok(new) } else { Err(all()) }
 }
 

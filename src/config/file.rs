@@ -91,18 +91,18 @@ pub(super) fn declare(source: &Source, tree: Node<'_>, numbers: &mut Numbers, re
 }
 
 pub(super) fn tree(source: &Source) -> Result<Node<'_>, Box<Problem>> {
-    let problem = |at, message: &str| Problem::new(source.path.as_str().into(), at, message);
     if source.bytes.len() > LARGEST_FILE {
         return Err(Box::new(too_large(source.path.as_str().into())));
     }
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
-        Box::new(problem(Some(end_of(good)), "invalid UTF-8").help("save the file as UTF-8"))
+        let problem = Problem::new(source.path.as_str().into(), Some(end_of(good)), "invalid UTF-8");
+        Box::new(problem.help("save the file as UTF-8"))
     })?;
     if let Some(problem) = conflict(source, text) {
         return Err(Box::new(problem));
     }
-    node::parse(text).map_err(|error| Box::new(problem(error.at, &error.message).help(error.help)))
+    node::parse(&source.path, text)
 }
 
 /// The problem of a file with the markers of an unfinished merge.

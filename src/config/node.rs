@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
 
-use super::problem::Lines;
+use super::problem::{Lines, Problem};
 use crate::model::Position;
 
 /// The maximum depth of lists and mappings; the format itself needs six levels.
@@ -34,6 +35,7 @@ pub(super) const MERGE_KEY: &str = "<<";
 #[derive(Clone, Debug)]
 pub(super) struct Node<'s> {
     pub at: Position,
+    bytes: Range<usize>,
     pub value: Value<'s>,
 }
 
@@ -50,7 +52,12 @@ pub(super) enum Value<'s> {
     Mapping(Vec<(Node<'s>, Node<'s>)>),
 }
 
-impl Node<'_> {
+impl<'s> Node<'s> {
+    /// A node of no file, to be compared by its content.
+    pub fn new(value: Value<'s>) -> Self {
+        Self { at: Position { line: 0, column: 0 }, bytes: 0..0, value }
+    }
+
     /// The text of a scalar of any YAML type.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -58,36 +65,44 @@ impl Node<'_> {
             _ => None,
         }
     }
-}
 
-/// Why a file could not be read as a tree.
-#[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub at: Option<Position>,
-    pub message: String,
-    pub help: String,
+    /// The parser knows where a number, a boolean or a null is, but not how it is written. This adds it from the source.
+    fn add_written(&mut self, source: &'s str) {
+        let written = source.get(self.bytes.clone()).unwrap_or_default();
+        match &mut self.value {
+            Value::Typed(text) | Value::Null(text) => *text = written.into(),
+            // In quotes it is an ordinary key.
+            Value::Text(text) if text == MERGE_KEY && written == MERGE_KEY => self.value = Value::Typed(written.into()),
+            Value::Text(_) => {}
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.add_written(source)),
+            Value::Mapping(entries) => {
+                entries.iter_mut().flat_map(|(key, value)| [key, value]).for_each(|node| node.add_written(source));
+            }
+        }
+    }
 }
 
 /// Reads a file as a tree.
 ///
 /// # Errors
 /// If it is not one YAML document within the limits.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
-    let spanned: Unsettled = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let error = syntax_error(&error);
-        if error.at.is_some_and(|at| is_indented_with_tab(text, at)) { tabs(error.at) } else { error }
+pub(super) fn parse<'s>(file: &str, text: &'s str) -> Result<Node<'s>, Box<Problem>> {
+    let mut tree: Node<'_> = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let at = error.location().map(position);
+        let (message, help) = match at {
+            Some(at) if is_indented_with_tab(text, at) => ("the line is indented with a tab".into(), "use spaces"),
+            _ => syntax_error(&error),
+        };
+        Box::new(Problem::new(file.into(), at, message).help(help))
     })?;
-    Ok(spanned.settle(text))
+    tree.add_written(text);
+    Ok(tree)
 }
 
 /// Whether a line is indented with a tab, which YAML does not allow.
 fn is_indented_with_tab(text: &str, at: Position) -> bool {
     let line = (1u32..).zip(Lines(Some(text.as_bytes()))).find(|(number, _)| *number == at.line);
     line.is_some_and(|(_, line)| line.iter().take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\t'))
-}
-
-fn tabs(at: Option<Position>) -> SyntaxError {
-    SyntaxError { at, message: "the line is indented with a tab".into(), help: "use spaces".into() }
 }
 
 fn options() -> Options {
@@ -115,9 +130,9 @@ fn options() -> Options {
     }
 }
 
-fn syntax_error(error: &Error) -> SyntaxError {
-    let at = error.location().map(position);
-    let (message, help) = match cause(error) {
+/// The message and the remedy of a syntax error.
+fn syntax_error(error: &Error) -> (String, &'static str) {
+    match cause(error) {
         Error::MultipleDocuments { .. } => ("a second YAML document begins here".into(), "put it in a separate file"),
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
         // The scanner finds the same problem earlier and reports it differently.
@@ -140,8 +155,7 @@ fn syntax_error(error: &Error) -> SyntaxError {
                 "check the indentation, and put text in quotes that begins with a special character or contains \": \"";
             (format!("invalid YAML: {}", UserMessageFormatter.format_message(other)), help)
         }
-    };
-    SyntaxError { at, message, help: help.into() }
+    }
 }
 
 fn too_deep() -> (String, &'static str) {
@@ -160,120 +174,86 @@ fn position(location: Location) -> Position {
     Position { line: number(location.line()), column: number(location.column()) }
 }
 
-/// A node during parsing. The parser knows where a number, a boolean or a null is, but not how it is written.
-struct Unsettled<'s> {
-    at: Position,
-    bytes: (usize, usize),
-    value: Parsed<'s>,
-}
-
-enum Parsed<'s> {
-    Text(Cow<'s, str>),
-    Typed,
-    Null,
-    Sequence(Vec<Unsettled<'s>>),
-    Mapping(Vec<(Unsettled<'s>, Unsettled<'s>)>),
-}
-
-impl<'s> Unsettled<'s> {
-    fn settle(self, source: &'s str) -> Node<'s> {
-        let (start, end) = self.bytes;
-        let written = || Cow::Borrowed(source.get(start..end).unwrap_or_default());
-        let value = match self.value {
-            // In quotes it is an ordinary key.
-            Parsed::Text(text) if text == MERGE_KEY && written() == MERGE_KEY => Value::Typed(text),
-            Parsed::Text(text) => Value::Text(text),
-            Parsed::Typed => Value::Typed(written()),
-            Parsed::Null => Value::Null(written()),
-            Parsed::Sequence(items) => Value::Sequence(items.into_iter().map(|item| item.settle(source)).collect()),
-            Parsed::Mapping(entries) => Value::Mapping(
-                entries.into_iter().map(|(key, value)| (key.settle(source), value.settle(source))).collect(),
-            ),
-        };
-        Node { at: self.at, value }
-    }
-}
-
-impl<'de> Deserialize<'de> for Unsettled<'de> {
+impl<'de> Deserialize<'de> for Node<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value, defined, .. } = Spanned::deserialize(deserializer)?;
         let span = defined.span();
         let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
         let start = number(span.byte_offset());
-        let bytes = (start, start.saturating_add(number(span.byte_len())));
-        Ok(Self { at: position(defined), bytes, value })
+        Ok(Self { at: position(defined), bytes: start..start.saturating_add(number(span.byte_len())), value })
     }
 }
 
-impl<'de> Deserialize<'de> for Parsed<'de> {
+impl<'de> Deserialize<'de> for Value<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ParsedVisitor)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct ParsedVisitor;
+/// Keeps the text of strings only; [`Node::add_written`] adds that of other scalars.
+struct ValueVisitor;
 
-impl<'de> Visitor<'de> for ParsedVisitor {
-    type Value = Parsed<'de>;
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_i128<E>(self, _: i128) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_i128<E>(self, _: i128) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_u128<E>(self, _: u128) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_u128<E>(self, _: u128) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Typed)
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Typed("".into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Null)
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Null("".into()))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Parsed<'de>, E> {
-        Ok(Parsed::Text(Cow::Owned(text)))
+    fn visit_string<E>(self, text: String) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Parsed<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value<'de>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
-        Ok(Parsed::Sequence(items))
+        Ok(Value::Sequence(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Parsed<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value<'de>, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
-        Ok(Parsed::Mapping(entries))
+        Ok(Value::Mapping(entries))
     }
 }
 
@@ -321,12 +301,12 @@ fn reads_back(text: &str, in_flow: bool) -> bool {
     } else {
         (format!("- {text}"), format!("{text}: {text}"))
     };
-    let alone = parse(&item).is_ok_and(|read| match read.value {
+    let alone = parse("", &item).is_ok_and(|read| match read.value {
         Value::Sequence(items) => matches!(items.as_slice(), [item] if is_text(&item.value)),
         _ => false,
     });
     alone
-        && parse(&pair).is_ok_and(|read| match read.value {
+        && parse("", &pair).is_ok_and(|read| match read.value {
             Value::Mapping(pairs) => {
                 matches!(pairs.as_slice(), [(key, value)] if is_text(&key.value) && is_text(&value.value))
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::SerializeStruct as _;
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -27,18 +27,35 @@ const LONGEST_WORD: usize = 64;
 /// Shorter words are part of too many other words.
 const SHORTEST_PART: usize = 4;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     /// The path as given, with `/` between its parts.
     pub file: Arc<str>,
     /// `None` if the file could not be read.
+    #[serde(flatten, serialize_with = "line_and_column")]
     pub position: Option<Position>,
-    /// The source line at the position; `None` if it is blank or too long.
+    /// The source line at the position; `None` if it is blank or too long. Only for people.
+    #[serde(skip)]
     pub source_line: Option<String>,
     pub message: String,
     pub help: Option<String>,
-    /// Other places that are part of the problem, with a text for each.
-    pub related: Vec<(Origin, String)>,
+    pub related: Vec<Related>,
+}
+
+/// Another place that is part of a problem.
+#[derive(Clone, Debug, Serialize)]
+pub struct Related {
+    #[serde(flatten)]
+    pub origin: Origin,
+    pub message: String,
+}
+
+/// Both are null without a position.
+fn line_and_column<S: Serializer>(position: &Option<Position>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut place = serializer.serialize_map(Some(2))?;
+    place.serialize_entry("line", &position.map(|position| position.line))?;
+    place.serialize_entry("column", &position.map(|position| position.column))?;
+    place.end()
 }
 
 impl Problem {
@@ -54,36 +71,9 @@ impl Problem {
         Self { help: Some(help.into()), ..self }
     }
 
-    pub(super) fn related(mut self, origin: Origin, label: impl Into<String>) -> Self {
-        self.related.push((origin, label.into()));
+    pub(super) fn related(mut self, origin: Origin, message: impl Into<String>) -> Self {
+        self.related.push(Related { origin, message: message.into() });
         self
-    }
-}
-
-/// The form for programs. It omits the source line, which is for people.
-impl Serialize for Problem {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Related<'a> {
-            file: &'a str,
-            line: u32,
-            column: u32,
-            message: &'a str,
-        }
-        let related = self.related.iter().map(|(Origin { file, line, column }, message)| Related {
-            file,
-            line: *line,
-            column: *column,
-            message,
-        });
-        let mut problem = serializer.serialize_struct("Problem", 6)?;
-        problem.serialize_field("file", &*self.file)?;
-        problem.serialize_field("line", &self.position.map(|position| position.line))?;
-        problem.serialize_field("column", &self.position.map(|position| position.column))?;
-        problem.serialize_field("message", &self.message)?;
-        problem.serialize_field("help", &self.help)?;
-        problem.serialize_field("related", &related.collect::<Vec<_>>())?;
-        problem.end()
     }
 }
 
@@ -100,8 +90,8 @@ impl fmt::Display for Problem {
             writeln!(f, "  | {}", escaped(line))?;
             writeln!(f, "  | {:indent$}^", "")?;
         }
-        for (origin, label) in &self.related {
-            writeln!(f, "  {}:{}:{}: {}", escaped(&origin.file), origin.line, origin.column, escaped(label))?;
+        for Related { origin, message } in &self.related {
+            writeln!(f, "  {}:{}:{}: {}", escaped(&origin.file), origin.line, origin.column, escaped(message))?;
         }
         match &self.help {
             Some(help) => writeln!(f, "  help: {}", escaped(help)),
@@ -112,9 +102,10 @@ impl fmt::Display for Problem {
 
 /// The problems of the files, ordered by file and position. There is at least one.
 #[derive(Clone, Debug, Serialize)]
-#[serde(into = "Vec<Problem>")]
+#[serde(transparent)]
 pub struct Problems {
-    list: Vec<Problem>,
+    pub(super) list: Vec<Problem>,
+    #[serde(skip)]
     cut: bool,
 }
 
@@ -137,24 +128,9 @@ impl Problems {
     }
 }
 
-impl From<Problems> for Vec<Problem> {
-    fn from(problems: Problems) -> Self {
-        problems.list
-    }
-}
-
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in self {
+        for problem in &self.list {
             writeln!(f, "error: {problem}")?;
         }
         f.write_str(&self.summary())
@@ -165,14 +141,8 @@ impl std::error::Error for Problems {}
 
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    found: Vec<Found>,
-}
-
-#[derive(Debug)]
-struct Found {
-    problem: Problem,
-    /// The text that was found instead of a person. It may be the name of a roster.
-    instead: Option<Box<str>>,
+    /// The problems, some with the text that was found instead of a person. It may be the name of a roster.
+    found: Vec<(Problem, Option<Box<str>>)>,
 }
 
 impl Report {
@@ -200,7 +170,7 @@ impl Report {
 
     fn add(&mut self, problem: Problem, instead: Option<Box<str>>) {
         if !self.is_full() {
-            self.found.push(Found { problem, instead });
+            self.found.push((problem, instead));
         }
     }
 
@@ -214,10 +184,9 @@ impl Report {
 
     /// Replaces the remedy if the text is the name of a roster, when all rosters are known.
     pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
-        for found in &mut self.found {
-            if let Some(name) = found.instead.take_if(|name| is_roster(name)) {
-                found.problem.help =
-                    Some(format!("{} is a roster: write `- roster: {}`", quoted(&name), shortened(&name)));
+        for (problem, instead) in &mut self.found {
+            if let Some(name) = instead.take_if(|name| is_roster(name)) {
+                problem.help = Some(format!("{} is a roster: write `- roster: {}`", quoted(&name), shortened(&name)));
             }
         }
     }
@@ -232,7 +201,7 @@ impl Report {
             return Ok(());
         }
         let cut = self.is_full();
-        let list = settle(self.found.into_iter().map(|found| found.problem).collect(), sources);
+        let list = settle(self.found.into_iter().map(|(problem, _)| problem).collect(), sources);
         Err(Problems { list, cut })
     }
 }

@@ -211,8 +211,8 @@ pub fn failure(failed: &Failed<'_>) -> String {
 
 fn of_problem(level: Level, problem: &Problem) -> Annotation {
     let mut message = problem.message.clone();
-    for (origin, label) in &problem.related {
-        let _ = write!(message, ". {origin}: {label}");
+    for related in &problem.related {
+        let _ = write!(message, ". {}: {}", related.origin, related.message);
     }
     if let Some(help) = &problem.help {
         let _ = write!(message, ". Help: {help}");

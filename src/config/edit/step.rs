@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use super::lists::ListName;
 use crate::config::entry::Entry;
 use crate::config::node::{Node, Value, scalar};
-use crate::model::{Email, Period, PersonRef, Position, Window, WrittenTime};
+use crate::model::{Email, Period, PersonRef, Window, WrittenTime};
 
 /// A time in a request: a time as in the files, or a duration from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,22 +255,17 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -
     Some(())
 }
 
-/// A node that is compared by its content only.
-fn node(value: Value<'_>) -> Node<'_> {
-    Node { at: Position { line: 0, column: 0 }, value }
-}
-
 fn entry<'s>(new: &NewEntry) -> Node<'s> {
-    let text = |text: String| node(Value::Text(text.into()));
+    let text = |text: String| Node::new(Value::Text(text.into()));
     let mut pairs: Vec<_> = new.pairs().map(|(key, value)| (text(key.into()), text(value))).collect();
     match (&new.person, pairs.as_slice()) {
         (PersonRef::Email(_), [_]) => pairs.remove(0).1,
-        _ => node(Value::Mapping(pairs)),
+        _ => Node::new(Value::Mapping(pairs)),
     }
 }
 
 fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
-    let text = |text: &str| node(Value::Text(text.to_owned().into()));
+    let text = |text: &str| Node::new(Value::Text(text.to_owned().into()));
     let mut pairs = match item.value {
         Value::Text(_) => vec![(text("email"), item)],
         Value::Mapping(pairs) => pairs,
@@ -285,7 +280,7 @@ fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
             continue;
         };
     }
-    Some(node(Value::Mapping(pairs)))
+    Some(Node::new(Value::Mapping(pairs)))
 }
 
 /// Whether an entry for this person can be only an address or an id.
@@ -301,16 +296,16 @@ pub(super) const fn key_of(person: &PersonRef) -> &'static str {
 }
 
 fn renamed<'s>(item: Node<'s>, person: &PersonRef, is_bare: bool) -> Option<Node<'s>> {
-    let text = |text: String| node(Value::Text(text.into()));
+    let text = |text: String| Node::new(Value::Text(text.into()));
     let named = || (text(key_of(person).into()), text(person.to_string()));
     match item.value {
         Value::Mapping(mut pairs) => {
             let whom = pairs.iter_mut().find(|(key, _)| matches!(key.text(), Some("email" | "id")))?;
             *whom = named();
-            Some(node(Value::Mapping(pairs)))
+            Some(Node::new(Value::Mapping(pairs)))
         }
         _ if is_bare => Some(text(person.to_string())),
-        _ => Some(node(Value::Mapping(vec![named()]))),
+        _ => Some(Node::new(Value::Mapping(vec![named()]))),
     }
 }
 
