@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::node::{Node, Value};
 use super::problem::quoted;
 use super::reader::{Field, Reader, looks_like_id};
-use crate::model::{Email, EmailError, MemberId, PersonRef, Position, Terms, Window, is_invisible};
+use crate::model::{Email, EmailError, MemberId, PersonRef, Position, Terms, Window, WrittenTime, is_invisible};
 
 /// The keys of an entry, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
@@ -62,25 +62,31 @@ impl Entry {
 
 impl Reader<'_> {
     /// Reads a list of people and rosters, and reports duplicates.
-    pub fn entries(&mut self, whose: &str, items: Vec<Node<'_>>) -> Vec<Entry> {
+    pub fn entries(
+        &mut self,
+        whose: &str,
+        items: Vec<Node<'_>>,
+        read: impl Fn(&mut Self, Node<'_>) -> Option<Entry>,
+    ) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(items.len());
         for item in items {
             if self.report.is_full() {
                 break;
             }
-            entries.extend(self.entry(item));
+            entries.extend(read(self, item));
         }
         self.report_repeated(whose, &entries);
         entries
     }
 
-    fn entry(&mut self, node: Node<'_>) -> Option<Entry> {
+    /// An entry of a group or a roster.
+    pub fn entry(&mut self, node: Node<'_>) -> Option<Entry> {
         let at = node.at;
         match node.value {
             Value::Text(text) | Value::Typed(text) => {
                 let who = match self.numbers.spelled(&text) {
                     Some((person, number)) => Who::Person(person, number),
-                    None => self.bare_person(at, &text)?,
+                    None => self.person(at, &text, "- id: ")?,
                 };
                 Some(Entry { who, at, terms: None })
             }
@@ -106,8 +112,8 @@ impl Reader<'_> {
         let before = self.report.len();
         let [email, id, roster, from, until, reason] = self.fields("an entry", entries, KEYS);
         let who = match (email, id, roster) {
-            (Some(email), None, None) => self.email(&email).map(|email| self.numbered(PersonRef::Email(email))),
-            (None, Some(id), None) => self.member_id(&id).map(|id| self.numbered(PersonRef::Id(id))),
+            (Some(email), None, None) => self.email(&email),
+            (None, Some(id), None) => self.member_id(&id),
             (None, None, Some(roster)) => {
                 let name = self.text("`roster`", &roster, "write the name of one roster: `- roster: NAME`");
                 name.map(|name| Who::Roster(name.into()))
@@ -138,7 +144,19 @@ impl Reader<'_> {
         if from.is_none() && until.is_none() && reason.is_none() {
             return None;
         }
-        let (window, until_is_date) = self.window(from, until);
+        let first = from.and_then(|field| self.time(field)).map(WrittenTime::start);
+        let last = until.and_then(|field| self.time(field));
+        let window = Window { from: first, until: last.map(WrittenTime::end) };
+        if let (Some(first), Some(after), Some(from), Some(until)) = (window.from, window.until, from, until)
+            && first >= after
+        {
+            let problem = self
+                .problem(until.node.at, "`until` is not after `from`, so the entry never applies")
+                .related(self.origin(from.node.at), "`from` is here")
+                .help("a date in `until` is the last day; an instant is the first moment after");
+            self.report.push(problem);
+        }
+        let until_is_date = matches!(last, Some(WrittenTime::Day(_)));
         let reason = reason.and_then(|field| self.reason(field));
         Some(Box::new(Terms { window, until_is_date, reason }))
     }
@@ -156,7 +174,7 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    fn member_id(&mut self, field: &Field<'_>) -> Option<MemberId> {
+    fn member_id(&mut self, field: &Field<'_>) -> Option<Who> {
         if let Value::Text(text) = &field.node.value
             && text.parse::<Email>().is_ok()
         {
@@ -164,34 +182,33 @@ impl Reader<'_> {
             self.refuse(field.node.at, message, format!("write `email: {text}`"));
             return None;
         }
-        self.id(field)
+        self.id("a member id", field).map(|id| self.numbered(PersonRef::Id(id)))
     }
 
-    fn email(&mut self, field: &Field<'_>) -> Option<Email> {
+    fn email(&mut self, field: &Field<'_>) -> Option<Who> {
         let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
-        Email::declared(text).map_err(|error| self.refuse_address(field.node.at, text, "id: ", error)).ok()
+        self.person(field.node.at, text, "id: ")
     }
 
-    /// Reads an entry that is not a mapping.
-    fn bare_person(&mut self, at: Position, text: &str) -> Option<Who> {
-        match Email::declared(text) {
-            Ok(email) => Some(self.numbered(PersonRef::Email(email))),
-            Err(error) => {
-                self.refuse_address(at, text, "- id: ", error);
-                None
-            }
-        }
-    }
-
-    /// Reports a text that is not an address. `id` is how an entry by id begins here.
-    fn refuse_address(&mut self, at: Position, text: &str, id: &str, error: EmailError) {
+    /// Reads an address. `id` is how an entry by id begins here.
+    fn person(&mut self, at: Position, text: &str, id: &str) -> Option<Who> {
+        let error = match Email::declared(text) {
+            Ok(email) => return Some(self.numbered(PersonRef::Email(email))),
+            Err(error) => error,
+        };
         if looks_like_id(text) {
             let message = format!("{} is an id, not an email address", quoted(text));
-            return self.refuse(at, message, format!("write `{id}{text}`"));
+            self.refuse(at, message, format!("write `{id}{text}`"));
+            return None;
         }
         let message = format!("{} is not an email address: {error}", quoted(text));
         let problem = self.problem(at, message).help(remedy(text, error));
-        if id.starts_with('-') { self.report.push_perhaps_roster(problem, text) } else { self.report.push(problem) }
+        if id.starts_with('-') {
+            self.report.push_perhaps_roster(problem, text)
+        } else {
+            self.report.push(problem)
+        }
+        None
     }
 
     fn report_repeated(&mut self, whose: &str, entries: &[Entry]) {
@@ -216,57 +233,42 @@ impl Reader<'_> {
         }
     }
 
-    pub fn plain_entries(
-        &mut self,
-        whose: &str,
-        items: Vec<Node<'_>>,
-        read: impl Fn(&mut Self, Node<'_>) -> Option<Who>,
-    ) -> Vec<Entry> {
-        let mut entries = Vec::with_capacity(items.len());
-        for item in items {
-            if self.report.is_full() {
-                break;
-            }
-            let at = item.at;
-            entries.extend(read(self, item).map(|who| Entry { who, at, terms: None }));
-        }
-        self.report_repeated(whose, &entries);
-        entries
-    }
-
     /// An address, or the name of a roster.
-    pub fn owner(&mut self, node: Node<'_>) -> Option<Who> {
-        match &node.value {
-            Value::Text(text) | Value::Typed(text) if text.contains('@') => self.bare_person(node.at, text),
+    pub fn owner(&mut self, node: Node<'_>) -> Option<Entry> {
+        let at = node.at;
+        let who = match &node.value {
+            Value::Text(text) | Value::Typed(text) if text.contains('@') => self.person(at, text, "- id: "),
             Value::Text(text) | Value::Typed(text) => Some(Who::Roster(text.as_ref().into())),
             _ => {
                 let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
-                self.refuse(node.at, "an owner must be an address or the name of a roster", help);
+                self.refuse(at, "an owner must be an address or the name of a roster", help);
                 None
             }
-        }
+        };
+        Some(Entry { who: who?, at, terms: None })
     }
 
-    pub fn protected(&mut self, node: Node<'_>) -> Option<Who> {
-        self.protected_person(node).map(|person| self.numbered(person))
+    pub fn protected(&mut self, node: Node<'_>) -> Option<Entry> {
+        let at = node.at;
+        Some(Entry { who: self.protected_person(node)?, at, terms: None })
     }
 
-    fn protected_person(&mut self, node: Node<'_>) -> Option<PersonRef> {
+    fn protected_person(&mut self, node: Node<'_>) -> Option<Who> {
         let help = "list email addresses and member ids";
         let at = node.at;
         let message = match node.value {
             Value::Text(text) | Value::Typed(text) if looks_like_id(&text) => {
-                return text.parse().ok().map(PersonRef::Id);
+                return text.parse().ok().map(|id| self.numbered(PersonRef::Id(id)));
             }
             Value::Text(text) | Value::Typed(text) => match Email::declared(&text) {
-                Ok(email) => return Some(PersonRef::Email(email)),
+                Ok(email) => return Some(self.numbered(PersonRef::Email(email))),
                 Err(error) => format!("{} is neither an email address nor an id: {error}", quoted(&text)),
             },
             Value::Mapping(entries) => {
                 let before = self.report.len();
                 match self.fields("an entry of `protected`", entries, PROTECTED) {
-                    [Some(email), None] => return self.email(&email).map(PersonRef::Email),
-                    [None, Some(id)] => return self.member_id(&id).map(PersonRef::Id),
+                    [Some(email), None] => return self.email(&email),
+                    [None, Some(id)] => return self.member_id(&id),
                     _ if self.report.len() > before => return None,
                     _ => "an entry of `protected` must name one person by email or id".into(),
                 }

@@ -61,6 +61,14 @@ pub(super) struct DeclaredGroup {
     pub owners: Option<DeclaredList>,
 }
 
+impl DeclaredGroup {
+    /// The lists in which the group can name rosters.
+    pub fn lists(&self) -> impl Iterator<Item = &[Entry]> {
+        let owners = self.owners.iter().map(|list| list.entries.as_slice());
+        std::iter::once(self.entries.as_slice()).chain(owners)
+    }
+}
+
 /// Reads a file, and adds its problems to the report.
 pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut Report) -> Declared {
     match tree(source) {
@@ -143,56 +151,47 @@ impl Reader<'_> {
             Some(version) => self.version(&version),
             None => self.refuse(at, "the file has no `version`", "add the line `version: 1` at the top"),
         }
-        let mut declared = Declared { account_id: self.setting(account_id, Self::id), ..Declared::default() };
+        let account_id = self.setting(account_id, |reader, field| reader.id("an account id", field));
+        let mut declared = Declared { account_id, ..Declared::default() };
         if let Some(field) = settings {
             let origin = self.origin(field.key);
             declared.settings = Some((origin, self.settings(field, &mut declared.protected)));
         }
-        if let Some(field) = rosters {
-            match self.mapping("`rosters`", field, "write the rosters below it, or `rosters: {}`") {
-                Some(entries) => declared.rosters = self.rosters(entries),
-                None => declared.unread = true,
-            }
-        }
-        if let Some(field) = groups {
-            match self.mapping("`groups`", field, "write the groups below it, or `groups: {}`") {
-                Some(entries) => declared.groups = self.groups(entries),
-                None => declared.unread = true,
-            }
-        }
-        declared
+        let rosters = self.named("roster", rosters, Self::roster);
+        let groups = self.named("group", groups, Self::group);
+        declared.unread = rosters.is_none() || groups.is_none();
+        Declared { rosters: rosters.unwrap_or_default(), groups: groups.unwrap_or_default(), ..declared }
     }
 
-    fn rosters(&mut self, entries: Vec<(Node<'_>, Node<'_>)>) -> Vec<DeclaredList> {
-        let mut rosters = Vec::with_capacity(entries.len());
-        for (key, node) in entries {
+    /// Reads the rosters or the groups, each with its name. `None` if they cannot be read.
+    fn named<T>(
+        &mut self,
+        kind: &str,
+        field: Option<Field<'_>>,
+        read: fn(&mut Self, &str, Field<'_>) -> T,
+    ) -> Option<Vec<T>> {
+        let Some(field) = field else { return Some(Vec::new()) };
+        let key = field.name;
+        let help = format!("write the {key} below it, or `{key}: {{}}`");
+        let entries = self.mapping(&format!("`{key}`"), field, &help)?;
+        let mut named = Vec::with_capacity(entries.len());
+        for (name, node) in entries {
             if self.report.is_full() {
                 break;
             }
-            let at = key.at;
-            let Some(name) = self.key(key) else { continue };
-            self.check_name("roster", at, &name);
-            let what = format!("roster {}", quoted(&name));
-            let help = "list its people below it, one per line: `- alice@example.com`; or write `[]`";
-            let items = self.sequence(&what, Field { key: at, node }, help).unwrap_or_default();
-            let entries = self.entries(&what, items);
-            rosters.push(DeclaredList { name: name.as_ref().into(), origin: self.origin(at), entries });
+            let at = name.at;
+            let Some(name) = self.key(name) else { continue };
+            self.check_name(kind, at, &name);
+            named.push(read(self, &name, Field { name: key, key: at, node }));
         }
-        rosters
+        Some(named)
     }
 
-    fn groups(&mut self, entries: Vec<(Node<'_>, Node<'_>)>) -> Vec<DeclaredGroup> {
-        let mut groups = Vec::with_capacity(entries.len());
-        for (key, node) in entries {
-            if self.report.is_full() {
-                break;
-            }
-            let at = key.at;
-            let Some(name) = self.key(key) else { continue };
-            self.check_name("group", at, &name);
-            groups.push(self.group(&name, Field { key: at, node }));
-        }
-        groups
+    fn roster(&mut self, name: &str, field: Field<'_>) -> DeclaredList {
+        let (what, origin) = (format!("roster {}", quoted(name)), self.origin(field.key));
+        let help = "list its people below it, one per line: `- alice@example.com`; or write `[]`";
+        let items = self.sequence(&what, field, help).unwrap_or_default();
+        DeclaredList { name: name.into(), origin, entries: self.entries(&what, items, Self::entry) }
     }
 
     fn settings(&mut self, field: Field<'_>, protected_list: &mut Option<DeclaredList>) -> Settings {
@@ -208,16 +207,14 @@ impl Reader<'_> {
         if let Some(field) = protected {
             let origin = self.origin(field.key);
             let people = self.sequence("`protected`", field, "write `protected: []` for nobody").unwrap_or_default();
-            let entries = self.plain_entries("`protected`", people, Self::protected);
+            let entries = self.entries("`protected`", people, Self::protected);
             let person = |entry: &Entry| Some((entry.person()?.clone(), self.origin(entry.at)));
             let people = entries.iter().filter_map(person);
             settings.protected = people.map(|(person, origin)| Protected { person, origin }).collect();
             *protected_list = Some(DeclaredList { name: "protected".into(), origin, entries });
         }
-        let unmanaged_groups =
-            self.setting(unmanaged_groups, |reader, field| reader.choice("unmanaged_groups", field, &UNMANAGED));
-        let direct_access = direct_access
-            .and_then(|field| self.choice("direct_access", &field, &[("ignore", false), ("report", true)]));
+        let unmanaged_groups = self.setting(unmanaged_groups, |reader, field| reader.choice(field, &UNMANAGED));
+        let direct_access = direct_access.and_then(|field| self.choice(&field, &[("ignore", false), ("report", true)]));
         settings.reports_direct_access = direct_access.unwrap_or_default();
         settings.email_domains = email_domains.map(|field| self.domains(field));
         Settings { unmanaged_groups: unmanaged_groups.unwrap_or(settings.unmanaged_groups), ..settings }
@@ -229,11 +226,9 @@ impl Reader<'_> {
             return defaults;
         };
         let [of_group, total] = self.fields("`limits`", entries, LIMITS);
-        let of_group = self.setting(of_group, |reader, field| reader.limit("group_removals", field));
-        let total = self.setting(total, |reader, field| reader.limit("total_removals", field));
         Limits {
-            group_removals: of_group.unwrap_or(defaults.group_removals),
-            total_removals: total.unwrap_or(defaults.total_removals),
+            group_removals: self.setting(of_group, Self::limit).unwrap_or(defaults.group_removals),
+            total_removals: self.setting(total, Self::limit).unwrap_or(defaults.total_removals),
         }
     }
 
@@ -259,15 +254,15 @@ impl Reader<'_> {
             owners,
         ] = self.fields(&what, entries.unwrap_or_default(), GROUP);
         let members_at = members.as_ref().map_or(at, |field| field.key);
-        let pin = self.setting(id, Self::id);
-        let mode = mode.and_then(|field| self.choice("mode", &field, &MODES)).unwrap_or_default();
+        let pin = self.setting(id, |reader, field| reader.id("a group id", field));
+        let mode = mode.and_then(|field| self.choice(&field, &MODES)).unwrap_or_default();
         if members.is_none() && is_mapping {
             let help = "add `members: []` if the group has no members";
             self.refuse(at, format!("{what} has no `members`"), help);
         }
         let help = "list the people below it, one per line, or write `members: []`";
         let items = members.and_then(|field| self.sequence("`members`", field, help)).unwrap_or_default();
-        let entries = self.entries(&what, items);
+        let entries = self.entries(&what, items, Self::entry);
         let owners = owners.map(|field| self.owners(name, field));
         let group = DesiredGroup {
             origin: self.origin(at),
@@ -276,11 +271,9 @@ impl Reader<'_> {
             members_origin: self.origin(members_at),
             members: Vec::new(),
             roster_entries: Vec::new(),
-            min_members: self.setting(min_members, |reader, field| reader.whole_number("min_members", field)),
-            allow_empty: self
-                .setting(allow_empty, |reader, field| reader.boolean("allow_empty", field))
-                .unwrap_or(Setting::preset(false)),
-            group_removals: self.setting(group_removals, |reader, field| reader.limit("group_removals", field)),
+            min_members: self.setting(min_members, Self::whole_number),
+            allow_empty: self.setting(allow_empty, Self::boolean).unwrap_or(Setting::preset(false)),
+            group_removals: self.setting(group_removals, Self::limit),
             rules: self.rules(name, [max_duration, require_reason, exclusive_with, email_domains]),
             permissions: permissions.map(|field| self.permissions(field)),
             description: description.and_then(|field| self.description(&field)),
@@ -295,9 +288,9 @@ impl Reader<'_> {
         [max_duration, require_reason, exclusive_with, email_domains]: [Option<Field<'_>>; 4],
     ) -> Rules {
         Rules {
-            max_duration: self.setting(max_duration, |reader, field| reader.period("max_duration", field)),
+            max_duration: self.setting(max_duration, Self::period),
             require_reason: self
-                .setting(require_reason, |reader, field| reader.boolean("require_reason", field))
+                .setting(require_reason, Self::boolean)
                 .filter(|required| required.value)
                 .and_then(|required| required.origin),
             exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
@@ -309,7 +302,7 @@ impl Reader<'_> {
         let origin = self.origin(field.key);
         let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
         let items = self.sequence("`owners`", field, help).unwrap_or_default();
-        let entries = self.plain_entries(&format!("`owners` of group {}", quoted(group)), items, Self::owner);
+        let entries = self.entries(&format!("`owners` of group {}", quoted(group)), items, Self::owner);
         DeclaredList { name: group.into(), origin, entries }
     }
 
@@ -327,29 +320,37 @@ impl Reader<'_> {
         Some(text)
     }
 
+    /// The texts of a list, each with its place. `what` is, for example, "a domain".
+    fn texts(&mut self, what: &str, field: Field<'_>, help: &str) -> Vec<(Position, String)> {
+        let (name, key) = (field.name, field.key);
+        let items = self.sequence(&format!("`{name}`"), field, help).unwrap_or_default();
+        let text = |node: Node<'_>| {
+            let item = Field { name, key, node };
+            let text = self.text(what, &item, help)?.to_owned();
+            Some((item.node.at, text))
+        };
+        items.into_iter().filter_map(text).collect()
+    }
+
     /// Reads `email_domains`, in the form in which domains are compared.
     fn domains(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
-        let key = field.key;
+        let origin = self.origin(field.key);
         let help = "list domains without the \"@\": `email_domains: [example.com]`";
         let mut domains = Vec::new();
-        for node in self.sequence("`email_domains`", field, help).unwrap_or_default() {
-            let (at, item) = (node.at, Field { key, node });
-            let Some(text) = self.text("a domain", &item, help) else { continue };
+        for (at, text) in self.texts("a domain", field, help) {
             match Email::declared(&format!("x@{text}")) {
                 Ok(email) => domains.push(email.domain().into_owned()),
-                Err(_) => self.refuse(at, format!("{} is not a domain", quoted(text)), help),
+                Err(_) => self.refuse(at, format!("{} is not a domain", quoted(&text)), help),
             }
         }
-        Setting { value: domains, origin: Some(self.origin(key)) }
+        Setting { value: domains, origin: Some(origin) }
     }
 
     fn permissions(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
-        let key = field.key;
+        let origin = self.origin(field.key);
         let help = "list what membership gives: `permissions: [Workers Admin, DNS on example.com]`";
         let mut permissions: Vec<String> = Vec::new();
-        for node in self.sequence("`permissions`", field, help).unwrap_or_default() {
-            let (at, item) = (node.at, Field { key, node });
-            let Some(permission) = self.text("a permission", &item, help).map(str::to_owned) else { continue };
+        for (at, permission) in self.texts("a permission", field, help) {
             if permissions.contains(&permission) {
                 let message = format!("{} is listed twice in `permissions`", quoted(&permission));
                 self.refuse(at, message, "remove one of the two");
@@ -357,31 +358,24 @@ impl Reader<'_> {
                 permissions.push(permission);
             }
         }
-        Setting { value: permissions, origin: Some(self.origin(key)) }
+        Setting { value: permissions, origin: Some(origin) }
     }
 
     /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
     /// declared.
     fn exclusions(&mut self, name: &str, field: Field<'_>) -> Vec<Exclusion> {
-        let key = field.key;
         let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";
-        let mut exclusions: Vec<Exclusion> = Vec::new();
         let mut seen: BTreeMap<String, Position> = BTreeMap::new();
-        for node in self.sequence("`exclusive_with`", field, help).unwrap_or_default() {
-            if self.report.is_full() {
-                break;
-            }
-            let at = node.at;
-            let item = Field { key, node };
-            let Some(other) = self.text("a group in `exclusive_with`", &item, help) else { continue };
+        let mut exclusions: Vec<Exclusion> = Vec::new();
+        for (at, other) in self.texts("a group in `exclusive_with`", field, help) {
             if other == name {
                 self.refuse(at, "a group cannot be exclusive with itself", "remove it from the list");
-            } else if let Some(first) = seen.get(other).copied() {
-                let message = format!("group {} is listed twice in `exclusive_with`", quoted(other));
-                self.refuse_again(at, message, first, "it is first listed here");
+            } else if let Some(first) = seen.get(&other) {
+                let message = format!("group {} is listed twice in `exclusive_with`", quoted(&other));
+                self.refuse_again(at, message, *first, "it is first listed here");
             } else {
-                seen.insert(other.to_owned(), at);
-                exclusions.push(Exclusion { group: other.into(), origin: self.origin(at) });
+                exclusions.push(Exclusion { group: other.as_str().into(), origin: self.origin(at) });
+                seen.insert(other, at);
             }
         }
         exclusions

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,11 +48,7 @@ pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Probl
 ///
 /// As [`load`].
 pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Problems> {
-    let mut search = Search::default();
-    for path in paths {
-        search.add(path);
-    }
-    let (report, sources) = search.read();
+    let (report, sources) = Search::of(paths, false).read();
     let desired = parse_into(report, &sources)?;
     Ok((desired, sources))
 }
@@ -63,30 +59,20 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
 ///
 /// If a file or folder cannot be read.
 pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
-    let mut search = Search { allows_empty: true, ..Search::default() };
-    for path in paths {
-        search.add(path);
-    }
-    let (report, sources) = search.read();
+    let (report, sources) = Search::of(paths, true).read();
     report.finish(&[])?;
     Ok(sources)
 }
 
 /// Whether there are files below a folder, or anything that [`load`] cannot read.
 pub fn holds_files(folder: &Path) -> bool {
-    let mut search = Search { allows_empty: true, ..Search::default() };
-    if folder.is_dir() {
-        search.add(folder);
-    }
+    let search = Search::of(folder.is_dir().then_some(folder), true);
     search.found > 0 || search.report.len() > 0
 }
 
+/// The files that [`load`] reads.
 pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let mut search = Search { allows_empty: true, ..Search::default() };
-    for path in paths {
-        search.add(path);
-    }
-    search.files
+    Search::of(paths, true).files
 }
 
 /// Reads the files as [`load`] does, unparsed and with their paths. Pipes and similar files are refused, because they
@@ -96,28 +82,16 @@ pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
 ///
 /// If a file or folder cannot be read.
 pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
-    let mut search = Search::default();
-    for path in paths {
-        search.add(path);
+    let mut search = Search::of(paths, false);
+    for path in search.files.extract_if(.., |path| !fs::metadata(path).is_ok_and(|metadata| metadata.is_file())) {
+        let problem = problem(&path, "this is not a regular file, and cannot be edited");
+        search.report.push(problem.help("name the file itself with --file"));
     }
-    let Search { mut report, files, .. } = search;
-    let mut found = Vec::with_capacity(files.len());
-    for path in files {
-        if !fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
-            let problem = Problem::new(shown(&path).into(), None, "this is not a regular file, and cannot be edited");
-            report.push(problem.help("name the file itself with --file"));
-            continue;
-        }
-        match read(&path) {
-            Ok(bytes) => {
-                let source = Source { path: shown(&path), bytes };
-                found.push((path, source));
-            }
-            Err(problem) => report.push(*problem),
-        }
-    }
+    let paths = search.files.clone();
+    let (report, sources) = search.read();
     report.finish(&[])?;
-    Ok(found)
+    // Without a problem, each file was read.
+    Ok(paths.into_iter().zip(sources).collect())
 }
 
 #[derive(Default)]
@@ -131,6 +105,12 @@ struct Search {
 }
 
 impl Search {
+    fn of<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allows_empty: bool) -> Self {
+        let mut search = Self { allows_empty, ..Self::default() };
+        paths.into_iter().for_each(|path| search.add(path.as_ref()));
+        search
+    }
+
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
@@ -141,8 +121,7 @@ impl Search {
                 let before = (self.found, self.report.len());
                 self.add_below(path);
                 if !self.allows_empty && before == (self.found, self.report.len()) {
-                    let message = "there is no *.yaml or *.yml file below this folder";
-                    let problem = Problem::new(shown(path).into(), None, message);
+                    let problem = problem(path, "there is no *.yaml or *.yml file below this folder");
                     self.report.push(problem.help("name the folder that holds the groups with --file"));
                 }
             }
@@ -190,7 +169,7 @@ impl Search {
                 Ok(_) if !is_yaml(&path) => {}
                 Ok(metadata) if metadata.is_file() => self.add_file(path),
                 Ok(_) => {
-                    let problem = Problem::new(shown(&path).into(), None, "this is not a regular file");
+                    let problem = problem(&path, "this is not a regular file");
                     self.report.push(problem.help("remove it from the folder, or name it with --file"));
                 }
             }
@@ -215,13 +194,15 @@ pub fn is_yaml(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    let bytes = match kind(path).map_err(|error| Box::new(unreadable(path, &error)))? {
-        Kind::File => read_bounded(path).map_err(|error| Box::new(unreadable(path, &error)))?,
-        Kind::Pipe => read_pipe(path)?,
-        Kind::Other => {
-            let problem = Problem::new(shown(path).into(), None, "this is a device or a socket, not a file");
-            return Err(Box::new(problem.help("name a file, a folder or a pipe with --file")));
-        }
+    let failed = |error| Box::new(unreadable(path, &error));
+    let metadata = fs::metadata(path).map_err(failed)?;
+    let bytes = if metadata.is_file() {
+        File::open(path).and_then(read_open).map_err(failed)?
+    } else if is_pipe(&metadata) {
+        read_pipe(path)?
+    } else {
+        let problem = problem(path, "this is a device or a socket, not a file");
+        return Err(Box::new(problem.help("name a file, a folder or a pipe with --file")));
     };
     if bytes.len() > LARGEST_FILE {
         return Err(Box::new(file::too_large(shown(path).into())));
@@ -229,26 +210,17 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     Ok(bytes)
 }
 
-enum Kind {
-    File,
-    Pipe,
-    Other,
+#[cfg(unix)]
+fn is_pipe(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
 }
 
-fn kind(path: &Path) -> io::Result<Kind> {
-    let metadata = fs::metadata(path)?;
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type()) {
-        return Ok(Kind::Pipe);
-    }
-    Ok(if metadata.is_file() { Kind::File } else { Kind::Other })
+#[cfg(not(unix))]
+fn is_pipe(_: &fs::Metadata) -> bool {
+    false
 }
 
 /// Reads the content up to the size limit.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    read_open(File::open(path)?)
-}
-
 fn read_open(file: File) -> io::Result<Vec<u8>> {
     let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -259,9 +231,9 @@ fn read_open(file: File) -> io::Result<Vec<u8>> {
 /// Reads a pipe, such as a shell's `<(command)`. Opening a pipe without a writer would block forever, and so would
 /// reading a pipe that no program closes. A separate thread therefore does both.
 fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    let problem = |message: String| {
+    let failed = |message: String| {
         let help = "make sure that a program writes to the pipe and ends, or name a file";
-        Box::new(Problem::new(shown(path).into(), None, message).help(help))
+        Box::new(problem(path, message).help(help))
     };
     let (opened, when_opened) = mpsc::channel();
     let (finished, when_finished) = mpsc::channel();
@@ -273,12 +245,16 @@ fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
         let _ = finished.send(file.and_then(read_open));
     });
     if when_opened.recv_timeout(LONGEST_OPENING).is_err() {
-        return Err(problem("no program writes to this pipe".into()));
+        return Err(failed("no program writes to this pipe".into()));
     }
     match when_finished.recv_timeout(LONGEST_PIPE) {
         Ok(read) => read.map_err(|error| Box::new(unreadable(path, &error))),
-        Err(_) => Err(problem(format!("the pipe did not end within {} s", LONGEST_PIPE.as_secs()))),
+        Err(_) => Err(failed(format!("the pipe did not end within {} s", LONGEST_PIPE.as_secs()))),
     }
+}
+
+fn problem(path: &Path, message: impl Into<String>) -> Problem {
+    Problem::new(shown(path).into(), None, message)
 }
 
 /// The problem of a path below a folder that cannot be read.
@@ -286,14 +262,14 @@ fn unreadable_below(path: &Path, error: &io::Error) -> Problem {
     match fs::read_link(path) {
         Ok(target) => {
             let message = format!("the link to {} cannot be followed: {error}", target.to_string_lossy());
-            Problem::new(shown(path).into(), None, message).help("correct the link, or remove it")
+            problem(path, message).help("correct the link, or remove it")
         }
         Err(_) => unreadable(path, error),
     }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    let problem = Problem::new(Arc::from(shown(path)), None, format!("cannot be read: {error}"));
+    let problem = problem(path, format!("cannot be read: {error}"));
     match error.kind() {
         io::ErrorKind::NotFound => problem.help("name the file or folder that holds the groups with --file"),
         _ => problem,

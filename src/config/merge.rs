@@ -39,12 +39,9 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     report.explain_rosters(|name| rosters.contains(name));
     if all_known {
         check_exclusions(&groups, report);
-        let members = groups.values().map(|declared| (&declared.group.origin, declared.entries.as_slice()));
-        let owners = groups.values().filter_map(|declared| declared.owners.as_ref());
-        rosters.check_names(members.chain(owners.map(|list| (&list.origin, list.entries.as_slice()))), report);
+        rosters.check_names(groups.values(), report);
     }
-    let sizes = rosters.measure(report);
-    sizes.check_total(groups.values(), report);
+    rosters.check_sizes(groups.values(), report);
     let mut desired = Desired {
         account_id,
         people,
@@ -53,9 +50,7 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     };
     // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
-        let owners = groups.values().filter_map(|declared| declared.owners.as_ref());
-        let lists = groups.values().map(|declared| &declared.entries).chain(owners.map(|list| &list.entries));
-        desired.unused_rosters = rosters.unused(lists.map(Vec::as_slice));
+        desired.unused_rosters = rosters.unused(groups.values().flat_map(DeclaredGroup::lists));
         let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
             rosters.expand(&mut group, &entries);
             (name, group)
@@ -170,10 +165,11 @@ impl Rosters {
     }
 
     /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
-    pub fn check_names<'l>(&'l self, groups: impl Iterator<Item = (&'l Origin, &'l [Entry])>, report: &mut Report) {
+    pub fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
         let mut search = NameSearch::default();
-        let rosters = self.0.values().map(|roster| (&roster.origin, roster.entries.as_slice()));
-        for (origin, entries) in groups.chain(rosters) {
+        let lists = groups.flat_map(|declared| declared.lists().map(|list| (&declared.group.origin.file, list)));
+        let rosters = self.0.values().map(|roster| (&roster.origin.file, roster.entries.as_slice()));
+        for (file, entries) in lists.chain(rosters) {
             for (name, entry) in uses(entries).filter(|(name, _)| !self.contains(name)) {
                 if report.is_full() {
                     return;
@@ -182,18 +178,28 @@ impl Rosters {
                     format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name))
                 });
                 let message = format!("roster {} is not declared", quoted(name));
-                report.push(Problem::at(&Origin::new(&origin.file, entry.at), message).help(help));
+                report.push(Problem::at(&Origin::new(file, entry.at), message).help(help));
             }
         }
     }
 
-    /// Measures each roster. Reports cycles and rosters that are nested too deep.
-    pub fn measure(&self, report: &mut Report) -> Sizes<'_> {
-        let mut survey = Survey { rosters: self, sizes: Sizes::default(), path: Vec::new(), report };
+    /// Measures each roster. Reports cycles, rosters that are nested too deep, and the first group that exceeds the
+    /// maximum number of memberships.
+    pub fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
+        let mut survey = Survey { rosters: self, sizes: BTreeMap::new(), path: Vec::new(), report };
         for roster in self.0.values() {
             survey.visit(roster, &roster.origin);
         }
-        survey.sizes
+        let mut total: u64 = 0;
+        for DeclaredGroup { name, group, entries, .. } in groups {
+            total = total.saturating_add(survey.steps(entries));
+            if total > MOST_MEMBERSHIPS {
+                let name = quoted(name.as_str());
+                let message = format!("with group {name}, there are more than {MOST_MEMBERSHIPS} memberships");
+                let help = "look for rosters that use each other many times, or split the files by account";
+                return survey.report.push(Problem::at(&group.members_origin, message).help(help));
+            }
+        }
     }
 
     /// Adds the members and the roster entries to a group, in the order of its own list.
@@ -204,7 +210,7 @@ impl Rosters {
     }
 
     /// Adds the people of a list, and of the rosters that it uses. Entries without a reason get that of the roster
-    /// entry. [`Self::measure`] must have shown that there is no cycle.
+    /// entry. [`Self::check_sizes`] must have shown that there is no cycle.
     fn expand_into(
         &self,
         group: &mut DesiredGroup,
@@ -257,10 +263,7 @@ impl Rosters {
     }
 }
 
-/// The sizes of the rosters, with the rosters that they use.
-#[derive(Debug, Default)]
-pub(super) struct Sizes<'n>(BTreeMap<&'n str, Size>);
-
+/// The size of a roster, with the rosters that it uses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
     /// The nesting depth of rosters in it, including itself.
@@ -270,33 +273,9 @@ struct Size {
     steps: u64,
 }
 
-impl Sizes<'_> {
-    /// Reports the first group that exceeds the maximum number of memberships.
-    pub fn check_total<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
-        let mut total: u64 = 0;
-        for DeclaredGroup { name, group, entries, .. } in groups {
-            total = total.saturating_add(self.steps(entries));
-            if total > MOST_MEMBERSHIPS {
-                let name = quoted(name.as_str());
-                let message = format!("with group {name}, there are more than {MOST_MEMBERSHIPS} memberships");
-                let help = "look for rosters that use each other many times, or split the files by account";
-                report.push(Problem::at(&group.members_origin, message).help(help));
-                return;
-            }
-        }
-    }
-
-    fn steps(&self, entries: &[Entry]) -> u64 {
-        let people = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        uses(entries)
-            .filter_map(|(name, _)| self.0.get(name))
-            .fold(people, |steps, roster| steps.saturating_add(roster.steps))
-    }
-}
-
 struct Survey<'n, 'r> {
     rosters: &'n Rosters,
-    sizes: Sizes<'n>,
+    sizes: BTreeMap<&'n str, Size>,
     /// The rosters on the way here, each with the entry that uses the next one.
     path: Vec<(&'n str, Origin)>,
     report: &'r mut Report,
@@ -305,7 +284,7 @@ struct Survey<'n, 'r> {
 impl<'n> Survey<'n, '_> {
     /// Measures a roster once. [`DEEPEST`] limits the recursion.
     fn visit(&mut self, roster: &'n DeclaredList, used: &Origin) -> Size {
-        if let Some(size) = self.sizes.0.get(&*roster.name) {
+        if let Some(size) = self.sizes.get(&*roster.name) {
             return *size;
         }
         if let Some(start) = self.path.iter().position(|(name, _)| *name == &*roster.name) {
@@ -329,9 +308,14 @@ impl<'n> Survey<'n, '_> {
         if depth == DEEPEST {
             self.report_depth(&roster.origin);
         }
-        let size = Size { depth: depth + 1, steps: self.sizes.steps(&roster.entries).saturating_add(1) };
-        self.sizes.0.insert(&roster.name, size);
+        let size = Size { depth: depth + 1, steps: self.steps(&roster.entries).saturating_add(1) };
+        self.sizes.insert(&roster.name, size);
         size
+    }
+
+    fn steps(&self, entries: &[Entry]) -> u64 {
+        let rosters = uses(entries).filter_map(|(name, _)| self.sizes.get(name));
+        rosters.fold(entries.len() as u64, |steps, roster| steps.saturating_add(roster.steps))
     }
 
     fn report_depth(&mut self, used: &Origin) {

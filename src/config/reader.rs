@@ -8,10 +8,7 @@ use std::sync::Arc;
 use super::entry::Numbers;
 use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Problem, Report, did_you_mean, quoted, shortened};
-use crate::model::{
-    AccountId, GroupId, IdError, Limit, MemberId, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged,
-    Window, WrittenTime, is_invisible,
-};
+use crate::model::{Limit, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged, WrittenTime, is_invisible};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
@@ -20,8 +17,9 @@ pub(super) struct Reader<'r> {
     pub report: &'r mut Report,
 }
 
-/// A key's value, and the position of the key.
+/// The value of a known key, and where the key is. Also an item of a list, with the key of the list.
 pub(super) struct Field<'s> {
+    pub name: &'static str,
     pub key: Position,
     pub node: Node<'s>,
 }
@@ -78,7 +76,7 @@ impl Reader<'_> {
                 None => {
                     self.refuse(at, format!("unknown key {} in {what}", quoted(&name)), did_you_mean(&name, &known))
                 }
-                Some((slot @ None, _)) => *slot = Some(Field { key: at, node }),
+                Some((slot @ None, name)) => *slot = Some(Field { name, key: at, node }),
                 Some((Some(first), _)) => {
                     let first = first.key;
                     self.refuse_again(at, format!("\"{name}\" is in {what} twice"), first, "the first is here");
@@ -162,29 +160,14 @@ pub(super) const MODES: [(&str, Mode); 3] =
 pub(super) const UNMANAGED: [(&str, Unmanaged); 3] =
     [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
 
-pub(super) trait ApiId: FromStr<Err = IdError> {
-    const WHAT: &'static str;
-}
-
-impl ApiId for AccountId {
-    const WHAT: &'static str = "an account id";
-}
-
-impl ApiId for GroupId {
-    const WHAT: &'static str = "a group id";
-}
-
-impl ApiId for MemberId {
-    const WHAT: &'static str = "a member id";
-}
-
 pub(super) fn looks_like_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Reader<'_> {
-    pub fn id<T: ApiId>(&mut self, field: &Field<'_>) -> Option<T> {
-        let help = format!("{} has 32 characters, each 0-9 or a-f", T::WHAT);
+    /// Reads an id of the API. `what` is, for example, "a group id".
+    pub fn id<T: FromStr>(&mut self, what: &str, field: &Field<'_>) -> Option<T> {
+        let help = format!("{what} has 32 characters, each 0-9 or a-f");
         let text = self.text("the id", field, &help)?;
         let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
         if parsed.is_none() {
@@ -193,7 +176,7 @@ impl Reader<'_> {
                 None if text.len() == 1 => "it has 1 character".to_owned(),
                 None => format!("it has {} characters", text.len()),
             };
-            self.refuse(field.node.at, format!("{} is not {}: {reason}", quoted(text), T::WHAT), help);
+            self.refuse(field.node.at, format!("{} is not {what}: {reason}", quoted(text)), help);
         }
         parsed
     }
@@ -216,7 +199,8 @@ impl Reader<'_> {
         }
     }
 
-    pub fn whole_number(&mut self, key: &str, field: &Field<'_>) -> Option<u64> {
+    pub fn whole_number(&mut self, field: &Field<'_>) -> Option<u64> {
+        let key = field.name;
         let help = format!("write a whole number, for example `{key}: 2`");
         match &field.node.value {
             Value::Typed(text) => match whole(text) {
@@ -237,28 +221,22 @@ impl Reader<'_> {
         }
     }
 
-    pub fn boolean(&mut self, key: &str, field: &Field<'_>) -> Option<bool> {
-        match &field.node.value {
-            Value::Typed(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Value::Typed(text) if text.eq_ignore_ascii_case("false") => Some(false),
-            other => {
-                let help = match other {
-                    Value::Text(text) if matches!(&*text.to_lowercase(), "yes" | "on" | "y") => {
-                        format!("write `{key}: true`")
-                    }
-                    Value::Text(text) if matches!(&*text.to_lowercase(), "no" | "off" | "n") => {
-                        format!("write `{key}: false`")
-                    }
-                    Value::Text(text) if matches!(&**text, "true" | "false") => "remove the quotes".into(),
-                    _ => format!("write `{key}: true` or `{key}: false`"),
-                };
-                self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
-                None
-            }
-        }
+    pub fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
+        let (key, text) = (field.name, field.node.text().unwrap_or_default().to_lowercase());
+        let help = match (&field.node.value, text.as_str()) {
+            (Value::Typed(_), "true") => return Some(true),
+            (Value::Typed(_), "false") => return Some(false),
+            (Value::Text(_), "yes" | "on" | "y") => format!("write `{key}: true`"),
+            (Value::Text(_), "no" | "off" | "n") => format!("write `{key}: false`"),
+            (Value::Text(written), "true" | "false") if *written == text => "remove the quotes".into(),
+            _ => format!("write `{key}: true` or `{key}: false`"),
+        };
+        self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
+        None
     }
 
-    pub fn choice<T: Copy>(&mut self, key: &str, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+    pub fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+        let key = field.name;
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -268,7 +246,8 @@ impl Reader<'_> {
         chosen
     }
 
-    pub fn limit(&mut self, key: &str, field: &Field<'_>) -> Option<Limit> {
+    pub fn limit(&mut self, field: &Field<'_>) -> Option<Limit> {
+        let key = field.name;
         let help = format!("write a number of removals (`{key}: 5`) or a percentage (`{key}: 25%`)");
         let (text, parsed) = match &field.node.value {
             Value::Typed(text) => (text, whole(text).map(Limit::Count).map_err(|reason| count_error(text, reason))),
@@ -291,26 +270,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads both ends of a window, and whether the end is a date. Reports an empty window.
-    pub fn window(&mut self, from: Option<&Field<'_>>, until: Option<&Field<'_>>) -> (Window, bool) {
-        let first = from.and_then(|field| self.time("`from`", field)).map(WrittenTime::start);
-        let last = until.and_then(|field| self.time("`until`", field));
-        let until_is_date = matches!(last, Some(WrittenTime::Day(_)));
-        let window = Window { from: first, until: last.map(WrittenTime::end) };
-        if let (Some(first), Some(after), Some(from), Some(until)) = (window.from, window.until, from, until)
-            && first >= after
-        {
-            let problem = self
-                .problem(until.node.at, "`until` is not after `from`, so the entry never applies")
-                .related(self.origin(from.node.at), "`from` is here")
-                .help("a date in `until` is the last day; an instant is the first moment after");
-            self.report.push(problem);
-        }
-        (window, until_is_date)
-    }
-
-    fn time(&mut self, key: &str, field: &Field<'_>) -> Option<WrittenTime> {
-        let text = self.text(key, field, WrittenTime::HELP)?;
+    pub fn time(&mut self, field: &Field<'_>) -> Option<WrittenTime> {
+        let text = self.text(&format!("`{}`", field.name), field, WrittenTime::HELP)?;
         match text.parse() {
             Ok(time) => Some(time),
             Err(error) => {
@@ -321,8 +282,8 @@ impl Reader<'_> {
         }
     }
 
-    pub fn period(&mut self, key: &str, field: &Field<'_>) -> Option<Period> {
-        let text = self.text(&format!("`{key}`"), field, Period::HELP)?;
+    pub fn period(&mut self, field: &Field<'_>) -> Option<Period> {
+        let text = self.text(&format!("`{}`", field.name), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {
             Ok(period) if !period.is_zero() => return Some(period),
             Ok(_) => "it is zero".to_owned(),
@@ -359,10 +320,8 @@ fn whole(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is too large")
 }
 
-/// Why a text is not a limit, and a remedy if there is a likely one.
-type LimitError = (String, Option<String>);
-
-fn count_error(text: &str, reason: &str) -> LimitError {
+/// Why a number is not a limit, and a remedy if there is a likely one.
+fn count_error(text: &str, reason: &str) -> (String, Option<String>) {
     let help = match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share < 1.0 => {
             Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0))
@@ -373,7 +332,8 @@ fn count_error(text: &str, reason: &str) -> LimitError {
     (reason.into(), help)
 }
 
-fn percentage(text: &str) -> Result<Limit, LimitError> {
+/// Reads a percentage. The error has a remedy if there is a likely one.
+fn percentage(text: &str) -> Result<Limit, (String, Option<String>)> {
     let Some(number) = text.strip_suffix('%') else {
         return Err(("it is neither a number nor a percentage".into(), None));
     };

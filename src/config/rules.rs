@@ -105,12 +105,8 @@ fn too_long(name: &GroupName, rule: &Setting<Period>, entry: &DesiredMember, tim
         }
         latest => format!("write `until: {latest}` or an earlier time"),
     };
-    let problem = Problem::at(&entry.origin, message).help(help);
-    let problem = with_rosters(problem, name, entry);
-    let problem = match &rule.origin {
-        Some(origin) => problem.related(origin.clone(), "`max_duration` is set here"),
-        None => problem,
-    };
+    let problem = with_rosters(Problem::at(&entry.origin, message).help(help), name, entry);
+    let problem = with_rule(problem, rule.origin.as_ref(), "max_duration");
     Some(Breach { key: BreachKey::MaxDuration { group: name.clone(), person: person.clone() }, problem })
 }
 
@@ -130,10 +126,7 @@ fn foreign_domain(
     let message = format!("{email} is not allowed in group {whose}: its `email_domains` are {allowed}");
     let help = format!("use an address of one of these domains, or add {domain} to `email_domains`");
     let problem = with_rosters(Problem::at(&entry.origin, message).help(help), name, entry);
-    let problem = match &rule.origin {
-        Some(origin) => problem.related(origin.clone(), "`email_domains` is set here"),
-        None => problem,
-    };
+    let problem = with_rule(problem, rule.origin.as_ref(), "email_domains");
     Some(Breach { key: BreachKey::Domain { group: name.clone(), person: entry.person.clone() }, problem })
 }
 
@@ -162,7 +155,7 @@ fn missing_reasons<'d>(
     let problem = move |origin: &Origin, what: &str| {
         let message = format!("{what} needs a `reason`, because group {} has `require_reason`", quoted(name.as_str()));
         let problem = Problem::at(origin, message).help("add `reason:` to the entry, with a few words or a ticket");
-        problem.related(rule.clone(), "`require_reason` is set here")
+        with_rule(problem, Some(rule), "require_reason")
     };
     let own = group.members.iter().filter(|entry| entry.via.is_none());
     let people =
@@ -175,6 +168,14 @@ fn missing_reasons<'d>(
         Breach { key, problem: problem(&entry.origin, &format!("the entry of roster {}", quoted(&entry.roster))) }
     });
     people.chain(rosters)
+}
+
+/// Adds the place of the rule.
+fn with_rule(problem: Problem, rule: Option<&Origin>, key: &str) -> Problem {
+    match rule {
+        Some(origin) => problem.related(origin.clone(), format!("`{key}` is set here")),
+        None => problem,
+    }
 }
 
 /// Adds the roster entries that lead from a group to an entry.
@@ -283,13 +284,11 @@ impl<'d> Exclusions<'d> {
         let (name, other_name) = (self.groups.get(stay.group)?.0, self.groups.get(other.group)?.0);
         let (person, place) = (stay.person, &other.entry.origin);
         let message = format!("{person} belongs to {name}, but is also in {other_name} ({place})");
-        let problem = Problem::at(&stay.entry.origin, message);
-        let problem = with_rosters(problem, name, stay.entry);
-        let problem =
-            problem.related(place.clone(), format!("{person} is in group {} here", quoted(other_name.as_str())));
-        let problem = with_rosters(problem, other_name, other.entry)
-            .related(rule.origin.clone(), "`exclusive_with` is set here")
+        let problem = with_rosters(Problem::at(&stay.entry.origin, message), name, stay.entry)
+            .related(place.clone(), format!("{person} is in group {} here", quoted(other_name.as_str())))
             .help("remove one of the two entries, or give them times that do not overlap");
+        let problem = with_rosters(problem, other_name, other.entry);
+        let problem = with_rule(problem, Some(&rule.origin), "exclusive_with");
         let (first, second) = (name.min(other_name), name.max(other_name));
         let key = BreachKey::Exclusive { group: first.clone(), other: second.clone(), person: person.clone() };
         Some(Breach { key, problem })

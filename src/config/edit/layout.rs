@@ -1,10 +1,9 @@
 //! The byte positions of the lists in a file, from the scanner's tokens.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use serde_saphyr::granit_parser::{ScalarStyle, Scanner, StrInput, TokenType};
+use serde_saphyr::granit_parser::{ScalarStyle, Scanner, StrInput, TokenType, TokenType as T};
 
 use crate::model::Position;
 
@@ -16,44 +15,26 @@ pub(super) struct Layout<'s> {
 }
 
 struct Token<'s> {
-    kind: Kind,
+    kind: TokenType<'s>,
     bytes: Range<usize>,
     in_flow: bool,
-    value: Cow<'s, str>,
+    /// Whether it is text that includes the line ends after it.
+    keeps_line_ends: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The `-` of an entry.
-    Dash,
-    Comma,
-    Key,
-    Colon,
-    BlockSequence,
-    BlockMapping,
-    BlockEnd,
-    FlowSequence,
-    FlowSequenceEnd,
-    FlowMapping,
-    FlowMappingEnd,
-    /// Text, and whether it includes the line ends after it.
-    Scalar {
-        keeps_line_ends: bool,
-    },
-    Alias,
-    /// An anchor or a tag.
-    Property,
-    Other,
-}
-
-impl Kind {
+impl Token<'_> {
     /// How it changes the nesting depth of what follows.
-    const fn depth(self) -> isize {
-        match self {
-            Self::BlockSequence | Self::BlockMapping | Self::FlowSequence | Self::FlowMapping => 1,
-            Self::BlockEnd | Self::FlowSequenceEnd | Self::FlowMappingEnd => -1,
+    const fn depth(&self) -> isize {
+        match self.kind {
+            T::BlockSequenceStart | T::BlockMappingStart | T::FlowSequenceStart | T::FlowMappingStart => 1,
+            T::BlockEnd | T::FlowSequenceEnd | T::FlowMappingEnd => -1,
             _ => 0,
         }
+    }
+
+    /// Whether it is an anchor or a tag.
+    const fn is_property(&self) -> bool {
+        matches!(self.kind, T::Anchor(_) | T::Tag(..))
     }
 }
 
@@ -83,18 +64,18 @@ pub(super) struct Item {
     tokens: Range<usize>,
 }
 
-pub(super) enum Shape<'l, 's> {
+pub(super) enum Shape<'l> {
     Scalar(Range<usize>),
     Alias,
     /// The pairs of a mapping, and whether it is written in braces.
     Mapping {
-        pairs: Vec<Pair<'l, 's>>,
+        pairs: Vec<Pair<'l>>,
         flow: bool,
     },
 }
 
-pub(super) struct Pair<'l, 's> {
-    pub key: &'l Cow<'s, str>,
+pub(super) struct Pair<'l> {
+    pub key: &'l str,
     pub key_bytes: Range<usize>,
     /// From the key to the end of the value.
     pub bytes: Range<usize>,
@@ -110,52 +91,36 @@ impl<'s> Layout<'s> {
         let mut flow_depth = 0_usize;
         let mut content_end = 0;
         for token in Scanner::new(StrInput::new(text)) {
-            let (span, token) = token.ok()?.into_parts();
-            let position = position(span.start.line(), span.start.col());
+            let (span, kind) = token.ok()?.into_parts();
             let mut bytes = span.byte_range()?;
-            let mut value = Cow::Borrowed("");
-            let kind = match token {
-                TokenType::BlockEntry => {
+            let in_flow = flow_depth > 0;
+            let mut keeps_line_ends = false;
+            match &kind {
+                T::BlockEntry => {
                     // The scanner has already continued to the end of the dash's line.
                     let line = text.get(..bytes.start)?.rfind(['\n', '\r']).map_or(0, |end| end + 1).max(content_end);
                     let blanks = text.get(line..)?.len() - text.get(line..)?.trim_start_matches([' ', '\t']).len();
                     bytes = line + blanks..line + blanks + 1;
-                    Kind::Dash
                 }
-                TokenType::Value => {
-                    bytes = bytes.start..bytes.start + 1;
-                    Kind::Colon
+                T::Value => bytes = bytes.start..bytes.start + 1,
+                T::Scalar(style, _) => {
+                    scalars.insert(position(span.start.line(), span.start.col()), tokens.len());
+                    keeps_line_ends = block_scalar(text, *style, &mut bytes)?;
                 }
-                TokenType::FlowEntry => Kind::Comma,
-                TokenType::Key => Kind::Key,
-                TokenType::BlockSequenceStart => Kind::BlockSequence,
-                TokenType::BlockMappingStart => Kind::BlockMapping,
-                TokenType::BlockEnd => Kind::BlockEnd,
-                TokenType::FlowSequenceStart => Kind::FlowSequence,
-                TokenType::FlowSequenceEnd => Kind::FlowSequenceEnd,
-                TokenType::FlowMappingStart => Kind::FlowMapping,
-                TokenType::FlowMappingEnd => Kind::FlowMappingEnd,
-                TokenType::Alias(_) => Kind::Alias,
-                TokenType::Anchor(_) | TokenType::Tag(..) => Kind::Property,
-                TokenType::Scalar(style, text_of) => {
-                    scalars.insert(position, tokens.len());
-                    value = text_of;
-                    Kind::Scalar { keeps_line_ends: block_scalar(text, style, &mut bytes)? }
-                }
-                _ => Kind::Other,
-            };
-            if let (Kind::Dash, false) | (Kind::Colon, false) = (kind, is_indicator(text, kind, bytes.start)) {
+                T::FlowSequenceStart | T::FlowMappingStart => flow_depth += 1,
+                T::FlowSequenceEnd | T::FlowMappingEnd => flow_depth = flow_depth.saturating_sub(1),
+                _ => {}
+            }
+            let written = text.as_bytes().get(bytes.start);
+            if matches!(kind, T::BlockEntry if written != Some(&b'-'))
+                || matches!(kind, T::Value if written != Some(&b':'))
+            {
                 return None;
             }
             if !bytes.is_empty() {
                 content_end = bytes.end;
             }
-            tokens.push(Token { kind, bytes, in_flow: flow_depth > 0, value });
-            match kind {
-                Kind::FlowSequence | Kind::FlowMapping => flow_depth += 1,
-                Kind::FlowSequenceEnd | Kind::FlowMappingEnd => flow_depth = flow_depth.saturating_sub(1),
-                _ => {}
-            }
+            tokens.push(Token { kind, bytes, in_flow, keeps_line_ends });
         }
         Some(Self { text, tokens, scalars })
     }
@@ -166,44 +131,49 @@ impl<'s> Layout<'s> {
         let key = self.tokens.get(scalar)?.bytes.start;
         let mut at = scalar + 1;
         let mut lead = match self.tokens.get(at)? {
-            Token { kind: Kind::Colon, bytes, .. } => bytes.end,
+            Token { kind: T::Value, bytes, .. } => bytes.end,
             _ => return None,
         };
         at += 1;
-        while let Token { kind: Kind::Property, bytes, .. } = self.tokens.get(at)? {
-            lead = bytes.end;
+        while let Some(property) = self.tokens.get(at).filter(|token| token.is_property()) {
+            lead = property.bytes.end;
             at += 1;
         }
         match self.tokens.get(at)?.kind {
-            Kind::FlowSequence => self.flow_list(key, lead, at),
-            Kind::BlockSequence => Some(self.block_list(key, lead, at + 1)),
-            Kind::Dash => Some(self.block_list(key, lead, at)),
+            T::FlowSequenceStart => self.flow_list(key, lead, at),
+            T::BlockSequenceStart => self.block_list(key, lead, at + 1),
+            T::BlockEntry => self.block_list(key, lead, at),
             _ => None,
         }
     }
 
-    fn block_list(&self, key: usize, lead: usize, first: usize) -> ListLayout {
-        let mut items: Vec<Item> = Vec::new();
+    fn block_list(&self, key: usize, lead: usize, first: usize) -> Option<ListLayout> {
+        let item = |tokens: Range<usize>| {
+            let dash = self.tokens.get(tokens.start)?.bytes.start;
+            Some(self.item(Some(dash), tokens.start + 1..tokens.end))
+        };
+        let items = self.parts(first, &T::BlockEntry).into_iter().map(item).collect::<Option<_>>()?;
+        Some(ListLayout { key, lead, style: Style::Block, items })
+    }
+
+    /// The parts of a block sequence or mapping, each of which begins with a dash or with a key.
+    fn parts(&self, first: usize, begins: &TokenType<'_>) -> Vec<Range<usize>> {
         let mut depth = 0;
-        let mut open: Option<(usize, usize)> = None;
+        let mut starts = Vec::new();
         let mut at = first;
-        loop {
-            let kind = self.tokens.get(at).map_or(Kind::BlockEnd, |token| token.kind);
-            // A key on the same level belongs to the mapping that contains the list.
-            let ends = depth == 0 && matches!(kind, Kind::BlockEnd | Kind::Key | Kind::Other);
-            if depth == 0 && (ends || kind == Kind::Dash) {
-                items.extend(open.take().map(|(dash, begin)| self.item(Some(dash), begin..at)));
+        while let Some(token) = self.tokens.get(at) {
+            match token.kind {
+                T::BlockEnd | T::StreamEnd | T::DocumentStart | T::DocumentEnd if depth == 0 => break,
+                _ if depth == 0 && token.kind == *begins => starts.push(at),
+                // A key on the same level belongs to the mapping that contains the list.
+                T::Key if depth == 0 => break,
+                _ => {}
             }
-            if ends {
-                break;
-            }
-            if depth == 0 && kind == Kind::Dash {
-                open = self.tokens.get(at).map(|token| (token.bytes.start, at + 1));
-            }
-            depth += kind.depth();
+            depth += token.depth();
             at += 1;
         }
-        ListLayout { key, lead, style: Style::Block, items }
+        let ends = starts.iter().skip(1).copied().chain([at]);
+        starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
     }
 
     fn flow_list(&self, key: usize, lead: usize, bracket: usize) -> Option<ListLayout> {
@@ -222,8 +192,8 @@ impl<'s> Layout<'s> {
         let mut at = begin;
         loop {
             let token = self.tokens.get(at)?;
-            depth += token.kind.depth();
-            let comma = (depth == 1 && token.kind == Kind::Comma).then_some(token.bytes.start);
+            depth += token.depth();
+            let comma = (depth == 1 && token.kind == T::FlowEntry).then_some(token.bytes.start);
             if comma.is_some() || depth == 0 {
                 if begin < at {
                     items.push(Item { comma, ..self.item(None, begin..at) });
@@ -243,55 +213,38 @@ impl<'s> Layout<'s> {
         // Tokens that the scanner only infers have no bytes, and a later position.
         let last = covered.iter().filter(|token| !token.bytes.is_empty()).max_by_key(|token| token.bytes.end);
         let end = last.map_or(begin, |token| token.bytes.end).max(dash.map_or(0, |dash| dash + 1));
-        let keeps_line_ends = last.is_some_and(|token| token.kind == Kind::Scalar { keeps_line_ends: true });
+        let keeps_line_ends = last.is_some_and(|token| token.keeps_line_ends);
         Item { dash, bytes: begin..end, keeps_line_ends, comma: None, tokens }
     }
 
     /// The content of an item, if it has a shape that entries have.
-    pub fn shape(&self, item: &Item) -> Option<Shape<'_, 's>> {
+    pub fn shape(&self, item: &Item) -> Option<Shape<'_>> {
         let mut at = item.tokens.start;
-        while self.tokens.get(at)?.kind == Kind::Property {
+        while self.tokens.get(at)?.is_property() {
             at += 1;
         }
-        match self.tokens.get(at)?.kind {
-            Kind::Scalar { .. } => Some(Shape::Scalar(self.tokens.get(at)?.bytes.clone())),
-            Kind::Alias => Some(Shape::Alias),
-            Kind::FlowMapping => {
-                let (items, _) = self.flow_items(at)?;
-                let pairs = items.into_iter().map(|pair| self.pair(pair.tokens.clone()));
-                Some(Shape::Mapping { pairs: pairs.collect::<Option<_>>()?, flow: true })
-            }
-            Kind::BlockMapping => {
-                let mut starts = Vec::new();
-                let mut depth = 0;
-                for index in at + 1..item.tokens.end {
-                    let kind = self.tokens.get(index)?.kind;
-                    if depth == 0 && kind == Kind::Key {
-                        starts.push(index);
-                    }
-                    depth += kind.depth();
-                }
-                let ends = starts.iter().skip(1).copied().chain([item.tokens.end]);
-                let pairs = starts.iter().zip(ends).map(|(start, end)| self.pair(*start..end));
-                Some(Shape::Mapping { pairs: pairs.collect::<Option<_>>()?, flow: false })
-            }
-            _ => None,
-        }
+        let token = self.tokens.get(at)?;
+        let (parts, flow): (Vec<_>, _) = match token.kind {
+            T::Scalar(..) => return Some(Shape::Scalar(token.bytes.clone())),
+            T::Alias(_) => return Some(Shape::Alias),
+            T::FlowMappingStart => (self.flow_items(at)?.0.into_iter().map(|pair| pair.tokens).collect(), true),
+            T::BlockMappingStart => (self.parts(at + 1, &T::Key), false),
+            _ => return None,
+        };
+        let pairs = parts.into_iter().map(|tokens| self.pair(tokens)).collect::<Option<_>>()?;
+        Some(Shape::Mapping { pairs, flow })
     }
 
-    fn pair(&self, tokens: Range<usize>) -> Option<Pair<'_, 's>> {
+    fn pair(&self, tokens: Range<usize>) -> Option<Pair<'_>> {
         let covered = self.tokens.get(tokens.clone())?;
-        let key = covered.iter().position(|token| matches!(token.kind, Kind::Scalar { .. }))?;
-        let colon = covered.iter().position(|token| token.kind == Kind::Colon)?;
+        let key = covered.iter().position(|token| matches!(token.kind, T::Scalar(..)))?;
+        let colon = covered.iter().position(|token| token.kind == T::Value)?;
         let whole = self.item(None, tokens.clone());
-        let value = self.item(None, tokens.start + colon + 1..tokens.end);
-        (key < colon && value.bytes.start < value.bytes.end).then_some(Pair {
-            key: &covered.get(key)?.value,
-            key_bytes: covered.get(key)?.bytes.clone(),
-            bytes: whole.bytes,
-            value: value.bytes,
-            keeps_line_ends: whole.keeps_line_ends,
-        })
+        let value = self.item(None, tokens.start + colon + 1..tokens.end).bytes;
+        let Token { kind: T::Scalar(_, text), bytes: key_bytes, .. } = covered.get(key)? else { return None };
+        let Item { bytes, keeps_line_ends, .. } = whole;
+        let pair = Pair { key: text, key_bytes: key_bytes.clone(), bytes, value, keeps_line_ends };
+        (key < colon && !pair.value.is_empty()).then_some(pair)
     }
 
     /// The start of the line of this byte.
@@ -359,9 +312,4 @@ fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Opt
         };
     bytes.start = header;
     Some(keeps)
-}
-
-fn is_indicator(text: &str, kind: Kind, byte: usize) -> bool {
-    let wanted = if kind == Kind::Dash { b'-' } else { b':' };
-    text.as_bytes().get(byte) == Some(&wanted)
 }

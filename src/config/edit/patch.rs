@@ -166,11 +166,8 @@ impl Writer<'_, '_> {
     /// Starts a list where there was an empty one.
     fn begin_list(&self, close: usize, new: &NewEntry) -> Option<Vec<Patch>> {
         let indent = " ".repeat(self.layout.column(self.list.key) + self.indent);
-        let line = self.layout.line_end(close);
-        let ending = self.layout.line_ending(close);
-        let entry = block_entry(&indent, ending, new);
-        let text = if line.is_empty() { format!("{ending}{entry}") } else { format!("{entry}{ending}") };
-        Some(vec![Patch::delete(self.list.lead..close + 1), Patch::insert(line.end, text)])
+        let entry = self.lines_below(close, false, &block_entry(&indent, new))?;
+        Some(vec![Patch::delete(self.list.lead..close + 1), entry])
     }
 
     fn insert_lines(&self, index: usize, new: &NewEntry) -> Option<Patch> {
@@ -186,11 +183,7 @@ impl Writer<'_, '_> {
         if index == 0 && layout.line_start(dash) <= self.list.lead {
             return None;
         }
-        let at = layout.after(end, keeps_line_ends);
-        let ending = layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
-        let entry = block_entry(&indent, ending, new);
-        let ends_open = !layout.text.get(..at)?.ends_with(['\n', '\r']);
-        Some(Patch::insert(at, if ends_open { format!("{ending}{entry}") } else { format!("{entry}{ending}") }))
+        self.lines_below(end, keeps_line_ends, &block_entry(&indent, new))
     }
 
     fn insert_item(&self, index: usize, open: usize, entry: &str) -> Option<Vec<Patch>> {
@@ -236,7 +229,7 @@ impl Writer<'_, '_> {
         let lines = self.lines(item)?;
         let indent = self.layout.text.get(lines.start..item.dash?)?;
         let ending = self.layout.line_ending(lines.start);
-        let entry = block_entry(&" ".repeat(indent.len()), ending, new);
+        let entry = block_entry(&" ".repeat(indent.len()), new).join(ending);
         let ends_open = !self.layout.text.get(lines.clone())?.ends_with(['\n', '\r']);
         Some(Patch { bytes: lines, text: if ends_open { entry } else { format!("{entry}{ending}") } })
     }
@@ -265,22 +258,16 @@ impl Writer<'_, '_> {
             return Some(vec![Patch::insert(begin, "{email: "), end]);
         }
         let indent = " ".repeat(self.layout.column(begin));
-        let lines: Vec<String> = set.map(|(key, value)| format!("{key}: {value}")).collect();
-        let below = self.lines_below(item.bytes.end, item.keeps_line_ends, &indent, &lines)?;
+        let lines: Vec<String> = set.map(|(key, value)| format!("{indent}{key}: {value}")).collect();
+        let below = self.lines_below(item.bytes.end, item.keeps_line_ends, &lines)?;
         Some(vec![Patch::insert(begin, "email: "), below])
     }
 
-    /// New keys below another key, if there are any.
-    fn below(&self, above: &Pair<'_, '_>, indent: &str, keys: Vec<String>) -> Option<Patch> {
-        let wanted = !keys.is_empty();
-        wanted.then(|| self.lines_below(above.bytes.end, above.keeps_line_ends, indent, &keys))?
-    }
-
-    /// New lines below the line that ends here.
-    fn lines_below(&self, end: usize, keeps_line_ends: bool, indent: &str, lines: &[String]) -> Option<Patch> {
+    /// New lines below the line that ends here. `None` also if there are none.
+    fn lines_below(&self, end: usize, keeps_line_ends: bool, lines: &[String]) -> Option<Patch> {
         let at = self.layout.after(end, keeps_line_ends);
         let ending = self.layout.line_ending(end.saturating_sub(usize::from(keeps_line_ends)));
-        let text = format!("{indent}{}", lines.join(&format!("{ending}{indent}")));
+        let text = Some(lines.join(ending)).filter(|text| !text.is_empty())?;
         let ends_open = !self.layout.text.get(..at)?.ends_with(['\n', '\r']);
         Some(Patch::insert(at, if ends_open { format!("{ending}{text}") } else { format!("{text}{ending}") }))
     }
@@ -308,10 +295,10 @@ impl Writer<'_, '_> {
                 Some(vec![Patch { bytes, text }])
             }
             Shape::Mapping { pairs, flow } => {
-                let whom = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
+                let whom = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"))?;
                 let text = value(&whom.value, in_flow || flow)?;
                 let key = step::key_of(person);
-                let renamed_key = (*whom.key != key).then(|| Patch { bytes: whom.key_bytes.clone(), text: key.into() });
+                let renamed_key = (whom.key != key).then(|| Patch { bytes: whom.key_bytes.clone(), text: key.into() });
                 Some(renamed_key.into_iter().chain([Patch { bytes: whom.value.clone(), text }]).collect())
             }
         }
@@ -361,19 +348,20 @@ impl Writer<'_, '_> {
         Some(start..self.layout.line_end(item.bytes.end).start)
     }
 
-    fn change_block(&self, item: &Item, pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Option<Vec<Patch>> {
+    fn change_block(&self, item: &Item, pairs: &[Pair<'_>], terms: &ChangedTerms) -> Option<Vec<Patch>> {
         let layout = self.layout;
         let indent = " ".repeat(layout.column(pairs.first()?.bytes.start));
+        let below = |above: &Pair<'_>, keys: &[String]| self.lines_below(above.bytes.end, above.keeps_line_ends, keys);
         let mut patches = Vec::new();
         // The key below which new keys are inserted, in the order in which they are written.
-        let mut above = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"))?;
+        let mut above = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"))?;
         let mut fresh: Vec<String> = Vec::new();
         let mut dropped: Vec<usize> = Vec::new();
         for (key, edit) in terms.written(false) {
-            let index = pairs.iter().position(|pair| *pair.key == key);
+            let index = pairs.iter().position(|pair| pair.key == key);
             let pair = index.and_then(|index| pairs.get(index));
             match (edit, index, pair) {
-                (FieldEdit::Set(value), _, None) => fresh.push(format!("{key}: {value}")),
+                (FieldEdit::Set(value), _, None) => fresh.push(format!("{indent}{key}: {value}")),
                 (FieldEdit::Drop, Some(index), _) => dropped.push(index),
                 (edit, _, Some(pair)) => {
                     if let FieldEdit::Set(value) = edit {
@@ -381,7 +369,7 @@ impl Writer<'_, '_> {
                         patches.push(Patch { bytes: pair.value.clone(), text: format!("{value}{ending}") });
                     }
                     // The new keys so far are inserted above this key.
-                    patches.extend(self.below(above, &indent, std::mem::take(&mut fresh)));
+                    patches.extend(below(above, &std::mem::take(&mut fresh)));
                     above = pair;
                 }
                 _ => {}
@@ -391,11 +379,11 @@ impl Writer<'_, '_> {
         if !fresh.is_empty()
             && let Some(last) = dropped.pop_if(|last| *last > 0)
         {
-            let text = fresh.join(&format!("{}{indent}", layout.line_ending(item.bytes.start)));
+            let text = fresh.join(layout.line_ending(item.bytes.start)).trim_start().to_owned();
             patches.push(Patch { bytes: pairs.get(last)?.bytes.clone(), text });
             fresh.clear();
         }
-        patches.extend(self.below(above, &indent, fresh));
+        patches.extend(below(above, &fresh));
         for index in dropped {
             patches.push(self.drop_key(item, pairs, index)?);
         }
@@ -403,7 +391,7 @@ impl Writer<'_, '_> {
     }
 
     /// Removes a key from an entry, with its line.
-    fn drop_key(&self, item: &Item, pairs: &[Pair<'_, '_>], index: usize) -> Option<Patch> {
+    fn drop_key(&self, item: &Item, pairs: &[Pair<'_>], index: usize) -> Option<Patch> {
         let layout = self.layout;
         let pair = pairs.get(index)?;
         if let (0, Some(next), Some(dash)) = (index, pairs.get(1), item.dash) {
@@ -424,11 +412,11 @@ impl Writer<'_, '_> {
 }
 
 /// Changes the terms of an entry in braces.
-fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
+fn change_flow(pairs: &[Pair<'_>], terms: &ChangedTerms) -> Vec<Patch> {
     let mut patches = Vec::new();
     let mut fresh = String::new();
     for (key, edit) in terms.written(true) {
-        let index = pairs.iter().position(|pair| *pair.key == key);
+        let index = pairs.iter().position(|pair| pair.key == key);
         let pair = index.and_then(|index| pairs.get(index));
         match (edit, index, pair) {
             (FieldEdit::Set(value), _, Some(pair)) => patches.push(Patch { bytes: pair.value.clone(), text: value }),
@@ -445,20 +433,22 @@ fn change_flow(pairs: &[Pair<'_, '_>], terms: &ChangedTerms) -> Vec<Patch> {
             _ => {}
         }
     }
-    let whom = pairs.iter().find(|pair| matches!(&**pair.key, "email" | "id"));
+    let whom = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"));
     if let (false, Some(whom)) = (fresh.is_empty(), whom) {
         patches.push(Patch::insert(whom.bytes.end, fresh));
     }
     patches
 }
 
-fn block_entry(indent: &str, ending: &str, new: &NewEntry) -> String {
+/// The lines of a new entry.
+fn block_entry(indent: &str, new: &NewEntry) -> Vec<String> {
     let pairs = new.written(false);
     if let [("email", address)] = pairs.as_slice() {
-        return format!("{indent}- {address}");
+        return vec![format!("{indent}- {address}")];
     }
-    let lines: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    format!("{indent}- {}", lines.join(&format!("{ending}{indent}  ")))
+    let lead = |index| if index == 0 { "- " } else { "  " };
+    let lines = pairs.into_iter().enumerate();
+    lines.map(|(index, (key, value))| format!("{indent}{}{key}: {value}", lead(index))).collect()
 }
 
 fn flow_entry(new: &NewEntry) -> String {
