@@ -29,8 +29,8 @@ use super::file::{self, Declared};
 use super::merge::merge;
 use super::node::{self, Node};
 use super::problem::{Problem, Problems, Report, nearest, quoted};
-use super::rules::{BreachKey, breaches};
-use crate::model::{Desired, GroupName, Mode, Origin, PersonRef, RunStatus};
+use super::rules::{Breach, BreachKey, breaches};
+use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
 use layout::{Layout, Style};
 use lists::{List, Lists};
 use patch::Writer;
@@ -137,7 +137,7 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 ///
 /// If the files have problems, or the request does not fit them.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
-    let files = Files::read(sources).map_err(EditError::Files)?;
+    let files = Files::read(sources, |_| None).map_err(EditError::Files)?;
     let context = Context { files: &files, lists: Lists::new(&files.declared), now, spell, request };
     let mut draft = match request {
         EditRequest::Grant(grant) => grant.draft(&context)?,
@@ -150,11 +150,8 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
     let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
     let is_partial = matches!(request, EditRequest::Revoke(Revoke { partial: true, .. }));
     if draft.refusals.is_empty() || is_partial {
-        let sorted = match write(sources, &draft.steps, &context) {
-            Ok(written) => keep_sorted(sources, written, &draft.steps, &context),
-            Err(problems) => Err(problems),
-        };
-        match sorted {
+        let written = write(sources, &draft.steps, &context);
+        match written.and_then(|written| keep_sorted(sources, written, &draft.steps, &context)) {
             Ok((texts, declared)) => {
                 let lists = Lists::new(&declared);
                 changes = draft.steps.iter().flat_map(|step| changes_of(step, &context, &lists)).collect();
@@ -171,19 +168,8 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
         (None, true) => RunStatus::Unchanged,
         (None, false) => RunStatus::Changes,
     };
-    let (written, files) = (false, new);
-    Ok(Edited {
-        format_version: FORMAT_VERSION,
-        status,
-        written,
-        changes,
-        kept,
-        uncompared,
-        unchanged,
-        notes,
-        problems,
-        files,
-    })
+    let (format_version, written, files) = (FORMAT_VERSION, false, new);
+    Ok(Edited { format_version, status, written, changes, kept, uncompared, unchanged, notes, problems, files })
 }
 
 const FORMAT_VERSION: u32 = 1;
@@ -196,39 +182,26 @@ struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    fn read(sources: &'s [Source]) -> Result<Self, Problems> {
-        let mut report = Report::default();
-        let trees =
-            sources.iter().map(|source| file::tree(source).map_err(|problem| report.push(*problem)).ok()).collect();
-        Self::of(sources, trees, report)
-    }
-
-    /// The files with other texts in place of some.
-    fn replaced(&self, sources: &'s [Source], new: &BTreeSet<usize>) -> Result<Self, Problems> {
-        let mut report = Report::default();
-        let tree = |(index, (source, tree)): (usize, (&'s Source, &Node<'s>))| {
-            if new.contains(&index) {
-                file::tree(source).map_err(|problem| report.push(*problem)).ok()
-            } else {
-                Some(tree.clone())
-            }
-        };
-        let trees = sources.iter().zip(&self.trees).enumerate().map(tree).collect();
-        Self::of(sources, trees, report)
-    }
-
-    fn of(sources: &'s [Source], trees: Vec<Option<Node<'s>>>, mut report: Report) -> Result<Self, Problems> {
-        let all_there = report.len() == 0;
-        let mut numbers = Numbers::default();
-        let mut declared = Vec::with_capacity(sources.len());
-        for (source, tree) in sources.iter().zip(&trees) {
-            if let Some(tree) = tree {
-                declared.push(file::declare(source, tree.clone(), &mut numbers, &mut report));
+    /// Reads the files. Those of which the tree is known, by their index, are not parsed again.
+    fn read(sources: &'s [Source], known: impl Fn(usize) -> Option<Node<'s>>) -> Result<Self, Problems> {
+        let (mut report, mut numbers) = (Report::default(), Numbers::default());
+        let (mut trees, mut declared) = (Vec::new(), Vec::new());
+        let mut all_there = true;
+        for (index, source) in sources.iter().enumerate() {
+            match known(index).map_or_else(|| file::tree(source), Ok) {
+                Ok(tree) => {
+                    declared.push(file::declare(source, tree.clone(), &mut numbers, &mut report));
+                    trees.push(tree);
+                }
+                Err(problem) => {
+                    report.push(*problem);
+                    all_there = false;
+                }
             }
         }
         let desired = merge(declared.clone(), all_there, numbers.count(), &mut report);
         report.finish(sources)?;
-        Ok(Self { trees: trees.into_iter().flatten().collect(), declared, desired })
+        Ok(Self { trees, declared, desired })
     }
 }
 
@@ -310,26 +283,24 @@ fn write(sources: &[Source], steps: &[Step], context: &Context<'_>) -> Result<Wr
         let file = context.lists.get(step.list).file;
         by_file.entry(file).or_default().entry(step.list).or_default().push(step);
     }
-    let (mut after, mut new, mut odd) = (sources.to_vec(), BTreeMap::new(), Vec::new());
+    let (mut new, mut odd) = (BTreeMap::new(), Vec::new());
     for (file, lists) in &by_file {
-        let (Some(source), Some(tree)) = (after.get_mut(*file), context.files.trees.get(*file)) else { continue };
+        let (Some(source), Some(tree)) = (sources.get(*file), context.files.trees.get(*file)) else { continue };
         match edited(source, tree, lists, context) {
-            Ok(text) => {
-                source.bytes = text.clone().into_bytes();
-                new.insert(*file, text);
-            }
+            Ok(text) => drop(new.insert(*file, text)),
             Err(steps) => odd.extend(steps.into_iter().map(|step| by_hand(step, context))),
         }
     }
     if !odd.is_empty() {
         return Err(odd);
     }
-    let files = context.files.replaced(&after, &new.keys().copied().collect()).map_err(|problems| {
+    let after = with_texts(sources, &new);
+    let unchanged = |index| context.files.trees.get(index).filter(|_| !new.contains_key(&index)).cloned();
+    let files = Files::read(&after, unchanged).map_err(|problems| {
         let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
         let refused = steps.iter().map(|step| by_hand(step, context));
-        refused
-            .map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem })
-            .collect::<Vec<_>>()
+        let refused = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
+        refused.collect::<Vec<_>>()
     })?;
     let breaches = new_breaches(&files.desired, context);
     if !breaches.is_empty() {
@@ -356,16 +327,21 @@ fn keep_sorted(
     if sorts.is_empty() {
         return Ok((new, declared));
     }
-    let mut renamed = sources.to_vec();
-    for (file, text) in &new {
-        if let Some(source) = renamed.get_mut(*file) {
-            source.bytes = text.clone().into_bytes();
-        }
-    }
-    let files = Files::read(&renamed).map_err(|problems| problems.list)?;
+    let renamed = with_texts(sources, &new);
+    let files = Files::read(&renamed, |_| None).map_err(|problems| problems.list)?;
     let (sorted, declared) = write(&renamed, &sorts, &Context { files: &files, lists, ..*context })?;
     new.extend(sorted);
     Ok((new, declared))
+}
+
+fn with_texts(sources: &[Source], new: &BTreeMap<usize, String>) -> Vec<Source> {
+    let mut sources = sources.to_vec();
+    for (file, text) in new {
+        if let Some(source) = sources.get_mut(*file) {
+            source.bytes = text.clone().into_bytes();
+        }
+    }
+    sources
 }
 
 /// The new text of a file, with its proof. Otherwise the steps to make by hand.
@@ -460,38 +436,29 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
         }
         _ => true,
     });
-    new.filter_map(|breach| {
-        let rules = |group: &GroupName| context.files.desired.groups.get(group).map(|group| &group.rules);
-        let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
-        let (origin, message, help) = match &breach.key {
-            BreachKey::MaxDuration { group, .. } => {
-                let rule = rules(group)?.max_duration.as_ref()?;
-                let help = match context.request {
-                    EditRequest::Grant(Grant { from: None, .. }) => {
-                        format!("use `--until +{}` or an earlier end", rule.value)
-                    }
-                    EditRequest::Grant(_) => breach.problem.help.clone()?.replace("write `until: ", "use `--until "),
-                    _ => breach.problem.help.clone()?,
-                };
-                (rule.origin.clone()?, breach.problem.message.clone(), help)
+    new.filter_map(|Breach { key, problem }| {
+        let before = &context.files.desired;
+        let origin = key.rule_in(before)?;
+        let (message, help) = (problem.message, problem.help?);
+        let (message, help) = match (&key, context.request) {
+            (BreachKey::MaxDuration { group, .. }, EditRequest::Grant(Grant { from: None, .. })) => {
+                let most = before.groups.get(group)?.rules.max_duration.as_ref()?.value;
+                (message, format!("use `--until +{most}` or an earlier end"))
             }
-            BreachKey::MissingReason { group, .. } | BreachKey::MissingRosterReason { group, .. } => {
-                let origin = rules(group)?.require_reason.clone()?;
-                (origin, breach.problem.message.clone(), "give the reason with `--reason`".into())
+            (BreachKey::MaxDuration { .. }, EditRequest::Grant(_)) => {
+                (message, help.replace("write `until: ", "use `--until "))
             }
-            BreachKey::Domain { group, .. } => {
-                let desired = &context.files.desired;
-                let origin = desired.domains_of(desired.groups.get(group)?)?.origin.clone()?;
-                (origin, breach.problem.message.clone(), breach.problem.help.clone()?)
+            (BreachKey::MissingReason { .. } | BreachKey::MissingRosterReason { .. }, _) => {
+                (message, "give the reason with `--reason`".into())
             }
-            BreachKey::Exclusive { group, other, person } => {
-                let origin = exclusion(group, other).or_else(|| exclusion(other, group))?.origin.clone();
+            (BreachKey::Exclusive { group, other, person }, _) => {
                 let (group, other) = (quoted(group.as_str()), quoted(other.as_str()));
                 let message = format!("{person} would be in group {group} and in group {other} at the same time");
-                (origin, message, "choose times that do not overlap, or revoke the other membership first".into())
+                (message, "choose times that do not overlap, or revoke the other membership first".into())
             }
+            (BreachKey::MaxDuration { .. } | BreachKey::Domain { .. }, _) => (message, help),
         };
-        Some(Problem::at(&origin, message).help(help))
+        Some(Problem::at(origin, message).help(help))
     })
     .collect()
 }

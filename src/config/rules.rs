@@ -42,6 +42,22 @@ impl BreachKey {
             Self::MissingRosterReason { .. } => None,
         }
     }
+
+    /// Where these files set the rule.
+    pub(super) fn rule_in<'d>(&self, desired: &'d Desired) -> Option<&'d Origin> {
+        let rules = |group: &GroupName| desired.groups.get(group).map(|group| &group.rules);
+        let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
+        match self {
+            Self::MaxDuration { group, .. } => rules(group)?.max_duration.as_ref()?.origin.as_ref(),
+            Self::MissingReason { group, .. } | Self::MissingRosterReason { group, .. } => {
+                rules(group)?.require_reason.as_ref()
+            }
+            Self::Exclusive { group, other, .. } => {
+                Some(&exclusion(group, other).or_else(|| exclusion(other, group))?.origin)
+            }
+            Self::Domain { group, .. } => desired.domains_of(desired.groups.get(group)?)?.origin.as_ref(),
+        }
+    }
 }
 
 /// Reports every breach as a problem of the files, with its source line.
