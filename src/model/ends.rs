@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Desired, DesiredGroup, DesiredMember, GroupName, Mode, Origin, PersonRef, Window};
+use super::{Desired, DesiredGroup, DesiredMember, GroupName, Mode, Origin, PersonRef, Window, last_day};
 
 /// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave a
 /// of these groups with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
@@ -45,7 +45,11 @@ pub fn kept_ends(
                     false => refusal.clone().map(|reason| (reason, "add somebody else before, or end it later")),
                 };
                 if let (Some((reason, help)), Some(entry)) = (reason, entries.get(&(person, end))) {
-                    let message = format!("{person} will stay in group {:?} after {end:.0}: {reason}", name.as_str());
+                    let through = entry.via.iter().flat_map(|via| via.iter().rev());
+                    let through: String =
+                        through.map(|used| format!(" via {} ({})", used.roster, used.origin)).collect();
+                    let (group, end) = (name.as_str(), last_day(end));
+                    let message = format!("{person} will stay in group {group:?}{through} after {end}: {reason}");
                     found.push((entry.origin.clone(), message, help.to_owned()));
                 }
             }

@@ -1,6 +1,7 @@
 //! What a change of the files does after the time of the plan.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use super::blocked::Blocked;
 use super::change::{Asked, AskedGroup, Entries, Says, times_in};
 use super::contents::{GroupPlan, PlanWarning};
 use super::people::{People, Similar};
-use crate::model::{DesiredMember, GroupName, Mode, Origin, PersonRef, Window, first_day, last_day};
+use crate::model::{DesiredMember, GroupName, Mode, Origin, PersonRef, RosterUse, Window, first_day, last_day};
 
 /// What a change does to a membership after the time of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,9 @@ pub struct Later {
     /// The end after the change, or the end of a membership; as written in a file. Null for none.
     pub to: Option<String>,
     pub origin: Origin,
+    /// The rosters from the group's list to the entry, outermost first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Arc<[RosterUse]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +88,7 @@ impl Outlook {
             from,
             to,
             origin: origin.origin.clone(),
+            via: origin.via.clone(),
         };
         let ending = |old: Window, new: Window| {
             let what = match (old.until, new.until) {
@@ -159,6 +164,7 @@ impl Outlook {
                 from: None,
                 to: None,
                 origin,
+                via: None,
             });
         }
     }

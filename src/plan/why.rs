@@ -226,7 +226,8 @@ impl<'a> Facts<'a> {
                 ..self.membership(&who, name, id, group, entries)
             }));
         }
-        rows.sort_by(|a, b| (&a.id, &a.person).cmp(&(&b.id, &b.person)));
+        let folded = |row: &WhyGroup| row.person.as_deref().map(str::to_ascii_lowercase);
+        rows.sort_by_cached_key(|row| (row.id, folded(row), row.person.clone()));
         rows
     }
 

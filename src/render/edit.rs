@@ -51,7 +51,7 @@ pub fn summary(edited: &Edited) -> String {
     for unchanged in &edited.unchanged {
         let _ = writeln!(text, "unchanged: {} ({})", clean(&unchanged.message), place(&unchanged.origin));
     }
-    if let Some(kept) = edited.kept {
+    if let Some(kept) = edited.kept.filter(|kept| *kept > 0) {
         let entries = if kept == 1 { "entry" } else { "entries" };
         let _ =
             writeln!(text, "kept {kept} ended {entries} of additive groups, because they are needed to end the access");

@@ -173,6 +173,7 @@ fn later(later: &Later) -> Row {
     let end = |time: &Option<String>| time.as_ref().map_or_else(|| "no end".to_owned(), |time| format!("until {time}"));
     let (from, to) = (&later.from, &later.to);
     let begin = from.clone().unwrap_or_default();
+    let via: String = later.via.iter().flat_map(|via| words::rosters(via)).map(|used| format!(", {used}")).collect();
     let what = match later.what {
         LaterKind::EndAdded | LaterKind::EndRemoved | LaterKind::EndMoved => {
             format!("{}, before this change {}", end(to), end(from))
@@ -191,7 +192,7 @@ fn later(later: &Later) -> Row {
         // The line is in the files before the change.
         is_gone: matches!(later.what, LaterKind::JoinRemoved | LaterKind::LetGo),
         group: Some(later.group.clone()),
-        text: format!("{}: {what}", later.person),
+        text: format!("{}: {what}{via}", later.person),
         ..Row::default()
     }
 }

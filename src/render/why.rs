@@ -1,10 +1,10 @@
 //! The groups of a person, or the people of a group, with the reasons, for people.
 
 use super::text::{Layout, Paint, Style};
-use super::words::{origin, subject};
+use super::words::{origin, rosters, subject};
 use super::{clean, counted};
 use crate::model::Mode;
-use crate::model::last_day;
+use crate::model::{first_day, last_day};
 use crate::plan::{Claim, Standing, Why, WhyGroup};
 
 /// The memberships asked about, each with its state and the declaring lines.
@@ -146,11 +146,9 @@ fn word(group: &WhyGroup) -> (String, Style) {
 
 fn claim(claim: &Claim) -> String {
     let mut text = origin(&claim.origin);
-    for used in claim.via.iter().rev() {
-        text.push_str(&format!(" via {} ({})", clean(&used.roster), origin(&used.origin)));
-    }
+    rosters(&claim.via).for_each(|used| text.push_str(&format!(" {used}")));
     if let Some(from) = claim.window.from {
-        text.push_str(&format!(", from {from}"));
+        text.push_str(&format!(", from {}", first_day(from)));
     }
     if let Some(until) = claim.window.until {
         text.push_str(&format!(", until {}", last_day(until)));

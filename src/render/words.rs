@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::counted;
 use super::escape::clean;
-use crate::model::{Member, Origin, Status, last_day};
+use crate::model::{Member, Origin, RosterUse, Status, last_day};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
 use crate::report::{StaleGroup, UnmadeChange};
 
@@ -48,9 +48,12 @@ pub fn facts(change: &Change) -> impl Iterator<Item = String> {
 /// names the member.
 pub fn places(change: &Change) -> Vec<String> {
     let Some(line) = change.named_at() else { return Vec::new() };
-    let via = change.via.iter().flat_map(|via| via.iter().rev());
-    let used = via.map(|used| format!("via {} ({})", clean(&used.roster), origin(&used.origin)));
-    std::iter::once(origin(line)).chain(used).collect()
+    std::iter::once(origin(line)).chain(change.via.iter().flat_map(|via| rosters(via))).collect()
+}
+
+/// The uses of rosters, given outermost first, from inner to outer.
+pub fn rosters(via: &[RosterUse]) -> impl Iterator<Item = String> {
+    via.iter().rev().map(|used| format!("via {} ({})", clean(&used.roster), origin(&used.origin)))
 }
 
 /// Why a change was not made, with the end of the access and the line that declares it.

@@ -604,15 +604,15 @@ groups:
     -- stdout
     Valid: 6 groups, 8 declared memberships
     -- stderr
-    warning: convoke.yaml:5:11: bea@example.com will stay in group "Pair" after 2028-01-01T00:00:00Z: 1 would be left, and `min_members` is 2
+    warning: convoke.yaml:5:11: bea@example.com will stay in group "Pair" via later (convoke.yaml:12) after 2027-12-31: 1 would be left, and `min_members` is 2
       |   later: [{email: bea@example.com, until: 2027-12-31}]
       |           ^
       help: add somebody else before, or end it later
-    warning: convoke.yaml:15:9: ann@example.com will stay in group "Empty" after 2027-01-01T00:00:00Z: Empty would be left empty
+    warning: convoke.yaml:15:9: ann@example.com will stay in group "Empty" after 2026-12-31: Empty would be left empty
       |       - {email: ann@example.com, until: 2026-12-31}
       |         ^
       help: add somebody else before, or end it later
-    warning: convoke.yaml:23:9: root@example.com will stay in group "Root" after 2027-01-01T00:00:00Z: `protected` keeps the person
+    warning: convoke.yaml:23:9: root@example.com will stay in group "Root" after 2026-12-31: `protected` keeps the person
       |       - {email: root@example.com, until: 2026-12-31}
       |         ^
       help: remove the person from `protected`

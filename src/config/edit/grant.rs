@@ -1,15 +1,13 @@
 //! `grant`: the steps that give a person access for a time, without reducing any access.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::lists::{Found, ListName, cover, has_ended};
+use super::lists::{Found, ListName, cover, has_ended, meant};
 use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewEntry, Step, When, as_from, as_until, place_for};
 use super::{Context, Draft, EditError, Unchanged};
 use crate::config::problem::Problem;
-use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
 
 #[derive(Clone, Debug)]
@@ -49,13 +47,7 @@ impl Grant {
     fn typo(&self, context: &Context<'_>) -> Option<String> {
         let PersonRef::Email(email) = &self.person else { return None };
         let lists = (0..context.lists.all.len()).flat_map(|list| context.lists.people(list));
-        let known: BTreeSet<&PersonRef> = lists.map(|(person, _)| person).collect();
-        if known.contains(&self.person) {
-            return None;
-        }
-        let mut texts = Texts::new(known.into_iter().map(|person| (written(person), person)));
-        let near = texts.nearest(email.folded(), tolerance(email.folded()));
-        let (_, _, meant) = near.first()?;
+        let meant = meant(&self.person, lists.map(|(person, _)| person)).filter(|meant| **meant != self.person)?;
         Some(format!("{email} is in no list yet; did you mean {meant}?"))
     }
 

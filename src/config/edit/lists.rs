@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::entry::{Entry, Who};
 use crate::config::file::{Declared, DeclaredList};
 use crate::config::problem::quoted;
+use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Terms, Window};
 
 /// The name of a list: a group or a roster; a group whose owners are listed, or a setting.
@@ -49,6 +50,14 @@ impl fmt::Display for ListName {
         };
         write!(f, "{kind}{}", quoted(self.as_str()))
     }
+}
+
+/// The known person from whom this unknown one differs by no more than a typo.
+pub(super) fn meant<'d>(unknown: &PersonRef, known: impl Iterator<Item = &'d PersonRef>) -> Option<&'d PersonRef> {
+    let known: BTreeSet<&PersonRef> = known.collect();
+    let mut texts = Texts::new(known.into_iter().map(|person| (written(person), person)));
+    let near = texts.nearest(written(unknown), tolerance(written(unknown)));
+    near.first().map(|(_, _, person)| *person)
 }
 
 pub(super) struct List<'d> {

@@ -1,11 +1,11 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
 use super::grant::{Asked, Grant, has_gap, widened};
-use super::lists::{Found, cover, has_ended};
+use super::lists::{Found, cover, has_ended, meant};
 use super::step::{Action, Moment, NewEntry, Step, addresses, as_from, as_until, is_bare, is_sorted};
 use super::{Context, Draft, EditError, Unchanged};
 use crate::config::entry::Entry;
-use crate::config::problem::{Problem, nearest};
+use crate::config::problem::Problem;
 use crate::model::{Email, PersonRef, Window};
 
 /// A request to write another address or id of the same person into all lists.
@@ -79,8 +79,7 @@ impl Rename {
     fn unknown(&self, context: &Context<'_>) -> EditError {
         let lists = &context.lists;
         let people = (0..lists.all.len()).flat_map(|list| lists.people(list));
-        let known: Vec<String> = people.map(|(person, _)| person.to_string()).collect();
-        let help = match nearest(&self.old.to_string(), known.iter().map(String::as_str)) {
+        let help = match meant(&self.old, people.map(|(person, _)| person)) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "use the address or id as it is in the files".into(),
         };

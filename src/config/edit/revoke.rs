@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{check_end, moment};
-use super::lists::{Found, ListName, has_ended};
+use super::lists::{Found, ListName, has_ended, meant};
 use super::step::{Action, ChangedTerms, FieldEdit, Moment, Step, When, whole_second};
 use super::{Context, Draft, EditError, Unchanged, Uncompared};
-use crate::config::problem::{Problem, nearest};
+use crate::config::problem::Problem;
 use crate::model::{Mode, Origin, PersonRef, Window, WrittenTime};
 
 #[derive(Clone, Debug)]
@@ -174,14 +174,8 @@ impl Revoking<'_, '_> {
 
     fn unknown_person(&self) -> EditError {
         let lists = &self.context.lists;
-        let known: Vec<String> = lists
-            .with_rosters(&self.named)
-            .into_iter()
-            .flat_map(|list| lists.people(list))
-            .map(|(person, _)| person.to_string())
-            .collect();
-        let text = self.person.to_string();
-        let help = match nearest(&text, known.iter().map(String::as_str)) {
+        let people = lists.with_rosters(&self.named).into_iter().flat_map(|list| lists.people(list));
+        let help = match meant(self.person, people.map(|(person, _)| person)) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "run `convoke why` to see the groups of a person".into(),
         };
