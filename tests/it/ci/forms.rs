@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::action::{ADMINS, Setting, failed, program, setting, succeeded};
+use super::action::{ADMINS, Setting, failed, program, seed, setting, setting_of, succeeded};
 use super::github;
-use super::runner::{Job, Runner, yaml};
+use super::runner::{Event, Job, Runner, yaml};
+use crate::builders::SeedExt as _;
 use crate::harness::repository;
 
 pub const ACCESS: &str = "examples/ci/github/access-request.yaml";
 const OFFBOARD: &str = "examples/ci/github/offboard.yaml";
+const OFFBOARDED: &str = "examples/ci/github/offboarded.yaml";
 const PRUNE: &str = "examples/ci/github/prune.yaml";
 const ADOPT: &str = "examples/ci/github/adopt.yaml";
 
@@ -26,13 +28,17 @@ pub fn submit(setting: &Setting, form: &str, inputs: Value) -> (Job, String, Str
     );
     let gh: PathBuf = program(&folder.path().join("programs"), "gh", &script);
     let runner = Runner { programs: vec![gh.parent().unwrap().to_owned()], ..setting.runner() };
-    let name = yaml(&repository(form))["jobs"].as_object().unwrap().keys().next().unwrap().clone();
+    let name = only_job(form);
     let mut values = inputs;
     values["GH_TOKEN"] = github::TOKEN.into();
     values["APP"] = "false".into();
     let job = runner.run(form, &name, &setting.on_main("workflow_dispatch"), values);
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     (job, read("calls"), read("body"))
+}
+
+fn only_job(form: &str) -> String {
+    yaml(&repository(form))["jobs"].as_object().unwrap().keys().next().unwrap().clone()
 }
 
 pub fn request(person: &str, group: &str, duration: &str, reason: &str) -> Value {
@@ -126,6 +132,116 @@ fn leaver_is_removed_in_a_pull_request() {
     assert!(body.contains("    until    now\n") && body.contains("    reason   HR-7\n") && body.contains(id), "{body}");
     let nobody = json!({ "person": "nobody@example.com", "last-day": "", "reason": "HR-8" });
     failed(&submit(&setting, OFFBOARD, nobody).0, "is not in any group or roster");
+}
+
+#[test]
+fn misspelled_address_is_named_in_the_pull_request() {
+    let Some(setting) = setting() else { return };
+    let (job, _, body) = submit(&setting, ACCESS, request("alicee@example.com", "Admins", "+8h", "INC-2"));
+    succeeded(&job);
+    assert!(
+        body.contains("    warning: alicee@example.com is in no list yet; did you mean alice@example.com?"),
+        "{body}"
+    );
+}
+
+/// A leaver in a group that would be too small without them, in another one, in one of an identity provider and in one
+/// that no file declares.
+fn with_leaver() -> Option<Setting> {
+    let seed = seed()
+        .group("Writers", ["bob@example.com", "erin@example.com"])
+        .group("Staff", ["bob@example.com", "erin@example.com"])
+        .group("Legacy", ["bob@example.com"]);
+    let setting = setting_of(seed)?;
+    let admins = ADMINS.replace("    members:", "    min_members: 2\n    members:");
+    let writers = "version: 1\ngroups:\n  Writers:\n    group_removals: 100%\n    members:\n      - bob@example.com\n      \
+                   - erin@example.com\n  Staff:\n    mode: observe\n    members:\n      - bob@example.com\n      \
+                   - erin@example.com\n";
+    setting.origin.commit(&[("groups/admins.yaml", &admins), ("groups/writers.yaml", writers)]);
+    Some(setting)
+}
+
+#[test]
+fn leaver_loses_what_guards_allow_and_the_rest_is_named() {
+    let Some(setting) = with_leaver() else { return };
+    let inputs = json!({ "person": "bob@example.com", "last-day": "", "reason": "HR-7" });
+    let (job, _, body) = submit(&setting, OFFBOARD, inputs);
+    succeeded(&job);
+    let changed = setting.origin.git(&["diff", "--name-only", "main", "convoke/offboard-77-1"]);
+    assert_eq!(changed, "groups/writers.yaml");
+    for line in [
+        "    remove bob@example.com from group \"Writers\" (groups/writers.yaml:6)",
+        "    error: groups/admins.yaml:4:5: group \"Admins\" would be left with 1, and `min_members` is 2",
+        "      groups/admins.yaml:7:9: this entry stays",
+    ] {
+        assert!(body.lines().any(|other| other == line), "{line:?} is missing:\n{body}");
+    }
+
+    // After the merge and the apply, a comment says what is left.
+    let event = setting.pull_request_of("convoke/offboard-77-1");
+    succeeded(&super::github_examples::plan(&setting, &event));
+    let merged = setting.merged(&event);
+    succeeded(&super::github_examples::apply(&setting, &merged));
+    let (job, calls, comment) = remaining(&setting, &merged.sha, "convoke/offboard-77-1", &body);
+    succeeded(&job);
+    assert!(calls.contains("pr comment 7 --repo acme/access"), "{calls}");
+    for line in [
+        "    Admins: a member, as declared",
+        "      groups/admins.yaml:7",
+        "    Legacy: a member; no file declares the group",
+        "    Staff (observe): a member and not declared; the group is only observed",
+    ] {
+        assert!(comment.lines().any(|other| other == line), "{line:?} is missing:\n{comment}");
+    }
+    assert!(!comment.contains("Writers"), "{comment}");
+    // Another apply is not commented on.
+    let (job, calls, comment) = remaining(&setting, &merged.sha, "feature", &body);
+    succeeded(&job);
+    assert!(!calls.contains("comment") && comment.is_empty(), "{calls}");
+}
+
+/// Runs the end of an offboarding after the apply of a commit, whose pull request 7 has this branch and text. Returns
+/// the job, the arguments of `gh`, and the comment.
+fn remaining(setting: &Setting, commit: &str, branch: &str, body: &str) -> (Job, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let pulls = json!([{ "number": 7, "head": { "ref": branch } }]);
+    fs::write(path("pulls"), pulls.to_string()).unwrap();
+    fs::write(path("pull"), json!({ "body": body }).to_string()).unwrap();
+    let script = format!(
+        "echo \"$*\" >> '{calls}'
+all=\"$*\"
+case \"$all\" in
+  'api repos/acme/access/commits/{commit}/pulls '*) file='{pulls}' ;;
+  'pr view 7 '*) file='{pull}' ;;
+  'pr comment 7 '*) ;;
+  *) exit 9 ;;
+esac
+while [ $# -gt 1 ]; do
+  if [ \"$1\" = --jq ]; then jq -r \"$2\" \"$file\"; fi
+  if [ \"$1\" = --body-file ]; then cat \"$2\" > '{comment}'; fi
+  shift
+done",
+        calls = path("calls"),
+        pulls = path("pulls"),
+        pull = path("pull"),
+        comment = path("comment"),
+    );
+    program(&folder.path().join("programs"), "gh", &script);
+    let runner = Runner { programs: vec![folder.path().join("programs")], ..setting.runner() };
+    let event = Event { payload: json!({ "workflow_run": { "head_sha": commit } }), ..setting.on_main("workflow_run") };
+    let job = runner.run(OFFBOARDED, &only_job(OFFBOARDED), &event, json!({}));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    (job, read("calls"), read("comment"))
+}
+
+#[test]
+fn gitlab_offboarding_names_what_guards_keep() {
+    let Some(setting) = with_leaver() else { return };
+    let (succeeded, said, options) = submit_to_gitlab(&setting, &[("TASK", "offboard"), ("PERSON", "bob@example.com")]);
+    assert!(succeeded, "{said}");
+    assert!(options[3].contains("group \"Admins\" would be left with 1, and  min_members  is 2"), "{options:?}");
+    assert!(options[3].contains("groups/admins.yaml:7:9: this entry stays"), "{options:?}");
 }
 
 #[test]

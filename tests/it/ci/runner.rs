@@ -167,7 +167,10 @@ impl Runner<'_> {
         environment.extend(self.environment.clone());
         let (action, reference) = PLACEHOLDER.split_once('@').unwrap();
         let context = json!({
-            "github": { "token": TOKEN, "actor": "octocat", "action_repository": action, "action_ref": reference },
+            "github": {
+                "token": TOKEN, "actor": "octocat", "action_repository": action, "action_ref": reference,
+                "event": event.payload,
+            },
             "secrets": { "CLOUDFLARE_API_TOKEN": crate::harness::TOKEN },
             "vars": { "CLOUDFLARE_ACCOUNT_ID": ACCOUNT },
             "steps": {},
