@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::is_yaml;
-use crate::model::{AccountId, TimeError, WrittenTime};
+use crate::model::{AccountId, GroupName, TimeError, WrittenTime};
 use crate::render::Format;
 
 /// The help heading of the less frequent flags.
@@ -83,14 +83,14 @@ pub struct ConnectionArgs {
 }
 
 /// What to plan, and for which time.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlanningArgs {
     /// Include only this group; repeatable
     ///
     /// Example: --only 'Platform Admins' --only Developers. Other groups are not read, and the result says nothing
     /// about them.
     #[arg(long, value_name = "GROUP", display_order = 70)]
-    pub only: Vec<String>,
+    pub only: Vec<GroupName>,
     #[command(flatten)]
     pub time: TimeArgs,
     /// Warn about memberships that expire within N days
@@ -98,7 +98,7 @@ pub struct PlanningArgs {
     pub expiring: u16,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct TimeArgs {
     /// Use this time instead of now: a date, or a date and time with offset (RFC 3339)
     ///

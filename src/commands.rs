@@ -9,21 +9,16 @@ mod export;
 mod failure;
 mod files;
 mod git;
-mod grant;
 mod manual;
 mod output;
 mod plan;
 mod progress;
-mod prune;
-mod rename;
 mod request;
 mod review;
-mod revoke;
 mod sandbox;
 mod session;
 mod show;
 mod signals;
-mod sort;
 mod undo;
 mod validate;
 mod why;
@@ -94,20 +89,20 @@ pub enum Command {
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::DoctorArgs),
     /// Add a person to groups or rosters in the files
-    #[command(after_help = grant::EXAMPLES)]
-    Grant(grant::GrantArgs),
+    #[command(after_help = edit::GRANT_EXAMPLES)]
+    Grant(edit::GrantArgs),
     /// Remove a person from groups or rosters in the files
-    #[command(after_help = revoke::EXAMPLES)]
-    Revoke(revoke::RevokeArgs),
+    #[command(after_help = edit::REVOKE_EXAMPLES)]
+    Revoke(edit::RevokeArgs),
     /// Delete entries that ended long ago from the files
-    #[command(after_help = prune::EXAMPLES)]
-    Prune(prune::PruneArgs),
+    #[command(after_help = edit::PRUNE_EXAMPLES)]
+    Prune(edit::PruneArgs),
     /// Replace an address or id of a person by another in all lists of the files
-    #[command(after_help = rename::EXAMPLES)]
-    Rename(rename::RenameArgs),
+    #[command(after_help = edit::RENAME_EXAMPLES)]
+    Rename(edit::RenameArgs),
     /// Sort the addresses of every list in the files
-    #[command(after_help = sort::EXAMPLES)]
-    Sort(sort::SortArgs),
+    #[command(after_help = edit::SORT_EXAMPLES)]
+    Sort(edit::SortArgs),
     /// Serve a mock of the API on a loopback port until stopped
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -139,11 +134,11 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
-        Command::Grant(args) => grant::run(args, output),
-        Command::Revoke(args) => revoke::run(args, output),
-        Command::Prune(args) => prune::run(args, output),
-        Command::Rename(args) => rename::run(args, output),
-        Command::Sort(args) => sort::run(args, output),
+        Command::Grant(args) => edit::grant(args, output),
+        Command::Revoke(args) => edit::revoke(args, output),
+        Command::Prune(args) => edit::prune(args, output),
+        Command::Rename(args) => edit::rename(args, output),
+        Command::Sort(args) => edit::sort(args, output),
         Command::Sandbox(args) => sandbox::run(args, output).await,
         Command::Schema(args) => manual::schema(args, output),
         Command::Completions(args) => manual::completions(args, output),

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
-use convoke::cli::{self, LogFormat, OutputArgs};
+use convoke::cli::{self, Color, LogFormat, OutputArgs};
 use convoke::cloudflare::RETRY_TARGET;
 use convoke::commands::{self, Cli, Exit, Failure, Output};
 use convoke::render::Format;
@@ -60,15 +60,16 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     let log_format = given(&arguments, "--log-format").unwrap_or_default();
     let format = given(&arguments, "--format").unwrap_or_default();
     let command = arguments.get(1).map_or("convoke", String::as_str);
-    let mut output = Output::plain(command, format, log_format);
-    let message = format!("{error}{tip}");
+    let args = OutputArgs { color: Color::Never, verbose: 0, quiet: false, log_format };
+    let mut output = Output::new(command, format, &args);
+    let failure = Failure::message(Exit::Usage, format!("{error}{tip}").trim_start_matches("error: ").trim_end());
     if log_format == LogFormat::Text {
         // The parser prints its own colors.
         let _ = error.print();
         let _ = write!(io::stderr(), "{tip}");
-        output.failed_result(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
+        output.failed_result(&failure);
     } else {
-        output.failure(&Failure::message(Exit::Usage, message.trim_start_matches("error: ").trim_end()));
+        output.failure(&failure);
     }
     ExitCode::from(Exit::Usage.code())
 }

@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::request::RunRequest;
 use super::session::{self, Connection};
-use super::show::{self, Presentation};
-use super::{Exit, Failure, Output, environment, files};
+use super::{Exit, Failure, Output, environment, files, show};
 use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::cloudflare::Client;
@@ -19,7 +18,7 @@ use crate::journal::Journal;
 use crate::model::GroupName;
 use crate::observe;
 use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
-use crate::render::view::Invocation;
+use crate::render::view::{Invocation, View};
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
@@ -83,37 +82,31 @@ pub struct ApplyArgs {
     pub format: FormatArgs,
 }
 
-/// What has to be shown and decided before the first write.
-struct Prepared {
-    connection: Connection,
-    plan: Plan,
-    verdict: Verdict,
-}
-
-enum Verdict {
-    Ready(Start),
-    /// It is not the plan that was reviewed, for this reason.
-    NotReviewed(String),
-    /// The account is not the one that the plan was made for.
-    Changed(Vec<StaleGroup>),
-}
-
 pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !args.yes && !can_ask {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
-    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
-    let request = args.plan.iter().fold(request, |request, plan| request.reading(plan)).deciding(&args.tip);
+    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
+    let mut request = RunRequest { options: args.options.clone(), tip: args.tip.clone(), ..request };
+    request.reads.extend(args.plan.clone());
     request.check_output("--journal", args.journal.as_deref())?;
-    let (command, prepared) = match &args.plan {
+    let (command, (connection, plan, start)) = match &args.plan {
         Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
         None => (request.apply_command(), prepare_fresh(args, &request, output).await?),
     };
-    let (connection, plan, start) = match decide(prepared, &command, args, output) {
-        Ok(decided) => decided,
+    let show_stale = |plan: &Plan, groups: Vec<StaleGroup>, output: &mut Output| {
+        show::stale(plan, groups, &command, connection.client.requests(), output);
+        Ok(Exit::Stale)
+    };
+    let plan = match decide(plan, start.is_ok(), &command, args, output) {
+        Ok(plan) => plan,
         Err(exit) => return Ok(exit),
+    };
+    let start = match start {
+        Ok(start) => start,
+        Err(groups) => return show_stale(&plan, groups, output),
     };
     if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, &connection.client, output).await? {
         output.warn("not confirmed; nothing was changed");
@@ -121,16 +114,11 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     }
     let start = match still_valid(&connection, &plan, start, args).await? {
         Ok(start) => start,
-        Err(groups) => {
-            show::stale(&plan, groups, &command, connection.client.requests(), output);
-            return Ok(Exit::Stale);
-        }
+        Err(groups) => return show_stale(&plan, groups, output),
     };
     let mut report = carry_out(&connection, &plan, start, args, output).await?;
     if !report.stale.is_empty() && !report.may_have_changed {
-        let groups = std::mem::take(&mut report.stale);
-        show::stale(&plan, groups, &command, connection.client.requests(), output);
-        return Ok(Exit::Stale);
+        return show_stale(&plan, std::mem::take(&mut report.stale), output);
     }
     if report.wrote {
         output.something_changed();
@@ -140,49 +128,44 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(exit(&report))
 }
 
-/// Shows the plan, and returns it with the connection if it may be applied. Otherwise returns the exit code.
+/// Shows the plan, and returns it unless it is not the reviewed one or is refused; then the exit code.
 fn decide(
-    Prepared { connection, mut plan, verdict }: Prepared,
+    mut plan: Plan,
+    is_current: bool,
     command: &Invocation,
     args: &ApplyArgs,
     output: &mut Output,
-) -> Result<(Connection, Plan, Start), Exit> {
-    let show_plan = |plan: &Plan, output: &mut Output| {
-        Presentation { apply: Some(command), applying: true }.plan(plan, output);
-    };
-    let start = match verdict {
-        Verdict::Ready(start) => start,
-        Verdict::NotReviewed(reason) => {
-            show_plan(&plan.with_stale(reason), output);
-            return Err(Exit::Stale);
-        }
-        Verdict::Changed(groups) => {
-            if shows_plan_before_report(output) {
-                show_plan(&plan, output);
-            }
-            show::stale(&plan, groups, command, connection.client.requests(), output);
-            return Err(Exit::Stale);
-        }
-    };
-    if args.accept.is_some() {
+) -> Result<Plan, Exit> {
+    let view = View { applying: true, ..View::of(command) };
+    if plan.stale.is_some() {
+        show::plan(&plan, view, output);
+        return Err(Exit::Stale);
+    }
+    if args.accept.is_some() && is_current {
         plan = accepted(plan, output);
     }
-    let is_refused = !plan.refusals.is_empty();
+    let is_refused = is_current && !plan.refusals.is_empty();
     if shows_plan_before_report(output) || is_refused {
-        show_plan(&plan, output);
+        show::plan(&plan, view, output);
     }
     if is_refused {
         output.error(&Failure::message(Exit::Refused, "the plan is refused: nothing was changed"));
         return Err(Exit::Refused);
     }
-    Ok((connection, plan, start))
+    Ok(plan)
 }
+
+/// What has to be shown and decided before the first write: the plan, and how to start, or the groups that differ from
+/// what a saved plan was made for. A plan that is not the reviewed one says why.
+type Prepared = (Connection, Plan, Result<Start, Vec<StaleGroup>>);
 
 async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared, Failure> {
     let (connection, plan) = session::make_plan(request, output).await?;
-    let stale = not_reviewed(&plan, args).or_else(|| superseded(&plan));
-    let verdict = stale.map_or(Verdict::Ready(Start::Planned), Verdict::NotReviewed);
-    Ok(Prepared { connection, plan, verdict })
+    let plan = match not_reviewed(&plan, args).or_else(|| superseded(&plan)) {
+        Some(reason) => plan.with_stale(reason),
+        None => plan,
+    };
+    Ok((connection, plan, Ok(Start::Planned)))
 }
 
 /// Reads a saved plan, and checks that the account has not changed.
@@ -205,14 +188,14 @@ async fn prepare_saved(
         Some(tip) => observe::decide_by_tip(client, &plan, &tip, request.time).await?,
         None => plan,
     };
-    if let Some(stale) = stale.or_else(|| superseded(&plan)) {
-        let plan = plan.with_requests(client.requests());
-        return Ok(Prepared { connection, plan, verdict: Verdict::NotReviewed(stale) });
+    if let Some(reason) = stale.or_else(|| superseded(&plan)) {
+        let plan = plan.with_requests(client.requests()).with_stale(reason);
+        return Ok((connection, plan, Ok(Start::Planned)));
     }
     let watching = output.watch(client, "reading the account again");
     let (present, remaining) = match apply::recheck(client, &plan).await? {
         Recheck::Fresh { present, remaining } => (present, remaining),
-        Recheck::Stale(groups) => return Ok(Prepared { connection, plan, verdict: Verdict::Changed(groups) }),
+        Recheck::Stale(groups) => return Ok((connection, plan, Err(groups))),
     };
     drop(watching);
     check_clock_of(&plan, client, output)?;
@@ -220,7 +203,7 @@ async fn prepare_saved(
     let remaining = observe::ask_for_people(client, &remaining, args.options.accept_self).await?;
     drop(watching);
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
-    Ok(Prepared { connection, plan, verdict: Verdict::Ready(Start::Rechecked { present, planned: false }) })
+    Ok((connection, plan, Ok(Start::Rechecked { present, planned: false })))
 }
 
 /// Compares the clocks for a saved plan, which knows the ends of what it adds.
@@ -266,7 +249,7 @@ fn accepted(plan: Plan, output: &mut Output) -> Plan {
 
 /// JSON and Markdown have one document: the report, or the plan if there is no report.
 const fn shows_plan_before_report(output: &Output) -> bool {
-    matches!(output.format(), Format::Text | Format::Github)
+    matches!(output.format, Format::Text | Format::Github)
 }
 
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
@@ -295,8 +278,8 @@ async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool
         Ok(answer)
     };
     let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let answer =
-        answer.map_err(|error| Failure::system("the terminal cannot be used to ask for confirmation", error))?;
+    let answer = answer
+        .map_err(|error| Failure::caused(Exit::Other, "the terminal cannot be used to ask for confirmation", error))?;
     Ok(answer.trim() == "yes")
 }
 
@@ -346,7 +329,7 @@ async fn carry_out(
         None => Journal::none(),
         Some(path) => Journal::create(path, environment::run_facts(plan)).map_err(|error| {
             let context = format!("cannot create the journal {}; nothing was changed", path.display());
-            let failure = Failure::new(Exit::Other, anyhow::Error::new(error).context(context));
+            let failure = Failure::caused(Exit::Other, context, error);
             failure.with_help("use a new file for each run; an existing journal is never overwritten")
         })?,
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::edit::EditFormat;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, session};
-use crate::cli::{ConnectionArgs, FileArgs};
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer, account_info};
 use crate::config::{self, export};
 use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order};
@@ -42,7 +42,7 @@ pub struct DoctorArgs {
 }
 
 pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?;
+    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
     let (files, desired) = files(&request);
     let account_id = match &desired {
         Some(desired) => request.account(desired)?,

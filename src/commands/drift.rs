@@ -7,15 +7,14 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::request::RunRequest;
-use super::show::Presentation;
-use super::{Exit, Failure, Output, files, session};
+use super::{Exit, Failure, Output, files, session, show};
 use crate::audit::{self, Histories};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
 use crate::render::metrics::{Run, metrics};
-use crate::render::view::Invocation;
+use crate::render::view::{Invocation, View};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +51,7 @@ struct Drift {
 
 pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (began, clock) = (Timestamp::now(), Instant::now());
-    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning);
+    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
     request.check_output("--metrics-file", args.metrics_file.as_deref())?;
     let examined = examine(request, args, output).await;
     if let Some(path) = &args.metrics_file {
@@ -63,8 +62,8 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
         }
     }
     let Drift { plan, exit, apply, .. } = examined?;
-    if has_something_to_say(&plan) || !output.is_quiet() {
-        Presentation::of(&apply).drift(&plan, output);
+    if has_something_to_say(&plan) || !output.quiet {
+        show::drift(&plan, View::of(&apply), output);
     }
     output.cost();
     Ok(exit)

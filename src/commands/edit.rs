@@ -1,4 +1,4 @@
-//! The common part of `grant`, `revoke` and `prune`: reads the files, edits them in memory, and writes all results or
+//! `grant`, `revoke`, `rename`, `prune` and `sort`: each reads the files, edits them in memory, and writes all results or
 //! none.
 
 use std::fs::{self, File};
@@ -6,11 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 
 use super::files::{self, Staged};
 use super::{Exit, Failure, Output, request};
 use crate::cli::{FileArgs, TimeArgs};
-use crate::config::{self, EditError, EditRequest, Edited, ListName, Source, When};
+use crate::config::{
+    self, EditError, EditRequest, Edited, Grant, ListName, Prune, Rename, Revoke, Sort, Source, When, parse_age,
+};
 use crate::model::PersonRef;
 use crate::render::edit;
 use crate::render::text::Paint;
@@ -47,6 +50,162 @@ pub enum EditFormat {
     Text,
     /// For programs
     Json,
+}
+
+pub const GRANT_EXAMPLES: &str = "\
+Examples:
+  convoke grant alice@example.com 'Platform Admins' --until +8h --reason 'INC-4821 cover'
+  convoke grant bob@example.com --roster sre
+
+Edits the files offline: the account is not touched. `plan` then shows what the edit changes.
+If the person already has access for all of that time, nothing changes. An entry that ends earlier
+or begins later is extended. `grant` never removes access.";
+
+#[derive(Clone, Debug, Args)]
+pub struct GrantArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "PERSON", value_parser = parse_person)]
+    pub person: PersonRef,
+    /// The groups to add the person to
+    #[arg(value_name = "GROUP", required_unless_present = "roster", conflicts_with = "roster")]
+    pub groups: Vec<String>,
+    /// Add the person to this roster; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub roster: Vec<String>,
+    /// When the access begins [default: now]; written like --until
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<When>,
+    #[command(flatten)]
+    pub until: UntilArgs,
+    /// The reason to write into the entry
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+pub fn grant(args: &GrantArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let request = EditRequest::Grant(Grant {
+        person: args.person.clone(),
+        lists: lists(&args.groups, &args.roster),
+        from: args.from.clone(),
+        until: args.until.until.clone(),
+        reason: args.reason.clone(),
+    });
+    run(&request, &args.edit, output)
+}
+
+pub const REVOKE_EXAMPLES: &str = "\
+Examples:
+  convoke revoke alice@example.com 'Platform Admins'
+  convoke revoke alice@example.com --roster sre --until 2026-12-31
+  convoke revoke alice@example.com --everywhere
+
+Edits the files offline: the account is not touched. Without --until, the access ends now. An entry
+that ends before --until does not change. In additive groups, and in rosters that they use, an entry
+is ended and not deleted, so that the next apply removes the access.";
+
+#[derive(Clone, Debug, Args)]
+pub struct RevokeArgs {
+    /// The person: an email address, or an account member's id
+    #[arg(value_name = "PERSON", value_parser = parse_person)]
+    pub person: PersonRef,
+    /// The groups to remove the person from
+    #[arg(value_name = "GROUP", required_unless_present_any = ["roster", "everywhere"])]
+    #[arg(conflicts_with_all = ["roster", "everywhere"])]
+    pub groups: Vec<String>,
+    /// Remove the person from this roster; repeatable
+    #[arg(long, value_name = "NAME", conflicts_with = "everywhere")]
+    pub roster: Vec<String>,
+    /// Remove the person from all groups and rosters of all files
+    #[arg(long)]
+    pub everywhere: bool,
+    /// Make what is allowed, and exit with 65 naming what is left; needs --everywhere
+    #[arg(long, requires = "everywhere", conflicts_with_all = ["groups", "roster"])]
+    pub partial: bool,
+    #[command(flatten)]
+    pub until: UntilArgs,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+pub fn revoke(args: &RevokeArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let lists = (!args.everywhere).then(|| lists(&args.groups, &args.roster));
+    let (person, until) = (args.person.clone(), args.until.until.clone());
+    let request = EditRequest::Revoke(Revoke { person, lists, until, partial: args.partial });
+    run(&request, &args.edit, output)
+}
+
+pub const RENAME_EXAMPLES: &str = "\
+Examples:
+  convoke rename ann@example.com ann.lee@example.com
+  convoke rename ann@example.com 4f5f0c14a2a41d5063dd301b2f829f04 --dry-run
+
+Edits the files offline: the account is not touched. All groups, rosters, owners and the setting
+`protected` are edited. Sorted lists stay sorted. If a list has both people, their entries are
+joined as `grant` would.";
+
+#[derive(Clone, Debug, Args)]
+pub struct RenameArgs {
+    /// The person as the files name them: an email address, or an account member's id
+    #[arg(value_name = "OLD", value_parser = parse_renamed)]
+    pub old: PersonRef,
+    /// The address or id to write instead
+    #[arg(value_name = "NEW", value_parser = parse_renamed)]
+    pub new: PersonRef,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+fn parse_renamed(text: &str) -> Result<PersonRef, String> {
+    parse_person(text).map_err(|error| format!("`rename` renames people, not groups or rosters; {error}"))
+}
+
+pub fn rename(args: &RenameArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let request = EditRequest::Rename(Rename { old: args.old.clone(), new: args.new.clone() });
+    run(&request, &args.edit, output)
+}
+
+pub const PRUNE_EXAMPLES: &str = "\
+Examples:
+  convoke prune --dry-run
+  convoke prune --older-than 90d
+
+Edits the files offline. Ended entries of additive groups stay: without them, convoke would not
+remove the access.";
+
+#[derive(Clone, Debug, Args)]
+pub struct PruneArgs {
+    /// Delete entries that ended longer ago than this, such as 12h, 30d or 8w
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_age)]
+    pub older_than: SignedDuration,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+pub fn prune(args: &PruneArgs, output: &mut Output) -> Result<Exit, Failure> {
+    run(&EditRequest::Prune(Prune { older_than: args.older_than }), &args.edit, output)
+}
+
+pub const SORT_EXAMPLES: &str = "\
+Examples:
+  convoke sort
+  convoke sort --check
+
+Edits the files offline. Addresses are sorted without regard to letter case, in groups and rosters.
+Entries by id and uses of rosters keep their places. Comment lines directly above an entry move with it.";
+
+#[derive(Clone, Debug, Args)]
+pub struct SortArgs {
+    /// Write nothing; exit with 65 and the lines that are out of order
+    #[arg(long)]
+    pub check: bool,
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+pub fn sort(args: &SortArgs, output: &mut Output) -> Result<Exit, Failure> {
+    run(&EditRequest::Sort(Sort { check: args.check }), &args.edit, output)
 }
 
 pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
@@ -121,7 +280,7 @@ fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
     for (index, after) in &edited.files {
         if let Some(source) = sources.get(*index) {
             let before = String::from_utf8_lossy(&source.bytes);
-            text += &edit::diff(&source.path, &before, after, Paint::new(output.layout().color));
+            text += &edit::diff(&source.path, &before, after, Paint::new(output.layout.color));
         }
     }
     text + &edit::summary(edited)
@@ -186,10 +345,9 @@ fn compare(source: &Source, target: &Path) -> io::Result<()> {
 }
 
 fn unwritten(source: &Source, error: io::Error, written: &[&str]) -> Failure {
-    let context = format!("{} cannot be written", source.path);
     let help = match written {
         [] => "nothing was written; resolve the cause, then run the command again".to_owned(),
         _ => format!("already written: {}; restore them, or run the command again", written.join(", ")),
     };
-    Failure::new(Exit::Other, anyhow::Error::new(error).context(context)).with_help(help)
+    Failure::caused(Exit::Other, format!("{} cannot be written", source.path), error).with_help(help)
 }

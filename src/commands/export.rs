@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::{Exit, Failure, Output, files, session};
-use crate::cli::{ConnectionArgs, FileArgs};
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::ApiErrorKind;
 use crate::config::export::ExportExtras;
 use crate::config::{self, export};
@@ -48,7 +48,7 @@ pub struct ExportArgs {
 }
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?;
+    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
     // An empty file, such as a failed `> convoke.yaml` leaves, is no input.
     request.check_output("--out", args.out.as_deref().filter(|path| has_content(path)))?;
     let (account_id, declared) = declared(&request)?;
@@ -162,8 +162,7 @@ fn write(
             .with_help("pass --force to overwrite, or export into another folder"));
     }
     std::fs::create_dir_all(folder).map_err(|error| {
-        let context = format!("the folder {} cannot be created", folder.display());
-        Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
+        Failure::caused(Exit::Other, format!("the folder {} cannot be created", folder.display()), error)
     })?;
     for (path, text) in &new {
         files::write(path, files::PUBLIC, |file| file.write_all(text.as_bytes()))?;

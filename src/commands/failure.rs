@@ -8,18 +8,19 @@ use crate::model::RunStatus;
 use crate::render::{FAILURE_VERSION, Failed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
-    Done,
-    Other,
-    Differences,
-    Refused,
-    Stale,
-    Partial,
-    Usage,
-    Data,
-    Unavailable,
-    Credentials,
-    Interrupted,
+    Done = 0,
+    Other = 1,
+    Differences = 2,
+    Refused = 3,
+    Stale = 4,
+    Partial = 5,
+    Usage = 64,
+    Data = 65,
+    Unavailable = 69,
+    Credentials = 77,
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -52,19 +53,7 @@ impl Exit {
     ];
 
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Other => 1,
-            Self::Differences => 2,
-            Self::Refused => 3,
-            Self::Stale => 4,
-            Self::Partial => 5,
-            Self::Usage => 64,
-            Self::Data => 65,
-            Self::Unavailable => 69,
-            Self::Credentials => 77,
-            Self::Interrupted => 130,
-        }
+        self as u8
     }
 }
 
@@ -80,9 +69,13 @@ impl Failure {
         Self { exit, error: error.into(), help: None }
     }
 
-    /// A failure of the system, with what could not be done.
-    pub fn system(context: &'static str, error: std::io::Error) -> Self {
-        Self::new(Exit::Other, anyhow::Error::new(error).context(context))
+    /// A failure with its cause. `context` says what could not be done.
+    pub fn caused(
+        exit: Exit,
+        context: impl fmt::Display + Send + Sync + 'static,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(exit, anyhow::Error::new(error).context(context))
     }
 
     pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
@@ -101,9 +94,7 @@ impl Failure {
         self.help = Some(help.into());
         self
     }
-}
 
-impl Failure {
     /// The problems of the files, if they are the reason.
     pub fn problems(&self) -> Option<&Problems> {
         self.error.downcast_ref()
@@ -150,8 +141,8 @@ impl From<ApiError> for Failure {
 
 impl From<BaseUrlError> for Failure {
     fn from(error: BaseUrlError) -> Self {
-        let error = anyhow::Error::new(error).context("the API's URL cannot be used");
-        Self::new(Exit::Usage, error).with_help("check --api-url and CLOUDFLARE_BASE_URL")
+        let failure = Self::caused(Exit::Usage, "the API's URL cannot be used", error);
+        failure.with_help("check --api-url and CLOUDFLARE_BASE_URL")
     }
 }
 

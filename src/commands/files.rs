@@ -67,10 +67,7 @@ pub fn write(
             Err(error) => Err(error),
         }
     };
-    written().map_err(|error| {
-        let context = format!("{} cannot be written", path.display());
-        Failure::new(Exit::Other, anyhow::Error::new(error).context(context))
-    })
+    written().map_err(|error| Failure::caused(Exit::Other, format!("{} cannot be written", path.display()), error))
 }
 
 /// Writes into what is there. A thread does it, because a FIFO blocks as long as nobody reads it. The wait ends when
@@ -186,16 +183,14 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
         let context = format!("{} is not a valid plan file", path.display());
         let help =
             if config::is_yaml(path) { use_flag() } else { "make a new plan: convoke plan --out FILE".to_owned() };
-        Failure::new(Exit::Data, anyhow::Error::new(error).context(context)).with_help(help)
+        Failure::caused(Exit::Data, context, error).with_help(help)
     })
 }
 
 pub fn read_journal(path: &Path) -> Result<Record, Failure> {
     let bytes = read(path, LARGEST_JOURNAL).map_err(|error| unreadable(path, error))?;
-    journal::parse(&bytes).map_err(|error| {
-        let context = format!("{} is not a valid journal", path.display());
-        Failure::new(Exit::Data, anyhow::Error::new(error).context(context))
-    })
+    journal::parse(&bytes)
+        .map_err(|error| Failure::caused(Exit::Data, format!("{} is not a valid journal", path.display()), error))
 }
 
 pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
@@ -210,7 +205,7 @@ pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Exit::Data, anyhow::Error::new(error).context(format!("{} cannot be read", path.display())))
+    Failure::caused(Exit::Data, format!("{} cannot be read", path.display()), error)
 }
 
 /// Reads a file up to a size limit.

@@ -58,7 +58,7 @@ impl Checkout {
     /// Reads the files as they are in a revision.
     pub fn read(&self, revision: &str) -> Result<Snapshot, Failure> {
         let commit = self.commit(revision)?;
-        let failed = |error: io::Error| Failure::system("git cannot read the repository", error);
+        let failed = |error: io::Error| Failure::caused(Exit::Other, "git cannot read the repository", error);
         let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
         let mut found = false;
         for path in &self.paths {
@@ -175,8 +175,8 @@ fn path_from(bytes: &[u8]) -> PathBuf {
 
 fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output, Failure> {
     git(folder).args(arguments).stdin(Stdio::null()).output().map_err(|error| {
-        let error = anyhow::Error::new(error).context("a Git revision is named, but the program git cannot be run");
-        Failure::new(Exit::Usage, error).with_help("install git, or name a path that exists")
+        let context = "a Git revision is named, but the program git cannot be run";
+        Failure::caused(Exit::Usage, context, error).with_help("install git, or name a path that exists")
     })
 }
 

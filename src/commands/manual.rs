@@ -117,7 +117,8 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
             command.display_name(format!("convoke-{name}"))
         }
     };
-    let page = page(command).map_err(|error| Failure::system("the manual page cannot be written", error))?;
+    let page =
+        page(command).map_err(|error| Failure::caused(Exit::Other, "the manual page cannot be written", error))?;
     output.result(&String::from_utf8_lossy(&page));
     Ok(Exit::Done)
 }

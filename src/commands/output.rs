@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tracing::Level;
 
 use super::progress::Stderr;
 use super::{Exit, Failure, show};
@@ -22,12 +23,12 @@ const DEFAULT_WIDTH: usize = 100;
 /// The outputs of a command. A result is never lost: if stdout cannot be written, it goes to stderr.
 #[derive(Debug)]
 pub struct Output {
-    layout: Layout,
-    messages: Paint,
-    quiet: bool,
+    pub layout: Layout,
+    pub format: Format,
+    pub quiet: bool,
+    pub log_format: LogFormat,
     verbose: bool,
-    format: Format,
-    log_format: LogFormat,
+    messages: Paint,
     command: String,
     /// Whether the account was changed, so that the result must reach the user.
     changed: bool,
@@ -38,60 +39,27 @@ pub struct Output {
     client: Option<Client>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Level {
-    Info,
-    Warn,
-    Error,
-}
-
 impl Output {
     pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
-        let mut output = Self::plain(command, format, args.log_format);
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = |terminal: bool| match args.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !no_color,
         };
-        output.layout.color = color(io::stdout().is_terminal());
-        output.messages = Paint::new(color(io::stderr().is_terminal()));
-        output.quiet = args.quiet;
-        output.verbose = args.verbose > 0;
-        output
-    }
-
-    /// The output before the command line is parsed.
-    pub fn plain(command: &str, format: Format, log_format: LogFormat) -> Self {
         Self {
-            layout: Layout { width: width(), color: false },
-            messages: Paint::new(false),
-            quiet: false,
-            verbose: false,
+            layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
             format,
-            log_format,
+            quiet: args.quiet,
+            log_format: args.log_format,
+            verbose: args.verbose > 0,
+            messages: Paint::new(color(io::stderr().is_terminal())),
             command: command.into(),
             changed: false,
             result_lost: false,
             side_output_failed: false,
             client: None,
         }
-    }
-
-    pub const fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    pub const fn format(&self) -> Format {
-        self.format
-    }
-
-    pub const fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
-    pub const fn logs_json(&self) -> bool {
-        matches!(self.log_format, LogFormat::Json)
     }
 
     /// The account or the files may have been changed, so results must now reach the user even if stdout fails.
@@ -104,10 +72,6 @@ impl Output {
     /// From now on a failure reports the number of requests.
     pub fn count_requests_of(&mut self, client: &Client) {
         self.client = Some(client.clone());
-    }
-
-    fn requests(&self) -> Option<u64> {
-        self.client.as_ref().map(Client::requests)
     }
 
     pub fn result(&mut self, text: &str) {
@@ -138,14 +102,14 @@ impl Output {
         let message = format!("cannot write the result to stdout ({error}); it follows here");
         match self.log_format {
             LogFormat::Text => {
-                self.message(Level::Error, &message, None);
+                self.message(Level::ERROR, &message, None);
                 let _ = content(&mut BufWriter::new(io::stderr().lock()));
             }
             LogFormat::Json => {
                 let mut result = Vec::new();
                 let _ = content(&mut result);
                 let result = String::from_utf8_lossy(&result);
-                self.log_line(Level::Error, serde_json::json!({"message": message, "result": result}));
+                self.log_line(Level::ERROR, serde_json::json!({"message": message, "result": result}));
             }
         }
     }
@@ -153,18 +117,12 @@ impl Output {
     /// Writes a message for a user at a terminal, unless `--quiet` is given.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {
-            self.message(Level::Info, message, None);
-        }
-    }
-
-    pub fn detail(&mut self, message: &str) {
-        if self.verbose {
-            self.note(message);
+            self.message(Level::INFO, message, None);
         }
     }
 
     pub fn warn(&mut self, message: &str) {
-        self.message(Level::Warn, message, None);
+        self.message(Level::WARN, message, None);
     }
 
     /// Writes the failure of a command and the remedy to stderr, and to stdout if the format is not text.
@@ -176,8 +134,8 @@ impl Output {
 
     /// Writes the number of requests to the API, with `-v`.
     pub fn cost(&mut self) {
-        if let Some(requests) = self.requests() {
-            self.detail(&format!("{} to the API", counted(requests, "request")));
+        if let Some(client) = self.client.as_ref().filter(|_| self.verbose) {
+            self.note(&format!("{} to the API", counted(client.requests(), "request")));
         }
     }
 
@@ -202,49 +160,45 @@ impl Output {
     /// Writes a failure and the remedy to stderr only.
     pub fn error(&mut self, failure: &Failure) {
         let Some(problems) = failure.problems() else {
-            return self.message(Level::Error, &failure.to_string(), failure.help.as_deref());
+            return self.message(Level::ERROR, &failure.to_string(), failure.help.as_deref());
         };
         for problem in problems.iter() {
             // In text, a blank line separates two problems.
-            let end = if self.logs_json() { "" } else { "\n" };
-            self.message(Level::Error, &format!("{}{end}", problem.to_string().trim_end()), None);
+            let end = if self.log_format == LogFormat::Json { "" } else { "\n" };
+            self.message(Level::ERROR, &format!("{}{end}", problem.to_string().trim_end()), None);
         }
-        self.message(Level::Info, &problems.summary(), failure.help.as_deref());
+        self.message(Level::INFO, &problems.summary(), failure.help.as_deref());
     }
 
     /// Writes a failure as the result, if the format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
-        let failed = Failed { requests: self.requests(), ..failure.failed() };
-        show::failure(&failed, &self.command.clone(), self);
+        let requests = self.client.as_ref().map(Client::requests);
+        show::failure(&Failed { requests, ..failure.failed() }, &self.command.clone(), self);
     }
 
     fn message(&mut self, level: Level, message: &str, help: Option<&str>) {
-        if self.logs_json() {
+        if self.log_format == LogFormat::Json {
             let fields = match help {
                 Some(help) => serde_json::json!({"message": message, "help": help}),
                 None => serde_json::json!({ "message": message }),
             };
             return self.log_line(level, fields);
         }
-        let mut text = match level {
-            Level::Info => format!("{}\n", clean_lines(message)),
-            Level::Warn => format!("{} {}\n", self.messages.paint(Style::Warn, "warning:"), clean_lines(message)),
-            Level::Error => format!("{} {}\n", self.messages.paint(Style::Remove, "error:"), clean_lines(message)),
+        let lead = match level {
+            Level::ERROR => self.messages.paint(Style::Remove, "error:") + " ",
+            Level::WARN => self.messages.paint(Style::Warn, "warning:") + " ",
+            _ => String::new(),
         };
+        let mut text = format!("{lead}{}\n", clean_lines(message));
         if let Some(help) = help {
-            text.push_str(&format!("{} {}\n", self.messages.paint(Style::Add, "help:"), clean_lines(help)));
+            text += &format!("{} {}\n", self.messages.paint(Style::Add, "help:"), clean_lines(help));
         }
         let _ = Stderr.write_all(text.as_bytes());
     }
 
     /// Writes a line in the format of the log.
     fn log_line(&self, level: Level, fields: serde_json::Value) {
-        let level = match level {
-            Level::Info => "INFO",
-            Level::Warn => "WARN",
-            Level::Error => "ERROR",
-        };
-        let timestamp = log_time().to_string();
+        let (level, timestamp) = (level.as_str(), log_time().to_string());
         let line = serde_json::json!({"timestamp": timestamp, "level": level, "fields": fields, "target": "convoke"});
         let _ = Stderr.write_all(format!("{line}\n").as_bytes());
     }

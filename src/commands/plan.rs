@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::request::RunRequest;
-use super::show::Presentation;
-use super::{Exit, Failure, Output, files, session};
+use super::{Exit, Failure, Output, files, session, show};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::plan::{Digest, LeftOutKind, Plan};
+use crate::render::view::View;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +43,8 @@ pub struct PlanArgs {
 }
 
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?.planning(&args.planning).options(&args.options);
+    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
+    let request = RunRequest { options: args.options.clone(), ..request };
     request.check_output("--out", args.out.as_deref())?;
     let (_connection, plan) = session::make_plan(&request, output).await?;
     let mut plan = match args.expect.and_then(|expected| plan.is_other("--expect", expected)) {
@@ -65,7 +66,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
         Some(path) => request.apply_saved_command(path),
         None => request.apply_command(),
     };
-    Presentation::of(&apply).plan(&plan, output);
+    show::plan(&plan, View::of(&apply), output);
     output.cost();
     Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::Output;
+use crate::cli::LogFormat;
 use crate::cloudflare::{Client, Wait, WaitReason};
 use crate::render::counted;
 
@@ -64,11 +65,11 @@ impl Output {
     }
 
     fn start(&self, client: &Client, what: &'static str, bar: ProgressBar, template: &str) -> Watching {
-        if self.is_quiet() {
+        if self.quiet {
             return Watching { bar: ProgressBar::hidden(), telling: None };
         }
         let client = client.clone();
-        if self.logs_json() || !std::io::stderr().is_terminal() {
+        if self.log_format == LogFormat::Json || !std::io::stderr().is_terminal() {
             let logging = tokio::spawn(log_long_waits(what, client));
             return Watching { bar: ProgressBar::hidden(), telling: Some(logging) };
         }

@@ -25,70 +25,31 @@ pub struct RunRequest {
     /// The account that the command line or the environment names.
     pub account_id: Option<AccountId>,
     pub connection: ConnectionArgs,
-    pub only: Vec<GroupName>,
+    pub planning: PlanningArgs,
     /// The time of `--at`, else the present time.
     pub time: Timestamp,
-    pub is_timed: bool,
-    expiring_within: SignedDuration,
     pub options: PlanOptions,
     /// Whether roles and policies beside the groups are read, if the settings ask for them.
     pub reads_direct_access: bool,
-    reads: Vec<PathBuf>,
     /// The files at the tip of the branch.
     pub tip: Vec<PathBuf>,
+    /// Other files that the command reads.
+    pub reads: Vec<PathBuf>,
 }
 
 impl RunRequest {
-    pub fn new(files: &FileArgs, connection: &ConnectionArgs) -> Result<Self, Failure> {
+    pub fn new(files: &FileArgs, connection: &ConnectionArgs, planning: PlanningArgs) -> Result<Self, Failure> {
         Ok(Self {
             files: files.clone(),
             account_id: given_account(connection.account_id)?,
             connection: connection.clone(),
-            only: Vec::new(),
-            time: Timestamp::now(),
-            is_timed: false,
-            expiring_within: SignedDuration::ZERO,
+            time: planning.time.or_now(),
+            planning,
             options: PlanOptions::default(),
             reads_direct_access: false,
             tip: Vec::new(),
             reads: connection.sandbox.iter().chain(&connection.token_file).cloned().collect(),
         })
-    }
-
-    #[must_use]
-    pub fn only(mut self, groups: &[String]) -> Self {
-        self.only = groups.iter().map(|name| name.as_str().into()).collect();
-        self
-    }
-
-    #[must_use]
-    pub fn at(mut self, time: &TimeArgs) -> Self {
-        (self.time, self.is_timed) = (time.or_now(), time.at.is_some());
-        self
-    }
-
-    #[must_use]
-    pub fn planning(self, planning: &PlanningArgs) -> Self {
-        let expiring_within = SignedDuration::from_hours(24 * i64::from(planning.expiring));
-        Self { expiring_within, ..self.only(&planning.only).at(&planning.time) }
-    }
-
-    #[must_use]
-    pub fn options(mut self, options: &PlanOptions) -> Self {
-        self.options = options.clone();
-        self
-    }
-
-    #[must_use]
-    pub fn reading(mut self, path: &Path) -> Self {
-        self.reads.push(path.into());
-        self
-    }
-
-    #[must_use]
-    pub fn deciding(mut self, tip: &[PathBuf]) -> Self {
-        self.tip = tip.to_vec();
-        self
     }
 
     /// Checks that an output is not one of the inputs.
@@ -107,8 +68,8 @@ impl RunRequest {
     /// What to plan, but for the groups that `--only-changed` selects.
     pub fn policy(&self, account_id: AccountId) -> Policy {
         Policy {
-            only: self.only.iter().cloned().collect(),
-            expiring_within: self.expiring_within,
+            only: self.planning.only.iter().cloned().collect(),
+            expiring_within: SignedDuration::from_hours(24 * i64::from(self.planning.expiring)),
             due: self.options.due,
             accept_self: self.options.accept_self,
             ..Policy::new(account_id)
@@ -117,7 +78,8 @@ impl RunRequest {
 
     /// Checks that the groups of `--only` are declared.
     pub fn check_only(&self, desired: &Desired) -> Result<(), Failure> {
-        let Some(unknown) = self.only.iter().find(|name| !desired.groups.contains_key(*name)) else { return Ok(()) };
+        let mut names = self.planning.only.iter();
+        let Some(unknown) = names.find(|name| !desired.groups.contains_key(*name)) else { return Ok(()) };
         let message = format!("--only names {:?}, which no file declares", unknown.as_str());
         let help = "use the group's name in the files; without --only, all groups are planned";
         Err(unknown_group(message, unknown, desired.groups.keys(), help))
@@ -127,28 +89,25 @@ impl RunRequest {
     /// another plan.
     pub fn apply_command(&self) -> Invocation {
         let PlanOptions { base, only_changed, due, accept_self } = &self.options;
-        let mut words = vec!["convoke".to_owned(), "apply".to_owned()];
-        words.extend(self.files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy())));
-        words.extend(self.only.iter().flat_map(|group| flag("--only", group.as_str())));
-        words.extend(base.iter().flat_map(|path| flag("--base", &path.to_string_lossy())));
-        let switches = [("--only-changed", only_changed), ("--due", due), ("--accept-self", accept_self)];
-        words.extend(switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name.to_owned()));
+        let files = path_flags("--file", &self.files.files);
+        let only: String = self.planning.only.iter().map(|group| flag("--only", group.as_str())).collect();
+        let switches = [(" --only-changed", only_changed), (" --due", due), (" --accept-self", accept_self)];
+        let switches: String = switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name).collect();
         // Not --at: what was tried for another time must not be applied for it.
-        words.extend(connection_flags(&self.connection));
-        Invocation { words: words.join(" "), saved: None, files: file_flags(&self.files), applying: self.tip_flags() }
-    }
-
-    fn tip_flags(&self) -> String {
-        let flags = self.tip.iter().flat_map(|path| flag("--tip", &path.to_string_lossy()));
-        flags.map(|word| format!(" {word}")).collect()
+        let (base, connection) = (path_flags("--base", base), connection_flags(&self.connection));
+        Invocation {
+            words: format!("convoke apply{files}{only}{base}{switches}{connection}"),
+            saved: None,
+            files,
+            applying: path_flags("--tip", &self.tip),
+        }
     }
 
     pub fn apply_saved_command(&self, path: &Path) -> Invocation {
         let mut command = apply_saved(path);
-        command.applying = self.tip_flags();
-        let words = self.options.accept_self.then(|| "--accept-self".to_owned()).into_iter();
-        command.words +=
-            &words.chain(connection_flags(&self.connection)).map(|word| format!(" {word}")).collect::<String>();
+        command.applying = path_flags("--tip", &self.tip);
+        command.words += if self.options.accept_self { " --accept-self" } else { "" };
+        command.words += &connection_flags(&self.connection);
         command
     }
 }
@@ -220,8 +179,8 @@ pub fn unknown_group<'n>(
 pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
     let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
     let named: AccountId = text.trim().parse().map_err(|error: IdError| {
-        let error = anyhow::Error::new(error).context("CLOUDFLARE_ACCOUNT_ID is not an account id");
-        Failure::new(Exit::Usage, error).with_help("copy the id from the dashboard: 32 hexadecimal digits")
+        let failure = Failure::caused(Exit::Usage, "CLOUDFLARE_ACCOUNT_ID is not an account id", error);
+        failure.with_help("copy the id from the dashboard: 32 hexadecimal digits")
     })?;
     match given {
         Some(given) if given != named => {
@@ -262,17 +221,15 @@ pub fn apply_saved(path: &Path) -> Invocation {
 }
 
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {
-    let words = words.iter().map(|word| shell_word(word));
-    std::iter::once("convoke".to_owned()).chain(words).collect::<Vec<_>>().join(" ") + &file_flags(files)
+    let words: String = words.iter().map(|word| format!(" {}", shell_word(word))).collect();
+    format!("convoke{words}{}", path_flags("--file", &files.files))
 }
 
-/// The flags that name the files, each with a space in front.
-fn file_flags(files: &FileArgs) -> String {
-    let flags = files.files.iter().flat_map(|path| flag("--file", &path.to_string_lossy()));
-    flags.map(|word| format!(" {word}")).collect()
+fn path_flags(name: &str, paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| flag(name, &path.to_string_lossy())).collect()
 }
 
-fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
+fn connection_flags(connection: &ConnectionArgs) -> String {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let values = [
         ("--account-id", connection.account_id.map(|id| id.to_string())),
@@ -280,17 +237,18 @@ fn connection_flags(connection: &ConnectionArgs) -> Vec<String> {
         ("--token-file", path(&connection.token_file)),
         ("--sandbox", path(&connection.sandbox)),
     ];
-    values.into_iter().filter_map(|(name, value)| Some(flag(name, &value?))).flatten().collect()
+    values.into_iter().filter_map(|(name, value)| Some(flag(name, &value?))).collect()
 }
 
-/// A flag with its value, which may look like a flag.
-fn flag(name: &str, value: &str) -> Vec<String> {
-    if value.starts_with('-') {
-        return vec![format!("{name}={}", shell_word(value))];
+/// A flag with its value, which may look like a flag, and with a space in front.
+fn flag(name: &str, value: &str) -> String {
+    let word = shell_word(value);
+    match name {
+        _ if value.starts_with('-') => format!(" {name}={word}"),
+        // The most frequent flag is written in its short form.
+        "--file" => format!(" -f {word}"),
+        _ => format!(" {name} {word}"),
     }
-    // Files are the most frequent flag, so use its short form.
-    let short = if name == "--file" { "-f" } else { name };
-    vec![short.into(), shell_word(value)]
 }
 
 #[cfg(test)]

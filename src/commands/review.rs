@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, environment, files, git, session};
-use crate::cli::{ConnectionArgs, FileArgs};
+use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed};
@@ -58,7 +58,7 @@ pub enum ReviewFormat {
 }
 
 pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?;
+    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
     request.check_output("--out", args.out.as_deref())?;
     let (desired, sources) = config::load_with_sources(&request.files.paths()?)?;
     let files_digest = digest(&sources);

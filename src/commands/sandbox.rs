@@ -37,6 +37,6 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
          CLOUDFLARE_ACCOUNT_ID={account} and CLOUDFLARE_API_TOKEN to {token}",
         sandbox.base_url()
     ));
-    signals::stopped().await.map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
+    signals::stopped().await.map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
     Ok(Exit::Done)
 }

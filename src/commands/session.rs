@@ -38,7 +38,7 @@ pub async fn connect(
     declared: Option<AccountId>,
     output: &mut Output,
 ) -> Result<Connection, Failure> {
-    let stop = Stop::listen().map_err(|error| Failure::system(signals::NOT_RECEIVED, error))?;
+    let stop = Stop::listen().map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
     let connection = match &args.sandbox {
         Some(seed) => connect_to_sandbox(args, seed, declared, stop).await?,
         None => connect_to_api(args, declared, stop)?,
@@ -118,8 +118,7 @@ fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
 fn token_file(path: &Path) -> Result<SecretString, Failure> {
     let shown = path.display();
     let failed = |error: std::io::Error| {
-        let error = anyhow::Error::new(error).context(format!("the token file {shown} cannot be read"));
-        Failure::new(Exit::Credentials, error)
+        Failure::caused(Exit::Credentials, format!("the token file {shown} cannot be read"), error)
     };
     let mut token = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -188,7 +187,7 @@ pub fn check_clock(
     let is_between = |time: Option<Timestamp>| time.is_some_and(|time| first < time && time <= last);
     let entries = desired.groups.iter().flat_map(|(name, group)| group.members.iter().map(move |entry| (name, entry)));
     let changed = entries.into_iter().find(|(_, entry)| is_between(entry.from()) || is_between(entry.until()));
-    match changed.filter(|_| !request.is_timed) {
+    match changed.filter(|_| request.planning.time.at.is_none()) {
         None => Ok(()),
         Some((name, entry)) => {
             let (person, origin) = (&entry.person, &entry.origin);

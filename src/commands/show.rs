@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Failure, Output, environment, files, request};
 use crate::cli::FormatArgs;
 use crate::model::RunStatus;
-use crate::plan::Plan;
+use crate::plan::{Digest, Plan};
 use crate::render::Failed;
 use crate::render::Format;
 use crate::render::text::Layout;
@@ -31,64 +31,47 @@ pub struct ShowArgs {
 
 pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
     let apply = request::apply_saved(&args.plan);
-    Presentation::of(&apply).plan(&files::read_plan(&args.plan)?, output);
+    plan(&files::read_plan(&args.plan)?, View::of(&apply), output);
     Ok(Exit::Done)
 }
 
-/// The presentation of a plan besides its format.
-pub struct Presentation<'a> {
-    /// The command that applies the plan, if there is one.
-    pub apply: Option<&'a Invocation>,
-    pub applying: bool,
+pub fn plan(plan: &Plan, view: View<'_>, output: &mut Output) {
+    differences(plan, view, output, text::plan, markdown::plan, github::plan);
 }
 
-impl<'a> Presentation<'a> {
-    pub const fn of(apply: &'a Invocation) -> Self {
-        Self { apply: Some(apply), applying: false }
-    }
+pub fn drift(plan: &Plan, view: View<'_>, output: &mut Output) {
+    differences(plan, view, output, text::drift, markdown::drift, |plan, _, text| github::drift(plan, text));
+}
 
-    pub fn plan(&self, plan: &Plan, output: &mut Output) {
-        self.show(plan, output, text::plan, markdown::plan, github::plan);
-    }
-
-    pub fn drift(&self, plan: &Plan, output: &mut Output) {
-        self.show(plan, output, text::drift, markdown::drift, |plan, _, text| github::drift(plan, text));
-    }
-
-    fn show(
-        &self,
-        plan: &Plan,
-        output: &mut Output,
-        text: impl Fn(&Plan, View<'_>, Layout) -> String,
-        markdown: impl Fn(&Plan, View<'_>) -> String,
-        github: impl Fn(&Plan, View<'_>, &str) -> String,
-    ) {
-        let repository = environment::repository();
-        let view = View { invocation: self.apply, repository: repository.as_ref(), applying: self.applying };
-        match output.format() {
-            Format::Text => output.result(&text(plan, view, output.layout())),
-            Format::Markdown => output.result(&markdown(plan, view)),
-            Format::Json => output.json(&plan.sealed()),
-            Format::Github => {
-                environment::append_summary(&markdown(plan, view), output);
-                environment::set_outputs(plan.status, Some(plan.digest), output);
-                output.result(&github(plan, view, &text(plan, view, output.layout())));
-            }
-        }
-    }
+fn differences(
+    plan: &Plan,
+    view: View<'_>,
+    output: &mut Output,
+    text: impl Fn(&Plan, View<'_>, Layout) -> String,
+    markdown: impl Fn(&Plan, View<'_>) -> String,
+    github: impl Fn(&Plan, View<'_>, &str) -> String,
+) {
+    let repository = environment::repository();
+    let view = View { repository: repository.as_ref(), ..view };
+    document(
+        (plan.status, Some(plan.digest)),
+        output,
+        |layout| text(plan, view, layout),
+        || markdown(plan, view),
+        |output| output.json(&plan.sealed()),
+        |text| github(plan, view, text),
+    );
 }
 
 pub fn report(report: &Report, output: &mut Output) {
-    match output.format() {
-        Format::Text => output.result(&text::report(report, output.layout())),
-        Format::Markdown => output.result(&markdown::report(report, environment::repository().as_ref())),
-        Format::Json => output.json(report),
-        Format::Github => {
-            environment::append_summary(&markdown::report(report, environment::repository().as_ref()), output);
-            environment::set_outputs(report.status, Some(report.digest), output);
-            output.result(&github::report(report, &text::report(report, output.layout())));
-        }
-    }
+    document(
+        (report.status, Some(report.digest)),
+        output,
+        |layout| text::report(report, layout),
+        || markdown::report(report, environment::repository().as_ref()),
+        |output| output.json(report),
+        |text| github::report(report, text),
+    );
 }
 
 /// Shows why the account is not the one that the plan was made for.
@@ -98,29 +81,45 @@ pub fn stale(plan: &Plan, mut groups: Vec<StaleGroup>, apply: &Invocation, reque
         let planned = plan.groups.iter().filter(|planned| planned.name == group.name);
         group.expected = planned.flat_map(|planned| planned.carried_out().cloned()).collect();
     }
-    match output.format() {
-        Format::Text => output.result(&text::stale(&groups, &help, output.layout())),
-        Format::Markdown => output.result(&markdown::stale(&groups, &help)),
-        Format::Json => output.json(&StaleReport::new(groups, requests)),
-        Format::Github => {
-            environment::append_summary(&markdown::stale(&groups, &help), output);
-            environment::set_outputs(RunStatus::Stale, None, output);
-            output.result(&github::stale(&groups, &help, &text::stale(&groups, &help, output.layout())));
-        }
-    }
+    document(
+        (RunStatus::Stale, None),
+        output,
+        |layout| text::stale(&groups, &help, layout),
+        || markdown::stale(&groups, &help),
+        |output| output.json(&StaleReport::new(groups.clone(), requests)),
+        |text| github::stale(&groups, &help, text),
+    );
 }
 
 /// Shows a failure as the result, where the format is not text: the message on stderr says it there.
 pub fn failure(failed: &Failed<'_>, command: &str, output: &mut Output) {
-    let page = || markdown::failure(failed, command, environment::repository().as_ref());
-    match output.format() {
-        Format::Text => {}
-        Format::Markdown => output.result(&page()),
-        Format::Json => output.json(failed),
+    document(
+        (failed.status, None),
+        output,
+        |_| String::new(),
+        || markdown::failure(failed, command, environment::repository().as_ref()),
+        |output| output.json(failed),
+        |_| github::failure(failed),
+    );
+}
+
+/// Shows a document in the format of the result. The one for GitHub has the text too.
+fn document(
+    (status, digest): (RunStatus, Option<Digest>),
+    output: &mut Output,
+    text: impl Fn(Layout) -> String,
+    markdown: impl Fn() -> String,
+    json: impl Fn(&mut Output),
+    github: impl Fn(&str) -> String,
+) {
+    match output.format {
+        Format::Text => output.result(&text(output.layout)),
+        Format::Markdown => output.result(&markdown()),
+        Format::Json => json(output),
         Format::Github => {
-            environment::append_summary(&page(), output);
-            environment::set_outputs(failed.status, None, output);
-            output.result(&github::failure(failed));
+            environment::append_summary(&markdown(), output);
+            environment::set_outputs(status, digest, output);
+            output.result(&github(&text(output.layout)));
         }
     }
 }

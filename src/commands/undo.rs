@@ -7,13 +7,13 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::session::{self, Connection};
-use super::show::Presentation;
-use super::{Exit, Failure, Output, files, plan};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs};
+use super::{Exit, Failure, Output, files, plan, show};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::observe;
 use crate::plan::{Plan, PlanWarning, Policy, Reversal};
+use crate::render::view::View;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +34,7 @@ pub struct UndoArgs {
     pub files: FileArgs,
     /// Reverse the run only in this group; repeatable
     #[arg(long, value_name = "GROUP", display_order = 70)]
-    pub only: Vec<String>,
+    pub only: Vec<GroupName>,
     #[command(flatten)]
     pub connection: ConnectionArgs,
     #[command(flatten)]
@@ -42,7 +42,9 @@ pub struct UndoArgs {
 }
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?.only(&args.only).reading(&args.journal);
+    let planning = PlanningArgs { only: args.only.clone(), ..PlanningArgs::default() };
+    let mut request = RunRequest::new(&args.files, &args.connection, planning)?;
+    request.reads.push(args.journal.clone());
     request.check_output("--out", Some(&args.out))?;
     let record = files::read_journal(&args.journal)?;
     // The files are read for their guards and modes, for example `protected`.
@@ -56,7 +58,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let reversals = record.reversals(&args.journal.display().to_string().into());
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let only = only(&request.only, &reversals, &desired, &current)?;
+    let only = only(&args.only, &reversals, &desired, &current)?;
     let policy = Policy { only, ..Policy::new(account_id) };
     let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
     observe::read_members(client, &mut current, &present).await?;
@@ -74,11 +76,11 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     let saved = files::save_plan(&undoing, &args.out);
     let apply = request.apply_saved_command(&args.out);
     // Only a saved plan can be applied.
-    let apply = saved.is_ok().then_some(&apply);
+    let view = View { invocation: saved.is_ok().then_some(&apply), ..View::default() };
     if let Err(failure) = saved {
         output.side_output_failed(&failure);
     }
-    Presentation { apply, applying: false }.plan(&undoing, output);
+    show::plan(&undoing, view, output);
     tell(&undoing, &desired, output);
     output.cost();
     Ok(plan::exit(&undoing, false))

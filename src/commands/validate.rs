@@ -41,7 +41,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
     for warning in &warnings {
         output.warn(warning.to_string().trim_end());
     }
-    match output.format() {
+    match output.format {
         Format::Json => output.json(&serde_json::json!({
             "format_version": FAILURE_VERSION,
             // Nothing was changed, and the account is unknown offline.
@@ -54,7 +54,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
         Format::Github if !warnings.is_empty() => output.result(&github::warnings(&warnings)),
         _ => {}
     }
-    if output.format() != Format::Json && !output.is_quiet() {
+    if output.format != Format::Json && !output.quiet {
         let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
         output.result(&format!("Valid: {groups}, {memberships}\n"));
     }

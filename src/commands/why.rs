@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::{Exit, Failure, Output, session};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, TimeArgs};
+use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs, TimeArgs};
 use crate::cloudflare::Client;
 use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
@@ -30,10 +30,10 @@ pub struct WhyArgs {
     pub person: Option<PersonRef>,
     /// Show only this group
     #[arg(value_name = "GROUP")]
-    pub group: Option<String>,
+    pub group: Option<GroupName>,
     /// Show everybody who is in this group or is declared for it
     #[arg(long = "group", value_name = "GROUP", conflicts_with = "person")]
-    pub everybody: Option<String>,
+    pub everybody: Option<GroupName>,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
@@ -45,36 +45,37 @@ pub struct WhyArgs {
 }
 
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection)?.at(&args.time);
+    let planning = PlanningArgs { time: args.time.clone(), ..PlanningArgs::default() };
+    let request = RunRequest::new(&args.files, &args.connection, planning)?;
     let desired = config::load(&request.files.paths()?)?;
     let account_id = request.account(&desired)?;
     let connection = session::connect(&request.connection, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let asked = args.group.as_deref().or(args.everybody.as_deref()).map(GroupName::from);
-    let partners = asked.as_ref().map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
-    let wanted = wanted(&desired, &current, asked.as_ref(), &partners)?;
+    let asked = args.group.as_ref().or(args.everybody.as_ref());
+    let partners = asked.map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
+    let wanted = wanted(&desired, &current, asked, &partners)?;
     observe::read_members(client, &mut current, &wanted).await?;
     // For a group that no file declares there is nothing to plan.
-    let declared = asked.iter().filter(|name| desired.groups.contains_key(*name));
+    let declared = asked.filter(|name| desired.groups.contains_key(*name)).into_iter();
     let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
-    let mut why = match (&args.person, &asked) {
+    let mut why = match (&args.person, asked) {
         (None, Some(group)) => plan::why_group(group, &desired, &current, &plan, request.time),
         (None, None) => return Err(Failure::message(Exit::Usage, "neither a person nor a group is named")),
         (Some(person), _) => {
             find_person(client, &mut current, person).await?;
-            plan::why(person, &desired, &current, &plan, asked.as_ref(), request.time)
+            plan::why(person, &desired, &current, &plan, asked, request.time)
         }
     };
     drop(watching);
     session::check_clock(client, &desired, &request, output)?;
     why.requests = Some(client.requests());
-    match output.format() {
+    match output.format {
         Format::Json => output.json(&why),
-        _ => output.result(&why::text(&why, output.layout())),
+        _ => output.result(&why::text(&why, output.layout)),
     }
     Ok(Exit::Done)
 }

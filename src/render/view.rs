@@ -4,7 +4,7 @@ use super::{escape, sections};
 use crate::model::Origin;
 use crate::plan::{Digest, Guard, Plan};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
     /// `None` if no command can apply the plan, because it could not be saved.
     pub invocation: Option<&'a Invocation>,
@@ -60,7 +60,11 @@ pub(super) enum Next {
     Resolve(String),
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    pub fn of(invocation: &'a Invocation) -> Self {
+        Self { invocation: Some(invocation), ..Self::default() }
+    }
+
     pub(super) fn next(&self, plan: &Plan) -> Next {
         if plan.stale.is_some() {
             return Next::Nothing;
