@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, Origin, RunStatus};
 use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind};
@@ -81,8 +81,12 @@ pub struct GroupReport {
     pub members_before: u64,
     /// The number of members in the last complete reading after the last request; null if there was none.
     pub members_after: Option<u64>,
-    pub added: Vec<Member>,
-    pub removed: Vec<Member>,
+    #[serde(serialize_with = "members")]
+    #[schemars(with = "Vec<Member>")]
+    pub added: Vec<Change>,
+    #[serde(serialize_with = "members")]
+    #[schemars(with = "Vec<Member>")]
+    pub removed: Vec<Change>,
     /// Changes that failed: refused by the API, not confirmed by a reading, reversed by somebody else, or not tried
     /// after an error of the group.
     pub failed: Vec<UnmadeChange>,
@@ -95,6 +99,10 @@ pub struct GroupReport {
     pub stale: Option<Difference>,
     /// Any other error.
     pub trouble: Option<String>,
+}
+
+fn members<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(changes.iter().map(|change| &change.member))
 }
 
 /// The result of a group in one word.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::GroupRun;
-use crate::model::{Member, MemberId, Mode};
+use crate::model::{MemberId, Mode};
 use crate::plan::{Action, Change, GroupPlan};
 use crate::report::{Difference, GroupOutcome, GroupReport, RestCause, UnmadeChange};
 
@@ -49,8 +49,8 @@ pub(super) struct Ledger<'a> {
 
 #[derive(Default)]
 struct Outcomes {
-    pub added: Vec<Member>,
-    pub removed: Vec<Member>,
+    pub added: Vec<Change>,
+    pub removed: Vec<Change>,
     pub failed: Vec<UnmadeChange>,
     pub kept: Vec<UnmadeChange>,
     pub skipped: Vec<UnmadeChange>,
@@ -211,8 +211,8 @@ impl<'a> Ledger<'a> {
             let was_tried = state.was_tried();
             if holds(change, present.contains(&change.member.id)) {
                 match change.action {
-                    Action::Add if was_tried => outcomes.added.push(change.member.clone()),
-                    Action::Remove if was_tried => outcomes.removed.push(change.member.clone()),
+                    Action::Add if was_tried => outcomes.added.push(Change::clone(change)),
+                    Action::Remove if was_tried => outcomes.removed.push(Change::clone(change)),
                     // The state was already so, or somebody else made the change.
                     Action::Add | Action::Remove => {}
                 }

@@ -14,7 +14,7 @@ use super::text::report_summary;
 use super::view::{Next, Repository, View, linked, place};
 use super::words::{self, concerns, figures, labeled, labels, name, subject};
 use crate::config::Problem;
-use crate::model::{Member, Mode, Origin, last_day};
+use crate::model::{Mode, Origin, last_day};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, UnmadeChange};
 use sheet::{Rank, Sheet, SheetBlock, SheetPart, list, paragraph};
@@ -284,17 +284,21 @@ fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
             Some(expired) => Some(format!("until {}", last_day(expired))),
             None => words::end(change),
         };
-        let held = change.held_by.as_ref().map(|_| "held".to_owned());
-        let facts = end.into_iter().chain(words::facts(change)).chain(held).map(|fact| format!(", {}", prose(&fact)));
-        let declared = !words::places(change).is_empty();
-        let place = declared.then(|| format!(" ({})", place(&change.origin, view.repository)));
-        format!("{} {who} in {name}{}{}", kind.drift(), facts.collect::<String>(), place.unwrap_or_default())
+        format!("{} {who} in {name}{}", kind.drift(), details(change, end, view.repository))
     };
     let rows = plan.groups.iter().flat_map(|group| {
         let all = group.changes.iter().chain(&group.held).filter(|change| Standing::of_change(change) == kind);
         all.map(|change| row(group, change)).collect::<Vec<_>>()
     });
     list(&format!("**{}**", capitalized(kind.drift())), rows, Rank::Leave)
+}
+
+/// The end, the reason and what else is known of a change, and the line that declares it.
+fn details(change: &Change, end: Option<String>, repository: Option<&Repository>) -> String {
+    let held = change.held_by.as_ref().map(|_| "held".to_owned());
+    let facts = end.into_iter().chain(words::facts(change)).chain(held).map(|fact| format!(", {}", prose(&fact)));
+    let place = change.named_at().map(|line| format!(" ({})", place(line, repository)));
+    facts.chain(place).collect()
 }
 
 /// What was done, what was not done, and why.
@@ -339,12 +343,12 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         list("**Errors**", troubles, Rank::Alert),
     ];
     sheet.push(SheetPart::plain(lists.into_iter().collect()));
-    let done = |of: fn(&GroupReport) -> &Vec<Member>, link: &str| -> Vec<String> {
-        let of_group = |group: &&GroupReport| -> Vec<String> {
-            let name = code(group.name.as_str());
-            of(group).iter().map(|member| format!("{} {link} {name}", code(&subject(member)))).collect()
+    let done = |of: fn(&GroupReport) -> &Vec<Change>, link: &str| -> Vec<String> {
+        let row = |group: &GroupReport, change: &Change| {
+            let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
+            format!("{who} {link} {name}{}", details(change, words::end(change), repository))
         };
-        groups.iter().flat_map(of_group).collect()
+        groups.iter().flat_map(|group| of(group).iter().map(|change| row(group, change)).collect::<Vec<_>>()).collect()
     };
     let removed = done(|group| &group.removed, "from");
     let title = format!("**{} made**", counted(removed.len() as u64, "removal"));

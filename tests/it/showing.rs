@@ -298,3 +298,25 @@ fn completions_and_the_manual_name_every_command() {
     world.run("man export").exits(0).says("convoke\\-export \\- Write");
     world.run("man nothing").exits(64);
 }
+
+#[test]
+fn report_names_made_changes_with_end_reason_and_line() {
+    let file = "\
+version: 1
+rosters:
+  sre: [alice@example.com]
+groups:
+  Developers:
+    members:
+      - roster: sre
+      - email: bob@example.com
+        until: 2027-01-31
+        reason: INC-7
+      - email: mallory@example.com
+        until: 2026-11-30
+";
+    let world = given(team()).file("convoke.yaml", file);
+    let page = world.run("apply --yes --accept-self --at 2026-12-15 --format markdown").exits(0);
+    page.says("- `mallory@example.com` from `Developers`, expired (until 2026-11-30) (`convoke.yaml:11`)")
+        .says("- `bob@example.com` to `Developers`, until 2027-01-31, `INC-7` (`convoke.yaml:8`)");
+}

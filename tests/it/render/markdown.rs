@@ -395,7 +395,7 @@ fn apply_page_shows_done_and_undone_changes() {
 
     <details><summary>1 addition made</summary>
 
-    - `alice@example.com` to `Developers`
+    - `alice@example.com` to `Developers`, no end (`groups.yaml:5`)
 
     </details>
 

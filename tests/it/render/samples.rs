@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use convoke::config::Problems;
 use convoke::model::{GroupName, Member, Observed, Origin, RunStatus, Status};
-use convoke::plan::{self, Action, Plan, Policy};
+use convoke::plan::{self, Action, Change, Plan, Policy};
 use convoke::render::view::{Invocation, View};
 use convoke::render::{FAILURE_VERSION, Failed};
 use convoke::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
@@ -255,6 +255,12 @@ fn subject(email: &str) -> Member {
     member(1, Some(email), Status::Accepted)
 }
 
+fn joined(member: &Member) -> Change {
+    let origin = Origin { file: "groups.yaml".into(), line: 5, column: 9 };
+    let change = serde_json::json!({ "action": "add", "member": member, "origin": origin, "since": null });
+    serde_json::from_value(change).unwrap()
+}
+
 /// The report of a partial apply.
 pub fn partial_report() -> Report {
     let empty = |name: &str| GroupReport {
@@ -276,7 +282,7 @@ pub fn partial_report() -> Report {
     let (alice, bob) = (subject("alice@example.com"), subject("bob@example.com"));
     let reason = |reason: &str| String::from(reason);
     let groups = vec![
-        GroupReport { added: vec![alice.clone()], in_sync: true, ..empty("Developers") },
+        GroupReport { added: vec![joined(&alice)], in_sync: true, ..empty("Developers") },
         GroupReport {
             outcome: GroupOutcome::Failed,
             failed: vec![UnmadeChange {

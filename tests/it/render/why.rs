@@ -66,7 +66,7 @@ fn why_shows_every_group_with_its_lines() {
       groups.yaml:24
 
     Later: declared for another time, and not a member now
-      groups.yaml:15, from 2026-12-24T00:00:00Z, not now
+      groups.yaml:15, from 2026-12-24, not now
 
     Open (additive): a member and not declared, which an additive group allows
       no entry names this person

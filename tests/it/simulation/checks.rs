@@ -366,7 +366,7 @@ fn report_is_true(
         let Some(reported) = groups.get(&group) else { return Err(format!("the report does not name {group}")) };
         let done = reported.added.iter().filter(|_| action == Action::Add);
         let done = done.chain(reported.removed.iter().filter(|_| action == Action::Remove));
-        let done = done.filter(|subject| subject.id == member).count();
+        let done = done.filter(|change| change.member.id == member).count();
         let failed: Vec<&str> = reported
             .failed
             .iter()
