@@ -85,7 +85,7 @@ pub(super) struct ClientHistory {
     pub allowance: Option<(u64, Duration)>,
     /// When the last reading of each group began that was complete; without a group, of the list of groups.
     readings: BTreeMap<Option<GroupId>, Instant>,
-    /// When the run last asked a question, or ended a wait of [`LONG_WAIT`] or longer.
+    /// When the run last asked a question, or when its last wait of [`LONG_WAIT`] or longer ended or will end.
     interrupted: Option<Instant>,
 }
 
@@ -198,7 +198,8 @@ impl Caller {
     }
 
     pub(super) fn outdate_readings(&self) {
-        self.history().interrupted = Some(Instant::now());
+        let mut history = self.history();
+        history.interrupted = history.interrupted.max(Some(Instant::now()));
     }
 
     fn note_wait(&self, since: Instant) {
@@ -374,6 +375,11 @@ impl Caller {
         match reply {
             Ok(answer) if answer.status == 429 => {
                 let wait = answer.retry_after.or_else(|| wait_in_body(answer.body.as_ref().ok()?));
+                if let Some(wait) = wait.filter(|wait| *wait >= LONG_WAIT) {
+                    // Every request waits so long, even if this one is not sent again.
+                    let mut history = self.history();
+                    history.interrupted = history.interrupted.max(Instant::now().checked_add(wait));
+                }
                 ticket.refused(wait, &answer.allowances);
             }
             Ok(answer) => ticket.answered(&answer.allowances),

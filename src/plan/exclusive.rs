@@ -144,10 +144,18 @@ impl<'a> Judge<'a> {
         let named: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
         let found = locate_groups(desired, current, |name| named.contains(name));
         let mut partners: BTreeMap<GroupId, Vec<GroupRef>> = BTreeMap::new();
-        for (first, second) in pairs {
-            let (Some(Ok(one)), Some(Ok(other))) = (found.get(*first), found.get(*second)) else { continue };
-            partners.entry(*one).or_default().push(GroupRef { id: *other, name: (*second).clone() });
-            partners.entry(*other).or_default().push(GroupRef { id: *one, name: (*first).clone() });
+        // Each of several groups with the declared name may be the one that is meant.
+        let ids = |name: &GroupName| match found.get(name) {
+            Some(Ok(id)) => std::slice::from_ref(id),
+            Some(Err(BlockedReason::AmbiguousGroup { candidates })) => candidates,
+            _ => &[],
+        };
+        let directed = pairs.iter().flat_map(|(first, second)| [(*first, *second), (*second, *first)]);
+        for (name, other) in directed {
+            for id in ids(name) {
+                let others = ids(other).iter().map(|id| GroupRef { id: *id, name: other.clone() });
+                partners.entry(*id).or_default().extend(others);
+            }
         }
         let places = groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
         Self { desired, current, groups, places, partners, blocked: Vec::new(), unread: BTreeSet::new() }

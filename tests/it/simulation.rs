@@ -4,10 +4,13 @@
 //! `CONVOKE_SCHEDULES` sets the number of schedules, `CONVOKE_SEED` the first seed. A failure prints its seed and the
 //! shortest history that still fails.
 
+mod asks;
+mod calm;
 mod checks;
 mod chronicle;
 mod figures;
 mod files;
+mod planning;
 mod scenario;
 mod steps;
 mod truth;

@@ -38,6 +38,25 @@ async fn rate_limit_delays_every_request() {
 }
 
 #[tokio::test]
+async fn a_long_rate_limit_outdates_earlier_readings() {
+    let server = Server::start(|_, request| match request.method() {
+        "PUT" => Reply::error(429, 10_429, "slow down").with("retry-after", "1"),
+        _ => paged(request, 3, 500),
+    });
+    let (server, group) = (server.await, group());
+    let client = server.patient_client(Duration::from_secs(20));
+    client.user_groups().await.unwrap();
+    client.group_members(&group).await.unwrap();
+    assert!(!client.is_outdated(Some(group.id)));
+    // A PUT is not sent again, so that no request of its own has waited.
+    client.replace_members(&group, &[]).await.unwrap_err();
+    assert!(client.is_outdated(Some(group.id)));
+    client.user_groups().await.unwrap();
+    client.group_members(&group).await.unwrap();
+    assert!(!client.is_outdated(Some(group.id)));
+}
+
+#[tokio::test]
 async fn too_long_wait_is_reported_immediately() {
     let server = Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("retry-after", "290")).await;
     let error = server.client().group_members(&group()).await.unwrap_err();

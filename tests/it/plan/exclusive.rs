@@ -91,3 +91,11 @@ fn person_excluded_by_several_groups_is_reported_once() {
     );
     assert_eq!(account.plan(&files).blocked.len(), 2);
 }
+
+#[test]
+fn every_group_of_an_exclusive_name_excludes() {
+    let account = AccountBuilder::default().group("Initiators", [1]).group("Approvers", [2]).group("Approvers", [3]);
+    let plan = account.plan(&files(&format!("{}, {}, {}", email(1), email(2), email(3)), &email(4)));
+    assert_eq!(changes(&plan, "Initiators").0, Vec::<String>::new());
+    assert_eq!(blocked(&plan).iter().filter(|it| it.starts_with("Initiators")).count(), 2, "{:?}", blocked(&plan));
+}

@@ -7,12 +7,13 @@ use convoke::apply::Start;
 use convoke::cloudflare::Fate;
 use convoke::journal::SentRequest;
 use convoke::model::{GroupId, MemberId, Mode};
-use convoke::plan::{Action, Blocked, BlockedReason, GroupPlan};
+use convoke::plan::{Action, BlockedReason, GroupPlan};
 use convoke::report::{GroupOutcome, GroupReport};
-use convoke::sandbox::{Endpoint, MembershipChange, Request};
+use convoke::sandbox::{Endpoint, Fault, MembershipChange, Request};
+use tokio::time::Instant;
 
 use super::Violation;
-use super::chronicle::{Carried, Chronicle, is};
+use super::chronicle::{Carried, Chronicle, Made, is};
 use super::view::{DECIDING, View};
 use crate::account::method;
 
@@ -25,6 +26,7 @@ pub fn lasting(run: &Chronicle, history: &[MembershipChange]) -> Result<(), Viol
     removed_as_planned(run, carried, history)?;
     kept_the_bounds(run, carried, history)?;
     requests_keep_to_the_plan(run, carried, history)?;
+    readings_are_recent(run, carried, history)?;
     read_before_each_put(run)?;
     journal_is_true(run, carried, history)
 }
@@ -60,8 +62,8 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
             }
             continue;
         }
-        let unresolved = |blocked: &&Blocked| blocked.group == group.name && !is_exclusion(&blocked.reason);
-        if carried.made.plan.blocked.iter().find(unresolved).is_some() {
+        let has_ended = carried.made.bounds.ended.contains(&(left.group, left.member));
+        if !has_ended && carried.made.bounds.unresolved.contains(&group.name) {
             return Err(format!("somebody was removed while an entry of the group's list is unresolved: {left:?}"));
         }
         if carried.made.bounds.spared.contains(&left.member) {
@@ -80,7 +82,7 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
 fn crossed(run: &Chronicle, carried: &Carried, history: &[MembershipChange], change: &MembershipChange) -> bool {
     let view = View::before(Duration::ZERO, change.request.unwrap_or_default(), change.group, run, carried, history);
     let before = history.iter().take_while(|other| other.request != change.request).copied().collect::<Vec<_>>();
-    !view.certain || view.claimed || view.is_outdated_by(&before, change.group, change.member)
+    !view.certain || view.is_outdated_by(&before, change.group, change.member)
 }
 
 /// Each request, with or without effect, names only planned changes and breaks no guard, given what the run could know
@@ -109,7 +111,7 @@ fn requests_keep_to_the_plan(
             }
         };
         if request.operation == Some(Endpoint::ReplaceMembers) {
-            ends_in_the_target(request, group)?;
+            ends_in_the_target(request, group, &view)?;
             if !view.certain {
                 continue;
             }
@@ -154,7 +156,8 @@ pub fn is_exclusion(reason: &BlockedReason) -> bool {
     )
 }
 
-/// No request adds a member to a group while the last reading shows them in a group that excludes it.
+/// No request adds a member to a group while the last reading shows them in a group that excludes it. That reading is
+/// there, and it is recent.
 fn joins_no_exclusive_group(
     run: &Chronicle,
     carried: &Carried,
@@ -162,29 +165,103 @@ fn joins_no_exclusive_group(
     request: &Request,
     member: MemberId,
 ) -> Result<(), Violation> {
-    let excluded = |other: &&GroupId| carried.made.bounds.exclusive.contains(&(request.group.unwrap(), **other));
-    for other in carried.made.bounds.least.keys().filter(excluded) {
+    let pairs = &carried.made.bounds.exclusive;
+    for (_, other) in pairs.iter().filter(|(joined, _)| Some(*joined) == request.group) {
         let views =
             [Duration::ZERO, DECIDING].map(|time| View::before(time, request.number, *other, run, carried, history));
-        if views.iter().all(|view| view.certain && !view.claimed && view.members.contains(&member)) {
+        if views.iter().all(|view| view.certain && view.members.contains(&member)) {
             return Err(format!(
                 "a request adds {member} while a group that excludes this one shows them: {request:?}\n{}",
                 run.log_of(*other)
             ));
         }
+        is_recent(run, carried, request, &views[0])
+            .map_err(|why| format!("{why}, and it excludes the group that {member} joins: {request:?}"))?;
     }
     Ok(())
 }
 
+/// How late a request may arrive after it was sent.
+const ON_ITS_WAY: Duration = Duration::from_millis(600);
+
+/// No write relies on a reading that is ten seconds old, or that came before a question or a wait of a second. This
+/// holds for the group, and for the list of all groups.
+fn readings_are_recent(run: &Chronicle, carried: &Carried, history: &[MembershipChange]) -> Result<(), Violation> {
+    for request in run.requests.iter().filter(|request| request.method != "GET") {
+        let Some(group) = request.group else { continue };
+        if carried.renamed.contains(&group) {
+            return Err(format!(
+                "a write to a group that had another name when the question was answered: {request:?}"
+            ));
+        }
+        let view = View::before(Duration::ZERO, request.number, group, run, carried, history);
+        let fail = |why: String| format!("{why}: {request:?}\n{}", run.log_of(group));
+        is_recent(run, carried, request, &view).map_err(fail)?;
+        let is_list = |list: &&Request| {
+            list.operation == Some(Endpoint::ListGroups)
+                && list.status_sent == Some(200)
+                && list.answered.is_some_and(|answered| answered <= request.arrived)
+        };
+        let listed = run.requests.iter().filter(is_list).map(|list| list.arrived).max();
+        if interruptions(run, carried).any(|wait| wait.outdates(listed, request)) {
+            return Err(fail("the list of groups was not read again after a wait".into()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a request may rely on this reading.
+fn is_recent(run: &Chronicle, carried: &Carried, request: &Request, view: &View) -> Result<(), Violation> {
+    let Some(read_at) = view.read_at else { return Err(format!("{} was not read", view.group)) };
+    let age = request.arrived.saturating_duration_since(read_at);
+    if age > Duration::from_secs(10) + ON_ITS_WAY {
+        return Err(format!("the reading of {} is {age:?} old", view.group));
+    }
+    match interruptions(run, carried).any(|wait| wait.outdates(Some(read_at), request)) {
+        true => Err(format!("{} was not read again after a wait", view.group)),
+        false => Ok(()),
+    }
+}
+
+/// A question, or a wait that the API asked for.
+struct Interruption {
+    since: Instant,
+    until: Instant,
+}
+
+impl Interruption {
+    fn outdates(&self, read: Option<Instant>, request: &Request) -> bool {
+        read.is_none_or(|read| read < self.since) && request.arrived > self.until + ON_ITS_WAY
+    }
+}
+
+fn interruptions(run: &Chronicle, carried: &Carried) -> impl Iterator<Item = Interruption> {
+    let question = carried.answered.map(|answered| Interruption { since: answered, until: answered });
+    let waits = run.requests.iter().filter_map(|request| {
+        let Some(Fault::Respond(respond)) = &request.fault else { return None };
+        let seconds = respond.retry_after.filter(|seconds| respond.status == 429 && !respond.bare && *seconds > 0)?;
+        let since = request.answered?;
+        Some(Interruption { since, until: since + Duration::from_secs(seconds) })
+    });
+    waits.chain(question)
+}
+
 /// A PUT ends in the plan's target, without the members whom the API refuses, and with those who must stay. It is not
-/// sent if the reading before it shows a change by another actor.
-fn ends_in_the_target(request: &Request, group: &GroupPlan) -> Result<(), Violation> {
+/// sent if the reading before it shows a change by another actor. If the plan does not decide about everybody, the PUT
+/// keeps the others as they are.
+fn ends_in_the_target(request: &Request, group: &GroupPlan, view: &View) -> Result<(), Violation> {
     let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
     let target = group.target();
     let leaving: BTreeSet<MemberId> = group.removals().map(|change| change.member.id).collect();
     let joining: BTreeSet<MemberId> = group.additions().map(|change| change.member.id).collect();
-    let additional = &(&named - &target) - &leaving;
-    let lost = &(&target - &joining) - &named;
+    let (mut additional, mut lost) = (&(&named - &target) - &leaving, &(&target - &joining) - &named);
+    if group.required.is_some() {
+        if !view.certain {
+            return Ok(());
+        }
+        additional = &additional - &view.members;
+        lost = &lost & &view.members;
+    }
     match additional.union(&lost).next() {
         Some(member) => Err(format!("a PUT to a group that somebody else changed: {member}, {request:?}")),
         None => Ok(()),
@@ -205,7 +282,7 @@ fn keeps_the_limits(
     let Some(group) = made.group(view.group) else { return Ok(()) };
     let gone = &removed(group) | &(dropped & &view.members);
     let present = (&view.members | &gone).len() as u64;
-    let counted = counted(group, &gone);
+    let counted = counted(made, group, &gone);
     let allowed = made.bounds.group_removals.get(&group.id).map_or(0, |limit| limit.allows(present, 1));
     if counted > allowed {
         return Err(format!(
@@ -213,11 +290,12 @@ fn keeps_the_limits(
             run.log_of(view.group)
         ));
     }
-    if made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
+    let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
+    if losing < 2 && !made.bounds.due {
         return Ok(());
     }
     let gone_from = |other: &GroupPlan| if other.id == group.id { gone.clone() } else { removed(other) };
-    let total: u64 = made.plan.groups.iter().map(|other| self::counted(other, &gone_from(other))).sum();
+    let total: u64 = made.plan.groups.iter().map(|other| in_total(made, other, &gone_from(other))).sum();
     let (declared, allowed) = (made.bounds.declared, made.bounds.total_allowed());
     match total > allowed {
         true => Err(format!("{total} memberships are removed, {declared} declared, {allowed} allowed: {request:?}")),
@@ -226,9 +304,13 @@ fn keeps_the_limits(
 }
 
 /// How many of these removals the limits count.
-fn counted(group: &GroupPlan, gone: &BTreeSet<MemberId>) -> u64 {
-    let exempt = group.changes.iter().filter(|change| change.exempt && gone.contains(&change.member.id));
-    (gone.len() - exempt.count()) as u64
+fn counted(made: &Made, group: &GroupPlan, gone: &BTreeSet<MemberId>) -> u64 {
+    gone.iter().filter(|member| !made.bounds.exempt.contains(&(group.id, **member))).count() as u64
+}
+
+/// A due run has one limit, which counts all removals.
+fn in_total(made: &Made, group: &GroupPlan, gone: &BTreeSet<MemberId>) -> u64 {
+    if made.bounds.due { gone.len() as u64 } else { counted(made, group, gone) }
 }
 
 /// A member who moves is shown in the new group before a request removes them from the old one.
@@ -241,6 +323,10 @@ fn moves_with_proof(
 ) -> Result<(), Violation> {
     let other = |change: &(GroupId, Action, MemberId)| (change.1, change.2) == (Action::Add, member);
     let leaves = request.group.unwrap();
+    // A removal by an ended entry waits for no addition.
+    if carried.made.bounds.ended.contains(&(leaves, member)) {
+        return Ok(());
+    }
     let waits = |group: GroupId| {
         let additions = carried.made.group(group).into_iter().flat_map(GroupPlan::additions);
         additions.filter(|change| change.member.id == member).any(|change| change.after.iter().any(|g| g.id == leaves))
@@ -258,6 +344,8 @@ fn moves_with_proof(
                 request.group.map(|group| run.log_of(group)).unwrap_or_default()
             ));
         }
+        is_recent(run, carried, request, &view)
+            .map_err(|why| format!("{why}, and {member} is to leave for it: {request:?}"))?;
     }
     Ok(())
 }
@@ -278,23 +366,27 @@ fn kept_the_bounds(run: &Chronicle, carried: &Carried, history: &[MembershipChan
         let mut total = 0;
         for (group, members) in &removed {
             let Some(planned) = made.group(*group) else { continue };
-            let (present, counted) = (planned.observed.len() as u64, counted(planned, members));
+            let (present, counted) = (planned.observed.len() as u64, counted(made, planned, members));
             let allowed = made.bounds.group_removals.get(group).map_or(0, |limit| limit.allows(present, 1));
             if counted > allowed {
-                return Err(format!("{counted} were removed from {group}; the limit allows {allowed}"));
+                return Err(format!("{counted} of {members:?} were removed from {group}; the limit allows {allowed}"));
             }
-            total += counted;
+            total += in_total(made, planned, members);
         }
         // If only one group loses members, only its own limit applies.
         let losing = made.plan.groups.iter().filter(|group| group.removals().next().is_some()).count();
         let allowed = made.bounds.total_allowed();
-        if losing > 1 && total > allowed {
+        if (losing > 1 || made.bounds.due) && total > allowed {
             return Err(format!("{total} memberships were removed; the limit allows {allowed}"));
         }
     }
     // After a saved plan was refused, others may have made its changes in a group. The plan then has no operations there.
+    // If it does not decide about everybody, others may have joined.
     for (group, least) in made.bounds.least.iter().filter(|(group, _)| removed.contains_key(group)) {
-        let Some(group) = made.group(*group).filter(|group| !group.operations.is_empty()) else { continue };
+        let Some(group) = made.group(*group).filter(|group| !group.operations.is_empty() && group.required.is_none())
+        else {
+            continue;
+        };
         if (group.target().len() as u64) < *least {
             return Err(format!(
                 "the target of {:?} has {} members, fewer than {least}",
@@ -409,7 +501,7 @@ fn report_is_true(
             ));
         }
         let view = View::at_the_end(group, run, carried, history);
-        let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
+        let excused = !view.certain || view.is_outdated_by(history, group, member);
         if excused || was_touched {
             continue;
         }
@@ -422,7 +514,7 @@ fn report_is_true(
         let Some(planned) = made.group(group.id) else { return Err(format!("{group:?} is not planned")) };
         if group.in_sync {
             is_in_sync(run, carried, history, planned, now)?;
-        } else if report.complete && planned.held.is_empty() && planned.mode != Mode::Observe {
+        } else if report.complete && planned.held.is_empty() && planned.mode != Mode::Observe && !planned.left_out {
             let read = group.outcome != GroupOutcome::NotRead;
             if read {
                 return Err(format!("the report is complete, but {:?} is not in sync", group.name));
@@ -455,28 +547,32 @@ fn is_in_sync(
         return fail("it has something blocked or held".into());
     }
     let bounds = &carried.made.bounds;
-    if let (Some(listed), Some(surely)) = (bounds.listed.get(&group.id), bounds.surely_listed.get(&group.id)) {
-        let extra = view.members.difference(listed).next().filter(|_| group.mode == Mode::Exact);
+    let decides_all = bounds.asked.is_none() && !bounds.due;
+    if decides_all
+        && let (Some(listed), Some(surely)) = (bounds.listed.get(&group.id), bounds.surely_listed.get(&group.id))
+    {
+        let extra = view.members.difference(listed).find(|id| bounds.known.contains(id));
+        let extra = extra.filter(|_| group.mode == Mode::Exact);
         if let Some(wrong) = surely.difference(&view.members).next().or(extra) {
             return fail(format!("{wrong} differs from its list"));
         }
     }
     let target = group.target();
-    let extra = |present: &BTreeSet<MemberId>| match group.mode {
-        Mode::Additive => {
+    let extra = |present: &BTreeSet<MemberId>| match group.required.is_some() {
+        true => {
             let leaving = group.removals().map(|change| change.member.id);
             leaving.filter(|id| present.contains(id)).collect::<BTreeSet<_>>()
         }
-        _ => present - &target,
+        false => present - &target,
     };
-    let missing = |present: &BTreeSet<MemberId>| match group.mode {
-        Mode::Additive => group.additions().map(|change| change.member.id).filter(|id| !present.contains(id)).collect(),
-        _ => &target - present,
+    let missing = |present: &BTreeSet<MemberId>| match group.required.is_some() {
+        true => group.additions().map(|change| change.member.id).filter(|id| !present.contains(id)).collect(),
+        false => &target - present,
     };
     if let Some(member) = extra(&view.members).union(&missing(&view.members)).next() {
         return fail(format!("the last reading shows a difference: {member}"));
     }
-    let Some(present) = now.get(&group.id).filter(|_| !view.claimed) else { return Ok(()) };
+    let Some(present) = now.get(&group.id) else { return Ok(()) };
     let differing: BTreeSet<MemberId> = &extra(present) | &missing(present);
     match differing.iter().find(|id| !view.is_outdated_by(history, group.id, **id)) {
         Some(member) => fail(format!("the account has a difference: {member}")),
@@ -514,7 +610,9 @@ pub fn undone(
             .changes()
             .any(|(of, action, who)| (of, action == Action::Add, who) == (group, change.joined, member));
         let view = View::at_the_end(group, undoing, carried, history);
-        let excused = view.claimed || !view.certain || view.is_outdated_by(history, group, member);
+        // Access that has ended is not given again.
+        let has_ended = !change.joined && carried.made.bounds.ended.contains(&(group, member));
+        let excused = has_ended || !view.certain || view.is_outdated_by(history, group, member);
         let Some(present) = now.get(&group) else { continue };
         let is_back = present.contains(&member) != change.joined;
         if !is_back && !undeclared && !was_touched && !by_put && !excused {
@@ -525,4 +623,31 @@ pub fn undone(
         }
     }
     Ok(())
+}
+
+/// Who moved between groups in a run is in one of them at least when it was undone. Returns how many moves that were.
+pub fn keeps_one_of_both(
+    run: &Chronicle,
+    undoing: &Chronicle,
+    history: &[MembershipChange],
+    now: &Memberships,
+) -> Result<u64, Violation> {
+    let Some(Carried { made, report: Some(report), .. }) = &undoing.carried else { return Ok(0) };
+    let mut moves = 0;
+    for left in undoing.did(history).filter(|change| !change.joined) {
+        let lost = run.did(history).filter(|change| !change.joined && change.member == left.member);
+        for lost in lost.filter(|lost| lost.group != left.group) {
+            moves += 1;
+            let is_back = now.get(&lost.group).is_some_and(|now| now.contains(&left.member));
+            let is_known = made.group(lost.group).is_some();
+            let by_others = is_known && undoing.was_touched(history, made.seen, lost.group, left.member);
+            let mut failed = report.groups.iter().flat_map(|group| group.failed.iter().chain(&group.skipped));
+            let is_reported = failed.any(|failed| failed.member.id == left.member && failed.action == Action::Add);
+            let was_deleted = is_known && !now.contains_key(&lost.group);
+            if !is_back && !by_others && !is_reported && !was_deleted {
+                return Err(format!("undo removed {left:?}, who had lost {lost:?} and did not get it back"));
+            }
+        }
+    }
+    Ok(moves)
 }

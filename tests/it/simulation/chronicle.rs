@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use convoke::apply::Start;
 use convoke::journal::Record;
-use convoke::model::{GroupId, MemberId};
+use convoke::model::{GroupId, GroupName, MemberId};
 use convoke::plan::{Action, GroupPlan, Plan};
 use convoke::report::Report;
 use convoke::sandbox::{Endpoint, MembershipChange, Request};
 
 use tokio::time::Instant;
 
+use super::asks::Says;
 use super::files::Limit;
 use super::view::DECIDING;
 
@@ -19,6 +20,8 @@ use super::view::DECIDING;
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
     pub protected: BTreeSet<MemberId>,
+    /// The groups with an unresolved entry in force.
+    pub unresolved: BTreeSet<GroupName>,
     /// Everybody whom an unresolved entry may mean.
     pub spared: BTreeSet<MemberId>,
     /// The maximum number of removals from each group.
@@ -30,6 +33,18 @@ pub struct Bounds {
     pub least: BTreeMap<GroupId, u64>,
     /// Each group with each group that excludes it.
     pub exclusive: BTreeSet<(GroupId, GroupId)>,
+    /// Whether only due changes are planned. The run then has one limit, for all of its removals.
+    pub due: bool,
+    /// The members whose removal from a group the limits do not count.
+    pub exempt: BTreeSet<(GroupId, MemberId)>,
+    /// The members whose access to a group has ended.
+    pub ended: BTreeSet<(GroupId, MemberId)>,
+    /// Everything that the change asks for, if the plan has nothing else: who joins (true) and who leaves.
+    pub asked: Option<BTreeSet<(GroupId, MemberId, bool)>>,
+    /// What the newest files say, of people whom nobody can take for another.
+    pub tip_says: BTreeMap<(GroupId, MemberId), Says>,
+    /// Everybody whom the simulation knew. Others add people who had left the account, with new ids.
+    pub known: BTreeSet<MemberId>,
     /// Everybody whom each group's list may mean. Empty for a plan of `undo`.
     pub listed: BTreeMap<GroupId, BTreeSet<MemberId>>,
     /// Everybody whom each group's list certainly means, so none of them may be removed.
@@ -48,8 +63,20 @@ impl Bounds {
 pub struct Made {
     pub plan: Plan,
     pub bounds: Bounds,
+    /// The files that the plan applies; `None` for a plan of `undo`.
+    pub terms: Option<Terms>,
     /// The number of changes of memberships when the account was read for it.
     pub seen: usize,
+}
+
+/// The versions of the files that a plan was made from, by their numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub head: usize,
+    /// The files before the change, if only the change is planned.
+    pub base: Option<usize>,
+    pub tip: Option<usize>,
+    pub due: bool,
 }
 
 /// A run that tried to apply a plan.
@@ -66,6 +93,10 @@ pub struct Chronicle {
 pub struct Carried {
     pub made: Made,
     pub accepted: bool,
+    /// When a question was answered, if one was asked.
+    pub answered: Option<Instant>,
+    /// The groups that had another name than in the plan when it was answered.
+    pub renamed: BTreeSet<GroupId>,
     /// The members of groups that were read again before the first write.
     pub before: Start,
     /// The report; `None` if the run was killed.

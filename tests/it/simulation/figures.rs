@@ -3,12 +3,37 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use convoke::plan::{LeftOutKind, Plan};
 use convoke::report::{Report, UnmadeChange};
 use convoke::sandbox::{Contradiction, Cut, Edit, FalseClaim, Fault, Request};
 
 /// The ends of runs. Each must occur.
-const ENDS: [&str; 8] =
-    ["complete", "could not read the account", "in part", "interrupted", "killed", "planned", "refused", "stale"];
+const ENDS: [&str; 9] = [
+    "complete",
+    "could not read the account",
+    "in part",
+    "interrupted",
+    "killed",
+    "planned",
+    "refused",
+    "stale",
+    "stale before the first write",
+];
+
+/// What plans and runs have to meet. Each must occur.
+const EVENTS: [&str; 11] = [
+    "a cut run went on",
+    "a question",
+    "an exchange between exclusive groups",
+    "delayed jobs in any order",
+    "ends that took effect",
+    "left out: a guard",
+    "left out: drift",
+    "left out: the limit of one run",
+    "left out: the newest files",
+    "left out: waits for another group",
+    "only a change",
+];
 
 /// The faults. Each must occur.
 const FAULTS: [&str; 42] = [
@@ -84,9 +109,34 @@ pub struct Figures {
     pub faults: BTreeMap<&'static str, u64>,
     /// Removals that were kept back, by the reason.
     pub kept: BTreeMap<&'static str, u64>,
+    pub events: BTreeMap<&'static str, u64>,
+    /// Moves between groups that were undone.
+    pub moves_undone: u64,
 }
 
 impl Figures {
+    pub fn happened(&mut self, what: &'static str) {
+        *self.events.entry(what).or_default() += 1;
+    }
+
+    pub fn planned(&mut self, plan: &Plan) {
+        if plan.touched.is_some() {
+            self.happened("only a change");
+        }
+        if !plan.exchanges.is_empty() {
+            self.happened("an exchange between exclusive groups");
+        }
+        for left_out in &plan.left_out {
+            self.happened(match left_out.kind {
+                LeftOutKind::Guard => "left out: a guard",
+                LeftOutKind::Tip => "left out: the newest files",
+                LeftOutKind::Cap => "left out: the limit of one run",
+                LeftOutKind::Waits => "left out: waits for another group",
+                LeftOutKind::Drift => "left out: drift",
+            });
+        }
+    }
+
     pub fn ended(&mut self, how: &'static str) {
         *self.ends.entry(how).or_default() += 1;
     }
@@ -106,12 +156,15 @@ impl Figures {
     }
 
     pub fn add(&mut self, other: Self) {
-        let Self { schedules, steps, requests, writes, ends, faults, kept } = other;
+        let Self { schedules, steps, requests, writes, ends, faults, kept, events, moves_undone } = other;
+        self.moves_undone += moves_undone;
         self.schedules += schedules;
         self.steps += steps;
         self.requests += requests;
         self.writes += writes;
-        for (counts, more) in [(&mut self.ends, ends), (&mut self.faults, faults), (&mut self.kept, kept)] {
+        let all =
+            [(&mut self.ends, ends), (&mut self.faults, faults), (&mut self.kept, kept), (&mut self.events, events)];
+        for (counts, more) in all {
             more.into_iter().for_each(|(kind, count)| *counts.entry(kind).or_default() += count);
         }
     }
@@ -119,7 +172,12 @@ impl Figures {
     /// The ends, faults and reasons that must occur in this number of schedules, but did not.
     pub fn missing(&self) -> Vec<&'static str> {
         let kept: Vec<&str> = KEPT.iter().take(4).map(|(name, _)| *name).collect();
-        let all = [(ENOUGH, &self.ends, &ENDS[..]), (ENOUGH, &self.faults, &FAULTS), (PLENTY, &self.kept, &kept)];
+        let all = [
+            (ENOUGH, &self.ends, &ENDS[..]),
+            (ENOUGH, &self.faults, &FAULTS),
+            (ENOUGH, &self.events, &EVENTS),
+            (PLENTY, &self.kept, &kept),
+        ];
         let expected = all.iter().filter(|(least, ..)| self.schedules >= *least);
         let missing = expected.flat_map(|(_, counts, kinds)| kinds.iter().filter(|kind| !counts.contains_key(**kind)));
         missing.copied().collect()
@@ -190,7 +248,7 @@ fn contradicting(contradiction: Contradiction) -> &'static str {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedules, steps, requests, writes, ends, faults, kept } = self;
+        let Self { schedules, steps, requests, writes, ends, faults, kept, events, moves_undone } = self;
         writeln!(f, "{schedules} schedules, {steps} steps, {requests} requests, {writes} writes with effect")?;
         let list = |f: &mut fmt::Formatter<'_>, name: &str, of: &BTreeMap<&str, u64>| {
             writeln!(f, "{name}: {} in all", of.values().sum::<u64>())?;
@@ -198,6 +256,8 @@ impl fmt::Display for Figures {
         };
         list(f, "runs", ends)?;
         list(f, "faults", faults)?;
+        list(f, "events", events)?;
+        writeln!(f, "moves undone: {moves_undone}")?;
         list(f, "removals kept back", kept)
     }
 }

@@ -5,12 +5,19 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use convoke::sandbox::{Chance, Delay, Invitation, Seed, SeedGroup, SeedPerson, Share};
 use fastrand::Rng;
+use jiff::Timestamp;
 
 use super::steps::Step;
 use crate::builders::{SeedExt as _, SeedGroupExt as _};
 
-/// The duration of a slow request.
+/// The duration of a slow request, and of a very slow one: two of these outdate a reading.
 pub const LATENCY: Delay = Delay::millis(2);
+const LONG_LATENCY: Delay = Delay::millis(6000);
+
+/// The instant at which every history begins.
+pub fn start() -> Timestamp {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -64,6 +71,10 @@ pub struct Gathering {
 #[derive(Clone, Copy, Debug)]
 pub struct Luck {
     pub fault: u32,
+    /// Whether slow requests are very slow.
+    pub slow: bool,
+    /// The seconds in `Retry-After`.
+    pub retry_after: u64,
     pub edit: u32,
     pub regroup: u32,
     pub revoke_token: u32,
@@ -85,7 +96,7 @@ impl Scenario {
         let cast = Cast::random(&mut rng);
         let luck = Luck::random(&mut rng);
         let concurrency = NonZeroUsize::new(pick(&mut rng, &[1, 1, 4])).unwrap();
-        let steps = Step::history(&mut rng, &cast);
+        let steps = Step::history(&mut rng, &cast, start());
         Self { seed, concurrency, cast, luck, steps }
     }
 
@@ -113,6 +124,8 @@ impl Luck {
         let (claim, late, unsuccessful_after) = pick(rng, &[(0, 0, 0), (500, 500, 500), (1200, 700, 600)]);
         Self {
             fault: pick(rng, &[0, 60, 150, 220]),
+            slow: rng.u8(0..6) == 0,
+            retry_after: pick(rng, &[0, 0, 1, 2]),
             edit: pick(rng, &[0, 0, 200, 800, 2000]),
             regroup: often(rng, 100),
             revoke_token: often(rng, 70),
@@ -125,6 +138,10 @@ impl Luck {
         }
     }
 
+    pub const fn latency(self) -> Delay {
+        if self.slow { LONG_LATENCY } else { LATENCY }
+    }
+
     fn chance(self, seed: u64) -> Chance {
         let share =
             |basis_points: u32| format!("{}.{:02}%", basis_points / 100, basis_points % 100).try_into().unwrap();
@@ -132,9 +149,9 @@ impl Luck {
         Chance {
             seed,
             latency: fault,
-            latency_time: Some(LATENCY),
+            latency_time: Some(self.latency()),
             rate_limited: fault,
-            retry_after: Some(0),
+            retry_after: Some(self.retry_after),
             rate_limited_bare: share(self.fault / 4),
             server_error: fault,
             html: fault,

@@ -2,23 +2,26 @@
 
 use convoke::sandbox::Edit;
 use fastrand::Rng;
+use jiff::Timestamp;
 
-use super::files::Files;
+use super::files::{DOMAIN, Files, hours};
 use super::scenario::{Cast, pick};
 use crate::builders::EditExt as _;
 
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// The files change.
+    /// The files change: a commit.
     Declare(Files),
     /// Another actor changes the account.
     Edit(Edit),
+    /// So many hours pass.
+    Wait(i64),
     /// A plan is made and saved.
-    Plan,
+    Plan(Scope),
     /// A plan is made and applied.
-    Apply(Run),
+    Apply { scope: Scope, question: Option<Question>, run: Run },
     /// A saved plan is applied: the latest, or one `back` plans before it.
-    ApplySaved { back: usize, run: Run },
+    ApplySaved { back: usize, tip: bool, question: Option<Question>, run: Run },
     /// The last run with a journal is undone.
     Undo(Run),
     /// The token becomes valid again.
@@ -26,6 +29,28 @@ pub enum Step {
     /// These people are removed from a group just before its next DELETE, whose answer is lost. The reading that
     /// settles the DELETE shows fewer members than any earlier reading.
     Exodus(Vec<String>),
+}
+
+/// What a plan covers.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope {
+    Whole,
+    /// `--due`
+    Due,
+    /// `--base … --only-changed`: of the last commit, or one `back` commits before it; with or without `--tip`.
+    Change {
+        back: usize,
+        tip: bool,
+    },
+}
+
+/// A question before the first write, and what happens until it is answered.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub seconds: u64,
+    pub edits: Vec<Edit>,
+    /// Whether the account is read again as the program does, or only before each write.
+    pub rechecks: bool,
 }
 
 /// How a plan is applied.
@@ -48,6 +73,8 @@ pub enum Cut {
 }
 
 impl Run {
+    pub const WHOLE: Self = Self { accept: false, cut: Cut::Never };
+
     fn random(rng: &mut Rng) -> Self {
         let at = pick(rng, &[1, 1, 1, 2, 2, 3, 5]);
         let cut = match rng.u8(0..8) {
@@ -59,40 +86,99 @@ impl Run {
     }
 }
 
+impl Scope {
+    fn random(rng: &mut Rng) -> Self {
+        match rng.u8(0..8) {
+            0..4 => Self::Whole,
+            4 => Self::Due,
+            _ => Self::Change { back: pick(rng, &[0, 0, 1, 2]), tip: rng.u8(0..3) > 0 },
+        }
+    }
+}
+
+impl Question {
+    fn random(rng: &mut Rng, cast: &Cast) -> Option<Self> {
+        let edits = match rng.u8(0..12) {
+            0..9 => return None,
+            9 => {
+                let mut group = || cast.groups[rng.usize(..cast.groups.len())].name.clone();
+                vec![Edit::swap_names(&group(), &group())]
+            }
+            _ => (0..rng.usize(0..4)).map(|_| edit(rng, cast)).collect(),
+        };
+        Some(Self { seconds: pick(rng, &[0, 3, 60]), edits, rechecks: rng.bool() })
+    }
+}
+
 impl Step {
     /// A history that begins with files.
-    pub fn history(rng: &mut Rng, cast: &Cast) -> Vec<Self> {
-        let mut steps = vec![Self::Declare(Files::random(rng, cast))];
+    pub fn history(rng: &mut Rng, cast: &Cast, start: Timestamp) -> Vec<Self> {
+        let mut writer = Writer { files: Files::random(rng, cast, start), now: start };
+        let mut steps = vec![Self::Declare(writer.files.clone())];
         if rng.u8(0..3) == 0 {
             steps.push(Self::exodus(rng, cast));
         }
         for _ in 0..rng.usize(3..10) {
-            let step = Self::random(rng, cast);
+            let step = writer.random(rng, cast);
             // An older plan is more interesting after a newer one.
             if matches!(step, Self::ApplySaved { .. }) && rng.bool() {
-                steps.push(Self::Plan);
-                steps.push(Self::random(rng, cast));
+                steps.push(Self::Plan(Scope::random(rng)));
+                steps.push(writer.random(rng, cast));
             }
+            let is_applied = matches!(step, Self::Apply { .. } | Self::ApplySaved { .. });
             steps.push(step);
+            // What was undone is more interesting if nothing happened in between.
+            if is_applied && rng.u8(0..4) == 0 {
+                if rng.u8(0..4) == 0 {
+                    steps.push(writer.random(rng, cast));
+                }
+                steps.push(Self::Undo(Run { accept: true, ..Run::random(rng) }));
+            }
         }
         steps
     }
 
-    fn random(rng: &mut Rng, cast: &Cast) -> Self {
-        match rng.u8(0..20) {
-            0..4 => Self::Declare(Files::random(rng, cast)),
-            4..6 => Self::Edit(edit(rng, cast)),
-            6..7 => Self::Plan,
-            7..13 => Self::Apply(Run::random(rng)),
-            13..16 => Self::ApplySaved { back: pick(rng, &[0, 0, 0, 1, 2]), run: Run::random(rng) },
-            16..19 => Self::Undo(Run::random(rng)),
-            _ if rng.bool() => Self::RestoreToken,
-            _ => Self::exodus(rng, cast),
-        }
-    }
-
     fn exodus(rng: &mut Rng, cast: &Cast) -> Self {
         Self::Exodus(cast.people.iter().filter(|_| rng.u8(0..3) == 0).map(|person| person.email.clone()).collect())
+    }
+}
+
+/// What the next step is chosen for.
+struct Writer {
+    files: Files,
+    now: Timestamp,
+}
+
+impl Writer {
+    fn random(&mut self, rng: &mut Rng, cast: &Cast) -> Step {
+        match rng.u8(0..24) {
+            0..5 => {
+                let is_small = rng.u8(0..3) > 0;
+                self.files = match is_small {
+                    true => self.files.changed(rng, cast, self.now),
+                    false => Files::random(rng, cast, self.now),
+                };
+                Step::Declare(self.files.clone())
+            }
+            5..7 => Step::Edit(edit(rng, cast)),
+            7..9 => {
+                let wait = pick(rng, &[1, 6, 7, 24, 150, 200, 900]);
+                self.now += hours(wait);
+                Step::Wait(wait)
+            }
+            9..10 => Step::Plan(Scope::random(rng)),
+            10..17 => {
+                let question = Question::random(rng, cast);
+                Step::Apply { scope: Scope::random(rng), question, run: Run::random(rng) }
+            }
+            17..20 => {
+                let (question, tip) = (Question::random(rng, cast), rng.u8(0..3) == 0);
+                Step::ApplySaved { back: pick(rng, &[0, 0, 0, 1, 2]), tip, question, run: Run::random(rng) }
+            }
+            20..22 => Step::Undo(Run::random(rng)),
+            _ if rng.bool() => Step::RestoreToken,
+            _ => Step::exodus(rng, cast),
+        }
     }
 }
 
@@ -107,6 +193,7 @@ fn edit(rng: &mut Rng, cast: &Cast) -> Edit {
         12 => Edit::DeleteGroup(group),
         13 if rng.bool() => Edit::CreateGroup(group),
         13 => Edit::swap_names(&group, &cast.groups[rng.usize(..cast.groups.len())].name),
+        14 if rng.bool() => Edit::change_email(&person, &person.replace(DOMAIN, "moved.example")),
         14 => Edit::change_email(&person, &format!("new-{person}")),
         _ => Edit::RemovePerson(person),
     }

@@ -22,8 +22,8 @@ pub struct View {
     pub whole: bool,
     /// Whether the answers leave no doubt what the run concluded from them.
     pub certain: bool,
-    /// Whether the members come from an answer that falsely claims the effect of a write.
-    pub claimed: bool,
+    /// When the last complete reading began.
+    pub read_at: Option<Instant>,
     /// The members whom later requests were to remove, none of which was refused.
     pub gone: BTreeSet<MemberId>,
     /// The instant whose members were shown, and the first request of that reading.
@@ -32,6 +32,7 @@ pub struct View {
 
 /// A listing, page by page.
 struct Listing {
+    began: Instant,
     since: Instant,
     first: u64,
     until: Instant,
@@ -91,7 +92,7 @@ impl View {
             members: observed.unwrap_or_default(),
             whole: false,
             certain: true,
-            claimed: false,
+            read_at: None,
             gone: BTreeSet::new(),
             since: None,
         }
@@ -115,6 +116,7 @@ impl View {
             self.take(listing.take(), group, history);
         }
         let listing = listing.get_or_insert_with(|| Listing {
+            began: request.arrived,
             since,
             first: request.number,
             until,
@@ -167,45 +169,18 @@ impl View {
             members: listing.members,
             whole: true,
             certain,
-            claimed: false,
+            read_at: Some(listing.began),
             gone: BTreeSet::new(),
             since: Some((listing.since, listing.first)),
         };
     }
 
+    /// An answer to a write shows nothing: it may be an echo.
     fn write(&mut self, request: &Request) {
         self.whole = false;
-        let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
-        let received = matches!(
-            request.fault,
-            None | Some(
-                Fault::Latency(_)
-                    | Fault::EditBefore(_)
-                    | Fault::EditAfter(_)
-                    | Fault::Claim(_)
-                    | Fault::Clamp(_)
-                    | Fault::OmitResultInfo
-            )
-        );
-        match request.operation {
-            Some(Endpoint::RemoveMember) => {
-                let refused = request.status_sent.is_some_and(|status| (400..500).contains(&status));
-                self.gone.extend(request.member.filter(|_| !refused));
-            }
-            operation if received && request.status_sent == Some(200) => {
-                let shown: BTreeSet<MemberId> = request.shown.iter().flatten().copied().collect();
-                let replaces = operation == Some(Endpoint::ReplaceMembers);
-                let expected = if replaces { named.clone() } else { &self.members | &named };
-                if shown == expected {
-                    self.since = Some((request.arrived, request.number));
-                    self.whole = true;
-                    self.members = shown;
-                } else {
-                    self.members.extend(shown.intersection(&named));
-                }
-                self.claimed = matches!(request.fault, Some(Fault::Claim(_)));
-            }
-            _ => {}
+        if request.operation == Some(Endpoint::RemoveMember) {
+            let refused = request.status_sent.is_some_and(|status| (400..500).contains(&status));
+            self.gone.extend(request.member.filter(|_| !refused));
         }
     }
 

@@ -10,22 +10,24 @@ use std::time::Duration;
 use convoke::apply::{self, Context, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
-use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed, PersonRef};
+use convoke::model::{AccountId, GroupId, Mode, Observed};
 use convoke::observe;
-use convoke::plan::{self, Action, Blocked, BlockedReason, GroupPlan, Plan, Policy};
+use convoke::plan::{self, Digest, GroupPlan, Plan};
 use convoke::report::Report;
 use convoke::sandbox::{self, Edit, Endpoint, Fault, FaultRule, Match, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Violation;
 use super::checks::{self, Memberships};
-use super::chronicle::{Bounds, Carried, Chronicle, Made};
+use super::chronicle::{Bounds, Carried, Chronicle, Made, Terms};
 use super::figures::Figures;
-use super::files::Files;
-use super::scenario::{LATENCY, Scenario};
-use super::steps::{Cut, Run, Step};
+use super::files::{Files, hours};
+use super::planning::policy;
+use super::scenario::{LATENCY, Scenario, start};
+use super::steps::{Cut, Question, Run, Scope, Step};
 use super::truth::Truth;
 use crate::builders::{FaultRuleExt as _, MatchExt as _};
 use crate::live::LiveAccount;
@@ -36,27 +38,42 @@ const MAX_WAIT: Duration = Duration::from_secs(4);
 /// Longer than the longest delay of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The maximum number of runs without faults until no further entry becomes resolved.
-const RERUNS: usize = 4;
+/// A saved plan is applied within this time, as `--max-age` has it.
+const MAX_AGE: SignedDuration = hours(7 * 24);
 
 pub struct World {
     sandbox: Sandbox,
-    account: LiveAccount,
-    scenario: Scenario,
-    truth: Truth,
-    files: Files,
+    pub account: LiveAccount,
+    pub scenario: Scenario,
+    pub truth: Truth,
+    /// Every version of the files; the last one is the tip. The first one is empty.
+    pub commits: Vec<Files>,
+    pub now: Timestamp,
     folder: TempDir,
     /// The saved plans as bytes, with their bounds.
-    saved: Vec<(Vec<u8>, Made)>,
+    pub saved: Vec<(Vec<u8>, Made)>,
     journals: Vec<PathBuf>,
-    chronicles: Vec<Chronicle>,
+    pub chronicles: Vec<Chronicle>,
+    /// The digest of each change, and the groups that it was made for.
+    pub digests: BTreeMap<(usize, Vec<Option<GroupId>>), Digest>,
+    /// The last plan of files, applied or not.
+    pub planned: Option<Plan>,
+    /// What a check found while a run went on.
+    pub found: Option<Violation>,
     /// The number of the last request of any run.
     last_request: u64,
-    figures: Figures,
+    pub figures: Figures,
 }
 
-/// The result of trying to apply a plan.
-type Attempt = Result<Option<Carried>, ApiError>;
+/// What became of a plan.
+pub enum Verdict {
+    Planned,
+    Refused,
+    Stale,
+    Carried(Box<Carried>),
+}
+
+type Attempt = Result<Verdict, ApiError>;
 
 impl World {
     /// Runs the scenario to its end, and then without faults.
@@ -67,11 +84,15 @@ impl World {
             sandbox,
             scenario: scenario.clone(),
             truth: Truth::of(&scenario.cast),
-            files: nothing_declared(),
+            commits: vec![Files::nothing()],
+            now: start(),
             folder: tempfile::tempdir().unwrap(),
             saved: Vec::new(),
             journals: Vec::new(),
             chronicles: Vec::new(),
+            digests: BTreeMap::new(),
+            planned: None,
+            found: None,
             last_request: 0,
             figures: Figures { schedules: 1, ..Figures::default() },
         };
@@ -82,12 +103,18 @@ impl World {
         Ok(world.figures)
     }
 
+    /// The newest files.
+    pub fn files(&self) -> &Files {
+        self.commits.last().unwrap()
+    }
+
     async fn step(&mut self, step: &Step) -> Result<(), Violation> {
         self.figures.steps += 1;
         self.truth.refresh(&self.account);
         match step {
-            Step::Declare(files) => self.files = files.clone(),
+            Step::Declare(files) => self.commits.push(files.clone()),
             Step::Edit(edit) => self.truth.edit(&self.account, edit),
+            Step::Wait(wait) => self.now += hours(*wait),
             Step::RestoreToken => self.account.restore_token(),
             Step::Exodus(people) => {
                 for group in &self.scenario.cast.groups {
@@ -97,24 +124,11 @@ impl World {
                     self.account.push_fault(FaultRule::once(on, Fault::All(faults)));
                 }
             }
-            Step::Plan => {
-                let client = self.client();
-                let made = self.make_plan(&client).await;
-                if let Ok(made) = &made {
-                    let document = serde_json::to_vec(&made.plan.sealed()).unwrap();
-                    self.saved.push((document, made.clone()));
-                }
-                self.close(made.map(|_| None), "planned")?;
-            }
-            Step::Apply(run) => self.apply(*run).await.map(drop)?,
-            Step::ApplySaved { back, run } => {
+            Step::Plan(scope) => self.plan(*scope).await?,
+            Step::Apply { scope, question, run } => self.apply(*scope, question.as_ref(), *run).await?,
+            Step::ApplySaved { back, tip, question, run } => {
                 if let Some(at) = self.saved.len().checked_sub(back + 1) {
-                    let (attempt, otherwise) = match self.apply_saved(at, *run).await {
-                        Ok(Some(refused_or_carried_out)) => (Ok(refused_or_carried_out), "refused"),
-                        Ok(None) => (Ok(None), "stale"),
-                        Err(error) => (Err(error), ""),
-                    };
-                    self.close(attempt, otherwise)?;
+                    self.apply_saved(at, *tip, question.as_ref(), *run).await?;
                 }
             }
             Step::Undo(run) => self.undo(*run).await?,
@@ -122,75 +136,19 @@ impl World {
         Ok(())
     }
 
-    /// Without faults, a run does everything except blocked entries, and the next run has nothing to do. Whether a shared
-    /// address is ambiguous depends on whether the account's members were read. If a run finds such an entry resolved, it
-    /// makes the changes that the entry held, and one more run follows.
-    async fn calm(&mut self) -> Result<(), Violation> {
-        self.account.clear_faults();
-        self.account.restore_token();
-        while self.account.unlanded() > 0 {
-            tokio::time::sleep(LATENCY.0).await;
+    /// Plans, and saves the plan.
+    pub async fn plan(&mut self, scope: Scope) -> Result<(), Violation> {
+        let Some(terms) = self.terms(scope) else { return Ok(()) };
+        let client = self.client();
+        let made = self.make_plan(&client, terms).await;
+        if let Ok(made) = &made {
+            let document = serde_json::to_vec(&made.plan.sealed()).unwrap();
+            self.saved.push((document, made.clone()));
         }
-        self.files = self.files.unguarded();
-        self.truth.refresh(&self.account);
-        let run = Run { accept: false, cut: Cut::Never };
-        let mut last = self.converge(run).await?;
-        for _ in 0..RERUNS {
-            let (before, known) = (self.memberships(), self.account.history().len());
-            let next = self.converge(run).await?;
-            let resolved = ambiguous(&last).difference(&ambiguous(&next)).next().is_some();
-            if !resolved {
-                if self.memberships() != before {
-                    let history = self.account.history().split_off(known);
-                    return Err(format!("a run that was not needed changed the account: {history:?}\n{before:?}"));
-                }
-                let again: Vec<_> = next.made.changes().filter(|change| !refused(&last, *change)).collect();
-                return match again.is_empty() {
-                    true => Ok(()),
-                    false => Err(format!("the next plan still has changes that nobody refused: {again:?}")),
-                };
-            }
-            last = next;
-        }
-        Err("entries are resolved run after run".into())
+        self.close(made.map(|_| Verdict::Planned))
     }
 
-    /// A run after which every group is as the files declare, as far as the API allows.
-    async fn converge(&mut self, run: Run) -> Result<Carried, Violation> {
-        self.apply(run).await?;
-        let Some(carried) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
-            return Err("a plan without guards was refused, or the account could not be read".into());
-        };
-        self.converged(&carried)?;
-        Ok(carried)
-    }
-
-    /// Whether every group is as the files declare, as far as the API allows.
-    fn converged(&self, run: &Carried) -> Result<(), Violation> {
-        for group in &run.made.plan.groups {
-            let Some(declared) = self.files.group(group.name.as_str()) else { continue };
-            if declared.mode == "observe" {
-                continue;
-            }
-            let present = self.account.member_ids_of(group.name.as_str());
-            let (listed, surely) = (self.truth.listed(declared), self.truth.surely_listed(declared));
-            let excused = |id: &&MemberId| {
-                let refusal = |action| refused(run, (group.id, action, **id));
-                let blocked = run.made.plan.blocked.iter().any(|blocked| blocked.group == group.name);
-                refusal(Action::Add) || refusal(Action::Remove) || blocked
-            };
-            if let Some(missing) = surely.difference(&present).find(|id| !excused(id)) {
-                return Err(format!("{missing} is on the list of {:?} and not in it", group.name));
-            }
-            let holds = run.made.plan.blocked.is_empty() && declared.mode == "exact";
-            if let Some(extra) = present.difference(&listed).find(|id| holds && !excused(id)) {
-                return Err(format!("{extra} is in {:?} and not on its list", group.name));
-            }
-        }
-        Ok(())
-    }
-
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let config = ClientConfig {
             base_url: BaseUrl::parse(&self.sandbox.base_url()).unwrap(),
             credentials: Credentials::Token("a-token-of-the-simulation".into()),
@@ -203,84 +161,78 @@ impl World {
         Client::new(config).unwrap()
     }
 
-    async fn make_plan(&self, client: &Client) -> Result<Made, ApiError> {
-        let desired = self.files.desired();
-        let seen = self.account.history().len();
-        let newcomers =
-            desired.groups.values().flat_map(|group| &group.members).filter_map(|entry| match &entry.person {
-                PersonRef::Email(email) => Some(email.clone()),
-                PersonRef::Id(_) => None,
-            });
-        // Like the look-up for a pull request that adds one person, who may be in a group already.
-        let newcomers = newcomers.take(1).collect();
-        let (_, plan) = observe::read(client, &desired, &policy(), Timestamp::UNIX_EPOCH, &newcomers).await?;
-        let bounds = self.bounds(&plan, true);
-        Ok(Made { plan, bounds, seen })
-    }
-
-    /// The bounds of these groups from the files.
-    fn bounds(&self, plan: &Plan, by_lists: bool) -> Bounds {
-        let mut bounds = Bounds { protected: self.truth.protected(&self.files), ..Bounds::default() };
-        for group in &plan.groups {
-            let declared = self.files.group(group.name.as_str());
-            let limit = declared.and_then(|declared| declared.group_removals).unwrap_or(self.files.group_removals);
-            bounds.group_removals.insert(group.id, limit);
-            let Some(declared) = declared else { continue };
-            let least = declared.min_members.unwrap_or(0).max(u64::from(!declared.allow_empty));
-            bounds.least.insert(group.id, least);
-            if by_lists {
-                bounds.listed.insert(group.id, self.truth.listed(declared));
-                bounds.surely_listed.insert(group.id, self.truth.surely_listed(declared));
-            }
-        }
-        if by_lists {
-            let unresolved = plan.blocked.iter().filter(|blocked| !checks::is_exclusion(&blocked.reason));
-            let unresolved: Vec<String> =
-                unresolved.filter_map(|blocked| Some(blocked.entry.as_ref()?.to_string())).collect();
-            bounds.spared = self.truth.spared(&self.files, unresolved.iter().map(String::as_str));
-        }
-        bounds.total_removals = self.files.total_removals;
-        let written = self.files.groups.iter().filter(|group| group.mode() != Mode::Observe);
-        bounds.declared = written.map(|group| group.members.len() as u64).sum();
-        let id = |name: &str| plan.groups.iter().find(|group| group.name.as_str() == name).map(|group| group.id);
-        for group in &self.files.groups {
-            if let (Some(one), Some(other)) = (id(&group.name), group.excludes.as_deref().and_then(id)) {
-                bounds.exclusive.extend([(one, other), (other, one)]);
-            }
-        }
-        bounds
-    }
-
-    async fn apply(&mut self, run: Run) -> Result<(), Violation> {
+    pub async fn apply(&mut self, scope: Scope, question: Option<&Question>, run: Run) -> Result<(), Violation> {
+        let Some(terms) = self.terms(scope) else { return Ok(()) };
         let client = self.client();
-        let attempt = match self.make_plan(&client).await {
-            Ok(made) => Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await),
+        let attempt = match self.make_plan(&client, terms).await {
+            Ok(made) if made.plan.is_superseded() => Ok(Verdict::Stale),
+            Ok(made) => self.decide(&client, made, Start::Planned, question, run).await,
             Err(error) => Err(error),
         };
-        self.close(attempt, "refused")
+        self.close(attempt)
     }
 
-    /// Applies a saved plan; `None` if it is refused or stale.
-    async fn apply_saved(&mut self, at: usize, run: Run) -> Result<Option<Option<Carried>>, ApiError> {
+    pub async fn apply_saved(
+        &mut self,
+        at: usize,
+        tip: bool,
+        question: Option<&Question>,
+        run: Run,
+    ) -> Result<(), Violation> {
+        let attempt = self.try_saved(at, tip, question, run).await;
+        self.close(attempt)
+    }
+
+    async fn try_saved(&mut self, at: usize, tip: bool, question: Option<&Question>, run: Run) -> Attempt {
         let (document, made) = self.saved[at].clone();
-        let plan = Plan::parse(&document).unwrap();
+        let mut plan = Plan::parse(&document).unwrap();
+        if plan.outdated(self.now, MAX_AGE).is_some() {
+            return Ok(Verdict::Stale);
+        }
         let client = self.client();
+        let mut made = Made { plan: plan.clone(), ..made };
+        if tip && let Some(terms) = made.terms.filter(|terms| !terms.due) {
+            let last = self.commits.len() - 1;
+            plan = observe::decide_by_tip(&client, &plan, &self.commits[last].desired(), self.now).await?;
+            if plan.is_superseded() {
+                return Ok(Verdict::Stale);
+            }
+            made.bounds = self.saved_bounds(&made, &plan, Terms { tip: Some(last), ..terms });
+            made.terms = Some(Terms { tip: Some(last), ..terms });
+        }
         let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0;
         let known = |group: &GroupPlan| self.account.group_id(group.name.as_str()) == Some(group.id);
         let renamed = plan.groups.iter().any(|group| !group.operations.is_empty() && !known(group)) && !regrouping;
         match apply::recheck(&client, &plan).await? {
-            Recheck::Stale(_) => Ok(None),
+            Recheck::Stale(_) => Ok(Verdict::Stale),
             Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
             Recheck::Fresh { present, remaining } => {
-                let (start, plan) =
-                    (Start::Rechecked { present, planned: false }, plan.with_refusals(remaining.refusals));
-                Ok(Some(self.judge_and_carry_out(&client, Made { plan, ..made }, start, run).await))
+                let remaining = observe::ask_for_people(&client, &remaining, false).await?;
+                let start = Start::Rechecked { present, planned: false };
+                let plan = plan.with_refusals(remaining.refusals);
+                made = Made { plan, ..made };
+                self.check_plan(&made);
+                self.decide(&client, made, start, question, run).await
             }
         }
     }
 
+    /// The bounds of a saved plan, about which the newest files decide. What its own files say stays.
+    fn saved_bounds(&self, made: &Made, plan: &Plan, terms: Terms) -> Bounds {
+        let rules = self.bounds(plan, Some(terms));
+        let old = &made.bounds;
+        Bounds {
+            spared: &old.spared & &rules.spared,
+            listed: old.listed.clone(),
+            surely_listed: old.surely_listed.clone(),
+            exempt: old.exempt.clone(),
+            asked: old.asked.clone(),
+            ..rules
+        }
+    }
+
     /// Undoes the last journal, and checks that everything is as before the run.
-    async fn undo(&mut self, run: Run) -> Result<(), Violation> {
+    pub async fn undo(&mut self, run: Run) -> Result<(), Violation> {
         let Some(path) = self.journals.last().cloned() else { return Ok(()) };
         let undone = self.chronicles.iter().rposition(|run| run.carried.is_some());
         let reversals = read(&path)?.reversals(&Arc::from("journal"));
@@ -288,13 +240,16 @@ impl World {
         let attempt = match self.plan_undoing(&client, &reversals).await {
             Ok(made) => {
                 self.undoes_by_id(&made.plan)?;
-                Ok(self.judge_and_carry_out(&client, made, Start::Planned, run).await)
+                self.decide(&client, made, Start::Planned, None, run).await
             }
             Err(error) => Err(error),
         };
-        self.close(attempt, "refused")?;
+        self.close(attempt)?;
         let (Some(undone), Some(undoing)) = (undone, self.chronicles.last()) else { return Ok(()) };
-        checks::undone(&self.chronicles[undone], undoing, &self.account.history(), &self.memberships())
+        let (history, now) = (self.account.history(), self.memberships());
+        checks::undone(&self.chronicles[undone], undoing, &history, &now)?;
+        self.figures.moves_undone += checks::keeps_one_of_both(&self.chronicles[undone], undoing, &history, &now)?;
+        Ok(())
     }
 
     /// Checks that an undo uses the mode and the `min_members` of the files that declare each group by its id.
@@ -302,7 +257,7 @@ impl World {
         let luck = self.scenario.luck;
         for group in plan.groups.iter().filter(|_| luck.regroup + luck.swap_names == 0) {
             let declared =
-                self.files.groups.iter().find(|declared| self.account.group_id(&declared.name) == Some(group.id));
+                self.files().groups.iter().find(|declared| self.account.group_id(&declared.name) == Some(group.id));
             let expected = declared.map_or((Mode::Observe, None), |group| (group.mode(), group.min_members));
             let bound = (group.mode, group.guards.min_members.as_ref().map(|least| least.value));
             if bound != expected {
@@ -317,25 +272,49 @@ impl World {
         client: &Client,
         reversals: &BTreeMap<GroupId, plan::Reversal>,
     ) -> Result<Made, ApiError> {
-        let desired = self.files.desired();
+        let desired = self.files().desired();
         let seen = self.account.history().len();
         let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
-        let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), Timestamp::UNIX_EPOCH);
+        let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), self.now);
         let plan = observe::resolve(client, &mut current, true, make).await?;
-        let bounds = self.bounds(&plan, false);
-        Ok(Made { plan, bounds, seen })
+        let bounds = self.bounds(&plan, None);
+        Ok(Made { plan, bounds, terms: None, seen })
     }
 
-    /// Applies the plan unless its guards refuse it.
-    async fn judge_and_carry_out(&mut self, client: &Client, made: Made, start: Start, run: Run) -> Option<Carried> {
-        let refused = match run.accept {
-            true => made.plan.refusals_beyond_limits().next().is_some(),
-            false => !made.plan.refusals.is_empty(),
-        };
-        if refused {
-            return None;
+    /// Applies the plan unless its guards refuse it, or it is stale after a question.
+    async fn decide(
+        &mut self,
+        client: &Client,
+        mut made: Made,
+        mut start: Start,
+        question: Option<&Question>,
+        run: Run,
+    ) -> Attempt {
+        if run.accept {
+            made.plan = made.plan.with_limits_lifted();
+        }
+        self.figures.planned(&made.plan);
+        if !made.plan.refusals.is_empty() {
+            return Ok(Verdict::Refused);
+        }
+        let (mut answered, mut renamed) = (None, BTreeSet::new());
+        if let Some(question) = question.filter(|_| made.plan.summary.requests > 0) {
+            let before = self.renamed(&made.plan);
+            self.ask(question).await;
+            client.outdate_readings();
+            answered = Some(Instant::now());
+            // A new group may have the name as well.
+            if !question.edits.iter().any(|edit| matches!(edit, Edit::CreateGroup(_))) {
+                renamed = &self.renamed(&made.plan) - &before;
+            }
+            if question.rechecks {
+                match self.recheck(client, &made.plan, &start, run).await? {
+                    Some(again) => start = again,
+                    None => return Ok(Verdict::Stale),
+                }
+            }
         }
         let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
         let journal = Journal::create(&path, RunFacts::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
@@ -345,11 +324,43 @@ impl World {
         self.figures.ended(match &report {
             None => "killed",
             Some(report) if report.interrupted => "interrupted",
+            Some(report) if !report.stale.is_empty() && !report.may_have_changed => "stale before the first write",
             Some(report) if report.complete => "complete",
             Some(_) => "in part",
         });
         report.iter().for_each(|report| self.figures.reported(report));
-        Some(Carried { made, accepted: run.accept, before, report, record: read(&path).unwrap() })
+        let (accepted, record) = (run.accept, read(&path).unwrap());
+        Ok(Verdict::Carried(Box::new(Carried { made, accepted, answered, renamed, before, report, record })))
+    }
+
+    /// Time passes until a question is answered, and others change the account.
+    async fn ask(&mut self, question: &Question) {
+        self.figures.happened("a question");
+        tokio::time::advance(Duration::from_secs(question.seconds) + super::TICK).await;
+        for edit in &question.edits {
+            self.truth.edit(&self.account, edit);
+        }
+    }
+
+    /// The groups of a plan that have another name now.
+    fn renamed(&self, plan: &Plan) -> BTreeSet<GroupId> {
+        let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0;
+        let known = |group: &&GroupPlan| regrouping || self.account.group_id(group.name.as_str()) == Some(group.id);
+        plan.groups.iter().filter(|group| !known(group)).map(|group| group.id).collect()
+    }
+
+    /// Reads the account again after a question, as the program does. `None` if the plan is stale.
+    async fn recheck(
+        &mut self,
+        client: &Client,
+        plan: &Plan,
+        start: &Start,
+        run: Run,
+    ) -> Result<Option<Start>, ApiError> {
+        let planned = matches!(start, Start::Planned | Start::Rechecked { planned: true, .. });
+        let Recheck::Fresh { present, remaining } = apply::recheck(client, plan).await? else { return Ok(None) };
+        let broken = remaining.refusals.iter().any(|it| it.group.is_some() && !(run.accept && it.guard.is_limit()));
+        Ok((!broken).then_some(Start::Rechecked { present, planned }))
     }
 
     async fn carry_out(
@@ -367,7 +378,7 @@ impl World {
             stop: stopped,
             progress: &|_| {},
             settle_within: MAX_WAIT,
-            whole_account: true,
+            whole_account: !plan.narrowed,
             limits_lifted: accept,
         };
         let mut applying = pin!(apply::apply(plan, start, context));
@@ -391,6 +402,9 @@ impl World {
             for _ in 0..10 {
                 tokio::time::sleep(LATENCY.0).await;
             }
+            if self.scenario.luck.slow {
+                tokio::time::sleep(self.scenario.luck.latency().0).await;
+            }
         }
         report
     }
@@ -400,24 +414,23 @@ impl World {
     }
 
     /// Records a run, and checks the invariants of it and of all earlier runs.
-    fn close(&mut self, attempt: Attempt, otherwise: &'static str) -> Result<(), Violation> {
+    fn close(&mut self, attempt: Attempt) -> Result<(), Violation> {
         let requests = self.account.requests();
         self.account.clear_requests();
         self.figures.count(&requests);
         let first = self.last_request + 1;
         self.last_request = requests.last().map_or(self.last_request, |request| request.number);
-        let carried = match attempt {
-            Ok(carried) => {
-                if carried.is_none() {
-                    self.figures.ended(otherwise);
-                }
-                carried
-            }
-            Err(_) => {
-                self.figures.ended("could not read the account");
-                None
-            }
+        let (ended, carried) = match attempt {
+            Ok(Verdict::Carried(carried)) => (None, Some(*carried)),
+            Ok(Verdict::Planned) => (Some("planned"), None),
+            Ok(Verdict::Refused) => (Some("refused"), None),
+            Ok(Verdict::Stale) => (Some("stale"), None),
+            Err(_) => (Some("could not read the account"), None),
         };
+        ended.into_iter().for_each(|ended| self.figures.ended(ended));
+        if let Some(found) = self.found.take() {
+            return Err(found);
+        }
         let history = self.account.history();
         let run = Chronicle { numbers: first..self.last_request + 1, requests, carried };
         checks::ended(&run, &history, &self.memberships())?;
@@ -425,43 +438,12 @@ impl World {
         self.chronicles.iter().try_for_each(|run| checks::lasting(run, &history))
     }
 
-    fn memberships(&self) -> Memberships {
+    pub fn memberships(&self) -> Memberships {
         let names = self.account.memberships().into_keys();
         names.filter_map(|name| Some((self.account.group_id(&name)?, self.account.member_ids_of(&name)))).collect()
     }
 }
 
-/// The places of the entries whose address several members share.
-fn ambiguous(run: &Carried) -> BTreeSet<String> {
-    let shared = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::AmbiguousPerson { .. });
-    run.made.plan.blocked.iter().filter(shared).map(|blocked| blocked.origin.to_string()).collect()
-}
-
-/// Whether the run tried the change and the API refused it, or the run left the change out because of a refusal.
-fn refused(run: &Carried, (group, action, member): (GroupId, Action, MemberId)) -> bool {
-    let report = run.report.iter().flat_map(|report| &report.groups).find(|reported| reported.id == group);
-    report.is_some_and(|reported| {
-        let failed = reported.failed.iter().map(|failed| (failed.action, failed.member.id));
-        let skipped = reported.skipped.iter().chain(&reported.kept).map(|skipped| (skipped.action, skipped.member.id));
-        failed.chain(skipped).any(|change| change == (action, member))
-    })
-}
-
 fn read(path: &Path) -> Result<Record, Violation> {
     journal::parse(&std::fs::read(path).unwrap()).map_err(|error| format!("the journal cannot be read: {error}"))
-}
-
-fn policy() -> Policy {
-    Policy { expiring_within: SignedDuration::ZERO, ..Policy::new(AccountId::SANDBOX) }
-}
-
-fn nothing_declared() -> Files {
-    Files {
-        groups: Vec::new(),
-        group_removals: super::files::Limit::Percent(100),
-        total_removals: super::files::Limit::Percent(100),
-        protected: Vec::new(),
-        misspelled: Vec::new(),
-        refuses_unmanaged: false,
-    }
 }

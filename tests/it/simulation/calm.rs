@@ -1,0 +1,312 @@
+//! What has to be true once the faults have stopped: ends take effect, delayed jobs end where the newest files say, a
+//! run that was cut short goes on, and one whole run does everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use convoke::model::{GroupId, MemberId};
+use convoke::plan::{Action, Blocked, BlockedReason, Change, LeftOutKind, Plan};
+use fastrand::Rng;
+
+use super::Violation;
+use super::asks::{About, Says, differ};
+use super::chronicle::Carried;
+use super::files::Files;
+use super::scenario::{LATENCY, pick};
+use super::steps::{Cut, Run, Scope};
+use super::world::World;
+
+/// The maximum number of runs without faults until no further entry becomes resolved.
+const RERUNS: usize = 4;
+
+impl World {
+    pub async fn calm(&mut self) -> Result<(), Violation> {
+        self.account.clear_faults();
+        self.account.restore_token();
+        self.settle().await;
+        let mut rng = Rng::with_seed(self.scenario.seed ^ 0xca11);
+        let ends = self.ends_take_effect().await;
+        ends.map_err(|violation| format!("with --due: {violation}"))?;
+        let unguarded = self.files().unguarded();
+        let last = self.commits.len() - 1;
+        self.commits[last] = unguarded;
+        // The last change is another one now.
+        self.digests.retain(|(commit, _), _| *commit != last);
+        if last > 0 && rng.u8(0..3) > 0 {
+            let delayed = self.delayed_jobs(&mut rng).await;
+            delayed.map_err(|violation| format!("with --only-changed and --tip: {violation}"))?;
+        }
+        if rng.u8(0..3) == 0 {
+            let resumed = self.resume(&mut rng).await;
+            resumed.map_err(|violation| format!("cut short and run again: {violation}"))?;
+        }
+        self.one_run_does_everything().await
+    }
+
+    async fn settle(&mut self) {
+        while self.account.unlanded() > 0 {
+            tokio::time::sleep(LATENCY.0).await;
+        }
+        self.truth.refresh(&self.account);
+    }
+
+    /// Everybody who is present in a group although their access may have ended, with the removals that the guards of the
+    /// group allow.
+    fn overdue(&self) -> Vec<(GroupId, MemberId, u64)> {
+        let files = self.files();
+        let mut overdue = Vec::new();
+        for group in files.groups.iter().filter(|group| group.mode != "observe") {
+            let Some(id) = self.account.group_id(&group.name) else { continue };
+            let present = self.account.member_ids_of(&group.name);
+            let least = group.min_members.unwrap_or(0).max(u64::from(!group.allow_empty));
+            let slack = (present.len() as u64).saturating_sub(least);
+            let ended = self.truth.ended(files, group, self.now).into_iter();
+            let ended = ended.filter(|member| present.contains(member));
+            overdue.extend(ended.map(|member| (id, member, slack)));
+        }
+        overdue
+    }
+
+    /// Under `--due`, whoever has ended and is held by no guard of their own group is out after as many runs as the limit
+    /// needs.
+    async fn ends_take_effect(&mut self) -> Result<(), Violation> {
+        let cap = self.files().total_removals.allows(self.declared(self.files()), 5);
+        let mut left = self.overdue().len() as u64;
+        while left > 0 {
+            self.apply(Scope::Due, None, Run::WHOLE).await?;
+            let Some(run) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+                return Err("a due run was refused, or the account could not be read".into());
+            };
+            // Removals that the API refuses are tried again in each run, and others may wait for them.
+            let failed = run.report.iter().flat_map(|report| &report.groups).flat_map(|group| &group.failed);
+            let refused = failed.filter(|failed| failed.action == Action::Remove).count() as u64;
+            if refused >= cap {
+                return Ok(());
+            }
+            left = left.saturating_sub(cap - refused);
+            if left > 0 {
+                continue;
+            }
+            let overdue = self.overdue();
+            for (group, member, slack) in overdue.into_iter().filter(|(_, member, _)| self.truth.is_plain(*member)) {
+                let change = (group, Action::Remove, member);
+                let name = &run.made.group(group).map(|group| group.name.clone());
+                // A protected entry may also name nobody, or be misspelled.
+                let mut left_out = run.made.plan.left_out.iter();
+                let protected = self.truth.protected(self.files()).contains(&member)
+                    || left_out.any(|it| it.change.member.id == member && it.reason.starts_with("protected"));
+                let held = run.made.plan.groups.iter().flat_map(|group| &group.held);
+                let is_held =
+                    held.into_iter().any(|held| held.member.id == member) && !run.made.plan.blocked.is_empty();
+                // Whom the API refuses to remove counts as a member who leaves.
+                let stay = run.made.group(group).into_iter().flat_map(|group| group.removals());
+                let stay = stay.filter(|it| refused_in(&run, (group, Action::Remove, it.member.id))).count() as u64;
+                if slack > stay && cap > 0 && !protected && !is_held && !refused_in(&run, change) {
+                    let what = format!("the access of {member} to {name:?} has ended, and no guard keeps it");
+                    return Err(format!("{what}{}", summary(&run.made.plan)));
+                }
+            }
+            self.figures.happened("ends that took effect");
+        }
+        Ok(())
+    }
+
+    /// Every change is applied at least once after its own merge, in any order, with the newest files as the tip. Then
+    /// every membership that any of them touched is as the newest files say.
+    async fn delayed_jobs(&mut self, rng: &mut Rng) -> Result<(), Violation> {
+        let mut waiting: Vec<usize> = (1..self.commits.len()).collect();
+        // By its last run.
+        let mut excused: BTreeMap<usize, BTreeSet<(GroupId, MemberId)>> = BTreeMap::new();
+        let mut blocked: BTreeSet<String> = BTreeSet::new();
+        let mut told = String::new();
+        for _ in 0..5 {
+            rng.shuffle(&mut waiting);
+            for commit in std::mem::take(&mut waiting) {
+                let scope = Scope::Change { back: self.commits.len() - 1 - commit, tip: true };
+                self.apply(scope, None, Run::WHOLE).await?;
+                let run = self.chronicles.last().and_then(|run| run.carried.clone());
+                let Some(plan) = self.planned.take() else { return Err("the account could not be read".into()) };
+                told += &format!("change {commit}: {}", summary(&plan));
+                let waits = plan.left_out.iter().filter(|it| it.kind == LeftOutKind::Waits);
+                if waits.clone().next().is_some() {
+                    waiting.push(commit);
+                }
+                blocked.extend(plan.blocked.iter().map(|blocked| blocked.group.to_string()));
+                let excused = excused.entry(commit).or_default();
+                excused.clear();
+                for group in &plan.groups {
+                    let was_refused = |change: &&Change| {
+                        let change = (group.id, change.action, change.member.id);
+                        run.as_ref().is_some_and(|run| refused_in(run, change))
+                    };
+                    let left = group.held.iter().chain(group.carried_out().filter(was_refused));
+                    let left = left.map(|change| change.member.id);
+                    let waits = waits.clone().filter(|it| it.group == group.name).map(|it| it.change.member.id);
+                    excused.extend(left.chain(waits).map(|member| (group.id, member)));
+                }
+            }
+            if waiting.is_empty() {
+                break;
+            }
+        }
+        for group in &self.files().groups {
+            let Some(id) = self.account.group_id(&group.name).filter(|_| !blocked.contains(&group.name)) else {
+                continue;
+            };
+            let (present, entries) = (self.account.member_ids_of(&group.name), self.files().entries(group));
+            for member in self.truth.members().filter(|member| self.truth.is_plain(*member)) {
+                let own = self.truth.entries_of(member, &entries);
+                let says = About { group: Some(group), entries: &own }.says(self.now);
+                let is_so = match says {
+                    Says::In => present.contains(&member),
+                    Says::Out => !present.contains(&member),
+                    Says::Free => true,
+                };
+                let is_excused = excused.values().any(|excused| excused.contains(&(id, member)));
+                if !is_so && !is_excused && self.was_touched(&group.name, member) {
+                    let person = self.truth.entries_of(member, &entries);
+                    let what = format!("the newest files say {says:?} of {member} in {:?}: {person:?}", group.name);
+                    return Err(format!("{what}\n{told}"));
+                }
+            }
+        }
+        self.figures.happened("delayed jobs in any order");
+        Ok(())
+    }
+
+    /// Whether any change touched a membership.
+    fn was_touched(&self, name: &str, member: MemberId) -> bool {
+        let entries = |files: &Files| {
+            let all = files.group(name).map(|group| files.entries(group)).unwrap_or_default();
+            self.truth.entries_of(member, &all)
+        };
+        self.commits.windows(2).any(|pair| {
+            let (base, head) = (entries(&pair[0]), entries(&pair[1]));
+            differ(
+                About { group: pair[0].group(name), entries: &base },
+                About { group: pair[1].group(name), entries: &head },
+            )
+        })
+    }
+
+    /// A run that was cut short can be run again: a saved plan is not stale, and the rest is made.
+    async fn resume(&mut self, rng: &mut Rng) -> Result<(), Violation> {
+        let scope = pick(rng, &[Scope::Whole, Scope::Whole, Scope::Due, Scope::Change { back: 0, tip: true }]);
+        self.plan(scope).await?;
+        let Some((_, made)) = self.saved.last().cloned() else { return Ok(()) };
+        let at = self.saved.len() - 1;
+        let write = pick(rng, &[1, 1, 2, 3]);
+        let cut = pick(rng, &[Cut::Killed(write), Cut::Stopped(write)]);
+        self.apply_saved(at, false, None, Run { accept: true, cut }).await?;
+        if self.chronicles.last().is_some_and(|run| run.carried.is_none()) {
+            return Ok(());
+        }
+        self.settle().await;
+        self.apply_saved(at, false, None, Run { accept: true, cut: Cut::Never }).await?;
+        let Some(run) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+            return Err("the same plan was stale or refused".into());
+        };
+        let now = self.memberships();
+        for (group, action, member) in made.changes() {
+            let is_made = now.get(&group).is_some_and(|now| now.contains(&member) == (action == Action::Add));
+            if !is_made && !refused_in(&run, (group, action, member)) {
+                return Err(format!("{action:?} {member} in {group} was not made"));
+            }
+        }
+        self.figures.happened("a cut run went on");
+        Ok(())
+    }
+
+    /// A run does everything except blocked entries, and the next run has nothing to do. Whether a shared address is
+    /// ambiguous depends on whether the account's members were read. If a run finds such an entry resolved, it makes the
+    /// changes that the entry held, and one more run follows.
+    async fn one_run_does_everything(&mut self) -> Result<(), Violation> {
+        let mut last = self.converge().await?;
+        for _ in 0..RERUNS {
+            let (before, known) = (self.memberships(), self.account.history().len());
+            let next = self.converge().await?;
+            let resolved = ambiguous(&last).difference(&ambiguous(&next)).next().is_some();
+            if !resolved {
+                if self.memberships() != before {
+                    let history = self.account.history().split_off(known);
+                    return Err(format!("a run that was not needed changed the account: {history:?}\n{before:?}"));
+                }
+                let again: Vec<_> = next.made.changes().filter(|change| !refused_in(&last, *change)).collect();
+                return match again.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("the next plan still has changes that nobody refused: {again:?}")),
+                };
+            }
+            last = next;
+        }
+        Err("entries are resolved run after run".into())
+    }
+
+    /// A run after which every group is as the files declare, as far as the API allows.
+    async fn converge(&mut self) -> Result<Carried, Violation> {
+        self.apply(Scope::Whole, None, Run::WHOLE).await?;
+        let Some(carried) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+            return Err("a plan without guards was refused, or the account could not be read".into());
+        };
+        self.converged(&carried)?;
+        Ok(carried)
+    }
+
+    /// Whether every group is as the files declare, as far as the API allows.
+    fn converged(&self, run: &Carried) -> Result<(), Violation> {
+        for group in &run.made.plan.groups {
+            let Some(declared) = self.files().group(group.name.as_str()) else { continue };
+            if declared.mode == "observe" {
+                continue;
+            }
+            let present = self.account.member_ids_of(group.name.as_str());
+            let listed = self.truth.listed(self.files(), declared, self.now);
+            let surely = self.truth.surely_listed(self.files(), declared, self.now);
+            let excused = |id: &&MemberId| {
+                let refusal = |action| refused_in(run, (group.id, action, **id));
+                let blocked = run.made.plan.blocked.iter().any(|blocked| blocked.group == group.name);
+                refusal(Action::Add) || refusal(Action::Remove) || blocked
+            };
+            if let Some(missing) = surely.difference(&present).find(|id| !excused(id)) {
+                return Err(format!("{missing} is on the list of {:?} and not in it", group.name));
+            }
+            let ended = self.truth.ended(self.files(), declared, self.now);
+            let extra = |id: &&MemberId| declared.mode == "exact" || ended.contains(id) && self.truth.is_plain(**id);
+            let holds = run.made.plan.blocked.is_empty();
+            if let Some(extra) = present.difference(&listed).find(|id| holds && extra(id) && !excused(id)) {
+                return Err(format!("{extra} is in {:?} and not on its list", group.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The places of the entries whose address several members share.
+fn ambiguous(run: &Carried) -> BTreeSet<String> {
+    let shared = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::AmbiguousPerson { .. });
+    run.made.plan.blocked.iter().filter(shared).map(|blocked| blocked.origin.to_string()).collect()
+}
+
+/// Whether the run tried the change and the API refused it, or the run left the change out because of a refusal.
+fn refused_in(run: &Carried, (group, action, member): (GroupId, Action, MemberId)) -> bool {
+    let report = run.report.iter().flat_map(|report| &report.groups).find(|reported| reported.id == group);
+    report.is_some_and(|reported| {
+        let failed = reported.failed.iter().map(|failed| (failed.action, failed.member.id));
+        let skipped = reported.skipped.iter().chain(&reported.kept).map(|skipped| (skipped.action, skipped.member.id));
+        failed.chain(skipped).any(|change| change == (action, member))
+    })
+}
+
+fn summary(plan: &Plan) -> String {
+    let mut text = String::from("\n");
+    for group in plan.groups.iter().filter(|group| group.differs()) {
+        let list = |changes: &[Change]| -> Vec<String> {
+            changes.iter().map(|change| format!("{:?} {}", change.action, change.member.id)).collect()
+        };
+        let (changes, held) = (list(&group.changes), list(&group.held));
+        text += &format!("  {:?}: {changes:?}, held {held:?}, left alone {:?}\n", group.name, list(&group.left_alone));
+    }
+    let left_out = plan.left_out.iter().map(|it| format!("{:?} {}: {}", it.group, it.change.member.id, it.reason));
+    let blocked = plan.blocked.iter().map(|blocked| format!("{:?} {}", blocked.group, blocked.message));
+    left_out.chain(blocked).for_each(|line| text += &format!("  {line}\n"));
+    text
+}
