@@ -145,10 +145,6 @@ impl History {
         self.request = request;
     }
 
-    pub(crate) fn left(&mut self, group: GroupId, member: MemberId, since: Timestamp) {
-        self.note(group, member, false, since);
-    }
-
     fn note(&mut self, group: GroupId, member: MemberId, joined: bool, since: Timestamp) {
         let (request, after, at) = (self.request, self.arrived, Instant::now());
         self.changes.push(MembershipChange { group, member, joined, since, request, after, at });
@@ -233,6 +229,28 @@ pub struct Request {
     pub shown: Option<Vec<MemberId>>,
 }
 
+impl Request {
+    /// A request that has just arrived, without a number.
+    pub(crate) fn new(method: &str, path: &str, query: Option<&str>) -> Self {
+        Self {
+            number: 0,
+            method: method.into(),
+            path: path.into(),
+            query: query.map(String::from),
+            operation: None,
+            group: None,
+            member: None,
+            body_ids: Vec::new(),
+            fault: None,
+            status_sent: None,
+            effect: false,
+            arrived: Instant::now(),
+            answered: None,
+            shown: None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
     requests: BTreeMap<u64, Request>,
@@ -283,22 +301,7 @@ mod tests {
 
     #[test]
     fn the_latest_requests_are_remembered() {
-        let request = Request {
-            number: 0,
-            method: "GET".into(),
-            path: String::new(),
-            query: None,
-            operation: None,
-            group: None,
-            member: None,
-            body_ids: Vec::new(),
-            fault: None,
-            status_sent: None,
-            effect: false,
-            arrived: Instant::now(),
-            answered: None,
-            shown: None,
-        };
+        let request = Request::new("GET", "", None);
         let mut log = RequestLog::default();
         let last = (0..=MOST).map(|_| log.arrived(request.clone())).last();
         log.answered(1, Some(200), None);

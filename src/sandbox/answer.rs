@@ -1,46 +1,58 @@
-//! The API's answers: the envelope, refusals with their codes, and the bytes of a response.
+//! The API's answers: the envelope, errors with their codes, and the bytes of a response.
 
 use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fault::{Cut, Fault, Late, Respond, alter};
-use super::gate::Allowance;
 use super::request::Paging;
 use crate::model::MemberId;
 
-#[derive(Debug)]
-pub(crate) struct Success {
-    pub(crate) result: Value,
-    /// Whether the result is the whole answer, in SCIM's form.
-    is_scim: bool,
-    result_info: Option<Value>,
+/// The answer to a request, true or not. It becomes bytes in [`Reply::into_response`].
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    /// A text is sent unchanged, anything else as JSON.
+    body: Value,
+    headers: Vec<(HeaderName, String)>,
+    /// Where the connection is closed. Except in the body, the client receives nothing.
+    cut: Option<Cut>,
+    /// Whether the request changed the account.
     pub(crate) effect: bool,
 }
 
-impl Success {
-    pub(crate) const fn read(result: Value) -> Self {
-        Self { result, is_scim: false, result_info: None, effect: false }
+/// The answers of operations that were carried out.
+impl Reply {
+    fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, content_type: "application/json", body, headers: Vec::new(), cut: None, effect: false }
     }
 
-    pub(crate) const fn read_with(result: Value, result_info: Value) -> Self {
-        Self { result, is_scim: false, result_info: Some(result_info), effect: false }
+    pub(crate) fn read(result: Value) -> Self {
+        Self::json(StatusCode::OK, json!({ "success": true, "errors": [], "messages": [], "result": result }))
     }
 
-    pub(crate) const fn written(result: Value, effect: bool) -> Self {
-        Self { result, is_scim: false, result_info: None, effect }
+    pub(crate) fn read_with(result: Value, result_info: Value) -> Self {
+        let reply = Self::read(result);
+        Self { body: with(reply.body, "result_info", Some(result_info)), ..reply }
     }
 
-    pub(crate) const fn scim(result: Value) -> Self {
-        Self { result, is_scim: true, result_info: None, effect: false }
+    pub(crate) fn written(result: Value, effect: bool) -> Self {
+        Self { effect, ..Self::read(result) }
+    }
+
+    /// An answer in SCIM's form, without the usual envelope.
+    pub(crate) fn scim(body: Value) -> Self {
+        Self { content_type: "application/scim+json", ..Self::json(StatusCode::OK, body) }
     }
 
     pub(crate) fn page<T>(sorted: &[T], paging: Paging, shown: impl Fn(&T) -> Value) -> Self {
@@ -61,47 +73,36 @@ impl Success {
         Self::read_with(Value::Array(entries), info)
     }
 
-    fn envelope(self) -> Value {
-        let mut envelope = json!({ "success": true, "errors": [], "messages": [], "result": self.result });
-        if let (Some(info), Some(fields)) = (self.result_info, envelope.as_object_mut()) {
-            fields.insert("result_info".into(), info);
-        }
-        envelope
+    pub(crate) fn with_result(self, result: Value) -> Self {
+        Self { body: with(self.body, "result", Some(result)), ..self }
+    }
+
+    pub(crate) fn result(&self) -> Option<&Value> {
+        self.body.get("result")
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
-    pub(crate) code: u32,
-    pub(crate) message: String,
-    pub(crate) retry_after: Option<u64>,
-    pub(crate) allow: Option<String>,
-}
+/// The answers of operations that were refused.
+impl Reply {
+    pub(crate) fn error(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+        Self::json(status, refusal(json!({ "code": code, "message": message.into() })))
+    }
 
-impl Rejection {
-    pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, allow: None }
+    pub(crate) fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     pub(crate) fn bad_request(code: u32, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
+        Self::error(StatusCode::BAD_REQUEST, code, message)
     }
 
-    pub(crate) fn no_route(path: &str) -> Self {
-        Self::unroutable(StatusCode::NOT_FOUND, path)
-    }
-
-    pub(crate) fn bad_id(path: &str) -> Self {
-        Self::unroutable(StatusCode::BAD_REQUEST, path)
-    }
-
-    fn unroutable(status: StatusCode, path: &str) -> Self {
-        Self::new(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
+    pub(crate) fn unroutable(status: StatusCode, path: &str) -> Self {
+        Self::error(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
     }
 
     pub(crate) fn not_found(message: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, 404, message)
+        Self::error(StatusCode::NOT_FOUND, 404, message)
     }
 
     pub(crate) fn no_group() -> Self {
@@ -113,88 +114,33 @@ impl Rejection {
         Self::not_found("Member not found in user group")
     }
 
-    pub(crate) fn wrong_method(method: &str, allowed: &str) -> Self {
-        let message = format!("Method {method} not available for that URI.");
-        let mut rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
-        rejection.allow = Some(allowed.into());
-        rejection
-    }
-
     /// A query or a body that the API's reference does not allow.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::bad_request(1001, message)
     }
 
-    pub(crate) fn invalid_member(message: impl Into<String>) -> Self {
-        Self::bad_request(400, message)
+    pub(crate) fn invalid_member(message: impl std::fmt::Display) -> Self {
+        Self::bad_request(400, format!("invalid member: {message}"))
     }
 
     pub(crate) fn policy_invalid() -> Self {
         Self::bad_request(400, "Policy validation failed")
     }
 
-    pub(crate) fn scim() -> Self {
+    pub(crate) fn managed_by_scim() -> Self {
         Self::bad_request(400, "the user group is synchronized by SCIM and cannot be changed or deleted here")
     }
 
     pub(crate) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
+        Self::error(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
     }
 
     pub(crate) fn forbidden(code: u32, message: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, message)
+        Self::error(StatusCode::FORBIDDEN, code, message)
     }
-
-    pub(crate) fn rate_limited(retry_after: u64) -> Self {
-        let mut refusal =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, 971, "Please wait and consider throttling your request speed");
-        refusal.retry_after = Some(retry_after);
-        refusal
-    }
-
-    pub(crate) fn envelope(&self) -> Value {
-        json!({
-            "success": false,
-            "errors": [{ "code": self.code, "message": self.message }],
-            "messages": [],
-            "result": null,
-        })
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Reply {
-    status: StatusCode,
-    content_type: &'static str,
-    /// A text is sent unchanged, anything else as JSON.
-    body: Value,
-    extra: Vec<(HeaderName, String)>,
-    /// Where the connection is closed. Except in the body, the client receives nothing.
-    cut: Option<Cut>,
 }
 
 impl Reply {
-    fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, content_type: "application/json", body, extra: Vec::new(), cut: None }
-    }
-
-    pub(crate) fn new(result: Result<Success, Rejection>) -> Self {
-        match result {
-            Ok(success) if success.is_scim => {
-                Self { content_type: "application/scim+json", ..Self::json(StatusCode::OK, success.result) }
-            }
-            Ok(success) => Self::json(StatusCode::OK, success.envelope()),
-            Err(rejection) => Self::refusal(&rejection),
-        }
-    }
-
-    pub(crate) fn refusal(refusal: &Rejection) -> Self {
-        let retry_after = refusal.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string()));
-        let allow = refusal.allow.clone().map(|methods| (ALLOW, methods));
-        let extra = retry_after.into_iter().chain(allow).collect();
-        Self { extra, ..Self::json(refusal.status, refusal.envelope()) }
-    }
-
     pub(crate) fn nothing() -> Self {
         Self { cut: Some(Cut::After), ..Self::json(StatusCode::OK, Value::Null) }
     }
@@ -204,7 +150,7 @@ impl Reply {
         match (ending, answer) {
             (Some(Fault::Cut(Cut::Body)), Some(reply)) => Self { cut: Some(Cut::Body), ..reply },
             (Some(Fault::Unsuccessful | Fault::UnsuccessfulAfter), _) => {
-                Self::refusal(&Rejection::new(StatusCode::OK, 1104, "the request was not successful"))
+                Self::error(StatusCode::OK, 1104, "the request was not successful")
             }
             (Some(Fault::Respond(respond)), _) => Self::other(respond, accepts_json),
             (Some(Fault::Late(Late { status: Some(status), .. })), _) => {
@@ -234,10 +180,10 @@ impl Reply {
             500 | 502 | 504 | 520..=524 if respond.edge && !respond.bare => Some(1),
             _ => None,
         };
-        let mut extra = Vec::new();
-        extra.extend(respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string())));
-        extra.extend(respond.location.clone().map(|location| (LOCATION, location)));
-        Self { status, content_type, body, extra, cut: None }
+        let retry_after = respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string()));
+        let location = respond.location.clone().map(|location| (LOCATION, location));
+        let headers = retry_after.into_iter().chain(location).collect();
+        Self { content_type, headers, ..Self::json(status, body) }
     }
 
     pub(crate) fn alter(&mut self, fault: &Fault) {
@@ -255,11 +201,11 @@ impl Reply {
     /// The ids of the entries that the client receives.
     pub(crate) fn shown(&self) -> Option<Vec<MemberId>> {
         let id = |entry: &Value| entry.get("id")?.as_str()?.parse().ok();
-        let entries = self.body.get("result")?.as_array().filter(|_| self.cut.is_none());
+        let entries = self.result()?.as_array().filter(|_| self.cut.is_none());
         entries.map(|entries| entries.iter().filter_map(id).collect())
     }
 
-    pub(crate) fn into_response(self, number: u64, allowance: Allowance, ahead: Duration) -> Response {
+    pub(crate) fn into_response(self, number: u64, allowance: Vec<(HeaderName, String)>, ahead: Duration) -> Response {
         let bytes = match self.body {
             Value::String(text) => Bytes::from(text),
             value => value.to_string().into(),
@@ -284,9 +230,8 @@ impl Reply {
         if self.cut.is_some() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
-        let added = allowance.headers().into_iter().chain([("cf-ray", ray(number))]);
-        let added = added.map(|(name, value)| (HeaderName::from_static(name), value));
-        for (name, value) in self.extra.into_iter().chain(added) {
+        let ray = (HeaderName::from_static("cf-ray"), ray(number));
+        for (name, value) in self.headers.into_iter().chain(allowance).chain([ray]) {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(name, value);
             }
@@ -295,15 +240,25 @@ impl Reply {
     }
 }
 
+/// The object with another field, if there is a value for it.
+pub(crate) fn with(mut object: Value, field: &str, value: Option<impl Serialize>) -> Value {
+    if let (Some(value), Some(fields)) = (value, object.as_object_mut()) {
+        fields.insert(field.into(), json!(value));
+    }
+    object
+}
+
+fn refusal(error: Value) -> Value {
+    json!({ "success": false, "errors": [error], "messages": [], "result": null })
+}
+
 fn error(status: StatusCode, respond: &Respond) -> Value {
     let reason = status.canonical_reason().unwrap_or("Unknown Error");
     let message = respond.message.as_deref().unwrap_or(reason);
-    let mut envelope = Rejection::new(status, respond.code.unwrap_or(1000), message).envelope();
-    if let Some(error) = envelope.pointer_mut("/errors/0").and_then(Value::as_object_mut) {
-        error.extend(respond.documentation_url.iter().map(|url| ("documentation_url".into(), json!(url))));
-        error.extend(respond.pointer.iter().map(|pointer| ("source".into(), json!({ "pointer": pointer }))));
-    }
-    envelope
+    let error = json!({ "code": respond.code.unwrap_or(1000), "message": message });
+    let error = with(error, "documentation_url", respond.documentation_url.as_ref());
+    let source = respond.pointer.as_ref().map(|pointer| json!({ "pointer": pointer }));
+    refusal(with(error, "source", source))
 }
 
 /// An error of Cloudflare's edge, for a client that accepts JSON.

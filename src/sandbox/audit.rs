@@ -9,25 +9,21 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::answer::{Rejection, Success};
+use super::answer::{Reply, with};
 use super::edit::EditActor;
 use super::request::{Call, cannot_be};
 use super::seed::{SeedAuditEntry, SeedAuditLog, SeedCursor, SeedUri};
 use super::state::hex;
 use crate::model::GroupId;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct AuditedRequest {
     pub(crate) method: &'static str,
     pub(crate) group: Option<GroupId>,
     /// The path after `/accounts/ID`.
     pub(crate) path: String,
     pub(crate) body: Value,
-}
-
-/// The facts about the client of a request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AuditedClient {
+    /// `None` if no client of the sandbox sent it.
     pub(crate) ray: Option<String>,
     pub(crate) user_agent: Option<String>,
 }
@@ -37,7 +33,6 @@ pub(crate) struct AuditRecord {
     pub(crate) time: Timestamp,
     pub(crate) by: EditActor,
     pub(crate) request: AuditedRequest,
-    pub(crate) client: AuditedClient,
     /// The entry of the seed that it comes from, which can alter it.
     pub(crate) given: Option<SeedAuditEntry>,
 }
@@ -95,8 +90,8 @@ impl AuditLog {
     }
 
     fn usual_entry(&self, record: &AuditRecord, number: usize, account: &str) -> Value {
-        let AuditRecord { time, by, request, client, given: _ } = record;
-        let AuditedRequest { method, group, path, body } = request;
+        let AuditRecord { time, by, request, given: _ } = record;
+        let AuditedRequest { method, group, path, body, ray, user_agent } = request;
         let kind = match *method {
             "POST" => "create",
             "PUT" => "update",
@@ -107,18 +102,11 @@ impl AuditLog {
             SeedUri::Path => "",
             SeedUri::Host => "https://api.cloudflare.com/client/v4",
         };
-        let mut resource = Map::from_iter([
-            ("id".into(), json!(group)),
-            ("product".into(), json!("iam")),
-            ("type".into(), json!("user_groups")),
-        ]);
-        match body {
-            Value::Null => {}
-            body if self.settings.request_as_text => drop(resource.insert("request".into(), body.to_string().into())),
-            body => drop(resource.insert("request".into(), body.clone())),
-        }
-        let ray = client.ray.clone().unwrap_or_else(|| hex("ray", &number.to_string()).chars().take(16).collect());
-        let user_agent = client.user_agent.as_deref().unwrap_or("Mozilla/5.0");
+        let sent = Some(body).filter(|body| !body.is_null());
+        let sent = sent.map(|body| if self.settings.request_as_text { body.to_string().into() } else { body.clone() });
+        let resource = json!({ "id": group, "product": "iam", "type": "user_groups" });
+        let ray = ray.clone().unwrap_or_else(|| hex("ray", &number.to_string()).chars().take(16).collect());
+        let user_agent = user_agent.as_deref().unwrap_or("Mozilla/5.0");
         json!({
             "id": hex("audit", &number.to_string()),
             "account": { "id": account },
@@ -131,7 +119,7 @@ impl AuditLog {
                 "uri": format!("{before}/accounts/{account}{path}"),
                 "user_agent": user_agent,
             },
-            "resource": resource,
+            "resource": with(resource, "request", sent),
         })
     }
 }
@@ -142,10 +130,10 @@ fn field<'a, 'b>(entry: &'a mut Value, pointer: &'b str) -> Option<(&'a mut Map<
     Some((entry.pointer_mut(parent)?.as_object_mut()?, name))
 }
 
-pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     if let Some(status) = call.state.audit.settings.refused {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-        return Err(Rejection::new(status, 10000, "Authentication error"));
+        return Err(Reply::error(status, 10000, "Authentication error"));
     }
     let since = time(call, "since")?;
     let before = time(call, "before")?;
@@ -172,13 +160,13 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
         (Some(next), SeedCursor::After) => json!({ "count": count, "cursors": { "after": next } }),
         (Some(next), SeedCursor::Cursor) => json!({ "count": count, "cursor": next }),
     };
-    Ok(Success::read_with(entries.into(), info))
+    Ok(Reply::read_with(entries.into(), info))
 }
 
 /// A required time in the query: a date or an instant.
-fn time(call: &mut Call<'_>, key: &str) -> Result<Timestamp, Rejection> {
+fn time(call: &mut Call<'_>, key: &str) -> Result<Timestamp, Reply> {
     let Some(text) = call.query.take(key) else {
-        return Err(Rejection::invalid(format!("the query parameter {key:?} is missing")));
+        return Err(Reply::invalid(format!("the query parameter {key:?} is missing")));
     };
     let of_date = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     // A date is the complete text. A date with a time and without an offset is invalid.
@@ -187,10 +175,10 @@ fn time(call: &mut Call<'_>, key: &str) -> Result<Timestamp, Rejection> {
     time.ok_or_else(|| cannot_be(key, &text))
 }
 
-fn place(text: &str) -> Result<AuditPlace, Rejection> {
+fn place(text: &str) -> Result<AuditPlace, Reply> {
     let place = || {
         let (time, number) = text.split_once('_')?;
         Some((Timestamp::from_nanosecond(time.parse().ok()?).ok()?, number.parse().ok()?))
     };
-    place().ok_or_else(|| Rejection::invalid(format!("the cursor {text:?} is not one of this log")))
+    place().ok_or_else(|| Reply::invalid(format!("the cursor {text:?} is not one of this log")))
 }

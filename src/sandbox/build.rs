@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use serde_saphyr::Location;
 use tokio::time::Instant;
 
-use super::audit::{AuditLog, AuditRecord, AuditedClient};
+use super::audit::{AuditLog, AuditRecord};
 use super::groups::{Catalog, Grantable, StoredPolicy};
-use super::seed::{Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy};
+use super::seed::{
+    Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
+};
 use super::state::{State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
 use crate::model::{Email, GroupId, MemberId};
 
@@ -213,13 +215,7 @@ fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedError>
     let request = state.request_for(edit).ok_or_else(|| {
         problem(None, format!("audit_log: {edit:?} is not about a group and a person of this account"))
     })?;
-    Ok(AuditRecord {
-        time: instant(time, None)?,
-        by: by.clone(),
-        request,
-        client: AuditedClient::default(),
-        given: Some(entry.clone()),
-    })
+    Ok(AuditRecord { time: instant(time, None)?, by: by.clone(), request, given: Some(entry.clone()) })
 }
 
 fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedError> {
@@ -227,7 +223,7 @@ fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Resul
     let sent = |id: String| serde_json::Map::from_iter([("id".into(), id.into())]);
     let mut policy = StoredPolicy {
         id: id.clone().unwrap_or_else(|| hex("policy", which)),
-        access: access.as_str().into(),
+        access: if *access == SeedPolicyAccess::Allow { "allow" } else { "deny" }.into(),
         permission_groups: Vec::new(),
         resource_groups: Vec::new(),
     };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::audit::{AuditedClient, AuditedRequest};
+use super::audit::AuditedRequest;
 use super::state::State;
 use crate::model::GroupId;
 
@@ -142,7 +142,7 @@ impl State {
             return false;
         }
         if let Some(request) = before.or_else(|| self.request_for(edit)) {
-            self.audit(actor.clone(), request, AuditedClient::default());
+            self.audit(actor.clone(), request);
         }
         true
     }
@@ -152,7 +152,7 @@ impl State {
     pub(crate) fn request_for(&self, edit: &Edit) -> Option<AuditedRequest> {
         let on = |group: GroupId, method, rest: &str, body: Value| {
             let path = format!("/iam/user_groups/{group}{rest}");
-            Some(AuditedRequest { method, group: Some(group), path, body })
+            Some(AuditedRequest { method, group: Some(group), path, body, ..AuditedRequest::default() })
         };
         match edit {
             Edit::Add { group, member } => {
@@ -168,6 +168,7 @@ impl State {
                 group: self.group_named(name),
                 path: "/iam/user_groups".into(),
                 body: json!({ "name": name }),
+                ..AuditedRequest::default()
             }),
             Edit::RenameGroup { group, to } => on(self.group_named(group)?, "PUT", "", json!({ "name": to })),
             Edit::DeleteGroup(name) => on(self.group_named(name)?, "DELETE", "", Value::Null),

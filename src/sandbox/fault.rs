@@ -232,13 +232,25 @@ impl Fault {
     }
 }
 
-/// What happens to one request: its faults, one by one. If several concern the same thing, the last one counts.
+/// What happens to one request, by all of its faults. If several concern the same thing, the last one counts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FaultPlan(Vec<Fault>);
+pub(crate) struct FaultPlan {
+    pub(crate) latency: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) lag: Duration,
+    pub(crate) clamp: Option<NonZeroU32>,
+    pub(crate) before: Vec<Edit>,
+    pub(crate) after: Vec<Edit>,
+    pub(crate) effect: Effect,
+    /// The fault that decides what the client receives; `None` for the true answer, possibly altered.
+    pub(crate) ending: Option<Fault>,
+    pub(crate) alterations: Vec<Fault>,
+}
 
 /// Whether and when the request is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Effect {
+    #[default]
     Now,
     /// After this time, whether or not the client still waits.
     Later(Duration),
@@ -250,79 +262,41 @@ pub(crate) enum Effect {
 
 impl FaultPlan {
     pub(crate) fn new(fault: Option<Fault>) -> Self {
-        fn add(faults: &mut Vec<Fault>, fault: Fault) {
-            match fault {
-                Fault::All(several) => several.into_iter().for_each(|fault| add(faults, fault)),
-                fault => faults.push(fault),
+        let mut plan = Self::default();
+        fault.into_iter().for_each(|fault| plan.add(fault));
+        plan
+    }
+
+    fn add(&mut self, fault: Fault) {
+        match fault {
+            Fault::All(several) => several.into_iter().for_each(|fault| self.add(fault)),
+            Fault::Latency(delay) => self.latency = self.latency.saturating_add(delay.0),
+            Fault::Stall(delay) => self.stall = self.stall.saturating_add(delay.0),
+            Fault::Lag(delay) => self.lag = self.lag.max(delay.0),
+            Fault::Clamp(most) => self.clamp = Some(self.clamp.map_or(most, |clamp| clamp.min(most))),
+            Fault::EditBefore(edit) => self.before.push(edit),
+            Fault::EditAfter(edit) => self.after.push(edit),
+            Fault::Claim(claim) => self.effect = Effect::Claimed(claim),
+            Fault::Late(Late { after, .. }) => {
+                self.effect = Effect::Later(after.0);
+                self.ending = Some(fault);
             }
-        }
-        let mut faults = Vec::new();
-        fault.into_iter().for_each(|fault| add(&mut faults, fault));
-        Self(faults)
-    }
-
-    fn select<'a, T: 'a>(
-        &'a self,
-        select: impl FnMut(&'a Fault) -> Option<T> + 'a,
-    ) -> impl DoubleEndedIterator<Item = T> {
-        self.0.iter().filter_map(select)
-    }
-
-    pub(crate) fn latency(&self) -> Duration {
-        let times = self.select(|fault| if let Fault::Latency(delay) = fault { Some(delay.0) } else { None });
-        times.fold(Duration::ZERO, Duration::saturating_add)
-    }
-
-    pub(crate) fn stall(&self) -> Duration {
-        let times = self.select(|fault| if let Fault::Stall(delay) = fault { Some(delay.0) } else { None });
-        times.fold(Duration::ZERO, Duration::saturating_add)
-    }
-
-    pub(crate) fn lag(&self) -> Duration {
-        self.select(|fault| if let Fault::Lag(delay) = fault { Some(delay.0) } else { None }).max().unwrap_or_default()
-    }
-
-    pub(crate) fn clamp(&self) -> Option<NonZeroU32> {
-        self.select(|fault| if let Fault::Clamp(most) = fault { Some(*most) } else { None }).min()
-    }
-
-    pub(crate) fn before(&self) -> impl Iterator<Item = &Edit> {
-        self.select(|fault| if let Fault::EditBefore(edit) = fault { Some(edit) } else { None })
-    }
-
-    pub(crate) fn after(&self) -> impl Iterator<Item = &Edit> {
-        self.select(|fault| if let Fault::EditAfter(edit) = fault { Some(edit) } else { None })
-    }
-
-    pub(crate) fn effect(&self) -> Effect {
-        let effects = self.select(|fault| match fault {
             Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful => {
-                Some(Effect::Never)
+                self.effect = Effect::Never;
+                self.ending = Some(fault);
             }
-            Fault::Late(late) => Some(Effect::Later(late.after.0)),
-            Fault::Claim(claim) => Some(Effect::Claimed(*claim)),
-            _ => None,
-        });
-        effects.last().unwrap_or(Effect::Now)
-    }
-
-    /// The fault that decides what the client receives; `None` for the true answer, possibly altered.
-    pub(crate) fn ending(&self) -> Option<&Fault> {
-        let ends = |fault: &&Fault| {
-            use Fault as F;
-            matches!(fault, F::Respond(_) | F::Cut(_) | F::Late(_) | F::Unsuccessful | F::UnsuccessfulAfter)
-        };
-        self.0.iter().rfind(ends)
+            Fault::Respond(_) | Fault::Cut(_) | Fault::UnsuccessfulAfter => self.ending = Some(fault),
+            Fault::OmitResultInfo
+            | Fault::OmitResult
+            | Fault::Contradict(_)
+            | Fault::ResultInfo(_)
+            | Fault::NumbersAsText => self.alterations.push(fault),
+        }
     }
 
     /// Whether the client receives a part of the true answer.
     pub(crate) fn needs_answer(&self) -> bool {
-        matches!(self.ending(), None | Some(Fault::Cut(Cut::Body) | Fault::Late(Late { status: None, hang: true, .. })))
-    }
-
-    /// All faults; those that do not alter an answer do not change it.
-    pub(crate) fn faults(&self) -> &[Fault] {
-        &self.0
+        matches!(self.ending, None | Some(Fault::Cut(Cut::Body) | Fault::Late(Late { status: None, hang: true, .. })))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::answer::Rejection;
+use super::answer::Reply;
 use super::routes::Endpoint;
 use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, TokenStatus};
 
@@ -21,30 +21,30 @@ pub(crate) fn check(
     headers: &HeaderMap,
     operation: Endpoint,
     revoked: bool,
-) -> Result<(), Rejection> {
+) -> Result<(), Reply> {
     let known = knows(seed, headers)?;
     if !known || revoked {
         return Err(if headers.contains_key(AUTHORIZATION) {
-            Rejection::unauthorized()
+            Reply::unauthorized()
         } else {
-            Rejection::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
+            Reply::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
         });
     }
     if seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {
-        return Err(Rejection::unauthorized());
+        return Err(Reply::unauthorized());
     }
     if *settles > 0 {
         *settles -= 1;
-        return Err(Rejection::forbidden(10000, "Authentication error"));
+        return Err(Reply::forbidden(10000, "Authentication error"));
     }
     if operation.writes() && seed.token_access == Access::Read {
-        return Err(Rejection::forbidden(10000, "Authentication error"));
+        return Err(Reply::forbidden(10000, "Authentication error"));
     }
     Ok(())
 }
 
-fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Rejection> {
-    let malformed = || Rejection::bad_request(6003, "Invalid request headers");
+fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Reply> {
+    let malformed = || Reply::bad_request(6003, "Invalid request headers");
     let text = |value: &HeaderValue| match value.to_str() {
         Ok(text) if !text.is_empty() && !text.contains(' ') => Ok(String::from(text)),
         _ => Err(malformed()),
@@ -64,38 +64,11 @@ fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Rejection> {
         }
         (None, None, None) => {
             let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
-            return Err(Rejection::bad_request(9106, message));
+            return Err(Reply::bad_request(9106, message));
         }
         _ => return Err(malformed()),
     };
     Ok(seed.token.as_ref().is_none_or(|token| token.expose_secret() == shown))
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    requests: u32,
-    window: u64,
-    remaining: u32,
-    reset: u64,
-    spelling: RateLimitHeaders,
-}
-
-impl Allowance {
-    pub(crate) fn headers(self) -> Vec<(&'static str, String)> {
-        use RateLimitHeaders as H;
-        let Self { requests, window, remaining, reset, spelling } = self;
-        let mut headers = Vec::new();
-        if matches!(spelling, H::Ratelimit | H::Both) {
-            headers.push(("ratelimit", format!("\"default\";r={remaining};t={reset}")));
-            headers.push(("ratelimit-policy", format!("\"default\";q={requests};w={window}")));
-        }
-        if matches!(spelling, H::XRatelimit | H::Both) {
-            headers.push(("x-ratelimit-limit", requests.to_string()));
-            headers.push(("x-ratelimit-remaining", remaining.to_string()));
-            headers.push(("x-ratelimit-reset", reset.to_string()));
-        }
-        headers
-    }
 }
 
 #[derive(Debug)]
@@ -114,10 +87,11 @@ impl RequestLimit {
         Self { limit, spelling, enforced, ends: None, spent: limit.spent }
     }
 
-    pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Rejection>, Allowance) {
+    /// Whether a request is admitted, and the headers of its answer.
+    pub(crate) fn count(&mut self, now: Instant) -> (Result<(), Reply>, Vec<(HeaderName, String)>) {
         let RateLimit { requests, window, .. } = self.limit;
         if !self.enforced {
-            return (Ok(()), self.quota(window.0));
+            return (Ok(()), self.headers(window.0));
         }
         let ends = match self.ends {
             Some(ends) if now < ends => ends,
@@ -132,21 +106,30 @@ impl RequestLimit {
         self.ends = Some(ends);
         let left = ends.saturating_duration_since(now);
         if self.spent >= requests {
-            return (Err(Rejection::rate_limited(whole_seconds(left))), self.quota(left));
+            let message = "Please wait and consider throttling your request speed";
+            let refusal = Reply::error(StatusCode::TOO_MANY_REQUESTS, 971, message);
+            return (Err(refusal.with_header(RETRY_AFTER, whole_seconds(left).to_string())), self.headers(left));
         }
         self.spent += 1;
-        (Ok(()), self.quota(left))
+        (Ok(()), self.headers(left))
     }
 
-    fn quota(&self, left: Duration) -> Allowance {
+    fn headers(&self, left: Duration) -> Vec<(HeaderName, String)> {
+        use RateLimitHeaders as H;
         let RateLimit { requests, window, .. } = self.limit;
-        Allowance {
-            requests,
-            window: whole_seconds(window.0),
-            remaining: requests.saturating_sub(self.spent),
-            reset: whole_seconds(left),
-            spelling: self.spelling,
+        let (remaining, reset) = (requests.saturating_sub(self.spent), whole_seconds(left));
+        let mut headers = Vec::new();
+        let mut add = |name, value| headers.push((HeaderName::from_static(name), value));
+        if matches!(self.spelling, H::Ratelimit | H::Both) {
+            add("ratelimit", format!("\"default\";r={remaining};t={reset}"));
+            add("ratelimit-policy", format!("\"default\";q={requests};w={}", whole_seconds(window.0)));
         }
+        if matches!(self.spelling, H::XRatelimit | H::Both) {
+            add("x-ratelimit-limit", requests.to_string());
+            add("x-ratelimit-remaining", remaining.to_string());
+            add("x-ratelimit-reset", reset.to_string());
+        }
+        headers
     }
 }
 

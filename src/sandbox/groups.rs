@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Rejection, Success};
+use super::answer::{Reply, with};
 use super::request::{Call, PageSizes};
 use super::state::{StoredGroup, hex};
 use crate::model::GroupId;
@@ -20,7 +20,7 @@ struct Body {
 
 /// A group without policies has no `policies` key.
 fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
-    let mut shown = if group.seed.nameless {
+    let shown = if group.seed.nameless {
         json!({ "id": id })
     } else {
         json!({
@@ -32,37 +32,33 @@ fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
     };
     let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     let policies: Vec<Value> = policies.collect();
-    if let Some(fields) = shown.as_object_mut() {
-        fields.extend(group.seed.status.iter().map(|status| ("status".into(), json!(status))));
-        fields.extend((!policies.is_empty()).then(|| ("policies".into(), policies.into())));
-    }
-    shown
+    with(with(shown, "status", group.seed.status.as_ref()), "policies", Some(policies).filter(|all| !all.is_empty()))
 }
 
-fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Rejection> {
-    call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Rejection::no_group)
+fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Reply> {
+    call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Reply::no_group)
 }
 
-fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Rejection> {
+fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
     let body: Body = call.incoming.json()?;
     match &body.name {
-        Some(name) if name.trim().is_empty() => return Err(Rejection::invalid("a user group's name cannot be empty")),
+        Some(name) if name.trim().is_empty() => return Err(Reply::invalid("a user group's name cannot be empty")),
         Some(name) if call.state.groups().any(|(id, group)| group.name == *name && Some(id) != of) => {
             let message = format!("The user group name {name:?} is already in use");
-            return Err(Rejection::bad_request(400, message));
+            return Err(Reply::bad_request(400, message));
         }
         _ => {}
     }
     let policies = body.policies.iter().flatten();
     policies.clone().try_for_each(PolicyBody::check)?;
     if of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
-        Err(Rejection::bad_request(400, "Cannot re-use policy IDs"))
+        Err(Reply::bad_request(400, "Cannot re-use policy IDs"))
     } else {
         Ok(body)
     }
 }
 
-pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let id: Option<GroupId> = call.query.take_id("id")?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
@@ -76,25 +72,22 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Success, Rejection> {
         .filter(|(_, group)| fuzzy.as_ref().is_none_or(|part| group.name.to_lowercase().contains(part)))
         .collect();
     groups.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
-    Ok(Success::page(&groups, paging, |(id, group)| shown(call, *id, group)))
+    Ok(Reply::page(&groups, paging, |(id, group)| shown(call, *id, group)))
 }
 
 /// The groups in SCIM's own form. The reference documents no maximum for `count`.
-pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let start = call.query.take_number("startIndex", 1, usize::MAX)?.unwrap_or(1);
     let count = call.query.take_number("count", 0, usize::MAX)?.unwrap_or(100);
     call.query.finish()?;
     let count = call.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(count, |cap| cap.min(count));
     let total = call.state.groups().count();
     let page = call.state.groups().skip(start - 1).take(count).map(|(id, group)| {
-        let mut shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
-        if let (Some(external), Some(fields)) = (&group.seed.external_id, shown.as_object_mut()) {
-            fields.insert("externalId".into(), json!(external));
-        }
-        shown
+        let shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
+        with(shown, "externalId", group.seed.external_id.as_ref())
     });
     let resources: Vec<Value> = page.collect();
-    Ok(Success::scim(json!({
+    Ok(Reply::scim(json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": total,
         "startIndex": start,
@@ -103,49 +96,49 @@ pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Success, Rejection> {
     })))
 }
 
-pub(crate) fn create(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn create(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let Body { name, policies } = checked(call, None)?;
-    let name = name.ok_or_else(|| Rejection::invalid("a user group needs a name"))?;
+    let name = name.ok_or_else(|| Reply::invalid("a user group needs a name"))?;
     let id = call.state.create_group(&name, policies.unwrap_or_default());
-    Ok(Success::written(shown_now(call, id)?, true))
+    Ok(Reply::written(shown_now(call, id)?, true))
 }
 
-pub(crate) fn get(call: &mut Call<'_>) -> Result<Success, Rejection> {
-    Ok(Success::read(shown_now(call, call.group()?)?))
+pub(crate) fn get(call: &mut Call<'_>) -> Result<Reply, Reply> {
+    Ok(Reply::read(shown_now(call, call.group()?)?))
 }
 
-pub(crate) fn update(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn update(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
-    let group = call.state.group(id).ok_or_else(Rejection::no_group)?;
+    let group = call.state.group(id).ok_or_else(Reply::no_group)?;
     let (scim, before) = (group.seed.scim, group.name.clone());
     let Body { name, policies } = checked(call, Some(id))?;
     if scim && name.as_ref().is_some_and(|name| *name != before) {
-        return Err(Rejection::scim());
+        return Err(Reply::managed_by_scim());
     }
     let effect = call.state.update_group(id, name.as_deref(), policies);
-    Ok(Success::written(shown_now(call, id)?, effect))
+    Ok(Reply::written(shown_now(call, id)?, effect))
 }
 
-pub(crate) fn delete(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn delete(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
-    if call.state.group(id).ok_or_else(Rejection::no_group)?.seed.scim {
-        return Err(Rejection::scim());
+    if call.state.group(id).ok_or_else(Reply::no_group)?.seed.scim {
+        return Err(Reply::managed_by_scim());
     }
     let effect = call.state.delete_group(id);
-    Ok(Success::written(json!({ "id": id }), effect))
+    Ok(Reply::written(json!({ "id": id }), effect))
 }
 
 /// The API's reference does not document these limits.
 const GRANTABLE_SIZES: PageSizes = PageSizes { least: 1, most: 1000, usual: 100 };
 
-pub(crate) fn permission_groups(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn permission_groups(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
     let all = call.state.catalog.permission_groups.clone();
     let labeled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
     list_grantable(call, labeled, Grantable::as_permission_group)
 }
 
-pub(crate) fn resource_groups(call: &mut Call<'_>) -> Result<Success, Rejection> {
+pub(crate) fn resource_groups(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let all = call.state.catalog.resource_groups.clone();
     let account = call.account();
     list_grantable(call, all, |group| group.as_resource_group(&account))
@@ -155,14 +148,14 @@ fn list_grantable(
     call: &mut Call<'_>,
     mut all: Vec<Grantable>,
     shown: impl Fn(&Grantable) -> Value,
-) -> Result<Success, Rejection> {
+) -> Result<Reply, Reply> {
     let (id, name) = (call.query.take("id"), call.query.take("name"));
     let paging = call.last_paging(&GRANTABLE_SIZES)?;
     all.retain(|group| {
         let is_it = id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id));
         is_it && name.as_ref().is_none_or(|name| group.name == *name)
     });
-    Ok(Success::page(&all, paging, shown))
+    Ok(Reply::page(&all, paging, shown))
 }
 
 /// The permission groups of every account, with their labels.
@@ -302,13 +295,13 @@ fn named(
 }
 
 impl PolicyBody {
-    pub(crate) fn check(&self) -> Result<(), Rejection> {
+    pub(crate) fn check(&self) -> Result<(), Reply> {
         let has_id = |sent: &Map<String, Value>| {
             let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
             !id.is_empty()
         };
         let valid = self.access == "allow" && self.permission_groups.iter().chain(&self.resource_groups).all(has_id);
-        if valid { Ok(()) } else { Err(Rejection::policy_invalid()) }
+        if valid { Ok(()) } else { Err(Reply::policy_invalid()) }
     }
 
     /// The policy as it is stored. A policy with unchanged content keeps its id.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use axum::body::Bytes;
 use axum::extract::RawPathParams;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, AsHeaderName, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-use super::answer::Rejection;
+use super::account::Request;
+use super::answer::Reply;
 use super::routes::{Endpoint, Handler, Methods, operation};
 use super::seed::Seed;
 use super::state::State;
@@ -22,13 +23,13 @@ use crate::model::{GroupId, MemberId};
 
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
 
+/// A request as it arrived.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
+    /// What is remembered of it.
+    pub(crate) request: Request,
     pub(crate) headers: HeaderMap,
-    pub(crate) operation: Result<(Endpoint, Handler), Rejection>,
+    pub(crate) operation: Result<(Endpoint, Handler), Reply>,
     /// The ids in the path as written: `account`, `group` and `member`.
     ids: BTreeMap<String, String>,
     /// `None` if the body was too large or incomplete.
@@ -39,50 +40,33 @@ impl Incoming {
     pub(crate) fn new(head: Parts, methods: Methods, params: Option<RawPathParams>, body: Option<Bytes>) -> Self {
         let (method, path) = (head.method.as_str(), head.uri.path());
         let ids = params.iter().flatten().map(|(name, id)| (name.into(), id.into()));
-        Self {
-            operation: operation(methods, method, path),
-            method: method.into(),
-            path: path.into(),
-            query: head.uri.query().map(String::from),
-            ids: ids.collect(),
-            headers: head.headers,
-            body,
+        let request = Request::new(method, path, head.uri.query());
+        let operation = operation(methods, method, path);
+        let mut incoming = Self { request, headers: head.headers, operation, ids: ids.collect(), body };
+        // A path without an operation has no ids.
+        if let Ok((endpoint, _)) = incoming.operation {
+            let (group, member) = (incoming.id("group"), incoming.id("member"));
+            let body_ids = match endpoint {
+                Endpoint::AddMembers | Endpoint::ReplaceMembers => incoming.member_list().unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            incoming.request = Request { operation: Some(endpoint), group, member, body_ids, ..incoming.request };
         }
+        incoming
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        self.operation.as_ref().ok().map(|(endpoint, _)| *endpoint)
-    }
-
-    /// An id in the path, if it is there and has the form of one. A path without an operation has no ids.
+    /// An id in the path, if it is there and has the form of one.
     pub(crate) fn id<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.endpoint()?;
         self.ids.get(name)?.parse().ok()
     }
 
-    pub(crate) fn group(&self) -> Option<GroupId> {
-        self.id("group")
-    }
-
-    pub(crate) fn member(&self) -> Option<MemberId> {
-        self.id("member")
-    }
-
-    pub(crate) fn check_ids(&self) -> Result<(), Rejection> {
-        let bad = |_: &str| Rejection::bad_id(&self.path);
+    pub(crate) fn check_ids(&self) -> Result<(), Reply> {
+        let bad = |_: &str| Reply::unroutable(StatusCode::BAD_REQUEST, &self.request.path);
         self.ids.values().try_for_each(|id| hexadecimal::<MemberId>(id, bad).map(drop))
-    }
-
-    /// The ids in the body, if it is a list of members.
-    pub(crate) fn body_ids(&self) -> Vec<MemberId> {
-        match self.endpoint() {
-            Some(Endpoint::AddMembers | Endpoint::ReplaceMembers) => self.member_list().unwrap_or_default(),
-            _ => Vec::new(),
-        }
     }
 
     /// Whether the client accepts JSON, also for errors of the edge.
@@ -95,7 +79,7 @@ impl Incoming {
     /// The requested page, if the request is for a list.
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as E;
-        let (E::ListGroups | E::ListMembers | E::ListPeople) = self.endpoint()? else { return None };
+        let (E::ListGroups | E::ListMembers | E::ListPeople) = self.request.operation? else { return None };
         match Query::of(self).ok()?.take("page") {
             Some(page) => page.parse().ok(),
             None => Some(1),
@@ -103,41 +87,40 @@ impl Incoming {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { method, path, query, body, .. } = self;
+        let Request { method, path, query, .. } = &self.request;
         let query = query.as_deref().unwrap_or_default();
-        let body = body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let body = self.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         format!("{method} {path}?{query} {body}")
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Reply> {
         let Some(body) = &self.body else {
-            return Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
+            return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
         };
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let essence = self.header(CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             let message = "Invalid request headers: Content-Type must be application/json";
-            return Err(Rejection::bad_request(6003, message));
+            return Err(Reply::bad_request(6003, message));
         }
         serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Rejection::invalid(format!("invalid request body: {error}")),
-            _ => Rejection::bad_request(6007, "Malformed JSON in request body"),
+            serde_json::error::Category::Data => Reply::invalid(format!("invalid request body: {error}")),
+            _ => Reply::bad_request(6007, "Malformed JSON in request body"),
         })
     }
 
     /// The body as a plain list of members, in order.
-    pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Rejection> {
+    pub(crate) fn member_list(&self) -> Result<Vec<MemberId>, Reply> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Listed {
             id: String,
         }
-        let bad = |id: &str| Rejection::invalid_member(format!("invalid member: {id:?} is not an identifier"));
+        let bad = |id: &str| Reply::invalid_member(format!("{id:?} is not an identifier"));
         self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, bad)).collect()
     }
 }
 
-fn hexadecimal<T: FromStr>(text: &str, refusal: impl FnOnce(&str) -> Rejection) -> Result<T, Rejection> {
+fn hexadecimal<T: FromStr>(text: &str, refusal: impl FnOnce(&str) -> Reply) -> Result<T, Reply> {
     let hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit());
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
@@ -158,16 +141,16 @@ impl Call<'_> {
         self.incoming.ids.get("account").map(|id| id.to_ascii_lowercase()).unwrap_or_default()
     }
 
-    pub(crate) fn group(&self) -> Result<GroupId, Rejection> {
-        self.incoming.group().ok_or_else(Rejection::no_group)
+    pub(crate) fn group(&self) -> Result<GroupId, Reply> {
+        self.incoming.request.group.ok_or_else(Reply::no_group)
     }
 
-    pub(crate) fn member(&self) -> Result<MemberId, Rejection> {
-        self.incoming.member().ok_or_else(Rejection::not_in_group)
+    pub(crate) fn member(&self) -> Result<MemberId, Reply> {
+        self.incoming.request.member.ok_or_else(Reply::not_in_group)
     }
 
     /// The parameters that every list accepts; the operation must have read its other parameters before.
-    pub(crate) fn last_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Rejection> {
+    pub(crate) fn last_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Reply> {
         let page = self.query.take_number("page", 1, usize::MAX)?.unwrap_or(1);
         let asked = self.query.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual);
         let descending = self.query.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
@@ -183,12 +166,12 @@ impl Call<'_> {
 pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Rejection> {
-        let text = incoming.query.as_deref().unwrap_or_default();
+    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Reply> {
+        let text = incoming.request.query.as_deref().unwrap_or_default();
         let mut parameters = BTreeMap::new();
         for (key, value) in form_urlencoded::parse(text.as_bytes()).into_owned() {
             if parameters.insert(key.clone(), value).is_some() {
-                return Err(Rejection::invalid(format!("the query parameter {key:?} is given twice")));
+                return Err(Reply::invalid(format!("the query parameter {key:?} is given twice")));
             }
         }
         Ok(Self(parameters))
@@ -198,7 +181,7 @@ impl Query {
         self.0.remove(key)
     }
 
-    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Rejection> {
+    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Reply> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, meaning)) => Ok(Some(*meaning)),
@@ -206,11 +189,11 @@ impl Query {
         }
     }
 
-    pub(crate) fn take_id<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, Rejection> {
+    pub(crate) fn take_id<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, Reply> {
         self.take(key).map(|value| hexadecimal(&value, |id| cannot_be(key, id))).transpose()
     }
 
-    pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Rejection> {
+    pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Reply> {
         let Some(value) = self.take(key) else { return Ok(None) };
         // The reference says "number", and some clients write `1.0`.
         let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
@@ -221,16 +204,16 @@ impl Query {
     }
 
     /// Refuses parameters that the operation did not read.
-    pub(crate) fn finish(&self) -> Result<(), Rejection> {
+    pub(crate) fn finish(&self) -> Result<(), Reply> {
         match self.0.keys().next() {
-            Some(key) => Err(Rejection::invalid(format!("the query parameter {key:?} is not known"))),
+            Some(key) => Err(Reply::invalid(format!("the query parameter {key:?} is not known"))),
             None => Ok(()),
         }
     }
 }
 
-pub(crate) fn cannot_be(key: &str, value: &str) -> Rejection {
-    Rejection::invalid(format!("the query parameter {key:?} cannot be {value:?}"))
+pub(crate) fn cannot_be(key: &str, value: &str) -> Reply {
+    Reply::invalid(format!("the query parameter {key:?} cannot be {value:?}"))
 }
 
 pub(crate) struct PageSizes {

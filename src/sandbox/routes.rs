@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use axum::Router;
 use axum::extract::{RawPathParams, Request};
+use axum::http::StatusCode;
+use axum::http::header::ALLOW;
 use axum::routing::any;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::answer::{Rejection, Success};
+use super::answer::Reply;
 use super::fault::FalseClaim;
 use super::request::{Call, Incoming, Query};
 use super::seed::Seed;
@@ -60,7 +62,7 @@ impl Endpoint {
     }
 }
 
-pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Success, Rejection>;
+pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Reply, Reply>;
 
 /// The operations of a path: the method, what it is called, and what does it.
 pub(crate) type Methods = &'static [(&'static str, Endpoint, Handler)];
@@ -125,15 +127,19 @@ pub(crate) fn router(account: &Account) -> Router {
     })
 }
 
-pub(crate) fn operation(methods: Methods, method: &str, path: &str) -> Result<(Endpoint, Handler), Rejection> {
+pub(crate) fn operation(methods: Methods, method: &str, path: &str) -> Result<(Endpoint, Handler), Reply> {
     match methods.iter().find(|(taken, ..)| *taken == method) {
         Some((_, operation, handler)) => Ok((*operation, *handler)),
         // An empty segment is in the place of an id.
-        None if methods.is_empty() && path.contains("//") | path.ends_with('/') => Err(Rejection::bad_id(path)),
-        None if methods.is_empty() => Err(Rejection::no_route(path)),
+        None if methods.is_empty() && path.contains("//") | path.ends_with('/') => {
+            Err(Reply::unroutable(StatusCode::BAD_REQUEST, path))
+        }
+        None if methods.is_empty() => Err(Reply::unroutable(StatusCode::NOT_FOUND, path)),
         None => {
             let allowed: Vec<&str> = methods.iter().map(|(taken, ..)| *taken).collect();
-            Err(Rejection::wrong_method(method, &allowed.join(", ")))
+            let message = format!("Method {method} not available for that URI.");
+            let refusal = Reply::error(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
+            Err(refusal.with_header(ALLOW, allowed.join(", ")))
         }
     }
 }
@@ -144,13 +150,13 @@ pub(crate) fn carry_out(
     incoming: &Incoming,
     page_size_cap: Option<NonZeroU32>,
     as_of: Option<Instant>,
-) -> Result<Success, Rejection> {
+) -> Result<Reply, Reply> {
     let (operation, handler) = incoming.operation.clone()?;
     incoming.check_ids()?;
     if let (Some(mine), Some(asked)) = (seed.account_id, incoming.id::<AccountId>("account"))
         && mine != asked
     {
-        return Err(Rejection::forbidden(9109, "Unauthorized to access requested resource"));
+        return Err(Reply::forbidden(9109, "Unauthorized to access requested resource"));
     }
     let query = Query::of(incoming)?;
     let mut call = Call { state, seed, incoming, query, page_size_cap, as_of };
@@ -161,24 +167,19 @@ pub(crate) fn carry_out(
 }
 
 /// The answer that claims an effect without carrying out the request. An invalid request is still refused.
-pub(crate) fn claimed(
-    state: &State,
-    seed: &Seed,
-    incoming: &Incoming,
-    claim: FalseClaim,
-) -> Result<Success, Rejection> {
+pub(crate) fn claimed(state: &State, seed: &Seed, incoming: &Incoming, claim: FalseClaim) -> Result<Reply, Reply> {
     let mut imagined = state.clone();
     let done = carry_out(&mut imagined, seed, incoming, None, None)?;
-    let members = |mut of: State| match incoming.group() {
+    let members = |mut of: State| match incoming.request.group {
         Some(group) => members::all_shown(&mut of, seed, group),
         None => json!([]),
     };
     let result = match claim {
-        FalseClaim::Done => done.result,
+        FalseClaim::Done => done.result().cloned().unwrap_or_default(),
         FalseClaim::DoneList => members(imagined),
         FalseClaim::Unchanged => members(state.clone()),
         FalseClaim::Empty => json!([]),
         FalseClaim::Null => Value::Null,
     };
-    Ok(Success::written(result, false))
+    Ok(Reply::written(result, false))
 }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::account::Request;
 use super::edit::Edit;
 use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 use super::request::Incoming;
@@ -88,18 +89,20 @@ impl FaultRules {
 
 fn matches(on: &Match, incoming: &Incoming, state: &State) -> bool {
     let Match { operation, method, group, member, page, nth: _ } = on;
-    let name = || incoming.group().and_then(|id| state.group(id)).map(|group| group.name.as_str());
-    operation.is_none_or(|operation| incoming.endpoint() == Some(operation))
-        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&incoming.method))
+    let request = &incoming.request;
+    let name = || request.group.and_then(|id| state.group(id)).map(|group| group.name.as_str());
+    operation.is_none_or(|operation| request.operation == Some(operation))
+        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&request.method))
         && group.as_ref().is_none_or(|group| name() == Some(group))
-        && member.as_ref().is_none_or(|member| concerns(incoming, state, &member.to_lowercase()))
+        && member.as_ref().is_none_or(|member| concerns(request, state, &member.to_lowercase()))
         && page.is_none_or(|page| incoming.page() == Some(page))
 }
 
 /// Whether a request is about a person, given by address or id in lower case.
-fn concerns(incoming: &Incoming, state: &State, person: &str) -> bool {
+fn concerns(request: &Request, state: &State, person: &str) -> bool {
     let has_address = |id| state.person(id).is_some_and(|stored| stored.email.folded() == person);
-    incoming.body_ids().into_iter().chain(incoming.member()).any(|id| id.as_str() == person || has_address(id))
+    let mut ids = request.body_ids.iter().chain(&request.member);
+    ids.any(|id| id.as_str() == person || has_address(*id))
 }
 
 /// A probability, written as a percentage like `5%` or `0.5%`.

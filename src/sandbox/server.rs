@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{RawPathParams, Request as HttpRequest};
+use axum::http::HeaderName;
+use axum::http::header::USER_AGENT;
 use axum::response::Response;
 use tokio::time::{Instant, sleep};
 
 use super::account::{Account, Request, RequestLog};
-use super::answer::{Rejection, Reply, Success, ray};
-use super::audit::{AuditedClient, AuditedRequest};
+use super::answer::{Reply, ray};
+use super::audit::AuditedRequest;
 use super::build::{self, SeedError};
 use super::edit::EditActor;
 use super::fault::{Effect, Fault, FaultPlan};
-use super::gate::{self, Allowance, RequestLimit};
+use super::gate::{self, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
 use super::routes::{self, Methods};
@@ -37,14 +39,6 @@ pub(crate) struct Server {
     started: Instant,
 }
 
-/// The decisions about a request at its arrival.
-struct Arrival {
-    number: u64,
-    allowance: Allowance,
-    latency: Duration,
-    plan: Result<FaultPlan, Rejection>,
-}
-
 pub(crate) async fn exchange(
     account: Account,
     methods: Methods,
@@ -55,20 +49,20 @@ pub(crate) async fn exchange(
     let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
     let incoming = Incoming::new(head, methods, params, body);
 
-    let Arrival { number, allowance, latency, plan } = account.lock().arrival(&incoming);
-    wait(latency).await;
+    let (number, allowance, plan) = account.lock().arrival(&incoming);
+    let Seed { latency, clock_ahead, .. } = account.lock().seed;
+    wait(latency.0).await;
     let reply = match plan {
-        Err(rejection) => account.lock().deliver(number, Reply::refusal(&rejection)),
-        Ok(plan) => serve(account.clone(), number, incoming, plan).await,
+        Err(refusal) => account.lock().deliver(number, refusal),
+        Ok(plan) => serve(account, number, incoming, plan).await,
     };
-    let ahead = account.lock().seed.clock_ahead.0;
-    reply.into_response(number, allowance, ahead)
+    reply.into_response(number, allowance, clock_ahead.0)
 }
 
 async fn serve(account: Account, number: u64, incoming: Incoming, plan: FaultPlan) -> Reply {
-    wait(plan.latency()).await;
-    let stall = plan.stall();
-    let reply = match plan.effect() {
+    wait(plan.latency).await;
+    let stall = plan.stall;
+    let reply = match plan.effect {
         Effect::Later(delay) => {
             let at_once = account.lock().put_off(number, &incoming, &plan);
             // The request is carried out even if the client no longer waits.
@@ -116,28 +110,13 @@ impl Server {
         })
     }
 
-    fn arrival(&mut self, incoming: &Incoming) -> Arrival {
-        let arrived = Instant::now();
-        let (admitted, allowance) = self.limit.count(arrived);
+    /// The number of a request, the headers about the rate limit, and what happens to the request if it is admitted.
+    fn arrival(&mut self, incoming: &Incoming) -> (u64, Vec<(HeaderName, String)>, Result<FaultPlan, Reply>) {
+        let (admitted, allowance) = self.limit.count(incoming.request.arrived);
         let fault = if admitted.is_ok() { self.fault(incoming) } else { None };
-        let number = self.log.arrived(Request {
-            number: 0,
-            method: incoming.method.clone(),
-            path: incoming.path.clone(),
-            query: incoming.query.clone(),
-            operation: incoming.endpoint(),
-            group: incoming.group(),
-            member: incoming.member(),
-            body_ids: incoming.body_ids(),
-            fault: fault.clone(),
-            status_sent: None,
-            effect: false,
-            arrived,
-            answered: None,
-            shown: None,
-        });
+        let number = self.log.arrived(Request { fault: fault.clone(), ..incoming.request.clone() });
         self.state.history.arrived(number);
-        Arrival { number, allowance, latency: self.seed.latency.0, plan: admitted.map(|()| FaultPlan::new(fault)) }
+        (number, allowance, admitted.map(|()| FaultPlan::new(fault)))
     }
 
     /// The fault of a request: by rule, or else by chance.
@@ -145,8 +124,8 @@ impl Server {
         // Chance counts every request, so that rules do not shift the faults by chance.
         let by_rule = self.rules.choose(incoming, &self.state);
         let sampler = self.sampler.as_mut();
-        let by_chance =
-            sampler.and_then(|sampler| sampler.choose(&incoming.text(), incoming.endpoint(), incoming.group()));
+        let Request { operation, group, .. } = incoming.request;
+        let by_chance = sampler.and_then(|sampler| sampler.choose(&incoming.text(), operation, group));
         by_rule.or(by_chance)
     }
 
@@ -154,22 +133,22 @@ impl Server {
     fn put_off(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Option<Reply> {
         self.unlanded += 1;
         let at_once = !plan.needs_answer();
-        at_once.then(|| self.deliver(number, Reply::ended(plan.ending(), incoming.accepts_json(), None)))
+        at_once.then(|| self.deliver(number, Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), None)))
     }
 
     /// Carries out a scheduled request. Its answer counts if there was no immediate answer.
     fn land(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
         self.unlanded = self.unlanded.saturating_sub(1);
         let answer = self.carry_out(number, incoming, plan);
-        let reply = Reply::ended(plan.ending(), incoming.accepts_json(), Some(answer));
+        let reply = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), Some(answer));
         if plan.needs_answer() { self.deliver(number, reply) } else { reply }
     }
 
     fn answer(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        let answer = (plan.effect() != Effect::Never).then(|| self.carry_out(number, incoming, plan));
-        let reply = Reply::ended(plan.ending(), incoming.accepts_json(), answer);
-        let Incoming { method, path, .. } = incoming;
-        tracing::debug!(number, method, path, status = reply.status(), ?plan, "the sandbox answers");
+        let answer = (plan.effect != Effect::Never).then(|| self.carry_out(number, incoming, plan));
+        let reply = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), answer);
+        let Request { method, path, .. } = &incoming.request;
+        tracing::debug!(number, method, path, status = reply.status(), effect = ?plan.effect, ending = ?plan.ending, "the sandbox answers");
         self.deliver(number, reply)
     }
 
@@ -180,32 +159,32 @@ impl Server {
 
     /// The true answer, altered according to the plan, with the edits of other actors around it.
     fn carry_out(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        for edit in plan.before() {
+        for edit in &plan.before {
             self.state.edit(edit);
         }
         let result = self.route(number, incoming, plan);
-        self.log.carried_out(number, result.as_ref().is_ok_and(|success| success.effect));
-        let mut reply = Reply::new(result);
+        let (Ok(mut reply) | Err(mut reply)) = result;
+        self.log.carried_out(number, reply.effect);
         if self.seed.result_info == Some(false) {
             reply.alter(&Fault::OmitResultInfo);
         }
-        plan.faults().iter().for_each(|fault| reply.alter(fault));
-        for edit in plan.after() {
+        plan.alterations.iter().for_each(|fault| reply.alter(fault));
+        for edit in &plan.after {
             self.state.edit(edit);
         }
         reply
     }
 
-    fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Success, Rejection> {
+    fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Reply, Reply> {
         let (operation, _) = incoming.operation.clone()?;
         let revoked = self.state.token_revoked;
         gate::check(&self.seed, &mut self.settles, &incoming.headers, operation, revoked)?;
-        if let (Effect::Claimed(claim), true) = (plan.effect(), operation.writes()) {
+        if let (Effect::Claimed(claim), true) = (plan.effect, operation.writes()) {
             return routes::claimed(&self.state, &self.seed, incoming, claim);
         }
-        let lag = self.lag.max(plan.lag());
+        let lag = self.lag.max(plan.lag);
         let as_of = (!lag.is_zero()).then(|| Instant::now().checked_sub(lag).unwrap_or(self.started));
-        let cap = [self.seed.page_size_cap, plan.clamp()].into_iter().flatten().min();
+        let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
         self.state.history.attribute(Some(number));
         let result = routes::carry_out(&mut self.state, &self.seed, incoming, cap, as_of);
         self.state.history.attribute(None);
@@ -216,22 +195,24 @@ impl Server {
     }
 
     fn audit(&mut self, number: u64, incoming: &Incoming) {
-        let method = match incoming.method.as_str() {
+        let Request { method, path, group, .. } = &incoming.request;
+        let method = match method.as_str() {
             "POST" => "POST",
             "PUT" => "PUT",
             _ => "DELETE",
         };
         // After /client/v4/accounts/ID.
-        let path = incoming.path.splitn(5, '/').nth(4).map(|rest| rest.split_once('/').map_or("", |(_, rest)| rest));
+        let path = path.splitn(6, '/').nth(5).unwrap_or_default();
         let request = AuditedRequest {
             method,
-            group: incoming.group(),
-            path: format!("/{}", path.unwrap_or_default()),
+            group: *group,
+            path: format!("/{path}"),
             body: incoming.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default(),
+            ray: Some(ray(number)),
+            user_agent: incoming.header(USER_AGENT).map(String::from),
         };
-        let client = AuditedClient { ray: Some(ray(number)), user_agent: incoming.header("user-agent") };
         let by = self.actor(incoming.header("x-auth-key").is_some());
-        self.state.audit(by, request, client);
+        self.state.audit(by, request);
     }
 
     /// The client as the audit log shows it.

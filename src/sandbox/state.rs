@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::account::History;
-use super::audit::{AuditLog, AuditRecord, AuditedClient, AuditedRequest};
+use super::audit::{AuditLog, AuditRecord, AuditedRequest};
 use super::edit::EditActor;
 use super::groups::{Catalog, PolicyBody, StoredPolicy};
 use super::seed::{Delay, Invitation, MemberOrder, SeedGroup, SeedPerson};
@@ -185,7 +185,7 @@ impl State {
             match order {
                 Order::Id => {}
                 Order::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
-                Order::Status => sorted.sort_by_key(|(_, person)| person.seed.status.as_str()),
+                Order::Status => sorted.sort_by_key(|(_, person)| person.seed.status),
             }
             sorted.into_iter().map(|(id, _)| *id).collect()
         };
@@ -229,16 +229,9 @@ impl State {
 
     /// Removes a member; returns whether the person was a member.
     pub(crate) fn remove_member(&mut self, id: GroupId, member: MemberId) -> bool {
-        if !self.groups.get(&id).is_some_and(|group| group.has(member)) {
-            return false;
-        }
-        let now = self.tick();
-        let Some(group) = self.groups.get_mut(&id) else { return false };
-        let since = group.members.remove(&member).unwrap_or(now);
-        group.modified_on = now;
-        group.sorted = None;
-        self.history.left(id, member, since);
-        true
+        let Some(group) = self.groups.get(&id) else { return false };
+        let wanted = group.member_ids().filter(|id| *id != member).collect();
+        self.set_members(id, &wanted)
     }
 
     pub(crate) fn insert_group(&mut self, id: GroupId, group: StoredGroup) {
@@ -346,9 +339,9 @@ impl State {
         true
     }
 
-    pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest, client: AuditedClient) {
+    pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest) {
         let time = self.clock.unwrap_or_else(now);
-        self.audit.record(AuditRecord { time, by, request, client, given: None });
+        self.audit.record(AuditRecord { time, by, request, given: None });
     }
 }
 
