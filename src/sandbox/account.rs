@@ -145,23 +145,24 @@ impl History {
         self.request = request;
     }
 
-    fn note(&mut self, group: GroupId, member: MemberId, joined: bool, since: Timestamp) {
-        let (request, after, at) = (self.request, self.arrived, Instant::now());
-        self.changes.push(MembershipChange { group, member, joined, since, request, after, at });
-    }
-
-    pub(crate) fn replaced(
+    pub(crate) fn record(
         &mut self,
         group: GroupId,
         before: &BTreeMap<MemberId, Timestamp>,
-        after: &BTreeMap<MemberId, Timestamp>,
+        now: &BTreeMap<MemberId, Timestamp>,
     ) {
-        let only = |these: &BTreeMap<MemberId, Timestamp>, those: &BTreeMap<MemberId, Timestamp>| {
-            let only = these.iter().filter(|(id, _)| !those.contains_key(id));
-            only.map(|(id, since)| (*id, *since)).collect::<Vec<_>>()
-        };
-        only(before, after).into_iter().for_each(|(id, since)| self.note(group, id, false, since));
-        only(after, before).into_iter().for_each(|(id, since)| self.note(group, id, true, since));
+        let left = before.iter().filter(|(id, _)| !now.contains_key(id)).map(|(id, since)| (*id, *since, false));
+        let joined = now.iter().filter(|(id, _)| !before.contains_key(id)).map(|(id, since)| (*id, *since, true));
+        let (request, after, at) = (self.request, self.arrived, Instant::now());
+        self.changes.extend(left.chain(joined).map(|(member, since, joined)| MembershipChange {
+            group,
+            member,
+            joined,
+            since,
+            request,
+            after,
+            at,
+        }));
     }
 
     pub(crate) fn changes(&self) -> &[MembershipChange] {

@@ -52,14 +52,11 @@ impl AuditLog {
         Self { settings, records: BTreeMap::new() }
     }
 
+    /// Records a change. One of the seed, before the sandbox started, is shown from the beginning.
     pub(crate) fn record(&mut self, record: AuditRecord) {
-        let seen_from = self.settings.delay.after(Instant::now());
+        let now = Instant::now();
+        let seen_from = if record.given.is_some() { now } else { self.settings.delay.after(now) };
         self.records.insert((record.time, self.records.len()), (seen_from, record));
-    }
-
-    /// An entry for a change before the sandbox started, which is shown from the beginning.
-    pub(crate) fn record_past(&mut self, record: AuditRecord) {
-        self.records.insert((record.time, self.records.len()), (Instant::now(), record));
     }
 
     /// The entries between two times that are shown by now, oldest first.
@@ -138,7 +135,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let since = time(call, "since")?;
     let before = time(call, "before")?;
     let oldest_first = call.query.take_word("direction", &[("asc", true), ("desc", false)])?.unwrap_or(false);
-    let limit = call.query.take_number("limit", 1, 1000)?.unwrap_or(100);
+    let limit = call.query.take_number("limit", 1..=1000)?.unwrap_or(100);
     let cursor = call.query.take("cursor").map(|text| place(&text)).transpose()?;
     call.query.finish()?;
 

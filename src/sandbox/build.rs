@@ -6,11 +6,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde_saphyr::Location;
+use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 use tokio::time::Instant;
 
 use super::audit::{AuditLog, AuditRecord};
-use super::groups::{Catalog, Grantable, StoredPolicy};
+use super::groups::{Catalog, Grantable, PolicyBody};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
 };
@@ -67,14 +67,7 @@ pub(crate) fn problem(place: Option<Location>, message: impl Into<String>) -> Se
 
 impl SeedError {
     fn from_yaml(error: &serde_saphyr::Error) -> Self {
-        let place = error.location();
-        let whole = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The library may repeat the position at the end of its message.
-        let said = place.and_then(|place| {
-            let suffix = format!(" at line {}, column {}", place.line(), place.column());
-            whole.strip_suffix(&suffix).map(String::from)
-        });
-        problem(place, said.unwrap_or(whole))
+        problem(error.location(), UserMessageFormatter.format_message(error.without_snippet()))
     }
 
     /// Adds the file, the place and the source line to the message.
@@ -117,7 +110,7 @@ pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
     }
     for entry in &seed.audit_log.entries {
         let record = past(&state, entry)?;
-        state.audit.record_past(record);
+        state.audit.record(record);
     }
     if let Some(owner) = &seed.token_owner {
         let unknown = || problem(None, format!("token_owner: {owner:?} is neither an email address nor a person's id"));
@@ -218,11 +211,11 @@ fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedError>
     Ok(AuditRecord { time: instant(time, None)?, by: by.clone(), request, given: Some(entry.clone()) })
 }
 
-fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<StoredPolicy, SeedError> {
+fn stored_policy(catalog: &mut Catalog, which: &str, seed: &SeedPolicy) -> Result<PolicyBody, SeedError> {
     let SeedPolicy { id, access, permission_groups, resource_groups } = seed;
     let sent = |id: String| serde_json::Map::from_iter([("id".into(), id.into())]);
-    let mut policy = StoredPolicy {
-        id: id.clone().unwrap_or_else(|| hex("policy", which)),
+    let mut policy = PolicyBody {
+        id: id.clone().or_else(|| Some(hex("policy", which))),
         access: if *access == SeedPolicyAccess::Allow { "allow" } else { "deny" }.into(),
         permission_groups: Vec::new(),
         resource_groups: Vec::new(),

@@ -4,11 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, with};
-use super::request::{Call, PageSizes};
+use super::request::Call;
 use super::state::{StoredGroup, hex};
 use crate::model::GroupId;
-
-const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
 /// The body of requests that create or update a group.
 #[derive(Deserialize)]
@@ -62,7 +60,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let id: Option<GroupId> = call.query.take_id("id")?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
-    let paging = call.last_paging(&PAGE_SIZES)?;
+    let paging = call.last_paging(1..=500, 100)?;
 
     let mut groups: Vec<(GroupId, &StoredGroup)> = call
         .state
@@ -77,10 +75,10 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
 
 /// The groups in SCIM's own form. The reference documents no maximum for `count`.
 pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Reply, Reply> {
-    let start = call.query.take_number("startIndex", 1, usize::MAX)?.unwrap_or(1);
-    let count = call.query.take_number("count", 0, usize::MAX)?.unwrap_or(100);
+    let start = call.query.take_number("startIndex", 1..=usize::MAX)?.unwrap_or(1);
+    let count = call.query.take_number("count", 0..=usize::MAX)?.unwrap_or(100);
     call.query.finish()?;
-    let count = call.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(count, |cap| cap.min(count));
+    let count = call.capped(count);
     let total = call.state.groups().count();
     let page = call.state.groups().skip(start - 1).take(count).map(|(id, group)| {
         let shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
@@ -128,9 +126,6 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<Reply, Reply> {
     Ok(Reply::written(json!({ "id": id }), effect))
 }
 
-/// The API's reference does not document these limits.
-const GRANTABLE_SIZES: PageSizes = PageSizes { least: 1, most: 1000, usual: 100 };
-
 pub(crate) fn permission_groups(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
     let all = call.state.catalog.permission_groups.clone();
@@ -150,7 +145,8 @@ fn list_grantable(
     shown: impl Fn(&Grantable) -> Value,
 ) -> Result<Reply, Reply> {
     let (id, name) = (call.query.take("id"), call.query.take("name"));
-    let paging = call.last_paging(&GRANTABLE_SIZES)?;
+    // The API's reference does not document these limits.
+    let paging = call.last_paging(1..=1000, 100)?;
     all.retain(|group| {
         let is_it = id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id));
         is_it && name.as_ref().is_none_or(|name| group.name == *name)
@@ -187,23 +183,15 @@ pub(crate) struct Catalog {
     pub(crate) resource_groups: Vec<Grantable>,
 }
 
-/// A policy of a group as it was sent. Fields besides the ids are kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StoredPolicy {
-    pub(crate) id: String,
-    pub(crate) access: String,
-    pub(crate) permission_groups: Vec<Map<String, Value>>,
-    pub(crate) resource_groups: Vec<Map<String, Value>>,
-}
-
-#[derive(Debug, Deserialize)]
+/// A policy as it was sent. A policy of the account also has an id. Fields besides the ids are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolicyBody {
     #[serde(default)]
     pub(crate) id: Option<String>,
-    access: String,
-    permission_groups: Vec<Map<String, Value>>,
-    resource_groups: Vec<Map<String, Value>>,
+    pub(crate) access: String,
+    pub(crate) permission_groups: Vec<Map<String, Value>>,
+    pub(crate) resource_groups: Vec<Map<String, Value>>,
 }
 
 impl Grantable {
@@ -254,7 +242,7 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn shown(&self, policy: &StoredPolicy, account: &str) -> Value {
+    pub(crate) fn shown(&self, policy: &PolicyBody, account: &str) -> Value {
         let permission_groups = policy.permission_groups.iter().map(|sent| {
             named(sent, &self.permission_groups, |shown, known| {
                 if known.eol_at.is_some() {
@@ -305,11 +293,9 @@ impl PolicyBody {
     }
 
     /// The policy as it is stored. A policy with unchanged content keeps its id.
-    pub(crate) fn into_stored(self, before: &[StoredPolicy], new_id: impl FnOnce() -> String) -> StoredPolicy {
-        let Self { id: _, access, permission_groups, resource_groups } = self;
-        let mut policy = StoredPolicy { id: String::new(), access, permission_groups, resource_groups };
-        let same = before.iter().find(|old| StoredPolicy { id: String::new(), ..(*old).clone() } == policy);
-        policy.id = same.map_or_else(new_id, |old| old.id.clone());
-        policy
+    pub(crate) fn into_stored(self, before: &[Self], new_id: impl FnOnce() -> String) -> Self {
+        let is_same = |old: &&Self| Self { id: self.id.clone(), ..(*old).clone() } == self;
+        let id = before.iter().find(is_same).and_then(|old| old.id.clone());
+        Self { id: id.or_else(|| Some(new_id())), ..self }
     }
 }

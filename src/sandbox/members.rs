@@ -6,18 +6,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::answer::{Reply, with};
-use super::request::{Call, PageSizes};
+use super::request::Call;
 use super::seed::{Invitation, Seed};
 use super::state::{Order, State, StoredGroup, StoredPerson, hex};
 use crate::model::{AccountId, GroupId, MemberId};
-
-const PAGE_SIZES: PageSizes = PageSizes { least: 1, most: 500, usual: 100 };
 
 fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Value {
     let email = person.and_then(|person| person.group_email.as_ref());
     let status = person.map(|person| person.seed.status);
     let status = status.filter(|status| with_status && *status != Invitation::Rejected);
-    with(with(json!({ "id": id }), "email", email), "status", status)
+    with(with(json!({ "id": id }), "email", email), "status", status.map(Invitation::as_str))
 }
 
 /// The group in the path, unless it is too new to have members.
@@ -50,7 +48,7 @@ pub(crate) fn all_shown(state: &mut State, seed: &Seed, id: GroupId) -> Value {
 
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let fuzzy = call.query.take("fuzzyEmail").map(|part| part.to_lowercase());
-    let paging = call.last_paging(&PAGE_SIZES)?;
+    let paging = call.last_paging(1..=500, 100)?;
     let (id, group) = settled(call)?;
     if group.seed.policy_invalid {
         return Err(Reply::policy_invalid());
@@ -113,11 +111,8 @@ fn check_members(call: &Call<'_>, listed: &BTreeSet<MemberId>, joining: &BTreeSe
 pub(crate) fn get(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let member = call.member()?;
     let (id, group) = settled(call)?;
-    let since = group.since(member);
-    let since = match call.as_of {
-        Some(at) => call.state.members_at(id, at).get(&member).copied(),
-        None => since,
-    };
+    let now = group.members.get(&member).copied();
+    let since = call.as_of.map_or(now, |at| call.state.members_at(id, at).get(&member).copied());
     let since = since.ok_or_else(Reply::not_in_group)?;
     let person = call.state.person(member);
     let result = shown(member, person, call.seed.member_status.unwrap_or(true));
@@ -145,8 +140,6 @@ pub(crate) fn remove(call: &mut Call<'_>) -> Result<Reply, Reply> {
     }
 }
 
-const PEOPLE_SIZES: PageSizes = PageSizes { least: 5, most: 50, usual: 20 };
-
 /// The sandbox has no names of people, so they are all equal when sorted by name.
 const ORDERS: [(&str, Order); 4] = [
     ("user.first_name", Order::Id),
@@ -154,9 +147,6 @@ const ORDERS: [(&str, Order); 4] = [
     ("user.email", Order::Email),
     ("status", Order::Status),
 ];
-
-const STATUSES: [(&str, Invitation); 3] =
-    [("accepted", Invitation::Accepted), ("pending", Invitation::Pending), ("rejected", Invitation::Rejected)];
 
 fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
     let user = json!({
@@ -170,7 +160,7 @@ fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
     json!({
         "id": id,
         "email": person.email,
-        "status": person.seed.status,
+        "status": person.seed.status.as_str(),
         "roles": person.seed.roles.iter().map(|name| json!({ "id": hex("role", name), "name": name })).collect::<Vec<_>>(),
         "policies": policies.collect::<Vec<_>>(),
         "user": with(user, "two_factor_authentication_enabled", two_factor),
@@ -179,8 +169,9 @@ fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
 
 pub(crate) fn list_people(call: &mut Call<'_>) -> Result<Reply, Reply> {
     let order = call.query.take_word("order", &ORDERS)?.unwrap_or(Order::Email);
-    let status = call.query.take_word("status", &STATUSES)?;
-    let paging = call.last_paging(&PEOPLE_SIZES)?;
+    let statuses = [Invitation::Accepted, Invitation::Pending, Invitation::Rejected];
+    let status = call.query.take_word("status", &statuses.map(|status| (status.as_str(), status)))?;
+    let paging = call.last_paging(5..=50, 20)?;
     let sorted = call.state.people_sorted(order, status);
     Ok(Reply::page(&sorted, paging, |id| {
         call.state.person(*id).map_or(Value::Null, |person| shown_person(call, *id, person))

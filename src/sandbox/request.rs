@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -16,7 +17,7 @@ use url::form_urlencoded;
 
 use super::account::Request;
 use super::answer::Reply;
-use super::routes::{Endpoint, Handler, Methods, operation};
+use super::routes::{Endpoint, Handler, operation};
 use super::seed::Seed;
 use super::state::State;
 use crate::model::{GroupId, MemberId};
@@ -37,11 +38,11 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(head: Parts, methods: Methods, params: Option<RawPathParams>, body: Option<Bytes>) -> Self {
+    pub(crate) fn new(head: Parts, route: Option<&str>, params: Option<RawPathParams>, body: Option<Bytes>) -> Self {
         let (method, path) = (head.method.as_str(), head.uri.path());
         let ids = params.iter().flatten().map(|(name, id)| (name.into(), id.into()));
         let request = Request::new(method, path, head.uri.query());
-        let operation = operation(methods, method, path);
+        let operation = operation(route, method, path);
         let mut incoming = Self { request, headers: head.headers, operation, ids: ids.collect(), body };
         // A path without an operation has no ids.
         if let Ok((endpoint, _)) = incoming.operation {
@@ -150,14 +151,17 @@ impl Call<'_> {
     }
 
     /// The parameters that every list accepts; the operation must have read its other parameters before.
-    pub(crate) fn last_paging(&mut self, sizes: &PageSizes) -> Result<Paging, Reply> {
-        let page = self.query.take_number("page", 1, usize::MAX)?.unwrap_or(1);
-        let asked = self.query.take_number("per_page", sizes.least, sizes.most)?.unwrap_or(sizes.usual);
+    pub(crate) fn last_paging(&mut self, sizes: RangeInclusive<usize>, usual: usize) -> Result<Paging, Reply> {
+        let page = self.query.take_number("page", 1..=usize::MAX)?.unwrap_or(1);
+        let asked = self.query.take_number("per_page", sizes)?.unwrap_or(usual);
         let descending = self.query.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
         self.query.finish()?;
-        let per_page =
-            self.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(asked, |cap| cap.min(asked));
-        Ok(Paging { page, per_page, descending })
+        Ok(Paging { page, per_page: self.capped(asked), descending })
+    }
+
+    /// The page size, given the requested one.
+    pub(crate) fn capped(&self, asked: usize) -> usize {
+        self.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(asked, |cap| cap.min(asked))
     }
 }
 
@@ -193,12 +197,12 @@ impl Query {
         self.take(key).map(|value| hexadecimal(&value, |id| cannot_be(key, id))).transpose()
     }
 
-    pub(crate) fn take_number(&mut self, key: &str, least: usize, most: usize) -> Result<Option<usize>, Reply> {
+    pub(crate) fn take_number(&mut self, key: &str, range: RangeInclusive<usize>) -> Result<Option<usize>, Reply> {
         let Some(value) = self.take(key) else { return Ok(None) };
         // The reference says "number", and some clients write `1.0`.
         let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
         match whole.map_or(value.as_str(), |(whole, _)| whole).parse() {
-            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
             _ => Err(cannot_be(key, &value)),
         }
     }
@@ -214,12 +218,6 @@ impl Query {
 
 pub(crate) fn cannot_be(key: &str, value: &str) -> Reply {
     Reply::invalid(format!("the query parameter {key:?} cannot be {value:?}"))
-}
-
-pub(crate) struct PageSizes {
-    pub(crate) least: usize,
-    pub(crate) most: usize,
-    pub(crate) usual: usize,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! The operations of the API, selected by path and method.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use axum::Router;
@@ -64,84 +65,63 @@ impl Endpoint {
 
 pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Reply, Reply>;
 
-/// The operations of a path: the method, what it is called, and what does it.
-pub(crate) type Methods = &'static [(&'static str, Endpoint, Handler)];
-
-const PATHS: [(&str, Methods); 14] = {
+/// Every operation: its method, its path below `/client/v4`, its name, and what does it.
+const OPERATIONS: [(&str, &str, Endpoint, Handler); 20] = {
     use Endpoint as E;
     [
-        ("/client/v4/user", &[("GET", E::GetUser, members::token_user)]),
-        ("/client/v4/user/tokens/verify", &[("GET", E::VerifyToken, members::verify_token)]),
-        ("/client/v4/accounts/{account}", &[("GET", E::GetAccount, members::account)]),
-        ("/client/v4/accounts/{account}/scim/v2/Groups", &[("GET", E::ListScimGroups, groups::list_scim)]),
-        ("/client/v4/accounts/{account}/tokens/verify", &[("GET", E::VerifyToken, members::verify_token)]),
-        ("/client/v4/accounts/{account}/logs/audit", &[("GET", E::ListAuditLog, audit::list)]),
-        (
-            "/client/v4/accounts/{account}/iam/permission_groups",
-            &[("GET", E::ListPermissionGroups, groups::permission_groups)],
-        ),
-        (
-            "/client/v4/accounts/{account}/iam/resource_groups",
-            &[("GET", E::ListResourceGroups, groups::resource_groups)],
-        ),
-        ("/client/v4/accounts/{account}/members", &[("GET", E::ListPeople, members::list_people)]),
-        ("/client/v4/accounts/{account}/members/{member}", &[("GET", E::GetPerson, members::get_person)]),
-        (
-            "/client/v4/accounts/{account}/iam/user_groups",
-            &[("GET", E::ListGroups, groups::list), ("POST", E::CreateGroup, groups::create)],
-        ),
-        (
-            "/client/v4/accounts/{account}/iam/user_groups/{group}",
-            &[
-                ("GET", E::GetGroup, groups::get),
-                ("PUT", E::UpdateGroup, groups::update),
-                ("DELETE", E::DeleteGroup, groups::delete),
-            ],
-        ),
-        (
-            "/client/v4/accounts/{account}/iam/user_groups/{group}/members",
-            &[
-                ("GET", E::ListMembers, members::list),
-                ("POST", E::AddMembers, members::add),
-                ("PUT", E::ReplaceMembers, members::replace),
-            ],
-        ),
-        (
-            "/client/v4/accounts/{account}/iam/user_groups/{group}/members/{member}",
-            &[("GET", E::GetMember, members::get), ("DELETE", E::RemoveMember, members::remove)],
-        ),
+        ("GET", "/user", E::GetUser, members::token_user),
+        ("GET", "/user/tokens/verify", E::VerifyToken, members::verify_token),
+        ("GET", "/accounts/{account}", E::GetAccount, members::account),
+        ("GET", "/accounts/{account}/scim/v2/Groups", E::ListScimGroups, groups::list_scim),
+        ("GET", "/accounts/{account}/tokens/verify", E::VerifyToken, members::verify_token),
+        ("GET", "/accounts/{account}/logs/audit", E::ListAuditLog, audit::list),
+        ("GET", "/accounts/{account}/iam/permission_groups", E::ListPermissionGroups, groups::permission_groups),
+        ("GET", "/accounts/{account}/iam/resource_groups", E::ListResourceGroups, groups::resource_groups),
+        ("GET", "/accounts/{account}/members", E::ListPeople, members::list_people),
+        ("GET", "/accounts/{account}/members/{member}", E::GetPerson, members::get_person),
+        ("GET", "/accounts/{account}/iam/user_groups", E::ListGroups, groups::list),
+        ("POST", "/accounts/{account}/iam/user_groups", E::CreateGroup, groups::create),
+        ("GET", "/accounts/{account}/iam/user_groups/{group}", E::GetGroup, groups::get),
+        ("PUT", "/accounts/{account}/iam/user_groups/{group}", E::UpdateGroup, groups::update),
+        ("DELETE", "/accounts/{account}/iam/user_groups/{group}", E::DeleteGroup, groups::delete),
+        ("GET", "/accounts/{account}/iam/user_groups/{group}/members", E::ListMembers, members::list),
+        ("POST", "/accounts/{account}/iam/user_groups/{group}/members", E::AddMembers, members::add),
+        ("PUT", "/accounts/{account}/iam/user_groups/{group}/members", E::ReplaceMembers, members::replace),
+        ("GET", "/accounts/{account}/iam/user_groups/{group}/members/{member}", E::GetMember, members::get),
+        ("DELETE", "/accounts/{account}/iam/user_groups/{group}/members/{member}", E::RemoveMember, members::remove),
     ]
 };
 
 /// Routes requests by path. Methods are looked up later, because requests with a wrong one are logged too.
 pub(crate) fn router(account: &Account) -> Router {
     let unrouted = account.clone();
-    let router = Router::new().fallback(move |request| server::exchange(unrouted.clone(), &[], None, request));
-    PATHS.iter().fold(router, |router, (path, methods)| {
+    let router = Router::new().fallback(move |request| server::exchange(unrouted.clone(), None, None, request));
+    let paths: BTreeSet<&'static str> = OPERATIONS.iter().map(|(_, path, ..)| *path).collect();
+    paths.into_iter().fold(router, |router, route| {
         let account = account.clone();
         let handle = move |params: Result<RawPathParams, _>, request: Request| {
             // An error means that an id is not UTF-8, so it is not an id.
-            server::exchange(account.clone(), methods, params.ok(), request)
+            server::exchange(account.clone(), Some(route), params.ok(), request)
         };
-        router.route(path, any(handle))
+        router.route(&format!("/client/v4{route}"), any(handle))
     })
 }
 
-pub(crate) fn operation(methods: Methods, method: &str, path: &str) -> Result<(Endpoint, Handler), Reply> {
-    match methods.iter().find(|(taken, ..)| *taken == method) {
-        Some((_, operation, handler)) => Ok((*operation, *handler)),
-        // An empty segment is in the place of an id.
-        None if methods.is_empty() && path.contains("//") | path.ends_with('/') => {
-            Err(Reply::unroutable(StatusCode::BAD_REQUEST, path))
-        }
-        None if methods.is_empty() => Err(Reply::unroutable(StatusCode::NOT_FOUND, path)),
-        None => {
-            let allowed: Vec<&str> = methods.iter().map(|(taken, ..)| *taken).collect();
-            let message = format!("Method {method} not available for that URI.");
-            let refusal = Reply::error(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
-            Err(refusal.with_header(ALLOW, allowed.join(", ")))
-        }
+/// The operation of a method and a route, if the path has one.
+pub(crate) fn operation(route: Option<&str>, method: &str, path: &str) -> Result<(Endpoint, Handler), Reply> {
+    let operations = OPERATIONS.iter().filter(|(_, at, ..)| Some(*at) == route);
+    if let Some((.., operation, handler)) = operations.clone().find(|(taken, ..)| *taken == method) {
+        return Ok((*operation, *handler));
     }
+    if route.is_none() {
+        // An empty segment is in the place of an id.
+        let lacks_id = path.contains("//") | path.ends_with('/');
+        let status = if lacks_id { StatusCode::BAD_REQUEST } else { StatusCode::NOT_FOUND };
+        return Err(Reply::unroutable(status, path));
+    }
+    let allowed: Vec<&str> = operations.map(|(taken, ..)| *taken).collect();
+    let message = format!("Method {method} not available for that URI.");
+    Err(Reply::error(StatusCode::METHOD_NOT_ALLOWED, 7001, message).with_header(ALLOW, allowed.join(", ")))
 }
 
 pub(crate) fn carry_out(

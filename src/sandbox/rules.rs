@@ -115,10 +115,6 @@ pub struct Share {
 
 impl Share {
     pub(crate) const WHOLE: u32 = 1_000_000;
-
-    pub(crate) const fn millionths(self) -> u32 {
-        self.millionths
-    }
 }
 
 impl TryFrom<String> for Share {
@@ -254,7 +250,7 @@ impl Chance {
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
-        let sum: u64 = self.kinds().iter().map(|(share, ..)| u64::from(share.millionths())).sum();
+        let sum: u64 = self.kinds().iter().map(|(share, ..)| u64::from(share.millionths)).sum();
         if sum > u64::from(Share::WHOLE) {
             return Err("chance: the percentages add up to more than 100%".into());
         }
@@ -332,8 +328,8 @@ impl Sampler {
         let rng = Rng::of(&format!("{} {nth} {request}", self.chance.seed));
         let mut left = rng.below(0, Share::WHOLE as usize);
         let kind = self.chance.kinds().into_iter().find(|(share, _, _)| {
-            let below = left < share.millionths() as usize;
-            left = left.saturating_sub(share.millionths() as usize);
+            let below = left < share.millionths as usize;
+            left = left.saturating_sub(share.millionths as usize);
             below
         });
         let (_, concerns, make) = kind?;

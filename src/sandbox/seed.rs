@@ -1,7 +1,7 @@
 //! The seed of a sandbox, in YAML.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
@@ -100,10 +100,8 @@ impl Seed {
         let people = self.people.iter().map(|entry| &entry.value.email);
         let members = self.groups.values().flat_map(|group| &group.members);
         let members = members.filter_map(|entry| entry.value.email.as_ref());
-        let mut addresses: Vec<String> = people.chain(members).map(|email| email.to_lowercase()).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
+        let addresses: BTreeSet<String> = people.chain(members).map(|email| email.to_lowercase()).collect();
+        addresses.into_iter().collect()
     }
 
     pub fn schema() -> schemars::Schema {
@@ -179,13 +177,23 @@ impl From<String> for SeedPerson {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Invitation {
     #[default]
     Accepted,
     Pending,
     Rejected,
+}
+
+impl Invitation {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Pending => "pending",
+            Self::Rejected => "rejected",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -18,7 +18,7 @@ use super::fault::{Effect, Fault, FaultPlan};
 use super::gate::{self, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
-use super::routes::{self, Methods};
+use super::routes;
 use super::rules::{FaultRules, Sampler};
 use super::seed::Seed;
 use super::state::{State, hex};
@@ -41,13 +41,13 @@ pub(crate) struct Server {
 
 pub(crate) async fn exchange(
     account: Account,
-    methods: Methods,
+    route: Option<&str>,
     params: Option<RawPathParams>,
     request: HttpRequest,
 ) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
-    let incoming = Incoming::new(head, methods, params, body);
+    let incoming = Incoming::new(head, route, params, body);
 
     let (number, allowance, plan) = account.lock().arrival(&incoming);
     let Seed { latency, clock_ahead, .. } = account.lock().seed;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::account::History;
 use super::audit::{AuditLog, AuditRecord, AuditedRequest};
 use super::edit::EditActor;
-use super::groups::{Catalog, PolicyBody, StoredPolicy};
+use super::groups::{Catalog, PolicyBody};
 use super::seed::{Delay, Invitation, MemberOrder, SeedGroup, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
 
@@ -22,7 +22,7 @@ pub(crate) struct StoredPerson {
     pub(crate) user_email: Email,
     pub(crate) group_email: Option<Email>,
     pub(crate) seed: SeedPerson,
-    pub(crate) policies: Vec<StoredPolicy>,
+    pub(crate) policies: Vec<PolicyBody>,
 }
 
 impl StoredPerson {
@@ -39,12 +39,12 @@ impl StoredPerson {
 }
 
 /// A group of the seed, with everything that can change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StoredGroup {
     pub(crate) name: String,
     pub(crate) created_on: Timestamp,
     pub(crate) modified_on: Timestamp,
-    pub(crate) policies: Vec<StoredPolicy>,
+    pub(crate) policies: Vec<PolicyBody>,
     /// How many more requests to the members are answered with 404.
     pub(crate) settling: u32,
     /// Until when they are answered with 404.
@@ -56,21 +56,11 @@ pub(crate) struct StoredGroup {
 
 impl StoredGroup {
     pub(crate) fn new(name: String, created_on: Timestamp, seed: SeedGroup) -> Self {
-        let (policies, members, modified_on) = (Vec::new(), BTreeMap::new(), created_on);
-        let (settling, settles_at) = (0, None);
-        Self { name, created_on, modified_on, policies, settling, settles_at, members, seed, sorted: None }
+        Self { name, created_on, modified_on: created_on, seed, ..Self::default() }
     }
 
     pub(crate) fn has(&self, member: MemberId) -> bool {
         self.members.contains_key(&member)
-    }
-
-    pub(crate) fn member_ids(&self) -> impl Iterator<Item = MemberId> {
-        self.members.keys().copied()
-    }
-
-    pub(crate) fn since(&self, member: MemberId) -> Option<Timestamp> {
-        self.members.get(&member).copied()
     }
 }
 
@@ -212,9 +202,9 @@ impl State {
         }
         let now = self.tick();
         let Some(group) = self.groups.get_mut(&id) else { return false };
-        let since = |member: &MemberId| (*member, group.since(*member).unwrap_or(now));
+        let since = |member: &MemberId| (*member, group.members.get(member).copied().unwrap_or(now));
         let members: BTreeMap<MemberId, Timestamp> = wanted.iter().map(since).collect();
-        self.history.replaced(id, &group.members, &members);
+        self.history.record(id, &group.members, &members);
         group.members = members;
         group.modified_on = now;
         group.sorted = None;
@@ -223,14 +213,14 @@ impl State {
 
     pub(crate) fn add_members(&mut self, id: GroupId, added: &BTreeSet<MemberId>) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
-        let wanted = group.member_ids().chain(added.iter().copied()).collect();
+        let wanted = group.members.keys().chain(added).copied().collect();
         self.set_members(id, &wanted)
     }
 
     /// Removes a member; returns whether the person was a member.
     pub(crate) fn remove_member(&mut self, id: GroupId, member: MemberId) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
-        let wanted = group.member_ids().filter(|id| *id != member).collect();
+        let wanted = group.members.keys().copied().filter(|id| *id != member).collect();
         self.set_members(id, &wanted)
     }
 
@@ -251,7 +241,7 @@ impl State {
         id
     }
 
-    fn stored(&mut self, policies: Vec<PolicyBody>, before: &[StoredPolicy]) -> Vec<StoredPolicy> {
+    fn stored(&mut self, policies: Vec<PolicyBody>, before: &[PolicyBody]) -> Vec<PolicyBody> {
         let mut new_id = || {
             self.created += 1;
             hex("new policy", &self.created.to_string())
@@ -283,7 +273,7 @@ impl State {
 
     pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
         let Some(group) = self.groups.remove(&id) else { return false };
-        self.history.replaced(id, &group.members, &BTreeMap::new());
+        self.history.record(id, &group.members, &BTreeMap::new());
         true
     }
 
