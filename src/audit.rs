@@ -126,7 +126,7 @@ impl Log<'_> {
         let mut cursor = None;
         while self.pages < most_pages && self.unread.is_none() {
             self.pages += 1;
-            match self.client.audit_log(since, before, cursor.as_ref()).await {
+            match self.client.audit_log(since, before, cursor.as_deref()).await {
                 Ok(page) => {
                     // Two times can have a part of the log in common.
                     for change in page.entries.iter().filter_map(recorded) {
@@ -149,39 +149,35 @@ impl Log<'_> {
 
 /// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
-    let succeeded = entry.result.as_deref().is_none_or(|result| result.eq_ignore_ascii_case("success"))
-        && entry.status.is_none_or(|status| status < 400);
-    let reads = entry.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+    let succeeded = entry.text("/action/result").is_none_or(|result| result.eq_ignore_ascii_case("success"))
+        && entry.status().is_none_or(|status| status < 400);
+    let method = entry.text("/raw/method").map(str::to_ascii_uppercase);
+    let reads = method.as_deref() == Some("GET");
     if !succeeded || reads {
         return None;
     }
-    let uri = entry.uri.as_deref()?;
-    let path = uri.split(['?', '#']).next()?;
+    // The documentation does not say whether the URI begins with the host or with `/client/v4`, so its end is compared.
+    let path = entry.text("/raw/uri")?.split(['?', '#']).next()?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let (group, effect) = match segments.as_slice() {
-        [.., "user_groups", group, "members"] => (*group, listed(entry)),
-        [.., "user_groups", group, "members", member] => {
-            let is_removal = entry.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE"));
-            match member.parse() {
-                Ok(member) if is_removal => (*group, RecordedEffect::Removed(member)),
-                _ => return None,
-            }
+        [.., "user_groups", group, "members"] => {
+            let members = members(&entry.body());
+            let effect = match method.as_deref() {
+                Some("POST") => RecordedEffect::Added(members),
+                Some("PUT") => RecordedEffect::Replaced(members),
+                _ => RecordedEffect::Unknown,
+            };
+            (*group, effect)
+        }
+        [.., "user_groups", group, "members", member] if method.as_deref() == Some("DELETE") => {
+            (*group, RecordedEffect::Removed(member.parse().ok()?))
         }
         // SCIM sends bodies of another shape.
         [.., "Groups", group] => (*group, RecordedEffect::Unknown),
         _ => return None,
     };
-    Some(RecordedChange { group: group.parse().ok()?, time: entry.time, effect, by: author(entry, &segments) })
-}
-
-/// The effect of a request on a list of members.
-fn listed(entry: &AuditEntry) -> RecordedEffect {
-    let members = members(&entry.body);
-    match entry.method.as_deref() {
-        Some(method) if method.eq_ignore_ascii_case("POST") => RecordedEffect::Added(members),
-        Some(method) if method.eq_ignore_ascii_case("PUT") => RecordedEffect::Replaced(members),
-        _ => RecordedEffect::Unknown,
-    }
+    let time = entry.text("/action/time").and_then(|time| time.parse().ok());
+    Some(RecordedChange { group: group.parse().ok()?, time, effect, by: author(entry, &segments) })
 }
 
 /// The members in a body, if every element is one.
@@ -190,13 +186,12 @@ fn members(body: &Value) -> Option<Vec<MemberId>> {
 }
 
 fn author(entry: &AuditEntry, path: &[&str]) -> Author {
-    let context = entry.context.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let token = entry.token_name.clone().or_else(|| entry.token_id.clone());
+    let context = entry.text("/actor/context").unwrap_or_default().to_ascii_lowercase();
+    let token = entry.text("/actor/token_name").or_else(|| entry.text("/actor/token_id"));
     // Anybody can send the user agent of convoke.
     let is_token = context == "api_token" || (token.is_some() && !context.starts_with("dash"));
-    let run = entry.user_agent.as_deref().filter(|agent| is_token && agent.starts_with("convoke/"));
-    let kind_says =
-        |word: &str| entry.actor_kind.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
+    let run = entry.text("/raw/user_agent").filter(|agent| is_token && agent.starts_with("convoke/"));
+    let kind_says = |word: &str| entry.text("/actor/type").is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
     let kind = if run.is_some() {
         AuthorKind::Convoke
     } else if path.contains(&"scim") || context.contains("scim") || kind_says("scim") {
@@ -213,11 +208,12 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
         }
     };
     let name = match kind {
-        AuthorKind::Token | AuthorKind::Convoke => token.or_else(|| entry.actor_email.clone()),
-        _ => entry.actor_email.clone().or(token),
+        AuthorKind::Token | AuthorKind::Convoke => token.or(entry.text("/actor/email")),
+        _ => entry.text("/actor/email").or(token),
     };
     let url = run.and_then(|agent| agent.split_once("(+")?.1.split_once(')')).map(|(url, _)| without_password(url));
-    Author { actor: name.or_else(|| entry.actor_id.clone()), kind, run: url, ray: entry.cf_ray.clone() }
+    let actor = name.or_else(|| entry.text("/actor/id")).map(String::from);
+    Author { actor, kind, run: url, ray: entry.text("/raw/cf_ray_id").map(String::from) }
 }
 
 #[cfg(test)]
@@ -231,7 +227,7 @@ mod tests {
         let counts = |method: &str, status: u64, result: &str| {
             let uri = format!("/accounts/a/iam/user_groups/{}/members", "6d7f2f5f5b1d4a0e9081fdc98d432fd1");
             let raw = json!({ "method": method, "status_code": status, "uri": uri });
-            recorded(&AuditEntry::from(&json!({ "action": { "result": result }, "raw": raw }))).is_some()
+            recorded(&AuditEntry(json!({ "action": { "result": result }, "raw": raw }))).is_some()
         };
         assert!(counts("POST", 200, "success") && counts("put", 201, "Success"));
         assert!(!counts("GET", 200, "success") && !counts("POST", 400, "success") && !counts("POST", 200, "failure"));
@@ -241,7 +237,7 @@ mod tests {
     fn only_a_token_is_a_run_of_convoke() {
         let author = |actor: Value| {
             let raw = json!({ "user_agent": "convoke/1.0.0 (+https://ci.example.com/7)" });
-            author(&AuditEntry::from(&json!({ "actor": actor, "raw": raw })), &[])
+            author(&AuditEntry(json!({ "actor": actor, "raw": raw })), &[])
         };
         let token = author(json!({ "context": "api_token", "token_name": "ci" }));
         assert_eq!((token.kind, token.run.as_deref()), (AuthorKind::Convoke, Some("https://ci.example.com/7")));

@@ -26,4 +26,4 @@ pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials, 
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
 pub use pacer::{Wait, WaitReason, Waits};
 pub use search::MemberSearch;
-pub use wire::{ApiOperation, AuditCursor, AuditEntry, AuditPage, RawAnswer, account_info};
+pub use wire::{ApiOperation, AuditEntry, AuditPage, RawAnswer, account_info};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::call::{Answered, Call};
 use super::config::Credentials;
 use super::error::{ApiError, ApiErrorKind, ApiMessage, Fate};
-use super::http::{HttpAnswer, LONGEST, TransportError};
+use super::http::{HttpAnswer, LONGEST};
 use super::wire::ApiOperation;
 
 /// The maximum length of an external text in an error.
@@ -26,9 +26,9 @@ const CREDENTIAL_CODES: [i64; 8] = [6003, 9103, 9106, 9107, 9109, 10_000, 10_001
 pub(super) fn classify<T: DeserializeOwned>(
     call: &Call,
     credentials: &Credentials,
-    reply: Result<HttpAnswer, TransportError>,
+    reply: Result<HttpAnswer, ApiError>,
 ) -> Result<Answered<T>, ApiError> {
-    let answer = reply.map_err(|error| not_answered(call, credentials, error))?;
+    let answer = reply.map_err(|error| error.map_detail(|detail| fit(credentials, &detail)))?;
     let (status, ray) = (answer.status, answer.ray);
     let classified = match status {
         200..=299 => success(call, credentials, status, answer.body),
@@ -54,9 +54,9 @@ fn success<T: DeserializeOwned>(
     call: &Call,
     credentials: &Credentials,
     status: u16,
-    body: Result<Vec<u8>, TransportError>,
+    body: Result<Vec<u8>, ApiError>,
 ) -> Result<T, ApiError> {
-    let body = body.map_err(|error| not_answered(call, credentials, error))?;
+    let body = body.map_err(|error| error.map_detail(|detail| fit(credentials, &detail)))?;
     let malformed = |detail: String| call.error(ApiErrorKind::Malformed, Fate::Unknown).with_detail(detail);
     let unreadable = |why: &serde_json::Error| {
         malformed(format!("{}; it begins with: {}", fit(credentials, &why.to_string()), glimpse(credentials, &body)))
@@ -109,24 +109,6 @@ fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> 
             || (status != 429 && problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry)),
         messages,
         ..call.error(kind, fate)
-    }
-}
-
-/// The error of a call without a complete answer.
-fn not_answered(call: &Call, credentials: &Credentials, error: TransportError) -> ApiError {
-    match error {
-        TransportError::NotConnected { lasting, detail } => {
-            let error = call.error(ApiErrorKind::Unreachable, Fate::NotSent).with_detail(fit(credentials, &detail));
-            ApiError { lasting, ..error }
-        }
-        TransportError::TimedOut => call.error(ApiErrorKind::TimedOut, Fate::Unknown),
-        TransportError::Cut(detail) => {
-            call.error(ApiErrorKind::Interrupted, Fate::Unknown).with_detail(fit(credentials, &detail))
-        }
-        TransportError::TooLarge => {
-            let detail = "the body is too large for an answer of the API".to_owned();
-            ApiError { lasting: true, ..call.error(ApiErrorKind::Malformed, Fate::Unknown).with_detail(detail) }
-        }
     }
 }
 
@@ -273,47 +255,34 @@ impl Envelope {
 
 /// An error of Cloudflare's edge as a problem document (RFC 9457), with Cloudflare's own fields.
 #[derive(Debug, Deserialize)]
-pub(super) struct ProblemDocument {
-    #[serde(default, deserialize_with = "text")]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    detail: Option<String>,
-    #[serde(default)]
-    status: Value,
-    #[serde(default)]
-    error_code: Value,
-    #[serde(default, deserialize_with = "text")]
-    error_name: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    what_you_should_do: Option<String>,
-    #[serde(default)]
-    retryable: Value,
-    #[serde(default)]
-    retry_after: Value,
-}
+pub(super) struct ProblemDocument(Map<String, Value>);
 
 impl ProblemDocument {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.as_str()
+    }
+
     /// The document in one line; `None` if it has no text.
     pub(super) fn summary(&self) -> Option<String> {
-        let Self { title, detail, error_name, what_you_should_do, .. } = self;
-        let said: Vec<&str> = [title, detail].into_iter().flatten().map(String::as_str).collect();
+        let said: Vec<&str> = ["title", "detail"].into_iter().filter_map(|key| self.text(key)).collect();
         if said.is_empty() {
             return None;
         }
-        let number = |name: &str, value: &Value| whole_number(value).map(|number| format!("{name} {number}"));
-        let facts = [error_name.clone(), number("error", &self.error_code), number("status", &self.status)];
+        let number = |name: &str, key: &str| Some(format!("{name} {}", whole_number(self.0.get(key)?)?));
+        let name = self.text("error_name").map(str::to_owned);
+        let facts = [name, number("error", "error_code"), number("status", "status")];
         let facts: Vec<String> = facts.into_iter().flatten().collect();
         let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
-        let advice = what_you_should_do.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+        let advice = self.text("what_you_should_do").map(|advice| format!("; {advice}")).unwrap_or_default();
         Some(format!("{}{facts}{advice}", said.join(": ")))
     }
 
     pub(super) fn says_not_to_retry(&self) -> bool {
-        self.retryable == Value::Bool(false)
+        self.0.get("retryable") == Some(&Value::Bool(false))
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        whole_number(&self.retry_after).map(|seconds| Duration::from_secs(seconds).min(LONGEST))
+        whole_number(self.0.get("retry_after")?).map(|seconds| Duration::from_secs(seconds).min(LONGEST))
     }
 }
 
@@ -374,11 +343,7 @@ impl PageInfo {
 }
 
 impl<T> ListPage<T> {
-    /// See [`PageInfo`].
-    ///
-    /// # Errors
-    ///
-    /// Names the figure that is present but not a number.
+    /// See [`PageInfo::read`].
     pub(super) fn info(&self) -> Result<PageInfo, String> {
         PageInfo::read(&self.result_info)
     }

@@ -6,17 +6,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
+use url::Url;
 
 use super::answer::{classify, wait_in_body};
 use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
-use super::http::{Http, HttpAnswer, Message, TransportError};
-use super::pacer::{AdmitRequest, Pace, Pacer, Ticket, TooLong};
-use super::pacer::{Notices, Wait, WaitReason};
-use super::retry::{Again, Backoff, Deadline, Retry, is_young};
+use super::http::{self, HttpAnswer};
+use super::pacer::{Notices, Pace, Pacer, Ticket, Wait, WaitReason};
+use super::retry::{Attempts, Backoff, Retry, is_young};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
 
@@ -38,7 +39,9 @@ const SETTLE_AFTER_STOP: Duration = Duration::from_secs(3);
 pub(super) struct Call {
     pub operation: ApiOperation,
     pub group: Option<GroupRef>,
-    pub message: Message,
+    pub method: Method,
+    pub url: Url,
+    pub body: Option<Vec<u8>>,
     pub retry: Retry,
     /// Whether it may still be sent for a short time after a stop.
     pub settles: bool,
@@ -54,7 +57,7 @@ pub struct Answered<T> {
 /// The state that all requests of a client share.
 #[derive(Debug)]
 pub(super) struct Caller {
-    http: Http,
+    http: reqwest::Client,
     credentials: Credentials,
     pacer: Pacer,
     notices: Notices,
@@ -89,21 +92,12 @@ pub(super) struct ClientHistory {
     interrupted: Option<Instant>,
 }
 
-/// What the attempts of one call showed so far.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    made: u32,
-    pub malformed: u32,
-    pub missing_since: Option<Instant>,
-    last: Option<ApiError>,
-}
-
 impl Caller {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let notices = Notices::new();
         let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
         Ok(Self {
-            http: Http::new(&config)?,
+            http: http::connections(&config)?,
             credentials: config.credentials,
             pacer: Pacer::new(notices.clone()),
             notices,
@@ -266,18 +260,17 @@ impl Caller {
         call: &Call,
         may_send: &dyn Fn() -> bool,
     ) -> Result<Answered<T>, ApiError> {
-        let mut deadline = Deadline::new(self.max_wait);
         let mut backoff = self.backoff();
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::within(self.max_wait);
         loop {
             if self.has_ended(call.settles) {
                 let last = attempts.last.unwrap_or_else(|| call.stopped());
                 return Err(ApiError { retry_in: None, ..last });
             }
-            let mut error = match self.attempt(call, may_send, &mut deadline, &mut attempts).await {
+            let mut error = match self.attempt(call, may_send, &mut attempts).await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(error)) => error,
-                Err(TooLong { wait }) => {
+                Err(wait) => {
                     let held = attempts.last.filter(|error| error.kind == ApiErrorKind::RateLimited);
                     let held = held.unwrap_or_else(|| call.error(ApiErrorKind::RateLimited, Fate::NotSent));
                     return Err(ApiError { attempts: attempts.made, retry_in: Some(wait), ..held });
@@ -285,8 +278,8 @@ impl Caller {
             };
             error.attempts = attempts.made;
             let now = Instant::now();
-            deadline.begin(now);
-            let Some(Again { why, until }) = self.again(call, &error, &mut attempts, now) else {
+            attempts.begin_waiting(now);
+            let Some((why, until)) = self.again(call, &error, &mut attempts, now) else {
                 return Err(ApiError { retry_in: None, ..error });
             };
             let wait = if error.kind == ApiErrorKind::RateLimited {
@@ -294,7 +287,7 @@ impl Caller {
                 error.retry_in
             } else {
                 let asked = error.retry_in.unwrap_or_default();
-                let left = deadline.left(now);
+                let left = attempts.left(now);
                 let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
                     // A short grace period ends with a last attempt.
                     Some(grace) => (backoff.next().max(asked).min(GRACE_STEP).min(grace).max(asked), grace),
@@ -312,18 +305,21 @@ impl Caller {
     }
 
     /// Sends a request once, when the pacer admits it.
+    ///
+    /// # Errors
+    ///
+    /// If the pacer would admit it only after a wait that is too long: that wait.
     async fn attempt<T: DeserializeOwned>(
         &self,
         call: &Call,
         may_send: &dyn Fn() -> bool,
-        deadline: &mut Deadline,
         attempts: &mut Attempts,
-    ) -> Result<Result<Answered<T>, ApiError>, TooLong> {
+    ) -> Result<Result<Answered<T>, ApiError>, Duration> {
         let asked = Instant::now();
         // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
             let permit = self.on_their_way.acquire().await.ok();
-            Ok::<_, TooLong>((permit, self.admit(call, asked, deadline, attempts).await?))
+            Ok::<_, Duration>((permit, self.admit(call, asked, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
             biased;
@@ -338,11 +334,11 @@ impl Caller {
         let start = Instant::now();
         let reply = if call.settles {
             tokio::select! {
-                reply = self.http.exchange(&call.message) => reply,
-                () = self.ended(true) => Err(TransportError::TimedOut),
+                reply = http::exchange(&self.http, call) => reply,
+                () = self.ended(true) => Err(call.error(ApiErrorKind::TimedOut, Fate::Unknown)),
             }
         } else {
-            self.http.exchange(&call.message).await
+            http::exchange(&self.http, call).await
         };
         let reply = reply.map(|answer| HttpAnswer {
             ray: answer.ray.map(|ray| self.credentials.redact(&ray)),
@@ -354,9 +350,9 @@ impl Caller {
         }
         self.settle(ticket, &reply);
         tracing::debug!(
-            method = %call.message.method,
-            path = call.message.url.path(),
-            query = call.message.url.query(),
+            method = %call.method,
+            path = call.url.path(),
+            query = call.url.query(),
             status = reply.as_ref().ok().map(|answer| answer.status),
             ray = reply.as_ref().ok().and_then(|answer| answer.ray.as_deref()),
             attempt = attempts.made,
@@ -371,7 +367,7 @@ impl Caller {
     }
 
     /// Tells the pacer the result of a request, and whether the API was reached.
-    fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, TransportError>) {
+    fn settle(&self, ticket: Ticket<'_>, reply: &Result<HttpAnswer, ApiError>) {
         match reply {
             Ok(answer) if answer.status == 429 => {
                 let wait = answer.retry_after.or_else(|| wait_in_body(answer.body.as_ref().ok()?));
@@ -387,7 +383,7 @@ impl Caller {
         }
         let mut history = self.history();
         match reply {
-            Err(TransportError::NotConnected { .. }) => {
+            Err(error) if error.kind == ApiErrorKind::Unreachable => {
                 history.unreachable_since.get_or_insert_with(Instant::now);
             }
             _ => history.unreachable_since = None,
@@ -399,18 +395,12 @@ impl Caller {
         }
     }
 
-    async fn admit(
-        &self,
-        call: &Call,
-        asked: Instant,
-        deadline: &mut Deadline,
-        attempts: &Attempts,
-    ) -> Result<Ticket<'_>, TooLong> {
+    async fn admit(&self, call: &Call, asked: Instant, attempts: &mut Attempts) -> Result<Ticket<'_>, Duration> {
         let queued = asked.elapsed();
         let asked = Instant::now();
-        let left = deadline.left(asked);
+        let left = attempts.left(asked);
         let (pace, left) = match call.retry {
-            Retry::Never if queued > FRESH => return Err(TooLong { wait: Duration::ZERO }),
+            Retry::Never if queued > FRESH => return Err(Duration::ZERO),
             Retry::Never => (Pace::Pressing, left.min(FRESH - queued)),
             // A wait would outdate the readings that a write relies on.
             Retry::Unsent => (Pace::Pressing, left),
@@ -418,10 +408,9 @@ impl Caller {
             Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed => (Pace::Even, left),
         };
         let status = attempts.last.as_ref().and_then(|failure| failure.status);
-        let request = AdmitRequest { pace, at_most: left, status, attempt: attempts.made + 1 };
-        let ticket = self.pacer.admit(request).await?;
+        let ticket = self.pacer.admit(pace, left, status, attempts.made + 1).await?;
         if ticket.waited {
-            deadline.begin(asked);
+            attempts.begin_waiting(asked);
             self.note_wait(asked);
         }
         Ok(ticket)
@@ -462,7 +451,7 @@ impl Call {
     pub(super) fn sample(retry: Retry) -> Self {
         let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
         let url = BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]);
-        let message = Message { method: reqwest::Method::GET, url, body: None };
-        Self { operation: ApiOperation::ListGroupMembers, group: Some(group), message, retry, settles: false }
+        let (operation, method) = (ApiOperation::ListGroupMembers, Method::GET);
+        Self { operation, group: Some(group), method, url, body: None, retry, settles: false }
     }
 }

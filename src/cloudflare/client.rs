@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,14 +16,11 @@ use super::answer::{ListPage, Single};
 use super::call::{Answered, Call, Caller};
 use super::config::{ClientConfig, ClientError};
 use super::error::{ApiError, ApiErrorKind};
-use super::http::Message;
 use super::listing::Listing;
 use super::pacer::Waits;
 use super::retry::Retry;
 use super::search::MemberSearch;
-use super::wire;
-use super::wire::{ApiOperation, MemberRef, RawAnswer, WriteAnswer};
-use super::wire::{AuditCursor, AuditPage};
+use super::wire::{self, ApiOperation, AuditPage, RawAnswer};
 use crate::model::{
     AccountId, AccountInfo, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
     UserId,
@@ -175,7 +172,7 @@ impl Client {
     pub(super) fn account_listing(&self) -> Listing<'_, wire::AccountMember> {
         // A fixed order prevents rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
-        call.message.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
+        call.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
         Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
     }
 
@@ -189,16 +186,12 @@ impl Client {
         &self,
         since: Timestamp,
         before: Timestamp,
-        cursor: Option<&AuditCursor>,
+        cursor: Option<&str>,
     ) -> Result<AuditPage, ApiError> {
-        let mut call = self.read(ApiOperation::ReadAuditLog, None, &["logs", "audit"]);
-        call.retry = Retry::ReadIfAllowed;
-        let mut query = call.message.url.query_pairs_mut();
-        query.append_pair("since", &since.to_string()).append_pair("before", &before.to_string());
-        if let Some(AuditCursor(cursor)) = cursor {
-            query.append_pair("cursor", cursor);
-        }
-        drop(query);
+        let (since, before) = (since.to_string(), before.to_string());
+        let mut query = vec![("since", since.as_str()), ("before", before.as_str())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let call = self.question(ApiOperation::ReadAuditLog, &["logs", "audit"], &query);
         Ok(AuditPage::from(self.caller.call::<ListPage<Value>>(&call).await?.result))
     }
 
@@ -301,21 +294,18 @@ impl Client {
     }
 
     fn question(&self, operation: ApiOperation, path: &[&str], query: &[(&str, &str)]) -> Call {
-        let account = ["accounts", self.account.as_str()];
-        let above = if path.first() == Some(&"user") { &[] } else { account.as_slice() };
-        let mut url = self.caller.base_url.join(above.iter().chain(path).copied());
+        let mut call = Call { retry: Retry::ReadIfAllowed, settles: false, ..self.read(operation, None, path) };
         if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+            call.url.query_pairs_mut().extend_pairs(query);
         }
-        let message = Message { method: Method::GET, url, body: None };
-        Call { operation, group: None, message, retry: Retry::ReadIfAllowed, settles: false }
+        call
     }
 
     /// Adds members to a group. Members who are already in the group are allowed. One bad member makes the API refuse
     /// all. `may_send` is asked immediately before each attempt, after all waiting.
     pub async fn add_members(&self, group: &GroupRef, members: &[MemberId], may_send: &dyn Fn() -> bool) -> Written {
         let operation = ApiOperation::AddMembers(members.len());
-        let call = self.write(operation, Method::POST, group, None, Some(members));
+        let call = self.write(operation, Method::POST, group, None, members);
         self.send(&call, may_send).await
     }
 
@@ -324,27 +314,37 @@ impl Client {
     /// makes the API refuse all.
     pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> Written {
         let operation = ApiOperation::ReplaceMembers(members.len());
-        let call = self.write(operation, Method::PUT, group, None, Some(members));
+        let call = self.write(operation, Method::PUT, group, None, members);
         self.send(&call, &|| true).await
     }
 
     /// Removes a member from a group. The API refuses this if the member is not in the group. `may_send` is asked
     /// immediately before each attempt, after all waiting.
     pub async fn remove_member(&self, group: &GroupRef, member: MemberId, may_send: &dyn Fn() -> bool) -> Written {
-        let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), None);
+        let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), &[]);
         self.send(&call, may_send).await
     }
 
     /// The answer to a POST is known, but not documented, to list the whole group. The answer to a DELETE proves nothing.
     async fn send(&self, call: &Call, may_send: &dyn Fn() -> bool) -> Written {
-        let Answered { result, ray } = self.caller.call_if::<WriteAnswer>(call, may_send).await?;
-        let shows_the_group = call.message.method != Method::DELETE;
+        let Answered { result, ray } = self.caller.call_if::<RawAnswer>(call, may_send).await?;
+        let shows_the_group = call.method != Method::DELETE;
         Ok(Answered { result: result.members().filter(|_| shows_the_group), ray })
     }
 
+    /// A reading. A path that does not begin with `user` is below the account.
     fn read(&self, operation: ApiOperation, group: Option<&GroupRef>, path: &[&str]) -> Call {
-        let message = self.message(Method::GET, path, None);
-        Call { operation, group: group.cloned(), message, retry: Retry::Read, settles: self.settles }
+        let account = ["accounts", self.account.as_str()];
+        let above = if path.first() == Some(&"user") { &[] } else { account.as_slice() };
+        Call {
+            operation,
+            group: group.cloned(),
+            method: Method::GET,
+            url: self.caller.base_url.join(above.iter().chain(path).copied()),
+            body: None,
+            retry: Retry::Read,
+            settles: self.settles,
+        }
     }
 
     fn write(
@@ -353,24 +353,13 @@ impl Client {
         method: Method,
         group: &GroupRef,
         member: Option<MemberId>,
-        members: Option<&[MemberId]>,
+        members: &[MemberId],
     ) -> Call {
         let mut path = vec!["iam", "user_groups", group.id.as_str(), "members"];
         path.extend(member.as_ref().map(MemberId::as_str));
+        let rows: Value = members.iter().map(|id| json!({ "id": id })).collect();
+        let body = (method != Method::DELETE).then(|| rows.to_string().into_bytes());
         let retry = if method == Method::PUT { Retry::Never } else { Retry::Unsent };
-        let message = self.message(method, &path, members.map(body));
-        Call { operation, group: Some(group.clone()), message, retry, settles: false }
+        Call { method, body, retry, settles: false, ..self.read(operation, Some(group), &path) }
     }
-
-    /// A message for a path below the account.
-    fn message(&self, method: Method, path: &[&str], body: Option<Vec<u8>>) -> Message {
-        let segments = ["accounts", self.account.as_str()].into_iter().chain(path.iter().copied());
-        Message { method, url: self.caller.base_url.join(segments), body }
-    }
-}
-
-fn body(members: &[MemberId]) -> Vec<u8> {
-    let members: Vec<_> = members.iter().map(|id| MemberRef { id: *id }).collect();
-    // Ids are plain text, so writing them to memory cannot fail.
-    serde_json::to_vec(&members).unwrap_or_default()
 }

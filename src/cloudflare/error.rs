@@ -62,55 +62,56 @@ pub enum ApiErrorKind {
 }
 
 impl ApiErrorKind {
-    const fn help(self) -> &'static str {
+    /// What happened, and what to do about it.
+    const fn words(self) -> (&'static str, &'static str) {
+        const LATER: &str =
+            "try again later, or allow more time with --max-wait; https://www.cloudflarestatus.com reports outages";
+        const REFUSED: &str =
+            "see the API's message; a group synchronized by SCIM cannot be changed (use mode: observe)";
         match self {
-            Self::Unreachable => "check the network, the proxy settings and the API's address (--api-url)",
-            Self::Interrupted | Self::ServerFault => {
-                "try again later, or allow more time with --max-wait; https://www.cloudflarestatus.com reports outages"
+            Self::Unreachable => {
+                ("no connection to the API", "check the network, the proxy settings and the API's address (--api-url)")
             }
-            Self::TimedOut => "try again, or allow a request more time with --timeout",
-            Self::RateLimited => {
+            Self::Interrupted => ("the connection broke before the answer was complete", LATER),
+            Self::TimedOut => ("no answer in time", "try again, or allow a request more time with --timeout"),
+            Self::RateLimited => (
+                "the API's rate limit is reached",
                 "run the command again when the limit has passed, or allow a longer wait with --max-wait; \
-                 other programs and the dashboard share the limit of the token's user"
-            }
-            Self::Malformed => {
-                "check the API's address (--api-url), which usually ends in /client/v4, and any proxy on the way to it"
-            }
-            Self::Stopped => "run again",
-            Self::Incomplete => "try again when nobody is changing the account; the incomplete reading was not used",
-            Self::Credentials => {
+                 other programs and the dashboard share the limit of the token's user",
+            ),
+            Self::ServerFault => ("the API failed", LATER),
+            Self::Malformed => (
+                "the answer does not match the API's documentation",
+                "check the API's address (--api-url), which usually ends in /client/v4, and any proxy on the way to it",
+            ),
+            Self::Stopped => ("interrupted before it was sent", "run again"),
+            Self::Incomplete => (
+                "the list contradicts itself or is incomplete",
+                "try again when nobody is changing the account; the incomplete reading was not used",
+            ),
+            Self::Credentials => (
+                "the credentials are refused or do not allow this",
                 "check that the token is active and belongs to this account, that the account id is correct, and that the \
-                 token has \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)"
-            }
-            Self::NotFound => {
+                 token has \"Account Settings Read\" (to plan) or \"Account Settings Write\" or \"SCIM Provisioning\" (to apply)",
+            ),
+            Self::NotFound => (
+                "not found",
                 "check the account's id, that the group still exists, and that the API's address (--api-url) ends in \
-                 /client/v4"
-            }
-            Self::Redirected => "use the API's final URL (--api-url): redirects are not followed",
-            Self::Refused | Self::NotAllowed => {
-                "see the API's message; a group synchronized by SCIM cannot be changed (use mode: observe)"
-            }
+                 /client/v4",
+            ),
+            Self::Redirected => (
+                "the API's URL redirects to another address",
+                "use the API's final URL (--api-url): redirects are not followed",
+            ),
+            Self::Refused => ("the API refused", REFUSED),
+            Self::NotAllowed => ("the API does not allow this", REFUSED),
         }
     }
 }
 
 impl fmt::Display for ApiErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Unreachable => "no connection to the API",
-            Self::Interrupted => "the connection broke before the answer was complete",
-            Self::TimedOut => "no answer in time",
-            Self::RateLimited => "the API's rate limit is reached",
-            Self::ServerFault => "the API failed",
-            Self::Malformed => "the answer does not match the API's documentation",
-            Self::Stopped => "interrupted before it was sent",
-            Self::Incomplete => "the list contradicts itself or is incomplete",
-            Self::Credentials => "the credentials are refused or do not allow this",
-            Self::NotFound => "not found",
-            Self::Redirected => "the API's URL redirects to another address",
-            Self::Refused => "the API refused",
-            Self::NotAllowed => "the API does not allow this",
-        })
+        f.pad(self.words().0)
     }
 }
 
@@ -158,9 +159,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn with_detail(mut self, detail: String) -> Self {
-        self.detail = Some(detail);
-        self
+    pub(super) fn with_detail(self, detail: String) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
+
+    pub(super) fn map_detail(self, change: impl FnOnce(String) -> String) -> Self {
+        Self { detail: self.detail.map(change), ..self }
     }
 
     /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
@@ -184,7 +188,7 @@ impl ApiError {
     }
 
     pub fn help(&self) -> &'static str {
-        self.kind.help()
+        self.kind.words().1
     }
 
     /// The cause without the operation, for reports that name the operation and the group themselves.

@@ -8,26 +8,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, redirect};
-use url::Url;
+use reqwest::redirect;
 
+use super::call::Call;
 use super::config::{ClientConfig, ClientError};
+use super::error::{ApiError, ApiErrorKind, Fate};
 
 /// The maximum size of an answer's body after decompression. A page of 500 members has about 100 KB.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-#[derive(Debug)]
-pub(super) struct Http {
-    client: reqwest::Client,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub method: Method,
-    pub url: Url,
-    pub body: Option<Vec<u8>>,
-}
 
 #[derive(Debug)]
 pub(super) struct HttpAnswer {
@@ -37,75 +26,80 @@ pub(super) struct HttpAnswer {
     pub date: Option<Timestamp>,
     pub allowances: Vec<RateAllowance>,
     pub retry_after: Option<Duration>,
-    pub body: Result<Vec<u8>, TransportError>,
+    pub body: Result<Vec<u8>, ApiError>,
 }
 
-#[derive(Debug)]
-pub(super) enum TransportError {
-    /// Nothing was sent, because there was no connection.
-    NotConnected {
-        /// A retry cannot help, because the server's certificate is not accepted.
-        lasting: bool,
-        detail: String,
-    },
-    TimedOut,
-    /// The connection broke, or the answer was not HTTP.
-    Cut(String),
-    /// The body is too large for an answer of the API.
-    TooLarge,
-}
-
-impl Http {
-    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        // An error means that a provider is already installed, which is sufficient.
-        let _already_there = rustls::crypto::ring::default_provider().install_default();
-        let mut headers = config.credentials.headers()?;
-        // Without this header, Cloudflare's edge sends errors as HTML pages.
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut builder = reqwest::Client::builder()
-            .user_agent(config.user_agent())
-            .default_headers(headers)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
-            .timeout(config.timeout);
-        if config.base_url.is_loopback() {
-            builder = builder.no_proxy();
-        }
-        builder = if config.base_url.is_plain() {
-            // Without TLS, the system's root certificates are not needed, so do not read them.
-            builder.tls_certs_only([])
-        } else {
-            builder.https_only(true)
-        };
-        Ok(Self { client: builder.build().map_err(ClientError::Setup)? })
+pub(super) fn connections(config: &ClientConfig) -> Result<reqwest::Client, ClientError> {
+    // An error means that a provider is already installed, which is sufficient.
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
+    let mut headers = config.credentials.headers()?;
+    // Without this header, Cloudflare's edge sends errors as HTML pages.
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let mut builder = reqwest::Client::builder()
+        .user_agent(config.user_agent())
+        .default_headers(headers)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+        .timeout(config.timeout);
+    if config.base_url.is_loopback() {
+        builder = builder.no_proxy();
     }
-
-    pub(super) async fn exchange(&self, message: &Message) -> Result<HttpAnswer, TransportError> {
-        let mut request = self.client.request(message.method.clone(), message.url.clone());
-        if let Some(body) = &message.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-        }
-        let mut response = request.send().await.map_err(TransportError::from)?;
-        let headers = response.headers();
-        let (status, ray) = (response.status().as_u16(), ray(headers));
-        let allowances = allowances(headers);
-        let date = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
-        let retry_after = retry_after(headers);
-        let body = read(&mut response).await;
-        Ok(HttpAnswer { status, ray, date, allowances, retry_after, body })
-    }
+    builder = if config.base_url.is_plain() {
+        // Without TLS, the system's root certificates are not needed, so do not read them.
+        builder.tls_certs_only([])
+    } else {
+        builder.https_only(true)
+    };
+    builder.build().map_err(ClientError::Setup)
 }
 
-async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, TransportError> {
+/// Sends a call once.
+///
+/// # Errors
+///
+/// If there is no answer. An answer of which the body is incomplete has the error in place of the body.
+pub(super) async fn exchange(client: &reqwest::Client, call: &Call) -> Result<HttpAnswer, ApiError> {
+    let mut request = client.request(call.method.clone(), call.url.clone());
+    if let Some(body) = &call.body {
+        request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+    }
+    let mut response = request.send().await.map_err(|error| no_answer(call, error))?;
+    let headers = response.headers();
+    let (status, ray) = (response.status().as_u16(), ray(headers));
+    let allowances = allowances(headers);
+    let date = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
+    let retry_after = retry_after(headers);
+    let body = read(call, &mut response).await;
+    Ok(HttpAnswer { status, ray, date, allowances, retry_after, body })
+}
+
+async fn read(call: &Call, response: &mut reqwest::Response) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(TransportError::from)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(call, error))? {
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(TransportError::TooLarge);
+            let detail = "the body is too large for an answer of the API".to_owned();
+            let error = call.error(ApiErrorKind::Malformed, Fate::Unknown).with_detail(detail);
+            return Err(ApiError { lasting: true, ..error });
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// The error of a call without a complete answer.
+fn no_answer(call: &Call, error: reqwest::Error) -> ApiError {
+    let error = error.without_url();
+    if error.is_connect() {
+        // A retry cannot help if the server's certificate is not accepted.
+        let lasting = distrusts_certificate(&error);
+        let unreachable = call.error(ApiErrorKind::Unreachable, Fate::NotSent).with_detail(root_cause(&error));
+        return ApiError { lasting, ..unreachable };
+    }
+    if error.is_timeout() {
+        return call.error(ApiErrorKind::TimedOut, Fate::Unknown);
+    }
+    call.error(ApiErrorKind::Interrupted, Fate::Unknown).with_detail(root_cause(&error))
 }
 
 fn ray(headers: &HeaderMap) -> Option<String> {
@@ -113,16 +107,6 @@ fn ray(headers: &HeaderMap) -> Option<String> {
     let ray = headers.get("cf-ray")?.to_str().ok()?;
     let plain = ray.len() <= LONGEST && ray.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (plain && !ray.is_empty()).then(|| ray.to_owned())
-}
-
-impl From<reqwest::Error> for TransportError {
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        if error.is_connect() {
-            return Self::NotConnected { lasting: distrusts_certificate(&error), detail: root_cause(&error) };
-        }
-        if error.is_timeout() { Self::TimedOut } else { Self::Cut(root_cause(&error)) }
-    }
 }
 
 /// The errors from the outermost to the innermost.

@@ -200,7 +200,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
 
     pub(super) async fn page(&self, number: u64, per_page: u64) -> Result<ListPage<T>, ApiError> {
         let mut call = self.call.clone();
-        let mut query = call.message.url.query_pairs_mut();
+        let mut query = call.url.query_pairs_mut();
         query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
         drop(query);
         let begin = || {

@@ -16,19 +16,6 @@ use super::http::RateAllowance;
 
 pub(super) use self::limiter::Pace;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooLong {
-    pub wait: Duration,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AdmitRequest {
-    pub pace: Pace,
-    pub at_most: Duration,
-    pub status: Option<u16>,
-    pub attempt: u32,
-}
-
 /// Admits requests one by one, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Pacer {
@@ -46,8 +33,18 @@ impl Pacer {
         Self { limiter, turnstile, changed, notices }
     }
 
-    pub(super) async fn admit(&self, request: AdmitRequest) -> Result<Ticket<'_>, TooLong> {
-        let AdmitRequest { pace, at_most, status, attempt } = request;
+    /// Admits a request when its time has come. The status and the number of the attempt are for notices.
+    ///
+    /// # Errors
+    ///
+    /// If the request would have to wait longer than `at_most`: that wait.
+    pub(super) async fn admit(
+        &self,
+        pace: Pace,
+        at_most: Duration,
+        status: Option<u16>,
+        attempt: u32,
+    ) -> Result<Ticket<'_>, Duration> {
         let asked = Instant::now();
         // One request at a time asks the limiter; the others queue at the lock, which is fair. Otherwise requests that
         // wake up together after a wait would overtake those that asked earlier. `notified` is called before the limiter
@@ -64,7 +61,7 @@ impl Pacer {
                 Admission::Wait { until, why } => {
                     let wait = until.saturating_duration_since(now.into_std());
                     if wait > left {
-                        return Err(TooLong { wait });
+                        return Err(wait);
                     }
                     waited = true;
                     let _announced = self.notices.announce(Wait { until, why, status, attempt });
@@ -73,7 +70,7 @@ impl Pacer {
                 Admission::AwaitAnswer => {
                     waited = true;
                     if tokio::time::timeout(left, changed).await.is_err() {
-                        return Err(TooLong { wait: left });
+                        return Err(left);
                     }
                 }
             }
@@ -219,8 +216,8 @@ mod tests {
         [RateAllowance { policy: "default".into(), remaining, reset: Duration::from_secs(reset), quota: Some(1200) }]
     }
 
-    fn even(at_most: Duration) -> AdmitRequest {
-        AdmitRequest { pace: Pace::Even, at_most, status: None, attempt: 1 }
+    async fn admitted(pacer: &Pacer, at_most: Duration) -> Result<Ticket<'_>, Duration> {
+        pacer.admit(Pace::Even, at_most, None, 1).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -228,11 +225,11 @@ mod tests {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
         let minute = Duration::from_secs(60);
-        pacer.admit(even(minute)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
-        let probe = pacer.admit(even(minute)).await.unwrap();
+        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let probe = admitted(&pacer, minute).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
         probe.answered(&left(1000, 300));
-        pacer.admit(even(minute)).await.unwrap();
+        admitted(&pacer, minute).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
     }
 
@@ -240,9 +237,9 @@ mod tests {
     async fn too_long_wait_fails_immediately() {
         let pacer = Pacer::new(Notices::new());
         let start = Instant::now();
-        pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
-        let error = pacer.admit(even(Duration::from_secs(29))).await.unwrap_err();
-        assert_eq!(error.wait, Duration::from_secs(30));
+        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        let wait = admitted(&pacer, Duration::from_secs(29)).await.unwrap_err();
+        assert_eq!(wait, Duration::from_secs(30));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
@@ -251,8 +248,8 @@ mod tests {
         let notices = Notices::new();
         let mut watched = notices.watch();
         let pacer = Pacer::new(notices);
-        pacer.admit(even(Duration::ZERO)).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
-        let (admitted, seen) = tokio::join!(pacer.admit(even(Duration::from_secs(10))), async {
+        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
+        let (admitted, seen) = tokio::join!(admitted(&pacer, Duration::from_secs(10)), async {
             watched.changed().await.unwrap();
             watched.borrow_and_update().longest()
         });
@@ -265,14 +262,14 @@ mod tests {
     async fn abandoned_request_frees_its_place() {
         let pacer = Pacer::new(Notices::new());
         let minute = Duration::from_secs(60);
-        pacer.admit(even(minute)).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
-        let probe = pacer.admit(even(minute)).await.unwrap();
+        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
+        let probe = admitted(&pacer, minute).await.unwrap();
         let (_, next) = tokio::join!(
             async {
                 tokio::task::yield_now().await;
                 drop(probe);
             },
-            pacer.admit(even(minute))
+            admitted(&pacer, minute)
         );
         assert!(next.is_ok());
     }

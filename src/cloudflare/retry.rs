@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::call::{Attempts, Call, Caller};
+use super::call::{Call, Caller};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::pacer::WaitReason;
 use super::wire::ApiOperation;
@@ -45,36 +45,29 @@ impl Retry {
     }
 }
 
-/// Why a call is tried again, and until when.
-pub(super) struct Again {
-    pub why: WaitReason,
-    /// `None` if only the client's patience limits it.
-    pub until: Option<Instant>,
-}
-
 impl Caller {
-    /// Whether and why to repeat the request after this failure.
+    /// Whether and why to repeat the request after this failure, and until when. Without a time, only `--max-wait` limits
+    /// it.
     pub(super) fn again(
         &self,
         call: &Call,
         failure: &ApiError,
         attempts: &mut Attempts,
         now: Instant,
-    ) -> Option<Again> {
+    ) -> Option<(WaitReason, Option<Instant>)> {
         let reads = call.retry.reads();
         if failure.lasting || call.retry == Retry::Never {
             return None;
         }
-        let again = |allowed: bool| allowed.then_some(Again { why: WaitReason::Failed(failure.kind), until: None });
+        let again = |allowed: bool| allowed.then_some((WaitReason::Failed(failure.kind), None));
         match failure.kind {
             ApiErrorKind::Unreachable => {
                 let since = self.history().unreachable_since.unwrap_or(now);
-                let until = Some(since + UNREACHABLE);
-                Some(Again { why: WaitReason::Failed(failure.kind), until })
+                Some((WaitReason::Failed(failure.kind), Some(since + UNREACHABLE)))
             }
             ApiErrorKind::RateLimited => {
                 let allowed = reads || failure.fate == Fate::NotSent;
-                allowed.then_some(Again { why: WaitReason::RateLimit, until: None })
+                allowed.then_some((WaitReason::RateLimit, None))
             }
             ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => again(reads),
             ApiErrorKind::Malformed => {
@@ -87,7 +80,7 @@ impl Caller {
                     return None;
                 }
                 let since = *self.history().forbidden_since.get_or_insert(now);
-                Some(Again { why: WaitReason::NewToken, until: Some(since + SETTLING) })
+                Some((WaitReason::NewToken, Some(since + SETTLING)))
             }
             ApiErrorKind::NotFound => {
                 let is_list = matches!(call.operation, ApiOperation::ListGroupMembers | ApiOperation::AddMembers(_));
@@ -97,7 +90,7 @@ impl Caller {
                     return None;
                 }
                 let since = *attempts.missing_since.get_or_insert(now);
-                Some(Again { why: WaitReason::NewGroup, until: Some(since + SETTLING) })
+                Some((WaitReason::NewGroup, Some(since + SETTLING)))
             }
             ApiErrorKind::Stopped
             | ApiErrorKind::Incomplete
@@ -135,25 +128,31 @@ impl Backoff {
     }
 }
 
-/// The time that one call may spend on waits and retries. It runs from the first of them.
-#[derive(Clone, Debug)]
-pub(super) struct Deadline {
+/// What the attempts of one call showed so far, and the time that is left for them.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    pub made: u32,
+    malformed: u32,
+    missing_since: Option<Instant>,
+    pub last: Option<ApiError>,
+    /// The time for waits and retries. It runs from the first of them.
     max_wait: Duration,
-    since: Option<Instant>,
+    waiting_since: Option<Instant>,
 }
 
-impl Deadline {
-    pub(super) fn new(max_wait: Duration) -> Self {
-        Self { max_wait, since: None }
+impl Attempts {
+    pub(super) fn within(max_wait: Duration) -> Self {
+        Self { max_wait, ..Self::default() }
     }
 
     /// Starts the clock at `now`, unless it is running.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
+    pub(super) fn begin_waiting(&mut self, now: Instant) {
+        self.waiting_since.get_or_insert(now);
     }
 
     pub(super) fn left(&self, now: Instant) -> Duration {
-        self.max_wait.saturating_sub(self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)))
+        let waited = self.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.max_wait.saturating_sub(waited)
     }
 }
 
@@ -184,10 +183,8 @@ mod tests {
     fn new_token_gets_15_seconds_in_total() {
         let caller = caller();
         let (forbidden, start) = (failure(&Call::sample(Retry::Read), 403), Instant::now());
-        let until = |retry, after| {
-            let again = caller.again(&Call::sample(retry), &forbidden, &mut Attempts::default(), start + after);
-            again.map(|again| (again.why, again.until))
-        };
+        let until =
+            |retry, after| caller.again(&Call::sample(retry), &forbidden, &mut Attempts::default(), start + after);
         let given = Some((WaitReason::NewToken, Some(start + SETTLING)));
         assert_eq!(until(Retry::ReadPage, Duration::ZERO), given);
         assert_eq!(until(Retry::Read, Duration::from_secs(5)), given);
@@ -207,8 +204,8 @@ mod tests {
         caller.remember_creation([(group, Timestamp::now())]);
         let mut attempts = Attempts::default();
         for after in [Duration::ZERO, Duration::from_secs(9)] {
-            let again = caller.again(&call, &missing, &mut attempts, start + after).unwrap();
-            assert_eq!((again.why, again.until), (WaitReason::NewGroup, Some(start + SETTLING)));
+            let again = caller.again(&call, &missing, &mut attempts, start + after);
+            assert_eq!(again, Some((WaitReason::NewGroup, Some(start + SETTLING))));
         }
         let other = Call { operation: ApiOperation::ReplaceMembers(1), ..call };
         assert!(caller.again(&other, &missing, &mut Attempts::default(), start).is_none());
@@ -242,11 +239,11 @@ mod tests {
     #[test]
     fn deadline_runs_from_the_first_wait() {
         let start = Instant::now();
-        let mut deadline = Deadline::new(Duration::from_secs(10));
-        assert_eq!(deadline.left(start + Duration::from_secs(60)), Duration::from_secs(10));
-        deadline.begin(start);
-        deadline.begin(start + Duration::from_secs(1));
-        assert_eq!(deadline.left(start + Duration::from_secs(4)), Duration::from_secs(6));
-        assert_eq!(deadline.left(start + Duration::from_secs(60)), Duration::ZERO);
+        let mut attempts = Attempts::within(Duration::from_secs(10));
+        assert_eq!(attempts.left(start + Duration::from_secs(60)), Duration::from_secs(10));
+        attempts.begin_waiting(start);
+        attempts.begin_waiting(start + Duration::from_secs(1));
+        assert_eq!(attempts.left(start + Duration::from_secs(4)), Duration::from_secs(6));
+        assert_eq!(attempts.left(start + Duration::from_secs(60)), Duration::ZERO);
     }
 }

@@ -10,8 +10,7 @@ use super::config::Credentials;
 use super::http::HttpAnswer;
 use super::listing::{ListRow, Pages};
 use super::retry::Retry;
-use super::wire::AuditPage;
-use super::wire::{AccountMember, Group, GroupMember, User, WriteAnswer};
+use super::wire::{AccountMember, AuditPage, Group, GroupMember, RawAnswer, User};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
@@ -92,7 +91,7 @@ fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
             assert!(text.chars().count() < 5000);
         }
     }
-    if let Ok(Answered { result: written, .. }) = classify::<WriteAnswer>(&call, &credentials, Ok(answer())) {
+    if let Ok(Answered { result: written, .. }) = classify::<RawAnswer>(&call, &credentials, Ok(answer())) {
         written.members();
     }
 }

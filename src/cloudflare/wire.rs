@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::answer::{ListPage, PageInfo, shown, text};
@@ -33,41 +33,33 @@ pub enum ApiOperation {
 }
 
 impl ApiOperation {
-    pub const fn name(self) -> &'static str {
+    /// The name in documents, and the words in messages.
+    fn names(self) -> (&'static str, String) {
         match self {
-            Self::ListGroups => "list_groups",
-            Self::ListGroupMembers => "list_group_members",
-            Self::ListAccountMembers => "list_account_members",
-            Self::ReadGroupMember(_) => "read_group_member",
-            Self::ReadAuditLog => "read_audit_log",
-            Self::ReadTokenOwner => "read_token_owner",
-            Self::ReadAccount => "read_account",
-            Self::VerifyToken => "verify_token",
-            Self::ListScimGroups => "list_scim_groups",
-            Self::AddMembers(_) => "add_members",
-            Self::ReplaceMembers(_) => "replace_members",
-            Self::RemoveMember(_) => "remove_member",
+            Self::ListGroups => ("list_groups", "list the account's user groups".into()),
+            Self::ListGroupMembers => ("list_group_members", "list the members".into()),
+            Self::ListAccountMembers => ("list_account_members", "list the account's members".into()),
+            Self::ReadGroupMember(member) => ("read_group_member", format!("read member {member}")),
+            Self::ReadAuditLog => ("read_audit_log", "read the account's audit log".into()),
+            Self::ReadTokenOwner => ("read_token_owner", "read the token's user".into()),
+            Self::ReadAccount => ("read_account", "read the account".into()),
+            Self::VerifyToken => ("verify_token", "verify the token".into()),
+            Self::ListScimGroups => ("list_scim_groups", "list the groups of identity providers".into()),
+            Self::AddMembers(1) => ("add_members", "add 1 member".into()),
+            Self::AddMembers(count) => ("add_members", format!("add {count} members")),
+            Self::ReplaceMembers(count) => ("replace_members", format!("set all {count} members")),
+            Self::RemoveMember(member) => ("remove_member", format!("remove member {member}")),
         }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.names().0
     }
 }
 
 impl fmt::Display for ApiOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ListGroups => f.write_str("list the account's user groups"),
-            Self::ListGroupMembers => f.write_str("list the members"),
-            Self::ListAccountMembers => f.write_str("list the account's members"),
-            Self::ReadGroupMember(member) => write!(f, "read member {member}"),
-            Self::ReadAuditLog => f.write_str("read the account's audit log"),
-            Self::ReadTokenOwner => f.write_str("read the token's user"),
-            Self::ReadAccount => f.write_str("read the account"),
-            Self::VerifyToken => f.write_str("verify the token"),
-            Self::ListScimGroups => f.write_str("list the groups of identity providers"),
-            Self::AddMembers(1) => f.write_str("add 1 member"),
-            Self::AddMembers(count) => write!(f, "add {count} members"),
-            Self::ReplaceMembers(count) => write!(f, "set all {count} members"),
-            Self::RemoveMember(member) => write!(f, "remove member {member}"),
-        }
+        f.write_str(&self.names().1)
     }
 }
 
@@ -269,6 +261,7 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
     })
 }
 
+/// An answer as the API sends it.
 #[derive(Debug, Default, Deserialize)]
 pub struct RawAnswer {
     #[serde(default)]
@@ -280,6 +273,22 @@ pub struct RawAnswer {
 impl RawAnswer {
     pub fn rows(&self) -> &[Value] {
         self.result.as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The members that a write's answer lists, unless a figure shows that the list is incomplete, or a member is listed
+    /// twice. The envelope has already checked that the change was made. A result of another shape does not change that.
+    pub(super) fn members(self) -> Option<BTreeSet<MemberId>> {
+        let rows: Vec<GroupMember> = serde_json::from_value(self.result).ok()?;
+        let PageInfo { page, per_page, count, total_count, total_pages } = PageInfo::read(&self.result_info).ok()?;
+        let listed = rows.len() as u64;
+        let members: BTreeSet<_> = rows.iter().map(|member| member.id).collect();
+        let is_whole = members.len() as u64 == listed
+            && count.is_none_or(|count| count == listed)
+            && total_count.is_none_or(|total| total == listed)
+            && per_page.is_none_or(|per_page| listed <= per_page)
+            && page.is_none_or(|page| page == 1)
+            && total_pages.is_none_or(|pages| pages <= 1);
+        is_whole.then_some(members)
     }
 }
 
@@ -322,115 +331,46 @@ pub(super) struct User {
     pub email: Option<Email>,
 }
 
-/// The part of a write's answer that may list the group's members. The envelope has already checked that the change
-/// was made. A result of another shape does not change that.
-#[derive(Debug, Deserialize)]
-pub(super) struct WriteAnswer {
-    #[serde(default)]
-    result: Value,
-    #[serde(default)]
-    result_info: Value,
-}
-
-impl WriteAnswer {
-    /// The members, unless a figure shows that the list is incomplete, or a member is listed twice.
-    pub(super) fn members(self) -> Option<BTreeSet<MemberId>> {
-        let rows: Vec<GroupMember> = serde_json::from_value(self.result).ok()?;
-        let PageInfo { page, per_page, count, total_count, total_pages } = PageInfo::read(&self.result_info).ok()?;
-        let listed = rows.len() as u64;
-        let members: BTreeSet<_> = rows.iter().map(|member| member.id).collect();
-        let is_whole = members.len() as u64 == listed
-            && count.is_none_or(|count| count == listed)
-            && total_count.is_none_or(|total| total == listed)
-            && per_page.is_none_or(|per_page| listed <= per_page)
-            && page.is_none_or(|page| page == 1)
-            && total_pages.is_none_or(|pages| pages <= 1);
-        is_whole.then_some(members)
-    }
-}
-
-/// A member in the body of a write.
-#[derive(Debug, Serialize)]
-pub(super) struct MemberRef {
-    pub id: MemberId,
-}
-
 const LONGEST_TEXT: usize = 2_000;
 
 /// A page of the audit log, newest entries first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
-    /// Continues with older entries; `None` on the last page.
-    pub next: Option<AuditCursor>,
+    /// The cursor of the page with older entries; `None` on the last page.
+    pub next: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditCursor(pub(super) String);
-
+/// An entry of the audit log. Every field may be missing or have an unexpected type.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AuditEntry {
-    pub time: Option<Timestamp>,
-    /// The result in the log: `success` or `failure`.
-    pub result: Option<String>,
-    pub actor_id: Option<String>,
-    pub actor_email: Option<String>,
-    /// `user`, `account`, `system` or `cloudflare_admin`.
-    pub actor_kind: Option<String>,
-    /// `dash`, `api_token`, `api_key`, `oauth` or `origin_ca_key`.
-    pub context: Option<String>,
-    pub token_id: Option<String>,
-    pub token_name: Option<String>,
-    pub method: Option<String>,
-    /// Identifies the operation. The documentation does not say whether it begins with the host or with `/client/v4`,
-    /// so compare its end.
-    pub uri: Option<String>,
-    pub status: Option<u64>,
-    pub cf_ray: Option<String>,
-    pub user_agent: Option<String>,
-    /// The request body in the log. A text that contains JSON is parsed. `Null` if there is no body.
-    pub body: Value,
-}
+pub struct AuditEntry(pub Value);
 
-impl From<ListPage<Value>> for AuditPage {
-    fn from(page: ListPage<Value>) -> Self {
-        let next = page.cursor().map(AuditCursor);
-        Self { entries: page.rows.iter().map(AuditEntry::from).collect(), next }
+impl AuditEntry {
+    /// The text at a JSON pointer, unless it is empty. A very long one is cut.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        let text = self.0.pointer(pointer)?.as_str()?;
+        let end = text.char_indices().nth(LONGEST_TEXT).map_or(text.len(), |(end, _)| end);
+        text.get(..end).filter(|text| !text.is_empty())
     }
-}
 
-impl From<&Value> for AuditEntry {
-    fn from(entry: &Value) -> Self {
-        let text = |pointer: &str| log_text(entry.pointer(pointer));
-        Self {
-            time: text("/action/time").and_then(|time| time.parse().ok()),
-            result: text("/action/result"),
-            actor_id: text("/actor/id"),
-            actor_email: text("/actor/email"),
-            actor_kind: text("/actor/type"),
-            context: text("/actor/context"),
-            token_id: text("/actor/token_id"),
-            token_name: text("/actor/token_name"),
-            method: text("/raw/method"),
-            uri: text("/raw/uri"),
-            status: entry.pointer("/raw/status_code").and_then(Value::as_u64),
-            cf_ray: text("/raw/cf_ray_id"),
-            user_agent: text("/raw/user_agent"),
-            body: log_body(entry.pointer("/resource/request")),
+    pub fn status(&self) -> Option<u64> {
+        self.0.pointer("/raw/status_code")?.as_u64()
+    }
+
+    /// The request body in the log. A text that contains JSON is parsed. `Null` if there is no body.
+    pub fn body(&self) -> Value {
+        match self.0.pointer("/resource/request") {
+            None => Value::Null,
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            Some(value) => value.clone(),
         }
     }
 }
 
-fn log_text(value: Option<&Value>) -> Option<String> {
-    let text = value?.as_str()?;
-    (!text.is_empty()).then(|| text.chars().take(LONGEST_TEXT).collect())
-}
-
-fn log_body(value: Option<&Value>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
-        Some(value) => value.clone(),
+impl From<ListPage<Value>> for AuditPage {
+    fn from(page: ListPage<Value>) -> Self {
+        let next = page.cursor();
+        Self { entries: page.rows.into_iter().map(AuditEntry).collect(), next }
     }
 }
 
@@ -487,10 +427,10 @@ mod tests {
             "result_info": { "cursors": { "after": "next" }, "cursor": "older" },
         }));
         let entry = &page.entries[0];
-        assert_eq!(entry.time, Some("2026-11-20T14:02:00Z".parse().unwrap()));
-        assert_eq!(entry.actor_email.as_deref(), Some("dana@example.com"));
-        assert_eq!(entry.body, json!([{ "id": "1" }]));
-        assert_eq!(page.next, Some(AuditCursor("next".to_owned())));
+        assert_eq!(entry.text("/action/time"), Some("2026-11-20T14:02:00Z"));
+        assert_eq!(entry.text("/actor/email"), Some("dana@example.com"));
+        assert_eq!(entry.body(), json!([{ "id": "1" }]));
+        assert_eq!(page.next.as_deref(), Some("next"));
     }
 
     #[test]
@@ -499,16 +439,15 @@ mod tests {
             [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
         {
             let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
-            let AuditEntry { time, actor_email, uri, .. } = &page.entries[0];
-            assert_eq!((time, actor_email, uri, &page.next), (&None, &None, &None, &None));
+            let entry = &page.entries[0];
+            let texts = ["/action/time", "/actor/email", "/raw/uri"].map(|pointer| entry.text(pointer));
+            assert_eq!((texts, &page.next), ([None; 3], &None));
         }
     }
 
     #[test]
     fn older_log_cursor_is_read() {
-        assert_eq!(
-            page(json!({ "result": [], "result_info": { "cursor": "older" } })).next,
-            Some(AuditCursor("older".to_owned()))
-        );
+        let page = page(json!({ "result": [], "result_info": { "cursor": "older" } }));
+        assert_eq!(page.next.as_deref(), Some("older"));
     }
 }
