@@ -33,7 +33,7 @@ use jiff::Timestamp;
 
 use crate::model::{Desired, Mode, is_invisible, kept_ends};
 use entry::Numbers;
-use problem::{Report, quoted, settle};
+use problem::{ProblemReport, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
 pub const LARGEST_FILE: usize = 64 << 20;
@@ -54,11 +54,11 @@ pub struct Source {
 /// # Errors
 /// All problems of all files. The groups' rules are not checked: see [`check_rules`].
 pub fn parse(sources: &[Source]) -> Result<Desired, Problems> {
-    parse_into(Report::default(), sources)
+    parse_into(ProblemReport::default(), sources)
 }
 
 /// Reads and merges files. Where the report already has problems, a file is missing.
-fn parse_into(mut report: Report, sources: &[Source]) -> Result<Desired, Problems> {
+fn parse_into(mut report: ProblemReport, sources: &[Source]) -> Result<Desired, Problems> {
     let all_there = report.len() == 0;
     let mut numbers = Numbers::default();
     let declared = sources.iter().map(|source| file::read(source, &mut numbers, &mut report)).collect();

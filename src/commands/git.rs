@@ -62,15 +62,11 @@ impl Checkout {
         let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
         let mut found = false;
         for path in &self.paths {
-            match tree.resolve(path).map_err(failed)? {
-                Ok(node) => {
-                    found = true;
-                    if let Err(message) = tree.add(path, node).map_err(failed)? {
-                        return Ok(Snapshot::Unreadable(message));
-                    }
-                }
-                Err(Unresolved::Missing) => {}
-                Err(Unresolved::Broken(why)) => return Ok(Snapshot::Unreadable(tree.problem(path, &why))),
+            match tree.resolve(path, path).and_then(|node| tree.add(path, node)) {
+                Ok(()) => found = true,
+                Err(Unread::Missing) => {}
+                Err(Unread::Broken(message)) => return Ok(Snapshot::Unreadable(message)),
+                Err(Unread::Failed(error)) => return Err(failed(error)),
             }
         }
         Ok(if found { Snapshot::Files(std::mem::take(&mut tree.sources)) } else { Snapshot::Absent })
@@ -191,14 +187,14 @@ fn git(folder: &Path) -> Command {
 }
 
 #[derive(Clone, Debug)]
-struct Node {
-    kind: Kind,
+struct TreeNode {
+    kind: ObjectKind,
     id: String,
     real: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ObjectKind {
     Folder,
     File,
     Link,
@@ -206,11 +202,21 @@ enum Kind {
 }
 
 /// The entries of a folder: by name, their kind and the id of their object.
-type Entries = BTreeMap<PathBuf, (Kind, String)>;
+type FolderEntries = BTreeMap<PathBuf, (ObjectKind, String)>;
 
-enum Unresolved {
+/// Why a path of a tree was not read.
+enum Unread {
     Missing,
+    /// A link that leads nowhere, for example, with the path.
     Broken(String),
+    /// The program git failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// The tree of a commit. One `git cat-file --batch` answers all questions.
@@ -221,7 +227,7 @@ struct Tree<'r> {
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
     top: String,
-    folders: BTreeMap<String, Rc<Entries>>,
+    folders: BTreeMap<String, Rc<FolderEntries>>,
     /// The real paths so far, so that each file is read once and a cycle of links ends.
     seen: BTreeSet<PathBuf>,
     sources: Vec<Source>,
@@ -258,7 +264,7 @@ impl<'r> Tree<'r> {
         Ok((content, width))
     }
 
-    fn folder(&mut self, id: &str) -> io::Result<Rc<Entries>> {
+    fn folder(&mut self, id: &str) -> io::Result<Rc<FolderEntries>> {
         if let Some(known) = self.folders.get(id) {
             return Ok(Rc::clone(known));
         }
@@ -272,10 +278,10 @@ impl<'r> Tree<'r> {
             let space = head.iter().position(|byte| *byte == b' ').unwrap_or(head.len());
             let (mode, name) = head.split_at(space);
             let kind = match mode {
-                b"40000" => Kind::Folder,
-                b"120000" => Kind::Link,
-                b"160000" => Kind::Submodule,
-                _ => Kind::File,
+                b"40000" => ObjectKind::Folder,
+                b"120000" => ObjectKind::Link,
+                b"160000" => ObjectKind::Submodule,
+                _ => ObjectKind::File,
             };
             let id = object.iter().map(|byte| format!("{byte:02x}")).collect();
             entries.insert(path_from(name.get(1..).unwrap_or_default()), (kind, id));
@@ -286,9 +292,9 @@ impl<'r> Tree<'r> {
         Ok(entries)
     }
 
-    /// Finds a path, relative to the root, through links.
-    fn resolve(&mut self, path: &Path) -> io::Result<Result<Node, Unresolved>> {
-        let top = Node { kind: Kind::Folder, id: self.top.clone(), real: PathBuf::new() };
+    /// Finds a path, relative to the root, through links. A failure names the path that leads there.
+    fn resolve(&mut self, path: &Path, named: &Path) -> Result<TreeNode, Unread> {
+        let top = TreeNode { kind: ObjectKind::Folder, id: self.top.clone(), real: PathBuf::new() };
         let mut nodes = vec![top];
         let mut links = 0;
         let mut rest: VecDeque<PathBuf> = parts(path);
@@ -296,74 +302,68 @@ impl<'r> Tree<'r> {
             if part == Path::new("..") {
                 nodes.pop();
                 if nodes.is_empty() {
-                    return Ok(Err(Unresolved::Broken("the link leads out of the repository".into())));
+                    return Err(self.broken(named, "the link leads out of the repository"));
                 }
                 continue;
             }
-            let Some(Node { kind: Kind::Folder, id, real }) = nodes.last().cloned() else {
-                return Ok(Err(Unresolved::Missing));
+            let Some(TreeNode { kind: ObjectKind::Folder, id, real }) = nodes.last().cloned() else {
+                return Err(Unread::Missing);
             };
             let Some((kind, id)) = self.folder(&id)?.get(&part).cloned() else {
-                return Ok(Err(match links {
-                    0 => Unresolved::Missing,
-                    _ => Unresolved::Broken("the link leads to nothing".into()),
-                }));
+                return Err(if links == 0 { Unread::Missing } else { self.broken(named, "the link leads to nothing") });
             };
-            if kind != Kind::Link {
-                nodes.push(Node { kind, id, real: real.join(part) });
+            if kind != ObjectKind::Link {
+                nodes.push(TreeNode { kind, id, real: real.join(part) });
                 continue;
             }
             links += 1;
             let target = path_from(&self.object(&id)?.0);
             if links > MOST_LINKS || target.is_absolute() {
                 let why = if links > MOST_LINKS { "too many links" } else { "the link leads out of the repository" };
-                return Ok(Err(Unresolved::Broken(why.into())));
+                return Err(self.broken(named, why));
             }
             parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
         }
-        Ok(nodes.pop().ok_or(Unresolved::Missing))
+        nodes.pop().ok_or(Unread::Missing)
     }
 
-    /// Adds a file, or all files below a folder. Fails with the reason why one cannot be read.
-    fn add(&mut self, path: &Path, node: Node) -> io::Result<Result<(), String>> {
+    /// Adds a file, or all files below a folder.
+    fn add(&mut self, path: &Path, node: TreeNode) -> Result<(), Unread> {
         if !self.seen.insert(node.real.clone()) {
-            return Ok(Ok(()));
+            return Ok(());
         }
         match node.kind {
-            Kind::Folder => {
+            ObjectKind::Folder => {
                 for name in self.folder(&node.id)?.keys().filter(|name| !config::is_hidden(name)) {
                     let below = path.join(name);
-                    let added = match self.resolve(&node.real.join(name))? {
-                        Ok(child) if child.kind == Kind::File && !config::is_yaml(name) => continue,
-                        Ok(child) => self.add(&below, child)?,
-                        Err(Unresolved::Missing) => Err(self.problem(&below, "it is not there")),
-                        Err(Unresolved::Broken(why)) => Err(self.problem(&below, &why)),
-                    };
-                    if added.is_err() {
-                        return Ok(added);
+                    let child = match self.resolve(&node.real.join(name), &below) {
+                        Err(Unread::Missing) => Err(self.broken(&below, "it is not there")),
+                        found => found,
+                    }?;
+                    if child.kind != ObjectKind::File || config::is_yaml(name) {
+                        self.add(&below, child)?;
                     }
                 }
             }
-            Kind::File => {
+            ObjectKind::File => {
                 let bytes = match self.object(&node.id) {
                     Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                        return Ok(Err(self.problem(path, "the file is too large")));
+                        return Err(self.broken(path, "the file is too large"));
                     }
                     content => content?.0,
                 };
-                let Some(bytes) = self.checked_out(bytes, &node)? else {
-                    return Ok(Err(self.problem(path, "its Git filter failed")));
-                };
+                let filtered = self.checked_out(bytes, &node)?;
+                let bytes = filtered.ok_or_else(|| self.broken(path, "its Git filter failed"))?;
                 self.sources.push(Source { path: self.shown(path), bytes });
             }
-            Kind::Link | Kind::Submodule => return Ok(Err(self.problem(path, "it is a submodule"))),
+            ObjectKind::Link | ObjectKind::Submodule => return Err(self.broken(path, "it is a submodule")),
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// The content that a checkout has. Only for files that are stored in another form (Git LFS, encrypted), because
     /// each needs a process of its own.
-    fn checked_out(&self, bytes: Vec<u8>, node: &Node) -> io::Result<Option<Vec<u8>>> {
+    fn checked_out(&self, bytes: Vec<u8>, node: &TreeNode) -> io::Result<Option<Vec<u8>>> {
         if !bytes.starts_with(b"version https://git-lfs") && !bytes.contains(&0) {
             return Ok(Some(bytes));
         }
@@ -378,8 +378,8 @@ impl<'r> Tree<'r> {
         format!("{}:{}", self.revision, path.display())
     }
 
-    fn problem(&self, path: &Path, why: &str) -> String {
-        format!("{} cannot be read: {why}", self.shown(path))
+    fn broken(&self, path: &Path, why: &str) -> Unread {
+        Unread::Broken(format!("{} cannot be read: {why}", self.shown(path)))
     }
 }
 

@@ -28,14 +28,14 @@ use super::entry::Numbers;
 use super::file::{self, Declared};
 use super::merge::merge;
 use super::node::{self, Node};
-use super::problem::{Problem, Problems, Report, nearest, quoted};
+use super::problem::{Problem, ProblemReport, Problems, nearest, quoted};
 use super::rules::{Breach, BreachKey, breaches};
 use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
-use layout::{Layout, Style};
+use layout::{FileLayout, ListStyle};
 use lists::{List, Lists};
 use patch::Writer;
 use rename::{misplaced, sorting};
-use step::{Action, Step, is_sorted};
+use step::{EditAction, EditStep, is_sorted};
 
 #[derive(Clone, Debug)]
 pub enum EditRequest {
@@ -138,7 +138,7 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 /// If the files have problems, or the request does not fit them.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
     let files = Files::read(sources, |_| None).map_err(EditError::Files)?;
-    let context = Context { files: &files, lists: Lists::new(&files.declared), now, spell, request };
+    let context = EditContext { files: &files, lists: Lists::new(&files.declared), now, spell, request };
     let mut draft = match request {
         EditRequest::Grant(grant) => grant.draft(&context)?,
         EditRequest::Revoke(revoke) => revoke.draft(&context)?,
@@ -184,7 +184,7 @@ struct Files<'s> {
 impl<'s> Files<'s> {
     /// Reads the files. Those of which the tree is known, by their index, are not parsed again.
     fn read(sources: &'s [Source], known: impl Fn(usize) -> Option<Node<'s>>) -> Result<Self, Problems> {
-        let (mut report, mut numbers) = (Report::default(), Numbers::default());
+        let (mut report, mut numbers) = (ProblemReport::default(), Numbers::default());
         let (mut trees, mut declared) = (Vec::new(), Vec::new());
         let mut all_there = true;
         for (index, source) in sources.iter().enumerate() {
@@ -205,7 +205,7 @@ impl<'s> Files<'s> {
     }
 }
 
-struct Context<'d> {
+struct EditContext<'d> {
     files: &'d Files<'d>,
     lists: Lists<'d>,
     now: Timestamp,
@@ -213,7 +213,7 @@ struct Context<'d> {
     request: &'d EditRequest,
 }
 
-impl Context<'_> {
+impl EditContext<'_> {
     fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
         let mut named = Vec::with_capacity(names.len());
         for name in names {
@@ -251,7 +251,7 @@ impl Context<'_> {
 
 #[derive(Default)]
 struct Draft {
-    steps: Vec<Step>,
+    steps: Vec<EditStep>,
     refusals: Vec<Problem>,
     unchanged: Vec<Unchanged>,
     notes: Vec<String>,
@@ -261,7 +261,7 @@ struct Draft {
 
 impl Draft {
     /// Adds the remark that convoke does not write to an observed group.
-    fn note_observed(&mut self, context: &Context<'_>, list: usize) {
+    fn note_observed(&mut self, context: &EditContext<'_>, list: usize) {
         let of = context.lists.get(list);
         if of.mode() == Some(Mode::Observe) {
             let note = format!("{} is observed: convoke does not write there", of.name);
@@ -273,12 +273,12 @@ impl Draft {
 }
 
 /// The new texts of the changed files, and what all files then declare.
-type Written = (BTreeMap<usize, String>, Vec<Declared>);
+type EditedTexts = (BTreeMap<usize, String>, Vec<Declared>);
 
 /// Makes the steps in the texts of the files. The new texts are read again: the tree of each file must be the tree
 /// before with exactly these steps, and no rule may be broken that was not broken before.
-fn write(sources: &[Source], steps: &[Step], context: &Context<'_>) -> Result<Written, Vec<Problem>> {
-    let mut by_file: BTreeMap<usize, BTreeMap<usize, Vec<&Step>>> = BTreeMap::new();
+fn write(sources: &[Source], steps: &[EditStep], context: &EditContext<'_>) -> Result<EditedTexts, Vec<Problem>> {
+    let mut by_file: BTreeMap<usize, BTreeMap<usize, Vec<&EditStep>>> = BTreeMap::new();
     for step in steps {
         let file = context.lists.get(step.list).file;
         by_file.entry(file).or_default().entry(step.list).or_default().push(step);
@@ -312,10 +312,10 @@ fn write(sources: &[Source], steps: &[Step], context: &Context<'_>) -> Result<Wr
 /// Sorts the lists again that were sorted before a person was renamed.
 fn keep_sorted(
     sources: &[Source],
-    (mut new, declared): Written,
-    steps: &[Step],
-    context: &Context<'_>,
-) -> Result<Written, Vec<Problem>> {
+    (mut new, declared): EditedTexts,
+    steps: &[EditStep],
+    context: &EditContext<'_>,
+) -> Result<EditedTexts, Vec<Problem>> {
     if !matches!(context.request, EditRequest::Rename(_)) {
         return Ok((new, declared));
     }
@@ -323,13 +323,13 @@ fn keep_sorted(
     let were_sorted =
         |list: &usize| context.lists.get(*list).is_membership() && is_sorted(context.lists.get(*list).entries);
     let edited: BTreeSet<usize> = steps.iter().map(|step| step.list).filter(were_sorted).collect();
-    let sorts: Vec<Step> = edited.into_iter().filter_map(|list| sorting(list, lists.get(list).entries)).collect();
+    let sorts: Vec<EditStep> = edited.into_iter().filter_map(|list| sorting(list, lists.get(list).entries)).collect();
     if sorts.is_empty() {
         return Ok((new, declared));
     }
     let renamed = with_texts(sources, &new);
     let files = Files::read(&renamed, |_| None).map_err(|problems| problems.list)?;
-    let (sorted, declared) = write(&renamed, &sorts, &Context { files: &files, lists, ..*context })?;
+    let (sorted, declared) = write(&renamed, &sorts, &EditContext { files: &files, lists, ..*context })?;
     new.extend(sorted);
     Ok((new, declared))
 }
@@ -348,12 +348,12 @@ fn with_texts(sources: &[Source], new: &BTreeMap<usize, String>) -> Vec<Source> 
 fn edited<'p>(
     source: &Source,
     tree: &Node<'_>,
-    lists: &BTreeMap<usize, Vec<&'p Step>>,
-    context: &Context<'_>,
-) -> Result<String, Vec<&'p Step>> {
+    lists: &BTreeMap<usize, Vec<&'p EditStep>>,
+    context: &EditContext<'_>,
+) -> Result<String, Vec<&'p EditStep>> {
     let all = || lists.values().flatten().copied().collect::<Vec<_>>();
     let text = str::from_utf8(&source.bytes).map_err(|_| all())?;
-    let layout = Layout::new(text).ok_or_else(all)?;
+    let layout = FileLayout::new(text).ok_or_else(all)?;
     let (mut patches, mut odd, mut expected) = (Vec::new(), Vec::new(), tree.clone());
     for (list, steps) in lists {
         let applied = step::apply(&mut expected, &context.lists.get(*list).name, steps);
@@ -370,7 +370,12 @@ fn edited<'p>(
     if is_proven { Ok(new) } else { Err(all()) }
 }
 
-fn list_patches(layout: &Layout<'_>, context: &Context<'_>, list: usize, steps: &[&Step]) -> Option<Vec<patch::Patch>> {
+fn list_patches(
+    layout: &FileLayout<'_>,
+    context: &EditContext<'_>,
+    list: usize,
+    steps: &[&EditStep],
+) -> Option<Vec<patch::Patch>> {
     let of = context.lists.get(list);
     let found = layout.list(of.key)?;
     if found.items.len() != of.entries.len() {
@@ -381,7 +386,7 @@ fn list_patches(layout: &Layout<'_>, context: &Context<'_>, list: usize, steps: 
 }
 
 /// The indentation of lists in this file: as in the nearest list above, or else below.
-fn indent_of_lists(layout: &Layout<'_>, context: &Context<'_>, list: usize) -> usize {
+fn indent_of_lists(layout: &FileLayout<'_>, context: &EditContext<'_>, list: usize) -> usize {
     const USUAL: usize = 2;
     let of = context.lists.get(list);
     let indent = |other: usize| {
@@ -394,31 +399,32 @@ fn indent_of_lists(layout: &Layout<'_>, context: &Context<'_>, list: usize) -> u
             return None;
         }
         let found = layout.list(other.key)?;
-        let dash = found.items.first().filter(|_| found.style == Style::Block)?.dash?;
+        let dash = found.items.first().filter(|_| found.style == ListStyle::Block)?.dash?;
         layout.column(dash).checked_sub(layout.column(found.key))
     };
     (0..list).rev().chain(list + 1..context.lists.all.len()).find_map(indent).unwrap_or(USUAL)
 }
 
 /// The refusal of a step that could not be written or proven.
-fn by_hand(step: &Step, context: &Context<'_>) -> Problem {
+fn by_hand(step: &EditStep, context: &EditContext<'_>) -> Problem {
     let list = context.lists.get(step.list);
-    let own = list.entries.get(step.index).filter(|_| !matches!(step.action, Action::Insert(_) | Action::Sort(_)));
+    let own =
+        list.entries.get(step.index).filter(|_| !matches!(step.action, EditAction::Insert(_) | EditAction::Sort(_)));
     let origin = list.origin(own.map_or(list.key, |entry| entry.at));
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
     let who = subject(step, list).unwrap_or_default();
     let help = match &step.action {
-        Action::Insert(_) => format!("add {who} to this list by hand"),
-        Action::Remove => format!("remove {who} from this list by hand"),
-        Action::Replace(_) | Action::Change(_) => format!("change the entry of {who} by hand"),
-        Action::Rename(_) => format!("write {who} there by hand"),
-        Action::Sort(_) => "sort this list by hand".to_owned(),
+        EditAction::Insert(_) => format!("add {who} to this list by hand"),
+        EditAction::Remove => format!("remove {who} from this list by hand"),
+        EditAction::Replace(_) | EditAction::Change(_) => format!("change the entry of {who} by hand"),
+        EditAction::Rename(_) => format!("write {who} there by hand"),
+        EditAction::Sort(_) => "sort this list by hand".to_owned(),
     };
     Problem::at(&origin, message).help(help)
 }
 
 /// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
-fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
+fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
     for mut breach in breaches(&context.files.desired, context.now) {
@@ -464,10 +470,10 @@ fn new_breaches(edited: &Desired, context: &Context<'_>) -> Vec<Problem> {
 }
 
 /// The changes that a step makes. Their lines are those of the entries in the edited files, unless they are removed.
-fn changes_of(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Vec<ListChange> {
+fn changes_of(step: &EditStep, context: &EditContext<'_>, after: &Lists<'_>) -> Vec<ListChange> {
     let list = context.lists.get(step.list);
     let people: Vec<String> = match &step.action {
-        Action::Sort(_) => misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect(),
+        EditAction::Sort(_) => misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect(),
         _ => subject(step, list).into_iter().collect(),
     };
     let change = |person: String| {
@@ -477,8 +483,8 @@ fn changes_of(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Vec<List
             Some(found.origin(entry.at))
         };
         let (action, origin) = match step.action {
-            Action::Insert(_) => (ListAction::Add, new()?),
-            Action::Remove => (ListAction::Remove, list.origin(list.entries.get(step.index)?.at)),
+            EditAction::Insert(_) => (ListAction::Add, new()?),
+            EditAction::Remove => (ListAction::Remove, list.origin(list.entries.get(step.index)?.at)),
             _ => (ListAction::Change, new()?),
         };
         Some(ListChange { action, person, list: list.name.clone(), origin })
@@ -487,11 +493,11 @@ fn changes_of(step: &Step, context: &Context<'_>, after: &Lists<'_>) -> Vec<List
 }
 
 /// Whom or what a step concerns, as the entry names them.
-fn subject(step: &Step, list: &List<'_>) -> Option<String> {
+fn subject(step: &EditStep, list: &List<'_>) -> Option<String> {
     match &step.action {
-        Action::Insert(new) | Action::Replace(new) => Some(new.person.to_string()),
-        Action::Rename(person) => Some(person.to_string()),
-        Action::Remove | Action::Change(_) => list.entries.get(step.index).map(|entry| entry.who.to_string()),
-        Action::Sort(_) => None,
+        EditAction::Insert(new) | EditAction::Replace(new) => Some(new.person.to_string()),
+        EditAction::Rename(person) => Some(person.to_string()),
+        EditAction::Remove | EditAction::Change(_) => list.entries.get(step.index).map(|entry| entry.who.to_string()),
+        EditAction::Sort(_) => None,
     }
 }

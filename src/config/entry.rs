@@ -19,19 +19,19 @@ pub(super) const PROTECTED: [&str; 2] = ["email", "id"];
 /// An entry of the own list of a group or a roster.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub who: Who,
+    pub who: PersonOrRoster,
     pub at: Position,
     pub terms: Option<Box<Terms>>,
 }
 
 /// A person with their number in [`Numbers`], or the name of a roster.
 #[derive(Clone, Debug)]
-pub(super) enum Who {
+pub(super) enum PersonOrRoster {
     Person(PersonRef, u32),
     Roster(Arc<str>),
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for PersonOrRoster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Person(person, _) => person.fmt(f),
@@ -43,8 +43,8 @@ impl fmt::Display for Who {
 impl Entry {
     pub const fn person(&self) -> Option<&PersonRef> {
         match &self.who {
-            Who::Person(person, _) => Some(person),
-            Who::Roster(_) => None,
+            PersonOrRoster::Person(person, _) => Some(person),
+            PersonOrRoster::Roster(_) => None,
         }
     }
 
@@ -54,8 +54,8 @@ impl Entry {
 
     pub fn roster(&self) -> Option<&str> {
         match &self.who {
-            Who::Roster(name) => Some(name),
-            Who::Person(..) => None,
+            PersonOrRoster::Roster(name) => Some(name),
+            PersonOrRoster::Person(..) => None,
         }
     }
 }
@@ -85,7 +85,7 @@ impl Reader<'_> {
         match node.value {
             Value::Text(text) | Value::Typed(text) => {
                 let who = match self.numbers.spelled(&text) {
-                    Some((person, number)) => Who::Person(person, number),
+                    Some((person, number)) => PersonOrRoster::Person(person, number),
                     None => self.person(at, &text, "- id: ")?,
                 };
                 Some(Entry { who, at, terms: None })
@@ -103,9 +103,9 @@ impl Reader<'_> {
         }
     }
 
-    fn numbered(&mut self, person: PersonRef) -> Who {
+    fn numbered(&mut self, person: PersonRef) -> PersonOrRoster {
         let number = self.numbers.of(&person);
-        Who::Person(person, number)
+        PersonOrRoster::Person(person, number)
     }
 
     fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
@@ -116,7 +116,7 @@ impl Reader<'_> {
             (None, Some(id), None) => self.member_id(&id),
             (None, None, Some(roster)) => {
                 let name = self.text("`roster`", &roster, "write the name of one roster: `- roster: NAME`");
-                name.map(|name| Who::Roster(name.into()))
+                name.map(|name| PersonOrRoster::Roster(name.into()))
             }
             (None, None, None) => {
                 // If the key that names the person is mistyped, this was already reported.
@@ -174,7 +174,7 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    fn member_id(&mut self, field: &Field<'_>) -> Option<Who> {
+    fn member_id(&mut self, field: &Field<'_>) -> Option<PersonOrRoster> {
         if let Value::Text(text) = &field.node.value
             && text.parse::<Email>().is_ok()
         {
@@ -185,13 +185,13 @@ impl Reader<'_> {
         self.id("a member id", field).map(|id| self.numbered(PersonRef::Id(id)))
     }
 
-    fn email(&mut self, field: &Field<'_>) -> Option<Who> {
+    fn email(&mut self, field: &Field<'_>) -> Option<PersonOrRoster> {
         let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
         self.person(field.node.at, text, "id: ")
     }
 
     /// Reads an address. `id` is how an entry by id begins here.
-    fn person(&mut self, at: Position, text: &str, id: &str) -> Option<Who> {
+    fn person(&mut self, at: Position, text: &str, id: &str) -> Option<PersonOrRoster> {
         let error = match Email::declared(text) {
             Ok(email) => return Some(self.numbered(PersonRef::Email(email))),
             Err(error) => error,
@@ -216,11 +216,11 @@ impl Reader<'_> {
         let mut rosters: HashMap<&str, Position> = HashMap::new();
         for Entry { who, at, .. } in entries {
             let (first, what) = match who {
-                Who::Person(person, number) => match self.numbers.list(*number, *at) {
+                PersonOrRoster::Person(person, number) => match self.numbers.list(*number, *at) {
                     None => continue,
                     Some(first) => (first, person.to_string()),
                 },
-                Who::Roster(name) => match rosters.entry(name) {
+                PersonOrRoster::Roster(name) => match rosters.entry(name) {
                     Slot::Vacant(slot) => {
                         slot.insert(*at);
                         continue;
@@ -238,7 +238,7 @@ impl Reader<'_> {
         let at = node.at;
         let who = match &node.value {
             Value::Text(text) | Value::Typed(text) if text.contains('@') => self.person(at, text, "- id: "),
-            Value::Text(text) | Value::Typed(text) => Some(Who::Roster(text.as_ref().into())),
+            Value::Text(text) | Value::Typed(text) => Some(PersonOrRoster::Roster(text.as_ref().into())),
             _ => {
                 let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
                 self.refuse(at, "an owner must be an address or the name of a roster", help);
@@ -253,7 +253,7 @@ impl Reader<'_> {
         Some(Entry { who: self.protected_person(node)?, at, terms: None })
     }
 
-    fn protected_person(&mut self, node: Node<'_>) -> Option<Who> {
+    fn protected_person(&mut self, node: Node<'_>) -> Option<PersonOrRoster> {
         let help = "list email addresses and member ids";
         let at = node.at;
         let message = match node.value {
@@ -304,13 +304,13 @@ fn has_comma_for_dot(text: &str) -> bool {
 
 /// A map with a hash that is faster for short keys than that of the standard library. It is never iterated, so hash
 /// order cannot affect the output.
-type Hashed<K> = HashMap<K, u32, foldhash::fast::RandomState>;
+type NumberMap<K> = HashMap<K, u32, foldhash::fast::RandomState>;
 
 /// The number of each person that the lists name.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    emails: Hashed<Email>,
-    ids: Hashed<MemberId>,
+    emails: NumberMap<Email>,
+    ids: NumberMap<MemberId>,
     /// The last entry of each person: in which list, and where.
     last: Vec<(u32, Position)>,
     lists: u32,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Numbers};
 use super::node::{self, Node, Value};
-use super::problem::{Lines, Problem, Report, quoted};
+use super::problem::{Lines, Problem, ProblemReport, quoted};
 use super::reader::{Field, MODES, Reader, UNMANAGED};
 use super::{LARGEST_FILE, Source};
 use crate::model::{
@@ -70,7 +70,7 @@ impl DeclaredGroup {
 }
 
 /// Reads a file, and adds its problems to the report.
-pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut Report) -> Declared {
+pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut ProblemReport) -> Declared {
     match tree(source) {
         Ok(tree) => declare(source, tree, numbers, report),
         Err(problem) => {
@@ -81,7 +81,7 @@ pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut Report) 
 }
 
 /// Reads what the tree of a file declares, and adds its problems to the report.
-pub(super) fn declare(source: &Source, tree: Node<'_>, numbers: &mut Numbers, report: &mut Report) -> Declared {
+pub(super) fn declare(source: &Source, tree: Node<'_>, numbers: &mut Numbers, report: &mut ProblemReport) -> Declared {
     let at = tree.at;
     let mut reader = Reader { file: source.path.as_str().into(), numbers, report };
     match tree.value {

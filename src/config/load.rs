@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::problem::{Problem, Problems, Report};
+use super::problem::{Problem, ProblemReport, Problems};
 use super::{LARGEST_FILE, Source, check_rules, file, parse_into};
 use crate::model::Desired;
 
@@ -48,7 +48,7 @@ pub fn load_checked(paths: &[PathBuf], time: Timestamp) -> Result<Desired, Probl
 ///
 /// As [`load`].
 pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Problems> {
-    let (report, sources) = Search::of(paths, false).read();
+    let (report, sources) = FileSearch::of(paths, false).read();
     let desired = parse_into(report, &sources)?;
     Ok((desired, sources))
 }
@@ -59,20 +59,20 @@ pub fn load_with_sources(paths: &[PathBuf]) -> Result<(Desired, Vec<Source>), Pr
 ///
 /// If a file or folder cannot be read.
 pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
-    let (report, sources) = Search::of(paths, true).read();
+    let (report, sources) = FileSearch::of(paths, true).read();
     report.finish(&[])?;
     Ok(sources)
 }
 
 /// Whether there are files below a folder, or anything that [`load`] cannot read.
 pub fn holds_files(folder: &Path) -> bool {
-    let search = Search::of(folder.is_dir().then_some(folder), true);
+    let search = FileSearch::of(folder.is_dir().then_some(folder), true);
     search.found > 0 || search.report.len() > 0
 }
 
 /// The files that [`load`] reads.
 pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
-    Search::of(paths, true).files
+    FileSearch::of(paths, true).files
 }
 
 /// Reads the files as [`load`] does, unparsed and with their paths. Pipes and similar files are refused, because they
@@ -82,7 +82,7 @@ pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
 ///
 /// If a file or folder cannot be read.
 pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
-    let mut search = Search::of(paths, false);
+    let mut search = FileSearch::of(paths, false);
     for path in search.files.extract_if(.., |path| !fs::metadata(path).is_ok_and(|metadata| metadata.is_file())) {
         let problem = problem(&path, "this is not a regular file, and cannot be edited");
         search.report.push(problem.help("name the file itself with --file"));
@@ -95,16 +95,16 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problem
 }
 
 #[derive(Default)]
-struct Search {
+struct FileSearch {
     files: Vec<PathBuf>,
     found: usize,
     /// The real paths of the files and folders so far, so that each is read once.
     seen: BTreeSet<PathBuf>,
-    report: Report,
+    report: ProblemReport,
     allows_empty: bool,
 }
 
-impl Search {
+impl FileSearch {
     fn of<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allows_empty: bool) -> Self {
         let mut search = Self { allows_empty, ..Self::default() };
         paths.into_iter().for_each(|path| search.add(path.as_ref()));
@@ -129,7 +129,7 @@ impl Search {
         }
     }
 
-    fn read(mut self) -> (Report, Vec<Source>) {
+    fn read(mut self) -> (ProblemReport, Vec<Source>) {
         let mut sources = Vec::with_capacity(self.files.len());
         for path in self.files {
             match read(&path) {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn files_are_found_in_path_order() {
         let folder = folder(&["b.yaml", "a.yaml", "a/z.yaml", "a-b.yaml"]);
-        let mut search = Search::default();
+        let mut search = FileSearch::default();
         search.add(folder.path());
         let mut sorted = search.files.clone();
         sorted.sort();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 
-use super::entry::{Entry, Who};
+use super::entry::{Entry, PersonOrRoster};
 use super::file::{Declared, DeclaredGroup, DeclaredList};
-use super::problem::{Problem, Report, nearest, quoted, shortened};
+use super::problem::{Problem, ProblemReport, nearest, quoted, shortened};
 use crate::model::{
     AccountId, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterEntry, RosterUse, Setting,
     Settings, Terms,
@@ -22,7 +22,7 @@ const MOST_MEMBERSHIPS: u64 = 5_000_000;
 const MOST_COMPARISONS: usize = 200_000;
 
 /// Merges the files. If there are problems, the result is incomplete.
-pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report: &mut Report) -> Desired {
+pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report: &mut ProblemReport) -> Desired {
     // An unread part of the files may declare the missing names, so they are not reported.
     let all_known = all_there && !files.iter().any(|file| file.unread);
     let mut account_id = None;
@@ -60,7 +60,11 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report
     desired
 }
 
-fn merge_account(merged: &mut Option<Setting<AccountId>>, found: Option<Setting<AccountId>>, report: &mut Report) {
+fn merge_account(
+    merged: &mut Option<Setting<AccountId>>,
+    found: Option<Setting<AccountId>>,
+    report: &mut ProblemReport,
+) {
     if let (Some(first), Some(second)) = (&merged, &found)
         && first.value != second.value
         && let (Some(first), Some(second)) = (&first.origin, &second.origin)
@@ -71,7 +75,11 @@ fn merge_account(merged: &mut Option<Setting<AccountId>>, found: Option<Setting<
     *merged = merged.take().or(found);
 }
 
-fn merge_settings(merged: &mut Option<(Origin, Settings)>, found: Option<(Origin, Settings)>, report: &mut Report) {
+fn merge_settings(
+    merged: &mut Option<(Origin, Settings)>,
+    found: Option<(Origin, Settings)>,
+    report: &mut ProblemReport,
+) {
     if let (Some((first, _)), Some((second, _))) = (&merged, &found) {
         let help = "keep all settings in one file";
         report.push_second(second, "a second file has `settings`", first, "the first is here", help);
@@ -79,7 +87,7 @@ fn merge_settings(merged: &mut Option<(Origin, Settings)>, found: Option<(Origin
     *merged = merged.take().or(found);
 }
 
-fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut Report) {
+fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut ProblemReport) {
     match groups.entry(group.name.clone()) {
         Slot::Vacant(slot) => {
             slot.insert(group);
@@ -92,7 +100,7 @@ fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: Declare
     }
 }
 
-fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut Report) {
+fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut ProblemReport) {
     let mut pins: BTreeMap<GroupId, &Origin> = BTreeMap::new();
     let mut pinned: Vec<(GroupId, &Origin)> = groups
         .filter_map(|group| group.pin.as_ref())
@@ -110,7 +118,7 @@ fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut R
 }
 
 /// Reports groups in `exclusive_with` that are not declared.
-fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Report) {
+fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut ProblemReport) {
     let mut search = NameSearch::default();
     for exclusion in groups.values().flat_map(|declared| &declared.group.rules.exclusive_with) {
         if report.is_full() {
@@ -147,7 +155,7 @@ pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredList>);
 
 impl Rosters {
     /// Adds a roster, and reports a duplicate name.
-    pub fn declare(&mut self, roster: DeclaredList, report: &mut Report) {
+    pub fn declare(&mut self, roster: DeclaredList, report: &mut ProblemReport) {
         match self.0.entry(Arc::clone(&roster.name)) {
             Slot::Vacant(slot) => {
                 slot.insert(roster);
@@ -165,7 +173,7 @@ impl Rosters {
     }
 
     /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
-    pub fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
+    pub fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
         let mut search = NameSearch::default();
         let lists = groups.flat_map(|declared| declared.lists().map(|list| (&declared.group.origin.file, list)));
         let rosters = self.0.values().map(|roster| (&roster.origin.file, roster.entries.as_slice()));
@@ -185,7 +193,7 @@ impl Rosters {
 
     /// Measures each roster. Reports cycles, rosters that are nested too deep, and the first group that exceeds the
     /// maximum number of memberships.
-    pub fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Report) {
+    pub fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
         let mut survey = Survey { rosters: self, sizes: BTreeMap::new(), path: Vec::new(), report };
         for roster in self.0.values() {
             survey.visit(roster, &roster.origin);
@@ -228,11 +236,11 @@ impl Rosters {
                 (Some(own), Some(outer)) => Some(Box::new(own.within(outer))),
             };
             match who {
-                Who::Person(person, number) => {
+                PersonOrRoster::Person(person, number) => {
                     let (person, via) = (person.clone(), via.clone());
                     group.members.push(DesiredMember { person, number: *number, origin, via, terms });
                 }
-                Who::Roster(name) => {
+                PersonOrRoster::Roster(name) => {
                     if path.is_empty() {
                         let reason = terms.as_deref().and_then(|terms| terms.reason.clone());
                         group.roster_entries.push(RosterEntry {
@@ -278,7 +286,7 @@ struct Survey<'n, 'r> {
     sizes: BTreeMap<&'n str, Size>,
     /// The rosters on the way here, each with the entry that uses the next one.
     path: Vec<(&'n str, Origin)>,
-    report: &'r mut Report,
+    report: &'r mut ProblemReport,
 }
 
 impl<'n> Survey<'n, '_> {

@@ -140,12 +140,12 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct ProblemReport {
     /// The problems, some with the text that was found instead of a person. It may be the name of a roster.
     found: Vec<(Problem, Option<Box<str>>)>,
 }
 
-impl Report {
+impl ProblemReport {
     pub(super) fn push(&mut self, problem: Problem) {
         self.add(problem, None);
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::entry::Numbers;
 use super::node::{MERGE_KEY, Node, Value};
-use super::problem::{Problem, Report, did_you_mean, quoted, shortened};
+use super::problem::{Problem, ProblemReport, did_you_mean, quoted, shortened};
 use crate::model::{Limit, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged, WrittenTime, is_invisible};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
     pub file: Arc<str>,
     pub numbers: &'r mut Numbers,
-    pub report: &'r mut Report,
+    pub report: &'r mut ProblemReport,
 }
 
 /// The value of a known key, and where the key is. Also an item of a list, with the key of the list.

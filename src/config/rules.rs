@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::Source;
-use super::problem::{MOST_PROBLEMS, Problem, Problems, Report, quoted};
+use super::problem::{MOST_PROBLEMS, Problem, ProblemReport, Problems, quoted};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Origin, Period, PersonRef, RosterUse, Setting, Terms,
 };
@@ -66,7 +66,7 @@ impl BreachKey {
 ///
 /// If a rule is broken.
 pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
-    let mut report = Report::default();
+    let mut report = ProblemReport::default();
     for breach in breaches(desired, time).take(MOST_PROBLEMS) {
         report.push(breach.problem);
     }
@@ -90,7 +90,7 @@ pub fn breaches(desired: &Desired, time: Timestamp) -> impl Iterator<Item = Brea
         too_long.chain(missing).chain(foreign)
     });
     // The exclusions are sorted only if they are needed.
-    let exclusive = std::iter::once_with(move || Exclusions::of(desired).breaches(time)).flatten();
+    let exclusive = std::iter::once_with(move || ExclusivePairs::of(desired).breaches(time)).flatten();
     of_groups.chain(exclusive)
 }
 
@@ -207,7 +207,7 @@ fn with_rosters(problem: Problem, group: &GroupName, entry: &DesiredMember) -> P
 }
 
 /// The groups that exclude each other, numbered in the order of their names.
-struct Exclusions<'d> {
+struct ExclusivePairs<'d> {
     groups: Vec<(&'d GroupName, &'d DesiredGroup)>,
     /// The groups that each group excludes, with the place of the rule. Either of two groups can have the rule.
     partners: BTreeMap<usize, BTreeMap<usize, &'d Exclusion>>,
@@ -224,7 +224,7 @@ struct Stay<'d> {
     entry: &'d DesiredMember,
 }
 
-impl<'d> Exclusions<'d> {
+impl<'d> ExclusivePairs<'d> {
     fn of(desired: &'d Desired) -> Self {
         let groups: Vec<_> = desired.groups.iter().collect();
         let mut partners: BTreeMap<usize, BTreeMap<usize, &Exclusion>> = BTreeMap::new();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::lists::{Found, ListName, cover, has_ended, meant};
-use super::step::{Action, ChangedTerms, FieldEdit, Moment, NewEntry, Step, When, as_from, as_until, place_for};
-use super::{Context, Draft, EditError, Unchanged};
+use super::step::{
+    ChangedTerms, EditAction, EditStep, FieldEdit, Moment, NewEntry, When, as_from, as_until, place_for,
+};
+use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::problem::Problem;
 use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
 
@@ -19,13 +21,13 @@ pub struct Grant {
     pub reason: Option<String>,
 }
 
-pub(super) struct Asked {
+pub(super) struct GrantTerms {
     pub entry: NewEntry,
     pub window: Window,
 }
 
 impl Grant {
-    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+    pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
         let asked = self.asked(context.now)?;
         let mut draft = Draft::default();
         draft.notes.extend(self.typo(context));
@@ -44,14 +46,14 @@ impl Grant {
     }
 
     /// The remark that an address that no list has differs from a known one by no more than a typo.
-    fn typo(&self, context: &Context<'_>) -> Option<String> {
+    fn typo(&self, context: &EditContext<'_>) -> Option<String> {
         let PersonRef::Email(email) = &self.person else { return None };
         let lists = (0..context.lists.all.len()).flat_map(|list| context.lists.people(list));
         let meant = meant(&self.person, lists.map(|(person, _)| person)).filter(|meant| **meant != self.person)?;
         Some(format!("{email} is in no list yet; did you mean {meant}?"))
     }
 
-    fn asked(&self, now: Timestamp) -> Result<Asked, EditError> {
+    fn asked(&self, now: Timestamp) -> Result<GrantTerms, EditError> {
         let from = moment(self.from.as_ref(), WrittenTime::start, "--from", now)?;
         let until = moment(self.until.as_ref(), WrittenTime::end, "--until", now)?;
         let begin = from.as_ref().map_or(now, |moment| moment.time);
@@ -63,10 +65,10 @@ impl Grant {
         }
         let reason = self.reason.as_deref().map(check_reason).transpose()?;
         let window = Window { from: Some(begin), until: until.as_ref().map(|moment| moment.time) };
-        Ok(Asked { entry: NewEntry { person: self.person.clone(), from, until, reason }, window })
+        Ok(GrantTerms { entry: NewEntry { person: self.person.clone(), from, until, reason }, window })
     }
 
-    fn draft_list(&self, context: &Context<'_>, list: usize, asked: &Asked, draft: &mut Draft) {
+    fn draft_list(&self, context: &EditContext<'_>, list: usize, asked: &GrantTerms, draft: &mut Draft) {
         let of = context.lists.get(list);
         let own = context.lists.own(list, &self.person);
         let mut known: Vec<Found<'_>> = own.into_iter().collect();
@@ -83,19 +85,19 @@ impl Grant {
             return;
         }
         let (index, action) = match own {
-            None => (place_for(of.entries, &self.person), Action::Insert(asked.entry.clone())),
-            Some(own) if has_ended(own.window, context.now) => (own.index, Action::Replace(asked.entry.clone())),
+            None => (place_for(of.entries, &self.person), EditAction::Insert(asked.entry.clone())),
+            Some(own) if has_ended(own.window, context.now) => (own.index, EditAction::Replace(asked.entry.clone())),
             Some(own) if has_gap(own.window, asked.window) => {
                 draft.refusals.push(self.gap(context, &own, asked));
                 return;
             }
-            Some(own) => (own.index, Action::Change(widened(own.window, asked))),
+            Some(own) => (own.index, EditAction::Change(widened(own.window, asked))),
         };
-        draft.steps.push(Step { list, index, action });
+        draft.steps.push(EditStep { list, index, action });
     }
 
     /// The remark that an entry that ends later than asked stays.
-    fn earlier_end(&self, context: &Context<'_>, found: &Found<'_>, asked: &Asked) -> Option<String> {
+    fn earlier_end(&self, context: &EditContext<'_>, found: &Found<'_>, asked: &GrantTerms) -> Option<String> {
         let until = asked.entry.until.as_ref()?;
         let roster = context.lists.get(found.list);
         if found.window.until.is_some_and(|end| end <= until.time) {
@@ -109,7 +111,7 @@ impl Grant {
     }
 
     /// The refusal of two times that one entry cannot cover.
-    pub(super) fn gap(&self, context: &Context<'_>, own: &Found<'_>, asked: &Asked) -> Problem {
+    pub(super) fn gap(&self, context: &EditContext<'_>, own: &Found<'_>, asked: &GrantTerms) -> Problem {
         let of = context.lists.get(own.list);
         let message = format!(
             "{} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
@@ -170,7 +172,7 @@ pub(super) fn has_gap(one: Window, other: Window) -> bool {
 }
 
 /// The terms that extend an entry from the earlier beginning to the later end.
-pub(super) fn widened(window: Window, asked: &Asked) -> ChangedTerms {
+pub(super) fn widened(window: Window, asked: &GrantTerms) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
     let edit = |wanted: &Option<Moment>| wanted.clone().map_or(FieldEdit::Drop, FieldEdit::Set);

@@ -8,7 +8,7 @@ use serde_saphyr::granit_parser::{ScalarStyle, Scanner, StrInput, TokenType, Tok
 use crate::model::Position;
 
 /// A file as tokens. The bytes between tokens are blanks and comments.
-pub(super) struct Layout<'s> {
+pub(super) struct FileLayout<'s> {
     pub text: &'s str,
     tokens: Vec<Token<'s>>,
     scalars: HashMap<Position, usize>,
@@ -42,12 +42,12 @@ pub(super) struct ListLayout {
     pub key: usize,
     /// The end of the token before the list: its `:`, an anchor or a tag.
     pub lead: usize,
-    pub style: Style,
+    pub style: ListStyle,
     pub items: Vec<Item>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum ListStyle {
     /// `- …` on separate lines.
     Block,
     /// `[…]`, with the positions of both brackets, and whether it is inside another flow collection.
@@ -83,7 +83,7 @@ pub(super) struct Pair<'l> {
     pub keeps_line_ends: bool,
 }
 
-impl<'s> Layout<'s> {
+impl<'s> FileLayout<'s> {
     /// The layout of a file that the reader accepted.
     pub fn new(text: &'s str) -> Option<Self> {
         let mut tokens = Vec::new();
@@ -153,7 +153,7 @@ impl<'s> Layout<'s> {
             Some(self.item(Some(dash), tokens.start + 1..tokens.end))
         };
         let items = self.parts(first, &T::BlockEntry).into_iter().map(item).collect::<Option<_>>()?;
-        Some(ListLayout { key, lead, style: Style::Block, items })
+        Some(ListLayout { key, lead, style: ListStyle::Block, items })
     }
 
     /// The parts of a block sequence or mapping, each of which begins with a dash or with a key.
@@ -181,7 +181,7 @@ impl<'s> Layout<'s> {
         let nested = self.tokens.get(bracket)?.in_flow;
         let (items, last) = self.flow_items(bracket)?;
         let close = self.tokens.get(last)?.bytes.start;
-        Some(ListLayout { key, lead, style: Style::Flow { open, close, nested }, items })
+        Some(ListLayout { key, lead, style: ListStyle::Flow { open, close, nested }, items })
     }
 
     /// The items inside the bracket at this token, and the token that closes it.

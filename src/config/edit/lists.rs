@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::entry::{Entry, Who};
+use crate::config::entry::{Entry, PersonOrRoster};
 use crate::config::file::{Declared, DeclaredList};
 use crate::config::problem::quoted;
 use crate::model::typos::{Texts, tolerance, written};
@@ -133,8 +133,8 @@ impl<'d> Lists<'d> {
 
     fn roster(&self, entry: &Entry) -> Option<usize> {
         match &entry.who {
-            Who::Roster(name) => self.find(&ListName::Roster(Arc::clone(name))),
-            Who::Person(..) => None,
+            PersonOrRoster::Roster(name) => self.find(&ListName::Roster(Arc::clone(name))),
+            PersonOrRoster::Person(..) => None,
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::layout::{Item, Layout, ListLayout, Pair, Shape, Style};
+use super::layout::{FileLayout, Item, ListLayout, ListStyle, Pair, Shape};
 use super::lists::ListName;
-use super::step::{self, Action, ChangedTerms, FieldEdit, NewEntry, Step};
+use super::step::{self, ChangedTerms, EditAction, EditStep, FieldEdit, NewEntry};
 use crate::config::node::{double_quoted, scalar};
 use crate::model::PersonRef;
 
@@ -45,7 +45,7 @@ pub(super) fn apply(text: &str, mut patches: Vec<Patch>) -> Option<String> {
 }
 
 pub(super) struct Writer<'l, 's> {
-    pub layout: &'l Layout<'s>,
+    pub layout: &'l FileLayout<'s>,
     pub list: &'l ListLayout,
     pub name: &'l ListName,
     /// The indentation of a new list below its key, in columns.
@@ -54,21 +54,21 @@ pub(super) struct Writer<'l, 's> {
 
 impl Writer<'_, '_> {
     /// The patches for the steps of this list.
-    pub fn patches(&self, steps: &[&Step]) -> Option<Vec<Patch>> {
+    pub fn patches(&self, steps: &[&EditStep]) -> Option<Vec<Patch>> {
         let removed: Vec<usize> =
-            steps.iter().filter(|step| matches!(step.action, Action::Remove)).map(|step| step.index).collect();
+            steps.iter().filter(|step| matches!(step.action, EditAction::Remove)).map(|step| step.index).collect();
         let mut patches = match self.list.style {
-            Style::Block => self.remove_lines(&removed)?,
-            Style::Flow { .. } => self.remove_items(&removed)?,
+            ListStyle::Block => self.remove_lines(&removed)?,
+            ListStyle::Flow { .. } => self.remove_items(&removed)?,
         };
         for step in steps {
             match &step.action {
-                Action::Remove => {}
-                Action::Insert(new) => patches.extend(self.insert(step.index, new)?),
-                Action::Replace(new) => patches.push(self.replace(step.index, new)?),
-                Action::Change(terms) => patches.extend(self.change(step.index, terms)?),
-                Action::Rename(person) => patches.extend(self.rename(step.index, person)?),
-                Action::Sort(order) => patches.extend(self.sort(order)?),
+                EditAction::Remove => {}
+                EditAction::Insert(new) => patches.extend(self.insert(step.index, new)?),
+                EditAction::Replace(new) => patches.push(self.replace(step.index, new)?),
+                EditAction::Change(terms) => patches.extend(self.change(step.index, terms)?),
+                EditAction::Rename(person) => patches.extend(self.rename(step.index, person)?),
+                EditAction::Sort(order) => patches.extend(self.sort(order)?),
             }
         }
         Some(patches)
@@ -151,8 +151,8 @@ impl Writer<'_, '_> {
 
     fn insert(&self, index: usize, new: &NewEntry) -> Option<Vec<Patch>> {
         match self.list.style {
-            Style::Block => self.insert_lines(index, new).map(|patch| vec![patch]),
-            Style::Flow { open, close, nested } => {
+            ListStyle::Block => self.insert_lines(index, new).map(|patch| vec![patch]),
+            ListStyle::Flow { open, close, nested } => {
                 let alone = close == open + 1 && self.list.items.is_empty();
                 let written = self.layout.text.get(self.list.lead..open)? == " ";
                 if alone && written && !nested {
@@ -223,7 +223,7 @@ impl Writer<'_, '_> {
 
     fn replace(&self, index: usize, new: &NewEntry) -> Option<Patch> {
         let item = self.item(index)?;
-        let Style::Block = self.list.style else {
+        let ListStyle::Block = self.list.style else {
             return Some(Patch { bytes: item.bytes.clone(), text: flow_entry(new) });
         };
         let lines = self.lines(item)?;
@@ -246,7 +246,7 @@ impl Writer<'_, '_> {
 
     /// Adds terms to an entry that is only an address.
     fn add_terms(&self, item: &Item, terms: &ChangedTerms) -> Option<Vec<Patch>> {
-        let in_flow = self.list.style != Style::Block;
+        let in_flow = self.list.style != ListStyle::Block;
         let set = terms.written(in_flow).into_iter().filter_map(|(key, edit)| match edit {
             FieldEdit::Set(value) => Some((key, value)),
             FieldEdit::Keep | FieldEdit::Drop => None,
@@ -274,7 +274,7 @@ impl Writer<'_, '_> {
 
     /// Writes another person into an entry, in the quotes that are there.
     fn rename(&self, index: usize, person: &PersonRef) -> Option<Vec<Patch>> {
-        let in_flow = self.list.style != Style::Block;
+        let in_flow = self.list.style != ListStyle::Block;
         let value = |bytes: &Range<usize>, in_flow: bool| {
             let text = person.to_string();
             Some(match self.layout.text.get(bytes.clone())?.chars().next()? {
@@ -307,10 +307,10 @@ impl Writer<'_, '_> {
     /// Puts the entries into another order, with the comment lines directly above each. Everything between them stays.
     fn sort(&self, order: &[usize]) -> Option<Vec<Patch>> {
         let parts = match self.list.style {
-            Style::Block => {
+            ListStyle::Block => {
                 (0..self.list.items.len()).map(|index| self.with_comments(index)).collect::<Option<Vec<_>>>()?
             }
-            Style::Flow { open, close, .. } => {
+            ListStyle::Flow { open, close, .. } => {
                 let parts: Vec<_> = self.list.items.iter().map(|item| item.bytes.clone()).collect();
                 let starts = parts.iter().map(|part| part.start).chain([close]);
                 let mut gaps = [open].into_iter().chain(parts.iter().map(|part| part.end)).zip(starts);

@@ -1,9 +1,9 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
-use super::grant::{Asked, Grant, has_gap, widened};
+use super::grant::{Grant, GrantTerms, has_gap, widened};
 use super::lists::{Found, cover, has_ended, meant};
-use super::step::{Action, Moment, NewEntry, Step, addresses, as_from, as_until, is_bare, is_sorted};
-use super::{Context, Draft, EditError, Unchanged};
+use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, as_from, as_until, is_bare, is_sorted};
+use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::entry::Entry;
 use crate::config::problem::Problem;
 use crate::model::{Email, PersonRef, Window};
@@ -22,17 +22,17 @@ pub struct Sort {
 }
 
 impl Rename {
-    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+    pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
         let (lists, mut draft) = (&context.lists, Draft::default());
         let mut nowhere = true;
         for list in 0..lists.all.len() {
             let Some(old) = lists.own(list, &self.old) else { continue };
             nowhere = false;
             let of = lists.get(list);
-            let step = |index, action| Step { list, index, action };
+            let step = |index, action| EditStep { list, index, action };
             match lists.own(list, &self.new).filter(|new| new.index != old.index) {
                 Some(new) if of.is_membership() => self.join(context, &old, &new, &mut draft),
-                Some(_) => draft.steps.push(step(old.index, Action::Remove)),
+                Some(_) => draft.steps.push(step(old.index, EditAction::Remove)),
                 None if !of.is_membership() && !is_bare(&of.name, &self.new) => {
                     let help = "name the owner by an address, or remove the entry first";
                     let problem = Problem::at(&of.origin(old.entry.at), "an owner cannot be named by an id");
@@ -42,7 +42,7 @@ impl Rename {
                     let message = format!("{} is already in {}", self.new, of.name);
                     draft.unchanged.push(Unchanged { message, origin: of.origin(old.entry.at) });
                 }
-                None => draft.steps.push(step(old.index, Action::Rename(self.new.clone()))),
+                None => draft.steps.push(step(old.index, EditAction::Rename(self.new.clone()))),
             }
             draft.note_observed(context, list);
         }
@@ -50,7 +50,7 @@ impl Rename {
     }
 
     /// Joins the entries of both in one list as a grant to the new person of the old one's time would.
-    fn join(&self, context: &Context<'_>, old: &Found<'_>, new: &Found<'_>, draft: &mut Draft) {
+    fn join(&self, context: &EditContext<'_>, old: &Found<'_>, new: &Found<'_>, draft: &mut Draft) {
         let reason = |found: &Found<'_>| found.entry.terms.as_deref().and_then(|terms| terms.reason.clone());
         let Window { from, until } = old.window;
         let replaces = has_ended(new.window, context.now);
@@ -60,23 +60,23 @@ impl Rename {
             until: until.map(|time| Moment { text: as_until(time), time }),
             reason: reason(old).filter(|_| replaces || reason(new).is_none()),
         };
-        let asked = Asked { entry, window: old.window };
+        let asked = GrantTerms { entry, window: old.window };
         let action = if has_ended(old.window, context.now) || cover(&mut [new.window], old.window) {
             None
         } else if replaces {
-            Some(Action::Replace(asked.entry))
+            Some(EditAction::Replace(asked.entry))
         } else if has_gap(new.window, old.window) {
             let grant = Grant { person: self.new.clone(), lists: Vec::new(), from: None, until: None, reason: None };
             draft.refusals.push(grant.gap(context, new, &asked));
             return;
         } else {
-            Some(Action::Change(widened(new.window, &asked)))
+            Some(EditAction::Change(widened(new.window, &asked)))
         };
-        draft.steps.extend(action.map(|action| Step { list: new.list, index: new.index, action }));
-        draft.steps.push(Step { list: old.list, index: old.index, action: Action::Remove });
+        draft.steps.extend(action.map(|action| EditStep { list: new.list, index: new.index, action }));
+        draft.steps.push(EditStep { list: old.list, index: old.index, action: EditAction::Remove });
     }
 
-    fn unknown(&self, context: &Context<'_>) -> EditError {
+    fn unknown(&self, context: &EditContext<'_>) -> EditError {
         let lists = &context.lists;
         let people = (0..lists.all.len()).flat_map(|list| lists.people(list));
         let help = match meant(&self.old, people.map(|(person, _)| person)) {
@@ -88,7 +88,7 @@ impl Rename {
 }
 
 impl Sort {
-    pub(super) fn draft(self, context: &Context<'_>) -> Draft {
+    pub(super) fn draft(self, context: &EditContext<'_>) -> Draft {
         let (lists, mut draft) = (&context.lists, Draft::default());
         for list in lists.memberships() {
             let of = lists.get(list);
@@ -107,7 +107,7 @@ impl Sort {
 }
 
 /// The step that sorts a list, if it is not sorted. Only addresses move.
-pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<Step> {
+pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<EditStep> {
     if is_sorted(entries) {
         return None;
     }
@@ -119,7 +119,7 @@ pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<Step> {
             *slot = from;
         }
     }
-    Some(Step { list, index: 0, action: Action::Sort(order) })
+    Some(EditStep { list, index: 0, action: EditAction::Sort(order) })
 }
 
 /// The entries with an address that is less than one above, each with the first such address.

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{check_end, moment};
 use super::lists::{Found, ListName, has_ended, meant};
-use super::step::{Action, ChangedTerms, FieldEdit, Moment, Step, When, whole_second};
-use super::{Context, Draft, EditError, Unchanged, Uncompared};
+use super::step::{ChangedTerms, EditAction, EditStep, FieldEdit, Moment, When, whole_second};
+use super::{Draft, EditContext, EditError, Unchanged, Uncompared};
 use crate::config::problem::Problem;
 use crate::model::{Mode, Origin, PersonRef, Window, WrittenTime};
 
@@ -28,7 +28,7 @@ pub struct Prune {
 }
 
 impl Prune {
-    pub(super) fn draft(self, context: &Context<'_>) -> Draft {
+    pub(super) fn draft(self, context: &EditContext<'_>) -> Draft {
         let mut draft = Draft::default();
         let mut kept = 0;
         for list in context.lists.memberships() {
@@ -38,7 +38,7 @@ impl Prune {
                 match (ended, keeps) {
                     (None, _) => {}
                     (Some(_), true) => kept += 1,
-                    (Some(_), false) => draft.steps.push(Step { list, index, action: Action::Remove }),
+                    (Some(_), false) => draft.steps.push(EditStep { list, index, action: EditAction::Remove }),
                 }
             }
         }
@@ -47,7 +47,7 @@ impl Prune {
 }
 
 struct Revoking<'r, 'd> {
-    context: &'r Context<'d>,
+    context: &'r EditContext<'d>,
     person: &'r PersonRef,
     named: Vec<usize>,
     everywhere: bool,
@@ -56,7 +56,7 @@ struct Revoking<'r, 'd> {
 }
 
 impl Revoke {
-    pub(super) fn draft(&self, context: &Context<'_>) -> Result<Draft, EditError> {
+    pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
         let until = moment(self.until.as_ref(), WrittenTime::end, "--until", context.now)?;
         if let Some(until) = &until {
             check_end(until, context.now)?;
@@ -114,17 +114,17 @@ impl Revoking<'_, '_> {
         let (context, window) = (self.context, own.window);
         let stays_written = context.lists.ends_additive(own.list);
         let action = match &self.until {
-            None if !stays_written => Action::Remove,
+            None if !stays_written => EditAction::Remove,
             _ if has_ended(window, self.effect()) => return self.leave(own),
-            None if window.from.is_some_and(|from| from > context.now) => Action::Remove,
-            None => Action::Change(ended_now(window, context.now)),
-            Some(until) if window.from.is_some_and(|from| from >= until.time) => Action::Remove,
+            None if window.from.is_some_and(|from| from > context.now) => EditAction::Remove,
+            None => EditAction::Change(ended_now(window, context.now)),
+            Some(until) if window.from.is_some_and(|from| from >= until.time) => EditAction::Remove,
             Some(until) => {
                 let until = FieldEdit::Set(until.clone());
-                Action::Change(ChangedTerms { from: FieldEdit::Keep, until, reason: FieldEdit::Keep })
+                EditAction::Change(ChangedTerms { from: FieldEdit::Keep, until, reason: FieldEdit::Keep })
             }
         };
-        self.draft.steps.push(Step { list: own.list, index: own.index, action });
+        self.draft.steps.push(EditStep { list: own.list, index: own.index, action });
     }
 
     fn leave(&mut self, found: &Found<'_>) {
@@ -217,12 +217,12 @@ impl Revoking<'_, '_> {
     fn drop_steps(&mut self, group: Option<usize>) -> Vec<Origin> {
         let lists = &self.context.lists;
         let has_own = self.draft.steps.iter().any(|step| Some(step.list) == group);
-        let concerns = |step: &mut Step| match group {
+        let concerns = |step: &mut EditStep| match group {
             Some(group) if has_own => step.list == group,
             Some(group) => lists.get(group).reach.contains(&step.list),
             None => true,
         };
-        let place = |step: Step| {
+        let place = |step: EditStep| {
             let list = lists.get(step.list);
             list.entries.get(step.index).map(|entry| list.origin(entry.at))
         };
@@ -313,12 +313,12 @@ fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
 }
 
 /// The time that the entry of a step gives after it.
-fn after(step: &Step, person: &PersonRef, context: &Context<'_>) -> Option<Window> {
+fn after(step: &EditStep, person: &PersonRef, context: &EditContext<'_>) -> Option<Window> {
     let before = context.lists.own(step.list, person).map(|found| found.window).unwrap_or_default();
     match &step.action {
-        Action::Remove => None,
-        Action::Change(terms) => Some(terms.window(before)),
-        Action::Insert(new) | Action::Replace(new) => Some(new.window()),
-        Action::Rename(_) | Action::Sort(_) => Some(before),
+        EditAction::Remove => None,
+        EditAction::Change(terms) => Some(terms.window(before)),
+        EditAction::Insert(new) | EditAction::Replace(new) => Some(new.window()),
+        EditAction::Rename(_) | EditAction::Sort(_) => Some(before),
     }
 }

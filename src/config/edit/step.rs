@@ -93,15 +93,15 @@ pub(super) fn as_from(time: Timestamp) -> String {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct EditStep {
     pub list: usize,
     /// The index of the entry. A new entry is inserted before this index.
     pub index: usize,
-    pub action: Action,
+    pub action: EditAction,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Action {
+pub(super) enum EditAction {
     Insert(NewEntry),
     Remove,
     /// A new entry replaces an ended one.
@@ -215,7 +215,7 @@ pub(super) fn is_sorted(entries: &[Entry]) -> bool {
 
 /// Makes the steps of one list, which are in the order of its entries, in the tree of its file. `None` if the tree does
 /// not have such a list.
-pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -> Option<()> {
+pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&EditStep]) -> Option<()> {
     let path = match list {
         ListName::Group(name) => vec!["groups", name.as_str(), "members"],
         ListName::Owners(name) => vec!["groups", name.as_str(), "owners"],
@@ -227,7 +227,7 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -
         _ => None,
     })?;
     let Value::Sequence(items) = &mut node.value else { return None };
-    if let [Step { action: Action::Sort(order), .. }] = steps {
+    if let [EditStep { action: EditAction::Sort(order), .. }] = steps {
         *items = order.iter().map(|index| items.get(*index).cloned()).collect::<Option<_>>()?;
         return Some(());
     }
@@ -237,18 +237,18 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&Step]) -
         let mut item = Some(item);
         while let Some(step) = steps.next_if(|step| step.index == index) {
             match &step.action {
-                Action::Insert(new) => edited.push(entry(new)),
-                Action::Remove => item = None,
-                Action::Replace(new) => item = Some(entry(new)),
-                Action::Change(terms) => item = Some(changed(item?, terms)?),
-                Action::Rename(person) => item = Some(renamed(item?, person, is_bare(list, person))?),
-                Action::Sort(_) => return None,
+                EditAction::Insert(new) => edited.push(entry(new)),
+                EditAction::Remove => item = None,
+                EditAction::Replace(new) => item = Some(entry(new)),
+                EditAction::Change(terms) => item = Some(changed(item?, terms)?),
+                EditAction::Rename(person) => item = Some(renamed(item?, person, is_bare(list, person))?),
+                EditAction::Sort(_) => return None,
             }
         }
         edited.extend(item);
     }
     for step in steps {
-        let Action::Insert(new) = &step.action else { return None };
+        let EditAction::Insert(new) = &step.action else { return None };
         edited.push(entry(new));
     }
     *items = edited;
