@@ -39,32 +39,41 @@ pub async fn connect(
     output: &mut Output,
 ) -> Result<Connection, Failure> {
     let stop = Stop::listen().map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
-    let connection = match &args.sandbox {
-        Some(seed) => connect_to_sandbox(args, seed, declared, stop).await?,
-        None => connect_to_api(args, declared, stop)?,
+    let (sandbox, base_url, account_id, credentials) = match &args.sandbox {
+        Some(seed) => {
+            let (sandbox, account_id, token) = start_sandbox(seed, declared).await?;
+            let base_url = BaseUrl::parse(&sandbox.base_url())?;
+            (Some(sandbox), base_url, account_id, Credentials::Token(token))
+        }
+        None => {
+            let account_id = declared.ok_or_else(|| {
+                Failure::message(Exit::Data, "no account is set")
+                    .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
+            })?;
+            // Not read by the argument parser, where a variable that happens to be set would conflict with --sandbox.
+            let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
+            let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
+            (None, base_url, account_id, credentials(args)?)
+        }
     };
-    output.count_requests_of(&connection.client);
-    Ok(connection)
-}
-
-fn connect_to_api(args: &ConnectionArgs, declared: Option<AccountId>, stop: Stop) -> Result<Connection, Failure> {
-    let account_id = declared.ok_or_else(|| {
-        Failure::message(Exit::Data, "no account is set")
-            .with_help("write account_id: in a file, set CLOUDFLARE_ACCOUNT_ID, or pass --account-id")
+    let client = Client::new(ClientConfig {
+        base_url,
+        credentials,
+        account_id,
+        concurrency: args.concurrency,
+        timeout: args.timeout,
+        max_wait: args.max_wait,
+        run_url: ci_run_url(),
     })?;
-    // Not read by the argument parser, where a variable that happens to be set would conflict with --sandbox.
-    let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
-    let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
-    let client = client(args, base_url, credentials(args)?, account_id)?;
-    Ok(Connection { client, account_id, stop, _sandbox: None })
+    output.count_requests_of(&client);
+    Ok(Connection { client, account_id, stop, _sandbox: sandbox })
 }
 
-async fn connect_to_sandbox(
-    args: &ConnectionArgs,
+/// A sandbox for this command, its account and its token.
+async fn start_sandbox(
     seed: &Path,
     declared: Option<AccountId>,
-    stop: Stop,
-) -> Result<Connection, Failure> {
+) -> Result<(Sandbox, AccountId, SecretString), Failure> {
     let seed = files::read_seed(seed)?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
@@ -74,28 +83,7 @@ async fn connect_to_sandbox(
         (seeded, declared) => declared.or(seeded).unwrap_or(AccountId::SANDBOX),
     };
     let sandbox = Sandbox::start(&seed, Sandbox::ANY_PORT).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let token = seed.token.clone().unwrap_or_else(|| "sandbox".into());
-    let base_url = BaseUrl::parse(&sandbox.base_url())?;
-    let client = client(args, base_url, Credentials::Token(token), account_id)?;
-    Ok(Connection { client, account_id, stop, _sandbox: Some(sandbox) })
-}
-
-fn client(
-    args: &ConnectionArgs,
-    base_url: BaseUrl,
-    credentials: Credentials,
-    account_id: AccountId,
-) -> Result<Client, Failure> {
-    let (concurrency, timeout, max_wait) = (args.concurrency, args.timeout, args.max_wait);
-    Ok(Client::new(ClientConfig {
-        base_url,
-        credentials,
-        account_id,
-        concurrency,
-        timeout,
-        max_wait,
-        run_url: ci_run_url(),
-    })?)
+    Ok((sandbox, account_id, seed.token.clone().unwrap_or_else(|| "sandbox".into())))
 }
 
 /// The credentials: from the token file if one is given, else from the environment.

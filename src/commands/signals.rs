@@ -92,8 +92,10 @@ pub fn report_full_files() -> io::Result<()> {
 #[cfg(unix)]
 const SIGXFSZ: i32 = 25;
 
-#[cfg(unix)]
-struct Signals(Vec<tokio::signal::unix::Signal>);
+struct Signals {
+    #[cfg(unix)]
+    heard: Vec<tokio::signal::unix::Signal>,
+}
 
 #[cfg(unix)]
 impl Signals {
@@ -103,15 +105,26 @@ impl Signals {
         // A signal that the caller ignores, as `nohup` does, stays ignored.
         let ignored = ignored();
         let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
-        heard.map(signal).collect::<io::Result<_>>().map(Self)
+        Ok(Self { heard: heard.map(signal).collect::<io::Result<_>>()? })
     }
 
     async fn next(&mut self) {
         use futures_util::future::select_all;
-        if self.0.is_empty() {
+        if self.heard.is_empty() {
             return std::future::pending().await;
         }
-        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+        select_all(self.heard.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
     }
 }
 
@@ -121,18 +134,4 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

@@ -21,11 +21,6 @@ pub struct Grant {
     pub reason: Option<String>,
 }
 
-pub(super) struct GrantTerms {
-    pub entry: NewEntry,
-    pub window: Window,
-}
-
 impl Grant {
     pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
         let asked = self.asked(context.now)?;
@@ -53,7 +48,8 @@ impl Grant {
         Some(format!("{email} is in no list yet; did you mean {meant}?"))
     }
 
-    fn asked(&self, now: Timestamp) -> Result<GrantTerms, EditError> {
+    /// The entry for all of the time asked for.
+    fn asked(&self, now: Timestamp) -> Result<NewEntry, EditError> {
         let from = moment(self.from.as_ref(), WrittenTime::start, "--from", now)?;
         let until = moment(self.until.as_ref(), WrittenTime::end, "--until", now)?;
         let begin = from.as_ref().map_or(now, |moment| moment.time);
@@ -65,10 +61,10 @@ impl Grant {
         }
         let reason = self.reason.as_deref().map(check_reason).transpose()?;
         let window = Window { from: Some(begin), until: until.as_ref().map(|moment| moment.time) };
-        Ok(GrantTerms { entry: NewEntry { person: self.person.clone(), from, until, reason }, window })
+        Ok(NewEntry { person: self.person.clone(), from, until, reason, window })
     }
 
-    fn draft_list(&self, context: &EditContext<'_>, list: usize, asked: &GrantTerms, draft: &mut Draft) {
+    fn draft_list(&self, context: &EditContext<'_>, list: usize, asked: &NewEntry, draft: &mut Draft) {
         let of = context.lists.get(list);
         let own = context.lists.own(list, &self.person);
         let mut known: Vec<Found<'_>> = own.into_iter().collect();
@@ -85,8 +81,8 @@ impl Grant {
             return;
         }
         let (index, action) = match own {
-            None => (place_for(of.entries, &self.person), EditAction::Insert(asked.entry.clone())),
-            Some(own) if has_ended(own.window, context.now) => (own.index, EditAction::Replace(asked.entry.clone())),
+            None => (place_for(of.entries, &self.person), EditAction::Insert(asked.clone())),
+            Some(own) if has_ended(own.window, context.now) => (own.index, EditAction::Replace(asked.clone())),
             Some(own) if has_gap(own.window, asked.window) => {
                 draft.refusals.push(self.gap(context, &own, asked));
                 return;
@@ -97,8 +93,8 @@ impl Grant {
     }
 
     /// The remark that an entry that ends later than asked stays.
-    fn earlier_end(&self, context: &EditContext<'_>, found: &Found<'_>, asked: &GrantTerms) -> Option<String> {
-        let until = asked.entry.until.as_ref()?;
+    fn earlier_end(&self, context: &EditContext<'_>, found: &Found<'_>, asked: &NewEntry) -> Option<String> {
+        let until = asked.until.as_ref()?;
         let roster = context.lists.get(found.list);
         if found.window.until.is_some_and(|end| end <= until.time) {
             return None;
@@ -111,7 +107,7 @@ impl Grant {
     }
 
     /// The refusal of two times that one entry cannot cover.
-    pub(super) fn gap(&self, context: &EditContext<'_>, own: &Found<'_>, asked: &GrantTerms) -> Problem {
+    pub(super) fn gap(&self, context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) -> Problem {
         let of = context.lists.get(own.list);
         let message = format!(
             "{} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
@@ -172,14 +168,17 @@ pub(super) fn has_gap(one: Window, other: Window) -> bool {
 }
 
 /// The terms that extend an entry from the earlier beginning to the later end.
-pub(super) fn widened(window: Window, asked: &GrantTerms) -> ChangedTerms {
+pub(super) fn widened(window: Window, asked: &NewEntry) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
-    let edit = |wanted: &Option<Moment>| wanted.clone().map_or(FieldEdit::Drop, FieldEdit::Set);
+    let edit = |wanted: &Option<Moment>| match wanted {
+        Some(moment) => FieldEdit::Set(moment.text.clone()),
+        None => FieldEdit::Drop,
+    };
     ChangedTerms {
-        from: if begins_later { edit(&asked.entry.from) } else { FieldEdit::Keep },
-        until: if ends_earlier { edit(&asked.entry.until) } else { FieldEdit::Keep },
-        reason: asked.entry.reason.clone().map_or(FieldEdit::Keep, FieldEdit::Set),
+        from: if begins_later { edit(&asked.from) } else { FieldEdit::Keep },
+        until: if ends_earlier { edit(&asked.until) } else { FieldEdit::Keep },
+        reason: asked.reason.as_ref().map_or(FieldEdit::Keep, |reason| FieldEdit::Set(reason.to_string())),
     }
 }
 

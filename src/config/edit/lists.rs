@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::entry::{Entry, PersonOrRoster};
-use crate::config::file::{Declared, DeclaredList};
+use crate::config::file::{Declared, DeclaredGroup, DeclaredList};
 use crate::config::problem::quoted;
 use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Terms, Window};
@@ -209,27 +209,22 @@ impl<'d> Lists<'d> {
 }
 
 fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = List<'d>> {
-    let plain = move |name: ListName, list: &'d DeclaredList| List {
+    let list = move |name, group, origin: &'d Origin, entries: &'d [Entry]| List {
         name,
-        group: None,
-        path: &list.origin.file,
+        group,
+        path: &origin.file,
         file,
-        key: list.origin.position(),
-        entries: &list.entries,
+        key: origin.position(),
+        entries,
         reach: BTreeSet::new(),
     };
-    let rosters = declared.rosters.iter().map(move |list| plain(ListName::Roster(Arc::clone(&list.name)), list));
+    let plain = move |name, declared: &'d DeclaredList| list(name, None, &declared.origin, &declared.entries);
+    let rosters = declared.rosters.iter().map(move |roster| plain(ListName::Roster(Arc::clone(&roster.name)), roster));
     let protected = declared.protected.iter().map(move |list| plain(ListName::Setting(Arc::clone(&list.name)), list));
     let owners = declared.groups.iter().filter_map(|group| group.owners.as_ref());
-    let owners = owners.map(move |list| plain(ListName::Owners(list.name.as_ref().into()), list));
-    let groups = declared.groups.iter().map(move |declared| List {
-        name: ListName::Group(declared.name.clone()),
-        group: Some(&declared.group),
-        path: &declared.group.origin.file,
-        file,
-        key: declared.group.members_origin.position(),
-        entries: &declared.entries,
-        reach: BTreeSet::new(),
+    let owners = owners.map(move |owners| plain(ListName::Owners(owners.name.as_ref().into()), owners));
+    let groups = declared.groups.iter().map(move |DeclaredGroup { name, group, entries, .. }| {
+        list(ListName::Group(name.clone()), Some(group), &group.members_origin, entries)
     });
     rosters.chain(protected).chain(owners).chain(groups)
 }

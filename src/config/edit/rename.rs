@@ -1,6 +1,6 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
-use super::grant::{Grant, GrantTerms, has_gap, widened};
+use super::grant::{Grant, has_gap, widened};
 use super::lists::{Found, cover, has_ended, meant};
 use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, as_from, as_until, is_bare, is_sorted};
 use super::{Draft, EditContext, EditError, Unchanged};
@@ -54,17 +54,17 @@ impl Rename {
         let reason = |found: &Found<'_>| found.entry.terms.as_deref().and_then(|terms| terms.reason.clone());
         let Window { from, until } = old.window;
         let replaces = has_ended(new.window, context.now);
-        let entry = NewEntry {
+        let asked = NewEntry {
             person: self.new.clone(),
             from: from.map(|time| Moment { text: as_from(time), time }),
             until: until.map(|time| Moment { text: as_until(time), time }),
             reason: reason(old).filter(|_| replaces || reason(new).is_none()),
+            window: old.window,
         };
-        let asked = GrantTerms { entry, window: old.window };
         let action = if has_ended(old.window, context.now) || cover(&mut [new.window], old.window) {
             None
         } else if replaces {
-            Some(EditAction::Replace(asked.entry))
+            Some(EditAction::Replace(asked))
         } else if has_gap(new.window, old.window) {
             let grant = Grant { person: self.new.clone(), lists: Vec::new(), from: None, until: None, reason: None };
             draft.refusals.push(grant.gap(context, new, &asked));

@@ -1,7 +1,7 @@
 //! `revoke`: the steps that end a person's memberships, and the reasons against them. `prune`: those that delete entries
 //! that ended long ago.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -120,7 +120,7 @@ impl Revoking<'_, '_> {
             None => EditAction::Change(ended_now(window, context.now)),
             Some(until) if window.from.is_some_and(|from| from >= until.time) => EditAction::Remove,
             Some(until) => {
-                let until = FieldEdit::Set(until.clone());
+                let until = FieldEdit::Set(until.text.clone());
                 EditAction::Change(ChangedTerms { from: FieldEdit::Keep, until, reason: FieldEdit::Keep })
             }
         };
@@ -202,9 +202,8 @@ impl Revoking<'_, '_> {
             let help = "remove the person from `protected` first, in a separate change";
             refused.push((None, Problem::at(&protected.origin, message).help(help)));
         }
-        let ended: BTreeMap<usize, Option<Window>> =
-            self.draft.steps.iter().map(|step| (step.list, after(step, self.person, context))).collect();
-        let touched: BTreeSet<usize> = ended.keys().flat_map(|list| context.lists.groups_of(*list)).collect();
+        let ended: BTreeSet<usize> = self.draft.steps.iter().map(|step| step.list).collect();
+        let touched: BTreeSet<usize> = ended.iter().flat_map(|list| context.lists.groups_of(*list)).collect();
         for group in touched {
             self.draft.note_observed(context, group);
             refused.extend(self.guard_group(group, &ended).into_iter().map(|problem| (Some(group), problem)));
@@ -229,7 +228,8 @@ impl Revoking<'_, '_> {
         self.draft.steps.extract_if(.., concerns).filter_map(place).collect()
     }
 
-    fn guard_group(&self, list: usize, ended: &BTreeMap<usize, Option<Window>>) -> Vec<Problem> {
+    /// What the settings of a group forbid, if the person's entries in these lists have ended.
+    fn guard_group(&self, list: usize, ended: &BTreeSet<usize>) -> Vec<Problem> {
         let mut refused = Vec::new();
         let context = self.context;
         let of = context.lists.get(list);
@@ -240,12 +240,9 @@ impl Revoking<'_, '_> {
         let time = self.effect();
         let lists = &context.lists;
         let own = lists.own(list, self.person).into_iter().chain(lists.through_rosters(list, self.person));
-        let own: Vec<Found<'_>> = own.collect();
-        let stays = |found: &Found<'_>| match ended.get(&found.list) {
-            Some(window) => window.is_some_and(|window| window.within(found.window).contains(time)),
-            None => found.window.contains(time),
-        };
-        if !own.iter().any(|found| found.window.contains(time)) || own.iter().any(stays) {
+        // Each step of `revoke` ends an entry no later than this time.
+        let holding: Vec<Found<'_>> = own.filter(|found| found.window.contains(time)).collect();
+        if holding.is_empty() || holding.iter().any(|found| !ended.contains(&found.list)) {
             return refused;
         }
         let present = members.filter(|member| member.belongs_at(time)).map(|member| &member.person);
@@ -307,18 +304,6 @@ impl Revoking<'_, '_> {
 /// Ends a membership now. A beginning within this second is dropped, because it would not be before the end.
 fn ended_now(window: Window, now: Timestamp) -> ChangedTerms {
     let end = Some(whole_second(now)).filter(|end| window.from.is_none_or(|from| from < *end)).unwrap_or(now);
-    let begins = if window.from.is_some_and(|from| from >= end) { FieldEdit::Drop } else { FieldEdit::Keep };
-    let until = Moment { text: end.to_string(), time: end };
-    ChangedTerms { from: begins, until: FieldEdit::Set(until), reason: FieldEdit::Keep }
-}
-
-/// The time that the entry of a step gives after it.
-fn after(step: &EditStep, person: &PersonRef, context: &EditContext<'_>) -> Option<Window> {
-    let before = context.lists.own(step.list, person).map(|found| found.window).unwrap_or_default();
-    match &step.action {
-        EditAction::Remove => None,
-        EditAction::Change(terms) => Some(terms.window(before)),
-        EditAction::Insert(new) | EditAction::Replace(new) => Some(new.window()),
-        EditAction::Rename(_) | EditAction::Sort(_) => Some(before),
-    }
+    let from = if window.from.is_some_and(|from| from >= end) { FieldEdit::Drop } else { FieldEdit::Keep };
+    ChangedTerms { from, until: FieldEdit::Set(end.to_string()), reason: FieldEdit::Keep }
 }

@@ -118,20 +118,22 @@ pub(super) struct NewEntry {
     pub from: Option<Moment>,
     pub until: Option<Moment>,
     pub reason: Option<Arc<str>>,
+    /// The time that it gives from now on.
+    pub window: Window,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct ChangedTerms {
-    pub from: FieldEdit<Moment>,
-    pub until: FieldEdit<Moment>,
-    pub reason: FieldEdit<Arc<str>>,
+    pub from: FieldEdit,
+    pub until: FieldEdit,
+    pub reason: FieldEdit,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum FieldEdit<T> {
+pub(super) enum FieldEdit {
     Keep,
     Drop,
-    Set(T),
+    Set(String),
 }
 
 impl NewEntry {
@@ -146,50 +148,25 @@ impl NewEntry {
     pub fn written(&self, in_flow: bool) -> Vec<(&'static str, String)> {
         self.pairs().map(|(key, value)| (key, written(key, value, in_flow))).collect()
     }
-
-    pub fn window(&self) -> Window {
-        let time = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.time);
-        Window { from: time(&self.from), until: time(&self.until) }
-    }
 }
 
 impl ChangedTerms {
-    fn pairs(&self) -> [(&'static str, FieldEdit<String>); 3] {
-        [
-            ("from", self.from.map(|moment| moment.text.clone())),
-            ("until", self.until.map(|moment| moment.text.clone())),
-            ("reason", self.reason.map(|reason| reason.to_string())),
-        ]
+    fn pairs(&self) -> [(&'static str, &FieldEdit); 3] {
+        [("from", &self.from), ("until", &self.until), ("reason", &self.reason)]
     }
 
     /// The change of each key, with the new value as written.
-    pub fn written(&self, in_flow: bool) -> [(&'static str, FieldEdit<String>); 3] {
-        self.pairs().map(|(key, edit)| (key, edit.map(|value| written(key, value.clone(), in_flow))))
-    }
-
-    pub fn window(&self, before: Window) -> Window {
-        let time = |edit: &FieldEdit<Moment>, before| match edit {
-            FieldEdit::Keep => before,
-            FieldEdit::Drop => None,
-            FieldEdit::Set(moment) => Some(moment.time),
-        };
-        Window { from: time(&self.from, before.from), until: time(&self.until, before.until) }
+    pub fn written(&self, in_flow: bool) -> [(&'static str, FieldEdit); 3] {
+        self.pairs().map(|(key, edit)| match edit {
+            FieldEdit::Set(value) => (key, FieldEdit::Set(written(key, value.clone(), in_flow))),
+            FieldEdit::Keep | FieldEdit::Drop => (key, edit.clone()),
+        })
     }
 }
 
 /// A value as YAML. Times need no quotes, whatever they look like: every text of a time is read as text.
 fn written(key: &str, value: String, in_flow: bool) -> String {
     if matches!(key, "from" | "until") { value } else { scalar(&value, in_flow) }
-}
-
-impl<T> FieldEdit<T> {
-    pub fn map<U>(&self, value: impl FnOnce(&T) -> U) -> FieldEdit<U> {
-        match self {
-            Self::Keep => FieldEdit::Keep,
-            Self::Drop => FieldEdit::Drop,
-            Self::Set(set) => FieldEdit::Set(value(set)),
-        }
-    }
 }
 
 /// The index of a new entry: its sorted place if the addresses are sorted, else the end.
@@ -272,13 +249,12 @@ fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
         _ => return None,
     };
     for (key, edit) in terms.pairs() {
-        let FieldEdit::Keep = edit else {
+        if !matches!(edit, FieldEdit::Keep) {
             pairs.retain(|(name, _)| name.text() != Some(key));
-            if let FieldEdit::Set(value) = edit {
-                pairs.push((text(key), text(&value)));
-            }
-            continue;
-        };
+        }
+        if let FieldEdit::Set(value) = edit {
+            pairs.push((text(key), text(value)));
+        }
     }
     Some(Node::new(Value::Mapping(pairs)))
 }
