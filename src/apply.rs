@@ -71,7 +71,7 @@ pub struct Context<'a> {
     pub limits_lifted: bool,
 }
 
-struct Run<'a> {
+struct ApplyRun<'a> {
     plan: &'a Plan,
     context: Context<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
@@ -97,7 +97,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         Start::Planned => (Present::new(), true),
         Start::Rechecked { present, planned } => (present, planned),
     };
-    let run = Run::new(plan, context);
+    let run = ApplyRun::new(plan, context);
     let mut groups: Vec<GroupRun<'_>> = plan
         .groups
         .iter()
@@ -134,7 +134,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
     run.finish(reads_all, groups).await
 }
 
-impl<'a> Run<'a> {
+impl<'a> ApplyRun<'a> {
     fn new(plan: &'a Plan, context: Context<'a>) -> Self {
         let concurrency = context.client.concurrency();
         Self {
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
         if locked(&self.journal_failed).is_some() {
             return;
         }
-        if let Err(error) = self.context.journal.note(line).await {
+        if let Err(error) = self.context.journal.write(line).await {
             self.note_journal_failure(&error);
         }
     }
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
             ..Report::new(plan.digest, groups.collect())
         }
         .judged();
-        if let Err(error) = self.context.journal.note(LineKind::End { complete: report.complete }).await {
+        if let Err(error) = self.context.journal.write(LineKind::End { complete: report.complete }).await {
             report.journal_failed.get_or_insert_with(|| error.to_string());
         }
         report.judged()
@@ -284,7 +284,7 @@ impl Pauses {
 }
 
 /// The time for readings that contradict acknowledged writes.
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// How much of it may be spent before the end. An addition that never shows does not use up the time that the
     /// comparison at the end needs.
     fn settle_before_the_end(&self) -> Duration {

@@ -310,10 +310,6 @@ struct Sink {
     broken: bool,
 }
 
-/// The number of the line that announced an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announced(u64);
-
 impl Journal {
     /// A journal that stores nothing.
     pub const fn none() -> Self {
@@ -334,41 +330,12 @@ impl Journal {
         Ok(Self { sink: Some(Arc::new(Mutex::new(sink))) })
     }
 
-    /// Announces an operation before it is sent.
-    ///
-    /// # Errors
-    ///
-    /// If the line cannot be written. The operation must then not be sent.
-    pub async fn announce(&self, effect: Effect) -> io::Result<Announced> {
-        self.write(LineKind::Sending(effect)).await.map(Announced)
-    }
-
-    /// Records the outcome of an announced operation.
-    ///
-    /// # Errors
-    ///
-    /// If the line cannot be written.
-    pub async fn answered(
-        &self,
-        Announced(operation): Announced,
-        outcome: Fate,
-        ray: Option<String>,
-        error: Option<String>,
-    ) -> io::Result<()> {
-        self.write(LineKind::Answered { operation, outcome, ray, error }).await.map(drop)
-    }
-
-    /// Records any other line.
-    ///
-    /// # Errors
-    ///
-    /// If the line cannot be written.
-    pub async fn note(&self, line: LineKind) -> io::Result<()> {
-        self.write(line).await.map(drop)
-    }
-
     /// Writes a line without blocking other tasks, because a disk can be slow. Returns the line's number.
-    async fn write(&self, line: LineKind) -> io::Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// If the line cannot be written. An operation that it announces must then not be sent.
+    pub async fn write(&self, line: LineKind) -> io::Result<u64> {
         let Some(sink) = self.sink.clone() else { return Ok(0) };
         let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line);
         tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))

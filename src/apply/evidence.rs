@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::group::GroupRun;
 use super::ledger::State;
-use super::{Run, locked};
+use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
 use crate::model::{GroupId, GroupName, GroupRef, MemberId, Mode};
 use crate::plan::{Freshness, GroupPlan, Operation, Plan};
@@ -140,7 +140,7 @@ impl Plan {
 
 impl GroupRun<'_> {
     /// Whether a reading that the operation relies on is too old.
-    pub(super) fn is_outdated(&self, operation: &Operation, run: &Run<'_>) -> bool {
+    pub(super) fn is_outdated(&self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
         let client = run.context.client;
         let relied = run.evidence.relied_on(self.plan, operation);
         client.is_outdated(Some(self.plan.id)) || relied.iter().any(|group| client.is_outdated(Some(group.id)))
@@ -148,13 +148,13 @@ impl GroupRun<'_> {
 
     /// Reads again what the operation relies on. If the group cannot be changed any more, no further requests are sent to
     /// it. If nothing was changed so far, the whole plan is then stale.
-    pub(super) async fn refresh(&mut self, operation: &Operation, run: &Run<'_>) {
+    pub(super) async fn refresh(&mut self, operation: &Operation, run: &ApplyRun<'_>) {
         if let Err(error) = self.read_evidence(operation, run).await {
             self.closed = Some(format!("not sent, because the group could not be read again: {}", error.reason()));
         }
     }
 
-    async fn read_evidence(&mut self, operation: &Operation, run: &Run<'_>) -> Result<(), ApiError> {
+    async fn read_evidence(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Result<(), ApiError> {
         let own = self.reference();
         let others: Vec<&GroupRef> = run.evidence.relied_on(self.plan, operation);
         for group in others.iter().copied().chain([&own]) {
@@ -187,13 +187,13 @@ impl GroupRun<'_> {
     }
 
     /// Why a member cannot be added: a group that excludes this one shows them.
-    pub(super) fn exclusion_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+    pub(super) fn exclusion_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
         let other = run.evidence.excludes(self.plan.id, member)?;
         Some(format!("not added, because the member is in {:?}, which excludes this group", other.name.as_str()))
     }
 }
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// The present name of a group. One reading of the list serves all groups.
     async fn name_of(&self, group: &GroupRef) -> Result<Option<GroupName>, ApiError> {
         let mut names = self.evidence.names.lock().await;
@@ -216,7 +216,7 @@ impl Run<'_> {
     }
 }
 
-impl Run<'_> {
+impl ApplyRun<'_> {
     /// Removes the member from the groups that exclude those that they join, and adds them once a reading shows them
     /// gone. Nobody is removed from one of these groups unless they may be removed from all, and joined afterwards.
     pub(super) async fn exchange(&self, member: MemberId, groups: &mut [GroupRun<'_>]) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
+use super::ApplyRun;
 use super::ledger::{Ledger, State};
 use super::limits::RemovalCount;
 use super::requests::{MAX_SENDS, given_up, refusal};
@@ -72,7 +72,7 @@ impl<'a> GroupRun<'a> {
 
     /// Whether a removal depends on an addition that no reading has shown, or an addition was neither shown by its
     /// answer nor by a reading.
-    pub fn needs_proof(&self, run: &Run<'_>) -> bool {
+    pub fn needs_proof(&self, run: &ApplyRun<'_>) -> bool {
         let mut unproven = self.ledger.unproven_additions(&self.present).peekable();
         let leaving = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
         let may_break = leaving > 0 && ((self.present.len() - leaving) as u64) < self.plan.guards.least();
@@ -93,7 +93,7 @@ impl<'a> GroupRun<'a> {
 
 impl GroupRun<'_> {
     /// Sends the group's POST, if it has one.
-    pub async fn add(&mut self, run: &Run<'_>) {
+    pub async fn add(&mut self, run: &ApplyRun<'_>) {
         for operation in &self.plan.operations {
             if let Operation::Post(members) = operation {
                 // Those who leave another group first are added by an exchange.
@@ -109,7 +109,7 @@ impl GroupRun<'_> {
     }
 
     /// Sends the group's DELETEs or its PUT, if it has any.
-    pub async fn remove(&mut self, run: &Run<'_>) {
+    pub async fn remove(&mut self, run: &ApplyRun<'_>) {
         // The semaphore is never closed.
         let _turn = run.turns.acquire().await;
         for operation in &self.plan.operations {
@@ -125,7 +125,7 @@ impl GroupRun<'_> {
     }
 
     /// Opens the removals that waited for another group, if it shows their members now.
-    pub fn reopen(&mut self, run: &Run<'_>) -> Option<&mut Self> {
+    pub fn reopen(&mut self, run: &ApplyRun<'_>) -> Option<&mut Self> {
         let awaiting = self.ledger.awaiting();
         let ready: Vec<MemberId> =
             awaiting.into_iter().filter(|id| run.evidence.awaited_in(*id, self.plan.id).is_none()).collect();
@@ -137,7 +137,7 @@ impl GroupRun<'_> {
     }
 
     /// Before a removal: if only additions that no reading shows would keep the guards, reads the group.
-    pub async fn prove_for_guards(&mut self, member: MemberId, run: &Run<'_>) {
+    pub async fn prove_for_guards(&mut self, member: MemberId, run: &ApplyRun<'_>) {
         let mut gone = self.ledger.removed();
         gone.insert(member);
         let left = self.present.difference(&gone).count();
@@ -146,7 +146,7 @@ impl GroupRun<'_> {
         }
     }
 
-    pub async fn read_back(&mut self, run: &Run<'_>) {
+    pub async fn read_back(&mut self, run: &ApplyRun<'_>) {
         if let Err(error) = self.read(run).await {
             // A reading that contradicts an acknowledged write counts only if another one confirms it.
             self.is_whole &= !self.ledger.is_contradicted_by(&self.present);
@@ -157,7 +157,7 @@ impl GroupRun<'_> {
 
 impl GroupRun<'_> {
     /// Adds these members. A refused member does not block the others: the batch is split until the member is found.
-    pub(super) async fn post(&mut self, members: Vec<MemberId>, run: &Run<'_>) {
+    pub(super) async fn post(&mut self, members: Vec<MemberId>, run: &ApplyRun<'_>) {
         let mut batches = vec![members];
         while let Some(mut batch) = batches.pop() {
             batch.retain(|member| self.may_add(*member, run));
@@ -184,7 +184,7 @@ impl GroupRun<'_> {
 
 impl GroupRun<'_> {
     /// Whether no group that excludes this one shows the member. Otherwise the ledger gets the reason.
-    pub(super) fn may_add(&mut self, member: MemberId, run: &Run<'_>) -> bool {
+    pub(super) fn may_add(&mut self, member: MemberId, run: &ApplyRun<'_>) -> bool {
         let exclusion = self.exclusion_of(member, run);
         if let Some(reason) = &exclusion {
             self.ledger.give_up([&member], &State::Failed(reason.clone()));
@@ -192,7 +192,7 @@ impl GroupRun<'_> {
         exclusion.is_none()
     }
 
-    pub(super) async fn delete(&mut self, member: MemberId, run: &Run<'_>) {
+    pub(super) async fn delete(&mut self, member: MemberId, run: &ApplyRun<'_>) {
         if !self.present.contains(&member) {
             return;
         }
@@ -213,7 +213,7 @@ impl GroupRun<'_> {
 
     /// Replaces all members by one PUT. A PUT removes everybody whom it does not name. The group is therefore read
     /// immediately before each PUT, and the PUT is not sent if somebody else has changed the group.
-    async fn replace(&mut self, run: &Run<'_>) {
+    async fn replace(&mut self, run: &ApplyRun<'_>) {
         let mut last = String::new();
         let mut in_parts = false;
         for _ in 0..MAX_SENDS {
@@ -268,7 +268,7 @@ impl GroupRun<'_> {
 
     /// Chooses the members that a PUT leaves in the group: those of the plan, without the refused ones, and with those
     /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
-    pub(super) fn choose_members(&mut self, run: &Run<'_>) -> BTreeSet<MemberId> {
+    pub(super) fn choose_members(&mut self, run: &ApplyRun<'_>) -> BTreeSet<MemberId> {
         let mut chosen = self.present.clone();
         for member in self.ledger.outstanding(Action::Add, &self.present) {
             if self.may_add(member, run) {
@@ -295,7 +295,7 @@ impl GroupRun<'_> {
     }
 
     /// Records why a removal is not made, or on what it waits.
-    pub(super) fn keep(&mut self, member: MemberId, reason: String, run: &Run<'_>) {
+    pub(super) fn keep(&mut self, member: MemberId, reason: String, run: &ApplyRun<'_>) {
         let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
         if !ends && run.evidence.awaited_in(member, self.plan.id).is_some() {
             self.ledger.await_elsewhere(member, reason)

@@ -47,15 +47,6 @@ pub(super) struct Ledger<'a> {
     left_first: BTreeSet<MemberId>,
 }
 
-#[derive(Default)]
-struct Outcomes {
-    pub added: Vec<Change>,
-    pub removed: Vec<Change>,
-    pub failed: Vec<UnmadeChange>,
-    pub kept: Vec<UnmadeChange>,
-    pub skipped: Vec<UnmadeChange>,
-}
-
 impl<'a> Ledger<'a> {
     pub fn new(plan: &'a GroupPlan) -> Self {
         let changes = plan.carried_out().map(|change| (change.member.id, (change, State::Open))).collect();
@@ -177,10 +168,8 @@ impl<'a> Ledger<'a> {
 
     /// The members whom requests have removed or may have removed, even if no reading shows it yet.
     pub fn removed(&self) -> BTreeSet<MemberId> {
-        let sent = self.changes.iter().filter(|(_, (change, state))| {
-            let cannot_hold = !state.was_tried();
-            change.action == Action::Remove && !cannot_hold
-        });
+        let sent = |change: &Change, state: &State| change.action == Action::Remove && state.was_tried();
+        let sent = self.changes.iter().filter(|(_, (change, state))| sent(change, state));
         sent.map(|(member, _)| *member).collect()
     }
 
@@ -193,65 +182,60 @@ impl<'a> Ledger<'a> {
         self.changes.contains_key(member)
     }
 
-    /// The final state of every change, in the order of the plan, for the members last seen. `is_read` says whether
-    /// these are from a complete reading after the last request.
-    fn outcomes(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool) -> Outcomes {
-        let mut outcomes = Outcomes::default();
+    /// Reports the final state of every change, in the order of the plan, for the members last seen. `is_read` says
+    /// whether these are from a complete reading after the last request.
+    fn report(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool, report: &mut GroupReport) {
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
+            if holds(change, present.contains(&change.member.id)) {
+                let made = match change.action {
+                    Action::Add => &mut report.added,
+                    Action::Remove => &mut report.removed,
+                };
+                // Otherwise the state was already so, or somebody else made the change.
+                if state.was_tried() {
+                    made.push(Change::clone(change));
+                }
+                continue;
+            }
+            let (list, reason) = match state {
+                State::Kept(reason) | State::Awaiting(reason) => (&mut report.kept, reason.clone()),
+                State::Skipped(reason) => (&mut report.skipped, reason.clone()),
+                State::Open => (&mut report.skipped, "somebody else changed the group".into()),
+                State::Failed(reason) | State::SaidToBeGone(reason) => (&mut report.failed, reason.clone()),
+                State::Unknown(reason) | State::NotRepeated(reason) if is_read => (&mut report.failed, reason.clone()),
+                State::Unknown(reason) | State::NotRepeated(reason) => {
+                    (&mut report.failed, format!("it is unknown whether the change was made: {reason}"))
+                }
+                State::Acknowledged | State::Shown => (&mut report.failed, unshown(change.action, is_read).into()),
+                State::Proven => {
+                    let reason =
+                        "it was made, but the last reading does not show it: it was reversed, or readings are late";
+                    (&mut report.failed, reason.into())
+                }
+            };
             let left_first = self.left_first.contains(&change.member.id);
             let in_neither = if left_first { in_neither(plan, change) } else { String::new() };
-            let unmade = |reason: String| UnmadeChange {
+            list.push(UnmadeChange {
                 action: change.action,
                 member: change.member.clone(),
                 reason: reason + &in_neither,
                 origin: change.named_at().cloned(),
                 expired: change.expired,
-            };
-            let was_tried = state.was_tried();
-            if holds(change, present.contains(&change.member.id)) {
-                match change.action {
-                    Action::Add if was_tried => outcomes.added.push(Change::clone(change)),
-                    Action::Remove if was_tried => outcomes.removed.push(Change::clone(change)),
-                    // The state was already so, or somebody else made the change.
-                    Action::Add | Action::Remove => {}
-                }
-                continue;
-            }
-            match state {
-                State::Kept(reason) | State::Awaiting(reason) => outcomes.kept.push(unmade(reason.clone())),
-                State::Skipped(reason) => outcomes.skipped.push(unmade(reason.clone())),
-                State::Failed(reason) | State::SaidToBeGone(reason) => outcomes.failed.push(unmade(reason.clone())),
-                State::Unknown(reason) | State::NotRepeated(reason) if is_read => {
-                    outcomes.failed.push(unmade(reason.clone()))
-                }
-                State::Unknown(reason) | State::NotRepeated(reason) => {
-                    outcomes.failed.push(unmade(format!("it is unknown whether the change was made: {reason}")));
-                }
-                State::Acknowledged | State::Shown if is_read => {
-                    let what = match change.action {
-                        Action::Add => "is not in the group",
-                        Action::Remove => "is still in the group",
-                    };
-                    outcomes.failed.push(unmade(format!("the API accepted the change, but the member {what}")));
-                }
-                State::Acknowledged | State::Shown => {
-                    let reason = "it is unknown whether the change was made: the API accepted the change, but the \
-                                  group could not be read afterwards";
-                    outcomes.failed.push(unmade(reason.into()));
-                }
-                State::Proven => {
-                    outcomes.failed.push(unmade(
-                        "it was made, but the last reading does not show it: it was reversed, or readings are late"
-                            .into(),
-                    ));
-                }
-                State::Open => {
-                    outcomes.skipped.push(unmade("somebody else changed the group".into()));
-                }
-            }
+            });
         }
-        outcomes
+    }
+}
+
+/// Why a change failed that the API accepted.
+const fn unshown(action: Action, is_read: bool) -> &'static str {
+    match action {
+        _ if !is_read => {
+            "it is unknown whether the change was made: the API accepted the change, but the group could not be read \
+             afterwards"
+        }
+        Action::Add => "the API accepted the change, but the member is not in the group",
+        Action::Remove => "the API accepted the change, but the member is still in the group",
     }
 }
 
@@ -289,41 +273,35 @@ impl GroupRun<'_> {
         let cause = causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause);
         let differs = cause.is_some();
         let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
-        let members_after = self.last_whole().map(|members| members.len() as u64);
-        let trouble = self.unread.filter(|_| !self.is_whole);
-        let outcomes = self.ledger.outcomes(plan, &self.present, self.is_whole);
-        let outcome = if !outcomes.failed.is_empty() || trouble.is_some() {
-            GroupOutcome::Failed
-        } else if stale.is_some() {
-            GroupOutcome::Stale
-        } else if !outcomes.kept.is_empty() {
-            GroupOutcome::Kept
-        } else if !outcomes.skipped.is_empty() {
-            GroupOutcome::Skipped
-        } else if differs {
-            GroupOutcome::Differs
-        } else if !in_sync {
-            GroupOutcome::NotRead
-        } else if outcomes.added.is_empty() && outcomes.removed.is_empty() {
-            GroupOutcome::InSync
-        } else {
-            GroupOutcome::Done
-        };
-        GroupReport {
+        let mut report = GroupReport {
             id: plan.id,
             name: plan.name.clone(),
-            outcome,
+            outcome: GroupOutcome::InSync,
             cause,
             in_sync,
             members_before: self.before.len() as u64,
-            members_after,
-            added: outcomes.added,
-            removed: outcomes.removed,
-            failed: outcomes.failed,
-            kept: outcomes.kept,
-            skipped: outcomes.skipped,
+            members_after: self.last_whole().map(|members| members.len() as u64),
+            added: Vec::new(),
+            removed: Vec::new(),
+            failed: Vec::new(),
+            kept: Vec::new(),
+            skipped: Vec::new(),
             stale,
-            trouble,
+            trouble: self.unread.filter(|_| !self.is_whole),
+        };
+        self.ledger.report(plan, &self.present, self.is_whole, &mut report);
+        let outcomes = [
+            (!report.failed.is_empty() || report.trouble.is_some(), GroupOutcome::Failed),
+            (report.stale.is_some(), GroupOutcome::Stale),
+            (!report.kept.is_empty(), GroupOutcome::Kept),
+            (!report.skipped.is_empty(), GroupOutcome::Skipped),
+            (differs, GroupOutcome::Differs),
+            (!in_sync, GroupOutcome::NotRead),
+            (!(report.added.is_empty() && report.removed.is_empty()), GroupOutcome::Done),
+        ];
+        if let Some((_, outcome)) = outcomes.into_iter().find(|(applies, _)| *applies) {
+            report.outcome = outcome;
         }
+        report
     }
 }

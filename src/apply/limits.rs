@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
+use super::ApplyRun;
 use super::group::GroupRun;
 use crate::model::{MemberId, PersonRef};
 use crate::plan::{Action, Operation};
@@ -33,7 +33,7 @@ impl GroupRun<'_> {
         member: MemberId,
         left: usize,
         count: RemovalCount,
-        run: &Run<'_>,
+        run: &ApplyRun<'_>,
     ) -> Result<(), String> {
         // A removal by an ended entry waits for no addition.
         let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
@@ -46,7 +46,7 @@ impl GroupRun<'_> {
         }
     }
 
-    pub(super) fn allow_delete(&self, member: MemberId, run: &Run<'_>) -> Result<(), String> {
+    pub(super) fn allow_delete(&self, member: MemberId, run: &ApplyRun<'_>) -> Result<(), String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
@@ -54,7 +54,7 @@ impl GroupRun<'_> {
     }
 
     /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
-    pub(super) fn still_allows(&mut self, operation: &Operation, run: &Run<'_>) -> bool {
+    pub(super) fn still_allows(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
         match operation {
             Operation::Post(members) => members.iter().all(|member| self.may_add(*member, run)),
             Operation::Put(members) => self.choose_members(run).iter().eq(members),
@@ -85,7 +85,7 @@ impl GroupRun<'_> {
 
     /// The `protected` entry that has the member's address in the last reading. The plan may have another address for
     /// the member.
-    fn protection_of(&self, member: MemberId, run: &Run<'_>) -> Option<String> {
+    fn protection_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
         let entry = run.plan.guards.protected.iter().find(|entry| protects(&entry.person))?;

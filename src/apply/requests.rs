@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use super::Run;
+use super::ApplyRun;
 use super::group::GroupRun;
 use super::ledger::State;
 use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Concern, Fate, Written};
@@ -30,7 +30,7 @@ pub(super) fn given_up(error: &ApiError, reason: String) -> State {
 
 impl GroupRun<'_> {
     /// Why no further requests are sent to this group, if so.
-    pub(super) fn closed_by(&self, run: &Run<'_>) -> Option<String> {
+    pub(super) fn closed_by(&self, run: &ApplyRun<'_>) -> Option<String> {
         self.closed.clone().or_else(|| run.closed_by())
     }
 
@@ -40,7 +40,7 @@ impl GroupRun<'_> {
     /// # Errors
     ///
     /// If the API refuses it.
-    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &Run<'_>) -> Result<(), ApiError> {
+    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Result<(), ApiError> {
         for _ in 0..MAX_SENDS {
             let Some(Err(error)) = self.send(operation, run).await else { return Ok(()) };
             match error.fate {
@@ -77,7 +77,7 @@ impl GroupRun<'_> {
 
     /// Sends a request once, and records it before and after. `None` if it was not sent: no further requests may be sent,
     /// or it would remove somebody who must stay. The ledger then has the reason.
-    pub(super) async fn send(&mut self, operation: &Operation, run: &Run<'_>) -> Option<Written> {
+    pub(super) async fn send(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Option<Written> {
         for _ in 0..MAX_OUTDATED {
             if self.closed_by(run).is_none() && self.is_outdated(operation, run) {
                 // A PUT names the members of its own reading and is chosen again.
@@ -97,15 +97,15 @@ impl GroupRun<'_> {
         None
     }
 
-    async fn send_once(&mut self, operation: &Operation, run: &Run<'_>) -> Option<Written> {
+    async fn send_once(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Option<Written> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
         if let Some(reason) = self.closed_by(run) {
             self.close(&changes, reason);
             return None;
         }
-        let announced = match run.context.journal.announce(effect.clone()).await {
-            Ok(announced) => announced,
+        let announced = match run.context.journal.write(LineKind::Sending(effect.clone())).await {
+            Ok(number) => number,
             Err(error) => {
                 run.note_journal_failure(&error);
                 self.close(&changes, format!("the journal cannot be written: {error}"));
@@ -115,9 +115,8 @@ impl GroupRun<'_> {
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
         // stay.
         if !self.still_allows(operation, run) {
-            if let Err(error) = run.context.journal.answered(announced, Fate::NotSent, None, None).await {
-                run.note_journal_failure(&error);
-            }
+            let (operation, outcome) = (announced, Fate::NotSent);
+            run.record(LineKind::Answered { operation, outcome, ray: None, error: None }).await;
             return None;
         }
         run.wrote.store(true, Ordering::Relaxed);
@@ -139,9 +138,7 @@ impl GroupRun<'_> {
             Ok(answered) => (Fate::Answered, answered.ray.clone(), None),
             Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
         };
-        if let Err(error) = run.context.journal.answered(announced, fate, ray, error).await {
-            run.note_journal_failure(&error);
-        }
+        run.record(LineKind::Answered { operation: announced, outcome: fate, ray, error }).await;
         self.learn(&effect, &changes, &written, run);
         // What was learned while the request waited for its turn may have stopped it.
         if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
@@ -176,7 +173,7 @@ impl GroupRun<'_> {
     }
 
     /// Processes an answer. Members that it lists are shown, not proven: it may be an echo of the request.
-    fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written, run: &Run<'_>) {
+    fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written, run: &ApplyRun<'_>) {
         match written {
             Ok(Answered { result, .. }) => {
                 run.may_have_changed.store(true, Ordering::Relaxed);
@@ -210,7 +207,7 @@ impl GroupRun<'_> {
         }
     }
 
-    pub(super) async fn read(&mut self, run: &Run<'_>) -> Result<(), ApiError> {
+    pub(super) async fn read(&mut self, run: &ApplyRun<'_>) -> Result<(), ApiError> {
         let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
         self.unread = None;
         let present = members.keys().copied().collect();
@@ -219,7 +216,7 @@ impl GroupRun<'_> {
         Ok(())
     }
 
-    async fn see(&mut self, members: BTreeSet<MemberId>, run: &Run<'_>) {
+    async fn see(&mut self, members: BTreeSet<MemberId>, run: &ApplyRun<'_>) {
         self.present = members;
         self.is_whole = true;
         self.ledger.observe(&self.present);

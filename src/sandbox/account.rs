@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::routes::Endpoint;
 use super::rules::FaultRule;
 use super::server::Server;
-use super::state::State;
+use super::state::AccountState;
 use crate::model::{GroupId, MemberId};
 
 /// The account of a running sandbox. Clones are handles on the same account, which outlives the server.
@@ -31,7 +31,7 @@ impl Account {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
+    fn read<T>(&self, read: impl FnOnce(&mut AccountState) -> T) -> T {
         read(&mut self.lock().state)
     }
 
@@ -102,7 +102,7 @@ impl Account {
     }
 }
 
-fn emails(state: &mut State, group: GroupId) -> Vec<String> {
+fn emails(state: &mut AccountState, group: GroupId) -> Vec<String> {
     let mut people: Vec<(String, String)> = state
         .members_by_email(group)
         .iter()

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::{Reply, with};
 use super::edit::EditActor;
-use super::request::{Call, cannot_be};
+use super::request::{RoutedCall, cannot_be};
 use super::seed::{SeedAuditEntry, SeedAuditLog, SeedCursor, SeedUri};
 use super::state::hex;
 use crate::model::GroupId;
@@ -127,7 +127,7 @@ fn field<'a, 'b>(entry: &'a mut Value, pointer: &'b str) -> Option<(&'a mut Map<
     Some((entry.pointer_mut(parent)?.as_object_mut()?, name))
 }
 
-pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     if let Some(status) = call.state.audit.settings.refused {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         return Err(Reply::error(status, 10000, "Authentication error"));
@@ -161,7 +161,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
 }
 
 /// A required time in the query: a date or an instant.
-fn time(call: &mut Call<'_>, key: &str) -> Result<Timestamp, Reply> {
+fn time(call: &mut RoutedCall<'_>, key: &str) -> Result<Timestamp, Reply> {
     let Some(text) = call.query.take(key) else {
         return Err(Reply::invalid(format!("the query parameter {key:?} is missing")));
     };

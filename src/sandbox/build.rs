@@ -14,7 +14,7 @@ use super::groups::{Catalog, Grantable, PolicyBody};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
 };
-use super::state::{State, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
+use super::state::{AccountState, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
 use crate::model::{Email, GroupId, MemberId};
 
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -89,9 +89,9 @@ impl SeedError {
 /// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
-pub(crate) fn state(seed: &Seed) -> Result<State, SeedError> {
+pub(crate) fn state(seed: &Seed) -> Result<AccountState, SeedError> {
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
-    let mut state = State::default();
+    let mut state = AccountState::default();
     state.clock = seed.clock.as_deref().map(|text| instant(text, None)).transpose()?;
     state.settling = (seed.new_groups_settle, seed.new_groups_settle_for);
     state.audit = AuditLog::new(seed.audit_log.clone());
@@ -134,7 +134,7 @@ fn hexadecimal<T: AsRef<str> + Display>(id: T, place: Option<Location>) -> Resul
     }
 }
 
-fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedError> {
+fn add_person(state: &mut AccountState, entry: &SeedEntry<SeedPerson>) -> Result<(), SeedError> {
     let SeedEntry { value, place } = entry;
     let address = email(&value.email, *place)?;
     let id = value.id.unwrap_or_else(|| id_of_person(&address, |id| state.person(id).is_none()));
@@ -165,7 +165,7 @@ fn add_person(state: &mut State, entry: &SeedEntry<SeedPerson>) -> Result<(), Se
     Ok(())
 }
 
-fn add_group(state: &mut State, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedError> {
+fn add_group(state: &mut AccountState, name: &str, seed: &SeedGroup, epoch: Timestamp) -> Result<(), SeedError> {
     let mut seed = seed.clone();
     let (members, policies) = (std::mem::take(&mut seed.members), std::mem::take(&mut seed.policies));
     let id: GroupId = seed.id.unwrap_or_else(|| derive("group", name));
@@ -203,7 +203,7 @@ fn instant(text: &str, place: Option<Location>) -> Result<Timestamp, SeedError> 
 }
 
 /// An entry of the audit log from before the start.
-fn past(state: &State, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedError> {
+fn past(state: &AccountState, entry: &SeedAuditEntry) -> Result<AuditRecord, SeedError> {
     let SeedAuditEntry { time, by, edit, .. } = entry;
     let request = state.request_for(edit).ok_or_else(|| {
         problem(None, format!("audit_log: {edit:?} is not about a group and a person of this account"))
@@ -267,7 +267,7 @@ fn grantable(
     }
 }
 
-fn find_member(state: &mut State, seed: &SeedMember, place: Option<Location>) -> Result<MemberId, SeedError> {
+fn find_member(state: &mut AccountState, seed: &SeedMember, place: Option<Location>) -> Result<MemberId, SeedError> {
     match (&seed.email, seed.id) {
         (Some(text), None) => {
             let address = email(text, place)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::audit::AuditedRequest;
-use super::state::State;
+use super::state::AccountState;
 use crate::model::GroupId;
 
 /// A change of the account by another actor. Groups are identified by their present name, people by email or id. An
@@ -91,7 +91,7 @@ impl Edit {
     }
 }
 
-impl State {
+impl AccountState {
     /// Makes another actor's change; returns whether it changed anything.
     pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
         match edit {

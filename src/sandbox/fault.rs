@@ -241,7 +241,7 @@ pub(crate) struct FaultPlan {
     pub(crate) clamp: Option<NonZeroU32>,
     pub(crate) before: Vec<Edit>,
     pub(crate) after: Vec<Edit>,
-    pub(crate) effect: Effect,
+    pub(crate) effect: Execution,
     /// The fault that decides what the client receives; `None` for the true answer, possibly altered.
     pub(crate) ending: Option<Fault>,
     pub(crate) alterations: Vec<Fault>,
@@ -249,7 +249,7 @@ pub(crate) struct FaultPlan {
 
 /// Whether and when the request is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum Execution {
     #[default]
     Now,
     /// After this time, whether or not the client still waits.
@@ -276,13 +276,13 @@ impl FaultPlan {
             Fault::Clamp(most) => self.clamp = Some(self.clamp.map_or(most, |clamp| clamp.min(most))),
             Fault::EditBefore(edit) => self.before.push(edit),
             Fault::EditAfter(edit) => self.after.push(edit),
-            Fault::Claim(claim) => self.effect = Effect::Claimed(claim),
+            Fault::Claim(claim) => self.effect = Execution::Claimed(claim),
             Fault::Late(Late { after, .. }) => {
-                self.effect = Effect::Later(after.0);
+                self.effect = Execution::Later(after.0);
                 self.ending = Some(fault);
             }
             Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful => {
-                self.effect = Effect::Never;
+                self.effect = Execution::Never;
                 self.ending = Some(fault);
             }
             Fault::Respond(_) | Fault::Cut(_) | Fault::UnsuccessfulAfter => self.ending = Some(fault),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, with};
-use super::request::Call;
+use super::request::RoutedCall;
 use super::state::{StoredGroup, hex};
 use crate::model::GroupId;
 
@@ -17,7 +17,7 @@ struct Body {
 }
 
 /// A group without policies has no `policies` key.
-fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
+fn shown(call: &RoutedCall<'_>, id: GroupId, group: &StoredGroup) -> Value {
     let shown = if group.seed.nameless {
         json!({ "id": id })
     } else {
@@ -33,11 +33,11 @@ fn shown(call: &Call<'_>, id: GroupId, group: &StoredGroup) -> Value {
     with(with(shown, "status", group.seed.status.as_ref()), "policies", Some(policies).filter(|all| !all.is_empty()))
 }
 
-fn shown_now(call: &Call<'_>, id: GroupId) -> Result<Value, Reply> {
+fn shown_now(call: &RoutedCall<'_>, id: GroupId) -> Result<Value, Reply> {
     call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Reply::no_group)
 }
 
-fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
+fn checked(call: &RoutedCall<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
     let body: Body = call.incoming.json()?;
     match &body.name {
         Some(name) if name.trim().is_empty() => return Err(Reply::invalid("a user group's name cannot be empty")),
@@ -56,7 +56,7 @@ fn checked(call: &Call<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
     }
 }
 
-pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id: Option<GroupId> = call.query.take_id("id")?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
@@ -74,7 +74,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
 }
 
 /// The groups in SCIM's own form. The reference documents no maximum for `count`.
-pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn list_scim(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let start = call.query.take_number("startIndex", 1..=usize::MAX)?.unwrap_or(1);
     let count = call.query.take_number("count", 0..=usize::MAX)?.unwrap_or(100);
     call.query.finish()?;
@@ -94,18 +94,18 @@ pub(crate) fn list_scim(call: &mut Call<'_>) -> Result<Reply, Reply> {
     })))
 }
 
-pub(crate) fn create(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn create(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let Body { name, policies } = checked(call, None)?;
     let name = name.ok_or_else(|| Reply::invalid("a user group needs a name"))?;
     let id = call.state.create_group(&name, policies.unwrap_or_default());
     Ok(Reply::written(shown_now(call, id)?, true))
 }
 
-pub(crate) fn get(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     Ok(Reply::read(shown_now(call, call.group()?)?))
 }
 
-pub(crate) fn update(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn update(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
     let group = call.state.group(id).ok_or_else(Reply::no_group)?;
     let (scim, before) = (group.seed.scim, group.name.clone());
@@ -117,7 +117,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Reply, Reply> {
     Ok(Reply::written(shown_now(call, id)?, effect))
 }
 
-pub(crate) fn delete(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn delete(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
     if call.state.group(id).ok_or_else(Reply::no_group)?.seed.scim {
         return Err(Reply::managed_by_scim());
@@ -126,21 +126,21 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<Reply, Reply> {
     Ok(Reply::written(json!({ "id": id }), effect))
 }
 
-pub(crate) fn permission_groups(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn permission_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
     let all = call.state.catalog.permission_groups.clone();
     let labeled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
     list_grantable(call, labeled, Grantable::as_permission_group)
 }
 
-pub(crate) fn resource_groups(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn resource_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let all = call.state.catalog.resource_groups.clone();
     let account = call.account();
     list_grantable(call, all, |group| group.as_resource_group(&account))
 }
 
 fn list_grantable(
-    call: &mut Call<'_>,
+    call: &mut RoutedCall<'_>,
     mut all: Vec<Grantable>,
     shown: impl Fn(&Grantable) -> Value,
 ) -> Result<Reply, Reply> {

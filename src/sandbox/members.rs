@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::answer::{Reply, with};
-use super::request::Call;
+use super::request::RoutedCall;
 use super::seed::{Invitation, Seed};
-use super::state::{Order, State, StoredGroup, StoredPerson, hex};
+use super::state::{AccountState, PersonOrder, StoredGroup, StoredPerson, hex};
 use crate::model::{AccountId, GroupId, MemberId};
 
 fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Value {
@@ -19,7 +19,7 @@ fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Valu
 }
 
 /// The group in the path, unless it is too new to have members.
-fn settled<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
+fn settled<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
     let id = call.group()?;
     let group = call.state.group_mut(id).ok_or_else(Reply::no_group)?;
     if group.settles_at.is_some_and(|at| Instant::now() < at) {
@@ -32,7 +32,7 @@ fn settled<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Rep
     Ok((id, group))
 }
 
-fn writable<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
+fn writable<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
     let (id, group) = settled(call)?;
     if group.seed.scim {
         return Err(Reply::managed_by_scim());
@@ -41,12 +41,12 @@ fn writable<'a>(call: &'a mut Call<'_>) -> Result<(GroupId, &'a StoredGroup), Re
 }
 
 /// All members of the group, as the answers to writes show them.
-pub(crate) fn all_shown(state: &mut State, seed: &Seed, id: GroupId) -> Value {
+pub(crate) fn all_shown(state: &mut AccountState, seed: &Seed, id: GroupId) -> Value {
     let sorted = state.members_by_email(id);
     sorted.iter().map(|id| shown(*id, state.person(*id), seed.member_status.unwrap_or(true))).collect()
 }
 
-pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let fuzzy = call.query.take("fuzzyEmail").map(|part| part.to_lowercase());
     let paging = call.last_paging(1..=500, 100)?;
     let (id, group) = settled(call)?;
@@ -70,15 +70,18 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Reply, Reply> {
     Ok(if sorted.is_empty() { page.with_result(Value::Null) } else { page })
 }
 
-pub(crate) fn add(call: &mut Call<'_>) -> Result<Reply, Reply> {
-    write(call, State::add_members)
+pub(crate) fn add(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
+    write(call, AccountState::add_members)
 }
 
-pub(crate) fn replace(call: &mut Call<'_>) -> Result<Reply, Reply> {
-    write(call, State::set_members)
+pub(crate) fn replace(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
+    write(call, AccountState::set_members)
 }
 
-fn write(call: &mut Call<'_>, change: fn(&mut State, GroupId, &BTreeSet<MemberId>) -> bool) -> Result<Reply, Reply> {
+fn write(
+    call: &mut RoutedCall<'_>,
+    change: fn(&mut AccountState, GroupId, &BTreeSet<MemberId>) -> bool,
+) -> Result<Reply, Reply> {
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
     let (id, group) = writable(call)?;
     let joining = listed.iter().copied().filter(|member| !group.has(*member)).collect();
@@ -89,7 +92,11 @@ fn write(call: &mut Call<'_>, change: fn(&mut State, GroupId, &BTreeSet<MemberId
 
 /// One bad member makes the API refuse the whole write: all must be account members, and new members must be able to
 /// join.
-fn check_members(call: &Call<'_>, listed: &BTreeSet<MemberId>, joining: &BTreeSet<MemberId>) -> Result<(), Reply> {
+fn check_members(
+    call: &RoutedCall<'_>,
+    listed: &BTreeSet<MemberId>,
+    joining: &BTreeSet<MemberId>,
+) -> Result<(), Reply> {
     let person = |id: &MemberId| call.state.person(*id);
     if let Some(unknown) = listed.iter().find(|id| person(id).is_none()) {
         return Err(Reply::invalid_member(format!("{unknown} is not a member of the account")));
@@ -108,7 +115,7 @@ fn check_members(call: &Call<'_>, listed: &BTreeSet<MemberId>, joining: &BTreeSe
     }
 }
 
-pub(crate) fn get(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let member = call.member()?;
     let (id, group) = settled(call)?;
     let now = group.members.get(&member).copied();
@@ -127,7 +134,7 @@ fn user(id: MemberId, person: &StoredPerson) -> Value {
     with(user, "id", person.user_id(id))
 }
 
-pub(crate) fn remove(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn remove(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let member = call.member()?;
     let (id, _) = writable(call)?;
     let removed = shown(member, call.state.person(member), call.seed.member_status.unwrap_or(true));
@@ -141,14 +148,14 @@ pub(crate) fn remove(call: &mut Call<'_>) -> Result<Reply, Reply> {
 }
 
 /// The sandbox has no names of people, so they are all equal when sorted by name.
-const ORDERS: [(&str, Order); 4] = [
-    ("user.first_name", Order::Id),
-    ("user.last_name", Order::Id),
-    ("user.email", Order::Email),
-    ("status", Order::Status),
+const ORDERS: [(&str, PersonOrder); 4] = [
+    ("user.first_name", PersonOrder::Id),
+    ("user.last_name", PersonOrder::Id),
+    ("user.email", PersonOrder::Email),
+    ("status", PersonOrder::Status),
 ];
 
-fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
+fn shown_person(call: &RoutedCall<'_>, id: MemberId, person: &StoredPerson) -> Value {
     let user = json!({
         "id": person.user_id(id),
         "email": person.user_email,
@@ -167,8 +174,8 @@ fn shown_person(call: &Call<'_>, id: MemberId, person: &StoredPerson) -> Value {
     })
 }
 
-pub(crate) fn list_people(call: &mut Call<'_>) -> Result<Reply, Reply> {
-    let order = call.query.take_word("order", &ORDERS)?.unwrap_or(Order::Email);
+pub(crate) fn list_people(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
+    let order = call.query.take_word("order", &ORDERS)?.unwrap_or(PersonOrder::Email);
     let statuses = [Invitation::Accepted, Invitation::Pending, Invitation::Rejected];
     let status = call.query.take_word("status", &statuses.map(|status| (status.as_str(), status)))?;
     let paging = call.last_paging(5..=50, 20)?;
@@ -178,13 +185,13 @@ pub(crate) fn list_people(call: &mut Call<'_>) -> Result<Reply, Reply> {
     }))
 }
 
-pub(crate) fn get_person(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn get_person(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.member()?;
     let person = call.state.person(id).ok_or_else(|| Reply::not_found("Member not found in the account"))?;
     Ok(Reply::read(shown_person(call, id, person)))
 }
 
-pub(crate) fn token_user(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn token_user(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let owner = call.state.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
     let no_user = || Reply::forbidden(9109, "Valid user-level authentication not found");
     let (member, person) = owner.ok_or_else(no_user)?;
@@ -197,7 +204,7 @@ pub(crate) fn token_user(call: &mut Call<'_>) -> Result<Reply, Reply> {
 }
 
 /// The check of a token. A user's token is known below `/user`, the account's own token below the account.
-pub(crate) fn verify_token(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn verify_token(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let below_account = call.incoming.id::<AccountId>("account").is_some();
     if below_account == call.state.token_owner.is_some() {
         return Err(Reply::unauthorized());
@@ -206,7 +213,7 @@ pub(crate) fn verify_token(call: &mut Call<'_>) -> Result<Reply, Reply> {
     Ok(Reply::read(with(token, "expires_on", call.seed.token_expires_on.as_ref())))
 }
 
-pub(crate) fn account(call: &mut Call<'_>) -> Result<Reply, Reply> {
+pub(crate) fn account(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let name = call.seed.account_name.as_deref().unwrap_or("Sandbox");
     let account = json!({ "id": call.account(), "name": name, "type": "standard" });
     let organization = call.seed.organization.as_ref();

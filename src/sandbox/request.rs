@@ -19,7 +19,7 @@ use super::account::Request;
 use super::answer::Reply;
 use super::routes::{Endpoint, Handler, operation};
 use super::seed::Seed;
-use super::state::State;
+use super::state::AccountState;
 use crate::model::{GroupId, MemberId};
 
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -126,8 +126,8 @@ fn hexadecimal<T: FromStr>(text: &str, refusal: impl FnOnce(&str) -> Reply) -> R
     text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
 }
 
-pub(crate) struct Call<'a> {
-    pub(crate) state: &'a mut State,
+pub(crate) struct RoutedCall<'a> {
+    pub(crate) state: &'a mut AccountState,
     pub(crate) seed: &'a Seed,
     pub(crate) incoming: &'a Incoming,
     pub(crate) query: Query,
@@ -136,7 +136,7 @@ pub(crate) struct Call<'a> {
     pub(crate) as_of: Option<Instant>,
 }
 
-impl Call<'_> {
+impl RoutedCall<'_> {
     /// The account's id in the path, in lower case.
     pub(crate) fn account(&self) -> String {
         self.incoming.ids.get("account").map(|id| id.to_ascii_lowercase()).unwrap_or_default()

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::answer::Reply;
 use super::fault::FalseClaim;
-use super::request::{Call, Incoming, Query};
+use super::request::{Incoming, Query, RoutedCall};
 use super::seed::Seed;
-use super::state::State;
+use super::state::AccountState;
 use super::{audit, groups, members, server};
 use crate::model::AccountId;
 
@@ -63,7 +63,7 @@ impl Endpoint {
     }
 }
 
-pub(crate) type Handler = fn(&mut Call<'_>) -> Result<Reply, Reply>;
+pub(crate) type Handler = fn(&mut RoutedCall<'_>) -> Result<Reply, Reply>;
 
 /// Every operation: its method, its path below `/client/v4`, its name, and what does it.
 const OPERATIONS: [(&str, &str, Endpoint, Handler); 20] = {
@@ -125,7 +125,7 @@ pub(crate) fn operation(route: Option<&str>, method: &str, path: &str) -> Result
 }
 
 pub(crate) fn carry_out(
-    state: &mut State,
+    state: &mut AccountState,
     seed: &Seed,
     incoming: &Incoming,
     page_size_cap: Option<NonZeroU32>,
@@ -139,7 +139,7 @@ pub(crate) fn carry_out(
         return Err(Reply::forbidden(9109, "Unauthorized to access requested resource"));
     }
     let query = Query::of(incoming)?;
-    let mut call = Call { state, seed, incoming, query, page_size_cap, as_of };
+    let mut call = RoutedCall { state, seed, incoming, query, page_size_cap, as_of };
     if !operation.has_parameters() {
         call.query.finish()?;
     }
@@ -147,10 +147,15 @@ pub(crate) fn carry_out(
 }
 
 /// The answer that claims an effect without carrying out the request. An invalid request is still refused.
-pub(crate) fn claimed(state: &State, seed: &Seed, incoming: &Incoming, claim: FalseClaim) -> Result<Reply, Reply> {
+pub(crate) fn claimed(
+    state: &AccountState,
+    seed: &Seed,
+    incoming: &Incoming,
+    claim: FalseClaim,
+) -> Result<Reply, Reply> {
     let mut imagined = state.clone();
     let done = carry_out(&mut imagined, seed, incoming, None, None)?;
-    let members = |mut of: State| match incoming.request.group {
+    let members = |mut of: AccountState| match incoming.request.group {
         Some(group) => members::all_shown(&mut of, seed, group),
         None => json!([]),
     };

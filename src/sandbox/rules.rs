@@ -15,7 +15,7 @@ use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 use super::request::Incoming;
 use super::routes::Endpoint;
 use super::seed::Delay;
-use super::state::State;
+use super::state::AccountState;
 use crate::model::GroupId;
 
 /// The requests of a rule: those that match every given condition.
@@ -70,7 +70,7 @@ impl FaultRules {
     }
 
     /// The fault for a request. Every matching rule counts the request; the first rule that is due applies.
-    pub(crate) fn choose(&mut self, incoming: &Incoming, state: &State) -> Option<Fault> {
+    pub(crate) fn choose(&mut self, incoming: &Incoming, state: &AccountState) -> Option<Fault> {
         let mut chosen = None;
         for Rule { rule, seen, fired } in &mut self.0 {
             if !matches(&rule.on, incoming, state) {
@@ -87,7 +87,7 @@ impl FaultRules {
     }
 }
 
-fn matches(on: &Match, incoming: &Incoming, state: &State) -> bool {
+fn matches(on: &Match, incoming: &Incoming, state: &AccountState) -> bool {
     let Match { operation, method, group, member, page, nth: _ } = on;
     let request = &incoming.request;
     let name = || request.group.and_then(|id| state.group(id)).map(|group| group.name.as_str());
@@ -99,7 +99,7 @@ fn matches(on: &Match, incoming: &Incoming, state: &State) -> bool {
 }
 
 /// Whether a request is about a person, given by address or id in lower case.
-fn concerns(request: &Request, state: &State, person: &str) -> bool {
+fn concerns(request: &Request, state: &AccountState, person: &str) -> bool {
     let has_address = |id| state.person(id).is_some_and(|stored| stored.email.folded() == person);
     let mut ids = request.body_ids.iter().chain(&request.member);
     ids.any(|id| id.as_str() == person || has_address(*id))
@@ -202,7 +202,7 @@ pub struct Chance {
 
 impl Chance {
     /// The order is part of the meaning of a seed: new kinds are added at the end.
-    fn kinds(&self) -> [Kind; 24] {
+    fn kinds(&self) -> [ChanceKind; 24] {
         use Endpoint as E;
         let any = |_| true;
         let write = |endpoint: Option<E>| endpoint.is_some_and(E::writes);
@@ -292,7 +292,7 @@ impl Rng {
 }
 
 /// A kind of fault: its share, whether it makes sense for an endpoint, and how it is made.
-type Kind = (Share, fn(Option<Endpoint>) -> bool, fn(&Sampler, &Rng, Option<GroupId>) -> Fault);
+type ChanceKind = (Share, fn(Option<Endpoint>) -> bool, fn(&Sampler, &Rng, Option<GroupId>) -> Fault);
 
 #[derive(Debug)]
 pub(crate) struct Sampler {

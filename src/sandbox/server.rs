@@ -14,18 +14,18 @@ use super::answer::{Reply, ray};
 use super::audit::AuditedRequest;
 use super::build::{self, SeedError};
 use super::edit::EditActor;
-use super::fault::{Effect, Fault, FaultPlan};
+use super::fault::{Execution, Fault, FaultPlan};
 use super::gate::{self, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
 use super::routes;
 use super::rules::{FaultRules, Sampler};
 use super::seed::Seed;
-use super::state::{State, hex};
+use super::state::{AccountState, hex};
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) state: State,
+    pub(crate) state: AccountState,
     pub(crate) rules: FaultRules,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) log: RequestLog,
@@ -63,7 +63,7 @@ async fn serve(account: Account, number: u64, incoming: Incoming, plan: FaultPla
     wait(plan.latency).await;
     let stall = plan.stall;
     let reply = match plan.effect {
-        Effect::Later(delay) => {
+        Execution::Later(delay) => {
             let at_once = account.lock().put_off(number, &incoming, &plan);
             // The request is carried out even if the client no longer waits.
             let landing = tokio::spawn(async move {
@@ -145,7 +145,7 @@ impl Server {
     }
 
     fn answer(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        let answer = (plan.effect != Effect::Never).then(|| self.carry_out(number, incoming, plan));
+        let answer = (plan.effect != Execution::Never).then(|| self.carry_out(number, incoming, plan));
         let reply = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), answer);
         let Request { method, path, .. } = &incoming.request;
         tracing::debug!(number, method, path, status = reply.status(), effect = ?plan.effect, ending = ?plan.ending, "the sandbox answers");
@@ -179,7 +179,7 @@ impl Server {
         let (operation, _) = incoming.operation.clone()?;
         let revoked = self.state.token_revoked;
         gate::check(&self.seed, &mut self.settles, &incoming.headers, operation, revoked)?;
-        if let (Effect::Claimed(claim), true) = (plan.effect, operation.writes()) {
+        if let (Execution::Claimed(claim), true) = (plan.effect, operation.writes()) {
             return routes::claimed(&self.state, &self.seed, incoming, claim);
         }
         let lag = self.lag.max(plan.lag);

@@ -85,7 +85,7 @@ fn by_email(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Order {
+pub(crate) enum PersonOrder {
     /// By id. This is used for the orders by name, because the sandbox has no names.
     Id,
     Email,
@@ -93,13 +93,13 @@ pub(crate) enum Order {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct AccountState {
     people: BTreeMap<MemberId, StoredPerson>,
     /// By address in lower case: texts compare faster than addresses.
     by_email: BTreeMap<String, MemberId>,
     groups: BTreeMap<GroupId, StoredGroup>,
     /// A cache. It is emptied when people change.
-    sorted_people: BTreeMap<(Order, Option<Invitation>), Arc<[MemberId]>>,
+    sorted_people: BTreeMap<(PersonOrder, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: AuditLog,
     /// How long the members of a group that is created cannot be reached: in requests, and in time.
@@ -114,7 +114,7 @@ pub(crate) struct State {
     created: u64,
 }
 
-impl State {
+impl AccountState {
     pub(crate) fn person(&self, id: MemberId) -> Option<&StoredPerson> {
         self.people.get(&id)
     }
@@ -167,15 +167,15 @@ impl State {
     }
 
     /// The account's members with this status, or all, in this order.
-    pub(crate) fn people_sorted(&mut self, order: Order, status: Option<Invitation>) -> Arc<[MemberId]> {
+    pub(crate) fn people_sorted(&mut self, order: PersonOrder, status: Option<Invitation>) -> Arc<[MemberId]> {
         let people = &self.people;
         let sort = || {
             let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.seed.status == status));
             let mut sorted: Vec<(&MemberId, &StoredPerson)> = chosen.collect();
             match order {
-                Order::Id => {}
-                Order::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
-                Order::Status => sorted.sort_by_key(|(_, person)| person.seed.status),
+                PersonOrder::Id => {}
+                PersonOrder::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
+                PersonOrder::Status => sorted.sort_by_key(|(_, person)| person.seed.status),
             }
             sorted.into_iter().map(|(id, _)| *id).collect()
         };
