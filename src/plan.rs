@@ -90,15 +90,14 @@ pub struct Policy {
 
 impl Policy {
     pub fn new(account_id: AccountId) -> Self {
-        let (only, expiring_within) = (BTreeSet::new(), SignedDuration::ZERO);
         Self {
             account_id,
-            only,
+            only: BTreeSet::new(),
             base: None,
             tip: None,
             only_changed: false,
             due: false,
-            expiring_within,
+            expiring_within: SignedDuration::ZERO,
             accept_self: false,
         }
     }

@@ -322,23 +322,21 @@ impl Change {
     }
 
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
-        let (via, from, until, reason, expired) = (None, None, None, None, None);
-        let (held_by, since, added_at) = (None, None, None);
         Self {
             action,
             member,
             origin,
-            via,
-            from,
-            until,
-            reason,
-            expired,
+            via: None,
+            from: None,
+            until: None,
+            reason: None,
+            expired: None,
             exempt: false,
             after: Vec::new(),
-            held_by,
-            since,
+            held_by: None,
+            since: None,
             released: false,
-            added_at,
+            added_at: None,
             by: None,
         }
     }

@@ -11,7 +11,7 @@ use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning};
 use super::guards::{GroupGuards, PlanGuards};
 use super::located::locate_groups;
 use super::people::People;
-use super::{Policy, assemble, exclusive, guards, permissions};
+use super::{Policy, assemble, exclusive, judge, permissions};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -90,13 +90,8 @@ pub fn undo(
     plan.permissions = permissions::pins(desired, &plan);
     plan.unread = exclusions.unread;
     (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
-    guards::check_operations(&mut plan, &people);
     let touched = declared.into_iter().filter(|(_, target)| target.as_ref().is_ok_and(|id| planned.contains(id)));
-    guards::check_account(&mut plan, desired, current, &touched.collect());
-    if !policy.accept_self {
-        guards::check_token_user(&mut plan, current, &people);
-    }
-    plan.recount();
+    judge(&mut plan, desired, current, &people, &touched.collect(), policy.accept_self);
     plan
 }
 

@@ -148,12 +148,10 @@ fn ends_now(plan: &Plan) -> Vec<Row> {
 
 /// What the change under review is as a whole.
 fn notes(plan: &Plan) -> Vec<Row> {
-    let refused = match plan.narrowed {
-        false => "the files before this change were refused; these are not, so every difference will be made",
-        true => {
-            "the files before this change were refused; this change is not, and `convoke apply` makes the other \
-             differences"
-        }
+    let refused = if plan.narrowed {
+        "the files before this change were refused; this change is not, and `convoke apply` makes the other differences"
+    } else {
+        "the files before this change were refused; these are not, so every difference will be made"
     };
     let notes = [(plan.first_adoption, "first adoption: the base declares no group"), (plan.was_refused, refused)];
     let shown = notes.into_iter().filter(|(applies, _)| *applies);
