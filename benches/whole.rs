@@ -2,6 +2,7 @@
 //! API's latency allows, and start, size and memory. `cargo bench --bench whole` prints each with its limit.
 #![expect(clippy::print_stdout, reason = "a bench is there to print")]
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -26,6 +27,8 @@ const RUNS: [(usize, Duration); 3] =
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     waiting(folder.path())?;
+    println!();
+    newcomers(folder.path())?;
     println!();
     start_and_size()?;
     memory(folder.path())
@@ -62,6 +65,59 @@ fn waiting(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The commonest pull request adds somebody to a group: the list of groups, the group, and a look-up of the person among
+/// the members of the account. A list of 50 people a page takes as many requests as it has pages.
+fn newcomers(folder: &Path) -> Result<()> {
+    const FIRST: [&str; 12] =
+        ["alex", "chen", "dana", "emil", "hana", "ines", "jonas", "kofi", "lena", "maria", "omar", "yuki"];
+    const LAST: [&str; 10] = ["adams", "brown", "costa", "evans", "garcia", "ito", "khan", "lopez", "novak", "weber"];
+    const LATENCY: Duration = Duration::from_millis(50);
+    println!("    people   pages  requests: median  most     time: median   most  rounds");
+    for people in [100, 1_000, 2_000, 10_000, 100_000] {
+        let email = |number: usize| {
+            let of =
+                |names: &[&'static str], number: usize| names.get(number % names.len()).copied().unwrap_or_default();
+            let (first, last) = (of(&FIRST, number), of(&LAST, number / FIRST.len()));
+            format!("{first}.{last}{}@example.com", number / (FIRST.len() * LAST.len()))
+        };
+        let members = vec![entry(SeedMember::from(email(0)))];
+        let seed = Seed {
+            people: (0..people).map(|number| entry(SeedPerson::from(email(number)))).collect(),
+            groups: [("Ops".into(), SeedGroup { members, ..SeedGroup::default() })].into(),
+            latency: Delay(LATENCY),
+            ..Seed::default()
+        };
+        let sandbox = BlockingSandbox::start(&seed);
+        let (before, after) = (folder.join("before.yaml"), folder.join("after.yaml"));
+        let base = format!("version: 1\ngroups:\n  Ops:\n    members:\n      - {}\n", email(0));
+        fs::write(&before, &base)?;
+        let (mut requests, mut times) = (Vec::new(), Vec::new());
+        for part in 1..=9 {
+            fs::write(&after, format!("{base}      - {}\n", email(people * part / 10)))?;
+            let (sent, start) = (sandbox.account().requests().len(), Instant::now());
+            let output = convoke(CONVOKE, &sandbox)
+                .args(["plan", "--only-changed", "-f"])
+                .arg(&after)
+                .arg("--base")
+                .arg(&before)
+                .output()?;
+            times.push(start.elapsed().as_secs_f64());
+            ensure!(output.stdout.windows(13).any(|text| text == b"Plan: 1 to ad"), "the plan failed: {output:?}");
+            requests.push(sandbox.account().requests().len() - sent);
+        }
+        let ((median, most), (time, longest)) = (spread(requests)?, spread(times)?);
+        let (pages, rounds) = (people.div_ceil(50), time / LATENCY.as_secs_f64());
+        println!("{people:>10}  {pages:>6}  {median:>16}  {most:>4}  {time:>12.2} s  {longest:>3.2} s  {rounds:>6.1}");
+    }
+    Ok(())
+}
+
+/// The median and the greatest.
+fn spread<T: Copy + PartialOrd>(mut values: Vec<T>) -> Result<(T, T)> {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    values.get(values.len() / 2).copied().zip(values.last().copied()).context("no runs")
+}
+
 fn start_and_size() -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..51 {
@@ -70,8 +126,7 @@ fn start_and_size() -> Result<()> {
         times.push(start.elapsed());
         ensure!(status.success(), "--version failed");
     }
-    times.sort_unstable();
-    let median = times.get(times.len() / 2).context("no runs")?;
+    let (median, _) = spread(times.clone())?;
     println!("--version: {:.1} ms, the median of {} (bound 10 ms)", median.as_secs_f64() * 1e3, times.len());
     println!("the program: {:.1} MB (bound 15 MB)", fs::metadata(CONVOKE)?.len() as f64 / 1e6);
     Ok(())

@@ -40,11 +40,11 @@ pub fn written(person: &PersonRef) -> &str {
 
 /// Texts with associated values, sorted by the length of their comparable forms.
 pub struct Texts<'a, T> {
-    by_length: BTreeMap<usize, Vec<Row<'a, T>>>,
+    by_length: BTreeMap<usize, Vec<Text<'a, T>>>,
     work_left: u64,
 }
 
-struct Row<'a, T> {
+struct Text<'a, T> {
     /// The set of characters, with one bit for several of them.
     characters: u64,
     text: &'a str,
@@ -54,10 +54,10 @@ struct Row<'a, T> {
 
 impl<'a, T: Copy> Texts<'a, T> {
     pub fn new(texts: impl IntoIterator<Item = (&'a str, T)>) -> Self {
-        let mut by_length: BTreeMap<usize, Vec<Row<'a, T>>> = BTreeMap::new();
+        let mut by_length: BTreeMap<usize, Vec<Text<'a, T>>> = BTreeMap::new();
         for (text, of) in texts {
             let form = comparable(text);
-            let row = Row { characters: characters(&form), text, form, of };
+            let row = Text { characters: characters(&form), text, form, of };
             by_length.entry(row.form.chars().count()).or_default().push(row);
         }
         Self { by_length, work_left: MOST_WORK }
@@ -93,14 +93,14 @@ impl<'a, T: Copy> Texts<'a, T> {
         found
     }
 
-    fn candidates(&self, text: &str) -> impl Iterator<Item = &Row<'a, T>> {
+    fn candidates(&self, text: &str) -> impl Iterator<Item = &Text<'a, T>> {
         let length = text.chars().count();
         let lengths = length.saturating_sub(MOST_DIFFERENT)..=length + MOST_DIFFERENT;
         self.by_length.range(lengths).flat_map(|(_, rows)| rows)
     }
 }
 
-fn near<T>(row: &Row<'_, T>, text: &str, most: usize) -> Option<usize> {
+fn near<T>(row: &Text<'_, T>, text: &str, most: usize) -> Option<usize> {
     may_be_near(row.characters, characters(text), most).then(|| distance(&row.form, text, most)).flatten()
 }
 

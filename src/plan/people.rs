@@ -19,7 +19,9 @@ pub struct People<'a> {
     /// The large maps are hashed. What comes out of them is sorted, so that the order of hashing never shows.
     everybody: Hashed<MemberId, Known<'a>>,
     /// The first member with each address, by the address in lower case.
-    by_email: Hashed<&'a str, MemberId>,
+    by_email: Hashed<&'a str, &'a MemberId>,
+    /// The other addresses of members who have several, in the order in which they were seen.
+    further: BTreeMap<MemberId, Vec<&'a Email>>,
     /// All members of each address that several members have, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     rejected: BTreeSet<MemberId>,
@@ -33,14 +35,7 @@ struct Known<'a> {
     /// The first address that was seen: a group's has precedence over the account's.
     email: Option<&'a Email>,
     folded: &'a str,
-    further: Vec<&'a Email>,
     status: Option<Status>,
-}
-
-impl<'a> Known<'a> {
-    fn emails(&self) -> impl Iterator<Item = &'a Email> {
-        self.email.into_iter().chain(self.further.iter().copied())
-    }
 }
 
 impl<'a> People<'a> {
@@ -49,6 +44,7 @@ impl<'a> People<'a> {
         let mut people = Self {
             everybody: Hashed::default(),
             by_email: Hashed::default(),
+            further: BTreeMap::new(),
             shared: BTreeMap::new(),
             rejected: BTreeSet::new(),
             users: BTreeMap::new(),
@@ -78,23 +74,22 @@ impl<'a> People<'a> {
     }
 
     fn record(&mut self, id: &'a MemberId, email: Option<&'a Email>, status: Option<Status>) {
-        let known = self.everybody.entry(*id).or_insert_with(|| Known {
-            id,
-            email: None,
-            folded: "",
-            further: Vec::new(),
-            status,
-        });
+        let known = self.everybody.entry(*id).or_insert_with(|| Known { id, email: None, folded: "", status });
         known.status = known.status.or(status);
         let Some(email) = email.filter(|email| known.folded != email.folded()) else { return };
         match known.email {
             None => (known.email, known.folded) = (Some(email), email.folded()),
-            Some(_) if known.further.contains(&email) => return,
-            Some(_) => known.further.push(email),
+            Some(_) => {
+                let further = self.further.entry(*id).or_default();
+                if further.contains(&email) {
+                    return;
+                }
+                further.push(email);
+            }
         }
-        let first = *self.by_email.entry(email.folded()).or_insert(*id);
-        if first != *id {
-            self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([first])).insert(*id);
+        let first = *self.by_email.entry(email.folded()).or_insert(id);
+        if first != id {
+            self.shared.entry(email.folded()).or_insert_with(|| BTreeSet::from([*first])).insert(*id);
         }
     }
 
@@ -114,7 +109,7 @@ impl<'a> People<'a> {
 
     /// The addresses of all people, in lower case.
     pub fn addresses(&self) -> impl Iterator<Item = (&'a str, MemberId)> {
-        self.sorted().flat_map(|known| known.emails().map(|email| (email.folded(), *known.id)))
+        self.sorted().flat_map(|known| self.emails(*known.id).map(|email| (email.folded(), *known.id)))
     }
 
     pub fn ids(&self) -> impl Iterator<Item = (&'a str, MemberId)> {
@@ -122,7 +117,8 @@ impl<'a> People<'a> {
     }
 
     pub fn emails(&self, id: MemberId) -> impl Iterator<Item = &'a Email> {
-        self.everybody.get(&id).into_iter().flat_map(Known::emails)
+        let first = self.everybody.get(&id).and_then(|known| known.email);
+        first.into_iter().chain(self.further.get(&id).into_iter().flatten().copied())
     }
 
     /// Everything that an entry may name a member by: the id and the addresses.
@@ -146,7 +142,7 @@ impl<'a> People<'a> {
     pub fn with_email(&self, email: &Email) -> Vec<MemberId> {
         match self.shared.get(email.folded()) {
             Some(ids) => ids.iter().copied().collect(),
-            None => self.by_email.get(email.folded()).copied().into_iter().collect(),
+            None => self.by_email.get(email.folded()).map(|id| **id).into_iter().collect(),
         }
     }
 
@@ -160,7 +156,7 @@ impl<'a> People<'a> {
             PersonRef::Id(id) => self.everybody.contains_key(id).then_some(*id),
             PersonRef::Email(email) => match self.shared.get(email.folded()) {
                 Some(ids) => Some(self.choose(ids)?),
-                None => self.by_email.get(email.folded()).copied(),
+                None => self.by_email.get(email.folded()).map(|id| **id),
             },
         };
         match found {
