@@ -75,6 +75,9 @@ pub struct AccessPolicy {
     pub content: String,
 }
 
+/// What stands before a permission that a policy denies.
+const DENIES: &str = "denies ";
+
 /// A permission group on one resource, as one policy gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
@@ -87,9 +90,11 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`.
+    /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`; after `denies` for what a
+    /// policy takes away.
     pub fn is(&self, pin: &str) -> bool {
-        let resource = pin.strip_prefix(&self.permission).filter(|_| !self.denies);
+        let granted = if self.denies { pin.strip_prefix(DENIES) } else { Some(pin) };
+        let resource = granted.and_then(|pin| pin.strip_prefix(&self.permission));
         match (resource, self.resource.as_slice()) {
             (Some(rest), []) => rest.is_empty(),
             (Some(rest), names) => rest.strip_prefix(" on ").is_some_and(|rest| names.iter().any(|name| name == rest)),
@@ -98,7 +103,7 @@ impl Permission {
     }
 
     pub fn pin(&self) -> String {
-        let denies = if self.denies { "denies " } else { "" };
+        let denies = if self.denies { DENIES } else { "" };
         match self.resource.first() {
             None => format!("{denies}{}", self.permission),
             Some(resource) => format!("{denies}{} on {resource}", self.permission),

@@ -136,7 +136,7 @@ pub fn attribute(
     // Whether other entries could have made the same change.
     let mut doubtful = false;
     for change in changes {
-        match meaning(&change.effect, member) {
+        match meaning(&change.effect, member, wanted) {
             Meaning::Nothing => {}
             Meaning::Unclear => (unclear, doubtful) = (Some(change), true),
             same if last == Some(same) => doubtful |= same == wanted,
@@ -168,7 +168,7 @@ enum Meaning {
     Unclear,
 }
 
-fn meaning(effect: &RecordedEffect, member: MemberId) -> Meaning {
+fn meaning(effect: &RecordedEffect, member: MemberId, wanted: Meaning) -> Meaning {
     match effect {
         RecordedEffect::Added(Some(members)) if members.contains(&member) => Meaning::Joined,
         RecordedEffect::Added(Some(_)) => Meaning::Nothing,
@@ -176,6 +176,8 @@ fn meaning(effect: &RecordedEffect, member: MemberId) -> Meaning {
         RecordedEffect::Replaced(Some(_)) => Meaning::Left,
         RecordedEffect::Removed(removed) if *removed == member => Meaning::Left,
         RecordedEffect::Removed(_) => Meaning::Nothing,
+        // An addition never removes anybody, whomever it names.
+        RecordedEffect::Added(None) if wanted == Meaning::Left => Meaning::Nothing,
         RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => Meaning::Unclear,
     }
 }
@@ -262,6 +264,13 @@ mod tests {
     fn an_entry_without_names_is_probable() {
         let log = [change(5, RecordedEffect::Unknown, "idp")];
         assert_eq!(author(&log, Action::Remove, None), Some(("idp".into(), false)));
+    }
+
+    #[test]
+    fn addition_without_names_removes_nobody() {
+        let log = [change(5, RecordedEffect::Added(None), "eve")];
+        assert_eq!(author(&log, Action::Add, None), None);
+        assert_eq!(author(&log, Action::Remove, None), Some(("eve".into(), false)));
     }
 
     #[test]

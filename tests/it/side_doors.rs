@@ -150,6 +150,17 @@ fn exported_permissions_are_in_sync() {
 }
 
 #[test]
+fn exported_permissions_of_a_denying_policy_are_in_sync() {
+    let denying = "policies: [{ access: deny, permission_groups: [DNS] }, ";
+    let world = world(&SEED.replacen("    policies: [", &format!("    {denying}"), 1), FILES);
+    let export = world.run("export --permissions").exits(0).stdout;
+    assert!(export.contains("denies DNS"), "{export}");
+    let world = world.file("convoke.yaml", &export);
+    world.run("drift").exits(0);
+    world.file("convoke.yaml", export.replace("      - denies DNS\n", "")).run("drift").exits(2).says("denies DNS");
+}
+
+#[test]
 fn groups_of_an_identity_provider_are_exported_as_observed() {
     let world = world(&SEED.replace("  Old:\n", "  Old:\n    external_id: 00g1\n"), "version: 1\ngroups: {}\n");
     let export = world.run("export").exits(0).stdout;
