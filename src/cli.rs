@@ -15,7 +15,6 @@ use crate::render::Format;
 /// The help heading of the less frequent flags.
 pub const MORE: &str = "Account, time, connection and output";
 
-/// How every command writes to the terminal.
 #[derive(Clone, Debug, Args)]
 pub struct OutputArgs {
     /// When to use colors: auto, always or never
@@ -35,7 +34,6 @@ pub struct OutputArgs {
     pub log_format: LogFormat,
 }
 
-/// The files that declare groups.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FileArgs {
     /// File or folder that declares groups; repeatable [default: convoke.yaml, else groups]
@@ -82,7 +80,6 @@ pub struct ConnectionArgs {
     pub max_wait: Duration,
 }
 
-/// What to plan, and for which time.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanningArgs {
     /// Include only this group; repeatable
@@ -142,7 +139,6 @@ pub struct FormatArgs {
     pub format: Format,
 }
 
-/// When to color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal
@@ -154,7 +150,6 @@ pub enum Color {
     Never,
 }
 
-/// How to write the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people

@@ -24,7 +24,7 @@ pub use observed::{
     ScimGroup, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, Position, RosterUse};
-pub use time::{Period, PeriodError, TimeError, Window, WrittenTime, first_day, last_day};
+pub use time::{Period, PeriodError, TimeError, Window, WrittenTime, first_day, last_day, whole_second};
 
 /// The `status` of a JSON document. If several apply, it is the first in this order. `drift` ignores guards.
 #[derive(

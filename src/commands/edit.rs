@@ -19,7 +19,6 @@ use crate::render::edit;
 use crate::render::text::Paint;
 use crate::render::{clean, counted};
 
-/// How the files are edited.
 #[derive(Clone, Debug, Args)]
 pub struct EditArgs {
     /// Show the edit, and write nothing

@@ -28,24 +28,24 @@ pub fn run_facts(plan: &Plan) -> RunFacts {
 fn pull_request() -> Option<String> {
     let named = ["CONVOKE_PULL_REQUEST", "CI_MERGE_REQUEST_IID", "CIRCLE_PULL_REQUEST", "CHANGE_ID"];
     let github = || {
-        let reference = text_variable("GITHUB_REF")?;
+        let reference = variable("GITHUB_REF")?;
         let number = reference.strip_prefix("refs/pull/")?.split('/').next()?;
         Some(number.to_owned())
     };
     // Buildkite says "false" if there is none.
-    let buildkite = || text_variable("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
+    let buildkite = || variable("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
     first_of(&named).or_else(github).or_else(buildkite)
 }
 
 /// The people who approved the change. CI does not report them, so a workflow sets `CONVOKE_APPROVERS`, separated by
 /// commas.
 fn approvers() -> Vec<String> {
-    let named = text_variable("CONVOKE_APPROVERS").unwrap_or_default();
+    let named = variable("CONVOKE_APPROVERS").unwrap_or_default();
     named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
 }
 
 fn first_of(names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| text_variable(name))
+    names.iter().find_map(|name| variable(name))
 }
 
 fn host_file() -> Option<String> {
@@ -56,8 +56,8 @@ fn host_file() -> Option<String> {
 /// The URL of the CI run, from GitHub Actions, GitLab CI, Buildkite, CircleCI or Jenkins.
 pub fn ci_run_url() -> Option<String> {
     let github = || {
-        let (server, repository) = (text_variable("GITHUB_SERVER_URL")?, text_variable("GITHUB_REPOSITORY")?);
-        Some(format!("{server}/{repository}/actions/runs/{}", text_variable("GITHUB_RUN_ID")?))
+        let (server, repository) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
+        Some(format!("{server}/{repository}/actions/runs/{}", variable("GITHUB_RUN_ID")?))
     };
     let url = github().or_else(|| first_of(&["CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL"]));
     url.map(|url| without_password(&url))
@@ -69,8 +69,8 @@ pub fn commit() -> Option<String> {
 
 /// The repository and commit of the job, so that places can be links.
 pub fn repository() -> Option<Repository> {
-    let server = text_variable("GITHUB_SERVER_URL")?;
-    let (name, commit) = (text_variable("GITHUB_REPOSITORY")?, text_variable("GITHUB_SHA")?);
+    let server = variable("GITHUB_SERVER_URL")?;
+    let (name, commit) = (variable("GITHUB_REPOSITORY")?, variable("GITHUB_SHA")?);
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-._~:/".contains(c);
     let blob = format!("{}/{name}/blob/{commit}", server.trim_end_matches('/'));
     let is_address = blob.starts_with("https://") || blob.starts_with("http://");
@@ -79,7 +79,7 @@ pub fn repository() -> Option<Repository> {
 
 /// The current folder, relative to the root of the checkout.
 fn folder() -> Option<String> {
-    let root = Path::new(&variable("GITHUB_WORKSPACE")?).canonicalize().ok()?;
+    let root = Path::new(&os_variable("GITHUB_WORKSPACE")?).canonicalize().ok()?;
     let here = std::env::current_dir().ok()?.canonicalize().ok()?;
     Some(here.strip_prefix(root).ok()?.to_str()?.replace('\\', "/"))
 }
@@ -105,16 +105,18 @@ pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Outpu
 
 /// Appends lines to the file named by a variable, if it is set.
 fn append_to(name: &str, lines: &str) -> io::Result<()> {
-    let Some(path) = variable(name) else { return Ok(()) };
+    let Some(path) = os_variable(name) else { return Ok(()) };
     files::write_through(Path::new(&path), OpenOptions::new().append(true).create(true), |file| {
         writeln!(file, "{lines}")
     })
 }
 
-fn variable(name: &str) -> Option<OsString> {
+/// A variable that is not empty.
+pub fn os_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-fn text_variable(name: &str) -> Option<String> {
-    variable(name)?.into_string().ok()
+/// A variable that is set to more than blanks. CI sets an empty one for a missing secret.
+pub fn variable(name: &str) -> Option<String> {
+    os_variable(name)?.into_string().ok().filter(|value| !value.trim().is_empty())
 }

@@ -23,7 +23,6 @@ pub struct Checkout {
 }
 
 pub enum Snapshot {
-    /// None of the paths exists there.
     Absent,
     Files(Vec<Source>),
     /// A link that leads nowhere, for example.
@@ -209,7 +208,6 @@ enum Unread {
     Missing,
     /// A link that leads nowhere, for example, with the path.
     Broken(String),
-    /// The program git failed.
     Failed(io::Error),
 }
 

@@ -61,7 +61,6 @@ pub struct SchemaArgs {
     pub no_log: NoLog,
 }
 
-/// The files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SchemaOf {
     /// The files that declare groups

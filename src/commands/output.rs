@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::Level;
 
+use super::environment::os_variable;
 use super::progress::Stderr;
 use super::{Exit, Failure, show};
 use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
+use crate::model::whole_second;
 use crate::render;
 use crate::render::Failed;
 use crate::render::Format;
@@ -41,7 +43,7 @@ pub struct Output {
 
 impl Output {
     pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let no_color = os_variable("NO_COLOR").is_some();
         let color = |terminal: bool| match args.color {
             Color::Always => true,
             Color::Never => false,
@@ -206,8 +208,7 @@ impl Output {
 
 /// The time of a line of the log, in whole seconds.
 pub fn log_time() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    whole_second(Timestamp::now())
 }
 
 /// The width of the terminal, or that of the environment.

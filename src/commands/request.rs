@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::environment::{os_variable, variable};
 use super::{Exit, Failure, files};
 use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
 use crate::config;
@@ -33,7 +34,6 @@ pub struct RunRequest {
     pub reads_direct_access: bool,
     /// The files at the tip of the branch.
     pub tip: Vec<PathBuf>,
-    /// Other files that the command reads.
     pub reads: Vec<PathBuf>,
 }
 
@@ -153,12 +153,7 @@ impl TimeArgs {
 }
 
 fn file_variable() -> Option<PathBuf> {
-    std::env::var_os("CONVOKE_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-/// A variable that is set to more than blanks. CI sets an empty one for a missing secret.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+    os_variable("CONVOKE_FILE").map(PathBuf::from)
 }
 
 /// The failure for an unknown group. Suggests the name that was probably meant, or has other help.

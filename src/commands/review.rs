@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, environment, files, git, session};
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
-use crate::model::{GroupRef, Observed};
+use crate::model::{GroupRef, Observed, whole_second};
 use crate::observe;
 use crate::plan::{self, Beginnings, Digest, Review, ReviewFacts};
 use crate::render::{clean, counted, review};
@@ -41,7 +40,6 @@ pub struct ReviewArgs {
     pub connection: ConnectionArgs,
 }
 
-/// The format of a review.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReviewFormat {
     /// For a person at a terminal
@@ -112,11 +110,6 @@ fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Resul
         ReviewFormat::Json => review::as_json(review, to),
         ReviewFormat::Markdown => review::as_markdown(review, to),
     }
-}
-
-/// Removes fractions of a second, which make a head harder to read.
-fn whole_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A digest of the files' content, in the order in which they are read.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::environment::ci_run_url;
+use super::environment::{ci_run_url, variable};
 use super::git::{Checkout, Snapshot};
-use super::request::{RunRequest, variable};
+use super::request::RunRequest;
 use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, files};
 use crate::cli::ConnectionArgs;

@@ -214,6 +214,15 @@ struct EditContext<'d> {
 }
 
 impl EditContext<'_> {
+    /// The command line of another edit of a person, with the flags that have a value.
+    fn command(&self, verb: &str, person: &PersonRef, list: &ListName, flags: &[(&str, Option<&str>)]) -> String {
+        let person = person.to_string();
+        let mut words = vec![verb, &person];
+        words.extend(list.words());
+        words.extend(flags.iter().filter_map(|(flag, value)| Some([*flag, (*value)?])).flatten());
+        (self.spell)(&words)
+    }
+
     fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
         let mut named = Vec::with_capacity(names.len());
         for name in names {

@@ -70,7 +70,6 @@ pub fn holds_files(folder: &Path) -> bool {
     search.found > 0 || search.report.len() > 0
 }
 
-/// The files that [`load`] reads.
 pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
     FileSearch::of(paths, true).files
 }

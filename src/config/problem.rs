@@ -18,7 +18,6 @@ pub(super) const MOST_PROBLEMS: usize = 10_000;
 /// Longer source lines are not shown.
 const LONGEST_LINE: usize = 200;
 
-/// Longer texts are shortened.
 const LONGEST_QUOTE: usize = 100;
 
 /// Longer words are not compared, because the cost is the product of the two lengths.
@@ -50,7 +49,6 @@ pub struct Related {
     pub message: String,
 }
 
-/// Both are null without a position.
 fn line_and_column<S: Serializer>(position: &Option<Position>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut place = serializer.serialize_map(Some(2))?;
     place.serialize_entry("line", &position.map(|position| position.line))?;

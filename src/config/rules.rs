@@ -43,7 +43,6 @@ impl BreachKey {
         }
     }
 
-    /// Where these files set the rule.
     pub(super) fn rule_in<'d>(&self, desired: &'d Desired) -> Option<&'d Origin> {
         let rules = |group: &GroupName| desired.groups.get(group).map(|group| &group.rules);
         let exclusion = |of: &GroupName, with: &GroupName| rules(of)?.exclusion_of(with);
@@ -186,7 +185,6 @@ fn missing_reasons<'d>(
     people.chain(rosters)
 }
 
-/// Adds the place of the rule.
 fn with_rule(problem: Problem, rule: Option<&Origin>, key: &str) -> Problem {
     match rule {
         Some(origin) => problem.related(origin.clone(), format!("`{key}` is set here")),

@@ -189,6 +189,11 @@ pub fn first_day(from: Timestamp) -> String {
     if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
 }
 
+/// Without the fraction of a second, which makes a time harder to read.
+pub fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 /// The time from one instant to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Window {

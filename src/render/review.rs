@@ -2,13 +2,9 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
-
 use super::escape::{cell, clean, code, spreadsheet};
 use super::{beside, counted, json};
-use crate::model::last_day;
+use crate::model::{first_day, last_day};
 use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
 pub use super::html::html;
@@ -119,12 +115,6 @@ pub(super) const fn two_factor(membership: &ReviewMembership) -> &'static str {
         Some(false) => "off",
         None => "",
     }
-}
-
-/// The beginning of a membership as the files write it: a date if it is the start of a day.
-fn first_day(from: Timestamp) -> String {
-    let civil = from.to_zoned(TimeZone::UTC).datetime();
-    if civil.time() == Time::midnight() { civil.date().to_string() } else { from.to_string() }
 }
 
 /// The place of an entry, with the rosters that lead to it.

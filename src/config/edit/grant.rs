@@ -5,12 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::lists::{Found, ListName, cover, has_ended, meant};
-use super::step::{
-    ChangedTerms, EditAction, EditStep, FieldEdit, Moment, NewEntry, When, as_from, as_until, place_for,
-};
+use super::step::{ChangedTerms, EditAction, EditStep, FieldEdit, Moment, NewEntry, When, place_for};
 use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::problem::Problem;
-use crate::model::{PersonRef, Window, WrittenTime, is_invisible};
+use crate::model::{PersonRef, Window, WrittenTime, first_day, is_invisible, last_day};
 
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -84,7 +82,7 @@ impl Grant {
             None => (place_for(of.entries, &self.person), EditAction::Insert(asked.clone())),
             Some(own) if has_ended(own.window, context.now) => (own.index, EditAction::Replace(asked.clone())),
             Some(own) if has_gap(own.window, asked.window) => {
-                draft.refusals.push(self.gap(context, &own, asked));
+                draft.refusals.push(gap(context, &own, asked));
                 return;
             }
             Some(own) => (own.index, EditAction::Change(widened(own.window, asked))),
@@ -99,36 +97,29 @@ impl Grant {
         if found.window.until.is_some_and(|end| end <= until.time) {
             return None;
         }
-        let person = self.person.to_string();
-        let words: Vec<&str> =
-            ["revoke", &person].into_iter().chain(roster.name.words()).chain(["--until", &until.text]).collect();
-        let command = (context.spell)(&words);
-        Some(format!("{person} stays in {} {}; to end it earlier, run: {command}", roster.name, shown(found.window)))
+        let (person, list) = (&self.person, &roster.name);
+        let command = context.command("revoke", person, list, &[("--until", Some(&until.text))]);
+        Some(format!("{person} stays in {list} {}; to end it earlier, run: {command}", shown(found.window)))
     }
+}
 
-    /// The refusal of two times that one entry cannot cover.
-    pub(super) fn gap(&self, context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) -> Problem {
-        let of = context.lists.get(own.list);
-        let message = format!(
-            "{} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
-            self.person,
-            of.name,
-            shown(own.window),
-            shown(asked.window)
-        );
-        // `None` means no beginning in the first, and no end in the second.
-        let earlier = own.window.from.zip(asked.window.from).map(|(one, other)| one.min(other));
-        let later = own.window.until.zip(asked.window.until).map(|(one, other)| one.max(other));
-        let from = earlier.filter(|from| *from > context.now).map(as_from);
-        let until = later.map(as_until);
-        let person = self.person.to_string();
-        let mut words = vec!["grant", &person];
-        words.extend(of.name.words());
-        words.extend(from.iter().flat_map(|from| ["--from", from]));
-        words.extend(until.iter().flat_map(|until| ["--until", until]));
-        let help = format!("to span both times, run: {}", (context.spell)(&words));
-        Problem::at(&of.origin(own.entry.at), message).help(help)
-    }
+/// The refusal of two times that one entry cannot cover.
+pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) -> Problem {
+    let (of, person) = (context.lists.get(own.list), &asked.person);
+    let message = format!(
+        "{person} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
+        of.name,
+        shown(own.window),
+        shown(asked.window)
+    );
+    // `None` means no beginning in the first, and no end in the second.
+    let earlier = own.window.from.zip(asked.window.from).map(|(one, other)| one.min(other));
+    let later = own.window.until.zip(asked.window.until).map(|(one, other)| one.max(other));
+    let from = earlier.filter(|from| *from > context.now).map(first_day);
+    let until = later.map(last_day);
+    let flags = [("--from", from.as_deref()), ("--until", until.as_deref())];
+    let help = format!("to span both times, run: {}", context.command("grant", person, &of.name, &flags));
+    Problem::at(&of.origin(own.entry.at), message).help(help)
 }
 
 pub(super) fn moment(
@@ -183,7 +174,7 @@ pub(super) fn widened(window: Window, asked: &NewEntry) -> ChangedTerms {
 }
 
 fn shown(window: Window) -> String {
-    match (window.from.map(as_from), window.until.map(as_until)) {
+    match (window.from.map(first_day), window.until.map(last_day)) {
         (Some(from), Some(until)) => format!("from {from} until {until}"),
         (Some(from), None) => format!("from {from}"),
         (None, Some(until)) => format!("until {until}"),

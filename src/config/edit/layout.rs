@@ -140,7 +140,12 @@ impl<'s> FileLayout<'s> {
             at += 1;
         }
         match self.tokens.get(at)?.kind {
-            T::FlowSequenceStart => self.flow_list(key, lead, at),
+            T::FlowSequenceStart => {
+                let (items, last) = self.flow_items(at)?;
+                let (bracket, close) = (self.tokens.get(at)?, self.tokens.get(last)?.bytes.start);
+                let style = ListStyle::Flow { open: bracket.bytes.start, close, nested: bracket.in_flow };
+                Some(ListLayout { key, lead, style, items })
+            }
             T::BlockSequenceStart => self.block_list(key, lead, at + 1),
             T::BlockEntry => self.block_list(key, lead, at),
             _ => None,
@@ -174,14 +179,6 @@ impl<'s> FileLayout<'s> {
         }
         let ends = starts.iter().skip(1).copied().chain([at]);
         starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
-    }
-
-    fn flow_list(&self, key: usize, lead: usize, bracket: usize) -> Option<ListLayout> {
-        let open = self.tokens.get(bracket)?.bytes.start;
-        let nested = self.tokens.get(bracket)?.in_flow;
-        let (items, last) = self.flow_items(bracket)?;
-        let close = self.tokens.get(last)?.bytes.start;
-        Some(ListLayout { key, lead, style: ListStyle::Flow { open, close, nested }, items })
     }
 
     /// The items inside the bracket at this token, and the token that closes it.

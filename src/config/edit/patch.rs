@@ -59,7 +59,10 @@ impl Writer<'_, '_> {
             steps.iter().filter(|step| matches!(step.action, EditAction::Remove)).map(|step| step.index).collect();
         let mut patches = match self.list.style {
             ListStyle::Block => self.remove_lines(&removed)?,
-            ListStyle::Flow { .. } => self.remove_items(&removed)?,
+            ListStyle::Flow { .. } => {
+                let patches = removed.iter().map(|index| self.remove_item(*index, &removed));
+                patches.collect::<Option<Vec<_>>>()?.concat()
+            }
         };
         for step in steps {
             match &step.action {
@@ -111,14 +114,6 @@ impl Writer<'_, '_> {
         }
         let before = text.get(..start)?;
         Some(before.strip_suffix("\r\n").map_or(start.saturating_sub(1), str::len))
-    }
-
-    fn remove_items(&self, removed: &[usize]) -> Option<Vec<Patch>> {
-        removed
-            .iter()
-            .map(|index| self.remove_item(*index, removed))
-            .collect::<Option<Vec<_>>>()
-            .map(|all| all.concat())
     }
 
     /// Removes an item from brackets, with one comma.
@@ -440,7 +435,6 @@ fn change_flow(pairs: &[Pair<'_>], terms: &ChangedTerms) -> Vec<Patch> {
     patches
 }
 
-/// The lines of a new entry.
 fn block_entry(indent: &str, new: &NewEntry) -> Vec<String> {
     let pairs = new.written(false);
     if let [("email", address)] = pairs.as_slice() {

@@ -1,12 +1,12 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
-use super::grant::{Grant, has_gap, widened};
+use super::grant::{gap, has_gap, widened};
 use super::lists::{Found, cover, has_ended, meant};
-use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, as_from, as_until, is_bare, is_sorted};
+use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, is_bare, is_sorted};
 use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::entry::Entry;
 use crate::config::problem::Problem;
-use crate::model::{Email, PersonRef, Window};
+use crate::model::{Email, PersonRef, Window, first_day, last_day};
 
 /// A request to write another address or id of the same person into all lists.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl Rename {
         let replaces = has_ended(new.window, context.now);
         let asked = NewEntry {
             person: self.new.clone(),
-            from: from.map(|time| Moment { text: as_from(time), time }),
-            until: until.map(|time| Moment { text: as_until(time), time }),
+            from: from.map(|time| Moment { text: first_day(time), time }),
+            until: until.map(|time| Moment { text: last_day(time), time }),
             reason: reason(old).filter(|_| replaces || reason(new).is_none()),
             window: old.window,
         };
@@ -66,8 +66,7 @@ impl Rename {
         } else if replaces {
             Some(EditAction::Replace(asked))
         } else if has_gap(new.window, old.window) {
-            let grant = Grant { person: self.new.clone(), lists: Vec::new(), from: None, until: None, reason: None };
-            draft.refusals.push(grant.gap(context, new, &asked));
+            draft.refusals.push(gap(context, new, &asked));
             return;
         } else {
             Some(EditAction::Change(widened(new.window, &asked)))

@@ -7,15 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{check_end, moment};
 use super::lists::{Found, ListName, has_ended, meant};
-use super::step::{ChangedTerms, EditAction, EditStep, FieldEdit, Moment, When, whole_second};
+use super::step::{ChangedTerms, EditAction, EditStep, FieldEdit, Moment, When};
 use super::{Draft, EditContext, EditError, Unchanged, Uncompared};
 use crate::config::problem::Problem;
-use crate::model::{Mode, Origin, PersonRef, Window, WrittenTime};
+use crate::model::{Mode, Origin, PersonRef, Window, WrittenTime, whole_second};
 
 #[derive(Clone, Debug)]
 pub struct Revoke {
     pub person: PersonRef,
-    /// The lists; `None` for all lists.
+    /// `None` means all groups and rosters of all files.
     pub lists: Option<Vec<ListName>>,
     pub until: Option<When>,
     /// Make what is allowed, and refuse the rest.
@@ -155,11 +155,8 @@ impl Revoking<'_, '_> {
                     self.person, of.name, roster.name
                 ),
             };
-            let person = self.person.to_string();
-            let mut words = vec!["revoke", &person];
-            words.extend(roster.name.words());
-            words.extend(self.until.iter().flat_map(|until| ["--until", &until.text]));
-            let command = (self.context.spell)(&words);
+            let until = self.until.as_ref().map(|until| until.text.as_str());
+            let command = self.context.command("revoke", self.person, &roster.name, &[("--until", until)]);
             let others = lists.groups_of(found.list).filter(|group| !self.named.contains(group));
             let others: Vec<String> = others.map(|group| lists.get(group).name.to_string()).collect();
             let touched = if others.is_empty() {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use super::lists::ListName;
 use crate::config::entry::Entry;
 use crate::config::node::{Node, Value, scalar};
-use crate::model::{Email, Period, PersonRef, Window, WrittenTime};
+use crate::model::{Email, Period, PersonRef, Window, WrittenTime, whole_second};
 
 /// A time in a request: a time as in the files, or a duration from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,25 +71,6 @@ impl When {
 pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     let period: Period = text.parse().map_err(|error| format!("{error}; {}", Period::HELP))?;
     Ok(period.length())
-}
-
-pub(super) fn whole_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// An end as a file writes it: the last day, or the first instant after.
-pub(super) fn as_until(time: Timestamp) -> String {
-    let civil = time.to_zoned(TimeZone::UTC).datetime();
-    match civil.date().yesterday() {
-        Ok(last_day) if civil.time() == jiff::civil::Time::midnight() => last_day.to_string(),
-        _ => time.to_string(),
-    }
-}
-
-/// A beginning as a file writes it: a day, or an instant.
-pub(super) fn as_from(time: Timestamp) -> String {
-    let civil = time.to_zoned(TimeZone::UTC).datetime();
-    if civil.time() == jiff::civil::Time::midnight() { civil.date().to_string() } else { time.to_string() }
 }
 
 #[derive(Clone, Debug)]
