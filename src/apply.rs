@@ -236,6 +236,7 @@ impl<'a> ApplyRun<'a> {
         let mut report = Report {
             blocked: plan.blocked.clone(),
             left_out: plan.left_out.clone(),
+            present_addresses: plan.present_addresses(),
             held: held.collect(),
             is_blocked: plan.is_blocked(),
             covers_account: reads_all && self.context.whole_account && !plan.reports_more(),

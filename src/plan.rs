@@ -48,7 +48,7 @@ pub use attribution::{
 };
 pub use base::{BaseChange, compare_base};
 pub use beside::{BesideGroups, BesideStanding, direct_access};
-pub use blocked::{Blocked, BlockedReason};
+pub use blocked::{Blocked, BlockedReason, PresentAddresses};
 pub use change::TouchedGroup;
 pub use contents::{
     Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind, Plan, PlanWarning, SideDoor, Since, Summary,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, Origin, RunStatus};
-use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind};
+use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind, PresentAddresses};
 
 const FORMAT_VERSION: u32 = 1;
 
@@ -44,6 +44,9 @@ pub struct Report {
     /// Whether any of them, or a held removal, is in a group that convoke writes to.
     #[serde(skip)]
     pub is_blocked: bool,
+    /// The present addresses that blocked people may have.
+    #[serde(skip)]
+    pub present_addresses: PresentAddresses,
     /// Whether any write may have taken effect.
     #[serde(skip)]
     pub may_have_changed: bool,
@@ -281,6 +284,7 @@ impl Report {
             blocked: Vec::new(),
             held: Vec::new(),
             left_out: Vec::new(),
+            present_addresses: PresentAddresses::new(),
             is_blocked: false,
             may_have_changed: false,
             stale: Vec::new(),

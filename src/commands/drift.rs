@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::plan::BLOCKED;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, files, session, show};
 use crate::audit::{self, Histories};
@@ -66,6 +67,9 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
         show::drift(&plan, View::of(&apply), output);
     }
     output.cost();
+    if exit == Exit::Refused {
+        output.error(&Failure::message(exit, BLOCKED));
+    }
     Ok(exit)
 }
 

@@ -68,7 +68,22 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     };
     show::plan(&plan, View::of(&apply), output);
     output.cost();
-    Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode) })
+    Ok(if is_stale { Exit::Stale } else { told(&plan, exit(&plan, args.detailed_exitcode), output) })
+}
+
+pub const BLOCKED: &str = "blocked: something that the files declare cannot be applied";
+
+/// The exit code. If it is that of a refusal, stderr has the reason, because a log may show nothing else.
+pub fn told(plan: &Plan, exit: Exit, output: &mut Output) -> Exit {
+    if exit == Exit::Refused {
+        let reason = match (plan.refusals.is_empty(), plan.blocked.is_empty()) {
+            (false, _) => "the plan is refused: it cannot be applied",
+            (true, false) => BLOCKED,
+            (true, true) => "refused in part: a guard leaves out changes",
+        };
+        output.error(&Failure::message(exit, reason));
+    }
+    exit
 }
 
 /// The exit code of a plan: blocked entries outrank differences. Observed groups are not planned, so they do not

@@ -83,7 +83,7 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
     show::plan(&undoing, view, output);
     tell(&undoing, &desired, output);
     output.cost();
-    Ok(plan::exit(&undoing, false))
+    Ok(plan::told(&undoing, plan::exit(&undoing, false), output))
 }
 
 /// The groups to undo. Each can be named by its former, present or declared name.

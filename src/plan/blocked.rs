@@ -1,11 +1,12 @@
 //! Declared entries and groups that cannot be applied, and the reasons.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contents::Since;
+use super::contents::{Action, GroupPlan, Plan, Since};
 use super::guards::Guard;
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
@@ -212,4 +213,66 @@ fn listed(members: &[Member], joint: &str) -> String {
 
 fn joined(ids: &[impl fmt::Display]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Plan {
+    /// For each person whom the account does not have: the undeclared members of the person's groups who may be the same
+    /// person. Their address has the same part before the `@`, or differs by no more than a typo.
+    pub fn present_addresses(&self) -> PresentAddresses {
+        let mut former = PresentAddresses::new();
+        let mut undeclared: BTreeMap<&GroupName, Undeclared<'_>> = BTreeMap::new();
+        // A plan can have as many unknown entries as members, so each group is walked once, not once for each entry.
+        let planned: BTreeMap<&GroupName, &GroupPlan> = self.groups.iter().map(|group| (&group.name, group)).collect();
+        for entry in &self.blocked {
+            let (Some(person), BlockedReason::UnknownPerson { similar, .. }) = (&entry.entry, &entry.reason) else {
+                continue;
+            };
+            let Some(group) = planned.get(&entry.group).copied() else { continue };
+            let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
+            let same_local = local_part(&person.to_string()).and_then(|local| members.by_local.get(&local));
+            let near = similar.iter().map(|member| member.id).filter(|id| members.emails.contains_key(id));
+            let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
+            let found = former.entry(person.clone()).or_default();
+            for email in ids.iter().filter_map(|id| members.emails.get(id)).map(ToString::to_string) {
+                if !found.contains(&email) {
+                    found.push(email);
+                }
+            }
+        }
+        former
+    }
+}
+
+/// The addresses that may be the present ones of each unknown person.
+pub type PresentAddresses = BTreeMap<PersonRef, Vec<String>>;
+
+/// The members of a group whom no entry names.
+struct Undeclared<'p> {
+    emails: BTreeMap<MemberId, &'p Email>,
+    by_local: BTreeMap<String, Vec<MemberId>>,
+}
+
+impl<'p> Undeclared<'p> {
+    fn of(group: &'p GroupPlan) -> Self {
+        let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
+        let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
+        // An additive group does not remove undeclared members.
+        let is_undeclared = |id: &MemberId| {
+            leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id))
+        };
+        let members = group.observed.values().filter(|member| is_undeclared(&member.id));
+        let emails: BTreeMap<MemberId, &Email> =
+            members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect();
+        let mut by_local: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
+        for (id, email) in &emails {
+            if let Some(local) = local_part(email.as_str()) {
+                by_local.entry(local).or_default().push(*id);
+            }
+        }
+        Self { emails, by_local }
+    }
+}
+
+fn local_part(address: &str) -> Option<String> {
+    address.rsplit_once('@').map(|(local, _)| local.to_lowercase())
 }

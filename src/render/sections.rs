@@ -1,13 +1,14 @@
 //! What a plan says, as rows that are built once. The formats only print them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::counted;
 use super::escape;
 use super::words::{self, name};
-use crate::model::{Email, GroupName, MemberId, Origin, PersonRef, last_day};
+use crate::model::{GroupName, Origin, PersonRef, last_day};
 use crate::plan::{
-    Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Later, LaterKind, LeftOut, Plan, Since,
+    Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Later, LaterKind, LeftOut, Plan, PresentAddresses,
+    Since,
 };
 use crate::report::Report;
 
@@ -91,7 +92,7 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
     let changed = |loosens: bool| {
         plan.base_changes.iter().filter(|change| change.loosens == loosens).map(base_change).collect::<Vec<Row>>()
     };
-    let former = former_addresses(&plan.blocked, &plan.groups);
+    let former = plan.present_addresses();
     let all = [
         (Topic::Refused, refusals(plan)),
         (Topic::Note, notes(plan)),
@@ -123,7 +124,7 @@ pub fn left(report: &Report) -> Vec<Section> {
         let of_kind = report.held.iter().filter(move |held| held.change.expired.is_some() == expired);
         of_kind.map(|it| held(&report.blocked, &it.group, &it.change)).collect::<Vec<Row>>()
     };
-    let blocked = blocked(&report.blocked, &Former::new());
+    let blocked = blocked(&report.blocked, &report.present_addresses);
     let left_out = left_out(&report.left_out);
     let held = (Topic::Held, removals(false));
     present([(Topic::HeldExpired, removals(true)), (Topic::LeftOut, left_out), (Topic::Blocked, blocked), held])
@@ -244,28 +245,42 @@ fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
 
 /// One row for each blocked entry, but one for all entries of a person whom the account does not have: the remedy is
 /// the same for all of them.
-fn blocked(blocked: &[Blocked], former: &Former<'_>) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn blocked(blocked: &[Blocked], former: &PresentAddresses) -> Vec<Row> {
+    let mut rows: Vec<(Row, Vec<&Blocked>)> = Vec::new();
     let mut of_person: BTreeMap<&PersonRef, usize> = BTreeMap::new();
     for entry in blocked {
         let unknown = entry.entry.as_ref().filter(|_| is_unknown(entry));
         let first = unknown.and_then(|person| of_person.get(person)).and_then(|place| rows.get_mut(*place));
-        if let Some(first) = first {
-            first.text.push_str(&format!("; also {} in {}", entry.origin, entry.group.as_str()));
+        if let Some((first, more)) = first {
             first.since = first.since.min(entry.since);
+            more.push(entry);
             continue;
         }
         of_person.extend(unknown.map(|person| (person, rows.len())));
-        rows.push(Row {
+        let row = Row {
             place: Some(entry.origin.clone()),
             group: Some(entry.group.clone()),
             text: entry.to_string(),
             help: unknown.map(|person| remedies(person, former)),
             since: entry.since,
             ..Row::default()
-        });
+        };
+        rows.push((row, Vec::new()));
     }
-    rows
+    let completed = rows.into_iter().map(|(row, more)| Row { text: row.text.clone() + &others(&row, &more), ..row });
+    completed.collect()
+}
+
+/// The other lines of a person with their groups. A line of a roster is named once.
+fn others(first: &Row, more: &[&Blocked]) -> String {
+    let mut lines: BTreeMap<&Origin, Vec<&str>> = BTreeMap::new();
+    for entry in more {
+        lines.entry(&entry.origin).or_default().push(entry.group.as_str());
+    }
+    let own = first.place.as_ref().and_then(|place| lines.remove(place));
+    let own = own.map(|groups| format!("; also in {}", groups.join(", ")));
+    let others = lines.iter().map(|(line, groups)| format!("; also {line} in {}", groups.join(", ")));
+    own.into_iter().chain(others).collect()
 }
 
 const fn is_unknown(blocked: &Blocked) -> bool {
@@ -273,7 +288,7 @@ const fn is_unknown(blocked: &Blocked) -> bool {
 }
 
 /// What to do about a person who is not a member of the account.
-fn remedies(person: &PersonRef, former: &Former<'_>) -> String {
+fn remedies(person: &PersonRef, former: &PresentAddresses) -> String {
     let remove = format!("`convoke revoke {} --everywhere`", escape::shell_word(&person.to_string()));
     match former.get(person).map_or(&[][..], Vec::as_slice) {
         [] => format!("invite the person; or correct the address in the files; or remove it with {remove}"),
@@ -288,68 +303,8 @@ fn remedies(person: &PersonRef, former: &Former<'_>) -> String {
     }
 }
 
-/// For each person whom the account does not have: the undeclared members of the person's groups who may be the same
-/// person. Their address has the same part before the `@`, or differs by no more than a typo.
-fn former_addresses<'p>(blocked: &'p [Blocked], groups: &[GroupPlan]) -> Former<'p> {
-    let mut former = Former::new();
-    let mut undeclared: BTreeMap<&GroupName, Undeclared<'_>> = BTreeMap::new();
-    // A plan can have as many unknown entries as members, so each group is walked once, not once for each entry.
-    let planned: BTreeMap<&GroupName, &GroupPlan> = groups.iter().map(|group| (&group.name, group)).collect();
-    for entry in blocked {
-        let (Some(person), BlockedReason::UnknownPerson { similar, .. }) = (&entry.entry, &entry.reason) else {
-            continue;
-        };
-        let Some(group) = planned.get(&entry.group).copied() else { continue };
-        let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
-        let same_local = local_part(&person.to_string()).and_then(|local| members.by_local.get(&local));
-        let near = similar.iter().map(|member| member.id).filter(|id| members.emails.contains_key(id));
-        let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
-        let found = former.entry(person).or_default();
-        for email in ids.iter().filter_map(|id| members.emails.get(id)).map(ToString::to_string) {
-            if !found.contains(&email) {
-                found.push(email);
-            }
-        }
-    }
-    former
-}
-
-/// The addresses that may be the present ones of each unknown person.
-type Former<'p> = BTreeMap<&'p PersonRef, Vec<String>>;
-
-/// The members of a group whom no entry names.
-struct Undeclared<'p> {
-    emails: BTreeMap<MemberId, &'p Email>,
-    by_local: BTreeMap<String, Vec<MemberId>>,
-}
-
-impl<'p> Undeclared<'p> {
-    fn of(group: &'p GroupPlan) -> Self {
-        let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
-        let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
-        // An additive group does not remove undeclared members.
-        let is_undeclared = |id: &MemberId| {
-            leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id))
-        };
-        let members = group.observed.values().filter(|member| is_undeclared(&member.id));
-        let emails: BTreeMap<MemberId, &Email> =
-            members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect();
-        let mut by_local: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
-        for (id, email) in &emails {
-            if let Some(local) = local_part(email.as_str()) {
-                by_local.entry(local).or_default().push(*id);
-            }
-        }
-        Self { emails, by_local }
-    }
-}
-
-fn local_part(address: &str) -> Option<String> {
-    address.rsplit_once('@').map(|(local, _)| local.to_lowercase())
-}
-
 /// The people who are not members of the account and are not known by another address, each once.
-fn to_invite(plan: &Plan, former: &Former<'_>) -> Vec<Row> {
+fn to_invite(plan: &Plan, former: &PresentAddresses) -> Vec<Row> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for blocked in plan.blocked.iter().filter(|blocked| is_unknown(blocked)) {
         let Some(person @ PersonRef::Email(_)) = &blocked.entry else { continue };

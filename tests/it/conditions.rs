@@ -84,7 +84,7 @@ fn typo_holds_removals_and_keeps_additions() {
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
           malory@example.com: not a member of the account; did you mean mallory@example.com?
-        help: invite the person; or correct the address in the files; or remove it with `convoke revoke malory@example.com --everywhere`
+        help: the address may have changed: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
 
     Held: removals that wait until the blocked entries are resolved
       Admins:

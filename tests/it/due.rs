@@ -60,6 +60,8 @@ fn a_guard_leaves_out_its_own_group_only() {
 
     To apply exactly this plan:
       convoke apply --due --expect [digest]
+    -- stderr
+    error: refused in part: a guard leaves out changes
     ");
     let report =
         world.run(RUN).exits(5).says("oncall@example.com is not removed: allow_empty: the group would be empty");

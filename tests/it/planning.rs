@@ -94,6 +94,8 @@ fn blocked_entries_have_line_and_reason() {
 
     To apply exactly this plan:
       convoke apply --expect [digest]
+    -- stderr
+    error: blocked: something that the files declare cannot be applied
     "#);
 }
 
@@ -310,6 +312,8 @@ fn pinned_group_is_found_by_id() {
     Digest: [digest]
 
     Resolve first, because --accept does not lift it: pinned_name.
+    -- stderr
+    error: the plan is refused: it cannot be applied
     "#);
 }
 
@@ -342,6 +346,8 @@ fn unlistable_group_is_blocked_alone() {
 
     To apply exactly this plan:
       convoke apply --expect [digest]
+    -- stderr
+    error: blocked: something that the files declare cannot be applied
     ");
 }
 

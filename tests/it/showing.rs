@@ -320,3 +320,46 @@ groups:
     page.says("- `mallory@example.com` from `Developers`, expired (until 2026-11-30) (`convoke.yaml:11`)")
         .says("- `bob@example.com` to `Developers`, until 2027-01-31, `INC-7` (`convoke.yaml:8`)");
 }
+
+#[test]
+fn exit_3_says_why_on_stderr() {
+    let world = given(team()).groups(&[("Developers", &["nobody@example.com"])]);
+    world.run("plan").exits(3).warns("error: blocked: something that the files declare cannot be applied");
+    world.run("drift").exits(3).warns("error: blocked: something that the files declare cannot be applied");
+    let refused = "version: 1\nsettings: { limits: { group_removals: 0% } }\ngroups:\n  Developers: { members: [bob@example.com] }\n";
+    world.write("convoke.yaml", refused);
+    world.run("plan").exits(3).warns("error: the plan is refused: it cannot be applied");
+    assert_eq!(world.run("drift").exits(2).stderr, "");
+    let json = world.run("plan --log-format json").exits(3);
+    let line: serde_json::Value = serde_json::from_str(json.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR", "{line}");
+}
+
+#[test]
+fn blocked_person_is_one_line_with_the_same_remedies_in_plan_and_report() {
+    let file = "\
+version: 1
+rosters:
+  sre: [alice@example.org, nobody@example.com]
+groups:
+  Developers:
+    members:
+      - roster: sre
+  Auditors:
+    members:
+      - nobody@example.com
+      - alice@example.org
+  Admins:
+    members:
+      - roster: sre
+";
+    let seed = team().group("Admins", ["alice@example.com"]).group("Auditors", ["alice@example.com"]);
+    let world = given(seed).file("convoke.yaml", file);
+    let rename = "the address may have changed: `convoke rename alice@example.org alice@example.com`";
+    for (command, exit) in [("plan", 3), ("apply --yes", 5)] {
+        let said = world.run(command).exits(exit).stdout.replace("\n      ", " ");
+        assert!(said.contains("; also in Developers; also convoke.yaml:11 in Auditors"), "{said}");
+        assert_eq!(said.matches(rename).count(), if command == "plan" { 1 } else { 2 }, "{said}");
+    }
+    world.run("apply --yes --format markdown").exits(5).says("convoke rename alice@example.org alice@example.com");
+}
