@@ -101,7 +101,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
     let mut groups: Vec<GroupRun<'_>> = plan
         .groups
         .iter()
-        .map(|group| match present.remove(&group.id) {
+        .map(|group| match present.remove(&group.id).filter(|_| reads_all || !group.operations.is_empty()) {
             Some(members) => GroupRun::new(group, members, true),
             None => GroupRun::new(group, group.observed.keys().copied().collect(), reads_all),
         })
@@ -226,7 +226,12 @@ impl<'a> ApplyRun<'a> {
     async fn finish(self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
         let plan = self.plan;
         let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
-        let groups = groups.into_iter().map(|group| {
+        let groups = groups.into_iter().map(|mut group| {
+            // Another group's write may have needed a newer reading of a group that the plan leaves as it is.
+            if let Some(members) = self.evidence.take(group.plan.id).filter(|_| group.is_whole) {
+                group.present = members.keys().copied().collect();
+                group.last_read = Some(members);
+            }
             let is_blocked = blocked.contains(group.name());
             group.into_report(is_blocked)
         });

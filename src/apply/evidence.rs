@@ -8,7 +8,7 @@ use super::group::GroupRun;
 use super::ledger::State;
 use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
-use crate::model::{GroupId, GroupName, GroupRef, MemberId, Mode};
+use crate::model::{GroupId, GroupName, GroupRef, MemberId, Membership, Mode};
 use crate::plan::{Freshness, GroupPlan, Operation, Plan};
 use crate::report::StaleGroup;
 
@@ -24,6 +24,8 @@ pub(super) struct Evidence {
     seen: Mutex<BTreeMap<GroupId, BTreeSet<MemberId>>>,
     /// For each member who leaves a group: the groups that must show the member first, by the last readings.
     awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
+    /// The readings of groups that a write to another group needed, unless the group was read for itself since.
+    for_others: Mutex<BTreeMap<GroupId, Membership>>,
     /// The names of all groups, if the list was read again.
     names: tokio::sync::Mutex<Option<BTreeMap<GroupId, GroupName>>>,
 }
@@ -42,8 +44,8 @@ impl Evidence {
             }
         }
         let destinations = plan.destinations();
-        let (seen, awaited, names) = Default::default();
-        Self { exclusive, destinations, after, seen, awaited, names }
+        let (seen, awaited, for_others, names) = Default::default();
+        Self { exclusive, destinations, after, seen, awaited, for_others, names }
     }
 
     /// Records the members of a group by its last reading.
@@ -62,6 +64,11 @@ impl Evidence {
         if self.exclusive.values().flatten().any(|other| other.id == group) {
             locked(&self.seen).insert(group, present.clone());
         }
+    }
+
+    /// The last reading of a group, if a write to another group needed it.
+    pub fn take(&self, group: GroupId) -> Option<Membership> {
+        locked(&self.for_others).remove(&group)
     }
 
     /// Why a member must stay in a group that they leave: another group does not show them.
@@ -174,6 +181,7 @@ impl GroupRun<'_> {
             if run.context.client.is_outdated(Some(group.id)) {
                 let members = run.reader.group_members(group).await?;
                 run.evidence.note(group.id, &members.keys().copied().collect());
+                locked(&run.evidence.for_others).insert(group.id, members);
             }
         }
         self.read(run).await?;

@@ -258,7 +258,8 @@ impl GroupRun<'_> {
             ids.iter().filter(|id| !self.ledger.contains(id)).copied().collect()
         };
         let (others_came, others_went) = (others(&came), others(&went));
-        let stale = (self.has_operations() && !(others_came.is_empty() && others_went.is_empty())).then(|| {
+        let was_read_again = self.has_operations() || !self.present.iter().eq(plan.observed.keys());
+        let stale = (was_read_again && !(others_came.is_empty() && others_went.is_empty())).then(|| {
             let names = self.last_read.as_ref().unwrap_or(&plan.observed);
             Difference::new(plan, names, &others_came, &others_went)
         });

@@ -14,7 +14,7 @@ use crate::report::{Difference, StaleGroup};
 #[derive(Clone, Debug)]
 pub enum Recheck {
     Fresh {
-        /// The members of each group that the plan changes.
+        /// The members of each planned group that was read: those that the plan changes, and those that it relies on.
         present: Present,
         /// The remaining changes, with the guards checked again.
         remaining: Box<Plan>,
@@ -78,7 +78,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         }
     }
     stale.extend(broken_moves(plan, &destinations, &present));
-    present.retain(|id, _| plan.groups.iter().any(|group| group.id == *id && !group.operations.is_empty()));
+    present.retain(|id, _| plan.groups.iter().any(|group| group.id == *id));
     Ok(if stale.is_empty() { fresh(plan, &groups, &present) } else { Recheck::Stale(stale) })
 }
 

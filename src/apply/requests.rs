@@ -220,6 +220,7 @@ impl GroupRun<'_> {
         self.present = members;
         self.is_whole = true;
         self.ledger.observe(&self.present);
+        run.evidence.take(self.plan.id);
         run.evidence.note(self.plan.id, &self.present);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
     }

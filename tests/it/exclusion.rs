@@ -128,6 +128,23 @@ fn names_swapped_during_a_wait_stop_the_write() {
 }
 
 #[test]
+fn a_change_seen_for_another_group_is_reported() {
+    let wait = FaultRule::once(Match::operation(Endpoint::RemoveMember), respond("{status: 429, retry_after: 2}"));
+    let leave = Fault::EditBefore(Edit::remove("Approvers", "y@example.com"));
+    let leave = FaultRule::once(Match::operation(Endpoint::ListMembers).group("Approvers").nth(2), leave);
+    let group = ["x@example.com", "y@example.com", "mover@example.com"];
+    let seed = Seed::default().group("Initiators", ["a@example.com", "mover@example.com"]).group("Approvers", group);
+    let file = format!(
+        "{LIMITS}  Initiators: {{members: [a@example.com]}}\n  \
+         Approvers: {{members: [x@example.com, y@example.com, mover@example.com]}}\n"
+    );
+    let world = given(seed.fault(wait).fault(leave)).file("convoke.yaml", file);
+    let outcome = world.run("apply --yes").exits(5).says("y@example.com");
+    assert!(!outcome.stdout.contains("The account is in sync"), "{outcome}");
+    assert_eq!(world.members("Initiators"), ["a@example.com"]);
+}
+
+#[test]
 fn undo_removes_nobody_whom_it_cannot_restore() {
     let plain = |initiators: &str, approvers: &str| {
         format!(

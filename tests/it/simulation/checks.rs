@@ -612,7 +612,9 @@ pub fn undone(
         let view = View::at_the_end(group, undoing, carried, history);
         // Access that has ended is not given again.
         let has_ended = !change.joined && carried.made.bounds.ended.contains(&(group, member));
-        let excused = has_ended || !view.certain || view.is_outdated_by(history, group, member);
+        // A reading that lags behind, or a write that takes effect later, hides the effect from the undo.
+        let was_hidden = planned.is_some_and(|group| group.observed.contains_key(&member) != change.joined);
+        let excused = has_ended || was_hidden || !view.certain || view.is_outdated_by(history, group, member);
         let Some(present) = now.get(&group) else { continue };
         let is_back = present.contains(&member) != change.joined;
         if !is_back && !undeclared && !was_touched && !by_put && !excused {

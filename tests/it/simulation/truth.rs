@@ -86,6 +86,12 @@ impl Truth {
         addresses.len() == 1 && addresses.iter().all(|address| self.meant(address).len() == 1)
     }
 
+    /// Whether an entry in force has an address that several members share.
+    pub fn has_shared_entries(&self, files: &Files, time: Timestamp) -> bool {
+        let entries = files.groups.iter().flat_map(|group| files.entries(group));
+        entries.into_iter().any(|entry| entry.belongs_at(time) && self.meant(&entry.named).len() > 1)
+    }
+
     /// Whether a member has an address that `email_domains` allows.
     pub fn has_domain(&self, member: MemberId) -> bool {
         let addresses = self.addresses.get(&member).into_iter().flatten();

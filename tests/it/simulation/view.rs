@@ -38,6 +38,8 @@ struct Listing {
     until: Instant,
     members: BTreeSet<MemberId>,
     pages: usize,
+    /// The pages that were not received and not requested again so far.
+    missing: BTreeSet<String>,
     certain: bool,
     believed: bool,
 }
@@ -122,6 +124,7 @@ impl View {
             until,
             members: BTreeSet::new(),
             pages: 0,
+            missing: BTreeSet::new(),
             certain: begins,
             believed: true,
         });
@@ -141,6 +144,7 @@ impl View {
                 // An empty list is shown as null.
                 listing.members.extend(shown.iter().flatten());
                 listing.pages += 1;
+                listing.missing.remove(request.query.as_deref().unwrap_or_default());
             }
             // An empty list may have one page or none.
             (Some(Fault::Contradict(Contradiction::TotalPages | Contradiction::PerPage)), shown)
@@ -152,13 +156,18 @@ impl View {
             (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,
             (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
             // The page was not received. Either it is requested again, or the reading has failed.
-            _ => listing.believed &= !begins,
+            _ => {
+                listing.believed &= !begins;
+                listing.missing.extend(request.query.clone());
+            }
         }
     }
 
     /// Records a completed listing.
     fn take(&mut self, listing: Option<Listing>, group: GroupId, history: &[MembershipChange]) {
-        let Some(listing) = listing.filter(|listing| listing.believed) else { return };
+        let Some(listing) = listing.filter(|listing| listing.believed && listing.missing.is_empty()) else {
+            return;
+        };
         let changed = |change: &MembershipChange| {
             change.group == group && change.at >= listing.since && change.at <= listing.until
         };
