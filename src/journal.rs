@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -295,16 +296,19 @@ pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Line)
 }
 
+/// How long a FIFO may take nothing before it is given up.
+pub(crate) const UNREAD_WITHIN: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug)]
 pub struct Journal {
     sink: Option<Arc<Mutex<Sink>>>,
+    /// Only a regular file can be synced to a disk, and is written whether or not anybody reads it.
+    is_regular: bool,
 }
 
 #[derive(Debug)]
 struct Sink {
     file: File,
-    /// Only a regular file can be synced to a disk.
-    is_regular: bool,
     next: u64,
     /// Whether a line could not be written. That line may be incomplete, and lines after it could not be read.
     broken: bool,
@@ -313,7 +317,7 @@ struct Sink {
 impl Journal {
     /// A journal that stores nothing.
     pub const fn none() -> Self {
-        Self { sink: None }
+        Self { sink: None, is_regular: true }
     }
 
     /// Creates a journal file that only its owner can read. An existing file is not overwritten, because it may be the
@@ -325,9 +329,9 @@ impl Journal {
     pub fn create(path: &Path, run: RunFacts) -> io::Result<Self> {
         let file = open(path)?;
         let is_regular = file.metadata()?.is_file();
-        let mut sink = Sink { file, is_regular, next: 1, broken: false };
-        sink.write(LineKind::Run(run))?;
-        Ok(Self { sink: Some(Arc::new(Mutex::new(sink))) })
+        let mut sink = Sink { file, next: 1, broken: false };
+        sink.write(LineKind::Run(run), is_regular)?;
+        Ok(Self { sink: Some(Arc::new(Mutex::new(sink))), is_regular })
     }
 
     /// Writes a line without blocking other tasks, because a disk can be slow. Returns the line's number.
@@ -337,8 +341,18 @@ impl Journal {
     /// If the line cannot be written. An operation that it announces must then not be sent.
     pub async fn write(&self, line: LineKind) -> io::Result<u64> {
         let Some(sink) = self.sink.clone() else { return Ok(0) };
-        let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line);
-        tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
+        let is_regular = self.is_regular;
+        let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line, is_regular);
+        if is_regular {
+            return tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
+        }
+        // Nobody may read a FIFO any more. The program does not wait for this thread when it ends.
+        let (sender, written) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || sender.send(write()));
+        match tokio::time::timeout(UNREAD_WITHIN, written).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(unread()),
+        }
     }
 }
 
@@ -349,10 +363,20 @@ fn open(path: &Path) -> io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_kept(path) => {
-            options.create_new(false).create(true).append(true).open(path)
+            // A FIFO blocks as long as nobody reads it.
+            options.create_new(false).create(true).append(true);
+            let (path, (sender, opened)) = (path.to_owned(), std::sync::mpsc::channel());
+            std::thread::spawn(move || sender.send(options.open(path)));
+            opened.recv_timeout(UNREAD_WITHIN).unwrap_or_else(|_| Err(unread()))
         }
         result => result,
     }
+}
+
+/// The error of an output that nobody reads.
+pub(crate) fn unread() -> io::Error {
+    let message = format!("nothing read from it for {} s, so it was given up", UNREAD_WITHIN.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, message)
 }
 
 /// Whether something is stored at a path: not in a device or a FIFO, and not behind a link to a missing file.
@@ -361,7 +385,7 @@ fn is_kept(path: &Path) -> bool {
 }
 
 impl Sink {
-    fn write(&mut self, kind: LineKind) -> io::Result<u64> {
+    fn write(&mut self, kind: LineKind, is_synced: bool) -> io::Result<u64> {
         if self.broken {
             return Err(io::Error::other("an earlier line could not be written"));
         }
@@ -371,7 +395,7 @@ impl Sink {
         self.broken = true;
         // One write per line: a kill leaves complete lines, except perhaps the last.
         self.file.write_all(&line)?;
-        if self.is_regular {
+        if is_synced {
             self.file.sync_data()?;
         }
         self.broken = false;

@@ -4,13 +4,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
 use super::{Exit, Failure};
 use crate::config;
-use crate::journal::{self, Record};
+use crate::journal::{self, Record, UNREAD_WITHIN, unread};
 use crate::plan::Plan;
 use crate::render;
 use crate::sandbox::Seed;
@@ -19,9 +18,6 @@ use crate::sandbox::Seed;
 const LARGEST_PLAN: u64 = 512 << 20;
 
 const LARGEST_JOURNAL: u64 = 256 << 20;
-
-/// How long a FIFO may take nothing.
-const UNREAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is written at a time, as much as a pipe holds.
 const CHUNK: usize = 64 << 10;
@@ -98,10 +94,7 @@ pub fn write_through(
         match written.recv_timeout(UNREAD_WITHIN) {
             Ok(None) => {}
             Ok(Some(result)) => return result,
-            Err(_) => {
-                let message = format!("nothing read from it for {} s, so it was given up", UNREAD_WITHIN.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-            }
+            Err(_) => return Err(unread()),
         }
     }
 }

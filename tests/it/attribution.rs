@@ -124,6 +124,55 @@ fn a_run_of_convoke_is_named_as_such() {
 }
 
 #[test]
+fn forged_user_agent_does_not_name_a_run() {
+    let set = std::iter::once(("/raw/user_agent".to_owned(), json!("convoke/0.1.0 (+https://ci.example.com/7)")));
+    let world = world(SeedAuditLog { set: set.collect(), ..SeedAuditLog::default() });
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::add("Admins", "mallory@example.com"));
+    edit(&world, Some(EditActor::token("ci")), Edit::remove("Admins", "bob@example.com"));
+    let text = world.run("drift").exits(2).stdout;
+    let (mallory, bob) = text.split_at(text.find("bob@example.com").unwrap().max(text.find("mallory").unwrap()));
+    let (mallory, bob) = if mallory.contains("mallory") { (mallory, bob) } else { (bob, mallory) };
+    assert!(
+        mallory.contains("by dana@example.com in the dashboard") && !mallory.contains("ci.example.com/7"),
+        "{text}"
+    );
+    assert!(bob.contains("in run https://ci.example.com/7"), "{text}");
+}
+
+#[test]
+fn later_requests_make_an_author_only_probable() {
+    // A PUT that lists somebody who is already present, and one that does not list somebody who has already left.
+    let list = |world: &World, people: &[&str]| {
+        world.write("other.yaml", crate::harness::config(&[("Admins", people)]));
+        world.run("apply --yes --accept-self -f other.yaml").exits(0);
+    };
+    let many = ["p1@example.com", "p2@example.com", "p3@example.com", "p4@example.com"];
+    let seed = |audit| {
+        let mut seed = seed().people(many);
+        seed.audit_log = audit;
+        seed
+    };
+    let world = given(seed(SeedAuditLog::default())).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    for person in many {
+        edit(&world, None, Edit::add("Admins", person));
+    }
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::add("Admins", "mallory@example.com"));
+    edit(&world, Some(EditActor::dashboard("dana@example.com")), Edit::remove("Admins", "bob@example.com"));
+    let certain = |world: &World| {
+        let json = world.run("drift --format json").exits(2).json();
+        let changes = json["groups"][0]["changes"].as_array().unwrap().clone();
+        ["mallory@example.com", "bob@example.com"].map(|email| {
+            let by = &changes.iter().find(|change| change["member"]["email"] == email).unwrap()["by"];
+            by["certain"].as_bool().unwrap()
+        })
+    };
+    assert_eq!(certain(&world), [true, true]);
+    list(&world, &["alice@example.com", "mallory@example.com"]);
+    assert!(world.writes().iter().any(|write| write.starts_with("PUT")), "{:?}", world.writes());
+    assert_eq!(certain(&world), [false, false]);
+}
+
+#[test]
 fn at_most_ten_log_pages_are_read() {
     let world = world(SeedAuditLog::default());
     for _ in 0..700 {

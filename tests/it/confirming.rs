@@ -6,10 +6,11 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{self, Delay, Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, binary, given};
+use crate::live::LiveAccount;
 
 /// A question that is never answered fails after this time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,6 +47,22 @@ fn typed(world: &World, text: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// Runs `apply`, does something while it asks, and then types the answer.
+fn answered(world: &World, answer: &[u8], meanwhile: impl FnOnce()) -> (Option<i32>, String) {
+    let mut child = on_terminal(world).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"accepted: ") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).unwrap();
+        shown.extend(byte);
+    }
+    meanwhile();
+    keyboard.write_all(answer).unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap().code(), String::from_utf8(shown).unwrap())
+}
+
 #[test]
 fn end_of_input_at_the_question_changes_nothing() {
     let world = world();
@@ -80,20 +97,42 @@ fn signal_at_the_question_changes_nothing() {
     // Ctrl-C and Ctrl-\, which the terminal turns into SIGINT and SIGQUIT.
     for key in [3, 28] {
         let world = world();
-        let mut child = on_terminal(&world).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut shown = Vec::new();
-        while !shown.ends_with(b"accepted: ") {
-            let mut byte = [0];
-            screen.read_exact(&mut byte).unwrap();
-            shown.extend(byte);
-        }
-        keyboard.write_all(&[key]).unwrap();
-        screen.read_to_end(&mut shown).unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        assert_eq!((child.wait().unwrap().code(), world.writes()), (Some(130), Vec::new()), "{shown}");
+        let (code, shown) = answered(&world, &[key], || {});
+        assert_eq!((code, world.writes()), (Some(130), Vec::new()), "{shown}");
         assert!(shown.contains("Interrupted. Nothing was changed."), "{shown}");
     }
+}
+
+#[test]
+fn plan_that_no_longer_fits_at_the_answer_is_stale() {
+    type Edit = fn(&LiveAccount);
+    let edits: [(&str, Edit); 4] = [
+        ("names swapped", |account| assert!(account.edit(&sandbox::Edit::swap_names("Old", "Other")))),
+        ("new group left", |account| assert!(account.remove("New", "mover@example.com"))),
+        ("below min_members", |account| assert!(account.remove("Old", "b@example.com"))),
+        ("group deleted", |account| assert!(account.delete_group("Old"))),
+    ];
+    for (what, edit) in edits {
+        let seed = Seed::default()
+            .group("Old", ["a@example.com", "b@example.com", "mover@example.com"])
+            .group("New", ["mover@example.com"])
+            .group("Other", ["x@example.com"]);
+        let file = "version: 1\nsettings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n  \
+                    Old: {min_members: 2, members: [a@example.com, b@example.com]}\n  New: {members: [mover@example.com]}\n  \
+                    Other: {members: [x@example.com]}\n";
+        let world = given(seed).file("convoke.yaml", file);
+        let (code, shown) = answered(&world, b"yes\n", || edit(&world.account()));
+        assert_eq!((code, world.writes()), (Some(4), Vec::new()), "{what}: {shown}");
+    }
+}
+
+#[test]
+fn a_stranger_at_the_question_does_not_matter_to_an_additive_group() {
+    let seed = Seed::default().group("A", ["a@example.com"]).person("b@example.com");
+    let world =
+        given(seed).file("convoke.yaml", "version: 1\ngroups:\n  A: {mode: additive, members: [b@example.com]}\n");
+    let (code, shown) = answered(&world, b"yes\n", || assert!(world.account().add("A", "stranger@example.com")));
+    assert_eq!((code, world.writes().len()), (Some(0), 1), "{shown}");
 }
 
 /// What is left of the lines of a terminal.

@@ -128,6 +128,108 @@ fn names_swapped_during_a_wait_stop_the_write() {
 }
 
 #[test]
+fn write_whose_reading_is_outdated_three_times_is_not_made() {
+    let wait = FaultRule::always(Match::operation(Endpoint::AddMembers), respond("{status: 429, retry_after: 1}"));
+    let world = given(Seed::default().person("new@example.com").group("Ops", ["a@example.com"]).fault(wait))
+        .groups(&[("Ops", &["a@example.com", "new@example.com"])]);
+    world.run("apply --yes").exits(5).says("each reading was outdated before the request could be sent");
+    let readings = world.account().request_counts();
+    assert_eq!((readings[&Endpoint::AddMembers], world.members("Ops")), (3, vec!["a@example.com".to_owned()]));
+}
+
+/// Three groups that all exclude each other, and the members whom the files declare.
+fn circle(least: u64, members: [&str; 3]) -> String {
+    let names = ["Build", "Review", "Release"];
+    let mut file = LIMITS.to_owned();
+    for (at, members) in members.iter().enumerate() {
+        let others = format!("{}, {}", names[(at + 1) % 3], names[(at + 2) % 3]);
+        file +=
+            &format!("  {}: {{min_members: {least}, exclusive_with: [{others}], members: [{members}]}}\n", names[at]);
+    }
+    file
+}
+
+#[test]
+fn chain_of_exclusive_groups_keeps_every_guard() {
+    let seed = || {
+        Seed::default()
+            .group("Build", ["a@example.com", "b@example.com"])
+            .group("Review", ["c@example.com"])
+            .group("Release", ["d@example.com"])
+    };
+    // One to the next, and the last back to the first: only one order keeps a member in each group.
+    let moved = ["b@example.com, d@example.com", "a@example.com", "c@example.com"];
+    let world = given(seed()).file("convoke.yaml", circle(1, moved));
+    let account = world.account();
+    let ids = ["Build", "Review", "Release"].map(|name| account.group_id(name).unwrap());
+    let mut present = ids.map(|id| account.members_at(id, tokio::time::Instant::now()));
+    world.run("apply --yes").exits(0).says("The account is in sync");
+    let history = account.history();
+    assert_eq!(history.len(), 6, "{history:?}");
+    for change in history {
+        let group = ids.iter().position(|id| *id == change.group).unwrap();
+        if change.joined {
+            assert!(!present.iter().any(|members| members.contains(&change.member)), "{change:?}");
+            present[group].insert(change.member);
+        } else {
+            present[group].remove(&change.member);
+        }
+        assert!(present.iter().all(|members| !members.is_empty()), "{change:?}");
+    }
+    assert_eq!(world.members("Review"), ["a@example.com"]);
+
+    // Without anybody to spare, no order exists.
+    let world = given(seed()).file("convoke.yaml", circle(1, moved).replacen("min_members: 1", "min_members: 2", 1));
+    world.run("plan").exits(3).says("min_members").says("in two changes");
+    world.run("apply --yes").exits(5);
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn undo_of_an_exchange_keeps_out_of_both() {
+    let world = moving("");
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.forget_requests();
+    world.write(
+        "convoke.yaml",
+        files("", "z@example.com").replace("b@example.com]", "b@example.com, mover@example.com]"),
+    );
+    world.run("undo journal.jsonl --out undo.json").exits(0).says("after leaving Approvers");
+    world.run("apply undo.json --yes").exits(0);
+    let writes: Vec<String> = world.writes();
+    assert!(writes[0].starts_with("DELETE") && writes[1].starts_with("POST") && writes.len() == 2, "{writes:?}");
+    assert!(!approves(&world) && world.members("Initiators").contains(&"mover@example.com".to_owned()));
+}
+
+#[test]
+fn undo_restores_nobody_into_an_exclusive_group() {
+    let world = moving("").file("convoke.yaml", files("", "y@example.com").replace("y@example.com, y", "y"));
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    assert!(!world.members("Initiators").contains(&"mover@example.com".to_owned()));
+    assert!(world.account().add("Approvers", "mover@example.com"));
+    world.forget_requests();
+    world.run("undo journal.jsonl --out undo.json").exits(3).says("in Approvers, and the groups exclude each other");
+    world.run("apply undo.json --yes").exits(5);
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn a_change_joins_nobody_whom_an_exclusive_group_shows() {
+    // The files before the change do not declare the mover, who is still an initiator.
+    let world = moving("");
+    world.write("base.yaml", files("", "y@example.com").replace("y@example.com, y", "y"));
+    let run = "apply --yes --base base.yaml --only-changed";
+    world.run(run).exits(5).says("in Initiators, and the groups exclude each other");
+    assert!(world.writes().is_empty());
+    // A saved plan asks again.
+    assert!(world.account().remove("Initiators", "mover@example.com"));
+    world.run("plan --base base.yaml --only-changed --out plan.json").exits(0);
+    assert!(world.account().add("Initiators", "mover@example.com"));
+    world.run("apply plan.json --yes").exits(4);
+    assert!(world.writes().is_empty());
+}
+
+#[test]
 fn a_change_seen_for_another_group_is_reported() {
     let wait = FaultRule::once(Match::operation(Endpoint::RemoveMember), respond("{status: 429, retry_after: 2}"));
     let leave = Fault::EditBefore(Edit::remove("Approvers", "y@example.com"));

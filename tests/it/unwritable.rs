@@ -169,6 +169,35 @@ fn fifo_that_nobody_reads_does_not_hide_the_result() {
 }
 
 #[test]
+fn journal_that_nobody_reads_stops_before_the_first_write() {
+    let world = world();
+    std::process::Command::new("mkfifo").arg(world.path("fifo")).status().unwrap();
+    let began = std::time::Instant::now();
+    world.run("apply --yes --journal fifo").exits(1).warns("cannot create the journal fifo; nothing was changed");
+    assert!(began.elapsed().as_secs() < 15 && world.writes().is_empty());
+    // With a reader the journal arrives.
+    let reader = std::process::Command::new("cat").arg(world.path("fifo")).stdout(Stdio::piped()).spawn().unwrap();
+    world.run("apply --yes --journal fifo").exits(0);
+    let text = reader.wait_with_output().unwrap().stdout;
+    assert!(journal::parse(&text).unwrap().ended);
+}
+
+#[test]
+fn journal_that_nobody_reads_any_more_does_not_hide_the_report() {
+    let world = world();
+    std::process::Command::new("mkfifo").arg(world.path("fifo")).status().unwrap();
+    // A pipe of the smallest size takes some lines, and no more.
+    let script = "import fcntl, os, sys, time\nfifo = os.open(sys.argv[1], os.O_RDONLY)\n\
+                  fcntl.fcntl(fifo, 1031, 4096)\ntime.sleep(60)";
+    let mut reader =
+        std::process::Command::new("python3").args(["-c", script]).arg(world.path("fifo")).spawn().unwrap();
+    let outcome = world.run("apply --yes --journal fifo");
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    outcome.exits(1).says("Applied in part").warns("the journal is incomplete: nothing read from it for 5 s");
+}
+
+#[test]
 fn argument_that_is_not_utf8_is_a_usage_error() {
     use std::os::unix::ffi::OsStrExt as _;
     let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe");

@@ -243,6 +243,11 @@ fn interruptions(run: &Chronicle, carried: &Carried) -> impl Iterator<Item = Int
         let since = request.answered?;
         Some(Interruption { since, until: since + Duration::from_secs(seconds) })
     });
+    // An answer that nobody waits for any more holds nothing back.
+    let waits = waits.filter(|wait| {
+        let meanwhile = wait.since + Duration::from_millis(100)..wait.until - Duration::from_millis(50);
+        !run.requests.iter().any(|request| meanwhile.contains(&request.arrived))
+    });
     waits.chain(question)
 }
 

@@ -7,7 +7,7 @@ use convoke::sandbox::Invitation;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-use super::scenario::{Cast, Somebody, pick};
+use super::scenario::{Cast, Gathering, Somebody, pick};
 use crate::account::parsed;
 
 /// The only domain that `email_domains` allows.
@@ -206,6 +206,49 @@ impl Files {
             files.misspelled.push(person.email.clone());
         }
         files.refuses_unmanaged = rng.u8(0..25) == 0;
+        files
+    }
+
+    /// Files that declare the account as it is, but for people who move between groups, which may exclude each other.
+    pub fn moving(rng: &mut Rng, cast: &Cast) -> Self {
+        let group = |group: &Gathering| Group {
+            name: group.name.clone(),
+            mode: "exact",
+            members: group
+                .members
+                .iter()
+                .map(|at| Entry::new(cast.people[*at].email.clone(), Window::default()))
+                .collect(),
+            rosters: Vec::new(),
+            min_members: None,
+            allow_empty: true,
+            group_removals: None,
+            excludes: Vec::new(),
+        };
+        let mut files = Self { groups: cast.groups.iter().map(group).collect(), ..Self::nothing() };
+        for _ in 0..pick(rng, &[0, 1, 2, 3]) {
+            files.exclude(rng);
+        }
+        for _ in 0..pick(rng, &[1, 2, 4]) {
+            files.move_somebody(rng, cast);
+            files.exchange_somebody(rng, cast);
+        }
+        for group in &mut files.groups {
+            let present = cast.members(&group.name).len().min(group.members.len()) as u64;
+            group.min_members = (rng.u8(0..3) == 0).then_some(present);
+        }
+        files
+    }
+
+    /// The same files, but for a group that is gone or only observed.
+    pub fn without_a_group(&self, rng: &mut Rng) -> Self {
+        let mut files = self.clone();
+        let at = rng.usize(..files.groups.len());
+        if rng.bool() {
+            files.groups[at].mode = "observe";
+        } else {
+            files.groups.remove(at);
+        }
         files
     }
 

@@ -69,7 +69,7 @@ impl World {
             self.compare_digest(terms, located, &plan);
         }
         let made = Made { bounds: self.bounds(&plan, Some(terms)), terms: Some(terms), plan, seen };
-        self.check_plan(&made);
+        self.check_plan(&made, false);
         self.planned = Some(made.plan.clone());
         Ok(made)
     }
@@ -240,12 +240,13 @@ impl World {
         }
     }
 
-    /// Checks what a plan is going to do, at the time at which it is going to do it.
-    pub fn check_plan(&mut self, made: &Made) {
+    /// Checks what a plan is going to do, at the time at which it is going to do it. The addresses of people may have
+    /// changed since a plan was saved.
+    pub fn check_plan(&mut self, made: &Made, is_saved: bool) {
         let all = made.plan.groups.iter();
         let wrong =
             all.flat_map(|group| group.carried_out().map(move |change| (group, change))).find_map(|(group, change)| {
-                let why = self.wrong(made, group, change)?;
+                let why = self.wrong(made, is_saved, group, change)?;
                 let Change { action, member, origin, .. } = change;
                 Some(format!("{action:?} {} in {:?} ({origin}): {why}", member.id, group.name))
             });
@@ -254,10 +255,10 @@ impl World {
         }
     }
 
-    fn wrong(&self, made: &Made, group: &GroupPlan, change: &Change) -> Option<&'static str> {
+    fn wrong(&self, made: &Made, is_saved: bool, group: &GroupPlan, change: &Change) -> Option<&'static str> {
         let Made { bounds, terms, .. } = made;
         let (member, joins) = (change.member.id, change.action == Action::Add);
-        let is_known = self.truth.is_known(member);
+        let is_known = self.truth.is_known(member) && !(is_saved && self.truth.has_moved(member));
         if bounds.asked.as_ref().is_some_and(|asked| is_known && !asked.contains(&(group.id, member, joins))) {
             return Some("the change does not ask for it");
         }

@@ -118,6 +118,17 @@ impl Step {
         if rng.u8(0..3) == 0 {
             steps.push(Self::exodus(rng, cast));
         }
+        if rng.u8(0..3) == 0 {
+            // People move, and the move is undone, although a group may not be written any more.
+            writer.files = Files::moving(rng, cast);
+            steps.push(Self::Declare(writer.files.clone()));
+            steps.push(Self::Apply { scope: Scope::Whole, question: None, run: Run { accept: true, cut: Cut::Never } });
+            if rng.bool() {
+                writer.files = writer.files.without_a_group(rng);
+                steps.push(Self::Declare(writer.files.clone()));
+            }
+            steps.push(Self::Undo(Run { accept: true, cut: Cut::Never }));
+        }
         for _ in 0..rng.usize(3..10) {
             let step = writer.random(rng, cast);
             // An older plan is more interesting after a newer one.
@@ -136,6 +147,17 @@ impl Step {
             }
         }
         steps
+    }
+
+    /// The changes by others that the step makes itself.
+    pub fn edits(&self) -> &[Edit] {
+        match self {
+            Self::Edit(edit) => std::slice::from_ref(edit),
+            Self::Apply { question: Some(question), .. } | Self::ApplySaved { question: Some(question), .. } => {
+                &question.edits
+            }
+            _ => &[],
+        }
     }
 
     fn exodus(rng: &mut Rng, cast: &Cast) -> Self {

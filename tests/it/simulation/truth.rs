@@ -17,6 +17,8 @@ pub struct Truth {
     known: BTreeSet<String>,
     /// The people whom groups list without an address.
     hidden: BTreeSet<MemberId>,
+    /// The people whose address others have changed.
+    moved: BTreeSet<MemberId>,
 }
 
 impl Truth {
@@ -46,6 +48,7 @@ impl Truth {
             && let Some((id, address)) = about
         {
             self.known.extend(address.clone());
+            self.moved.insert(id);
             self.addresses.insert(id, address.into_iter().collect());
         }
     }
@@ -66,6 +69,10 @@ impl Truth {
     /// Whether a member belongs to the account, as far as the simulation knows.
     pub fn is_known(&self, member: MemberId) -> bool {
         self.addresses.get(&member).is_some_and(|addresses| !addresses.is_empty())
+    }
+
+    pub fn has_moved(&self, member: MemberId) -> bool {
+        self.moved.contains(&member)
     }
 
     /// Everybody whom this address or id may mean.

@@ -153,7 +153,10 @@ impl View {
                 listing.certain = false;
             }
             // With these faults, an incomplete list looks complete.
-            (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => listing.certain = false,
+            (Some(Fault::Clamp(_) | Fault::OmitResultInfo), _) => {
+                listing.certain = false;
+                listing.missing.remove(request.query.as_deref().unwrap_or_default());
+            }
             (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
             // The page was not received. Either it is requested again, or the reading has failed.
             _ => {

@@ -200,9 +200,8 @@ impl World {
             made.bounds = self.saved_bounds(&made, &plan, Terms { tip: Some(last), ..terms });
             made.terms = Some(Terms { tip: Some(last), ..terms });
         }
-        let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0;
-        let known = |group: &GroupPlan| self.account.group_id(group.name.as_str()) == Some(group.id);
-        let renamed = plan.groups.iter().any(|group| !group.operations.is_empty() && !known(group)) && !regrouping;
+        let renamed = self.renamed(&plan);
+        let renamed = plan.groups.iter().any(|group| !group.operations.is_empty() && renamed.contains(&group.id));
         match apply::recheck(&client, &plan).await? {
             Recheck::Stale(_) => Ok(Verdict::Stale),
             Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
@@ -211,7 +210,7 @@ impl World {
                 let start = Start::Rechecked { present, planned: false };
                 let plan = plan.with_refusals(remaining.refusals);
                 made = Made { plan, ..made };
-                self.check_plan(&made);
+                self.check_plan(&made, true);
                 self.decide(&client, made, start, question, run).await
             }
         }
@@ -305,10 +304,7 @@ impl World {
             self.ask(question).await;
             client.outdate_readings();
             answered = Some(Instant::now());
-            // A new group may have the name as well.
-            if !question.edits.iter().any(|edit| matches!(edit, Edit::CreateGroup(_))) {
-                renamed = &self.renamed(&made.plan) - &before;
-            }
+            renamed = &self.renamed(&made.plan) - &before;
             if question.rechecks {
                 match self.recheck(client, &made.plan, &start, run).await? {
                     Some(again) => start = again,
@@ -342,9 +338,12 @@ impl World {
         }
     }
 
-    /// The groups of a plan that have another name now.
+    /// The groups of a plan that have another name now. Nothing is known if others rename groups at any time, or create
+    /// one of the same name.
     fn renamed(&self, plan: &Plan) -> BTreeSet<GroupId> {
-        let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0;
+        let edits = self.scenario.steps.iter().flat_map(Step::edits);
+        let regrouping = self.scenario.luck.regroup + self.scenario.luck.swap_names > 0
+            || edits.into_iter().any(|edit| matches!(edit, Edit::CreateGroup(_)));
         let known = |group: &&GroupPlan| regrouping || self.account.group_id(group.name.as_str()) == Some(group.id);
         plan.groups.iter().filter(|group| !known(group)).map(|group| group.id).collect()
     }
