@@ -15,7 +15,7 @@ use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
 use crate::render::metrics::{Run, metrics};
-use crate::render::view::{Invocation, View};
+use crate::render::view::View;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -43,26 +43,20 @@ pub struct DriftArgs {
     pub format: FormatArgs,
 }
 
-struct Drift {
-    plan: Plan,
-    exit: Exit,
-    requests: u64,
-    apply: Invocation,
-}
-
 pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (began, clock) = (Timestamp::now(), Instant::now());
     let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
     request.check_output("--metrics-file", args.metrics_file.as_deref())?;
+    let apply = request.apply_command();
     let examined = examine(request, args, output).await;
     if let Some(path) = &args.metrics_file {
-        let exit = examined.as_ref().map_or_else(|failure| failure.exit, |drift| drift.exit);
+        let exit = examined.as_ref().map_or_else(|failure| failure.exit, |(_, exit)| *exit);
         let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
-        if let Err(failure) = write_metrics(path, &run, examined.as_ref().ok()) {
+        if let Err(failure) = write_metrics(path, &run, examined.as_ref().ok().map(|(plan, _)| plan)) {
             output.side_output_failed(&failure);
         }
     }
-    let Drift { plan, exit, apply, .. } = examined?;
+    let (plan, exit) = examined?;
     if has_something_to_say(&plan) || !output.quiet {
         show::drift(&plan, View::of(&apply), output);
     }
@@ -73,8 +67,8 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-fn write_metrics(path: &Path, run: &Run, drift: Option<&Drift>) -> Result<(), Failure> {
-    let found = drift.map(|drift| (&drift.plan, drift.requests));
+fn write_metrics(path: &Path, run: &Run, plan: Option<&Plan>) -> Result<(), Failure> {
+    let found = plan.and_then(|plan| Some((plan, plan.requests?)));
     files::write(path, files::PUBLIC, |file| file.write_all(metrics(run, found).as_bytes()))
 }
 
@@ -85,8 +79,7 @@ fn has_something_to_say(plan: &Plan) -> bool {
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }
 
-async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<Drift, Failure> {
-    let apply = request.apply_command();
+async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<(Plan, Exit), Failure> {
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;
     request.reads_direct_access = true;
@@ -103,8 +96,7 @@ async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output)
     }
     let plan = plan.with_histories(histories.by_difference);
     let (exit, status) = verdict(&plan);
-    let requests = connection.client.requests();
-    Ok(Drift { plan: plan.with_status(status).with_requests(requests), exit, requests, apply })
+    Ok((plan.with_status(status).with_requests(connection.client.requests()), exit))
 }
 
 /// The result of a drift. Guards do not affect it, because they concern corrections.
