@@ -17,7 +17,6 @@
 mod evidence;
 mod group;
 mod ledger;
-mod limits;
 mod recheck;
 mod requests;
 
@@ -51,10 +50,12 @@ pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 
 #[derive(Clone, Debug)]
 pub enum Start {
-    /// The plan was made just now.
     Planned,
     /// These groups were read again; the others were read only if the same run made the plan.
-    Rechecked { present: Present, planned: bool },
+    Rechecked {
+        present: Present,
+        planned: bool,
+    },
 }
 
 pub struct Context<'a> {

@@ -212,11 +212,9 @@ pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
 }
 
 fn version(text: &[u8]) -> Option<u32> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        format_version: u32,
-    }
-    serde_json::from_slice::<Versioned>(text).ok().map(|found| found.format_version).filter(|v| *v != FORMAT_VERSION)
+    let line: serde_json::Value = serde_json::from_slice(text).ok()?;
+    let version = line.get("format_version")?.as_u64()?;
+    u32::try_from(version).ok().filter(|version| *version != FORMAT_VERSION)
 }
 
 struct LineReader {
@@ -315,7 +313,6 @@ struct Sink {
 }
 
 impl Journal {
-    /// A journal that stores nothing.
     pub const fn none() -> Self {
         Self { sink: None, is_regular: true }
     }

@@ -16,7 +16,6 @@ mod audit;
 mod build;
 mod edit;
 mod fault;
-mod gate;
 mod groups;
 mod members;
 mod request;

@@ -343,7 +343,6 @@ impl PageInfo {
 }
 
 impl<T> ListPage<T> {
-    /// See [`PageInfo::read`].
     pub(super) fn info(&self) -> Result<PageInfo, String> {
         PageInfo::read(&self.result_info)
     }

@@ -58,14 +58,14 @@ pub struct Answered<T> {
 #[derive(Debug)]
 pub(super) struct Caller {
     http: reqwest::Client,
-    credentials: Credentials,
+    pub credentials: Credentials,
     pacer: Pacer,
-    notices: Notices,
+    pub notices: Notices,
     on_their_way: Semaphore,
     /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
     /// after a stop.
     stopped: watch::Sender<Option<Instant>>,
-    requests: AtomicU64,
+    pub requests: AtomicU64,
     max_wait: Duration,
     /// Whether the API has accepted the credentials in this run.
     pub succeeded: AtomicBool,
@@ -73,7 +73,7 @@ pub(super) struct Caller {
     pub base_url: BaseUrl,
     pub concurrency: usize,
     /// The pages that were read, and those that are known to be needed so far.
-    pages: (AtomicU64, AtomicU64),
+    pub pages: (AtomicU64, AtomicU64),
 }
 
 /// What earlier requests showed that affects later ones.
@@ -113,28 +113,12 @@ impl Caller {
         })
     }
 
-    pub(super) fn pages(&self) -> (u64, u64) {
-        (self.pages.0.load(Ordering::Relaxed), self.pages.1.load(Ordering::Relaxed))
-    }
-
     pub(super) fn expect_pages(&self, pages: u64) {
         self.pages.1.fetch_add(pages, Ordering::Relaxed);
     }
 
     pub(super) fn count_page(&self) {
         self.pages.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) const fn uses_key(&self) -> bool {
-        matches!(self.credentials, Credentials::Key { .. })
-    }
-
-    pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn notices(&self) -> &Notices {
-        &self.notices
     }
 
     /// Ends all waiting. Requests that were not sent yet are not sent, except reads that settle a write.

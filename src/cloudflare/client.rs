@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use super::answer::{ListPage, Single};
 use super::call::{Answered, Call, Caller};
-use super::config::{ClientConfig, ClientError};
+use super::config::{ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind};
 use super::listing::Listing;
 use super::pacer::Waits;
@@ -81,16 +82,17 @@ impl Client {
 
     /// The number of HTTP requests sent so far, including retries.
     pub fn requests(&self) -> u64 {
-        self.caller.requests()
+        self.caller.requests.load(Ordering::Relaxed)
     }
 
     /// The pages of lists that were read, and the number of those that are known to be needed so far.
     pub fn pages(&self) -> (u64, u64) {
-        self.caller.pages()
+        let (read, expected) = &self.caller.pages;
+        (read.load(Ordering::Relaxed), expected.load(Ordering::Relaxed))
     }
 
     pub fn wait_notice(&self) -> watch::Receiver<Waits> {
-        self.caller.notices().watch()
+        self.caller.notices.watch()
     }
 
     /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
@@ -204,15 +206,12 @@ impl Client {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
         self.caller.expect_pages(1);
-        let found = self.find_one::<wire::GroupMember>(&call).await;
+        let answer = self.caller.call::<Single<wire::GroupMember>>(&call).await;
         self.caller.count_page();
-        let found = found?.filter(|found| found.id == member);
-        Ok(found.map(|wire| MemberDetail { added_at: wire.created_at }))
-    }
-
-    async fn find_one<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, ApiError> {
-        match self.caller.call::<Single<T>>(call).await {
-            Ok(answered) => Ok(Some(answered.result.result)),
+        match answer {
+            Ok(Answered { result: Single { result: found }, .. }) => {
+                Ok((found.id == member).then_some(MemberDetail { added_at: found.created_at }))
+            }
             Err(error) if error.kind == ApiErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -280,7 +279,7 @@ impl Client {
 
     /// Whether the credentials are a user's API key.
     pub fn uses_key(&self) -> bool {
-        self.caller.uses_key()
+        matches!(self.caller.credentials, Credentials::Key { .. })
     }
 
     /// How far the API's clock is ahead of this machine's, by the last answer; `None` if no answer had a time.

@@ -130,14 +130,6 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-impl std::str::FromStr for BaseUrl {
-    type Err = BaseUrlError;
-
-    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
-        Self::parse(text)
-    }
-}
-
 /// The credentials. The secret part cannot be printed.
 #[derive(Clone, Debug)]
 pub enum Credentials {

@@ -261,7 +261,6 @@ fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser,
     })
 }
 
-/// An answer as the API sends it.
 #[derive(Debug, Default, Deserialize)]
 pub struct RawAnswer {
     #[serde(default)]

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::routes::Endpoint;
 use super::rules::FaultRule;
 use super::server::Server;
-use super::state::AccountState;
+use super::state::{AccountState, StoredGroup};
 use crate::model::{GroupId, MemberId};
 
 /// The account of a running sandbox. Clones are handles on the same account, which outlives the server.
@@ -31,28 +31,23 @@ impl Account {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&mut AccountState) -> T) -> T {
-        read(&mut self.lock().state)
-    }
-
+    /// The addresses of the members of each group, in order.
     pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
-        self.read(|state| {
-            let groups: Vec<(GroupId, String)> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
-            groups.into_iter().map(|(id, name)| (name, emails(state, id))).collect()
-        })
+        let state = &self.lock().state;
+        state.groups().map(|(_, group)| (group.name.clone(), emails(state, group))).collect()
     }
 
     pub fn group_id(&self, name: &str) -> Option<GroupId> {
-        self.read(|state| state.group_named(name))
+        self.lock().state.group_named(name)
     }
 
     pub fn person_id(&self, email: &str) -> Option<MemberId> {
-        self.read(|state| state.find_person(email))
+        self.lock().state.find_person(email)
     }
 
     /// Makes a change as another actor; returns whether it changed anything.
     pub fn edit(&self, edit: &Edit) -> bool {
-        self.read(|state| state.edit(edit))
+        self.lock().state.edit(edit)
     }
 
     pub fn restore_token(&self) {
@@ -61,12 +56,12 @@ impl Account {
 
     /// All changes of memberships since the sandbox started, in order.
     pub fn history(&self) -> Vec<MembershipChange> {
-        self.read(|state| state.history.changes().to_vec())
+        self.lock().state.history.changes.clone()
     }
 
     /// The members of a group at an instant, independent of what readings showed.
     pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
-        self.read(|state| state.members_at(group, at).into_keys().collect())
+        self.lock().state.members_at(group, at).into_keys().collect()
     }
 
     /// The number of writes that were answered or cut but not carried out yet.
@@ -102,15 +97,11 @@ impl Account {
     }
 }
 
-fn emails(state: &mut AccountState, group: GroupId) -> Vec<String> {
-    let mut people: Vec<(String, String)> = state
-        .members_by_email(group)
-        .iter()
-        .map(|id| state.person(*id).map_or_else(|| id.to_string(), |person| person.email.to_string()))
-        .map(|email| (email.to_lowercase(), email))
-        .collect();
-    people.sort_unstable();
-    people.into_iter().map(|(_, email)| email).collect()
+fn emails(state: &AccountState, group: &StoredGroup) -> Vec<String> {
+    let email = |id| state.person(id).map_or_else(|| id.to_string(), |person| person.email.to_string());
+    let mut emails: Vec<String> = group.members.keys().copied().map(email).collect();
+    emails.sort_by_cached_key(|email| email.to_lowercase());
+    emails
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +154,6 @@ impl History {
             after,
             at,
         }));
-    }
-
-    pub(crate) fn changes(&self) -> &[MembershipChange] {
-        &self.changes
     }
 
     /// The changes of a group after an instant, the latest first.

@@ -31,7 +31,6 @@ pub(crate) struct Reply {
     pub(crate) effect: bool,
 }
 
-/// The answers of operations that were carried out.
 impl Reply {
     fn json(status: StatusCode, body: Value) -> Self {
         Self { status, content_type: "application/json", body, headers: Vec::new(), cut: None, effect: false }
@@ -82,7 +81,6 @@ impl Reply {
     }
 }
 
-/// The answers of operations that were refused.
 impl Reply {
     pub(crate) fn error(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
         Self::json(status, refusal(json!({ "code": code, "message": message.into() })))

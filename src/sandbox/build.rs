@@ -194,7 +194,7 @@ fn add_group(state: &mut AccountState, name: &str, seed: &SeedGroup, epoch: Time
             return Err(problem(*place, format!("group {name:?} lists the same person twice")));
         }
     }
-    state.insert_group(id, group);
+    state.groups.insert(id, group);
     Ok(())
 }
 

@@ -21,7 +21,7 @@ fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Valu
 /// The group in the path, unless it is too new to have members.
 fn settled<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
     let id = call.group()?;
-    let group = call.state.group_mut(id).ok_or_else(Reply::no_group)?;
+    let group = call.state.groups.get_mut(&id).ok_or_else(Reply::no_group)?;
     if group.settles_at.is_some_and(|at| Instant::now() < at) {
         return Err(Reply::no_group());
     }

@@ -24,10 +24,8 @@ use crate::model::{GroupId, MemberId};
 
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// A request as it arrived.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    /// What is remembered of it.
     pub(crate) request: Request,
     pub(crate) headers: HeaderMap,
     pub(crate) operation: Result<(Endpoint, Handler), Reply>,
@@ -159,7 +157,6 @@ impl RoutedCall<'_> {
         Ok(Paging { page, per_page: self.capped(asked), descending })
     }
 
-    /// The page size, given the requested one.
     pub(crate) fn capped(&self, asked: usize) -> usize {
         self.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(asked, |cap| cap.min(asked))
     }

@@ -1,12 +1,14 @@
-//! The state of the server, and the handling of a request, from its arrival to the response.
+//! The state of the server, and the handling of a request, from its arrival to the response: the rate limit, the
+//! credentials, the faults and the operation.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{RawPathParams, Request as HttpRequest};
-use axum::http::HeaderName;
-use axum::http::header::USER_AGENT;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
 use super::account::{Account, Request, RequestLog};
@@ -15,12 +17,11 @@ use super::audit::AuditedRequest;
 use super::build::{self, SeedError};
 use super::edit::EditActor;
 use super::fault::{Execution, Fault, FaultPlan};
-use super::gate::{self, RequestLimit};
 use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
-use super::routes;
+use super::routes::{self, Endpoint};
 use super::rules::{FaultRules, Sampler};
-use super::seed::Seed;
+use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, TokenStatus};
 use super::state::{AccountState, hex};
 
 #[derive(Debug)]
@@ -177,8 +178,7 @@ impl Server {
 
     fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Reply, Reply> {
         let (operation, _) = incoming.operation.clone()?;
-        let revoked = self.state.token_revoked;
-        gate::check(&self.seed, &mut self.settles, &incoming.headers, operation, revoked)?;
+        self.check_credentials(&incoming.headers, operation)?;
         if let (Execution::Claimed(claim), true) = (plan.effect, operation.writes()) {
             return routes::claimed(&self.state, &self.seed, incoming, claim);
         }
@@ -228,5 +228,132 @@ impl Server {
             token_name,
             kind: Some(if owner.is_some() { "user" } else { "account" }.into()),
         }
+    }
+}
+
+/// The live API's limit, which answers report if the seed sets none.
+const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
+
+impl Server {
+    fn check_credentials(&mut self, headers: &HeaderMap, operation: Endpoint) -> Result<(), Reply> {
+        let known = knows(&self.seed, headers)?;
+        if !known || self.state.token_revoked {
+            return Err(if headers.contains_key(AUTHORIZATION) {
+                Reply::unauthorized()
+            } else {
+                Reply::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
+            });
+        }
+        if self.seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {
+            return Err(Reply::unauthorized());
+        }
+        let is_new = self.settles > 0;
+        self.settles = self.settles.saturating_sub(1);
+        if is_new || (operation.writes() && self.seed.token_access == Access::Read) {
+            return Err(Reply::forbidden(10000, "Authentication error"));
+        }
+        Ok(())
+    }
+}
+
+fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Reply> {
+    let is_word = |text: &&str| !text.is_empty() && !text.contains(' ');
+    let word = |value: &HeaderValue| value.to_str().ok().filter(is_word).map(String::from);
+    let bearer = |value: &HeaderValue| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        Some(token).filter(|token| scheme.eq_ignore_ascii_case("bearer") && is_word(token)).map(String::from)
+    };
+    let secret = match (headers.get(AUTHORIZATION), headers.get("x-auth-email"), headers.get("x-auth-key")) {
+        (Some(value), _, _) => bearer(value),
+        (None, Some(email), Some(key)) => word(email).and_then(|_| word(key)),
+        (None, None, None) => {
+            let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
+            return Err(Reply::bad_request(9106, message));
+        }
+        _ => None,
+    };
+    let secret = secret.ok_or_else(|| Reply::bad_request(6003, "Invalid request headers"))?;
+    Ok(seed.token.as_ref().is_none_or(|token| token.expose_secret() == secret))
+}
+
+#[derive(Debug)]
+struct RequestLimit {
+    limit: RateLimit,
+    spelling: RateLimitHeaders,
+    enforced: bool,
+    ends: Option<Instant>,
+    spent: u32,
+}
+
+impl RequestLimit {
+    fn new(limit: Option<RateLimit>, spelling: RateLimitHeaders) -> Self {
+        let enforced = limit.is_some();
+        let limit = limit.unwrap_or(USUAL);
+        Self { limit, spelling, enforced, ends: None, spent: limit.spent }
+    }
+
+    /// Whether a request is admitted, and the headers of its answer.
+    fn count(&mut self, now: Instant) -> (Result<(), Reply>, Vec<(HeaderName, String)>) {
+        let RateLimit { requests, window, .. } = self.limit;
+        if !self.enforced {
+            return (Ok(()), self.headers(window.0));
+        }
+        let ends = match self.ends {
+            Some(ends) if now < ends => ends,
+            over => {
+                // The seed's spent requests count only in the first window.
+                if over.is_some() {
+                    self.spent = 0;
+                }
+                window.after(now)
+            }
+        };
+        self.ends = Some(ends);
+        let left = ends.saturating_duration_since(now);
+        if self.spent >= requests {
+            let message = "Please wait and consider throttling your request speed";
+            let refusal = Reply::error(StatusCode::TOO_MANY_REQUESTS, 971, message);
+            return (Err(refusal.with_header(RETRY_AFTER, whole_seconds(left).to_string())), self.headers(left));
+        }
+        self.spent += 1;
+        (Ok(()), self.headers(left))
+    }
+
+    fn headers(&self, left: Duration) -> Vec<(HeaderName, String)> {
+        use RateLimitHeaders as H;
+        let RateLimit { requests, window, .. } = self.limit;
+        let (remaining, reset) = (requests.saturating_sub(self.spent), whole_seconds(left));
+        let mut headers = Vec::new();
+        let mut add = |name, value| headers.push((HeaderName::from_static(name), value));
+        if matches!(self.spelling, H::Ratelimit | H::Both) {
+            add("ratelimit", format!("\"default\";r={remaining};t={reset}"));
+            add("ratelimit-policy", format!("\"default\";q={requests};w={}", whole_seconds(window.0)));
+        }
+        if matches!(self.spelling, H::XRatelimit | H::Both) {
+            add("x-ratelimit-limit", requests.to_string());
+            add("x-ratelimit-remaining", remaining.to_string());
+            add("x-ratelimit-reset", reset.to_string());
+        }
+        headers
+    }
+}
+
+/// Seconds, rounded up, so that the wait is long enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_window_lets_requests_in_again() {
+        let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
+        let mut limiter = RequestLimit::new(Some(limit), RateLimitHeaders::default());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
+        assert_eq!(admitted, [true, false, false, true, true, false]);
     }
 }

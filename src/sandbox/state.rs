@@ -47,7 +47,6 @@ pub(crate) struct StoredGroup {
     pub(crate) policies: Vec<PolicyBody>,
     /// How many more requests to the members are answered with 404.
     pub(crate) settling: u32,
-    /// Until when they are answered with 404.
     pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
     pub(crate) seed: SeedGroup,
@@ -97,7 +96,7 @@ pub(crate) struct AccountState {
     people: BTreeMap<MemberId, StoredPerson>,
     /// By address in lower case: texts compare faster than addresses.
     by_email: BTreeMap<String, MemberId>,
-    groups: BTreeMap<GroupId, StoredGroup>,
+    pub(crate) groups: BTreeMap<GroupId, StoredGroup>,
     /// A cache. It is emptied when people change.
     sorted_people: BTreeMap<(PersonOrder, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
@@ -121,10 +120,6 @@ impl AccountState {
 
     pub(crate) fn group(&self, id: GroupId) -> Option<&StoredGroup> {
         self.groups.get(&id)
-    }
-
-    pub(crate) fn group_mut(&mut self, id: GroupId) -> Option<&mut StoredGroup> {
-        self.groups.get_mut(&id)
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &StoredGroup)> {
@@ -222,10 +217,6 @@ impl AccountState {
         let Some(group) = self.groups.get(&id) else { return false };
         let wanted = group.members.keys().copied().filter(|id| *id != member).collect();
         self.set_members(id, &wanted)
-    }
-
-    pub(crate) fn insert_group(&mut self, id: GroupId, group: StoredGroup) {
-        self.groups.insert(id, group);
     }
 
     /// Creates a group whose members cannot be reached for a while, if the seed says so.

@@ -38,8 +38,10 @@ pub(in super::super) enum Pace {
 pub(super) enum Admission {
     /// Send the request; the stamp is returned with the answer.
     Go(Stamp),
-    /// Ask again at `until`.
-    Wait { until: Instant, why: WaitReason },
+    Wait {
+        until: Instant,
+        why: WaitReason,
+    },
     /// Ask again when the next answer has arrived.
     AwaitAnswer,
 }
