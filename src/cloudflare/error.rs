@@ -188,7 +188,13 @@ impl ApiError {
     }
 
     pub fn help(&self) -> &'static str {
-        self.kind.words().1
+        use ApiErrorKind as K;
+        match self.kind {
+            K::Refused | K::NotAllowed if !self.operation.is_write() => {
+                "see the API's message, and check the account's id and the API's address (--api-url)"
+            }
+            _ => self.kind.words().1,
+        }
     }
 
     /// The cause without the operation, for reports that name the operation and the group themselves.

@@ -55,6 +55,10 @@ impl ApiOperation {
     pub fn name(self) -> &'static str {
         self.names().0
     }
+
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::AddMembers(_) | Self::ReplaceMembers(_) | Self::RemoveMember(_))
+    }
 }
 
 impl fmt::Display for ApiOperation {

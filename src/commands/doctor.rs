@@ -237,7 +237,8 @@ impl Examination<'_> {
             (None, _) => Check::ok("clock", "the answers have no time"),
             (Some(_), None) => Check::ok("clock", "within 5 minutes of the API's"),
             (Some(ahead), Some(_)) => {
-                let seen = format!("{} seconds from the API's", ahead.as_secs());
+                let side = if ahead.is_positive() { "behind" } else { "ahead of" };
+                let seen = format!("{} seconds {side} the API's", ahead.as_secs().unsigned_abs());
                 Check::warning("clock", seen, "set this machine's clock: it decides which temporary access holds")
             }
         });
@@ -290,10 +291,29 @@ fn token(kind: &str, result: &Value) -> Check {
     let expires: Option<Timestamp> =
         result.get("expires_on").and_then(Value::as_str).and_then(|time| time.parse().ok());
     let until = expires.map_or_else(String::new, |time| format!(", valid until {}", time.strftime("%Y-%m-%d")));
+    let begins: Option<Timestamp> = result.get("not_before").and_then(Value::as_str).and_then(|time| time.parse().ok());
+    if active && let Some(begins) = begins.filter(|begins| *begins > Timestamp::now()) {
+        let seen = format!("{kind} that is not valid before {}", begins.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        return Check::failed("credentials", seen, "wait until then, or create a token that is valid now");
+    }
     let soon = expires.is_some_and(|time| time.duration_since(Timestamp::now()) < EXPIRES_SOON);
     match (active, soon) {
         (false, _) => Check::failed("credentials", format!("{kind} that is disabled or expired{until}"), HELP),
         (true, true) => Check::warning("credentials", format!("{kind}, active{until}"), HELP),
         (true, false) => Check::ok("credentials", format!("{kind}, active{until}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_that_is_not_valid_yet_fails() {
+        let at = |time: &str| token("a token", &serde_json::json!({ "status": "active", "not_before": time }));
+        let later = at("2999-01-01T00:00:00Z");
+        assert_eq!(later.status, CheckStatus::Failed);
+        assert_eq!(later.seen, "a token that is not valid before 2999-01-01T00:00:00Z");
+        assert_eq!(at("2000-01-01T00:00:00Z").status, CheckStatus::Ok);
     }
 }

@@ -63,7 +63,14 @@ pub fn write(
             Err(error) => Err(error),
         }
     };
-    written().map_err(|error| Failure::caused(Exit::Other, format!("{} cannot be written", path.display()), error))
+    written().map_err(|error| {
+        let failure = Failure::caused(Exit::Other, format!("{} cannot be written", path.display()), error);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        match folder {
+            Some(folder) => failure.with_help(format!("create the folder {}, which does not exist", folder.display())),
+            None => failure,
+        }
+    })
 }
 
 /// Writes into what is there. A thread does it, because a FIFO blocks as long as nobody reads it. The wait ends when

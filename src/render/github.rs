@@ -63,7 +63,9 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
         title: "Stale".into(),
         message: format!("{stale}. Nothing was changed. {}", view.stale_help()),
     }));
-    annotations.extend(sections(plan).iter().flat_map(of_section));
+    // A plan changes no unmanaged group.
+    let sections = sections(plan);
+    annotations.extend(sections.iter().filter(|section| section.topic != Topic::Unmanaged).flat_map(of_section));
     annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
         (Mode::Observe, Action::Add) => "Missing (observed)",
         (Mode::Observe, Action::Remove) => "Not declared (observed)",
@@ -76,7 +78,8 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
 /// The annotations of a drift, then its text. Guards concern its correction only.
 pub fn drift(plan: &Plan, text: &str) -> String {
     let sections = sections(plan);
-    let found = sections.iter().filter(|section| matches!(section.topic, Topic::Blocked | Topic::Expiring));
+    let is_found = |topic| matches!(topic, Topic::Blocked | Topic::Warned | Topic::Expiring | Topic::Unmanaged);
+    let found = sections.iter().filter(|section| is_found(section.topic));
     let mut annotations: Vec<Annotation> = found.flat_map(of_section).collect();
     annotations.extend(changes(plan, |change, _| match Standing::of_change(change) {
         Standing::Missing => "Missing",
@@ -101,7 +104,8 @@ fn of_section(section: &Section) -> Vec<Annotation> {
         Topic::Loosened => (Level::Warning, "Loosened"),
         Topic::Warned => (Level::Warning, "Warning"),
         Topic::Expiring => (Level::Warning, "Expiring soon"),
-        Topic::ToInvite | Topic::LeftAlone | Topic::Settings | Topic::Unmanaged => return Vec::new(),
+        Topic::Unmanaged => (Level::Warning, "Not declared in any file"),
+        Topic::ToInvite | Topic::LeftAlone | Topic::Settings => return Vec::new(),
     };
     let annotation = |row: &Row| Annotation {
         level: if row.since == Some(Since::Before) { Level::Warning } else { level },

@@ -71,6 +71,13 @@ fn refused_credentials_are_told_from_missing_rights() {
 }
 
 #[test]
+fn refused_reading_is_not_said_to_be_a_change() {
+    let fault = "faults: [{ on: { operation: list-groups }, do: { respond: { status: 400 } }, times: 99 }]\n";
+    let plan = world(&format!("{SEED}{fault}")).file("convoke.yaml", FILES).run("plan").warns("check the account's id");
+    assert!(!plan.stderr.contains("SCIM"), "{plan}");
+}
+
+#[test]
 fn unreachable_api_is_unavailable() {
     world(SEED).env("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9").run("doctor --max-wait 1s").exits(69);
 }
@@ -79,7 +86,7 @@ fn unreachable_api_is_unavailable() {
 fn clock_order_and_pages_are_seen() {
     let ahead = world(&format!("{SEED}clock_ahead: 10m\n"));
     let (status, seen) = check(&ahead, "clock", 2);
-    assert!(status == "warning" && seen.ends_with("seconds from the API's"), "{seen}");
+    assert!(status == "warning" && seen.ends_with(" seconds behind the API's") && !seen.starts_with('-'), "{seen}");
     let odd = world(&format!("{SEED}member_order: id\npage_size_cap: 1\n"));
     assert!(
         check(&odd, "read_members", 0)

@@ -33,6 +33,13 @@ fn blocked_entry_exits_3_despite_differences() {
 }
 
 #[test]
+fn changed_permissions_have_an_annotation() {
+    let files = "version: 1\ngroups:\n  Admins:\n    permissions: [DNS]\n    members: [alice@example.com, mallory@example.com]\n";
+    let world = given(admins()).file("convoke.yaml", files);
+    world.run("drift --format github").exits(2).says("::warning file=convoke.yaml,line=4,");
+}
+
+#[test]
 fn unmanaged_groups_are_reported_or_refused() {
     let file = |unmanaged: &str| {
         format!(
@@ -46,6 +53,9 @@ fn unmanaged_groups_are_reported_or_refused() {
 
     world.write("convoke.yaml", file("report"));
     world.run("drift").exits(0).says("Shadow");
+    world.run("drift --format github").exits(0).says("::warning title=Not declared in any file%3A Shadow::");
+    let plan = world.run("plan --format github").exits(0);
+    assert!(!plan.stdout.contains("Not declared in any file"), "{plan}");
 
     world.write("convoke.yaml", file("refuse"));
     world.run("drift").exits(0).says("1 group of the account is not declared in any file: \"Shadow\"");

@@ -79,5 +79,9 @@ fn metrics_are_public_and_replaced_atomically() {
 #[test]
 fn unwritable_metrics_fail_the_run() {
     let world = nothing().file("convoke.yaml", "version: 1\ngroups: {}\n").file("seed.yaml", "version: 1\n");
-    world.run("drift --sandbox seed.yaml --metrics-file nowhere/convoke.prom").exits(1).warns("cannot be written");
+    world
+        .run("drift --sandbox seed.yaml --metrics-file nowhere/convoke.prom")
+        .exits(1)
+        .warns("cannot be written")
+        .warns("create the folder nowhere");
 }
