@@ -120,6 +120,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
     run.prove(&mut groups).await;
     join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
     loop {
+        run.adopt_readings(&mut groups).await;
         let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
         run.read_until_consistent(changed, run.context.settle_within).await;
         // A late reading may have kept a removal that another one allows now.
@@ -130,6 +131,7 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         join_all(again.into_iter().map(|group| group.remove(&run))).await;
     }
 
+    run.note_moved(&mut groups).await;
     run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
         .await;
     run.finish(reads_all, groups).await
@@ -227,12 +229,7 @@ impl<'a> ApplyRun<'a> {
     async fn finish(self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
         let plan = self.plan;
         let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
-        let groups = groups.into_iter().map(|mut group| {
-            // Another group's write may have needed a newer reading of a group that the plan leaves as it is.
-            if let Some(members) = self.evidence.take(group.plan.id).filter(|_| group.is_whole) {
-                group.present = members.keys().copied().collect();
-                group.last_read = Some(members);
-            }
+        let groups = groups.into_iter().map(|group| {
             let is_blocked = blocked.contains(group.name());
             group.into_report(is_blocked)
         });

@@ -192,6 +192,9 @@ pub struct StaleGroup {
     /// How what the group gives differs from its pinned permissions, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<String>,
+    /// The guard that refuses the plan for the account as it is now, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// The changes of the plan in this group.
     pub expected: Vec<Change>,
 }
@@ -199,7 +202,7 @@ pub struct StaleGroup {
 impl StaleGroup {
     /// A group that is gone, unless more is said.
     pub const fn new(name: GroupName) -> Self {
-        Self { name, renamed_to: None, difference: None, permissions: None, expected: Vec::new() }
+        Self { name, renamed_to: None, difference: None, permissions: None, refused: None, expected: Vec::new() }
     }
 
     /// A group with everybody who joined or left it since the plan.

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use tokio::time::Instant;
+
 use super::group::GroupRun;
 use super::ledger::State;
 use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
-use crate::model::{GroupId, GroupName, GroupRef, MemberId, Membership, Mode};
+use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, MemberId, Membership, Mode};
 use crate::plan::{Freshness, GroupPlan, Operation, Plan};
 use crate::report::StaleGroup;
 
@@ -24,10 +26,10 @@ pub(super) struct Evidence {
     seen: Mutex<BTreeMap<GroupId, BTreeSet<MemberId>>>,
     /// For each member who leaves a group: the groups that must show the member first, by the last readings.
     awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
-    /// The readings of groups that a write to another group needed, unless the group was read for itself since.
-    for_others: Mutex<BTreeMap<GroupId, Membership>>,
-    /// The names of all groups, if the list was read again.
-    names: tokio::sync::Mutex<Option<BTreeMap<GroupId, GroupName>>>,
+    /// The readings of groups for the writes of others, with the time when each began.
+    further: Mutex<BTreeMap<GroupId, (Instant, Membership)>>,
+    /// All groups, if the list was read again.
+    groups: tokio::sync::Mutex<Option<BTreeMap<GroupId, GroupSummary>>>,
 }
 
 impl Evidence {
@@ -44,8 +46,8 @@ impl Evidence {
             }
         }
         let destinations = plan.destinations();
-        let (seen, awaited, for_others, names) = Default::default();
-        Self { exclusive, destinations, after, seen, awaited, for_others, names }
+        let (seen, awaited, further, groups) = Default::default();
+        Self { exclusive, destinations, after, seen, awaited, further, groups }
     }
 
     /// Records the members of a group by its last reading.
@@ -64,11 +66,6 @@ impl Evidence {
         if self.exclusive.values().flatten().any(|other| other.id == group) {
             locked(&self.seen).insert(group, present.clone());
         }
-    }
-
-    /// The last reading of a group, if a write to another group needed it.
-    pub fn take(&self, group: GroupId) -> Option<Membership> {
-        locked(&self.for_others).remove(&group)
     }
 
     /// Why a member must stay in a group that they leave: another group does not show them.
@@ -145,6 +142,15 @@ impl Plan {
     }
 }
 
+/// That a group is gone or has another name now, in words. The API may show no name for a group.
+fn moved(group: &GroupRef, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
+    match groups.get(&group.id).map(|found| &found.name) {
+        Some(name) if *name == group.name || name.as_str().is_empty() => None,
+        Some(name) => Some(format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str())),
+        None => Some(format!("the group {:?} is gone", group.name.as_str())),
+    }
+}
+
 impl GroupRun<'_> {
     /// Whether a reading that the operation relies on is too old.
     pub(super) fn is_outdated(&self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
@@ -164,24 +170,34 @@ impl GroupRun<'_> {
     async fn read_evidence(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Result<(), ApiError> {
         let own = self.reference();
         let others: Vec<&GroupRef> = run.evidence.relied_on(self.plan, operation);
-        for group in others.iter().copied().chain([&own]) {
-            let renamed_to = match run.name_of(group).await? {
-                Some(name) if name == group.name => continue,
-                name => name,
+        if let Some(groups) = run.groups_read_again().await? {
+            let names = others.iter().copied().chain([&own]);
+            let moved = names.filter_map(|group| Some((group, moved(group, &groups)?))).next();
+            let adds = !matches!(operation, Operation::Delete(_));
+            let summary = groups.get(&own.id).filter(|_| adds);
+            let stale = StaleGroup::new(own.name.clone());
+            let problem = if let Some((group, reason)) = moved {
+                let renamed_to = groups.get(&group.id).map(|found| found.name.clone());
+                Some((StaleGroup { renamed_to, ..StaleGroup::new(group.name.clone()) }, reason))
+            } else if let Some(changed) = summary.and_then(|summary| run.plan.changed_permissions(own.id, summary)) {
+                let reason = format!("the group {:?} {changed}", own.name.as_str());
+                Some((StaleGroup { permissions: Some(changed), ..stale }, reason))
+            } else {
+                let refused = run.plan.refused_by(&groups);
+                refused.map(|reason| (StaleGroup { refused: Some(reason.clone()), ..stale }, reason))
             };
-            let reason = match &renamed_to {
-                Some(name) => format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str()),
-                None => format!("the group {:?} is gone", group.name.as_str()),
-            };
-            run.note_stale(StaleGroup { renamed_to, ..StaleGroup::new(group.name.clone()) });
-            self.closed = Some(reason);
-            return Ok(());
+            if let Some((stale, reason)) = problem {
+                run.note_stale(stale);
+                self.closed = Some(reason);
+                return Ok(());
+            }
         }
         for group in others {
             if run.context.client.is_outdated(Some(group.id)) {
+                let began = Instant::now();
                 let members = run.reader.group_members(group).await?;
                 run.evidence.note(group.id, &members.keys().copied().collect());
-                locked(&run.evidence.for_others).insert(group.id, members);
+                locked(&run.evidence.further).insert(group.id, (began, members));
             }
         }
         self.read(run).await?;
@@ -202,18 +218,36 @@ impl GroupRun<'_> {
 }
 
 impl ApplyRun<'_> {
-    /// The present name of a group. One reading of the list serves all groups.
-    async fn name_of(&self, group: &GroupRef) -> Result<Option<GroupName>, ApiError> {
-        let mut names = self.evidence.names.lock().await;
+    /// All groups of the account, unless the list of the plan is recent. One reading of the list serves all groups.
+    async fn groups_read_again(&self) -> Result<Option<BTreeMap<GroupId, GroupSummary>>, ApiError> {
+        let mut groups = self.evidence.groups.lock().await;
         if self.context.client.is_outdated(None) {
-            let groups = self.reader.user_groups().await?;
-            *names = Some(groups.into_iter().map(|(id, found)| (id, found.name)).collect());
+            *groups = Some(self.reader.user_groups().await?);
         }
-        // A list that is not outdated is the one of the plan, which has this name.
-        Ok(match &*names {
-            Some(names) => names.get(&group.id).cloned(),
-            None => Some(group.name.clone()),
-        })
+        Ok(groups.clone())
+    }
+
+    /// Lets the last reading of each group count, whatever it was made for.
+    pub(super) async fn adopt_readings(&self, groups: &mut [GroupRun<'_>]) {
+        for group in groups {
+            let further = locked(&self.evidence.further).remove(&group.plan.id);
+            if let Some((began, members)) = further.filter(|(began, _)| *began > group.since) {
+                group.since = began;
+                group.learn_members(members, self).await;
+            }
+        }
+    }
+
+    /// Marks the groups that the last list does not have, or has under another name.
+    pub(super) async fn note_moved(&self, groups: &mut [GroupRun<'_>]) {
+        let list = self.evidence.groups.lock().await;
+        let is_blocked =
+            |group: &GroupRun<'_>| self.plan.blocked.iter().any(|it| it.entry.is_none() && it.group == group.plan.name);
+        for group in groups.iter_mut().filter(|group| group.closed.is_none() && !is_blocked(group)) {
+            if let Some(reason) = list.as_ref().and_then(|list| moved(&group.reference(), list)) {
+                (group.unread, group.is_whole) = (Some(reason), false);
+            }
+        }
     }
 
     /// As long as nothing was changed, a group that differs makes the plan stale, and nothing is sent at all.

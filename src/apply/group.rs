@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
+
 use super::ApplyRun;
 use super::ledger::{Ledger, State};
 use super::requests::{MAX_SENDS, given_up, refusal};
@@ -20,6 +22,8 @@ pub(super) struct GroupRun<'a> {
     pub(super) present: BTreeSet<MemberId>,
     /// Whether the complete group was seen, and no request was sent since.
     pub(super) is_whole: bool,
+    /// No reading of the group that began before this counts any more.
+    pub(super) since: Instant,
     /// Whether any request that changes the group was sent.
     pub(super) wrote: bool,
     pub(super) ledger: Ledger<'a>,
@@ -40,6 +44,7 @@ impl<'a> GroupRun<'a> {
             before: members.clone(),
             present: members,
             is_whole,
+            since: Instant::now(),
             wrote: false,
             ledger: Ledger::new(plan),
             last_read: None,

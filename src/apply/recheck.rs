@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, Member, MemberId, Membership};
-use crate::plan::{Change, Freshness, GroupPlan, Plan};
+use crate::plan::{Change, Freshness, GroupPlan, Guard, Plan, Refusal};
 use crate::report::{Difference, StaleGroup};
 
 #[derive(Clone, Debug)]
@@ -50,9 +50,15 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
             stale.push(StaleGroup { permissions: changed, ..StaleGroup::new(group.name) });
             continue;
         }
+        // The plan was made with this name, and refused for it.
+        let is_refused = |refusal: &Refusal| {
+            refusal.guard == Guard::PinnedName && refusal.group.as_ref().is_some_and(|name| *name == group.name)
+        };
         match groups.get(&group.id).map(|found| &found.name) {
             // The API may show no name for a group; then its id has to do.
-            Some(name) if *name == group.name || name.as_str().is_empty() => named.push(group),
+            Some(name) if *name == group.name || name.as_str().is_empty() || plan.refusals.iter().any(is_refused) => {
+                named.push(group)
+            }
             found => {
                 stale.push(StaleGroup { renamed_to: found.cloned(), ..StaleGroup::new(group.name) });
             }

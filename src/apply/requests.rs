@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::ApplyRun;
 use super::group::GroupRun;
 use super::ledger::State;
 use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Concern, Fate, Written};
 use crate::journal::{Effect, LineKind};
-use crate::model::MemberId;
+use crate::model::{MemberId, Membership};
 use crate::plan::{Action, Operation};
 
 /// How often a request is sent before its changes are given up.
@@ -139,6 +141,7 @@ impl GroupRun<'_> {
             Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
         };
         run.record(LineKind::Answered { operation: announced, outcome: fate, ray, error }).await;
+        self.since = Instant::now();
         self.learn(&effect, &changes, &written, run);
         // What was learned while the request waited for its turn may have stopped it.
         if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
@@ -208,19 +211,19 @@ impl GroupRun<'_> {
     }
 
     pub(super) async fn read(&mut self, run: &ApplyRun<'_>) -> Result<(), ApiError> {
+        let began = Instant::now();
         let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
-        self.unread = None;
-        let present = members.keys().copied().collect();
-        self.last_read = Some(members);
-        self.see(present, run).await;
+        self.since = began;
+        self.learn_members(members, run).await;
         Ok(())
     }
 
-    async fn see(&mut self, members: BTreeSet<MemberId>, run: &ApplyRun<'_>) {
-        self.present = members;
+    pub(super) async fn learn_members(&mut self, members: Membership, run: &ApplyRun<'_>) {
+        self.unread = None;
+        self.present = members.keys().copied().collect();
+        self.last_read = Some(members);
         self.is_whole = true;
         self.ledger.observe(&self.present);
-        run.evidence.take(self.plan.id);
         run.evidence.note(self.plan.id, &self.present);
         run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
     }

@@ -298,6 +298,13 @@ pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSumm
     renamed.chain(plan.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups))).collect()
 }
 
+impl Plan {
+    /// Which other groups of the account refuse the plan, if the settings say so.
+    pub fn refused_by(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
+        self.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups)).map(|it| it.reason())
+    }
+}
+
 /// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
 /// for a saved plan.
 pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &People<'_>) {

@@ -71,7 +71,9 @@ pub fn stale(group: &StaleGroup) -> Vec<String> {
     let more = group.expected.len().saturating_sub(NAMED);
     planned.extend((more > 0).then(|| format!("and {more} more")));
     let mut rows: Vec<String> = Vec::new();
+    rows.extend(group.refused.as_deref().map(clean));
     match (&group.permissions, &group.difference, &group.renamed_to) {
+        _ if group.refused.is_some() => {}
         (Some(changed), ..) => rows.push(format!("the group {}", clean(changed))),
         (None, Some(difference), _) => {
             rows.extend(difference.added.iter().map(|member| format!("was added: {}", subject(member))));
