@@ -153,8 +153,14 @@ pub fn metric_label(text: &str) -> String {
 /// For a POSIX shell: the word, quoted if necessary.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    let word = clean(word);
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    // A word never begins a line, where a runner would find a command: `::x` stays as it is.
+    let line = clean(&format!("convoke {word}"));
+    let word = line.strip_prefix("convoke ").unwrap_or_default();
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// For a cell of a spreadsheet: an apostrophe is inserted before text that a spreadsheet program interprets as a
@@ -249,6 +255,13 @@ mod tests {
         );
         assert_eq!(prose("an `open [x](y)"), "an `` `open [x](y) ``");
         assert_eq!(prose("`a``b` #1"), "```a``b``` `#1`");
+    }
+
+    #[test]
+    fn shell_word_that_looks_like_a_command_stays() {
+        assert_eq!(shell_word("::x"), "::x");
+        assert_eq!(shell_word(" ::x y"), "' ::x y'");
+        assert_eq!(shell_word("##[x]"), "'#\\u{23}[x]'");
     }
 
     #[test]
