@@ -14,8 +14,7 @@ use super::people::{People, Similar};
 use super::tip;
 use crate::model::typos::{self, Texts, local_part};
 use crate::model::{
-    Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
-    PersonRef,
+    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
 
 #[derive(Default)]
@@ -176,13 +175,7 @@ impl<'p> Comparison<'p, '_> {
     ) -> BTreeMap<MemberId, (&'p DesiredMember, BlockedReason)> {
         let Some(rule) = self.tip.unwrap_or(self.desired).domains_of(group) else { return BTreeMap::new() };
         let by_id = members.iter().filter(|(_, entry)| matches!(entry.person, PersonRef::Id(_)));
-        let foreign = by_id.filter_map(|(index, entry)| {
-            let email = self.people.emails(*index).next()?.clone();
-            let is_allowed = |email: &Email| rule.value.iter().any(|domain| *domain == email.domain());
-            let reason = BlockedReason::Domain { email, allowed: rule.value.clone() };
-            (!self.people.emails(*index).any(is_allowed)).then_some((*index, (*entry, reason)))
-        });
-        foreign.collect()
+        by_id.filter_map(|(id, entry)| Some((*id, (*entry, self.people.outside(*id, &rule.value)?)))).collect()
     }
 
     /// The differences to plan; those who should have joined long ago; and whether others are left out because only

@@ -59,6 +59,7 @@ impl Outlook {
         let (mut outlook, mut similar) = (Self::default(), Similar::new(people));
         for (name, group) in asked.groups().filter(|(_, group)| group.head.mode != Mode::Observe) {
             let mut seen = BTreeSet::new();
+            let planned = groups.iter().find(|planned| planned.name == *name);
             for (_, entries) in group.touched() {
                 let Some(first) = entries.head.first().or(entries.base.first()) else { continue };
                 let member = people.resolve(&first.person).ok();
@@ -66,10 +67,10 @@ impl Outlook {
                 let all = member.map(|id| group.entries(people.texts(id)));
                 let entries = all.as_ref().unwrap_or(entries);
                 if member.is_none_or(|id| seen.insert(id)) && group.touches(entries) {
-                    outlook.compare(name, group, entries, time);
+                    let is_there = planned.zip(member).is_some_and(|(planned, id)| planned.observed.contains_key(&id));
+                    outlook.compare(name, group, entries, is_there, time);
                 }
             }
-            let planned = groups.iter().find(|planned| planned.name == *name);
             planned.into_iter().for_each(|planned| outlook.let_go(planned, group, people, time));
         }
         let joining = outlook.later.iter().filter(|later| later.what == LaterKind::JoinsLater);
@@ -77,7 +78,14 @@ impl Outlook {
         outlook
     }
 
-    fn compare(&mut self, group: &GroupName, asked: &AskedGroup<'_>, entries: &Entries<'_>, time: Timestamp) {
+    fn compare(
+        &mut self,
+        group: &GroupName,
+        asked: &AskedGroup<'_>,
+        entries: &Entries<'_>,
+        is_there: bool,
+        time: Timestamp,
+    ) {
         let (before, after) = (times_in(asked.base, &entries.base), times_in(Some(asked.head), &entries.head));
         let now = |windows: &[Window]| windows.iter().find(|window| window.contains(time)).copied();
         let begins = |window: &&Window| window.from.is_some_and(|from| from > time);
@@ -121,11 +129,12 @@ impl Outlook {
             let by = entries.base.iter().find(|entry| entry.from() == old.from).or(entries.base.first());
             self.later.extend(by.map(|by| row(LaterKind::JoinRemoved, from, to, by)));
         }
+        // An entry that is over does something if it ends the access of somebody who is there.
         let is_new = |entry: &&&DesiredMember| {
             let same = |old: &&DesiredMember| (old.from(), old.until()) == (entry.from(), entry.until());
             entry.until().is_some_and(|until| until <= time) && !entries.base.iter().any(same)
         };
-        for entry in entries.head.iter().filter(is_new).filter(|_| was_in.is_none()) {
+        for entry in entries.head.iter().filter(is_new).filter(|_| was_in.is_none() && !is_there) {
             let (from, to) = (entry.from().map(first_day), entry.until().map(last_day));
             self.later.push(row(LaterKind::AlreadyOver, from, to, entry));
         }

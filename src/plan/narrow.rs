@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::change::{Asked, AskedGroup, Entries, Says, TouchedGroup, times_in};
 use super::compare::Compared;
-use super::contents::{GroupPlan, LeftOutKind};
+use super::contents::{Action, Change, GroupPlan, LeftOutKind};
 use super::located::Located;
 use super::people::People;
 use super::standing::Standing;
@@ -93,12 +93,13 @@ impl Narrowing<'_> {
     /// does not add them. Access that has ended waits for nothing.
     fn keep_access(self, compared: &mut Compared) -> BTreeSet<GroupId> {
         let changes = compared.groups.iter().flat_map(|group| &group.changes);
-        let leaving = changes.filter(|change| Standing::of_change(change) == Standing::Undeclared);
-        let names: BTreeMap<&str, MemberId> = leaving
-            .flat_map(|change| self.people.texts(change.member.id).map(move |text| (text, change.member.id)))
-            .collect();
-        let near = Texts::new(names.keys().map(|text| (*text, ())));
-        let locals: BTreeSet<Cow<'_, str>> = names.keys().filter_map(|text| local_part(text)).collect();
+        let leaving: Vec<&Change> = changes.filter(|change| change.action == Action::Remove).collect();
+        let texts = || leaving.iter().flat_map(|it| self.people.texts(it.member.id).map(move |text| (text, *it)));
+        let undeclared = texts().filter(|(_, change)| Standing::of_change(change) == Standing::Undeclared);
+        let names: BTreeMap<&str, MemberId> = undeclared.map(|(text, change)| (text, change.member.id)).collect();
+        // An entry elsewhere that may mean somebody holds the removal, also of access that has ended.
+        let near = Texts::new(texts().map(|(text, _)| (text, ())));
+        let locals: BTreeSet<Cow<'_, str>> = texts().filter_map(|(text, _)| local_part(text)).collect();
         let may_leave = |text: &str| {
             near.any_near(text, |_| typos::tolerance(text)).is_some()
                 || local_part(text).is_some_and(|local| locals.contains(&*local))
@@ -110,7 +111,7 @@ impl Narrowing<'_> {
             .collect();
         let mut unread = BTreeSet::new();
         let mut waiting: BTreeMap<MemberId, (&GroupName, &Origin)> = BTreeMap::new();
-        let groups = self.desired.groups.iter().filter(|(_, group)| !names.is_empty() && group.mode != Mode::Observe);
+        let groups = self.desired.groups.iter().filter(|(_, group)| !leaving.is_empty() && group.mode != Mode::Observe);
         for (name, group) in groups {
             let Some(Ok(id)) = self.located.get(name) else { continue };
             let members = self.current.memberships.get(id);

@@ -208,6 +208,14 @@ impl<'a> People<'a> {
         }
     }
 
+    /// Why a member may not join where addresses must be at these domains: none of the member's is. A member without an
+    /// address may.
+    pub fn outside(&self, id: MemberId, domains: &[String]) -> Option<BlockedReason> {
+        let email = self.emails(id).next()?.clone();
+        let is_allowed = |email: &Email| domains.iter().any(|domain| *domain == email.domain());
+        (!self.emails(id).any(is_allowed)).then(|| BlockedReason::Domain { email, allowed: domains.to_vec() })
+    }
+
     /// A member for a plan, who may not have been seen.
     pub fn subject(&self, id: MemberId) -> Member {
         let known = self.everybody.get(&id);

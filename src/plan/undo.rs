@@ -68,7 +68,7 @@ pub fn undo(
                     None => GroupGuards::undeclared(&desired.settings),
                 };
                 let declared = group.map(|(_, group)| group);
-                let undoing = Undoing { id: *id, name, reversal, declared, guards, observed, time };
+                let undoing = Undoing { id: *id, name, reversal, desired, declared, guards, observed, time };
                 groups.push(undoing.plan(&people, &mut blocked, &mut warnings));
             }
             None if is_named => blocked.extend(vanished(*id, reversal, current)),
@@ -127,6 +127,7 @@ struct Undoing<'a> {
     id: GroupId,
     name: &'a GroupName,
     reversal: &'a Reversal,
+    desired: &'a Desired,
     declared: Option<&'a DesiredGroup>,
     guards: GroupGuards,
     observed: &'a Arc<Membership>,
@@ -152,8 +153,8 @@ impl Undoing<'_> {
                 warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
                 continue;
             }
-            match people.resolve(&PersonRef::Id(*member)) {
-                Ok(_) => changes.push(change(Action::Add, *member, attempt, people)),
+            match people.resolve(&PersonRef::Id(*member)).and_then(|_| self.allowed(*member, people)) {
+                Ok(()) => changes.push(change(Action::Add, *member, attempt, people)),
                 Err(reason) => {
                     unresolved = true;
                     let (group, entry) = (self.name.clone(), Some(PersonRef::Id(*member)));
@@ -176,6 +177,13 @@ impl Undoing<'_> {
             blocked: u64::from(unresolved),
             ..GroupPlan::new(self.id, self.name, mode, &origin, self.guards, self.observed)
         }
+    }
+
+    /// Whether the member has an address at a domain that the group allows.
+    fn allowed(&self, member: MemberId, people: &People<'_>) -> Result<(), BlockedReason> {
+        let rule = self.declared.and_then(|group| self.desired.domains_of(group));
+        let reason = rule.and_then(|rule| people.outside(member, &rule.value));
+        reason.map_or(Ok(()), Err)
     }
 
     /// The entry that ended the member's access, if no entry gives it now.

@@ -41,6 +41,17 @@ fn later(plan: &Value) -> Vec<String> {
 const TEAM: &str = "a@example.com\nb@example.com\n{email: contractor@example.com, until: 2026-12-20}";
 
 #[test]
+fn an_entry_that_ends_the_access_of_a_member_is_no_later_change() {
+    let additive = "    mode: additive\n";
+    let ended = "a@example.com\n{email: b@example.com, until: 2025-12-31}";
+    let world = changed(group(additive, "a@example.com"), group(additive, ended));
+    for flags in ["", "--only-changed"] {
+        let plan = planned(&world, flags);
+        assert_eq!((later(&plan), plan["summary"]["removes"].as_u64()), (Vec::new(), Some(1)), "{flags}");
+    }
+}
+
+#[test]
 fn later_changes_are_listed() {
     let cases = [
         (

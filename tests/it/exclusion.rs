@@ -127,6 +127,48 @@ fn names_swapped_during_a_wait_stop_the_write() {
     assert!(!everybody.contains(&"z@example.com".to_owned()), "{everybody:?}");
 }
 
+/// An account in which somebody else edits groups while the addition to Ops waits.
+fn edited_while_waiting(edit: Edit) -> Seed {
+    let wait = FaultRule::once(Match::operation(Endpoint::AddMembers), respond("{status: 429, retry_after: 2}"));
+    let edit = FaultRule::once(Match::operation(Endpoint::ListGroups).nth(2), Fault::EditBefore(edit));
+    let seed =
+        Seed::default().person("new@example.com").group("Ops", ["a@example.com"]).group("Dev", ["b@example.com"]);
+    seed.fault(wait).fault(edit)
+}
+
+const TWO_GROUPS: &str = "
+version: 1
+settings: { unmanaged_groups: refuse }
+groups:
+  Ops: { members: [a@example.com, new@example.com] }
+  Dev: { members: [b@example.com] }
+";
+
+#[test]
+fn unmanaged_group_made_during_a_wait_stops_the_write() {
+    let world = given(edited_while_waiting(Edit::CreateGroup("Hand".into()))).file("convoke.yaml", TWO_GROUPS);
+    for format in ["text", "markdown", "github"] {
+        let world = given(edited_while_waiting(Edit::CreateGroup("Hand".into()))).file("convoke.yaml", TWO_GROUPS);
+        world.run(&format!("apply --yes --format {format}")).exits(4).says("\"Hand\"");
+    }
+    world.run("apply --yes").exits(4).says("unmanaged_groups: 1 group of the account is not declared in any file");
+    assert_eq!(world.members("Ops"), ["a@example.com"]);
+}
+
+#[test]
+fn group_that_goes_or_is_renamed_during_a_run_is_not_in_sync() {
+    let renamed = Edit::RenameGroup { group: "Dev".into(), to: "Developers".into() };
+    for (edit, words) in
+        [(Edit::DeleteGroup("Dev".into()), "the group \"Dev\" is gone"), (renamed, "\"Dev\" is called \"Developers\"")]
+    {
+        let file = TWO_GROUPS.replace("refuse", "ignore");
+        let world = given(edited_while_waiting(edit)).file("convoke.yaml", file);
+        let outcome = world.run("apply --yes").exits(5).says(words);
+        assert!(!outcome.stdout.contains("The account is in sync"), "{outcome}");
+        assert_eq!(world.members("Ops"), ["a@example.com", "new@example.com"]);
+    }
+}
+
 #[test]
 fn write_whose_reading_is_outdated_three_times_is_not_made() {
     let wait = FaultRule::always(Match::operation(Endpoint::AddMembers), respond("{status: 429, retry_after: 1}"));

@@ -359,6 +359,18 @@ fn undoing_is_guarded_by_the_files() {
 }
 
 #[test]
+fn nobody_is_restored_whose_domain_is_no_longer_allowed() {
+    let world = world_of(seed());
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let files = "version: 1\ngroups:\n  Dev: {email_domains: [example.org], members: []}\n";
+    world.write("convoke.yaml", files);
+    world.run("undo journal.jsonl --out undo.json").exits(3).says("a@example.com is at none of the `email_domains`");
+    world.forget_requests();
+    world.run("apply undo.json --yes").exits(5);
+    assert_eq!(world.members("Dev"), ["new@example.com"], "who came stays, because who went is not restored");
+}
+
+#[test]
 fn invalid_journal_file_is_refused() {
     let world = world_of(seed());
     for (text, says) in [
