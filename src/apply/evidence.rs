@@ -2,12 +2,13 @@
 //! exclude it. No write relies on an old one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
 use super::group::GroupRun;
 use super::ledger::State;
+use super::recheck::moved;
 use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
 use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, MemberId, Membership, Mode};
@@ -29,7 +30,7 @@ pub(super) struct Evidence {
     /// The readings of groups for the writes of others, with the time when each began.
     further: Mutex<BTreeMap<GroupId, (Instant, Membership)>>,
     /// All groups, if the list was read again.
-    groups: tokio::sync::Mutex<Option<BTreeMap<GroupId, GroupSummary>>>,
+    groups: tokio::sync::Mutex<Option<Arc<BTreeMap<GroupId, GroupSummary>>>>,
 }
 
 impl Evidence {
@@ -142,15 +143,6 @@ impl Plan {
     }
 }
 
-/// That a group is gone or has another name now, in words. The API may show no name for a group.
-fn moved(group: &GroupRef, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
-    match groups.get(&group.id).map(|found| &found.name) {
-        Some(name) if *name == group.name || name.as_str().is_empty() => None,
-        Some(name) => Some(format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str())),
-        None => Some(format!("the group {:?} is gone", group.name.as_str())),
-    }
-}
-
 impl GroupRun<'_> {
     /// Whether a reading that the operation relies on is too old.
     pub(super) fn is_outdated(&self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
@@ -171,22 +163,8 @@ impl GroupRun<'_> {
         let own = self.reference();
         let others: Vec<&GroupRef> = run.evidence.relied_on(self.plan, operation);
         if let Some(groups) = run.groups_read_again().await? {
-            let names = others.iter().copied().chain([&own]);
-            let moved = names.filter_map(|group| Some((group, moved(group, &groups)?))).next();
-            let adds = !matches!(operation, Operation::Delete(_));
-            let summary = groups.get(&own.id).filter(|_| adds);
-            let stale = StaleGroup::new(own.name.clone());
-            let problem = if let Some((group, reason)) = moved {
-                let renamed_to = groups.get(&group.id).map(|found| found.name.clone());
-                Some((StaleGroup { renamed_to, ..StaleGroup::new(group.name.clone()) }, reason))
-            } else if let Some(changed) = summary.and_then(|summary| run.plan.changed_permissions(own.id, summary)) {
-                let reason = format!("the group {:?} {changed}", own.name.as_str());
-                Some((StaleGroup { permissions: Some(changed), ..stale }, reason))
-            } else {
-                let refused = run.plan.refused_by(&groups);
-                refused.map(|reason| (StaleGroup { refused: Some(reason.clone()), ..stale }, reason))
-            };
-            if let Some((stale, reason)) = problem {
+            let moved = others.iter().copied().chain([&own]).find_map(|group| moved(group, &groups));
+            if let Some((stale, reason)) = moved.or_else(|| self.refused_by(operation, &groups, run)) {
                 run.note_stale(stale);
                 self.closed = Some(reason);
                 return Ok(());
@@ -210,6 +188,25 @@ impl GroupRun<'_> {
         Ok(())
     }
 
+    /// Why the present groups of the account do not allow an operation: others than the declared ones, or for an addition
+    /// what this group gives.
+    fn refused_by(
+        &self,
+        operation: &Operation,
+        groups: &BTreeMap<GroupId, GroupSummary>,
+        run: &ApplyRun<'_>,
+    ) -> Option<(StaleGroup, String)> {
+        let name = self.name();
+        let adds = !matches!(operation, Operation::Delete(_));
+        let present = groups.get(&self.plan.id).filter(|_| adds);
+        if let Some(changed) = present.and_then(|present| run.plan.changed_permissions(self.plan.id, present)) {
+            let reason = format!("the group {:?} {changed}", name.as_str());
+            return Some((StaleGroup { permissions: Some(changed), ..StaleGroup::new(name.clone()) }, reason));
+        }
+        let reason = run.plan.refused_by(groups)?;
+        Some((StaleGroup { refused: Some(reason.clone()), ..StaleGroup::new(name.clone()) }, reason))
+    }
+
     /// Why a member cannot be added: a group that excludes this one shows them.
     pub(super) fn exclusion_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
         let other = run.evidence.excludes(self.plan.id, member)?;
@@ -219,10 +216,10 @@ impl GroupRun<'_> {
 
 impl ApplyRun<'_> {
     /// All groups of the account, unless the list of the plan is recent. One reading of the list serves all groups.
-    async fn groups_read_again(&self) -> Result<Option<BTreeMap<GroupId, GroupSummary>>, ApiError> {
+    async fn groups_read_again(&self) -> Result<Option<Arc<BTreeMap<GroupId, GroupSummary>>>, ApiError> {
         let mut groups = self.evidence.groups.lock().await;
         if self.context.client.is_outdated(None) {
-            *groups = Some(self.reader.user_groups().await?);
+            *groups = Some(Arc::new(self.reader.user_groups().await?));
         }
         Ok(groups.clone())
     }
@@ -244,7 +241,7 @@ impl ApplyRun<'_> {
         let is_blocked =
             |group: &GroupRun<'_>| self.plan.blocked.iter().any(|it| it.entry.is_none() && it.group == group.plan.name);
         for group in groups.iter_mut().filter(|group| group.closed.is_none() && !is_blocked(group)) {
-            if let Some(reason) = list.as_ref().and_then(|list| moved(&group.reference(), list)) {
+            if let Some((_, reason)) = list.as_ref().and_then(|list| moved(&group.reference(), list)) {
                 (group.unread, group.is_whole) = (Some(reason), false);
             }
         }

@@ -54,14 +54,12 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let is_refused = |refusal: &Refusal| {
             refusal.guard == Guard::PinnedName && refusal.group.as_ref().is_some_and(|name| *name == group.name)
         };
-        match groups.get(&group.id).map(|found| &found.name) {
-            // The API may show no name for a group; then its id has to do.
-            Some(name) if *name == group.name || name.as_str().is_empty() || plan.refusals.iter().any(is_refused) => {
+        match moved(&group, &groups) {
+            Some((StaleGroup { renamed_to: Some(_), .. }, _)) if plan.refusals.iter().any(is_refused) => {
                 named.push(group)
             }
-            found => {
-                stale.push(StaleGroup { renamed_to: found.cloned(), ..StaleGroup::new(group.name) });
-            }
+            Some((moved, _)) => stale.push(moved),
+            None => named.push(group),
         }
     }
     let answers = join_all(named.iter().map(|group| client.group_members(group))).await;
@@ -86,6 +84,18 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     stale.extend(broken_moves(plan, &destinations, &present));
     present.retain(|id, _| plan.groups.iter().any(|group| group.id == *id));
     Ok(if stale.is_empty() { fresh(plan, &groups, &present) } else { Recheck::Stale(stale) })
+}
+
+/// A group that is gone or has another name now, and the same in words. The API may show no name for a group; then its id
+/// has to do.
+pub(super) fn moved(group: &GroupRef, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<(StaleGroup, String)> {
+    let renamed_to = groups.get(&group.id).map(|found| found.name.clone());
+    let reason = match &renamed_to {
+        Some(name) if *name == group.name || name.as_str().is_empty() => return None,
+        Some(name) => format!("the group {:?} is called {:?} now", group.name.as_str(), name.as_str()),
+        None => format!("the group {:?} is gone", group.name.as_str()),
+    };
+    Some((StaleGroup { renamed_to, ..StaleGroup::new(group.name.clone()) }, reason))
 }
 
 /// The groups in which a reading contradicts what the plan relies on: members who stay there while they leave another

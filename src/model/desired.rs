@@ -228,9 +228,7 @@ impl DesiredGroup {
     pub fn pinned(&self) -> Option<GroupId> {
         self.pin.as_ref().map(|pin| pin.value)
     }
-}
 
-impl DesiredGroup {
     pub fn about(&self) -> About {
         let owners = self.owners.iter().map(|owner| owner.value.clone()).collect();
         About { description: self.description.clone(), owners }

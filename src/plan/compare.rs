@@ -384,7 +384,7 @@ fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &Peop
 
 /// The missing people all of whose entries have a `from`, with the earliest one.
 fn starting(missing: &[Belonging<'_>], members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
-    // No `from` comes before every other.
+    // A missing `from` is earlier than any time.
     let mut earliest: BTreeMap<MemberId, Option<Timestamp>> = BTreeMap::new();
     for (id, entry) in members {
         let first = earliest.entry(*id).or_insert(entry.from());

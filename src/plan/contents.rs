@@ -367,7 +367,7 @@ impl GroupPlan {
         settings: &Settings,
         observed: &Arc<Membership>,
     ) -> Self {
-        let planned = Self::new(id, name, group.mode, &group.origin, GroupGuards::of(group, settings), observed);
+        let planned = Self::new(id, name, group.mode, &group.origin, GroupGuards::of(Some(group), settings), observed);
         Self { about: group.about(), ..planned }
     }
 

@@ -164,20 +164,18 @@ pub struct PlannedTokenUser {
 }
 
 impl GroupGuards {
-    pub fn of(group: &DesiredGroup, settings: &Settings) -> Self {
-        // Without an `allow_empty`, the list of members is the cause of an empty group.
-        let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
-        Self {
-            min_members: group.min_members.clone(),
-            allow_empty: Setting { value: group.allow_empty.value, origin },
-            group_removals: group.group_removals.as_ref().unwrap_or(&settings.limits.group_removals).clone(),
-        }
-    }
-
-    /// The guards of a group that no file declares: only the limit applies.
-    pub fn undeclared(settings: &Settings) -> Self {
-        let group_removals = settings.limits.group_removals.clone();
-        Self { min_members: None, allow_empty: Setting::preset(true), group_removals }
+    /// The guards of a group. If no file declares it, only the limit applies.
+    pub fn of(group: Option<&DesiredGroup>, settings: &Settings) -> Self {
+        let limit = group.and_then(|group| group.group_removals.as_ref()).unwrap_or(&settings.limits.group_removals);
+        let (min_members, allow_empty) = match group {
+            None => (None, Setting::preset(true)),
+            Some(group) => {
+                // Without an `allow_empty`, the list of members is the cause of an empty group.
+                let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
+                (group.min_members.clone(), Setting { value: group.allow_empty.value, origin })
+            }
+        };
+        Self { min_members, allow_empty, group_removals: limit.clone() }
     }
 
     /// The maximum number of removals from a group with `present` members.

@@ -59,10 +59,7 @@ pub(super) fn leave_out(
             let entries = texts(change, addresses).into_iter().filter_map(|text| named.get(text)).flatten().copied();
             contradiction(change.action, found, &entries.collect::<Vec<_>>(), time)
         }));
-        group.guards = match found {
-            Some(found) => GroupGuards::of(found, &tip.settings),
-            None => GroupGuards::undeclared(&tip.settings),
-        };
+        group.guards = GroupGuards::of(found, &tip.settings);
     }
     let (waiting, unread) = keep_movers(groups, &left, tip, current, addresses, time);
     left.extend(waiting);

@@ -63,12 +63,8 @@ pub fn undo(
         match observed.filter(|_| is_named) {
             Some(observed) => {
                 let name = name.or(known_as[2]).unwrap_or(&reversal.name);
-                let guards = match group {
-                    Some((_, group)) => GroupGuards::of(group, &desired.settings),
-                    None => GroupGuards::undeclared(&desired.settings),
-                };
                 let declared = group.map(|(_, group)| group);
-                let undoing = Undoing { id: *id, name, reversal, desired, declared, guards, observed, time };
+                let undoing = Undoing { id: *id, name, reversal, desired, declared, observed, time };
                 groups.push(undoing.plan(&people, &mut blocked, &mut warnings));
             }
             None if is_named => blocked.extend(vanished(*id, reversal, current)),
@@ -129,7 +125,6 @@ struct Undoing<'a> {
     reversal: &'a Reversal,
     desired: &'a Desired,
     declared: Option<&'a DesiredGroup>,
-    guards: GroupGuards,
     observed: &'a Arc<Membership>,
     time: Timestamp,
 }
@@ -170,12 +165,13 @@ impl Undoing<'_> {
         let first = self.reversal.attempts.values().next().map(|attempt| attempt.origin.clone());
         let origin = self.declared.map(|group| group.origin.clone()).or(first);
         let origin = origin.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 });
+        let guards = GroupGuards::of(self.declared, &self.desired.settings);
         GroupPlan {
             changes,
             held,
             required: (mode == Mode::Additive).then_some(required),
             blocked: u64::from(unresolved),
-            ..GroupPlan::new(self.id, self.name, mode, &origin, self.guards, self.observed)
+            ..GroupPlan::new(self.id, self.name, mode, &origin, guards, self.observed)
         }
     }
 

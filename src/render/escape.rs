@@ -153,7 +153,7 @@ pub fn metric_label(text: &str) -> String {
 /// For a POSIX shell: the word, quoted if necessary.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    // A word never begins a line, where a runner would find a command: `::x` stays as it is.
+    // Runners obey commands only at the beginning of a line, and a word comes after the name of the program.
     let line = clean(&format!("convoke {word}"));
     let word = line.strip_prefix("convoke ").unwrap_or_default();
     if !word.is_empty() && word.chars().all(plain) {

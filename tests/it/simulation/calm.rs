@@ -66,8 +66,8 @@ impl World {
         overdue
     }
 
-    /// Under `--due`, whoever has ended and is held by no guard of their own group is out after as many runs as the limit
-    /// needs.
+    /// `--due` removes every member whose time has ended in as many runs as the limit needs, unless a guard of the group
+    /// keeps them.
     async fn ends_take_effect(&mut self) -> Result<(), Violation> {
         let cap = self.files().total_removals.allows(self.declared(self.files()), 5);
         let mut left = self.overdue().len() as u64;

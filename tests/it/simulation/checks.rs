@@ -253,7 +253,7 @@ fn interruptions(run: &Chronicle, carried: &Carried) -> impl Iterator<Item = Int
 
 /// A PUT ends in the plan's target, without the members whom the API refuses, and with those who must stay. It is not
 /// sent if the reading before it shows a change by another actor. If the plan does not decide about everybody, the PUT
-/// keeps the others as they are.
+/// does not change the others.
 fn ends_in_the_target(request: &Request, group: &GroupPlan, view: &View) -> Result<(), Violation> {
     let named: BTreeSet<MemberId> = request.body_ids.iter().copied().collect();
     let target = group.target();

@@ -209,7 +209,8 @@ impl Files {
         files
     }
 
-    /// Files that declare the account as it is, but for people who move between groups, which may exclude each other.
+    /// Files that declare the present members, except that some people move between groups. The groups may exclude each
+    /// other.
     pub fn moving(rng: &mut Rng, cast: &Cast) -> Self {
         let group = |group: &Gathering| Group {
             name: group.name.clone(),

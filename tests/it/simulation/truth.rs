@@ -84,8 +84,8 @@ impl Truth {
         self.addresses.iter().filter(|(_, addresses)| addresses.contains(&named)).map(|(id, _)| *id).collect()
     }
 
-    /// Whether a member has exactly one address, which every group shows and nobody shares. Then nobody can take an
-    /// entry for another person's.
+    /// Whether a member has one address, every group shows it, and no other member has it. An entry with it then means
+    /// only this member.
     pub fn is_plain(&self, member: MemberId) -> bool {
         let Some(addresses) = self.addresses.get(&member).filter(|_| !self.hidden.contains(&member)) else {
             return false;
