@@ -80,17 +80,25 @@ impl Check {
         Self { status: CheckStatus::Failed, help: Some(help), ..Self::ok(name, seen) }
     }
 
-    /// A reading that was not answered as it should be.
+    /// A reading that failed. `help` is what a refusal means for convoke.
     pub fn refused(name: &'static str, error: &ApiError, status: CheckStatus, help: &'static str) -> Self {
         let what = match error.kind {
-            ApiErrorKind::Credentials | ApiErrorKind::NotAllowed | ApiErrorKind::Refused => "refused",
-            ApiErrorKind::NotFound => "not found",
-            ApiErrorKind::Malformed | ApiErrorKind::Incomplete => "the answer contradicts itself or the reference",
-            _ => "not answered",
+            ApiErrorKind::Credentials | ApiErrorKind::NotAllowed | ApiErrorKind::Refused => "refused".to_owned(),
+            kind => kind.to_string(),
         };
         let code = error.status.map(|code| format!(" (status {code})")).unwrap_or_default();
+        // The account's id may be wrong where convoke cannot do without what is not found.
+        let is_needed = status == CheckStatus::Failed;
+        let is_meant = error.is_refusal() && !(is_needed && error.kind == ApiErrorKind::NotFound);
+        let help = if is_meant { help } else { error.help() };
         let check = Self { status, help: Some(help), ..Self::ok(name, format!("{what}{code}")) };
         check.with([error.reason()])
+    }
+
+    /// A warning if anything is in the list of what should not be.
+    fn without(name: &'static str, list: Vec<String>, total: usize, what: &str, help: &'static str) -> Self {
+        let seen = format!("{what}: {} of {total}", list.len());
+        if list.is_empty() { Self::ok(name, seen) } else { Self::warning(name, seen, help).with(list) }
     }
 
     #[must_use]
@@ -98,6 +106,14 @@ impl Check {
         self.details.extend(details);
         self
     }
+}
+
+/// The groups that only a pin can find.
+pub fn unknown_names(observed: &Observed) -> Check {
+    let nameless = observed.groups.iter().filter(|(_, group)| group.name.as_str().is_empty());
+    let nameless = nameless.map(|(id, _)| id.to_string()).collect();
+    let help = "declare them with `id`: only the pin finds them";
+    Check::without("unknown_names", nameless, observed.groups.len(), "groups without a name in the account", help)
 }
 
 /// The figures of a list's first page, in words.
@@ -134,17 +150,14 @@ pub fn order(rows: &[Value]) -> &'static str {
 /// What the files say about groups, compared with the list of groups.
 pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeSet<GroupId>) -> Vec<Check> {
     let located = locate_groups(desired, observed, |_| true);
-    let (mut missing, mut renamed, mut nameless, mut changed, mut managed) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut missing, mut renamed, mut changed, mut managed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (name, group) in &desired.groups {
         let found = located.get(name).and_then(|located| located.as_ref().ok());
         let Some((id, summary)) = found.and_then(|id| Some((id, observed.groups.get(id)?))) else {
             missing.push(name.to_string());
             continue;
         };
-        if summary.name.as_str().is_empty() {
-            nameless.push(name.to_string());
-        } else if summary.name != *name {
+        if !summary.name.as_str().is_empty() && summary.name != *name {
             renamed.push(format!("{name} is called {} in the account", summary.name));
         }
         if let Some(pins) = &group.permissions {
@@ -158,10 +171,7 @@ pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeS
         }
     }
     let total = desired.groups.len();
-    let check = |name, list: Vec<String>, what: &str, help| match list.len() {
-        0 => Check::ok(name, format!("{what}: 0 of {total}")),
-        count => Check::warning(name, format!("{what}: {count} of {total}"), help).with(list),
-    };
+    let check = |name, list, what, help| Check::without(name, list, total, what, help);
     vec![
         check(
             "declared_groups",
@@ -175,7 +185,6 @@ pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeS
             "groups with another name in the account",
             "rename the group, or change its name in the files",
         ),
-        check("unknown_names", nameless, "groups without a name in the account", "nothing: the pin finds them"),
         check(
             "pinned_permissions",
             changed,

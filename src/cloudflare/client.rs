@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::answer::{ListPage, Single};
 use super::call::{Answered, Call, Caller};
 use super::config::{ClientConfig, ClientError, Credentials};
-use super::error::{ApiError, ApiErrorKind};
+use super::error::{ApiError, ApiErrorKind, Fate};
 use super::listing::Listing;
 use super::pacer::Waits;
 use super::retry::Retry;
@@ -55,10 +55,9 @@ pub struct Client {
 
 /// The answer, or `None` if it was refused.
 fn allowed<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
-    use ApiErrorKind as K;
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if matches!(error.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed) => Ok(None),
+        Err(error) if error.is_refusal() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -250,10 +249,21 @@ impl Client {
             let query = [("startIndex", start.as_str()), ("count", "500")];
             let call = self.question(ApiOperation::ListScimGroups, &path, &query);
             let page: wire::ScimPage = self.caller.call(&call).await?.result;
-            let (before, total) = (groups.len(), page.total);
-            groups.extend(page.groups());
-            if groups.len() == before || groups.len() >= total {
+            let contradictory = |kind, detail: &str| call.error(kind, Fate::Unknown).with_detail(detail.to_owned());
+            // SCIM may leave out an empty list, but then the total says that it is empty.
+            let (rows, total) = match (page.groups(), page.total) {
+                (Some(rows), total) => (rows, total.unwrap_or(0)),
+                (None, Some(0)) => return Ok(groups),
+                (None, _) => return Err(contradictory(ApiErrorKind::Malformed, "it has no \"Resources\"")),
+            };
+            let is_last = rows.is_empty();
+            groups.extend(rows);
+            if groups.len() >= total {
                 return Ok(groups);
+            }
+            if is_last {
+                let detail = format!("{} of {total} groups are listed", groups.len());
+                return Err(contradictory(ApiErrorKind::Incomplete, &detail));
             }
         }
     }
@@ -270,7 +280,15 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<RawAnswer, ApiError> {
-        Ok(self.caller.call(&self.question(operation, path, query)).await?.result)
+        use ApiOperation as O;
+        let call = self.question(operation, path, query);
+        let answer: RawAnswer = self.caller.call(&call).await?.result;
+        let (fits, kind) = match operation {
+            O::ReadAccount | O::ReadTokenOwner | O::VerifyToken => (answer.result.is_object(), "an object"),
+            _ => (answer.result.is_array() || answer.result.is_null(), "a list"),
+        };
+        let wrong = || call.error(ApiErrorKind::Malformed, Fate::Unknown);
+        if fits { Ok(answer) } else { Err(wrong().with_detail(format!("its \"result\" is not {kind}"))) }
     }
 
     async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<T, ApiError> {

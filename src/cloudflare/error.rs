@@ -172,6 +172,12 @@ impl ApiError {
         self.kind == ApiErrorKind::Credentials || self.status == Some(403)
     }
 
+    /// Whether the API answered, but refused or did not find what was asked for.
+    pub const fn is_refusal(&self) -> bool {
+        use ApiErrorKind as K;
+        matches!(self.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed)
+    }
+
     /// What a refusal is about. The API refuses a whole batch because of one bad member, and does not name that member.
     pub fn concerns(&self) -> Concern {
         match (self.kind, self.operation) {

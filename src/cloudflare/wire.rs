@@ -308,22 +308,24 @@ pub fn account_info(account: &Value) -> AccountInfo {
 /// A page of the groups in SCIM's form.
 #[derive(Debug, Deserialize)]
 pub(super) struct ScimPage {
-    #[serde(default, rename = "totalResults")]
-    pub total: usize,
-    #[serde(default, rename = "Resources")]
-    resources: Vec<Value>,
+    #[serde(rename = "totalResults")]
+    pub total: Option<usize>,
+    #[serde(rename = "Resources")]
+    resources: Option<Vec<Value>>,
 }
 
 impl ScimPage {
-    pub(super) fn groups(&self) -> impl ExactSizeIterator<Item = ScimGroup> + '_ {
-        self.resources.iter().map(|group| {
+    /// The groups of this page; `None` if it has no list.
+    pub(super) fn groups(&self) -> Option<Vec<ScimGroup>> {
+        let group = |group: &Value| {
             let text = |key: &str| group.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
             ScimGroup {
                 id: text("id").unwrap_or_default().to_ascii_lowercase(),
                 name: text("displayName").map(String::from),
                 external: text("externalId").is_some(),
             }
-        })
+        };
+        Some(self.resources.as_ref()?.iter().map(group).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `doctor`: what the token, the account and the files are fit for. It reads only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -12,8 +12,8 @@ use super::{Exit, Failure, Output, session};
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer, account_info};
 use crate::config::{self, export};
-use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order};
-use crate::model::{AccountInfo, Desired, GroupId, Observed, ScimGroup};
+use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order, unknown_names};
+use crate::model::{AccountInfo, Desired, GroupId, GroupSummary, Observed, ScimGroup};
 use crate::render::clean;
 
 pub const EXAMPLES: &str = "\
@@ -28,6 +28,7 @@ const SAMPLED_GROUPS: usize = 5;
 /// A token that expires sooner is a warning.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
 
+const KEY: &str = "an API key of a user";
 const READ_HELP: &str = "give the token the permission Account Settings Read, or SCIM Provisioning";
 
 #[derive(Clone, Debug, Args)]
@@ -52,14 +53,18 @@ pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure
         return Ok(show(args, Diagnosis::new(vec![files], 0), output));
     }
     let connection = session::connect(&request.connection, account_id, output).await?;
-    let mut examination = Examination { client: &connection.client, checks: Vec::new() };
+    let mut examination = Examination::default();
     let watching = output.watch(&connection.client, "examining the account");
-    let refused = examination.account(desired.as_ref()).await?;
+    let refused = examination.account(&connection.client, desired.as_ref()).await?;
     drop(watching);
-    let mut checks = examination.checks;
+    let Examination { mut checks, misbehaves } = examination;
     checks.push(files);
     let exit = show(args, Diagnosis::new(checks, connection.client.requests()), output);
-    Ok(if refused { Exit::Credentials } else { exit })
+    Ok(match (misbehaves, refused) {
+        (true, _) => Exit::Unavailable,
+        (false, true) => Exit::Credentials,
+        (false, false) => exit,
+    })
 }
 
 fn show(args: &DoctorArgs, diagnosis: Diagnosis, output: &mut Output) -> Exit {
@@ -100,7 +105,10 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
         Ok(desired) => (Check::ok("files", format!("declared groups: {}", desired.groups.len())), Some(desired)),
         Err(problems) => {
             let help = "run `convoke validate`, and correct the files";
-            let check = Check::failed("files", format!("problems: {}", problems.iter().count()), help);
+            let (count, unread) =
+                (problems.iter().count(), problems.iter().filter(|problem| problem.is_unread()).count());
+            let unread = if unread == 0 { String::new() } else { format!(", files that cannot be read: {unread}") };
+            let check = Check::failed("files", format!("problems: {count}{unread}"), help);
             // The first line of each has the place; `validate` shows the rest.
             (
                 check.with(problems.iter().filter_map(|problem| problem.to_string().lines().next().map(String::from))),
@@ -110,78 +118,99 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
     }
 }
 
-struct Examination<'a> {
-    client: &'a Client,
+#[derive(Default)]
+struct Examination {
     checks: Vec<Check>,
+    /// Whether the API cannot be reached, or misbehaves, where convoke needs it.
+    misbehaves: bool,
 }
 
-impl Examination<'_> {
-    /// Makes all checks of the account. Returns whether the API refuses the credentials altogether.
+impl Examination {
+    /// Makes all checks of the account. Each reading waits for its own answer only. Returns whether the API refuses the
+    /// credentials altogether.
     ///
     /// # Errors
     ///
-    /// If the API cannot be reached, or misbehaves where convoke needs it.
-    async fn account(&mut self, desired: Option<&Desired>) -> Result<bool, ApiError> {
-        let works = self.credentials().await?;
-        let account = self.client.raw(ApiOperation::ReadAccount, &[], &[]).await;
+    /// If the run is stopped.
+    async fn account(&mut self, client: &Client, desired: Option<&Desired>) -> Result<bool, ApiError> {
+        let now = Timestamp::now();
+        let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
+        let newest = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
+        let ordered = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
+        let ((kind, verified), account, (first, groups, members), people, log, user, scim) = tokio::join!(
+            verify(client),
+            client.raw(ApiOperation::ReadAccount, &[], &[]),
+            groups(client),
+            client.raw(ApiOperation::ListAccountMembers, &["members"], &ordered),
+            client.raw(ApiOperation::ReadAuditLog, &["logs", "audit"], &newest),
+            client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]),
+            client.scim_groups(),
+        );
+        let works = self.credentials(kind, verified, matches!(groups, Some(Ok(_))))?;
         let help = "without it, convoke shows the account's id only";
         if let Some(account) = self.take("account", account, false, help, |_| "reachable".to_owned())? {
             self.about(account_info(&account.result));
         }
-        let observed = self.groups().await?;
-        let query = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
-        let people = self.client.raw(ApiOperation::ListAccountMembers, &["members"], &query).await;
+        let figures = |page: &RawAnswer| figures(page.rows().len(), 500, &page.result_info);
+        self.take("read_groups", first, true, READ_HELP, figures)?;
+        let mut observed = None;
+        if let Some(groups) = groups {
+            let complete = |groups: &BTreeMap<_, _>| format!("groups: {}", groups.len());
+            let groups = self.take("all_groups", groups, true, READ_HELP, complete)?;
+            observed = groups.map(|groups| Observed { groups, ..Observed::default() });
+        }
+        if let Some(members) = members {
+            self.take("read_members", members, true, READ_HELP, |page| listed(page, 500))?;
+        }
         self.take("read_account_members", people, true, READ_HELP, |page| listed(page, 50))?;
-        let now = Timestamp::now();
-        let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
-        let query = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
-        let log = self.client.raw(ApiOperation::ReadAuditLog, &["logs", "audit"], &query).await;
         let help = "without Account Settings Read, `drift` cannot say who made a change";
         self.take("read_audit_log", log, false, help, |_| "answered".to_owned())?;
-        let user = self.client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await;
         let help = "without User Details Read, convoke cannot protect the token's own user";
         self.take("read_user", user, false, help, |_| "answered".to_owned())?;
-        let external = self.scim(observed.as_ref()).await?;
+        let help =
+            "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
+        let seen = |groups: &Vec<ScimGroup>| {
+            let external = groups.iter().filter(|group| group.external).count();
+            format!("groups: {}, with an id of an identity provider: {external}", groups.len())
+        };
+        let scim = self.take("read_scim", scim, false, help, seen)?.unwrap_or_default();
         self.checks.push(Check::ok("write", "unknown: whether the token can change members is never tried"));
-        self.clock_and_limit();
-        if let (Some(desired), Some(observed)) = (desired, &observed) {
-            self.checks.extend(declared_groups(desired, observed, &external));
+        self.clock_and_limit(client);
+        if let Some(observed) = &observed {
+            self.checks.push(unknown_names(observed));
+            let external = export::external_groups(observed, &scim);
+            self.checks.extend(desired.into_iter().flat_map(|desired| declared_groups(desired, observed, &external)));
         }
-        // A token that reads the groups works, whatever the check of tokens knows about it.
-        if let (None, Some(_), Some(check)) = (works, &observed, self.checks.first_mut()) {
-            check.status = CheckStatus::Warning;
-        }
-        Ok(works != Some(true) && observed.is_none())
+        Ok(works != Some(true) && observed.is_none() && !self.misbehaves)
     }
 
-    /// Whether the API says that the credentials work; `None` if it does not know them.
-    async fn credentials(&mut self) -> Result<Option<bool>, ApiError> {
-        const HELP: &str = "create a token with the permissions that docs/threat-model.md lists";
-        let (kind, answer) = if self.client.uses_key() {
-            ("an API key of a user", self.client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await)
-        } else {
-            match self.client.raw(ApiOperation::VerifyToken, &["user", "tokens", "verify"], &[]).await {
-                Err(error) if is_refusal(&error) => {
-                    let account = self.client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await;
-                    ("an account's API token", account)
-                }
-                answer => ("a user's API token", answer),
+    /// Whether the API says that the credentials work; `None` if it does not say. A token that reads the groups works,
+    /// whatever the verification of tokens knows about it.
+    fn credentials(
+        &mut self,
+        kind: &str,
+        answer: Result<RawAnswer, ApiError>,
+        reads_groups: bool,
+    ) -> Result<Option<bool>, ApiError> {
+        let (check, is_known) = match answer {
+            Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error),
+            Err(error) => {
+                let (status, help) = if reads_groups {
+                    (CheckStatus::Warning, "the groups can be read, so it works; how long it is valid is not known")
+                } else {
+                    (CheckStatus::Failed, "create a token with the permissions that docs/threat-model.md lists")
+                };
+                let check = Check::refused("credentials", &error, status, help);
+                (Check { seen: format!("{kind}: {}", check.seen), ..check }, false)
             }
-        };
-        let check = match answer {
-            Err(error) if is_refusal(&error) => {
-                self.checks.push(Check::refused("credentials", &error, CheckStatus::Failed, HELP));
-                return Ok(None);
+            Ok(_) if kind == KEY => {
+                (Check::warning("credentials", kind, "use an API token: a key may do everything"), true)
             }
-            Err(error) => return Err(error),
-            Ok(_) if self.client.uses_key() => {
-                Check::warning("credentials", kind, "use an API token: a key may do everything")
-            }
-            Ok(RawAnswer { result, .. }) => token(kind, &result),
+            Ok(RawAnswer { result, .. }) => (token(kind, &result), true),
         };
         let works = check.status != CheckStatus::Failed;
         self.checks.push(check);
-        Ok(Some(works))
+        Ok(is_known.then_some(works))
     }
 
     /// Adds the account's name and organization to the last check.
@@ -194,46 +223,8 @@ impl Examination<'_> {
         check.details.extend(info.name.into_iter().chain(info.organization));
     }
 
-    /// Reads the groups, and the first page of members of some of them.
-    async fn groups(&mut self) -> Result<Option<Observed>, ApiError> {
-        let path = ["iam", "user_groups"];
-        let first = self.client.raw(ApiOperation::ListGroups, &path, &[("per_page", "500")]).await;
-        let figures = |page: &RawAnswer| figures(page.rows().len(), 500, &page.result_info);
-        if self.take("read_groups", first, true, READ_HELP, figures)?.is_none() {
-            return Ok(None);
-        }
-        let groups = self.client.user_groups().await;
-        let help = "the API's answers contradict themselves; send this report to the maintainers";
-        let complete = |groups: &BTreeMap<_, _>| format!("groups: {}", groups.len());
-        let Some(groups) = self.take("all_groups", groups, true, help, complete)? else { return Ok(None) };
-        let mut largest = Ok(RawAnswer::default());
-        for id in groups.keys().take(SAMPLED_GROUPS) {
-            let path = ["iam", "user_groups", id.as_str(), "members"];
-            let page = self.client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await;
-            let rows = |page: &Result<RawAnswer, ApiError>| page.as_ref().map_or(usize::MAX, |page| page.rows().len());
-            if rows(&largest) <= rows(&page) {
-                largest = page;
-            }
-        }
-        self.take("read_members", largest, true, READ_HELP, |page| listed(page, 500))?;
-        Ok(Some(Observed { groups, ..Observed::default() }))
-    }
-
-    async fn scim(&mut self, observed: Option<&Observed>) -> Result<BTreeSet<GroupId>, ApiError> {
-        let groups = self.client.scim_groups().await;
-        let help =
-            "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
-        let seen = |groups: &Vec<ScimGroup>| {
-            let external = groups.iter().filter(|group| group.external).count();
-            format!("groups: {}, with an id of an identity provider: {external}", groups.len())
-        };
-        let groups = self.take("read_scim", groups, false, help, seen)?;
-        let external = observed.zip(groups).map(|(observed, groups)| export::external_groups(observed, &groups));
-        Ok(external.unwrap_or_default())
-    }
-
-    fn clock_and_limit(&mut self) {
-        self.checks.push(match (self.client.clock_ahead(), session::clock_difference(self.client)) {
+    fn clock_and_limit(&mut self, client: &Client) {
+        self.checks.push(match (client.clock_ahead(), session::clock_difference(client)) {
             (None, _) => Check::ok("clock", "the answers have no time"),
             (Some(_), None) => Check::ok("clock", "within 5 minutes of the API's"),
             (Some(ahead), Some(_)) => {
@@ -242,13 +233,11 @@ impl Examination<'_> {
                 Check::warning("clock", seen, "set this machine's clock: it decides which temporary access holds")
             }
         });
-        let left =
-            self.client.allowance().map(|(left, reset)| format!("requests left: {left}, for {} s", reset.as_secs()));
+        let left = client.allowance().map(|(left, reset)| format!("requests left: {left}, for {} s", reset.as_secs()));
         self.checks.push(Check::ok("rate_limit", left.unwrap_or_else(|| "the answers do not tell it".to_owned())));
     }
 
-    /// Records a reading. A refusal fails the check if convoke needs the reading, and else is a warning. An API that
-    /// does not answer ends the examination.
+    /// Records a reading. A failure fails the check if convoke needs the reading, and else is a warning.
     fn take<T>(
         &mut self,
         name: &'static str,
@@ -257,16 +246,14 @@ impl Examination<'_> {
         help: &'static str,
         seen: impl FnOnce(&T) -> String,
     ) -> Result<Option<T>, ApiError> {
-        use ApiErrorKind as K;
         match answer {
             Ok(answer) => {
                 self.checks.push(Check::ok(name, seen(&answer)));
                 Ok(Some(answer))
             }
-            Err(error) if matches!(error.kind, K::Stopped | K::Unreachable) || (needed && !is_refusal(&error)) => {
-                Err(error)
-            }
+            Err(error) if error.kind == ApiErrorKind::Stopped => Err(error),
             Err(error) => {
+                self.misbehaves |= needed && !error.is_refusal();
                 let status = if needed { CheckStatus::Failed } else { CheckStatus::Warning };
                 self.checks.push(Check::refused(name, &error, status, help));
                 Ok(None)
@@ -275,10 +262,43 @@ impl Examination<'_> {
     }
 }
 
-/// Whether the API answered, but not with what was asked.
-const fn is_refusal(error: &ApiError) -> bool {
-    use ApiErrorKind as K;
-    matches!(error.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed | K::Incomplete)
+/// The kind of the credentials, and what the API says about them. Each kind of token is known to one address only.
+async fn verify(client: &Client) -> (&'static str, Result<RawAnswer, ApiError>) {
+    if client.uses_key() {
+        return (KEY, client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await);
+    }
+    match client.raw(ApiOperation::VerifyToken, &["user", "tokens", "verify"], &[]).await {
+        Ok(answer) => ("a user's API token", Ok(answer)),
+        Err(error) if error.is_refusal() => {
+            match client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await {
+                Ok(answer) => ("an account's API token", Ok(answer)),
+                error => ("an API token", error),
+            }
+        }
+        error => ("an API token", error),
+    }
+}
+
+type Groups = Result<BTreeMap<GroupId, GroupSummary>, ApiError>;
+
+/// The first page of the groups as the API sends it, all groups, and of some the largest first page of members.
+async fn groups(client: &Client) -> (Result<RawAnswer, ApiError>, Option<Groups>, Option<Result<RawAnswer, ApiError>>) {
+    let path = ["iam", "user_groups"];
+    let first = client.raw(ApiOperation::ListGroups, &path, &[("per_page", "500")]).await;
+    if first.is_err() {
+        return (first, None, None);
+    }
+    let groups = client.user_groups().await;
+    let mut largest: Option<Result<RawAnswer, ApiError>> = None;
+    for id in groups.iter().flatten().map(|(id, _)| id).take(SAMPLED_GROUPS) {
+        let path = ["iam", "user_groups", id.as_str(), "members"];
+        let page = client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await;
+        let rows = |page: &Result<RawAnswer, ApiError>| page.as_ref().map_or(usize::MAX, |page| page.rows().len());
+        if largest.as_ref().is_none_or(|largest| rows(largest) <= rows(&page)) {
+            largest = Some(page);
+        }
+    }
+    (first, Some(groups), largest)
 }
 
 fn listed(page: &RawAnswer, asked: usize) -> String {
@@ -287,7 +307,10 @@ fn listed(page: &RawAnswer, asked: usize) -> String {
 
 fn token(kind: &str, result: &Value) -> Check {
     const HELP: &str = "create a new token, or extend this one";
-    let active = result.get("status").and_then(Value::as_str) == Some("active");
+    let Some(status) = result.get("status").and_then(Value::as_str) else {
+        return Check::warning("credentials", format!("{kind}, whose status is not given"), HELP);
+    };
+    let active = status == "active";
     let expires: Option<Timestamp> =
         result.get("expires_on").and_then(Value::as_str).and_then(|time| time.parse().ok());
     let until = expires.map_or_else(String::new, |time| format!(", valid until {}", time.strftime("%Y-%m-%d")));

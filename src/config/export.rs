@@ -36,19 +36,17 @@ pub struct ExportExtras {
     pub external: BTreeSet<GroupId>,
 }
 
-/// The groups to which an identity provider gave an id: by id, else by name.
+/// The groups to which an identity provider gave an id: by id, else by name. The row with a group's own id decides
+/// about it, whatever other rows have its name.
 pub fn external_groups(current: &Observed, scim: &[ScimGroup]) -> BTreeSet<GroupId> {
-    let mut external = BTreeSet::new();
-    for group in scim.iter().filter(|group| group.external) {
-        match group.id.parse().ok().filter(|id| current.groups.contains_key(id)) {
-            Some(id) => drop(external.insert(id)),
-            None => {
-                let named = |known: &GroupName| group.name.as_deref() == Some(known.as_str());
-                external.extend(current.groups.iter().filter(|(_, known)| named(&known.name)).map(|(id, _)| *id));
-            }
+    let is_external = |(id, group): &(&GroupId, &GroupSummary)| {
+        let mut own = scim.iter().filter(|row| row.id == id.as_str()).peekable();
+        match own.peek() {
+            Some(_) => own.any(|row| row.external),
+            None => scim.iter().any(|row| row.external && row.name.as_deref() == Some(group.name.as_str())),
         }
-    }
-    external
+    };
+    current.groups.iter().filter(is_external).map(|(id, _)| *id).collect()
 }
 
 pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>, extras: &ExportExtras) -> Export {
@@ -250,6 +248,16 @@ mod tests {
         let exported = |number| Exported { id: group_id(number), yaml: String::new() };
         let groups = of.iter().enumerate().map(|(number, name)| (GroupName::from(*name), exported(number))).collect();
         file_names(&groups).into_values().collect()
+    }
+
+    #[test]
+    fn own_row_decides_whether_a_group_is_external() {
+        let group = |name: &str| GroupSummary { name: name.into(), created_on: None, policies: Vec::new() };
+        let groups = [(group_id(0), group("Ops")), (group_id(1), group("Dev"))].into();
+        let row = |id: &str, name: &str, external| ScimGroup { id: id.into(), name: Some(name.into()), external };
+        let rows = [row(group_id(0).as_str(), "Ops", false), row("x", "Ops", true), row("y", "Dev", true)];
+        let external = external_groups(&Observed { groups, ..Observed::default() }, &rows);
+        assert_eq!(external, BTreeSet::from([group_id(1)]));
     }
 
     #[test]

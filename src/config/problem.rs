@@ -65,6 +65,11 @@ impl Problem {
         Self::new(Arc::clone(&origin.file), Some(origin.position()), message)
     }
 
+    /// Whether the file could not be read.
+    pub const fn is_unread(&self) -> bool {
+        self.position.is_none()
+    }
+
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }

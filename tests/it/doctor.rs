@@ -2,9 +2,10 @@
 
 use convoke::sandbox::Seed;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, World, given};
+use crate::harness::{ACCOUNT, World, given, nothing};
+use crate::server::{Reply, Server};
 
 const SEED: &str = "
 token_owner: alice@example.com
@@ -68,6 +69,98 @@ fn refused_credentials_are_told_from_missing_rights() {
             "{operation}"
         );
     }
+}
+
+/// A world in which every request of an operation gets this answer.
+fn answering(operation: &str, answer: &str) -> World {
+    world(&format!("{SEED}faults: [{{ on: {{ operation: {operation} }}, do: {{ respond: {answer} }}, times: 999 }}]\n"))
+}
+
+#[test]
+fn every_other_check_is_made_when_one_reading_fails() {
+    let failing = "{ status: 500 }";
+    for (operation, name, status, exit, others) in [
+        ("verify-token", "credentials", "warning", 2, 13),
+        ("get-account", "account", "warning", 2, 13),
+        ("list-groups", "read_groups", "failed", 69, 10),
+        ("list-members", "read_members", "failed", 69, 13),
+        ("list-people", "read_account_members", "failed", 69, 13),
+        ("list-audit-log", "read_audit_log", "warning", 2, 13),
+        ("get-user", "read_user", "warning", 2, 13),
+        ("list-scim-groups", "read_scim", "warning", 2, 13),
+    ] {
+        let report = answering(operation, failing).run("doctor --format json --max-wait 300ms").exits(exit).json();
+        assert_eq!(report["status"], status, "{operation}");
+        let (ok, rest): (Vec<&Value>, Vec<&Value>) =
+            report["checks"].as_array().unwrap().iter().partition(|check| check["status"] == "ok");
+        assert_eq!((ok.len(), rest.len()), (others, 1), "{operation}: {report}");
+        assert_eq!((&rest[0]["name"], &rest[0]["status"]), (&name.into(), &status.into()));
+        assert!(rest[0]["seen"].as_str().unwrap().ends_with("the API failed (status 500)"), "{report}");
+    }
+}
+
+/// A healthy account's answer, by the end of the path.
+fn sound(path: &str) -> Value {
+    let id = "4f5f0c14a2a41d5063dd301b2f829f04";
+    let result = match path {
+        path if path.ends_with("/verify") => json!({ "status": "active" }),
+        path if path.ends_with("/Groups") => return json!({ "totalResults": 0 }),
+        path if path.ends_with("/user_groups") => json!([{ "id": id, "name": "Admins" }]),
+        path if path.ends_with("/members") => json!([{ "id": id, "email": "a@example.com" }]),
+        path if path.ends_with("/audit") => json!([]),
+        _ => json!({ "id": id }),
+    };
+    let count = result.as_array().map_or(0, Vec::len);
+    json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": { "total_count": count } })
+}
+
+#[test]
+fn answer_without_the_expected_content_is_no_evidence() {
+    let envelope = |result: Value| json!({ "success": true, "errors": [], "messages": [], "result": result });
+    for (end, name, answer, status, exit) in [
+        ("/verify", "credentials", envelope(Value::Null), "warning", 2),
+        ("a8372d0c353", "account", envelope(Value::Null), "warning", 2),
+        ("/user", "read_user", envelope(Value::Null), "warning", 2),
+        ("/Groups", "read_scim", envelope(Value::Null), "warning", 2),
+        ("/Groups", "read_scim", json!({ "totalResults": 1 }), "warning", 2),
+        ("/Groups", "read_scim", json!([]), "warning", 2),
+        ("/user_groups/4f5f0c14a2a41d5063dd301b2f829f04/members", "read_members", envelope(json!({})), "failed", 69),
+        ("a8372d0c353/members", "read_account_members", envelope(json!({})), "failed", 69),
+    ] {
+        let server = Server::on_thread(
+            move |_, request| {
+                let path = request.path();
+                Reply::json(&if path.ends_with(end) { answer.clone() } else { sound(path) })
+            },
+            None,
+        );
+        let world = nothing().env("CLOUDFLARE_BASE_URL", &server.url());
+        let world = world.env("CLOUDFLARE_ACCOUNT_ID", ACCOUNT).env("CLOUDFLARE_API_TOKEN", "hunter2hunter2");
+        let seen = check(&world, name, exit);
+        assert_eq!(seen.0, status, "{end}: {seen:?}");
+        assert!(seen.1.contains("does not match the API's documentation"), "{end}: {seen:?}");
+    }
+}
+
+#[test]
+fn the_kind_of_refused_credentials_is_named() {
+    let world = answering("get-user", "{ status: 403 }").env("CLOUDFLARE_API_TOKEN", "");
+    let world = world.env("CLOUDFLARE_EMAIL", "a@example.com").env("CLOUDFLARE_API_KEY", "0123456789abcdef");
+    assert_eq!(check(&world, "credentials", 2).1, "an API key of a user: refused (status 403)");
+}
+
+#[test]
+fn unreadable_file_is_named() {
+    let world = world(SEED).file("broken.yaml", "version: 1\ngroups: { A: {} }\n");
+    let report = world.run("doctor -f nothing.yaml -f broken.yaml").exits(3);
+    report.says("problems: 2, files that cannot be read: 1").says("nothing.yaml: cannot be read");
+}
+
+#[test]
+fn group_without_a_name_is_reported_without_files() {
+    let world = world("token_owner: a@example.com\ngroups: { Hidden: { nameless: true }, Seen: {} }\n");
+    let (status, seen) = check(&world, "unknown_names", 2);
+    assert_eq!((status.as_str(), seen.as_str()), ("warning", "groups without a name in the account: 1 of 2"));
 }
 
 #[test]
