@@ -31,10 +31,10 @@ pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failur
     })?;
     output.result(&format!("{}\n", sandbox.base_url()));
     let account = seed.account_id.unwrap_or(AccountId::SANDBOX);
-    let token = if seed.token.is_some() { "its token" } else { "any token" };
+    let token = if seed.token.is_some() { "TOKEN_OF_THE_SEED" } else { "any" };
     output.note(&format!(
-        "serving account {account} until Ctrl-C. In another terminal, set CLOUDFLARE_BASE_URL={}, \
-         CLOUDFLARE_ACCOUNT_ID={account} and CLOUDFLARE_API_TOKEN to {token}",
+        "serving account {account} until Ctrl-C. In another terminal:\n  export CLOUDFLARE_BASE_URL={}\n  \
+         export CLOUDFLARE_ACCOUNT_ID={account}\n  export CLOUDFLARE_API_TOKEN={token}",
         sandbox.base_url()
     ));
     signals::stopped().await.map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
