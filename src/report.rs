@@ -145,12 +145,12 @@ pub enum RestCause {
 }
 
 impl RestCause {
-    pub const fn word(self) -> &'static str {
+    pub const fn title(self) -> &'static str {
         match self {
-            Self::Blocked => "blocked",
-            Self::Held => "held",
-            Self::Observed => "only observed",
-            Self::LeftOut => "not fully compared",
+            Self::Blocked => "Still different, blocked",
+            Self::Held => "Still different, held",
+            Self::Observed => "Still different, only observed",
+            Self::LeftOut => "Not fully compared, because this run makes only some changes",
         }
     }
 }

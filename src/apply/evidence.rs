@@ -279,12 +279,15 @@ impl ApplyRun<'_> {
             self.finish_one();
         }
         let mut shown = Vec::new();
+        // Whether the API refused each removal, and a reading confirms that the member is still there.
+        let mut stays = true;
         for group in groups.iter_mut().filter(|group| leaves(group)) {
             if refusal.is_none() && group.wrote {
                 self.read_until_consistent(vec![&mut *group], self.settle_before_the_end()).await;
             }
             if group.present.contains(&member) || group.unread.is_some() {
                 shown.push(format!("{:?}", group.name().as_str()));
+                stays &= group.unread.is_none() && group.ledger.was_refused(member);
             }
         }
         for group in groups.iter_mut().filter(|group| joins(group)) {
@@ -296,6 +299,7 @@ impl ApplyRun<'_> {
                     let from = shown.join(" and ");
                     let reason = match &refusal {
                         Some(reason) => format!("not added, because the member stays in {from}: {reason}"),
+                        None if stays => format!("not added, because the member is still in {from}"),
                         None => format!(
                             "not added, because no reading shows that the member has left {from}; the member may be \
                              in neither {from} nor {:?}. Apply again",

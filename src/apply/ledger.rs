@@ -91,6 +91,11 @@ impl<'a> Ledger<'a> {
         matches!(self.changes.get(&member), Some((_, State::Open)))
     }
 
+    /// Whether the API refused the change.
+    pub fn was_refused(&self, member: MemberId) -> bool {
+        matches!(self.changes.get(&member), Some((_, State::Failed(_) | State::SaidToBeGone(_))))
+    }
+
     pub fn change(&self, member: MemberId) -> Option<&'a Change> {
         self.changes.get(&member).map(|(change, _)| *change)
     }
@@ -182,9 +187,9 @@ impl<'a> Ledger<'a> {
         self.changes.contains_key(member)
     }
 
-    /// Reports the final state of every change, in the order of the plan, for the members last seen. `is_read` says
-    /// whether these are from a complete reading after the last request.
-    fn report(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, is_read: bool, report: &mut GroupReport) {
+    /// Reports the final state of every change, in the order of the plan, for the members last seen. `unread` says why
+    /// these prove nothing about a request that may still take effect.
+    fn report(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, unread: Option<&str>, report: &mut GroupReport) {
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
             if holds(change, present.contains(&change.member.id)) {
@@ -203,11 +208,13 @@ impl<'a> Ledger<'a> {
                 State::Skipped(reason) => (&mut report.skipped, reason.clone()),
                 State::Open => (&mut report.skipped, "somebody else changed the group".into()),
                 State::Failed(reason) | State::SaidToBeGone(reason) => (&mut report.failed, reason.clone()),
-                State::Unknown(reason) | State::NotRepeated(reason) if is_read => (&mut report.failed, reason.clone()),
+                State::Unknown(reason) | State::NotRepeated(reason) if unread.is_none() => {
+                    (&mut report.failed, reason.clone())
+                }
                 State::Unknown(reason) | State::NotRepeated(reason) => {
                     (&mut report.failed, format!("it is unknown whether the change was made: {reason}"))
                 }
-                State::Acknowledged | State::Shown => (&mut report.failed, unshown(change.action, is_read).into()),
+                State::Acknowledged | State::Shown => (&mut report.failed, unshown(change.action, unread)),
                 State::Proven => {
                     let reason =
                         "it was made, but the last reading does not show it: it was reversed, or readings are late";
@@ -228,15 +235,13 @@ impl<'a> Ledger<'a> {
 }
 
 /// Why a change failed that the API accepted.
-const fn unshown(action: Action, is_read: bool) -> &'static str {
-    match action {
-        _ if !is_read => {
-            "it is unknown whether the change was made: the API accepted the change, but the group could not be read \
-             afterwards"
-        }
-        Action::Add => "the API accepted the change, but the member is not in the group",
-        Action::Remove => "the API accepted the change, but the member is still in the group",
-    }
+fn unshown(action: Action, unread: Option<&str>) -> String {
+    let shown = match action {
+        Action::Add => "the member is not in the group",
+        Action::Remove => "the member is still in the group",
+    };
+    let unknown = if unread.is_some() { "it is unknown whether the change was made: " } else { "" };
+    format!("{unknown}the API accepted the change, but {}", unread.unwrap_or(shown))
 }
 
 fn in_neither(plan: &GroupPlan, change: &Change) -> String {
@@ -251,7 +256,7 @@ fn holds(change: &Change, is_member: bool) -> bool {
 
 impl GroupRun<'_> {
     /// The outcomes are tested in this order, and the first that fits counts.
-    pub fn into_report(self, is_blocked: bool) -> GroupReport {
+    pub fn into_report(self, is_blocked: bool, is_stopped: bool) -> GroupReport {
         let plan = self.plan;
         let (came, went) = plan.strays(&self.present);
         let others = |ids: &BTreeSet<MemberId>| -> BTreeSet<MemberId> {
@@ -290,7 +295,12 @@ impl GroupRun<'_> {
             stale,
             trouble: self.unread.filter(|_| !self.is_whole),
         };
-        self.ledger.report(plan, &self.present, self.is_whole, &mut report);
+        let unread = match (is_stopped, self.is_whole) {
+            (true, _) => Some("the run was interrupted before a reading showed it"),
+            (false, false) => Some("the group could not be read afterwards"),
+            (false, true) => None,
+        };
+        self.ledger.report(plan, &self.present, unread, &mut report);
         let outcomes = [
             (!report.failed.is_empty() || report.trouble.is_some(), GroupOutcome::Failed),
             (report.stale.is_some(), GroupOutcome::Stale),

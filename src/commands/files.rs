@@ -130,9 +130,10 @@ impl Staged {
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Self> {
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The error of the temporary file would name it, and a user does not know it.
+        folder.metadata()?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".convoke-");
-        // The error would name the temporary file, which a user does not know.
         let mut new = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
         let mut buffer = BufWriter::new(&mut new);
         content(&mut buffer)?;

@@ -244,7 +244,8 @@ pub fn load_tip(
         .map_err(|failure| Failure { exit: Exit::Data, ..failure })?
         .map_err(failed)?;
     if sources.is_empty() {
-        return Err(failed("there are none".into()));
+        let help = "if the files were moved, run the newest commit's job instead, or name their new path with --tip";
+        return Err(failed("there are none".into()).with_help(help));
     }
     let tip = config::parse(&sources)?;
     config::check_rules(&tip, &sources, request.time)?;

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use super::node::scalar;
 use super::problem::escaped;
 use crate::model::{
-    AccountId, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Membership, Observed, ScimGroup, Status,
+    AccountId, Email, GroupId, GroupName, GroupRef, GroupSummary, Member, MemberId, Membership, Observed, ScimGroup,
+    Status,
 };
 
 /// YAML requires a `?` before longer keys.
@@ -53,8 +54,8 @@ pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>, extras: &ExportExt
     let owners = owners(current);
     let mut export = Export::default();
     for (id, group) in current.groups.iter().filter(|(id, _)| wanted.contains(id)) {
-        let mut warn =
-            |why: &str| export.warnings.push(format!("{:?} ({id}) is not exported: {why}", group.name.as_str()));
+        let shown = GroupRef { id: *id, name: group.name.clone() };
+        let mut warn = |why: &str| export.warnings.push(format!("{shown} is not exported: {why}"));
         if let Some(why) = undeclarable(&group.name) {
             warn(why);
         } else if let Some(membership) = current.memberships.get(id) {

@@ -184,6 +184,11 @@ impl GroupName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// For people: the API may show no name.
+    pub fn shown(&self) -> &str {
+        if self.0.is_empty() { "name unknown" } else { &self.0 }
+    }
 }
 
 impl From<&str> for GroupName {

@@ -46,7 +46,10 @@ pub struct GroupRef {
 
 impl fmt::Display for GroupRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "group {:?} ({})", self.name.as_str(), self.id)
+        match self.name.as_str() {
+            "" => write!(f, "group {}", self.id),
+            name => write!(f, "group {name:?} ({})", self.id),
+        }
     }
 }
 

@@ -492,13 +492,18 @@ fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSum
     const NAMED: usize = 5;
     let is_other =
         |(id, group): &(&GroupId, &GroupSummary)| !managed.ids.contains(id) && !managed.names.contains(&group.name);
-    let mut others: Vec<&GroupName> = groups.iter().filter(is_other).map(|(_, group)| &group.name).collect();
-    others.sort();
+    let mut others: Vec<(&GroupName, &GroupId)> =
+        groups.iter().filter(is_other).map(|(id, group)| (&group.name, id)).collect();
+    others.sort_unstable();
     if others.is_empty() {
         return None;
     }
     let count = others.len();
-    let mut names: Vec<String> = others.iter().take(NAMED).map(|name| format!("{:?}", name.as_str())).collect();
+    let shown = |(name, id): &(&GroupName, &GroupId)| match name.as_str() {
+        "" => id.to_string(),
+        name => format!("{name:?}"),
+    };
+    let mut names: Vec<String> = others.iter().take(NAMED).map(shown).collect();
     if count > NAMED {
         names.push(format!("{} more", count - NAMED));
     }

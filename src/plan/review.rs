@@ -161,7 +161,7 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
         }
     }
     for (id, group) in &observed.groups {
-        let name = if group.name.as_str().is_empty() { GroupName::from("name unknown") } else { group.name.clone() };
+        let name = GroupName::from(group.name.shown());
         groups.push(reviewer.group(Some(*id), &name, declared_by_id.get(id).copied()));
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));

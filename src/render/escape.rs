@@ -67,11 +67,37 @@ pub fn cell(text: &str) -> String {
 }
 
 /// For Markdown: plain words stay, everything else becomes inline code. Words between backticks are one piece of code,
-/// such as a command.
+/// such as a command, and so is what the API said.
 pub fn prose(text: &str) -> String {
     let cleaned = clean(text);
-    let shortened = shortened(&cleaned);
-    let words: Vec<&str> = shortened.split(' ').collect();
+    let mut page = String::new();
+    let mut rest: &str = &shortened(&cleaned);
+    while let Some((before, error, after)) = api_error(rest) {
+        page.push_str(&format!("{}{}", words(before), fenced_inline(error)));
+        rest = after.trim_start_matches([',', ';', ':', '.']);
+        page.push_str(after.strip_suffix(rest).unwrap_or_default());
+        // The backticks of two pieces of code would join.
+        page.push_str(if rest.is_empty() || rest.starts_with(' ') { "" } else { " " });
+    }
+    page + &words(rest)
+}
+
+/// The text around an API's message, from the colon before it to its code and the facts of the answer.
+fn api_error(text: &str) -> Option<(&str, &str, &str)> {
+    let anchor = [" (code ", " [status ", " [cf-ray "].into_iter().filter_map(|mark| text.find(mark)).min()?;
+    let begin = text.get(..anchor)?.rfind(": ").map_or(0, |colon| colon + 2);
+    let rest = text.get(anchor..)?;
+    let code = rest.find(')').filter(|_| rest.starts_with(" (")).map_or(0, |end| end + 1);
+    let facts = rest.find(" [status ").or_else(|| rest.find(" [cf-ray "));
+    let end = facts.and_then(|facts| Some(facts + rest.get(facts..)?.find(']')? + 1)).unwrap_or(code);
+    let end = (end > 0).then_some(end)?;
+    let (before, rest) = text.split_at_checked(begin)?;
+    let (error, after) = rest.split_at_checked(anchor + end - begin)?;
+    Some((before, error, after))
+}
+
+fn words(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
     let mut pieces: Vec<String> = Vec::new();
     let mut odd: Vec<&str> = Vec::new();
     let mut rest = words.as_slice();
@@ -267,6 +293,19 @@ mod tests {
     #[test]
     fn two_hashes_alone_stay() {
         assert_eq!(clean("## Team ##1 ##"), "## Team ##1 ##");
+    }
+
+    #[test]
+    fn what_the_api_said_is_one_piece_of_code() {
+        let refused = "the API refused: a `b` <c> (code 400) [status 400, cf-ray 8a1-X, 3 attempts]";
+        assert_eq!(
+            prose(&format!("alice@example.com: {refused}; run `convoke plan`")),
+            "`alice@example.com`: the API refused: ``a `b` <c> (code 400) [status 400, cf-ray 8a1-X, 3 attempts]``; run \
+             `convoke plan`"
+        );
+        assert_eq!(prose("no answer in time [status 200]"), "`no answer in time [status 200]`");
+        assert_eq!(prose("x: bad (code 1), y: bad (code 2)"), "x: `bad (code 1)`, y: `bad (code 2)`");
+        assert_eq!(prose("x: bad (code 1"), "x: bad (code 1");
     }
 
     #[test]

@@ -296,9 +296,10 @@ fn remedies(person: &PersonRef, former: &PresentAddresses) -> String {
             let old = escape::shell_word(&person.to_string());
             let renames = found.iter().map(|new| format!("`convoke rename {old} {}`", escape::shell_word(new)));
             let renames = renames.collect::<Vec<_>>().join(" or ");
-            format!(
-                "the address may have changed: {renames}; else invite the person, or remove the address with {remove}"
-            )
+            let domain = |address: &str| address.rsplit('@').next().map(str::to_ascii_lowercase);
+            let is_typo = found.iter().all(|new| domain(new) == domain(&person.to_string()));
+            let why = if is_typo { "correct the address" } else { "the address may have changed" };
+            format!("{why}: {renames}; else invite the person, or remove the address with {remove}")
         }
     }
 }
@@ -338,7 +339,7 @@ fn expiring(plan: &Plan) -> Vec<Row> {
 
 fn unmanaged(plan: &Plan) -> Vec<Row> {
     let row = |group: &crate::model::GroupRef| Row {
-        group: Some(group.name.clone()),
+        group: Some(group.name.shown().into()),
         text: group.id.to_string(),
         ..Row::default()
     };

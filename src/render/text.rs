@@ -426,8 +426,14 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
     }
     // A token that has just written a group is strong enough.
-    if report.credentials_refused && !report.has_changes() {
-        lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
+    match (report.credentials_refused && !report.has_changes(), report.may_have_changed) {
+        (false, _) => {}
+        (true, false) => {
+            lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
+        }
+        (true, true) => {
+            lines.push("The API accepted the token before: it has probably expired or was revoked.".into());
+        }
     }
     if report.journal_failed.is_some() {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());
@@ -440,6 +446,9 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
 
 /// What to do about the rest.
 fn rest(report: &Report) -> &'static str {
+    if report.interrupted {
+        return "Run `convoke apply` again, and resolve the problems above if they remain.";
+    }
     let leaves = |kind| report.left_out.iter().any(|left_out| left_out.kind == kind);
     if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
         "Resolve the problems above, then run `convoke apply` again."
@@ -455,16 +464,16 @@ fn rest(report: &Report) -> &'static str {
 /// The groups that still differ although the plan's changes were made, one line for each cause.
 fn still_different(report: &Report) -> Vec<String> {
     const NAMED: usize = 10;
-    let mut by_cause: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_cause: BTreeMap<RestCause, Vec<String>> = BTreeMap::new();
     for group in report.groups.iter().filter(|group| group.outcome == GroupOutcome::Differs) {
-        let cause = group.cause.map_or("not fully compared", RestCause::word);
+        let cause = group.cause.unwrap_or(RestCause::LeftOut);
         by_cause.entry(cause).or_default().push(clean(group.name.as_str()));
     }
-    let line = |(cause, mut groups): (&str, Vec<String>)| {
+    let line = |(cause, mut groups): (RestCause, Vec<String>)| {
         let more = groups.len().saturating_sub(NAMED);
         groups.truncate(NAMED);
         groups.extend((more > 0).then(|| format!("{more} more")));
-        format!("Still different, {cause}: {}", groups.join(", "))
+        format!("{}: {}", cause.title(), groups.join(", "))
     };
     by_cause.into_iter().map(line).collect()
 }

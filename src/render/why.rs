@@ -19,7 +19,9 @@ pub fn text(why: &Why, layout: Layout) -> String {
         lines.push(paint.paint(Style::Title, &(who(why) + &unread)));
         for group in &why.groups {
             lines.push(String::new());
-            membership(group, &(clean(group.name.as_str()), mode(group)), paint, &mut lines);
+            let id = group.id.filter(|_| group.name.as_str().is_empty()).map(|id| format!(" ({id})"));
+            let note = id.unwrap_or_default() + &mode(group);
+            membership(group, &(clean(group.name.shown()), note), paint, &mut lines);
         }
     } else {
         for rows in why.groups.chunk_by(|a, b| a.id == b.id) {

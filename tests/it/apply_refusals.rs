@@ -1,6 +1,6 @@
 //! `apply` with refusals: a refused member is named with the API's reason, and does not block the others.
 
-use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup, SeedPerson};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Respond, Seed, SeedGroup, SeedPerson};
 use insta::assert_snapshot;
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedGroupExt as _, SeedPersonExt as _};
@@ -43,6 +43,16 @@ fn refused_batch_is_split_to_the_bad_member() {
     ");
     assert_eq!(world.members("Admins").len(), 9);
     assert!(!world.members("Admins").contains(&"p5@example.com".into()));
+}
+
+#[test]
+fn token_refused_after_an_accepted_write_is_not_called_too_weak() {
+    let seed = Seed::default().person("bob@example.com").group("Admins", ["alice@example.com"]);
+    let refusal = Fault::Respond(Respond { status: 401, ..Respond::default() });
+    let seed = seed.fault(FaultRule::once(Match::operation(Endpoint::ListMembers).nth(2), refusal));
+    let world = given(seed).groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    let outcome = world.run("apply --yes").exits(5).says("it has probably expired or was revoked");
+    assert!(!outcome.stdout.contains("Account Settings Write"), "{outcome}");
 }
 
 #[test]

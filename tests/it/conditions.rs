@@ -72,7 +72,7 @@ fn typo_holds_removals_and_keeps_additions() {
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
           malory@example.com: not a member of the account; did you mean mallory@example.com?
-        help: the address may have changed: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
+        help: correct the address: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
 
     Plan: 1 to add, 0 to remove in 1 of 1 group
     1 blocked
@@ -84,7 +84,7 @@ fn typo_holds_removals_and_keeps_additions() {
     Blocked: declared, but cannot be applied
       convoke.yaml:5  Admins:
           malory@example.com: not a member of the account; did you mean mallory@example.com?
-        help: the address may have changed: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
+        help: correct the address: `convoke rename malory@example.com mallory@example.com`; else invite the person, or remove the address with `convoke revoke malory@example.com --everywhere`
 
     Held: removals that wait until the blocked entries are resolved
       Admins:

@@ -93,6 +93,15 @@ fn refused_exchange_says_that_the_person_is_in_neither() {
     assert!(approves(&world));
 }
 
+#[test]
+fn refused_leave_says_where_the_person_is() {
+    let refusal = FaultRule::always(Match::operation(Endpoint::RemoveMember), respond("{status: 400}"));
+    let world = given(seed().fault(refusal)).file("convoke.yaml", files("", "mover@example.com"));
+    let outcome = world.run("apply --yes --max-wait 1s").exits(5);
+    let outcome = outcome.says("mover@example.com: not added, because the member is still in \"Initiators\"");
+    assert!(!outcome.stdout.contains("neither"), "{outcome}");
+}
+
 fn respond(text: &str) -> Fault {
     Fault::Respond(serde_json::from_value(yaml(text)).unwrap())
 }

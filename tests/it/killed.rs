@@ -292,6 +292,24 @@ fn signal_during_the_last_write_leaves_nothing_to_do() {
 }
 
 #[test]
+fn interrupted_run_does_not_judge_an_accepted_write() {
+    let seed =
+        Seed { lag: Delay::millis(60_000), ..Seed::default().group("A", ["a@example.com"]).person("b@example.com") };
+    let world = given(seed).groups(&[("A", &["a@example.com", "b@example.com"])]);
+    let child = applying(&world, "journal.jsonl").spawn().unwrap();
+    until("the write is answered", || world.account().requests().iter().any(|request| request.effect));
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stdout}");
+    assert!(
+        stdout.contains("unknown whether the change was made: the API accepted the change, but the run was"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("Run `convoke apply` again") && !stdout.contains("is not in the group"), "{stdout}");
+}
+
+#[test]
 fn signal_before_the_first_write_changes_nothing() {
     let world = world();
     let reads = Match::operation(Endpoint::ListGroups);

@@ -40,6 +40,18 @@ fn reporting() -> String {
 }
 
 #[test]
+fn group_without_a_name_is_shown_by_its_id() {
+    let id = "7d7f2f5f5b1d4a0e9081fdc98d432fd1";
+    let seed = format!("groups: {{ Hidden: {{ id: {id}, nameless: true, members: [a@example.com] }} }}\n");
+    let world = given(Seed::parse("seed.yaml".as_ref(), &seed).unwrap());
+    let file = |setting: &str| format!("version: 1\nsettings: {{ unmanaged_groups: {setting} }}\ngroups: {{}}\n");
+    let world = world.file("convoke.yaml", file("refuse"));
+    world.run("plan").exits(3).says(&format!("not declared in any file: {id}")).says(&format!("name unknown: {id}"));
+    world.run("why a@example.com").exits(0).says(&format!("name unknown ({id}): a member"));
+    world.run("export --out new.yaml").exits(0).warns(&format!("group {id} is not exported: its name is empty"));
+}
+
+#[test]
 fn review_lists_access_beside_the_groups() {
     let world = world(SEED, FILES);
     let json = world.run("review --format json").exits(0).json();

@@ -53,7 +53,7 @@ fn refused_and_blocked_entries_are_errors() {
     ::error file=groups.yaml,line=6,col=5,title=Refused%3A Developers::the group would be empty (members now: 1). Help: if you intend an empty group, set allow_empty: true
     ::notice file=groups.yaml,line=6,col=5,title=To remove%3A Developers::root@example.com
     ::error file=groups.yaml,line=5,col=3,title=Blocked%3A Developer::the account has no group with this name; did you mean "Developers"?
-    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: not a member of the account; did you mean alice@example.com? Help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+    ::error file=groups.yaml,line=4,col=15,title=Blocked%3A Developers::alcie@example.com: not a member of the account; did you mean alice@example.com? Help: correct the address: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
     ::warning title=Held%3A Developers::alice@example.com; held by groups.yaml:4: alcie@example.com: not a member of the account; did you mean alice@example.com?
     "#);
 }

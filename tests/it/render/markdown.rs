@@ -237,7 +237,7 @@ fn blocked_entries_are_a_warning() {
     > **Blocked.** Declared, but cannot be applied.
     >
     > - `groups.yaml:5` in `Developer`: the account has no group with this name; did you mean "Developers"?
-    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`? Help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+    > - `groups.yaml:4` in `Developers`: `alcie@example.com`: not a member of the account; did you mean `alice@example.com`? Help: correct the address: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
     >
     > **Held.** Removals that wait until the blocked entries are resolved.
     >
@@ -361,7 +361,7 @@ fn apply_page_shows_done_and_undone_changes() {
     ### Applied in part: 1 added, 0 removed.
 
     > [!CAUTION]
-    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 2 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Resolve the problems above, then run `convoke apply` again.
+    > **Not everything was applied.** 1 of 6 groups in sync. · 2 groups failed · 1 group changed meanwhile · 1 group with removals that were not made · 1 group skipped · 2 blocked · Interrupted. Requests in flight were finished; no further requests were sent. · Run `convoke apply` again, and resolve the problems above if they remain.
 
     > [!WARNING]
     > **Blocked.** Declared, but cannot be applied.

@@ -151,7 +151,7 @@ fn refused_and_blocked_plans_show_remedies() {
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
-        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+        help: correct the address: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Plan: 0 to add, 0 to remove in 0 of 1 group
     2 blocked
@@ -210,7 +210,7 @@ fn partial_report_shows_undone_changes() {
     1 group skipped
     2 blocked
     Interrupted. Requests in flight were finished; no further requests were sent.
-    Resolve the problems above, then run `convoke apply` again.
+    Run `convoke apply` again, and resolve the problems above if they remain.
     "#);
 }
 
@@ -256,7 +256,7 @@ fn drift_text_speaks_of_drift() {
           the account has no group with this name; did you mean "Developers"?
       groups.yaml:4  Developers:
           alcie@example.com: not a member of the account; did you mean alice@example.com?
-        help: the address may have changed: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
+        help: correct the address: `convoke rename alcie@example.com alice@example.com`; else invite the person, or remove the address with `convoke revoke alcie@example.com --everywhere`
 
     Drift: 0 missing, 1 unexpected, 0 expired in 1 of 1 group
     2 blocked
