@@ -323,9 +323,10 @@ impl Plan {
     /// only if the plan removes anybody; then even if a group shows their address, because another group may list them,
     /// or somebody who shares the address, by a former one.
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
+        use BlockedReason as R;
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
         let unknown =
-            self.blocked.iter().filter(|blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }));
+            self.blocked.iter().filter(|blocked| matches!(blocked.reason, R::UnknownPerson { .. } | R::LeftAccount));
         let wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
         let mut guarded: Vec<&PersonRef> = Vec::new();
         // What is left out may be planned when more is known.

@@ -79,6 +79,7 @@ pub fn told(plan: &Plan, exit: Exit, output: &mut Output) -> Exit {
         let reason = match (plan.refusals.is_empty(), plan.blocked.is_empty()) {
             (false, _) => "the plan is refused: it cannot be applied",
             (true, false) => BLOCKED,
+            (true, true) if plan.left_out.is_empty() => "removals are held: their members would lose access",
             (true, true) => "refused in part: a guard leaves out changes",
         };
         output.error(&Failure::message(exit, reason));

@@ -55,6 +55,10 @@ pub enum BlockedReason {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         similar: Vec<Member>,
     },
+    /// The person whom a run removed is no longer a member of the account.
+    LeftAccount,
+    /// No entry in force gives the person the access that a run ended, and the group has these rules for entries.
+    NoEntry { rules: Vec<String> },
     /// The person declined the invitation to the account.
     RejectedInvitation,
     /// Several members of the account have this address.
@@ -129,6 +133,16 @@ impl fmt::Display for BlockedReason {
                 [] => write!(f, "not a member of the account; invite the person first"),
                 similar => write!(f, "not a member of the account; did you mean {}?", listed(similar, "or")),
             },
+            Self::LeftAccount => write!(
+                f,
+                "no longer a member of the account; invite the person and declare them in the files, because an \
+                 invitation gives a new id"
+            ),
+            Self::NoEntry { rules } => write!(
+                f,
+                "not restored, because the group has {}, and no entry in force names the person; revert the files first",
+                rules.join(" and ")
+            ),
             Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
             Self::AmbiguousPerson { candidates } => {
                 let ids = joined(candidates);

@@ -76,7 +76,11 @@ pub fn undo(
     let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
     let lost = lost(reversals, current, &groups);
     for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-        let held = hold(&mut group.changes, |change| lost.get(&change.member.id).cloned());
+        let held = hold(&mut group.changes, |change| Some(lost.get(&change.member.id)?.1.clone()));
+        for change in &held {
+            warnings
+                .extend(lost.get(&change.member.id).and_then(|lost| unrestored(change, lost, &group.name, &blocked)));
+        }
         group.held.extend(held);
     }
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
@@ -91,20 +95,36 @@ pub fn undo(
     plan
 }
 
-/// Everybody whom the run removed from a group, who is not there and whose addition is not planned, with the line that
-/// announces the removal.
+/// Why a removal is held, if no blocked entry says it.
+fn unrestored(
+    change: &Change,
+    (from, origin): &(GroupName, Origin),
+    group: &GroupName,
+    blocked: &[Blocked],
+) -> Option<PlanWarning> {
+    if blocked.iter().any(|blocked| blocked.origin == *origin) {
+        return None;
+    }
+    let (who, from) = (change.member.person(), from.as_str());
+    let message = format!("{who} stays in {:?}, because this plan does not restore them to {from:?}", group.as_str());
+    let help = "undo both groups in one plan, or make the change by hand";
+    Some(PlanWarning::new(message, help, Some(origin.clone())))
+}
+
+/// Everybody whom the run removed from a group, who is not there and whose addition is not planned, with that group and
+/// the line that announces the removal.
 fn lost(
     reversals: &BTreeMap<GroupId, Reversal>,
     current: &Observed,
     groups: &[GroupPlan],
-) -> BTreeMap<MemberId, Origin> {
+) -> BTreeMap<MemberId, (GroupName, Origin)> {
     let mut lost = BTreeMap::new();
     for (id, reversal) in reversals {
         let planned = groups.iter().filter(|group| group.id == *id).flat_map(GroupPlan::additions);
         let mut back: BTreeSet<MemberId> = planned.map(|change| change.member.id).collect();
         back.extend(current.memberships.get(id).into_iter().flat_map(|members| members.keys()));
         for (member, attempt) in reversal.attempts.iter().filter(|(id, attempt)| !attempt.added && !back.contains(id)) {
-            lost.entry(*member).or_insert_with(|| attempt.origin.clone());
+            lost.entry(*member).or_insert_with(|| (reversal.name.clone(), attempt.origin.clone()));
         }
     }
     lost
@@ -148,12 +168,12 @@ impl Undoing<'_> {
                 warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
                 continue;
             }
-            match people.resolve(&PersonRef::Id(*member)).and_then(|_| self.allowed(*member, people)) {
+            match self.allowed(*member, people) {
                 Ok(()) => changes.push(change(Action::Add, *member, attempt, people)),
                 Err(reason) => {
                     unresolved = true;
-                    let (group, entry) = (self.name.clone(), Some(PersonRef::Id(*member)));
-                    blocked.push(Blocked::new(group, entry, attempt.origin.clone(), reason));
+                    let person = people.subject(*member).person();
+                    blocked.push(Blocked::new(self.name.clone(), Some(person), attempt.origin.clone(), reason));
                 }
             }
         }
@@ -175,22 +195,42 @@ impl Undoing<'_> {
         }
     }
 
-    /// Whether the member has an address at a domain that the group allows.
+    /// Whether the member may be restored by the rules of the group. A membership without an entry has no end and no
+    /// reason, and nothing would end it, so it is not restored where the group requires one of them.
     fn allowed(&self, member: MemberId, people: &People<'_>) -> Result<(), BlockedReason> {
-        let rule = self.declared.and_then(|group| self.desired.domains_of(group));
-        let reason = rule.and_then(|rule| people.outside(member, &rule.value));
-        reason.map_or(Ok(()), Err)
+        people.resolve(&PersonRef::Id(member)).map_err(|reason| match reason {
+            BlockedReason::UnknownPerson { .. } => BlockedReason::LeftAccount,
+            reason => reason,
+        })?;
+        let Some(group) = self.declared else { return Ok(()) };
+        let domains = self.desired.domains_of(group);
+        if let Some(reason) = domains.and_then(|rule| people.outside(member, &rule.value)) {
+            return Err(reason);
+        }
+        let rules = &group.rules;
+        let required =
+            [(rules.max_duration.is_some(), "max_duration"), (rules.require_reason.is_some(), "require_reason")];
+        let rules: Vec<String> =
+            required.iter().filter(|(is_set, _)| *is_set).map(|(_, rule)| (*rule).into()).collect();
+        if rules.is_empty() || self.entries(member, people).iter().any(|entry| entry.belongs_at(self.time)) {
+            return Ok(());
+        }
+        Err(BlockedReason::NoEntry { rules })
     }
 
-    /// The entry that ended the member's access, if no entry gives it now.
-    fn ended(&self, member: MemberId, people: &People<'_>) -> Option<(&DesiredMember, Timestamp)> {
-        let group = self.declared?;
+    /// The entries of the group that name the member.
+    fn entries(&self, member: MemberId, people: &People<'_>) -> Vec<&DesiredMember> {
         let texts: BTreeSet<&str> = people.texts(member).collect();
         let names_them = |entry: &&DesiredMember| match &entry.person {
             PersonRef::Id(id) => *id == member,
             PersonRef::Email(email) => texts.contains(email.folded()),
         };
-        let entries: Vec<&DesiredMember> = group.members.iter().filter(names_them).collect();
+        self.declared.iter().flat_map(|group| &group.members).filter(names_them).collect()
+    }
+
+    /// The entry that ended the member's access, if no entry gives it now.
+    fn ended(&self, member: MemberId, people: &People<'_>) -> Option<(&DesiredMember, Timestamp)> {
+        let entries = self.entries(member, people);
         if entries.iter().any(|entry| entry.belongs_at(self.time)) {
             return None;
         }

@@ -259,7 +259,8 @@ impl Terminal {
                 labeled(&group.held, label).map(|change| (ChangeLine::of("~", change), Style::Warn)).collect();
             if !held.is_empty() {
                 let count = counted(held.len() as u64, "removal");
-                self.title(Style::Warn, &format!("  {count} held until the blocked entries are resolved:"));
+                let until = if plan.blocked.is_empty() { "" } else { " until the blocked entries are resolved" };
+                self.title(Style::Warn, &format!("  {count} held{until}:"));
                 self.changes(&held);
             }
             self.line("");

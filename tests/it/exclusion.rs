@@ -335,3 +335,51 @@ fn undo_does_not_restore_access_that_has_ended() {
     undo.exits(0).says("mover@example.com is not restored to \"Initiators\": the access ended at");
     assert_eq!(world.members("Initiators"), ["a@example.com", "b@example.com"]);
 }
+
+#[test]
+fn undo_restores_nobody_without_an_entry_where_rules_ask_for_one() {
+    let file = |rules: &str, members: &str| {
+        format!(
+            "{LIMITS}  Initiators: {{{rules} members: [{{email: a@example.com, until: 2026-06-10, reason: r}}{members}]}}\n"
+        )
+    };
+    let world = given(Seed::default().group("Initiators", ["a@example.com", "b@example.com"]));
+    world.write("convoke.yaml", file("", ""));
+    let at = "--at 2026-06-01";
+    world.run(&format!("apply --yes --journal journal.jsonl {at}")).exits(0);
+    for rule in ["max_duration: 90d", "require_reason: true"] {
+        world.write("convoke.yaml", file(&format!("{rule},"), ""));
+        let undo = world.run("undo journal.jsonl --out undo.json").exits(3);
+        undo.says("b@example.com: not restored, because the group has").says("revert the files first");
+    }
+    let end = (jiff::Zoned::now().date() + jiff::ToSpan::days(30)).to_string();
+    let entry = format!(", {{email: b@example.com, until: {end}, reason: r}}");
+    world.write("convoke.yaml", file("require_reason: true,", &entry));
+    world.run("undo journal.jsonl --out undo.json").exits(0);
+    world.run("apply undo.json --yes").exits(0);
+    assert_eq!(world.members("Initiators").len(), 2);
+}
+
+#[test]
+fn undo_names_what_only_leaves_out() {
+    let plain = format!(
+        "{LIMITS}  Initiators: {{members: [a@example.com, b@example.com]}}\n  \
+         Approvers: {{members: [x@example.com, y@example.com, mover@example.com]}}\n"
+    );
+    let world = given(seed()).file("convoke.yaml", plain);
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    let undo = world.run("undo journal.jsonl --out undo.json --only Approvers").exits(3);
+    let undo = undo.says("mover@example.com stays in \"Approvers\", because this plan does not restore them to");
+    assert!(!format!("{undo}").contains("guard") && !undo.stdout.contains("blocked"), "{undo}");
+}
+
+#[test]
+fn undo_says_who_left_the_account() {
+    let world = given(Seed::default().group("Team", ["a@example.com", "b@example.com"]));
+    world.write("convoke.yaml", format!("{LIMITS}  Team: {{members: [a@example.com]}}\n"));
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    assert!(world.account().edit(&Edit::RemovePerson("b@example.com".into())));
+    let undo =
+        world.run("undo journal.jsonl --out undo.json").exits(3).says("no longer a member of the account; invite");
+    assert!(!undo.stdout.contains("correct the address"), "{undo}");
+}
