@@ -108,7 +108,7 @@ pub struct TimeArgs {
 /// What a plan is narrowed to, compared with and allowed to do.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanOptions {
-    /// The same files before the change: a path, or a Git revision such as origin/main
+    /// The same files before the change: path or revision
     ///
     /// Each difference is labeled "this change" or "already there". A path that exists is read. Anything else is a
     /// revision of the repository in which the files lie, and means the paths of -f at that revision. If none of the
@@ -121,9 +121,9 @@ pub struct PlanOptions {
     /// plan -f groups --base origin/main --only-changed
     #[arg(long, requires = "base")]
     pub only_changed: bool,
-    /// Plan only what the clock brings: `from` has come, or `until` has passed
+    /// Plan only what begins or ends by the clock
     ///
-    /// For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
+    /// That is, `from` has come, or `until` has passed. For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
     /// Example: convoke apply --due --yes
     #[arg(long, conflicts_with = "base")]
     pub due: bool,

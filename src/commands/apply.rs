@@ -50,21 +50,21 @@ pub struct ApplyArgs {
     /// the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<Digest>,
-    /// Lift the limits on removals for exactly the plan with this digest
+    /// Lift the limits for exactly the plan of this digest
     ///
     /// Only `group_removals` and `total_removals` are lifted, no other guard. If the digest differs, nothing is
     /// changed and the exit code is 4.
     #[arg(long, value_name = "DIGEST")]
     pub accept: Option<Digest>,
-    /// Refuse a saved plan that is older than this, such as 12h, 7d or 2w [default: 7d]
+    /// Refuse an older saved plan, such as 12h [default: 7d]
     ///
     /// The age is counted from the time that the plan was made for. A plan from the future, or one that adds access
     /// which has ended meanwhile, is stale, too: nothing is changed and the exit code is 4.
     #[arg(long, value_name = "DURATION", requires = "plan", value_parser = parse_age)]
     pub max_age: Option<SignedDuration>,
-    /// The same files at the tip of the branch: a path, or a Git revision such as origin/main
+    /// The same files at the branch's tip: path or revision
     ///
-    /// For a job that may be run again after newer changes. The plan selects the changes, the tip decides: a join or a
+    /// A path that exists is read; anything else is a Git revision, such as origin/main. For a job that may be run again after newer changes. The plan selects the changes, the tip decides: a join or a
     /// removal that the files there do not say as well is left out and named, and the exit code is 5. If nothing else is
     /// left to make, it is 4, and nothing is changed. Settings and guards are those of the tip.
     #[arg(long, value_name = "PATH-OR-REV")]

@@ -43,7 +43,7 @@ pub struct Output {
 
 impl Output {
     pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
-        let no_color = os_variable("NO_COLOR").is_some();
+        let no_color = os_variable("NO_COLOR").is_some() || os_variable("TERM").is_some_and(|term| term == "dumb");
         let color = |terminal: bool| match args.color {
             Color::Always => true,
             Color::Never => false,

@@ -45,6 +45,13 @@ impl Write for Stderr {
     }
 }
 
+/// Clears the progress line, so that nothing of it stays on the terminal.
+pub fn end() {
+    if let Some(bar) = line().take() {
+        bar.finish_and_clear();
+    }
+}
+
 /// Progress is shown until this value is dropped.
 pub struct Watching {
     bar: ProgressBar,
@@ -143,8 +150,7 @@ impl Drop for Watching {
         if let Some(telling) = &self.telling {
             telling.abort();
         }
-        *line() = None;
-        self.bar.finish_and_clear();
+        end();
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-use super::Exit;
+use super::{Exit, progress};
 use crate::cloudflare::Client;
 
 pub const NOT_RECEIVED: &str = "signals such as Ctrl-C cannot be received";
@@ -37,6 +37,7 @@ impl Stop {
             signals.next().await;
             stop(&begun, &sender);
             signals.next().await;
+            progress::end();
             std::process::exit(Exit::Partial.code().into());
         };
         thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listening))?;
@@ -55,6 +56,7 @@ impl Stop {
 fn stop(begun: &Mutex<Option<Client>>, sender: &watch::Sender<bool>) {
     let begun = locked(begun);
     let Some(client) = &*begun else {
+        progress::end();
         tracing::warn!("Interrupted. Nothing was changed.");
         std::process::exit(Exit::Interrupted.code().into());
     };

@@ -55,6 +55,17 @@ fn help_and_version_are_results_and_succeed() {
 }
 
 #[test]
+fn short_help_fits_on_a_screen() {
+    let world = nothing().env("COLUMNS", "80");
+    let commands = "validate plan apply drift review show why export undo grant revoke prune rename sort doctor sandbox \
+                    schema completions man";
+    for command in commands.split_whitespace().chain([""]) {
+        let help = world.run(format!("{command} -h").trim_start()).exits(0).stdout;
+        assert!(help.lines().count() <= 40, "{command}: {} lines", help.lines().count());
+    }
+}
+
+#[test]
 fn mistyped_flag_shows_the_nearest() {
     assert_snapshot!(nothing().run("plan --onyl Admins"), @"
     exit 64
