@@ -77,10 +77,18 @@ pub struct GrantArgs {
     #[command(flatten)]
     pub until: UntilArgs,
     /// The reason to write into the entry
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_reason)]
     pub reason: Option<String>,
     #[command(flatten)]
     pub edit: EditArgs,
+}
+
+/// A reason may begin with a hyphen and a space. Other hyphens are those of a flag.
+fn parse_reason(text: &str) -> Result<String, String> {
+    match text.strip_prefix('-') {
+        Some(rest) if !rest.starts_with(' ') => Err("--reason has no text before the next flag".into()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 pub fn grant(args: &GrantArgs, output: &mut Output) -> Result<Exit, Failure> {

@@ -108,7 +108,14 @@ pub fn write_through(
 
 /// Checks that an output is not one of the command's own inputs.
 pub fn check_output(flag: &str, output: Option<&Path>, inputs: &[PathBuf]) -> Result<(), Failure> {
-    let Some(output) = output.filter(|path| path.is_file()) else { return Ok(()) };
+    let Some(output) = output else { return Ok(()) };
+    if let Some(folder) = inputs.iter().find(|folder| !output.exists() && config::reads_below(folder, output)) {
+        let message = format!("{flag} {} would be one of the files of {}", output.display(), folder.display());
+        return Err(Failure::message(Exit::Usage, message).with_help("name a file outside of this folder"));
+    }
+    if !output.is_file() {
+        return Ok(());
+    }
     let written = fs::canonicalize(output).ok();
     let read = |path: &&PathBuf| fs::canonicalize(path).ok() == written;
     let Some(input) = config::found(inputs).into_iter().find(|path| read(&path)) else { return Ok(()) };

@@ -24,7 +24,7 @@ pub use revoke::{Prune, Revoke};
 pub use step::{When, parse_age};
 
 use super::Source;
-use super::entry::Numbers;
+use super::entry::{Entry, Numbers};
 use super::file::{self, Declared};
 use super::merge::merge;
 use super::node::{self, Node};
@@ -69,8 +69,11 @@ pub struct Edited {
 #[derive(Clone, Debug, Serialize)]
 pub struct ListChange {
     pub action: ListAction,
-    /// The address or id; of a "- roster:" entry, the roster with its name.
-    pub person: String,
+    /// The address or id; null for a `- roster:` entry.
+    pub person: Option<String>,
+    /// The roster of a `- roster:` entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<ListName>,
     #[serde(flatten)]
     pub list: ListName,
     /// The place of the entry after the edit, or before it if the entry was removed.
@@ -437,7 +440,10 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
     for mut breach in breaches(&context.files.desired, context.now) {
-        if let (EditRequest::Rename(rename), Some(person)) = (context.request, breach.key.person_mut())
+        // The new address is judged for its own domain.
+        let is_domain = matches!(breach.key, BreachKey::Domain { .. });
+        if let (EditRequest::Rename(rename), Some(person), false) =
+            (context.request, breach.key.person_mut(), is_domain)
             && *person == rename.old
         {
             *person = rename.new.clone();
@@ -496,7 +502,10 @@ fn changes_of(step: &EditStep, context: &EditContext<'_>, after: &Lists<'_>) -> 
             EditAction::Remove => (ListAction::Remove, list.origin(list.entries.get(step.index)?.at)),
             _ => (ListAction::Change, new()?),
         };
-        Some(ListChange { action, person, list: list.name.clone(), origin })
+        let removed = list.entries.get(step.index).filter(|_| action == ListAction::Remove);
+        let uses = removed.and_then(Entry::roster).map(|name| ListName::Roster(name.into()));
+        let person = Some(person).filter(|_| uses.is_none());
+        Some(ListChange { action, person, uses, list: list.name.clone(), origin })
     };
     people.into_iter().filter_map(change).collect()
 }

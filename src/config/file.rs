@@ -270,6 +270,7 @@ impl Reader<'_> {
             mode,
             members_origin: self.origin(members_at),
             members: Vec::new(),
+            never: Vec::new(),
             roster_entries: Vec::new(),
             min_members: self.setting(min_members, Self::whole_number),
             allow_empty: self.setting(allow_empty, Self::boolean).unwrap_or(Setting::preset(false)),

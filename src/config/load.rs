@@ -181,6 +181,15 @@ impl FileSearch {
     }
 }
 
+/// Whether a file with this path would be one of those below a folder.
+pub fn reads_below(folder: &Path, path: &Path) -> bool {
+    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let Some((folder, parent)) = real(folder).zip(parent.and_then(real)) else { return false };
+    let is_seen = |below: &Path| !below.iter().any(|part| is_hidden(Path::new(part)));
+    folder.is_dir() && parent.strip_prefix(&folder).is_ok_and(is_seen) && is_yaml(path) && !is_hidden(path)
+}
+
 /// Whether a file below a folder is skipped for its name.
 pub fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))

@@ -238,7 +238,9 @@ impl Rosters {
             match who {
                 PersonOrRoster::Person(person, number) => {
                     let (person, via) = (person.clone(), via.clone());
-                    group.members.push(DesiredMember { person, number: *number, origin, via, terms });
+                    let is_never = terms.as_deref().is_some_and(|terms| terms.window.is_empty());
+                    let list = if is_never { &mut group.never } else { &mut group.members };
+                    list.push(DesiredMember { person, number: *number, origin, via, terms });
                 }
                 PersonOrRoster::Roster(name) => {
                     if path.is_empty() {

@@ -214,6 +214,8 @@ pub struct DesiredGroup {
     /// The list with all rosters expanded, in the order of the files. A person can occur several times: through
     /// several rosters, or by email and by id.
     pub members: Vec<DesiredMember>,
+    /// Entries of rosters that have no time in common with the uses of the roster. They mean nothing.
+    pub never: Vec<DesiredMember>,
     /// The `- roster:` entries of the group's own list, in order.
     pub roster_entries: Vec<RosterEntry>,
     /// A plan that would leave fewer members is refused.

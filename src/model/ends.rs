@@ -74,9 +74,7 @@ fn windows(group: &DesiredGroup) -> BTreeMap<&PersonRef, Vec<Window>> {
     let mut people: BTreeMap<&PersonRef, Vec<Window>> = BTreeMap::new();
     for entry in &group.members {
         let window = Window { from: entry.from(), until: entry.until() };
-        if window.from.is_none() || window.until.is_none() || window.from < window.until {
-            people.entry(&entry.person).or_default().push(window);
-        }
+        people.entry(&entry.person).or_default().push(window);
     }
     for windows in people.values_mut() {
         windows.sort_by_key(|window| window.from);

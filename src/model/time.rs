@@ -218,6 +218,10 @@ impl Window {
         };
         Self { from: self.from.max(outer.from), until }
     }
+
+    pub fn is_empty(self) -> bool {
+        self.from.zip(self.until).is_some_and(|(from, until)| from >= until)
+    }
 }
 
 #[cfg(test)]

@@ -39,14 +39,15 @@ pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
 /// The changed and unchanged entries, one line each.
 pub fn summary(edited: &Edited) -> String {
     let mut text = String::new();
-    for ListChange { action, person, list, origin } in &edited.changes {
+    for ListChange { action, person, uses, list, origin } in &edited.changes {
         let (verb, preposition) = match action {
             ListAction::Add => ("add", "to"),
             ListAction::Change => ("change", "in"),
             ListAction::Remove => ("remove", "from"),
         };
-        let (person, list) = (clean(person), clean(&list.to_string()));
-        let _ = writeln!(text, "{verb} {person} {preposition} {list} ({})", place(origin));
+        let used = uses.as_ref().map(ToString::to_string);
+        let (entry, list) = (person.iter().chain(&used).map(|entry| clean(entry)), clean(&list.to_string()));
+        let _ = writeln!(text, "{verb} {} {preposition} {list} ({})", entry.collect::<String>(), place(origin));
     }
     for unchanged in &edited.unchanged {
         let _ = writeln!(text, "unchanged: {} ({})", clean(&unchanged.message), place(&unchanged.origin));

@@ -149,6 +149,12 @@ fn output_over_an_input_is_a_usage_error() {
         world.run(arguments).exits(64).warns("which this command reads");
     }
     assert_eq!(files.map(|file| world.read(file)), before);
+    // A new file in the folder would be read by the next command.
+    for arguments in ["plan -f groups --out groups/new.yaml", "drift -f groups --metrics-file groups/new.YML"] {
+        world.run(arguments).exits(64).warns("would be one of the files of groups");
+    }
+    world.run("plan -f groups --out groups/plan.json").exits(0);
+    world.run("plan -f groups --out groups/.plan.yaml").exits(0);
 }
 
 #[test]

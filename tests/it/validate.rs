@@ -643,3 +643,27 @@ fn merge_conflict_markers_are_named_with_their_lines() {
     let text = "version: 1\ngroups:\n  Ops:\n    members:\n      - email: a@b.c\n        reason: \"a <<<<<<< b\"\n";
     nothing().file("convoke.yaml", text).run("validate").exits(0);
 }
+
+#[test]
+fn groups_that_are_too_small_now_are_warnings() {
+    let text = "\
+version: 1
+groups:
+  Over:
+    members:
+      - {email: ann@example.com, until: 2026-06-30}
+  Few:
+    min_members: 2
+    members:
+      - ann@example.com
+  Open:
+    mode: additive
+    min_members: 2
+    members: []
+";
+    let warned = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01").exits(0).stderr;
+    let over =
+        "warning: convoke.yaml:4:5: no entry of group \"Over\" is in force now, and a plan that empties it is refused";
+    let few = "warning: convoke.yaml:7:5: group \"Few\" has 1 person now, and `min_members` is 2";
+    assert!(warned.contains(over) && warned.contains(few) && !warned.contains("\"Open\""), "{warned}");
+}

@@ -75,6 +75,9 @@ impl Grant {
                 let origin = context.lists.get(found.list).origin(found.entry.at);
                 draft.unchanged.push(Unchanged { message, origin });
                 draft.notes.extend(self.earlier_end(context, found, asked));
+                if asked.reason.is_some() {
+                    draft.notes.push("--reason is not written, because nothing else changes".into());
+                }
             }
             return;
         }

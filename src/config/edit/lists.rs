@@ -181,7 +181,7 @@ impl<'d> Lists<'d> {
         self.add_nested(index, &Terms::default(), &mut |list, outer| {
             let Some(own) = self.own(list, person) else { return };
             let window = own.window.within(outer.window);
-            if !found.iter().any(|other| (other.list, other.window) == (list, window)) {
+            if !window.is_empty() && !found.iter().any(|other| (other.list, other.window) == (list, window)) {
                 found.push(Found { window, ..own });
             }
         });

@@ -409,13 +409,14 @@ impl Writer<'_, '_> {
 /// Changes the terms of an entry in braces.
 fn change_flow(pairs: &[Pair<'_>], terms: &ChangedTerms) -> Vec<Patch> {
     let mut patches = Vec::new();
+    // The key after which new keys are inserted, in the order in which they are written.
+    let Some(mut above) = pairs.iter().find(|pair| matches!(pair.key, "email" | "id")) else { return patches };
     let mut fresh = String::new();
     for (key, edit) in terms.written(true) {
         let index = pairs.iter().position(|pair| pair.key == key);
         let pair = index.and_then(|index| pairs.get(index));
         match (edit, index, pair) {
-            (FieldEdit::Set(value), _, Some(pair)) => patches.push(Patch { bytes: pair.value.clone(), text: value }),
-            (FieldEdit::Set(value), ..) => fresh.push_str(&format!(", {key}: {value}")),
+            (FieldEdit::Set(value), _, None) => fresh.push_str(&format!(", {key}: {value}")),
             (FieldEdit::Drop, Some(index), Some(pair)) => {
                 let previous = index.checked_sub(1).and_then(|index| pairs.get(index));
                 let next = pairs.get(index + 1);
@@ -425,12 +426,20 @@ fn change_flow(pairs: &[Pair<'_>], terms: &ChangedTerms) -> Vec<Patch> {
                     (None, None) => pair.bytes.clone(),
                 }));
             }
+            (edit, _, Some(pair)) => {
+                if let FieldEdit::Set(value) = edit {
+                    patches.push(Patch { bytes: pair.value.clone(), text: value });
+                }
+                if !fresh.is_empty() {
+                    patches.push(Patch::insert(above.bytes.end, std::mem::take(&mut fresh)));
+                }
+                above = pair;
+            }
             _ => {}
         }
     }
-    let whom = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"));
-    if let (false, Some(whom)) = (fresh.is_empty(), whom) {
-        patches.push(Patch::insert(whom.bytes.end, fresh));
+    if !fresh.is_empty() {
+        patches.push(Patch::insert(above.bytes.end, fresh));
     }
     patches
 }

@@ -226,12 +226,13 @@ impl Revoking<'_, '_> {
     }
 
     /// What the settings of a group forbid, if the person's entries in these lists have ended.
-    fn guard_group(&self, list: usize, ended: &BTreeSet<usize>) -> Vec<Problem> {
+    fn guard_group(&mut self, list: usize, ended: &BTreeSet<usize>) -> Vec<Problem> {
         let mut refused = Vec::new();
         let context = self.context;
         let of = context.lists.get(list);
-        // In other groups the list is not complete; the plan counts their members.
-        let Some(group) = of.group.filter(|group| group.mode == Mode::Exact) else { return refused };
+        let Some(group) = of.group.filter(|group| group.mode != Mode::Observe) else { return refused };
+        // The list of an additive group is not complete; only the plan knows its other members.
+        let is_complete = group.mode == Mode::Exact;
         let ListName::Group(name) = &of.name else { return refused };
         let members = context.files.desired.groups.get(name).into_iter().flat_map(|group| &group.members);
         let time = self.effect();
@@ -245,13 +246,19 @@ impl Revoking<'_, '_> {
         let present = members.filter(|member| member.belongs_at(time)).map(|member| &member.person);
         let left = (present.collect::<HashSet<_>>().len() as u64).saturating_sub(1);
         let name = &of.name;
-        if left == 0 && !group.allow_empty.value {
+        if left == 0 && !group.allow_empty.value && !is_complete {
+            let note = format!("{name} would have no declared member left; a plan that empties it is refused");
+            if !self.draft.notes.contains(&note) {
+                self.draft.notes.push(note);
+            }
+        } else if left == 0 && !group.allow_empty.value {
             let message = format!("{name} would be left empty");
             let help = "add somebody else first, or set `allow_empty: true`";
             refused.push(Problem::at(&group.members_origin, message).help(help));
         }
         if let Some(least) = &group.min_members
             && left < least.value
+            && (is_complete || left + 1 >= least.value)
         {
             let message = format!("{name} would be left with {left}, and `min_members` is {}", least.value);
             let origin = least.origin.as_ref().unwrap_or(&group.origin);

@@ -191,3 +191,19 @@ fn address_that_begins_with_a_digit_is_plain() {
     let text = after(&ops(" []\n"), "grant 007@example.com Ops --until 2026-12-31");
     assert!(text.contains("- email: 007@example.com\n"), "{text}");
 }
+
+#[test]
+fn a_reason_that_is_not_written_is_named() {
+    let world = world(&ops("\n      - a@b.c\n"));
+    run(&world, "grant a@b.c Ops --until 2026-12-24 --reason cover").exits(0).warns("--reason is not written");
+}
+
+#[test]
+fn a_reason_may_begin_with_a_hyphen_and_a_space() {
+    assert_eq!(
+        after(&ops(" []\n"), "grant a@b.c Ops --reason '- x'"),
+        ops("\n      - email: a@b.c\n        reason: \"- x\"\n")
+    );
+    let said = refused(&ops(" []\n"), "grant a@b.c Ops --reason --until 2026-12-24", 64);
+    assert!(said.contains("--reason has no text before the next flag"), "{said}");
+}

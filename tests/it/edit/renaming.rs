@@ -106,3 +106,13 @@ fn sort_moves_comments_with_their_entries() {
     run(&world, "sort --check").exits(0).warns("Nothing to change.");
     run(&world, "sort --format json").exits(0).says("\"status\": \"unchanged\"");
 }
+
+#[test]
+fn rename_may_not_leave_the_allowed_domains() {
+    let text =
+        "version: 1\ngroups:\n  Ops:\n    email_domains: [corp.example]\n    members:\n      - old@other.example\n";
+    let refusal = refused(text, "rename old@other.example new@other.example", 65);
+    assert!(refusal.contains("new@other.example"), "{refusal}");
+    let world = world(text);
+    run(&world, "rename old@other.example old@corp.example").exits(0);
+}

@@ -149,3 +149,27 @@ fn many_old_breaches_hide_no_new_one() {
     assert!(said.contains("new@example.com") && said.contains("reason"), "{said}");
     after(&text, "grant new@example.com Zoo --reason visitor");
 }
+
+#[test]
+fn guards_of_additive_groups_count_what_the_files_declare() {
+    let text = "version: 1\ngroups:\n  Open:\n    mode: additive\n    min_members: 2\n    members:\n      - a@b.c\n      - d@b.c\n";
+    let refusal = refused(text, "revoke a@b.c Open", 65);
+    assert!(refusal.contains("convoke.yaml:5:5: group \"Open\" would be left with 1"), "{refusal}");
+    // Members that no file declares may be there.
+    let few = world(&text.replace("min_members: 2", "min_members: 3"));
+    run(&few, "revoke a@b.c Open").exits(0);
+    let last = world("version: 1\ngroups:\n  Open:\n    mode: additive\n    members:\n      - a@b.c\n");
+    run(&last, "revoke a@b.c Open").exits(0).warns("group \"Open\" would have no declared member left");
+}
+
+#[test]
+fn new_keys_of_a_flow_entry_are_in_order() {
+    let entry = |keys: &str| ops(&format!("\n      - {{{keys}}}\n"));
+    let cases = [
+        ("email: a@b.c, from: 2026-01-01, reason: x", "email: a@b.c, from: 2026-01-01, until: 2026-12-24, reason: x"),
+        ("email: a@b.c, reason: x", "email: a@b.c, until: 2026-12-24, reason: x"),
+    ];
+    for (before, expected) in cases {
+        assert_eq!(after(&entry(before), "revoke a@b.c Ops --until 2026-12-24"), entry(expected));
+    }
+}

@@ -42,13 +42,17 @@ fn rules_count_the_end_of_the_roster_entry() {
 #[test]
 fn prune_deletes_ended_roster_entries() {
     let world = world(TEXT);
-    let result = run(&world, "prune --format json").exits(0).json();
+    let result = run(&world, "prune --dry-run --format json").exits(0).json();
     assert_eq!(result["kept"], 1);
     let change = &result["changes"][0];
+    // A roster is no person.
+    assert_eq!(change["person"], serde_json::Value::Null);
     assert_eq!(
-        (&change["person"], &change["group"], &change["line"]),
-        (&"roster \"agency\"".into(), &"Old".into(), &19.into())
+        (&change["uses"]["roster"], &change["group"], &change["line"]),
+        (&"agency".into(), &"Old".into(), &19.into())
     );
+    run(&world, "prune --dry-run").exits(0).says("remove roster \"agency\" from group \"Old\" (convoke.yaml:19)");
+    run(&world, "prune").exits(0);
     let expected = TEXT.replace(
         "    members:\n      # the agency left\n      - roster: agency\n        until: 2026-10-31\n  Open",
         "    members: []\n      # the agency left\n  Open",
@@ -87,4 +91,31 @@ fn plan_review_and_why_show_the_end_and_both_lines() {
     assert!(why.contains("until 2026-12-24"), "{why}");
     let review = world.run("review --format csv").exits(0).stdout;
     assert!(review.lines().any(|line| line.contains("bea@example.com") && line.contains("INC-1")), "{review}");
+}
+
+#[test]
+fn entry_without_a_common_time_has_no_effect_and_is_a_warning() {
+    let text = "\
+version: 1
+rosters:
+  sre:
+    - email: ann@example.com
+      until: 2026-11-15
+groups:
+  Open:
+    mode: additive
+    members:
+      - bea@example.com
+      - roster: sre
+        from: 2026-11-20
+";
+    let seed = Seed::default().group("Open", ["ann@example.com", "bea@example.com"]);
+    let world = given(seed).file("convoke.yaml", text);
+    run(&world, "plan").exits(0).says("No changes.");
+    let warned = run(&world, "validate").exits(0).stderr;
+    assert!(warned.contains("warning: convoke.yaml:4:7: ann@example.com is never in group \"Open\""), "{warned}");
+    assert!(warned.contains("convoke.yaml:11:9: group \"Open\" uses roster \"sre\" here"), "{warned}");
+    // It gives no access, so it needs no end.
+    let later = text.replace("2026-11-15", "2026-12-15").replace("2026-11-20", "2026-12-20");
+    run(&super::world(&later), "revoke ann@example.com Open").exits(64);
 }

@@ -339,7 +339,10 @@ impl Files {
                 Entry { window: Window { from, until }, ..entry.clone() }
             })
         });
-        group.members.iter().cloned().chain(through).collect()
+        // An entry that has no time in common with the use of its roster means nothing.
+        let is_ever =
+            |entry: &Entry| !entry.window.from.zip(entry.window.until).is_some_and(|(from, until)| from >= until);
+        group.members.iter().cloned().chain(through.filter(is_ever)).collect()
     }
 
     /// The declarations as the program reads them.

@@ -41,7 +41,7 @@ fn entries_of_both_are_joined_as_grant_would() {
     assert_eq!(joined(", until: 2026-12-10", ", until: 2026-12-31"), ok("- {email: new@x.y, until: 2026-12-31}"));
     assert_eq!(
         joined(", until: 2026-12-31, reason: o", ", until: 2026-12-10"),
-        ok("- {email: new@x.y, reason: o, until: 2026-12-31}")
+        ok("- {email: new@x.y, until: 2026-12-31, reason: o}")
     );
     assert_eq!(joined(", until: 2026-11-10", ""), ok("- {email: new@x.y}"));
     assert_eq!(
