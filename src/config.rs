@@ -25,13 +25,16 @@ pub use edit::{
 };
 pub use load::{
     found, holds_files, is_hidden, is_yaml, load, load_checked, load_with_sources, read_regular, read_sources,
+    reads_below,
 };
 pub use problem::{Problem, Problems};
 pub use rules::{Breach, BreachKey, breaches, check_rules};
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use crate::model::{Desired, Mode, is_invisible, kept_ends};
+use crate::model::{Desired, DesiredGroup, GroupName, Mode, PersonRef, is_invisible, kept_ends};
 use entry::Numbers;
 use problem::{ProblemReport, quoted, settle};
 
@@ -90,17 +93,49 @@ pub fn warnings(desired: &Desired, sources: &[Source], time: Timestamp) -> Vec<P
     });
     let ends = kept_ends(desired, |_| true, time, Timestamp::MAX);
     let ends = ends.into_iter().map(|(origin, message, help)| Problem::at(&origin, message).help(help));
-    settle(unused.chain(invisible).chain(empty_groups(desired)).chain(ends).collect(), sources)
+    let never = desired.groups.iter().flat_map(|(name, group)| {
+        group.never.iter().map(move |entry| {
+            let message = format!(
+                "{} is never in group {}: the entry and the uses of its roster have no time in \
+                 common",
+                entry.person,
+                quoted(name.as_str())
+            );
+            rules::with_rosters(Problem::at(&entry.origin, message), name, entry)
+                .help("change one of the times, or remove the entry")
+        })
+    });
+    let few = desired.groups.iter().filter_map(|(name, group)| too_few(name, group, time));
+    settle(unused.chain(invisible).chain(never).chain(few).chain(ends).collect(), sources)
 }
 
-/// Groups without anybody that a plan may not empty.
-fn empty_groups(desired: &Desired) -> impl Iterator<Item = Problem> {
-    let empty = desired
-        .groups
-        .iter()
-        .filter(|(_, group)| group.members.is_empty() && group.mode == Mode::Exact && !group.allow_empty.value);
-    empty.map(|(name, group)| {
-        let message = format!("group {} has no members, and a plan that empties it is refused", quoted(name.as_str()));
-        Problem::at(&group.members_origin, message).help("list its people, or add `allow_empty: true`")
-    })
+/// The warning that a group has fewer people now than a plan may leave.
+fn too_few(name: &GroupName, group: &DesiredGroup, time: Timestamp) -> Option<Problem> {
+    let name = quoted(name.as_str());
+    let people: BTreeSet<&PersonRef> =
+        group.members.iter().filter(|entry| entry.belongs_at(time)).map(|entry| &entry.person).collect();
+    let least = group.min_members.as_ref().filter(|least| (people.len() as u64) < least.value);
+    let (message, help) = match least {
+        // Of other groups the list is not complete.
+        _ if group.mode != Mode::Exact => return None,
+        None if group.allow_empty.value || !people.is_empty() => return None,
+        None if group.members.is_empty() => (
+            format!("group {name} has no members, and a plan that empties it is refused"),
+            "list its people, or add `allow_empty: true`",
+        ),
+        None => (
+            format!("no entry of group {name} is in force now, and a plan that empties it is refused"),
+            "correct the times, list other people, or add `allow_empty: true`",
+        ),
+        Some(least) => (
+            format!("group {name} has {} now, and `min_members` is {}", counted_people(people.len()), least.value),
+            "list more people, or lower `min_members`",
+        ),
+    };
+    let origin = least.and_then(|least| least.origin.as_ref()).unwrap_or(&group.members_origin);
+    Some(Problem::at(origin, message).help(help))
+}
+
+fn counted_people(count: usize) -> String {
+    if count == 1 { "1 person".into() } else { format!("{count} people") }
 }

@@ -185,7 +185,10 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     if policy.due {
         compared.leave_out_undated(desired, time);
     }
-    let outlook = asked.as_ref().map(|asked| Outlook::of(asked, &compared.groups, &people, time)).unwrap_or_default();
+    let allowed = all.as_ref().unwrap_or(&located);
+    let outlook = asked.as_ref().map(|asked| Outlook::of(asked, allowed, current, &people, policy, time));
+    let outlook = outlook.unwrap_or_default();
+    unread.extend(outlook.unread);
     warnings.extend(outlook.warnings.into_iter().chain(kept_ends_soon(desired, &located, time)));
     compared.blocked.extend(outlook.blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
@@ -224,7 +227,7 @@ fn judge(
     located: &BTreeMap<GroupName, Located>,
     accept_self: bool,
 ) {
-    guards::check_operations(plan, people);
+    guards::check_operations(plan, people, current.knows_everybody);
     guards::check_account(plan, rules, current, located);
     if !accept_self {
         guards::check_token_user(plan, current, people);

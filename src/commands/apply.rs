@@ -198,10 +198,18 @@ async fn prepare_saved(
         Recheck::Stale(groups) => return Ok((connection, plan, Err(groups))),
     };
     drop(watching);
+    // An earlier run made what the newest files say as well.
+    if remaining.summary.requests == 0 && plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Tip) {
+        let plan = remaining.with_requests(client.requests()).with_stale(SUPERSEDED.into());
+        return Ok((connection, plan, Ok(Start::Planned)));
+    }
     check_clock_of(&plan, client, output)?;
     let watching = output.watch(client, "looking up protected people");
     let remaining = observe::ask_for_people(client, &remaining, args.options.accept_self).await?;
     drop(watching);
+    // What was already made is not left to make.
+    let mut plan = plan;
+    plan.left_out = remaining.left_out;
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
     Ok((connection, plan, Ok(Start::Rechecked { present, planned: false })))
 }
@@ -223,8 +231,10 @@ fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(
 
 /// Why nothing of the plan is made, if the newest files leave nothing to make.
 fn superseded(plan: &Plan) -> Option<String> {
-    plan.is_superseded().then(|| "the newest files leave nothing of it to make".into())
+    plan.is_superseded().then(|| SUPERSEDED.into())
 }
+
+const SUPERSEDED: &str = "the newest files leave nothing of it to make";
 
 /// Why this is not the reviewed plan, if it is not.
 fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<String> {

@@ -151,8 +151,9 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
         plan = decided.reviewed_as(&plan);
     }
     plan = plan.with_base(&desired, &current, &policy);
-    drop(desired);
     plan.warnings.extend(beside);
+    // Only a run that read everything that `drift` reports calls the account in sync.
+    plan.narrowed |= desired.settings.reports_direct_access && !request.reads_direct_access;
     plan.requests = Some(connection.client.requests());
     Ok((connection, plan))
 }

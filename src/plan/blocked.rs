@@ -32,9 +32,10 @@ pub struct Blocked {
 
 impl Blocked {
     pub fn new(group: GroupName, entry: Option<PersonRef>, origin: Origin, reason: BlockedReason) -> Self {
-        let message = match &entry {
-            Some(entry) => format!("{entry}: {reason}"),
-            None => reason.to_string(),
+        let message = match (&entry, &reason) {
+            (Some(id), BlockedReason::Domain { email, .. }) => format!("{email} ({id}): {reason}"),
+            (Some(entry), _) => format!("{entry}: {reason}"),
+            (None, _) => reason.to_string(),
         };
         Self { group, entry, origin, reason, message, mode: Mode::Exact, since: None }
     }
@@ -172,8 +173,8 @@ impl fmt::Display for BlockedReason {
             Self::Permissions { lost, gained } => {
                 write!(f, "not added, because the group {}", changed_permissions(lost, gained))
             }
-            Self::Domain { email, allowed } => {
-                write!(f, "the address {email} is at none of the `email_domains`: {}", allowed.join(", "))
+            Self::Domain { allowed, .. } => {
+                write!(f, "the address is at none of the `email_domains`: {}", allowed.join(", "))
             }
             Self::Exclusive { group, origin, present: false } => {
                 write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")

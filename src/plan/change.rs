@@ -69,7 +69,7 @@ pub(super) struct Entries<'a> {
     pub head: Vec<&'a DesiredMember>,
 }
 
-/// What a change asks for in the groups that the files declare after it.
+/// What a change asks for, by group. A group that only the files before it declare is here too.
 #[derive(Debug, Default)]
 pub(super) struct Asked<'a> {
     groups: BTreeMap<&'a GroupName, AskedGroup<'a>>,
@@ -79,7 +79,7 @@ pub(super) struct Asked<'a> {
 #[derive(Debug)]
 pub(super) struct AskedGroup<'a> {
     pub base: Option<&'a DesiredGroup>,
-    pub head: &'a DesiredGroup,
+    pub head: Option<&'a DesiredGroup>,
     /// By address in lower case, or by id.
     pub named: BTreeMap<&'a str, Entries<'a>>,
 }
@@ -87,8 +87,13 @@ pub(super) struct AskedGroup<'a> {
 impl<'a> Asked<'a> {
     pub fn by(base: &'a Desired, head: &'a Desired) -> Self {
         let mut groups = BTreeMap::new();
-        for GroupPair { name, head, base } in pairs(base, head) {
-            let asked = AskedGroup::new(base.map(|(_, group)| group), head);
+        let pairs = pairs(base, head);
+        let kept: BTreeSet<&GroupName> = pairs.iter().filter_map(|pair| Some(pair.base?.0)).collect();
+        let dropped = base.groups.iter().filter(|(name, _)| !kept.contains(name) && !head.groups.contains_key(*name));
+        let dropped = dropped.map(|(name, group)| (name, Some(group), None));
+        let declared = pairs.iter().map(|pair| (pair.name, pair.base.map(|(_, group)| group), Some(pair.head)));
+        for (name, base, head) in declared.chain(dropped) {
+            let asked = AskedGroup::new(base, head);
             groups.extend(asked.filter(AskedGroup::touches_any).map(|asked| (name, asked)));
         }
         Self { groups }
@@ -100,7 +105,7 @@ impl<'a> Asked<'a> {
 
     /// Whether the change may ask somebody to join or leave the group.
     pub fn concerns(&self, name: &GroupName) -> bool {
-        self.group(name).is_some_and(|group| group.head.mode != Mode::Observe)
+        self.group(name).is_some_and(AskedGroup::is_written)
     }
 
     pub fn groups(&self) -> impl Iterator<Item = (&'a GroupName, &AskedGroup<'a>)> {
@@ -134,26 +139,31 @@ pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'
 
 impl<'a> AskedGroup<'a> {
     /// `None` if nothing can differ, which is quick to see for most groups.
-    fn new(base: Option<&'a DesiredGroup>, head: &'a DesiredGroup) -> Option<Self> {
+    fn new(base: Option<&'a DesiredGroup>, head: Option<&'a DesiredGroup>) -> Option<Self> {
         let same = |(old, new): (&DesiredMember, &DesiredMember)| {
             old.person == new.person && (old.from(), old.until()) == (new.from(), new.until())
         };
-        let is_same = |base: &DesiredGroup| {
+        let is_same = |(base, head): (&DesiredGroup, &DesiredGroup)| {
             base.mode == head.mode
                 && base.members.len() == head.members.len()
                 && base.members.iter().zip(&head.members).all(same)
         };
-        if base.is_some_and(is_same) {
+        if base.zip(head).is_some_and(is_same) {
             return None;
         }
         let mut named: BTreeMap<&str, Entries<'_>> = BTreeMap::new();
         for entry in base.into_iter().flat_map(|base| &base.members) {
             named.entry(written(&entry.person)).or_default().base.push(entry);
         }
-        for entry in &head.members {
+        for entry in head.into_iter().flat_map(|head| &head.members) {
             named.entry(written(&entry.person)).or_default().head.push(entry);
         }
         Some(Self { base, head, named })
+    }
+
+    /// Whether convoke writes to the group after the change.
+    pub fn is_written(&self) -> bool {
+        self.head.is_some_and(|head| head.mode != Mode::Observe)
     }
 
     /// The entries that name a member, who may be named by the id and by several addresses.
@@ -171,11 +181,11 @@ impl<'a> AskedGroup<'a> {
     }
 
     pub fn says(&self, entries: &Entries<'_>, time: Timestamp) -> Says {
-        Says::of(Some(self.head), &entries.head, time)
+        Says::of(self.head, &entries.head, time)
     }
 
     pub fn touches(&self, entries: &Entries<'_>) -> bool {
-        timeline(self.base, &entries.base) != timeline(Some(self.head), &entries.head)
+        timeline(self.base, &entries.base) != timeline(self.head, &entries.head)
     }
 
     /// Whether the change touches whom the files name so.

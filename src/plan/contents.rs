@@ -53,7 +53,8 @@ pub struct Plan {
     pub unmanaged_groups: Vec<GroupRef>,
     /// Memberships that end soon.
     pub expiring: Vec<Expiring>,
-    /// Whether the plan leaves out something that the files declare: other groups, or other changes.
+    /// Whether the plan leaves out something that the files declare or that `drift` reports: other groups, other changes,
+    /// or access beside the groups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub narrowed: bool,
     /// Whether the plan has only changes that are due.

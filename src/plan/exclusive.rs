@@ -18,7 +18,6 @@ use super::located::locate_groups;
 use super::people::People;
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Mode, Observed, Origin,
-    PersonRef,
 };
 
 /// How many states the search for an order visits before it gives up.
@@ -203,7 +202,7 @@ impl<'a> Judge<'a> {
         let entry = self.desired.groups.get(name).and_then(|declared| {
             declared.members.iter().find(|entry| entry.origin == origin).map(|entry| entry.person.clone())
         });
-        let entry = entry.unwrap_or(PersonRef::Id(member));
+        let entry = entry.unwrap_or_else(|| change.member.person());
         self.blocked.push(Blocked::new(name.clone(), Some(entry), origin.clone(), reason).with_mode(mode));
         let partners: BTreeSet<GroupId> = self.partners.get(&id).into_iter().flatten().map(|other| other.id).collect();
         for other in self.groups.iter_mut().filter(|other| other.mode != Mode::Observe) {

@@ -207,9 +207,9 @@ impl PlanGuards {
     }
 }
 
-pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
+pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>, knows_everybody: bool) {
     let mut refusals = operation_refusals(plan, people);
-    let (doubts, warnings) = unknown_protected(plan, people);
+    let (doubts, warnings) = unknown_protected(plan, people, knows_everybody);
     refusals.extend(doubts);
     plan.warnings.extend(warnings);
     plan.refusals.extend(refusals);
@@ -218,7 +218,7 @@ pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>) {
 
 /// The refusals to remove protected people, and people whom a mistyped entry of `protected` may mean.
 pub(super) fn protection(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
-    protected(plan, people).into_iter().chain(unknown_protected(plan, people).0).collect()
+    protected(plan, people).into_iter().chain(unknown_protected(plan, people, false).0).collect()
 }
 
 /// The refusals that need only the members of the planned groups.
@@ -241,7 +241,12 @@ pub(super) fn too_few(group: &GroupPlan) -> Option<Refusal> {
 pub(super) fn cap(guards: &PlanGuards) -> String {
     let limit = &guards.total_removals;
     let place = limit.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
-    format!("one run makes at most {} removals (total_removals: {}{place})", guards.removals_allowed(), limit.value)
+    let most = match guards.removals_allowed() {
+        0 => "no run makes removals".to_owned(),
+        1 => "one run makes at most 1 removal".to_owned(),
+        most => format!("one run makes at most {most} removals"),
+    };
+    format!("{most} (total_removals: {}{place})", limit.value)
 }
 
 fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
@@ -396,14 +401,15 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
 
 /// Checks `protected` entries that match no member of the account. If the plan removes anybody and the entry may mean
 /// a member, the plan is refused, because the removed person may be the protected one.
-fn unknown_protected(plan: &Plan, people: &People<'_>) -> (Vec<Refusal>, Vec<PlanWarning>) {
+fn unknown_protected(plan: &Plan, people: &People<'_>, knows_everybody: bool) -> (Vec<Refusal>, Vec<PlanWarning>) {
     /// The maximum number of names in the message.
     const NAMED: usize = 5;
     const HELP: &str = "correct the entry in settings.protected, or remove it";
     let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
     let removes = plan.removes_anybody();
-    let holds = plan.groups.iter().any(|group| !group.held.is_empty());
-    let unknown = plan.guards.protected.iter().filter(|entry| (removes || holds) && !people.knows(&entry.person));
+    // Nobody is looked up for a plan that removes nobody.
+    let asked = knows_everybody || removes || plan.groups.iter().any(|group| !group.held.is_empty());
+    let unknown = plan.guards.protected.iter().filter(|entry| asked && !people.knows(&entry.person));
     let mut texts: Option<Texts<'_, (&str, MemberId)>> = None;
     for entry in unknown {
         let texts = texts.get_or_insert_with(|| {

@@ -1,17 +1,22 @@
 //! What a change of the files does after the time of the plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
 use super::blocked::Blocked;
 use super::change::{Asked, AskedGroup, Entries, Says, times_in};
-use super::contents::{GroupPlan, PlanWarning};
+use super::contents::PlanWarning;
+use super::located::{Located, locate_groups};
 use super::people::{People, Similar};
-use crate::model::{DesiredMember, GroupName, Mode, Origin, PersonRef, RosterUse, Window, first_day, last_day};
+use crate::model::{
+    DesiredMember, GroupId, GroupName, Membership, Mode, Observed, Origin, PersonRef, RosterUse, Window, first_day,
+    last_day,
+};
 
 /// What a change does to a membership after the time of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +33,9 @@ pub struct Later {
     /// The rosters from the group's list to the entry, outermost first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<[RosterUse]>>,
+    /// Of `let_go`: the group's mode after the change; missing if no file declares the group any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -52,14 +60,31 @@ pub(super) struct Outlook {
     /// People who join later and cannot be found now. They hold nothing.
     pub blocked: Vec<Blocked>,
     pub warnings: Vec<PlanWarning>,
+    /// Groups to read, to know whom the change lets go.
+    pub unread: BTreeSet<GroupId>,
 }
 
 impl Outlook {
-    pub fn of(asked: &Asked<'_>, groups: &[GroupPlan], people: &People<'_>, time: Timestamp) -> Self {
+    /// `located` has all declared groups that the command line allows.
+    pub fn of(
+        asked: &Asked<'_>,
+        located: &BTreeMap<GroupName, Located>,
+        current: &Observed,
+        people: &People<'_>,
+        policy: &Policy,
+        time: Timestamp,
+    ) -> Self {
         let (mut outlook, mut similar) = (Self::default(), Similar::new(people));
-        for (name, group) in asked.groups().filter(|(_, group)| group.head.mode != Mode::Observe) {
+        let base = policy.base.as_deref();
+        let is_dropped = |name: &GroupName| asked.group(name).is_some_and(|group| group.head.is_none());
+        let dropped = base.map(|base| locate_groups(base, current, is_dropped)).unwrap_or_default();
+        // A group that is declared under another name now is not dropped.
+        let managed: BTreeSet<GroupId> = located.values().filter_map(|found| found.as_ref().ok()).copied().collect();
+        for (name, group) in asked.groups().filter(|(name, _)| policy.names(name)) {
+            let dropped = || dropped.get(name)?.as_ref().ok().filter(|id| !managed.contains(id));
+            let id = located.get(name).and_then(|found| found.as_ref().ok()).or_else(dropped);
+            let present = id.and_then(|id| current.memberships.get(id));
             let mut seen = BTreeSet::new();
-            let planned = groups.iter().find(|planned| planned.name == *name);
             for (_, entries) in group.touched() {
                 let Some(first) = entries.head.first().or(entries.base.first()) else { continue };
                 let member = people.resolve(&first.person).ok();
@@ -67,11 +92,15 @@ impl Outlook {
                 let all = member.map(|id| group.entries(people.texts(id)));
                 let entries = all.as_ref().unwrap_or(entries);
                 if member.is_none_or(|id| seen.insert(id)) && group.touches(entries) {
-                    let is_there = planned.zip(member).is_some_and(|(planned, id)| planned.observed.contains_key(&id));
+                    let is_there = present.zip(member).is_some_and(|(present, id)| present.contains_key(&id));
                     outlook.compare(name, group, entries, is_there, time);
                 }
             }
-            planned.into_iter().for_each(|planned| outlook.let_go(planned, group, people, time));
+            match (id, present) {
+                (_, Some(present)) => outlook.let_go(name, present, group, people, time),
+                (Some(id), None) if !current.unreadable.contains_key(id) => drop(outlook.unread.insert(*id)),
+                (_, None) => {}
+            }
         }
         let joining = outlook.later.iter().filter(|later| later.what == LaterKind::JoinsLater);
         outlook.blocked = joining.filter_map(|later| unknown(later, people, &mut similar)).collect();
@@ -86,7 +115,7 @@ impl Outlook {
         is_there: bool,
         time: Timestamp,
     ) {
-        let (before, after) = (times_in(asked.base, &entries.base), times_in(Some(asked.head), &entries.head));
+        let (before, after) = (times_in(asked.base, &entries.base), times_in(asked.head, &entries.head));
         let now = |windows: &[Window]| windows.iter().find(|window| window.contains(time)).copied();
         let begins = |window: &&Window| window.from.is_some_and(|from| from > time);
         let row = |what, from, to, origin: &DesiredMember| Later {
@@ -97,6 +126,7 @@ impl Outlook {
             to,
             origin: origin.origin.clone(),
             via: origin.via.clone(),
+            mode: None,
         };
         let ending = |old: Window, new: Window| {
             let what = match (old.until, new.until) {
@@ -141,9 +171,18 @@ impl Outlook {
     }
 
     /// Members whom the files named or excluded before, and leave to others now.
-    fn let_go(&mut self, planned: &GroupPlan, asked: &AskedGroup<'_>, people: &People<'_>, time: Timestamp) {
-        let name = &planned.name;
-        for (id, member) in planned.observed.iter() {
+    fn let_go(
+        &mut self,
+        name: &GroupName,
+        present: &Membership,
+        asked: &AskedGroup<'_>,
+        people: &People<'_>,
+        time: Timestamp,
+    ) {
+        let Some(list) = asked.head.or(asked.base).map(|group| &group.members_origin) else { return };
+        let mut present: Vec<_> = present.iter().collect();
+        present.sort_by_cached_key(|(id, member)| (member.email.clone(), **id));
+        for (id, member) in present {
             let entries = asked.entries(people.texts(*id));
             let was = asked.said(&entries, time);
             if was == Says::Free || asked.says(&entries, time) != Says::Free {
@@ -154,17 +193,17 @@ impl Outlook {
                 .iter()
                 .filter(|entry| entry.until().is_some_and(|until| until <= time))
                 .max_by_key(|entry| entry.until());
-            let origin = entries.base.first().map_or(&asked.head.members_origin, |entry| &entry.origin).clone();
+            let origin = entries.base.first().map_or(list, |entry| &entry.origin).clone();
             let person = member.person();
             if let Some(entry) = ended.filter(|_| was == Says::Out) {
+                let (group, origin) = (name.as_str(), &entry.origin);
+                let why = if asked.is_written() { "is gone" } else { "no longer counts" };
                 let message = format!(
-                    "{person} stays in {}: the entry that ended the access ({}) is gone, and nobody has removed \
-                     {person} yet",
-                    name.as_str(),
-                    entry.origin
+                    "{person} stays in {group}: the entry that ended the access ({origin}) {why}, and nobody has removed \
+                     {person} yet"
                 );
                 let help = "keep the entry until the access has been removed";
-                self.warnings.push(PlanWarning::new(message, help, Some(asked.head.members_origin.clone())));
+                self.warnings.push(PlanWarning::new(message, help, Some(list.clone())));
             }
             self.later.push(Later {
                 group: name.clone(),
@@ -174,6 +213,7 @@ impl Outlook {
                 to: None,
                 origin,
                 via: None,
+                mode: asked.head.map(|head| head.mode),
             });
         }
     }

@@ -34,7 +34,9 @@ impl Narrowing<'_> {
     pub fn compares(self, name: &GroupName, found: &Located) -> bool {
         let is_read =
             |id: &GroupId| self.current.memberships.contains_key(id) || self.current.unreadable.contains_key(id);
-        self.asked.concerns(name) || found.as_ref().is_ok_and(is_read) || found.is_err()
+        // A group that is only observed now is read to see whom the change lets go.
+        let is_let_go = self.asked.group(name).is_some_and(|group| !group.is_written());
+        self.asked.concerns(name) || (!is_let_go && found.as_ref().is_ok_and(is_read)) || found.is_err()
     }
 
     /// Keeps what the change asks for. The other differences of its groups are left alone. Returns the groups that must
@@ -151,11 +153,11 @@ impl Narrowing<'_> {
         let planned: BTreeMap<&GroupName, &GroupPlan> = groups.iter().map(|group| (&group.name, group)).collect();
         let named = self.asked.groups().filter(|(name, _)| self.located.contains_key(*name));
         let touched = named.map(|(name, asked)| {
-            let times = |entries: &Entries<'_>| times_in(Some(asked.head), &entries.head);
+            let times = |entries: &Entries<'_>| times_in(asked.head, &entries.head);
             let mut memberships: BTreeMap<String, _> =
                 asked.touched().map(|(text, entries)| (text.to_owned(), times(entries))).collect();
             // Of a group that becomes exact, the members whom nobody declared leave.
-            let strangers = planned.get(name).filter(|_| asked.touches_unnamed() && asked.head.mode == Mode::Exact);
+            let strangers = planned.get(name).filter(|it| asked.touches_unnamed() && it.mode == Mode::Exact);
             for member in strangers.iter().flat_map(|group| group.observed.keys()) {
                 let entries = asked.entries(self.people.texts(*member));
                 if entries.base.is_empty() && entries.head.is_empty() {

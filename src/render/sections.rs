@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::counted;
 use super::escape;
 use super::words::{self, name};
-use crate::model::{GroupName, Origin, PersonRef, last_day};
+use crate::model::{GroupName, Mode, Origin, PersonRef, last_day};
 use crate::plan::{
     Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Later, LaterKind, LeftOut, Plan, PresentAddresses,
     Since,
@@ -149,7 +149,7 @@ fn ends_now(plan: &Plan) -> Vec<Row> {
 
 /// What the change under review is as a whole.
 fn notes(plan: &Plan) -> Vec<Row> {
-    let refused = if plan.narrowed {
+    let refused = if plan.touched.is_some() {
         "the files before this change were refused; this change is not, and `convoke apply` makes the other differences"
     } else {
         "the files before this change were refused; these are not, so every difference will be made"
@@ -181,9 +181,16 @@ fn later(later: &Later) -> Row {
         LaterKind::JoinRemoved => format!("no longer joins on {begin}"),
         LaterKind::AlreadyOver => format!("the entry is over already ({}), so it does nothing", end(to)),
         LaterKind::LetGo => {
-            let command = escape::shell_word(&later.person.to_string());
-            let group = escape::shell_word(later.group.as_str());
-            format!("stays: the group is additive; `convoke revoke {command} {group}` ends it")
+            let (person, group) = (later.person.to_string(), later.group.as_str());
+            let words = format!("{} {}", escape::shell_word(&person), escape::shell_word(group));
+            match later.mode {
+                None => "stays: no file declares the group any more".to_owned(),
+                Some(Mode::Observe) => "stays: convoke only observes the group now".to_owned(),
+                // `revoke` ends an entry, so there must be one.
+                Some(_) => format!(
+                    "stays: the group is additive; `convoke grant {words}`, then `convoke revoke {words}` ends it"
+                ),
+            }
         }
     };
     Row {

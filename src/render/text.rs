@@ -451,12 +451,18 @@ fn rest(report: &Report) -> &'static str {
         return "Run `convoke apply` again, and resolve the problems above if they remain.";
     }
     let leaves = |kind| report.left_out.iter().any(|left_out| left_out.kind == kind);
-    if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
+    let failed = |group: &GroupReport| group.failed.iter().any(|unmade| unmade.action == Action::Remove);
+    if leaves(LeftOutKind::Cap) && report.groups.iter().any(failed) {
+        "Resolve the problems above. Until then each run tries the failed removals first, and they count for \
+         `total_removals`; raise it, or pass the digest with --accept, to make the others."
+    } else if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
         "Resolve the problems above, then run `convoke apply` again."
     } else if leaves(LeftOutKind::Waits) {
         "Run this again for the rest, after the members have joined their other groups."
     } else if leaves(LeftOutKind::Tip) {
         "The newest files say otherwise about the rest."
+    } else if report.removed == 0 {
+        "Raise `total_removals`, or pass the digest with --accept, to make the rest."
     } else {
         "The next run makes the rest."
     }

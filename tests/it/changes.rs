@@ -1,9 +1,10 @@
 //! What a change of the files asks for: today, later, and besides memberships.
 
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Seed, SeedGroup};
 use serde_json::Value;
 
-use crate::builders::SeedExt as _;
+use crate::account::group_id;
+use crate::builders::{SeedExt as _, SeedGroupExt as _};
 use crate::harness::{World, given};
 
 const AT: &str = "--at 2026-11-28";
@@ -113,14 +114,46 @@ fn memberships_that_a_change_lets_go_are_named() {
     let additive = |entries: &str| group("    mode: additive\n", entries);
     let world = changed(group("", TEAM), additive("a@example.com\nb@example.com"));
     assert_eq!(later(&planned(&world, "")), ["let_go contractor@example.com - -"]);
-    world
-        .run(&format!("plan {AT} --base base.yaml"))
-        .exits(0)
-        .says("`convoke revoke contractor@example.com Prod` ends it");
+    let page = world.run(&format!("plan {AT} --base base.yaml")).exits(0);
+    page.says("stays: the group is additive; `convoke grant contractor@example.com Prod`")
+        .says("then `convoke revoke contractor@example.com Prod` ends it");
+    world.run(&format!("grant contractor@example.com Prod {AT}")).exits(0);
+    world.run("revoke contractor@example.com Prod --at 2026-11-28T01:00:00Z").exits(0);
+    assert_eq!(world.run("plan --at 2026-11-28T02:00:00Z --format json").json()["summary"]["removes"], 1);
     // The entry ended the access, and is gone before it did.
     let world = changed(additive(&TEAM.replace("2026-12-20", "2026-11-20")), additive("a@example.com\nb@example.com"));
     let page = world.run(&format!("plan {AT} --base base.yaml --only-changed")).exits(0);
     page.says("contractor@example.com stays in Prod: the entry that ended the access (base.yaml:8) is gone");
+}
+
+#[test]
+fn members_of_a_group_that_convoke_no_longer_writes_to_are_let_go() {
+    let other = "version: 1\ngroups:\n  Other: {members: [a@example.com]}\n";
+    let cases = [
+        (group("    mode: observe\n", TEAM), "convoke only observes the group now"),
+        (other.into(), "no file declares the group"),
+    ];
+    let everybody = ["let_go a@example.com - -", "let_go b@example.com - -", "let_go contractor@example.com - -"];
+    for (head, reason) in cases {
+        let ended = group("", &TEAM.replace("2026-12-20", "2026-11-20"));
+        for (base, warns) in [(group("", TEAM), false), (ended, true)] {
+            let world = changed(base, head.clone());
+            for flags in ["", "--only-changed"] {
+                assert_eq!(later(&planned(&world, flags)), everybody, "{reason} {flags}");
+                let page = world.run(&format!("plan {AT} --base base.yaml {flags}")).exits(0);
+                let page = page.says(&format!("contractor@example.com: stays: {reason}"));
+                assert_eq!(page.stdout.contains("base.yaml:7) no longer counts"), warns, "{page}");
+                assert!(!page.stdout.contains("convoke revoke") && !page.stdout.contains("no difference"), "{page}");
+            }
+        }
+    }
+    // Nobody is let go of a group that is managed under another name now.
+    let declared = |keys: &str| format!("version: 1\ngroups:\n  {keys}members: [a@example.com]\n");
+    let pinned = declared(&format!("Renamed:\n    id: {}\n    ", group_id(7)));
+    let prod = SeedGroup::of(["a@example.com"]).id(group_id(7));
+    let world = given(Seed::default().group("Prod", prod)).file("base.yaml", declared("Prod:\n    "));
+    let plan = world.file("convoke.yaml", pinned).run(&format!("plan {AT} --base base.yaml --format json")).json();
+    assert_eq!((later(&plan), &plan["status"]), (Vec::new(), &Value::from("refused")));
 }
 
 #[test]

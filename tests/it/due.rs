@@ -238,3 +238,14 @@ fn a_join_does_not_go_before_a_removal_that_is_left_out() {
     assert_eq!(left_out(&report), ["guard New mover@example.com", "guard Old mover@example.com"]);
     assert!(world.writes().is_empty());
 }
+
+#[test]
+fn a_cap_of_none_is_named_as_such() {
+    let world = many();
+    let files = world.read("convoke.yaml").replace("groups:", "settings: {limits: {total_removals: 0}}\ngroups:");
+    world.write("convoke.yaml", files);
+    let report = world.run(RUN).exits(5).says("no run makes removals (total_removals: 0, set at convoke.yaml:2)");
+    assert!(!report.stdout.contains("The next run makes the rest"), "{report}");
+    world.write("convoke.yaml", world.read("convoke.yaml").replace("total_removals: 0", "total_removals: 1"));
+    world.run(RUN).exits(5).says("one run makes at most 1 removal (").says("The next run makes the rest.");
+}

@@ -116,6 +116,11 @@ fn drift_reports_direct_access_only_if_asked() {
     assert!(!metrics.stdout.contains("The account is in sync"), "{}", metrics.stdout);
     assert!(world.read("m.prom").contains("convoke_drift_direct_access 2"), "{}", world.read("m.prom"));
     world.run("plan --detailed-exitcode").exits(0);
+    // `apply` does not read it, so it does not answer for it.
+    let applied = world.run("apply --yes").exits(0);
+    assert!(!applied.stdout.contains("The account is in sync"), "{applied}");
+    let applied = quiet.run("apply --yes").exits(0);
+    assert!(applied.stdout.contains("The account is in sync"), "{applied}");
 }
 
 fn pinned(pins: &str, members: &str) -> String {

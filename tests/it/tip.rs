@@ -187,3 +187,24 @@ fn files_that_cannot_be_read_at_the_tip_are_an_error() {
     }
     assert!(world.writes().is_empty());
 }
+
+#[test]
+fn finished_work_is_not_left_to_make() {
+    let world = account();
+    version(&world, "v1.yaml", &[A, B, NEW], &[A]);
+    world.run("plan -f v1.yaml --out plan.json").exits(0);
+    world.run("apply plan.json --yes --tip v1.yaml").exits(0);
+    // The newest files want both changes back, and nobody has applied them yet.
+    version(&world, "v2.yaml", &[A, B, C], &[A]);
+    world.run("apply plan.json --yes --tip v2.yaml").exits(4);
+    version(&world, "v2.yaml", &[A, B, C, NEW], &[A]);
+    let done = world.run("apply plan.json --yes --tip v2.yaml").exits(4);
+    assert!(!done.stdout.contains("carol@example.com is not removed"), "{done}");
+    world.run("apply plan.json --yes --tip v1.yaml").exits(0);
+    // The newest files take only the join back, and did so already.
+    version(&world, "v3.yaml", &[A, B], &[A]);
+    world.run("apply --yes -f v3.yaml").exits(0);
+    let stale = world.run("apply plan.json --yes --tip v3.yaml").exits(4);
+    stale.says("new@example.com is not added: the newest files do not declare the member");
+    assert_eq!(world.members("Ops"), [A, B]);
+}

@@ -326,6 +326,10 @@ fn protected_typo_refuses_removals_near_it() {
     assert_eq!((refused(&far), far.warnings.len()), (vec![], 1));
     let nothing = account.plan(&files("p33@example.com", 0..10));
     assert_eq!((refused(&nothing), nothing.warnings.len()), (vec![], 0), "nobody was looked up");
+    let mut known = account;
+    known.observed.knows_everybody = true;
+    let nothing = known.plan(&files("p33@example.com", 0..10));
+    assert_eq!((refused(&nothing), nothing.warnings.len()), (vec![], 1), "everybody was read for another reason");
 }
 
 #[test]
