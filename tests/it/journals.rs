@@ -364,7 +364,7 @@ fn nobody_is_restored_whose_domain_is_no_longer_allowed() {
     world.run("apply --yes --journal journal.jsonl").exits(0);
     let files = "version: 1\ngroups:\n  Dev: {email_domains: [example.org], members: []}\n";
     world.write("convoke.yaml", files);
-    world.run("undo journal.jsonl --out undo.json").exits(3).says("a@example.com is at none of the `email_domains`");
+    world.run("undo journal.jsonl --out undo.json").exits(3).says("): the address is at none of the `email_domains`");
     world.forget_requests();
     world.run("apply undo.json --yes").exits(5);
     assert_eq!(world.members("Dev"), ["new@example.com"], "who came stays, because who went is not restored");

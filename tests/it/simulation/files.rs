@@ -341,7 +341,7 @@ impl Files {
         });
         // An entry that has no time in common with the use of its roster means nothing.
         let is_ever =
-            |entry: &Entry| !entry.window.from.zip(entry.window.until).is_some_and(|(from, until)| from >= until);
+            |entry: &Entry| entry.window.from.zip(entry.window.until).is_none_or(|(from, until)| from < until);
         group.members.iter().cloned().chain(through.filter(is_ever)).collect()
     }
 
