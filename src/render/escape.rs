@@ -232,7 +232,9 @@ fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
         return;
     }
     let joined = odd.join(" ");
-    let bare = joined.trim_end_matches([',', ';', ':', '.', '?']);
+    // A parenthesis that opens before these words closes after them.
+    let closes = |c: char| c == ')' && !joined.contains('(');
+    let bare = joined.trim_end_matches(|c: char| matches!(c, ',' | ';' | ':' | '.' | '?') || closes(c));
     let core = if bare.is_empty() { &joined } else { bare };
     let end = joined.strip_prefix(core).unwrap_or_default();
     pieces.push(format!("{}{end}", fenced_inline(core)));
@@ -326,6 +328,7 @@ mod tests {
             "`root@example.com` would be removed, but is protected at `convoke.yaml:5`"
         );
         assert_eq!(prose("3 of 4 members (25%, the default)"), "3 of 4 members (25%, the default)");
+        assert_eq!(prose("(25%, set at a.yaml:7). See b(1)."), "(25%, set at `a.yaml:7`). See `b(1)`.");
         assert_eq!(
             prose("see www.evil.example and @admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)"),
             "see `www.evil.example` and `@admin, #1, GH-2 <b>x</b> *y* deadbeef [a](b)`"
