@@ -62,9 +62,9 @@ fn undeclarable_groups_are_reported() {
     # The membership of 2 groups, as it is in the account.
     version: 1
     account_id: 023e105f4ecef8ad9ca31a8372d0c353
-    # " blank" (a0000000000000000000000000000000) is not exported: its name begins or ends with a space; change it in the account
-    # "Twice" (a0000000000000000000000000000002) is not exported: group a0000000000000000000000000000001 has the same name; give one of them another name
-    # "Unread" (a0000000000000000000000000000004) is not exported: its members cannot be read: Policy validation failed\nmembers: []
+    # group " blank" (a0000000000000000000000000000000) is not exported: its name begins or ends with a space; change it in the account
+    # group "Twice" (a0000000000000000000000000000002) is not exported: group a0000000000000000000000000000001 has the same name; give one of them another name
+    # group "Unread" (a0000000000000000000000000000004) is not exported: its members cannot be read: Policy validation failed\nmembers: []
 
     groups:
       "\u001b[31m</code></summary>|`**```\u000d\u000a::error::x ##[error]%0A @admin [a](http://e.vil) #1 \u202e<!-- {}\"":
