@@ -73,16 +73,23 @@ pub fn undo(
     }
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     warnings.extend(permissions::check(desired, current, &mut groups, &mut blocked));
-    let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
-    let lost = lost(reversals, current, &groups);
-    for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-        let held = hold(&mut group.changes, |change| Some(lost.get(&change.member.id)?.1.clone()));
-        for change in &held {
-            warnings
-                .extend(lost.get(&change.member.id).and_then(|lost| unrestored(change, lost, &group.name, &blocked)));
+    // A removal that is held shows its member to the groups that exclude it, and an addition that is blocked leaves its
+    // member without the group.
+    let exclusions = loop {
+        let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
+        let lost = lost(reversals, current, &groups);
+        let mut is_any_held = false;
+        for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
+            let held = hold(&mut group.changes, |change| Some(lost.get(&change.member.id)?.1.clone()));
+            is_any_held |= !held.is_empty();
+            let reason = |change: &Change| unrestored(change, lost.get(&change.member.id)?, &group.name, &blocked);
+            warnings.extend(held.iter().filter_map(reason));
+            group.held.extend(held);
         }
-        group.held.extend(held);
-    }
+        if !is_any_held {
+            break exclusions;
+        }
+    };
     let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
     let mut plan = assemble(policy.account_id, groups, PlanGuards::of(desired, time), false, time);
     plan.blocked = blocked;

@@ -265,6 +265,22 @@ fn undo_restores_nobody_into_an_exclusive_group() {
 }
 
 #[test]
+fn undo_exchanges_nobody_whose_removal_it_holds() {
+    let world = given(seed().group("Guests", ["mover@example.com"]));
+    let approvers = "Approvers: {exclusive_with: [Initiators], members: [x@example.com, y@example.com";
+    let initiators = "Initiators: {members: [a@example.com, b@example.com]}";
+    let files = |rest: &str| format!("{LIMITS}  {initiators}\n  {approvers}, mover@example.com]}}\n{rest}");
+    world.write("convoke.yaml", files("  Guests: {allow_empty: true, members: []}\n"));
+    world.run("apply --yes --journal journal.jsonl").exits(0);
+    world.write("convoke.yaml", files(""));
+    // The mover cannot come back to a group that nobody declares, and so keeps the one that they joined.
+    world.run("undo journal.jsonl --out undo.json").exits(3).says("in Approvers, and the groups exclude each other");
+    world.forget_requests();
+    world.run("apply undo.json --yes").exits(5);
+    assert_eq!((world.writes().len(), approves(&world)), (0, true));
+}
+
+#[test]
 fn a_change_joins_nobody_whom_an_exclusive_group_shows() {
     // The files before the change do not declare the mover, who is still an initiator.
     let world = moving("");
