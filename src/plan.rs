@@ -346,13 +346,15 @@ impl Plan {
             _ => None,
         };
         // Collecting all people takes much of the planning time, so do it only if a person is looked for.
-        if current.knows_everybody || (wanted.is_empty() && guarded.is_empty() && user.is_none()) {
+        // A group can show an address at another domain than the account does.
+        let is_foreign = self.blocked.iter().any(|blocked| matches!(blocked.reason, BlockedReason::Domain { .. }));
+        if current.knows_everybody || !is_foreign && wanted.is_empty() && guarded.is_empty() && user.is_none() {
             return needs;
         }
         let people = People::of(current);
         let by_email = user.and_then(|user| user.email.clone()).map(PersonRef::Email);
-        needs.everybody =
-            user.is_some_and(|user| user.email.is_none() && people.of_user(&user.user_id).next().is_none());
+        needs.everybody = is_foreign
+            || user.is_some_and(|user| user.email.is_none() && people.of_user(&user.user_id).next().is_none());
         let looked_up: BTreeSet<&str> = current.people.values().flat_map(|it| &it.emails).map(Email::folded).collect();
         let is_unknown = |person: &&PersonRef| !people.knows(person);
         let is_open = |person: &&PersonRef| match person {

@@ -1,8 +1,8 @@
 //! The rules of groups in the program: before planning, while planning, and in the documentation.
 
-use convoke::sandbox::Seed;
+use convoke::sandbox::{Seed, SeedPerson};
 
-use crate::builders::SeedExt as _;
+use crate::builders::{SeedExt as _, SeedPersonExt as _};
 use crate::harness::{given, nothing, repository};
 
 const EXCLUSIVE: &str = "\
@@ -151,4 +151,16 @@ fn member_of_another_domain_is_blocked_by_id() {
     assert!(!outcome.stdout.contains("- fay@") && !outcome.stdout.contains("+ gus@"), "{outcome}");
     world.run("apply --yes").exits(5);
     assert_eq!(world.members("Staff"), ["ann@example.com", "bob@example.com", "fay@agency.example", "old@example.com"]);
+}
+
+#[test]
+fn domain_of_an_account_member_counts_if_a_group_shows_another() {
+    let ann = SeedPerson { group_email: Some(Some("ann@old.example".into())), ..SeedPerson::of("ann@example.com") };
+    let world = given(Seed::default().people([ann]).group("Staff", ["ann@example.com"]).group("Ops", [] as [&str; 0]));
+    let id = world.account().person_id("ann@example.com").unwrap();
+    let settings = "version: 1\nsettings: {email_domains: [example.com]}";
+    let staff = "Staff: {mode: observe, members: []}";
+    world.write("convoke.yaml", format!("{settings}\ngroups:\n  {staff}\n  Ops: {{members: [{{id: {id}}}]}}\n"));
+    world.run("apply --yes").exits(0);
+    assert_eq!(world.members("Ops"), ["ann@example.com"]);
 }
