@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, Blocked, BlockedReason, Change, LeftOutKind, Plan};
+use convoke::report::GroupReport;
+use convoke::sandbox::Invitation;
 use fastrand::Rng;
 
 use super::Violation;
 use super::asks::{About, Says, differ};
 use super::chronicle::Carried;
-use super::files::Files;
-use super::scenario::{LATENCY, pick};
+use super::files::{Files, Group};
+use super::scenario::{LATENCY, Somebody, pick};
 use super::steps::{Cut, Run, Scope};
 use super::world::World;
 
@@ -39,7 +41,12 @@ impl World {
             let resumed = self.resume(&mut rng).await;
             resumed.map_err(|violation| format!("cut short and run again: {violation}"))?;
         }
-        self.one_run_does_everything().await
+        self.one_run_does_everything().await?;
+        if rng.u8(0..3) > 0 {
+            let exchanged = self.exchanges_keep_the_guards(&mut rng).await;
+            exchanged.map_err(|violation| format!("with exchanges: {violation}"))?;
+        }
+        Ok(())
     }
 
     async fn settle(&mut self) {
@@ -231,7 +238,9 @@ impl World {
             if is_last {
                 if differs {
                     let history = self.account.history().split_off(known);
-                    return Err(format!("a run that was not needed changed the account: {history:?}\n{before:?}"));
+                    let (last, next) = (summary(&last.made.plan), summary(&next.made.plan));
+                    let plans = format!("after{last}then{next}");
+                    return Err(format!("a run that was not needed changed the account: {history:?}\n{plans}"));
                 }
                 let again: Vec<_> = next.made.changes().filter(|change| !refused_in(&last, *change)).collect();
                 return match again.is_empty() {
@@ -252,6 +261,80 @@ impl World {
         };
         self.converged(&carried)?;
         Ok(carried)
+    }
+
+    /// People move between groups that exclude each other, and the groups may lose hardly anybody. If there is an order in
+    /// which the guards hold throughout, one run makes all of the moves. Otherwise it says so, and everybody is in one of
+    /// the two groups.
+    async fn exchanges_keep_the_guards(&mut self, rng: &mut Rng) -> Result<(), Violation> {
+        let cast = self.scenario.cast.clone();
+        let groups = cast.groups.iter().filter(|group| self.account.group_id(&group.name).is_some());
+        let names: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
+        // The API refuses changes of a group that SCIM synchronizes, which may have another name now.
+        if names.len() < 2 || cast.groups.iter().any(|group| group.scim) {
+            return Ok(());
+        }
+        let mut pairs = BTreeSet::new();
+        for _ in 0..pick(rng, &[1, 2, 3]) {
+            let (one, other) = (rng.usize(..names.len()), rng.usize(..names.len()));
+            pairs.extend((one != other).then_some((one.min(other), one.max(other))));
+        }
+        for (one, other) in &pairs {
+            let both = &self.account.member_ids_of(names[*one]) & &self.account.member_ids_of(names[*other]);
+            for member in both {
+                self.account.remove(names[*other], &member.to_string());
+            }
+        }
+        let present: Vec<BTreeSet<MemberId>> = names.iter().map(|name| self.account.member_ids_of(name)).collect();
+        let excludes = |one: usize, other: usize| pairs.contains(&(one.min(other), one.max(other)));
+        let is_able = |person: &Somebody| person.joinable && person.status != Invitation::Rejected;
+        let able: BTreeSet<&str> = cast.people.iter().filter(|it| is_able(it)).map(|it| it.id.as_str()).collect();
+        let may_join = |member: &MemberId| able.contains(member.as_str());
+        let mut target = present.clone();
+        let mut moves: Vec<(usize, usize)> = Vec::new();
+        let mut moved = BTreeSet::new();
+        for (one, other) in pairs.iter().copied().cycle().take(2 * pairs.len()) {
+            let (from, to) = if rng.bool() { (one, other) } else { (other, one) };
+            let is_out = |at: usize, id: &MemberId| at == from || !excludes(at, to) || !target[at].contains(id);
+            let free = |id: &&MemberId| may_join(id) && (0..names.len()).all(|at| is_out(at, id));
+            let mover = target[from].iter().filter(|id| !moved.contains(*id)).find(free).copied();
+            if let Some(member) = mover.filter(|member| !target[to].contains(member)) {
+                target[from].remove(&member);
+                target[to].insert(member);
+                moved.insert(member);
+                moves.push((from, to));
+            }
+        }
+        let slack: Vec<usize> = present.iter().map(|all| pick(rng, &[0, 0, 1]).min(all.len())).collect();
+        let least = |at: usize| (present[at].len() - slack[at]) as u64;
+        let declare = |at: usize| {
+            let others = (at + 1..names.len()).filter(|other| excludes(at, *other)).map(|other| names[other]);
+            Group::of(names[at], &target[at], least(at), others)
+        };
+        self.commits.push(Files { groups: (0..names.len()).map(declare).collect(), ..Files::nothing() });
+        self.apply(Scope::Whole, None, Run::WHOLE).await?;
+        let Some(run) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
+            return Err("the plan was refused, or the account could not be read".into());
+        };
+        // Several groups may have the same name.
+        if run.made.plan.blocked.iter().any(|blocked| blocked.entry.is_none()) {
+            return Ok(());
+        }
+        let now: Vec<BTreeSet<MemberId>> = names.iter().map(|name| self.account.member_ids_of(name)).collect();
+        let unmade: Vec<&str> = run.report.iter().flat_map(|report| &report.groups).flat_map(unmade).collect();
+        let told = || format!("{moves:?} with slack {slack:?}: {unmade:?}{}", summary(&run.made.plan));
+        match has_order(&mut slack.clone(), &mut moves.clone()) {
+            true if now != target => Err(format!("there is an order, but the run did not make {}", told())),
+            false if run.made.plan.blocked.is_empty() => Err(format!("there is no order, and the plan has {}", told())),
+            _ if moved.iter().any(|member| !now.iter().any(|group| group.contains(member))) => {
+                Err(format!("somebody is in no group after {}", told()))
+            }
+            is_possible => {
+                let what = if is_possible { "exchanges in an order" } else { "exchanges without an order" };
+                self.figures.happened(if moves.is_empty() { "nobody to exchange" } else { what });
+                Ok(())
+            }
+        }
     }
 
     /// Whether every group is as the files declare, as far as the API allows.
@@ -281,6 +364,28 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The reasons for the changes that a run did not make.
+fn unmade(group: &GroupReport) -> impl Iterator<Item = &str> {
+    group.failed.iter().chain(&group.skipped).chain(&group.kept).map(|unmade| unmade.reason.as_str())
+}
+
+/// Whether the moves can be made one after the other, if each group can lose as many members as its slack, and a join
+/// increases it.
+fn has_order(slack: &mut [usize], moves: &mut Vec<(usize, usize)>) -> bool {
+    let possible: Vec<usize> = (0..moves.len()).filter(|at| slack[moves[*at].0] > 0).collect();
+    moves.is_empty()
+        || possible.into_iter().any(|at| {
+            let (from, to) = moves.remove(at);
+            slack[from] -= 1;
+            slack[to] += 1;
+            let found = has_order(slack, moves);
+            slack[from] += 1;
+            slack[to] -= 1;
+            moves.insert(at, (from, to));
+            found
+        })
 }
 
 /// The places of the entries whose address several members share.

@@ -8,7 +8,7 @@ use convoke::cloudflare::Fate;
 use convoke::journal::SentRequest;
 use convoke::model::{GroupId, MemberId, Mode};
 use convoke::plan::{Action, BlockedReason, GroupPlan};
-use convoke::report::{GroupOutcome, GroupReport};
+use convoke::report::{GroupOutcome, GroupReport, Report};
 use convoke::sandbox::{Endpoint, Fault, MembershipChange, Request};
 use tokio::time::Instant;
 
@@ -58,7 +58,8 @@ fn removed_as_planned(run: &Chronicle, carried: &Carried, history: &[MembershipC
         };
         if !group.removals().any(|change| change.member.id == left.member) {
             if !crossed(run, carried, history, left) {
-                return Err(format!("a PUT removed somebody whom the reading before it had shown: {left:?}"));
+                let what = "a PUT removed somebody whom the reading before it had shown";
+                return Err(format!("{what}: {left:?}\n{}", run.log_of(left.group)));
             }
             continue;
         }
@@ -515,6 +516,7 @@ fn report_is_true(
             return Err(format!("{action:?} {member} in {group}: done is {is_so}, the report says {done} {failed:?}"));
         }
     }
+    exchanges_are_reported(run, carried, history, now, report)?;
     for group in &report.groups {
         let Some(planned) = made.group(group.id) else { return Err(format!("{group:?} is not planned")) };
         if group.in_sync {
@@ -524,6 +526,38 @@ fn report_is_true(
             if read {
                 return Err(format!("the report is complete, but {:?} is not in sync", group.name));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Of everybody whom a run has removed and not added in an exchange, the report says that they are in neither group.
+fn exchanges_are_reported(
+    run: &Chronicle,
+    carried: &Carried,
+    history: &[MembershipChange],
+    now: &Memberships,
+    report: &Report,
+) -> Result<(), Violation> {
+    let joins = carried.made.plan.groups.iter().flat_map(|group| group.additions().map(move |change| (group, change)));
+    for (group, change) in joins.filter(|(_, change)| !change.after.is_empty()) {
+        let member = change.member.id;
+        let is_in = |group: GroupId| now.get(&group).is_none_or(|present| present.contains(&member));
+        let mut after = change.after.iter();
+        let was_removed = after.any(|left| run.did(history).any(|it| is(it, left.id, member, false)));
+        let places: Vec<GroupId> = change.after.iter().map(|left| left.id).chain([group.id]).collect();
+        let was_touched = |place: &GroupId| run.was_touched(history, carried.made.seen, *place, member);
+        if !was_removed || places.iter().any(|place| is_in(*place)) || places.iter().any(was_touched) {
+            continue;
+        }
+        let failed = report.groups.iter().filter(|reported| reported.id == group.id).flat_map(|reported| {
+            let unmade = reported.failed.iter().chain(&reported.skipped);
+            unmade.filter(|it| it.action == Action::Add && it.member.id == member)
+        });
+        let reasons: Vec<&str> = failed.map(|unmade| unmade.reason.as_str()).collect();
+        if !reasons.iter().any(|reason| reason.contains("neither")) {
+            let what = format!("{member} is in none of the groups {places:?}, and the report says {reasons:?}");
+            return Err(format!("{what}\n{}", run.log_of(group.id)));
         }
     }
     Ok(())
@@ -651,7 +685,9 @@ pub fn keeps_one_of_both(
             let mut failed = report.groups.iter().flat_map(|group| group.failed.iter().chain(&group.skipped));
             let is_reported = failed.any(|failed| failed.member.id == left.member && failed.action == Action::Add);
             let was_deleted = is_known && !now.contains_key(&lost.group);
-            if !is_back && !by_others && !is_reported && !was_deleted {
+            // A reading that lags behind still shows the member there.
+            let seen = made.group(lost.group).is_some_and(|group| group.observed.contains_key(&left.member));
+            if !is_back && !seen && !by_others && !is_reported && !was_deleted {
                 return Err(format!("undo removed {left:?}, who had lost {lost:?} and did not get it back"));
             }
         }

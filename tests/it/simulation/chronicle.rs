@@ -67,6 +67,8 @@ pub struct Made {
     pub terms: Option<Terms>,
     /// The number of changes of memberships when the account was read for it.
     pub seen: usize,
+    /// When the account was first read for it.
+    pub began: Instant,
 }
 
 /// The versions of the files that a plan was made from, by their numbers.

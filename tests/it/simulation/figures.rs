@@ -21,12 +21,15 @@ const ENDS: [&str; 9] = [
 ];
 
 /// What plans and runs have to meet. Each must occur.
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 14] = [
     "a cut run went on",
     "a question",
     "an exchange between exclusive groups",
+    "an intrusion into a group that excludes another one",
     "delayed jobs in any order",
     "ends that took effect",
+    "exchanges in an order",
+    "exchanges without an order",
     "left out: a guard",
     "left out: drift",
     "left out: the limit of one run",

@@ -1,13 +1,14 @@
 //! The files of a scenario: their declarations as YAML and in the simulation's own types.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use convoke::model::{Desired, Mode, Window};
+use convoke::model::{Desired, MemberId, Mode, Window};
 use convoke::sandbox::Invitation;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-use super::scenario::{Cast, Gathering, Somebody, pick};
+use super::scenario::{Cast, Gathering, Somebody, at_domain, pick};
 use crate::account::parsed;
 
 /// The only domain that `email_domains` allows.
@@ -58,6 +59,12 @@ impl fmt::Debug for Entry {
 impl Entry {
     fn new(named: String, window: Window) -> Self {
         Self { named, meant: None, window }
+    }
+
+    /// An entry with a misspelled address, or one at a former domain.
+    fn mistaken(rng: &mut Rng, person: &Somebody) -> Self {
+        let named = if rng.bool() { person.mistyped() } else { at_domain(&person.email, "former.example") };
+        Self { meant: Some(person.email.clone()), ..Self::new(named, Window::default()) }
     }
 
     pub fn belongs_at(&self, time: Timestamp) -> bool {
@@ -171,7 +178,7 @@ impl Files {
         if rng.u8(0..40) == 0 {
             names.push("Nowhere".into());
         }
-        let mut files = Self { has_domains: rng.u8(0..6) == 0, ..Self::nothing() };
+        let mut files = Self { has_domains: rng.u8(0..4) == 0, ..Self::nothing() };
         for name in names {
             let group = Group::random(rng, cast, name, &mut files.rosters, now);
             files.groups.push(group);
@@ -209,9 +216,8 @@ impl Files {
         files
     }
 
-    /// Files that declare the present members, except that some people move between groups. The groups may exclude each
-    /// other.
-    pub fn moving(rng: &mut Rng, cast: &Cast) -> Self {
+    /// Files that declare the members whom the groups had at the start.
+    fn of_the_start(cast: &Cast) -> Self {
         let group = |group: &Gathering| Group {
             name: group.name.clone(),
             mode: "exact",
@@ -226,7 +232,12 @@ impl Files {
             group_removals: None,
             excludes: Vec::new(),
         };
-        let mut files = Self { groups: cast.groups.iter().map(group).collect(), ..Self::nothing() };
+        Self { groups: cast.groups.iter().map(group).collect(), ..Self::nothing() }
+    }
+
+    /// Some people move between groups. The groups may exclude each other.
+    pub fn moving(rng: &mut Rng, cast: &Cast) -> Self {
+        let mut files = Self::of_the_start(cast);
         for _ in 0..pick(rng, &[0, 1, 2, 3]) {
             files.exclude(rng);
         }
@@ -239,6 +250,48 @@ impl Files {
             group.min_members = (rng.u8(0..3) == 0).then_some(present);
         }
         files
+    }
+
+    /// Commits that move a person step by step: to a second group and from there to a third one, or to a second group and
+    /// then out of the first one. `None` if there are too few groups.
+    pub fn relay(rng: &mut Rng, cast: &Cast, now: Timestamp) -> Option<[Self; 3]> {
+        let mut places: Vec<usize> = (0..cast.groups.len()).collect();
+        rng.shuffle(&mut places);
+        let first = *places.iter().find(|at| !cast.groups[**at].members.is_empty())?;
+        let mut others = places.into_iter().filter(|at| *at != first);
+        let (second, third) = (others.next()?, others.next());
+        let person = &cast.people[pick(rng, &cast.groups[first].members)];
+        let join = |files: &mut Self, at: usize, entry: Entry| {
+            files.groups[at].members.retain(|entry| !entry.names(person));
+            files.groups[at].members.push(entry);
+        };
+        let leave = |files: &mut Self, at: usize| files.groups[at].members.retain(|entry| !entry.names(person));
+        let plainly = Entry::new(person.email.clone(), Window::default());
+        let mut base = Self::of_the_start(cast);
+        base.groups[second].mode = pick(rng, &["exact", "exact", "additive"]);
+        let mut before = base.clone();
+        let after = match third.filter(|_| rng.bool()) {
+            Some(third) => {
+                leave(&mut before, first);
+                join(&mut before, second, plainly.clone());
+                let mut after = before.clone();
+                leave(&mut after, second);
+                join(&mut after, third, plainly);
+                after
+            }
+            None => {
+                let entry = if rng.u8(0..3) == 0 { Entry::mistaken(rng, person) } else { plainly.clone() };
+                join(&mut before, second, entry);
+                let mut after = before.clone();
+                leave(&mut after, first);
+                if rng.u8(0..3) == 0 {
+                    let ended = Window { from: None, until: Some(now - hours(6)) };
+                    join(&mut after, first, Entry { window: ended, ..plainly });
+                }
+                after
+            }
+        };
+        Some([base, before, after])
     }
 
     /// The same files, but for a group that is gone or only observed.
@@ -425,8 +478,7 @@ impl Group {
         let mut members: Vec<Entry> = names.into_iter().map(|named| Entry::new(named, time(rng))).collect();
         if rng.u8(0..16) == 0 {
             let person = &cast.people[rng.usize(..cast.people.len())];
-            let named = if rng.bool() { person.mistyped() } else { person.email.replace(DOMAIN, "former.example") };
-            members.push(Entry { meant: Some(person.email.clone()), ..Entry::new(named, Window::default()) });
+            members.push(Entry::mistaken(rng, person));
         }
         rng.shuffle(&mut members);
         let mut used = Vec::new();
@@ -451,6 +503,25 @@ impl Group {
             excludes: Vec::new(),
             rosters: used,
             members,
+        }
+    }
+
+    /// A group with these members, by id.
+    pub fn of<'a>(
+        name: &str,
+        members: &BTreeSet<MemberId>,
+        least: u64,
+        excludes: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            mode: "exact",
+            members: members.iter().map(|id| Entry::new(id.to_string(), Window::default())).collect(),
+            rosters: Vec::new(),
+            min_members: Some(least),
+            allow_empty: true,
+            group_removals: None,
+            excludes: excludes.map(str::to_owned).collect(),
         }
     }
 

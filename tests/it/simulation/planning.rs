@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use convoke::cloudflare::{ApiError, Client};
 use convoke::model::{AccountId, GroupId, MemberId, Mode, PersonRef};
 use convoke::observe;
-use convoke::plan::{Action, Blocked, Change, GroupPlan, Plan, Policy};
+use convoke::plan::{Action, Blocked, BlockedReason, Change, GroupPlan, LeftOutKind, Plan, Policy};
+use convoke::sandbox::MembershipChange;
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use super::asks::{About, Says, differ};
 use super::checks;
@@ -18,6 +21,9 @@ use super::world::World;
 
 /// For so long after its end, the limits do not count the removal of access.
 const RECENT: SignedDuration = hours(744);
+
+/// Longer than readings lag behind.
+const LAG: Duration = Duration::from_secs(3);
 
 pub fn policy() -> Policy {
     Policy { expiring_within: SignedDuration::ZERO, ..Policy::new(AccountId::SANDBOX) }
@@ -40,7 +46,7 @@ impl World {
     /// Plans. If the newest files leave nothing to make, the plan is superseded.
     pub async fn make_plan(&mut self, client: &Client, terms: Terms) -> Result<Made, ApiError> {
         let desired = self.commits[terms.head].desired();
-        let seen = self.account.history().len();
+        let (seen, began) = (self.account.history().len(), Instant::now());
         let base = terms.base.map(|base| self.commits[base].desired());
         let policy = Policy { only_changed: base.is_some(), base: base.map(Arc::new), due: terms.due, ..policy() };
         let newcomers = match terms.base {
@@ -68,7 +74,7 @@ impl World {
         if located == self.located(terms.head) {
             self.compare_digest(terms, located, &plan);
         }
-        let made = Made { bounds: self.bounds(&plan, Some(terms)), terms: Some(terms), plan, seen };
+        let made = Made { bounds: self.bounds(&plan, Some(terms)), terms: Some(terms), plan, seen, began };
         self.check_plan(&made, false);
         self.planned = Some(made.plan.clone());
         Ok(made)
@@ -255,6 +261,45 @@ impl World {
         }
     }
 
+    /// Whether files have a member in another group that the program writes, where nothing shows them and the plan does
+    /// not add them. An entry that the newest files do not have counts for nothing.
+    fn is_awaited(&self, made: &Made, files: &Files, leaves: &GroupPlan, member: MemberId, tip: Option<usize>) -> bool {
+        // Others rename groups in some schedules; then nothing is known.
+        let is_stable = self.scenario.luck.regroup + self.scenario.luck.swap_names == 0;
+        let history = self.account.history();
+        let others = files.groups.iter().filter(|group| is_stable && group.name != leaves.name.as_str());
+        others.filter(|group| group.mode != "observe").any(|group| {
+            let newest = tip.map(|tip| {
+                let tip = &self.commits[tip];
+                tip.group(&group.name).filter(|it| it.mode != "observe").map(|it| tip.entries(it)).unwrap_or_default()
+            });
+            let stays = |entry: &Entry| {
+                let same = |other: &Entry| other.named == entry.named && other.belongs_at(self.now);
+                newest.as_ref().is_none_or(|newest| newest.iter().any(same))
+            };
+            let own = self.truth.entries_of(member, &files.entries(group));
+            let Some(id) = self.account.group_id(&group.name) else { return false };
+            if !own.iter().any(|entry| entry.belongs_at(self.now) && stays(entry)) {
+                return false;
+            }
+            // Of somebody whom files have in two groups that exclude each other, only an exchange is held.
+            let is_contradictory = |blocked: &Blocked| {
+                matches!(blocked.reason, BlockedReason::Exclusive { .. }) && blocked.group.as_str() == group.name
+            };
+            if made.plan.blocked.iter().any(is_contradictory) {
+                return false;
+            }
+            let planned = made.group(id);
+            let joins = planned.is_some_and(|it| it.additions().any(|change| change.member.id == member));
+            let was_read = planned.is_some_and(|it| it.observed.contains_key(&member));
+            // Readings may lag, and others change the group while the account is read.
+            let earlier = made.began.checked_sub(LAG).unwrap_or(made.began);
+            let was_there = self.account.members_at(id, earlier).contains(&member);
+            let changed = |it: &MembershipChange| (it.group, it.member) == (id, member) && it.at >= earlier;
+            !joins && !was_read && !was_there && !history.iter().any(changed)
+        })
+    }
+
     fn wrong(&self, made: &Made, is_saved: bool, group: &GroupPlan, change: &Change) -> Option<&'static str> {
         let Made { bounds, terms, .. } = made;
         let (member, joins) = (change.member.id, change.action == Action::Add);
@@ -289,6 +334,21 @@ impl World {
             return Some("the member is on the group's list");
         }
         let has_ended = own.iter().any(|entry| entry.has_ended(self.now));
+        if !has_ended && self.truth.is_plain(member) {
+            if !is_saved && terms.base.is_some() && self.is_awaited(made, head, group, member, terms.tip) {
+                return Some("the files have the member in another group that does not show them");
+            }
+            let mut left_out = made.plan.left_out.iter();
+            let is_moved_on = left_out.any(|it| {
+                it.kind == LeftOutKind::Tip && it.change.action == Action::Add && it.change.member.id == member
+            });
+            if let Some(tip) = terms.tip
+                && is_moved_on
+                && self.is_awaited(made, &self.commits[tip], group, member, None)
+            {
+                return Some("the newest files have the member in another group that does not show them");
+            }
+        }
         if (terms.due || declared.mode == "additive") && is_known && !has_ended {
             return Some("no entry of the member has ended");
         }

@@ -7,12 +7,16 @@ use convoke::sandbox::{Chance, Delay, Invitation, Seed, SeedGroup, SeedPerson, S
 use fastrand::Rng;
 use jiff::Timestamp;
 
+use super::files::DOMAIN;
 use super::steps::Step;
 use crate::builders::{SeedExt as _, SeedGroupExt as _};
 
 /// The duration of a slow request, and of a very slow one: two of these outdate a reading.
 pub const LATENCY: Delay = Delay::millis(2);
 const LONG_LATENCY: Delay = Delay::millis(6000);
+
+/// The domain of a few people. `email_domains` does not allow it.
+const AGENCY: &str = "agency.example";
 
 /// The instant at which every history begins.
 pub fn start() -> Timestamp {
@@ -84,6 +88,12 @@ pub struct Luck {
     pub unsuccessful_after: u32,
     pub late: u32,
     pub swap_names: u32,
+}
+
+/// The address of the same name at another domain.
+pub fn at_domain(email: &str, domain: &str) -> String {
+    let (local, _) = email.split_once('@').unwrap();
+    format!("{local}@{domain}")
 }
 
 pub fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
@@ -210,7 +220,8 @@ impl Cast {
 
 impl Somebody {
     fn random(rng: &mut Rng, number: usize) -> Self {
-        let email = format!("person{number}@example.com");
+        let domain = if rng.u8(0..10) == 0 { AGENCY } else { DOMAIN };
+        let email = format!("person{number}@{domain}");
         let seldom = |rng: &mut Rng| rng.u8(0..24) == 0;
         Self {
             id: format!("{:032x}", (number as u128 + 1) * 0x0123_4567_89ab_cdef_0011),

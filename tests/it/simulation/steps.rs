@@ -4,8 +4,8 @@ use convoke::sandbox::Edit;
 use fastrand::Rng;
 use jiff::Timestamp;
 
-use super::files::{DOMAIN, Files, hours};
-use super::scenario::{Cast, pick};
+use super::files::{Files, hours};
+use super::scenario::{Cast, at_domain, pick};
 use crate::builders::EditExt as _;
 
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum Step {
     /// These people are removed from a group just before its next DELETE, whose answer is lost. The reading that
     /// settles the DELETE shows fewer members than any earlier reading.
     Exodus(Vec<String>),
+    /// The answer to the next DELETE in each group is lost, and it takes effect later than the run waits for it.
+    Linger,
 }
 
 /// What a plan covers.
@@ -51,6 +53,8 @@ pub struct Question {
     pub edits: Vec<Edit>,
     /// Whether the account is read again as the program does, or only before each write.
     pub rechecks: bool,
+    /// Whether others add the people who are to join groups to the groups that exclude these.
+    pub intrudes: bool,
 }
 
 /// How a plan is applied.
@@ -106,7 +110,7 @@ impl Question {
             }
             _ => (0..rng.usize(0..4)).map(|_| edit(rng, cast)).collect(),
         };
-        Some(Self { seconds: pick(rng, &[0, 3, 60]), edits, rechecks: rng.bool() })
+        Some(Self { seconds: pick(rng, &[0, 3, 60]), edits, rechecks: rng.bool(), intrudes: rng.u8(0..4) == 0 })
     }
 }
 
@@ -122,12 +126,28 @@ impl Step {
             // People move, and the move is undone, although a group may not be written any more.
             writer.files = Files::moving(rng, cast);
             steps.push(Self::Declare(writer.files.clone()));
-            steps.push(Self::Apply { scope: Scope::Whole, question: None, run: Run { accept: true, cut: Cut::Never } });
+            if rng.u8(0..5) == 0 {
+                steps.push(Self::Linger);
+            }
+            let intrusion = Question { seconds: 3, edits: Vec::new(), rechecks: rng.u8(0..4) == 0, intrudes: true };
+            let question = (rng.u8(0..3) == 0).then_some(intrusion);
+            steps.push(Self::Apply { scope: Scope::Whole, question, run: Run { accept: true, cut: Cut::Never } });
             if rng.bool() {
                 writer.files = writer.files.without_a_group(rng);
                 steps.push(Self::Declare(writer.files.clone()));
             }
             steps.push(Self::Undo(Run { accept: true, cut: Cut::Never }));
+        }
+        if rng.u8(0..4) == 0
+            && let Some(commits) = Files::relay(rng, cast, start)
+        {
+            // Each commit has its own job, and jobs are late.
+            writer.files = commits[2].clone();
+            steps.extend(commits.map(Self::Declare));
+            for back in pick(rng, &[&[1][..], &[0], &[1, 0], &[0, 1]]) {
+                let scope = Scope::Change { back: *back, tip: rng.u8(0..3) > 0 };
+                steps.push(Self::Apply { scope, question: None, run: Run { accept: true, cut: Cut::Never } });
+            }
         }
         for _ in 0..rng.usize(3..10) {
             let step = writer.random(rng, cast);
@@ -215,7 +235,7 @@ fn edit(rng: &mut Rng, cast: &Cast) -> Edit {
         12 => Edit::DeleteGroup(group),
         13 if rng.bool() => Edit::CreateGroup(group),
         13 => Edit::swap_names(&group, &cast.groups[rng.usize(..cast.groups.len())].name),
-        14 if rng.bool() => Edit::change_email(&person, &person.replace(DOMAIN, "moved.example")),
+        14 if rng.bool() => Edit::change_email(&person, &at_domain(&person, "moved.example")),
         14 => Edit::change_email(&person, &format!("new-{person}")),
         _ => Edit::RemovePerson(person),
     }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use convoke::apply::{self, Context, Recheck, Start};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
-use convoke::model::{AccountId, GroupId, Mode, Observed};
+use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
 use convoke::observe;
-use convoke::plan::{self, Digest, GroupPlan, Plan};
+use convoke::plan::{self, Action, Digest, GroupPlan, Plan};
 use convoke::report::Report;
-use convoke::sandbox::{self, Edit, Endpoint, Fault, FaultRule, Match, Sandbox};
+use convoke::sandbox::{self, Delay, Edit, Endpoint, Fault, FaultRule, Late, Match, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -37,6 +37,9 @@ const MAX_WAIT: Duration = Duration::from_secs(4);
 
 /// Longer than the longest delay of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Longer than a run waits until a reading shows that somebody is gone.
+const LINGERS: Delay = Delay::millis(15_000);
 
 /// A saved plan is applied within this time, as `--max-age` has it.
 const MAX_AGE: SignedDuration = hours(7 * 24);
@@ -124,6 +127,13 @@ impl World {
                     self.account.push_fault(FaultRule::once(on, Fault::All(faults)));
                 }
             }
+            Step::Linger => {
+                let lost = Fault::Late(Late { after: LINGERS, status: None, hang: false });
+                for group in &self.scenario.cast.groups {
+                    let on = Match::operation(Endpoint::RemoveMember).group(&group.name);
+                    self.account.push_fault(FaultRule::once(on, lost.clone()));
+                }
+            }
             Step::Plan(scope) => self.plan(*scope).await?,
             Step::Apply { scope, question, run } => self.apply(*scope, question.as_ref(), *run).await?,
             Step::ApplySaved { back, tip, question, run } => {
@@ -192,11 +202,12 @@ impl World {
         let client = self.client();
         let mut made = Made { plan: plan.clone(), ..made };
         if tip && let Some(terms) = made.terms.filter(|terms| !terms.due) {
-            let last = self.commits.len() - 1;
+            let (last, began) = (self.commits.len() - 1, Instant::now());
             plan = observe::decide_by_tip(&client, &plan, &self.commits[last].desired(), self.now).await?;
             if plan.is_superseded() {
                 return Ok(Verdict::Stale);
             }
+            made.began = began;
             made.bounds = self.saved_bounds(&made, &plan, Terms { tip: Some(last), ..terms });
             made.terms = Some(Terms { tip: Some(last), ..terms });
         }
@@ -218,8 +229,13 @@ impl World {
 
     /// The bounds of a saved plan, about which the newest files decide. What its own files say stays.
     fn saved_bounds(&self, made: &Made, plan: &Plan, terms: Terms) -> Bounds {
-        let rules = self.bounds(plan, Some(terms));
+        let mut rules = self.bounds(plan, Some(terms));
         let old = &made.bounds;
+        // The newest files exclude groups by the names that they have now.
+        let is_named = |group: &GroupPlan| self.account.group_id(group.name.as_str()) == Some(group.id);
+        let moved: BTreeSet<GroupId> =
+            plan.groups.iter().filter(|group| !is_named(group)).map(|group| group.id).collect();
+        rules.exclusive.retain(|(one, other)| !moved.contains(one) && !moved.contains(other));
         Bounds {
             spared: &old.spared & &rules.spared,
             listed: old.listed.clone(),
@@ -239,6 +255,7 @@ impl World {
         let attempt = match self.plan_undoing(&client, &reversals).await {
             Ok(made) => {
                 self.undoes_by_id(&made.plan)?;
+                self.restores_no_ended_access(&made)?;
                 self.decide(&client, made, Start::Planned, None, run).await
             }
             Err(error) => Err(error),
@@ -266,20 +283,32 @@ impl World {
         Ok(())
     }
 
+    /// Checks that an undo gives no access again that has ended meanwhile.
+    fn restores_no_ended_access(&self, made: &Made) -> Result<(), Violation> {
+        let mut added = made.changes().filter(|(_, action, _)| *action == Action::Add);
+        let has_ended = |(group, _, member): &(GroupId, Action, MemberId)| {
+            made.bounds.ended.contains(&(*group, *member)) && self.truth.is_plain(*member)
+        };
+        match added.find(has_ended) {
+            Some((group, _, member)) => Err(format!("the access of {member} to {group} has ended, and undo gives it")),
+            None => Ok(()),
+        }
+    }
+
     async fn plan_undoing(
         &self,
         client: &Client,
         reversals: &BTreeMap<GroupId, plan::Reversal>,
     ) -> Result<Made, ApiError> {
         let desired = self.files().desired();
-        let seen = self.account.history().len();
+        let (seen, began) = (self.account.history().len(), Instant::now());
         let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
         let present = reversals.keys().copied().filter(|id| current.groups.contains_key(id)).collect();
         observe::read_members(client, &mut current, &present).await?;
         let make = |current: &Observed| plan::undo(reversals, &desired, current, &policy(), self.now);
         let plan = observe::resolve(client, &mut current, true, make).await?;
         let bounds = self.bounds(&plan, None);
-        Ok(Made { plan, bounds, terms: None, seen })
+        Ok(Made { plan, bounds, terms: None, seen, began })
     }
 
     /// Applies the plan unless its guards refuse it, or it is stale after a question.
@@ -301,7 +330,7 @@ impl World {
         let (mut answered, mut renamed) = (None, BTreeSet::new());
         if let Some(question) = question.filter(|_| made.plan.summary.requests > 0) {
             let before = self.renamed(&made.plan);
-            self.ask(question).await;
+            self.ask(question, &made.plan).await;
             client.outdate_readings();
             answered = Some(Instant::now());
             renamed = &self.renamed(&made.plan) - &before;
@@ -330,11 +359,18 @@ impl World {
     }
 
     /// Time passes until a question is answered, and others change the account.
-    async fn ask(&mut self, question: &Question) {
+    async fn ask(&mut self, question: &Question, plan: &Plan) {
         self.figures.happened("a question");
         tokio::time::advance(Duration::from_secs(question.seconds) + super::TICK).await;
         for edit in &question.edits {
             self.truth.edit(&self.account, edit);
+        }
+        for pair in plan.exclusive.iter().filter(|_| question.intrudes) {
+            let joining = plan.groups.iter().filter(|group| group.id == pair.group.id).flat_map(GroupPlan::additions);
+            for change in joining.filter(|change| change.after.is_empty()) {
+                self.figures.happened("an intrusion into a group that excludes another one");
+                self.account.add(pair.other.name.as_str(), &change.member.id.to_string());
+            }
         }
     }
 
