@@ -95,6 +95,10 @@ impl World {
             }
             let overdue = self.overdue();
             for (group, member, slack) in overdue.into_iter().filter(|(_, member, _)| self.truth.is_plain(*member)) {
+                // Several groups may have the same name.
+                if run.made.group(group).is_none() && run.made.plan.blocked.iter().any(|it| it.entry.is_none()) {
+                    continue;
+                }
                 let change = (group, Action::Remove, member);
                 let name = &run.made.group(group).map(|group| group.name.clone());
                 // A protected entry may also name nobody, or be misspelled.
