@@ -185,18 +185,15 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     if policy.due {
         compared.leave_out_undated(desired, time);
     }
-    let allowed = all.as_ref().unwrap_or(&located);
-    let outlook = asked.as_ref().map(|asked| Outlook::of(asked, allowed, current, &people, policy, time));
-    let outlook = outlook.unwrap_or_default();
+    let outlook = |asked| Outlook::of(asked, all.as_ref().unwrap_or(&located), current, &people, policy, time);
+    let outlook = asked.as_ref().map(outlook).unwrap_or_default();
     unread.extend(outlook.unread);
     warnings.extend(outlook.warnings.into_iter().chain(kept_ends_soon(desired, &located, time)));
     compared.blocked.extend(outlook.blocked);
     compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
     count_blocked(&mut compared);
     let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(rules, time), policy.due, time);
-    plan.addresses = addresses;
-    plan.blocked = compared.blocked;
-    plan.expiring = compared.expiring;
+    (plan.blocked, plan.expiring, plan.addresses) = (compared.blocked, compared.expiring, addresses);
     plan.unmanaged_groups = located::unmanaged(rules, current);
     plan.narrowed = policy.due || policy.only_changed || desired.groups.keys().any(|name| !policy.names(name));
     (plan.left_out, plan.later) = (compared.left_out, outlook.later);

@@ -86,7 +86,9 @@ pub struct GrantArgs {
 /// A reason may begin with a hyphen and a space. Other hyphens are those of a flag.
 fn parse_reason(text: &str) -> Result<String, String> {
     match text.strip_prefix('-') {
-        Some(rest) if !rest.starts_with(' ') => Err("--reason has no text before the next flag".into()),
+        Some(rest) if !rest.starts_with(' ') => {
+            Err("it begins as a flag does; give a text, which may begin with a hyphen and a space".into())
+        }
         _ => Ok(text.to_owned()),
     }
 }

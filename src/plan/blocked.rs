@@ -160,11 +160,8 @@ impl fmt::Display for BlockedReason {
                 write!(f, "the account has no group with the pinned id {pin}; the group with this name has the id {id}")
             }
             Self::RenamedPin { pin, name } => {
-                write!(
-                    f,
-                    "the pinned group {pin} is called {:?} in the account; nobody is removed from it",
-                    name.as_str()
-                )
+                let name = name.as_str();
+                write!(f, "the pinned group {pin} is called {name:?} in the account; nobody is removed from it")
             }
             Self::AmbiguousGroup { candidates } => {
                 write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
@@ -176,18 +173,10 @@ impl fmt::Display for BlockedReason {
             Self::Domain { allowed, .. } => {
                 write!(f, "the address is at none of the `email_domains`: {}", allowed.join(", "))
             }
-            Self::Exclusive { group, origin, present: false } => {
-                write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
+            Self::Exclusive { group, origin, present } => f.write_str(&exclusive(group, origin, *present)),
+            Self::ExclusiveMember { group, cause: None } => {
+                write!(f, "in {group}, and the groups exclude each other; this plan does not remove the person there")
             }
-            Self::Exclusive { group, origin, present: true } => {
-                write!(f, "already in both this group and {group} ({origin}), which exclude each other; ")?;
-                write!(f, "both memberships stay until one of the entries is removed")
-            }
-            Self::ExclusiveMember { group, cause: None } => write!(
-                f,
-                "in {}, and the groups exclude each other; this plan does not remove the person there",
-                group.as_str()
-            ),
             Self::ExclusiveMember { group, cause: Some(cause) } => {
                 write!(f, "{} excludes this group, and its members cannot be read: {cause}", group.as_str())
             }
@@ -197,6 +186,17 @@ impl fmt::Display for BlockedReason {
                 write!(f, "move {people} in two changes")
             }
         }
+    }
+}
+
+fn exclusive(group: &GroupName, origin: &Origin, present: bool) -> String {
+    if present {
+        format!(
+            "already in both this group and {group} ({origin}), which exclude each other; both memberships stay until \
+             one of the entries is removed"
+        )
+    } else {
+        format!("also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
     }
 }
 

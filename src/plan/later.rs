@@ -150,8 +150,7 @@ impl Outlook {
                 }
             }
         }
-        let has_time = is_in.is_some() || after.iter().any(|window| begins(&window));
-        if has_time {
+        if is_in.is_some() || after.iter().any(|window| begins(&window)) {
             return;
         }
         for old in before.iter().filter(begins) {

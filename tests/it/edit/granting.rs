@@ -205,5 +205,5 @@ fn a_reason_may_begin_with_a_hyphen_and_a_space() {
         ops("\n      - email: a@b.c\n        reason: \"- x\"\n")
     );
     let said = refused(&ops(" []\n"), "grant a@b.c Ops --reason --until 2026-12-24", 64);
-    assert!(said.contains("--reason has no text before the next flag"), "{said}");
+    assert!(said.contains("it begins as a flag does; give a text"), "{said}");
 }
