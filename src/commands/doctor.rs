@@ -60,11 +60,14 @@ pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure
     let Examination { mut checks, misbehaves } = examination;
     checks.push(files);
     let exit = show(args, Diagnosis::new(checks, connection.client.requests()), output);
-    Ok(match (misbehaves, refused) {
-        (true, _) => Exit::Unavailable,
-        (false, true) => Exit::Credentials,
-        (false, false) => exit,
-    })
+    // A log may show nothing but this.
+    let (exit, message) = match (misbehaves, refused) {
+        (true, _) => (Exit::Unavailable, "the API cannot be reached, or misbehaves: the failed checks say how"),
+        (false, true) => (Exit::Credentials, "the credentials were refused"),
+        (false, false) => return Ok(exit),
+    };
+    output.error(&Failure::message(exit, message));
+    Ok(exit)
 }
 
 fn show(args: &DoctorArgs, diagnosis: Diagnosis, output: &mut Output) -> Exit {
@@ -137,8 +140,16 @@ impl Examination {
         let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
         let newest = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
         let ordered = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
-        let ((kind, verified), account, (first, groups, members), people, log, user, scim) = tokio::join!(
-            verify(client),
+        let (kind, verified) = verify(client).await;
+        if let Err(error) = &verified
+            && error.kind == ApiErrorKind::Unreachable
+        {
+            // Every other reading would fail like this one.
+            self.misbehaves = true;
+            self.credentials(kind, verified, false)?;
+            return Ok(false);
+        }
+        let (account, (first, groups, members), people, log, user, scim) = tokio::join!(
             client.raw(ApiOperation::ReadAccount, &[], &[]),
             groups(client),
             client.raw(ApiOperation::ListAccountMembers, &["members"], &ordered),

@@ -172,7 +172,9 @@ fn refused_reading_is_not_said_to_be_a_change() {
 
 #[test]
 fn unreachable_api_is_unavailable() {
-    world(SEED).env("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9").run("doctor --max-wait 1s").exits(69);
+    let world = world(SEED).env("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9");
+    let outcome = world.run("doctor --max-wait 1s").exits(69).says("credentials          an API token: no connection");
+    outcome.says("there are no files").warns("the API cannot be reached");
 }
 
 #[test]
