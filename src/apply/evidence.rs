@@ -228,8 +228,9 @@ impl ApplyRun<'_> {
     pub(super) async fn adopt_readings(&self, groups: &mut [GroupRun<'_>]) {
         for group in groups {
             let further = locked(&self.evidence.further).remove(&group.plan.id);
-            if let Some((began, members)) = further.filter(|(began, _)| *began > group.since) {
-                group.since = began;
+            if let Some((began, members)) = further.filter(|(began, _)| group.since.is_none_or(|since| *began > since))
+            {
+                group.since = Some(began);
                 group.learn_members(members, self).await;
             }
         }

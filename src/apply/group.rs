@@ -23,7 +23,7 @@ pub(super) struct GroupRun<'a> {
     /// Whether the complete group was seen, and no request was sent since.
     pub(super) is_whole: bool,
     /// No reading of the group that began before this counts any more.
-    pub(super) since: Instant,
+    pub(super) since: Option<Instant>,
     /// Whether any request that changes the group was sent.
     pub(super) wrote: bool,
     pub(super) ledger: Ledger<'a>,
@@ -44,7 +44,7 @@ impl<'a> GroupRun<'a> {
             before: members.clone(),
             present: members,
             is_whole,
-            since: Instant::now(),
+            since: None,
             wrote: false,
             ledger: Ledger::new(plan),
             last_read: None,

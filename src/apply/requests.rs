@@ -141,7 +141,7 @@ impl GroupRun<'_> {
             Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
         };
         run.record(LineKind::Answered { operation: announced, outcome: fate, ray, error }).await;
-        self.since = Instant::now();
+        self.since = Some(Instant::now());
         self.learn(&effect, &changes, &written, run);
         // What was learned while the request waited for its turn may have stopped it.
         if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
@@ -213,7 +213,7 @@ impl GroupRun<'_> {
     pub(super) async fn read(&mut self, run: &ApplyRun<'_>) -> Result<(), ApiError> {
         let began = Instant::now();
         let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
-        self.since = began;
+        self.since = Some(began);
         self.learn_members(members, run).await;
         Ok(())
     }

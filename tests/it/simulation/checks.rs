@@ -531,7 +531,8 @@ fn report_is_true(
     Ok(())
 }
 
-/// Of everybody whom a run has removed and not added in an exchange, the report says that they are in neither group.
+/// Of everybody whom a run has removed and not added in an exchange, the report says that they are in neither group. It
+/// does not say so of anybody whom the last reading of one of the groups shows.
 fn exchanges_are_reported(
     run: &Chronicle,
     carried: &Carried,
@@ -542,12 +543,8 @@ fn exchanges_are_reported(
     let joins = carried.made.plan.groups.iter().flat_map(|group| group.additions().map(move |change| (group, change)));
     for (group, change) in joins.filter(|(_, change)| !change.after.is_empty()) {
         let member = change.member.id;
-        let is_in = |group: GroupId| now.get(&group).is_none_or(|present| present.contains(&member));
-        let mut after = change.after.iter();
-        let was_removed = after.any(|left| run.did(history).any(|it| is(it, left.id, member, false)));
         let places: Vec<GroupId> = change.after.iter().map(|left| left.id).chain([group.id]).collect();
-        let was_touched = |place: &GroupId| run.was_touched(history, carried.made.seen, *place, member);
-        if !was_removed || places.iter().any(|place| is_in(*place)) || places.iter().any(was_touched) {
+        if places.iter().any(|place| run.was_touched(history, carried.made.seen, *place, member)) {
             continue;
         }
         let failed = report.groups.iter().filter(|reported| reported.id == group.id).flat_map(|reported| {
@@ -555,9 +552,22 @@ fn exchanges_are_reported(
             unmade.filter(|it| it.action == Action::Add && it.member.id == member)
         });
         let reasons: Vec<&str> = failed.map(|unmade| unmade.reason.as_str()).collect();
-        if !reasons.iter().any(|reason| reason.contains("neither")) {
-            let what = format!("{member} is in none of the groups {places:?}, and the report says {reasons:?}");
-            return Err(format!("{what}\n{}", run.log_of(group.id)));
+        let fail = |why: &str| {
+            let logs: String = places.iter().map(|place| run.log_of(*place)).collect();
+            Err(format!("{why}: {member} of {places:?}, and the report says {reasons:?}\n{logs}"))
+        };
+        let is_in = |group: &GroupId| now.get(group).is_none_or(|present| present.contains(&member));
+        let was_removed = change.after.iter().any(|left| run.did(history).any(|it| is(it, left.id, member, false)));
+        let says = |words: &str| reasons.iter().any(|reason| reason.contains(words));
+        if was_removed && !places.iter().any(is_in) && !says("neither") {
+            return fail("somebody is in none of the groups of an exchange");
+        }
+        let is_shown = |place: &GroupId| {
+            let view = View::at_the_end(*place, run, carried, history);
+            view.certain && view.whole && view.members.contains(&member)
+        };
+        if says("is in neither") && places.iter().any(is_shown) {
+            return fail("the last reading shows somebody of an exchange");
         }
     }
     Ok(())
