@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::request::RunRequest;
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, environment, files, show};
+use super::{Exit, Failure, Output, environment, files, progress, show};
 use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::cloudflare::Client;
@@ -280,10 +281,11 @@ async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool
         let mut stderr = io::stderr();
         stderr.write_all(question.as_bytes())?;
         stderr.flush()?;
+        progress::ASKING.store(true, Ordering::Relaxed);
         let mut answer = String::new();
-        if io::stdin().read_line(&mut answer)? == 0 {
+        if io::stdin().read_line(&mut answer)? != 0 {
             // At the end of input the cursor is still after the question.
-            writeln!(stderr)?;
+            progress::ASKING.store(false, Ordering::Relaxed);
         }
         Ok(answer)
     };

@@ -1,6 +1,7 @@
 //! The progress of a command: a line on a terminal, or messages in a log.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ fn line() -> MutexGuard<'static, Option<ProgressBar>> {
     LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a question waits for its answer, so that the next line begins behind it.
+pub static ASKING: AtomicBool = AtomicBool::new(false);
+
 /// Stderr for whole lines, which appear above the progress line. Otherwise parts of that line would stay between them.
 #[derive(Clone, Copy, Debug)]
 pub struct Stderr;
@@ -34,6 +38,9 @@ impl Write for Stderr {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if ASKING.swap(false, Ordering::Relaxed) {
+            io::stderr().write_all(b"\n")?;
+        }
         match &*line() {
             Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
             None => io::stderr().write_all(bytes),
