@@ -128,14 +128,10 @@ fn too_few(name: &GroupName, group: &DesiredGroup, time: Timestamp) -> Option<Pr
             "correct the times, list other people, or add `allow_empty: true`",
         ),
         Some(least) => (
-            format!("group {name} has {} now, and `min_members` is {}", counted_people(people.len()), least.value),
+            format!("group {name} has fewer people now ({}) than `min_members` ({})", people.len(), least.value),
             "list more people, or lower `min_members`",
         ),
     };
     let origin = least.and_then(|least| least.origin.as_ref()).unwrap_or(&group.members_origin);
     Some(Problem::at(origin, message).help(help))
-}
-
-fn counted_people(count: usize) -> String {
-    if count == 1 { "1 person".into() } else { format!("{count} people") }
 }

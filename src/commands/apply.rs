@@ -210,7 +210,7 @@ async fn prepare_saved(
     drop(watching);
     // What was already made is not left to make.
     let mut plan = plan;
-    plan.left_out = remaining.left_out;
+    plan.left_out.retain(|left_out| remaining.left_out.contains(left_out));
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
     Ok((connection, plan, Ok(Start::Rechecked { present, planned: false })))
 }

@@ -52,6 +52,10 @@ impl Entry {
         self.terms.as_deref().map(|terms| terms.window).unwrap_or_default()
     }
 
+    pub fn reason(&self) -> Option<&Arc<str>> {
+        self.terms.as_deref()?.reason.as_ref()
+    }
+
     pub fn roster(&self) -> Option<&str> {
         match &self.who {
             PersonOrRoster::Roster(name) => Some(name),

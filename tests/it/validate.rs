@@ -664,6 +664,6 @@ groups:
     let warned = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01").exits(0).stderr;
     let over =
         "warning: convoke.yaml:4:5: no entry of group \"Over\" is in force now, and a plan that empties it is refused";
-    let few = "warning: convoke.yaml:7:5: group \"Few\" has 1 person now, and `min_members` is 2";
+    let few = "warning: convoke.yaml:7:5: group \"Few\" has fewer people now (1) than `min_members` (2)";
     assert!(warned.contains(over) && warned.contains(few) && !warned.contains("\"Open\""), "{warned}");
 }

@@ -75,7 +75,7 @@ impl Grant {
                 let origin = context.lists.get(found.list).origin(found.entry.at);
                 draft.unchanged.push(Unchanged { message, origin });
                 draft.notes.extend(self.earlier_end(context, found, asked));
-                if asked.reason.is_some() {
+                if asked.reason.is_some() && !known.iter().any(|found| found.entry.reason() == asked.reason.as_ref()) {
                     draft.notes.push("--reason is not written, because nothing else changes".into());
                 }
             }

@@ -51,14 +51,13 @@ impl Rename {
 
     /// Joins the entries of both in one list as a grant to the new person of the old one's time would.
     fn join(&self, context: &EditContext<'_>, old: &Found<'_>, new: &Found<'_>, draft: &mut Draft) {
-        let reason = |found: &Found<'_>| found.entry.terms.as_deref().and_then(|terms| terms.reason.clone());
         let Window { from, until } = old.window;
         let replaces = has_ended(new.window, context.now);
         let asked = NewEntry {
             person: self.new.clone(),
             from: from.map(|time| Moment { text: first_day(time), time }),
             until: until.map(|time| Moment { text: last_day(time), time }),
-            reason: reason(old).filter(|_| replaces || reason(new).is_none()),
+            reason: old.entry.reason().filter(|_| replaces || new.entry.reason().is_none()).cloned(),
             window: old.window,
         };
         let action = if has_ended(old.window, context.now) || cover(&mut [new.window], old.window) {

@@ -196,6 +196,9 @@ fn address_that_begins_with_a_digit_is_plain() {
 fn a_reason_that_is_not_written_is_named() {
     let world = world(&ops("\n      - a@b.c\n"));
     run(&world, "grant a@b.c Ops --until 2026-12-24 --reason cover").exits(0).warns("--reason is not written");
+    let said = run(&super::world(&ops("\n      - {email: a@b.c, reason: cover}\n")), "grant a@b.c Ops --reason cover")
+        .exits(0);
+    assert!(!said.stderr.contains("not written"), "{said}");
 }
 
 #[test]
