@@ -273,7 +273,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Any [`ApiError`]. A refusal is not retried.
+    /// Any [`ApiError`]. Only a list is retried after a refusal, because the token may be new.
     pub async fn raw(
         &self,
         operation: ApiOperation,
@@ -281,7 +281,10 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<RawAnswer, ApiError> {
         use ApiOperation as O;
-        let call = self.question(operation, path, query);
+        let mut call = self.question(operation, path, query);
+        if matches!(operation, O::ListGroups | O::ListGroupMembers | O::ListAccountMembers) {
+            call.retry = Retry::Read;
+        }
         let answer: RawAnswer = self.caller.call(&call).await?.result;
         let (fits, kind) = match operation {
             O::ReadAccount | O::ReadTokenOwner | O::VerifyToken => (answer.result.is_object(), "an object"),

@@ -140,7 +140,7 @@ impl Examination {
         let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
         let newest = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
         let ordered = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
-        let (kind, verified) = verify(client).await;
+        let (mut kind, mut verified) = verify(client).await;
         if let Err(error) = &verified
             && error.kind == ApiErrorKind::Unreachable
         {
@@ -149,9 +149,13 @@ impl Examination {
             self.credentials(kind, verified, false)?;
             return Ok(false);
         }
-        let (account, (first, groups, members), people, log, user, scim) = tokio::join!(
+        // A new token is given some seconds here, and is verified again when they have helped.
+        let (first, groups, members) = groups(client).await;
+        if groups.is_some() && verified.as_ref().is_err_and(ApiError::is_refusal) {
+            (kind, verified) = verify(client).await;
+        }
+        let (account, people, log, user, scim) = tokio::join!(
             client.raw(ApiOperation::ReadAccount, &[], &[]),
-            groups(client),
             client.raw(ApiOperation::ListAccountMembers, &["members"], &ordered),
             client.raw(ApiOperation::ReadAuditLog, &["logs", "audit"], &newest),
             client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]),

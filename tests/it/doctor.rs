@@ -150,6 +150,12 @@ fn the_kind_of_refused_credentials_is_named() {
 }
 
 #[test]
+fn new_token_is_given_some_seconds() {
+    let world = world(&format!("{SEED}token_settles: 5\n"));
+    assert_eq!(check(&world, "credentials", 0).1, "a user's API token, active");
+}
+
+#[test]
 fn unreadable_file_is_named() {
     let world = world(SEED).file("broken.yaml", "version: 1\ngroups: { A: {} }\n");
     let report = world.run("doctor -f nothing.yaml -f broken.yaml").exits(3);
