@@ -256,14 +256,14 @@ impl Client {
                 (None, Some(0)) => return Ok(groups),
                 (None, _) => return Err(contradictory(ApiErrorKind::Malformed, "it has no \"Resources\"")),
             };
-            let is_last = rows.is_empty();
+            let continues = !rows.is_empty() && !rows.iter().any(|row| groups.contains(row));
             groups.extend(rows);
+            if total > 0 && !continues {
+                let detail = format!("a page does not continue the list of {total} groups");
+                return Err(contradictory(ApiErrorKind::Incomplete, &detail));
+            }
             if groups.len() >= total {
                 return Ok(groups);
-            }
-            if is_last {
-                let detail = format!("{} of {total} groups are listed", groups.len());
-                return Err(contradictory(ApiErrorKind::Incomplete, &detail));
             }
         }
     }
