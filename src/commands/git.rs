@@ -23,6 +23,7 @@ pub struct Checkout {
 }
 
 pub enum Snapshot {
+    /// None of the paths exists, or they are folders without files.
     Absent,
     Files(Vec<Source>),
     /// A link that leads nowhere, for example.
@@ -59,16 +60,14 @@ impl Checkout {
         let commit = self.commit(revision)?;
         let failed = |error: io::Error| Failure::caused(Exit::Other, "git cannot read the repository", error);
         let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
-        let mut found = false;
         for path in &self.paths {
             match tree.resolve(path, path).and_then(|node| tree.add(path, node)) {
-                Ok(()) => found = true,
-                Err(Unread::Missing) => {}
+                Ok(()) | Err(Unread::Missing) => {}
                 Err(Unread::Broken(message)) => return Ok(Snapshot::Unreadable(message)),
                 Err(Unread::Failed(error)) => return Err(failed(error)),
             }
         }
-        Ok(if found { Snapshot::Files(std::mem::take(&mut tree.sources)) } else { Snapshot::Absent })
+        Ok(if tree.sources.is_empty() { Snapshot::Absent } else { Snapshot::Files(std::mem::take(&mut tree.sources)) })
     }
 
     fn commit(&self, revision: &str) -> Result<String, Failure> {

@@ -140,6 +140,12 @@ impl FileArgs {
         }
     }
 
+    /// The default that is not read, because there is the other one.
+    pub fn other_default(&self) -> Option<PathBuf> {
+        let is_file = Path::new(DEFAULT_FILE).symlink_metadata().is_ok();
+        (!self.are_named()).then(|| if is_file { DEFAULT_FOLDER.into() } else { DEFAULT_FILE.into() })
+    }
+
     /// Whether the command line or the environment names files.
     pub fn are_named(&self) -> bool {
         !self.files.is_empty() || file_variable().is_some()

@@ -12,7 +12,7 @@ use super::git::{Checkout, Snapshot};
 use super::request::RunRequest;
 use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, files};
-use crate::cli::ConnectionArgs;
+use crate::cli::{ConnectionArgs, FileArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
 use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
@@ -204,8 +204,7 @@ fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired
     if paths.is_empty() {
         return Ok(None);
     }
-    let files = request.files.paths()?;
-    let sources = read_version("--base", paths, || Checkout::of(&files))?;
+    let sources = read_version("--base", paths, |revision| read_revision(&request.files, revision))?;
     match sources.and_then(|sources| Ok((sources.is_empty(), config::parse(&sources).map_err(|e| e.to_string())?))) {
         Ok((is_empty, base)) => {
             if is_empty {
@@ -230,18 +229,18 @@ pub fn load_tip(
     if request.tip.is_empty() {
         return Ok(None);
     }
-    let checkout = || match saved {
-        None => Checkout::of(&request.files.paths()?),
+    let read = |revision: &str| match saved {
+        None => read_revision(&request.files, revision),
         Some(plan) if plan.paths.is_empty() => {
             let message = "the plan does not record its files, because they were in no Git repository";
             Err(Failure::message(Exit::Data, message).with_help("name a path that exists instead of a revision"))
         }
-        Some(plan) => Checkout::here(&plan.paths),
+        Some(plan) => Checkout::here(&plan.paths)?.read(revision),
     };
     let shown = || request.tip.iter().map(|tip| tip.to_string_lossy()).collect::<Vec<_>>().join(", ");
     let failed =
         |why: String| Failure::message(Exit::Data, format!("the files at --tip {} cannot be read: {why}", shown()));
-    let sources = read_version("--tip", &request.tip, checkout)
+    let sources = read_version("--tip", &request.tip, read)
         .map_err(|failure| Failure { exit: Exit::Data, ..failure })?
         .map_err(failed)?;
     if sources.is_empty() {
@@ -264,20 +263,27 @@ pub fn recorded_paths(request: &RunRequest) -> Vec<PathBuf> {
     checkout.map(|checkout| checkout.paths).unwrap_or_default()
 }
 
+/// Reads the files of a revision. Where the command line names none, the default may be another one there.
+fn read_revision(files: &FileArgs, revision: &str) -> Result<Snapshot, Failure> {
+    match (Checkout::of(&files.paths()?)?.read(revision)?, files.other_default()) {
+        (Snapshot::Absent, Some(other)) => Checkout::of(&[other])?.read(revision),
+        (snapshot, _) => Ok(snapshot),
+    }
+}
+
 /// Reads the files of another version: from paths that exist, or from Git revisions of the repository in which the
 /// files lie. None of the files may exist there.
 fn read_version(
     flag: &str,
     named: &[PathBuf],
-    checkout: impl Fn() -> Result<Checkout, Failure>,
+    read: impl Fn(&str) -> Result<Snapshot, Failure>,
 ) -> Result<Result<Vec<Source>, String>, Failure> {
     let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
     let mut sources = Vec::new();
     for revision in revisions {
         let shown = revision.to_string_lossy();
-        let read = checkout().and_then(|checkout| checkout.read(&shown));
         let message = || format!("{flag} {shown:?} is neither a path that exists nor a Git revision that can be read");
-        match read.map_err(|failure| failure.context(message()))? {
+        match read(&shown).map_err(|failure| failure.context(message()))? {
             Snapshot::Absent => {}
             Snapshot::Files(found) => sources.extend(found),
             Snapshot::Unreadable(why) => return Ok(Err(why)),

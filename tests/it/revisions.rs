@@ -122,6 +122,29 @@ fn base_without_files_is_the_first_adoption() {
     }
 }
 
+/// Files that move from one default to the other are the same files: nobody who is undeclared is removed by that.
+#[test]
+fn a_revision_can_have_the_other_default() {
+    let files = config(&[("Admins", &["bob@example.com"])]);
+    for (before, now) in [("convoke.yaml", "groups/a.yaml"), ("groups/a.yaml", "convoke.yaml")] {
+        let world = world().file(before, files.clone());
+        git(&world, &["init", "-q"]);
+        commit(&world);
+        std::fs::remove_file(world.path(before)).unwrap();
+        world.write(now, files.clone());
+        let plan = world.run("plan --base HEAD --only-changed --format json").exits(0).json();
+        assert!(plan["status"] == "in_sync" && plan["first_adoption"].is_null(), "{plan}");
+        assert_eq!(
+            labels(&world, "plan --base HEAD"),
+            [vec![], vec!["bob@example.com".to_owned(), "alice@example.com".to_owned()]]
+        );
+        world.run("apply --tip HEAD --yes --format json").exits(0);
+        // A path that is named is read there, and no other.
+        let named = format!("plan --base HEAD -f {now} --format json");
+        world.run(&named).exits(0).warns("first adoption");
+    }
+}
+
 #[test]
 fn mistyped_base_is_a_usage_error() {
     let world = world().groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);
