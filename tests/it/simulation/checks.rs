@@ -683,7 +683,7 @@ pub fn keeps_one_of_both(
     history: &[MembershipChange],
     now: &Memberships,
 ) -> Result<u64, Violation> {
-    let Some(Carried { made, report: Some(report), .. }) = &undoing.carried else { return Ok(0) };
+    let Some(undoing_carried @ Carried { made, report: Some(report), .. }) = &undoing.carried else { return Ok(0) };
     let mut moves = 0;
     for left in undoing.did(history).filter(|change| !change.joined) {
         let lost = run.did(history).filter(|change| !change.joined && change.member == left.member);
@@ -695,8 +695,17 @@ pub fn keeps_one_of_both(
             let mut failed = report.groups.iter().flat_map(|group| group.failed.iter().chain(&group.skipped));
             let is_reported = failed.any(|failed| failed.member.id == left.member && failed.action == Action::Add);
             let was_deleted = is_known && !now.contains_key(&lost.group);
-            // A reading that lags behind still shows the member there.
-            let seen = made.group(lost.group).is_some_and(|group| group.observed.contains_key(&left.member));
+            // A reading that lags behind still shows the member there, before the undo or as its proof.
+            let planned = made.group(lost.group);
+            let mut added = planned.into_iter().flat_map(GroupPlan::additions);
+            let seen = match added.any(|change| change.member.id == left.member) {
+                true => View::at_the_end(lost.group, undoing, undoing_carried, history).is_outdated_by(
+                    history,
+                    lost.group,
+                    left.member,
+                ),
+                false => planned.is_some_and(|group| group.observed.contains_key(&left.member)),
+            };
             if !is_back && !seen && !by_others && !is_reported && !was_deleted {
                 return Err(format!("undo removed {left:?}, who had lost {lost:?} and did not get it back"));
             }

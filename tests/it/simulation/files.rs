@@ -252,9 +252,9 @@ impl Files {
         files
     }
 
-    /// Commits that move a person step by step: to a second group and from there to a third one, or to a second group and
-    /// then out of the first one. `None` if there are too few groups.
-    pub fn relay(rng: &mut Rng, cast: &Cast, now: Timestamp) -> Option<[Self; 3]> {
+    /// Commits that move a person step by step: to a second group and from there to a third one (true), or to a second
+    /// group and then out of the first one. `None` if there are too few groups.
+    pub fn relay(rng: &mut Rng, cast: &Cast, now: Timestamp) -> Option<([Self; 3], bool)> {
         let mut places: Vec<usize> = (0..cast.groups.len()).collect();
         rng.shuffle(&mut places);
         let first = *places.iter().find(|at| !cast.groups[**at].members.is_empty())?;
@@ -270,7 +270,8 @@ impl Files {
         let mut base = Self::of_the_start(cast);
         base.groups[second].mode = pick(rng, &["exact", "exact", "additive"]);
         let mut before = base.clone();
-        let after = match third.filter(|_| rng.bool()) {
+        let third = third.filter(|_| rng.u8(0..3) > 0);
+        let after = match third {
             Some(third) => {
                 leave(&mut before, first);
                 join(&mut before, second, plainly.clone());
@@ -291,7 +292,7 @@ impl Files {
                 after
             }
         };
-        Some([base, before, after])
+        Some(([base, before, after], third.is_some()))
     }
 
     /// The same files, but for a group that is gone or only observed.

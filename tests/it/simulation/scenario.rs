@@ -220,7 +220,7 @@ impl Cast {
 
 impl Somebody {
     fn random(rng: &mut Rng, number: usize) -> Self {
-        let domain = if rng.u8(0..10) == 0 { AGENCY } else { DOMAIN };
+        let domain = if rng.u8(0..8) == 0 { AGENCY } else { DOMAIN };
         let email = format!("person{number}@{domain}");
         let seldom = |rng: &mut Rng| rng.u8(0..24) == 0;
         Self {
@@ -256,6 +256,7 @@ impl Somebody {
     pub fn named(&self, rng: &mut Rng) -> String {
         match rng.u8(0..12) {
             0 => self.id.clone(),
+            1..6 if self.email.ends_with(AGENCY) => self.id.clone(),
             1 => self.email.to_uppercase(),
             2 => self.user_email.clone().unwrap_or_else(|| self.email.clone()),
             _ => self.email.clone(),

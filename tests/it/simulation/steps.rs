@@ -138,14 +138,15 @@ impl Step {
             }
             steps.push(Self::Undo(Run { accept: true, cut: Cut::Never }));
         }
-        if rng.u8(0..4) == 0
-            && let Some(commits) = Files::relay(rng, cast, start)
+        if rng.u8(0..3) == 0
+            && let Some((commits, moves_on)) = Files::relay(rng, cast, start)
         {
             // Each commit has its own job, and jobs are late.
             writer.files = commits[2].clone();
             steps.extend(commits.map(Self::Declare));
-            for back in pick(rng, &[&[1][..], &[0], &[1, 0], &[0, 1]]) {
-                let scope = Scope::Change { back: *back, tip: rng.u8(0..3) > 0 };
+            let order = if moves_on { [&[1][..], &[1, 0], &[0, 1]] } else { [&[0][..], &[0, 1], &[1, 0]] };
+            for back in pick(rng, &order) {
+                let scope = Scope::Change { back: *back, tip: moves_on || rng.bool() };
                 steps.push(Self::Apply { scope, question: None, run: Run { accept: true, cut: Cut::Never } });
             }
         }
