@@ -93,20 +93,8 @@ pub fn warnings(desired: &Desired, sources: &[Source], time: Timestamp) -> Vec<P
     });
     let ends = kept_ends(desired, |_| true, time, Timestamp::MAX);
     let ends = ends.into_iter().map(|(origin, message, help)| Problem::at(&origin, message).help(help));
-    let never = desired.groups.iter().flat_map(|(name, group)| {
-        group.never.iter().map(move |entry| {
-            let message = format!(
-                "{} is never in group {}: the entry and the uses of its roster have no time in \
-                 common",
-                entry.person,
-                quoted(name.as_str())
-            );
-            rules::with_rosters(Problem::at(&entry.origin, message), name, entry)
-                .help("change one of the times, or remove the entry")
-        })
-    });
     let few = desired.groups.iter().filter_map(|(name, group)| too_few(name, group, time));
-    settle(unused.chain(invisible).chain(never).chain(few).chain(ends).collect(), sources)
+    settle(unused.chain(invisible).chain(few).chain(ends).collect(), sources)
 }
 
 /// The warning that a group has fewer people now than a plan may leave.

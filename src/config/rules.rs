@@ -193,7 +193,7 @@ fn with_rule(problem: Problem, rule: Option<&Origin>, key: &str) -> Problem {
 }
 
 /// Adds the roster entries that lead from a group to an entry.
-pub(super) fn with_rosters(problem: Problem, group: &GroupName, entry: &DesiredMember) -> Problem {
+fn with_rosters(problem: Problem, group: &GroupName, entry: &DesiredMember) -> Problem {
     let uses: &[RosterUse] = entry.via.as_deref().unwrap_or_default();
     let mut user = format!("group {}", quoted(group.as_str()));
     uses.iter().fold(problem, |problem, used| {

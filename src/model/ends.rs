@@ -1,4 +1,4 @@
-//! The ends of entries that a guard will not let take effect.
+//! The ends of entries that a guard will not let take effect, and the entries that never take effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{Desired, DesiredGroup, DesiredMember, GroupName, Mode, Origin, PersonRef, Window, last_day};
 
 /// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave a
-/// of these groups with fewer than `min_members`, or empty. Each with its entry, a message and a remedy.
+/// of these groups with fewer than `min_members`, or empty; and the entries that are never in force. Each with its entry,
+/// a message and a remedy.
 pub fn kept_ends(
     desired: &Desired,
     covers: impl Fn(&GroupName) -> bool,
@@ -19,6 +20,13 @@ pub fn kept_ends(
     let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
     let groups = desired.groups.iter().filter(|(name, group)| group.mode != Mode::Observe && covers(name));
     for (name, group) in groups {
+        for entry in &group.never {
+            let (person, group, through) = (&entry.person, name.as_str(), through(entry));
+            let message = format!(
+                "{person} is never in group {group:?}{through}: the entry and the use of its roster have no time in common"
+            );
+            found.push((entry.origin.clone(), message, "change one of the times, or remove the entry".to_owned()));
+        }
         // Most groups have no end, and the rest is costly.
         if !group.members.iter().any(|entry| entry.until().is_some_and(is_soon)) {
             continue;
@@ -45,10 +53,7 @@ pub fn kept_ends(
                     false => refusal.clone().map(|reason| (reason, "add somebody else before, or end it later")),
                 };
                 if let (Some((reason, help)), Some(entry)) = (reason, entries.get(&(person, end))) {
-                    let through = entry.via.iter().flat_map(|via| via.iter().rev());
-                    let through: String =
-                        through.map(|used| format!(" via {} ({})", used.roster, used.origin)).collect();
-                    let (group, end) = (name.as_str(), last_day(end));
+                    let (group, end, through) = (name.as_str(), last_day(end), through(entry));
                     let message = format!("{person} will stay in group {group:?}{through} after {end}: {reason}");
                     found.push((entry.origin.clone(), message, help.to_owned()));
                 }
@@ -56,6 +61,12 @@ pub fn kept_ends(
         }
     }
     found
+}
+
+/// The rosters from an entry to the group, each with its use.
+fn through(entry: &DesiredMember) -> String {
+    let uses = entry.via.iter().flat_map(|via| via.iter().rev());
+    uses.map(|used| format!(" via {} ({})", used.roster, used.origin)).collect()
 }
 
 /// Why a group may not be left with this number of people. Of other groups than exact ones, the list is not complete.

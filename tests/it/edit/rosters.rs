@@ -113,8 +113,10 @@ groups:
     let world = given(seed).file("convoke.yaml", text);
     run(&world, "plan").exits(0).says("No changes.");
     let warned = run(&world, "validate").exits(0).stderr;
-    assert!(warned.contains("warning: convoke.yaml:4:7: ann@example.com is never in group \"Open\""), "{warned}");
-    assert!(warned.contains("convoke.yaml:11:9: group \"Open\" uses roster \"sre\" here"), "{warned}");
+    let never =
+        "ann@example.com is never in group \"Open\" via sre (convoke.yaml:11): the entry and the use of its roster";
+    assert!(warned.contains(&format!("warning: convoke.yaml:4:7: {never}")), "{warned}");
+    run(&world, "plan").exits(0).says(never);
     // It gives no access, so it needs no end.
     let later = text.replace("2026-11-15", "2026-12-15").replace("2026-11-20", "2026-12-20");
     run(&super::world(&later), "revoke ann@example.com Open").exits(64);
