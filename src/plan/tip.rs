@@ -52,13 +52,17 @@ pub(super) fn leave_out(
     for group in groups.iter_mut() {
         let found = group_at(tip, &group.name, Some(group.id)).map(|(_, found)| found);
         let mut named: BTreeMap<&str, Vec<&DesiredMember>> = BTreeMap::new();
-        for entry in found.iter().filter(|_| !group.changes.is_empty()).flat_map(|found| &found.members) {
+        let differs = !(group.changes.is_empty() && group.left_alone.is_empty());
+        for entry in found.iter().filter(|_| differs).flat_map(|found| &found.members) {
             named.entry(written(&entry.person)).or_default().push(entry);
         }
-        left.extend(group.leave_out_for(LeftOutKind::Tip, |change| {
+        let contradicted = |change: &Change| {
             let entries = texts(change, addresses).into_iter().filter_map(|text| named.get(text)).flatten().copied();
             contradiction(change.action, found, &entries.collect::<Vec<_>>(), time)
-        }));
+        };
+        left.extend(group.leave_out_for(LeftOutKind::Tip, contradicted));
+        // What differs only from older files is no difference.
+        group.left_alone.retain(|change| contradicted(change).is_none());
         group.guards = GroupGuards::of(found, &tip.settings);
     }
     let (waiting, unread) = keep_movers(groups, &left, tip, current, addresses, time);

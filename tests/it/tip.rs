@@ -64,6 +64,18 @@ fn an_old_job_cannot_take_back_a_newer_change() {
     assert!(world.writes().is_empty());
 }
 
+/// What differs only from the older files is not listed as a difference.
+#[test]
+fn what_a_newer_change_made_is_not_left_alone() {
+    let world = account();
+    version(&world, "v0.yaml", &[A, B], &[A]);
+    version(&world, "v1.yaml", &[A, B, NEW], &[A]);
+    version(&world, "v2.yaml", &[A, B, C, NEW], &[A]);
+    world.run("plan -f v1.yaml --base v0.yaml --only-changed").exits(0).says("carol@example.com");
+    let applied = apply(&world, "v1.yaml", "v0.yaml", "v2.yaml").exits(0);
+    assert!(!applied.stdout.contains(C), "{}", applied.stdout);
+}
+
 #[test]
 fn what_the_tip_says_as_well_is_made() {
     let world = account();
