@@ -141,7 +141,9 @@ impl<'p> Comparison<'p, '_> {
         for (entry, reason) in unresolved {
             self.block(name, group.mode, entry, reason);
         }
-        let (mut differences, late, left_out) = self.differences(group, (&missing, &members), &leaving, &ended);
+        let starts = if self.due { starting(&members) } else { BTreeMap::new() };
+        let (mut differences, late, left_out) =
+            self.differences(group, (&missing, &members), &leaving, &ended, &starts);
         // Nothing is written to an observed group, so no removal needs to be held.
         let holding = holding.filter(|_| group.mode != Mode::Observe);
         let held = match holding {
@@ -150,7 +152,7 @@ impl<'p> Comparison<'p, '_> {
             None => Vec::new(),
         };
         let partial = group.mode == Mode::Additive || self.due || self.only_changed;
-        let required = members.iter().filter(|(_, entry)| !self.due || entry.from().is_some());
+        let required = members.iter().filter(|(id, _)| !self.due || starts.contains_key(id));
         let required = required.filter(|(index, _)| !foreign.contains_key(index));
         let mut planned = GroupPlan {
             changes: differences,
@@ -186,6 +188,7 @@ impl<'p> Comparison<'p, '_> {
         (missing, members): (&[Belonging<'p>], &[Belonging<'p>]),
         leaving: &[MemberId],
         ended: &Ended,
+        starts: &BTreeMap<MemberId, Timestamp>,
     ) -> (Vec<Change>, BTreeSet<MemberId>, bool) {
         let mut differences = additions(missing, members, self.people);
         differences.extend(removals(group, leaving, self.people, ended, self.time));
@@ -195,14 +198,13 @@ impl<'p> Comparison<'p, '_> {
         let all = differences.len();
         let mut late = BTreeSet::new();
         if self.due {
-            let starts = starting(missing, members);
             differences.retain(|change| match change.action {
                 Action::Add => starts.contains_key(&change.member.id),
                 Action::Remove => change.expired.is_some(),
             });
             // The limits are for changes of the files. How many removals one run makes has a limit of its own.
             differences.iter_mut().for_each(|change| change.exempt = change.action == Action::Remove);
-            late.extend(starts.into_iter().filter(|(_, from)| !is_recent(*from, self.time)).map(|(id, _)| id));
+            late.extend(starts.iter().filter(|(_, from)| !is_recent(**from, self.time)).map(|(id, _)| *id));
         }
         let left_out = differences.len() < all;
         (differences, late, left_out)
@@ -382,15 +384,15 @@ fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &Peop
     missing.iter().map(addition).collect()
 }
 
-/// The missing people all of whose entries have a `from`, with the earliest one.
-fn starting(missing: &[Belonging<'_>], members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
+/// The people all of whose entries have a `from`, with the earliest one.
+fn starting(members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
     // A missing `from` is earlier than any time.
     let mut earliest: BTreeMap<MemberId, Option<Timestamp>> = BTreeMap::new();
     for (id, entry) in members {
         let first = earliest.entry(*id).or_insert(entry.from());
         *first = (*first).min(entry.from());
     }
-    missing.iter().filter_map(|(id, _)| Some((*id, (*earliest.get(id)?)?))).collect()
+    earliest.into_iter().filter_map(|(id, from)| Some((id, from?))).collect()
 }
 
 fn removals(

@@ -249,3 +249,17 @@ fn a_cap_of_none_is_named_as_such() {
     world.write("convoke.yaml", world.read("convoke.yaml").replace("total_removals: 0", "total_removals: 1"));
     world.run(RUN).exits(5).says("one run makes at most 1 removal (").says("The next run makes the rest.");
 }
+
+/// Who is missing, and did not begin to belong to the group lately, is no concern of the run: neither are they required.
+#[test]
+fn an_entry_with_from_beside_one_without_is_not_due() {
+    let file = "version: 1\nrosters:\n  cover: [alice@example.com]\ngroups:\n  Prod:\n    members:\n      - \
+                bob@example.com\n      - alice@example.com\n      - {roster: cover, from: 2026-06-10}\n      - {email: \
+                leaver@example.com, until: 2026-06-14}\n";
+    let world =
+        given(Seed::default().group("Prod", ["bob@example.com", "leaver@example.com"]).people(["alice@example.com"]))
+            .file("convoke.yaml", file);
+    world.run("plan --due --at 2026-06-16 --out plan.json").exits(0);
+    world.run("apply plan.json --yes --max-age 9999d").exits(0).says("1 removed");
+    assert_eq!(world.members("Prod"), ["bob@example.com"]);
+}
