@@ -293,3 +293,20 @@ fn unrepeated_lagging_reading_is_not_believed() {
     assert!(reason.contains("unknown whether"), "{reason}");
     assert!(report["groups"][0]["trouble"].as_str().unwrap().contains("contradicts"), "{report:#}");
 }
+
+#[test]
+fn account_with_a_reported_unmanaged_group_is_not_in_sync() {
+    let seed =
+        || Seed::default().person("new@example.com").group("Ops", ["a@example.com"]).group("Hand", ["a@example.com"]);
+    let file = |setting: &str| {
+        let groups = "groups: {Ops: {members: [a@example.com, new@example.com]}}";
+        format!("version: 1\nsettings: {{unmanaged_groups: {setting}}}\n{groups}\n")
+    };
+    for (setting, is_in_sync) in [("ignore", true), ("report", false)] {
+        let world = given(seed()).file("convoke.yaml", file(setting));
+        for _ in 0..2 {
+            let outcome = world.run("apply --yes").exits(0);
+            assert_eq!(outcome.stdout.contains("The account is in sync"), is_in_sync, "{outcome}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Groups that exclude each other, by who is present; waits between a reading and a write; and undo of a move.
 
-use convoke::sandbox::{Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Late, Match, Seed};
 
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given};
@@ -100,6 +100,34 @@ fn refused_leave_says_where_the_person_is() {
     let outcome = world.run("apply --yes --max-wait 1s").exits(5);
     let outcome = outcome.says("mover@example.com: not added, because the member is still in \"Initiators\"");
     assert!(!outcome.stdout.contains("neither"), "{outcome}");
+}
+
+#[test]
+fn exchange_joins_only_after_a_reading_without_the_member() {
+    let leave = |fault| FaultRule::once(Match::operation(Endpoint::RemoveMember), fault);
+    let claimed = FaultRule::always(Match::operation(Endpoint::RemoveMember), Fault::Claim(FalseClaim::Done));
+    let world = given(seed().fault(claimed)).file("convoke.yaml", files("", "mover@example.com"));
+    let outcome = world.run("apply --yes --max-wait 1s").exits(5);
+    let outcome =
+        outcome.says("no reading shows that the member has left \"Initiators\"; the member may be in neither");
+    assert!(!world.writes().iter().any(|write| write.starts_with("POST")) && !approves(&world), "{outcome}");
+    let late = Late { after: Delay::millis(700), status: None, hang: false };
+    let world = given(seed().fault(leave(Fault::Late(late)))).file("convoke.yaml", files("", "mover@example.com"));
+    world.run("apply --yes").exits(0).says("The account is in sync");
+    assert!(approves(&world));
+}
+
+#[test]
+fn exclusion_is_asked_again_before_a_write() {
+    let wait = FaultRule::once(Match::operation(Endpoint::AddMembers), respond("{status: 429, retry_after: 2}"));
+    let intrude = Edit::add("Initiators", "z@example.com");
+    let intrude = FaultRule::once(Match::operation(Endpoint::ListGroups).nth(2), Fault::EditBefore(intrude));
+    let file = files("", "z@example.com").replace("b@example.com]", "b@example.com, mover@example.com]");
+    let seed = seed().person("z@example.com").fault(wait).fault(intrude);
+    let world = given(seed).file("convoke.yaml", file);
+    let outcome = world.run("apply --yes").exits(5);
+    outcome.says("not added, because the member is in \"Initiators\", which excludes this group");
+    assert_eq!(world.members("Approvers"), ["x@example.com", "y@example.com"]);
 }
 
 fn respond(text: &str) -> Fault {

@@ -111,6 +111,9 @@ fn drift_reports_direct_access_only_if_asked() {
         assert!(outcome.stdout.contains("eve@example.com") && outcome.stdout.contains("DNS on"), "{format}");
         assert!(!outcome.stdout.contains("root@example.com has"), "{format}: protected");
     }
+    let annotations = world.run("drift --format github").exits(2);
+    let of = |who: &str| annotations.stdout.lines().filter(|line| line.starts_with("::") && line.contains(who)).count();
+    assert_eq!([of("eve@example.com"), of("alice@example.com"), of("root@example.com")], [1, 1, 0], "{annotations}");
     let metrics = world.run("drift --metrics-file m.prom").exits(2);
     assert!(metrics.stdout.contains("Drift: 2 people with access beside the groups. "), "{}", metrics.stdout);
     assert!(!metrics.stdout.contains("The account is in sync"), "{}", metrics.stdout);

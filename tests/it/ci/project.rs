@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::action::{VERSION, program, run};
 use super::checkout::tools_are_there;
@@ -119,6 +119,99 @@ fn script(workflow: &str, name: &str) -> String {
     let steps = steps(&yaml(&repository(workflow)));
     let (_, step) = steps.iter().find(|(_, step)| step["name"] == name).unwrap_or_else(|| panic!("no step {name}"));
     step["run"].as_str().unwrap().to_owned()
+}
+
+/// The places of the steps that use an action.
+fn using(steps: &[Value], action: &str) -> Vec<usize> {
+    let uses = |step: &Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with(&format!("{action}@")));
+    (0..steps.len()).filter(|at| uses(&steps[*at])).collect()
+}
+
+#[test]
+fn build_is_kept_before_convoke_runs() {
+    let action = yaml(&repository("action.yml"));
+    let steps = action["runs"]["steps"].as_array().unwrap();
+    let place = |name: &str| steps.iter().position(|step| step["name"] == name).unwrap();
+    let (restore, save) = (using(steps, "actions/cache/restore"), using(steps, "actions/cache/save"));
+    let order = [place("Look for a release"), restore[0], place("Build"), save[0], place("Run convoke")];
+    assert!(order.is_sorted() && (restore.len(), save.len()) == (1, 1), "{order:?}");
+    // This action saves at the end of a job, and only of one that succeeds.
+    assert_eq!(using(steps, "actions/cache"), Vec::<usize>::new());
+    let (restore, save) = (&steps[restore[0]], &steps[save[0]]);
+    assert_eq!(restore["with"], save["with"]);
+    let is_built = "steps.install.outputs.build == 'true'";
+    assert_eq!([&restore["if"], &steps[place("Build")]["if"]], [is_built, is_built]);
+    assert_eq!(save["if"], format!("{is_built} && steps.cache.outputs.cache-hit != 'true'"));
+    let release = |of: &Value| of["uses"].as_str().unwrap().rsplit('@').next().unwrap().to_owned();
+    assert_eq!((release(restore), &restore["id"]), (release(save), &json!("cache")));
+}
+
+#[test]
+fn plan_uses_the_build_of_validate() {
+    let jobs = yaml(&repository("examples/ci/github/plan.yaml"))["jobs"].clone();
+    let uses = |job: &str| {
+        let steps = jobs[job]["steps"].as_array().unwrap();
+        steps.last().unwrap()["uses"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((&jobs["plan"]["needs"], uses("plan")), (&json!("validate"), uses("validate")));
+    assert_eq!(jobs["plan"]["runs-on"], jobs["validate"]["runs-on"]);
+    // No old plan remains visible if the files become invalid.
+    assert!(jobs["plan"]["if"].as_str().unwrap().contains("!cancelled()"));
+    assert!(jobs["validate"]["environment"].is_null() && !jobs["validate"].to_string().contains("secrets."));
+}
+
+#[test]
+fn only_jobs_that_apply_record_deployments() {
+    let mut recorded = Vec::new();
+    for file in fs::read_dir(repository("examples/ci/github")).unwrap() {
+        let path = file.unwrap().path();
+        for (name, job) in yaml(&path)["jobs"].as_object().unwrap() {
+            let environment = &job["environment"];
+            if !environment.is_null() && environment["deployment"] != false {
+                recorded.push(format!("{} {name}", path.file_stem().unwrap().display()));
+                let steps = job["steps"].as_array().unwrap();
+                assert!(steps.iter().any(|step| step["with"]["command"] == "apply"), "{name} of {}", path.display());
+            }
+        }
+    }
+    recorded.sort();
+    assert_eq!(recorded, ["apply apply", "due due"]);
+    for page in ["docs/ci.md", "docs/access-requests.md", "README.md"] {
+        let text = fs::read_to_string(repository(page)).unwrap();
+        let mut lines = text.lines().map(str::trim);
+        assert!(!lines.any(|line| line.starts_with("environment: plan")), "{page}");
+    }
+}
+
+#[test]
+fn release_attests_what_it_publishes() {
+    let jobs = yaml(&repository(".github/workflows/release.yml"))["jobs"].clone();
+    let attest = "actions/attest-build-provenance";
+    for job in ["publish", "image"] {
+        for permission in ["id-token", "attestations"] {
+            assert_eq!(jobs[job]["permissions"][permission], "write", "{job}: {permission}");
+        }
+    }
+    let steps = jobs["publish"]["steps"].as_array().unwrap();
+    let place = |name: &str| steps.iter().position(|step| step["name"] == name).unwrap();
+    let attested = using(steps, attest);
+    assert!(place("Write SHA256SUMS") < attested[0] && attested[0] < place("Publish"));
+    // Exactly the archives whose digests the action compares.
+    assert_eq!(steps[attested[0]]["with"]["subject-checksums"], "dist/SHA256SUMS");
+    assert!(
+        steps[place("Write SHA256SUMS")]["run"].as_str().unwrap().starts_with("sha256sum -- *.tar.gz > SHA256SUMS")
+    );
+    assert!(steps[place("Publish")]["run"].as_str().unwrap().ends_with(" dist/*.tar.gz dist/SHA256SUMS"));
+    // Each pushed image, by the digest that its push printed.
+    let steps = jobs["image"]["steps"].as_array().unwrap();
+    let script = fs::read_to_string(repository(".github/release/image.sh")).unwrap();
+    let pushed = script.lines().filter_map(|line| line.strip_prefix("push ")?.split(' ').next());
+    let mut pushed: Vec<String> = pushed.map(|output| format!("${{{{ steps.push.outputs.{output} }}}}")).collect();
+    let digests = using(steps, attest).into_iter().map(|at| steps[at]["with"]["subject-digest"].as_str().unwrap());
+    let mut digests: Vec<String> = digests.map(str::to_owned).collect();
+    pushed.sort();
+    digests.sort();
+    assert_eq!((digests, pushed.len()), (pushed, 2));
 }
 
 /// Programs that record their arguments in `calls`.
