@@ -141,6 +141,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     check_clock(&connection.client, &desired, request, output)?;
     let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
         observe::everybody(&connection.client, &mut current).await?;
+        plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
         plan::direct_access(&desired, &current)
     } else {
         Vec::new()

@@ -119,6 +119,10 @@ fn drift_reports_direct_access_only_if_asked() {
     assert!(!metrics.stdout.contains("The account is in sync"), "{}", metrics.stdout);
     assert!(world.read("m.prom").contains("convoke_drift_direct_access 2"), "{}", world.read("m.prom"));
     world.run("plan --detailed-exitcode").exits(0);
+    // Everybody is read, so a protected person whom the account does not have is noticed.
+    world.write("convoke.yaml", reporting().replacen("root@example.com", "gone@example.com", 1));
+    world.run("drift").exits(2).says("gone@example.com is protected at convoke.yaml:");
+    world.write("convoke.yaml", reporting());
     // `apply` does not read it, so it does not answer for it.
     let applied = world.run("apply --yes").exits(0);
     assert!(!applied.stdout.contains("The account is in sync"), "{applied}");
