@@ -183,7 +183,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     let exclusions = exclusive::check(rules, current, &people, time, &mut compared);
     unread.extend(exclusions.unread);
     if policy.due {
-        compared.leave_out_undated(desired, time);
+        compared.leave_out_undated(desired, current, time);
     }
     let outlook = |asked| Outlook::of(asked, all.as_ref().unwrap_or(&located), current, &people, policy, time);
     let outlook = asked.as_ref().map(outlook).unwrap_or_default();

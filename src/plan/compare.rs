@@ -27,13 +27,16 @@ pub(super) struct Compared {
 
 impl Compared {
     /// For `--due`, leaves out blocked entries and groups that time alone does not concern. If a removal is held, they
-    /// all stay, because they may be the reason.
-    pub fn leave_out_undated(&mut self, desired: &Desired, time: Timestamp) {
+    /// all stay, because they may be the reason. As long as somebody is removed whose addresses are not all known, unknown
+    /// people stay too, so that they are looked up: one of them may be that member.
+    pub fn leave_out_undated(&mut self, desired: &Desired, current: &Observed, time: Timestamp) {
         if self.groups.iter().any(|group| !group.held.is_empty()) {
             return;
         }
         let dated = due_places(desired, time);
+        let removes = self.groups.iter().any(|group| group.removals().next().is_some());
         let is_due = |blocked: &Blocked| match &blocked.reason {
+            BlockedReason::UnknownPerson { .. } if removes && !current.knows_everybody => true,
             BlockedReason::Exclusive { origin, .. } => dated.contains(&blocked.origin) || dated.contains(origin),
             _ => dated.contains(&blocked.origin),
         };

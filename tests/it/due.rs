@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given, people};
 
 const RUN: &str = "apply --due --yes --at 2026-06-16";
@@ -262,4 +262,14 @@ fn an_entry_with_from_beside_one_without_is_not_due() {
     world.run("plan --due --at 2026-06-16 --out plan.json").exits(0);
     world.run("apply plan.json --yes --max-age 9999d").exits(0).says("1 removed");
     assert_eq!(world.members("Prod"), ["bob@example.com"]);
+}
+
+#[test]
+fn an_unknown_entry_may_mean_a_member_by_an_address_that_no_group_shows() {
+    let former = SeedPerson { user_email: Some("new@agency.example".into()), ..SeedPerson::of("leaver@example.com") };
+    let members = "{email: leaver@example.com, until: 2026-06-01}, new@former.example";
+    let world = given(Seed::default().people([former]).group("Ops", ["leaver@example.com", "alice@example.com"]));
+    world.write("convoke.yaml", format!("version: 1\ngroups:\n  Ops: {{mode: additive, members: [{members}]}}\n"));
+    world.run(RUN).exits(5).says("held by").says("new@former.example: not a member of the account");
+    assert!(world.members("Ops").contains(&"leaver@example.com".to_owned()));
 }
