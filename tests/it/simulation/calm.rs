@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use convoke::model::{GroupId, MemberId};
 use convoke::plan::{Action, Blocked, BlockedReason, Change, LeftOutKind, Plan};
 use convoke::report::GroupReport;
-use convoke::sandbox::Invitation;
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Invitation, Match};
 use fastrand::Rng;
 
 use super::Violation;
 use super::asks::{About, Says, differ};
 use super::chronicle::Carried;
 use super::files::{Files, Group};
-use super::scenario::{LATENCY, Somebody, pick};
+use super::scenario::{LATENCY, LONG_LATENCY, Somebody, pick};
 use super::steps::{Cut, Run, Scope};
 use super::world::World;
+use crate::builders::MatchExt as _;
 
 /// The maximum number of runs without faults until no further entry becomes resolved.
 const RERUNS: usize = 4;
@@ -316,7 +317,14 @@ impl World {
             Group::of(names[at], &target[at], least(at), others)
         };
         self.commits.push(Files { groups: (0..names.len()).map(declare).collect(), ..Files::nothing() });
-        self.apply(Scope::Whole, None, Run::WHOLE).await?;
+        // Slow readings are too old for a write when the last one has come.
+        if rng.bool() {
+            let on = Match::operation(Endpoint::ListMembers);
+            self.account.push_fault(FaultRule { on, fault: Fault::Latency(LONG_LATENCY), times: 3 });
+        }
+        let applied = self.apply(Scope::Whole, None, Run::WHOLE).await;
+        self.account.clear_faults();
+        applied?;
         let Some(run) = self.chronicles.last().and_then(|run| run.carried.clone()) else {
             return Err("the plan was refused, or the account could not be read".into());
         };

@@ -13,7 +13,7 @@ use crate::builders::{SeedExt as _, SeedGroupExt as _};
 
 /// The duration of a slow request, and of a very slow one: two of these outdate a reading.
 pub const LATENCY: Delay = Delay::millis(2);
-const LONG_LATENCY: Delay = Delay::millis(6000);
+pub const LONG_LATENCY: Delay = Delay::millis(6000);
 
 /// The domain of a few people. `email_domains` does not allow it.
 const AGENCY: &str = "agency.example";
