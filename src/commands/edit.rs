@@ -1,6 +1,7 @@
 //! `grant`, `revoke`, `rename`, `prune` and `sort`: each reads the files, edits them in memory, and writes all results or
 //! none.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -234,8 +235,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
     let given = args.files.paths()?;
-    // Edits of the same files take turns. Programs that do not lock are noticed by a comparison with the disk.
-    let _lock = config::found(&given).first().filter(|_| !args.dry_run).and_then(|path| lock(path));
+    let _locks = if args.dry_run { Vec::new() } else { locks(&given) };
     let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&given)?.into_iter().unzip();
     let now = args.time.or_now();
     let mut edited = match config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files)) {
@@ -295,11 +295,10 @@ fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
     text + &edit::summary(edited)
 }
 
-/// Replaces the files. All files that were read are compared with the disk before the first is replaced. The first,
-/// which is locked, is replaced last.
+/// Replaces the files. All files that were read are compared with the disk before the first is replaced.
 fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
     let mut replacements = Vec::new();
-    for (index, text) in edited.files.iter().rev() {
+    for (index, text) in &edited.files {
         let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
         // A link stays, and its target is replaced.
         let staged = fs::canonicalize(path)
@@ -318,6 +317,16 @@ fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), F
         written.push(&source.path);
     }
     Ok(())
+}
+
+/// Locks the files, so that edits take turns, in one order, whatever the order on the command line. Programs that do not
+/// lock are noticed by a comparison with the disk.
+fn locks(given: &[PathBuf]) -> Vec<File> {
+    /// A process may have 256 files open on some systems.
+    const MOST: usize = 200;
+    let real = config::found(given).into_iter().filter_map(|path| fs::canonicalize(path).ok());
+    let real: BTreeSet<PathBuf> = real.collect();
+    real.iter().take(MOST).filter_map(|path| lock(path)).collect()
 }
 
 /// Locks a file. Another edit may have replaced it meanwhile, so the new one is locked then.

@@ -81,6 +81,9 @@ impl Revoke {
         }
         revoking.draft.refusals.extend(refused.into_iter().map(|(_, problem)| problem));
         revoking.note_who_stays();
+        if everywhere {
+            revoking.note_owned();
+        }
         Ok(revoking.draft)
     }
 }
@@ -285,6 +288,15 @@ impl Revoking<'_, '_> {
                 let place = of.origin(found.entry.at);
                 self.draft.notes.push(format!("{} stays in {}{through}: {place}", self.person, lists.get(group).name));
             }
+        }
+    }
+
+    /// Adds a remark for each group of which the person stays an owner.
+    fn note_owned(&mut self) {
+        for (list, of) in self.context.lists.all.iter().enumerate() {
+            let own = self.context.lists.own(list, self.person).filter(|_| matches!(of.name, ListName::Owners(_)));
+            let note = own.map(|own| format!("{} stays in {}: {}", self.person, of.name, of.origin(own.entry.at)));
+            self.draft.notes.extend(note);
         }
     }
 

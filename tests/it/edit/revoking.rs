@@ -173,3 +173,13 @@ fn new_keys_of_a_flow_entry_are_in_order() {
         assert_eq!(after(&entry(before), "revoke a@b.c Ops --until 2026-12-24"), entry(expected));
     }
 }
+
+#[test]
+fn revoke_everywhere_names_the_groups_that_the_person_still_owns() {
+    let text = "version: 1\ngroups:\n  Ops:\n    owners: [a@b.c, d@b.c]\n    members: [a@b.c, d@b.c]\n";
+    run(&world(text), "revoke a@b.c --everywhere")
+        .exits(0)
+        .warns("a@b.c stays in the owners of group \"Ops\": convoke.yaml:4");
+    let one = run(&world(text), "revoke a@b.c Ops").exits(0);
+    assert!(!one.stderr.contains("owners"), "{one}");
+}

@@ -146,3 +146,18 @@ fn edits_of_two_files_cannot_break_a_rule_together() {
         world.run("validate").exits(0);
     }
 }
+
+#[test]
+fn edits_that_name_the_files_in_another_order_take_turns() {
+    let people: String = (0..12).map(|number| format!("      - z{number}@b.c\n")).collect();
+    let file = |group: &str| format!("version: 1\ngroups:\n  {group}:\n    members:\n      - a@b.c\n{people}");
+    let world = nothing().file("a.yaml", file("A")).file("b.yaml", file("B"));
+    let flags = ["-f a.yaml -f b.yaml", "-f b.yaml -f a.yaml", "-f b.yaml"];
+    std::thread::scope(|scope| {
+        for number in 0..12 {
+            let (world, flags) = (&world, flags[number % 3]);
+            scope.spawn(move || world.run(&format!("revoke z{number}@b.c B {flags}")).exits(0));
+        }
+    });
+    assert_eq!(world.read("b.yaml"), file("B").replace(&people, ""));
+}
