@@ -97,8 +97,17 @@ case "$EXIT_CODE" in 0 | 2 | 3) ;; *) exit 0 ;; esac
 issues=repos/$GITHUB_REPOSITORY/issues
 pages "$issues?state=open" > "$WORK/issues.json" || cannot 'The issues cannot be read'
 number=$(ours "$WORK/issues.json" .number)
-# Who differs where, without the lines of the files, which move. Editing an issue notifies nobody, a comment does.
-{ echo "$DIGEST" && grep '^- ' "$page" | grep -o '`[^`]*`' | grep -v ':[0-9]*`$' | sort; } > "$WORK/differences" || true
+# What differs, without who changed it and when, help, and the lines of the files, which move. The digest covers what a
+# long page leaves out. Editing an issue notifies nobody, a comment does.
+awk -v digest="$DIGEST" '
+  BEGIN { print digest }
+  { sub(/^> /, "") }
+  !/^(- |### |[0-9])/ { next }
+  # "in 1 of 2 groups": the other groups do not matter.
+  /^### / { sub(/ in [0-9]+ of [0-9]+ groups?$/, "") }
+  # "- unexpected `person` in `group`, added …"
+  match($0, /^- [a-z]+ `[^`]*` in `[^`]*`/) { $0 = substr($0, 1, RLENGTH) }
+  { gsub(/\[?`[^`]*:[0-9]+`(\]\([^)]*\))?/, ""); sub(/\. Help: .*/, ""); print }' "$page" | LC_ALL=C sort > "$WORK/differences"
 differences="<!-- convoke:differences $(sha256 "$WORK/differences") -->"
 printf '\n%s\n' "$differences" >> "$page"
 if [ "$EXIT_CODE" = 0 ]; then

@@ -4,6 +4,7 @@
 mod action;
 mod checkout;
 mod circle;
+mod drift;
 mod forms;
 mod github;
 mod github_examples;

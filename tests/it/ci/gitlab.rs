@@ -21,6 +21,8 @@ const ME: u64 = 41;
 struct Kept {
     notes: Vec<Value>,
     issues: Vec<Value>,
+    /// The notes of issues.
+    remarks: Vec<String>,
     requests: BTreeMap<String, Value>,
 }
 
@@ -57,7 +59,10 @@ fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
             }));
             found(&json!({}))
         }
-        ("POST", ["issues", _, "notes"]) => found(&json!({})),
+        ("POST", ["issues", _, "notes"]) => {
+            kept.remarks.push(form["body"].clone());
+            found(&json!({}))
+        }
         ("PUT", ["issues", iid]) => {
             let issue = &mut kept.issues[iid.parse::<usize>().unwrap()];
             match form.get("state_event") {
@@ -387,6 +392,87 @@ fn schedules_end_access_and_report_drift() {
     setting.world.account().add("Readers", "erin@example.com");
     assert_eq!(setting.job("drift", &drift, &commit, &[]).code, 0);
     assert_eq!(setting.gitlab.kept.lock().unwrap().issues[0]["state"], "closed");
+}
+
+#[test]
+fn issue_on_gitlab_says_that_the_drift_changed() {
+    let Some(mut setting) = setting() else { return };
+    let commit = setting.origin.commit(&super::drift::FILES);
+    // An issue that somebody opened with the same token, without a description.
+    let own = json!({ "iid": 0, "state": "opened", "author": { "id": ME }, "title": "Own", "description": null });
+    setting.gitlab.kept.lock().unwrap().issues.push(own);
+    for (at, (seed, changes)) in super::drift::steps().into_iter().enumerate() {
+        setting.world = given(seed);
+        let drift = setting.on_main("schedule", &[("CONVOKE_TASK", "drift")]);
+        let ended = setting.job("drift", &drift, &commit, &[]);
+        assert_eq!(ended.code, 0, "{}", ended.log);
+        assert_eq!(setting.gitlab.kept.lock().unwrap().remarks.len(), changes, "{at}: {}", ended.log);
+    }
+    assert_eq!(setting.gitlab.kept.lock().unwrap().issues.len(), 2);
+}
+
+#[test]
+fn due_job_that_is_run_again_keeps_newer_changes() {
+    let Some(setting) = setting() else { return };
+    let due = || setting.on_main("schedule", &[("CONVOKE_TASK", "due")]);
+    let entry = |field: &str, days: i64| {
+        let day = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).strftime("%F");
+        format!("{ADMINS}      - {{ email: carol@example.com, {field}: {day} }}\n")
+    };
+    // Carol may join, but a newer change takes that back. Then she may leave, but a newer change lets her stay.
+    let members =
+        [&["alice@example.com", "bob@example.com"][..], &["alice@example.com", "bob@example.com", "carol@example.com"]];
+    for (old, new, expected) in
+        [(entry("from", -2), ADMINS.to_owned(), members[0]), (entry("until", -2), entry("until", 30), members[1])]
+    {
+        let old = setting.origin.commit(&[("groups/admins.yaml", &old)]);
+        setting.origin.commit(&[("groups/admins.yaml", &new)]);
+        let account = setting.world.account();
+        if expected.len() > account.members_of("Admins").len() {
+            account.add("Admins", "carol@example.com");
+        }
+        let ended = setting.job("due", &due(), &old, &[]);
+        assert_eq!(ended.code, 4, "{}", ended.log);
+        assert!(ended.log.contains(&format!("{}:groups/admins.yaml", setting.origin.head())), "{}", ended.log);
+        assert_eq!(setting.world.members("Admins"), expected, "{}", ended.log);
+    }
+}
+
+#[test]
+fn plan_warns_of_newer_changes_of_the_target_branch() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let variables = setting.merge_request("merged_result");
+    let planned = || {
+        assert_eq!(setting.job("plan", &variables, &merge, &[]).code, 0);
+        setting.notes()[0].clone()
+    };
+    assert!(!planned().contains("target branch"), "{}", planned());
+    setting.origin.commit(&[("README.md", "Hello\n")]);
+    assert!(!planned().contains("target branch"), "{}", planned());
+    setting.origin.commit(&[("groups/readers.yaml", &READERS.replace("frank", "grace"))]);
+    assert!(planned().contains("The target branch has changed the groups"), "{}", planned());
+}
+
+#[test]
+fn note_says_what_to_do_without_the_saved_plan() {
+    let Some(setting) = setting() else { return };
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    let note = setting.notes()[0].clone();
+    assert!(note.contains("To apply this plan, merge the merge request.\n") && !note.contains("plan.json"), "{note}");
+    // A limit refuses the next plan.
+    let more = format!("{ADMINS}      - carol@example.com\n      - dave@example.com\n");
+    setting.origin.commit(&[("groups/admins.yaml", &more)]);
+    for person in ["carol@example.com", "dave@example.com"] {
+        setting.world.account().add("Admins", person);
+    }
+    let fewer = ADMINS.replace("      - alice@example.com\n", "");
+    let merge = setting.origin.merge_of("fewer", &[("groups/admins.yaml", &fewer)]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 3);
+    let note = setting.notes()[0].clone();
+    assert!(note.contains("as the variable ACCEPT.\n") && !note.contains("plan.json"), "{note}");
+    assert!(note.contains("Digest: `"), "{note}");
 }
 
 #[test]

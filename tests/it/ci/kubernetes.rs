@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use convoke::sandbox::Seed;
 use serde_json::Value;
 
 use super::action::{ADMINS, READERS, put_convoke, seed};
@@ -20,6 +21,7 @@ struct Pod {
     world: World,
     gateway: StandIn<Pushed>,
     container: Value,
+    declared: [(&'static str, &'static str); 2],
 }
 
 fn pod() -> Option<Pod> {
@@ -32,7 +34,8 @@ fn pod() -> Option<Pod> {
         Some(Reply::status(200, ""))
     });
     let container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].clone();
-    Some(Pod { world: given(seed()), gateway, container })
+    let declared = [("groups/admins.yaml", ADMINS), ("groups/readers.yaml", READERS)];
+    Some(Pod { world: given(seed()), gateway, container, declared })
 }
 
 impl Pod {
@@ -44,7 +47,8 @@ impl Pod {
         let files = root.join("etc/convoke");
         fs::create_dir_all(files.join("..2026_11_24")).unwrap();
         symlink("..2026_11_24", files.join("..data")).unwrap();
-        for (name, text) in [("admins.yaml", ADMINS), ("readers.yaml", READERS)] {
+        for (path, text) in &self.declared {
+            let name = path.trim_start_matches("groups/");
             fs::write(files.join("..2026_11_24").join(name), text).unwrap();
             symlink(format!("..data/{name}"), files.join(name)).unwrap();
         }
@@ -126,6 +130,45 @@ fn alerts_use_metrics_that_drift_writes() {
         assert!(figures.lines().any(|line| line.starts_with(name)), "{name}:\n{figures}");
     }
     assert!(rules.contains("absent(convoke_drift_run_timestamp_seconds"));
+}
+
+/// Whether one of the sums that the rules compare with zero is greater.
+fn alerted(rules: &Value, figures: &str) -> bool {
+    rules["groups"][0]["rules"].as_array().unwrap().iter().any(|rule| {
+        let expression = rule["expr"].as_str().unwrap();
+        let Some((name, rest)) = expression.strip_prefix("sum(").and_then(|rest| rest.split_once('{')) else {
+            return false;
+        };
+        assert!(rest.ends_with(") > 0"), "{expression}");
+        let samples = figures.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        samples.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{')).any(|(_, value)| value != "0")
+    })
+}
+
+#[test]
+fn every_finding_has_an_alert() {
+    let Some(mut pod) = pod() else { return };
+    let rules = yaml(&repository("examples/ci/kubernetes/alerts.yaml"));
+    pod.run(crate::harness::TOKEN);
+    assert!(!alerted(&rules, &pod.pushed().1));
+    pod.declared = super::drift::FILES;
+    // Each finding beside the members alone.
+    let text = "version: 1
+people: [{ email: dave@example.com, roles: [Owner] }]
+groups:
+  Admins: { members: [alice@example.com, bob@example.com], policies: [{ permission_groups: [POLICY] }] }
+  Readers: { members: [erin@example.com, frank@example.com] }
+";
+    let other = text.replace("POLICY", "Billing").replace(", roles: [Owner]", "");
+    let steps = super::drift::steps().into_iter().map(|(seed, _)| seed);
+    let texts = [text.replace("POLICY", "DNS"), other];
+    for seed in steps.chain(texts.map(|text| Seed::parse("seed.yaml".as_ref(), &text).unwrap())) {
+        pod.world = given(seed);
+        assert_eq!(pod.run(crate::harness::TOKEN).0, 0);
+        let (_, figures) = pod.pushed();
+        assert_ne!(figure(&figures, "convoke_drift_exit_code"), "0", "{figures}");
+        assert!(alerted(&rules, &figures), "{figures}");
+    }
 }
 
 #[test]
