@@ -220,3 +220,15 @@ fn finished_work_is_not_left_to_make() {
     stale.says("new@example.com is not added: the newest files do not declare the member");
     assert_eq!(world.members("Ops"), [A, B]);
 }
+
+#[test]
+fn an_exclusion_of_the_tip_names_the_person_by_address() {
+    let world = account();
+    version(&world, "v0.yaml", &[A, B, C], &[A]);
+    version(&world, "v1.yaml", &[A, B, C], &[A, B]);
+    version(&world, "v2.yaml", &[C], &[A, B]);
+    world.write("v2.yaml", world.read("v2.yaml").replace("  Dev:\n", "  Dev:\n    exclusive_with: [Ops]\n"));
+    let report = apply(&world, "v1.yaml", "v0.yaml", "v2.yaml");
+    assert!(report.stdout.contains(&format!("{B}: in Ops, and the groups exclude each other")), "{report}");
+    assert_eq!(world.members("Dev"), [A]);
+}
