@@ -231,7 +231,7 @@ impl<'a> ApplyRun<'a> {
         let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
         let groups = groups.into_iter().map(|group| {
             let is_blocked = blocked.contains(group.name());
-            group.into_report(is_blocked, self.is_stopped())
+            group.into_report(is_blocked, &self)
         });
         let held = plan.groups.iter().flat_map(|group| {
             group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })

@@ -207,6 +207,19 @@ impl GroupRun<'_> {
         Some((StaleGroup { refused: Some(reason.clone()), ..StaleGroup::new(name.clone()) }, reason))
     }
 
+    /// An added member whom the last reading shows with an address that the plan does not know: the files mean somebody
+    /// else by now.
+    pub(super) fn renamed(&self, run: &ApplyRun<'_>) -> Option<String> {
+        let read = self.last_read.as_ref()?;
+        self.plan.additions().find_map(|change| {
+            let (planned, now) = (change.member.email.as_ref()?, read.get(&change.member.id)?.email.as_ref()?);
+            let further = run.plan.addresses.get(&change.member.id);
+            let is_known = planned == now || further.is_some_and(|further| further.contains(now));
+            let help = "check who joined, and run `convoke drift`";
+            (!is_known).then(|| format!("the address of the member {planned} has changed to {now}: {help}"))
+        })
+    }
+
     /// Why a member cannot be added: a group that excludes this one shows them.
     pub(super) fn exclusion_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
         let other = run.evidence.excludes(self.plan.id, member)?;

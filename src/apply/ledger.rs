@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ApplyRun;
 use super::group::GroupRun;
 use crate::model::{MemberId, Mode};
 use crate::plan::{Action, Change, GroupPlan};
@@ -256,8 +257,9 @@ fn holds(change: &Change, is_member: bool) -> bool {
 
 impl GroupRun<'_> {
     /// The outcomes are tested in this order, and the first that fits counts.
-    pub fn into_report(self, is_blocked: bool, is_stopped: bool) -> GroupReport {
+    pub fn into_report(self, is_blocked: bool, run: &ApplyRun<'_>) -> GroupReport {
         let plan = self.plan;
+        let renamed = self.renamed(run);
         let (came, went) = plan.strays(&self.present);
         let others = |ids: &BTreeSet<MemberId>| -> BTreeSet<MemberId> {
             ids.iter().filter(|id| !self.ledger.contains(id)).copied().collect()
@@ -278,7 +280,7 @@ impl GroupRun<'_> {
         ];
         let cause = causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause);
         let differs = cause.is_some();
-        let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs;
+        let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs && renamed.is_none();
         let mut report = GroupReport {
             id: plan.id,
             name: plan.name.clone(),
@@ -293,9 +295,9 @@ impl GroupRun<'_> {
             kept: Vec::new(),
             skipped: Vec::new(),
             stale,
-            trouble: self.unread.filter(|_| !self.is_whole),
+            trouble: self.unread.filter(|_| !self.is_whole).or(renamed),
         };
-        let unread = match (is_stopped, self.is_whole) {
+        let unread = match (run.is_stopped(), self.is_whole) {
             (true, _) => Some("the run was interrupted before a reading showed it"),
             (false, false) => Some("the group could not be read afterwards"),
             (false, true) => None,

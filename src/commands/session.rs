@@ -280,6 +280,12 @@ fn read_version(
     read: impl Fn(&str) -> Result<Snapshot, Failure>,
 ) -> Result<Result<Vec<Source>, String>, Failure> {
     let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
+    // Whoever may add a file to the repository could otherwise hide the revision behind it.
+    if let Some(both) = paths.iter().find(|path| path.is_relative() && read(&path.to_string_lossy()).is_ok()) {
+        let message = format!("{flag} {:?} is both a path that exists and a Git revision", both.to_string_lossy());
+        let help = format!("write {flag} ./{} for the path, or name the revision in another way", both.display());
+        return Err(Failure::message(Exit::Usage, message).with_help(help));
+    }
     let mut sources = Vec::new();
     for revision in revisions {
         let shown = revision.to_string_lossy();

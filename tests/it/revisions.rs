@@ -145,6 +145,24 @@ fn a_revision_can_have_the_other_default() {
     }
 }
 
+/// A pull request could otherwise add a folder that is called like its base, and its plan would show no change.
+#[test]
+fn a_path_does_not_hide_a_revision() {
+    let world = world().file("groups/a.yaml", config(&[("Admins", &["alice@example.com"])]));
+    git(&world, &["init", "-q"]);
+    commit(&world);
+    git(&world, &["branch", "before"]);
+    let files = config(&[("Admins", &["alice@example.com", "bob@example.com"])]);
+    world.write("groups/a.yaml", files.clone());
+    for name in ["before".to_owned(), git(&world, &["rev-parse", "HEAD"])] {
+        world.write(&format!("{name}/a.yaml"), files.clone());
+        world.run(&format!("plan -f groups --base {name}")).exits(64).warns("is both a path that exists and a Git rev");
+        world.run(&format!("apply -f groups --yes --tip {name}")).exits(65).warns("is both a path");
+        assert_eq!(labels(&world, &format!("plan -f groups --base ./{name}"))[0], Vec::<String>::new());
+    }
+    assert_eq!(labels(&world, "plan -f groups --base before~0")[0], ["bob@example.com"]);
+}
+
 #[test]
 fn mistyped_base_is_a_usage_error() {
     let world = world().groups(&[("Admins", &["alice@example.com", "bob@example.com"])]);

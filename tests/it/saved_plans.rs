@@ -373,6 +373,17 @@ fn failed_addition_prevents_the_removal() {
 }
 
 #[test]
+fn a_joiner_whose_address_has_changed_is_named() {
+    let world = given(Seed::default().group("Ops", ["alice@example.com"]).people(["dave@example.com"]))
+        .groups(&[("Ops", &["alice@example.com", "dave@example.com"])]);
+    world.run("plan --out plan.json").exits(0);
+    let changed = Edit::ChangeEmail { member: "dave@example.com".into(), to: "other@example.com".into() };
+    assert!(world.account().edit(&changed));
+    let report = world.run("apply plan.json --yes").exits(5);
+    report.says("the address of the member dave@example.com has changed to other@example.com");
+}
+
+#[test]
 fn a_saved_plan_asks_about_unmanaged_groups_again() {
     let world = world();
     let refusing = world.read("convoke.yaml").replace("settings:\n", "settings:\n  unmanaged_groups: refuse\n");
