@@ -137,7 +137,13 @@ fn outside(path: &Path, said: &str) -> Failure {
         "" => format!("{} is not in a Git repository", path.display()),
         said => format!("{} is not in a Git repository that can be used: {said}", path.display()),
     };
-    Failure::message(Exit::Usage, message).with_help("name a path that exists instead of a revision")
+    // Git's check of who owns a repository, for example in a container.
+    let help = if said.contains("ownership") {
+        "allow it, `git config --global --add safe.directory FOLDER`, or name a path that exists instead of a revision"
+    } else {
+        "name a path that exists instead of a revision"
+    };
+    Failure::message(Exit::Usage, message).with_help(help)
 }
 
 /// The root of the repository of a folder, and the folder's path there; or what git says.

@@ -71,7 +71,9 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;
     drop(watching);
-    session::check_clock(client, &desired, &request, output)?;
+    // Evidence is of now, so there is no --at.
+    let checked = session::check_clock(client, &desired, &request, output);
+    checked.map_err(|failure| failure.with_help("set this machine's clock"))?;
     let beginnings = if args.dates {
         let memberships: usize = observed.memberships.values().map(|members| members.len()).sum();
         output.note(&format!("--dates needs {}, one for each membership", counted(memberships as u64, "more request")));
@@ -112,13 +114,10 @@ fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Resul
     }
 }
 
-/// A digest of the files' content, in the order in which they are read.
+/// A digest of the files' content, in the order in which they are read. Their paths differ between machines.
 fn digest(sources: &[Source]) -> Digest {
-    let mut text = Vec::new();
-    for source in sources {
-        text.extend_from_slice(format!("{}\n{}\n", source.path, Digest::of(&source.bytes)).as_bytes());
-    }
-    Digest::of(&text)
+    let digests: Vec<String> = sources.iter().map(|source| Digest::of(&source.bytes).to_string()).collect();
+    Digest::of(digests.join("\n").as_bytes())
 }
 
 /// Reads all groups with their members, and all members of the account.

@@ -89,7 +89,13 @@ impl FromStr for WrittenTime {
         };
         match offset {
             // The digits of the offset were replaced too.
-            "Z" | "+00:00" | "-00:00" => text.parse().map(Self::Moment).map_err(|_| TimeError::NoSuchInstant),
+            "Z" | "+00:00" | "-00:00" => {
+                // jiff reads a leap second at any time, and offsets of more than a day.
+                let hours = text.len().checked_sub(5).and_then(|start| text.get(start..start + 2));
+                let is_none = text.get(17..19) == Some("60") || (offset != "Z" && hours.is_some_and(|it| it > "23"));
+                let instant = text.parse().ok().filter(|_| !is_none);
+                instant.map(Self::Moment).ok_or(TimeError::NoSuchInstant)
+            }
             "" => Err(TimeError::NoOffset),
             _ => Err(TimeError::Shape),
         }
@@ -271,6 +277,8 @@ mod tests {
         }
         assert_eq!(error("2026-02-30"), TimeError::NoSuchDay);
         assert_eq!(error("2026-11-24T25:00:00Z"), TimeError::NoSuchInstant);
+        assert_eq!(error("2026-11-24T10:00:00+25:00"), TimeError::NoSuchInstant);
+        assert_eq!(error("2026-11-24T23:59:60Z"), TimeError::NoSuchInstant);
         assert_eq!(error("9999-12-31"), TimeError::TooFar);
     }
 

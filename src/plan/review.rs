@@ -55,7 +55,7 @@ pub struct Review {
     pub commit: Option<String>,
     /// The files that differ from the commit.
     pub uncommitted: Vec<String>,
-    /// SHA-256 over the paths and the bytes of the files.
+    /// SHA-256 over the SHA-256 of each file, in order, one a line.
     pub files_digest: Digest,
     /// The number of requests of the review.
     pub requests: u64,
