@@ -184,11 +184,7 @@ impl Examination {
         self.take("read_user", user, false, help, |_| "answered".to_owned())?;
         let help =
             "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
-        let seen = |groups: &Vec<ScimGroup>| {
-            let external = groups.iter().filter(|group| group.external).count();
-            format!("groups: {}, with an id of an identity provider: {external}", groups.len())
-        };
-        let scim = self.take("read_scim", scim, false, help, seen)?.unwrap_or_default();
+        let scim = self.take("read_scim", scim, false, help, |groups| provided(groups))?.unwrap_or_default();
         self.checks.push(Check::ok("write", "unknown: whether the token can change members is never tried"));
         self.clock_and_limit(client);
         if let Some(observed) = &observed {
@@ -318,6 +314,11 @@ async fn groups(client: &Client) -> (Result<RawAnswer, ApiError>, Option<Groups>
 
 fn listed(page: &RawAnswer, asked: usize) -> String {
     format!("{}; {}", figures(page.rows().len(), asked, &page.result_info), order(page.rows()))
+}
+
+fn provided(groups: &[ScimGroup]) -> String {
+    let external = groups.iter().filter(|group| group.external).count();
+    format!("groups: {}, with an id of an identity provider: {external}", groups.len())
 }
 
 fn token(kind: &str, result: &Value) -> Check {
