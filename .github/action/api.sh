@@ -6,16 +6,52 @@ if [ "$RUNNER_OS" = Windows ]; then
   jq() { command jq "$@" | tr -d '\r'; }
 fi
 
-# fail MESSAGE: ends the step with an annotation, and saves the reason for report.sh.
-fail() {
-  echo "::error title=convoke::$1"
-  printf '%s\n' "$1" > "$WORK/failure"
-  exit 1
-}
-
 # The folder for files that the scripts share. On Windows the path has backslashes.
 WORK=${RUNNER_TEMP//\\//}/convoke
 mkdir -p "$WORK"
+
+# fail MESSAGE: ends the step with an annotation, shows the reason in the job summary, and saves it for report.sh.
+fail() {
+  echo "::error title=convoke::$1"
+  printf '%s\n' "$1" > "$WORK/failure"
+  failure_page "$1" >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
+  exit 1
+}
+
+# failure_page TEXT: prints the page of a command that has no result. The first line of the text is the reason.
+failure_page() {
+  printf '<!-- convoke:%s -->\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n' "${COMMAND:-}" "${COMMAND:-}" "$(head -n 1 <<< "$1")"
+  tail -n +2 <<< "$1"
+  printf '\nSee [the log of the run](%s) for details.\n' "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"
+}
+
+# unreported CODE JOURNAL: prints what is known of a convoke that ended without a report. The journal has a line before
+# each request that writes, and one after its answer.
+unreported() {
+  local what requests='' again=' Run this job again.'
+  case "$1" in
+    130 | 143) what='convoke was interrupted' ;;
+    129 | 13[1-9] | 14[0-9]) what="convoke was killed (exit code $1)" ;;
+    '') what='The job was stopped' ;;
+    *) what="convoke ended with exit code $1 and without a report" again='' ;;
+  esac
+  if [ -s "$2" ]; then
+    requests=$(jq -Rnr '
+      [inputs | fromjson? | objects] as $lines
+      | (reduce ($lines[] | select(.entry == "answered")) as $line ({}; .[$line.operation | tostring] = $line.outcome)) as $answers
+      | [$lines[] | select(.entry == "sending")
+        | { answered: "answered", refused: "refused", not_sent: "not sent" }[$answers[.seq | tostring] // ""] as $known
+        | "- `\(.group.name | gsub("[`\\p{Cc}]"; "?"))`: \(.request.method), \(.adds | length) to add, \(.removes | length) to remove: "
+          + ($known // "no answer, so it may have been carried out")]
+      | if length > 50 then .[:50] + ["- and \(length - 50) more"] else . end | .[]' "$2" || true)
+  fi
+  if [ -z "$requests" ]; then
+    echo "$what. Nothing was changed.$again"
+  else
+    printf '%s\n' "$what while it applied the changes. These requests had been sent, and nobody has compared the groups since. The journal of this run, an artifact, tells the rest. Run this job again: it makes what is left, and reports." \
+      '' "$requests"
+  fi
+}
 
 # Without an input, the same files as convoke reads by default.
 FILES=${FILES:-${CONVOKE_FILE:-}}
@@ -68,11 +104,11 @@ same() {
 
 # request METHOD PATH ANSWER [BODY]: sends a request and saves the answer to a file. The token is passed on stdin, so
 # the process list does not show it. Fails with 1 if the request was refused, and with 2 if there was no usable answer.
-# "$WORK/reason" has the reason.
+# "$WORK/reason" has the reason. MEDIA_TYPE is the type of the answer, if it is not JSON.
 request() {
   local method=$1 url=$GITHUB_API_URL/$2 answer=$3 body=${4:-} status message="" code=2
   local arguments=(--config - --silent --show-error --location --connect-timeout 20 --max-time 120)
-  arguments+=(--request "$method" --header "Accept: ${ACCEPT:-application/vnd.github+json}")
+  arguments+=(--request "$method" --header "Accept: ${MEDIA_TYPE:-application/vnd.github+json}")
   arguments+=(--output "$answer" --write-out '%{http_code}')
   # A POST is not repeated: after a lost answer it could create a second comment.
   if [ "$method" != POST ]; then arguments+=(--retry 3); fi
@@ -81,7 +117,7 @@ request() {
   status=$(printf 'header = "Authorization: Bearer %s"\n' "$GITHUB_TOKEN" | curl "${arguments[@]}" "$url") || status=000
   case "$status" in
     2??)
-      if [ -n "${ACCEPT:-}" ] || jq -e 'type | . == "object" or . == "array"' "$answer" > /dev/null 2>&1; then return 0; fi
+      if [ -n "${MEDIA_TYPE:-}" ] || jq -e 'type | . == "object" or . == "array"' "$answer" > /dev/null 2>&1; then return 0; fi
       message='not JSON. Something between the runner and GitHub answered'
       ;;
     *)
@@ -124,17 +160,24 @@ pages() {
   return "$code"
 }
 
-# login: prints the user of the token. Comments and issues by other authors are never read or changed.
+# login: prints the user of the token. Comments and issues by other authors are never read or changed, so a guess would
+# write a second comment. The query changes nothing, so it is repeated, although it is a POST.
 login() {
-  local folder name=''
-  folder=$(mktemp -d)
-  echo '{"query":"{viewer{login}}"}' > "$folder/query.json"
-  # On some hosts the URL of GraphQL is not below the URL of REST.
-  if GITHUB_API_URL=${GITHUB_GRAPHQL_URL%/graphql} request POST graphql "$folder/answer.json" "$folder/query.json"; then
-    name=$(jq -r '.data.viewer.login? // empty' "$folder/answer.json")
+  local wait code name=''
+  echo '{"query":"{viewer{login}}"}' > "$WORK/query.json"
+  for wait in 2 5 10 0; do
+    code=0
+    # On some hosts the URL of GraphQL is not below the URL of REST.
+    GITHUB_API_URL=${GITHUB_GRAPHQL_URL%/graphql} request POST graphql "$WORK/login.json" "$WORK/query.json" || code=$?
+    if [ "$code" != 2 ]; then break; fi
+    sleep "$wait"
+  done
+  if [ "$code" = 0 ]; then
+    name=$(jq -r '.data.viewer.login? // empty' "$WORK/login.json")
+    jq -r '.errors[0].message? // "The answer names nobody"' "$WORK/login.json" > "$WORK/reason"
   fi
-  rm -r "$folder"
-  echo "${name:-github-actions[bot]}"
+  [ -n "$name" ] || fail "The user of the input \"github-token\" cannot be looked up: $(reason)." >&2
+  echo "$name"
 }
 
 # The jq condition for a page of this action: by this author, with this marker and name.

@@ -4,13 +4,15 @@
 #   touched       false if no file that declares groups differs from the base
 #   base, tip     the commits with the files before the change, and at the tip of the branch
 #   expect        the digest that the plan must have, which was reviewed in that pull request
-# For a push that holds several pull requests, "$WORK/changes" has a line for each: base, head, number and digest.
+# If run.sh has to apply parts of the branch one by one, "$WORK/changes" has a line for each: base, head, number and
+# digest. Of a part that nobody reviewed, the digest is "-", the number can be "-" too, and "$WORK/unreviewed.LINE" has the
+# reason.
 set -euo pipefail
 # shellcheck source=.github/action/api.sh
 . "$(dirname "${BASH_SOURCE[0]}")/api.sh"
 
 # Remove the files of an earlier use of the action in the same job.
-rm -rf "$WORK/failure" "$WORK/changes" "$WORK/earlier"
+rm -f "$WORK/failure" "$WORK/changes" "$WORK/unknown" "$WORK"/unreviewed.* "$WORK"/report.* "$WORK"/journal.*
 
 # Before anything is written: the name is a part of comments, issues and artifacts.
 [[ $NAME =~ ^[A-Za-z0-9._-]*$ ]] || fail 'The input "name" may hold letters, digits, dots, underscores and hyphens.'
@@ -48,9 +50,9 @@ committed() {
   done < <(list_files)
 }
 
-# fetch_branch REF: fetches the tip of a branch and prints its commit. The checkout has no credentials (see
-# persist-credentials). If it has some, they are replaced, because GitHub refuses two.
-fetch_branch() {
+# fetch_commit REF NAME: fetches a branch or commit as refs/convoke/NAME, and prints its commit. The checkout has no
+# credentials (see persist-credentials). If it has some, they are replaced, because GitHub refuses two.
+fetch_commit() {
   local depth=() wait
   if [ "$(git rev-parse --is-shallow-repository)" = true ]; then depth=(--depth=1); fi
   (
@@ -59,11 +61,11 @@ fetch_branch() {
       "AUTHORIZATION: basic $(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\n')"
     export GIT_TERMINAL_PROMPT=0
     for wait in 2 5 0; do
-      git fetch --quiet --no-tags --no-recurse-submodules "${depth[@]}" origin "+$1:refs/convoke/tip" >&2 && exit 0
+      git fetch --quiet --no-tags --no-recurse-submodules "${depth[@]}" origin "+$1:refs/convoke/$2" >&2 && exit 0
       sleep "$wait"
     done
     exit 1
-  ) && git rev-parse refs/convoke/tip
+  ) && git rev-parse "refs/convoke/$2"
 }
 
 # The files before the change. In a pull request the checkout is the merge, and its first parent is the target branch.
@@ -120,11 +122,14 @@ fi
 if [ -z "$SANDBOX" ] && git rev-parse --is-inside-work-tree > /dev/null 2>&1; then
   case "$COMMAND-$GITHUB_REF" in
     apply-refs/heads/*)
-      tip=$(fetch_branch "$GITHUB_REF") || fail "The tip of $GITHUB_REF cannot be fetched, so newer changes are not known. Nothing was changed."
+      tip=$(fetch_commit "$GITHUB_REF" tip) || fail "The tip of $GITHUB_REF cannot be fetched, so newer changes are not known. Nothing was changed."
       output tip "$tip"
       ;;
     plan-refs/pull/*)
-      if [ -n "${GITHUB_BASE_REF:-}" ] && tip=$(fetch_branch "refs/heads/$GITHUB_BASE_REF" 2> /dev/null) && ! same 'HEAD^1' "$tip"; then
+      # In a shallow checkout the parent of the merge is missing. Without its files there is nothing to compare.
+      parent=$(git cat-file commit HEAD | sed -n 's/^parent //p' | head -n 1)
+      if [ -n "${GITHUB_BASE_REF:-}" ] && tip=$(fetch_commit "refs/heads/$GITHUB_BASE_REF" tip 2> /dev/null) && [ "$tip" != "$parent" ] \
+        && { git cat-file -e "$parent" 2> /dev/null || fetch_commit "$parent" parent > /dev/null 2>&1; } && ! same "$parent" "$tip"; then
         echo "::warning title=convoke::$GITHUB_BASE_REF has changed the groups since this run was created, and this plan does not show that. Update the branch for a plan of what would be merged now."
       fi
       ;;
@@ -138,32 +143,41 @@ guess() {
 
 # merged_as COMMIT ENDS: prints the pull request that brought this commit and that was merged as one of the commits
 # ENDS. Right after a merge, GitHub's list for a commit can be empty for many seconds. The pull request itself is right
-# at once, and a message alone proves nothing.
+# at once, and a message alone proves nothing. "$WORK/unknown" has the reason if GitHub gave no usable answer. Fails if it
+# refuses the request.
 merged_as() {
   local found='select(.merged_at != null and (.merge_commit_sha as $sha | $ends | index($sha))) | .number' code=0 number
+  rm -f "$WORK/unknown"
   number=$(guess "$1")
-  if [ -n "$number" ] && request GET "repos/$GITHUB_REPOSITORY/pulls/$number" "$WORK/pull.json"; then
-    number=$(jq -r --argjson ends "[\"$1\"]" "$found" "$WORK/pull.json")
-    if [ -n "$number" ]; then
-      echo "$number"
-      return 0
+  if [ -n "$number" ]; then
+    request GET "repos/$GITHUB_REPOSITORY/pulls/$number" "$WORK/pull.json" || code=$?
+    if [ "$code" = 0 ]; then
+      number=$(jq -r --argjson ends "[\"$1\"]" "$found" "$WORK/pull.json")
+      if [ -n "$number" ]; then
+        echo "$number"
+        return 0
+      fi
     fi
   fi
   # Open pull requests can contain the commit too. Only the merged one counts.
-  pages "repos/$GITHUB_REPOSITORY/commits/$1/pulls" > "$WORK/pulls.json" || code=$?
-  if [ "$code" = 1 ]; then
-    fail "The pull request of this commit cannot be looked up: $(reason). The job needs the permission \"pull-requests: write\"." >&2
+  if [ "$code" != 2 ]; then
+    code=0
+    pages "repos/$GITHUB_REPOSITORY/commits/$1/pulls" > "$WORK/pulls.json" || code=$?
   fi
-  if [ "$code" = 0 ]; then
-    jq -r --argjson ends "$2" "[.[] | $found] | unique | if length == 1 then first else empty end" "$WORK/pulls.json"
-  fi
+  case "$code" in
+    0) jq -r --argjson ends "$2" "[.[] | $found] | unique | if length == 1 then first else empty end" "$WORK/pulls.json" ;;
+    1) return 1 ;;
+    *) reason > "$WORK/unknown" ;;
+  esac
 }
 
-# owner COMMIT ENDS: the same, asked again for up to a minute.
+# owner COMMIT ENDS: the same, asked again for up to a minute in all.
+waits=(2 3 5 10 10 15 15 0)
 owner() {
   local wait found
-  for wait in 2 3 5 10 10 15 15 0; do
-    found=$(merged_as "$1" "$2") || exit 1
+  for wait in "${waits[@]}"; do
+    found=$(merged_as "$1" "$2") \
+      || fail "The pull request of this commit ($1) cannot be looked up: $(reason). The job needs the permission \"pull-requests: write\"." >&2
     if [ -n "$found" ]; then
       echo "$found"
       return 0
@@ -172,26 +186,31 @@ owner() {
   done
 }
 
+# digests NUMBER: prints the digests in the comments of a pull request.
+digests() {
+  pages "repos/$GITHUB_REPOSITORY/issues/$1/comments" > "$WORK/comments.json" || return 1
+  jq -r --arg login "$login" --arg marker '<!-- convoke:plan -->' --arg name "$NAME" \
+    '[.[] | select('"$OURS"') | .body | gsub("\r"; "") | split("\n")[] | capture("^Digest: `(?<digest>[0-9a-f]{64})`$").digest]
+      | unique | .[]' "$WORK/comments.json"
+}
+
 # digest NUMBER: prints the one digest that was reviewed in a pull request.
 digest() {
-  local digests
-  pages "repos/$GITHUB_REPOSITORY/issues/$1/comments" > "$WORK/comments.json" || fail "The comments of #$1 cannot be read: $(reason)." >&2
-  digests=$(jq -r --arg login "$login" --arg marker '<!-- convoke:plan -->' --arg name "$NAME" \
-    '[.[] | select('"$OURS"') | .body | gsub("\r"; "") | split("\n")[] | capture("^Digest: `(?<digest>[0-9a-f]{64})`$").digest]
-      | unique | .[]' "$WORK/comments.json")
-  case $(printf '%s' "$digests" | grep -c .) in
+  local found
+  found=$(digests "$1") || fail "The comments of #$1 cannot be read: $(reason)." >&2
+  case $(printf '%s' "$found" | grep -c .) in
     0) fail "#$1 has no comment of $login with the digest of a plan. Look at a plan, then run the workflow by hand with its digest." >&2 ;;
-    1) echo "$digests" ;;
+    1) echo "$found" ;;
     *) fail "#$1 has comments with different digests. Look at a plan, then run the workflow by hand with its digest." >&2 ;;
   esac
 }
 
-# nobody COMMIT: no pull request was found for a commit. If its message names one, that one gets the report.
+# nobody COMMIT: fails because no pull request was found for a commit.
 nobody() {
-  local number
-  number=$(guess "$1")
-  if [ -n "$number" ] && [ "$fork" = false ]; then output pull-request "$number"; fi
-  fail "No merged pull request belongs to this commit ($1), so nobody reviewed a plan of it. Look at a plan, then run the workflow by hand with its digest. Right after a merge GitHub may not know the pull request yet: in that case run this job again."
+  if [ -s "$WORK/unknown" ]; then
+    fail "The pull request of this commit ($1) cannot be looked up: $(cat "$WORK/unknown"). Run this job again." >&2
+  fi
+  fail "No merged pull request belongs to this commit ($1), so nobody reviewed a plan of it. Look at a plan, then run the workflow by hand with its digest. Right after a merge GitHub may not know the pull request yet: in that case run this job again." >&2
 }
 
 # The commits of a push that touch groups, first parent by first parent, oldest first. A pull request that was rebased
@@ -210,42 +229,64 @@ if [ "$COMMAND-$GITHUB_EVENT_NAME" = apply-push ]; then
   fi
   if [ ${#commits[@]} = 0 ]; then
     number=$(owner "$end" "[\"$end\"]") || exit 1
-    if [ -z "$number" ] && [ "$expect" = reviewed ]; then nobody "$end"; fi
+    if [ -z "$number" ] && [ "$expect" = reviewed ]; then
+      # If the message names a pull request, that one gets the reason.
+      output pull-request "$(guess "$end")"
+      nobody "$end"
+    fi
   fi
 fi
+
+# reviewed COMMIT NUMBER: prints the digest that was reviewed for the change that ends with this commit.
+reviewed() {
+  [ -n "$2" ] || nobody "$1"
+  digest "$2"
+}
 
 if [ "$expect" = reviewed ]; then
   login=$(login)
   if [ ${#commits[@]} -gt 0 ]; then
-    numbers=() bases=() heads=()
+    numbers=() bases=() heads=() failures=()
     for commit in "${commits[@]}"; do
       ends=$(git rev-list --first-parent "$commit^1..HEAD" | jq -R . | jq -sc .)
-      number=$(owner "$commit" "$ends") || exit 1
-      [ -n "$number" ] || nobody "$commit"
+      failure='' number=$(GITHUB_STEP_SUMMARY=/dev/null owner "$commit" "$ends") || failure=$(cat "$WORK/failure")
+      # GitHub got its minute.
+      if [ -z "$number" ]; then waits=(0); fi
       last=$((${#numbers[@]} - 1))
-      if [ "$last" -ge 0 ] && [ "${numbers[$last]}" = "$number" ]; then
+      if [ "$last" -ge 0 ] && [ -n "$number" ] && [ "${numbers[$last]}" = "$number" ]; then
         heads[last]=$commit
       else
-        numbers+=("$number") bases+=("$(git rev-parse "$commit^1")") heads+=("$commit")
+        numbers+=("$number") bases+=("$(git rev-parse "$commit^1")") heads+=("$commit") failures+=("$failure")
       fi
     done
     last=$((${#numbers[@]} - 1))
-    # What follows touches no group, so the checkout has the files of the last change.
-    heads[last]=$(commit HEAD)
+    # Each change stands alone: one that nobody reviewed does not keep back the others. run.sh reports it.
     for at in "${!numbers[@]}"; do
-      output pull-request "${numbers[at]}"
-      expect=$(digest "${numbers[at]}") || exit 1
-      echo "The plan in #${numbers[at]} has the digest $expect."
-      printf '%s %s %s %s\n' "${bases[at]}" "${heads[at]}" "${numbers[at]}" "$expect" >> "$WORK/changes"
+      number=${numbers[at]} failure=${failures[at]}
+      if [ -z "$failure" ]; then
+        expect=$(GITHUB_STEP_SUMMARY=/dev/null reviewed "${heads[at]}" "$number") || failure=$(cat "$WORK/failure")
+      fi
+      if [ -n "$failure" ]; then
+        printf '%s\n' "$failure" > "$WORK/unreviewed.$((at + 1))"
+        expect=-
+        if [ -z "$number" ]; then number=$(guess "${heads[at]}"); fi
+      else
+        echo "The plan in #$number has the digest $expect."
+      fi
+      # What follows the last change touches no group, so the checkout has its files.
+      if [ "$at" = "$last" ]; then heads[last]=$end; fi
+      printf '%s %s %s %s\n' "${bases[at]}" "${heads[at]}" "${number:--}" "$expect" >> "$WORK/changes"
+      if [ -n "$number" ]; then output pull-request "$number"; fi
     done
-    number=${numbers[last]}
+    rm -f "$WORK/failure"
     output base "${bases[last]}"
   else
-    [ -n "$number" ] || nobody "$GITHUB_SHA"
     if [ "$fork" = false ]; then output pull-request "$number"; fi
-    expect=$(digest "$number") || exit 1
+    expect=$(reviewed "$GITHUB_SHA" "$number") || exit 1
     echo "The plan in #$number has the digest $expect."
   fi
+  output expect "$expect"
+  exit 0
 fi
 if [ "$fork" = false ]; then output pull-request "$number"; fi
 output expect "$expect"

@@ -75,7 +75,7 @@ asset() {
   local id
   id=$(jq -r --arg name "$1" '[.assets[] | select(.name == $name) | .id] | first // empty' "$WORK/release.json")
   [ -n "$id" ] || return 1
-  ACCEPT=application/octet-stream asked GET "repos/$ACTION_REPOSITORY/releases/assets/$id" "$2"
+  MEDIA_TYPE=application/octet-stream asked GET "repos/$ACTION_REPOSITORY/releases/assets/$id" "$2"
 }
 
 # missing REASON: what to do without a release. A release that the workflow asks for is not replaced by a build.

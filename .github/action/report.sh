@@ -8,24 +8,25 @@ set -euo pipefail
 marker="<!-- convoke:$COMMAND -->"
 page=$WORK/page.md
 run=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID
+failure=$(cat "$WORK/failure" 2> /dev/null || true)
 
-# write_page REPORT REASON: the report, or a page with the reason if there is none. An earlier result must not remain
-# visible.
+# write_page CHANGE REPORT: the report, or a page with the reason if there is none. An earlier result must not remain
+# visible. The job summary holds each page: run.sh has written those of its reports there, and "fail" those of its reasons.
 write_page() {
-  if [ -n "$1" ] && [ -s "$1" ] && [ "$(head -n 1 "$1" | tr -d '\r')" = "$marker" ]; then
-    cp "$1" "$page"
+  local reason journal
+  reason=$(cat "$WORK/unreviewed.$1" 2> /dev/null || echo "$failure")
+  journal=$(cat "$WORK/journal.$1" 2> /dev/null || true)
+  if [ -s "$2" ] && [ "$(head -n 1 "$2" | tr -d '\r')" = "$marker" ]; then
+    cp "$2" "$page"
+  elif [ "$TOUCHED" = false ]; then
+    printf '%s\n## No group is changed\n\nThis pull request changes no file that declares groups.\n' "$marker" | tee "$page" >> "$GITHUB_STEP_SUMMARY"
+  elif [ -n "$reason" ]; then
+    failure_page "$reason" > "$page"
   else
-    printf '%s\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n\nSee [the log of the run](%s) for details.\n' "$marker" "$COMMAND" \
-      "$2" "$run" > "$page"
+    failure_page "$(unreported "$EXIT_CODE" "$journal")" | tee "$page" >> "$GITHUB_STEP_SUMMARY"
   fi
+  named "$page"
 }
-
-if [ "$TOUCHED" = false ]; then
-  printf '%s\n## No group is changed\n\nThis pull request changes no file that declares groups.\n' "$marker" > "$page"
-else
-  reason=$(cat "$WORK/failure" 2> /dev/null || true)
-  write_page "$REPORT" "${reason:-convoke ended with ${EXIT_CODE:-no exit code}.}"
-fi
 
 # named PAGE: adds the name of this use to a page.
 named() {
@@ -77,18 +78,20 @@ comment() {
 }
 
 login=$(login)
-named "$page"
+# A push can hold the changes of several pull requests. One that cannot get its comment does not concern the others.
+if [ -s "$WORK/changes" ]; then
+  at=0 failed=false
+  while read -r _ _ number digest <&4; do
+    at=$((at + 1)) DIGEST=${digest#-}
+    write_page "$at" "$(cat "$WORK/report.$at" 2> /dev/null || true)"
+    if [ "$number" != - ]; then (comment "$number") || failed=true; fi
+  done 4< "$WORK/changes"
+  [ "$failed" = false ] || exit 1
+  exit 0
+fi
+write_page 0 "$REPORT"
 if [ "$COMMAND" != drift ]; then
-  if [ -n "$PULL_REQUEST" ]; then comment "$PULL_REQUEST"; fi
-  # The other pull requests of the same push.
-  if [ -s "$WORK/earlier" ]; then
-    while read -r number code digest report; do
-      DIGEST=$digest EXIT_CODE=$code
-      write_page "$report" "convoke ended with $code."
-      named "$page"
-      comment "$number"
-    done < "$WORK/earlier"
-  fi
+  comment "$PULL_REQUEST"
   exit 0
 fi
 

@@ -116,7 +116,8 @@ impl Setting {
             origin: &self.origin,
             programs: vec![self.folder.path().join("programs")],
             environment: [].into(),
-            signal: None,
+            depth: 0,
+            stop: None,
         }
     }
 

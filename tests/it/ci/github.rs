@@ -29,6 +29,8 @@ pub struct Kept {
     pub lag: usize,
     /// Requests whose path contains this get this answer.
     pub broken: Option<(&'static str, u16, &'static str)>,
+    /// How many of the next queries for the user get 502.
+    pub unavailable: usize,
     /// Writes whose path contains this are answered with 403, as without the permission.
     pub forbidden: Option<&'static str>,
 }
@@ -59,16 +61,25 @@ fn answer(kept: &mut Kept, request: &Request) -> Option<Reply> {
     if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
         return Some(Reply::status(401, r#"{"message":"Bad credentials"}"#));
     }
-    if request.path() == "/graphql" {
+    let media = if request.path().contains("/releases/assets/") { "octet-stream" } else { "vnd.github+json" };
+    if request.header("accept") != Some(&format!("application/{media}")) {
+        return Some(Reply::status(415, r#"{"message":"Unsupported media type"}"#));
+    }
+    if kept.unavailable > 0 && request.path() == "/graphql" {
+        kept.unavailable -= 1;
+        return Some(Reply::status(502, "<html>"));
+    }
+    let broken = kept.broken.filter(|(part, ..)| request.path().contains(part));
+    if request.path() == "/graphql" && broken.is_none() {
         return found(&json!({ "data": { "viewer": { "login": BOT } } }));
     }
-    if request.method() != "GET" {
+    if request.method() != "GET" && request.path() != "/graphql" {
         kept.writes.push(format!("{} {}", request.method(), request.path()));
         if kept.forbidden.is_some_and(|part| request.path().contains(part)) {
             return Some(Reply::status(403, r#"{"message":"Resource not accessible by integration"}"#));
         }
     }
-    if let Some((_, status, body)) = kept.broken.filter(|(part, ..)| request.path().contains(part)) {
+    if let Some((_, status, body)) = broken {
         return Some(Reply::status(status, body));
     }
     let parts = parts(request);

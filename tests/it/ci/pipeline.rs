@@ -10,7 +10,7 @@ use super::action::{
     ADMINS, READERS, Setting, admins_with, failed, inputs, program, seed, setting, setting_of, succeeded,
 };
 use super::github_examples::{apply, plan};
-use super::runner::{Event, Job};
+use super::runner::{Event, Job, Stop};
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 
 const WITHOUT: [&str; 2] = ["alice@example.com", "bob@example.com"];
@@ -93,6 +93,62 @@ fn each_merge_of_a_push_is_applied_with_its_own_review() {
     assert_eq!(numbers.len(), 2);
     assert!(numbers.contains(&"7") && numbers.contains(&"9"), "{numbers:?}");
     assert_eq!(second.name, "pull_request");
+}
+
+#[test]
+fn change_that_nobody_reviewed_keeps_no_other_back() {
+    for unreviewed in [7, 9] {
+        let Some(setting) = setting() else { return };
+        let first = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+        let dave = format!("{READERS}      - dave@example.com\n");
+        let second = Setting::numbered(9, setting.origin.merge_of("second", &[("groups/readers.yaml", &dave)]));
+        succeeded(&plan(&setting, if unreviewed == 7 { &second } else { &first }));
+        let end = setting.origin.merge_onto(&first.sha, "second");
+        let job = apply(&setting, &setting.pushed(&[(7, &first.sha), (9, &end)]));
+        failed(&job, &format!("::error title=convoke::#{unreviewed} has no comment of"));
+        assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["1", "failed"]);
+        assert_eq!(setting.world.members("Admins").len(), if unreviewed == 7 { 2 } else { 3 });
+        assert_eq!(setting.world.members("Readers").len(), if unreviewed == 9 { 2 } else { 3 });
+        for number in [7, 9] {
+            let comments = setting.github.comments(number);
+            let report = comments.iter().find(|body| body.starts_with("<!-- convoke:apply -->")).unwrap();
+            let text = if number == unreviewed { "has no comment of" } else { "1 added" };
+            assert!(report.contains(text), "{report}");
+            assert!(job.summary.contains(text), "{}", job.summary);
+        }
+    }
+}
+
+#[test]
+fn direct_push_between_merges_is_named_and_skipped() {
+    let Some(setting) = setting() else { return };
+    let first = reviewed(&setting);
+    second(&setting);
+    setting.origin.git(&["checkout", "--quiet", "-B", "direct", &first.sha]);
+    let direct = setting.origin.commit(&[("groups/admins.yaml", ADMINS)]);
+    setting.origin.git(&["checkout", "--quiet", "main"]);
+    let end = setting.origin.merge_onto("direct", "second");
+    let job = apply(&setting, &setting.pushed(&[(7, &first.sha), (9, &end)]));
+    failed(&job, &format!("No merged pull request belongs to this commit ({direct})"));
+    assert_eq!(setting.slept(), 60);
+    assert!(setting.world.members("Readers").contains(&"dave@example.com".into()), "{}", job.log);
+    // The newest files do not want Carol, so her addition is left out.
+    assert_eq!(setting.world.members("Admins"), WITHOUT);
+}
+
+#[test]
+fn outputs_of_a_push_are_of_one_change() {
+    let Some(setting) = setting() else { return };
+    let first = reviewed(&setting);
+    second(&setting);
+    // The reviewed plan of the first was another one.
+    setting.github.kept.lock().unwrap().comments[0]["body"] =
+        format!("<!-- convoke:plan -->\nDigest: `{}`\n", "a".repeat(64)).into();
+    let end = setting.origin.merge_onto(&first.sha, "second");
+    let job = apply(&setting, &setting.pushed(&[(7, &first.sha), (9, &end)]));
+    assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["4", "stale"], "{}", job.log);
+    assert_eq!(setting.world.members("Admins"), WITHOUT);
+    assert!(setting.world.members("Readers").contains(&"dave@example.com".into()));
 }
 
 #[test]
@@ -192,6 +248,58 @@ fn plan_warns_of_newer_changes_in_the_base() {
 }
 
 #[test]
+fn shallow_checkout_warns_only_of_newer_changes() {
+    let Some(setting) = setting() else { return };
+    let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let mut runner = setting.runner();
+    runner.depth = 1;
+    let warns = || runner.action(inputs("plan", json!({})), &event).log.contains("has changed the groups since");
+    assert!(!warns());
+    setting.origin.commit(&[("README.md", "Hello\n")]);
+    assert!(!warns());
+    setting.origin.commit(&[("groups/readers.yaml", &READERS.replace("      - frank@example.com\n", ""))]);
+    assert!(warns());
+}
+
+#[test]
+fn user_of_the_token_is_never_guessed() {
+    let Some(setting) = setting() else { return };
+    let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    setting.github.kept.lock().unwrap().broken = Some(("graphql", 502, "<html>"));
+    failed(&setting.plan(&event), "The user of the input \"github-token\" cannot be looked up");
+    assert_eq!(setting.slept(), 17);
+    assert_eq!(setting.github.comments(7), Vec::<String>::new());
+    let refusal = r#"{"errors":[{"message":"Resource not accessible"}]}"#;
+    setting.github.kept.lock().unwrap().broken = Some(("graphql", 200, refusal));
+    failed(&setting.plan(&event), "Resource not accessible");
+    // A lost answer is asked for again.
+    setting.github.kept.lock().unwrap().broken = None;
+    succeeded(&plan(&setting, &event));
+    let merged = setting.merged(&event);
+    setting.github.kept.lock().unwrap().unavailable = 1;
+    succeeded(&apply(&setting, &merged));
+}
+
+#[test]
+fn accepted_digest_is_no_header() {
+    let Some(setting) = setting() else { return };
+    let merged = setting.merged(&reviewed(&setting));
+    let digest = super::action::digest(&setting.github.comments(7)[0]).to_owned();
+    let accept = json!({ "only-changed": "true", "expect": "reviewed", "accept": digest });
+    succeeded(&setting.runner().action(inputs("apply", accept), &merged));
+    assert_eq!(setting.world.members("Admins"), WITH_CAROL);
+}
+
+#[test]
+fn summary_says_why_no_plan_was_found() {
+    let Some(setting) = setting() else { return };
+    let merged = setting.merged(&setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]));
+    let job = apply(&setting, &merged);
+    failed(&job, "has no comment of");
+    assert!(job.summary.contains("has no comment of"), "{}", job.summary);
+}
+
+#[test]
 fn checkout_that_is_not_the_merge_is_refused() {
     let Some(setting) = setting() else { return };
     let event = setting.pull_request(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
@@ -199,33 +307,85 @@ fn checkout_that_is_not_the_merge_is_refused() {
     failed(&setting.plan(&Event { sha: head, ..event }), "The checkout is not the merge");
 }
 
-/// Cancels or times out an apply while its write is in flight, by a signal to the process that the runner started.
-fn stopped_by(signal: &'static str) {
-    let slow = FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::Stall(Delay::millis(1500)));
-    let Some(setting) = setting_of(seed().fault(slow)) else { return };
+/// An account where an addition takes this long, and pull request 7 merged there.
+fn slow_to_write(milliseconds: u64) -> Option<(Setting, Event)> {
+    let slow = FaultRule::once(Match::operation(Endpoint::AddMembers), Fault::Stall(Delay::millis(milliseconds)));
+    let setting = setting_of(seed().fault(slow))?;
     let merged = setting.merged(&reviewed(&setting));
+    Some((setting, merged))
+}
+
+/// Runs an apply, and stops it as soon as it has sent such a request.
+fn stopped(setting: &Setting, merged: &Event, stop: Stop, method: &'static str) -> Job {
     let mut runner = setting.runner();
-    runner.signal = Some((signal, Box::new(|| setting.world.account().requests().iter().any(|r| r.method == "POST"))));
-    let job = runner.run(super::github_examples::APPLY, "apply", &merged, json!({ "only-changed": "true" }));
+    let before = setting.world.account().requests().len();
+    let sent = move || setting.world.account().requests().iter().skip(before).any(|r| r.method == method);
+    runner.stop = Some((stop, Box::new(sent)));
+    runner.run(super::github_examples::APPLY, "apply", merged, json!({ "only-changed": "true" }))
+}
+
+/// Cancels or times out an apply while its write is in flight, by signals to the process that the runner started.
+fn stopped_by(signals: &'static [&'static str]) {
+    let Some((setting, merged)) = slow_to_write(1500) else { return };
+    let job = stopped(&setting, &merged, Stop::Signals(signals), "POST");
     assert_eq!(code(&job), "5", "{}", job.log);
     assert!(job.journal.contains("\"entry\":\"end\""), "{}", job.journal);
     let comment = &setting.github.comments(7)[1];
     assert!(comment.starts_with("<!-- convoke:apply -->\n") && comment.contains("Interrupted"), "{comment}");
-    assert!(job.summary.contains("Interrupted"), "{}", job.summary);
+    assert!(job.summary.contains("Interrupted") && !job.summary.contains("killed"), "{}", job.summary);
     // Run again, it converges with the same digest.
-    drop(runner);
     succeeded(&apply(&setting, &merged));
     assert_eq!(setting.world.members("Admins"), WITH_CAROL);
 }
 
 #[test]
 fn cancel_reaches_convoke() {
-    stopped_by("-INT");
+    stopped_by(&["-INT"]);
 }
 
 #[test]
 fn timeout_reaches_convoke() {
-    stopped_by("-TERM");
+    stopped_by(&["-TERM"]);
+}
+
+/// GitHub sends both to cancel a job. A second signal would end convoke at once.
+#[test]
+fn convoke_gets_one_signal_only() {
+    stopped_by(&["-INT", "-TERM"]);
+}
+
+#[test]
+fn killed_apply_never_shows_the_plan_as_its_report() {
+    for stop in [Stop::Convoke, Stop::Everything] {
+        let Some((setting, merged)) = slow_to_write(5000) else { return };
+        let job = stopped(&setting, &merged, stop, "POST");
+        assert_eq!(job.conclusion, "failure", "{}", job.log);
+        assert!(job.journal.contains("\"entry\":\"sending\""), "{}", job.journal);
+        let comment = &setting.github.comments(7)[1];
+        assert!(comment.starts_with("<!-- convoke:apply -->\n## convoke apply failed\n"), "{comment}");
+        assert!(comment.contains("- `Admins`: POST, 1 to add, 0 to remove: no answer"), "{comment}");
+        assert!(comment.contains("The journal of this run") && !comment.contains("Digest:"), "{comment}");
+        assert!(job.summary.contains("- `Admins`: POST"), "{}", job.summary);
+        if stop == Stop::Convoke {
+            assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["137", "failed"]);
+        }
+        succeeded(&apply(&setting, &merged));
+        assert_eq!(setting.world.members("Admins"), WITH_CAROL);
+    }
+}
+
+#[test]
+fn signal_before_the_first_write_changes_nothing() {
+    let slow = FaultRule::always(Match::operation(Endpoint::ListMembers), Fault::Stall(Delay::millis(1500)));
+    let Some(setting) = setting_of(seed().fault(slow)) else { return };
+    let merged = setting.merged(&reviewed(&setting));
+    let job = stopped(&setting, &merged, Stop::Signals(&["-INT", "-TERM"]), "GET");
+    assert_eq!([&job.outputs["exit-code"], &job.outputs["status"]], ["130", "failed"], "{}", job.log);
+    let comment = &setting.github.comments(7)[1];
+    assert!(comment.contains("convoke was interrupted. Nothing was changed."), "{comment}");
+    assert!(job.summary.contains("convoke was interrupted. Nothing was changed."), "{}", job.summary);
+    assert_eq!(job.journal, "");
+    assert_eq!(setting.world.members("Admins"), WITHOUT);
 }
 
 #[test]
@@ -233,9 +393,12 @@ fn answers_that_are_no_pages_end_the_job() {
     let Some(setting) = setting() else { return };
     let merged = setting.merged(&reviewed(&setting));
     let html = "<html>Sign in</html>";
-    for (part, status, reason) in
-        [("comments", 200, "not JSON"), ("/pulls", 403, "HTTP 403"), ("comments", 502, "HTTP 502")]
-    {
+    for (part, status, reason) in [
+        ("comments", 200, "not JSON"),
+        ("/pulls", 200, "not JSON"),
+        ("/pulls", 403, "HTTP 403"),
+        ("comments", 502, "HTTP 502"),
+    ] {
         setting.github.kept.lock().unwrap().broken = Some((part, status, html));
         failed(&apply(&setting, &merged), reason);
     }

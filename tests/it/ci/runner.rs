@@ -39,8 +39,44 @@ pub struct Runner<'a> {
     pub programs: Vec<PathBuf>,
     /// Additional variables for every step.
     pub environment: BTreeMap<String, String>,
-    /// A signal to the process of the step that runs convoke, once this is so.
-    pub signal: Option<(&'static str, When<'a>)>,
+    /// The depth of the checkout for a single action; 0 means the complete history.
+    pub depth: usize,
+    /// What happens to the step that runs convoke, once this is so.
+    pub stop: Option<(Stop, When<'a>)>,
+}
+
+/// How a step is stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By these signals to its process, with a pause in between.
+    Signals(&'static [&'static str]),
+    /// convoke is killed, as by a lack of memory.
+    Convoke,
+    /// All its processes are killed, as GitHub does ten seconds after a cancel.
+    Everything,
+}
+
+impl Stop {
+    fn send(self, process: u32) {
+        let process = process.to_string();
+        match self {
+            Self::Signals(signals) => {
+                for (at, signal) in signals.iter().enumerate() {
+                    if at > 0 {
+                        std::thread::sleep(std::time::Duration::from_millis(400));
+                    }
+                    super::action::run("kill", &[signal, &process]);
+                }
+            }
+            Self::Convoke | Self::Everything => {
+                // The script must not see the end of its child before its own.
+                super::action::run("kill", &["-STOP", &process]);
+                super::action::run("pkill", &["-KILL", "-P", &process]);
+                let end = if self == Self::Convoke { "-CONT" } else { "-KILL" };
+                super::action::run("kill", &[end, &process]);
+            }
+        }
+    }
 }
 
 /// The result of a job.
@@ -95,7 +131,7 @@ impl Runner<'_> {
     /// Runs one step that uses this repository's action with these inputs, after a complete checkout.
     pub fn action(&self, inputs: Value, event: &Event) -> Job {
         let (mut job, mut scope) = (Job::default(), self.scope(event));
-        self.origin.check_out(&event.sha, 0, &scope.folder.path().join("workspace"));
+        self.origin.check_out(&event.sha, self.depth, &scope.folder.path().join("workspace"));
         self.convoke(&inputs, &mut scope, &mut job);
         Self::finished(job, &scope)
     }
@@ -256,12 +292,12 @@ impl Runner<'_> {
             .stderr(file)
             .spawn()
             .unwrap();
-        if let Some((signal, started)) = self.signal.as_ref().filter(|_| id == "run") {
+        if let Some((stop, started)) = self.stop.as_ref().filter(|_| id == "run") {
             while !started() {
-                assert!(child.try_wait().unwrap().is_none(), "the step ended before the signal");
+                assert!(child.try_wait().unwrap().is_none(), "the step ended before it was stopped");
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
-            super::action::run("kill", &[signal, &child.id().to_string()]);
+            stop.send(child.id());
         }
         scope.failed |= !child.wait().unwrap().success();
         let _ = writeln!(job.log, "== {}", shown(&step["name"]));
