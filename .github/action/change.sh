@@ -288,5 +288,49 @@ if [ "$expect" = reviewed ]; then
   output expect "$expect"
   exit 0
 fi
+# reviewed_in NUMBER: succeeds if a comment of the pull request has the wanted digest.
+reviewed_in() {
+  digests "$1" | grep -Fqx "$wanted"
+}
+
+# find_reviewed: looks for the merged pull request whose plan has the wanted digest: in the newest commits that touch
+# groups, first parent by first parent. Sets found, base and head. One that was rebased has several commits.
+find_reviewed() {
+  local commit number other='' touching=0 ends=''
+  while IFS= read -r commit; do
+    if ! git rev-parse --verify --quiet "$commit^1" > /dev/null || [ "$touching" = 30 ]; then break; fi
+    ends="$commit $ends"
+    if same "$commit^1" "$commit"; then continue; fi
+    touching=$((touching + 1))
+    number=$(merged_as "$commit" "$(jq -Rc 'split(" ")' <<< "$ends")") || return 1
+    if [ -s "$WORK/unknown" ]; then return 1; fi
+    if [ -n "$found" ]; then
+      if [ "$number" != "$found" ]; then break; fi
+      base=$(git rev-parse "$commit^1")
+    elif [ -n "$number" ] && [ "$number" != "$other" ]; then
+      other=$number
+      if reviewed_in "$number"; then
+        found=$number head=$commit base=$(git rev-parse "$commit^1")
+      fi
+    fi
+  done < <(git rev-list --first-parent --max-count=300 HEAD)
+}
+
+# By hand, the digest is that of a merged pull request, whose change alone is applied, or that of a plan of everything.
+wanted=${ACCEPT:-$expect} found=''
+if [ "$COMMAND-$GITHUB_EVENT_NAME" = apply-workflow_dispatch ] && [ "$DUE" != true ] && [ -z "$base$SANDBOX" ] \
+  && [[ $wanted =~ ^[0-9a-f]{64}$ ]]; then
+  if ! { login=$(GITHUB_STEP_SUMMARY=/dev/null login 2> /dev/null) && find_reviewed; }; then
+    found=''
+    rm -f "$WORK/failure"
+    echo "::warning title=convoke::It is not known whether this digest is that of a pull request: $(reason). The plan is of everything."
+  fi
+  if [ -n "$found" ]; then
+    number=$found
+    echo "The plan in #$number has this digest, so only its change is applied."
+    printf '%s %s %s %s\n' "$base" "$head" "$number" "$wanted" > "$WORK/changes"
+    output base "$base"
+  fi
+fi
 if [ "$fork" = false ]; then output pull-request "$number"; fi
 output expect "$expect"

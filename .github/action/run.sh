@@ -209,6 +209,7 @@ if [ -s "$WORK/changes" ]; then
       echo "::error title=convoke::#$number: $reason"
     fi
     if [ -n "$reason" ]; then
+      echo "Change $at of $lines is not applied. $reason"
       instead "$reason"
     else
       echo "Change $at of $lines: pull request #$number."

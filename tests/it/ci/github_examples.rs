@@ -130,12 +130,53 @@ fn removals_beyond_the_limits_are_accepted_by_hand() {
     let event = setting.pull_request(&[("groups/admins.yaml", ADMINS)]);
     let job = plan(&setting, &event);
     assert_eq!(job.conclusion, "failure", "{}", job.log);
-    digest(&setting.github.comments(7)[0]);
+    let comment = &setting.github.comments(7)[0];
+    let reviewed = digest(comment).to_owned();
+    assert!(
+        comment.contains("merge the pull request and then run `apply` by hand with this digest as `accept`"),
+        "{comment}"
+    );
+    assert!(!comment.contains("convoke apply"), "{comment}");
     assert_eq!(apply(&setting, &setting.merged(&event)).conclusion, "failure");
     assert_eq!(setting.world.members("Admins").len(), 10);
+    let applied = &setting.github.comments(7)[1];
+    assert!(applied.contains("run `apply` by hand with this digest as `accept`"), "{applied}");
+    assert!(!applied.contains("convoke apply -f"), "{applied}");
+    // Only the change of the pull request: a stranger and later commits do not matter.
+    setting.world.account().add("Readers", "dave@example.com");
+    setting.origin.commit(&[("README.md", "Hello\n")]);
+    let readers = READERS.replace("      - frank@example.com\n", "");
+    setting.origin.commit(&[("groups/readers.yaml", &readers)]);
+    succeeded(&apply_by_hand(&setting, json!({ "accept": reviewed })));
+    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+    assert_eq!(setting.world.members("Readers").len(), 3);
+    assert!(setting.github.comments(7)[1].contains("8 removals made"), "{}", setting.github.comments(7)[1]);
+    // The digest of a plan by hand is of everything.
     let everything = setting.runner().run(PLAN, "everything", &setting.on_main("workflow_dispatch"), json!({}));
     succeeded(&apply_by_hand(&setting, json!({ "accept": self::digest(&everything.summary) })));
-    assert_eq!(setting.world.members("Admins"), ["alice@example.com", "bob@example.com"]);
+    assert_eq!(setting.world.members("Readers"), ["erin@example.com"]);
+}
+
+#[test]
+fn digest_of_a_rebased_pull_request_works_by_hand() {
+    let Some(setting) = setting() else { return };
+    setting.origin.git(&["checkout", "--quiet", "-B", "change", "main"]);
+    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let middle = setting.origin.head();
+    setting.origin.commit(&[("groups/readers.yaml", &format!("{READERS}      - dave@example.com\n"))]);
+    let end = setting.origin.head();
+    setting.origin.git(&["checkout", "--quiet", "main"]);
+    succeeded(&plan(&setting, &setting.pull_request_of("change")));
+    setting.pushed(&[(7, &end)]);
+    {
+        let mut kept = setting.github.kept.lock().unwrap();
+        let pulls = kept.pulls[&end].clone();
+        kept.pulls.insert(middle, pulls);
+    }
+    let reviewed = digest(&setting.github.comments(7)[0]).to_owned();
+    succeeded(&apply_by_hand(&setting, json!({ "digest": reviewed })));
+    assert_eq!(setting.world.members("Admins").len(), 3);
+    assert_eq!(setting.world.members("Readers").len(), 3);
 }
 
 #[test]
