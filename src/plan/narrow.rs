@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::blocked::{Blocked, BlockedReason};
 use super::change::{Asked, AskedGroup, Entries, Says, TouchedGroup, times_in};
 use super::compare::Compared;
 use super::contents::{Action, Change, GroupPlan, LeftOutKind};
@@ -75,9 +76,15 @@ impl Narrowing<'_> {
         let held = || compared.groups.iter().flat_map(|group| group.held.iter().map(move |change| (group, change)));
         let holders: BTreeSet<Origin> = held().filter_map(|(_, change)| change.held_by.clone()).collect();
         let holding: BTreeSet<GroupName> = held().map(|(group, _)| group.name.clone()).collect();
+        // An ended entry removes its member also beside an unknown one. Look it up first: it may be that member.
+        let ends = compared.groups.iter().flat_map(GroupPlan::removals).any(|change| change.expired.is_some());
+        let is_open = |blocked: &Blocked| {
+            ends && !self.current.knows_everybody && matches!(blocked.reason, BlockedReason::UnknownPerson { .. })
+        };
         compared.blocked.retain(|blocked| {
             let asked = self.asked.group(&blocked.group);
             match &blocked.entry {
+                _ if is_open(blocked) => true,
                 None => {
                     let members = self.desired.groups.get(&blocked.group).map(|group| &group.members);
                     asked.is_some() || members.into_iter().flatten().any(|entry| holders.contains(&entry.origin))

@@ -307,7 +307,9 @@ impl World {
         if bounds.asked.as_ref().is_some_and(|asked| is_known && !asked.contains(&(group.id, member, joins))) {
             return Some("the change does not ask for it");
         }
-        match (bounds.tip_says.get(&(group.id, member)), joins) {
+        // A saved plan knows people by the addresses that they had when it was made.
+        let newest = bounds.tip_says.get(&(group.id, member)).filter(|_| !is_saved || !self.truth.has_moved(member));
+        match (newest, joins) {
             (Some(Says::In), true) | (Some(Says::Out), false) | (None, _) => {}
             (Some(_), _) => return Some("the newest files say otherwise"),
         }
