@@ -22,7 +22,7 @@ fail() {
 failure_page() {
   printf '<!-- convoke:%s -->\n## convoke %s failed\n\n> [!CAUTION]\n> %s\n' "${COMMAND:-}" "${COMMAND:-}" "$(head -n 1 <<< "$1")"
   tail -n +2 <<< "$1"
-  printf '\nSee [the log of the run](%s) for details.\n' "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"
+  printf '\nSee [the log of the run](%s) for details.\n' "${GITHUB_SERVER_URL:-}/${GITHUB_REPOSITORY:-}/actions/runs/${GITHUB_RUN_ID:-}"
 }
 
 # unreported CODE JOURNAL: prints what is known of a convoke that ended without a report. The journal has a line before
@@ -32,7 +32,7 @@ unreported() {
   case "$1" in
     130 | 143) what='convoke was interrupted' ;;
     129 | 13[1-9] | 14[0-9]) what="convoke was killed (exit code $1)" ;;
-    '') what='The job was stopped' ;;
+    '') what='The job ended before convoke did' ;;
     *) what="convoke ended with exit code $1 and without a report" again='' ;;
   esac
   if [ -s "$2" ]; then
@@ -48,7 +48,7 @@ unreported() {
   if [ -z "$requests" ]; then
     echo "$what. Nothing was changed.$again"
   else
-    printf '%s\n' "$what while it applied the changes. These requests had been sent, and nobody has compared the groups since. The journal of this run, an artifact, tells the rest. Run this job again: it makes what is left, and reports." \
+    printf '%s\n' "$what. These requests had been sent, and nobody has compared the groups since. The journal of this run, an artifact, tells the rest. Run this job again: it makes what is left, and reports." \
       '' "$requests"
   fi
 }

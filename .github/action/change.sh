@@ -61,7 +61,7 @@ fetch_commit() {
       "AUTHORIZATION: basic $(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\n')"
     export GIT_TERMINAL_PROMPT=0
     for wait in 2 5 0; do
-      git fetch --quiet --no-tags --no-recurse-submodules "${depth[@]}" origin "+$1:refs/convoke/$2" >&2 && exit 0
+      git fetch --quiet --no-tags --no-recurse-submodules ${depth[@]+"${depth[@]}"} origin "+$1:refs/convoke/$2" >&2 && exit 0
       sleep "$wait"
     done
     exit 1

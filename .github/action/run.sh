@@ -44,7 +44,7 @@ only sandbox "$SANDBOX" plan apply drift review export doctor
 
 folder=$(mktemp -d "$WORK/run.XXXXXX")
 summary=$folder/summary.md
-cat "$GITHUB_STEP_SUMMARY" > "$summary"
+cat "$GITHUB_STEP_SUMMARY" > "$summary" 2> /dev/null || true
 
 # Each value is attached to its flag, so a value cannot be interpreted as a flag.
 arguments=("$COMMAND")
@@ -151,7 +151,7 @@ run() {
   : > "$into/pages.md"
   code=130
   if [ "$stopped" = false ]; then
-    GITHUB_STEP_SUMMARY=$into/pages.md GITHUB_OUTPUT=$into/outputs "$CONVOKE/convoke" "${arguments[@]}" "${more[@]}" >&3 &
+    GITHUB_STEP_SUMMARY=$into/pages.md GITHUB_OUTPUT=$into/outputs "$CONVOKE/convoke" "${arguments[@]}" ${more[@]+"${more[@]}"} >&3 &
     child=$!
     pass_on
     while :; do
