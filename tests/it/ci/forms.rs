@@ -194,6 +194,12 @@ fn leaver_loses_what_guards_allow_and_the_rest_is_named() {
         assert!(comment.lines().any(|other| other == line), "{line:?} is missing:\n{comment}");
     }
     assert!(!comment.contains("Writers"), "{comment}");
+    // The push can hold later merges, since the apply before.
+    let before = setting.origin.git(&["rev-parse", &format!("{}^1", merged.sha)]);
+    let head = setting.origin.commit(&[("README.md", "Hello\n")]);
+    let (job, calls, _) = remaining_of_push(&setting, &before, &merged.sha, &head, "convoke/offboard-77-1", &body);
+    succeeded(&job);
+    assert!(calls.contains("pr comment 7 --repo acme/access"), "{calls}");
     // Another apply is not commented on.
     let (job, calls, comment) = remaining(&setting, &merged.sha, "feature", &body);
     succeeded(&job);
@@ -203,16 +209,35 @@ fn leaver_loses_what_guards_allow_and_the_rest_is_named() {
 /// Runs the end of an offboarding after the apply of a commit, whose pull request 7 has this branch and text. Returns
 /// the job, the arguments of `gh`, and the comment.
 fn remaining(setting: &Setting, commit: &str, branch: &str, body: &str) -> (Job, String, String) {
+    remaining_of_push(setting, "", commit, commit, branch, body)
+}
+
+/// The same after the apply of a push to this head, with the commit of the apply before, if there was one.
+fn remaining_of_push(
+    setting: &Setting,
+    before: &str,
+    commit: &str,
+    head: &str,
+    branch: &str,
+    body: &str,
+) -> (Job, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let pulls = json!([{ "number": 7, "head": { "ref": branch } }]);
     fs::write(path("pulls"), pulls.to_string()).unwrap();
     fs::write(path("pull"), json!({ "body": body }).to_string()).unwrap();
+    fs::write(path("none"), "[]").unwrap();
+    let run = |number: u64, sha: &str| json!({ "run_number": number, "head_sha": sha });
+    let earlier = if before.is_empty() { vec![] } else { vec![run(4, before), run(3, "0")] };
+    let runs = [vec![run(6, "1"), run(5, head)], earlier].concat();
+    fs::write(path("runs"), json!({ "workflow_runs": runs }).to_string()).unwrap();
     let script = format!(
         "echo \"$*\" >> '{calls}'
 all=\"$*\"
 case \"$all\" in
   'api repos/acme/access/commits/{commit}/pulls '*) file='{pulls}' ;;
+  'api repos/acme/access/commits/'*) file='{none}' ;;
+  'api repos/acme/access/actions/workflows/12/runs?'*) file='{runs}' ;;
   'pr view 7 '*) file='{pull}' ;;
   'pr comment 7 '*) ;;
   *) exit 9 ;;
@@ -224,12 +249,15 @@ while [ $# -gt 1 ]; do
 done",
         calls = path("calls"),
         pulls = path("pulls"),
+        none = path("none"),
+        runs = path("runs"),
         pull = path("pull"),
         comment = path("comment"),
     );
     program(&folder.path().join("programs"), "gh", &script);
     let runner = Runner { programs: vec![folder.path().join("programs")], ..setting.runner() };
-    let event = Event { payload: json!({ "workflow_run": { "head_sha": commit } }), ..setting.on_main("workflow_run") };
+    let payload = json!({ "workflow_run": { "head_sha": head, "workflow_id": 12, "run_number": 5 } });
+    let event = Event { payload, ..setting.on_main("workflow_run") };
     let job = runner.run(OFFBOARDED, &only_job(OFFBOARDED), &event, json!({}));
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     (job, read("calls"), read("comment"))
@@ -257,12 +285,14 @@ fn ended_entries_are_pruned_in_a_pull_request() {
 
 #[test]
 fn account_is_adopted_in_a_pull_request() {
-    let Some(setting) = setting() else { return };
+    let Some(setting) = setting_of(seed().group(" Odd", ["alice@example.com"])) else { return };
     setting.origin.git(&["rm", "--quiet", "-r", "groups"]);
     setting.origin.commit(&[("README.md", "Hello\n")]);
     let (job, _, body) = submit(&setting, ADOPT, json!({}));
     succeeded(&job);
     assert!(body.contains("Nothing changes when this is merged"), "{body}");
+    // A group that no file can declare.
+    assert!(body.contains("    warning: group \" Odd\"") && body.contains("is not exported"), "{body}");
     let event = setting.pull_request_of("convoke/adopt-77-1");
     let job = super::github_examples::plan(&setting, &event);
     succeeded(&job);

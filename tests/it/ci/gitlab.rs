@@ -11,6 +11,7 @@ use super::action::{ADMINS, READERS, admins_with, put_convoke, seed};
 use super::checkout::{Repository, tools_are_there};
 use super::runner::yaml;
 use super::stand_in::{StandIn, found, page, parts};
+use crate::builders::SeedExt as _;
 use crate::harness::{ACCOUNT, World, given, repository};
 use crate::server::{Reply, Request};
 
@@ -473,6 +474,32 @@ fn note_says_what_to_do_without_the_saved_plan() {
     let note = setting.notes()[0].clone();
     assert!(note.contains("as the variable ACCEPT.\n") && !note.contains("plan.json"), "{note}");
     assert!(note.contains("Digest: `"), "{note}");
+}
+
+#[test]
+fn offboarding_on_gitlab_ends_with_what_remains() {
+    let Some(mut setting) = setting() else { return };
+    setting.world = given(seed().group("Legacy", ["carol@example.com"]));
+    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    setting.world.account().add("Admins", "carol@example.com");
+    let merge = setting.origin.merge_of("change", &[("groups/admins.yaml", ADMINS)]);
+    assert_eq!(setting.job("plan", &setting.merge_request("merged_result"), &merge, &[]).code, 0);
+    let variables = setting.merged(&merge);
+    let request = |branch: &str| {
+        let about = "task: `offboard` asked: `tanuki` person: `carol@example.com` group: `all` until: `` reason: `x` ";
+        setting.gitlab.kept.lock().unwrap().requests.get_mut(&merge).unwrap()[0]
+            .as_object_mut()
+            .unwrap()
+            .extend([("source_branch".into(), branch.into()), ("description".into(), about.into())]);
+    };
+    // A branch of somebody else is no offboarding.
+    for (branch, notes) in [("change", 2), ("convoke/offboard-9", 3)] {
+        request(branch);
+        let ended = setting.job("apply", &variables, &merge, &[]);
+        assert_eq!((ended.code, setting.notes().len()), (0, notes), "{}", ended.log);
+    }
+    let note = setting.notes()[2].clone();
+    assert!(note.contains("    Legacy: a member; no file declares the group") && !note.contains("Admins"), "{note}");
 }
 
 #[test]

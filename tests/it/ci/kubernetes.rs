@@ -185,6 +185,7 @@ fn kustomization_generates_the_config_map() {
     if !version.status.success() {
         return;
     }
+    // The root of a repository, as the comment in the file says.
     let folder = tempfile::tempdir().unwrap();
     for name in ["drift.yaml", "kustomization.yaml"] {
         fs::copy(repository(&format!("examples/ci/kubernetes/{name}")), folder.path().join(name)).unwrap();
