@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
 use convoke::cli::{self, Color, LogFormat, OutputArgs};
 use convoke::cloudflare::RETRY_TARGET;
 use convoke::commands::{self, Cli, Exit, Failure, Output};
-use convoke::render::Format;
+use convoke::render::{Format, clean};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
@@ -18,11 +18,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 fn main() -> ExitCode {
-    let parsed = Cli::command().try_get_matches_from(arguments());
-    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
-    let (cli, matches) = match parsed {
+    let (cli, matches) = match parse(arguments()) {
         Ok(parsed) => parsed,
-        Err(error) => return usage_error(&error),
+        Err(error) => {
+            // The parser quotes arguments as they are, but they may come from outside, such as those of a form.
+            let shown = arguments().map(|argument| clean(&argument.to_string_lossy()).into());
+            return usage_error(&parse(shown).err().unwrap_or(error));
+        }
     };
     start_logging(&cli.output);
     let (command, flags) = matches.subcommand().map_or(("convoke", &matches), |(name, flags)| (name, flags));
@@ -32,6 +34,11 @@ fn main() -> ExitCode {
         failure.exit
     });
     ExitCode::from(output.exit(exit).code())
+}
+
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
 }
 
 /// The format of the command's result. Commands without `--format`, and formats of one command, count as text.

@@ -91,6 +91,16 @@ fn invalid_time_is_reported_with_a_valid_one() {
     "#);
 }
 
+/// A value of a form must not become a command of the CI runner that reads the log.
+#[test]
+fn arguments_have_no_line_of_their_own_in_messages() {
+    let world = given(Seed::default());
+    for arguments in [["revoke", "x\n::add-mask::a", "B"], ["grant", "--until=x\n::error::a", "b@example.com"]] {
+        let outcome = world.run_with(&arguments).exits(64);
+        assert!(!outcome.stderr.lines().any(|line| line.starts_with("::")), "{outcome}");
+    }
+}
+
 #[test]
 fn apply_without_terminal_needs_yes() {
     let world = given(Seed::default().group("Admins", ["alice@example.com"]))
