@@ -395,7 +395,7 @@ fn answers_that_are_no_pages_end_the_job() {
     let html = "<html>Sign in</html>";
     for (part, status, reason) in [
         ("comments", 200, "not JSON"),
-        ("/pulls", 200, "not JSON"),
+        ("/pulls", 200, "cannot be looked up: GET"),
         ("/pulls", 403, "HTTP 403"),
         ("comments", 502, "HTTP 502"),
     ] {
