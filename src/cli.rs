@@ -123,8 +123,8 @@ pub struct PlanOptions {
     pub only_changed: bool,
     /// Plan only what begins or ends by the clock
     ///
-    /// That is, `from` has come, or `until` has passed. For a scheduled job that ends temporary access and applies nothing else. Members that no entry names stay.
-    /// Example: convoke apply --due --yes
+    /// That is, `from` has come, or `until` has passed. For a scheduled job that ends temporary access and applies
+    /// nothing else. Members that no entry names stay. Example: convoke apply --due --yes
     #[arg(long, conflicts_with = "base")]
     pub due: bool,
     /// Allow the removal of the person the token belongs to

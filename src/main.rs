@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let (cli, matches) = match parse(arguments()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // The parser quotes arguments as they are, but they may come from outside, such as those of a form.
+            // The parser does not escape the arguments that it prints. They may come from a form, for example.
             let shown = arguments().map(|argument| clean(&argument.to_string_lossy()).into());
             return usage_error(&parse(shown).err().unwrap_or(error));
         }

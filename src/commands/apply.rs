@@ -65,9 +65,10 @@ pub struct ApplyArgs {
     pub max_age: Option<SignedDuration>,
     /// The same files at the branch's tip: path or revision
     ///
-    /// A path that exists is read; anything else is a Git revision, such as origin/main. For a job that may be run again after newer changes. The plan selects the changes, the tip decides: a join or a
-    /// removal that the files there do not say as well is left out and named, and the exit code is 5. If nothing else is
-    /// left to make, it is 4, and nothing is changed. Settings and guards are those of the tip.
+    /// A path that exists is read; anything else is a Git revision, such as origin/main. For a job that may be run again
+    /// after newer changes. The plan selects the changes, the tip decides: a join or a removal that the files there do
+    /// not say as well is left out and named, and the exit code is 5. If nothing else is left to make, it is 4, and
+    /// nothing is changed. Settings and guards are those of the tip.
     #[arg(long, value_name = "PATH-OR-REV")]
     pub tip: Vec<PathBuf>,
     /// Record each write and what confirms it in this new file

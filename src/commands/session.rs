@@ -280,7 +280,7 @@ fn read_version(
     read: impl Fn(&str) -> Result<Snapshot, Failure>,
 ) -> Result<Result<Vec<Source>, String>, Failure> {
     let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
-    // Whoever may add a file to the repository could otherwise hide the revision behind it.
+    // Otherwise a pull request could add a folder with the name of its base, and its plan would show no change.
     if let Some(both) = paths.iter().find(|path| path.is_relative() && read(&path.to_string_lossy()).is_ok()) {
         let message = format!("{flag} {:?} is both a path that exists and a Git revision", both.to_string_lossy());
         let help = format!("write {flag} ./{} for the path, or name the revision in another way", both.display());

@@ -27,6 +27,23 @@ pub fn plan(setting: &Setting, event: &Event) -> Job {
     setting.runner().run(PLAN, "plan", event, json!({}))
 }
 
+/// Pull request 7, which was planned and then rebased onto `main`: two commits that add Carol and Dave. Returns the push.
+pub fn rebased(setting: &Setting) -> Event {
+    setting.origin.git(&["checkout", "--quiet", "-B", "change", "main"]);
+    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
+    let middle = setting.origin.head();
+    setting.origin.commit(&[("groups/readers.yaml", &format!("{READERS}      - dave@example.com\n"))]);
+    let end = setting.origin.head();
+    setting.origin.git(&["checkout", "--quiet", "main"]);
+    succeeded(&plan(setting, &setting.pull_request_of("change")));
+    // GitHub names the end of a rebased pull request for each of its commits.
+    let pushed = setting.pushed(&[(7, &end)]);
+    let mut kept = setting.github.kept.lock().unwrap();
+    let pulls = kept.pulls[&end].clone();
+    kept.pulls.insert(middle, pulls);
+    pushed
+}
+
 /// Runs the job "apply" of a push.
 pub fn apply(setting: &Setting, event: &Event) -> Job {
     setting.runner().run(APPLY, "apply", event, json!({ "only-changed": "true" }))
@@ -160,19 +177,7 @@ fn removals_beyond_the_limits_are_accepted_by_hand() {
 #[test]
 fn digest_of_a_rebased_pull_request_works_by_hand() {
     let Some(setting) = setting() else { return };
-    setting.origin.git(&["checkout", "--quiet", "-B", "change", "main"]);
-    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
-    let middle = setting.origin.head();
-    setting.origin.commit(&[("groups/readers.yaml", &format!("{READERS}      - dave@example.com\n"))]);
-    let end = setting.origin.head();
-    setting.origin.git(&["checkout", "--quiet", "main"]);
-    succeeded(&plan(&setting, &setting.pull_request_of("change")));
-    setting.pushed(&[(7, &end)]);
-    {
-        let mut kept = setting.github.kept.lock().unwrap();
-        let pulls = kept.pulls[&end].clone();
-        kept.pulls.insert(middle, pulls);
-    }
+    rebased(&setting);
     let reviewed = digest(&setting.github.comments(7)[0]).to_owned();
     succeeded(&apply_by_hand(&setting, json!({ "digest": reviewed })));
     assert_eq!(setting.world.members("Admins").len(), 3);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::action::{
     ADMINS, READERS, Setting, admins_with, failed, inputs, program, seed, setting, setting_of, succeeded,
 };
-use super::github_examples::{apply, plan};
+use super::github_examples::{apply, plan, rebased};
 use super::runner::{Event, Job, Stop};
 use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
 
@@ -154,20 +154,7 @@ fn outputs_of_a_push_are_of_one_change() {
 #[test]
 fn rebased_pull_request_is_planned_from_before_the_push() {
     let Some(setting) = setting() else { return };
-    setting.origin.git(&["checkout", "--quiet", "-B", "change", "main"]);
-    setting.origin.commit(&[("groups/admins.yaml", &admins_with("carol@example.com"))]);
-    let middle = setting.origin.head();
-    setting.origin.commit(&[("groups/readers.yaml", &format!("{READERS}      - dave@example.com\n"))]);
-    let end = setting.origin.head();
-    setting.origin.git(&["checkout", "--quiet", "main"]);
-    succeeded(&plan(&setting, &setting.pull_request_of("change")));
-    // GitHub names the end of a rebased pull request for each of its commits.
-    let merged = setting.pushed(&[(7, &end)]);
-    {
-        let mut kept = setting.github.kept.lock().unwrap();
-        let pulls = kept.pulls[&end].clone();
-        kept.pulls.insert(middle, pulls);
-    }
+    let merged = rebased(&setting);
     succeeded(&apply(&setting, &merged));
     assert_eq!(setting.world.members("Admins"), WITH_CAROL);
     assert!(setting.world.members("Readers").contains(&"dave@example.com".into()));
@@ -272,7 +259,7 @@ fn user_of_the_token_is_never_guessed() {
     let refusal = r#"{"errors":[{"message":"Resource not accessible"}]}"#;
     setting.github.kept.lock().unwrap().broken = Some(("graphql", 200, refusal));
     failed(&setting.plan(&event), "Resource not accessible");
-    // A lost answer is asked for again.
+    // The query is repeated after one failed request.
     setting.github.kept.lock().unwrap().broken = None;
     succeeded(&plan(&setting, &event));
     let merged = setting.merged(&event);
