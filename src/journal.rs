@@ -27,7 +27,6 @@ const FORMAT_VERSION: u32 = 2;
 pub struct Line {
     /// The line's number, from 1 and without gaps.
     pub seq: u64,
-    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     #[serde(flatten)]
     pub kind: LineKind,

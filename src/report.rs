@@ -251,7 +251,6 @@ pub struct UnmadeChange {
     pub origin: Option<Origin>,
     /// For a removal: when the entry ended that declared the member.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
 }
 

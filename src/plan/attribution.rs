@@ -75,7 +75,6 @@ pub enum AuthorKind {
 pub struct Attribution {
     /// Whether the entry names the member as added or removed, and no other entry can have done that.
     pub certain: bool,
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub time: Option<Timestamp>,
     #[serde(flatten)]
     pub by: Author,

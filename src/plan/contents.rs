@@ -34,7 +34,6 @@ pub struct Plan {
     /// Identifies what the plan does. It is equal for the same account, groups and changes.
     pub digest: Digest,
     /// The time of the plan. It decides which entries apply.
-    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     pub summary: Summary,
     /// Every planned group, by name, changed or not.
@@ -224,18 +223,15 @@ pub struct Change {
     pub via: Option<Arc<[RosterUse]>>,
     /// For an addition: when the membership begins by its entry; null without a beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub from: Option<Timestamp>,
     /// For an addition: the first instant after the membership; null if it does not end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
     /// The reason in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
     /// For a removal: when the entry ended that declared the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expired: Option<Timestamp>,
     /// For a removal: whether the limits do not count it, because the access ended within the last 31 days as the files
     /// said before, or only due changes are planned.
@@ -254,7 +250,6 @@ pub struct Change {
     pub released: bool,
     /// For a removal: when the member was added to the group, if it was requested and the API reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub added_at: Option<Timestamp>,
     /// Who made the difference, if it was requested and the audit log has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -287,7 +282,6 @@ pub struct Expiring {
     pub group: GroupName,
     pub person: PersonRef,
     /// The first instant after the membership.
-    #[schemars(with = "String", extend("format" = "date-time"))]
     pub until: Timestamp,
     /// The entry that ends it.
     pub origin: Origin,

@@ -49,7 +49,6 @@ pub struct Review {
     /// The organization that the account belongs to, if any. Its Super Administrators have every right without being
     /// members.
     pub organization: Option<String>,
-    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     /// The commit of the files; null outside a Git repository, if CI does not report it either.
     pub commit: Option<String>,
@@ -136,7 +135,6 @@ pub struct ReviewMembership {
     /// The entries for the membership: the current ones, or else the ended ones.
     pub declared: Vec<Claim>,
     /// When the membership began; null if this was not requested or the API does not report it.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub began: Option<Timestamp>,
 }
 
