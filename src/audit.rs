@@ -129,15 +129,15 @@ impl Log<'_> {
             match self.client.audit_log(since, before, cursor.as_deref()).await {
                 Ok(page) => {
                     // Two times can have a part of the log in common.
-                    for change in page.entries.iter().filter_map(recorded) {
+                    for change in page.rows.iter().filter_map(recorded) {
                         if !self.recorded.contains(&change) {
                             self.recorded.push(change);
                         }
                     }
                     // A page that refers to itself would be read forever.
-                    let next = page.next.filter(|next| cursor.as_ref() != Some(next));
+                    let next = page.cursor().filter(|next| cursor.as_ref() != Some(next));
                     match next {
-                        Some(next) if !page.entries.is_empty() => cursor = Some(next),
+                        Some(next) if !page.rows.is_empty() => cursor = Some(next),
                         _ => return,
                     }
                 }

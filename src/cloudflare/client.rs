@@ -1,9 +1,7 @@
 //! The operations of the API that convoke needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,17 +9,16 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::answer::{ListPage, Single};
-use super::call::{Answered, Call, Caller};
+use super::call::{Answered, Call, Shared};
 use super::config::{ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::listing::Listing;
 use super::pacer::Waits;
 use super::retry::Retry;
 use super::search::MemberSearch;
-use super::wire::{self, ApiOperation, AuditPage, RawAnswer};
+use super::wire::{self, ApiOperation, AuditEntry, RawAnswer};
 use crate::model::{
     AccountId, AccountInfo, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
     UserId,
@@ -45,9 +42,9 @@ pub struct MemberDetail {
 ///
 /// A request can wait for the answer to another. If you stop polling one operation while you await another, both can
 /// wait forever: await them together, for example with a join.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Client {
-    caller: Arc<Caller>,
+    pub(super) shared: Arc<Shared>,
     account: AccountId,
     /// Whether its reads may still be sent for a short time after a stop.
     settles: bool,
@@ -62,12 +59,6 @@ fn allowed<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     }
 }
 
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("account", &self.account).finish_non_exhaustive()
-    }
-}
-
 impl Client {
     /// A client that has not connected yet.
     ///
@@ -76,54 +67,30 @@ impl Client {
     /// If the credentials cannot be sent, or TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let account = config.account_id;
-        Ok(Self { caller: Arc::new(Caller::new(config)?), account, settles: false })
+        Ok(Self { shared: Arc::new(Shared::new(config)?), account, settles: false })
     }
 
     /// The number of HTTP requests sent so far, including retries.
     pub fn requests(&self) -> u64 {
-        self.caller.requests.load(Ordering::Relaxed)
+        self.history().requests
     }
 
     /// The pages of lists that were read, and the number of those that are known to be needed so far.
     pub fn pages(&self) -> (u64, u64) {
-        let (read, expected) = &self.caller.pages;
-        (read.load(Ordering::Relaxed), expected.load(Ordering::Relaxed))
+        self.history().pages
     }
 
     pub fn wait_notice(&self) -> watch::Receiver<Waits> {
-        self.caller.notices.watch()
-    }
-
-    /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
-    /// [`Client::settling`].
-    pub fn stop(&self) {
-        self.caller.stop();
+        self.shared.notices.watch()
     }
 
     pub fn concurrency(&self) -> usize {
-        self.caller.concurrency
+        self.shared.concurrency
     }
 
     /// The same client for reads that settle a write. They continue until [`Client::settles_until`].
     pub fn settling(&self) -> Self {
         Self { settles: true, ..self.clone() }
-    }
-
-    /// Makes all readings so far outdated, because the run waited or asked a question.
-    pub fn outdate_readings(&self) {
-        self.caller.outdate_readings();
-    }
-
-    /// Whether no write may rely on the last reading of this group, or without a group on that of the list of groups:
-    /// it is 10 seconds old, or the run has waited for a second or asked a question since.
-    pub fn is_outdated(&self, group: Option<GroupId>) -> bool {
-        self.caller.is_outdated(group)
-    }
-
-    /// Until when reads that settle a write are sent: three seconds after the stop. If a change was in flight at the
-    /// stop, three seconds after it ended. `None` before a stop.
-    pub fn settles_until(&self) -> Option<Instant> {
-        self.caller.ends_at(true)
     }
 
     /// All groups of the account.
@@ -133,13 +100,14 @@ impl Client {
     /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
-        let listing = Listing::<wire::Group>::new(&self.caller, call, GROUPS_PER_PAGE);
-        let groups = listing.read().await?;
-        self.caller.remember_reading(None, listing.began());
+        let (groups, began) = Listing::<wire::Group>::new(self, call, GROUPS_PER_PAGE).read().await?;
         let groups: BTreeMap<GroupId, GroupSummary> =
             groups.into_iter().map(|(id, group)| (id, group.into())).collect();
         let created = groups.iter().filter_map(|(id, group)| Some((*id, group.created_on?)));
-        self.caller.remember_creation(created);
+        let mut history = self.history();
+        history.created.extend(created);
+        history.readings.insert(None, began);
+        drop(history);
         Ok(groups)
     }
 
@@ -151,9 +119,8 @@ impl Client {
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
         let call = self.read(ApiOperation::ListGroupMembers, Some(group), &path);
-        let listing = Listing::<wire::GroupMember>::new(&self.caller, call, GROUPS_PER_PAGE);
-        let members = listing.read().await?;
-        self.caller.remember_reading(Some(group.id), listing.began());
+        let (members, began) = Listing::<wire::GroupMember>::new(self, call, GROUPS_PER_PAGE).read().await?;
+        self.history().readings.insert(Some(group.id), began);
         Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
     }
 
@@ -174,7 +141,7 @@ impl Client {
         // A fixed order prevents rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
-        Listing::new(&self.caller, call, PEOPLE_PER_PAGE)
+        Listing::new(self, call, PEOPLE_PER_PAGE)
     }
 
     /// The newest entries of the audit log between two times, or the page of older entries at `cursor`. Entries can
@@ -188,12 +155,12 @@ impl Client {
         since: Timestamp,
         before: Timestamp,
         cursor: Option<&str>,
-    ) -> Result<AuditPage, ApiError> {
+    ) -> Result<ListPage<AuditEntry>, ApiError> {
         let (since, before) = (since.to_string(), before.to_string());
         let mut query = vec![("since", since.as_str()), ("before", before.as_str())];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         let call = self.question(ApiOperation::ReadAuditLog, &["logs", "audit"], &query);
-        Ok(AuditPage::from(self.caller.call::<ListPage<Value>>(&call).await?.result))
+        Ok(self.call(&call).await?.result)
     }
 
     /// One member of a group, or `None` if the API finds no such member or no such group.
@@ -204,9 +171,9 @@ impl Client {
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
-        self.caller.expect_pages(1);
-        let answer = self.caller.call::<Single<wire::GroupMember>>(&call).await;
-        self.caller.count_page();
+        self.expect_pages(1);
+        let answer = self.call::<Single<wire::GroupMember>>(&call).await;
+        self.count_page();
         match answer {
             Ok(Answered { result: Single { result: found }, .. }) => {
                 Ok((found.id == member).then_some(MemberDetail { added_at: found.created_at }))
@@ -248,7 +215,7 @@ impl Client {
             let start = (groups.len() + 1).to_string();
             let query = [("startIndex", start.as_str()), ("count", "500")];
             let call = self.question(ApiOperation::ListScimGroups, &path, &query);
-            let page: wire::ScimPage = self.caller.call(&call).await?.result;
+            let page: wire::ScimPage = self.call(&call).await?.result;
             let contradictory = |kind, detail: &str| call.error(kind, Fate::Unknown).with_detail(detail.to_owned());
             // SCIM may leave out an empty list, but then the total says that it is empty.
             let (rows, total) = match (page.groups(), page.total) {
@@ -285,7 +252,7 @@ impl Client {
         if matches!(operation, O::ListGroups | O::ListGroupMembers | O::ListAccountMembers) {
             call.retry = Retry::Read;
         }
-        let answer: RawAnswer = self.caller.call(&call).await?.result;
+        let answer: RawAnswer = self.call(&call).await?.result;
         let (fits, kind) = match operation {
             O::ReadAccount | O::ReadTokenOwner | O::VerifyToken => (answer.result.is_object(), "an object"),
             _ => (answer.result.is_array() || answer.result.is_null(), "a list"),
@@ -295,22 +262,22 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<T, ApiError> {
-        Ok(self.caller.call::<Single<T>>(&self.question(operation, path, &[])).await?.result.result)
+        Ok(self.call::<Single<T>>(&self.question(operation, path, &[])).await?.result.result)
     }
 
     /// Whether the credentials are a user's API key.
     pub fn uses_key(&self) -> bool {
-        matches!(self.caller.credentials, Credentials::Key { .. })
+        matches!(self.shared.credentials, Credentials::Key { .. })
     }
 
     /// How far the API's clock is ahead of this machine's, by the last answer; `None` if no answer had a time.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
-        self.caller.history().clock_ahead
+        self.history().clock_ahead
     }
 
     /// The requests that the last answer left, and for how long.
     pub fn allowance(&self) -> Option<(u64, Duration)> {
-        self.caller.history().allowance
+        self.history().allowance
     }
 
     fn question(&self, operation: ApiOperation, path: &[&str], query: &[(&str, &str)]) -> Call {
@@ -347,9 +314,9 @@ impl Client {
 
     /// The answer to a POST is known, but not documented, to list the whole group. The answer to a DELETE proves nothing.
     async fn send(&self, call: &Call, may_send: &dyn Fn() -> bool) -> Written {
-        let Answered { result, ray } = self.caller.call_if::<RawAnswer>(call, may_send).await?;
+        let Answered { result, ray, began } = self.call_if::<RawAnswer>(call, may_send).await?;
         let shows_the_group = call.method != Method::DELETE;
-        Ok(Answered { result: result.members().filter(|_| shows_the_group), ray })
+        Ok(Answered { result: result.members().filter(|_| shows_the_group), ray, began })
     }
 
     /// A reading. A path that does not begin with `user` is below the account.
@@ -360,7 +327,7 @@ impl Client {
             operation,
             group: group.cloned(),
             method: Method::GET,
-            url: self.caller.base_url.join(above.iter().chain(path).copied()),
+            url: self.shared.base_url.join(above.iter().chain(path).copied()),
             body: None,
             retry: Retry::Read,
             settles: self.settles,

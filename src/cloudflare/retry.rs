@@ -1,12 +1,12 @@
 //! Decides whether a failed request is sent again, why, and until when.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::call::{Call, Caller};
+use super::call::Call;
+use super::client::Client;
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::pacer::WaitReason;
 use super::wire::ApiOperation;
@@ -45,7 +45,7 @@ impl Retry {
     }
 }
 
-impl Caller {
+impl Client {
     /// Whether and why to repeat the request after this failure, and until when. Without a time, only `--max-wait` limits
     /// it.
     pub(super) fn again(
@@ -76,7 +76,7 @@ impl Caller {
             }
             ApiErrorKind::Credentials => {
                 let may_be_new = matches!(call.retry, Retry::Read | Retry::ReadPage) && failure.status == Some(403);
-                if !may_be_new || self.succeeded.load(Ordering::Relaxed) {
+                if !may_be_new || self.history().succeeded {
                     return None;
                 }
                 let since = *self.history().forbidden_since.get_or_insert(now);
@@ -161,7 +161,7 @@ mod tests {
     use super::super::config::{BaseUrl, ClientConfig, Credentials};
     use super::*;
 
-    fn caller() -> Caller {
+    fn client() -> Client {
         let config = ClientConfig {
             base_url: BaseUrl::parse(BaseUrl::DEFAULT).unwrap(),
             credentials: Credentials::Token("hunter2hunter2".into()),
@@ -171,7 +171,7 @@ mod tests {
             max_wait: Duration::from_secs(600),
             run_url: None,
         };
-        Caller::new(config).unwrap()
+        Client::new(config).unwrap()
     }
 
     fn failure(call: &Call, status: u16) -> ApiError {
@@ -181,34 +181,34 @@ mod tests {
 
     #[test]
     fn new_token_gets_15_seconds_in_total() {
-        let caller = caller();
+        let client = client();
         let (forbidden, start) = (failure(&Call::sample(Retry::Read), 403), Instant::now());
         let until =
-            |retry, after| caller.again(&Call::sample(retry), &forbidden, &mut Attempts::default(), start + after);
+            |retry, after| client.again(&Call::sample(retry), &forbidden, &mut Attempts::default(), start + after);
         let given = Some((WaitReason::NewToken, Some(start + SETTLING)));
         assert_eq!(until(Retry::ReadPage, Duration::ZERO), given);
         assert_eq!(until(Retry::Read, Duration::from_secs(5)), given);
         assert_eq!(until(Retry::ReadIfAllowed, Duration::ZERO), None);
         assert_eq!(until(Retry::Unsent, Duration::ZERO), None);
-        caller.succeeded.store(true, Ordering::Relaxed);
+        client.history().succeeded = true;
         assert_eq!(until(Retry::ReadPage, Duration::ZERO), None);
     }
 
     #[test]
     fn a_new_group_is_given_15_seconds() {
-        let caller = caller();
+        let client = client();
         let (start, call) = (Instant::now(), Call::sample(Retry::ReadPage));
         let missing = failure(&call, 404);
-        assert!(caller.again(&call, &missing, &mut Attempts::default(), start).is_none());
+        assert!(client.again(&call, &missing, &mut Attempts::default(), start).is_none());
         let group = call.group.as_ref().unwrap().id;
-        caller.remember_creation([(group, Timestamp::now())]);
+        client.history().created.insert(group, Timestamp::now());
         let mut attempts = Attempts::default();
         for after in [Duration::ZERO, Duration::from_secs(9)] {
-            let again = caller.again(&call, &missing, &mut attempts, start + after);
+            let again = client.again(&call, &missing, &mut attempts, start + after);
             assert_eq!(again, Some((WaitReason::NewGroup, Some(start + SETTLING))));
         }
         let other = Call { operation: ApiOperation::ReplaceMembers(1), ..call };
-        assert!(caller.again(&other, &missing, &mut Attempts::default(), start).is_none());
+        assert!(client.again(&other, &missing, &mut Attempts::default(), start).is_none());
     }
 
     #[test]

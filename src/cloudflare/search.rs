@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 
 use super::answer::ListPage;
 use super::client::Client;
-use super::error::ApiError;
-use super::listing::{Broken, Pages};
+use super::error::{ApiError, ApiErrorKind};
+use super::listing::Pages;
 use super::wire::AccountMember;
 use crate::model::{Email, MemberId, Person};
 
@@ -102,13 +102,11 @@ impl MemberSearch {
     async fn everything(&mut self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
         let listing = self.client.account_listing();
         let rows = match self.pages.take() {
-            None => listing.read().await?,
+            None => listing.read().await?.0,
             Some(mut pages) => match listing.read_rest(&mut pages).await {
                 Ok(()) => pages.into_rows(),
-                Err(broken) => match broken.final_error() {
-                    Some(error) => return Err(error),
-                    None => listing.read().await?,
-                },
+                Err(error) if error.kind != ApiErrorKind::Incomplete => return Err(error),
+                Err(_) => listing.read().await?.0,
             },
         };
         Ok(rows.into_iter().map(|(id, member)| (id, member.into_person())).collect())
@@ -116,31 +114,34 @@ impl MemberSearch {
 
     async fn read(&mut self, numbers: BTreeSet<u64>) -> Result<(), ApiError> {
         self.round += 1;
-        if let Err(broken) = self.read_pages(numbers).await {
-            (self.pages, self.unusable) = (None, true);
-            if let Some(error) = broken.final_error() {
-                self.unusable = false;
+        match self.read_pages(numbers).await {
+            Err(error) if error.kind == ApiErrorKind::Incomplete => (self.pages, self.unusable) = (None, true),
+            Err(error) => {
+                (self.pages, self.unusable) = (None, false);
                 self.read.clear();
                 return Err(error);
             }
+            Ok(()) => {}
         }
         Ok(())
     }
 
-    async fn read_pages(&mut self, numbers: BTreeSet<u64>) -> Result<(), Broken> {
+    async fn read_pages(&mut self, numbers: BTreeSet<u64>) -> Result<(), ApiError> {
         let client = self.client.clone();
         let listing = client.account_listing();
-        listing.caller.expect_pages(numbers.len() as u64);
+        client.expect_pages(numbers.len() as u64);
         let per_page = self.pages.as_ref().map_or(listing.per_page, |pages| listing.size_of(pages));
         let reading = numbers.into_iter().map(async |number| (number, listing.page(number, per_page).await));
         for (number, page) in join_all(reading).await {
-            let page = page?;
-            let rows = self.rows(&page)?;
+            let page = page?.result;
+            let contradiction = |why| listing.contradiction(why);
+            let rows = self.rows(&page).map_err(contradiction)?;
             match (self.read.get_mut(&number), &mut self.pages) {
                 (Some(known), _) if known.rows == rows => known.last = self.round,
-                (Some(_), _) => return Err(Broken::Contradiction("its pages changed while they were read".to_owned())),
-                (None, Some(pages)) => pages.add(number, per_page, page)?,
-                (None, None) => self.pages = Some(Pages::begin(page, per_page)?),
+                (Some(_), _) => return Err(contradiction("its pages changed while they were read".to_owned())),
+                (None, pages) => {
+                    pages.get_or_insert_with(Pages::new).add(number, per_page, page).map_err(contradiction)?;
+                }
             }
             let (first, last) = (self.round, self.round);
             self.read.entry(number).or_insert(PageRows { rows, first, last });
@@ -150,8 +151,8 @@ impl MemberSearch {
 
     /// The rows of a page by address. Without a count, or with a row of which the place in the order is not certain, the
     /// list cannot be searched.
-    fn rows(&mut self, page: &ListPage<AccountMember>) -> Result<Vec<(Email, MemberId)>, Broken> {
-        let counted = page.info().map_err(Broken::Contradiction)?.total_count.is_some();
+    fn rows(&mut self, page: &ListPage<AccountMember>) -> Result<Vec<(Email, MemberId)>, String> {
+        let counted = page.info()?.total_count.is_some();
         let rows: Vec<_> = page.rows.iter().filter_map(|row| Some((row.address()?.clone(), row.id))).collect();
         self.unusable |= !counted || rows.len() < page.rows.len();
         Ok(rows)

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::answer::{ListPage, Single};
 use super::answer::{classify, shown};
@@ -10,7 +11,7 @@ use super::config::Credentials;
 use super::http::HttpAnswer;
 use super::listing::{ListRow, Pages};
 use super::retry::Retry;
-use super::wire::{AccountMember, AuditPage, Group, GroupMember, RawAnswer, User};
+use super::wire::{AccountMember, AuditEntry, Group, GroupMember, RawAnswer, User};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
@@ -68,6 +69,7 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
     let (call, credentials) = (Call::sample(Retry::Read), Credentials::Token(TOKEN.into()));
+    let now = Instant::now();
     let answer = || HttpAnswer {
         status,
         ray: None,
@@ -76,22 +78,22 @@ fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
         retry_after: None,
         body: Ok(body.to_vec()),
     };
-    if let Ok(Answered { result: page, .. }) = classify::<ListPage<T>>(&call, &credentials, Ok(answer()))
-        && let Ok(pages) = Pages::begin(page, 500)
+    if let Ok(Answered { result: page, .. }) = classify::<ListPage<T>>(&call, &credentials, now, Ok(answer())) {
+        let mut pages = Pages::new();
+        let _fits_or_not = pages.add(1, 500, page).and_then(|()| pages.finish());
+    }
+    if let Ok(Answered { result: page, .. }) = classify::<ListPage<AuditEntry>>(&call, &credentials, now, Ok(answer()))
     {
-        let _fits_or_not = pages.finish();
+        page.cursor();
     }
-    if let Ok(Answered { result: page, .. }) = classify::<ListPage<Value>>(&call, &credentials, Ok(answer())) {
-        let _page = AuditPage::from(page);
-    }
-    if let Err(failure) = classify::<Single<User>>(&call, &credentials, Ok(answer())) {
+    if let Err(failure) = classify::<Single<User>>(&call, &credentials, now, Ok(answer())) {
         let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
         for text in texts {
             assert!(text.chars().all(|character| !character.is_control()), "{text:?}");
             assert!(text.chars().count() < 5000);
         }
     }
-    if let Ok(Answered { result: written, .. }) = classify::<RawAnswer>(&call, &credentials, Ok(answer())) {
+    if let Ok(Answered { result: written, .. }) = classify::<RawAnswer>(&call, &credentials, now, Ok(answer())) {
         written.members();
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::answer::{ListPage, PageInfo, shown, text};
+use super::answer::{PageInfo, shown, text};
 use crate::model::{
     AccessPolicy, AccountInfo, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Permission, Person,
     PersonStatus, ScimGroup, Status, UserId,
@@ -338,16 +338,8 @@ pub(super) struct User {
 
 const LONGEST_TEXT: usize = 2_000;
 
-/// A page of the audit log, newest entries first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuditPage {
-    pub entries: Vec<AuditEntry>,
-    /// The cursor of the page with older entries; `None` on the last page.
-    pub next: Option<String>,
-}
-
 /// An entry of the audit log. Every field may be missing or have an unexpected type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct AuditEntry(pub Value);
 
 impl AuditEntry {
@@ -372,17 +364,11 @@ impl AuditEntry {
     }
 }
 
-impl From<ListPage<Value>> for AuditPage {
-    fn from(page: ListPage<Value>) -> Self {
-        let next = page.cursor();
-        Self { entries: page.rows.into_iter().map(AuditEntry).collect(), next }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::answer::ListPage;
     use super::*;
 
     #[test]
@@ -416,8 +402,8 @@ mod tests {
         assert_eq!(member("").into_person().status, PersonStatus::Other("not given".into()));
     }
 
-    fn page(body: Value) -> AuditPage {
-        AuditPage::from(serde_json::from_value::<ListPage<Value>>(body).unwrap())
+    fn page(body: Value) -> ListPage<AuditEntry> {
+        serde_json::from_value(body).unwrap()
     }
 
     #[test]
@@ -431,11 +417,11 @@ mod tests {
             }],
             "result_info": { "cursors": { "after": "next" }, "cursor": "older" },
         }));
-        let entry = &page.entries[0];
+        let entry = &page.rows[0];
         assert_eq!(entry.text("/action/time"), Some("2026-11-20T14:02:00Z"));
         assert_eq!(entry.text("/actor/email"), Some("dana@example.com"));
         assert_eq!(entry.body(), json!([{ "id": "1" }]));
-        assert_eq!(page.next.as_deref(), Some("next"));
+        assert_eq!(page.cursor().as_deref(), Some("next"));
     }
 
     #[test]
@@ -444,15 +430,15 @@ mod tests {
             [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
         {
             let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
-            let entry = &page.entries[0];
+            let entry = &page.rows[0];
             let texts = ["/action/time", "/actor/email", "/raw/uri"].map(|pointer| entry.text(pointer));
-            assert_eq!((texts, &page.next), ([None; 3], &None));
+            assert_eq!((texts, page.cursor()), ([None; 3], None));
         }
     }
 
     #[test]
     fn older_log_cursor_is_read() {
         let page = page(json!({ "result": [], "result_info": { "cursor": "older" } }));
-        assert_eq!(page.next.as_deref(), Some("older"));
+        assert_eq!(page.cursor().as_deref(), Some("older"));
     }
 }

@@ -509,9 +509,9 @@ async fn the_audit_log_is_read_page_by_page() {
     let client = server.client();
     let (since, before) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-20T14:02:00.5Z".parse().unwrap());
     let first = client.audit_log(since, before, None).await.unwrap();
-    let second = client.audit_log(since, before, first.next.as_deref()).await.unwrap();
-    let uris = [&first, &second].map(|page| page.entries[0].text("/raw/uri").unwrap());
-    assert_eq!((uris, &second.next), (["/1", "/0"], &None));
+    let second = client.audit_log(since, before, first.cursor().as_deref()).await.unwrap();
+    let uris = [&first, &second].map(|page| page.rows[0].text("/raw/uri").unwrap());
+    assert_eq!((uris, second.cursor()), (["/1", "/0"], None));
     let error = client.audit_log(since, before, None).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ApiErrorKind::Credentials, 1));
     let query = "/logs/audit?since=2026-11-01T00%3A00%3A00Z&before=2026-11-20T14%3A02%3A00.5Z";
