@@ -31,9 +31,9 @@ use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
-use crate::model::{GroupId, GroupName, MemberId};
+use crate::model::{GroupId, GroupName, MemberId, RunStatus};
 use crate::plan::Plan;
-use crate::report::{HeldRemoval, Report, StaleGroup};
+use crate::report::{self, HeldRemoval, Report, StaleGroup};
 
 use evidence::Evidence;
 use group::GroupRun;
@@ -237,6 +237,13 @@ impl<'a> ApplyRun<'a> {
             group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })
         });
         let mut report = Report {
+            format_version: report::FORMAT_VERSION,
+            digest: plan.digest,
+            // `judged` sets these four.
+            status: RunStatus::InSync,
+            complete: false,
+            added: 0,
+            removed: 0,
             blocked: plan.blocked.clone(),
             left_out: plan.left_out.clone(),
             present_addresses: plan.present_addresses(),
@@ -250,7 +257,7 @@ impl<'a> ApplyRun<'a> {
             journal_failed: locked(&self.journal_failed).clone(),
             requests: self.context.client.requests(),
             stale: std::mem::take(&mut *locked(&self.stale)),
-            ..Report::new(plan.digest, groups.collect())
+            groups: groups.collect(),
         }
         .judged();
         if let Err(error) = self.context.journal.write(LineKind::End { complete: report.complete }).await {

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, Origin, RunStatus};
 use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind, PresentAddresses};
 
-const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 1;
 
 /// The results of a plan.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -175,12 +175,6 @@ pub struct StaleReport {
     pub requests: u64,
 }
 
-impl StaleReport {
-    pub fn new(stale: Vec<StaleGroup>, requests: u64) -> Self {
-        Self { status: RunStatus::Stale, format_version: FORMAT_VERSION, stale, requests }
-    }
-}
-
 /// A group that differs from the saved plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaleGroup {
@@ -259,46 +253,17 @@ impl GroupReport {
         match self.outcome {
             GroupOutcome::InSync | GroupOutcome::NotRead => false,
             GroupOutcome::Differs => !(self.added.is_empty() && self.removed.is_empty()),
-            GroupOutcome::Done
-            | GroupOutcome::Failed
-            | GroupOutcome::Stale
-            | GroupOutcome::Kept
-            | GroupOutcome::Skipped => true,
+            _ => true,
         }
     }
 }
 
 impl Report {
-    /// A report of these groups. The run sets the fields that concern it as a whole, and then calls [`Self::judged`].
-    pub fn new(digest: Digest, groups: Vec<GroupReport>) -> Self {
-        let count = |of: fn(&GroupReport) -> usize| groups.iter().map(of).sum::<usize>() as u64;
-        Self {
-            status: RunStatus::InSync,
-            format_version: FORMAT_VERSION,
-            digest,
-            complete: false,
-            interrupted: false,
-            credentials_refused: false,
-            wrote: false,
-            journal_failed: None,
-            added: count(|group| group.added.len()),
-            removed: count(|group| group.removed.len()),
-            blocked: Vec::new(),
-            held: Vec::new(),
-            left_out: Vec::new(),
-            present_addresses: PresentAddresses::new(),
-            is_blocked: false,
-            may_have_changed: false,
-            stale: Vec::new(),
-            covers_account: false,
-            requests: 0,
-            groups,
-        }
-    }
-
-    /// The same report with its verdict, which follows from all other fields.
+    /// The same report with the figures and the verdict that follow from all other fields.
     #[must_use]
     pub fn judged(mut self) -> Self {
+        self.added = self.groups.iter().map(|group| group.added.len() as u64).sum();
+        self.removed = self.groups.iter().map(|group| group.removed.len() as u64).sum();
         self.complete = self.made_everything() && !self.interrupted;
         self.status = self.status();
         self
@@ -337,11 +302,6 @@ impl Report {
     /// Whether everything was applied and is in the journal, even if a signal ended the run.
     pub fn made_everything(&self) -> bool {
         self.has_nothing_left() && self.journal_failed.is_none()
-    }
-
-    /// Whether everything was applied, and no signal ended the run early.
-    pub fn is_applied(&self) -> bool {
-        self.has_nothing_left() && !self.interrupted
     }
 
     pub const fn has_changes(&self) -> bool {

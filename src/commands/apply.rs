@@ -370,7 +370,7 @@ fn exit(report: &Report) -> Exit {
         Report { interrupted: true, wrote: false, .. } => Exit::Interrupted,
         Report { credentials_refused: true, may_have_changed: false, .. } => Exit::Credentials,
         Report { journal_failed: Some(_), wrote: false, .. } => Exit::Other,
-        report if report.is_applied() => Exit::Other,
+        report if report.has_nothing_left() && !report.interrupted => Exit::Other,
         _ => Exit::Partial,
     }
 }

@@ -17,7 +17,6 @@ use crate::config::{
 };
 use crate::model::PersonRef;
 use crate::render::edit;
-use crate::render::text::Paint;
 use crate::render::{clean, counted};
 
 #[derive(Clone, Debug, Args)]
@@ -289,7 +288,7 @@ fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
     for (index, after) in &edited.files {
         if let Some(source) = sources.get(*index) {
             let before = String::from_utf8_lossy(&source.bytes);
-            text += &edit::diff(&source.path, &before, after, Paint::new(output.layout.color));
+            text += &edit::diff(&source.path, &before, after, output.layout.color);
         }
     }
     text + &edit::summary(edited)

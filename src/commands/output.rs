@@ -18,7 +18,7 @@ use crate::render::Failed;
 use crate::render::Format;
 use crate::render::counted;
 use crate::render::escape::clean_lines;
-use crate::render::text::{Layout, Paint, Style};
+use crate::render::text::{ADD, Layout, REMOVE, WARN, paint};
 
 const DEFAULT_WIDTH: usize = 100;
 
@@ -30,7 +30,7 @@ pub struct Output {
     pub quiet: bool,
     pub log_format: LogFormat,
     verbose: bool,
-    messages: Paint,
+    colors_messages: bool,
     command: String,
     /// Whether the account was changed, so that the result must reach the user.
     changed: bool,
@@ -55,7 +55,7 @@ impl Output {
             quiet: args.quiet,
             log_format: args.log_format,
             verbose: args.verbose > 0,
-            messages: Paint::new(color(io::stderr().is_terminal())),
+            colors_messages: color(io::stderr().is_terminal()),
             command: command.into(),
             changed: false,
             result_lost: false,
@@ -187,13 +187,13 @@ impl Output {
             return self.log_line(level, fields);
         }
         let lead = match level {
-            Level::ERROR => self.messages.paint(Style::Remove, "error:") + " ",
-            Level::WARN => self.messages.paint(Style::Warn, "warning:") + " ",
+            Level::ERROR => paint(self.colors_messages, REMOVE, "error:") + " ",
+            Level::WARN => paint(self.colors_messages, WARN, "warning:") + " ",
             _ => String::new(),
         };
         let mut text = format!("{lead}{}\n", clean_lines(message));
         if let Some(help) = help {
-            text += &format!("{} {}\n", self.messages.paint(Style::Add, "help:"), clean_lines(help));
+            text += &format!("{} {}\n", paint(self.colors_messages, ADD, "help:"), clean_lines(help));
         }
         let _ = Stderr.write_all(text.as_bytes());
     }

@@ -13,7 +13,7 @@ use crate::render::Format;
 use crate::render::text::Layout;
 use crate::render::view::{Invocation, View};
 use crate::render::{github, markdown, text};
-use crate::report::{Report, StaleGroup, StaleReport};
+use crate::report::{self, Report, StaleGroup, StaleReport};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -81,13 +81,16 @@ pub fn stale(plan: &Plan, mut groups: Vec<StaleGroup>, apply: &Invocation, reque
         let planned = plan.groups.iter().filter(|planned| planned.name == group.name);
         group.expected = planned.flat_map(|planned| planned.carried_out().cloned()).collect();
     }
+    let report =
+        StaleReport { status: RunStatus::Stale, format_version: report::FORMAT_VERSION, stale: groups, requests };
+    let groups = &report.stale;
     document(
-        (RunStatus::Stale, None),
+        (report.status, None),
         output,
-        |layout| text::stale(&groups, &help, layout),
-        || markdown::stale(&groups, &help),
-        |output| output.json(&StaleReport::new(groups.clone(), requests)),
-        |text| github::stale(&groups, &help, text),
+        |layout| text::stale(groups, &help, layout),
+        || markdown::stale(groups, &help),
+        |output| output.json(&report),
+        |text| github::stale(groups, &help, text),
     );
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::clean;
-use super::text::{Paint, Style};
+use super::text::{ADD, DIM, REMOVE, TITLE, paint};
 use crate::config::{Edited, ListAction, ListChange, Uncompared};
 use crate::model::{Origin, PersonRef};
 
@@ -13,19 +13,19 @@ use crate::model::{Origin, PersonRef};
 const CONTEXT: usize = 3;
 
 /// The difference between a file and its edit.
-pub fn diff(path: &str, before: &str, after: &str, paint: Paint) -> String {
+pub fn diff(path: &str, before: &str, after: &str, color: bool) -> String {
     let diff = TextDiff::from_lines(before, after);
     let path = clean(path);
-    let mut text = paint.paint(Style::Title, &format!("--- a/{path}")) + "\n";
-    text += &(paint.paint(Style::Title, &format!("+++ b/{path}")) + "\n");
+    let mut text = paint(color, TITLE, &format!("--- a/{path}")) + "\n";
+    text += &(paint(color, TITLE, &format!("+++ b/{path}")) + "\n");
     for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        let _ = writeln!(text, "{}", paint.paint(Style::Dim, hunk.header().to_string().trim_end()));
+        let _ = writeln!(text, "{}", paint(color, DIM, hunk.header().to_string().trim_end()));
         for change in hunk.iter_changes() {
             let line = format!("{}{}", change.tag(), clean(change.value().trim_end_matches(['\n', '\r'])));
             let painted = match change.tag() {
                 ChangeTag::Equal => line,
-                ChangeTag::Insert => paint.paint(Style::Add, &line),
-                ChangeTag::Delete => paint.paint(Style::Remove, &line),
+                ChangeTag::Insert => paint(color, ADD, &line),
+                ChangeTag::Delete => paint(color, REMOVE, &line),
             };
             text += &(painted + "\n");
             if change.missing_newline() {

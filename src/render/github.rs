@@ -91,21 +91,11 @@ pub fn drift(plan: &Plan, text: &str) -> String {
 
 /// The annotations of a section's rows. What is not here is only in the text.
 fn of_section(section: &Section) -> Vec<Annotation> {
-    let (level, word) = match section.topic {
-        Topic::Refused => (Level::Error, "Refused"),
-        Topic::Blocked => (Level::Error, "Blocked"),
-        Topic::HeldExpired => (Level::Warning, "Expired access stays"),
-        Topic::Held => (Level::Warning, "Held"),
-        Topic::Note => (Level::Warning, "Note"),
-        Topic::EndsNow => (Level::Warning, "Ends access at once"),
-        Topic::Released => (Level::Warning, "Released"),
-        Topic::Later => (Level::Notice, "Later"),
-        Topic::LeftOut => (Level::Warning, "Left out"),
-        Topic::Loosened => (Level::Warning, "Loosened"),
-        Topic::Warned => (Level::Warning, "Warning"),
-        Topic::Expiring => (Level::Warning, "Expiring soon"),
-        Topic::Unmanaged => (Level::Warning, "Not declared in any file"),
-        Topic::ToInvite | Topic::LeftAlone | Topic::Settings => return Vec::new(),
+    let Some(word) = section.topic.names().1 else { return Vec::new() };
+    let level = match section.topic {
+        Topic::Refused | Topic::Blocked => Level::Error,
+        Topic::Later => Level::Notice,
+        _ => Level::Warning,
     };
     let annotation = |row: &Row| Annotation {
         level: if row.since == Some(Since::Before) { Level::Warning } else { level },

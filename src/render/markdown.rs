@@ -14,16 +14,17 @@ use super::text::report_summary;
 use super::view::{Next, Repository, View, linked, place};
 use super::words::{self, concerns, figures, labeled, labels, name, subject};
 use crate::config::Problem;
-use crate::model::{Mode, Origin, last_day};
+use crate::model::{Mode, Origin};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
 use crate::report::{Difference, GroupReport, Report, StaleGroup, UnmadeChange};
-use sheet::{Rank, Sheet, SheetBlock, SheetPart, list, paragraph};
+use sheet::{Rank, Sheet, SheetBlock, list};
 
-/// Marks the comment of a command, so that a workflow can find and replace it. `show` and `undo` write the page of a
-/// plan.
-fn marker(command: &str) -> String {
+/// A page with a hidden marker, so that a workflow can find and replace the comment of the command. `show` and `undo`
+/// write the page of a plan.
+fn sheet(command: &str, title: &str, further: &str, foot: String) -> Sheet {
     let page = if matches!(command, "show" | "undo") { "plan" } else { command };
-    format!("<!-- convoke:{page} -->")
+    let further = if further.is_empty() { String::new() } else { format!("{further}\n\n") };
+    Sheet::new(format!("<!-- convoke:{page} -->\n### {title}\n\n{further}"), foot)
 }
 
 /// How much a page tells, if there is too much for it. Links go first, then everything about a change but its name.
@@ -51,30 +52,29 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let labels = labels(plan);
     let lines = words::summary(plan);
     let subtitle = if labels.len() > 1 { lines.as_slice() } else { lines.get(1..).unwrap_or_default() };
-    let head = format!("{}\n### {}\n\n{}", marker(command), headline(plan, view), paragraph(&subtitle.join(" · ")));
-    let mut sheet = Sheet::new(head, foot(plan, view));
+    let mut sheet = sheet(command, &headline(plan, view), &subtitle.join(" · "), foot(plan, view));
     if let Some(stale) = &plan.stale {
         let stale = prose(&capitalized(stale));
         let text = format!("**Stale.** {stale}. Nothing was changed. {}", prose(&view.stale_help()));
-        sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+        sheet.alert("CAUTION", [SheetBlock::text(text)]);
     }
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
-    sheet.push(SheetPart::alert("CAUTION", of(&[Topic::Refused], Rank::Alert)));
+    sheet.alert("CAUTION", of(&[Topic::Refused], Rank::Alert));
     let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
     let warned = [Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
-    sheet.push(SheetPart::alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert)));
-    sheet.push(SheetPart::plain(vec![table(plan, &labels, view.repository)]));
+    sheet.alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert));
+    sheet.plain([table(plan, &labels, view.repository)]);
     let Some((first, rest)) = labels.split_first() else { return sheet };
     let written = |label| groups(plan, label, |group| group.mode != Mode::Observe);
-    sheet.push(SheetPart::plain(diffs(&written(*first), *first, detail)));
-    sheet.push(SheetPart::plain(of(&[Topic::Later], Rank::Later)));
+    sheet.plain(diffs(&written(*first), *first, detail));
+    sheet.plain(of(&[Topic::Later], Rank::Later));
     for label in rest {
         let blocks = diffs(&written(*label), *label, detail);
         let (adds, removes) = figures(written(*label).iter().flat_map(|group| labeled(&group.changes, *label)));
         let groups = counted(blocks.len() as u64, "group");
         let title = format!("Already there before this change: {} in {groups}", signed(adds, removes));
-        sheet.push(SheetPart::folded(&title, blocks));
+        sheet.folded(&title, blocks);
     }
     for label in &labels {
         let observed = groups(plan, *label, |group| group.mode == Mode::Observe);
@@ -83,18 +83,18 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
         let groups = counted(blocks.len() as u64, "observed group");
         let note = if *label == Some(Since::Before) { ", already there before this change" } else { "" };
         let title = format!("{} in {groups}, where convoke does not write{note}", counted(count, "difference"));
-        sheet.push(SheetPart::folded(&title, blocks.into_iter().map(|block| block.ranked(Rank::Other)).collect()));
+        sheet.folded(&title, blocks.into_iter().map(|block| block.ranked(Rank::Other)));
     }
     let alone: u64 = plan.groups.iter().map(|group| group.left_alone.len() as u64).sum();
     let title = format!("Already there, left alone: {}", counted(alone, "difference"));
-    sheet.push(SheetPart::folded(&title, of(&[Topic::LeftAlone], Rank::Other)));
-    sheet.push(SheetPart::plain(of(&[Topic::Settings, Topic::Expiring], Rank::Other)));
-    sheet.push(unmanaged(plan, of(&[Topic::Unmanaged], Rank::Other)));
+    sheet.folded(&title, of(&[Topic::LeftAlone], Rank::Other));
+    sheet.plain(of(&[Topic::Settings, Topic::Expiring], Rank::Other));
+    sheet.folded(&unmanaged(plan), of(&[Topic::Unmanaged], Rank::Other));
     sheet
 }
 
-fn unmanaged(plan: &Plan, blocks: Vec<SheetBlock>) -> SheetPart {
-    SheetPart::folded(&counted(plan.unmanaged_groups.len() as u64, "unmanaged group"), blocks)
+fn unmanaged(plan: &Plan) -> String {
+    counted(plan.unmanaged_groups.len() as u64, "unmanaged group")
 }
 
 /// The groups with a change with this label.
@@ -248,16 +248,16 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
 fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
     let mut lines = words::drift_summary(plan).into_iter();
     let title = lines.next().unwrap_or_default();
-    let further = paragraph(&lines.collect::<Vec<_>>().join(" · "));
+    let further = lines.collect::<Vec<_>>().join(" · ");
     let apply = match view.next(plan) {
         Next::Apply(line) => commands("To make the account match the files:", &[line]),
         _ => String::new(),
     };
-    let mut sheet = Sheet::new(format!("{}\n### {title}\n\n{further}", marker("drift")), apply);
+    let mut sheet = sheet("drift", &title, &further, apply);
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
     let warned = [Topic::HeldExpired, Topic::Blocked, Topic::ToInvite, Topic::Warned];
-    sheet.push(SheetPart::alert("WARNING", of(&warned, Rank::Alert)));
+    sheet.alert("WARNING", of(&warned, Rank::Alert));
     let rows = plan.groups.iter().filter(|group| group.differs()).map(|group| {
         let Tally { missing, unexpected, expired, .. } = Tally::of([group]);
         let observed = if group.mode == Mode::Observe { " (observed)" } else { "" };
@@ -265,26 +265,22 @@ fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
         format!("| {name}{observed} | {missing} | {unexpected} | {expired} | {present} |")
     });
     let head = "| Group | Missing | Unexpected | Expired | Members |\n| --- | --- | --- | --- | --- |\n";
-    sheet.push(SheetPart::plain(vec![SheetBlock::table(head, rows)]));
+    sheet.plain([SheetBlock::table(head, rows)]);
     let kinds = [Standing::Undeclared, Standing::Expired, Standing::Missing];
-    sheet.push(SheetPart::plain(kinds.map(|kind| drifted(plan, kind, view)).into_iter().collect()));
-    sheet.push(SheetPart::folded("Guards that would refuse the correction", of(&[Topic::Refused], Rank::Other)));
-    sheet.push(SheetPart::plain(of(&[Topic::Expiring], Rank::Other)));
-    sheet.push(unmanaged(plan, of(&[Topic::Unmanaged], Rank::Other)));
+    sheet.plain(kinds.map(|kind| drifted(plan, kind, view)));
+    sheet.folded("Guards that would refuse the correction", of(&[Topic::Refused], Rank::Other));
+    sheet.plain(of(&[Topic::Expiring], Rank::Other));
+    sheet.folded(&unmanaged(plan), of(&[Topic::Unmanaged], Rank::Other));
     let grants = view.grants(plan).into_iter().map(|line| (Rank::Other, line));
     let title = "To keep an unexpected member, declare the person:";
-    sheet.push(SheetPart::plain(vec![SheetBlock::fenced(title, "sh", grants.collect())]));
+    sheet.plain([SheetBlock::fenced(title, "sh", grants.collect())]);
     sheet
 }
 
 fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
     let row = |group: &GroupPlan, change: &Change| {
         let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
-        let end = match change.expired {
-            Some(expired) => Some(format!("until {}", last_day(expired))),
-            None => words::end(change),
-        };
-        format!("{} {who} in {name}{}", kind.drift(), details(change, end, view.repository))
+        format!("{} {who} in {name}{}", kind.drift(), details(change, words::drift_end(change), view.repository))
     };
     let rows = plan.groups.iter().flat_map(|group| {
         let all = group.changes.iter().chain(&group.held).filter(|change| Standing::of_change(change) == kind);
@@ -306,18 +302,17 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     let mut lines = report_summary(report).into_iter();
     let title = lines.next().unwrap_or_default();
     let lines = lines.map(|line| prose(&line)).collect::<Vec<_>>().join(" · ");
-    let head = format!("{}\n### {title}\n\n", marker("apply"));
-    let mut sheet = Sheet::new(head, format!("\nDigest: `{}`\n", report.digest));
+    let mut sheet = sheet("apply", &title, "", format!("\nDigest: `{}`\n", report.digest));
     if report.made_everything() {
-        sheet.push(SheetPart::plain(vec![SheetBlock::text(lines)]));
+        sheet.plain([SheetBlock::text(lines)]);
     } else {
         let text = format!("**Not everything was applied.** {lines}");
-        sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+        sheet.alert("CAUTION", [SheetBlock::text(text)]);
     }
     let groups: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
     let topics = [Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held];
     let left = blocks(&sections::left(report), &topics, Rank::Alert, repository);
-    sheet.push(SheetPart::alert("WARNING", left));
+    sheet.alert("WARNING", left);
     let rows = groups.iter().map(|group| {
         let change = signed(group.added.len() as u64, group.removed.len() as u64);
         let after = group.members_after.map_or_else(|| "?".into(), |after| after.to_string());
@@ -325,7 +320,7 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         format!("| {name} | {word} | {change} | {} → {after} |", group.members_before)
     });
     let head = "| Group | Result | Change | Members |\n| --- | --- | --- | --- |\n";
-    sheet.push(SheetPart::plain(vec![SheetBlock::table(head, rows)]));
+    sheet.plain([SheetBlock::table(head, rows)]);
     let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group, repository)).collect();
     let title = format!("**{} not made**", counted(undone.len() as u64, "change"));
     let others = groups.iter().flat_map(|group| {
@@ -337,12 +332,11 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         let trouble = group.trouble.as_ref()?;
         Some(format!("{}: {}", code(group.name.as_str()), prose(trouble)))
     });
-    let lists = [
+    sheet.plain([
         list(&title, undone, Rank::Alert),
         list("**Changed by somebody else meanwhile**", others, Rank::Alert),
         list("**Errors**", troubles, Rank::Alert),
-    ];
-    sheet.push(SheetPart::plain(lists.into_iter().collect()));
+    ]);
     let done = |of: fn(&GroupReport) -> &Vec<Change>, link: &str| -> Vec<String> {
         let row = |group: &GroupReport, change: &Change| {
             let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
@@ -352,10 +346,10 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     };
     let removed = done(|group| &group.removed, "from");
     let title = format!("**{} made**", counted(removed.len() as u64, "removal"));
-    sheet.push(SheetPart::plain(vec![list(&title, removed, Rank::Leave)]));
+    sheet.plain([list(&title, removed, Rank::Leave)]);
     let added = done(|group| &group.added, "to");
     let title = format!("{} made", counted(added.len() as u64, "addition"));
-    sheet.push(SheetPart::folded(&title, vec![list("", added, Rank::Join)]));
+    sheet.folded(&title, [list("", added, Rank::Join)]);
     sheet.fill().0
 }
 
@@ -381,15 +375,15 @@ fn difference(difference: &Difference) -> Vec<String> {
 
 /// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str) -> String {
-    let head = format!("{}\n### Not applied: the account has changed since the plan was made\n\n", marker("apply"));
-    let mut sheet = Sheet::new(head, String::new());
+    let title = "Not applied: the account has changed since the plan was made";
+    let mut sheet = sheet("apply", title, "", String::new());
     let text = format!("**Stale.** Nothing was changed. {}", prose(help));
-    sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+    sheet.alert("CAUTION", [SheetBlock::text(text)]);
     let items = groups.iter().flat_map(|group| {
         let name = code(group.name.as_str());
         words::stale(group).into_iter().map(move |row| format!("{name}: {}", prose(&row)))
     });
-    sheet.push(SheetPart::plain(vec![list("**What was planned, and what is there now**", items, Rank::Leave)]));
+    sheet.plain([list("**What was planned, and what is there now**", items, Rank::Leave)]);
     sheet.fill().0
 }
 
@@ -399,7 +393,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
         [] => format!("`convoke {command}` failed"),
         problems => format!("`convoke {command}` failed: {} in the files", counted(problems.len() as u64, "problem")),
     };
-    let mut sheet = Sheet::new(format!("{}\n### {title}\n\n", marker(command)), String::new());
+    let mut sheet = sheet(command, &title, "", String::new());
     let what = if failed.problems.is_empty() {
         message(&failed.error)
     } else {
@@ -409,9 +403,9 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
     if let Some(help) = failed.help {
         text.push_str(&format!("\n\nHelp: {}", prose(help)));
     }
-    sheet.push(SheetPart::alert("CAUTION", vec![SheetBlock::text(text)]));
+    sheet.alert("CAUTION", [SheetBlock::text(text)]);
     let problems = failed.problems.iter().map(|it| problem(it, repository));
-    sheet.push(SheetPart::plain(vec![list("**Problems**", problems, Rank::Leave)]));
+    sheet.plain([list("**Problems**", problems, Rank::Leave)]);
     sheet.fill().0
 }
 

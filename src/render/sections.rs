@@ -1,14 +1,14 @@
 //! What a plan says, as rows that are built once. The formats only print them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::counted;
-use super::escape;
-use super::words::{self, name};
-use crate::model::{GroupName, Mode, Origin, PersonRef, last_day};
+use super::escape::shell_word;
+use super::words::{self, done, name};
+use crate::model::{GroupName, GroupRef, Mode, Origin, PersonRef, last_day};
 use crate::plan::{
-    Action, BaseChange, Blocked, BlockedReason, Change, GroupPlan, Later, LaterKind, LeftOut, Plan, PresentAddresses,
-    Since,
+    Action, BaseChange, Blocked, BlockedReason, Change, Expiring, GroupPlan, Later, LaterKind, LeftOut, Plan,
+    PlanWarning, PresentAddresses, Refusal, Since,
 };
 use crate::report::Report;
 
@@ -41,23 +41,36 @@ pub enum Topic {
 
 impl Topic {
     pub const fn title(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The heading of a list, and the word that begins the title of an annotation. A topic without a word is only in
+    /// the text.
+    pub const fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Refused => "Refused: this plan cannot be applied",
-            Self::Note => "Note",
-            Self::Released => "Released by this change: removals that were held before",
-            Self::Later => "Later: what this change does after today",
-            Self::LeftAlone => "Already there, left alone",
-            Self::EndsNow => "Access that this change ends at once, because the end that it writes has passed",
-            Self::LeftOut => "Left out: changes that this run does not make",
-            Self::HeldExpired => "Expired access that stays, because its removal is held",
-            Self::Loosened => "This change loosens protections",
-            Self::Blocked => "Blocked: declared, but cannot be applied",
-            Self::ToInvite => "To invite: not members of the account",
-            Self::Held => "Held: removals that wait until the blocked entries are resolved",
-            Self::Warned => "Warnings",
-            Self::Settings => "Other settings that this change modifies",
-            Self::Expiring => "Expiring soon",
-            Self::Unmanaged => "Unmanaged: groups of the account that no file declares",
+            Self::Refused => ("Refused: this plan cannot be applied", Some("Refused")),
+            Self::Note => ("Note", Some("Note")),
+            Self::EndsNow => (
+                "Access that this change ends at once, because the end that it writes has passed",
+                Some("Ends access at once"),
+            ),
+            Self::Released => ("Released by this change: removals that were held before", Some("Released")),
+            Self::HeldExpired => {
+                ("Expired access that stays, because its removal is held", Some("Expired access stays"))
+            }
+            Self::LeftOut => ("Left out: changes that this run does not make", Some("Left out")),
+            Self::Loosened => ("This change loosens protections", Some("Loosened")),
+            Self::Blocked => ("Blocked: declared, but cannot be applied", Some("Blocked")),
+            Self::ToInvite => ("To invite: not members of the account", None),
+            Self::Held => ("Held: removals that wait until the blocked entries are resolved", Some("Held")),
+            Self::Warned => ("Warnings", Some("Warning")),
+            Self::Later => ("Later: what this change does after today", Some("Later")),
+            Self::LeftAlone => ("Already there, left alone", None),
+            Self::Settings => ("Other settings that this change modifies", None),
+            Self::Expiring => ("Expiring soon", Some("Expiring soon")),
+            Self::Unmanaged => {
+                ("Unmanaged: groups of the account that no file declares", Some("Not declared in any file"))
+            }
         }
     }
 }
@@ -82,36 +95,36 @@ pub struct Row {
     pub since: Option<Since>,
 }
 
+impl Row {
+    fn new(place: Option<&Origin>, group: Option<&GroupName>, text: String) -> Self {
+        Self { place: place.cloned(), group: group.cloned(), text, ..Self::default() }
+    }
+}
+
 /// Everything about a plan besides who joins and who leaves.
 pub fn sections(plan: &Plan) -> Vec<Section> {
-    let removals = |expired: bool| {
-        let all = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (group, change)));
-        let of_kind = all.filter(move |(_, change)| change.expired.is_some() == expired);
-        of_kind.map(|(group, change)| held(&plan.blocked, &group.name, change)).collect::<Vec<Row>>()
-    };
-    let changed = |loosens: bool| {
-        plan.base_changes.iter().filter(|change| change.loosens == loosens).map(base_change).collect::<Vec<Row>>()
-    };
+    let held = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (&group.name, change)));
+    let (held_expired, held) = self::held(held, &plan.blocked);
+    let (loosened, settings): (Vec<_>, Vec<_>) = plan.base_changes.iter().partition(|change| change.loosens);
     let former = plan.present_addresses();
-    let all = [
-        (Topic::Refused, refusals(plan)),
+    present([
+        (Topic::Refused, plan.refusals.iter().map(refusal).collect()),
         (Topic::Note, notes(plan)),
         (Topic::EndsNow, ends_now(plan)),
-        (Topic::Released, of_changes(plan, |group| group.changes.iter().filter(|change| change.released).collect())),
-        (Topic::HeldExpired, removals(true)),
-        (Topic::LeftOut, left_out(&plan.left_out)),
-        (Topic::Loosened, changed(true)),
+        (Topic::Released, differences(plan, |group| &group.changes, |change| change.released)),
+        (Topic::HeldExpired, held_expired),
+        (Topic::LeftOut, plan.left_out.iter().map(left_out).collect()),
+        (Topic::Loosened, loosened.into_iter().map(base_change).collect()),
         (Topic::Blocked, blocked(&plan.blocked, &former)),
         (Topic::ToInvite, to_invite(plan, &former)),
-        (Topic::Held, removals(false)),
-        (Topic::Warned, warnings(plan)),
+        (Topic::Held, held),
+        (Topic::Warned, plan.warnings.iter().map(warning).collect()),
         (Topic::Later, plan.later.iter().map(later).collect()),
-        (Topic::LeftAlone, of_changes(plan, |group| group.left_alone.iter().collect())),
-        (Topic::Settings, changed(false)),
-        (Topic::Expiring, expiring(plan)),
-        (Topic::Unmanaged, unmanaged(plan)),
-    ];
-    present(all)
+        (Topic::LeftAlone, differences(plan, |group| &group.left_alone, |_| true)),
+        (Topic::Settings, settings.into_iter().map(base_change).collect()),
+        (Topic::Expiring, plan.expiring.iter().map(expiring).collect()),
+        (Topic::Unmanaged, plan.unmanaged_groups.iter().map(unmanaged).collect()),
+    ])
 }
 
 fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
@@ -120,17 +133,16 @@ fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
 
 /// What a run left because it is blocked, held or left out.
 pub fn left(report: &Report) -> Vec<Section> {
-    let removals = |expired: bool| {
-        let of_kind = report.held.iter().filter(move |held| held.change.expired.is_some() == expired);
-        of_kind.map(|it| held(&report.blocked, &it.group, &it.change)).collect::<Vec<Row>>()
-    };
-    let blocked = blocked(&report.blocked, &report.present_addresses);
-    let left_out = left_out(&report.left_out);
-    let held = (Topic::Held, removals(false));
-    present([(Topic::HeldExpired, removals(true)), (Topic::LeftOut, left_out), (Topic::Blocked, blocked), held])
+    let (held_expired, held) = held(report.held.iter().map(|held| (&held.group, &held.change)), &report.blocked);
+    present([
+        (Topic::HeldExpired, held_expired),
+        (Topic::LeftOut, report.left_out.iter().map(left_out).collect()),
+        (Topic::Blocked, blocked(&report.blocked, &report.present_addresses)),
+        (Topic::Held, held),
+    ])
 }
 
-/// One row for each group with the number of members whose access the change ends at once.
+/// The number of members whose access the change ends at once.
 fn ends_now(plan: &Plan) -> Vec<Row> {
     let ends = |change: &&Change| {
         change.action == Action::Remove
@@ -144,7 +156,7 @@ fn ends_now(plan: &Plan) -> Vec<Row> {
         return Vec::new();
     }
     let (members, groups) = (counted(counts.iter().sum(), "member"), counted(counts.len() as u64, "group"));
-    vec![Row { text: format!("{members} in {groups}"), ..Row::default() }]
+    vec![Row::new(None, None, format!("{members} in {groups}"))]
 }
 
 /// What the change under review is as a whole.
@@ -156,16 +168,16 @@ fn notes(plan: &Plan) -> Vec<Row> {
     };
     let notes = [(plan.first_adoption, "first adoption: the base declares no group"), (plan.was_refused, refused)];
     let shown = notes.into_iter().filter(|(applies, _)| *applies);
-    shown.map(|(_, text)| Row { text: text.to_owned(), ..Row::default() }).collect()
+    shown.map(|(_, text)| Row::new(None, None, text.into())).collect()
 }
 
-fn of_changes<'p>(plan: &'p Plan, wanted: fn(&'p GroupPlan) -> Vec<&'p Change>) -> Vec<Row> {
+fn differences(plan: &Plan, of: fn(&GroupPlan) -> &Vec<Change>, is_meant: fn(&Change) -> bool) -> Vec<Row> {
     let row = |group: &GroupPlan, change: &Change| {
         let done = if change.action == Action::Add { "missing" } else { "to remove" };
-        Row { group: Some(group.name.clone()), text: format!("{} ({done})", name(&change.member)), ..Row::default() }
+        Row::new(None, Some(&group.name), format!("{} ({done})", name(&change.member)))
     };
-    let all = plan.groups.iter().flat_map(|group| wanted(group).into_iter().map(move |change| (group, change)));
-    all.map(|(group, change)| row(group, change)).collect()
+    let all = plan.groups.iter().flat_map(|group| of(group).iter().map(move |change| (group, change)));
+    all.filter(|(_, change)| is_meant(change)).map(|(group, change)| row(group, change)).collect()
 }
 
 fn later(later: &Later) -> Row {
@@ -182,7 +194,7 @@ fn later(later: &Later) -> Row {
         LaterKind::AlreadyOver => format!("the entry is over already ({}), so it does nothing", end(to)),
         LaterKind::LetGo => {
             let (person, group) = (later.person.to_string(), later.group.as_str());
-            let words = format!("{} {}", escape::shell_word(&person), escape::shell_word(group));
+            let words = format!("{} {}", shell_word(&person), shell_word(group));
             match later.mode {
                 None => "stays: no file declares the group any more".to_owned(),
                 Some(Mode::Observe) => "stays: convoke only observes the group now".to_owned(),
@@ -194,52 +206,36 @@ fn later(later: &Later) -> Row {
         }
     };
     Row {
-        place: Some(later.origin.clone()),
         // The line is in the files before the change.
         is_gone: matches!(later.what, LaterKind::JoinRemoved | LaterKind::LetGo),
-        group: Some(later.group.clone()),
-        text: format!("{}: {what}{via}", later.person),
-        ..Row::default()
+        ..Row::new(Some(&later.origin), Some(&later.group), format!("{}: {what}{via}", later.person))
     }
 }
 
-fn left_out(all: &[LeftOut]) -> Vec<Row> {
-    let row = |left: &LeftOut| {
-        let done = if left.change.action == Action::Add { "added" } else { "removed" };
-        Row {
-            place: Some(left.origin.as_ref().unwrap_or(&left.change.origin).clone()),
-            // The lines at the tip are in other files than those that the page links to.
-            is_gone: left.origin.is_some(),
-            group: Some(left.group.clone()),
-            text: format!("{} is not {done}: {}", name(&left.change.member), left.reason),
-            ..Row::default()
-        }
-    };
-    all.iter().map(row).collect()
+fn left_out(left: &LeftOut) -> Row {
+    let place = left.origin.as_ref().unwrap_or(&left.change.origin);
+    let text = format!("{} is not {}: {}", name(&left.change.member), done(left.change.action), left.reason);
+    // The lines at the tip are in other files than those that the page links to.
+    Row { is_gone: left.origin.is_some(), ..Row::new(Some(place), Some(&left.group), text) }
 }
 
-fn refusals(plan: &Plan) -> Vec<Row> {
-    let row = |refusal: &crate::plan::Refusal| Row {
-        // Some messages name the place themselves.
-        place: refusal.origin.clone().filter(|origin| !refusal.message.contains(&origin.to_string())),
-        group: refusal.group.clone(),
-        guard: Some(refusal.guard.name()),
-        text: refusal.message.clone(),
-        help: Some(refusal.help.clone()),
-        ..Row::default()
-    };
-    plan.refusals.iter().map(row).collect()
+fn refusal(refusal: &Refusal) -> Row {
+    // Some messages name the place themselves.
+    let place = refusal.origin.as_ref().filter(|origin| !refusal.message.contains(&origin.to_string()));
+    let (guard, help) = (Some(refusal.guard.name()), Some(refusal.help.clone()));
+    Row { guard, help, ..Row::new(place, refusal.group.as_ref(), refusal.message.clone()) }
 }
 
-fn held(blocked: &[Blocked], group: &GroupName, change: &Change) -> Row {
-    let facts = words::end(change).into_iter().chain(words::facts(change)).map(|fact| format!(", {fact}"));
-    let by = holding(blocked, change).map(|by| format!("; {by}")).unwrap_or_default();
-    Row {
-        place: change.expired.map(|_| change.origin.clone()),
-        group: Some(group.clone()),
-        text: format!("{}{}{by}", name(&change.member), facts.collect::<String>()),
-        ..Row::default()
-    }
+/// The held removals: those of expired access, and the others.
+fn held<'a>(held: impl Iterator<Item = (&'a GroupName, &'a Change)>, blocked: &[Blocked]) -> (Vec<Row>, Vec<Row>) {
+    let row = |(group, change): (&GroupName, &Change)| {
+        let facts = words::end(change).into_iter().chain(words::facts(change)).map(|fact| format!(", {fact}"));
+        let by = holding(blocked, change).map(|by| format!("; {by}")).unwrap_or_default();
+        let text = format!("{}{}{by}", name(&change.member), facts.collect::<String>());
+        Row::new(change.expired.map(|_| &change.origin), Some(group), text)
+    };
+    let (expired, others): (Vec<_>, Vec<_>) = held.partition(|(_, change)| change.expired.is_some());
+    (expired.into_iter().map(row).collect(), others.into_iter().map(row).collect())
 }
 
 /// The entry that holds a removal, with its problem; `None` if the removal is not held.
@@ -253,104 +249,78 @@ fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
 /// One row for each blocked entry, but one for all entries of a person whom the account does not have: the remedy is
 /// the same for all of them.
 fn blocked(blocked: &[Blocked], former: &PresentAddresses) -> Vec<Row> {
-    let mut rows: Vec<(Row, Vec<&Blocked>)> = Vec::new();
-    let mut of_person: BTreeMap<&PersonRef, usize> = BTreeMap::new();
+    let mut of_person: BTreeMap<&PersonRef, Vec<&Blocked>> = BTreeMap::new();
     for entry in blocked {
-        let unknown = entry.entry.as_ref().filter(|_| is_unknown(entry));
-        let first = unknown.and_then(|person| of_person.get(person)).and_then(|place| rows.get_mut(*place));
-        if let Some((first, more)) = first {
-            first.since = first.since.min(entry.since);
-            more.push(entry);
-            continue;
+        if let Some(person) = unknown(entry) {
+            of_person.entry(person).or_default().push(entry);
         }
-        of_person.extend(unknown.map(|person| (person, rows.len())));
-        let row = Row {
-            place: Some(entry.origin.clone()),
-            group: Some(entry.group.clone()),
-            text: entry.to_string(),
-            help: unknown.map(|person| remedies(person, former)),
-            since: entry.since,
-            ..Row::default()
-        };
-        rows.push((row, Vec::new()));
     }
-    let completed = rows.into_iter().map(|(row, more)| Row { text: row.text.clone() + &others(&row, &more), ..row });
-    completed.collect()
+    let row = |entry: &Blocked| {
+        let person = unknown(entry);
+        // The first entry of a person takes them all.
+        let entries = person.map_or_else(|| Some(vec![entry]), |person| of_person.remove(person))?;
+        let (help, since) =
+            (person.map(|person| remedies(person, former)), entries.iter().map(|entry| entry.since).min());
+        let text = format!("{entry}{}", others(entry, &entries));
+        Some(Row { help, since: since.flatten(), ..Row::new(Some(&entry.origin), Some(&entry.group), text) })
+    };
+    blocked.iter().filter_map(row).collect()
 }
 
 /// The other lines of a person with their groups. A line of a roster is named once.
-fn others(first: &Row, more: &[&Blocked]) -> String {
+fn others(first: &Blocked, entries: &[&Blocked]) -> String {
     let mut lines: BTreeMap<&Origin, Vec<&str>> = BTreeMap::new();
-    for entry in more {
+    for entry in entries.iter().skip(1) {
         lines.entry(&entry.origin).or_default().push(entry.group.as_str());
     }
-    let own = first.place.as_ref().and_then(|place| lines.remove(place));
-    let own = own.map(|groups| format!("; also in {}", groups.join(", ")));
+    let own = lines.remove(&first.origin).map(|groups| format!("; also in {}", groups.join(", ")));
     let others = lines.iter().map(|(line, groups)| format!("; also {line} in {}", groups.join(", ")));
     own.into_iter().chain(others).collect()
 }
 
-const fn is_unknown(blocked: &Blocked) -> bool {
-    matches!(blocked.reason, BlockedReason::UnknownPerson { .. })
+/// The person whom the account does not have, if this is why the entry is blocked.
+fn unknown(blocked: &Blocked) -> Option<&PersonRef> {
+    blocked.entry.as_ref().filter(|_| matches!(blocked.reason, BlockedReason::UnknownPerson { .. }))
 }
 
 /// What to do about a person who is not a member of the account.
 fn remedies(person: &PersonRef, former: &PresentAddresses) -> String {
-    let remove = format!("`convoke revoke {} --everywhere`", escape::shell_word(&person.to_string()));
-    match former.get(person).map_or(&[][..], Vec::as_slice) {
-        [] => format!("invite the person; or correct the address in the files; or remove it with {remove}"),
-        found => {
-            let old = escape::shell_word(&person.to_string());
-            let renames = found.iter().map(|new| format!("`convoke rename {old} {}`", escape::shell_word(new)));
-            let renames = renames.collect::<Vec<_>>().join(" or ");
-            let domain = |address: &str| address.rsplit('@').next().map(str::to_ascii_lowercase);
-            let is_typo = found.iter().all(|new| domain(new) == domain(&person.to_string()));
-            let why = if is_typo { "correct the address" } else { "the address may have changed" };
-            format!("{why}: {renames}; else invite the person, or remove the address with {remove}")
-        }
+    let old = shell_word(&person.to_string());
+    let remove = format!("`convoke revoke {old} --everywhere`");
+    let found = former.get(person).map_or(&[][..], Vec::as_slice);
+    if found.is_empty() {
+        return format!("invite the person; or correct the address in the files; or remove it with {remove}");
     }
+    let renames = found.iter().map(|new| format!("`convoke rename {old} {}`", shell_word(new)));
+    let renames = renames.collect::<Vec<_>>().join(" or ");
+    let domain = |address: &str| address.rsplit('@').next().map(str::to_ascii_lowercase);
+    let is_typo = found.iter().all(|new| domain(new) == domain(&person.to_string()));
+    let why = if is_typo { "correct the address" } else { "the address may have changed" };
+    format!("{why}: {renames}; else invite the person, or remove the address with {remove}")
 }
 
 /// The people who are not members of the account and are not known by another address, each once.
 fn to_invite(plan: &Plan, former: &PresentAddresses) -> Vec<Row> {
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    for blocked in plan.blocked.iter().filter(|blocked| is_unknown(blocked)) {
-        let Some(person @ PersonRef::Email(_)) = &blocked.entry else { continue };
-        let BlockedReason::UnknownPerson { similar, .. } = &blocked.reason else { continue };
-        if similar.is_empty() && former.get(person).is_none_or(Vec::is_empty) {
-            rows.entry(person.to_string()).or_insert_with(|| Row { text: person.to_string(), ..Row::default() });
+    let people = plan.blocked.iter().filter_map(|blocked| match (&blocked.entry, &blocked.reason) {
+        (Some(person @ PersonRef::Email(_)), BlockedReason::UnknownPerson { similar, .. }) => {
+            (similar.is_empty() && former.get(person).is_none_or(Vec::is_empty)).then(|| person.to_string())
         }
-    }
-    rows.into_values().collect()
+        _ => None,
+    });
+    people.collect::<BTreeSet<String>>().into_iter().map(|person| Row::new(None, None, person)).collect()
 }
 
-fn warnings(plan: &Plan) -> Vec<Row> {
-    let row = |warning: &crate::plan::PlanWarning| Row {
-        place: warning.origin.clone(),
-        text: warning.message.clone(),
-        help: Some(warning.help.clone()),
-        ..Row::default()
-    };
-    plan.warnings.iter().map(row).collect()
+fn warning(warning: &PlanWarning) -> Row {
+    Row { help: Some(warning.help.clone()), ..Row::new(warning.origin.as_ref(), None, warning.message.clone()) }
 }
 
-fn expiring(plan: &Plan) -> Vec<Row> {
-    let row = |expiring: &crate::plan::Expiring| Row {
-        place: Some(expiring.origin.clone()),
-        group: Some(expiring.group.clone()),
-        text: format!("{} until {}", expiring.person, last_day(expiring.until)),
-        ..Row::default()
-    };
-    plan.expiring.iter().map(row).collect()
+fn expiring(expiring: &Expiring) -> Row {
+    let text = format!("{} until {}", expiring.person, last_day(expiring.until));
+    Row::new(Some(&expiring.origin), Some(&expiring.group), text)
 }
 
-fn unmanaged(plan: &Plan) -> Vec<Row> {
-    let row = |group: &crate::model::GroupRef| Row {
-        group: Some(group.name.shown().into()),
-        text: group.id.to_string(),
-        ..Row::default()
-    };
-    plan.unmanaged_groups.iter().map(row).collect()
+fn unmanaged(group: &GroupRef) -> Row {
+    Row::new(None, Some(&group.name.shown().into()), group.id.to_string())
 }
 
 /// A change of the files that affects no membership directly.
@@ -367,26 +337,6 @@ fn base_change(change: &BaseChange) -> Row {
             format!("{setting} {verb} {}", after.unwrap_or_default())
         }
     };
-    Row {
-        place: change.origin.clone(),
-        is_gone: change.after.is_none(),
-        text: if change.group.is_none() { format!("settings: {text}") } else { text },
-        group: change.group.clone(),
-        ..Row::default()
-    }
-}
-
-/// The `convoke grant` line for each unexpected member, for somebody who wants to keep them. `files` are the flags
-/// that name the files.
-pub fn grants(plan: &Plan, files: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for group in &plan.groups {
-        for change in group.changes.iter().chain(&group.held) {
-            if change.action == Action::Remove && change.expired.is_none() {
-                let (who, group) = (escape::shell_word(&name(&change.member)), escape::shell_word(group.name.as_str()));
-                lines.push(format!("convoke grant {who} {group}{files}"));
-            }
-        }
-    }
-    lines
+    let text = if change.group.is_none() { format!("settings: {text}") } else { text };
+    Row { is_gone: change.after.is_none(), ..Row::new(change.origin.as_ref(), change.group.as_ref(), text) }
 }

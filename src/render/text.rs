@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anstyle::{AnsiColor, Effects};
+use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::counted;
 use super::escape::clean;
 use super::sections::{self, Row, Section, Topic};
 use super::view::{Next, View};
-use super::words::{self, concerns, figures, labeled, labels, name, origin, subject};
-use crate::model::{Mode, last_day};
+use super::words::{self, concerns, done, figures, labeled, labels, name, origin, subject};
+use crate::model::Mode;
 use crate::plan::{Action, Change, GroupPlan, LeftOutKind, Plan, Since, Standing};
-use crate::report::{Difference, GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
+use crate::report::{GroupOutcome, GroupReport, Report, RestCause, StaleGroup, UnmadeChange};
 
 const INDENT: usize = 2;
 
@@ -22,38 +22,15 @@ pub struct Layout {
     pub color: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    Title,
-    Add,
-    Remove,
-    Warn,
-    Dim,
-}
+pub const PLAIN: Style = Style::new();
+pub const TITLE: Style = Style::new().bold();
+pub const ADD: Style = AnsiColor::Green.on_default();
+pub const REMOVE: Style = AnsiColor::Red.on_default();
+pub const WARN: Style = AnsiColor::Yellow.on_default();
+pub const DIM: Style = Style::new().dimmed();
 
-#[derive(Clone, Copy, Debug)]
-pub struct Paint {
-    color: bool,
-}
-
-impl Paint {
-    pub const fn new(color: bool) -> Self {
-        Self { color }
-    }
-
-    pub fn paint(self, style: Style, text: &str) -> String {
-        if !self.color || text.is_empty() {
-            return text.into();
-        }
-        let style = match style {
-            Style::Title => anstyle::Style::new().effects(Effects::BOLD),
-            Style::Add => anstyle::Style::new().fg_color(Some(AnsiColor::Green.into())),
-            Style::Remove => anstyle::Style::new().fg_color(Some(AnsiColor::Red.into())),
-            Style::Warn => anstyle::Style::new().fg_color(Some(AnsiColor::Yellow.into())),
-            Style::Dim => anstyle::Style::new().effects(Effects::DIMMED),
-        };
-        format!("{style}{text}{style:#}")
-    }
+pub fn paint(color: bool, style: Style, text: &str) -> String {
+    if color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.into() }
 }
 
 /// The plan: who joins and who leaves, then everything else, the summary, and the command that applies the plan.
@@ -74,14 +51,14 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     if labels(plan).len() > 1 && plan.has_differences() {
         lines.insert(1.min(lines.len()), this_change(plan));
     }
-    lines.iter().for_each(|line| page.title(Style::Title, line));
+    lines.iter().for_each(|line| page.title(TITLE, line));
     if plan.summary.requests > 0 || !plan.refusals.is_empty() || plan.touched.as_ref().is_some_and(|it| !it.is_empty())
     {
-        page.title(Style::Dim, &format!("Digest: {}", plan.digest));
+        page.title(DIM, &format!("Digest: {}", plan.digest));
     }
     if let Some(stale) = &plan.stale {
         page.line("");
-        page.title(Style::Remove, &format!("Stale: {stale}"));
+        page.title(REMOVE, &format!("Stale: {stale}"));
         page.line(&format!("Nothing was changed. {}", view.stale_help()));
     }
     page.next(&view.next(plan));
@@ -95,20 +72,14 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     page.sections(&sections, &[Topic::HeldExpired]);
     for group in plan.groups.iter().filter(|group| group.differs()) {
         page.heading(group, &counted(group.observed.len() as u64, "member"));
-        let changes: Vec<&Change> = group.changes.iter().chain(&group.held).collect();
-        let rows = changes.iter().map(|change| {
-            let standing = Standing::of_change(change);
-            let style = if standing == Standing::Missing { Style::Add } else { Style::Remove };
-            (ChangeLine::of_drift(change), if change.held_by.is_some() { Style::Warn } else { style })
-        });
-        page.changes(&rows.collect::<Vec<_>>());
+        page.changes(group.changes.iter().chain(&group.held).map(ChangeLine::of_drift));
         page.line("");
     }
     page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::ToInvite, Topic::Blocked]);
     if let Some(refused) = sections.iter().find(|section| section.topic == Topic::Refused) {
-        page.titled(Style::Warn, "Guards that would refuse the correction", &refused.rows);
+        page.titled(WARN, "Guards that would refuse the correction", &refused.rows);
     }
-    words::drift_summary(plan).iter().for_each(|line| page.title(Style::Title, line));
+    words::drift_summary(plan).iter().for_each(|line| page.title(TITLE, line));
     if let Next::Apply(command) = view.next(plan) {
         page.line("");
         page.line("To make the account match the files:");
@@ -125,6 +96,7 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
 
 /// The columns of a change: a mark, the member, the end, other facts, and the places.
 struct ChangeLine {
+    style: Style,
     mark: String,
     who: String,
     end: String,
@@ -133,9 +105,10 @@ struct ChangeLine {
 }
 
 impl ChangeLine {
-    fn of(mark: &str, change: &Change) -> Self {
+    fn of(mark: &str, style: Style, change: &Change) -> Self {
         let held = change.held_by.as_ref().map(|by| format!("held by {}", origin(by)));
         Self {
+            style,
             mark: mark.into(),
             who: name(&change.member),
             end: words::end(change).unwrap_or_default(),
@@ -147,21 +120,28 @@ impl ChangeLine {
     /// A row of a drift begins with the state; "expired" is said by it.
     fn of_drift(change: &Change) -> Self {
         let standing = Standing::of_change(change);
-        let line = Self::of(&format!("{:<10}", standing.drift()), change);
-        let until = change.expired.map(|expired| format!("until {}", last_day(expired)));
-        Self { end: until.unwrap_or(line.end), ..line }
+        let style = match (&change.held_by, standing) {
+            (Some(_), _) => WARN,
+            (None, Standing::Missing) => ADD,
+            (None, _) => REMOVE,
+        };
+        let end = words::drift_end(change).unwrap_or_default();
+        Self { end, ..Self::of(&format!("{:<10}", standing.drift()), style, change) }
     }
 }
 
 struct Terminal {
     text: String,
     layout: Layout,
-    paint: Paint,
 }
 
 impl Terminal {
     const fn new(layout: Layout) -> Self {
-        Self { text: String::new(), layout, paint: Paint::new(layout.color) }
+        Self { text: String::new(), layout }
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        paint(self.layout.color, style, text)
     }
 
     fn finish(self) -> String {
@@ -174,7 +154,7 @@ impl Terminal {
     }
 
     fn title(&mut self, style: Style, title: &str) {
-        let title = self.paint.paint(style, title);
+        let title = self.paint(style, title);
         self.line(&title);
     }
 
@@ -182,14 +162,14 @@ impl Terminal {
     fn sections(&mut self, sections: &[Section], topics: &[Topic]) {
         for topic in topics {
             let style = match topic {
-                Topic::Refused => Style::Remove,
+                Topic::Refused => REMOVE,
                 Topic::Note
                 | Topic::Later
                 | Topic::LeftAlone
                 | Topic::Settings
                 | Topic::Expiring
-                | Topic::Unmanaged => Style::Title,
-                _ => Style::Warn,
+                | Topic::Unmanaged => TITLE,
+                _ => WARN,
             };
             for section in sections.iter().filter(|section| section.topic == *topic) {
                 self.titled(style, topic.title(), &section.rows);
@@ -213,10 +193,10 @@ impl Terminal {
             None => "",
         };
         let text = clean(&row.text) + since;
-        let heads = [(Style::Dim, &place), (Style::Remove, &guard.to_owned()), (Style::Title, &group)];
+        let heads = [(DIM, &place), (REMOVE, &guard.to_owned()), (TITLE, &group)];
         let heads: Vec<(Style, &String)> = heads.into_iter().filter(|(_, head)| !head.is_empty()).collect();
         let width = INDENT + heads.iter().map(|(_, head)| head.width() + 2).sum::<usize>() + text.width();
-        let painted: Vec<String> = heads.iter().map(|(style, head)| self.paint.paint(*style, head)).collect();
+        let painted: Vec<String> = heads.iter().map(|(style, head)| self.paint(*style, head)).collect();
         let gap = match (heads.is_empty(), width > self.layout.width) {
             (true, _) => "",
             (false, true) => "\n      ",
@@ -225,7 +205,7 @@ impl Terminal {
         };
         self.line(&format!("  {}{gap}{text}", painted.join("  ")));
         if let Some(help) = &row.help {
-            let help = self.paint.paint(Style::Dim, &format!("help: {}", clean(help)));
+            let help = self.paint(DIM, &format!("help: {}", clean(help)));
             self.line(&format!("    {help}"));
         }
     }
@@ -239,7 +219,7 @@ impl Terminal {
                 (Since::Before, true) => return,
                 (label, false) => format!("{}:", words::since(label)),
             };
-            self.title(Style::Title, &title);
+            self.title(TITLE, &title);
             self.line("");
         }
         for group in groups {
@@ -250,60 +230,58 @@ impl Terminal {
                 format!("{present} -> {}", counted(left, "member"))
             };
             self.heading(group, &members);
-            let rows = labeled(&group.changes, label).map(|change| match change.action {
-                Action::Add => (ChangeLine::of("+", change), Style::Add),
-                Action::Remove => (ChangeLine::of("-", change), Style::Remove),
-            });
-            self.changes(&rows.collect::<Vec<_>>());
-            let held: Vec<(ChangeLine, Style)> =
-                labeled(&group.held, label).map(|change| (ChangeLine::of("~", change), Style::Warn)).collect();
-            if !held.is_empty() {
-                let count = counted(held.len() as u64, "removal");
+            self.changes(labeled(&group.changes, label).map(|change| match change.action {
+                Action::Add => ChangeLine::of("+", ADD, change),
+                Action::Remove => ChangeLine::of("-", REMOVE, change),
+            }));
+            let held = labeled(&group.held, label).count() as u64;
+            if held > 0 {
                 let until = if plan.blocked.is_empty() { "" } else { " until the blocked entries are resolved" };
-                self.title(Style::Warn, &format!("  {count} held{until}:"));
-                self.changes(&held);
+                self.title(WARN, &format!("  {} held{until}:", counted(held, "removal")));
+                self.changes(labeled(&group.held, label).map(|change| ChangeLine::of("~", WARN, change)));
             }
             self.line("");
         }
     }
 
     fn heading(&mut self, group: &GroupPlan, members: &str) {
-        let title = self.paint.paint(Style::Title, &clean(group.name.as_str()));
+        let title = self.paint(TITLE, &clean(group.name.as_str()));
         let mode = match group.mode {
             Mode::Observe => ", observed: convoke does not write here",
             Mode::Additive => ", additive",
             Mode::Exact => "",
         };
-        let note = self.paint.paint(Style::Dim, &format!("({members}{mode})"));
+        let note = self.paint(DIM, &format!("({members}{mode})"));
         self.line(&format!("{title} {note}"));
         if !group.about.is_empty() {
-            self.line(&self.paint.paint(Style::Dim, &format!("  {}", clean(&group.about.to_string()))));
+            self.line(&self.paint(DIM, &format!("  {}", clean(&group.about.to_string()))));
         }
     }
 
     /// The changes of a group in columns. What does not fit continues on the next line, between two facts.
-    fn changes(&mut self, rows: &[(ChangeLine, Style)]) {
+    fn changes(&mut self, rows: impl Iterator<Item = ChangeLine>) {
         /// Longer addresses move only their own facts to the right.
         const LONGEST: usize = 44;
-        let widest = |of: fn(&ChangeLine) -> &str| rows.iter().map(|(row, _)| of(row).width()).max().unwrap_or(0);
+        let rows: Vec<ChangeLine> = rows.collect();
+        let widest = |of: fn(&ChangeLine) -> &str| rows.iter().map(|row| of(row).width()).max().unwrap_or(0);
         let (who, end) = (widest(|row| &row.who).min(LONGEST), widest(|row| &row.end));
-        for (row, style) in rows {
-            let head = self.paint.paint(*style, &format!("{} {}", row.mark, row.who));
-            let mut line = format!("  {head}");
-            let mut width = INDENT + row.mark.width() + 1 + row.who.width();
+        for row in &rows {
+            let begin = INDENT + row.mark.width() + 1;
+            let mut line = format!("  {}", self.paint(row.style, &format!("{} {}", row.mark, row.who)));
+            let mut width = begin + row.who.width();
             let pad = |line: &mut String, width: &mut usize, to: usize| {
                 line.push_str(&" ".repeat(to.saturating_sub(*width)));
                 *width = to.max(*width);
             };
-            pad(&mut line, &mut width, INDENT + row.mark.width() + 1 + who);
+            pad(&mut line, &mut width, begin + who);
             if end > 0 {
                 line.push_str(&format!("  {}", row.end));
                 width += 2 + row.end.width();
-                pad(&mut line, &mut width, INDENT + row.mark.width() + 1 + who + 2 + end);
+                pad(&mut line, &mut width, begin + who + 2 + end);
             }
-            let facts = row.facts.iter().map(|fact| (fact, None, "  "));
+            let facts = row.facts.iter().map(|fact| (fact, PLAIN, "  "));
             let places = row.places.iter().enumerate();
-            let places = places.map(|(number, place)| (place, Some(Style::Dim), if number == 0 { "  " } else { " " }));
+            let places = places.map(|(number, place)| (place, DIM, if number == 0 { "  " } else { " " }));
             for (piece, style, gap) in facts.chain(places) {
                 if width + gap.len() + piece.width() > self.layout.width {
                     self.line(&line);
@@ -312,7 +290,7 @@ impl Terminal {
                     line.push_str(gap);
                     width += gap.len();
                 }
-                line.push_str(&style.map_or_else(|| piece.clone(), |style| self.paint.paint(style, piece)));
+                line.push_str(&self.paint(style, piece));
                 width += piece.width();
             }
             self.line(&line);
@@ -347,53 +325,43 @@ fn this_change(plan: &Plan) -> String {
 /// The results of each group that changed, what is left and why, then the summary.
 pub fn report(report: &Report, layout: Layout) -> String {
     // The plan is printed above.
-    let mut page = Terminal { text: "\n".into(), ..Terminal::new(layout) };
-    let mut lines = Vec::new();
-    report.groups.iter().filter(|group| group.is_news()).for_each(|group| tell_group(group, page.paint, &mut lines));
-    lines.iter().for_each(|line| page.line(line));
-    if !lines.is_empty() {
+    let mut page = Terminal { text: "\n".into(), layout };
+    let news: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
+    news.iter().for_each(|group| page.outcome(group));
+    if !news.is_empty() {
         page.line("");
     }
     page.sections(&sections::left(report), &[Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held]);
-    report_summary(report).iter().for_each(|line| page.title(Style::Title, line));
+    report_summary(report).iter().for_each(|line| page.title(TITLE, line));
     page.finish()
 }
 
-fn tell_group(group: &GroupReport, paint: Paint, lines: &mut Vec<String>) {
-    let style = match group.outcome {
-        GroupOutcome::Failed => Style::Remove,
-        GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => Style::Warn,
-        GroupOutcome::Done | GroupOutcome::InSync | GroupOutcome::Differs | GroupOutcome::NotRead => Style::Add,
-    };
-    let word = group.outcome.word();
-    let figures = format!("{} added, {} removed", group.added.len(), group.removed.len());
-    lines.push(format!("{} {}: {figures}", paint.paint(style, word), clean(group.name.as_str())));
-    lines.extend(group.failed.iter().map(|failed| unmade("not", failed)));
-    lines.extend(group.kept.iter().map(|kept| unmade("not", kept)));
-    match &group.stale {
-        None => lines.extend(group.skipped.iter().map(|skipped| unmade("skipped: not", skipped))),
-        Some(difference) => {
+impl Terminal {
+    fn outcome(&mut self, group: &GroupReport) {
+        let style = match group.outcome {
+            GroupOutcome::Failed => REMOVE,
+            GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => WARN,
+            GroupOutcome::Done | GroupOutcome::InSync | GroupOutcome::Differs | GroupOutcome::NotRead => ADD,
+        };
+        let (word, name) = (self.paint(style, group.outcome.word()), clean(group.name.as_str()));
+        self.line(&format!("{word} {name}: {} added, {} removed", group.added.len(), group.removed.len()));
+        group.failed.iter().chain(&group.kept).for_each(|unmade| self.unmade("not", unmade));
+        if let Some(difference) = &group.stale {
             let left = counted(group.skipped.len() as u64, "change");
-            lines.push(format!("  somebody else changed the group meanwhile; {left} not made:"));
-            tell_difference(difference, lines);
+            self.line(&format!("  somebody else changed the group meanwhile; {left} not made:"));
+            words::difference(difference).for_each(|row| self.line(&format!("    {row}")));
+        } else {
+            group.skipped.iter().for_each(|unmade| self.unmade("skipped: not", unmade));
+        }
+        if let Some(trouble) = &group.trouble {
+            self.line(&format!("  {}", clean(trouble)));
         }
     }
-    lines.extend(group.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))));
-}
 
-fn unmade(not: &str, unmade: &UnmadeChange) -> String {
-    let done = match unmade.action {
-        Action::Add => "added",
-        Action::Remove => "removed",
-    };
-    let why = words::unmade(unmade, unmade.origin.as_ref().map(ToString::to_string));
-    format!("  {not} {done}: {}: {}", subject(&unmade.member), clean(&why))
-}
-
-fn tell_difference(difference: &Difference, lines: &mut Vec<String>) {
-    let Difference { added, removed } = difference;
-    lines.extend(added.iter().map(|member| format!("    was added: {}", subject(member))));
-    lines.extend(removed.iter().map(|member| format!("    was removed: {}", subject(member))));
+    fn unmade(&mut self, not: &str, unmade: &UnmadeChange) {
+        let why = words::unmade(unmade, unmade.origin.as_ref().map(ToString::to_string));
+        self.line(&format!("  {not} {}: {}: {}", done(unmade.action), subject(&unmade.member), clean(&why)));
+    }
 }
 
 /// The figures of a report in one line, then further lines.
@@ -504,7 +472,7 @@ fn headline(report: &Report) -> String {
 
 /// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str, layout: Layout) -> String {
-    let title = Paint::new(layout.color).paint(Style::Remove, "Stale: the account has changed since the plan was made");
+    let title = paint(layout.color, REMOVE, "Stale: the account has changed since the plan was made");
     let rows = groups.iter().flat_map(|group| {
         let rows = words::stale(group).into_iter().map(|row| format!("    {row}\n"));
         std::iter::once(format!("  {}\n", clean(group.name.as_str()))).chain(rows)

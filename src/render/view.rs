@@ -1,8 +1,9 @@
 //! The context of a shown plan: how to apply it, and where its files are on the web.
 
-use super::{escape, sections};
+use super::escape;
+use super::words::name;
 use crate::model::Origin;
-use crate::plan::{Digest, Guard, Plan};
+use crate::plan::{Change, Digest, GroupPlan, Guard, Plan, Standing};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
@@ -82,7 +83,15 @@ impl<'a> View<'a> {
 
     /// The `convoke grant` line for each unexpected member.
     pub(super) fn grants(&self, plan: &Plan) -> Vec<String> {
-        self.invocation.map(|invocation| sections::grants(plan, &invocation.files)).unwrap_or_default()
+        let Some(Invocation { files, .. }) = self.invocation else { return Vec::new() };
+        let line = |group: &GroupPlan, change: &Change| {
+            let (who, group) = (escape::shell_word(&name(&change.member)), escape::shell_word(group.name.as_str()));
+            format!("convoke grant {who} {group}{files}")
+        };
+        let all =
+            plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held).map(move |it| (group, it)));
+        let unexpected = all.filter(|(_, change)| Standing::of_change(change) == Standing::Undeclared);
+        unexpected.map(|(group, change)| line(group, change)).collect()
     }
 
     pub(super) fn stale_help(&self) -> String {

@@ -1,6 +1,8 @@
 //! The groups of a person, or the people of a group, with the reasons, for people.
 
-use super::text::{Layout, Paint, Style};
+use anstyle::Style;
+
+use super::text::{ADD, DIM, Layout, REMOVE, TITLE, WARN, paint};
 use super::words::{origin, rosters, subject};
 use super::{clean, counted};
 use crate::model::Mode;
@@ -9,38 +11,38 @@ use crate::plan::{Claim, Standing, Why, WhyGroup};
 
 /// The memberships asked about, each with its state and the declaring lines.
 pub fn text(why: &Why, layout: Layout) -> String {
-    let paint = Paint::new(layout.color);
+    let color = layout.color;
     let mut lines = Vec::new();
     if why.person.is_some() {
         let unread = match why.unreadable.len() as u64 {
             0 => String::new(),
             count => format!("; {} cannot be read", counted(count, "group")),
         };
-        lines.push(paint.paint(Style::Title, &(who(why) + &unread)));
+        lines.push(paint(color, TITLE, &(who(why) + &unread)));
         for group in &why.groups {
             lines.push(String::new());
             let id = group.id.filter(|_| group.name.as_str().is_empty()).map(|id| format!(" ({id})"));
             let note = id.unwrap_or_default() + &mode(group);
-            membership(group, &(clean(group.name.shown()), note), paint, &mut lines);
+            membership(group, &(clean(group.name.shown()), note), color, &mut lines);
         }
     } else {
         for rows in why.groups.chunk_by(|a, b| a.id == b.id) {
-            people(rows, paint, &mut lines);
+            people(rows, color, &mut lines);
         }
         if let (true, true, Some(name)) = (why.groups.is_empty(), why.unreadable.is_empty(), &why.group) {
             let empty = format!("{}: nobody is in the group, and nobody is declared for it", clean(name.as_str()));
-            lines.push(paint.paint(Style::Title, &empty));
+            lines.push(paint(color, TITLE, &empty));
         }
     }
     for group in &why.unreadable {
         let (name, cause) = (clean(group.name.as_str()), clean(&group.cause));
-        let unknown = paint.paint(Style::Warn, &format!("unknown, because its members cannot be read: {cause}"));
-        lines.extend([String::new(), format!("{}: {unknown}", paint.paint(Style::Title, &name))]);
+        let unknown = paint(color, WARN, &format!("unknown, because its members cannot be read: {cause}"));
+        lines.extend([String::new(), format!("{}: {unknown}", paint(color, TITLE, &name))]);
     }
     lines.join("\n") + "\n"
 }
 
-fn people(rows: &[WhyGroup], paint: Paint, lines: &mut Vec<String>) {
+fn people(rows: &[WhyGroup], color: bool, lines: &mut Vec<String>) {
     let Some(group) = rows.first() else { return };
     let count = |is_meant: fn(&&WhyGroup) -> bool| rows.iter().filter(is_meant).count() as u64;
     let members = counted(count(|row| row.present), "member");
@@ -48,19 +50,19 @@ fn people(rows: &[WhyGroup], paint: Paint, lines: &mut Vec<String>) {
     let id = group.id.map(|id| format!(", id {id}")).unwrap_or_default();
     let head = format!("{}{}{id}: {members}, {declared} declared", clean(group.name.as_str()), mode(group));
     lines.extend((!lines.is_empty()).then(String::new));
-    lines.push(paint.paint(Style::Title, &head));
+    lines.push(paint(color, TITLE, &head));
     lines.extend(gives(group));
     lines.push(String::new());
     for row in rows {
         let person = row.person.as_deref().map(clean).unwrap_or_default();
-        membership(row, &(person, String::new()), paint, lines);
+        membership(row, &(person, String::new()), color, lines);
     }
 }
 
 /// What is asked about a membership: its group or its person, then its state and lines.
-fn membership(row: &WhyGroup, (title, note): &(String, String), paint: Paint, lines: &mut Vec<String>) {
+fn membership(row: &WhyGroup, (title, note): &(String, String), color: bool, lines: &mut Vec<String>) {
     let (word, style) = word(row);
-    lines.push(format!("{}{note}: {}", paint.paint(Style::Title, title), paint.paint(style, &clean(&word))));
+    lines.push(format!("{}{note}: {}", paint(color, TITLE, title), paint(color, style, &clean(&word))));
     lines.extend(gives(row).filter(|_| row.person.is_none()));
     lines.extend(row.claims.iter().map(|claim| format!("  {}", self::claim(claim))));
     if row.claims.is_empty() && row.mode.is_some() {
@@ -123,25 +125,21 @@ fn identity(member: &crate::model::Member) -> String {
 
 fn word(group: &WhyGroup) -> (String, Style) {
     let (word, style) = match (&group.blocked, group.standing, group.mode) {
-        (Some(why), ..) if group.present => return (format!("a member, but blocked: {why}"), Style::Warn),
-        (Some(why), ..) => return (format!("declared, and cannot be applied: {why}"), Style::Warn),
-        _ if group.held => {
-            ("a member, not declared; kept until the blocked entries of the group are resolved", Style::Warn)
-        }
-        (.., None) => ("a member; no file declares the group", Style::Dim),
-        (_, Standing::Declared, _) => ("a member, as declared", Style::Add),
-        (_, Standing::NotNow, _) => ("declared for another time, and not a member now", Style::Dim),
-        (_, Standing::Missing, Some(Mode::Observe)) => {
-            ("declared and missing; the group is only observed", Style::Warn)
-        }
-        (_, Standing::Missing, _) => ("declared, to be added", Style::Add),
+        (Some(why), ..) if group.present => return (format!("a member, but blocked: {why}"), WARN),
+        (Some(why), ..) => return (format!("declared, and cannot be applied: {why}"), WARN),
+        _ if group.held => ("a member, not declared; kept until the blocked entries of the group are resolved", WARN),
+        (.., None) => ("a member; no file declares the group", DIM),
+        (_, Standing::Declared, _) => ("a member, as declared", ADD),
+        (_, Standing::NotNow, _) => ("declared for another time, and not a member now", DIM),
+        (_, Standing::Missing, Some(Mode::Observe)) => ("declared and missing; the group is only observed", WARN),
+        (_, Standing::Missing, _) => ("declared, to be added", ADD),
         (_, Standing::Undeclared | Standing::Expired, Some(Mode::Observe)) => {
-            ("a member and not declared; the group is only observed", Style::Warn)
+            ("a member and not declared; the group is only observed", WARN)
         }
         (_, Standing::Undeclared, Some(Mode::Additive)) => {
-            ("a member and not declared, which an additive group allows", Style::Dim)
+            ("a member and not declared, which an additive group allows", DIM)
         }
-        (_, Standing::Undeclared | Standing::Expired, _) => ("a member, to be removed", Style::Remove),
+        (_, Standing::Undeclared | Standing::Expired, _) => ("a member, to be removed", REMOVE),
     };
     (word.into(), style)
 }

@@ -9,7 +9,7 @@ use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, RosterUse, Status, last_day};
 use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
-use crate::report::{StaleGroup, UnmadeChange};
+use crate::report::{Difference, StaleGroup, UnmadeChange};
 
 /// The address, or the id if there is none.
 pub fn name(member: &Member) -> String {
@@ -33,6 +33,11 @@ pub fn end(change: &Change) -> Option<String> {
         (Action::Add, Some(until), _) => Some(format!("until {}", last_day(until))),
         (Action::Remove, _, expired) => expired.map(|expired| format!("expired (until {})", last_day(expired))),
     }
+}
+
+/// As [`end`], for a difference: its state says already that an entry has ended.
+pub fn drift_end(change: &Change) -> Option<String> {
+    change.expired.map(|expired| format!("until {}", last_day(expired))).or_else(|| end(change))
 }
 
 /// The reason, whether the invitation is pending, which groups the member leaves before, and who made the difference, as
@@ -75,15 +80,25 @@ pub fn stale(group: &StaleGroup) -> Vec<String> {
     match (&group.permissions, &group.difference, &group.renamed_to) {
         _ if group.refused.is_some() => {}
         (Some(changed), ..) => rows.push(format!("the group {}", clean(changed))),
-        (None, Some(difference), _) => {
-            rows.extend(difference.added.iter().map(|member| format!("was added: {}", subject(member))));
-            rows.extend(difference.removed.iter().map(|member| format!("was removed: {}", subject(member))));
-        }
+        (None, Some(difference), _) => rows.extend(self::difference(difference)),
         (None, None, Some(name)) => rows.push(format!("the group is now named {}", clean(name.as_str()))),
         (None, None, None) => rows.push("the group no longer exists".into()),
     }
     rows.extend((!planned.is_empty()).then(|| format!("planned: {}", planned.join(", "))));
     rows
+}
+
+/// Who joined and who left because of somebody else.
+pub fn difference(difference: &Difference) -> impl Iterator<Item = String> {
+    let added = difference.added.iter().map(|member| format!("was added: {}", subject(member)));
+    added.chain(difference.removed.iter().map(|member| format!("was removed: {}", subject(member))))
+}
+
+pub const fn done(action: Action) -> &'static str {
+    match action {
+        Action::Add => "added",
+        Action::Remove => "removed",
+    }
 }
 
 fn planned(change: &Change) -> String {

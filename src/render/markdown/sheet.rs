@@ -31,16 +31,8 @@ pub enum Rank {
 const RANKS: [Rank; 8] =
     [Rank::Leave, Rank::LeftBefore, Rank::Table, Rank::Join, Rank::Later, Rank::Alert, Rank::JoinedBefore, Rank::Other];
 
-impl Rank {
-    /// The part of a page that a block of this rank has before anything else is written.
-    const fn share(self) -> usize {
-        match self {
-            Self::Table => MOST_BYTES / 3,
-            Self::Alert => MOST_BYTES / 20,
-            _ => 0,
-        }
-    }
-}
+/// The part of a page that a block has for lines of these ranks before anything else is written.
+const SHARES: [(Rank, usize); 2] = [(Rank::Table, MOST_BYTES / 3), (Rank::Alert, MOST_BYTES / 20)];
 
 #[derive(Debug)]
 struct SheetLine {
@@ -102,6 +94,11 @@ impl SheetBlock {
         self.stays || self.missing() < self.lines.len()
     }
 
+    /// The size of what surrounds the lines.
+    fn frame(&self, margin: &str) -> usize {
+        cost(&self.before, margin) + cost(&self.after, margin) + margin.len() + REST
+    }
+
     /// The block with the lines that have space.
     fn written(&self) -> String {
         let mut text = self.before.clone();
@@ -118,19 +115,19 @@ impl SheetBlock {
     }
 }
 
+/// The size of a text in which each line end is followed by the margin.
+fn cost(text: &str, margin: &str) -> usize {
+    text.len() + margin.len() * text.matches('\n').count()
+}
+
 pub fn list(title: &str, items: impl IntoIterator<Item = String>, rank: Rank) -> SheetBlock {
     let title = if title.is_empty() { String::new() } else { format!("{title}\n\n") };
     let block = SheetBlock::new(title, items.into_iter().map(|item| (rank, format!("- {item}"))), "\n".into());
     SheetBlock { missing: ("- … and ", " more"), ..block }
 }
 
-/// A paragraph, or nothing if there is no text.
-pub fn paragraph(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{text}\n\n") }
-}
-
 #[derive(Debug)]
-pub struct SheetPart {
+struct SheetPart {
     before: String,
     margin: &'static str,
     blocks: Vec<SheetBlock>,
@@ -138,42 +135,16 @@ pub struct SheetPart {
 }
 
 impl SheetPart {
-    pub fn plain(blocks: Vec<SheetBlock>) -> Self {
-        Self { before: String::new(), margin: "", blocks, after: "" }
-    }
-
-    /// A part that GitHub shows as an alert of this kind.
-    pub fn alert(kind: &str, blocks: Vec<SheetBlock>) -> Self {
-        Self { before: format!("> [!{kind}]\n"), margin: "> ", blocks, after: "\n" }
-    }
-
-    pub fn folded(title: &str, blocks: Vec<SheetBlock>) -> Self {
-        Self { before: format!("<details><summary>{title}</summary>\n\n"), margin: "", blocks, after: "</details>\n\n" }
-    }
-
-    fn cost(&self, text: &str) -> usize {
-        text.len() + self.margin.len() * text.matches('\n').count()
-    }
-
-    fn frame(&self, block: &SheetBlock) -> usize {
-        self.cost(&block.before) + self.cost(&block.after) + self.margin.len() + REST
-    }
-
     /// Shows lines of this rank, as far as there is space and the block has a share of it.
     fn fill(&mut self, rank: Rank, share: usize, room: &mut usize) {
-        for place in 0..self.blocks.len() {
-            let Some(block) = self.blocks.get(place) else { continue };
-            let (mut share, mut shown) = (share, Vec::new());
-            let mut opening = if block.is_shown() { 0 } else { self.frame(block) };
-            for (number, line) in block.lines.iter().enumerate().filter(|(_, line)| line.rank == rank && !line.shown) {
-                let cost = opening + self.cost(&line.text) + self.margin.len() + 1;
+        for block in &mut self.blocks {
+            let mut share = share;
+            let mut opening = if block.is_shown() { 0 } else { block.frame(self.margin) };
+            for line in block.lines.iter_mut().filter(|line| line.rank == rank && !line.shown) {
+                let cost = opening + cost(&line.text, self.margin) + self.margin.len() + 1;
                 let (Some(left), Some(share_left)) = (room.checked_sub(cost), share.checked_sub(cost)) else { break };
                 (*room, share, opening) = (left, share_left, 0);
-                shown.push(number);
-            }
-            for number in shown {
-                let line = self.blocks.get_mut(place).and_then(|block| block.lines.get_mut(number));
-                line.into_iter().for_each(|line| line.shown = true);
+                line.shown = true;
             }
         }
     }
@@ -184,9 +155,7 @@ impl SheetPart {
         let lines: usize = left_out.iter().map(|block| block.lines.len()).sum();
         let rest = match left_out.len() as u64 {
             0 => String::new(),
-            count => {
-                format!("… and {} with {}\n\n", counted(count, "more group"), counted(lines as u64, "change"))
-            }
+            count => format!("… and {} with {}\n\n", counted(count, "more group"), counted(lines as u64, "change")),
         };
         let content = shown + &rest;
         if self.margin.is_empty() {
@@ -211,24 +180,42 @@ impl Sheet {
         Self { head, parts: Vec::new(), foot }
     }
 
+    pub fn plain(&mut self, blocks: impl IntoIterator<Item = SheetBlock>) {
+        self.push(String::new(), "", blocks, "");
+    }
+
+    /// Adds blocks that GitHub shows as an alert of this kind.
+    pub fn alert(&mut self, kind: &str, blocks: impl IntoIterator<Item = SheetBlock>) {
+        self.push(format!("> [!{kind}]\n"), "> ", blocks, "\n");
+    }
+
+    pub fn folded(&mut self, title: &str, blocks: impl IntoIterator<Item = SheetBlock>) {
+        self.push(format!("<details><summary>{title}</summary>\n\n"), "", blocks, "</details>\n\n");
+    }
+
     /// Adds a part, without its empty blocks. A part without blocks is nothing.
-    pub fn push(&mut self, mut part: SheetPart) {
-        part.blocks.retain(|block| !block.lines.is_empty());
-        if !part.blocks.is_empty() {
-            self.parts.push(part);
+    fn push(
+        &mut self,
+        before: String,
+        margin: &'static str,
+        blocks: impl IntoIterator<Item = SheetBlock>,
+        after: &'static str,
+    ) {
+        let blocks: Vec<SheetBlock> = blocks.into_iter().filter(|block| !block.lines.is_empty()).collect();
+        if !blocks.is_empty() {
+            self.parts.push(SheetPart { before, margin, blocks, after });
         }
     }
 
     /// The page, and the most important rank of which a line is missing.
     pub fn fill(mut self) -> (String, Option<Rank>) {
         let frames = self.parts.iter().map(|part| {
-            let blocks = part.blocks.iter().filter(|block| block.stays).map(|block| part.frame(block));
+            let blocks = part.blocks.iter().filter(|block| block.stays).map(|block| block.frame(part.margin));
             part.before.len() + part.after.len() + PART_REST + blocks.sum::<usize>()
         });
         let frames: usize = frames.sum();
         let mut room = MOST_BYTES.saturating_sub(self.head.len() + self.foot.len() + frames);
-        let shares = RANKS.map(|rank| (rank, rank.share()));
-        for (rank, share) in shares.into_iter().chain(RANKS.map(|rank| (rank, usize::MAX))) {
+        for (rank, share) in SHARES.into_iter().chain(RANKS.map(|rank| (rank, usize::MAX))) {
             self.parts.iter_mut().for_each(|part| part.fill(rank, share, &mut room));
         }
         let lines = self.parts.iter().flat_map(|part| &part.blocks).flat_map(|block| &block.lines);
@@ -250,9 +237,9 @@ mod tests {
     #[test]
     fn important_lines_displace_others() {
         let mut sheet = Sheet::new("head\n\n".into(), "\nfoot\n".into());
-        sheet.push(SheetPart::alert("NOTE", vec![list("Alert", items(10_000), Rank::Alert)]));
-        sheet.push(SheetPart::plain(vec![list("Join", items(10_000), Rank::Join)]));
-        sheet.push(SheetPart::plain(vec![list("Leave", items(2000), Rank::Leave)]));
+        sheet.alert("NOTE", [list("Alert", items(10_000), Rank::Alert)]);
+        sheet.plain([list("Join", items(10_000), Rank::Join)]);
+        sheet.plain([list("Leave", items(2000), Rank::Leave)]);
         let (page, cut) = sheet.fill();
         assert_eq!(cut, Some(Rank::Join));
         assert!(page.len() <= MOST_BYTES && page.len() > MOST_BYTES - 1000, "{}", page.len());
@@ -273,7 +260,7 @@ mod tests {
     fn diff_without_space_is_counted() {
         let lines = (0..4000).map(|number| (Rank::Join, format!("+ person{number}@example.com"))).collect();
         let (mut sheet, one) = (Sheet::new(String::new(), String::new()), vec![(Rank::Join, "+ a".to_owned())]);
-        sheet.push(SheetPart::plain(vec![SheetBlock::diff("Large", lines), SheetBlock::diff("Small", one)]));
+        sheet.plain([SheetBlock::diff("Large", lines), SheetBlock::diff("Small", one)]);
         let page = sheet.fill().0;
         assert!(page.len() <= MOST_BYTES && page.contains("… and 1 more group with 1 change"), "{page}");
     }

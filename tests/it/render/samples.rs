@@ -1,5 +1,6 @@
 //! Plans and reports for the tests of every format.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use convoke::config::Problems;
@@ -7,7 +8,7 @@ use convoke::model::{GroupName, Member, Observed, Origin, RunStatus, Status};
 use convoke::plan::{self, Action, Change, Plan, Policy};
 use convoke::render::view::{Invocation, View};
 use convoke::render::{FAILURE_VERSION, Failed};
-use convoke::report::{Difference, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
+use convoke::report::{Difference, FORMAT_VERSION, GroupOutcome, GroupReport, Report, StaleGroup, UnmadeChange};
 
 use crate::account::{account, group_id, member, parsed, policy};
 
@@ -324,6 +325,19 @@ pub fn partial_report() -> Report {
         GroupReport { outcome: GroupOutcome::Failed, trouble: Some(HOSTILE.into()), ..empty(HOSTILE) },
     ];
     let report = Report {
+        status: RunStatus::InSync,
+        format_version: FORMAT_VERSION,
+        digest: in_sync().digest,
+        complete: false,
+        credentials_refused: false,
+        journal_failed: None,
+        added: 0,
+        removed: 0,
+        held: Vec::new(),
+        left_out: Vec::new(),
+        present_addresses: BTreeMap::new(),
+        stale: Vec::new(),
+        groups,
         blocked: hostile().blocked,
         is_blocked: true,
         covers_account: true,
@@ -331,7 +345,6 @@ pub fn partial_report() -> Report {
         wrote: true,
         may_have_changed: true,
         requests: 12,
-        ..Report::new(in_sync().digest, groups)
     };
     report.judged()
 }
