@@ -55,22 +55,19 @@ pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Historie
         .collect();
     let beginnings = beginnings(client, &questions, now).await;
     let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
-    if !questions.is_empty() {
-        log.read_around(&beginnings, now).await;
-        let is_open = |(group, member, _): &Question| !beginnings.contains_key(&(group.id, *member));
-        if questions.iter().any(is_open) {
-            log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
-        }
+    log.read_around(&beginnings, now).await;
+    if questions.iter().any(|(group, member, _)| !beginnings.contains_key(&(group.id, *member))) {
+        log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
     }
-    let mut histories = Histories { unread: log.unread, ..Histories::default() };
+    let mut by_difference = DifferenceHistories::new();
     for (group, member, action) in questions {
         let added_at = beginnings.get(&(group.id, member)).copied();
         let attribution = attribute(&log.recorded, group.id, member, action, added_at);
         if added_at.is_some() || attribution.is_some() {
-            histories.by_difference.insert((group.id, member), DifferenceHistory { added_at, attribution });
+            by_difference.insert((group.id, member), DifferenceHistory { added_at, attribution });
         }
     }
-    histories
+    Histories { by_difference, unread: log.unread }
 }
 
 /// When each unexpected member was added. A time that cannot be true counts as unknown: a log that is asked about it
@@ -149,31 +146,23 @@ impl Log<'_> {
 
 /// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
-    let succeeded = entry.text("/action/result").is_none_or(|result| result.eq_ignore_ascii_case("success"))
-        && entry.status().is_none_or(|status| status < 400);
-    let method = entry.text("/raw/method").map(str::to_ascii_uppercase);
-    let reads = method.as_deref() == Some("GET");
-    if !succeeded || reads {
+    let has_failed = entry.text("/action/result").is_some_and(|result| !result.eq_ignore_ascii_case("success"))
+        || entry.status().is_some_and(|status| status >= 400);
+    let method = entry.text("/raw/method").unwrap_or_default().to_ascii_uppercase();
+    if has_failed || method == "GET" {
         return None;
     }
     // The documentation does not say whether the URI begins with the host or with `/client/v4`, so its end is compared.
     let path = entry.text("/raw/uri")?.split(['?', '#']).next()?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let (group, effect) = match segments.as_slice() {
-        [.., "user_groups", group, "members"] => {
-            let members = members(&entry.body());
-            let effect = match method.as_deref() {
-                Some("POST") => RecordedEffect::Added(members),
-                Some("PUT") => RecordedEffect::Replaced(members),
-                _ => RecordedEffect::Unknown,
-            };
-            (*group, effect)
-        }
-        [.., "user_groups", group, "members", member] if method.as_deref() == Some("DELETE") => {
-            (*group, RecordedEffect::Removed(member.parse().ok()?))
+    let (group, effect) = match (method.as_str(), segments.as_slice()) {
+        ("POST", [.., "user_groups", group, "members"]) => (group, RecordedEffect::Added(members(&entry.body()))),
+        ("PUT", [.., "user_groups", group, "members"]) => (group, RecordedEffect::Replaced(members(&entry.body()))),
+        ("DELETE", [.., "user_groups", group, "members", member]) => {
+            (group, RecordedEffect::Removed(member.parse().ok()?))
         }
         // SCIM sends bodies of another shape.
-        [.., "Groups", group] => (*group, RecordedEffect::Unknown),
+        (_, [.., "user_groups", group, "members"] | [.., "Groups", group]) => (group, RecordedEffect::Unknown),
         _ => return None,
     };
     let time = entry.text("/action/time").and_then(|time| time.parse().ok());
@@ -192,20 +181,16 @@ fn author(entry: &AuditEntry, path: &[&str]) -> Author {
     let is_token = context == "api_token" || (token.is_some() && !context.starts_with("dash"));
     let run = entry.text("/raw/user_agent").filter(|agent| is_token && agent.starts_with("convoke/"));
     let kind_says = |word: &str| entry.text("/actor/type").is_some_and(|kind| kind.to_ascii_lowercase().contains(word));
-    let kind = if run.is_some() {
-        AuthorKind::Convoke
-    } else if path.contains(&"scim") || context.contains("scim") || kind_says("scim") {
-        AuthorKind::IdentityProvider
-    } else {
-        match context.as_str() {
-            "dash" | "dashboard" => AuthorKind::Dashboard,
-            "api_token" => AuthorKind::Token,
-            "api_key" | "origin_ca_key" => AuthorKind::ApiKey,
-            "oauth" => AuthorKind::OauthApp,
-            _ if ["delegated_service", "system", "cloudflare_admin"].into_iter().any(kind_says) => AuthorKind::Service,
-            "api" => AuthorKind::Api,
-            _ => AuthorKind::Other,
-        }
+    let kind = match context.as_str() {
+        _ if run.is_some() => AuthorKind::Convoke,
+        _ if path.contains(&"scim") || context.contains("scim") || kind_says("scim") => AuthorKind::IdentityProvider,
+        "dash" | "dashboard" => AuthorKind::Dashboard,
+        "api_token" => AuthorKind::Token,
+        "api_key" | "origin_ca_key" => AuthorKind::ApiKey,
+        "oauth" => AuthorKind::OauthApp,
+        _ if ["delegated_service", "system", "cloudflare_admin"].into_iter().any(kind_says) => AuthorKind::Service,
+        "api" => AuthorKind::Api,
+        _ => AuthorKind::Other,
     };
     let name = match kind {
         AuthorKind::Token | AuthorKind::Convoke => token.or(entry.text("/actor/email")),

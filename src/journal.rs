@@ -111,29 +111,29 @@ pub struct Effect {
     pub removes: BTreeSet<MemberId>,
 }
 
+impl Effect {
+    /// The members that it adds (`true`) and removes.
+    fn changes(&self) -> impl Iterator<Item = (MemberId, bool)> {
+        self.adds.iter().map(|id| (*id, true)).chain(self.removes.iter().map(|id| (*id, false)))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub run: RunFacts,
-    /// The changes that the run attempted in each group.
-    pub groups: BTreeMap<GroupId, GroupRecord>,
+    /// The members of each group before the run's first write.
+    pub before: BTreeMap<GroupId, BTreeSet<MemberId>>,
+    /// The members of each group as the run last saw them.
+    pub last_seen: BTreeMap<GroupId, BTreeSet<MemberId>>,
+    /// The requests that the run announced, by the number of their line.
+    pub operations: BTreeMap<u64, SentRequest>,
     pub lines: u64,
     /// Whether the journal has its last line. Otherwise the run was killed, or the file was cut.
     pub ended: bool,
 }
 
-/// The changes that a run attempted in a group, and what it saw there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupRecord {
-    pub group: GroupRef,
-    pub operations: Vec<SentRequest>,
-    pub before: Option<BTreeSet<MemberId>>,
-    /// The members as the run last saw them.
-    pub last_seen: Option<BTreeSet<MemberId>>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRequest {
-    pub line: u32,
     pub effect: Effect,
     /// The members that need no change any more: the last reading before it already shows them as intended.
     pub already: BTreeSet<MemberId>,
@@ -142,28 +142,63 @@ pub struct SentRequest {
 }
 
 impl Record {
+    const fn new(run: RunFacts) -> Self {
+        Self {
+            run,
+            before: BTreeMap::new(),
+            last_seen: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            lines: 1,
+            ended: false,
+        }
+    }
+
     /// Each change that the run attempted, with the line of the first operation for it.
     pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
-        let attempted = self.groups.iter().filter(|(_, group)| !group.operations.is_empty());
-        attempted.map(|(id, group)| (*id, group.reversal(file))).collect()
-    }
-}
-
-impl GroupRecord {
-    fn reversal(&self, file: &Arc<str>) -> Reversal {
-        let mut attempts: BTreeMap<MemberId, AttemptedChange> = BTreeMap::new();
-        for SentRequest { line, effect, already, outcome } in &self.operations {
-            let added = effect.adds.iter().map(|id| (*id, true));
-            for (member, added) in added.chain(effect.removes.iter().map(|id| (*id, false))) {
-                let was_so = self.before.as_ref().is_some_and(|before| before.contains(&member) == added);
-                let is_seen = self.last_seen.as_ref().is_some_and(|seen| seen.contains(&member) == added);
-                let origin = Origin { file: Arc::clone(file), line: *line, column: 1 };
-                let attempt = attempts.entry(member).or_insert(AttemptedChange { added, proven: false, origin });
-                let by_others = was_so || already.contains(&member);
+        let mut reversals: BTreeMap<GroupId, Reversal> = BTreeMap::new();
+        for (line, SentRequest { effect, already, outcome }) in &self.operations {
+            let group = &effect.group;
+            let reversal = reversals
+                .entry(group.id)
+                .or_insert_with(|| Reversal { name: group.name.clone(), attempts: BTreeMap::new() });
+            let line = u32::try_from(*line).unwrap_or(u32::MAX);
+            for (member, added) in effect.changes() {
+                let shows = |members: &BTreeSet<MemberId>| members.contains(&member) == added;
+                let by_others = self.before.get(&group.id).is_some_and(shows) || already.contains(&member);
+                let is_seen = self.last_seen.get(&group.id).is_some_and(shows);
+                let origin = Origin { file: Arc::clone(file), line, column: 1 };
+                let attempt = reversal.attempts.entry(member);
+                let attempt = attempt.or_insert(AttemptedChange { added, proven: false, origin });
                 attempt.proven |= *outcome == Fate::Answered && is_seen && !by_others && attempt.added == added;
             }
         }
-        Reversal { name: self.group.name.clone(), attempts }
+        reversals
+    }
+
+    fn take(&mut self, line: u64, kind: LineKind) -> Result<(), JournalError> {
+        self.lines = line;
+        self.ended = matches!(kind, LineKind::End { .. });
+        match kind {
+            LineKind::Run(_) | LineKind::After { members: None, .. } | LineKind::End { .. } => {}
+            LineKind::Before { group, members } => {
+                self.last_seen.insert(group.id, members.clone());
+                self.before.insert(group.id, members);
+            }
+            LineKind::Seen { group, members } | LineKind::After { group, members: Some(members) } => {
+                self.last_seen.insert(group.id, members);
+            }
+            LineKind::Sending(effect) => {
+                let seen = self.last_seen.get(&effect.group.id);
+                let shows = |(id, added): &(MemberId, bool)| seen.is_some_and(|seen| seen.contains(id) == *added);
+                let already = effect.changes().filter(shows).map(|(id, _)| id).collect();
+                self.operations.insert(line, SentRequest { effect, already, outcome: Fate::Unknown });
+            }
+            LineKind::Answered { operation, outcome, .. } => {
+                let sent = self.operations.get_mut(&operation);
+                sent.ok_or(JournalError::Unannounced { line, operation })?.outcome = outcome;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -171,17 +206,17 @@ impl GroupRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error("line {line} is not a line of a journal")]
-    Line { line: usize, source: serde_json::Error },
+    Line { line: u64, source: serde_json::Error },
     #[error("the first line does not describe a run")]
     NoRun,
     #[error("it has format version {0}, this version of convoke reads {FORMAT_VERSION}")]
     Version(u32),
     #[error("line {line} begins another run; a journal has only one")]
-    SecondRun { line: usize },
+    SecondRun { line: u64 },
     #[error("line {line} has the number {found}: lines are missing or repeated")]
-    Gap { line: usize, found: u64 },
+    Gap { line: u64, found: u64 },
     #[error("line {line} refers to operation {operation}, which no earlier line records")]
-    Unannounced { line: usize, operation: u64 },
+    Unannounced { line: u64, operation: u64 },
 }
 
 /// Reads a journal. If a run was killed, the last line may be incomplete; it is ignored.
@@ -190,107 +225,35 @@ pub enum JournalError {
 ///
 /// Names the wrong line and the reason.
 pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
-    let mut reader = LineReader { record: None, announced: BTreeMap::new() };
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
-    while let Some((index, text)) = lines.next() {
-        let number = index + 1;
-        let torn = lines.peek().is_none() && !text.ends_with(b"\n");
-        match serde_json::from_slice::<Line>(text) {
-            Ok(line) => reader.take(number, line)?,
-            Err(_) if torn && reader.record.is_some() => break,
+    let mut record: Option<Record> = None;
+    for (line, text) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        let Line { seq, kind, .. } = match serde_json::from_slice(text) {
+            Ok(read) => read,
+            Err(_) if record.is_some() && !text.ends_with(b"\n") => break,
             Err(source) => {
                 // Another version may have lines of another shape.
-                if let (None, Some(version)) = (&reader.record, version(text)) {
-                    return Err(JournalError::Version(version));
-                }
-                return Err(JournalError::Line { line: number, source });
+                let other = version(text).filter(|_| record.is_none());
+                return Err(other.map_or(JournalError::Line { line, source }, JournalError::Version));
             }
+        };
+        match (&mut record, kind) {
+            (Some(_), LineKind::Run(_)) => return Err(JournalError::SecondRun { line }),
+            (Some(record), kind) if seq == line => record.take(line, kind)?,
+            (None, LineKind::Run(run)) if run.format_version != FORMAT_VERSION => {
+                return Err(JournalError::Version(run.format_version));
+            }
+            (None, LineKind::Run(run)) if seq == line => record = Some(Record::new(run)),
+            (Some(_), _) | (None, LineKind::Run(_)) => return Err(JournalError::Gap { line, found: seq }),
+            (None, _) => return Err(JournalError::NoRun),
         }
     }
-    reader.record.ok_or(JournalError::NoRun)
+    record.ok_or(JournalError::NoRun)
 }
 
 fn version(text: &[u8]) -> Option<u32> {
     let line: serde_json::Value = serde_json::from_slice(text).ok()?;
     let version = line.get("format_version")?.as_u64()?;
     u32::try_from(version).ok().filter(|version| *version != FORMAT_VERSION)
-}
-
-struct LineReader {
-    record: Option<Record>,
-    /// The group of each operation, and its index in that group's list.
-    announced: BTreeMap<u64, (GroupId, usize)>,
-}
-
-impl LineReader {
-    fn take(&mut self, number: usize, Line { seq, kind, .. }: Line) -> Result<(), JournalError> {
-        let line = number;
-        let Some(record) = &mut self.record else {
-            return match kind {
-                LineKind::Run(run) if run.format_version != FORMAT_VERSION => {
-                    Err(JournalError::Version(run.format_version))
-                }
-                LineKind::Run(_) if seq != 1 => Err(JournalError::Gap { line, found: seq }),
-                LineKind::Run(run) => {
-                    self.record = Some(Record { run, groups: BTreeMap::new(), lines: 1, ended: false });
-                    Ok(())
-                }
-                _ => Err(JournalError::NoRun),
-            };
-        };
-        if matches!(kind, LineKind::Run(_)) {
-            return Err(JournalError::SecondRun { line });
-        }
-        if seq != number as u64 {
-            return Err(JournalError::Gap { line, found: seq });
-        }
-        record.lines = seq;
-        record.ended = matches!(kind, LineKind::End { .. });
-        match kind {
-            LineKind::Run(_) | LineKind::End { .. } => {}
-            LineKind::Before { group, members } => {
-                let group = record.group(group);
-                group.last_seen = Some(members.clone());
-                group.before = Some(members);
-            }
-            LineKind::Seen { group, members } | LineKind::After { group, members: Some(members) } => {
-                record.group(group).last_seen = Some(members);
-            }
-            LineKind::After { .. } => {}
-            LineKind::Sending(effect) => {
-                let id = effect.group.id;
-                let group = record.group(effect.group.clone());
-                self.announced.insert(seq, (id, group.operations.len()));
-                let line = u32::try_from(line).unwrap_or(u32::MAX);
-                let seen = group.last_seen.as_ref();
-                let added = effect.adds.iter().filter(|id| seen.is_some_and(|seen| seen.contains(id)));
-                let removed = effect.removes.iter().filter(|id| seen.is_some_and(|seen| !seen.contains(id)));
-                let already = added.chain(removed).copied().collect();
-                group.operations.push(SentRequest { line, effect, already, outcome: Fate::Unknown });
-            }
-            LineKind::Answered { operation, outcome, .. } => {
-                let place = self.announced.get(&operation);
-                let group = place.and_then(|(id, at)| record.groups.get_mut(id)?.operations.get_mut(*at));
-                group.ok_or(JournalError::Unannounced { line, operation })?.outcome = outcome;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Record {
-    fn group(&mut self, group: GroupRef) -> &mut GroupRecord {
-        self.groups.entry(group.id).or_insert_with(|| GroupRecord {
-            group,
-            operations: Vec::new(),
-            before: None,
-            last_seen: None,
-        })
-    }
-}
-
-pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(Line)
 }
 
 /// How long a FIFO may take nothing before it is given up.

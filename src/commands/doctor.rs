@@ -13,7 +13,7 @@ use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer, account_info};
 use crate::config::{self, export};
 use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order, unknown_names};
-use crate::model::{AccountInfo, Desired, GroupId, GroupSummary, Observed, ScimGroup};
+use crate::model::{AccountInfo, Desired, GroupId, Observed, ScimGroup};
 use crate::render::clean;
 
 pub const EXAMPLES: &str = "\
@@ -57,14 +57,15 @@ pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure
     let watching = output.watch(&connection.client, "examining the account");
     let refused = examination.account(&connection.client, desired.as_ref()).await?;
     drop(watching);
-    let Examination { mut checks, misbehaves } = examination;
-    checks.push(files);
-    let exit = show(args, Diagnosis::new(checks, connection.client.requests()), output);
+    examination.checks.push(files);
+    let exit = show(args, Diagnosis::new(examination.checks, connection.client.requests()), output);
     // A log may show nothing but this.
-    let (exit, message) = match (misbehaves, refused) {
-        (true, _) => (Exit::Unavailable, "the API cannot be reached, or misbehaves: the failed checks say how"),
-        (false, true) => (Exit::Credentials, "the credentials were refused"),
-        (false, false) => return Ok(exit),
+    let (exit, message) = if examination.misbehaves {
+        (Exit::Unavailable, "the API cannot be reached, or misbehaves: the failed checks say how")
+    } else if refused {
+        (Exit::Credentials, "the credentials were refused")
+    } else {
+        return Ok(exit);
     };
     output.error(&Failure::message(exit, message));
     Ok(exit)
@@ -107,16 +108,14 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
     match config::load_checked(&paths, request.time) {
         Ok(desired) => (Check::ok("files", format!("declared groups: {}", desired.groups.len())), Some(desired)),
         Err(problems) => {
-            let help = "run `convoke validate`, and correct the files";
             let (count, unread) =
                 (problems.iter().count(), problems.iter().filter(|problem| problem.is_unread()).count());
             let unread = if unread == 0 { String::new() } else { format!(", files that cannot be read: {unread}") };
+            let help = "run `convoke validate`, and correct the files";
             let check = Check::failed("files", format!("problems: {count}{unread}"), help);
             // The first line of each has the place; `validate` shows the rest.
-            (
-                check.with(problems.iter().filter_map(|problem| problem.to_string().lines().next().map(String::from))),
-                None,
-            )
+            let places = problems.iter().filter_map(|problem| problem.to_string().lines().next().map(String::from));
+            (check.with(places), None)
         }
     }
 }
@@ -141,16 +140,16 @@ impl Examination {
         let newest = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
         let ordered = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
         let (mut kind, mut verified) = verify(client).await;
-        if let Err(error) = &verified
-            && error.kind == ApiErrorKind::Unreachable
-        {
+        if verified.as_ref().is_err_and(|error| error.kind == ApiErrorKind::Unreachable) {
             // Every other reading would fail like this one.
             self.misbehaves = true;
             self.credentials(kind, verified, false)?;
             return Ok(false);
         }
         // A new token is given some seconds here, and is verified again when they have helped.
-        let (first, groups, members) = groups(client).await;
+        let first = client.raw(ApiOperation::ListGroups, &["iam", "user_groups"], &[("per_page", "500")]).await;
+        let groups = if first.is_ok() { Some(client.user_groups().await) } else { None };
+        let members = largest_page(client, groups.iter().flatten().flat_map(BTreeMap::keys)).await;
         if groups.is_some() && verified.as_ref().is_err_and(ApiError::is_refusal) {
             (kind, verified) = verify(client).await;
         }
@@ -162,29 +161,24 @@ impl Examination {
             client.scim_groups(),
         );
         let works = self.credentials(kind, verified, matches!(groups, Some(Ok(_))))?;
-        let help = "without it, convoke shows the account's id only";
-        if let Some(account) = self.take("account", account, false, help, |_| "reachable".to_owned())? {
-            self.about(account_info(&account.result));
-        }
-        let figures = |page: &RawAnswer| figures(page.rows().len(), 500, &page.result_info);
-        self.take("read_groups", first, true, READ_HELP, figures)?;
+        self.account_info(account.map(|account| account_info(&account.result)))?;
+        self.take("read_groups", first, None, |page| figures(page.rows().len(), 500, &page.result_info))?;
         let mut observed = None;
         if let Some(groups) = groups {
-            let complete = |groups: &BTreeMap<_, _>| format!("groups: {}", groups.len());
-            let groups = self.take("all_groups", groups, true, READ_HELP, complete)?;
+            let groups = self.take("all_groups", groups, None, |groups| format!("groups: {}", groups.len()))?;
             observed = groups.map(|groups| Observed { groups, ..Observed::default() });
         }
         if let Some(members) = members {
-            self.take("read_members", members, true, READ_HELP, |page| listed(page, 500))?;
+            self.take("read_members", members, None, |page| listed(page, 500))?;
         }
-        self.take("read_account_members", people, true, READ_HELP, |page| listed(page, 50))?;
-        let help = "without Account Settings Read, `drift` cannot say who made a change";
-        self.take("read_audit_log", log, false, help, |_| "answered".to_owned())?;
-        let help = "without User Details Read, convoke cannot protect the token's own user";
-        self.take("read_user", user, false, help, |_| "answered".to_owned())?;
-        let help =
+        self.take("read_account_members", people, None, |page| listed(page, 50))?;
+        let without = "without Account Settings Read, `drift` cannot say who made a change";
+        self.take("read_audit_log", log, Some(without), |_| "answered".to_owned())?;
+        let without = "without User Details Read, convoke cannot protect the token's own user";
+        self.take("read_user", user, Some(without), |_| "answered".to_owned())?;
+        let without =
             "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
-        let scim = self.take("read_scim", scim, false, help, |groups| provided(groups))?.unwrap_or_default();
+        let scim = self.take("read_scim", scim, Some(without), |groups| provided(groups))?.unwrap_or_default();
         self.checks.push(Check::ok("write", "unknown: whether the token can change members is never tried"));
         self.clock_and_limit(client);
         if let Some(observed) = &observed {
@@ -192,18 +186,19 @@ impl Examination {
             let external = export::external_groups(observed, &scim);
             self.checks.extend(desired.into_iter().flat_map(|desired| declared_groups(desired, observed, &external)));
         }
-        Ok(works != Some(true) && observed.is_none() && !self.misbehaves)
+        Ok(!works && observed.is_none() && !self.misbehaves)
     }
 
-    /// Whether the API says that the credentials work; `None` if it does not say. A token that reads the groups works,
-    /// whatever the verification of tokens knows about it.
+    /// Whether the API says that the credentials work. A token that reads the groups works, whatever the verification of
+    /// tokens knows about it.
     fn credentials(
         &mut self,
         kind: &str,
         answer: Result<RawAnswer, ApiError>,
         reads_groups: bool,
-    ) -> Result<Option<bool>, ApiError> {
-        let (check, is_known) = match answer {
+    ) -> Result<bool, ApiError> {
+        let is_answered = answer.is_ok();
+        let check = match answer {
             Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error),
             Err(error) => {
                 let (status, help) = if reads_groups {
@@ -212,26 +207,26 @@ impl Examination {
                     (CheckStatus::Failed, "create a token with the permissions that docs/threat-model.md lists")
                 };
                 let check = Check::refused("credentials", &error, status, help);
-                (Check { seen: format!("{kind}: {}", check.seen), ..check }, false)
+                Check { seen: format!("{kind}: {}", check.seen), ..check }
             }
-            Ok(_) if kind == KEY => {
-                (Check::warning("credentials", kind, "use an API token: a key may do everything"), true)
-            }
-            Ok(RawAnswer { result, .. }) => (token(kind, &result), true),
+            Ok(_) if kind == KEY => Check::warning("credentials", kind, "use an API token: a key may do everything"),
+            Ok(answer) => token(kind, &answer.result),
         };
-        let works = check.status != CheckStatus::Failed;
+        let works = is_answered && check.status != CheckStatus::Failed;
         self.checks.push(check);
-        Ok(is_known.then_some(works))
+        Ok(works)
     }
 
-    /// Adds the account's name and organization to the last check.
-    fn about(&mut self, info: AccountInfo) {
-        let Some(check) = self.checks.last_mut() else { return };
-        if info.organization.is_some() {
-            "reachable; it belongs to an organization, whose Super Administrators may not appear"
-                .clone_into(&mut check.seen);
+    fn account_info(&mut self, answer: Result<AccountInfo, ApiError>) -> Result<(), ApiError> {
+        let seen = |info: &AccountInfo| match info.organization {
+            Some(_) => "reachable; it belongs to an organization, whose Super Administrators may not appear".to_owned(),
+            None => "reachable".to_owned(),
+        };
+        let info = self.take("account", answer, Some("without it, convoke shows the account's id only"), seen)?;
+        if let (Some(info), Some(check)) = (info, self.checks.last_mut()) {
+            check.details.extend(info.name.into_iter().chain(info.organization));
         }
-        check.details.extend(info.name.into_iter().chain(info.organization));
+        Ok(())
     }
 
     fn clock_and_limit(&mut self, client: &Client) {
@@ -248,13 +243,12 @@ impl Examination {
         self.checks.push(Check::ok("rate_limit", left.unwrap_or_else(|| "the answers do not tell it".to_owned())));
     }
 
-    /// Records a reading. A failure fails the check if convoke needs the reading, and else is a warning.
+    /// Records a reading, and what its failure means for convoke; `None` if convoke needs it.
     fn take<T>(
         &mut self,
         name: &'static str,
         answer: Result<T, ApiError>,
-        needed: bool,
-        help: &'static str,
+        without: Option<&'static str>,
         seen: impl FnOnce(&T) -> String,
     ) -> Result<Option<T>, ApiError> {
         match answer {
@@ -264,9 +258,9 @@ impl Examination {
             }
             Err(error) if error.kind == ApiErrorKind::Stopped => Err(error),
             Err(error) => {
-                self.misbehaves |= needed && !error.is_refusal();
-                let status = if needed { CheckStatus::Failed } else { CheckStatus::Warning };
-                self.checks.push(Check::refused(name, &error, status, help));
+                self.misbehaves |= without.is_none() && !error.is_refusal();
+                let status = if without.is_none() { CheckStatus::Failed } else { CheckStatus::Warning };
+                self.checks.push(Check::refused(name, &error, status, without.unwrap_or(READ_HELP)));
                 Ok(None)
             }
         }
@@ -278,38 +272,23 @@ async fn verify(client: &Client) -> (&'static str, Result<RawAnswer, ApiError>) 
     if client.uses_key() {
         return (KEY, client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]).await);
     }
-    match client.raw(ApiOperation::VerifyToken, &["user", "tokens", "verify"], &[]).await {
-        Ok(answer) => ("a user's API token", Ok(answer)),
-        Err(error) if error.is_refusal() => {
-            match client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await {
-                Ok(answer) => ("an account's API token", Ok(answer)),
-                error => ("an API token", error),
-            }
-        }
-        error => ("an API token", error),
+    let (mut kind, path) = ("a user's API token", ["user", "tokens", "verify"]);
+    let mut answer = client.raw(ApiOperation::VerifyToken, &path, &[]).await;
+    if answer.as_ref().is_err_and(ApiError::is_refusal) {
+        kind = "an account's API token";
+        answer = client.raw(ApiOperation::VerifyToken, &["tokens", "verify"], &[]).await;
     }
+    (if answer.is_ok() { kind } else { "an API token" }, answer)
 }
 
-type Groups = Result<BTreeMap<GroupId, GroupSummary>, ApiError>;
-
-/// The first page of the groups as the API sends it, all groups, and of some the largest first page of members.
-async fn groups(client: &Client) -> (Result<RawAnswer, ApiError>, Option<Groups>, Option<Result<RawAnswer, ApiError>>) {
-    let path = ["iam", "user_groups"];
-    let first = client.raw(ApiOperation::ListGroups, &path, &[("per_page", "500")]).await;
-    if first.is_err() {
-        return (first, None, None);
-    }
-    let groups = client.user_groups().await;
-    let mut largest: Option<Result<RawAnswer, ApiError>> = None;
-    for id in groups.iter().flatten().map(|(id, _)| id).take(SAMPLED_GROUPS) {
+/// Of some groups, the largest first page of members, or a failure.
+async fn largest_page(client: &Client, groups: impl Iterator<Item = &GroupId>) -> Option<Result<RawAnswer, ApiError>> {
+    let mut pages = Vec::new();
+    for id in groups.take(SAMPLED_GROUPS) {
         let path = ["iam", "user_groups", id.as_str(), "members"];
-        let page = client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await;
-        let rows = |page: &Result<RawAnswer, ApiError>| page.as_ref().map_or(usize::MAX, |page| page.rows().len());
-        if largest.as_ref().is_none_or(|largest| rows(largest) <= rows(&page)) {
-            largest = Some(page);
-        }
+        pages.push(client.raw(ApiOperation::ListGroupMembers, &path, &[("per_page", "500")]).await);
     }
-    (first, Some(groups), largest)
+    pages.into_iter().max_by_key(|page| page.as_ref().map_or(usize::MAX, |page| page.rows().len()))
 }
 
 fn listed(page: &RawAnswer, asked: usize) -> String {
@@ -323,23 +302,24 @@ fn provided(groups: &[ScimGroup]) -> String {
 
 fn token(kind: &str, result: &Value) -> Check {
     const HELP: &str = "create a new token, or extend this one";
-    let Some(status) = result.get("status").and_then(Value::as_str) else {
+    let text = |key: &str| result.get(key).and_then(Value::as_str);
+    let time = |key: &str| text(key)?.parse::<Timestamp>().ok();
+    let Some(status) = text("status") else {
         return Check::warning("credentials", format!("{kind}, whose status is not given"), HELP);
     };
-    let active = status == "active";
-    let expires: Option<Timestamp> =
-        result.get("expires_on").and_then(Value::as_str).and_then(|time| time.parse().ok());
+    let (now, expires) = (Timestamp::now(), time("expires_on"));
     let until = expires.map_or_else(String::new, |time| format!(", valid until {}", time.strftime("%Y-%m-%d")));
-    let begins: Option<Timestamp> = result.get("not_before").and_then(Value::as_str).and_then(|time| time.parse().ok());
-    if active && let Some(begins) = begins.filter(|begins| *begins > Timestamp::now()) {
+    if status != "active" {
+        return Check::failed("credentials", format!("{kind} that is disabled or expired{until}"), HELP);
+    }
+    if let Some(begins) = time("not_before").filter(|begins| *begins > now) {
         let seen = format!("{kind} that is not valid before {}", begins.strftime("%Y-%m-%dT%H:%M:%SZ"));
         return Check::failed("credentials", seen, "wait until then, or create a token that is valid now");
     }
-    let soon = expires.is_some_and(|time| time.duration_since(Timestamp::now()) < EXPIRES_SOON);
-    match (active, soon) {
-        (false, _) => Check::failed("credentials", format!("{kind} that is disabled or expired{until}"), HELP),
-        (true, true) => Check::warning("credentials", format!("{kind}, active{until}"), HELP),
-        (true, false) => Check::ok("credentials", format!("{kind}, active{until}")),
+    let seen = format!("{kind}, active{until}");
+    match expires {
+        Some(expires) if expires.duration_since(now) < EXPIRES_SOON => Check::warning("credentials", seen, HELP),
+        _ => Check::ok("credentials", seen),
     }
 }
 

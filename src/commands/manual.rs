@@ -130,7 +130,7 @@ pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
             return Ok(Exit::Done);
         }
         SchemaOf::Plan => schemars::schema_for!(Plan),
-        SchemaOf::Journal => journal::schema(),
+        SchemaOf::Journal => schemars::schema_for!(journal::Line),
         SchemaOf::Review => schemars::schema_for!(Review),
         SchemaOf::Report => schemars::schema_for!(Report),
         SchemaOf::Doctor => schemars::schema_for!(Diagnosis),

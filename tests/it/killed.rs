@@ -125,7 +125,7 @@ fn journal_is_true(world: &World, path: &str, under_way: &Request) {
     let bytes = std::fs::read(world.path(path)).unwrap();
     let record = journal::parse(&bytes).unwrap();
     let effects = world.account().requests().iter().filter(|request| request.effect).count();
-    let operations = record.groups.values().flat_map(|group| &group.operations);
+    let operations = record.operations.values();
     let done = operations.clone().filter(|operation| operation.outcome == Fate::Answered).count();
     let unknown: Vec<_> = operations.filter(|operation| operation.outcome == Fate::Unknown).collect();
     // Other writes may have been announced and wait for their turn.
@@ -224,7 +224,7 @@ fn finishes_requests_in_flight_only(name: &str) {
     let writes = world.writes().len();
     assert!(writes <= 2, "{:?}", world.writes());
     let record = journal::parse(world.read("journal.jsonl").as_bytes()).unwrap();
-    let operations = record.groups.values().flat_map(|group| &group.operations);
+    let operations = record.operations.values();
     let outcomes: Vec<Fate> = operations.map(|operation| operation.outcome).collect();
     let answered = outcomes.iter().filter(|outcome| **outcome == Fate::Answered).count();
     let unsent = outcomes.iter().filter(|outcome| **outcome == Fate::NotSent).count();

@@ -81,7 +81,7 @@ fn full_disk_stops_the_run_and_keeps_journal() {
                 assert!(ended.contains(&code), "{stdout}{stderr}");
                 let said = ["the journal cannot be written", "The journal is incomplete"];
                 assert!(said.iter().any(|said| stdout.contains(said)), "{stdout}{stderr}");
-                let recorded = record.groups.values().flat_map(|group| &group.operations);
+                let recorded = record.operations.values();
                 let recorded = recorded.filter(|operation| operation.outcome != Fate::NotSent).count();
                 assert!(effects <= recorded, "{effects} effects, {record:#?}");
             }
@@ -108,7 +108,7 @@ fn too_small_disk_stops_before_the_first_write() {
     let (code, stdout, stderr) = run_from_shell(&world, "ulimit -f 4;", "apply --yes --journal j.jsonl", "");
     assert_eq!((code, world.writes()), (Some(1), Vec::new()), "{stdout}{stderr}");
     assert!(stdout.contains("the journal cannot be written"), "{stdout}{stderr}");
-    assert!(journal::parse(world.read("j.jsonl").as_bytes()).unwrap().groups.is_empty());
+    assert!(journal::parse(world.read("j.jsonl").as_bytes()).unwrap().last_seen.is_empty());
 }
 
 #[test]
