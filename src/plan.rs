@@ -15,8 +15,8 @@ mod digest;
 mod due;
 mod exclusive;
 mod guards;
+mod inputs;
 mod later;
-mod located;
 mod narrow;
 mod operations;
 mod people;
@@ -29,19 +29,13 @@ mod undo;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use change::Asked;
-use compare::Compared;
-use later::Outlook;
-use narrow::Narrowing;
+use inputs::Inputs;
 use people::People;
 
-use crate::model::{
-    AccountId, Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser, kept_ends,
-};
+use crate::model::{Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser, kept_ends};
 
 pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
@@ -56,8 +50,8 @@ pub use contents::{
 pub use digest::{Digest, DigestError, fingerprint};
 pub use exclusive::ExclusivePair;
 pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
+pub use inputs::{Located, Policy, locate_groups, nearest_name};
 pub use later::{Later, LaterKind};
-pub use located::{Located, locate_groups, nearest_name};
 pub use operations::Operation;
 pub use permissions::compare_permissions;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
@@ -68,70 +62,6 @@ pub use why::{UnreadableGroup, Why, WhyGroup, why, why_group};
 
 /// How far ahead a plan names the ends that a guard will keep.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
-
-/// The inputs of a plan other than the files and the account.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    pub account_id: AccountId,
-    /// The groups to plan; empty for all declared groups.
-    pub only: BTreeSet<GroupName>,
-    pub base: Option<Arc<Desired>>,
-    /// The newest files, which decide about what the files select.
-    pub tip: Option<Arc<Desired>>,
-    /// Plan only what the change under review asks for.
-    pub only_changed: bool,
-    /// Plan only changes that are due: additions whose `from` has come, removals whose `until` has passed.
-    pub due: bool,
-    /// Memberships that end within this time are reported.
-    pub expiring_within: SignedDuration,
-    /// Whether the user of the token may be removed.
-    pub accept_self: bool,
-}
-
-impl Policy {
-    pub fn new(account_id: AccountId) -> Self {
-        Self {
-            account_id,
-            only: BTreeSet::new(),
-            base: None,
-            tip: None,
-            only_changed: false,
-            due: false,
-            expiring_within: SignedDuration::ZERO,
-            accept_self: false,
-        }
-    }
-
-    pub fn names(&self, name: &GroupName) -> bool {
-        self.only.is_empty() || self.only.contains(name)
-    }
-
-    /// What the change under review asks for, if the plan has nothing else.
-    fn asked<'a>(&'a self, desired: &'a Desired) -> Option<Asked<'a>> {
-        self.base.as_deref().filter(|_| self.only_changed).map(|base| Asked::by(base, desired))
-    }
-
-    /// The addresses that the change adds to groups that exist, and that are therefore probably in none of these groups.
-    pub fn newcomers(&self, desired: &Desired, time: Timestamp) -> BTreeSet<Email> {
-        let asked = self.asked(desired).unwrap_or_default();
-        let existing = asked.groups().filter(|(name, group)| self.names(name) && group.base.is_some());
-        let added = existing.flat_map(|(_, group)| group.named.values().filter(|entries| entries.base.is_empty()));
-        let entries = added.flat_map(|entries| &entries.head);
-        let present = entries.filter(|entry| entry.until().is_none_or(|until| until > time));
-        let email = |person: &PersonRef| match person {
-            PersonRef::Email(email) => Some(email.clone()),
-            PersonRef::Id(_) => None,
-        };
-        present.filter_map(|entry| email(&entry.person)).collect()
-    }
-
-    /// The groups of the account that have to be read first.
-    pub fn first_groups(&self, desired: &Desired, current: &Observed) -> BTreeSet<GroupId> {
-        let asked = self.asked(desired);
-        let is_first = |name: &GroupName| self.names(name) && asked.as_ref().is_none_or(|asked| asked.concerns(name));
-        locate_groups(desired, current, is_first).into_values().filter_map(Result::ok).collect()
-    }
-}
 
 /// What must still be read before a plan can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,97 +83,67 @@ impl Needs {
 
 /// Compares the desired and the observed memberships at a time, under a policy.
 pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
-    let mut located = locate_groups(desired, current, |name| policy.names(name));
-    let people = People::of(current);
-    let asked = policy.base.as_deref().map(|base| Asked::by(base, desired));
-    let all = policy.only_changed.then(|| located.clone());
-    let narrowing = asked.as_ref().zip(all.as_ref()).map(|(asked, located)| Narrowing {
-        asked,
-        desired,
-        current,
-        located,
-        people: &people,
-        tip: policy.tip.as_deref(),
-        time,
-    });
-    if let Some(narrowing) = narrowing {
-        located.retain(|name, found| narrowing.compares(name, found));
+    let inputs = Inputs::new(desired, current, policy, time);
+    let (rules, asked) = (inputs.rules(), inputs.asked.as_ref());
+    let mut plan = Plan::empty(&inputs);
+    compare::compare(&inputs, &mut plan);
+    if let Some(asked) = inputs.only_asked() {
+        narrow::narrow(&inputs, asked, &mut plan);
     }
-    let mut compared = compare::compare(desired, current, &located, &people, policy, time);
-    let mut unread = narrowing.map(|it| it.narrow(&mut compared)).unwrap_or_default();
-    let addresses = people.addresses_of(compared.groups.iter().flat_map(|group| &group.changes));
-    // Settings, guards and rules are those of the newest files.
-    let rules = policy.tip.as_deref().unwrap_or(desired);
-    if let Some(tip) = &policy.tip {
-        let (left, others) = tip::leave_out(&mut compared.groups, tip, current, &addresses, time);
-        compared.left_out.extend(left);
-        unread.extend(others);
+    plan.addresses = inputs.people.addresses_of(plan.groups.iter().flat_map(|group| &group.changes));
+    if let Some(tip) = inputs.tip() {
+        tip::leave_out(&mut plan, tip, current, time);
     }
-    let mut warnings = permissions::check(rules, current, &mut compared.groups, &mut compared.blocked);
-    let exclusions = exclusive::check(rules, current, &people, time, &mut compared);
-    unread.extend(exclusions.unread);
+    permissions::check(rules, current, &mut plan);
+    exclusive::check(&inputs, &mut plan);
     if policy.due {
-        compared.leave_out_undated(desired, current, time);
+        compare::leave_out_undated(&inputs, &mut plan);
     }
-    let outlook = |asked| Outlook::of(asked, all.as_ref().unwrap_or(&located), current, &people, policy, time);
-    let outlook = asked.as_ref().map(outlook).unwrap_or_default();
-    unread.extend(outlook.unread);
-    warnings.extend(outlook.warnings.into_iter().chain(kept_ends_soon(desired, &located, time)));
-    compared.blocked.extend(outlook.blocked);
-    compared.blocked.sort_by(|a, b| a.group.cmp(&b.group));
-    count_blocked(&mut compared);
-    let mut plan = assemble(policy.account_id, compared.groups, PlanGuards::of(rules, time), policy.due, time);
-    (plan.blocked, plan.expiring, plan.addresses) = (compared.blocked, compared.expiring, addresses);
-    plan.unmanaged_groups = located::unmanaged(rules, current);
+    if let Some(asked) = asked {
+        later::look_ahead(&inputs, asked, &mut plan);
+    }
+    plan.warnings.extend(kept_ends_soon(&inputs));
+    people::suggest(&mut plan.blocked, &inputs.people);
+    plan.blocked.sort_by(|a, b| a.group.cmp(&b.group));
+    count_blocked(&mut plan);
+    plan.decide(rules);
+    plan.unmanaged_groups = inputs::unmanaged(rules, current);
     plan.narrowed = policy.due || policy.only_changed || desired.groups.keys().any(|name| !policy.names(name));
-    (plan.left_out, plan.later) = (compared.left_out, outlook.later);
     plan.first_adoption = policy.base.as_deref().is_some_and(|base| base.groups.is_empty());
-    plan.unread = unread;
-    plan.warnings = warnings;
-    plan.permissions = permissions::pins(rules, &plan);
-    (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
-    if let Some(asked) = &asked {
-        change::label(&mut plan, asked, &people);
+    if let Some(asked) = asked {
+        change::label(&mut plan, asked, &inputs.people);
     }
-    if let Some(narrowing) = narrowing {
-        plan.touched = Some(narrowing.touched(&plan.groups));
+    if let Some(asked) = inputs.only_asked() {
+        plan.touched = Some(narrow::touched(&inputs, asked, &plan.groups));
         plan.digest = plan.identity();
-        // Only the pins of groups in the plan are asked.
-        located.retain(|name, _| narrowing.asked.concerns(name));
     }
-    judge(&mut plan, rules, current, &people, &located, policy.accept_self);
+    // Only the pins of groups that the change concerns are asked.
+    judge(&mut plan, &inputs, |name| inputs.only_asked().is_none_or(|asked| asked.concerns(name)));
     plan
 }
 
-/// Asks the guards. With `--due`, what they refuse is left out.
-fn judge(
-    plan: &mut Plan,
-    rules: &Desired,
-    current: &Observed,
-    people: &People<'_>,
-    located: &BTreeMap<GroupName, Located>,
-    accept_self: bool,
-) {
-    guards::check_operations(plan, people, current.knows_everybody);
-    guards::check_account(plan, rules, current, located);
-    if !accept_self {
-        guards::check_token_user(plan, current, people);
+/// Asks the guards, and the pins of these groups. With `--due`, what they refuse is left out.
+fn judge(plan: &mut Plan, inputs: &Inputs<'_>, asks_pin: impl Fn(&GroupName) -> bool) {
+    guards::check_operations(plan, &inputs.people, inputs.current.knows_everybody);
+    // Also groups whose members could not be read, and destinations of moves.
+    let asked = inputs.located.keys().filter(|name| asks_pin(name));
+    plan.guards.pins = guards::pins(inputs.rules(), asked.chain(plan.groups.iter().map(|group| &group.name)));
+    guards::check_account(plan, inputs.rules(), inputs.current);
+    if !inputs.policy.accept_self {
+        guards::check_token_user(plan, inputs.current, &inputs.people);
     }
     if plan.due {
-        due::block_renamed(plan, &current.groups);
+        due::block_renamed(plan, &inputs.current.groups);
         due::leave_out_refused(plan);
     }
     plan.recount();
 }
 
 /// The ends within [`SOON`] that a guard will not let take effect.
-fn kept_ends_soon(
-    desired: &Desired,
-    located: &BTreeMap<GroupName, Located>,
-    time: Timestamp,
-) -> impl Iterator<Item = PlanWarning> {
-    let latest = time.checked_add(SOON).unwrap_or(Timestamp::MAX);
-    let ends = kept_ends(desired, |name| located.contains_key(name), time, latest);
+fn kept_ends_soon(inputs: &Inputs<'_>) -> impl Iterator<Item = PlanWarning> {
+    let latest = inputs.time.checked_add(SOON).unwrap_or(Timestamp::MAX);
+    let is_compared = |name: &GroupName| inputs.located.get(name).is_some_and(|found| inputs.compares(name, found));
+    let ends = kept_ends(inputs.desired, is_compared, inputs.time, latest);
     ends.into_iter().map(|(origin, message, help)| PlanWarning::new(message, &help, Some(origin)))
 }
 
@@ -264,61 +164,67 @@ fn plan_read(files: &Desired, current: &Observed, policy: &Policy, time: Timesta
 }
 
 /// Records for each group how many of its entries are blocked. Such a group is not in sync.
-fn count_blocked(compared: &mut Compared) {
+fn count_blocked(plan: &mut Plan) {
     let mut counts: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for blocked in &compared.blocked {
+    for blocked in &plan.blocked {
         *counts.entry(&blocked.group).or_default() += 1;
     }
-    for group in &mut compared.groups {
+    for group in &mut plan.groups {
         group.blocked = counts.get(&group.name).copied().unwrap_or_default();
     }
 }
 
-/// Makes a plan of compared groups: sorts the changes, decides the operations and computes the digest.
-fn assemble(account_id: AccountId, mut groups: Vec<GroupPlan>, guards: PlanGuards, due: bool, time: Timestamp) -> Plan {
-    let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
-    for group in &mut groups {
-        group.changes.sort_by_cached_key(by_email);
-        // A held removal of expired access is the most important for a reader.
-        group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
-    }
-    operations::decide(&mut groups, due);
-    let digest = digest::digest(account_id, &groups, &[]);
-    Plan {
-        format_version: saved::FORMAT_VERSION,
-        status: RunStatus::InSync,
-        account_id,
-        digest,
-        time,
-        summary: Summary::default(),
-        groups,
-        blocked: Vec::new(),
-        refusals: Vec::new(),
-        later: Vec::new(),
-        left_out: Vec::new(),
-        stale: None,
-        unmanaged_groups: Vec::new(),
-        expiring: Vec::new(),
-        narrowed: false,
-        due,
-        warnings: Vec::new(),
-        base_changes: Vec::new(),
-        first_adoption: false,
-        was_refused: false,
-        touched: None,
-        requests: None,
-        paths: Vec::new(),
-        addresses: BTreeMap::new(),
-        permissions: BTreeMap::new(),
-        guards,
-        exclusive: Vec::new(),
-        exchanges: Vec::new(),
-        checksum: None,
-        unread: BTreeSet::new(),
-    }
-}
-
 impl Plan {
+    /// A plan without groups, for the steps of planning to fill.
+    fn empty(inputs: &Inputs<'_>) -> Self {
+        let account_id = inputs.policy.account_id;
+        Self {
+            format_version: saved::FORMAT_VERSION,
+            status: RunStatus::InSync,
+            account_id,
+            digest: digest::digest(account_id, &[], &[]),
+            time: inputs.time,
+            summary: Summary::default(),
+            groups: Vec::new(),
+            blocked: Vec::new(),
+            refusals: Vec::new(),
+            later: Vec::new(),
+            left_out: Vec::new(),
+            stale: None,
+            unmanaged_groups: Vec::new(),
+            expiring: Vec::new(),
+            narrowed: false,
+            due: inputs.policy.due,
+            warnings: Vec::new(),
+            base_changes: Vec::new(),
+            first_adoption: false,
+            was_refused: false,
+            touched: None,
+            requests: None,
+            paths: Vec::new(),
+            addresses: BTreeMap::new(),
+            permissions: BTreeMap::new(),
+            guards: PlanGuards::of(inputs.rules(), inputs.time),
+            exclusive: Vec::new(),
+            exchanges: Vec::new(),
+            checksum: None,
+            unread: BTreeSet::new(),
+        }
+    }
+
+    /// Sorts the changes, decides the operations and computes the digest.
+    fn decide(&mut self, rules: &Desired) {
+        let by_email = |change: &Change| (change.action, change.member.email.clone(), change.member.id);
+        for group in &mut self.groups {
+            group.changes.sort_by_cached_key(by_email);
+            // A held removal of expired access is the most important for a reader.
+            group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
+        }
+        operations::decide(&mut self.groups, self.due);
+        self.permissions = permissions::pins(rules, self);
+        self.digest = self.identity();
+    }
+
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
     /// only if the plan removes anybody; then even if a group shows their address, because another group may list them,
     /// or somebody who shares the address, by a former one.

@@ -380,6 +380,11 @@ impl DesiredMember {
         self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
     }
 
+    /// Whether the membership is over at this time.
+    pub fn has_ended(&self, time: Timestamp) -> bool {
+        self.until().is_some_and(|until| until <= time)
+    }
+
     /// The first instant of the membership, if the file has one.
     pub fn from(&self) -> Option<Timestamp> {
         self.terms.as_deref().and_then(|terms| terms.window.from)

@@ -31,17 +31,19 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    pub fn new(group: GroupName, entry: Option<PersonRef>, origin: Origin, reason: BlockedReason) -> Self {
+    pub fn new(
+        group: &GroupName,
+        mode: Mode,
+        entry: Option<PersonRef>,
+        origin: &Origin,
+        reason: BlockedReason,
+    ) -> Self {
         let message = match (&entry, &reason) {
             (Some(id), BlockedReason::Domain { email, .. }) => format!("{email} ({id}): {reason}"),
             (Some(entry), _) => format!("{entry}: {reason}"),
             (None, _) => reason.to_string(),
         };
-        Self { group, entry, origin, reason, message, mode: Mode::Exact, since: None }
-    }
-
-    pub fn with_mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
+        Self { group: group.clone(), entry, origin: origin.clone(), reason, message, mode, since: None }
     }
 }
 

@@ -29,7 +29,7 @@ impl Says {
     /// What a group says at a time of the person whom these entries name; `None` for a group that is not declared.
     pub fn of(group: Option<&DesiredGroup>, entries: &[&DesiredMember], time: Timestamp) -> Self {
         let is_in = || entries.iter().any(|entry| entry.belongs_at(time));
-        let has_ended = || entries.iter().any(|entry| entry.until().is_some_and(|until| until <= time));
+        let has_ended = || entries.iter().any(|entry| entry.has_ended(time));
         match group.map_or(Mode::Observe, |group| group.mode) {
             Mode::Observe => Self::Free,
             Mode::Exact | Mode::Additive if is_in() => Self::In,

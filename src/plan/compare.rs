@@ -1,240 +1,154 @@
 //! Compares each planned group's list with its observed members.
 
-use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Policy;
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind};
-use super::located::Located;
-use super::people::{People, Similar};
+use super::contents::{Action, Change, Expiring, GroupPlan, LeftOutKind, Plan};
+use super::inputs::{Inputs, Located};
+use super::people::Resembling;
 use super::tip;
-use crate::model::typos::{self, Texts, local_part};
-use crate::model::{
-    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
-};
+use crate::model::typos::{tolerance, written};
+use crate::model::{DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef};
 
-#[derive(Default)]
-pub(super) struct Compared {
-    pub groups: Vec<GroupPlan>,
-    pub blocked: Vec<Blocked>,
-    pub expiring: Vec<Expiring>,
-    pub left_out: Vec<LeftOut>,
-}
-
-impl Compared {
-    /// For `--due`, leaves out blocked entries and groups that time alone does not concern. If a removal is held, they
-    /// all stay, because they may be the reason. As long as somebody is removed whose addresses are not all known, unknown
-    /// people stay too, so that they are looked up: one of them may be that member.
-    pub fn leave_out_undated(&mut self, desired: &Desired, current: &Observed, time: Timestamp) {
-        if self.groups.iter().any(|group| !group.held.is_empty()) {
-            return;
-        }
-        let dated = due_places(desired, time);
-        let removes = self.groups.iter().any(|group| group.removals().next().is_some());
-        let is_due = |blocked: &Blocked| match &blocked.reason {
-            BlockedReason::UnknownPerson { .. } if removes && !current.knows_everybody => true,
-            BlockedReason::Exclusive { origin, .. } => dated.contains(&blocked.origin) || dated.contains(origin),
-            _ => dated.contains(&blocked.origin),
-        };
-        let (due, undated): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked).into_iter().partition(is_due);
-        self.blocked = due;
-        let names: BTreeSet<GroupName> = undated.into_iter().map(|blocked| blocked.group).collect();
-        self.groups.iter_mut().filter(|group| names.contains(&group.name)).for_each(|group| group.left_out = true);
-    }
-}
-
-/// The places of the entries that time alone has begun or ended, and of their groups.
-fn due_places(desired: &Desired, time: Timestamp) -> BTreeSet<&Origin> {
-    let mut places = BTreeSet::new();
-    for group in desired.groups.values() {
-        for entry in group.members.iter().filter(|entry| brought_by_clock(entry, time)) {
-            places.extend([&group.origin, &entry.origin]);
-        }
-    }
-    places
-}
-
-/// A person who belongs to a group now, and an entry that declares it.
-type Belonging<'a> = (MemberId, &'a DesiredMember);
-
-type Unresolved<'a> = Vec<(&'a DesiredMember, BlockedReason)>;
-
-pub(super) fn compare(
-    desired: &Desired,
-    current: &Observed,
-    located: &BTreeMap<GroupName, Located>,
-    people: &People<'_>,
-    policy: &Policy,
-    time: Timestamp,
-) -> Compared {
-    let mut comparison = Comparison {
-        desired,
-        current,
-        people,
-        time,
-        due: policy.due,
-        only_changed: policy.only_changed,
-        tip: policy.tip.as_deref(),
-        soon: time.checked_add(policy.expiring_within).unwrap_or(Timestamp::MAX),
-        similar: Similar::new(people),
-        found: vec![None; desired.people],
-        declared_elsewhere: BTreeMap::new(),
-        compared: Compared::default(),
-    };
-    for (name, located) in located {
-        if let Some(group) = desired.groups.get(name) {
+/// Plans the differences of every group that the change under review, or a reading, concerns.
+pub(super) fn compare(inputs: &Inputs<'_>, plan: &mut Plan) {
+    let mut comparison =
+        Comparison { inputs, plan, found: vec![None; inputs.desired.people], declared_elsewhere: BTreeMap::new() };
+    for (name, located) in inputs.located.iter().filter(|(name, located)| inputs.compares(name, located)) {
+        if let Some(group) = inputs.desired.groups.get(name) {
             comparison.add(name, group, located);
         }
     }
-    comparison.finish()
+    comparison.hold_possible_people();
 }
 
 struct Comparison<'p, 'a> {
-    desired: &'p Desired,
-    current: &'p Observed,
-    people: &'p People<'a>,
-    time: Timestamp,
-    due: bool,
-    /// Whether only what the change under review asks for is planned.
-    only_changed: bool,
-    tip: Option<&'p Desired>,
-    /// Memberships that end before this time are reported.
-    soon: Timestamp,
-    similar: Similar<'p, 'a>,
+    inputs: &'p Inputs<'a>,
+    plan: &'p mut Plan,
     /// Whom the entries mean, by the number of the entry's person: most people are in several lists.
     found: Vec<Option<MemberId>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
-    compared: Compared,
+}
+
+/// A person who belongs to a group now.
+struct Belonging<'d> {
+    /// The first entry that declares it.
+    first: &'d DesiredMember,
+    /// The entry that ends last: a person with several entries stays as long as one of them says so.
+    lasting: &'d DesiredMember,
+    /// When the earliest entry begins. A missing `from` is earlier than any time.
+    from: Option<Timestamp>,
+}
+
+/// The people of a list, as far as they belong to the group now.
+#[derive(Default)]
+struct CurrentList<'d> {
+    members: BTreeMap<MemberId, Belonging<'d>>,
+    /// Those who are not present, in the order of the list.
+    missing: Vec<MemberId>,
+    /// The entries that mean nobody, or several people.
+    unresolved: Vec<(&'d DesiredMember, BlockedReason)>,
+}
+
+impl<'d> CurrentList<'d> {
+    fn add(&mut self, id: MemberId, entry: &'d DesiredMember, present: Option<&Membership>) {
+        match self.members.entry(id) {
+            Entry::Vacant(new) => {
+                new.insert(Belonging { first: entry, lasting: entry, from: entry.from() });
+                self.missing.extend(present.is_none_or(|present| !present.contains_key(&id)).then_some(id));
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.from = known.from.min(entry.from());
+                let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
+                if end(known.lasting) < end(entry) {
+                    known.lasting = entry;
+                }
+            }
+        }
+    }
 }
 
 impl<'p> Comparison<'p, '_> {
     fn add(&mut self, name: &GroupName, group: &'p DesiredGroup, located: &Located) {
-        let tip = self.tip.map(|tip| tip::group_at(tip, name, located.as_ref().ok().copied()));
+        let inputs = self.inputs;
+        let (time, due) = (inputs.time, inputs.policy.due);
+        let tip = inputs.tip().map(|tip| tip::group_at(tip, name, located.as_ref().ok().copied()));
         if located.is_err() && tip.is_some_and(|found| found.is_none()) {
             return;
         }
         let found = self.find(name, group, located);
-        let time = self.time;
         let is_kept = |entry: &DesiredMember| tip::holds(tip, entry, time);
-        let (members, mut unresolved) = self.resolve(group, found.map(|(_, observed)| &**observed));
-        unresolved.retain(|(entry, _)| is_kept(entry));
-        self.compared.expiring.extend(expiring(name, &members, self.soon));
+        let mut listed = self.list(group, found.map(|(_, observed)| &**observed));
+        listed.unresolved.retain(|(entry, _)| is_kept(entry));
+        let soon = time.checked_add(inputs.policy.expiring_within).unwrap_or(Timestamp::MAX);
+        self.plan.expiring.extend(expiring(name, &listed, soon));
         let Some((id, observed)) = found else {
-            for (entry, reason) in unresolved {
-                self.block(name, group.mode, entry, reason);
-            }
-            for (id, entry) in members.iter().filter(|(_, entry)| is_kept(entry)) {
-                self.declared_elsewhere.entry(*id).or_insert_with(|| entry.origin.clone());
+            self.block(name, group.mode, listed.unresolved);
+            for entry in group.members.iter().filter(|entry| entry.belongs_at(time) && is_kept(entry)) {
+                if let Ok(id) = self.meant(entry) {
+                    self.declared_elsewhere.entry(id).or_insert_with(|| entry.origin.clone());
+                }
             }
             return;
         };
-        let (mut missing, leaving) = differ(observed, &members);
-        let foreign = self.foreign(tip.flatten().map_or(group, |(_, found)| found), &members);
-        missing.retain(|(id, _)| !foreign.contains_key(id));
-        let needs_ends = group.mode == Mode::Additive || self.due || !leaving.is_empty();
-        let ended = if needs_ends { Ended::of(group, self.people, self.time) } else { Ended::default() };
-        unresolved.extend(foreign.values().cloned());
-        // Only entries in force hold removals.
-        let holding = unresolved.iter().map(|(entry, _)| entry.origin.clone()).min();
-        for (entry, reason) in unresolved {
-            self.block(name, group.mode, entry, reason);
+        let foreign = self.foreign(group, tip.flatten().map_or(group, |(_, found)| found), &listed);
+        listed.missing.retain(|id| !foreign.contains_key(id));
+        let required =
+            listed.members.iter().filter(|(id, of)| (!due || of.from.is_some()) && !foreign.contains_key(id));
+        let required = required.map(|(id, _)| *id).collect();
+        listed.unresolved.extend(foreign.into_values());
+        let ended = self.ended(group);
+        let mut changes = self.differences(group, &listed, observed, &ended);
+        let begins = |change: &Change| listed.members.get(&change.member.id)?.from;
+        let all = changes.len();
+        if due {
+            changes.retain(|change| change.expired.is_some() || begins(change).is_some());
         }
-        let starts = if self.due { starting(&members) } else { BTreeMap::new() };
-        let (mut differences, late, left_out) =
-            self.differences(group, (&missing, &members), &leaving, &ended, &starts);
-        // Nothing is written to an observed group, so no removal needs to be held.
-        let holding = holding.filter(|_| group.mode != Mode::Observe);
-        let held = match holding {
-            // An entry that names nobody cannot mean a person whom an ended entry names exactly.
-            Some(origin) => hold(&mut differences, |change| change.expired.is_none().then(|| origin.clone())),
-            None => Vec::new(),
-        };
-        let partial = group.mode == Mode::Additive || self.due || self.only_changed;
-        let required = members.iter().filter(|(id, _)| !self.due || starts.contains_key(id));
-        let required = required.filter(|(index, _)| !foreign.contains_key(index));
+        let partial = group.mode == Mode::Additive || due || inputs.policy.only_changed;
+        let barred = ended.into_keys().filter(|id| partial && !listed.members.contains_key(id)).collect();
         let mut planned = GroupPlan {
-            changes: differences,
-            held,
-            required: partial.then(|| required.map(|(id, _)| *id).collect()),
-            barred: if partial { ended.ids(&members) } else { BTreeSet::new() },
-            left_out,
-            ..GroupPlan::declared(id, name, group, &self.desired.settings, observed)
+            left_out: changes.len() < all,
+            changes,
+            required: partial.then_some(required),
+            barred,
+            ..GroupPlan::declared(id, name, group, &inputs.desired.settings, observed)
         };
+        // Only entries in force hold removals. An entry that names nobody cannot mean a person whom an ended entry names
+        // exactly.
+        if let Some(origin) = listed.unresolved.iter().map(|(entry, _)| &entry.origin).min() {
+            planned.hold(|change| change.expired.is_none().then(|| origin.clone()));
+        }
+        self.block(name, group.mode, listed.unresolved);
         let reason = "its `from` passed more than 31 days ago; `convoke drift` reports the difference";
-        self.compared
-            .left_out
-            .extend(planned.leave_out(LeftOutKind::Drift, reason, |change| late.contains(&change.member.id)));
-        self.compared.groups.push(planned);
+        let is_late = |change: &Change| due && begins(change).is_some_and(|from| !is_recent(from, time));
+        let late = planned.leave_out(LeftOutKind::Drift, reason, is_late);
+        self.plan.left_out.extend(late);
+        self.plan.groups.push(planned);
     }
 
-    /// The entries by id of members without an address at an allowed domain. They never join; who is present stays.
-    fn foreign(
-        &self,
-        group: &DesiredGroup,
-        members: &[Belonging<'p>],
-    ) -> BTreeMap<MemberId, (&'p DesiredMember, BlockedReason)> {
-        let Some(rule) = self.tip.unwrap_or(self.desired).domains_of(group) else { return BTreeMap::new() };
-        let by_id = members.iter().filter(|(_, entry)| matches!(entry.person, PersonRef::Id(_)));
-        by_id.filter_map(|(id, entry)| Some((*id, (*entry, self.people.outside(*id, &rule.value)?)))).collect()
-    }
-
-    /// The differences to plan; those who should have joined long ago; and whether others are left out because only
-    /// due changes are planned.
-    fn differences(
-        &self,
-        group: &DesiredGroup,
-        (missing, members): (&[Belonging<'p>], &[Belonging<'p>]),
-        leaving: &[MemberId],
-        ended: &Ended,
-        starts: &BTreeMap<MemberId, Timestamp>,
-    ) -> (Vec<Change>, BTreeSet<MemberId>, bool) {
-        let mut differences = additions(missing, members, self.people);
-        differences.extend(removals(group, leaving, self.people, ended, self.time));
-        if group.mode == Mode::Additive {
-            differences.retain(|change| change.action == Action::Add || change.expired.is_some());
-        }
-        let all = differences.len();
-        let mut late = BTreeSet::new();
-        if self.due {
-            differences.retain(|change| match change.action {
-                Action::Add => starts.contains_key(&change.member.id),
-                Action::Remove => change.expired.is_some(),
-            });
-            // The limits are for changes of the files. How many removals one run makes has a limit of its own.
-            differences.iter_mut().for_each(|change| change.exempt = change.action == Action::Remove);
-            late.extend(starts.iter().filter(|(_, from)| !is_recent(**from, self.time)).map(|(id, _)| *id));
-        }
-        let left_out = differences.len() < all;
-        (differences, late, left_out)
-    }
-
-    /// Finds everybody who belongs to the group now. A person with several entries occurs several times. A shared address
-    /// means its present members; it is ambiguous only for a join.
-    fn resolve(
-        &mut self,
-        group: &'p DesiredGroup,
-        present: Option<&Membership>,
-    ) -> (Vec<Belonging<'p>>, Unresolved<'p>) {
+    /// Finds everybody who belongs to the group now. A shared address means its present members; it is ambiguous only for
+    /// a join.
+    fn list(&mut self, group: &'p DesiredGroup, present: Option<&Membership>) -> CurrentList<'p> {
         let is_present = |member: &MemberId| present.is_some_and(|present| present.contains_key(member));
-        let mut members = Vec::with_capacity(group.members.len());
-        let mut unresolved = Unresolved::new();
-        let (mut seen, time) = (BTreeSet::new(), self.time);
+        let mut listed = CurrentList::default();
+        let (mut seen, time) = (BTreeSet::new(), self.inputs.time);
         for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
             match self.meant(entry) {
-                Ok(member) => members.push((member, entry)),
+                Ok(member) => listed.add(member, entry, present),
                 Err(BlockedReason::AmbiguousPerson { candidates }) if candidates.iter().any(is_present) => {
-                    members.extend(candidates.into_iter().filter(is_present).map(|member| (member, entry)));
+                    candidates.into_iter().filter(is_present).for_each(|member| listed.add(member, entry, present));
                 }
-                Err(reason) if seen.insert(&entry.person) => unresolved.push((entry, reason)),
+                Err(reason) if seen.insert(&entry.person) => listed.unresolved.push((entry, reason)),
                 Err(_) => {}
             }
         }
-        (members, unresolved)
+        listed
     }
 
     fn meant(&mut self, entry: &DesiredMember) -> Result<MemberId, BlockedReason> {
@@ -242,7 +156,7 @@ impl<'p> Comparison<'p, '_> {
         if let Some(Some(found)) = slot {
             return Ok(*found);
         }
-        let found = self.people.resolve(&entry.person)?;
+        let found = self.inputs.people.resolve(&entry.person)?;
         slot.iter_mut().for_each(|slot| **slot = Some(found));
         Ok(found)
     }
@@ -254,73 +168,122 @@ impl<'p> Comparison<'p, '_> {
         group: &DesiredGroup,
         located: &Located,
     ) -> Option<(GroupId, &'p Arc<Membership>)> {
+        let current = self.inputs.current;
         let reason = match located {
             Err(reason) => reason.clone(),
-            Ok(id) => match (self.current.memberships.get(id), self.current.unreadable.get(id)) {
+            Ok(id) => match (current.memberships.get(id), current.unreadable.get(id)) {
                 (Some(observed), _) => return Some((*id, observed)),
                 (None, Some(cause)) => BlockedReason::UnreadableGroup { cause: cause.clone() },
                 (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
             },
         };
-        let blocked = Blocked::new(name.clone(), None, group.origin.clone(), reason);
-        self.compared.blocked.push(blocked.with_mode(group.mode));
+        self.plan.blocked.push(Blocked::new(name, group.mode, None, &group.origin, reason));
         None
     }
 
-    /// Blocks an entry, and suggests members whom it could mean.
-    fn block(&mut self, name: &GroupName, mode: Mode, entry: &DesiredMember, reason: BlockedReason) {
-        let reason = self.similar.suggest(&entry.person, reason);
-        let blocked = Blocked::new(name.clone(), Some(entry.person.clone()), entry.origin.clone(), reason);
-        self.compared.blocked.push(blocked.with_mode(mode));
+    fn block(&mut self, name: &GroupName, mode: Mode, entries: Vec<(&DesiredMember, BlockedReason)>) {
+        let block = |(entry, reason): (&DesiredMember, BlockedReason)| {
+            Blocked::new(name, mode, Some(entry.person.clone()), &entry.origin, reason)
+        };
+        self.plan.blocked.extend(entries.into_iter().map(block));
+    }
+
+    /// The entries by id of members without an address at an allowed domain. They never join; who is present stays.
+    fn foreign(
+        &self,
+        group: &'p DesiredGroup,
+        rules: &DesiredGroup,
+        listed: &CurrentList<'p>,
+    ) -> BTreeMap<MemberId, (&'p DesiredMember, BlockedReason)> {
+        let Some(allowed) = self.inputs.rules().domains_of(rules) else { return BTreeMap::new() };
+        let by_id = group.members.iter().filter_map(|entry| match entry.person {
+            PersonRef::Id(id) if entry.belongs_at(self.inputs.time) => Some((id, entry)),
+            _ => None,
+        });
+        let by_id = by_id.filter(|(id, _)| listed.members.contains_key(id));
+        let outside = |(id, entry)| Some((id, (entry, self.inputs.people.outside(id, &allowed.value)?)));
+        by_id.filter_map(outside).collect()
+    }
+
+    /// Who joins and who leaves, if nothing is blocked.
+    fn differences(
+        &self,
+        group: &DesiredGroup,
+        listed: &CurrentList<'_>,
+        observed: &Membership,
+        ended: &BTreeMap<MemberId, &DesiredMember>,
+    ) -> Vec<Change> {
+        let people = &self.inputs.people;
+        let joining = listed.missing.iter().filter_map(|id| Some((*id, listed.members.get(id)?)));
+        let additions = joining.map(|(id, of)| Change::addition(people.subject(id), of.lasting));
+        let leaving = observed.keys().filter(|id| !listed.members.contains_key(id));
+        let removals = leaving.filter_map(|id| match ended.get(id) {
+            None if group.mode == Mode::Additive => None,
+            None => Some(Change::new(Action::Remove, people.subject(*id), group.members_origin.clone())),
+            Some(entry) => Some(Change {
+                via: entry.via.clone(),
+                expired: entry.until(),
+                // The limits are for changes of the files. How many due removals one run makes has a limit of its own.
+                exempt: self.inputs.policy.due || entry.until().is_some_and(|until| is_recent(until, self.inputs.time)),
+                ..Change::new(Action::Remove, people.subject(*id), entry.origin.clone())
+            }),
+        });
+        additions.chain(removals).collect()
+    }
+
+    /// The latest ended entry of each person.
+    fn ended(&self, group: &'p DesiredGroup) -> BTreeMap<MemberId, &'p DesiredMember> {
+        let mut ended: BTreeMap<MemberId, &DesiredMember> = BTreeMap::new();
+        for entry in group.members.iter().filter(|entry| entry.has_ended(self.inputs.time)) {
+            let meant = match self.inputs.people.resolve(&entry.person) {
+                Ok(id) => vec![id],
+                // Sharing an address blocks joins only.
+                Err(BlockedReason::AmbiguousPerson { candidates }) => candidates,
+                Err(_) => Vec::new(),
+            };
+            for id in meant {
+                let latest = ended.entry(id).or_insert(entry);
+                if latest.until() < entry.until() {
+                    *latest = entry;
+                }
+            }
+        }
+        ended
     }
 
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
-    fn finish(mut self) -> Compared {
-        let entries = self.compared.blocked.iter();
-        let mut blocked: BTreeMap<&str, &Origin> = BTreeMap::new();
-        for entry in entries {
-            if let Some(person) = &entry.entry {
-                blocked.entry(typos::written(person)).or_insert(&entry.origin);
+    fn hold_possible_people(self) {
+        let people = &self.inputs.people;
+        let mut lines: BTreeMap<&str, &Origin> = BTreeMap::new();
+        for blocked in &self.plan.blocked {
+            if let Some(person) = &blocked.entry {
+                lines.entry(written(person)).or_insert(&blocked.origin);
             }
         }
-        if blocked.is_empty() && self.declared_elsewhere.is_empty() {
-            return self.compared;
+        if lines.is_empty() && self.declared_elsewhere.is_empty() {
+            return;
         }
-        // Who changes to another domain keeps the part before the `@`, however different the rest of the address is.
-        let mut renamed: BTreeMap<Cow<'_, str>, &Origin> = BTreeMap::new();
-        for (text, origin) in &blocked {
-            if let Some(local) = local_part(text) {
-                renamed.entry(local).or_insert(origin);
-            }
-        }
-        let blocked = Texts::new(blocked.iter().map(|(text, origin)| (*text, *origin)));
+        let blocked = Resembling::new(lines);
         let mut seen: BTreeMap<MemberId, Option<Origin>> = BTreeMap::new();
-        for group in self.compared.groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-            let held = hold(&mut group.changes, |change| {
+        for group in &mut self.plan.groups {
+            group.hold(|change| {
                 let id = change.member.id;
-                let meaning = |text: &str| {
-                    let moved = || local_part(text).and_then(|local| renamed.get(&*local).copied());
-                    blocked.any_near(text, typos::tolerance).or_else(moved)
-                };
-                let meant = || self.people.texts(id).find_map(meaning).cloned();
+                let meant = || people.texts(id).find_map(|text| blocked.find(text, tolerance)).cloned();
                 let meant = seen.entry(id).or_insert_with(meant).clone();
                 let declared = self.declared_elsewhere.get(&id).filter(|_| change.expired.is_none());
                 declared.cloned().or(meant)
             });
-            group.held.extend(held);
         }
-        self.compared
     }
 }
 
-/// The people on the list who are not present, with their first entry, in the order of the list; and the people who are
-/// present but not on the list, in the order of the group.
-fn differ<'p>(present: &Membership, list: &[Belonging<'p>]) -> (Vec<Belonging<'p>>, Vec<MemberId>) {
-    let listed: BTreeSet<MemberId> = list.iter().map(|(id, _)| *id).collect();
-    let leaving = present.keys().filter(|id| !listed.contains(id)).copied().collect();
-    let mut seen = BTreeSet::new();
-    let missing = list.iter().filter(|(id, _)| !present.contains_key(id) && seen.insert(*id)).copied().collect();
-    (missing, leaving)
+/// The memberships that end soon, each with its first entry.
+fn expiring(name: &GroupName, listed: &CurrentList<'_>, soon: Timestamp) -> impl Iterator<Item = Expiring> {
+    listed.members.values().filter_map(move |of| {
+        let until = of.lasting.until().filter(|until| *until <= soon)?;
+        let (person, origin) = (of.first.person.clone(), of.first.origin.clone());
+        Some(Expiring { group: name.clone(), person, until, origin })
+    })
 }
 
 /// Whether a scheduled run should have met this instant within the last 31 days.
@@ -328,131 +291,30 @@ fn is_recent(instant: Timestamp, time: Timestamp) -> bool {
     time.duration_since(instant) <= SignedDuration::from_hours(744)
 }
 
+/// For `--due`, leaves out blocked entries and groups that time alone does not concern. If a removal is held, they all
+/// stay, because they may be the reason. As long as somebody is removed whose addresses are not all known, unknown people
+/// stay too, so that they are looked up: one of them may be that member.
+pub(super) fn leave_out_undated(inputs: &Inputs<'_>, plan: &mut Plan) {
+    if plan.groups.iter().any(|group| !group.held.is_empty()) {
+        return;
+    }
+    let mut dated: BTreeSet<&Origin> = BTreeSet::new();
+    for group in inputs.desired.groups.values() {
+        for entry in group.members.iter().filter(|entry| brought_by_clock(entry, inputs.time)) {
+            dated.extend([&group.origin, &entry.origin]);
+        }
+    }
+    let looks_up = plan.removes_anybody() && !inputs.current.knows_everybody;
+    let is_undated = |blocked: &mut Blocked| match &blocked.reason {
+        BlockedReason::UnknownPerson { .. } if looks_up => false,
+        BlockedReason::Exclusive { origin, .. } => !dated.contains(&blocked.origin) && !dated.contains(origin),
+        _ => !dated.contains(&blocked.origin),
+    };
+    let undated: BTreeSet<GroupName> = plan.blocked.extract_if(.., is_undated).map(|blocked| blocked.group).collect();
+    plan.groups.iter_mut().filter(|group| undated.contains(&group.name)).for_each(|group| group.left_out = true);
+}
+
 /// Whether the entry's `from` or `until` alone causes the change.
 fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
-    let ended = entry.until().is_some_and(|until| until <= time);
-    ended || (entry.from().is_some() && entry.belongs_at(time))
-}
-
-/// Moves the removals that a line holds to the held ones.
-pub(super) fn hold(changes: &mut Vec<Change>, mut holder: impl FnMut(&Change) -> Option<Origin>) -> Vec<Change> {
-    let (removals, additions): (Vec<Change>, Vec<Change>) =
-        std::mem::take(changes).into_iter().partition(|change| change.action == Action::Remove);
-    *changes = additions;
-    let mut held = Vec::new();
-    for removal in removals {
-        match holder(&removal) {
-            Some(origin) => held.push(Change { held_by: Some(origin), ..removal }),
-            None => changes.push(removal),
-        }
-    }
-    held
-}
-
-/// The memberships that end soon, unless another entry for the same person lasts longer.
-fn expiring(name: &GroupName, members: &[Belonging<'_>], soon: Timestamp) -> Vec<Expiring> {
-    if members.iter().all(|(_, entry)| entry.until().is_none()) {
-        return Vec::new();
-    }
-    // If a person has several entries, the first one is reported.
-    let mut ends: BTreeMap<MemberId, (&DesiredMember, Option<Timestamp>)> = BTreeMap::new();
-    for (id, entry) in members {
-        let end = ends.entry(*id).or_insert((entry, entry.until()));
-        end.1 = end.1.zip(entry.until()).map(|(a, b)| a.max(b));
-    }
-    let ending = ends.into_values().filter_map(|(entry, until)| Some((entry, until.filter(|until| *until <= soon)?)));
-    let reported = ending.map(|(entry, until)| Expiring {
-        group: name.clone(),
-        person: entry.person.clone(),
-        until,
-        origin: entry.origin.clone(),
-    });
-    reported.collect()
-}
-
-/// The additions, each by the entry that ends last: a person with several entries stays as long as one of them says so.
-fn additions(missing: &[Belonging<'_>], members: &[Belonging<'_>], people: &People<'_>) -> Vec<Change> {
-    let mut lasting: BTreeMap<MemberId, &DesiredMember> = BTreeMap::new();
-    if missing.iter().any(|(_, entry)| entry.until().is_some()) {
-        for (id, entry) in members {
-            let kept = lasting.entry(*id).or_insert(entry);
-            let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
-            if end(kept) < end(entry) {
-                *kept = entry;
-            }
-        }
-    }
-    let addition =
-        |(id, entry): &Belonging<'_>| Change::addition(people.subject(*id), lasting.get(id).copied().unwrap_or(entry));
-    missing.iter().map(addition).collect()
-}
-
-/// The people all of whose entries have a `from`, with the earliest one.
-fn starting(members: &[Belonging<'_>]) -> BTreeMap<MemberId, Timestamp> {
-    // A missing `from` is earlier than any time.
-    let mut earliest: BTreeMap<MemberId, Option<Timestamp>> = BTreeMap::new();
-    for (id, entry) in members {
-        let first = earliest.entry(*id).or_insert(entry.from());
-        *first = (*first).min(entry.from());
-    }
-    earliest.into_iter().filter_map(|(id, from)| Some((id, from?))).collect()
-}
-
-fn removals(
-    group: &DesiredGroup,
-    leaving: &[MemberId],
-    people: &People<'_>,
-    ended: &Ended<'_>,
-    time: Timestamp,
-) -> Vec<Change> {
-    let removal = |id: &MemberId| {
-        let member = people.subject(*id);
-        match ended.entries.get(&member.id) {
-            None => Change::new(Action::Remove, member, group.members_origin.clone()),
-            Some((entry, until)) => Change {
-                via: entry.via.clone(),
-                expired: Some(*until),
-                exempt: is_recent(*until, time),
-                ..Change::new(Action::Remove, member, entry.origin.clone())
-            },
-        }
-    };
-    leaving.iter().map(removal).collect()
-}
-
-#[derive(Default)]
-struct Ended<'a> {
-    /// The entry of each person; the latest if there are several.
-    entries: BTreeMap<MemberId, (&'a DesiredMember, Timestamp)>,
-}
-
-impl<'a> Ended<'a> {
-    fn of(group: &'a DesiredGroup, people: &People<'_>, time: Timestamp) -> Self {
-        let mut ended = Self::default();
-        for entry in &group.members {
-            let Some(until) = entry.until().filter(|until| *until <= time) else { continue };
-            let meant = match people.resolve(&entry.person) {
-                Ok(id) => vec![id],
-                // Sharing an address blocks joins only.
-                Err(BlockedReason::AmbiguousPerson { candidates }) => candidates,
-                Err(_) => Vec::new(),
-            };
-            for id in meant {
-                let latest = ended.entries.entry(id).or_insert((entry, until));
-                if latest.1 < until {
-                    *latest = (entry, until);
-                }
-            }
-        }
-        ended
-    }
-
-    /// Everybody with an ended entry and without another entry that keeps them in the group.
-    fn ids(&self, members: &[Belonging<'_>]) -> BTreeSet<MemberId> {
-        let mut ids: BTreeSet<MemberId> = self.entries.keys().copied().collect();
-        for (id, _) in members {
-            ids.remove(id);
-        }
-        ids
-    }
+    entry.has_ended(time) || (entry.from().is_some() && entry.belongs_at(time))
 }

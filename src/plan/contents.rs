@@ -411,6 +411,30 @@ impl GroupPlan {
         self.carried_out().filter(|change| change.action == Action::Add)
     }
 
+    /// Holds the removals for which there is a line that holds them. Nothing is written to an observed group, so there
+    /// they need not wait.
+    pub(super) fn hold(&mut self, mut holder: impl FnMut(&Change) -> Option<Origin>) {
+        let is_written = self.mode != Mode::Observe;
+        self.held.extend(self.changes.extract_if(.., |change| {
+            if is_written && change.action == Action::Remove {
+                change.held_by = holder(change);
+            }
+            change.held_by.is_some()
+        }));
+    }
+
+    /// Takes additions out of the plan of the group that cannot be applied.
+    pub(super) fn take_additions(&mut self, is_meant: impl Fn(&Change) -> bool) -> Vec<Change> {
+        let is_taken = |change: &mut Change| change.action == Action::Add && is_meant(change);
+        let taken: Vec<Change> = self.changes.extract_if(.., is_taken).collect();
+        for change in &taken {
+            if let Some(required) = &mut self.required {
+                required.remove(&change.member.id);
+            }
+        }
+        taken
+    }
+
     /// Takes changes out of the plan of the group, for one reason.
     pub(super) fn leave_out(
         &mut self,
@@ -433,19 +457,20 @@ impl GroupPlan {
         }
         let mut left = Vec::new();
         for change in std::mem::take(&mut self.changes) {
-            let Some((reason, origin)) = why(&change) else {
-                self.changes.push(change);
-                continue;
-            };
-            self.barred.remove(&change.member.id);
-            left.push(LeftOut { group: self.name.clone(), kind, reason, origin, change });
+            match why(&change) {
+                Some((reason, origin)) => left.push(LeftOut { group: self.name.clone(), kind, reason, origin, change }),
+                None => self.changes.push(change),
+            }
         }
         if !left.is_empty() {
             self.left_out = true;
             // Not the whole set is decided any more.
-            let joining: Vec<MemberId> = self.additions().map(|change| change.member.id).collect();
-            let required = self.required.get_or_insert_with(|| joining.into_iter().collect());
-            required.retain(|member| !left.iter().any(|it| it.change.member.id == *member));
+            let joining = self.additions().map(|change| change.member.id).collect();
+            let required = self.required.get_or_insert(joining);
+            for LeftOut { change, .. } in &left {
+                required.remove(&change.member.id);
+                self.barred.remove(&change.member.id);
+            }
         }
         left
     }

@@ -17,8 +17,7 @@ pub(super) fn block_renamed(plan: &mut Plan, groups: &BTreeMap<GroupId, GroupSum
             group.blocked += 1;
             group.mode
         });
-        let blocked = Blocked::new(pin.value.clone(), None, origin.clone(), reason);
-        plan.blocked.push(blocked.with_mode(mode.unwrap_or_default()));
+        plan.blocked.push(Blocked::new(&pin.value, mode.unwrap_or_default(), None, origin, reason));
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Change, GroupPlan, Plan, PlanWarning};
-use super::located::{Located, locate_groups};
+use super::inputs::locate_groups;
 use super::people::People;
 use crate::model::typos::{self, Texts};
 use crate::model::{
@@ -253,18 +253,17 @@ fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
     total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
 }
 
+/// The pins of these groups.
+pub(super) fn pins<'n>(
+    rules: &Desired,
+    groups: impl Iterator<Item = &'n GroupName>,
+) -> BTreeMap<GroupId, Setting<GroupName>> {
+    let pins = groups.filter_map(|name| Some((name, rules.groups.get(name)?.pin.as_ref()?)));
+    pins.map(|(name, pin)| (pin.value, Setting { value: name.clone(), origin: pin.origin.clone() })).collect()
+}
+
 /// Checks how the files and the account fit together. Records what a saved plan needs to ask it again.
-pub(super) fn check_account(
-    plan: &mut Plan,
-    desired: &Desired,
-    current: &Observed,
-    located: &BTreeMap<GroupName, Located>,
-) {
-    // Also groups whose members could not be read, and destinations of moves.
-    let names = located.keys().chain(plan.groups.iter().map(|group| &group.name));
-    let pins = names.filter_map(|name| Some((name, desired.groups.get(name)?.pin.as_ref()?)));
-    let pins = pins.map(|(name, pin)| (pin.value, Setting { value: name.clone(), origin: pin.origin.clone() }));
-    plan.guards.pins = pins.collect();
+pub(super) fn check_account(plan: &mut Plan, desired: &Desired, current: &Observed) {
     let setting = &desired.settings.unmanaged_groups;
     if setting.value == Unmanaged::Refuse {
         let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());

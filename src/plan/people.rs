@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::blocked::BlockedReason;
+use super::blocked::{Blocked, BlockedReason};
 use super::contents::Change;
 use crate::model::typos::{self, Texts, local_part};
 use crate::model::{
@@ -224,69 +224,68 @@ impl<'a> People<'a> {
     }
 }
 
+/// Texts that name people, to find one that may mean the same person as another text.
+pub(super) struct Resembling<'t, T> {
+    texts: Texts<'t, T>,
+    locals: BTreeMap<Cow<'t, str>, T>,
+}
+
+impl<'t, T: Copy> Resembling<'t, T> {
+    pub fn new(texts: impl IntoIterator<Item = (&'t str, T)>) -> Self {
+        let mut locals = BTreeMap::new();
+        let texts = texts.into_iter().inspect(|(text, of)| {
+            if let Some(local) = local_part(text) {
+                locals.entry(local).or_insert(*of);
+            }
+        });
+        Self { texts: Texts::new(texts), locals }
+    }
+
+    /// A text that differs by no more than a typo, or has the same part before the `@`: who changes to another domain
+    /// keeps that part, however different the rest of the address is.
+    pub fn find(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
+        let moved = || local_part(text).and_then(|local| self.locals.get(&*local).copied());
+        self.texts.any_near(text, tolerance_of).or_else(moved)
+    }
+}
+
 /// The maximum number of suggestions for an unknown entry.
 const MOST_SHOWN: usize = 5;
 
-type ByLocalPart<'p> = BTreeMap<Cow<'p, str>, Vec<(&'p str, MemberId)>>;
-
-/// Looks for similar addresses and ids. What a search needs is collected at the first one.
-pub struct Similar<'p, 'a> {
-    people: &'p People<'a>,
-    addresses: Option<Texts<'a, MemberId>>,
-    ids: Option<Texts<'a, MemberId>>,
-    /// The addresses by the part before the `@`.
-    locals: Option<ByLocalPart<'p>>,
-}
-
-impl<'p, 'a> Similar<'p, 'a> {
-    pub const fn new(people: &'p People<'a>) -> Self {
-        Self { people, addresses: None, ids: None, locals: None }
+/// Names the members whom each unknown entry could mean: the nearest, every tie, up to five; or those with the same part
+/// before the `@`, because the address may have changed.
+pub(super) fn suggest(blocked: &mut [Blocked], people: &People<'_>) {
+    let is_unknown = |blocked: &Blocked| matches!(blocked.reason, BlockedReason::UnknownPerson { .. });
+    // Most plans have no unknown entry, and this takes long.
+    if !blocked.iter().any(is_unknown) {
+        return;
     }
-
-    /// The reason, with the nearest candidates if the person is unknown.
-    pub fn suggest(&mut self, person: &PersonRef, mut reason: BlockedReason) -> BlockedReason {
-        if let BlockedReason::UnknownPerson { nearest, similar } = &mut reason {
-            *similar = self.members(person);
-            *nearest = similar.iter().find_map(|member| member.email.clone());
+    let (mut addresses, mut ids) = (Texts::new(people.addresses()), Texts::new(people.ids()));
+    let mut locals: BTreeMap<Cow<'_, str>, Vec<(&str, MemberId)>> = BTreeMap::new();
+    for (address, id) in people.addresses() {
+        if let Some(local) = local_part(address) {
+            locals.entry(local).or_default().push((address, id));
         }
-        reason
     }
-
-    /// The nearest candidates, with the address that is near: every tie, up to five.
-    fn members(&mut self, person: &PersonRef) -> Vec<Member> {
-        let people = self.people;
-        let texts = match person {
-            PersonRef::Email(_) => self.addresses.get_or_insert_with(|| Texts::new(people.addresses())),
-            PersonRef::Id(_) => self.ids.get_or_insert_with(|| Texts::new(people.ids())),
-        };
-        let text = typos::written(person);
-        let found = texts.nearest(text, typos::tolerance(text));
+    for blocked in blocked.iter_mut().filter(|blocked| is_unknown(blocked)) {
+        let Some(person) = blocked.entry.clone() else { continue };
+        let text = typos::written(&person);
+        let texts = if let PersonRef::Email(_) = person { &mut addresses } else { &mut ids };
+        let near = texts.nearest(text, typos::tolerance(text));
+        let least = near.first().map(|(distance, ..)| *distance);
+        let nearest = near.into_iter().filter(|(distance, ..)| Some(*distance) == least);
+        let mut found: Vec<(&str, MemberId)> = nearest.map(|(_, text, id)| (text, id)).collect();
+        if found.is_empty() {
+            found.extend(local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten());
+        }
         let named = |(text, id): (&str, MemberId)| {
             let email = people.emails(id).find(|email| email.folded() == text);
             let member = people.subject(id);
             Member { email: email.cloned().or(member.email), ..member }
         };
-        if found.is_empty() {
-            return self.at_another_domain(text).into_iter().map(named).collect();
-        }
-        let least = found.first().map(|(distance, ..)| *distance);
-        let nearest = found.into_iter().filter(|(distance, ..)| Some(*distance) == least);
-        nearest.take(MOST_SHOWN).map(|(_, text, id)| named((text, id))).collect()
-    }
-
-    /// The addresses with the same part before the `@`: the address may have changed.
-    fn at_another_domain(&mut self, text: &str) -> Vec<(&'p str, MemberId)> {
-        let people = self.people;
-        let locals = self.locals.get_or_insert_with(|| {
-            let mut locals = ByLocalPart::new();
-            for (address, id) in people.addresses() {
-                if let Some(local) = local_part(address) {
-                    locals.entry(local).or_default().push((address, id));
-                }
-            }
-            locals
-        });
-        let same = local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten();
-        same.copied().take(MOST_SHOWN).collect()
+        let similar: Vec<Member> = found.into_iter().take(MOST_SHOWN).map(named).collect();
+        let nearest = similar.iter().find_map(|member| member.email.clone());
+        let reason = BlockedReason::UnknownPerson { nearest, similar };
+        *blocked = Blocked::new(&blocked.group, blocked.mode, Some(person), &blocked.origin, reason);
     }
 }

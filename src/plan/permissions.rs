@@ -6,21 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::blocked::{Blocked, BlockedReason, changed_permissions};
-use super::compare::hold;
-use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning, SideDoor};
+use super::contents::{Plan, PlanWarning, SideDoor};
 use crate::model::{Desired, GroupId, GroupSummary, MemberId, Mode, Observed, Origin};
 
-/// Blocks the additions to groups whose permissions differ from their pins. Returns a warning for each such group.
-pub(super) fn check(
-    desired: &Desired,
-    current: &Observed,
-    groups: &mut [GroupPlan],
-    blocked: &mut Vec<Blocked>,
-) -> Vec<PlanWarning> {
-    let mut warnings = Vec::new();
+/// Blocks the additions to groups whose permissions differ from their pins, and warns of each such group.
+pub(super) fn check(rules: &Desired, current: &Observed, plan: &mut Plan) {
     let mut movers: BTreeMap<MemberId, Origin> = BTreeMap::new();
-    for group in &mut *groups {
-        let pins = desired.groups.get(&group.name).and_then(|declared| declared.permissions.as_ref());
+    for group in &mut plan.groups {
+        let pins = rules.groups.get(&group.name).and_then(|declared| declared.permissions.as_ref());
         let (Some(pins), Some(summary)) = (pins, current.groups.get(&group.id)) else { continue };
         let (lost, gained) = compare_permissions(&pins.value, summary);
         if lost.is_empty() && gained.is_empty() {
@@ -30,32 +23,21 @@ pub(super) fn check(
         let help = "find out who changed the group's policies, then correct them or `permissions`; \
                     `convoke export --permissions` writes the present ones";
         let warning = PlanWarning::new(message, help, pins.origin.clone());
-        warnings.push(PlanWarning { difference: Some(SideDoor::Permissions), ..warning });
+        plan.warnings.push(PlanWarning { difference: Some(SideDoor::Permissions), ..warning });
         if group.mode == Mode::Observe {
             continue;
         }
-        let (joins, others): (Vec<Change>, Vec<Change>) =
-            std::mem::take(&mut group.changes).into_iter().partition(|change| change.action == Action::Add);
-        group.changes = others;
-        for join in joins {
-            let person = join.member.person();
+        for join in group.take_additions(|_| true) {
             let reason = BlockedReason::Permissions { lost: lost.clone(), gained: gained.clone() };
-            let entry = Blocked::new(group.name.clone(), Some(person), join.origin.clone(), reason);
-            blocked.push(entry.with_mode(group.mode));
-            if let Some(required) = &mut group.required {
-                required.remove(&join.member.id);
-            }
+            let person = Some(join.member.person());
+            plan.blocked.push(Blocked::new(&group.name, group.mode, person, &join.origin, reason));
             movers.entry(join.member.id).or_insert(join.origin);
         }
     }
-    for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-        let held = hold(&mut group.changes, |change| {
-            movers.get(&change.member.id).filter(|_| change.expired.is_none()).cloned()
-        });
-        group.held.extend(held);
+    for group in &mut plan.groups {
+        group.hold(|change| movers.get(&change.member.id).filter(|_| change.expired.is_none()).cloned());
     }
-    blocked.sort_by(|a, b| a.group.cmp(&b.group));
-    warnings
+    plan.blocked.sort_by(|a, b| a.group.cmp(&b.group));
 }
 
 pub(super) fn pins(desired: &Desired, plan: &Plan) -> BTreeMap<GroupId, Vec<String>> {

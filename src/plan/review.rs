@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::beside::{BesideGroups, BesideStanding, beside_groups};
 use super::contents::PlanWarning;
 use super::digest::Digest;
-use super::located::locate_groups;
+use super::inputs::locate_groups;
 use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::{

@@ -8,16 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::change::Says;
-use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind, Plan};
+use super::contents::{Action, Change, GroupPlan, LeftOutKind, Plan};
 use super::guards::{self, GroupGuards, PlanGuards};
-use super::located::locate_groups;
+use super::inputs::locate_groups;
 use super::standing::Standing;
 use super::{exclusive, operations, permissions};
 use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Mode, Observed, Origin};
-
-/// The further addresses of members who have several.
-pub(super) type Addresses = BTreeMap<MemberId, Vec<Email>>;
 
 /// A declared group with its name.
 type NamedGroup<'t> = (&'t GroupName, &'t DesiredGroup);
@@ -39,17 +36,9 @@ pub(super) fn holds(newest: Option<Option<NamedGroup<'_>>>, entry: &DesiredMembe
     newest.is_none_or(|group| group.is_some_and(has))
 }
 
-/// Leaves out each change that the newest files contradict, and takes the groups' guards from them. Returns the groups
-/// that must be read first, too.
-pub(super) fn leave_out(
-    groups: &mut [GroupPlan],
-    tip: &Desired,
-    current: &Observed,
-    addresses: &Addresses,
-    time: Timestamp,
-) -> (Vec<LeftOut>, BTreeSet<GroupId>) {
-    let mut left = Vec::new();
-    for group in groups.iter_mut() {
+/// Leaves out each change that the newest files contradict, and takes the groups' guards from them.
+pub(super) fn leave_out(plan: &mut Plan, tip: &Desired, current: &Observed, time: Timestamp) {
+    for group in &mut plan.groups {
         let found = group_at(tip, &group.name, Some(group.id)).map(|(_, found)| found);
         let mut named: BTreeMap<&str, Vec<&DesiredMember>> = BTreeMap::new();
         let differs = !(group.changes.is_empty() && group.left_alone.is_empty());
@@ -57,21 +46,20 @@ pub(super) fn leave_out(
             named.entry(written(&entry.person)).or_default().push(entry);
         }
         let contradicted = |change: &Change| {
-            let entries = texts(change, addresses).into_iter().filter_map(|text| named.get(text)).flatten().copied();
-            contradiction(change.action, found, &entries.collect::<Vec<_>>(), time)
+            let texts = texts(change, &plan.addresses);
+            let entries: Vec<_> = texts.into_iter().filter_map(|text| named.get(text)).flatten().copied().collect();
+            contradiction(change.action, found, &entries, time)
         };
-        left.extend(group.leave_out_for(LeftOutKind::Tip, contradicted));
+        plan.left_out.extend(group.leave_out_for(LeftOutKind::Tip, contradicted));
         // What differs only from older files is no difference.
         group.left_alone.retain(|change| contradicted(change).is_none());
         group.guards = GroupGuards::of(found, &tip.settings);
     }
-    let (waiting, unread) = keep_movers(groups, &left, tip, current, addresses, time);
-    left.extend(waiting);
-    (left, unread)
+    keep_movers(plan, tip, current, time);
 }
 
 /// Everything that a file may name the member of a change by.
-fn texts<'c>(change: &'c Change, addresses: &'c Addresses) -> BTreeSet<&'c str> {
+fn texts<'c>(change: &'c Change, addresses: &'c BTreeMap<MemberId, Vec<Email>>) -> BTreeSet<&'c str> {
     let further = addresses.get(&change.member.id).into_iter().flatten();
     let emails = change.member.email.iter().chain(further).map(Email::folded);
     emails.chain([change.member.id.as_str()]).collect()
@@ -104,23 +92,20 @@ fn contradiction(
 
 /// A member whose join is left out keeps the old group while the newest files have them in another group that does not
 /// show them yet: the newer job adds them there.
-fn keep_movers(
-    groups: &mut [GroupPlan],
-    left: &[LeftOut],
-    tip: &Desired,
-    current: &Observed,
-    addresses: &Addresses,
-    time: Timestamp,
-) -> (Vec<LeftOut>, BTreeSet<GroupId>) {
-    let joins = left.iter().filter(|it| it.change.action == Action::Add).map(|it| &it.change);
-    let movers: BTreeMap<MemberId, BTreeSet<&str>> = joins.map(|it| (it.member.id, texts(it, addresses))).collect();
+fn keep_movers(plan: &mut Plan, tip: &Desired, current: &Observed, time: Timestamp) {
     let leaves = |change: &Change| Standing::of_change(change) == Standing::Undeclared;
-    let moving: BTreeSet<MemberId> =
-        groups.iter().flat_map(|group| &group.changes).filter(|it| leaves(it)).map(|it| it.member.id).collect();
+    let leaving = plan.groups.iter().flat_map(|group| &group.changes).filter(|change| leaves(change));
+    let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
+    let left = plan.left_out.iter().filter(|it| it.kind == LeftOutKind::Tip).map(|it| &it.change);
+    let joins = left.filter(|change| change.action == Action::Add && leaving.contains(&change.member.id));
+    let movers: BTreeMap<MemberId, BTreeSet<&str>> =
+        joins.map(|change| (change.member.id, texts(change, &plan.addresses))).collect();
+    if movers.is_empty() {
+        return;
+    }
+    let found = locate_groups(tip, current, |_| true);
     let mut waiting: BTreeMap<MemberId, (&GroupName, &Origin)> = BTreeMap::new();
-    let mut unread = BTreeSet::new();
-    let found = if moving.is_empty() { BTreeMap::new() } else { locate_groups(tip, current, |_| true) };
-    for (member, names) in movers.iter().filter(|(member, _)| moving.contains(member)) {
+    for (member, names) in &movers {
         for (name, group) in tip.groups.iter().filter(|(_, group)| group.mode != Mode::Observe) {
             let mut entries = group.members.iter().filter(|entry| names.contains(written(&entry.person)));
             let Some(entry) = entries.find(|entry| entry.belongs_at(time)) else { continue };
@@ -129,38 +114,35 @@ fn keep_movers(
             let is_shown = members.is_some_and(|members| members.contains_key(member));
             let joins =
                 |group: &GroupPlan| Some(&group.id) == id && group.additions().any(|it| it.member.id == *member);
-            if !is_shown && !groups.iter().any(joins) {
+            if !is_shown && !plan.groups.iter().any(joins) {
                 waiting.entry(*member).or_insert((name, &entry.origin));
                 let is_readable = |id: &&GroupId| members.is_none() && !current.unreadable.contains_key(*id);
-                unread.extend(id.filter(is_readable));
+                plan.unread.extend(id.filter(is_readable));
             }
         }
     }
-    let kept = groups.iter_mut().flat_map(|group| {
-        group.leave_out_for(LeftOutKind::Waits, |change| {
+    for group in &mut plan.groups {
+        plan.left_out.extend(group.leave_out_for(LeftOutKind::Waits, |change| {
             let (name, origin) = waiting.get(&change.member.id).filter(|_| leaves(change))?;
             let other =
                 format!("the newest files declare the member in {}, which does not show them yet", name.as_str());
             Some((format!("{other}; run this job again after the newer one"), Some((*origin).clone())))
-        })
-    });
-    (kept.collect(), unread)
+        }));
+    }
 }
 
 impl Plan {
     /// The part of a saved plan that the newest files say as well, with their guards and rules.
     #[must_use]
     pub fn decided_by(mut self, tip: &Desired, current: &Observed, time: Timestamp) -> Self {
-        let (left, unread) = leave_out(&mut self.groups, tip, current, &self.addresses, time);
-        self.left_out.extend(left);
-        let exclusions = exclusive::check_presence(tip, current, &mut self.groups, &mut self.blocked);
-        (self.exclusive, self.exchanges) = (exclusions.pairs, exclusions.exchanges);
-        self.unread = &unread | &exclusions.unread;
+        leave_out(&mut self, tip, current, time);
+        exclusive::check_presence(tip, current, &mut self);
         operations::decide(&mut self.groups, self.due);
         self.guards = PlanGuards { token_user: self.guards.token_user.take(), ..PlanGuards::of(tip, time) };
         self.permissions = permissions::pins(tip, &self);
         self.refusals.clear();
-        guards::check_account(&mut self, tip, current, &BTreeMap::new());
+        self.guards.pins = guards::pins(tip, self.groups.iter().map(|group| &group.name));
+        guards::check_account(&mut self, tip, current);
         self.recount();
         self
     }

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocked::{Blocked, BlockedReason};
-use super::compare::hold;
 use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning};
-use super::guards::{GroupGuards, PlanGuards};
-use super::located::locate_groups;
-use super::people::People;
-use super::{Policy, assemble, exclusive, judge, permissions};
+use super::guards::GroupGuards;
+use super::inputs::{Inputs, Policy};
+use super::{exclusive, judge, permissions};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -49,56 +47,52 @@ pub fn undo(
     policy: &Policy,
     time: Timestamp,
 ) -> Plan {
-    let people = People::of(current);
-    let declared = locate_groups(desired, current, |_| true);
-    let names: BTreeMap<GroupId, &GroupName> =
-        declared.iter().filter_map(|(name, target)| Some((*target.as_ref().ok()?, name))).collect();
-    let (mut groups, mut blocked, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    // `--only` may name a group that is called otherwise now.
+    let all = Policy { only: BTreeSet::new(), ..policy.clone() };
+    let inputs = Inputs::new(desired, current, &all, time);
+    let declared = inputs.located.iter().filter_map(|(name, found)| Some((*found.as_ref().ok()?, name)));
+    let names: BTreeMap<GroupId, &GroupName> = declared.collect();
+    let mut plan = Plan::empty(&inputs);
     for (id, reversal) in reversals {
-        let name = names.get(id).copied();
-        let known_as = [Some(&reversal.name), name, current.groups.get(id).map(|group| &group.name)];
-        let is_named = policy.only.is_empty() || known_as.into_iter().flatten().any(|name| policy.only.contains(name));
-        let observed = current.memberships.get(id);
-        let group = name.and_then(|name| Some((name, desired.groups.get(name)?)));
-        match observed.filter(|_| is_named) {
+        let declared = names.get(id).copied();
+        let shown = current.groups.get(id).map(|group| &group.name);
+        let mut known_as = [Some(&reversal.name), declared, shown].into_iter().flatten();
+        if !policy.only.is_empty() && !known_as.any(|name| policy.only.contains(name)) {
+            continue;
+        }
+        match current.memberships.get(id) {
             Some(observed) => {
-                let name = name.or(known_as[2]).unwrap_or(&reversal.name);
-                let declared = group.map(|(_, group)| group);
-                let undoing = Undoing { id: *id, name, reversal, desired, declared, observed, time };
-                groups.push(undoing.plan(&people, &mut blocked, &mut warnings));
+                let group = declared.and_then(|name| desired.groups.get(name));
+                let name = declared.or(shown).unwrap_or(&reversal.name);
+                Undoing { id: *id, name, reversal, group, observed, inputs: &inputs }.plan(&mut plan);
             }
-            None if is_named => blocked.extend(vanished(*id, reversal, current)),
-            None => {}
+            None => plan.blocked.extend(vanished(*id, reversal, current)),
         }
     }
-    groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    warnings.extend(permissions::check(desired, current, &mut groups, &mut blocked));
+    plan.groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    permissions::check(desired, current, &mut plan);
     // A removal that is held shows its member to the groups that exclude it, and an addition that is blocked leaves its
     // member without the group.
-    let exclusions = loop {
-        let exclusions = exclusive::check_presence(desired, current, &mut groups, &mut blocked);
-        let lost = lost(reversals, current, &groups);
+    loop {
+        plan.unread.clear();
+        exclusive::check_presence(desired, current, &mut plan);
+        let lost = lost(reversals, current, &plan.groups);
         let mut is_any_held = false;
-        for group in groups.iter_mut().filter(|group| group.mode != Mode::Observe) {
-            let held = hold(&mut group.changes, |change| Some(lost.get(&change.member.id)?.1.clone()));
-            is_any_held |= !held.is_empty();
-            let reason = |change: &Change| unrestored(change, lost.get(&change.member.id)?, &group.name, &blocked);
-            warnings.extend(held.iter().filter_map(reason));
-            group.held.extend(held);
+        for group in &mut plan.groups {
+            let held = group.held.len();
+            group.hold(|change| Some(lost.get(&change.member.id)?.1.clone()));
+            is_any_held |= group.held.len() > held;
+            let reason = |change: &Change| unrestored(change, lost.get(&change.member.id)?, &group.name, &plan.blocked);
+            plan.warnings.extend(group.held.iter().skip(held).filter_map(reason));
         }
         if !is_any_held {
-            break exclusions;
+            break;
         }
-    };
-    let planned: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
-    let mut plan = assemble(policy.account_id, groups, PlanGuards::of(desired, time), false, time);
-    plan.blocked = blocked;
-    plan.warnings = warnings;
-    plan.permissions = permissions::pins(desired, &plan);
-    plan.unread = exclusions.unread;
-    (plan.exclusive, plan.exchanges) = (exclusions.pairs, exclusions.exchanges);
-    let touched = declared.into_iter().filter(|(_, target)| target.as_ref().is_ok_and(|id| planned.contains(id)));
-    judge(&mut plan, desired, current, &people, &touched.collect(), policy.accept_self);
+    }
+    plan.decide(desired);
+    let planned: BTreeSet<GroupId> = plan.groups.iter().map(|group| group.id).collect();
+    let is_planned = |name: &GroupName| inputs.id(name).is_some_and(|id| planned.contains(&id));
+    judge(&mut plan, &inputs, is_planned);
     plan
 }
 
@@ -143,74 +137,73 @@ fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Bloc
         Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },
         None => BlockedReason::UnknownPin { pin: id, namesake: None },
     };
-    Some(Blocked::new(reversal.name.clone(), None, origin, reason))
+    Some(Blocked::new(&reversal.name, Mode::Exact, None, &origin, reason))
 }
 
 struct Undoing<'a> {
     id: GroupId,
     name: &'a GroupName,
     reversal: &'a Reversal,
-    desired: &'a Desired,
-    declared: Option<&'a DesiredGroup>,
+    /// The group of the files, if one declares it now.
+    group: Option<&'a DesiredGroup>,
     observed: &'a Arc<Membership>,
-    time: Timestamp,
+    inputs: &'a Inputs<'a>,
 }
 
 impl Undoing<'_> {
-    fn plan(self, people: &People<'_>, blocked: &mut Vec<Blocked>, warnings: &mut Vec<PlanWarning>) -> GroupPlan {
-        let (mut changes, mut removals) = (Vec::new(), Vec::new());
-        let mut unresolved = false;
+    fn plan(self, plan: &mut Plan) {
+        let (mut changes, mut removals, mut unresolved) = (Vec::new(), Vec::new(), false);
         for (member, attempt) in &self.reversal.attempts {
             if self.observed.contains_key(member) != attempt.added {
                 continue;
             }
+            let action = if attempt.added { Action::Remove } else { Action::Add };
+            let reason = (!attempt.proven).then(|| UNPROVEN.into());
+            let subject = self.inputs.people.subject(*member);
+            let change = Change { reason, ..Change::new(action, subject, attempt.origin.clone()) };
             if attempt.added {
-                removals.push(change(Action::Remove, *member, attempt, people));
-                continue;
-            }
-            if let Some((entry, until)) = self.ended(*member, people) {
+                removals.push(change);
+            } else if let Some((entry, until)) = self.ended(*member) {
                 let (person, name, origin) = (&entry.person, self.name.as_str(), &entry.origin);
                 let message = format!("{person} is not restored to {name:?}: the access ended at {until} ({origin})");
                 let help = "to give the access again, change `until` and apply the files";
-                warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
-                continue;
-            }
-            match self.allowed(*member, people) {
-                Ok(()) => changes.push(change(Action::Add, *member, attempt, people)),
-                Err(reason) => {
-                    unresolved = true;
-                    let person = people.subject(*member).person();
-                    blocked.push(Blocked::new(self.name.clone(), Some(person), attempt.origin.clone(), reason));
-                }
+                plan.warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
+            } else if let Err(reason) = self.allowed(*member) {
+                unresolved = true;
+                let person = Some(change.member.person());
+                plan.blocked.push(Blocked::new(self.name, Mode::Exact, person, &attempt.origin, reason));
+            } else {
+                changes.push(change);
             }
         }
         let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
-        let mode = self.declared.map_or(Mode::Observe, |group| group.mode);
+        let mode = self.group.map_or(Mode::Observe, |group| group.mode);
         // In an additive group, only the members whom the run removed count.
         let required = changes.iter().map(|change: &Change| change.member.id).collect();
         changes.extend(removals);
-        let first = self.reversal.attempts.values().next().map(|attempt| attempt.origin.clone());
-        let origin = self.declared.map(|group| group.origin.clone()).or(first);
-        let origin = origin.unwrap_or_else(|| Origin { file: "".into(), line: 1, column: 1 });
-        let guards = GroupGuards::of(self.declared, &self.desired.settings);
-        GroupPlan {
+        let first = self.reversal.attempts.values().next().map(|attempt| &attempt.origin);
+        let unknown = Origin { file: "".into(), line: 1, column: 1 };
+        let origin = self.group.map(|group| &group.origin).or(first).unwrap_or(&unknown);
+        let guards = GroupGuards::of(self.group, &self.inputs.desired.settings);
+        plan.groups.push(GroupPlan {
             changes,
             held,
             required: (mode == Mode::Additive).then_some(required),
             blocked: u64::from(unresolved),
-            ..GroupPlan::new(self.id, self.name, mode, &origin, guards, self.observed)
-        }
+            ..GroupPlan::new(self.id, self.name, mode, origin, guards, self.observed)
+        });
     }
 
     /// Whether the member may be restored by the rules of the group. A membership without an entry has no end and no
     /// reason, and nothing would end it, so it is not restored where the group requires one of them.
-    fn allowed(&self, member: MemberId, people: &People<'_>) -> Result<(), BlockedReason> {
+    fn allowed(&self, member: MemberId) -> Result<(), BlockedReason> {
+        let people = &self.inputs.people;
         people.resolve(&PersonRef::Id(member)).map_err(|reason| match reason {
             BlockedReason::UnknownPerson { .. } => BlockedReason::LeftAccount,
             reason => reason,
         })?;
-        let Some(group) = self.declared else { return Ok(()) };
-        let domains = self.desired.domains_of(group);
+        let Some(group) = self.group else { return Ok(()) };
+        let domains = self.inputs.desired.domains_of(group);
         if let Some(reason) = domains.and_then(|rule| people.outside(member, &rule.value)) {
             return Err(reason);
         }
@@ -219,36 +212,28 @@ impl Undoing<'_> {
             [(rules.max_duration.is_some(), "max_duration"), (rules.require_reason.is_some(), "require_reason")];
         let rules: Vec<String> =
             required.iter().filter(|(is_set, _)| *is_set).map(|(_, rule)| (*rule).into()).collect();
-        if rules.is_empty() || self.entries(member, people).iter().any(|entry| entry.belongs_at(self.time)) {
+        if rules.is_empty() || self.entries(member).any(|entry| entry.belongs_at(self.inputs.time)) {
             return Ok(());
         }
         Err(BlockedReason::NoEntry { rules })
     }
 
     /// The entries of the group that name the member.
-    fn entries(&self, member: MemberId, people: &People<'_>) -> Vec<&DesiredMember> {
-        let texts: BTreeSet<&str> = people.texts(member).collect();
-        let names_them = |entry: &&DesiredMember| match &entry.person {
+    fn entries(&self, member: MemberId) -> impl Iterator<Item = &DesiredMember> {
+        let texts: BTreeSet<&str> = self.inputs.people.texts(member).collect();
+        let names_them = move |entry: &&DesiredMember| match &entry.person {
             PersonRef::Id(id) => *id == member,
             PersonRef::Email(email) => texts.contains(email.folded()),
         };
-        self.declared.iter().flat_map(|group| &group.members).filter(names_them).collect()
+        self.group.iter().flat_map(|group| &group.members).filter(names_them)
     }
 
     /// The entry that ended the member's access, if no entry gives it now.
-    fn ended(&self, member: MemberId, people: &People<'_>) -> Option<(&DesiredMember, Timestamp)> {
-        let entries = self.entries(member, people);
-        if entries.iter().any(|entry| entry.belongs_at(self.time)) {
+    fn ended(&self, member: MemberId) -> Option<(&DesiredMember, Timestamp)> {
+        if self.entries(member).any(|entry| entry.belongs_at(self.inputs.time)) {
             return None;
         }
-        let ended = entries.into_iter().filter_map(|entry| Some((entry, entry.until()?)));
-        ended.filter(|(_, until)| *until <= self.time).max_by_key(|(_, until)| *until)
-    }
-}
-
-fn change(action: Action, member: MemberId, attempt: &AttemptedChange, people: &People<'_>) -> Change {
-    Change {
-        reason: (!attempt.proven).then(|| UNPROVEN.into()),
-        ..Change::new(action, people.subject(member), attempt.origin.clone())
+        let ended = self.entries(member).filter_map(|entry| Some((entry, entry.until()?)));
+        ended.filter(|(_, until)| *until <= self.inputs.time).max_by_key(|(_, until)| *until)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::blocked::BlockedReason;
 use super::contents::{Change, Plan};
-use super::located::locate_groups;
+use super::inputs::locate_groups;
 use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::typos::{Texts, tolerance, written};
