@@ -11,7 +11,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,16 +24,15 @@ pub use revoke::{Prune, Revoke};
 pub use step::{When, parse_age};
 
 use super::Source;
-use super::entry::{Entry, Numbers};
+use super::entry::Numbers;
 use super::file::{self, Declared};
 use super::merge::merge;
-use super::node::{self, Node};
+use super::node::Node;
 use super::problem::{Problem, ProblemReport, Problems, nearest, quoted};
 use super::rules::{Breach, BreachKey, breaches};
 use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
-use layout::{FileLayout, ListStyle};
+use layout::FileLayout;
 use lists::{List, Lists};
-use patch::Writer;
 use rename::{misplaced, sorting};
 use step::{EditAction, EditStep, is_sorted};
 
@@ -140,8 +139,9 @@ pub type Spell<'s> = &'s dyn Fn(&[&str]) -> String;
 ///
 /// If the files have problems, or the request does not fit them.
 pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Spell<'_>) -> Result<Edited, EditError> {
-    let files = Files::read(sources, |_| None).map_err(EditError::Files)?;
-    let context = EditContext { files: &files, lists: Lists::new(&files.declared), now, spell, request };
+    let files = Files::new(sources, sources.iter().map(file::tree)).map_err(EditError::Files)?;
+    let lists = Lists::new(&files.declared);
+    let context = EditContext { files: &files, lists: &lists, now, spell, request };
     let mut draft = match request {
         EditRequest::Grant(grant) => grant.draft(&context)?,
         EditRequest::Revoke(revoke) => revoke.draft(&context)?,
@@ -149,15 +149,14 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
         EditRequest::Rename(rename) => rename.draft(&context)?,
         EditRequest::Sort(sort) => sort.draft(&context),
     };
-    draft.steps.sort_by_key(|step| (step.list, step.index));
+    draft.steps.sort_by_key(|step| (step.list.index, step.index));
     let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
     let is_partial = matches!(request, EditRequest::Revoke(Revoke { partial: true, .. }));
     if draft.refusals.is_empty() || is_partial {
-        let written = write(sources, &draft.steps, &context);
-        match written.and_then(|written| keep_sorted(sources, written, &draft.steps, &context)) {
+        match write(sources, &draft.steps, &context) {
             Ok((texts, declared)) => {
-                let lists = Lists::new(&declared);
-                changes = draft.steps.iter().flat_map(|step| changes_of(step, &context, &lists)).collect();
+                let after = Lists::new(&declared);
+                changes = draft.steps.iter().flat_map(|step| changes_of(step, &after)).collect();
                 new = texts;
             }
             Err(problems) => draft.refusals.extend(problems),
@@ -185,24 +184,19 @@ struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    /// Reads the files. Those of which the tree is known, by their index, are not parsed again.
-    fn read(sources: &'s [Source], known: impl Fn(usize) -> Option<Node<'s>>) -> Result<Self, Problems> {
+    fn new(sources: &[Source], read: impl Iterator<Item = Result<Node<'s>, Box<Problem>>>) -> Result<Self, Problems> {
         let (mut report, mut numbers) = (ProblemReport::default(), Numbers::default());
         let (mut trees, mut declared) = (Vec::new(), Vec::new());
-        let mut all_there = true;
-        for (index, source) in sources.iter().enumerate() {
-            match known(index).map_or_else(|| file::tree(source), Ok) {
+        for (source, tree) in sources.iter().zip(read) {
+            match tree {
                 Ok(tree) => {
                     declared.push(file::declare(source, tree.clone(), &mut numbers, &mut report));
                     trees.push(tree);
                 }
-                Err(problem) => {
-                    report.push(*problem);
-                    all_there = false;
-                }
+                Err(problem) => report.push(*problem),
             }
         }
-        let desired = merge(declared.clone(), all_there, numbers.count(), &mut report);
+        let desired = merge(declared.clone(), trees.len() == sources.len(), numbers.count(), &mut report);
         report.finish(sources)?;
         Ok(Self { trees, declared, desired })
     }
@@ -210,28 +204,31 @@ impl<'s> Files<'s> {
 
 struct EditContext<'d> {
     files: &'d Files<'d>,
-    lists: Lists<'d>,
+    lists: &'d Lists<'d>,
     now: Timestamp,
     spell: Spell<'d>,
     request: &'d EditRequest,
 }
 
-impl EditContext<'_> {
+impl<'d> EditContext<'d> {
     /// The command line of another edit of a person, with the flags that have a value.
     fn command(&self, verb: &str, person: &PersonRef, list: &ListName, flags: &[(&str, Option<&str>)]) -> String {
         let person = person.to_string();
         let mut words = vec![verb, &person];
-        words.extend(list.words());
+        if let ListName::Roster(_) = list {
+            words.push("--roster");
+        }
+        words.push(list.as_str());
         words.extend(flags.iter().filter_map(|(flag, value)| Some([*flag, (*value)?])).flatten());
         (self.spell)(&words)
     }
 
-    fn named(&self, names: &[ListName]) -> Result<Vec<usize>, EditError> {
-        let mut named = Vec::with_capacity(names.len());
+    fn named(&self, names: &[ListName]) -> Result<Vec<&'d List<'d>>, EditError> {
+        let mut named: Vec<&List<'_>> = Vec::with_capacity(names.len());
         for name in names {
-            let index = self.lists.find(name).ok_or_else(|| self.unknown_list(name))?;
-            if !named.contains(&index) {
-                named.push(index);
+            let list = self.lists.find(name).ok_or_else(|| self.unknown_list(name))?;
+            if !named.iter().any(|other| other.index == list.index) {
+                named.push(list);
             }
         }
         if named.is_empty() {
@@ -262,8 +259,8 @@ impl EditContext<'_> {
 }
 
 #[derive(Default)]
-struct Draft {
-    steps: Vec<EditStep>,
+struct Draft<'d> {
+    steps: Vec<EditStep<'d>>,
     refusals: Vec<Problem>,
     unchanged: Vec<Unchanged>,
     notes: Vec<String>,
@@ -271,15 +268,17 @@ struct Draft {
     kept: Option<usize>,
 }
 
-impl Draft {
+impl Draft<'_> {
+    fn note_once(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Adds the remark that convoke does not write to an observed group.
-    fn note_observed(&mut self, context: &EditContext<'_>, list: usize) {
-        let of = context.lists.get(list);
-        if of.mode() == Some(Mode::Observe) {
-            let note = format!("{} is observed: convoke does not write there", of.name);
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+    fn note_observed(&mut self, list: &List<'_>) {
+        if list.mode() == Some(Mode::Observe) {
+            self.note_once(format!("{} is observed: convoke does not write there", list.name));
         }
     }
 }
@@ -289,28 +288,41 @@ type EditedTexts = (BTreeMap<usize, String>, Vec<Declared>);
 
 /// Makes the steps in the texts of the files. The new texts are read again: the tree of each file must be the tree
 /// before with exactly these steps, and no rule may be broken that was not broken before.
-fn write(sources: &[Source], steps: &[EditStep], context: &EditContext<'_>) -> Result<EditedTexts, Vec<Problem>> {
-    let mut by_file: BTreeMap<usize, BTreeMap<usize, Vec<&EditStep>>> = BTreeMap::new();
-    for step in steps {
-        let file = context.lists.get(step.list).file;
-        by_file.entry(file).or_default().entry(step.list).or_default().push(step);
-    }
+fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) -> Result<EditedTexts, Vec<Problem>> {
+    let (mut after, mut expected) = (sources.to_vec(), context.files.trees.clone());
     let (mut new, mut odd) = (BTreeMap::new(), Vec::new());
-    for (file, lists) in &by_file {
-        let (Some(source), Some(tree)) = (sources.get(*file), context.files.trees.get(*file)) else { continue };
-        match edited(source, tree, lists, context) {
-            Ok(text) => drop(new.insert(*file, text)),
-            Err(steps) => odd.extend(steps.into_iter().map(|step| by_hand(step, context))),
+    let of_file = |file| steps.iter().filter(move |step| step.list.file == file);
+    for (file, (source, tree)) in after.iter_mut().zip(&mut expected).enumerate() {
+        let steps: Vec<&EditStep<'_>> = of_file(file).collect();
+        if steps.is_empty() {
+            continue;
+        }
+        match edited(source, tree, &steps, context.lists) {
+            Ok(text) => {
+                source.bytes = text.clone().into_bytes();
+                new.insert(file, text);
+            }
+            Err(steps) => odd.extend(steps),
         }
     }
-    if !odd.is_empty() {
-        return Err(odd);
+    let mut trees = Vec::with_capacity(after.len());
+    for (file, (source, expected)) in after.iter().zip(expected).enumerate() {
+        if !new.contains_key(&file) {
+            trees.push(Ok(expected));
+            continue;
+        }
+        let tree = file::tree(source);
+        if !tree.as_ref().is_ok_and(|tree| *tree == expected) {
+            odd.extend(of_file(file));
+        }
+        trees.push(tree);
     }
-    let after = with_texts(sources, &new);
-    let unchanged = |index| context.files.trees.get(index).filter(|_| !new.contains_key(&index)).cloned();
-    let files = Files::read(&after, unchanged).map_err(|problems| {
+    if !odd.is_empty() {
+        return Err(odd.into_iter().map(by_hand).collect());
+    }
+    let files = Files::new(&after, trees.into_iter()).map_err(|problems| {
         let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
-        let refused = steps.iter().map(|step| by_hand(step, context));
+        let refused = steps.iter().map(by_hand);
         let refused = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
         refused.collect::<Vec<_>>()
     })?;
@@ -318,58 +330,46 @@ fn write(sources: &[Source], steps: &[EditStep], context: &EditContext<'_>) -> R
     if !breaches.is_empty() {
         return Err(breaches);
     }
+    // A list that was sorted stays sorted when a person is renamed.
+    let lists = Lists::new(&files.declared);
+    let sorts = sorts_after_rename(steps, context, &lists);
+    if !sorts.is_empty() {
+        let (sorted, declared) = write(&after, &sorts, &EditContext { files: &files, lists: &lists, ..*context })?;
+        new.extend(sorted);
+        return Ok((new, declared));
+    }
     Ok((new, files.declared))
 }
 
-/// Sorts the lists again that were sorted before a person was renamed.
-fn keep_sorted(
-    sources: &[Source],
-    (mut new, declared): EditedTexts,
-    steps: &[EditStep],
+fn sorts_after_rename<'d>(
+    steps: &[EditStep<'_>],
     context: &EditContext<'_>,
-) -> Result<EditedTexts, Vec<Problem>> {
+    after: &'d Lists<'d>,
+) -> Vec<EditStep<'d>> {
     if !matches!(context.request, EditRequest::Rename(_)) {
-        return Ok((new, declared));
+        return Vec::new();
     }
-    let lists = Lists::new(&declared);
-    let were_sorted =
-        |list: &usize| context.lists.get(*list).is_membership() && is_sorted(context.lists.get(*list).entries);
-    let edited: BTreeSet<usize> = steps.iter().map(|step| step.list).filter(were_sorted).collect();
-    let sorts: Vec<EditStep> = edited.into_iter().filter_map(|list| sorting(list, lists.get(list).entries)).collect();
-    if sorts.is_empty() {
-        return Ok((new, declared));
-    }
-    let renamed = with_texts(sources, &new);
-    let files = Files::read(&renamed, |_| None).map_err(|problems| problems.list)?;
-    let (sorted, declared) = write(&renamed, &sorts, &EditContext { files: &files, lists, ..*context })?;
-    new.extend(sorted);
-    Ok((new, declared))
+    let edited = steps.chunk_by(|step, other| step.list.index == other.list.index).filter_map(<[_]>::first);
+    let sorted = edited.map(|step| step.list).filter(|list| list.is_membership() && is_sorted(list.entries));
+    sorted.filter_map(|list| sorting(after.find(&list.name)?)).collect()
 }
 
-fn with_texts(sources: &[Source], new: &BTreeMap<usize, String>) -> Vec<Source> {
-    let mut sources = sources.to_vec();
-    for (file, text) in new {
-        if let Some(source) = sources.get_mut(*file) {
-            source.bytes = text.clone().into_bytes();
-        }
-    }
-    sources
-}
-
-/// The new text of a file, with its proof. Otherwise the steps to make by hand.
-fn edited<'p>(
+/// The new text of a file, with the steps made in its tree too. Otherwise the steps to make by hand.
+fn edited<'p, 'd>(
     source: &Source,
-    tree: &Node<'_>,
-    lists: &BTreeMap<usize, Vec<&'p EditStep>>,
-    context: &EditContext<'_>,
-) -> Result<String, Vec<&'p EditStep>> {
-    let all = || lists.values().flatten().copied().collect::<Vec<_>>();
-    let text = str::from_utf8(&source.bytes).map_err(|_| all())?;
-    let layout = FileLayout::new(text).ok_or_else(all)?;
-    let (mut patches, mut odd, mut expected) = (Vec::new(), Vec::new(), tree.clone());
-    for (list, steps) in lists {
-        let applied = step::apply(&mut expected, &context.lists.get(*list).name, steps);
-        match list_patches(&layout, context, *list, steps).filter(|_| applied.is_some()) {
+    tree: &mut Node<'_>,
+    steps: &[&'p EditStep<'d>],
+    lists: &Lists<'_>,
+) -> Result<String, Vec<&'p EditStep<'d>>> {
+    let text = str::from_utf8(&source.bytes).map_err(|_| steps.to_vec())?;
+    let layout = FileLayout::new(text).ok_or_else(|| steps.to_vec())?;
+    let (mut patches, mut odd) = (Vec::new(), Vec::new());
+    for steps in steps.chunk_by(|step, other| step.list.index == other.list.index) {
+        let found = steps.first().and_then(|step| {
+            step::apply(tree, &step.list.name, steps)?;
+            patch::patches(&layout, lists, step.list, steps)
+        });
+        match found {
             Some(found) => patches.extend(found),
             None => odd.extend(steps),
         }
@@ -377,59 +377,20 @@ fn edited<'p>(
     if !odd.is_empty() {
         return Err(odd);
     }
-    let new = patch::apply(text, patches).ok_or_else(all)?;
-    let is_proven = node::parse("", &new).is_ok_and(|after| step::same(&expected, &after));
-    if is_proven { Ok(new) } else { Err(all()) }
-}
-
-fn list_patches(
-    layout: &FileLayout<'_>,
-    context: &EditContext<'_>,
-    list: usize,
-    steps: &[&EditStep],
-) -> Option<Vec<patch::Patch>> {
-    let of = context.lists.get(list);
-    let found = layout.list(of.key)?;
-    if found.items.len() != of.entries.len() {
-        return None;
-    }
-    let indent = indent_of_lists(layout, context, list);
-    Writer { layout, list: &found, name: &of.name, indent }.patches(steps)
-}
-
-/// The indentation of lists in this file: as in the nearest list above, or else below.
-fn indent_of_lists(layout: &FileLayout<'_>, context: &EditContext<'_>, list: usize) -> usize {
-    const USUAL: usize = 2;
-    let of = context.lists.get(list);
-    let indent = |other: usize| {
-        let other = context.lists.get(other);
-        if !other.is_membership()
-            || other.file != of.file
-            || other.group.is_some() != of.group.is_some()
-            || other.entries.is_empty()
-        {
-            return None;
-        }
-        let found = layout.list(other.key)?;
-        let dash = found.items.first().filter(|_| found.style == ListStyle::Block)?.dash?;
-        layout.column(dash).checked_sub(layout.column(found.key))
-    };
-    (0..list).rev().chain(list + 1..context.lists.all.len()).find_map(indent).unwrap_or(USUAL)
+    patch::apply(text, patches).ok_or_else(|| steps.to_vec())
 }
 
 /// The refusal of a step that could not be written or proven.
-fn by_hand(step: &EditStep, context: &EditContext<'_>) -> Problem {
-    let list = context.lists.get(step.list);
-    let own =
-        list.entries.get(step.index).filter(|_| !matches!(step.action, EditAction::Insert(_) | EditAction::Sort(_)));
-    let origin = list.origin(own.map_or(list.key, |entry| entry.at));
+fn by_hand(step: &EditStep<'_>) -> Problem {
+    let EditStep { list, entry, action, .. } = step;
+    let origin = entry.map_or_else(|| list.key.clone(), |entry| list.origin(entry.at));
     let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
-    let who = subject(step, list).unwrap_or_default();
-    let help = match &step.action {
+    let who = subject(step).unwrap_or_default();
+    let help = match action {
         EditAction::Insert(_) => format!("add {who} to this list by hand"),
         EditAction::Remove => format!("remove {who} from this list by hand"),
         EditAction::Replace(_) | EditAction::Change(_) => format!("change the entry of {who} by hand"),
-        EditAction::Rename(_) => format!("write {who} there by hand"),
+        EditAction::Rename { .. } => format!("write {who} there by hand"),
         EditAction::Sort(_) => "sort this list by hand".to_owned(),
     };
     Problem::at(&origin, message).help(help)
@@ -485,37 +446,33 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
 }
 
 /// The changes that a step makes. Their lines are those of the entries in the edited files, unless they are removed.
-fn changes_of(step: &EditStep, context: &EditContext<'_>, after: &Lists<'_>) -> Vec<ListChange> {
-    let list = context.lists.get(step.list);
-    let people: Vec<String> = match &step.action {
+fn changes_of(step: &EditStep<'_>, after: &Lists<'_>) -> Vec<ListChange> {
+    let EditStep { list, entry, action, .. } = step;
+    if let (EditAction::Remove, Some(entry)) = (action, entry) {
+        let uses = entry.roster().map(|name| ListName::Roster(name.into()));
+        let (person, origin) = (entry.person().map(ToString::to_string), list.origin(entry.at));
+        return vec![ListChange { action: ListAction::Remove, person, uses, list: list.name.clone(), origin }];
+    }
+    let people: Vec<String> = match action {
         EditAction::Sort(_) => misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect(),
-        _ => subject(step, list).into_iter().collect(),
+        _ => subject(step).into_iter().collect(),
     };
     let change = |person: String| {
-        let new = || {
-            let found = after.get(after.find(&list.name)?);
-            let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
-            Some(found.origin(entry.at))
-        };
-        let (action, origin) = match step.action {
-            EditAction::Insert(_) => (ListAction::Add, new()?),
-            EditAction::Remove => (ListAction::Remove, list.origin(list.entries.get(step.index)?.at)),
-            _ => (ListAction::Change, new()?),
-        };
-        let removed = list.entries.get(step.index).filter(|_| action == ListAction::Remove);
-        let uses = removed.and_then(Entry::roster).map(|name| ListName::Roster(name.into()));
-        let person = Some(person).filter(|_| uses.is_none());
-        Some(ListChange { action, person, uses, list: list.name.clone(), origin })
+        let found = after.find(&list.name)?;
+        let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
+        let (list, origin) = (list.name.clone(), found.origin(entry.at));
+        let action = if matches!(action, EditAction::Insert(_)) { ListAction::Add } else { ListAction::Change };
+        Some(ListChange { action, person: Some(person), uses: None, list, origin })
     };
     people.into_iter().filter_map(change).collect()
 }
 
 /// Whom or what a step concerns, as the entry names them.
-fn subject(step: &EditStep, list: &List<'_>) -> Option<String> {
+fn subject(step: &EditStep<'_>) -> Option<String> {
     match &step.action {
         EditAction::Insert(new) | EditAction::Replace(new) => Some(new.person.to_string()),
-        EditAction::Rename(person) => Some(person.to_string()),
-        EditAction::Remove | EditAction::Change(_) => list.entries.get(step.index).map(|entry| entry.who.to_string()),
+        EditAction::Rename { person, .. } => Some(person.to_string()),
+        EditAction::Remove | EditAction::Change(_) => step.entry.map(|entry| entry.who.to_string()),
         EditAction::Sort(_) => None,
     }
 }

@@ -31,7 +31,7 @@ const MOST_ANCHORED_NODES: usize = 200_000;
 /// The key that merges other mappings into a mapping, in YAML 1.1.
 pub(super) const MERGE_KEY: &str = "<<";
 
-/// A value and its position. For an alias, this is the position of the anchor.
+/// A value and its position. For an alias, this is the position of the anchor. Two nodes are equal if their values are.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'s> {
     pub at: Position,
@@ -50,6 +50,28 @@ pub(super) enum Value<'s> {
     Sequence(Vec<Node<'s>>),
     /// The entries in the order of the file, with duplicate keys.
     Mapping(Vec<(Node<'s>, Node<'s>)>),
+}
+
+impl PartialEq for Node<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other))
+            | (Self::Typed(one), Self::Typed(other))
+            | (Self::Null(one), Self::Null(other)) => one == other,
+            (Self::Sequence(one), Self::Sequence(other)) => one == other,
+            // The order of keys has no meaning, but is mostly the same.
+            (Self::Mapping(one), Self::Mapping(other)) => {
+                one == other || one.len() == other.len() && one.iter().all(|pair| other.contains(pair))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl<'s> Node<'s> {

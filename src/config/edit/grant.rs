@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::lists::{Found, ListName, cover, has_ended, meant};
-use super::step::{ChangedTerms, EditAction, EditStep, FieldEdit, Moment, NewEntry, When, place_for};
+use super::lists::{Found, List, ListName, cover, has_ended, meant};
+use super::step::{ChangedTerms, EditAction, EditStep, Moment, NewEntry, When, place_for};
 use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::problem::Problem;
 use crate::model::{PersonRef, Window, WrittenTime, first_day, is_invisible, last_day};
@@ -20,17 +20,18 @@ pub struct Grant {
 }
 
 impl Grant {
-    pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
+    pub(super) fn draft<'d>(&self, context: &EditContext<'d>) -> Result<Draft<'d>, EditError> {
         let asked = self.asked(context.now)?;
         let mut draft = Draft::default();
         draft.notes.extend(self.typo(context));
         for list in context.named(&self.lists)? {
             self.draft_list(context, list, &asked, &mut draft);
-            draft.note_observed(context, list);
-            for group in context.lists.groups_of(list).filter(|group| *group != list) {
-                let mut windows = context.lists.uses(group, list);
+            draft.note_observed(list);
+            for group in context.lists.groups_of(list.index).filter(|group| group.index != list.index) {
+                let uses = context.lists.nested(group).into_iter().filter(|(roster, _)| roster.index == list.index);
+                let mut windows: Vec<Window> = uses.map(|(_, window)| window).collect();
                 if let (Some(window), false) = (windows.first().copied(), cover(&mut windows, asked.window)) {
-                    let (group, roster) = (&context.lists.get(group).name, &context.lists.get(list).name);
+                    let (group, roster) = (&group.name, &list.name);
                     draft.notes.push(format!("{group} uses {roster} {}, which limits the access there", shown(window)));
                 }
             }
@@ -41,8 +42,7 @@ impl Grant {
     /// The remark that an address that no list has differs from a known one by no more than a typo.
     fn typo(&self, context: &EditContext<'_>) -> Option<String> {
         let PersonRef::Email(email) = &self.person else { return None };
-        let lists = (0..context.lists.all.len()).flat_map(|list| context.lists.people(list));
-        let meant = meant(&self.person, lists.map(|(person, _)| person)).filter(|meant| **meant != self.person)?;
+        let meant = meant(&self.person, context.lists.all.iter()).filter(|meant| **meant != self.person)?;
         Some(format!("{email} is in no list yet; did you mean {meant}?"))
     }
 
@@ -62,56 +62,54 @@ impl Grant {
         Ok(NewEntry { person: self.person.clone(), from, until, reason, window })
     }
 
-    fn draft_list(&self, context: &EditContext<'_>, list: usize, asked: &NewEntry, draft: &mut Draft) {
-        let of = context.lists.get(list);
-        let own = context.lists.own(list, &self.person);
+    fn draft_list<'d>(&self, context: &EditContext<'d>, list: &'d List<'d>, asked: &NewEntry, draft: &mut Draft<'d>) {
+        let own = list.own(&self.person);
         let mut known: Vec<Found<'_>> = own.into_iter().collect();
         known.extend(context.lists.through_rosters(list, &self.person));
         let mut windows: Vec<Window> = known.iter().map(|found| found.window).collect();
         if cover(&mut windows, asked.window) {
             let covers = |found: &&Found<'_>| cover(&mut [found.window], asked.window);
             if let Some(found) = known.iter().find(covers).or(known.first()) {
-                let message = format!("{} is already in {}", self.person, of.name);
-                let origin = context.lists.get(found.list).origin(found.entry.at);
-                draft.unchanged.push(Unchanged { message, origin });
-                draft.notes.extend(self.earlier_end(context, found, asked));
+                let message = format!("{} is already in {}", self.person, list.name);
+                draft.unchanged.push(Unchanged { message, origin: found.origin() });
+                draft.notes.extend(earlier_end(context, found, asked));
                 if asked.reason.is_some() && !known.iter().any(|found| found.entry.reason() == asked.reason.as_ref()) {
                     draft.notes.push("--reason is not written, because nothing else changes".into());
                 }
             }
             return;
         }
-        let (index, action) = match own {
-            None => (place_for(of.entries, &self.person), EditAction::Insert(asked.clone())),
-            Some(own) if has_ended(own.window, context.now) => (own.index, EditAction::Replace(asked.clone())),
+        draft.steps.push(match own {
+            None => {
+                let index = place_for(list.entries, &self.person);
+                EditStep { list, index, entry: None, action: EditAction::Insert(asked.clone()) }
+            }
+            Some(own) if has_ended(own.window, context.now) => EditStep::of(&own, EditAction::Replace(asked.clone())),
             Some(own) if has_gap(own.window, asked.window) => {
                 draft.refusals.push(gap(context, &own, asked));
                 return;
             }
-            Some(own) => (own.index, EditAction::Change(widened(own.window, asked))),
-        };
-        draft.steps.push(EditStep { list, index, action });
+            Some(own) => EditStep::of(&own, EditAction::Change(widened(own.window, asked))),
+        });
     }
+}
 
-    /// The remark that an entry that ends later than asked stays.
-    fn earlier_end(&self, context: &EditContext<'_>, found: &Found<'_>, asked: &NewEntry) -> Option<String> {
-        let until = asked.until.as_ref()?;
-        let roster = context.lists.get(found.list);
-        if found.window.until.is_some_and(|end| end <= until.time) {
-            return None;
-        }
-        let (person, list) = (&self.person, &roster.name);
-        let command = context.command("revoke", person, list, &[("--until", Some(&until.text))]);
-        Some(format!("{person} stays in {list} {}; to end it earlier, run: {command}", shown(found.window)))
+/// The remark that an entry that ends later than asked stays.
+fn earlier_end(context: &EditContext<'_>, found: &Found<'_>, asked: &NewEntry) -> Option<String> {
+    let until = asked.until.as_ref()?;
+    if found.window.until.is_some_and(|end| end <= until.time) {
+        return None;
     }
+    let (person, list) = (&asked.person, &found.list.name);
+    let command = context.command("revoke", person, list, &[("--until", Some(&until.text))]);
+    Some(format!("{person} stays in {list} {}; to end it earlier, run: {command}", shown(found.window)))
 }
 
 /// The refusal of two times that one entry cannot cover.
 pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) -> Problem {
-    let (of, person) = (context.lists.get(own.list), &asked.person);
+    let (list, person) = (&own.list.name, &asked.person);
     let message = format!(
-        "{person} has an entry in {} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
-        of.name,
+        "{person} has an entry in {list} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
         shown(own.window),
         shown(asked.window)
     );
@@ -121,8 +119,8 @@ pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) 
     let from = earlier.filter(|from| *from > context.now).map(first_day);
     let until = later.map(last_day);
     let flags = [("--from", from.as_deref()), ("--until", until.as_deref())];
-    let help = format!("to span both times, run: {}", context.command("grant", person, &of.name, &flags));
-    Problem::at(&of.origin(own.entry.at), message).help(help)
+    let help = format!("to span both times, run: {}", context.command("grant", person, list, &flags));
+    Problem::at(&own.origin(), message).help(help)
 }
 
 pub(super) fn moment(
@@ -165,15 +163,11 @@ pub(super) fn has_gap(one: Window, other: Window) -> bool {
 pub(super) fn widened(window: Window, asked: &NewEntry) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
-    let edit = |wanted: &Option<Moment>| match wanted {
-        Some(moment) => FieldEdit::Set(moment.text.clone()),
-        None => FieldEdit::Drop,
-    };
-    ChangedTerms {
-        from: if begins_later { edit(&asked.from) } else { FieldEdit::Keep },
-        until: if ends_earlier { edit(&asked.until) } else { FieldEdit::Keep },
-        reason: asked.reason.as_ref().map_or(FieldEdit::Keep, |reason| FieldEdit::Set(reason.to_string())),
-    }
+    let text = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.text.clone());
+    let from = begins_later.then(|| ("from", text(&asked.from)));
+    let until = ends_earlier.then(|| ("until", text(&asked.until)));
+    let reason = asked.reason.as_ref().map(|reason| ("reason", Some(reason.to_string())));
+    from.into_iter().chain(until).chain(reason).collect()
 }
 
 fn shown(window: Window) -> String {

@@ -18,7 +18,7 @@ struct Token<'s> {
     kind: TokenType<'s>,
     bytes: Range<usize>,
     in_flow: bool,
-    /// Whether it is text that includes the line ends after it.
+    /// Whether it is text that includes the line ends after it. The last of them is not among the bytes.
     keeps_line_ends: bool,
 }
 
@@ -64,6 +64,13 @@ pub(super) struct Item {
     tokens: Range<usize>,
 }
 
+impl Item {
+    /// The end of the item, or of the comma after it.
+    pub fn end(&self) -> usize {
+        self.comma.map_or(self.bytes.end, |comma| comma + 1)
+    }
+}
+
 pub(super) enum Shape<'l> {
     Scalar(Range<usize>),
     Alias,
@@ -80,14 +87,12 @@ pub(super) struct Pair<'l> {
     /// From the key to the end of the value.
     pub bytes: Range<usize>,
     pub value: Range<usize>,
-    pub keeps_line_ends: bool,
 }
 
 impl<'s> FileLayout<'s> {
     /// The layout of a file that the reader accepted.
     pub fn new(text: &'s str) -> Option<Self> {
-        let mut tokens = Vec::new();
-        let mut scalars = HashMap::new();
+        let mut layout = Self { text, tokens: Vec::new(), scalars: HashMap::new() };
         let mut flow_depth = 0_usize;
         let mut content_end = 0;
         for token in Scanner::new(StrInput::new(text)) {
@@ -98,13 +103,13 @@ impl<'s> FileLayout<'s> {
             match &kind {
                 T::BlockEntry => {
                     // The scanner has already continued to the end of the dash's line.
-                    let line = text.get(..bytes.start)?.rfind(['\n', '\r']).map_or(0, |end| end + 1).max(content_end);
-                    let blanks = text.get(line..)?.len() - text.get(line..)?.trim_start_matches([' ', '\t']).len();
-                    bytes = line + blanks..line + blanks + 1;
+                    let dash = layout.after_blanks(layout.line_start(bytes.start).max(content_end));
+                    bytes = dash..dash + 1;
                 }
                 T::Value => bytes = bytes.start..bytes.start + 1,
                 T::Scalar(style, _) => {
-                    scalars.insert(position(span.start.line(), span.start.col()), tokens.len());
+                    let at = position(span.start.line(), span.start.col());
+                    layout.scalars.insert(at, layout.tokens.len());
                     keeps_line_ends = block_scalar(text, *style, &mut bytes)?;
                 }
                 T::FlowSequenceStart | T::FlowMappingStart => flow_depth += 1,
@@ -120,9 +125,9 @@ impl<'s> FileLayout<'s> {
             if !bytes.is_empty() {
                 content_end = bytes.end;
             }
-            tokens.push(Token { kind, bytes, in_flow, keeps_line_ends });
+            layout.tokens.push(Token { kind, bytes, in_flow, keeps_line_ends });
         }
-        Some(Self { text, tokens, scalars })
+        Some(layout)
     }
 
     /// The list after the key at this position.
@@ -236,12 +241,10 @@ impl<'s> FileLayout<'s> {
         let covered = self.tokens.get(tokens.clone())?;
         let key = covered.iter().position(|token| matches!(token.kind, T::Scalar(..)))?;
         let colon = covered.iter().position(|token| token.kind == T::Value)?;
-        let whole = self.item(None, tokens.clone());
-        let value = self.item(None, tokens.start + colon + 1..tokens.end).bytes;
         let Token { kind: T::Scalar(_, text), bytes: key_bytes, .. } = covered.get(key)? else { return None };
-        let Item { bytes, keeps_line_ends, .. } = whole;
-        let pair = Pair { key: text, key_bytes: key_bytes.clone(), bytes, value, keeps_line_ends };
-        (key < colon && !pair.value.is_empty()).then_some(pair)
+        let value = self.item(None, tokens.start + colon + 1..tokens.end).bytes;
+        let bytes = self.item(None, tokens).bytes;
+        (key < colon && !value.is_empty()).then(|| Pair { key: text, key_bytes: key_bytes.clone(), bytes, value })
     }
 
     /// The start of the line of this byte.
@@ -257,9 +260,14 @@ impl<'s> FileLayout<'s> {
         byte + end..byte + end + length
     }
 
-    /// The first byte after all lines of the item that ends at this byte.
-    pub fn after(&self, end: usize, keeps_line_ends: bool) -> usize {
-        if keeps_line_ends { end } else { self.line_end(end).end }
+    /// The first byte from here on that is no blank.
+    pub fn after_blanks(&self, byte: usize) -> usize {
+        let rest = self.text.get(byte..).unwrap_or_default();
+        self.text.len() - rest.trim_start_matches([' ', '\t']).len()
+    }
+
+    pub fn is_comment(&self, byte: usize) -> bool {
+        self.text.as_bytes().get(byte) == Some(&b'#')
     }
 
     pub fn is_blank(&self, bytes: Range<usize>) -> bool {
@@ -268,9 +276,8 @@ impl<'s> FileLayout<'s> {
 
     /// Whether only blanks or a comment follow on the line of this byte.
     pub fn ends_line(&self, byte: usize) -> bool {
-        let rest = self.text.get(byte..self.line_end(byte).start).unwrap_or_default();
-        let trimmed = rest.trim_start_matches([' ', '\t']);
-        trimmed.is_empty() || trimmed.starts_with('#')
+        let next = self.after_blanks(byte);
+        self.is_comment(next) || self.line_end(next).start == next
     }
 
     /// The line ending of this byte's line, or else of the file.
@@ -291,8 +298,13 @@ pub(super) fn position(line: usize, column: usize) -> Position {
     Position { line: number(line), column: number(column.saturating_add(1)) }
 }
 
-/// Removes trailing indentation of the next line from a block scalar. Also returns whether the scalar includes the
-/// line ends after it.
+/// The text without its last line ending, if it ends with one.
+pub(super) fn without_line_end(text: &str) -> Option<&str> {
+    text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r']))
+}
+
+/// Removes trailing indentation of the next line, and the last line ending, from a block scalar. Also returns whether
+/// the scalar includes the line ends after it.
 fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Option<bool> {
     if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
         return Some(false);
@@ -301,12 +313,8 @@ fn block_scalar(text: &str, style: ScalarStyle, bytes: &mut Range<usize>) -> Opt
     // The header is before what the scanner reports as the scalar.
     let header = text.get(..bytes.start)?.rfind(['|', '>'])?;
     let keeps = text.get(header..bytes.start)?.lines().next()?.split('#').next()?.contains('+');
-    bytes.end = bytes.start
-        + if keeps {
-            content.rfind(['\n', '\r']).map_or(content.len(), |end| end + 1)
-        } else {
-            content.trim_end().len()
-        };
-    bytes.start = header;
+    let indented = content.trim_end_matches([' ', '\t']);
+    let content = if keeps { without_line_end(indented).unwrap_or(content) } else { content.trim_end() };
+    *bytes = header..bytes.start + content.len();
     Some(keeps)
 }

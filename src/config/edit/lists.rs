@@ -11,7 +11,7 @@ use crate::config::entry::{Entry, PersonOrRoster};
 use crate::config::file::{Declared, DeclaredGroup, DeclaredList};
 use crate::config::problem::quoted;
 use crate::model::typos::{Texts, tolerance, written};
-use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Terms, Window};
+use crate::model::{DesiredGroup, GroupName, Mode, Origin, PersonRef, Position, Window};
 
 /// The name of a list: a group or a roster; a group whose owners are listed, or a setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -24,14 +24,6 @@ pub enum ListName {
 }
 
 impl ListName {
-    /// The list in the words of a command line.
-    pub(super) fn words(&self) -> Vec<&str> {
-        match self {
-            Self::Roster(name) => vec!["--roster", name],
-            _ => vec![self.as_str()],
-        }
-    }
-
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Group(name) | Self::Owners(name) => name.as_str(),
@@ -52,27 +44,20 @@ impl fmt::Display for ListName {
     }
 }
 
-/// The known person from whom this unknown one differs by no more than a typo.
-pub(super) fn meant<'d>(unknown: &PersonRef, known: impl Iterator<Item = &'d PersonRef>) -> Option<&'d PersonRef> {
-    let known: BTreeSet<&PersonRef> = known.collect();
-    let mut texts = Texts::new(known.into_iter().map(|person| (written(person), person)));
-    let near = texts.nearest(written(unknown), tolerance(written(unknown)));
-    near.first().map(|(_, _, person)| *person)
-}
-
 pub(super) struct List<'d> {
+    /// Its place among all lists.
+    pub index: usize,
     pub name: ListName,
     /// The group without its members; `None` for other lists.
     pub group: Option<&'d DesiredGroup>,
-    pub path: &'d Arc<str>,
     pub file: usize,
-    pub key: Position,
+    pub key: &'d Origin,
     pub entries: &'d [Entry],
     /// The rosters that this list uses, also through other rosters.
-    pub reach: BTreeSet<usize>,
+    reach: BTreeSet<usize>,
 }
 
-impl List<'_> {
+impl<'d> List<'d> {
     pub fn mode(&self) -> Option<Mode> {
         self.group.map(|group| group.mode)
     }
@@ -83,150 +68,153 @@ impl List<'_> {
     }
 
     pub fn origin(&self, at: Position) -> Origin {
-        Origin::new(self.path, at)
+        Origin::new(&self.key.file, at)
+    }
+
+    /// Whether it is this list, or uses it.
+    pub fn draws_on(&self, list: usize) -> bool {
+        self.index == list || self.reach.contains(&list)
+    }
+
+    pub fn people<'l>(&'l self) -> impl Iterator<Item = Found<'l>> + use<'l, 'd> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| {
+            Some(Found { list: self, index, entry, person: entry.person()?, window: entry.window() })
+        })
+    }
+
+    pub fn own(&self, person: &PersonRef) -> Option<Found<'_>> {
+        self.people().find(|found| found.person == person)
     }
 }
 
 /// An entry for a person: its list and its index there, and the time that it gives in the list that was searched.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'d> {
-    pub list: usize,
+    pub list: &'d List<'d>,
     pub index: usize,
     pub entry: &'d Entry,
+    pub person: &'d PersonRef,
     pub window: Window,
+}
+
+impl Found<'_> {
+    pub fn origin(&self) -> Origin {
+        self.list.origin(self.entry.at)
+    }
 }
 
 pub(super) struct Lists<'d> {
     /// In the order of the files and of their lines.
     pub all: Vec<List<'d>>,
     by_name: BTreeMap<ListName, usize>,
-    additive: BTreeSet<usize>,
 }
 
 impl<'d> Lists<'d> {
     pub fn new(declared: &'d [Declared]) -> Self {
         let mut all: Vec<List<'d>> = declared.iter().enumerate().flat_map(of_file).collect();
-        all.sort_by_key(|list| (list.file, list.key));
-        let by_name: BTreeMap<_, _> = all.iter().enumerate().map(|(index, list)| (list.name.clone(), index)).collect();
-        let mut lists = Self { all, by_name, additive: BTreeSet::new() };
-        let reaches: Vec<BTreeSet<usize>> = (0..lists.all.len()).map(|index| lists.reach(index)).collect();
-        for (list, reach) in lists.all.iter_mut().zip(reaches) {
-            list.reach = reach;
-        }
-        let additive = lists.all.iter().filter(|list| list.mode() == Some(Mode::Additive));
-        lists.additive = additive.flat_map(|list| list.reach.iter().copied()).collect();
+        all.sort_by_key(|list| (list.file, list.key.position()));
+        all.iter_mut().enumerate().for_each(|(index, list)| list.index = index);
+        let by_name = all.iter().map(|list| (list.name.clone(), list.index)).collect();
+        let mut lists = Self { all, by_name };
+        let reaches: Vec<BTreeSet<usize>> = lists.all.iter().map(|list| lists.reach(list)).collect();
+        lists.all.iter_mut().zip(reaches).for_each(|(list, reach)| list.reach = reach);
         lists
     }
 
-    #[expect(clippy::indexing_slicing, reason = "every index comes from this list of lists")]
-    pub fn get(&self, index: usize) -> &List<'d> {
-        &self.all[index]
+    pub fn memberships(&self) -> impl Iterator<Item = &List<'d>> {
+        self.all.iter().filter(|list| list.is_membership())
     }
 
-    pub fn memberships(&self) -> impl Iterator<Item = usize> + '_ {
-        self.all.iter().enumerate().filter(|(_, list)| list.is_membership()).map(|(index, _)| index)
+    pub fn find(&self, name: &ListName) -> Option<&List<'d>> {
+        self.all.get(*self.by_name.get(name)?)
     }
 
-    pub fn find(&self, name: &ListName) -> Option<usize> {
-        self.by_name.get(name).copied()
-    }
-
-    fn roster(&self, entry: &Entry) -> Option<usize> {
-        match &entry.who {
-            PersonOrRoster::Roster(name) => self.find(&ListName::Roster(Arc::clone(name))),
+    /// The rosters that the entries of a list name, each with its entry.
+    fn rosters(&self, list: &List<'d>) -> impl Iterator<Item = (&List<'d>, &'d Entry)> {
+        list.entries.iter().filter_map(|entry| match &entry.who {
+            PersonOrRoster::Roster(name) => Some((self.find(&ListName::Roster(Arc::clone(name)))?, entry)),
             PersonOrRoster::Person(..) => None,
-        }
+        })
     }
 
-    fn reach(&self, from: usize) -> BTreeSet<usize> {
+    fn reach(&self, from: &List<'d>) -> BTreeSet<usize> {
         let mut seen = BTreeSet::new();
         let mut open = vec![from];
-        while let Some(index) = open.pop() {
-            let used = self.get(index).entries.iter().filter_map(|entry| self.roster(entry));
-            open.extend(used.filter(|roster| seen.insert(*roster)));
+        while let Some(list) = open.pop() {
+            open.extend(self.rosters(list).map(|(roster, _)| roster).filter(|roster| seen.insert(roster.index)));
         }
         seen
     }
 
-    /// The lists with these indexes, and the rosters that they use.
-    pub fn with_rosters(&self, lists: &[usize]) -> BTreeSet<usize> {
-        lists.iter().flat_map(|list| self.get(*list).reach.iter().chain([list])).copied().collect()
+    /// These lists, and the rosters that they use.
+    pub fn with_rosters(&self, lists: &[&List<'d>]) -> impl Iterator<Item = &List<'d>> {
+        let indexes: BTreeSet<usize> =
+            lists.iter().flat_map(|list| list.reach.iter().chain([&list.index])).copied().collect();
+        indexes.into_iter().filter_map(|index| self.all.get(index))
     }
 
     /// The groups whose members this list contributes to: itself, or those that use the roster.
-    pub fn groups_of(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
-        let groups = self.all.iter().enumerate().filter(|(_, list)| list.group.is_some());
-        groups.filter(move |(at, list)| *at == index || list.reach.contains(&index)).map(|(at, _)| at)
+    pub fn groups_of(&self, list: usize) -> impl Iterator<Item = &List<'d>> {
+        self.all.iter().filter(move |other| other.group.is_some() && other.draws_on(list))
     }
 
     /// Whether an entry of this list is needed to end a membership of an additive group.
-    pub fn ends_additive(&self, index: usize) -> bool {
-        self.additive.contains(&index) || self.get(index).mode() == Some(Mode::Additive)
+    pub fn ends_additive(&self, list: &List<'_>) -> bool {
+        self.groups_of(list.index).any(|group| group.mode() == Some(Mode::Additive))
     }
 
-    pub fn people(&self, index: usize) -> impl Iterator<Item = (&'d PersonRef, Found<'d>)> + use<'d> {
-        let entries: &'d [Entry] = self.get(index).entries;
-        entries.iter().enumerate().filter_map(move |(at, entry)| {
-            Some((entry.person()?, Found { list: index, index: at, entry, window: entry.window() }))
-        })
-    }
-
-    pub fn own(&self, index: usize, person: &PersonRef) -> Option<Found<'d>> {
-        self.people(index).find_map(|(other, found)| (other == person).then_some(found))
+    /// The rosters that a list uses, directly or through other rosters, each with the time for which it does.
+    pub fn nested(&self, list: &List<'d>) -> Vec<(&List<'d>, Window)> {
+        let mut nested = Vec::new();
+        for (roster, entry) in self.rosters(list) {
+            let window = entry.window();
+            nested.push((roster, window));
+            nested.extend(self.nested(roster).into_iter().map(|(roster, inner)| (roster, inner.within(window))));
+        }
+        nested
     }
 
     /// A person's entries in the rosters that a list uses, each with the time that it gives in the list.
-    pub fn through_rosters(&self, index: usize, person: &PersonRef) -> Vec<Found<'d>> {
-        let mut found: Vec<Found<'d>> = Vec::new();
-        self.add_nested(index, &Terms::default(), &mut |list, outer| {
-            let Some(own) = self.own(list, person) else { return };
-            let window = own.window.within(outer.window);
-            if !window.is_empty() && !found.iter().any(|other| (other.list, other.window) == (list, window)) {
+    pub fn through_rosters(&self, list: &List<'d>, person: &PersonRef) -> Vec<Found<'_>> {
+        let mut found: Vec<Found<'_>> = Vec::new();
+        for (roster, outer) in self.nested(list) {
+            let Some(own) = roster.own(person) else { continue };
+            let window = own.window.within(outer);
+            let is_known = |other: &Found<'_>| (other.list.index, other.window) == (roster.index, window);
+            if !window.is_empty() && !found.iter().any(is_known) {
                 found.push(Found { window, ..own });
             }
-        });
-        found
-    }
-
-    /// The times for which a list uses a roster, directly or through other rosters.
-    pub fn uses(&self, index: usize, roster: usize) -> Vec<Window> {
-        let mut windows = Vec::new();
-        self.add_nested(index, &Terms::default(), &mut |list, outer| {
-            windows.extend((list == roster).then_some(outer.window));
-        });
-        windows
-    }
-
-    /// Visits the rosters that a list uses, each with the terms of the `- roster:` entries that lead to it.
-    fn add_nested(&self, index: usize, outer: &Terms, visit: &mut dyn FnMut(usize, &Terms)) {
-        for entry in self.get(index).entries {
-            let Some(roster) = self.roster(entry) else { continue };
-            let terms = entry.terms.as_deref().map_or_else(|| outer.clone(), |own| own.within(outer));
-            visit(roster, &terms);
-            self.add_nested(roster, &terms, visit);
         }
+        found
     }
 }
 
+/// The known person from whom this unknown one differs by no more than a typo.
+pub(super) fn meant<'d>(unknown: &PersonRef, lists: impl Iterator<Item = &'d List<'d>>) -> Option<&'d PersonRef> {
+    let known: BTreeSet<&PersonRef> = lists.flat_map(List::people).map(|found| found.person).collect();
+    let mut texts = Texts::new(known.into_iter().map(|person| (written(person), person)));
+    let near = texts.nearest(written(unknown), tolerance(written(unknown)));
+    near.first().map(|(_, _, person)| *person)
+}
+
 fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = List<'d>> {
-    let list = move |name, group, origin: &'d Origin, entries: &'d [Entry]| List {
+    let list = move |name, group, key: &'d Origin, entries: &'d [Entry]| List {
+        index: 0,
         name,
         group,
-        path: &origin.file,
         file,
-        key: origin.position(),
+        key,
         entries,
         reach: BTreeSet::new(),
     };
     let plain = move |name, declared: &'d DeclaredList| list(name, None, &declared.origin, &declared.entries);
     let rosters = declared.rosters.iter().map(move |roster| plain(ListName::Roster(Arc::clone(&roster.name)), roster));
     let protected = declared.protected.iter().map(move |list| plain(ListName::Setting(Arc::clone(&list.name)), list));
-    let owners = declared.groups.iter().filter_map(|group| group.owners.as_ref());
-    let owners = owners.map(move |owners| plain(ListName::Owners(owners.name.as_ref().into()), owners));
-    let groups = declared.groups.iter().map(move |DeclaredGroup { name, group, entries, .. }| {
-        list(ListName::Group(name.clone()), Some(group), &group.members_origin, entries)
+    let groups = declared.groups.iter().flat_map(move |DeclaredGroup { name, group, entries, owners }| {
+        let owners = owners.iter().map(move |owners| plain(ListName::Owners(name.clone()), owners));
+        owners.chain([list(ListName::Group(name.clone()), Some(group), &group.members_origin, entries)])
     });
-    rosters.chain(protected).chain(owners).chain(groups)
+    rosters.chain(protected).chain(groups)
 }
 
 /// Whether the windows together cover this one completely.

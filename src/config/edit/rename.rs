@@ -1,8 +1,8 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
 use super::grant::{gap, has_gap, widened};
-use super::lists::{Found, cover, has_ended, meant};
-use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, is_bare, is_sorted};
+use super::lists::{Found, List, ListName, cover, has_ended, meant};
+use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, is_sorted};
 use super::{Draft, EditContext, EditError, Unchanged};
 use crate::config::entry::Entry;
 use crate::config::problem::Problem;
@@ -22,35 +22,37 @@ pub struct Sort {
 }
 
 impl Rename {
-    pub(super) fn draft(&self, context: &EditContext<'_>) -> Result<Draft, EditError> {
-        let (lists, mut draft) = (&context.lists, Draft::default());
+    pub(super) fn draft<'d>(&self, context: &EditContext<'d>) -> Result<Draft<'d>, EditError> {
+        let mut draft = Draft::default();
         let mut nowhere = true;
-        for list in 0..lists.all.len() {
-            let Some(old) = lists.own(list, &self.old) else { continue };
+        for list in &context.lists.all {
+            let Some(old) = list.own(&self.old) else { continue };
             nowhere = false;
-            let of = lists.get(list);
-            let step = |index, action| EditStep { list, index, action };
-            match lists.own(list, &self.new).filter(|new| new.index != old.index) {
-                Some(new) if of.is_membership() => self.join(context, &old, &new, &mut draft),
-                Some(_) => draft.steps.push(step(old.index, EditAction::Remove)),
-                None if !of.is_membership() && !is_bare(&of.name, &self.new) => {
+            let new = list.own(&self.new).filter(|new| new.index != old.index);
+            let is_bare = matches!((&self.new, &list.name), (PersonRef::Email(_), _) | (_, ListName::Setting(_)));
+            match new {
+                Some(new) if list.is_membership() => self.join(context, &old, &new, &mut draft),
+                Some(_) => draft.steps.push(EditStep::of(&old, EditAction::Remove)),
+                None if !list.is_membership() && !is_bare => {
                     let help = "name the owner by an address, or remove the entry first";
-                    let problem = Problem::at(&of.origin(old.entry.at), "an owner cannot be named by an id");
-                    draft.refusals.push(problem.help(help));
+                    draft.refusals.push(Problem::at(&old.origin(), "an owner cannot be named by an id").help(help));
                 }
-                None if old.entry.who.to_string() == self.new.to_string() => {
-                    let message = format!("{} is already in {}", self.new, of.name);
-                    draft.unchanged.push(Unchanged { message, origin: of.origin(old.entry.at) });
+                None if old.person.to_string() == self.new.to_string() => {
+                    let message = format!("{} is already in {}", self.new, list.name);
+                    draft.unchanged.push(Unchanged { message, origin: old.origin() });
                 }
-                None => draft.steps.push(step(old.index, EditAction::Rename(self.new.clone()))),
+                None => {
+                    let action = EditAction::Rename { person: self.new.clone(), is_bare };
+                    draft.steps.push(EditStep::of(&old, action));
+                }
             }
-            draft.note_observed(context, list);
+            draft.note_observed(list);
         }
         if nowhere { Err(self.unknown(context)) } else { Ok(draft) }
     }
 
     /// Joins the entries of both in one list as a grant to the new person of the old one's time would.
-    fn join(&self, context: &EditContext<'_>, old: &Found<'_>, new: &Found<'_>, draft: &mut Draft) {
+    fn join<'d>(&self, context: &EditContext<'d>, old: &Found<'d>, new: &Found<'d>, draft: &mut Draft<'d>) {
         let Window { from, until } = old.window;
         let replaces = has_ended(new.window, context.now);
         let asked = NewEntry {
@@ -70,14 +72,12 @@ impl Rename {
         } else {
             Some(EditAction::Change(widened(new.window, &asked)))
         };
-        draft.steps.extend(action.map(|action| EditStep { list: new.list, index: new.index, action }));
-        draft.steps.push(EditStep { list: old.list, index: old.index, action: EditAction::Remove });
+        draft.steps.extend(action.map(|action| EditStep::of(new, action)));
+        draft.steps.push(EditStep::of(old, EditAction::Remove));
     }
 
     fn unknown(&self, context: &EditContext<'_>) -> EditError {
-        let lists = &context.lists;
-        let people = (0..lists.all.len()).flat_map(|list| lists.people(list));
-        let help = match meant(&self.old, people.map(|(person, _)| person)) {
+        let help = match meant(&self.old, context.lists.all.iter()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "use the address or id as it is in the files".into(),
         };
@@ -86,18 +86,17 @@ impl Rename {
 }
 
 impl Sort {
-    pub(super) fn draft(self, context: &EditContext<'_>) -> Draft {
-        let (lists, mut draft) = (&context.lists, Draft::default());
-        for list in lists.memberships() {
-            let of = lists.get(list);
+    pub(super) fn draft<'d>(self, context: &EditContext<'d>) -> Draft<'d> {
+        let mut draft = Draft::default();
+        for list in context.lists.memberships() {
             if !self.check {
-                draft.steps.extend(sorting(list, of.entries));
+                draft.steps.extend(sorting(list));
                 continue;
             }
-            for (entry, next) in misplaced(of.entries) {
-                let message = format!("{} is out of order in {}: it belongs before {next}", entry.who, of.name);
+            for (entry, next) in misplaced(list.entries) {
+                let message = format!("{} is out of order in {}: it belongs before {next}", entry.who, list.name);
                 let help = format!("run: {}", (context.spell)(&["sort"]));
-                draft.refusals.push(Problem::at(&of.origin(entry.at), message).help(help));
+                draft.refusals.push(Problem::at(&list.origin(entry.at), message).help(help));
             }
         }
         draft
@@ -105,7 +104,8 @@ impl Sort {
 }
 
 /// The step that sorts a list, if it is not sorted. Only addresses move.
-pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<EditStep> {
+pub(super) fn sorting<'d>(list: &'d List<'d>) -> Option<EditStep<'d>> {
+    let entries = list.entries;
     if is_sorted(entries) {
         return None;
     }
@@ -117,7 +117,7 @@ pub(super) fn sorting(list: usize, entries: &[Entry]) -> Option<EditStep> {
             *slot = from;
         }
     }
-    Some(EditStep { list, index: 0, action: EditAction::Sort(order) })
+    Some(EditStep { list, index: 0, entry: None, action: EditAction::Sort(order) })
 }
 
 /// The entries with an address that is less than one above, each with the first such address.

@@ -1,13 +1,14 @@
 //! One change of one list: how it reads in YAML, and what it makes of the tree of a file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::lists::ListName;
+use super::lists::{Found, List, ListName};
 use crate::config::entry::Entry;
-use crate::config::node::{Node, Value, scalar};
+use crate::config::node::{Node, Value};
 use crate::model::{Email, Period, PersonRef, Window, WrittenTime, whole_second};
 
 /// A time in a request: a time as in the files, or a duration from now.
@@ -73,27 +74,43 @@ pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     Ok(period.length())
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct EditStep {
-    pub list: usize,
+/// One change of one list. No list has two of one entry.
+#[derive(Clone)]
+pub(super) struct EditStep<'d> {
+    pub list: &'d List<'d>,
     /// The index of the entry. A new entry is inserted before this index.
     pub index: usize,
+    /// The entry at the index, if the step is about it.
+    pub entry: Option<&'d Entry>,
     pub action: EditAction,
 }
 
-#[derive(Clone, Debug)]
+impl<'d> EditStep<'d> {
+    pub const fn of(found: &Found<'d>, action: EditAction) -> Self {
+        Self { list: found.list, index: found.index, entry: Some(found.entry), action }
+    }
+}
+
+#[derive(Clone)]
 pub(super) enum EditAction {
     Insert(NewEntry),
     Remove,
     /// A new entry replaces an ended one.
     Replace(NewEntry),
     Change(ChangedTerms),
-    Rename(PersonRef),
+    /// Another person, whose entry can be only an address or id if it is bare.
+    Rename {
+        person: PersonRef,
+        is_bare: bool,
+    },
     /// A new order of the entries, by their indexes before.
     Sort(Vec<usize>),
 }
 
-#[derive(Clone, Debug)]
+/// Keys of an entry with their new values; `None` drops the key.
+pub(super) type ChangedTerms = Vec<(&'static str, Option<String>)>;
+
+#[derive(Clone)]
 pub(super) struct NewEntry {
     pub person: PersonRef,
     pub from: Option<Moment>,
@@ -103,51 +120,14 @@ pub(super) struct NewEntry {
     pub window: Window,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct ChangedTerms {
-    pub from: FieldEdit,
-    pub until: FieldEdit,
-    pub reason: FieldEdit,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum FieldEdit {
-    Keep,
-    Drop,
-    Set(String),
-}
-
 impl NewEntry {
-    fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+    /// The keys and values of the entry, in the order in which they are written.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
         let from = self.from.as_ref().map(|moment| ("from", moment.text.clone()));
         let until = self.until.as_ref().map(|moment| ("until", moment.text.clone()));
         let reason = self.reason.as_deref().map(|reason| ("reason", reason.to_owned()));
         [Some((key_of(&self.person), self.person.to_string())), from, until, reason].into_iter().flatten()
     }
-
-    /// The keys and values of the entry, as written.
-    pub fn written(&self, in_flow: bool) -> Vec<(&'static str, String)> {
-        self.pairs().map(|(key, value)| (key, written(key, value, in_flow))).collect()
-    }
-}
-
-impl ChangedTerms {
-    fn pairs(&self) -> [(&'static str, &FieldEdit); 3] {
-        [("from", &self.from), ("until", &self.until), ("reason", &self.reason)]
-    }
-
-    /// The change of each key, with the new value as written.
-    pub fn written(&self, in_flow: bool) -> [(&'static str, FieldEdit); 3] {
-        self.pairs().map(|(key, edit)| match edit {
-            FieldEdit::Set(value) => (key, FieldEdit::Set(written(key, value.clone(), in_flow))),
-            FieldEdit::Keep | FieldEdit::Drop => (key, edit.clone()),
-        })
-    }
-}
-
-/// A value as YAML. Times need no quotes, whatever they look like: every text of a time is read as text.
-fn written(key: &str, value: String, in_flow: bool) -> String {
-    if matches!(key, "from" | "until") { value } else { scalar(&value, in_flow) }
 }
 
 /// The index of a new entry: its sorted place if the addresses are sorted, else the end.
@@ -173,7 +153,7 @@ pub(super) fn is_sorted(entries: &[Entry]) -> bool {
 
 /// Makes the steps of one list, which are in the order of its entries, in the tree of its file. `None` if the tree does
 /// not have such a list.
-pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&EditStep]) -> Option<()> {
+pub(super) fn apply(tree: &mut Node<'_>, list: &ListName, steps: &[&EditStep<'_>]) -> Option<()> {
     let path = match list {
         ListName::Group(name) => vec!["groups", name.as_str(), "members"],
         ListName::Owners(name) => vec!["groups", name.as_str(), "owners"],
@@ -185,64 +165,61 @@ pub(super) fn apply<'s>(tree: &mut Node<'s>, list: &ListName, steps: &[&EditStep
         _ => None,
     })?;
     let Value::Sequence(items) = &mut node.value else { return None };
-    if let [EditStep { action: EditAction::Sort(order), .. }] = steps {
-        *items = order.iter().map(|index| items.get(*index).cloned()).collect::<Option<_>>()?;
-        return Some(());
-    }
-    let mut steps = steps.iter().peekable();
-    let mut edited = Vec::with_capacity(items.len());
-    for (index, item) in std::mem::take(items).into_iter().enumerate() {
-        let mut item = Some(item);
-        while let Some(step) = steps.next_if(|step| step.index == index) {
-            match &step.action {
-                EditAction::Insert(new) => edited.push(entry(new)),
-                EditAction::Remove => item = None,
-                EditAction::Replace(new) => item = Some(entry(new)),
-                EditAction::Change(terms) => item = Some(changed(item?, terms)?),
-                EditAction::Rename(person) => item = Some(renamed(item?, person, is_bare(list, person))?),
-                EditAction::Sort(_) => return None,
+    // From the end, so that the indexes of the other steps stay.
+    for EditStep { index, action, .. } in steps.iter().rev() {
+        let new = match action {
+            EditAction::Insert(new) | EditAction::Replace(new) => Some(entry(new)),
+            EditAction::Remove => None,
+            EditAction::Change(terms) => Some(changed(items.get(*index)?, terms)?),
+            EditAction::Rename { person, is_bare } => Some(renamed(items.get(*index)?, person, *is_bare)),
+            EditAction::Sort(order) => {
+                *items = order.iter().map(|from| items.get(*from).cloned()).collect::<Option<_>>()?;
+                continue;
             }
+        };
+        let end = if matches!(action, EditAction::Insert(_)) { *index } else { *index + 1 };
+        if end > items.len() {
+            return None;
         }
-        edited.extend(item);
+        items.splice(*index..end, new);
     }
-    for step in steps {
-        let EditAction::Insert(new) = &step.action else { return None };
-        edited.push(entry(new));
-    }
-    *items = edited;
     Some(())
 }
 
+fn text<'s>(text: impl Into<Cow<'s, str>>) -> Node<'s> {
+    Node::new(Value::Text(text.into()))
+}
+
 fn entry<'s>(new: &NewEntry) -> Node<'s> {
-    let text = |text: String| Node::new(Value::Text(text.into()));
-    let mut pairs: Vec<_> = new.pairs().map(|(key, value)| (text(key.into()), text(value))).collect();
+    let mut pairs: Vec<_> = new.pairs().map(|(key, value)| (text(key), text(value))).collect();
     match (&new.person, pairs.as_slice()) {
         (PersonRef::Email(_), [_]) => pairs.remove(0).1,
         _ => Node::new(Value::Mapping(pairs)),
     }
 }
 
-fn changed<'s>(item: Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
-    let text = |text: &str| Node::new(Value::Text(text.to_owned().into()));
-    let mut pairs = match item.value {
-        Value::Text(_) => vec![(text("email"), item)],
-        Value::Mapping(pairs) => pairs,
+fn changed<'s>(item: &Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
+    let mut pairs = match &item.value {
+        Value::Text(_) => vec![(text("email"), item.clone())],
+        Value::Mapping(pairs) => pairs.clone(),
         _ => return None,
     };
-    for (key, edit) in terms.pairs() {
-        if !matches!(edit, FieldEdit::Keep) {
-            pairs.retain(|(name, _)| name.text() != Some(key));
-        }
-        if let FieldEdit::Set(value) = edit {
-            pairs.push((text(key), text(value)));
-        }
+    for (key, value) in terms {
+        pairs.retain(|(name, _)| name.text() != Some(key));
+        pairs.extend(value.clone().map(|value| (text(*key), text(value))));
     }
     Some(Node::new(Value::Mapping(pairs)))
 }
 
-/// Whether an entry for this person can be only an address or an id.
-pub(super) fn is_bare(list: &ListName, person: &PersonRef) -> bool {
-    matches!(person, PersonRef::Email(_)) || matches!(list, ListName::Setting(_))
+fn renamed<'s>(item: &Node<'s>, person: &PersonRef, is_bare: bool) -> Node<'s> {
+    let mut pairs = match &item.value {
+        Value::Mapping(pairs) => pairs.clone(),
+        _ if is_bare => return text(person.to_string()),
+        _ => Vec::new(),
+    };
+    pairs.retain(|(key, _)| !matches!(key.text(), Some("email" | "id")));
+    pairs.push((text(key_of(person)), text(person.to_string())));
+    Node::new(Value::Mapping(pairs))
 }
 
 pub(super) const fn key_of(person: &PersonRef) -> &'static str {
@@ -252,39 +229,6 @@ pub(super) const fn key_of(person: &PersonRef) -> &'static str {
     }
 }
 
-fn renamed<'s>(item: Node<'s>, person: &PersonRef, is_bare: bool) -> Option<Node<'s>> {
-    let text = |text: String| Node::new(Value::Text(text.into()));
-    let named = || (text(key_of(person).into()), text(person.to_string()));
-    match item.value {
-        Value::Mapping(mut pairs) => {
-            let whom = pairs.iter_mut().find(|(key, _)| matches!(key.text(), Some("email" | "id")))?;
-            *whom = named();
-            Some(Node::new(Value::Mapping(pairs)))
-        }
-        _ if is_bare => Some(text(person.to_string())),
-        _ => Some(Node::new(Value::Mapping(vec![named()]))),
-    }
-}
-
-/// Whether two trees have the same content, at any positions. The order of keys has no meaning.
-pub(super) fn same(one: &Node<'_>, other: &Node<'_>) -> bool {
-    match (&one.value, &other.value) {
-        (Value::Text(one), Value::Text(other))
-        | (Value::Typed(one), Value::Typed(other))
-        | (Value::Null(one), Value::Null(other)) => one == other,
-        (Value::Sequence(one), Value::Sequence(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (Value::Mapping(one), Value::Mapping(other)) => {
-            let equal = |a: &(Node<'_>, Node<'_>), b: &(Node<'_>, Node<'_>)| same(&a.0, &b.0) && same(&a.1, &b.1);
-            let has = |(index, pair)| {
-                other.get(index).is_some_and(|found| equal(pair, found)) || other.iter().any(|found| equal(pair, found))
-            };
-            one.len() == other.len() && one.iter().enumerate().all(has)
-        }
-        _ => false,
-    }
-}
 #[cfg(test)]
 mod tests {
     use super::*;
