@@ -2,7 +2,6 @@
 //!
 //! Names, addresses and messages are external text. Everything that is shown here passes through [`escape`].
 
-mod beside;
 pub mod edit;
 pub mod escape;
 pub mod github;

@@ -4,7 +4,6 @@
 //! [`clean`], and then through the escaping of their format.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 /// Longer texts are cut in Markdown, so that one name does not fill the page.
 const LONGEST: usize = 300;
@@ -29,12 +28,8 @@ pub fn clean(text: &str) -> String {
             | '\u{e0000}'..='\u{e007f}'
             | '\u{ad}'
             | '\u{61c}'
-            | '\u{180e}' => {
-                let _ = write!(cleaned, "{}", character.escape_unicode());
-            }
-            _ if character.is_control() => {
-                let _ = write!(cleaned, "{}", character.escape_default());
-            }
+            | '\u{180e}' => cleaned.extend(character.escape_unicode()),
+            _ if character.is_control() => cleaned.extend(character.escape_default()),
             _ => cleaned.push(character),
         }
         last = Some(character);
@@ -99,25 +94,30 @@ fn api_error(text: &str) -> Option<(&str, &str, &str)> {
 fn words(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let mut pieces: Vec<String> = Vec::new();
-    let mut odd: Vec<&str> = Vec::new();
     let mut rest = words.as_slice();
-    while let Some((word, after)) = rest.split_first() {
-        if let Some((code, count)) = quoted(rest) {
-            flush(&mut odd, &mut pieces);
-            pieces.push(code);
-            rest = rest.get(count..).unwrap_or_default();
-            continue;
-        }
-        if is_plain(word) {
-            flush(&mut odd, &mut pieces);
-            pieces.push((*word).into());
-        } else {
-            odd.push(word);
-        }
-        rest = after;
+    while let Some(word) = rest.first() {
+        let plain = || is_plain(word).then(|| ((*word).to_owned(), 1));
+        let (piece, count) = quoted(rest).or_else(plain).unwrap_or_else(|| odd(rest));
+        pieces.push(piece);
+        rest = rest.get(count..).unwrap_or_default();
     }
-    flush(&mut odd, &mut pieces);
     pieces.join(" ")
+}
+
+/// The words up to the next plain or quoted one as one piece of code, without trailing punctuation, and their number.
+fn odd(words: &[&str]) -> (String, usize) {
+    let goes_on = |number: &usize| {
+        let rest = words.get(*number..).unwrap_or_default();
+        rest.first().is_some_and(|word| !is_plain(word)) && quoted(rest).is_none()
+    };
+    let count = 1 + (1..words.len()).take_while(goes_on).count();
+    let joined = words.get(..count).unwrap_or_default().join(" ");
+    // A parenthesis that opens before these words closes after them.
+    let closes = |c: char| c == ')' && !joined.contains('(');
+    let bare = joined.trim_end_matches(|c: char| matches!(c, ',' | ';' | ':' | '.' | '?') || closes(c));
+    let core = if bare.is_empty() { &joined } else { bare };
+    let end = joined.strip_prefix(core).unwrap_or_default();
+    (format!("{}{end}", fenced_inline(core)), count)
 }
 
 /// The code between the backtick at the beginning of the first word and the one at the end of a word, and the number
@@ -142,9 +142,7 @@ pub fn link(label: &str, base: &str, path: &str, fragment: &str) -> String {
     for byte in path.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => target.push(byte.into()),
-            _ => {
-                let _ = write!(target, "%{byte:02X}");
-            }
+            _ => target.push_str(&format!("%{byte:02X}")),
         }
     }
     format!("[{label}]({base}/{target}{fragment})")
@@ -224,21 +222,6 @@ fn fenced_inline(cleaned: &str) -> String {
     let padded = cleaned.starts_with([' ', '`']) || cleaned.ends_with([' ', '`']) || cleaned.is_empty();
     let pad = if padded { " " } else { "" };
     format!("{fence}{pad}{cleaned}{pad}{fence}")
-}
-
-/// Writes the collected words as one piece of code, without trailing punctuation.
-fn flush(odd: &mut Vec<&str>, pieces: &mut Vec<String>) {
-    if odd.is_empty() {
-        return;
-    }
-    let joined = odd.join(" ");
-    // A parenthesis that opens before these words closes after them.
-    let closes = |c: char| c == ')' && !joined.contains('(');
-    let bare = joined.trim_end_matches(|c: char| matches!(c, ',' | ';' | ':' | '.' | '?') || closes(c));
-    let core = if bare.is_empty() { &joined } else { bare };
-    let end = joined.strip_prefix(core).unwrap_or_default();
-    pieces.push(format!("{}{end}", fenced_inline(core)));
-    odd.clear();
 }
 
 /// Whether a word is safe in Markdown: letters or a number, with punctuation that has no meaning there.

@@ -11,7 +11,7 @@ use super::Failed;
 use super::escape;
 use super::sections::{Row, Section, Topic, left, sections};
 use super::view::View;
-use super::words::{self, name};
+use super::words::{self, done, name};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin, Position};
 use crate::plan::{Action, Change, Digest, Plan, Since, Standing};
@@ -30,16 +30,6 @@ enum Level {
     Notice,
 }
 
-impl Level {
-    const fn command(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Notice => "notice",
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Annotation {
     level: Level,
@@ -49,44 +39,43 @@ struct Annotation {
     message: String,
 }
 
-fn at(origin: &Origin) -> (Arc<str>, Option<Position>) {
-    (Arc::clone(&origin.file), Some(origin.position()))
+impl Annotation {
+    fn new(level: Level, origin: Option<&Origin>, title: String, message: String) -> Self {
+        let place = origin.map(|origin| (Arc::clone(&origin.file), Some(origin.position())));
+        Self { level, place, title, message }
+    }
 }
 
 /// The annotations of a plan, then its text. Differences that existed before the change under review are only in the
 /// text.
 pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
-    let mut annotations: Vec<Annotation> = Vec::new();
-    annotations.extend(plan.stale.as_ref().map(|stale| Annotation {
-        level: Level::Error,
-        place: None,
-        title: "Stale".into(),
-        message: format!("{stale}. Nothing was changed. {}", view.stale_help()),
-    }));
+    let stale = plan.stale.as_ref().map(|stale| {
+        let message = format!("{stale}. Nothing was changed. {}", view.stale_help());
+        Annotation::new(Level::Error, None, "Stale".into(), message)
+    });
     // A plan changes no unmanaged group.
     let sections = sections(plan);
-    annotations.extend(sections.iter().filter(|section| section.topic != Topic::Unmanaged).flat_map(of_section));
-    annotations.extend(changes(plan, |change, mode| match (mode, change.action) {
+    let sections = sections.iter().filter(|section| section.topic != Topic::Unmanaged).flat_map(of_section);
+    let changes = changes(plan, |change, mode| match (mode, change.action) {
         (Mode::Observe, Action::Add) => "Missing (observed)",
         (Mode::Observe, Action::Remove) => "Not declared (observed)",
         (_, Action::Add) => "To add",
         (_, Action::Remove) => "To remove",
-    }));
-    written(&annotations) + &inert(text)
+    });
+    written(stale.into_iter().chain(sections).chain(changes)) + &inert(text)
 }
 
 /// The annotations of a drift, then its text. Guards concern its correction only.
 pub fn drift(plan: &Plan, text: &str) -> String {
     let sections = sections(plan);
     let is_found = |topic| matches!(topic, Topic::Blocked | Topic::Warned | Topic::Expiring | Topic::Unmanaged);
-    let found = sections.iter().filter(|section| is_found(section.topic));
-    let mut annotations: Vec<Annotation> = found.flat_map(of_section).collect();
-    annotations.extend(changes(plan, |change, _| match Standing::of_change(change) {
+    let found = sections.iter().filter(|section| is_found(section.topic)).flat_map(of_section);
+    let changes = changes(plan, |change, _| match Standing::of_change(change) {
         Standing::Missing => "Missing",
         Standing::Expired => "Expired",
         Standing::Undeclared | Standing::Declared | Standing::NotNow => "Unexpected",
-    }));
-    written(&annotations) + &inert(text)
+    });
+    written(found.chain(changes)) + &inert(text)
 }
 
 /// The annotations of a section's rows. What is not here is only in the text.
@@ -97,37 +86,31 @@ fn of_section(section: &Section) -> Vec<Annotation> {
         Topic::Later => Level::Notice,
         _ => Level::Warning,
     };
-    let annotation = |row: &Row| Annotation {
-        level: if row.since == Some(Since::Before) { Level::Warning } else { level },
+    let annotation = |row: &Row| {
+        let level = if row.since == Some(Since::Before) { Level::Warning } else { level };
         // A removed setting has no line in the files under review.
-        place: row.place.as_ref().filter(|_| !row.is_gone).map(at),
-        title: titled(word, row.group.as_ref()),
-        message: escape::with_help(&row.text, row.help.as_deref()),
+        let place = row.place.as_ref().filter(|_| !row.is_gone);
+        let message = escape::with_help(&row.text, row.help.as_deref());
+        Annotation::new(level, place, titled(word, row.group.as_ref()), message)
     };
     section.rows.iter().map(annotation).collect()
 }
 
 /// One annotation for all changes of the same kind that a line causes in a group.
-fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> Vec<Annotation> {
+fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> impl Iterator<Item = Annotation> {
     let mut by_line: BTreeMap<(&Origin, &GroupName, &str), Vec<&Change>> = BTreeMap::new();
     for group in &plan.groups {
         for change in group.changes.iter().filter(|change| change.since != Some(Since::Before)) {
             by_line.entry((&change.origin, &group.name, called(change, group.mode))).or_default().push(change);
         }
     }
-    let annotation = |((origin, group, what), changes): ((&Origin, &GroupName, &str), Vec<&Change>)| {
+    by_line.into_iter().map(|((origin, group, what), changes)| {
         let mut names: Vec<String> = changes.iter().take(NAMED).map(|change| named(change)).collect();
         if changes.len() > NAMED {
             names.push(format!("and {} more", changes.len() - NAMED));
         }
-        Annotation {
-            level: Level::Notice,
-            place: Some(at(origin)),
-            title: titled(what, Some(group)),
-            message: names.join(", "),
-        }
-    };
-    by_line.into_iter().map(annotation).collect()
+        Annotation::new(Level::Notice, Some(origin), titled(what, Some(group)), names.join(", "))
+    })
 }
 
 /// The member, until when, and other known facts.
@@ -138,10 +121,7 @@ fn named(change: &Change) -> String {
 }
 
 fn titled(what: &str, group: Option<&GroupName>) -> String {
-    match group {
-        Some(group) => format!("{what}: {}", group.as_str()),
-        None => what.into(),
-    }
+    group.map_or_else(|| what.into(), |group| format!("{what}: {group}"))
 }
 
 /// The annotations of a report's errors, then its text.
@@ -149,12 +129,10 @@ pub fn report(report: &Report, text: &str) -> String {
     let mut annotations: Vec<Annotation> = left(report).iter().flat_map(of_section).collect();
     for group in &report.groups {
         let mut add = |level, origin: Option<&Origin>, message| {
-            let title = titled("Apply", Some(&group.name));
-            annotations.push(Annotation { level, place: origin.map(at), title, message });
+            annotations.push(Annotation::new(level, origin, titled("Apply", Some(&group.name)), message));
         };
-        let unmade = |change: &UnmadeChange| {
-            let done = if change.action == Action::Add { "added" } else { "removed" };
-            format!("{} was not {done}: {}", name(&change.member), words::unmade(change, None))
+        let unmade = |unmade: &UnmadeChange| {
+            format!("{} was not {}: {}", name(&unmade.member), done(unmade.action), words::unmade(unmade, None))
         };
         for failed in &group.failed {
             add(Level::Error, failed.origin.as_ref(), unmade(failed));
@@ -169,70 +147,64 @@ pub fn report(report: &Report, text: &str) -> String {
             add(Level::Warning, change.origin.as_ref(), unmade(change));
         }
     }
-    written(&annotations) + &inert(text)
+    written(annotations) + &inert(text)
 }
 
 /// An annotation for each changed group of a stale plan, then its text.
 pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
-    let annotation = |group: &StaleGroup| Annotation {
-        level: Level::Error,
-        place: None,
-        title: titled("Stale", Some(&group.name)),
-        message: format!(
-            "the group has changed since the plan was made: {}. Nothing was changed. {help}",
-            words::stale(group).join("; ")
-        ),
-    };
-    written(&groups.iter().map(annotation).collect::<Vec<_>>()) + &inert(text)
+    let annotations = groups.iter().map(|group| {
+        let what = words::stale(group).join("; ");
+        let message = format!("the group has changed since the plan was made: {what}. Nothing was changed. {help}");
+        Annotation::new(Level::Error, None, titled("Stale", Some(&group.name)), message)
+    });
+    written(annotations) + &inert(text)
 }
 
 /// The warnings about the files, on their lines.
 pub fn warnings(warnings: &[Problem]) -> String {
-    written(&warnings.iter().map(|problem| of_problem(Level::Warning, problem)).collect::<Vec<_>>())
+    written(warnings.iter().map(|problem| of_problem(Level::Warning, problem)))
 }
 
 /// The failure of a command, with the problems of the files on their lines.
 pub fn failure(failed: &Failed<'_>) -> String {
-    let mut annotations: Vec<Annotation> =
-        failed.problems.iter().map(|problem| of_problem(Level::Error, problem)).collect();
-    if annotations.is_empty() {
+    if failed.problems.is_empty() {
         let help = failed.help.map(|help| format!(". Help: {help}")).unwrap_or_default();
         let message = format!("{}{help}", failed.error);
-        annotations.push(Annotation { level: Level::Error, place: None, title: "convoke failed".into(), message });
+        return written([Annotation::new(Level::Error, None, "convoke failed".into(), message)]);
     }
-    written(&annotations)
+    written(failed.problems.iter().map(|problem| of_problem(Level::Error, problem)))
 }
 
 fn of_problem(level: Level, problem: &Problem) -> Annotation {
     let mut message = problem.message.clone();
     for related in &problem.related {
-        let _ = write!(message, ". {}: {}", related.origin, related.message);
+        message += &format!(". {}: {}", related.origin, related.message);
     }
     if let Some(help) = &problem.help {
-        let _ = write!(message, ". Help: {help}");
+        message += &format!(". Help: {help}");
     }
     let place = Some((problem.file.clone(), problem.position));
     Annotation { level, place, title: "Configuration".into(), message }
 }
 
 /// The annotations of each level, up to the number that GitHub shows. The last one says how many more there are.
-fn written(annotations: &[Annotation]) -> String {
+fn written(annotations: impl IntoIterator<Item = Annotation>) -> String {
+    let annotations: Vec<Annotation> = annotations.into_iter().collect();
     let mut text = String::new();
-    for level in [Level::Error, Level::Warning, Level::Notice] {
+    for (level, command) in [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Notice, "notice")] {
         let of_level: Vec<&Annotation> = annotations.iter().filter(|annotation| annotation.level == level).collect();
         let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
-        of_level.iter().take(shown).for_each(|annotation| write(&mut text, annotation));
+        of_level.iter().take(shown).for_each(|annotation| write(&mut text, command, annotation));
         if shown < of_level.len() {
             let message = format!("{} more, see the log", of_level.len() - shown);
-            write(&mut text, &Annotation { level, place: None, title: "convoke".into(), message });
+            write(&mut text, command, &Annotation::new(level, None, "convoke".into(), message));
         }
     }
     text
 }
 
-fn write(text: &mut String, annotation: &Annotation) {
-    let Annotation { level, place, title, message } = annotation;
-    let _ = write!(text, "::{} ", level.command());
+fn write(text: &mut String, command: &str, Annotation { place, title, message, .. }: &Annotation) {
+    let _ = write!(text, "::{command} ");
     if let Some((file, position)) = place {
         let _ = write!(text, "file={},", escape::annotation_property(file));
         if let Some(Position { line, column }) = position {

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::escape::clean;
-use super::review::{figures, head, members, mode_name, place, terms, two_factor};
-use crate::plan::{Review, ReviewGroup, ReviewMembership, Standing};
+use super::review::{BESIDE, figures, head, members, mode_name, on_or_off, place, remark, terms};
+use crate::plan::{BesideGroups, Review, ReviewGroup, ReviewMembership, Standing};
 
 /// A matrix with more people or groups is not readable on a page.
 const MATRIX_PEOPLE: usize = 80;
@@ -44,8 +44,8 @@ pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
         to.write_all(if group.memberships.is_empty() { b"</section>" } else { b"</tbody></table></section>" })?;
     }
-    if let Some(beside) = super::beside::html(review) {
-        to.write_all(beside.into_string().as_bytes())?;
+    if !review.beside_groups.is_empty() {
+        to.write_all(beside(&review.beside_groups).into_string().as_bytes())?;
     }
     to.write_all(b"</body></html>\n")
 }
@@ -83,15 +83,9 @@ fn overview(review: &Review) -> Markup {
 /// People and groups in one table, if it fits a page.
 fn matrix(review: &Review) -> Option<Markup> {
     let groups: Vec<&ReviewGroup> = review.groups.iter().filter(|group| !group.memberships.is_empty()).collect();
-    let mut people: BTreeSet<(String, &str)> = BTreeSet::new();
-    for group in &groups {
-        people
-            .extend(group.memberships.iter().map(|membership| (membership.person.to_lowercase(), &*membership.person)));
-        if people.len() > MATRIX_PEOPLE {
-            return None;
-        }
-    }
-    if groups.len() < 2 || groups.len() > MATRIX_GROUPS {
+    let memberships = groups.iter().flat_map(|group| &group.memberships);
+    let people: BTreeSet<(String, &str)> = memberships.map(|it| (it.person.to_lowercase(), &*it.person)).collect();
+    if people.len() > MATRIX_PEOPLE || !(2..=MATRIX_GROUPS).contains(&groups.len()) {
         return None;
     }
     let states: Vec<BTreeMap<&str, Standing>> = groups
@@ -181,7 +175,7 @@ fn row(membership: &ReviewMembership, dated: bool) -> Markup {
                 @if let Some(id) = membership.member_id { br; small { (id) } }
             }
             td.word { @if let Some(status) = membership.status { (status) } }
-            td.off[membership.two_factor == Some(false)] { (two_factor(membership)) }
+            td.off[membership.two_factor == Some(false)] { (on_or_off(membership.two_factor)) }
             td.word.state { (membership.standing.name()) }
             td.at { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
             td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
@@ -190,6 +184,32 @@ fn row(membership: &ReviewMembership, dated: bool) -> Markup {
             @if dated { td { @if let Some(began) = membership.began { (began) } } }
             td.box {}
             td.box {}
+        }
+    }
+}
+
+fn beside(people: &[BesideGroups]) -> Markup {
+    markup! {
+        section {
+            h2 { (BESIDE) }
+            table {
+                thead { tr {
+                    @for column in ["person", "status", "two-factor", "state", "what", "keep?", "sign"] { th { (column) } }
+                } }
+                tbody {
+                    @for person in people {
+                        tr {
+                            td.person { (clean(&person.person)) br; small { (person.member_id) } }
+                            td.word { @if let Some(status) = person.status { (status) } }
+                            td.off[person.two_factor == Some(false)] { (on_or_off(person.two_factor)) }
+                            td.word { (person.standing.name()) }
+                            td { (clean(&remark(person))) }
+                            td.box {}
+                            td.box {}
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -66,24 +66,22 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     sheet.alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert));
     sheet.plain([table(plan, &labels, view.repository)]);
     let Some((first, rest)) = labels.split_first() else { return sheet };
-    let written = |label| groups(plan, label, |group| group.mode != Mode::Observe);
-    sheet.plain(diffs(&written(*first), *first, detail));
+    sheet.plain(diffs(&groups(plan, *first, false), *first, detail));
     sheet.plain(of(&[Topic::Later], Rank::Later));
     for label in rest {
-        let blocks = diffs(&written(*label), *label, detail);
-        let (adds, removes) = figures(written(*label).iter().flat_map(|group| labeled(&group.changes, *label)));
-        let groups = counted(blocks.len() as u64, "group");
-        let title = format!("Already there before this change: {} in {groups}", signed(adds, removes));
-        sheet.folded(&title, blocks);
+        let written = groups(plan, *label, false);
+        let (count, changes) = (counted(written.len() as u64, "group"), signed(total(&written, *label)));
+        let title = format!("Already there before this change: {changes} in {count}");
+        sheet.folded(&title, diffs(&written, *label, detail));
     }
     for label in &labels {
-        let observed = groups(plan, *label, |group| group.mode == Mode::Observe);
-        let blocks = diffs(&observed, *label, detail);
-        let count = observed.iter().flat_map(|group| labeled(&group.changes, *label)).count() as u64;
-        let groups = counted(blocks.len() as u64, "observed group");
+        let observed = groups(plan, *label, true);
+        let (adds, removes) = total(&observed, *label);
+        let (count, changes) =
+            (counted(observed.len() as u64, "observed group"), counted(adds + removes, "difference"));
         let note = if *label == Some(Since::Before) { ", already there before this change" } else { "" };
-        let title = format!("{} in {groups}, where convoke does not write{note}", counted(count, "difference"));
-        sheet.folded(&title, blocks.into_iter().map(|block| block.ranked(Rank::Other)));
+        let title = format!("{changes} in {count}, where convoke does not write{note}");
+        sheet.folded(&title, diffs(&observed, *label, detail).into_iter().map(|block| block.ranked(Rank::Other)));
     }
     let alone: u64 = plan.groups.iter().map(|group| group.left_alone.len() as u64).sum();
     let title = format!("Already there, left alone: {}", counted(alone, "difference"));
@@ -97,10 +95,14 @@ fn unmanaged(plan: &Plan) -> String {
     counted(plan.unmanaged_groups.len() as u64, "unmanaged group")
 }
 
-/// The groups with a change with this label.
-fn groups(plan: &Plan, label: Option<Since>, is_meant: impl Fn(&GroupPlan) -> bool) -> Vec<&GroupPlan> {
-    let changed = plan.groups.iter().filter(|group| labeled(&group.changes, label).next().is_some());
-    changed.filter(|group| is_meant(group)).collect()
+/// The groups with a change with this label: those that are only observed, or the others.
+fn groups(plan: &Plan, label: Option<Since>, observed: bool) -> Vec<&GroupPlan> {
+    let of_mode = plan.groups.iter().filter(|group| (group.mode == Mode::Observe) == observed);
+    of_mode.filter(|group| labeled(&group.changes, label).next().is_some()).collect()
+}
+
+fn total(groups: &[&GroupPlan], label: Option<Since>) -> (u64, u64) {
+    figures(groups.iter().flat_map(|group| labeled(&group.changes, label)))
 }
 
 fn headline(plan: &Plan, view: View<'_>) -> String {
@@ -110,15 +112,15 @@ fn headline(plan: &Plan, view: View<'_>) -> String {
         return format!("{prefix}{}", words::summary(plan).into_iter().next().unwrap_or_default());
     }
     let label = Some(Since::Change);
-    let changed = groups(plan, label, |group| group.mode != Mode::Observe);
-    let (adds, removes) = figures(changed.iter().flat_map(|group| labeled(&group.changes, label)));
+    let changed = groups(plan, label, false);
+    let changes = signed(total(&changed, label));
     match changed.len() as u64 {
         0 => format!("{prefix}{}", words::no_difference(plan)),
-        count => format!("{prefix}This change: {} in {}", signed(adds, removes), counted(count, "group")),
+        count => format!("{prefix}This change: {changes} in {}", counted(count, "group")),
     }
 }
 
-fn signed(adds: u64, removes: u64) -> String {
+fn signed((adds, removes): (u64, u64)) -> String {
     format!("+{adds} −{removes}")
 }
 
@@ -186,11 +188,11 @@ fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>)
         let name = repository.map_or_else(|| name.clone(), |repository| linked(&name, &group.origin, repository));
         let about = if group.about.is_empty() { String::new() } else { format!(" {}", cell(&group.about.to_string())) };
         let cells = labels.iter().map(|label| {
-            let (adds, removes) = figures(labeled(&group.changes, *label));
+            let changes = signed(figures(labeled(&group.changes, *label)));
             match labeled(&group.held, *label).count() {
                 0 if !concerns(group, *label) => " |".into(),
-                0 => format!(" {} |", signed(adds, removes)),
-                held => format!(" {}, {held} held |", signed(adds, removes)),
+                0 => format!(" {changes} |"),
+                held => format!(" {changes}, {held} held |"),
             }
         });
         let (present, left) = (group.observed.len(), group.members_left());
@@ -215,8 +217,7 @@ fn diffs(groups: &[&GroupPlan], label: Option<Since>, detail: Detail) -> Vec<She
             Action::Remove => (leave, diff_line('-', change, detail)),
         });
         let lines: Vec<(Rank, String)> = lines.collect();
-        let (adds, removes) = figures(labeled(&group.changes, label));
-        let title = format!("{} {}", code(group.name.as_str()), signed(adds, removes));
+        let title = format!("{} {}", code(group.name.as_str()), signed(figures(labeled(&group.changes, label))));
         SheetBlock::diff(&title, lines)
     };
     groups.iter().map(block).collect()
@@ -314,7 +315,7 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     let left = blocks(&sections::left(report), &topics, Rank::Alert, repository);
     sheet.alert("WARNING", left);
     let rows = groups.iter().map(|group| {
-        let change = signed(group.added.len() as u64, group.removed.len() as u64);
+        let change = signed((group.added.len() as u64, group.removed.len() as u64));
         let after = group.members_after.map_or_else(|| "?".into(), |after| after.to_string());
         let (name, word) = (cell(group.name.as_str()), group.outcome.word());
         format!("| {name} | {word} | {change} | {} → {after} |", group.members_before)

@@ -2,100 +2,93 @@
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
+
 use super::escape::{cell, clean, code, spreadsheet};
-use super::{beside, counted, json};
-use crate::model::{first_day, last_day};
-use crate::plan::{Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
+use super::{counted, json};
+use crate::model::{Mode, first_day, last_day};
+use crate::plan::{BesideGroups, BesideStanding, Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
 pub use super::html::html;
 
-/// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
-const COLUMNS: [&str; 17] = [
-    "group",
-    "group_id",
-    "mode",
-    "grants",
-    "person",
-    "member_id",
-    "status",
-    "two_factor",
-    "state",
-    "declared_at",
-    "via",
-    "reason",
-    "from",
-    "until",
-    "description",
-    "owners",
-    "member_since",
-];
+/// The heading of the people with access beside the groups.
+pub(super) const BESIDE: &str = "Access beside the groups";
 
 pub fn as_json(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     json(to, review)
 }
 
+/// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
 pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
+    let nobody = <[String; 5]>::default;
     let mut table = csv::Writer::from_writer(to);
-    table.write_record(COLUMNS)?;
+    table.write_record(record(None, &[], nobody(), &[], None).map(|(column, _)| column))?;
+    let mut write = |row: [(&str, String); 17]| table.write_record(row.map(|(_, text)| spreadsheet(&text)));
     for group in &review.groups {
-        for membership in &group.memberships {
-            table.write_record(row(group, membership).map(|text| spreadsheet(&text)))?;
+        for it in &group.memberships {
+            let state = it.standing.name();
+            let who =
+                [it.person.to_string(), text(it.member_id), text(it.status), on_or_off(it.two_factor), state.into()];
+            write(record(Some(group), &group.grants, who, &it.declared, it.began))?;
         }
         if group.memberships.is_empty() {
             // A group without members is evidence too: nobody has what it grants.
-            let mut row: [String; 17] = Default::default();
-            let head = [group.name.as_str().into(), id_text(group), mode_name(group).into(), group.grants.join("; ")];
-            row.iter_mut().zip(head).for_each(|(cell, text)| *cell = text);
-            let [.., description, owners, _] = &mut row;
-            (*description, *owners) = about(group);
-            table.write_record(row.map(|text| spreadsheet(&text)))?;
+            write(record(Some(group), &group.grants, nobody(), &[], None))?;
         }
     }
-    for person in &review.beside_groups {
-        table.write_record(beside::row(person).map(|text| spreadsheet(&text)))?;
+    for it in &review.beside_groups {
+        let (id, state) = (it.member_id.to_string(), it.standing.name().into());
+        let who = [it.person.to_string(), id, text(it.status), on_or_off(it.two_factor), state];
+        write(record(None, &it.grants, who, &[], None))?;
     }
     table.flush()
 }
 
-fn about(group: &ReviewGroup) -> (String, String) {
-    (group.about.description.clone().unwrap_or_default(), group.about.owners.join("; "))
-}
-
-fn row(group: &ReviewGroup, membership: &ReviewMembership) -> [String; 17] {
-    let (description, owners) = about(group);
-    let each = |of: fn(&Claim) -> Option<String>| {
-        let texts: Vec<String> = membership.declared.iter().filter_map(of).collect();
-        texts.join("; ")
+/// A row of the table, with the names of its columns.
+fn record(
+    group: Option<&ReviewGroup>,
+    grants: &[String],
+    [person, member_id, status, two_factor, state]: [String; 5],
+    declared: &[Claim],
+    began: Option<Timestamp>,
+) -> [(&'static str, String); 17] {
+    let each = |of: fn(&Claim) -> Option<String>| declared.iter().filter_map(of).collect::<Vec<_>>().join("; ");
+    let via = |entry: &Claim| {
+        let rosters: Vec<&str> = entry.via.iter().map(|used| &*used.roster).collect();
+        (!rosters.is_empty()).then(|| rosters.join(" > "))
     };
     [
-        group.name.as_str().into(),
-        id_text(group),
-        mode_name(group).into(),
-        group.grants.join("; "),
-        membership.person.to_string(),
-        membership.member_id.map(|id| id.to_string()).unwrap_or_default(),
-        membership.status.map(|status| status.to_string()).unwrap_or_default(),
-        two_factor(membership).into(),
-        membership.standing.name().into(),
-        each(|entry| Some(entry.origin.to_string())),
-        each(|entry| {
-            let rosters: Vec<&str> = entry.via.iter().map(|used| &*used.roster).collect();
-            (!rosters.is_empty()).then(|| rosters.join(" > "))
-        }),
-        each(|entry| entry.reason.as_deref().map(Into::into)),
-        each(|entry| entry.window.from.map(first_day)),
-        each(|entry| entry.window.until.map(last_day)),
-        description,
-        owners,
-        membership.began.map(|began| began.to_string()).unwrap_or_default(),
+        ("group", text(group.map(|group| &group.name))),
+        ("group_id", text(group.and_then(|group| group.id))),
+        ("mode", text(group.map(mode_name))),
+        ("grants", grants.join("; ")),
+        ("person", person),
+        ("member_id", member_id),
+        ("status", status),
+        ("two_factor", two_factor),
+        ("state", state),
+        ("declared_at", each(|entry| Some(entry.origin.to_string()))),
+        ("via", each(via)),
+        ("reason", each(|entry| entry.reason.as_deref().map(Into::into))),
+        ("from", each(|entry| entry.window.from.map(first_day))),
+        ("until", each(|entry| entry.window.until.map(last_day))),
+        ("description", text(group.and_then(|group| group.about.description.as_ref()))),
+        ("owners", text(group.map(|group| group.about.owners.join("; ")))),
+        ("member_since", text(began)),
     ]
 }
 
-pub(super) const fn mode_name(group: &ReviewGroup) -> &'static str {
-    match group.mode {
-        Some(mode) => mode.name(),
-        None => "unmanaged",
-    }
+/// Nothing if the value is unknown.
+fn text(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+pub(super) fn on_or_off(two_factor: Option<bool>) -> String {
+    text(two_factor.map(|on| if on { "on" } else { "off" }))
+}
+
+pub(super) fn mode_name(group: &ReviewGroup) -> &'static str {
+    group.mode.map_or("unmanaged", Mode::name)
 }
 
 /// The number of members, and of missing people apart.
@@ -105,15 +98,16 @@ pub(super) fn members(group: &ReviewGroup) -> String {
     counted(present, "member") + &missing
 }
 
-fn id_text(group: &ReviewGroup) -> String {
-    group.id.map(|id| id.to_string()).unwrap_or_default()
+fn group_id(group: &ReviewGroup) -> String {
+    group.id.map_or_else(|| "not in the account".into(), |id| id.to_string())
 }
 
-pub(super) const fn two_factor(membership: &ReviewMembership) -> &'static str {
-    match membership.two_factor {
-        Some(true) => "on",
-        Some(false) => "off",
-        None => "",
+/// What a reader should know about a person with access beside the groups.
+pub(super) fn remark(person: &BesideGroups) -> String {
+    match person.standing {
+        BesideStanding::Direct => format!("has of their own: {}", person.grants.join(", ")),
+        BesideStanding::InNoFile => "is a member of the account, and no file names them in a group".into(),
+        BesideStanding::Invited => "has not accepted the invitation to the account".into(),
     }
 }
 
@@ -139,7 +133,13 @@ pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
         None => review.account_id.to_string(),
     };
     let mut head = vec![("Account", account), ("Time", review.time.to_string())];
-    head.extend(review.organization.as_ref().map(|name| ("Note", beside::organization(name))));
+    let organization = |name| {
+        format!(
+            "the account belongs to the organization {name}, whose Super Administrators have every right and may not \
+             appear here"
+        )
+    };
+    head.extend(review.organization.as_ref().map(|name| ("Note", organization(name))));
     head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
     let modified = format!("{} (not as in the commit)", review.uncommitted.join(", "));
     head.extend((!review.uncommitted.is_empty()).then_some(("Modified", modified)));
@@ -149,40 +149,26 @@ pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn figures(summary: &ReviewSummary) -> [(&'static str, u64); 12] {
-    let ReviewSummary {
-        groups,
-        unmanaged_groups,
-        people,
-        memberships,
-        undeclared,
-        expired,
-        missing,
-        pending,
-        without_two_factor,
-        direct,
-        in_no_file,
-        invited,
-    } = *summary;
     [
-        ("groups", groups),
-        ("unmanaged groups", unmanaged_groups),
-        ("people", people),
-        ("memberships", memberships),
-        ("undeclared", undeclared),
-        ("expired", expired),
-        ("missing", missing),
-        ("pending", pending),
-        ("without two-factor", without_two_factor),
-        ("with roles or policies of their own", direct),
-        ("in no file", in_no_file),
-        ("invited", invited),
+        ("groups", summary.groups),
+        ("unmanaged groups", summary.unmanaged_groups),
+        ("people", summary.people),
+        ("memberships", summary.memberships),
+        ("undeclared", summary.undeclared),
+        ("expired", summary.expired),
+        ("missing", summary.missing),
+        ("pending", summary.pending),
+        ("without two-factor", summary.without_two_factor),
+        ("with roles or policies of their own", summary.direct),
+        ("in no file", summary.in_no_file),
+        ("invited", summary.invited),
     ]
 }
 
 fn remarks(membership: &ReviewMembership) -> Vec<String> {
     let mut remarks = vec![membership.standing.name().to_owned()];
     remarks.extend(membership.status.map(|status| status.to_string()));
-    remarks.extend(membership.two_factor.map(|on| format!("two-factor {}", if on { "on" } else { "off" })));
+    remarks.extend(membership.two_factor.map(|on| format!("two-factor {}", on_or_off(Some(on)))));
     remarks.extend(membership.began.map(|began| format!("member since {began}")));
     remarks
 }
@@ -192,9 +178,8 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "{:<9} {}", format!("{label}:"), clean(&value))?;
     }
     for group in &review.groups {
-        let count = members(group);
-        let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
-        writeln!(to, "\n{} ({}, {id}): {count}", clean(group.name.as_str()), mode_name(group))?;
+        let (name, count) = (clean(group.name.as_str()), members(group));
+        writeln!(to, "\n{name} ({}, {}): {count}", mode_name(group), group_id(group))?;
         if !group.about.is_empty() {
             writeln!(to, "  {}", clean(&group.about.to_string()))?;
         }
@@ -209,7 +194,12 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
             }
         }
     }
-    beside::as_text(review, to)?;
+    if !review.beside_groups.is_empty() {
+        writeln!(to, "\n{BESIDE}")?;
+    }
+    for person in &review.beside_groups {
+        writeln!(to, "  {}: {}", clean(&person.person), clean(&remark(person)))?;
+    }
     let figures: Vec<String> =
         figures(&review.summary).iter().map(|(label, figure)| format!("{label}: {figure}")).collect();
     writeln!(to, "\nTotals: {}", figures.join(", "))
@@ -225,9 +215,8 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "| {label} | {figure} |")?;
     }
     for group in &review.groups {
-        let id = group.id.map_or_else(|| "not in the account".into(), |id| id.to_string());
         let (name, count) = (code(group.name.as_str()), members(group));
-        writeln!(to, "\n### {name}\n\n{}, {count}, {}", mode_name(group), code(&id))?;
+        writeln!(to, "\n### {name}\n\n{}, {count}, {}", mode_name(group), code(&group_id(group)))?;
         if !group.about.is_empty() {
             writeln!(to, "\n{}", code(&group.about.to_string()))?;
         }
@@ -241,23 +230,22 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(to, "\n| person | status | two-factor | state | declared | terms | member since |")?;
         writeln!(to, "| --- | --- | --- | --- | --- | --- | --- |")?;
-        for membership in &group.memberships {
+        for it in &group.memberships {
             let join = |of: fn(&Claim) -> Option<String>| {
-                let texts: Vec<String> = membership.declared.iter().filter_map(of).map(|text| cell(&text)).collect();
+                let texts: Vec<String> = it.declared.iter().filter_map(of).map(|text| cell(&text)).collect();
                 texts.join("; ")
             };
-            writeln!(
-                to,
-                "| {} | {} | {} | {} | {} | {} | {} |",
-                cell(&membership.person),
-                membership.status.map(|status| status.to_string()).unwrap_or_default(),
-                two_factor(membership),
-                membership.standing.name(),
-                join(|entry| Some(place(entry))),
-                join(terms),
-                membership.began.map(|began| began.to_string()).unwrap_or_default(),
-            )?;
+            let (places, terms) = (join(|entry| Some(place(entry))), join(terms));
+            let (person, status, two_factor) = (cell(&it.person), text(it.status), on_or_off(it.two_factor));
+            let (state, began) = (it.standing.name(), text(it.began));
+            writeln!(to, "| {person} | {status} | {two_factor} | {state} | {places} | {terms} | {began} |")?;
         }
     }
-    beside::as_markdown(review, to)
+    if !review.beside_groups.is_empty() {
+        writeln!(to, "\n### {BESIDE}\n\n| person | state | what |\n| --- | --- | --- |")?;
+    }
+    for person in &review.beside_groups {
+        writeln!(to, "| {} | {} | {} |", cell(&person.person), person.standing.name(), cell(&remark(person)))?;
+    }
+    Ok(())
 }

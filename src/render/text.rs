@@ -184,17 +184,16 @@ impl Terminal {
     }
 
     fn row(&mut self, row: &Row) {
-        let place = row.place.as_ref().map(origin).unwrap_or_default();
-        let guard = row.guard.unwrap_or_default();
-        let group = row.group.as_ref().map(|group| format!("{}:", clean(group.as_str()))).unwrap_or_default();
+        let place = row.place.as_ref().map(|place| (DIM, origin(place)));
+        let guard = row.guard.map(|guard| (REMOVE, guard.to_owned()));
+        let group = row.group.as_ref().map(|group| (TITLE, format!("{}:", clean(group.as_str()))));
+        let heads: Vec<(Style, String)> = place.into_iter().chain(guard).chain(group).collect();
         let since = match row.since {
             Some(Since::Change) => " [this change]",
             Some(Since::Before) => " [already there]",
             None => "",
         };
         let text = clean(&row.text) + since;
-        let heads = [(DIM, &place), (REMOVE, &guard.to_owned()), (TITLE, &group)];
-        let heads: Vec<(Style, &String)> = heads.into_iter().filter(|(_, head)| !head.is_empty()).collect();
         let width = INDENT + heads.iter().map(|(_, head)| head.width() + 2).sum::<usize>() + text.width();
         let painted: Vec<String> = heads.iter().map(|(style, head)| self.paint(*style, head)).collect();
         let gap = match (heads.is_empty(), width > self.layout.width) {
@@ -314,12 +313,10 @@ impl Terminal {
 
 /// The effect of the change under review, in one line.
 fn this_change(plan: &Plan) -> String {
-    let label = Some(Since::Change);
-    let groups: Vec<&GroupPlan> =
-        plan.groups.iter().filter(|group| group.carried_out().any(|change| change.since == label)).collect();
-    let changes = groups.iter().flat_map(|group| group.carried_out().filter(|change| change.since == label));
-    let (adds, removes) = figures(changes);
-    format!("This change: {adds} to add, {removes} to remove in {}", counted(groups.len() as u64, "group"))
+    let is_meant = |change: &&Change| change.since == Some(Since::Change);
+    let groups = plan.groups.iter().filter(|group| group.carried_out().any(|change| is_meant(&change))).count() as u64;
+    let (adds, removes) = figures(plan.groups.iter().flat_map(GroupPlan::carried_out).filter(is_meant));
+    format!("This change: {adds} to add, {removes} to remove in {}", counted(groups, "group"))
 }
 
 /// The results of each group that changed, what is left and why, then the summary.
@@ -395,14 +392,12 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
         lines.push(format!("Interrupted. Requests in flight were finished; {rest}."));
     }
     // A token that has just written a group is strong enough.
-    match (report.credentials_refused && !report.has_changes(), report.may_have_changed) {
-        (false, _) => {}
-        (true, false) => {
-            lines.push("To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into());
-        }
-        (true, true) => {
-            lines.push("The API accepted the token before: it has probably expired or was revoked.".into());
-        }
+    if report.credentials_refused && !report.has_changes() {
+        lines.push(if report.may_have_changed {
+            "The API accepted the token before: it has probably expired or was revoked.".into()
+        } else {
+            "To apply, the token needs \"Account Settings Write\" or \"SCIM Provisioning\".".into()
+        });
     }
     if report.journal_failed.is_some() {
         lines.push("The journal is incomplete: `convoke undo` cannot rely on it.".into());

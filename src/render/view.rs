@@ -1,5 +1,7 @@
 //! The context of a shown plan: how to apply it, and where its files are on the web.
 
+use std::collections::BTreeSet;
+
 use super::escape;
 use super::words::name;
 use crate::model::Origin;
@@ -44,11 +46,6 @@ impl Invocation {
         };
         format!("Make a new plan and review it: `{}`", escape::clean(&plan))
     }
-
-    /// The command that lifts the limits for exactly this plan.
-    pub fn accepting(&self, digest: Digest) -> String {
-        format!("{} --accept {digest}", self.command())
-    }
 }
 
 pub(super) enum Next {
@@ -75,7 +72,7 @@ impl<'a> View<'a> {
         }
         let Some(invocation) = self.invocation else { return Next::Nothing };
         match (plan.refusals.is_empty(), plan.summary.requests > 0, self.applying) {
-            (false, ..) => Next::Accept(invocation.accepting(plan.digest)),
+            (false, ..) => Next::Accept(format!("{} --accept {}", invocation.command(), plan.digest)),
             (true, true, false) => Next::Apply(invocation.exactly(plan.digest)),
             (true, ..) => Next::Nothing,
         }
@@ -103,17 +100,12 @@ impl<'a> View<'a> {
 fn resolve(plan: &Plan) -> String {
     let named = |is_limit: bool| {
         let guards = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| guard.is_limit() == is_limit);
-        let mut names: Vec<&str> = guards.map(Guard::name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.join(", ")
+        let names: BTreeSet<&str> = guards.map(Guard::name).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
     };
     let (limits, others) = (named(true), named(false));
-    if limits.is_empty() {
-        format!("Resolve first, because --accept does not lift it: {others}.")
-    } else {
-        format!("Resolve first, because --accept does not lift it: {others}. It lifts only: {limits}.")
-    }
+    let lifted = if limits.is_empty() { String::new() } else { format!(" It lifts only: {limits}.") };
+    format!("Resolve first, because --accept does not lift it: {others}.{lifted}")
 }
 
 /// A repository on the web that has the files.
@@ -146,10 +138,7 @@ impl Repository {
 /// A place in Markdown: a link if the repository is known.
 pub(super) fn place(origin: &Origin, repository: Option<&Repository>) -> String {
     let label = escape::code(&origin.to_string());
-    match repository {
-        Some(repository) => linked(&label, origin, repository),
-        None => label,
-    }
+    repository.map_or_else(|| label.clone(), |repository| linked(&label, origin, repository))
 }
 
 /// A label in Markdown, linked to a place if it is inside the repository.

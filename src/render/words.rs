@@ -2,9 +2,6 @@
 //!
 //! All returned text is cleaned. Each format adds its own escaping.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, RosterUse, Status, last_day};
@@ -113,51 +110,33 @@ pub fn history(change: &Change) -> Option<String> {
         Action::Add => "removed",
     };
     let attribution = change.by.as_deref();
-    let time = change.added_at.or_else(|| attribution?.time).map(|time| format!(" {}", minute(time)));
-    if attribution.is_none() && time.is_none() {
-        return None;
-    }
-    let time = time.unwrap_or_default();
-    Some(match attribution {
-        None => format!("{verb}{time}"),
-        Some(Attribution { certain, by, .. }) => {
-            let probably = if *certain { "" } else { "probably " };
-            let ray = by.ray.as_deref().map(|ray| format!(" (ray {})", clean(ray))).unwrap_or_default();
-            format!("{probably}{verb}{time} {}{ray}", author(by))
-        }
-    })
+    let time = change.added_at.or_else(|| attribution?.time);
+    let time = time.map(|time| time.strftime(" %Y-%m-%d %H:%M UTC").to_string());
+    let Some(Attribution { certain, by, .. }) = attribution else { return time.map(|time| format!("{verb}{time}")) };
+    let (probably, time) = (if *certain { "" } else { "probably " }, time.unwrap_or_default());
+    let ray = by.ray.as_deref().map(|ray| format!(" (ray {})", clean(ray))).unwrap_or_default();
+    Some(format!("{probably}{verb}{time} {}{ray}", author(by)))
 }
 
 fn author(by: &Author) -> String {
     let actor = by.actor.as_deref().map(clean);
-    match (by.kind, actor) {
-        (AuthorKind::Dashboard, Some(actor)) => format!("by {actor} in the dashboard"),
-        (AuthorKind::Dashboard, None) => "in the dashboard".into(),
-        (AuthorKind::Token, Some(actor)) => format!("by token {actor}"),
-        (AuthorKind::Token, None) => "with an API token".into(),
-        (AuthorKind::ApiKey, Some(actor)) => format!("by {actor} with an API key"),
-        (AuthorKind::ApiKey, None) => "with an API key".into(),
-        (AuthorKind::IdentityProvider, Some(actor)) => format!("by the identity provider ({actor}, SCIM)"),
-        (AuthorKind::IdentityProvider, None) => "by the identity provider (SCIM)".into(),
-        (AuthorKind::Convoke, actor) => {
+    // What stands before and after the actor, and what is said without one.
+    let (before, after, without) = match by.kind {
+        AuthorKind::Convoke => {
             let run = by.run.as_deref().map(|run| format!(" in run {}", clean(run))).unwrap_or_default();
             let token = actor.map(|actor| format!(" (token {actor})")).unwrap_or_default();
-            format!("by convoke{run}{token}")
+            return format!("by convoke{run}{token}");
         }
-        (AuthorKind::Api, Some(actor)) => format!("by {actor} through the API"),
-        (AuthorKind::Api, None) => "through the API".into(),
-        (AuthorKind::OauthApp, Some(actor)) => format!("by {actor} through an OAuth application"),
-        (AuthorKind::OauthApp, None) => "through an OAuth application".into(),
-        (AuthorKind::Service, Some(actor)) => format!("by Cloudflare or a service ({actor})"),
-        (AuthorKind::Service, None) => "by Cloudflare or a service".into(),
-        (AuthorKind::Other, Some(actor)) => format!("by {actor}"),
-        (AuthorKind::Other, None) => "by somebody that the audit log does not name".into(),
-    }
-}
-
-/// An instant to the minute.
-fn minute(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
+        AuthorKind::Dashboard => ("by ", " in the dashboard", "in the dashboard"),
+        AuthorKind::Token => ("by token ", "", "with an API token"),
+        AuthorKind::ApiKey => ("by ", " with an API key", "with an API key"),
+        AuthorKind::IdentityProvider => ("by the identity provider (", ", SCIM)", "by the identity provider (SCIM)"),
+        AuthorKind::Api => ("by ", " through the API", "through the API"),
+        AuthorKind::OauthApp => ("by ", " through an OAuth application", "through an OAuth application"),
+        AuthorKind::Service => ("by Cloudflare or a service (", ")", "by Cloudflare or a service"),
+        AuthorKind::Other => ("by ", "", "by somebody that the audit log does not name"),
+    };
+    actor.map_or_else(|| without.into(), |actor| format!("{before}{actor}{after}"))
 }
 
 pub fn origin(origin: &Origin) -> String {
